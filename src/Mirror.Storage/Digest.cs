@@ -1,0 +1,74 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+
+namespace Mirror.Storage;
+
+/// <summary>
+/// The name of content: a hash algorithm and the hash of the bytes, written <c>sha256:&lt;64 hex&gt;</c> or
+/// <c>sha512:&lt;128 hex&gt;</c> (OCI image-spec, descriptor, "Digests"). Only these two registered algorithms are known.
+/// </summary>
+public readonly record struct Digest : IParsable<Digest>
+{
+    private static readonly SearchValues<char> LowerHex = SearchValues.Create("0123456789abcdef");
+
+    private readonly string? _text;
+
+    private Digest(string text) => _text = text;
+
+    /// <summary><c>sha256</c> or <c>sha512</c>.</summary>
+    public string Algorithm => Text[..6];
+
+    /// <summary>The hash in lower-case hexadecimal: 64 or 128 characters.</summary>
+    public string Hex => Text[7..];
+
+    /// <summary>True for the algorithm that <c>registry:2</c>'s layout has a place for.</summary>
+    public bool IsSha256 => Text.StartsWith("sha256", StringComparison.Ordinal);
+
+    private string Text => _text ?? throw new InvalidOperationException("A default Digest names nothing.");
+
+    /// <summary>A new hash computation of this digest's own algorithm.</summary>
+    public IncrementalHash NewHash() => NewHash(Algorithm);
+
+    /// <summary>A new hash computation.</summary>
+    /// <param name="algorithm"><c>sha256</c> or <c>sha512</c>.</param>
+    /// <exception cref="ArgumentException">The algorithm is neither.</exception>
+    public static IncrementalHash NewHash(string algorithm) => algorithm switch
+    {
+        "sha256" => IncrementalHash.CreateHash(HashAlgorithmName.SHA256),
+        "sha512" => IncrementalHash.CreateHash(HashAlgorithmName.SHA512),
+        _ => throw new ArgumentException($"'{algorithm}' is not a digest algorithm known here; use sha256 or sha512.", nameof(algorithm)),
+    };
+
+    /// <summary>The digest of bytes at hand.</summary>
+    /// <param name="algorithm"><c>sha256</c> or <c>sha512</c>.</param>
+    /// <exception cref="ArgumentException">The algorithm is neither.</exception>
+    public static Digest Of(ReadOnlySpan<byte> bytes, string algorithm = "sha256")
+    {
+        using var hash = NewHash(algorithm);
+        hash.AppendData(bytes);
+        return FromHash(algorithm, hash.GetCurrentHash());
+    }
+
+    /// <summary>The digest of a finished hash; <paramref name="hash"/> is 32 bytes for sha256, 64 for sha512.</summary>
+    public static Digest FromHash(string algorithm, ReadOnlySpan<byte> hash) =>
+        new($"{algorithm}:{Convert.ToHexStringLower(hash)}");
+
+    public static bool TryParse([NotNullWhen(true)] string? s, out Digest digest)
+    {
+        var valid = s is { Length: 71 } && s.StartsWith("sha256:", StringComparison.Ordinal)
+            || s is { Length: 135 } && s.StartsWith("sha512:", StringComparison.Ordinal);
+        // Upper-case hex is refused: two spellings would be two names for one content.
+        valid = valid && !s.AsSpan(7).ContainsAnyExcept(LowerHex);
+        digest = valid ? new Digest(s!) : default;
+        return valid;
+    }
+
+    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out Digest result) => TryParse(s, out result);
+
+    /// <exception cref="FormatException">The text is not a digest of a known algorithm.</exception>
+    public static Digest Parse(string s, IFormatProvider? provider = null) =>
+        TryParse(s, out var digest) ? digest : throw new FormatException($"'{s}' is not a digest: sha256:<64 hex> or sha512:<128 hex>, lower case.");
+
+    public override string ToString() => _text ?? "";
+}

@@ -1,0 +1,36 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.RegularExpressions;
+
+namespace Mirror.Storage;
+
+/// <summary>
+/// The name of a repository, such as <c>library/nginx</c>: lower-case components joined by <c>/</c>, 255 characters at most
+/// (OCI distribution-spec 1.1.1, "Pulling manifests"). A parsed name holds no dot-only component, so it is safe as a relative path.
+/// </summary>
+public readonly partial record struct RepositoryName : IParsable<RepositoryName>
+{
+    /// <summary>The longest name accepted, in characters.</summary>
+    public const int MaxLength = 255;
+
+    private readonly string? _text;
+
+    private RepositoryName(string text) => _text = text;
+
+    public static bool TryParse([NotNullWhen(true)] string? s, out RepositoryName name)
+    {
+        var valid = s is { Length: > 0 and <= MaxLength } && Grammar().IsMatch(s);
+        name = valid ? new RepositoryName(s!) : default;
+        return valid;
+    }
+
+    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out RepositoryName result) => TryParse(s, out result);
+
+    /// <exception cref="FormatException">The text breaks the grammar.</exception>
+    public static RepositoryName Parse(string s, IFormatProvider? provider = null) =>
+        TryParse(s, out var name) ? name : throw new FormatException($"'{s}' is not a repository name.");
+
+    public override string ToString() => _text ?? "";
+
+    [GeneratedRegex(@"\A[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex Grammar();
+}
