@@ -11,19 +11,19 @@ public sealed class PrometheusScrape : IDisposable
 {
     private readonly Lock _turn = new();
     private readonly Utf8Buffer _text = new();
-    private readonly BaseExportingMetricReader _reader;
+    private readonly PrometheusText _exporter;
     private readonly MeterProvider _provider;
 
     public PrometheusScrape(RegistryMetrics metrics)
     {
-        _reader = new BaseExportingMetricReader(new PrometheusText(_text));
+        _exporter = new PrometheusText(_text);
         ProcessMetrics.AddTo(metrics.Meter);
         // The SDK stops at 2000 label sets a metric and counts the rest under otel_metric_overflow; with closed label sets
         // ours stay far below it.
         _provider = Sdk.CreateMeterProviderBuilder()
             .AddMeter(RegistryMetrics.MeterName, "System.Runtime")
             .AddView(metrics.DropOthers)
-            .AddReader(_reader)
+            .AddReader(new BaseExportingMetricReader(_exporter))
             .Build();
         metrics.StartAtZero();
     }
@@ -35,7 +35,7 @@ public sealed class PrometheusScrape : IDisposable
         lock (_turn)
         {
             _text.Clear();
-            _reader.Collect();
+            _exporter.Collect?.Invoke(Timeout.Infinite);
             return _text.Written.ToArray();
         }
     }

@@ -10,8 +10,11 @@ namespace Mirror.Telemetry;
 /// </summary>
 /// <remarks>Not safe for two collections at a time; <see cref="PrometheusScrape"/> sees to that.</remarks>
 [ExportModes(ExportModes.Pull)]
-internal sealed class PrometheusText(Utf8Buffer text) : BaseExporter<Metric>
+internal sealed class PrometheusText(Utf8Buffer text) : BaseExporter<Metric>, IPullMetricExporter
 {
+    /// <summary>Collects into the text. Given by the reader; to be called with a timeout in milliseconds, -1 for none.</summary>
+    public Func<int, bool>? Collect { get; set; }
+
     public override ExportResult Export(in Batch<Metric> batch)
     {
         foreach (var metric in batch)
