@@ -6,6 +6,9 @@ public enum LogFormatter
     /// <summary><c>time="..." level=info msg="..." field=value</c></summary>
     Text,
 
-    /// <summary>One JSON object per line; also what <c>logstash</c> is read as.</summary>
+    /// <summary>One JSON object per line, with logrus' keys.</summary>
     Json,
+
+    /// <summary>One JSON object per line, with Logstash's keys.</summary>
+    Logstash,
 }

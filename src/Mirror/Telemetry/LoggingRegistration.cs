@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Mirror.Configuration;
 
 namespace Mirror.Telemetry;
 

@@ -1,3 +1,5 @@
+using Mirror.Configuration;
+
 namespace Mirror.Telemetry;
 
 /// <summary>
@@ -33,7 +35,7 @@ public static class RequestLog
         new("http.response.status", request.Status),
         new("http.response.written", request.Written),
         new("http.response.contenttype", request.ContentType),
-        new("http.response.duration", GoDuration.Of(request.Duration)),
+        new("http.response.duration", GoDuration.Format(request.Duration)),
         new("vars.name", request.Name),
         new("vars.reference", request.Reference),
         new("vars.digest", request.Digest),

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
+using Mirror.Configuration;
 using Mirror.Telemetry;
 using Xunit;
 
@@ -145,16 +146,6 @@ public sealed partial class ApplicationLogTests
         Assert.Equal(16000, lines.Distinct().Count());
         Assert.All(lines, line => Assert.Matches(WholeLine(), line));
     }
-
-    [Theory]
-    [InlineData(0, "0s")]
-    [InlineData(5, "500ns")]
-    [InlineData(123, "12.3µs")]
-    [InlineData(15_000, "1.5ms")]
-    [InlineData(12_345_678, "1.2345678s")]
-    [InlineData(602_500_000, "1m0.25s")]
-    [InlineData(36_610_000_000, "1h1m1s")]
-    public void Durations_are_Gos(long ticks, string text) => Assert.Equal(text, GoDuration.Of(TimeSpan.FromTicks(ticks)));
 
     [GeneratedRegex("^time=\"[^\"]+\" level=warning msg=\"download of (d[0-9-]+) failed after [0-9]+ bytes\" digest=\\1 bytes=[0-9]+$")]
     private static partial Regex WholeLine();

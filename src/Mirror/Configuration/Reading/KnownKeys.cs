@@ -194,7 +194,7 @@ internal static class KnownKeys
                 Value("interval", Duration),
                 Value("threshold", Integer(min: 0))))).Later(),
         Section("proxy",
-            Value("remoteurl", Upstream),
+            Value("remoteurl", ValueRules.Upstream),
             Value("username"),
             Value("password").Secret(),
             Section("exec",

@@ -34,7 +34,8 @@ internal static partial class ValueRules
     public static readonly ValueRule Formatter = new("text, json or logstash", text => text switch
     {
         "text" => nameof(LogFormatter.Text),
-        "json" or "logstash" => nameof(LogFormatter.Json),
+        "json" => nameof(LogFormatter.Json),
+        "logstash" => nameof(LogFormatter.Logstash),
         _ => null,
     });
 
