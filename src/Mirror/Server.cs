@@ -44,7 +44,8 @@ public static partial class Server
         kestrel.AddServerHeader = false;
         // Layers have no largest size; manifests have one of their own.
         kestrel.Limits.MaxRequestBodySize = null;
-        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint => endpoint.Protocols = http.Http2.Disabled ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2);
+        // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
+        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
     }

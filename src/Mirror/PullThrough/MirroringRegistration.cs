@@ -30,7 +30,7 @@ public static class MirroringRegistration
         services.AddSingleton(provider => new TokenSource(
             provider.GetRequiredService<UpstreamOrigin>(), provider.GetRequiredService<CredentialSource>(), Client(provider, "token"), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new UpstreamClient(
-            provider.GetRequiredService<UpstreamOrigin>(), Client(provider, "registry"), provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<UpstreamOrigin>(), Client(provider, "registry"), provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<TimeProvider>()));
 
         // Outermost first. Each client lives as long as the server; connections are renewed by the innermost handler.
         AddClient(services, "token");

@@ -16,7 +16,7 @@ public sealed record TagPage(IReadOnlyList<string> Tags, bool More);
 /// Another registry, asked for reading. Each method gives content or throws one of the three answers: <see cref="UpstreamRefusedException"/>,
 /// <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
-public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, TimeProvider time)
+public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, RegistryMetrics metrics, TimeProvider time)
 {
     /// <summary>The longest manifest taken, in bytes: what the common clients take.</summary>
     public const int LongestManifest = 4 << 20;
@@ -45,6 +45,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, TimeP
         using var response = await AskAsync(HttpMethod.Get, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
         Require(response, name, $"manifests/{reference}");
         var bytes = await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin.Name, cancellationToken);
+        metrics.UpstreamBytes(UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var named) ? Described(response, reference) : named;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         if (expected is not null && digest != expected)
