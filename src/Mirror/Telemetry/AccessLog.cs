@@ -32,7 +32,7 @@ public sealed partial class AccessLog : IDisposable
         _logger = logger;
         _sink = new LineSink("access log", stream, TimeSpan.Zero, lines =>
         {
-            metrics.LogLinesDropped("access", lines);
+            metrics.AccessLinesDropped(lines);
             SayDropped(lines);
         });
     }

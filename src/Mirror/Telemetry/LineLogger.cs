@@ -26,7 +26,7 @@ internal sealed class LineLogger(
         scratch.Clear();
         if (state is IReadOnlyList<KeyValuePair<string, object?>> list)
             for (var i = 0; i < list.Count; i++)
-                scratch.Add(list[i].Key, list[i].Value);
+                scratch.Add(Key(list[i].Key), list[i].Value);
         scratch.Add("error", exception is null ? null : Tell(exception, logLevel));
         scratch.Add("source", _source);
         foreach (var (key, value) in everywhere)
@@ -37,6 +37,10 @@ internal sealed class LineLogger(
         sink.Write(scratch.Line.Written);
         _spare = scratch;
     }
+
+    // {Digest} in a message template is digest= in a line, as logrus' users write it.
+    private static string Key(string name) =>
+        name.Length > 0 && char.IsAsciiLetterUpper(name[0]) ? JsonNamingPolicy.CamelCase.ConvertName(name) : name;
 
     // An error is our bug and wants its stack; below that the chain of messages says what happened.
     private static string Tell(Exception exception, LogLevel level)
@@ -76,9 +80,6 @@ internal sealed class LineLogger(
         {
             if (value is null or "" || key is "{OriginalFormat}")
                 return;
-            // {Digest} in a message template is digest= in a line, as logrus' users write it.
-            if (char.IsAsciiLetterUpper(key[0]))
-                key = JsonNamingPolicy.CamelCase.ConvertName(key);
             foreach (var field in Fields)
                 if (field.Key == key)
                     return;

@@ -31,7 +31,7 @@ internal sealed class LineSink : IDisposable
 
     /// <param name="stream">Not closed by the sink.</param>
     /// <param name="patience">How long a full buffer may hold up a writer; not at all when zero.</param>
-    /// <param name="dropped">Told, from the sink's thread, how many lines were lost before the ones just written.</param>
+    /// <param name="dropped">Told, from the sink's thread, how many lines were lost since it was last told.</param>
     public LineSink(string name, Stream stream, TimeSpan patience, Action<long>? dropped = null)
     {
         _stream = stream;
@@ -105,13 +105,21 @@ internal sealed class LineSink : IDisposable
 
     private void Run()
     {
+        long untold = 0;
+        long told = 0;
         while (TakeBatch(out var length, out var lost))
         {
-            if (!TryWrite(_leaving.AsSpan(0, length)))
+            TryWrite(_leaving.AsSpan(0, length));
+            untold += lost;
+            // Once a second at most: a flood of lines must not become a flood of lines about it.
+            if (untold == 0 || told != 0 && !_closing && TimeProvider.System.GetElapsedTime(told) < TimeSpan.FromSeconds(1))
                 continue;
-            if (lost > 0)
-                _dropped?.Invoke(lost);
+            _dropped?.Invoke(untold);
+            untold = 0;
+            told = TimeProvider.System.GetTimestamp();
         }
+        if (untold > 0)
+            _dropped?.Invoke(untold);
     }
 
     private bool TakeBatch(out int length, out long lost)
@@ -141,17 +149,15 @@ internal sealed class LineSink : IDisposable
     }
 
     // A full disk or a reader that went away ends no pull; there is nobody left to tell.
-    private bool TryWrite(ReadOnlySpan<byte> lines)
+    private void TryWrite(ReadOnlySpan<byte> lines)
     {
         try
         {
             _stream.Write(lines);
             _stream.Flush();
-            return true;
         }
         catch (IOException)
         {
-            return false;
         }
     }
 }

@@ -14,6 +14,12 @@ internal sealed class OtlpExport(OtlpSettings settings, RegistryMetrics metrics)
     private TracerProvider? _traces;
     private MeterProvider? _meters;
 
+    /// <summary>
+    /// Has the server put the method and the path, never the query, on its spans, which it leaves bare otherwise. To be
+    /// called before the server is built.
+    /// </summary>
+    public static void DescribeRequests() => AppContext.SetSwitch("Microsoft.AspNetCore.Hosting.SuppressActivityOpenTelemetryData", false);
+
     public Task StartAsync(CancellationToken cancellationToken)
     {
         // The runtime's own sources record a URL's query as "*" and no Authorization header: what a signed URL grants

@@ -43,7 +43,7 @@ public sealed class RegistryMetrics
     private readonly Gauge<long> _rateLimit;
     private readonly Gauge<long> _rateLimitRemaining;
     private readonly Counter<long> _clientAborts;
-    private readonly Counter<long> _logLinesDropped;
+    private readonly Counter<long> _accessLinesDropped;
 
     public RegistryMetrics(IMeterFactory meters)
     {
@@ -72,7 +72,7 @@ public sealed class RegistryMetrics
         _rateLimit = Meter.CreateGauge<long>("mirror_upstream_ratelimit_limit", null, "Pulls upstream allows in its window.");
         _rateLimitRemaining = Meter.CreateGauge<long>("mirror_upstream_ratelimit_remaining", null, "Pulls upstream still allows.");
         _clientAborts = Meter.CreateCounter<long>("mirror_client_aborts_total", null, "Clients that left before their answer's end.");
-        _logLinesDropped = Meter.CreateCounter<long>("mirror_log_lines_dropped_total", null, "Log lines given up because their reader stood still.");
+        _accessLinesDropped = Meter.CreateCounter<long>("mirror_access_log_lines_dropped_total", null, "Access log lines given up because their reader stood still.");
     }
 
     /// <summary>This instance's own meter: several may bear its name in one process.</summary>
@@ -165,8 +165,7 @@ public sealed class RegistryMetrics
     public void StorageAction(string driver, string action, double seconds) =>
         _storageSeconds.Record(seconds, new Tag("driver", driver), new Tag("action", action));
 
-    /// <param name="log">A constant word: <c>access</c> or <c>application</c>.</param>
-    internal void LogLinesDropped(string log, long lines) => _logLinesDropped.Add(lines, new Tag("log", log));
+    internal void AccessLinesDropped(long lines) => _accessLinesDropped.Add(lines);
 
     /// <summary>A view for the SDK, which listens by name alone: another instance's numbers would be added to these.</summary>
     internal MetricStreamConfiguration? DropOthers(Instrument instrument) =>
@@ -191,6 +190,7 @@ public sealed class RegistryMetrics
         _fillsRunning.Add(0);
         _fillClientsJoined.Add(0);
         _clientAborts.Add(0);
+        _accessLinesDropped.Add(0);
     }
 
     private Histogram<double> Seconds(string name, string description, double[] bounds) => Histogram(name, "s", description, bounds);

@@ -13,6 +13,8 @@ public static class TelemetryRegistration
         services.AddSingleton<PrometheusScrape>();
         services.AddSingleton<AccessLog>();
         var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable);
+        if (otlp.Traces)
+            OtlpExport.DescribeRequests();
         if (otlp.Any)
             services.AddHostedService(provider => new OtlpExport(otlp, provider.GetRequiredService<RegistryMetrics>()));
         return services;

@@ -48,4 +48,22 @@ public static class Traces
             fill.SetStatus(ActivityStatusCode.Error, error);
         fill.Dispose();
     }
+
+    /// <summary>
+    /// Tells the server's span what the server leaves out: what was answered, and from where. To be called before the
+    /// request ends; does nothing where requests are not traced.
+    /// </summary>
+    /// <param name="request">The request's <see cref="Activity.Current"/>.</param>
+    /// <param name="cache">Null for what is not mirrored.</param>
+    public static void EndRequest(this Activity? request, Handler handler, string method, int status, Outcome? cache)
+    {
+        if (request is not { IsAllDataRequested: true })
+            return;
+        request.DisplayName = $"{method} {handler.Word}";
+        request.SetTag("http.response.status_code", status);
+        if (cache is { } outcome)
+            request.SetTag("mirror.cache", outcome.Word);
+        if (status >= 500)
+            request.SetStatus(ActivityStatusCode.Error);
+    }
 }

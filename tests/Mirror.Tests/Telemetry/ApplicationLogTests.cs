@@ -49,11 +49,11 @@ public sealed partial class ApplicationLogTests
     [Fact]
     public void A_line_reads_as_registry_2s()
     {
-        var text = Lines(LogFormatter.Text, log => SayFailed(log, "sha256:abc", 12, null), ("environment", "staging"));
+        var text = Lines(LogFormatter.Text, log => SayFailed(log, "sha256:abc", 12, null), ("environment", "staging"), ("Build Id", "7"));
 
         Assert.Equal(
             "time=\"2026-08-01T09:05:03.1234567Z\" level=warning msg=\"download of sha256:abc failed after 12 bytes\" "
-            + "digest=\"sha256:abc\" bytes=12 environment=staging\n", text);
+            + "digest=\"sha256:abc\" bytes=12 environment=staging Build_Id=7\n", text);
     }
 
     [Fact]

@@ -1,0 +1,117 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net.Http.Headers;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Mirror.Storage;
+using Mirror.Telemetry;
+using Xunit;
+
+namespace Mirror.Tests.Telemetry;
+
+public sealed class TracesTests
+{
+    private static readonly Digest Layer = Digest.Of("layer"u8);
+
+    private static ActivityListener Listen(Action<Activity> ended) => Listen(ended, "Microsoft.AspNetCore", "System.Net.Http", Traces.SourceName);
+
+    private static ActivityListener Listen(Action<Activity> ended, params string[] sources)
+    {
+        var listener = new ActivityListener
+        {
+            ShouldListenTo = source => sources.Contains(source.Name),
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = ended,
+        };
+        ActivitySource.AddActivityListener(listener);
+        return listener;
+    }
+
+    [Theory]
+    [InlineData(null, null, null, false, false)]
+    [InlineData("http://c:4318", null, null, true, false)]
+    [InlineData("http://c:4318", "otlp", "otlp", true, true)]
+    [InlineData("http://c:4318", "none", null, false, false)]
+    [InlineData(null, "otlp", "otlp", false, false)]
+    public void Nothing_is_exported_that_the_environment_does_not_ask_for(
+        string? endpoint, string? traces, string? metrics, bool expectTraces, bool expectMetrics)
+    {
+        var variables = new Dictionary<string, string?>
+        {
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint,
+            ["OTEL_TRACES_EXPORTER"] = traces,
+            ["OTEL_METRICS_EXPORTER"] = metrics,
+        };
+
+        Assert.Equal(new OtlpSettings(expectTraces, expectMetrics), OtlpSettings.Read(variables.GetValueOrDefault));
+        variables["OTEL_SDK_DISABLED"] = "true";
+        Assert.False(OtlpSettings.Read(variables.GetValueOrDefault).Any);
+    }
+
+    [Fact]
+    public void An_endpoint_for_one_signal_is_for_that_signal()
+    {
+        Assert.Equal(new OtlpSettings(true, false), OtlpSettings.Read(name => name is "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" ? "http://c" : null));
+        Assert.Equal(new OtlpSettings(false, true), OtlpSettings.Read(name => name is "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" ? "http://c" : null));
+    }
+
+    [Fact]
+    public async Task Neither_a_signed_urls_query_nor_a_credential_is_recorded()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        OtlpExport.DescribeRequests();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        await using var app = builder.Build();
+        app.Run(context => context.Response.WriteAsync("ok", cancel));
+        await app.StartAsync(cancel);
+        var spans = new ConcurrentQueue<Activity>();
+        using (Listen(spans.Enqueue))
+        using (var client = new HttpClient())
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"{app.Urls.First()}/blob?X-Amz-Signature=hush");
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", "hush");
+            using var response = await client.SendAsync(request, cancel);
+            await app.StopAsync(cancel);
+        }
+
+        var ours = spans.Where(span => span.GetTagItem("server.port") is int port && port == new Uri(app.Urls.First()).Port
+            || span.GetTagItem("url.path") is "/blob").ToList();
+        Assert.NotEmpty(ours);
+        Assert.All(spans, span => Assert.DoesNotContain("hush", Told(span), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_download_begins_its_own_trace_and_names_the_request_that_started_it()
+    {
+        using var listener = Listen(_ => { }, Traces.SourceName);
+        using var request = new Activity("request").Start();
+        var fill = Traces.StartFill(ContentKind.Blob, Layer, RepositoryName.Parse("library/alpine"), "registry-1.docker.io", request.Context);
+
+        Assert.NotNull(fill);
+        Assert.Same(fill, Activity.Current);
+        Assert.NotEqual(request.TraceId, fill.TraceId);
+        Assert.Equal(request.Context, Assert.Single(fill.Links).Context);
+        fill.EndFill(5, "upstream sent other bytes");
+        Assert.Equal(ActivityStatusCode.Error, fill.Status);
+        Assert.Equal(5L, fill.GetTagItem("mirror.bytes"));
+    }
+
+    [Fact]
+    public void A_requests_span_says_what_was_answered_and_from_where()
+    {
+        using var span = new Activity("request").Start();
+        span.EndRequest(Handler.Blob, "GET", 503, Outcome.Stale);
+
+        Assert.Equal("GET blob", span.DisplayName);
+        Assert.Equal(503, span.GetTagItem("http.response.status_code"));
+        Assert.Equal("stale", span.GetTagItem("mirror.cache"));
+        Assert.Equal(ActivityStatusCode.Error, span.Status);
+    }
+
+    private static string Told(Activity span) => string.Join('\n', span.TagObjects
+        .Concat(span.Events.SelectMany(e => e.Tags))
+        .Select(tag => $"{tag.Key}={tag.Value}")
+        .Append(span.DisplayName));
+}
