@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -16,6 +17,7 @@ public sealed partial class Fill
     private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly HashSet<RepositoryName> _names = [];
+    private readonly ActivityContext _askedBy = Activity.Current?.Context ?? default;
     private Spool? _spool;
     private bool _linking;
     // The fill itself and every client that reads or is about to: the spool's file closes with the last of them.
@@ -88,13 +90,16 @@ public sealed partial class Fill
     {
         var started = _context.Time.GetTimestamp();
         var completed = false;
+        string? error = null;
         _context.Metrics.FillStarted();
+        var span = Traces.StartFill(ContentKind.Blob, Digest, Name, _context.Upstream.Origin.Name, _askedBy);
         try
         {
             completed = await FetchAsync(stop);
         }
         catch (Exception failure)
         {
+            error = failure.Message;
             if (failure is not UpstreamRefusedException)
                 LogFailed(Digest.ToString(), _context.Upstream.Origin.Name, failure.Message);
             _spool?.Fail(failure);
@@ -105,6 +110,7 @@ public sealed partial class Fill
         }
         finally
         {
+            span.EndFill(_spool?.Length ?? 0, error);
             await LeaveAsync();
             _context.Metrics.FillEnded(completed, _context.Time.GetElapsedTime(started).TotalSeconds);
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Mirror.Configuration;
 using Mirror.Telemetry;
@@ -103,6 +104,8 @@ public sealed partial class RegistryPipeline(
         if (request.Outcome is { } outcome && kind is { } content)
             metrics.Answered(content, outcome, request.Written);
         metrics.RequestEnded(route.Handler, context.Request.Method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
+
+        Activity.Current?.EndRequest(route.Handler, context.Request.Method, status, request.Outcome);
 
         var headers = context.Request.Headers;
         var uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}";
