@@ -7,7 +7,7 @@ namespace Mirror.Storage;
 /// The name of a repository, such as <c>library/nginx</c>: lower-case components joined by <c>/</c>, 255 characters at most
 /// (OCI distribution-spec 1.1.1, "Pulling manifests"). A parsed name holds no dot-only component, so it is safe as a relative path.
 /// </summary>
-public readonly partial record struct RepositoryName : IParsable<RepositoryName>
+public readonly partial record struct RepositoryName : IParsable<RepositoryName>, IComparable<RepositoryName>
 {
     /// <summary>The longest name accepted, in characters.</summary>
     public const int MaxLength = 255;
@@ -28,6 +28,20 @@ public readonly partial record struct RepositoryName : IParsable<RepositoryName>
     /// <exception cref="FormatException">The text breaks the grammar.</exception>
     public static RepositoryName Parse(string s, IFormatProvider? provider = null) =>
         TryParse(s, out var name) ? name : throw new FormatException($"'{s}' is not a repository name.");
+
+    /// <summary>
+    /// The order of a walk through the folders: component by component, each as if <c>/</c> ended it, so that <c>a-b</c> comes
+    /// before <c>a</c>, which comes before <c>a/b</c>. A catalogue can then be paged without gathering all names first.
+    /// </summary>
+    public int CompareTo(RepositoryName other) => string.CompareOrdinal(_text + "/", other._text + "/");
+
+    public static bool operator <(RepositoryName left, RepositoryName right) => left.CompareTo(right) < 0;
+
+    public static bool operator >(RepositoryName left, RepositoryName right) => left.CompareTo(right) > 0;
+
+    public static bool operator <=(RepositoryName left, RepositoryName right) => left.CompareTo(right) <= 0;
+
+    public static bool operator >=(RepositoryName left, RepositoryName right) => left.CompareTo(right) >= 0;
 
     public override string ToString() => _text ?? "";
 

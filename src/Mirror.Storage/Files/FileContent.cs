@@ -1,0 +1,22 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>Content in a file that never changes.</summary>
+internal sealed class FileContent(SafeFileHandle file, long length) : Content
+{
+    public override long? Length => length;
+
+    // Read on the caller's thread: the bytes are mostly in the page cache, where a thread-pool hop costs more than the copy.
+    public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return ValueTask.FromResult(RandomAccess.Read(file, buffer.Span, offset));
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        file.Dispose();
+        return base.DisposeAsync();
+    }
+}

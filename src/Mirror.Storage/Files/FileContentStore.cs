@@ -1,0 +1,88 @@
+using System.Runtime.CompilerServices;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>Content as files in the tree of <see cref="RegistryLayout"/>.</summary>
+/// <param name="root">The folder that holds <c>docker/</c>; made when first written to.</param>
+public sealed class FileContentStore(string root) : IContentStore
+{
+    private readonly string _root = Path.GetFullPath(root);
+
+    public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var file = File.OpenHandle(PathOf(digest), options: FileOptions.None, share: FileShare.ReadWrite | FileShare.Delete);
+            return ValueTask.FromResult<Content?>(new FileContent(file, RandomAccess.GetLength(file)));
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return ValueTask.FromResult<Content?>(null);
+        }
+    }
+
+    public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        var file = new FileInfo(PathOf(digest));
+        return ValueTask.FromResult(file.Exists ? file.Length : (long?)null);
+    }
+
+    public async ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        var path = Path.Combine(_root, RegistryLayout.Fill(digest));
+        Durable.CreateFolder(Path.GetDirectoryName(path)!);
+        return await Spool.OpenAsync(path, digest.Algorithm, cancellationToken);
+    }
+
+    public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
+    {
+        spool.MoveTo(PathOf(digest));
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
+            throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
+        var path = PathOf(digest);
+        // Present with the right length means stored and verified before: publishing it again would only cost two flushes.
+        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length))
+            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span);
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        var path = PathOf(digest);
+        if (!File.Exists(path))
+            return ValueTask.FromResult(false);
+        File.Delete(path);
+        try
+        {
+            Directory.Delete(Path.GetDirectoryName(path)!);
+        }
+        catch (IOException)
+        {
+            // Not empty, or written to again just now: the folder stays.
+        }
+        Durable.FlushFolder(Path.GetDirectoryName(Path.GetDirectoryName(path))!);
+        return ValueTask.FromResult(true);
+    }
+
+    public async IAsyncEnumerable<Digest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        foreach (var algorithm in Folders(Path.Combine(_root, RegistryLayout.Blobs)))
+            foreach (var prefix in Folders(algorithm))
+                foreach (var blob in Folders(prefix))
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    if (Digest.TryParse($"{Path.GetFileName(algorithm)}:{Path.GetFileName(blob)}", out var digest) && File.Exists(Path.Combine(blob, "data")))
+                        yield return digest;
+                }
+    }
+
+    private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];
+
+    private string PathOf(Digest digest) => Path.Combine(_root, RegistryLayout.BlobData(digest));
+}

@@ -1,0 +1,141 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>Links and tags as small files in the tree of <see cref="RegistryLayout"/>.</summary>
+/// <param name="root">The folder that holds <c>docker/</c>; made when first written to.</param>
+public sealed class FileReferenceStore(string root) : IReferenceStore
+{
+    // A digest is 135 characters at most and a media type 255; more is not a file of ours.
+    private const int LongestLink = 1024;
+
+    private readonly string _root = Path.GetFullPath(root);
+
+    public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(IsRepository(PathOf(RegistryLayout.Repository(name))));
+
+    public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        WriteOnce(RegistryLayout.LayerLink(name, digest), digest.ToString());
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+
+    public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(DeleteFolder(Path.GetDirectoryName(RegistryLayout.LayerLink(name, digest))!));
+
+    public ValueTask LinkManifestAsync(RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken)
+    {
+        // The type first: a linked manifest is servable at once.
+        if (mediaType is not null)
+            Write(RegistryLayout.RevisionMediaType(name, digest), mediaType);
+        WriteOnce(RegistryLayout.RevisionLink(name, digest), digest.ToString());
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
+            ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
+            : (false, null));
+
+    public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(DeleteFolder(RegistryLayout.Revision(name, digest)));
+
+    public ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Digest.TryParse(Read(RegistryLayout.TagCurrent(name, tag))?.Trim(), out var digest) ? digest : (Digest?)null);
+
+    public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
+    {
+        WriteOnce(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
+        Write(RegistryLayout.TagCurrent(name, tag), digest.ToString());
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(DeleteFolder(RegistryLayout.Tag(name, tag)));
+
+    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
+    {
+        var folder = new DirectoryInfo(PathOf(RegistryLayout.Tags(name)));
+        if (!folder.Exists)
+            return ValueTask.FromResult<IReadOnlyList<string>>([]);
+        List<string> tags = [.. folder.EnumerateDirectories().Select(tag => tag.Name).Where(Reference.IsTagName)];
+        tags.Sort(StringComparer.Ordinal);
+        return ValueTask.FromResult<IReadOnlyList<string>>(tags);
+    }
+
+    public async IAsyncEnumerable<RepositoryName> ListRepositoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        var root = PathOf(RegistryLayout.Repositories);
+        foreach (var folder in Walk(root))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (RepositoryName.TryParse(Path.GetRelativePath(root, folder), out var name))
+                yield return name;
+        }
+    }
+
+    // RepositoryName.CompareTo: each component is compared as if '/' ended it.
+    private static IEnumerable<string> Walk(string folder)
+    {
+        if (!Directory.Exists(folder))
+            yield break;
+        var children = Directory.EnumerateDirectories(folder).Where(child => !Path.GetFileName(child).StartsWith('_')).Select(child => child + "/").ToList();
+        children.Sort(StringComparer.Ordinal);
+        foreach (var child in children.Select(child => child[..^1]))
+        {
+            if (IsRepository(child))
+                yield return child;
+            foreach (var below in Walk(child))
+                yield return below;
+        }
+    }
+
+    private static bool IsRepository(string folder) =>
+        Directory.Exists(Path.Combine(folder, "_manifests")) || Directory.Exists(Path.Combine(folder, "_layers"));
+
+    private string? Read(string path)
+    {
+        try
+        {
+            using var file = File.OpenHandle(PathOf(path));
+            Span<byte> bytes = stackalloc byte[LongestLink];
+            return Encoding.UTF8.GetString(bytes[..RandomAccess.Read(file, bytes, 0)]);
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    // A link never changes what it says, so one that is there need not be written and flushed again.
+    private void WriteOnce(string path, string text)
+    {
+        if (!File.Exists(PathOf(path)))
+            Write(path, text);
+    }
+
+    private void Write(string path, string text) =>
+        Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text));
+
+    private bool DeleteFolder(string folder)
+    {
+        var path = PathOf(folder);
+        try
+        {
+            Directory.Delete(path, recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return false;
+        }
+        Durable.FlushFolder(Path.GetDirectoryName(path)!);
+        return true;
+    }
+
+    private string PathOf(string relative) => Path.Combine(_root, relative);
+}

@@ -1,0 +1,54 @@
+using System.Text.Json;
+
+namespace Mirror.Storage;
+
+/// <summary>The media types of manifests (OCI image-spec "Media Types"; Docker's "Image Manifest V2, Schema 2").</summary>
+public static class MediaTypes
+{
+    public const string OciManifest = "application/vnd.oci.image.manifest.v1+json";
+    public const string OciIndex = "application/vnd.oci.image.index.v1+json";
+    public const string DockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
+    public const string DockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json";
+    public const string DockerSignedSchema1 = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    public const string OctetStream = "application/octet-stream";
+
+    /// <summary>True for the types that list other manifests.</summary>
+    public static bool IsIndex(string mediaType) => mediaType is OciIndex or DockerManifestList;
+
+    /// <summary>
+    /// The type that a manifest says it has, or its shape implies where it says none, as <c>registry:2</c> tells them apart: its layout has
+    /// no place for the type. Null where the bytes are not a JSON object of any such shape.
+    /// </summary>
+    public static string? OfManifest(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            var json = new Utf8JsonReader(bytes);
+            if (!json.Read() || json.TokenType != JsonTokenType.StartObject)
+                return null;
+            string? implied = null, said = null;
+            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+            {
+                if (json.ValueTextEquals("mediaType"u8))
+                {
+                    json.Read();
+                    if (json.TokenType != JsonTokenType.String)
+                        return null;
+                    said = json.GetString();
+                    continue;
+                }
+                implied = json.ValueTextEquals("manifests"u8) ? OciIndex
+                    : json.ValueTextEquals("config"u8) || json.ValueTextEquals("layers"u8) ? implied ?? OciManifest
+                    : json.ValueTextEquals("fsLayers"u8) ? DockerSignedSchema1
+                    : implied;
+                json.Skip();
+            }
+            // The rest must parse too: a truncated document is not a manifest.
+            return json.TokenType == JsonTokenType.EndObject && json.BytesConsumed <= bytes.Length ? said ?? implied : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,196 @@
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+using Mirror.Storage.Files;
+
+namespace Mirror.Storage;
+
+/// <summary>
+/// Bytes on their way in: one writer appends, any number of readers follow at their own speed, and nothing has its final name yet.
+/// The file is the buffer, so memory does not grow with the content. Readers get everything but the last bytes
+/// (<see cref="TailLength"/>) until the writer calls <see cref="Complete"/>, which it does only once the digest has proved right; after
+/// <see cref="Fail"/> they get an exception instead of an end.
+/// </summary>
+public sealed class Spool : IAsyncDisposable
+{
+    /// <summary>How many bytes at the end are held back until the content is known to be right.</summary>
+    public const int TailLength = 4096;
+
+    private const int RehashBuffer = 1 << 20;
+
+    private readonly SafeFileHandle _file;
+    private readonly string _algorithm;
+    private readonly IncrementalHash _hash;
+    private readonly Lock _gate = new();
+    private string _path;
+    private long _length;
+    private long? _expectedLength;
+    private bool _complete;
+    private bool _moved;
+    private Exception? _failure;
+    private TaskCompletionSource _progress = NewSignal();
+
+    private Spool(string path, string algorithm, SafeFileHandle file)
+    {
+        _path = path;
+        _algorithm = algorithm;
+        _file = file;
+        _hash = Digest.NewHash(algorithm);
+    }
+
+    /// <summary>How many bytes were appended so far, by this process or one before it.</summary>
+    public long Length => Volatile.Read(ref _length);
+
+    /// <summary>How long the content will be in bytes, once known; set before readers are let in.</summary>
+    public long? ExpectedLength
+    {
+        get { lock (_gate) return _expectedLength; }
+        set { lock (_gate) _expectedLength = value; }
+    }
+
+    /// <summary>
+    /// Opens a spool file for appending. Bytes left by an earlier process are hashed again and kept, so that the writer can go on
+    /// behind them.
+    /// </summary>
+    /// <param name="path">The file; made where it is missing. Its folder must exist.</param>
+    /// <param name="algorithm">The hash kept while appending: <c>sha256</c> or <c>sha512</c>.</param>
+    /// <exception cref="IOException">The file cannot be made or read, or another process writes it.</exception>
+    public static async ValueTask<Spool> OpenAsync(string path, string algorithm, CancellationToken cancellationToken)
+    {
+        var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        var spool = new Spool(path, algorithm, file);
+        try
+        {
+            await spool.HashAsync(spool._hash, RandomAccess.GetLength(file), cancellationToken);
+            spool._length = RandomAccess.GetLength(file);
+            return spool;
+        }
+        catch
+        {
+            await spool.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Appends bytes and wakes the readers.</summary>
+    /// <exception cref="IOException">The disk did not take them; the spool still ends where it ended before.</exception>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty)
+            return;
+        RandomAccess.Write(_file, bytes, _length);
+        _hash.AppendData(bytes);
+        Volatile.Write(ref _length, _length + bytes.Length);
+        Interlocked.Exchange(ref _progress, NewSignal()).TrySetResult();
+    }
+
+    /// <summary>Whether the bytes so far are what <paramref name="digest"/> names. A digest of another algorithm costs reading them again.</summary>
+    public async ValueTask<bool> VerifyAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (digest.Algorithm == _algorithm)
+            return Digest.FromHash(_algorithm, _hash.GetCurrentHash()) == digest;
+        using var hash = digest.NewHash();
+        await HashAsync(hash, Length, cancellationToken);
+        return Digest.FromHash(digest.Algorithm, hash.GetCurrentHash()) == digest;
+    }
+
+    /// <summary>Throws away every byte, so that the writer can begin anew. Only before readers are let in.</summary>
+    public void Reset()
+    {
+        RandomAccess.SetLength(_file, 0);
+        _ = _hash.GetHashAndReset();
+        Volatile.Write(ref _length, 0);
+    }
+
+    /// <summary>The content is whole and verified: readers get the tail and an end.</summary>
+    public void Complete() => End(() => _complete = true);
+
+    /// <summary>The content will not become whole: readers that reach what is missing get <paramref name="failure"/>.</summary>
+    public void Fail(Exception failure) => End(() => _failure = failure);
+
+    /// <summary>Flushes the file and gives it its final name; readers go on reading.</summary>
+    /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
+    public void MoveTo(string path)
+    {
+        RandomAccess.FlushToDisk(_file);
+        Durable.Rename(_path, path);
+        (_path, _moved) = (path, true);
+    }
+
+    /// <summary>Removes the file's name; readers go on reading what they hold open.</summary>
+    public void Delete()
+    {
+        if (!_moved)
+            File.Delete(_path);
+    }
+
+    /// <summary>A reader of this spool from any offset, until the spool is disposed.</summary>
+    public Content OpenRead() => new Reader(this);
+
+    /// <summary>Closes the file. What was not moved to a final name or deleted stays, to be opened again.</summary>
+    public ValueTask DisposeAsync()
+    {
+        _file.Dispose();
+        _hash.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            // The signal first: what is appended after this line completes it.
+            var progress = Volatile.Read(ref _progress).Task;
+            var (readable, atEnd, failure) = Readable();
+            if (offset < readable)
+                return RandomAccess.Read(_file, buffer.Span[..(int)Math.Min(buffer.Length, readable - offset)], offset);
+            if (failure is not null)
+                throw new IOException(failure.Message, failure);
+            if (atEnd)
+                return 0;
+            await progress.WaitAsync(cancellationToken);
+        }
+    }
+
+    private (long Readable, bool AtEnd, Exception? Failure) Readable()
+    {
+        lock (_gate)
+        {
+            var length = Length;
+            // Without a known length any byte may be among the last, so the tail moves along with the writer.
+            return _complete ? (length, true, null) : (Math.Min(length, (_expectedLength ?? length) - TailLength), false, _failure);
+        }
+    }
+
+    private void End(Action set)
+    {
+        lock (_gate)
+            set();
+        Volatile.Read(ref _progress).TrySetResult();
+    }
+
+    private async ValueTask HashAsync(IncrementalHash hash, long length, CancellationToken cancellationToken)
+    {
+        if (length == 0)
+            return;
+        var buffer = new byte[Math.Min(length, RehashBuffer)];
+        for (long offset = 0; offset < length;)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var read = await RandomAccess.ReadAsync(_file, buffer.AsMemory(0, (int)Math.Min(buffer.Length, length - offset)), offset, cancellationToken);
+            if (read == 0)
+                throw new EndOfStreamException($"The spool '{_path}' became shorter while it was read.");
+            hash.AppendData(buffer.AsSpan(0, read));
+            offset += read;
+        }
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private sealed class Reader(Spool spool) : Content
+    {
+        public override long? Length => spool.ExpectedLength;
+
+        public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
+            spool.ReadAsync(offset, buffer, cancellationToken);
+    }
+}

@@ -1,0 +1,16 @@
+namespace Mirror.Configuration;
+
+/// <summary>The names people know Docker Hub by, and the one that speaks the registry protocol.</summary>
+public static class DockerHub
+{
+    private static readonly HashSet<string> Names = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "docker.io", "index.docker.io", "registry-1.docker.io", "registry.docker.io", "registry.hub.docker.com", "hub.docker.com",
+    };
+
+    /// <summary>Where Docker Hub answers.</summary>
+    public static Uri Registry { get; } = new("https://registry-1.docker.io");
+
+    /// <summary>Whether <paramref name="url"/> means Docker Hub, by whichever of its names.</summary>
+    public static bool Is(Uri url) => url.IsDefaultPort && Names.Contains(url.Host);
+}

@@ -1,0 +1,15 @@
+namespace Mirror.Configuration;
+
+/// <summary>Every setting that is acted on, one property per section of the configuration file.</summary>
+public sealed class MirrorOptions
+{
+    public LogOptions Log { get; set; } = new();
+
+    public StorageOptions Storage { get; set; } = new();
+
+    public HttpOptions Http { get; set; } = new();
+
+    public ProxyOptions Proxy { get; set; } = new();
+
+    public HostedOptions Hosted { get; set; } = new();
+}

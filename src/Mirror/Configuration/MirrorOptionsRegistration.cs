@@ -1,0 +1,17 @@
+namespace Mirror.Configuration;
+
+/// <summary>Gives each room its own options. Settings change by restart only, so they are plain singletons.</summary>
+public static class MirrorOptionsRegistration
+{
+    extension(IServiceCollection services)
+    {
+        /// <summary>Registers every section of <paramref name="options"/> as a singleton of its own type.</summary>
+        public IServiceCollection AddMirrorOptions(MirrorOptions options) => services
+            .AddSingleton(options)
+            .AddSingleton(options.Log)
+            .AddSingleton(options.Storage)
+            .AddSingleton(options.Http)
+            .AddSingleton(options.Proxy)
+            .AddSingleton(options.Hosted);
+    }
+}

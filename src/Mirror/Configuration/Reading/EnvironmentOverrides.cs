@@ -1,0 +1,133 @@
+using System.Globalization;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace Mirror.Configuration.Reading;
+
+/// <summary>
+/// Applies the registry's rule that <c>REGISTRY_A_B_C=v</c> stands for <c>a.b.c: v</c>. The value is YAML, so a whole section can be given;
+/// variables are applied in lexical order, so a section comes before its fields. The name is looked up among the known
+/// keys, which is why a key that itself contains <c>_</c> can be given too.
+/// </summary>
+internal static class EnvironmentOverrides
+{
+    private const string Prefix = "REGISTRY_";
+
+    public static void Apply(YamlMappingNode root, IReadOnlyDictionary<string, string> environment, Findings findings)
+    {
+        foreach (var (variable, text) in environment.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        {
+            if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable)
+                continue;
+
+            List<Step> path = [];
+            if (!Resolve(KnownKeys.Root, variable[Prefix.Length..], path))
+                findings.Warnings.Add($"{variable} stands for no known key and is ignored");
+            else if (ValueFor(path[^1].Key, text) is not { } value)
+                findings.Errors.Add($"{variable}: the value is not YAML");
+            else if (!Set(root, path, value))
+                findings.Errors.Add($"{variable}: the list has no such entry, nor is it the next");
+        }
+    }
+
+    /// <summary>Finds the keys that <paramref name="rest"/> spells, from the outside in.</summary>
+    private static bool Resolve(KnownKey key, string rest, List<Step> path)
+    {
+        if (rest is "")
+            return path.Count > 0;
+
+        if (key.Shape is KeyShape.Section)
+        {
+            foreach (var child in key.Children)
+            {
+                if (After(rest, child.Name) is not { } remainder)
+                    continue;
+                path.Add(new Step(child, child.Name));
+                if (Resolve(child, remainder, path))
+                    return true;
+                path.RemoveAt(path.Count - 1);
+            }
+            return false;
+        }
+
+        // The names under a map are the user's, so nothing tells a separator from a letter: the whole rest is one name.
+        var name = key.Shape is KeyShape.List ? rest.Split('_')[0] : rest;
+        var entry = key.Shape is KeyShape.Anything ? key : key.Entry;
+        if (entry is null || key.Shape is KeyShape.List && !int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            return false;
+        path.Add(new Step(entry, name.ToLowerInvariant()));
+        return Resolve(entry, After(rest, name)!, path);
+    }
+
+    /// <summary>What follows a name at the start of <paramref name="rest"/>, or null where it does not start with that name.</summary>
+    private static string? After(string rest, string name) =>
+        !rest.StartsWith(name, StringComparison.OrdinalIgnoreCase) ? null
+        : rest.Length == name.Length ? ""
+        : rest[name.Length] == '_' ? rest[(name.Length + 1)..]
+        : null;
+
+    private static YamlNode? ValueFor(KnownKey key, string text)
+    {
+        YamlNode? parsed;
+        try
+        {
+            parsed = YamlText.Parse(text);
+        }
+        catch (YamlException)
+        {
+            parsed = null;
+        }
+
+        // A password such as "#1" or "a: b" is text, whatever YAML would make of it. So is a pattern such as "**".
+        return key.Shape switch
+        {
+            KeyShape.Value when parsed is not YamlScalarNode || parsed.IsEmpty && text is not "null" and not "~" => new YamlScalarNode(text),
+            KeyShape.List when parsed is null => new YamlScalarNode(text),
+            _ => parsed,
+        };
+    }
+
+    private static bool Set(YamlMappingNode root, List<Step> path, YamlNode value)
+    {
+        YamlNode node = root;
+        var parent = KnownKeys.Root;
+        for (var i = 0; i < path.Count; i++)
+        {
+            var (key, name) = path[i];
+            var isLast = i == path.Count - 1;
+            if (parent.Shape is KeyShape.List)
+            {
+                var list = (YamlSequenceNode)node;
+                var index = int.Parse(name, CultureInfo.InvariantCulture);
+                if (index > list.Children.Count)
+                    return false;
+                if (index == list.Children.Count)
+                    list.Children.Add(Container(key, null));
+                list.Children[index] = isLast ? value : Container(key, list.Children[index]);
+                node = list.Children[index];
+            }
+            else
+            {
+                var map = (YamlMappingNode)node;
+                var existing = map.Children.Keys.FirstOrDefault(k => name.Equals((k as YamlScalarNode)?.Value, StringComparison.OrdinalIgnoreCase))
+                    ?? new YamlScalarNode(name);
+                node = map.Children[existing] = isLast ? value : Container(key, map.Children.TryGetValue(existing, out var old) ? old : null);
+            }
+            parent = key;
+        }
+        return true;
+    }
+
+    /// <summary>The node itself where fields can be set in it, else one in its place.</summary>
+    private static YamlNode Container(KnownKey key, YamlNode? node) => key.Shape switch
+    {
+        KeyShape.List when node is YamlSequenceNode => node,
+        KeyShape.List when node is null || node.IsEmpty => new YamlSequenceNode(),
+        KeyShape.List => new YamlSequenceNode(node!),
+        _ when node is YamlMappingNode => node,
+        _ when key.IsChoice && node is YamlScalarNode { IsEmpty: false } choice => new YamlMappingNode(choice, new YamlScalarNode()),
+        _ => new YamlMappingNode(),
+    };
+
+    private readonly record struct Step(KnownKey Key, string Name);
+}

@@ -1,0 +1,27 @@
+namespace Mirror.Configuration.Reading;
+
+/// <summary>What no single key can tell: settings that are each allowed but not together.</summary>
+internal static class Together
+{
+    public static void Check(MirrorOptions options, Findings findings)
+    {
+        var (http, proxy) = (options.Http, options.Proxy);
+
+        if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
+            findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
+
+        // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
+        if (findings.Errors.Count > 0)
+            return;
+
+        if (http.Debug is { Addr: null, Prometheus.Enabled: true })
+            findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
+
+        if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
+            findings.Warnings.Add("proxy names credentials but no remoteurl: this is a plain registry, and they are not used");
+        else if (proxy.Exec is not null && (proxy.Username, proxy.Password) is not (null, null))
+            findings.Warnings.Add("proxy.exec goes before proxy.username and proxy.password, which are not used");
+        else if (proxy.Username is null != proxy.Password is null)
+            findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
+    }
+}

@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Mirror.Configuration.Reading;
+
+/// <summary>The rules that values follow; each is named once here and used throughout the table of known keys.</summary>
+internal static partial class ValueRules
+{
+    public static readonly ValueRule Text = new("text", text => text);
+
+    // YAML 1.1's spellings, because the registry's own parser takes them.
+    public static readonly ValueRule TrueOrFalse = new("true or false", text => text.ToUpperInvariant() switch
+    {
+        "TRUE" or "YES" or "ON" or "Y" => "true",
+        "FALSE" or "NO" or "OFF" or "N" => "false",
+        _ => null,
+    });
+
+    public static readonly ValueRule Duration = new(
+        "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative",
+        text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+
+    public static readonly ValueRule Level = new("error, warn, info or debug", text => text.ToUpperInvariant() switch
+    {
+        "PANIC" or "FATAL" => nameof(LogLevel.Critical),
+        "ERROR" => nameof(LogLevel.Error),
+        "WARN" or "WARNING" => nameof(LogLevel.Warning),
+        "INFO" => nameof(LogLevel.Information),
+        "DEBUG" => nameof(LogLevel.Debug),
+        "TRACE" => nameof(LogLevel.Trace),
+        _ => null,
+    });
+
+    public static readonly ValueRule Formatter = new("text, json or logstash", text => text switch
+    {
+        "text" => nameof(LogFormatter.Text),
+        "json" => nameof(LogFormatter.Json),
+        "logstash" => nameof(LogFormatter.Logstash),
+        _ => null,
+    });
+
+    public static readonly ValueRule Address = new(
+        "host:port or :port, with a port from 0 to 65535",
+        text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
+
+    public static readonly ValueRule Upstream = new(
+        "an http or https URL without user info, query or fragment",
+        text => PlainUrl(text) is { } url ? DockerHub.Is(url) ? DockerHub.Registry.OriginalString : text : null);
+
+    public static readonly ValueRule PublicUrl = new(
+        "an http or https URL without user info, query or fragment",
+        text => PlainUrl(text) is null ? null : text.TrimEnd('/'));
+
+    public static readonly ValueRule UrlPath = new(
+        "a path that begins with a slash, without query or fragment",
+        text => PathGrammar().IsMatch(text) ? text : null);
+
+    public static readonly ValueRule UrlPrefix = new(
+        "a path that begins and ends with a slash, without query or fragment",
+        text => PathGrammar().IsMatch(text) ? text.TrimEnd('/') + "/" : null);
+
+    public static readonly ValueRule RepositoryPattern = new(
+        "a repository name in which * stands for anything within a component and ** for any number of components",
+        text => PatternGrammar().IsMatch(text) ? text : null);
+
+    public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
+
+    public static ValueRule Integer(int min = int.MinValue, int max = int.MaxValue) => new(
+        (min, max) switch
+        {
+            (int.MinValue, _) => "a whole number",
+            (_, int.MaxValue) => $"a whole number, {min} or more",
+            _ => $"a whole number from {min} to {max}",
+        },
+        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
+            ? number.ToString(CultureInfo.InvariantCulture)
+            : null);
+
+    public static ValueRule OneOf(params string[] values) => new(string.Join(" or ", values), text => values.Contains(text) ? text : null);
+
+    private static Uri? PlainUrl(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host is not ""
+            && url.UserInfo is "" && !text.AsSpan().ContainsAny('?', '#')
+            ? url
+            : null;
+
+    [GeneratedRegex(@"\A/[^\s?#]*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex PathGrammar();
+
+    [GeneratedRegex(@"\A[a-z0-9*._-]+(?:/[a-z0-9*._-]+)*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex PatternGrammar();
+}

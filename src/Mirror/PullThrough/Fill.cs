@@ -1,0 +1,208 @@
+using Mirror.Storage;
+using Mirror.Telemetry;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// One blob on its way from upstream into the store. It belongs to the server: clients follow its spool, come and go, and it goes on.
+/// </summary>
+public sealed partial class Fill
+{
+    // Large enough that a wake-up of the readers and a system call are paid for, small enough that many fills fit in memory.
+    private const int BufferSize = 256 * 1024;
+
+    private readonly FillContext _context;
+    private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private readonly HashSet<RepositoryName> _names = [];
+    private Spool? _spool;
+    private bool _linking;
+    // The fill itself and every client that reads or is about to: the spool's file closes with the last of them.
+    private int _holders = 1;
+
+    internal Fill(FillContext context, RepositoryName name, Digest digest)
+    {
+        (_context, Name, Digest) = (context, name, digest);
+        _names.Add(name);
+        // Nobody may be left to observe it.
+        _ = _opened.Task.ContinueWith(static opened => opened.Exception, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously);
+    }
+
+    /// <summary>The repository it is fetched from.</summary>
+    public RepositoryName Name { get; }
+
+    public Digest Digest { get; }
+
+    /// <summary>
+    /// Completes when upstream has answered: true, and readers may follow; false, the content turned out to be stored already.
+    /// </summary>
+    /// <exception cref="UpstreamException">Upstream gave one of the other answers.</exception>
+    /// <exception cref="IOException">The store has no place for a spool.</exception>
+    public Task<bool> Opened => _opened.Task;
+
+    /// <summary>Whether a repository's right to this blob is known already.</summary>
+    public bool IsFor(RepositoryName name)
+    {
+        lock (_gate)
+            return _names.Contains(name);
+    }
+
+    /// <summary>Also links the blob into a repository that proved its right to it; false where it is too late for that.</summary>
+    public bool TryAdd(RepositoryName name)
+    {
+        lock (_gate)
+            return !_linking && (_names.Add(name) || true);
+    }
+
+    /// <summary>Keeps the bytes readable until <see cref="LeaveAsync"/>; false where the fill is over and its bytes are let go.</summary>
+    internal bool TryJoin()
+    {
+        lock (_gate)
+        {
+            if (_holders == 0)
+                return false;
+            _holders++;
+            return true;
+        }
+    }
+
+    /// <summary>Ends what <see cref="TryJoin"/> began.</summary>
+    internal async ValueTask LeaveAsync()
+    {
+        lock (_gate)
+        {
+            if (--_holders > 0)
+                return;
+        }
+        if (_spool is not null)
+            await _spool.DisposeAsync();
+    }
+
+    /// <summary>A reader of the bytes as they come, which leaves when disposed. Only for one who joined, and once <see cref="Opened"/> is true.</summary>
+    /// <param name="name">The repository whose right is used where the reader must ask upstream itself.</param>
+    public FillContent OpenRead(RepositoryName name) => new(this, _context, name, _spool!);
+
+    /// <summary>Fetches, verifies, publishes, links. Never throws: readers and <see cref="Opened"/> get what went wrong.</summary>
+    internal async Task RunAsync(CancellationToken stop)
+    {
+        var started = _context.Time.GetTimestamp();
+        var completed = false;
+        _context.Metrics.FillStarted();
+        try
+        {
+            completed = await FetchAsync(stop);
+        }
+        catch (Exception failure)
+        {
+            if (failure is not UpstreamRefusedException)
+                LogFailed(Digest.ToString(), _context.Upstream.Origin.Name, failure.Message);
+            _spool?.Fail(failure);
+            // A full disk is not relieved by what filled it; what upstream cut off is worth keeping.
+            if (failure is IOException)
+                _spool?.Delete();
+            _opened.TrySetException(failure);
+        }
+        finally
+        {
+            await LeaveAsync();
+            _context.Metrics.FillEnded(completed, _context.Time.GetElapsedTime(started).TotalSeconds);
+        }
+    }
+
+    private async Task<bool> FetchAsync(CancellationToken stop)
+    {
+        // 1. The fill before this one may have ended between a client's look into the store and its joining here.
+        if (await _context.Content.SizeAsync(Digest, stop) is not null)
+        {
+            _opened.SetResult(false);
+            return true;
+        }
+
+        // 2. A spool, perhaps with what an earlier process got.
+        _spool = await _context.Content.SpoolAsync(Digest, stop);
+        var size = _spool.Length > 0 ? await _context.Upstream.HeadBlobAsync(Name, Digest, stop) : null;
+        if (size >= _spool.Length)
+            LogResumed(Digest.ToString(), _spool.Length);
+        else
+            _spool.Reset();
+
+        // 3. Upstream's answer, then its bytes. The spool is whole already where only the commit was lost.
+        if (size == _spool.Length)
+            Open(size);
+        else
+        {
+            await using var source = await UpstreamContent.OpenAsync(_context.Upstream, Name, Digest, _spool.Length, null, _context.Time, stop);
+            Open(source.Length);
+            await CopyAsync(source, _spool, stop);
+        }
+
+        // 4. Only what its digest names is published, or given its end.
+        if (!await _spool.VerifyAsync(Digest, stop))
+        {
+            throw new DigestMismatchException($"{_context.Upstream.Origin.Name} sent other bytes than {Digest} names; nothing of it is kept.");
+        }
+        _spool.Complete();
+        await PublishAsync(_spool, stop);
+        return true;
+    }
+
+    private void Open(long? length)
+    {
+        _spool!.ExpectedLength = length;
+        _opened.SetResult(true);
+    }
+
+    private async Task CopyAsync(UpstreamContent source, Spool spool, CancellationToken stop)
+    {
+        var buffer = new byte[BufferSize];
+        while (await source.ReadAsync(spool.Length, buffer, stop) is > 0 and var read)
+        {
+            _context.Metrics.UpstreamBytes(UpstreamKind.Blob, read);
+            spool.Append(buffer.AsSpan(0, read));
+        }
+    }
+
+    // The clients have their bytes; a store that fails costs the next client a download, and is said.
+    private async Task PublishAsync(Spool spool, CancellationToken stop)
+    {
+        try
+        {
+            await _context.Content.CommitAsync(spool, Digest, stop);
+            foreach (var name in NamesToLink())
+                await _context.References.LinkBlobAsync(name, Digest, stop);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            LogNotStored(Digest.ToString(), failure.Message);
+            spool.Delete();
+        }
+    }
+
+    private RepositoryName[] NamesToLink()
+    {
+        lock (_gate)
+        {
+            _linking = true;
+            return [.. _names];
+        }
+    }
+
+    private void LogFailed(string digest, string upstream, string reason) => LogFailed(_context.Log, digest, upstream, reason);
+
+    private void LogResumed(string digest, long offset) => LogResumed(_context.Log, digest, offset);
+
+    private void LogNotStored(string digest, string reason) => LogNotStored(_context.Log, digest, reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the download of {Digest} from {Upstream} failed: {Reason}")]
+    private static partial void LogFailed(ILogger log, string digest, string upstream, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "the download of {Digest} goes on behind byte {Offset}, where an earlier one ended")]
+    private static partial void LogResumed(ILogger log, string digest, long offset);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} was served but cannot be stored: {Reason}")]
+    private static partial void LogNotStored(ILogger log, string digest, string reason);
+}
+
+/// <summary>Upstream's bytes are not what their digest names.</summary>
+public sealed class DigestMismatchException(string message) : IOException(message);

@@ -1,0 +1,76 @@
+using Mirror.Storage;
+using Mirror.Telemetry;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// What one client reads while a blob is on its way: the growing spool. Two detours: a client that begins far ahead of the fill asks upstream
+/// for its own range, and when the disk takes no more, each client goes on from upstream, checked against the digest all the same.
+/// </summary>
+public sealed class FillContent(Fill fill, FillContext context, RepositoryName name, Spool spool) : Content
+{
+    /// <summary>How far ahead of the fill a client is worth a request of its own, in bytes: less arrives before such a request would be answered.</summary>
+    public const long FarAhead = 8 << 20;
+
+    private readonly Content _spooled = spool.OpenRead();
+    private UpstreamContent? _ahead;
+    private long _aheadEnd;
+    private VerifiedContent? _uncached;
+    private int _disposed;
+
+    public override long? Length => _spooled.Length;
+
+    public override async ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken)
+    {
+        if (from - spool.Length <= FarAhead || Length is not { } length)
+            return;
+        // The last bytes come from the spool even so, and therefore only once the digest has proved right. An interior range cannot be
+        // verified before the whole is there: who asks for parts verifies the whole.
+        _aheadEnd = Math.Min(until, length - Spool.TailLength);
+        if (_aheadEnd <= from)
+            return;
+        try
+        {
+            _ahead = await UpstreamContent.OpenAsync(context.Upstream, name, fill.Digest, from, _aheadEnd, context.Time, cancellationToken);
+        }
+        catch (UpstreamException)
+        {
+            // A second request is refused: the fill will get there.
+        }
+    }
+
+    public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (_uncached is not null)
+            return await _uncached.ReadAsync(offset, buffer, cancellationToken);
+        if (_ahead is not null && offset < _aheadEnd)
+        {
+            var read = await _ahead.ReadAsync(offset, buffer, cancellationToken);
+            context.Metrics.UpstreamBytes(UpstreamKind.Blob, read);
+            return read;
+        }
+        try
+        {
+            return await _spooled.ReadAsync(offset, buffer, cancellationToken);
+        }
+        // The spool tells its readers why it ended. A disk that failed is not upstream's fault: upstream can still be read.
+        catch (IOException ended) when (ended.InnerException is IOException and not DigestMismatchException)
+        {
+            _uncached = VerifiedContent.Behind(_spooled, offset, context, name, fill.Digest);
+            return await _uncached.ReadAsync(offset, buffer, cancellationToken);
+        }
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        if (_ahead is not null)
+            await _ahead.DisposeAsync();
+        if (_uncached is not null)
+            await _uncached.DisposeAsync();
+        await fill.LeaveAsync();
+        await base.DisposeAsync();
+    }
+}

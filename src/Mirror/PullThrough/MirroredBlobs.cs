@@ -1,0 +1,109 @@
+using Mirror.Storage;
+using Mirror.Telemetry;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// Blobs of mirrored repositories. Content is shared by all of them; each one's right to it was proved by upstream, once.
+/// </summary>
+public sealed partial class MirroredBlobs(FillContext context, Fills fills, ILogger<MirroredBlobs> log)
+{
+    private readonly Flights<(RepositoryName, Digest), long?> _proving = new();
+
+    /// <summary>Opens a blob: from the store, from the fill that is running, or from one that this call starts.</summary>
+    /// <exception cref="Upstream.UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
+    public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
+                return stored;
+            if (await OpenFillAsync(name, digest, cancellationToken) is { } filling)
+                return filling;
+            // Stored between the two looks: look again.
+        }
+    }
+
+    /// <summary>A blob's length, by a HEAD upstream at most.</summary>
+    /// <exception cref="Upstream.UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
+    public async ValueTask<Answer<long?>> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        var size = await context.Content.SizeAsync(digest, cancellationToken);
+        if (size is not null && await context.References.HasBlobAsync(name, digest, cancellationToken))
+            return new(size, Outcome.Hit);
+        var proved = await ProveAsync(name, digest, cancellationToken);
+        if (size is null)
+            return new(proved, Outcome.Miss);
+        await LinkAsync(name, digest, cancellationToken);
+        return new(size, Outcome.Revalidated);
+    }
+
+    private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        if (await context.Content.OpenAsync(digest, cancellationToken) is not { } stored)
+            return null;
+        try
+        {
+            if (await context.References.HasBlobAsync(name, digest, cancellationToken))
+                return new(stored, Outcome.Hit);
+            await ProveAsync(name, digest, cancellationToken);
+            await LinkAsync(name, digest, cancellationToken);
+            return new(stored, Outcome.Revalidated);
+        }
+        catch
+        {
+            await stored.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        var (fill, joined) = fills.JoinOrStart(name, digest);
+        Content? content = null;
+        try
+        {
+            if (!fill.IsFor(name))
+            {
+                await ProveAsync(name, digest, cancellationToken);
+                fill.TryAdd(name);
+            }
+            if (await fill.Opened.WaitAsync(cancellationToken))
+                content = fill.OpenRead(name);
+            return content is null ? null : new(content, joined ? Outcome.Joined : Outcome.Miss);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // No place to store it: the client still gets it.
+            LogUncached(digest.ToString(), failure.Message);
+            return new(await VerifiedContent.OpenAsync(context, name, digest, cancellationToken), Outcome.Miss);
+        }
+        finally
+        {
+            if (content is null)
+                await fill.LeaveAsync();
+        }
+    }
+
+    // One HEAD upstream proves a repository's right to content that is here already.
+    private async Task<long?> ProveAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        (await _proving.JoinOrStart((name, digest), stop => context.Upstream.HeadBlobAsync(name, digest, stop), cancellationToken)).Result;
+
+    private async ValueTask LinkAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await context.References.LinkBlobAsync(name, digest, cancellationToken);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            LogNotLinked(digest.ToString(), failure.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} goes to the client uncached: {Reason}")]
+    private partial void LogUncached(string digest, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} is served, but its right cannot be stored and will be asked for again: {Reason}")]
+    private partial void LogNotLinked(string digest, string reason);
+}

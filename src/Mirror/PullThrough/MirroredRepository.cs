@@ -1,0 +1,57 @@
+using Mirror.Storage;
+using Mirror.Telemetry;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>A repository of an upstream. What is stored is served; what is missing is fetched once, whoever asks.</summary>
+public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring) : IRepository
+{
+    public RepositoryName Name => name;
+
+    public ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken) =>
+        OrNo(mirroring.Manifests.GetAsync(name, reference, cancellationToken));
+
+    public ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
+        OrNo(mirroring.Manifests.HeadAsync(name, reference, cancellationToken));
+
+    public ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, CancellationToken cancellationToken) =>
+        OrNo(mirroring.Blobs.OpenAsync(name, digest, cancellationToken));
+
+    public ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
+        OrNo(mirroring.Blobs.HeadAsync(name, digest, cancellationToken));
+
+    public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new Answer<TagPage>(await mirroring.Upstream.ListTagsAsync(name, count, last, cancellationToken), Outcome.Miss);
+        }
+        catch (UpstreamRefusedException)
+        {
+            return null;
+        }
+        catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
+        {
+            // Ours, when upstream's cannot be had: a part, and said to be.
+            if (await StoredTags.PageAsync(mirroring.References, name, count, last, cancellationToken) is { } page)
+                return new Answer<TagPage>(page, Outcome.Stale, trouble.Message);
+            throw;
+        }
+    }
+
+    private static async ValueTask<Answer<T>?> OrNo<T>(ValueTask<Answer<T>> answer)
+    {
+        try
+        {
+            return await answer;
+        }
+        catch (UpstreamRefusedException)
+        {
+            return null;
+        }
+    }
+}
+
+/// <summary>What the repositories of one upstream share.</summary>
+public sealed record Mirroring(UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, IReferenceStore References);

@@ -1,0 +1,88 @@
+using System.Security.Cryptography;
+using Mirror.Storage;
+using Mirror.Telemetry;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// A blob straight from upstream to one client, when our store takes no more: hashed from its first byte on, so that its last bytes are given
+/// only when the digest is right. What a failed spool still holds is read from there.
+/// </summary>
+public sealed class VerifiedContent : Content
+{
+    private const int ScratchSize = 64 * 1024;
+
+    private readonly Content? _spooled;
+    private readonly long _spooledLength;
+    private readonly FillContext _context;
+    private readonly RepositoryName _name;
+    private readonly Digest _digest;
+    private readonly IncrementalHash _hash;
+    private UpstreamContent? _source;
+    private long _hashed;
+
+    private VerifiedContent(Content? spooled, long spooledLength, FillContext context, RepositoryName name, Digest digest) =>
+        (_spooled, _spooledLength, _context, _name, _digest, _hash) = (spooled, spooledLength, context, name, digest, digest.NewHash());
+
+    public override long? Length => _spooled?.Length ?? _source?.Length;
+
+    /// <summary>The whole blob from upstream.</summary>
+    /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
+    public static async ValueTask<VerifiedContent> OpenAsync(FillContext context, RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        var content = new VerifiedContent(null, 0, context, name, digest);
+        content._source = await UpstreamContent.OpenAsync(context.Upstream, name, digest, 0, null, context.Time, cancellationToken);
+        if (content.Length is not null)
+            return content;
+        await content.DisposeAsync();
+        throw new UpstreamUnavailableException($"{context.Upstream.Origin.Name} does not say how long {digest} is, and without room to store it, it cannot be checked.");
+    }
+
+    /// <summary>What a failed spool holds, then upstream.</summary>
+    /// <param name="spooled">Read up to <paramref name="spooledLength"/>; stays the caller's.</param>
+    public static VerifiedContent Behind(Content spooled, long spooledLength, FillContext context, RepositoryName name, Digest digest) =>
+        new(spooled, spooledLength, context, name, digest);
+
+    public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (offset < _hashed)
+            throw new IOException("Bytes that go uncached can only be read in order.");
+        if (_hashed < offset)
+        {
+            var scratch = new byte[ScratchSize];
+            while (_hashed < offset && await ReadNextAsync(scratch.AsMemory(0, (int)Math.Min(scratch.Length, offset - _hashed)), cancellationToken) > 0)
+            {
+            }
+        }
+        return await ReadNextAsync(buffer, cancellationToken);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (_source is not null)
+            await _source.DisposeAsync();
+        _hash.Dispose();
+        await base.DisposeAsync();
+    }
+
+    private async ValueTask<int> ReadNextAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (_hashed == Length)
+            return 0;
+        int read;
+        if (_hashed < _spooledLength)
+            read = await _spooled!.ReadAsync(_hashed, buffer[..(int)Math.Min(buffer.Length, _spooledLength - _hashed)], cancellationToken);
+        else
+        {
+            _source ??= await UpstreamContent.OpenAsync(_context.Upstream, _name, _digest, _hashed, null, _context.Time, cancellationToken);
+            read = await _source.ReadAsync(_hashed, buffer, cancellationToken);
+            _context.Metrics.UpstreamBytes(UpstreamKind.Blob, read);
+        }
+        _hash.AppendData(buffer.Span[..read]);
+        _hashed += read;
+        if (_hashed == Length && Digest.FromHash(_digest.Algorithm, _hash.GetCurrentHash()) != _digest)
+            throw new DigestMismatchException($"{_context.Upstream.Origin.Name} sent other bytes than {_digest} names.");
+        return read;
+    }
+}

@@ -1,0 +1,77 @@
+using Mirror.PullThrough;
+using Mirror.Storage;
+
+namespace Mirror.Registry;
+
+/// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c></summary>
+internal static class BlobRoute
+{
+    // One system call and one flush for each; larger ones are no faster and are held for each client.
+    private const int BufferSize = 256 * 1024;
+
+    public static async Task HeadAsync(RegistryRequest request, Repositories repositories)
+    {
+        var digest = request.Digest;
+        var answer = await repositories[request.Name].HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
+        request.Came(answer);
+        request.Http.Response.Headers.AcceptRanges = "bytes";
+        if (!ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
+            request.Http.Response.ContentLength = answer.Value;
+    }
+
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories)
+    {
+        var digest = request.Digest;
+        var answer = await repositories[request.Name].OpenBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
+        await using var content = answer.Value;
+        request.Came(answer);
+
+        var response = request.Http.Response;
+        response.Headers.AcceptRanges = "bytes";
+        if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
+            return;
+        var (from, end) = (0L, content.Length ?? long.MaxValue);
+        if (content.Length is { } length)
+        {
+            if (ByteRange.Of(request.Http.Request, length, $"\"{digest}\"") is { } range)
+            {
+                (from, end) = range;
+                if (from >= end)
+                {
+                    response.Headers.ContentRange = $"bytes */{length}";
+                    throw new RegistryException(RegistryError.RangeInvalid, $"the blob has {length} bytes");
+                }
+                response.StatusCode = StatusCodes.Status206PartialContent;
+                response.Headers.ContentRange = $"bytes {from}-{end - 1}/{length}";
+            }
+            response.ContentLength = end - from;
+        }
+        await content.PrepareAsync(from, end, request.Aborted);
+        // The client learns length and digest now, however long the first byte takes.
+        await response.StartAsync(request.Aborted);
+        await SendAsync(request, content, from, end);
+    }
+
+    private static async Task SendAsync(RegistryRequest request, Content content, long from, long end)
+    {
+        var writer = request.Http.Response.BodyWriter;
+        while (from < end)
+        {
+            var buffer = writer.GetMemory((int)Math.Min(BufferSize, end - from));
+            var read = await content.ReadAsync(from, buffer[..(int)Math.Min(buffer.Length, end - from)], request.Aborted);
+            if (read == 0)
+            {
+                // Shorter than was promised: never a clean end.
+                if (end != long.MaxValue)
+                    throw new EndOfStreamException($"The content ended at byte {from} of {end}.");
+                return;
+            }
+            writer.Advance(read);
+            from += read;
+            await writer.FlushAsync(request.Aborted);
+            request.Written += read;
+        }
+    }
+
+    private static RegistryException Unknown(Digest digest) => new(RegistryError.BlobUnknown, $"unknown blob {digest}");
+}

@@ -1,0 +1,148 @@
+using System.Globalization;
+using Mirror.Configuration;
+using Mirror.Telemetry;
+using Mirror.Upstream;
+
+namespace Mirror.Registry;
+
+/// <summary>
+/// What surrounds every answer: the headers that all have, the one place where a failure becomes an answer, and the count, the log line and
+/// the access log line afterwards.
+/// </summary>
+public sealed partial class RegistryPipeline(
+    RegistryRoutes routes, HttpOptions http, LogOptions logging, RegistryMetrics metrics, AccessLog access, TimeProvider time, ILogger<RegistryPipeline> log)
+{
+    // What a client is told to wait where upstream did not say.
+    private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
+
+    private readonly string _prefix = http.Prefix.TrimEnd('/');
+
+    /// <summary>Answers one request, whatever happens.</summary>
+    public async Task InvokeAsync(HttpContext context)
+    {
+        var started = time.GetTimestamp();
+        var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""));
+        metrics.RequestStarted(request.Route.Handler);
+        SetCommonHeaders(context.Response.Headers);
+        try
+        {
+            await routes.AnswerAsync(request);
+        }
+        catch (Exception failure)
+        {
+            await FailAsync(request, failure);
+        }
+        finally
+        {
+            Report(request, time.GetElapsedTime(started));
+        }
+    }
+
+    private RegistryRoute RouteOf(string path) =>
+        _prefix.Length == 0 ? RegistryRoute.Of(path)
+        : path.StartsWith(_prefix, StringComparison.Ordinal) ? RegistryRoute.Of(path[_prefix.Length..])
+        : new RegistryRoute(Handler.Other, "", "");
+
+    private void SetCommonHeaders(IHeaderDictionary headers)
+    {
+        headers["Docker-Distribution-Api-Version"] = "registry/2.0";
+        foreach (var (name, values) in http.Headers)
+            headers[name] = values;
+    }
+
+    private async Task FailAsync(RegistryRequest request, Exception failure)
+    {
+        var response = request.Http.Response;
+        if (request.Aborted.IsCancellationRequested)
+        {
+            metrics.ClientAborted();
+            return;
+        }
+        var (error, detail, retryAfter) = Understand(failure);
+        if (error == RegistryError.Unknown)
+            LogBug(request.Http.Request.Path, failure);
+        if (response.HasStarted)
+        {
+            // Headers promised bytes that cannot be had, or would be wrong: the client must not see a clean end.
+            request.Failed = (error, detail);
+            request.Http.Abort();
+            return;
+        }
+        var range = response.Headers.ContentRange;
+        response.Clear();
+        SetCommonHeaders(response.Headers);
+        response.Headers.ContentRange = range;
+        if (retryAfter is { } wait)
+            response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        try
+        {
+            await ErrorBody.WriteAsync(request, error, detail);
+        }
+        catch (Exception gone) when (gone is IOException or OperationCanceledException)
+        {
+            metrics.ClientAborted();
+        }
+    }
+
+    private static (RegistryError Error, string? Detail, TimeSpan? RetryAfter) Understand(Exception failure) => failure switch
+    {
+        RegistryException known => (known.Error, known.Detail, null),
+        UpstreamRefusedException refused => (RegistryError.NameUnknown, refused.Message, null),
+        UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
+        UpstreamUnavailableException or PullThrough.DigestMismatchException => (RegistryError.Unavailable, failure.Message, null),
+        BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
+        IOException { InnerException: UpstreamException or PullThrough.DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
+        _ => (RegistryError.Unknown, null, null),
+    };
+
+    private void Report(RegistryRequest request, TimeSpan duration)
+    {
+        var (context, route) = (request.Http, request.Route);
+        var status = context.Response.StatusCode;
+        var kind = route.Handler switch { Handler.Blob => ContentKind.Blob, Handler.Manifest => ContentKind.Manifest, _ => (ContentKind?)null };
+        if (request.Outcome is { } outcome && kind is { } content)
+            metrics.Answered(content, outcome, request.Written);
+        metrics.RequestEnded(route.Handler, context.Request.Method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
+
+        var headers = context.Request.Headers;
+        var uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}";
+        if (!logging.AccessLog.Disabled)
+            access.Write(new AccessEntry
+            {
+                RemoteAddress = context.Connection.RemoteIpAddress?.ToString(),
+                Time = time.GetUtcNow() - duration,
+                Method = context.Request.Method,
+                Uri = uri,
+                Protocol = context.Request.Protocol,
+                Status = status,
+                Bytes = request.Written,
+                Referer = headers.Referer,
+                UserAgent = headers.UserAgent,
+            });
+        if (log.IsEnabled(LogLevel.Information))
+            RequestLog.Completed(log, new CompletedRequest
+            {
+                Id = context.TraceIdentifier,
+                Method = context.Request.Method,
+                Host = context.Request.Host.Value,
+                Uri = uri,
+                RemoteAddress = $"{context.Connection.RemoteIpAddress}:{context.Connection.RemotePort}",
+                Referer = headers.Referer,
+                UserAgent = headers.UserAgent,
+                Status = status,
+                Written = request.Written,
+                ContentType = context.Response.ContentType,
+                Duration = duration,
+                Name = route.Name,
+                Reference = route.Handler is Handler.Manifest ? route.Last : null,
+                Digest = route.Handler is Handler.Blob ? route.Last : null,
+                Upload = route.Handler is Handler.BlobUploadChunk ? route.Last : null,
+                ErrorCode = request.Failed?.Error.Code,
+                ErrorMessage = request.Failed?.Detail ?? request.Failed?.Error.Message,
+                Cache = request.Outcome,
+            });
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "unexpected failure of {Path}")]
+    private partial void LogBug(string path, Exception failure);
+}

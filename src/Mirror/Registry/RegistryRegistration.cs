@@ -1,0 +1,9 @@
+namespace Mirror.Registry;
+
+/// <summary>Wires the room <c>Registry</c>.</summary>
+public static class RegistryRegistration
+{
+    public static IServiceCollection AddRegistry(this IServiceCollection services) => services
+        .AddSingleton<RegistryRoutes>()
+        .AddSingleton<RegistryPipeline>();
+}

@@ -1,0 +1,53 @@
+using Mirror.PullThrough;
+using Mirror.Storage;
+using Mirror.Telemetry;
+
+namespace Mirror.Registry;
+
+/// <summary>One request on its way through the registry: what was asked, and what is to be told about it afterwards.</summary>
+public sealed class RegistryRequest(HttpContext http, RegistryRoute route)
+{
+    public HttpContext Http => http;
+
+    public RegistryRoute Route => route;
+
+    public bool IsHead => HttpMethods.IsHead(http.Request.Method);
+
+    public CancellationToken Aborted => http.RequestAborted;
+
+    /// <summary>How the answer came; null until it is known, and for what is not mirrored.</summary>
+    public Outcome? Outcome { get; private set; }
+
+    /// <summary>Body bytes given to the client so far.</summary>
+    public long Written { get; set; }
+
+    /// <summary>The error that was answered, and what its detail said.</summary>
+    public (RegistryError Error, string? Detail)? Failed { get; set; }
+
+    /// <exception cref="RegistryException">The name breaks the grammar.</exception>
+    public RepositoryName Name =>
+        RepositoryName.TryParse(route.Name, out var name) ? name
+            : throw new RegistryException(RegistryError.NameInvalid, $"a name is lower-case letters, digits and separators in parts joined by '/', {RepositoryName.MaxLength} characters at most");
+
+    /// <exception cref="RegistryException">It is neither a tag nor a digest.</exception>
+    public Reference Reference =>
+        Reference.TryParse(route.Last, out var reference) ? reference
+            : route.Last.Contains(':', StringComparison.Ordinal) ? throw new RegistryException(RegistryError.DigestInvalid, "a digest is sha256:<64 hex> or sha512:<128 hex>, lower case")
+            : throw new RegistryException(RegistryError.TagInvalid, "a tag is a word character and up to 127 of word characters, '.' and '-'");
+
+    /// <exception cref="RegistryException">It is not a digest.</exception>
+    public Digest Digest =>
+        Digest.TryParse(route.Last, out var digest) ? digest
+            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is sha256:<64 hex> or sha512:<128 hex>, lower case");
+
+    /// <summary>Says in the headers, and remembers for log and metrics, how an answer came. Before the first body byte.</summary>
+    public void Came<T>(in Answer<T> answer)
+    {
+        Outcome = answer.Outcome;
+        if (answer.Outcome is { } outcome)
+            http.Response.Headers["X-Cache"] = outcome.Word;
+        // RFC 9111 5.5: 110 is "response is stale", but the distribution-spec allows 299 only, without a date.
+        if (answer.Stale is not null)
+            http.Response.Headers.Warning = "299 - \"stale: the upstream registry could not be asked\"";
+    }
+}

@@ -1,0 +1,38 @@
+using Mirror.Telemetry;
+
+namespace Mirror.Registry;
+
+/// <summary>
+/// What a path asks for. A repository's name stands in the middle of the path and has slashes of its own, which a router's templates
+/// cannot say, so the path is taken apart from its end.
+/// </summary>
+/// <param name="Name">The repository as written, not checked yet; empty where there is none.</param>
+/// <param name="Last">What follows: a reference, a digest or an upload's id, as written.</param>
+public readonly record struct RegistryRoute(Handler Handler, string Name, string Last)
+{
+    /// <summary>Takes a path apart; <see cref="Handler.Other"/> where it is no route of a registry.</summary>
+    /// <param name="path">Decoded, from <c>/v2</c> on.</param>
+    public static RegistryRoute Of(string path)
+    {
+        if (path is "/v2/" or "/v2")
+            return new(Handler.Base, "", "");
+        if (path is "/v2/_catalog")
+            return new(Handler.Catalog, "", "");
+        if (!path.StartsWith("/v2/", StringComparison.Ordinal))
+            return new(Handler.Other, "", "");
+        if (path.EndsWith("/tags/list", StringComparison.Ordinal) && path.Length > "/v2/".Length + "/tags/list".Length)
+            return new(Handler.Tags, path["/v2/".Length..^"/tags/list".Length], "");
+
+        var slash = path.LastIndexOf('/');
+        var (before, last) = (path[..slash], path[(slash + 1)..]);
+        return Under(before, "/blobs/uploads") is { } uploads ? new(last.Length == 0 ? Handler.BlobUpload : Handler.BlobUploadChunk, uploads, last)
+            : path.EndsWith("/blobs/uploads", StringComparison.Ordinal) && Under(path, "/blobs/uploads") is { } start ? new(Handler.BlobUpload, start, "")
+            : Under(before, "/manifests") is { } manifests ? new(Handler.Manifest, manifests, last)
+            : Under(before, "/blobs") is { } blobs ? new(Handler.Blob, blobs, last)
+            : Under(before, "/referrers") is { } referrers ? new(Handler.Referrers, referrers, last)
+            : new(Handler.Other, "", "");
+    }
+
+    private static string? Under(string path, string noun) =>
+        path.EndsWith(noun, StringComparison.Ordinal) && path.Length > "/v2/".Length + noun.Length ? path["/v2/".Length..^noun.Length] : null;
+}

@@ -1,0 +1,58 @@
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Mirror.Configuration;
+using Mirror.PullThrough;
+using Mirror.Registry;
+using Mirror.Storage;
+using Mirror.Storage.Files;
+using Mirror.Telemetry;
+
+namespace Mirror;
+
+/// <summary>The registry at work.</summary>
+public static partial class Server
+{
+    /// <summary>Serves until <paramref name="cancellationToken"/> or a signal ends it.</summary>
+    /// <param name="warnings">What the configuration says that is ignored, a line each.</param>
+    public static async Task RunAsync(MirrorOptions options, IReadOnlyList<string> warnings, CancellationToken cancellationToken)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout);
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddMirrorOptions(options);
+        builder.Services.AddMirrorTelemetry();
+        builder.Services.AddSingleton<IContentStore>(new FileContentStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddRepositories(options.Proxy);
+        builder.Services.AddRegistry();
+        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));
+
+        await using var app = builder.Build();
+        foreach (var warning in warnings)
+            LogWarning(app.Logger, warning);
+        if (options.Http.Debug.Addr is { } debug)
+            app.MapDebug(ListenAddress.Parse(debug), options.Http.Debug);
+        app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
+
+        await app.StartAsync(cancellationToken);
+        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Filesystem.RootDirectory);
+        await app.WaitForShutdownAsync(cancellationToken);
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, HttpOptions http)
+    {
+        kestrel.AddServerHeader = false;
+        // Layers have no largest size; manifests have one of their own.
+        kestrel.Limits.MaxRequestBodySize = null;
+        // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
+        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        if (http.Debug.Addr is { } debug)
+            ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {Warning}")]
+    private static partial void LogWarning(ILogger logger, string warning);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "listening on {Addresses}; upstream: {Upstream}; storage: {Storage}")]
+    private static partial void LogReady(ILogger logger, string addresses, string upstream, string storage);
+}

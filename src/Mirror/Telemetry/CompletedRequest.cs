@@ -1,0 +1,45 @@
+namespace Mirror.Telemetry;
+
+/// <summary>A request that was answered, in the words of registry:2's log. Empty and null values are left out of the line.</summary>
+public readonly record struct CompletedRequest
+{
+    public required string Id { get; init; }
+    public required string Method { get; init; }
+    public string? Host { get; init; }
+
+    /// <summary>Path and query as the client wrote them.</summary>
+    public required string Uri { get; init; }
+
+    /// <summary>Address and port of the client.</summary>
+    public string? RemoteAddress { get; init; }
+    public string? Referer { get; init; }
+    public string? UserAgent { get; init; }
+
+    /// <summary>The authenticated user.</summary>
+    public string? User { get; init; }
+    public required int Status { get; init; }
+
+    /// <summary>Body bytes sent.</summary>
+    public required long Written { get; init; }
+    public string? ContentType { get; init; }
+    public required TimeSpan Duration { get; init; }
+
+    /// <summary>The repository.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Tag or digest of a manifest request.</summary>
+    public string? Reference { get; init; }
+
+    /// <summary>Digest of a blob request.</summary>
+    public string? Digest { get; init; }
+
+    /// <summary>The upload.</summary>
+    public string? Upload { get; init; }
+
+    /// <summary>The OCI error's code, where one was answered.</summary>
+    public string? ErrorCode { get; init; }
+    public string? ErrorMessage { get; init; }
+
+    /// <summary>Where the content came from; null for what is not mirrored.</summary>
+    public Outcome? Cache { get; init; }
+}

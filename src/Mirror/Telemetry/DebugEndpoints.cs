@@ -1,0 +1,16 @@
+using Mirror.Configuration;
+
+namespace Mirror.Telemetry;
+
+/// <summary>What <c>http.debug.addr</c> serves: metrics and health, on a port of their own.</summary>
+public static class DebugEndpoints
+{
+    /// <summary>Answers every request that came in by the debug port, and no other.</summary>
+    public static void MapDebug(this WebApplication app, ListenAddress address, DebugOptions debug) =>
+        app.MapWhen(context => context.Connection.LocalPort == address.Port, branch => branch.UseRouting().UseEndpoints(endpoints =>
+        {
+            if (debug.Prometheus.Enabled)
+                endpoints.MapPrometheus(debug.Prometheus.Path);
+            endpoints.MapGet("/debug/health", static () => Results.Text("{}", "application/json"));
+        }));
+}

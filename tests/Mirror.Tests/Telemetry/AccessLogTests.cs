@@ -1,0 +1,117 @@
+using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Mirror.Telemetry;
+using Xunit;
+
+namespace Mirror.Tests.Telemetry;
+
+public sealed class AccessLogTests : IDisposable
+{
+    private readonly ServiceProvider _services = new ServiceCollection().AddLogging().AddMirrorTelemetry().BuildServiceProvider();
+
+    private static AccessEntry Entry => new()
+    {
+        RemoteAddress = "10.0.0.7",
+        Time = new DateTimeOffset(2026, 8, 1, 11, 5, 3, TimeSpan.FromHours(2)),
+        Method = "GET",
+        Uri = "/v2/library/alpine/manifests/3.20?ns=docker.io",
+        Protocol = "HTTP/1.1",
+        Status = 200,
+        Bytes = 1853,
+        UserAgent = "docker/27.0 (linux)",
+    };
+
+    public void Dispose() => _services.Dispose();
+
+    private string Lines(Stream stream, params AccessEntry[] entries)
+    {
+        using (var log = New(stream))
+            foreach (var entry in entries)
+                log.Write(entry);
+        return stream is MemoryStream memory ? Encoding.UTF8.GetString(memory.ToArray()) : "";
+    }
+
+    private AccessLog New(Stream stream, ILogger? application = null) => new(
+        stream, _services.GetRequiredService<RegistryMetrics>(), application ?? _services.GetRequiredService<ILogger<AccessLog>>());
+
+    [Fact]
+    public void A_line_is_Apaches_combined_format()
+    {
+        using var stream = new MemoryStream();
+        Assert.Equal(
+            "10.0.0.7 - - [01/Aug/2026:09:05:03 +0000] \"GET /v2/library/alpine/manifests/3.20?ns=docker.io HTTP/1.1\" 200 1853 "
+            + "\"-\" \"docker/27.0 (linux)\"\n", Lines(stream, Entry));
+    }
+
+    [Fact]
+    public void Nothing_a_client_sends_leaves_its_field()
+    {
+        using var stream = new MemoryStream();
+        var text = Lines(stream, Entry with
+        {
+            User = "eve [01/Jan/1970]",
+            Uri = "/v2/\" 200 0\n10.0.0.1",
+            UserAgent = "a\"b\\c\r\td\u001b\u00e9\u2028",
+        });
+
+        Assert.Equal(
+            "10.0.0.7 - eve\\x20[01/Jan/1970] [01/Aug/2026:09:05:03 +0000] \"GET /v2/\\\" 200 0\\n10.0.0.1 HTTP/1.1\" 200 1853 "
+            + "\"-\" \"a\\\"b\\\\c\\r\\td\\x1b\\xc3\\xa9\\xe2\\x80\\xa8\"\n", text);
+    }
+
+    [Fact]
+    public void A_reader_that_stands_still_stalls_nobody_and_what_it_missed_is_told()
+    {
+        using var application = new MemoryStream();
+        using var provider = new LineLoggerProvider(application, new TextLines(), new Dictionary<string, string>(), TimeProvider.System);
+        using var stream = new StandingStill();
+        const int Written = 50_000;
+        using (var log = New(stream, provider.CreateLogger("Mirror")))
+        {
+            log.Write(Entry);
+            stream.Entered.Wait(TestContext.Current.CancellationToken);
+            for (var i = 1; i < Written; i++)
+                log.Write(Entry);
+            stream.Release.Set();
+        }
+        provider.Dispose();
+
+        var dropped = Written - stream.Lines;
+        Assert.InRange(dropped, 1, Written - 1);
+        Assert.Contains($" lines={dropped}\n", Encoding.UTF8.GetString(application.ToArray()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_reader_that_went_away_fails_nobody()
+    {
+        using var stream = new GoneAway();
+        Lines(stream, Entry, Entry);
+    }
+
+    private sealed class StandingStill : MemoryStream
+    {
+        public ManualResetEventSlim Entered { get; } = new();
+        public ManualResetEventSlim Release { get; } = new();
+        public int Lines { get; private set; }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            Entered.Set();
+            Release.Wait();
+            Lines += buffer.Count((byte)'\n');
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            Entered.Dispose();
+            Release.Dispose();
+            base.Dispose(disposing);
+        }
+    }
+
+    private sealed class GoneAway : MemoryStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer) => throw new IOException("Broken pipe");
+    }
+}
