@@ -16,7 +16,7 @@ public sealed record TestLayer(byte[] Bytes, Digest DiffId)
 /// <summary>A small image that Docker, containerd and podman can unpack. The same seed is the same image in every run.</summary>
 public sealed class TestImage
 {
-    private TestImage(MediaTypes types, string architecture, IReadOnlyList<TestLayer> layers)
+    private TestImage(ImageTypes types, string architecture, IReadOnlyList<TestLayer> layers)
     {
         (Types, Architecture, Layers) = (types, architecture, layers);
         Config = JsonSerializer.SerializeToUtf8Bytes(new
@@ -31,7 +31,7 @@ public sealed class TestImage
         Manifest = ManifestText.Image(types, (Digest.Of(Config), Config.Length), layers.Select(l => (l.Digest, (long)l.Bytes.Length)));
     }
 
-    public MediaTypes Types { get; }
+    public ImageTypes Types { get; }
 
     public string Architecture { get; }
 
@@ -51,7 +51,7 @@ public sealed class TestImage
     /// <param name="layers">How many layers; with the config, one blob more.</param>
     /// <param name="layerBytes">Incompressible content of each layer.</param>
     public static TestImage Create(int seed, int layers = 2, int layerBytes = 64 * 1024, bool oci = false, string architecture = "amd64") =>
-        new(new MediaTypes(oci), architecture, [.. Enumerable.Range(0, layers).Select(i => Layer(seed, i, layerBytes))]);
+        new(new ImageTypes(oci), architecture, [.. Enumerable.Range(0, layers).Select(i => Layer(seed, i, layerBytes))]);
 
     private static TestLayer Layer(int seed, int index, int size)
     {

@@ -27,7 +27,7 @@ public sealed partial class DockerRegistry : IAsyncDisposable
     public string Authority => Url.Authority;
 
     /// <summary>The volume: what <c>storage.filesystem.rootdirectory</c> names.</summary>
-    public string Root => _folder["root", "."];
+    public string Root => _folder.Folder("root");
 
     /// <summary>What was asked since the start or the last <see cref="ForgetAsync"/>, from the access log.</summary>
     public IReadOnlyList<AccessLine> Requests => [.. AllRequests.Skip(_forgotten).Where(r => r.Path != Marker)];

@@ -47,7 +47,7 @@ public sealed class Dockerd : IAsyncDisposable
 
     /// <summary>Any command of the client.</summary>
     public Task<string> RunAsync(params string[] arguments) => PeerProcess.RunAsync(
-        "docker", ["-H", Host, .. arguments], new Dictionary<string, string> { ["DOCKER_CONFIG"] = _folder["client", "."] });
+        "docker", ["-H", Host, .. arguments], new Dictionary<string, string> { ["DOCKER_CONFIG"] = _folder.Folder("client") });
 
     public async ValueTask DisposeAsync()
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
+using Mirror.Tests.Images;
 
 namespace Mirror.Tests.Peers;
 
@@ -33,6 +34,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 {
     private static readonly string? OtherCommand = Environment.GetEnvironmentVariable("MIRROR_COMMAND");
 
+    private static readonly string EveryManifest = string.Join(
+        ", ", new[] { new ImageTypes(Oci: false), new ImageTypes(Oci: true) }.SelectMany(t => new[] { t.Manifest, t.Index }));
+
     private readonly TempFolder _folder = new();
     private readonly MirrorSettings _settings;
     private readonly Uri _debug;
@@ -43,7 +47,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         _settings = settings;
         Url = new Uri($"http://127.0.0.1:{Ports.Free()}");
         _debug = new Uri($"http://127.0.0.1:{Ports.Free()}");
-        Root = settings.Root ?? _folder["root", "."];
+        Root = settings.Root ?? _folder.Folder("root");
     }
 
     public static Availability Availability =>
@@ -125,12 +129,16 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             .Sum(m => double.Parse(m.Groups["value"].Value, CultureInfo.InvariantCulture));
     }
 
-    /// <summary>GET or HEAD of a path below <c>/v2/</c>, returning at the headers.</summary>
+    /// <summary>
+    /// GET or HEAD of a path below <c>/v2/</c>, returning at the headers. For a manifest every type is accepted, as by real clients, unless said otherwise.
+    /// </summary>
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, new Uri(Url, $"/v2/{path}"));
         foreach (var (name, value) in headers)
             request.Headers.TryAddWithoutValidation(name, value);
+        if (path.Contains("/manifests/", StringComparison.Ordinal) && request.Headers.Accept.Count == 0)
+            request.Headers.TryAddWithoutValidation("Accept", EveryManifest);
         return await Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Xunit.TestContext.Current.CancellationToken);
     }
 

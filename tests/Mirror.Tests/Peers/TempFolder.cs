@@ -16,6 +16,9 @@ public sealed class TempFolder : IDisposable
         }
     }
 
+    /// <summary>A folder inside, made now.</summary>
+    public string Folder(string name) => Directory.CreateDirectory(System.IO.Path.Combine(Path, name)).FullName;
+
     /// <summary>Writes a text file and returns its path.</summary>
     public string Write(string name, string text)
     {

@@ -75,7 +75,7 @@ public sealed class FreshTagTests : MirrorOfHub
     public async Task Oci_content_is_found_though_the_client_did_not_name_its_type()
     {
         var image = Hub.AddImage(Repository, "latest", Images.TestImage.Create(1, oci: true));
-        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        using var response = await Mirror.GetAsync(ManifestPath("latest"), ("Accept", new Images.ImageTypes(Oci: false).Manifest));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal(image.MediaType, response.Content.Headers.ContentType?.ToString());
     }

@@ -88,7 +88,7 @@ public sealed class ScriptedHub : IAsyncDisposable
         var digests = string.Join(',', layers.Select(l => $"\"{l.Digest}\""));
         var config = HubBlob.Of(Encoding.UTF8.GetBytes(
             $$$"""{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[{{{digests}}}]}}"""));
-        return AddImage(repository, tag, new MediaTypes(Oci: false), config, layers);
+        return AddImage(repository, tag, new ImageTypes(Oci: false), config, layers);
     }
 
     /// <summary>Puts a real image, which clients can unpack, under a tag.</summary>
@@ -98,7 +98,7 @@ public sealed class ScriptedHub : IAsyncDisposable
     /// <summary>Puts an index (manifest list) over images that are in the repository already.</summary>
     public HubManifest AddIndex(string repository, string tag, params (HubImage Image, string Architecture)[] images)
     {
-        var types = new MediaTypes(Oci: images[0].Image.MediaType.StartsWith("application/vnd.oci.", StringComparison.Ordinal));
+        var types = new ImageTypes(Oci: images[0].Image.MediaType.StartsWith("application/vnd.oci.", StringComparison.Ordinal));
         var bytes = ManifestText.Index(types, images.Select(i => (i.Image.Digest, (long)i.Image.Bytes.Length, i.Architecture)));
         return AddManifest(repository, tag, types.Index, bytes);
     }
@@ -168,7 +168,7 @@ public sealed class ScriptedHub : IAsyncDisposable
 
     private HubRepository Repository(string name) => Repositories.GetOrAdd(name, _ => new());
 
-    private HubImage AddImage(string repository, string tag, MediaTypes types, HubBlob config, IReadOnlyList<HubBlob> layers)
+    private HubImage AddImage(string repository, string tag, ImageTypes types, HubBlob config, IReadOnlyList<HubBlob> layers)
     {
         AddBlob(repository, config);
         foreach (var layer in layers)
