@@ -21,6 +21,8 @@ public sealed record MirrorSettings
     /// <summary>A volume that is there already; null is an empty one that goes with the mirror.</summary>
     public string? Root { get; init; }
 
+    public IReadOnlyDictionary<string, string>? Environment { get; init; }
+
     /// <summary>More lines of YAML, for whole sections of their own.</summary>
     public string More { get; init; } = "";
 }
@@ -106,8 +108,8 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     {
         var config = _folder.Write("config.yml", Config());
         _process = OtherCommand is null
-            ? PeerProcess.Start("dotnet", [Program, "serve", config])
-            : PeerProcess.Start(OtherCommand, ["serve", config]);
+            ? PeerProcess.Start("dotnet", [Program, "serve", config], _settings.Environment)
+            : PeerProcess.Start(OtherCommand, ["serve", config], _settings.Environment);
         await _process.UntilAnswersAsync(new Uri(Url, "/v2/"));
         await _process.UntilAsync(() => Task.FromResult(Log.Any(IsReadyLine)));
     }

@@ -61,17 +61,6 @@ public sealed class TokenTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.DoesNotContain(Hub.Log.Requests, r => r.Authorization?.Contains("Y2FuYXJ5OmNhbmFyeQ==", StringComparison.Ordinal) is true);
     }
-
-    [Fact]
-    public async Task A_bare_name_means_library()
-    {
-        var image = Hub.AddImage(Repository, "latest");
-        using var manifest = await Mirror.GetAsync("nginx/manifests/latest");
-        using var blob = await Mirror.GetAsync($"nginx/blobs/{image.Config.Digest}");
-        using var tags = await Mirror.GetAsync("nginx/tags/list");
-        Assert.Equal([HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.OK], [manifest.StatusCode, blob.StatusCode, tags.StatusCode]);
-        Assert.All(Hub.Log.Requests.Where(r => r.Asked is Asked.Manifest or Asked.Blob or Asked.Tags), r => Assert.StartsWith($"/v2/{Repository}/", r.Path));
-    }
 }
 
 /// <summary>The account goes to the upstream's own token service and to no one else.</summary>
