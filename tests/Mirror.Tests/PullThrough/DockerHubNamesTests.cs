@@ -6,7 +6,7 @@ using Xunit;
 namespace Mirror.Tests.PullThrough;
 
 /// <summary>
-/// What holds for Docker Hub alone, which the mirror knows by its name. The scripted hub answers to that name by being the machine's HTTP proxy.
+/// What holds for Docker Hub alone, which the mirror knows by its name. The scripted hub has its names, over TLS, by way of a proxy.
 /// </summary>
 public sealed class DockerHubNamesTests : MirrorOfHub
 {
@@ -34,14 +34,33 @@ public sealed class DockerHubNamesTests : MirrorOfHub
         Assert.Empty(Hub.Log.Requests);
     }
 
-    protected override MirrorSettings Settings(ScriptedHub hub)
+    [Fact]
+    public async Task Credentials_go_to_the_token_service_of_docker_hub_and_the_cdn_sees_none()
     {
-        hub.AsksForTokens = false;
-        hub.RedirectsBlobs = false;
-        return new()
-        {
-            Upstream = new Uri("http://registry-1.docker.io"),
-            Environment = new Dictionary<string, string> { ["http_proxy"] = hub.Url.ToString() },
-        };
+        var image = Hub.AddImage("acme/secret", "latest", HubBlob.Seeded(1, 1000));
+        Hub.Private.Add("acme/secret");
+        using var blob = await Mirror.GetAsync(BlobPath(image.Layers[0].Digest, "acme/secret"));
+        Assert.Equal(image.Layers[0].Digest, await DigestOfAsync(blob));
+        Assert.Single(Hub.Log.AuthorizationSeenBy("token"));
+        Assert.Empty(Hub.Log.AuthorizationSeenBy("cdn"));
     }
+
+    [Fact]
+    public async Task No_other_host_is_asked()
+    {
+        Hub.AddImage(Repository, "latest");
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync(Cancel));
+        Assert.Empty(Hub.Names!.Strangers);
+    }
+
+    protected override async Task<ScriptedHub> StartHubAsync()
+    {
+        var hub = await ScriptedHub.StartUnderItsOwnNamesAsync();
+        hub.Account = ("ann", "canary-7d1f");
+        return hub;
+    }
+
+    protected override MirrorSettings Settings(ScriptedHub hub) =>
+        new() { Upstream = hub.Url, Environment = hub.Names!.Environment, Username = "ann", Password = "canary-7d1f" };
 }

@@ -22,7 +22,7 @@ public abstract class MirrorOfHub : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         MirrorProcess.Availability.OrSkip();
-        Hub = await ScriptedHub.StartAsync();
+        Hub = await StartHubAsync();
         try
         {
             Mirror = await MirrorProcess.StartAsync(Settings(Hub));
@@ -42,6 +42,8 @@ public abstract class MirrorOfHub : IAsyncLifetime
         await Mirror.DisposeAsync();
         await Hub.DisposeAsync();
     }
+
+    protected virtual Task<ScriptedHub> StartHubAsync() => ScriptedHub.StartAsync();
 
     protected virtual MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url };
 

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -12,14 +14,16 @@ public sealed class HubOrigin : IAsyncDisposable
 {
     private readonly RequestDelegate _handle;
     private readonly string _address;
+    private readonly X509Certificate2? _certificate;
     private WebApplication? _app;
 
-    internal HubOrigin(string name, string address, RequestDelegate handle)
+    internal HubOrigin(string name, string address, RequestDelegate handle, X509Certificate2? certificate = null)
     {
         _handle = handle;
         Name = name;
         _address = address;
-        Url = new Uri($"http://{address}:{Ports.Free()}");
+        _certificate = certificate;
+        Url = new Uri($"{(certificate is null ? "http" : "https")}://{address}:{Ports.Free()}");
     }
 
     public string Name { get; }
@@ -32,9 +36,13 @@ public sealed class HubOrigin : IAsyncDisposable
     public async Task BringUpAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
-            kestrel.Listen(System.Net.IPAddress.Parse(_address), Url.Port);
+            kestrel.Listen(IPAddress.Parse(_address), Url.Port, listen =>
+            {
+                if (_certificate is not null)
+                    listen.UseHttps(_certificate);
+            });
             // A reader may be as slow as the test wants, and so may we.
             kestrel.Limits.MinResponseDataRate = null;
             kestrel.Limits.MinRequestBodyDataRate = null;

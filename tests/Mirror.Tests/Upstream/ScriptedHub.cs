@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Mirror.Storage;
@@ -17,12 +18,13 @@ public sealed class ScriptedHub : IAsyncDisposable
     private readonly List<Rule> _rules = [];
     private readonly ConcurrentDictionary<string, ConcurrentQueue<BlobFault>> _faults = new();
 
-    private ScriptedHub(string address)
+    private ScriptedHub(string address, X509Certificate2? certificate = null)
     {
-        Registry = new HubOrigin("registry", address, context => AnswerAsync(context, "registry", RegistryPort.AnswerAsync));
-        Token = new HubOrigin("token", address, context => AnswerAsync(context, "token", TokenPort.AnswerAsync));
-        Cdn = new HubOrigin("cdn", address, context => AnswerAsync(context, "cdn", CdnPort.AnswerAsync));
-        Realm = new Uri(Token.Url, "/token");
+        Registry = new HubOrigin("registry", address, context => AnswerAsync(context, "registry", RegistryPort.AnswerAsync), certificate);
+        Token = new HubOrigin("token", address, context => AnswerAsync(context, "token", TokenPort.AnswerAsync), certificate);
+        Cdn = new HubOrigin("cdn", address, context => AnswerAsync(context, "cdn", CdnPort.AnswerAsync), certificate);
+        Names = certificate is null ? null : new DockerHubNames(Registry, Token, Cdn, certificate);
+        Realm = Names is null ? new Uri(Token.Url, "/token") : new Uri($"https://{DockerHubNames.Token}/token");
     }
 
     /// <summary>Starts an empty hub.</summary>
@@ -34,14 +36,25 @@ public sealed class ScriptedHub : IAsyncDisposable
         return hub;
     }
 
+    /// <summary>Starts an empty hub that is known by Docker Hub's own names, over TLS.</summary>
+    public static async Task<ScriptedHub> StartUnderItsOwnNamesAsync()
+    {
+        var hub = new ScriptedHub("127.0.0.1", DockerHubNames.NewCertificate());
+        await Task.WhenAll(hub.Registry.BringUpAsync(), hub.Token.BringUpAsync(), hub.Cdn.BringUpAsync());
+        return hub;
+    }
+
     public HubOrigin Registry { get; }
 
     public HubOrigin Token { get; }
 
     public HubOrigin Cdn { get; }
 
+    /// <summary>The way to Docker Hub's names, where the hub has them.</summary>
+    public DockerHubNames? Names { get; }
+
     /// <summary>The registry's address: what a mirror has as its upstream.</summary>
-    public Uri Url => Registry.Url;
+    public Uri Url => Names is null ? Registry.Url : new Uri($"https://{DockerHubNames.Registry}");
 
     /// <summary>What was asked and sent.</summary>
     public HubLog Log { get; } = new();
@@ -151,6 +164,8 @@ public sealed class ScriptedHub : IAsyncDisposable
         await Registry.DisposeAsync();
         await Token.DisposeAsync();
         await Cdn.DisposeAsync();
+        if (Names is not null)
+            await Names.DisposeAsync();
     }
 
     internal BlobFault? NextFault(Digest digest) =>
@@ -163,7 +178,8 @@ public sealed class ScriptedHub : IAsyncDisposable
     {
         var signature = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         Signatures[signature] = digest;
-        return new Uri(Cdn.Url, $"/registry-v2/{repository}/{digest.Algorithm}/{digest.Hex}/data?verify={signature}");
+        var cdn = Names is null ? Cdn.Url : new Uri($"https://{DockerHubNames.Cdn}");
+        return new Uri(cdn, $"/registry-v2/{repository}/{digest.Algorithm}/{digest.Hex}/data?verify={signature}");
     }
 
     private HubRepository Repository(string name) => Repositories.GetOrAdd(name, _ => new());
