@@ -23,6 +23,8 @@ public static partial class Server
         builder.Services.AddMirrorTelemetry();
         builder.Services.AddSingleton<IContentStore>(new FileContentStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddSingleton<IReferrerStore>(new FileReferrerStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddSingleton<IUploadStore>(new FileUploadStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddRegistry();
         if (options.Http.Tls.Certificate is not null)

@@ -55,6 +55,11 @@ public static class EffectiveConfiguration
                 foreach (var (i, entry) in list.Index())
                     values[ConfigurationPath.Combine(path, i.ToString(CultureInfo.InvariantCulture))] = entry;
                 break;
+            case object[] list:
+                values[path] = "";
+                foreach (var (i, entry) in list.Index())
+                    Flatten(entry, ConfigurationPath.Combine(path, i.ToString(CultureInfo.InvariantCulture)), values);
+                break;
             case not (string or Uri) when value.GetType() is { IsClass: true }:
                 Flatten(value, path, values);
                 break;

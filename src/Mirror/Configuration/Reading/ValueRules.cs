@@ -92,6 +92,28 @@ internal static partial class ValueRules
 
     public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
 
+    public static readonly ValueRule Platforms = new("all, none or list", text => text switch
+    {
+        "all" => nameof(RequiredPlatforms.All),
+        "none" => nameof(RequiredPlatforms.None),
+        "list" => nameof(RequiredPlatforms.List),
+        _ => null,
+    });
+
+    // What matches in time that grows with the text only, whatever the expression: it is held against what clients send.
+    public static readonly ValueRule Pattern = new("a regular expression without backreferences and lookarounds", text =>
+    {
+        try
+        {
+            _ = new Regex(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+            return text;
+        }
+        catch (Exception bad) when (bad is ArgumentException or NotSupportedException)
+        {
+            return null;
+        }
+    });
+
     public static ValueRule Integer(int min = int.MinValue, int max = int.MaxValue) => new(
         (min, max) switch
         {
