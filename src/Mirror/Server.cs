@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
@@ -26,6 +27,7 @@ public static partial class Server
         builder.Services.AddSingleton<IReferrerStore>(new FileReferrerStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddSingleton<IUploadStore>(new FileUploadStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddRepositories(options.Proxy);
+        builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();
         if (options.Http.Tls.Certificate is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
