@@ -12,8 +12,10 @@ namespace Mirror.Storage;
 ///     _manifests/tags/&lt;tag&gt;/current/link                         what the tag names now
 ///     _manifests/tags/&lt;tag&gt;/index/sha256/&lt;hex&gt;/link              what it has named
 ///     _uploads/&lt;uuid&gt;/{data,startedat}                           a push on its way in
+/// .../data.swept, .../link.swept                                  ours: set aside by a sweep, on its way out
 /// mirror/fills/sha256/&lt;hex&gt;                                       ours: a download on its way in
 /// mirror/tmp/                                                     ours: small files on their way in
+/// mirror/sweep.lock                                               ours: held by the one sweep that runs
 /// </code>
 /// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours. Paths are relative, with <c>/</c>.
 /// </summary>
@@ -23,12 +25,17 @@ public static class RegistryLayout
     public const string Blobs = "docker/registry/v2/blobs";
     public const string Fills = "mirror/fills";
     public const string Temporary = "mirror/tmp";
+    public const string SweepLock = "mirror/sweep.lock";
 
     public static string BlobData(Digest digest) => $"{Blobs}/{digest.Algorithm}/{digest.Hex[..2]}/{digest.Hex}/data";
 
     public static string Fill(Digest digest) => $"{Fills}/{digest.Algorithm}/{digest.Hex}";
 
     public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
+
+    public static string Layers(RepositoryName name) => $"{Repositories}/{name}/_layers";
+
+    public static string Revisions(RepositoryName name) => $"{Repositories}/{name}/_manifests/revisions";
 
     public static string LayerLink(RepositoryName name, Digest digest) => $"{Repositories}/{name}/_layers/{digest.Algorithm}/{digest.Hex}/link";
 

@@ -111,6 +111,8 @@ public sealed class Spool : IAsyncDisposable
     /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
     public void MoveTo(string path)
     {
+        // As young as the act of publishing, however long ago the last byte came: a sweep leaves what is young.
+        Durable.Touch(_path);
         RandomAccess.FlushToDisk(_file);
         Durable.Rename(_path, path);
         (_path, _moved) = (path, true);

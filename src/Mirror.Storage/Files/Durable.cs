@@ -86,6 +86,54 @@ internal static partial class Durable
         }
     }
 
+    /// <summary>Sets a file's time to now, by the clock of the file system; false where there is no such file.</summary>
+    /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
+    public static bool Touch(string path)
+    {
+        const int noSuchFile = 2, notAFolder = 20, readOnlyFileSystem = 30;
+        if (OperatingSystem.IsWindows())
+        {
+            if (!File.Exists(path))
+                return false;
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
+            return true;
+        }
+        if (SetTimes(path, 0) == 0)
+            return true;
+        return Marshal.GetLastPInvokeError() switch
+        {
+            noSuchFile or notAFolder => false,
+            // Where nothing can be written, nothing can be swept either.
+            readOnlyFileSystem => File.Exists(path),
+            var error => throw new UnauthorizedAccessException($"Cannot set the time of '{path}': {Marshal.GetPInvokeErrorMessage(error)}."),
+        };
+    }
+
+    /// <summary>Gives a file a second name; false where there is no such file, or the name is taken.</summary>
+    public static bool Link(string path, string also)
+    {
+        const int noSuchFile = 2, exists = 17, notAFolder = 20;
+        if (!OperatingSystem.IsWindows())
+        {
+            if (HardLink(path, also) == 0)
+                return true;
+            if (Marshal.GetLastPInvokeError() is noSuchFile or exists or notAFolder)
+                return false;
+        }
+        // A file system without links.
+        if (!File.Exists(path) || File.Exists(also))
+            return false;
+        File.Move(path, also, overwrite: true);
+        return true;
+    }
+
+    // A null pointer means now.
+    [LibraryImport("libc", EntryPoint = "utimes", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetTimes(string path, nint times);
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int HardLink(string path, string also);
+
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
 

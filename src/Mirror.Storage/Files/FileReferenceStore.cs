@@ -17,12 +17,15 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOnce(RegistryLayout.LayerLink(name, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.LayerLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+
+    public ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.LayerLink(name, digest))));
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(Path.GetDirectoryName(RegistryLayout.LayerLink(name, digest))!));
@@ -32,14 +35,17 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
         // The type first: a linked manifest is servable at once.
         if (mediaType is not null)
             Write(RegistryLayout.RevisionMediaType(name, digest), mediaType);
-        WriteOnce(RegistryLayout.RevisionLink(name, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.RevisionLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
+        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
             ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
             : (false, null));
+
+    public ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.RevisionLink(name, digest))));
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Revision(name, digest)));
@@ -49,7 +55,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOnce(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
         Write(RegistryLayout.TagCurrent(name, tag), digest.ToString());
         return ValueTask.CompletedTask;
     }
@@ -113,9 +119,9 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     // A link never changes what it says, so one that is there need not be written and flushed again.
-    private void WriteOnce(string path, string text)
+    private void WriteOrRenew(string path, string text)
     {
-        if (!File.Exists(PathOf(path)))
+        if (!Sweepable.Renew(PathOf(path)))
             Write(path, text);
     }
 
@@ -125,13 +131,21 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     private bool DeleteFolder(string folder)
     {
         var path = PathOf(folder);
-        try
+        while (true)
         {
-            Directory.Delete(path, recursive: true);
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return false;
+            try
+            {
+                Directory.Delete(path, recursive: true);
+                break;
+            }
+            catch (DirectoryNotFoundException)
+            {
+                return false;
+            }
+            catch (IOException) when (Directory.Exists(path))
+            {
+                // A sweep renamed, or a push wrote, a file in it meanwhile: once more.
+            }
         }
         Durable.FlushFolder(Path.GetDirectoryName(path)!);
         return true;
