@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Mirror.Configuration;
+using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
@@ -25,6 +26,8 @@ public sealed partial class RegistryPipeline(
         var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""));
         metrics.RequestStarted(request.Route.Handler);
         SetCommonHeaders(context.Response.Headers);
+        if (request.Namespace is { } ns && RepositoryName.TryParse(ns, out _))
+            context.Response.Headers["OCI-Namespace"] = ns;
         try
         {
             await routes.AnswerAsync(request);

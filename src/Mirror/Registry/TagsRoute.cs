@@ -14,11 +14,11 @@ internal static class TagsRoute
         if (last is not null && !Reference.IsTagName(last))
             throw new RegistryException(RegistryError.TagInvalid, "'last' is the tag to go on behind");
         var answer = await repositories[request.Name].ListTagsAsync(count, last, request.Aborted)
-            ?? throw new RegistryException(RegistryError.NameUnknown, $"no repository {request.Name}");
+            ?? throw new RegistryException(RegistryError.NameUnknown, $"no repository {request.Route.Name}");
         request.Came(answer);
         var page = answer.Value;
         if (page.More && page.Tags.Count > 0)
             Paging.Link(request, count ?? page.Tags.Count, page.Tags[^1]);
-        await JsonBody.WriteAsync(request, new TagList(request.Name.ToString(), page.Tags), RegistryJson.Default.TagList);
+        await JsonBody.WriteAsync(request, new TagList(request.Route.Name, page.Tags), RegistryJson.Default.TagList);
     }
 }

@@ -7,8 +7,9 @@ namespace Mirror.Upstream;
 internal static class UpstreamConnections
 {
     /// <summary>The innermost handler: no redirects, decompression, cookies or credentials of its own.</summary>
-    public static SocketsHttpHandler Create(UpstreamOrigin origin) => new()
+    public static SocketsHttpHandler Create(UpstreamOrigin origin, UpstreamTls tls) => new()
     {
+        SslOptions = tls.Options(),
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
@@ -47,7 +48,7 @@ internal static class UpstreamConnections
     private static async Task<IPAddress[]> PublicAddressesAsync(string host, UpstreamOrigin origin, CancellationToken cancellationToken)
     {
         var addresses = await Dns.GetHostAddressesAsync(host, cancellationToken);
-        if (addresses.All(IsPublic))
+        if (origin.AllowsInternal || addresses.All(IsPublic))
             return addresses;
         var upstream = await Dns.GetHostAddressesAsync(origin.BaseAddress.Host, cancellationToken);
         if (upstream.All(IsPublic))

@@ -194,15 +194,17 @@ internal static class KnownKeys
                 Value("interval", Duration),
                 Value("threshold", Integer(min: 0))))).Later(),
         Section("proxy",
-            Value("remoteurl", ValueRules.Upstream),
-            Value("username"),
-            Value("password").Secret(),
-            Section("exec",
-                Value("command").Required(),
-                Value("lifetime", Duration)),
+        [
+            .. OneUpstream,
             Value("tags_cache_ttl", Duration),
+            Value("max_stale", Duration),
+            Value("stale_while_revalidate", TrueOrFalse),
+            List("immutable_tags", Value("*", TagPattern)),
+            Value("fail_fast", Duration),
+            List("upstreams", Section("*", OneUpstream)),
             Value("ttl").Later(),
-            Value("cachewritetimeout", Duration).Later()),
+            Value("cachewritetimeout", Duration).Later(),
+        ]),
         Section("mirroring",
             Value("tags_cache_ttl", Duration).Now("proxy.tags_cache_ttl")),
         Section("hosted",
@@ -231,6 +233,27 @@ internal static class KnownKeys
             Value("maxentries", Integer(min: 1))).Later(),
         Section("tags",
             Value("maxtags", Integer(min: 1))).Later());
+
+    private static KnownKey[] OneUpstream =>
+    [
+        Value("name", UpstreamName),
+        Value("remoteurl", ValueRules.Upstream),
+        Value("username"),
+        Value("password").Secret(),
+        Section("exec",
+            Value("command").Required(),
+            Value("lifetime", Duration)),
+        List("credentials", Section("*",
+            Value("username").Required(),
+            Value("password").Required().Secret())),
+        List("token_realms", Value("*", HostName)),
+        Section("tls",
+            Value("ca"),
+            Value("certificate"),
+            Value("key")),
+        Value("parallel_ranges", Integer(1, 16)),
+        Value("allow_internal", TrueOrFalse),
+    ];
 
     private static KnownKey Value(string name, ValueRule? rule = null) => new(name, KeyShape.Value) { Rule = rule ?? Text };
 

@@ -63,6 +63,18 @@ internal static partial class ValueRules
         "a repository name in which * stands for anything within a component and ** for any number of components",
         text => PatternGrammar().IsMatch(text) ? text : null);
 
+    public static readonly ValueRule TagPattern = new(
+        "a tag in which * stands for anything",
+        text => TagPatternGrammar().IsMatch(text) ? text : null);
+
+    public static readonly ValueRule UpstreamName = new(
+        "a host name without a port, such as ghcr.io",
+        text => UpstreamNameGrammar().IsMatch(text) ? text : null);
+
+    public static readonly ValueRule HostName = new(
+        "a host name, with :port where it is not the scheme's own",
+        text => Uri.TryCreate($"https://{text}/", UriKind.Absolute, out var url) && url.UserInfo is "" && url.AbsolutePath is "/" ? text : null);
+
     public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
 
     public static ValueRule Integer(int min = int.MinValue, int max = int.MaxValue) => new(
@@ -86,6 +98,12 @@ internal static partial class ValueRules
 
     [GeneratedRegex(@"\A/[^\s?#]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PathGrammar();
+
+    [GeneratedRegex(@"\A[A-Za-z0-9_*][A-Za-z0-9_.*-]*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex TagPatternGrammar();
+
+    [GeneratedRegex(@"\A[a-z0-9]+(?:[.-][a-z0-9]+)*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex UpstreamNameGrammar();
 
     [GeneratedRegex(@"\A[a-z0-9*._-]+(?:/[a-z0-9*._-]+)*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PatternGrammar();
