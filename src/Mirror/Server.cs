@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Configuration;
+using Mirror.Maintenance;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
@@ -25,6 +26,7 @@ public static partial class Server
         builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddRegistry();
+        builder.Services.AddMaintenance(options.Storage);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));
 
         await using var app = builder.Build();

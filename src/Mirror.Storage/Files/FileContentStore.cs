@@ -44,7 +44,7 @@ public sealed class FileContentStore(string root) : IContentStore
         var path = PathOf(digest);
         // Present with the right length means stored and verified before: publishing it again would only cost two flushes.
         if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && Sweepable.Renew(path)))
-            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span);
+            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span, Sweepable.Publish);
         return ValueTask.CompletedTask;
     }
 

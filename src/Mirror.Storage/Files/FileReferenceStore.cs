@@ -122,7 +122,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     private void WriteOrRenew(string path, string text)
     {
         if (!Sweepable.Renew(PathOf(path)))
-            Write(path, text);
+            Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), Sweepable.Publish);
     }
 
     private void Write(string path, string text) =>

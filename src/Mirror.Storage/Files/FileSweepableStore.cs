@@ -20,8 +20,7 @@ public sealed class FileSweepableStore(string root) : ISweepableStore
         {
             // Held by the open file, so that it ends with the process, however that ends.
             var right = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            Durable.Touch(path);
-            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(File.GetLastWriteTimeUtc(path), right));
+            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, right));
         }
         catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && File.Exists(path))
         {

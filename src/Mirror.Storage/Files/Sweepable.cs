@@ -16,7 +16,44 @@ internal static class Sweepable
     public static bool Exists(string path) => File.Exists(path) || PutBack(path);
 
     /// <summary>Claims a file; false where there is none.</summary>
-    public static bool Renew(string path) => Durable.Touch(path) || PutBack(path) && Durable.Touch(path);
+    public static bool Renew(string path)
+    {
+        do
+        {
+            // The file whose time was set may have lost its name since it was opened: only a name that has that time, or a later one, is claimed.
+            if (Durable.Touch(path) is { } claimed && new FileInfo(path) is { Exists: true } named && named.LastWriteTimeUtc >= claimed)
+                return true;
+        }
+        while (PutBack(path));
+        return false;
+    }
+
+    /// <summary>
+    /// Gives a flushed file its final name, or claims what has that name already and drops the file. It does not replace: what is there may have
+    /// been claimed after this file was written.
+    /// </summary>
+    public static void Publish(string from, string to)
+    {
+        var folder = Path.GetDirectoryName(to)!;
+        var length = new FileInfo(from).Length;
+        while (true)
+        {
+            if (new FileInfo(to) is { Exists: true } there && there.Length != length)
+            {
+                // Damaged, by a disk or by hand; nothing it was claimed for is whole.
+                Durable.Rename(from, to);
+                return;
+            }
+            Durable.CreateFolder(folder);
+            if (Durable.Touch(from) is null)
+                throw new FileNotFoundException("The file to publish is gone.", from);
+            if (Renew(to) || Durable.Link(from, to))
+                break;
+            // Taken, or its folder swept, in between: once more.
+        }
+        Durable.FlushFolder(folder);
+        File.Delete(from);
+    }
 
     /// <summary>Gives a file that was set aside its name again; false where there is none of either name.</summary>
     public static bool PutBack(string path) => Durable.Link(path + Suffix, path) || File.Exists(path);

@@ -94,6 +94,31 @@ public sealed class SweeperTests : IDisposable
     }
 
     [Fact]
+    public async Task Published_content_can_be_opened_while_its_spool_is_still_read()
+    {
+        var digest = Digest.Of("slow"u8);
+        await using var spool = await _store.Content.SpoolAsync(digest, Stop);
+        spool.Append("slow"u8);
+        await _store.Content.CommitAsync(spool, digest, Stop);
+        await using var stored = await _store.Content.OpenAsync(digest, Stop);
+        Assert.Equal(4, stored?.Length);
+    }
+
+    [Fact]
+    public async Task Publishing_what_is_stored_already_renews_it()
+    {
+        var digest = await _store.BlobAsync(App, "twice");
+        _store.Age(TimeSpan.FromHours(5));
+        await using (var spool = await _store.Content.SpoolAsync(digest, Stop))
+        {
+            spool.Append("twice"u8);
+            await _store.Content.CommitAsync(spool, digest, Stop);
+        }
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+        Assert.DoesNotContain(_store.Files(), file => file.Contains("fills", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_dry_run_counts_and_changes_nothing()
     {
         await _store.BlobAsync(App, "loose");
