@@ -29,10 +29,10 @@ public sealed class FileSweepableStore(string root) : ISweepableStore
     }
 
     public IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListBlobsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ListLinksAsync(RegistryLayout.Layers(name), cancellationToken);
+        ListLinksAsync(algorithm => RegistryLayout.BlobLinks(name, algorithm), cancellationToken);
 
     public IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ListLinksAsync(RegistryLayout.Revisions(name), cancellationToken);
+        ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
     public ValueTask<DateTimeOffset?> RenewedAsync(Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult((DateTimeOffset?)Sweepable.Renewed(PathOf(RegistryLayout.BlobData(digest))));
@@ -43,12 +43,14 @@ public sealed class FileSweepableStore(string root) : ISweepableStore
     public ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Sweepable.Sweep(PathOf(RegistryLayout.LayerLink(name, digest)), before.UtcDateTime) is not null);
 
-    public ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken)
+    public ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
     {
         if (Sweepable.Sweep(PathOf(RegistryLayout.RevisionLink(name, digest)), before.UtcDateTime) is null)
             return ValueTask.FromResult(false);
-        // A push that writes this one again writes the type first: what is young is its.
+        // A push that writes this one again writes the rest before the link: what is young is its.
         Sweepable.Sweep(PathOf(RegistryLayout.RevisionMediaType(name, digest)), before.UtcDateTime);
+        if (subject is { } referred)
+            Sweepable.Sweep(PathOf(RegistryLayout.Referrer(name, referred, digest)), before.UtcDateTime);
         return ValueTask.FromResult(true);
     }
 
@@ -83,14 +85,15 @@ public sealed class FileSweepableStore(string root) : ISweepableStore
         }
     }
 
-    private async IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListLinksAsync(string links, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListLinksAsync(
+        Func<string, string> folderOf, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
-        foreach (var algorithm in Folders(PathOf(links)))
-            foreach (var folder in Folders(algorithm))
+        foreach (var algorithm in Digest.Algorithms)
+            foreach (var folder in Folders(PathOf(folderOf(algorithm))))
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (Digest.TryParse($"{Path.GetFileName(algorithm)}:{Path.GetFileName(folder)}", out var digest)
+                if (Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest)
                     && Sweepable.Renewed(Path.Combine(folder, "link")) is { } renewed)
                     yield return (digest, renewed);
             }

@@ -29,7 +29,8 @@ public interface ISweepableStore
     ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken);
 
     /// <summary>Takes a manifest from a repository unless that was renewed, in the manner of <see cref="SweepContentAsync"/>; false where it stays.</summary>
-    ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken);
+    /// <param name="subject">What it is attached to; its entry there goes with it.</param>
+    ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken);
 
     /// <summary>Removes what processes that died left on its way in, and nobody took up again.</summary>
     /// <param name="dryRun">Only count.</param>

@@ -51,7 +51,7 @@ internal sealed class Sweep(
         var damaged = false;
         await foreach (var (digest, renewed) in store.ListManifestsAsync(name, stop))
         {
-            if (kept?.Contains(digest) == false && renewed < _before && (options.DryRun || await store.SweepManifestAsync(name, digest, _before, stop)))
+            if (kept?.Contains(digest) == false && renewed < _before && (options.DryRun || await SweepAsync(name, digest)))
             {
                 say?.Invoke($"{name}: manifest eligible for deletion: {digest}");
                 _result.Manifests++;
@@ -132,6 +132,9 @@ internal sealed class Sweep(
         }
         return Digest.Of(bytes, digest.Algorithm) == digest ? (true, ManifestReferences.Of(bytes)) : (false, null);
     }
+
+    private async ValueTask<bool> SweepAsync(RepositoryName name, Digest manifest) =>
+        await store.SweepManifestAsync(name, manifest, (await ReadAsync(manifest)).Manifest?.Subject, _before, stop);
 
     private async ValueTask<long?> SweepAsync(Digest digest)
     {

@@ -30,7 +30,7 @@ internal static class UpstreamConnections
         try
         {
             // Dialled because upstream's own address says so, or because the machine's proxy settings do.
-            var named = context.InitialRequestMessage.RequestUri!.Host;
+            var named = Named(context.InitialRequestMessage);
             if (host.Equals(origin.BaseAddress.Host, StringComparison.OrdinalIgnoreCase) || !host.Equals(named, StringComparison.OrdinalIgnoreCase))
                 await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
             else
@@ -43,6 +43,10 @@ internal static class UpstreamConnections
             throw;
         }
     }
+
+    // Through a proxy, https begins with CONNECT to the proxy, and the host that is meant stands in its Host header.
+    private static string Named(HttpRequestMessage request) =>
+        request.Method == HttpMethod.Connect && request.Headers.Host is { } target ? target[..target.LastIndexOf(':')] : request.RequestUri!.Host;
 
     // The network named this host: a redirect or a token realm must not reach into our own network, unless the upstream is in there itself.
     private static async Task<IPAddress[]> PublicAddressesAsync(string host, UpstreamOrigin origin, CancellationToken cancellationToken)

@@ -43,7 +43,7 @@ public sealed class OptionTests
         Assert.Empty(loaded.Errors);
         Assert.Empty(loaded.Warnings);
         var (log, storage, http, proxy) = (loaded.Options.Log, loaded.Options.Storage, loaded.Options.Http, loaded.Options.Proxy);
-        Assert.Equal((LogLevel.Debug, LogFormatter.Json, "test", true), (log.Level, log.Formatter, log.Fields["environment"], log.AccessLog.Disabled));
+        Assert.Equal((LogLevel.Debug, LogFormatter.Logstash, "test", true), (log.Level, log.Formatter, log.Fields["environment"], log.AccessLog.Disabled));
         Assert.Equal(("/data", 25, true), (storage.Filesystem.RootDirectory, storage.Filesystem.MaxThreads, storage.Delete.Enabled));
         Assert.Equal(("[::1]:5001", "https://mirror.example", "/docker/", true), (http.Addr, http.Host, http.Prefix, http.RelativeUrls));
         Assert.Equal(["one"], http.Headers["x-one"]);
