@@ -15,7 +15,7 @@ public static class MirroringRegistration
         services.AddSingleton<TagChecks>();
         services.AddSingleton<PendingTags>();
         services.AddSingleton<MirroredTags>();
-        services.AddSingleton<Patience>();
+        services.AddSingleton<DescriptorSizes>();
         services.AddSingleton<Fills>();
         services.AddSingleton<Repositories>();
 
@@ -52,11 +52,13 @@ public static class MirroringRegistration
             var client = new UpstreamClient(
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
             var context = new FillContext(
-                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, metrics, time, provider.GetRequiredService<ILogger<Fill>>());
+                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<DescriptorSizes>(), metrics, time,
+                provider.GetRequiredService<ILogger<Fill>>());
+            var patience = ActivatorUtilities.CreateInstance<Patience>(provider);
             return new Mirroring(
                 client,
-                ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client),
-                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context),
+                ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, patience),
+                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context, patience),
                 references);
         };
     }
