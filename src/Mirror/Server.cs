@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
@@ -23,6 +24,7 @@ public static partial class Server
         builder.Services.AddMirrorTelemetry();
         builder.Services.AddSingleton<IContentStore>(new FileContentStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddRegistry();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));

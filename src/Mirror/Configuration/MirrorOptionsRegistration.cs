@@ -12,6 +12,8 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Storage)
             .AddSingleton(options.Http)
             .AddSingleton(options.Proxy)
-            .AddSingleton(options.Hosted);
+            .AddSingleton(options.Hosted)
+            .AddSingleton(options.Redis)
+            .AddSingleton(options.Fleet);
     }
 }

@@ -5,5 +5,7 @@ public sealed class StorageOptions
 {
     public FilesystemOptions Filesystem { get; set; } = new();
 
+    public CacheOptions Cache { get; set; } = new();
+
     public DeleteOptions Delete { get; set; } = new();
 }
