@@ -13,6 +13,12 @@ public sealed class MirrorOptions
 
     public HostedOptions Hosted { get; set; } = new();
 
+    public ValidationOptions Validation { get; set; } = new();
+
+    public CatalogOptions Catalog { get; set; } = new();
+
+    public TagsOptions Tags { get; set; } = new();
+
     public RedisOptions Redis { get; set; } = new();
 
     public FleetOptions Fleet { get; set; } = new();

@@ -8,4 +8,6 @@ public sealed class StorageOptions
     public CacheOptions Cache { get; set; } = new();
 
     public DeleteOptions Delete { get; set; } = new();
+
+    public MaintenanceOptions Maintenance { get; set; } = new();
 }

@@ -76,6 +76,8 @@ public sealed partial class RegistryPipeline(
         response.Clear();
         SetCommonHeaders(response.Headers);
         response.Headers.ContentRange = range;
+        foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
+            response.Headers[name] = value;
         if (retryAfter is { } wait)
             response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         try
@@ -96,6 +98,7 @@ public sealed partial class RegistryPipeline(
         UpstreamUnavailableException or PullThrough.DigestMismatchException => (RegistryError.Unavailable, failure.Message, null),
         BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
         IOException { InnerException: UpstreamException or PullThrough.DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
+        IOException { IsNoSpace: true } => (RegistryError.StorageFull, null, null),
         _ => (RegistryError.Unknown, null, null),
     };
 
