@@ -11,11 +11,13 @@ internal sealed class Blob
 
     private readonly byte[] _chunk = new byte[ChunkSize];
 
-    public Blob(long length)
+    public Blob(long length, bool hashed = true)
     {
         Length = length;
         // Never the same twice, so that no server has it already.
         new Random(Interlocked.Increment(ref _seeds)).NextBytes(_chunk);
+        if (!hashed)
+            return;
         using var hash = Digest.NewHash("sha256");
         for (var offset = 0L; offset < length; offset += ChunkSize)
             hash.AppendData(At(offset, length).Span);

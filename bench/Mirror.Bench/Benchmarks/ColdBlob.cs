@@ -11,6 +11,7 @@ internal static class ColdBlob
 
     public static void Run(Effort effort)
     {
+        Machine.TouchMemory(6L << 30);
         Unthrottled(effort);
         Throttled(effort);
         FirstByte(effort);
@@ -73,8 +74,7 @@ internal static class ColdBlob
             {
                 var before = server.CpuSeconds;
                 reply = Client.Crowd(server.Port, 1, path).Replies[0];
-                // What a server still does once the client has everything belongs to it, and must not fall into the next one's turn.
-                Thread.Sleep(50);
+                server.Settle();
                 if (round > 0)
                     through[server].Add((reply, server.CpuSeconds - before));
             }
