@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Mirror.Configuration;
 
 namespace Mirror.Commands;
@@ -11,6 +12,7 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         Arity = ArgumentArity.ZeroOrOne,
         Description = "The configuration file; else REGISTRY_CONFIGURATION_PATH, /etc/docker/registry/config.yml, "
             + "/etc/distribution/config.yml, or a mirror of Docker Hub on localhost:5000.",
+        Validators = { RefuseOptions },
     };
 
     /// <summary>Loads the configuration, or writes what is wrong with it and returns null.</summary>
@@ -30,5 +32,12 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     {
         foreach (var warning in configuration.Warnings)
             parsed.InvocationConfiguration.Error.WriteLine($"warning: {warning}");
+    }
+
+    // An option that no verb knows would be taken for the file.
+    private static void RefuseOptions(ArgumentResult argument)
+    {
+        foreach (var token in argument.Tokens.Where(token => token.Value.StartsWith('-')))
+            argument.AddError($"Unrecognized option '{token.Value}'.");
     }
 }

@@ -7,9 +7,17 @@ public sealed class MirrorOptions
 
     public StorageOptions Storage { get; set; } = new();
 
+    public AuthOptions Auth { get; set; } = new();
+
     public HttpOptions Http { get; set; } = new();
 
     public ProxyOptions Proxy { get; set; } = new();
 
     public HostedOptions Hosted { get; set; } = new();
+
+    public ValidationOptions Validation { get; set; } = new();
+
+    public CatalogOptions Catalog { get; set; } = new();
+
+    public TagsOptions Tags { get; set; } = new();
 }

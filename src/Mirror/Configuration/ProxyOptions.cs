@@ -1,21 +1,31 @@
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>proxy</c>: the registry that is mirrored.</summary>
-public sealed class ProxyOptions
+/// <summary>Section <c>proxy</c>: the registry that is mirrored, how its tags are believed, and further upstreams.</summary>
+public sealed class ProxyOptions : UpstreamOptions
 {
-    /// <summary>The upstream registry, http or https; null (the default) makes this a plain registry. Docker Hub's other names are already
-    /// replaced by <c>https://registry-1.docker.io</c>.</summary>
-    public Uri? RemoteUrl { get; set; }
-
-    /// <summary>The account used upstream; null (the default) is anonymous.</summary>
-    public string? Username { get; set; }
-
-    public string? Password { get; set; }
-
-    /// <summary>A credential helper to ask instead of <see cref="Username"/> and <see cref="Password"/>; null (the default) is none.</summary>
-    public CredentialHelperOptions? Exec { get; set; }
-
     /// <summary>How long a tag is believed before upstream is asked again; zero asks every time. Default 10 minutes.</summary>
     [ConfigurationKeyName("tags_cache_ttl")]
     public TimeSpan TagsCacheTtl { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>For how long after its last check a tag is served though upstream cannot be asked; null (the default) is for ever.</summary>
+    [ConfigurationKeyName("max_stale")]
+    public TimeSpan? MaxStale { get; set; }
+
+    /// <summary>Whether a tag whose time is up is answered at once and checked in the background. Default false.</summary>
+    [ConfigurationKeyName("stale_while_revalidate")]
+    public bool StaleWhileRevalidate { get; set; }
+
+    /// <summary>Patterns of tags, such as <c>v*.*.*</c>, that upstream never moves: once stored they are not checked again. Default none.</summary>
+    [ConfigurationKeyName("immutable_tags")]
+    public string[] ImmutableTags { get; set; } = [];
+
+    /// <summary>
+    /// How long a client is kept waiting for upstream's first answer before it gets 503 and can turn to its next host; null (the default)
+    /// waits as long as the attempts take, under 30 seconds.
+    /// </summary>
+    [ConfigurationKeyName("fail_fast")]
+    public TimeSpan? FailFast { get; set; }
+
+    /// <summary>Further upstreams, chosen by <c>?ns=</c> or by the first component of a name. Default none.</summary>
+    public UpstreamOptions[] Upstreams { get; set; } = [];
 }

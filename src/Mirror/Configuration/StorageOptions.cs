@@ -6,4 +6,6 @@ public sealed class StorageOptions
     public FilesystemOptions Filesystem { get; set; } = new();
 
     public DeleteOptions Delete { get; set; } = new();
+
+    public MaintenanceOptions Maintenance { get; set; } = new();
 }

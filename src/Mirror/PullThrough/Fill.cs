@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -16,6 +17,7 @@ public sealed partial class Fill
     private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly HashSet<RepositoryName> _names = [];
+    private readonly ActivityContext _askedBy = Activity.Current?.Context ?? default;
     private Spool? _spool;
     private bool _linking;
     // The fill itself and every client that reads or is about to: the spool's file closes with the last of them.
@@ -88,15 +90,18 @@ public sealed partial class Fill
     {
         var started = _context.Time.GetTimestamp();
         var completed = false;
+        string? error = null;
         _context.Metrics.FillStarted();
+        var span = Traces.StartFill(ContentKind.Blob, Digest, Name, _context.Upstream.Origin.Authority, _askedBy);
         try
         {
             completed = await FetchAsync(stop);
         }
         catch (Exception failure)
         {
+            error = failure.Message;
             if (failure is not UpstreamRefusedException)
-                LogFailed(Digest.ToString(), _context.Upstream.Origin.Name, failure.Message);
+                LogFailed(Digest.ToString(), _context.Upstream.Origin.Authority, failure.Message);
             _spool?.Fail(failure);
             // A full disk is not relieved by what filled it; what upstream cut off is worth keeping.
             if (failure is IOException)
@@ -105,6 +110,7 @@ public sealed partial class Fill
         }
         finally
         {
+            span.EndFill(_spool?.Length ?? 0, error);
             await LeaveAsync();
             _context.Metrics.FillEnded(completed, _context.Time.GetElapsedTime(started).TotalSeconds);
         }
@@ -132,7 +138,7 @@ public sealed partial class Fill
             Open(size);
         else
         {
-            await using var source = await UpstreamContent.OpenAsync(_context.Upstream, Name, Digest, _spool.Length, null, _context.Time, stop);
+            await using var source = await OpenSourceAsync(_spool.Length, stop);
             Open(source.Length);
             await CopyAsync(source, _spool, stop);
         }
@@ -140,11 +146,20 @@ public sealed partial class Fill
         // 4. Only what its digest names is published, or given its end.
         if (!await _spool.VerifyAsync(Digest, stop))
         {
-            throw new DigestMismatchException($"{_context.Upstream.Origin.Name} sent other bytes than {Digest} names; nothing of it is kept.");
+            throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent other bytes than {Digest} names; nothing of it is kept.");
         }
         _spool.Complete();
         await PublishAsync(_spool, stop);
         return true;
+    }
+
+    private async Task<Content> OpenSourceAsync(long from, CancellationToken stop)
+    {
+        // Several connections only where the blob is long enough for all of them.
+        if (_context.ParallelRanges > 1 && await _context.Upstream.HeadBlobAsync(Name, Digest, stop) is { } length
+            && length - from > _context.ParallelRanges * (long)ParallelContent.RangeLength)
+            return new ParallelContent(_context, Name, Digest, from, length);
+        return await UpstreamContent.OpenAsync(_context.Upstream, Name, Digest, from, null, _context.Time, stop);
     }
 
     private void Open(long? length)
@@ -153,7 +168,7 @@ public sealed partial class Fill
         _opened.SetResult(true);
     }
 
-    private async Task CopyAsync(UpstreamContent source, Spool spool, CancellationToken stop)
+    private async Task CopyAsync(Content source, Spool spool, CancellationToken stop)
     {
         var buffer = new byte[BufferSize];
         while (await source.ReadAsync(spool.Length, buffer, stop) is > 0 and var read)

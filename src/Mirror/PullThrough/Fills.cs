@@ -4,7 +4,7 @@ using Mirror.Storage;
 namespace Mirror.PullThrough;
 
 /// <summary>The blobs on their way in: at most one fill for a digest, whichever repositories and however many clients ask for it.</summary>
-public sealed class Fills(FillContext context) : IAsyncDisposable
+public sealed class Fills : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<Digest, Running> _running = new();
     private readonly CancellationTokenSource _stop = new();
@@ -16,7 +16,7 @@ public sealed class Fills(FillContext context) : IAsyncDisposable
     /// The fill for a digest, started from <paramref name="name"/> where none was running. The caller has joined it and leaves by
     /// <see cref="Fill.LeaveAsync"/> or by disposing what it reads.
     /// </summary>
-    internal (Fill Fill, bool Joined) JoinOrStart(RepositoryName name, Digest digest)
+    internal (Fill Fill, bool Joined) JoinOrStart(FillContext context, RepositoryName name, Digest digest)
     {
         while (true)
         {

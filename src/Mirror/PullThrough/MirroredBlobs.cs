@@ -6,7 +6,7 @@ namespace Mirror.PullThrough;
 /// <summary>
 /// Blobs of mirrored repositories. Content is shared by all of them; each one's right to it was proved by upstream, once.
 /// </summary>
-public sealed partial class MirroredBlobs(FillContext context, Fills fills, ILogger<MirroredBlobs> log)
+public sealed partial class MirroredBlobs(FillContext context, Fills fills, Patience patience, ILogger<MirroredBlobs> log)
 {
     private readonly Flights<(RepositoryName, Digest), long?> _proving = new();
 
@@ -59,7 +59,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, ILog
 
     private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        var (fill, joined) = fills.JoinOrStart(name, digest);
+        var (fill, joined) = fills.JoinOrStart(context, name, digest);
         Content? content = null;
         try
         {
@@ -68,7 +68,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, ILog
                 await ProveAsync(name, digest, cancellationToken);
                 fill.TryAdd(name);
             }
-            if (await fill.Opened.WaitAsync(cancellationToken))
+            if (await patience.WaitAsync(fill.Opened, cancellationToken))
                 content = fill.OpenRead(name);
             return content is null ? null : new(content, joined ? Outcome.Joined : Outcome.Miss);
         }
@@ -86,8 +86,11 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, ILog
     }
 
     // One HEAD upstream proves a repository's right to content that is here already.
-    private async Task<long?> ProveAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        (await _proving.JoinOrStart((name, digest), stop => context.Upstream.HeadBlobAsync(name, digest, stop), cancellationToken)).Result;
+    private async Task<long?> ProveAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        var proving = _proving.JoinOrStart((name, digest), stop => context.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
+        return (await patience.WaitAsync(proving, cancellationToken)).Result;
+    }
 
     private async ValueTask LinkAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {

@@ -8,8 +8,7 @@ namespace Mirror.PullThrough;
 /// Manifests of mirrored repositories. By digest what is stored is served and upstream is not asked; by tag upstream is asked, by HEAD and once
 /// for all who wait, when the last check is older than <c>proxy.tags_cache_ttl</c>.
 /// </summary>
-public sealed partial class MirroredManifests(
-    UpstreamClient upstream, Manifests manifests, IReferenceStore references, TagChecks checks, PendingTags pending, ILogger<MirroredManifests> log)
+public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredTags tags, Manifests manifests, Patience patience, ILogger<MirroredManifests> log)
 {
     private readonly Flights<(RepositoryName, string), Descriptor> _checking = new();
     private readonly Flights<(RepositoryName, Digest), Manifest> _fetching = new();
@@ -22,24 +21,18 @@ public sealed partial class MirroredManifests(
         if (!reference.IsTag(out var tag, out var digest))
             return await GetByDigestAsync(name, digest, cancellationToken);
 
-        // 1. Fresh: no question to upstream at all.
-        if (checks.Fresh(name, tag) is { } fresh)
-            return await GetByDigestAsync(name, fresh.Digest, cancellationToken);
+        // What the tag names now, then that by digest: whatever moves in between, header and body agree.
+        var now = await ResolveAsync(name, tag, cancellationToken);
         try
         {
-            // 2. Lapsed: what does it name now? Then that, by digest: whatever moves in between, header and body agree.
-            var (now, _) = await _checking.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), cancellationToken);
-            var answer = await GetByDigestAsync(name, now.Digest, cancellationToken);
-            return answer.Outcome == Outcome.Hit ? answer with { Outcome = Outcome.Revalidated } : answer;
+            var answer = await GetByDigestAsync(name, now.Value.Digest, cancellationToken);
+            return answer.Outcome == Outcome.Hit ? answer with { Outcome = now.Outcome, Stale = now.Stale } : answer;
         }
         catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
         {
-            // 3. Upstream says nothing, or later: what the tag last named here, marked as such.
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } last && await manifests.FindAsync(name, last, cancellationToken) is { } stale)
-            {
-                Stale(name, tag, trouble.Message);
-                return new(stale, Outcome.Stale, trouble.Message);
-            }
+            // The tag moved, but what it moved to cannot be had now.
+            if (await LastAsync(name, tag, trouble, cancellationToken) is { } last)
+                return last;
             throw;
         }
     }
@@ -48,33 +41,63 @@ public sealed partial class MirroredManifests(
     /// <exception cref="UpstreamException">Upstream gave another answer, and there is no copy to serve instead.</exception>
     public async ValueTask<Answer<Descriptor>> HeadAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
-        if (!reference.IsTag(out var tag, out var digest))
+        if (reference.IsTag(out var tag, out var digest))
         {
-            if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
-                return new(stored.Descriptor, Outcome.Hit);
-            return await ProveAsync(name, digest, cancellationToken) is { } proved
-                ? new(proved, Outcome.Miss)
-                : Described(await GetByDigestAsync(name, digest, cancellationToken));
+            var now = await ResolveAsync(name, tag, cancellationToken);
+            return now.Outcome == Outcome.Revalidated && await manifests.FindAsync(name, now.Value.Digest, cancellationToken) is null
+                ? now with { Outcome = Outcome.Miss }
+                : now;
         }
-        if (checks.Fresh(name, tag) is { } fresh)
+        if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
+            return new(stored.Descriptor, Outcome.Hit);
+        return await patience.WaitAsync(ProveAsync(name, digest), cancellationToken) is { } proved
+            ? new(proved, Outcome.Miss)
+            : Described(await GetByDigestAsync(name, digest, cancellationToken));
+    }
+
+    private static Answer<Descriptor> Described(Answer<Manifest> answer) => new(answer.Value.Descriptor, answer.Outcome, answer.Stale);
+
+    private async ValueTask<Answer<Descriptor>> ResolveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    {
+        // 1. Checked lately, or never to be checked again: no question to upstream at all.
+        if (tags.Fresh(name, tag) is { } fresh)
             return new(fresh, Outcome.Hit);
+        var stored = tags.ChecksLater(tag) ? await LastAsync(name, tag, cancellationToken) : null;
+        if (stored is not null && tags.IsImmutable(tag))
+            return new(stored.Descriptor, Outcome.Hit);
+
+        // 2. Answered at once, and checked behind the client's back.
+        var checking = _checking.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None);
+        if (stored is not null && tags.MayBeServedStale(name, tag))
+        {
+            _ = RefreshAsync(name, checking);
+            return new(stored.Descriptor, Outcome.Stale, "it is being checked in the background");
+        }
+
+        // 3. Checked now, once for all who wait.
         try
         {
-            var (now, _) = await _checking.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), cancellationToken);
-            return new(now, await manifests.FindAsync(name, now.Digest, cancellationToken) is null ? Outcome.Miss : Outcome.Revalidated);
+            return new((await patience.WaitAsync(checking, cancellationToken)).Result, Outcome.Revalidated);
         }
+        // 4. Upstream says nothing, or later: what the tag last named here, marked as such.
         catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
         {
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } last && await manifests.FindAsync(name, last, cancellationToken) is { } stale)
-            {
-                Stale(name, tag, trouble.Message);
-                return new(stale.Descriptor, Outcome.Stale, trouble.Message);
-            }
+            if (await LastAsync(name, tag, trouble, cancellationToken) is { } last)
+                return Described(last);
             throw;
         }
     }
 
-    private static Answer<Descriptor> Described(Answer<Manifest> answer) => new(answer.Value.Descriptor, answer.Outcome, answer.Stale);
+    private async ValueTask<Manifest?> LastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        await tags.LastAsync(name, tag, cancellationToken) is { } digest ? await manifests.FindAsync(name, digest, cancellationToken) : null;
+
+    private async ValueTask<Answer<Manifest>?> LastAsync(RepositoryName name, string tag, UpstreamException trouble, CancellationToken cancellationToken)
+    {
+        if (!tags.MayBeServedStale(name, tag) || await LastAsync(name, tag, cancellationToken) is not { } last)
+            return null;
+        LogStale(name.ToString(), tag, trouble.Message);
+        return new(last, Outcome.Stale, trouble.Message);
+    }
 
     private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
@@ -95,80 +118,72 @@ public sealed partial class MirroredManifests(
         catch (UpstreamRefusedException)
         {
             // Gone upstream: it stops being served by tag. What it named stays, by digest.
-            checks.Forget(name, tag);
-            await references.DeleteTagAsync(name, tag, cancellationToken);
+            await tags.RemoveAsync(name, tag, cancellationToken);
             throw;
         }
-        if (await manifests.FindAsync(name, now.Digest, cancellationToken) is { } stored)
-        {
-            now = stored.Descriptor;
-            await MoveTagAsync(name, tag, now.Digest, cancellationToken);
-        }
-        else
-            pending.Add(name, tag, now.Digest);
-        checks.Checked(name, tag, now);
+        var stored = await manifests.FindAsync(name, now.Digest, cancellationToken);
+        now = stored?.Descriptor ?? now;
+        await tags.CheckedAsync(name, tag, now, isStored: stored is not null, cancellationToken);
         return now;
+    }
+
+    // Nobody waits for this, so it does not touch what is left for those who will.
+    private async Task RefreshAsync(RepositoryName name, Task<(Descriptor Result, bool Joined)> checking)
+    {
+        try
+        {
+            var (now, joined) = await checking;
+            if (!joined && !upstream.IsNearlySpent)
+                await GetByDigestAsync(name, now.Digest, CancellationToken.None);
+        }
+        catch (UpstreamException trouble)
+        {
+            LogNotRefreshed(name.ToString(), trouble.Message);
+        }
     }
 
     private async ValueTask<Answer<Manifest>> GetByDigestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
             return new(stored, Outcome.Hit);
-        var (fetched, joined) = await _fetching.JoinOrStart((name, digest), stop => FetchAsync(name, digest, stop), cancellationToken);
+        var fetching = _fetching.JoinOrStart((name, digest), stop => FetchAsync(name, digest, stop), CancellationToken.None);
+        var (fetched, joined) = await patience.WaitAsync(fetching, cancellationToken);
         return new(fetched, joined ? Outcome.Joined : Outcome.Miss);
     }
 
     private async Task<Manifest> FetchAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         // Stored for another repository: one HEAD proves this one's right to it.
-        var manifest = await manifests.ReadAsync(digest, cancellationToken) is { } bytes && await ProveAsync(name, digest, cancellationToken) is { } proved
+        var manifest = await manifests.ReadAsync(digest, cancellationToken) is { } bytes && await ProveAsync(name, digest) is { } proved
             ? new Manifest(proved with { Size = bytes.Length }, bytes)
             : await upstream.GetManifestAsync(name, digest, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest;
     }
 
-    private async Task<Descriptor?> ProveAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        var (proved, _) = await _proving.JoinOrStart((name, digest), stop => upstream.HeadManifestAsync(name, digest, stop), cancellationToken);
-        return proved;
-    }
+    private async Task<Descriptor?> ProveAsync(RepositoryName name, Digest digest) =>
+        (await _proving.JoinOrStart((name, digest), stop => upstream.HeadManifestAsync(name, digest, stop), CancellationToken.None)).Result;
 
     private async ValueTask StoreAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
     {
         try
         {
             await manifests.PutAsync(name, manifest, cancellationToken);
-            foreach (var tag in pending.Take(name, manifest.Descriptor.Digest))
-                await MoveTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
+            await tags.StoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             // The client asked for a manifest, not for a copy of it in our store.
-            NotStored(name, manifest.Descriptor.Digest, failure);
-        }
-    }
-
-    private async ValueTask MoveTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
-    {
-        try
-        {
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) != digest)
-                await references.SetTagAsync(name, tag, digest, cancellationToken);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            NotStored(name, digest, failure);
+            LogNotStored(manifest.Descriptor.Digest.ToString(), name.ToString(), failure);
         }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "serving {Name}:{Tag} as last seen, since it cannot be checked: {Reason}")]
     private partial void LogStale(string name, string tag, string reason);
 
-    private void Stale(RepositoryName name, string tag, string reason) => LogStale(name.ToString(), tag, reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "a tag of {Name} could not be checked in the background: {Reason}")]
+    private partial void LogNotRefreshed(string name, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "cannot store {Digest} of {Name}; it is served uncached")]
     private partial void LogNotStored(string digest, string name, Exception failure);
-
-    private void NotStored(RepositoryName name, Digest digest, Exception failure) => LogNotStored(digest.ToString(), name.ToString(), failure);
 }

@@ -8,49 +8,72 @@ namespace Mirror.PullThrough;
 /// <summary>Wires the rooms <c>PullThrough</c> and <c>Upstream</c>.</summary>
 public static class MirroringRegistration
 {
-    /// <summary>Adds <see cref="Repositories"/>, and the upstream behind them where one is configured.</summary>
+    /// <summary>Adds <see cref="Repositories"/>, and the upstreams behind them where any are configured.</summary>
     public static IServiceCollection AddRepositories(this IServiceCollection services, ProxyOptions proxy)
     {
         services.AddSingleton<Manifests>();
-        services.AddSingleton(provider => new Repositories(
-            provider.GetRequiredService<HostedOptions>(), provider.GetRequiredService<IContentStore>(), provider.GetRequiredService<IReferenceStore>(),
-            provider.GetRequiredService<Manifests>(), provider.GetService<Mirroring>()));
-        if (proxy.RemoteUrl is not { } remoteUrl)
-            return services;
-
-        services.AddSingleton(new UpstreamOrigin(remoteUrl));
-        services.AddSingleton<CredentialSource>();
+        services.AddSingleton<RepositoryLocks>();
+        services.AddSingleton<Removals>();
+        services.AddSingleton<Referrers>();
+        services.AddSingleton<Hosting>();
         services.AddSingleton<TagChecks>();
         services.AddSingleton<PendingTags>();
-        services.AddSingleton<FillContext>();
+        services.AddSingleton<MirroredTags>();
+        services.AddSingleton<Patience>();
         services.AddSingleton<Fills>();
-        services.AddSingleton<MirroredBlobs>();
-        services.AddSingleton<MirroredManifests>();
-        services.AddSingleton<Mirroring>();
-        services.AddSingleton(provider => new TokenSource(
-            provider.GetRequiredService<UpstreamOrigin>(), provider.GetRequiredService<CredentialSource>(), Client(provider, "token"), provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton(provider => new UpstreamClient(
-            provider.GetRequiredService<UpstreamOrigin>(), Client(provider, "registry"), provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<Repositories>();
 
-        // Outermost first. Each client lives as long as the server; connections are renewed by the innermost handler.
-        AddClient(services, "token");
-        AddClient(services, "registry").ConfigureAdditionalHttpMessageHandlers((handlers, provider) =>
-        {
-            handlers.Insert(0, new AuthorizationHandler(
-                provider.GetRequiredService<UpstreamOrigin>(), provider.GetRequiredService<TokenSource>(), provider.GetRequiredService<CredentialSource>()));
-            handlers.Insert(1, new RedirectHandler(provider.GetRequiredService<UpstreamOrigin>()));
-        });
+        List<Func<IServiceProvider, Mirroring>> upstreams = [];
+        if (proxy.RemoteUrl is not null)
+            upstreams.Add(AddUpstream(services, proxy, new UpstreamOrigin(proxy, prefix: "")));
+        foreach (var further in proxy.Upstreams)
+            upstreams.Add(AddUpstream(services, further, new UpstreamOrigin(further, prefix: $"{further.Name ?? further.RemoteUrl!.Host}/")));
+        services.AddSingleton(provider => new Upstreams([.. upstreams.Select(upstream => upstream(provider))]));
         return services;
     }
 
-    private static IHttpClientBuilder AddClient(IServiceCollection services, string name) => services.AddHttpClient(name)
+    private static Func<IServiceProvider, Mirroring> AddUpstream(IServiceCollection services, UpstreamOptions options, UpstreamOrigin origin)
+    {
+        var (registry, token) = ($"registry {origin.Name}", $"token {origin.Name}");
+        var tls = new UpstreamTls(options.Tls);
+        services.AddKeyedSingleton(origin.Name, (provider, _) => new Accounts(options, provider.GetRequiredService<TimeProvider>()));
+        services.AddKeyedSingleton(origin.Name, (provider, _) =>
+            new TokenSource(origin, provider.GetRequiredService<IHttpClientFactory>().CreateClient(token), provider.GetRequiredService<TimeProvider>()));
+
+        // Outermost first. Each client lives as long as the server; connections are renewed by the innermost handler.
+        AddClient(services, token, origin, tls);
+        AddClient(services, registry, origin, tls).ConfigureAdditionalHttpMessageHandlers((handlers, provider) =>
+        {
+            handlers.Insert(0, new AuthorizationHandler(origin, provider.GetRequiredKeyedService<TokenSource>(origin.Name)));
+            handlers.Insert(1, new RedirectHandler(origin));
+        });
+
+        return provider =>
+        {
+            var time = provider.GetRequiredService<TimeProvider>();
+            var metrics = provider.GetRequiredService<RegistryMetrics>();
+            var references = provider.GetRequiredService<IReferenceStore>();
+            var client = new UpstreamClient(
+                origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
+            var context = new FillContext(
+                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, metrics, time, provider.GetRequiredService<ILogger<Fill>>());
+            var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client);
+            return new Mirroring(
+                client,
+                manifests,
+                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context),
+                ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
+                provider.GetRequiredService<TagChecks>(),
+                provider.GetRequiredService<Removals>(),
+                references);
+        };
+    }
+
+    private static IHttpClientBuilder AddClient(IServiceCollection services, string name, UpstreamOrigin origin, UpstreamTls tls) => services.AddHttpClient(name)
         .ConfigureHttpClient(http => http.Timeout = Timeout.InfiniteTimeSpan)
-        .ConfigurePrimaryHttpMessageHandler(provider => UpstreamConnections.Create(provider.GetRequiredService<UpstreamOrigin>()))
+        .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
         .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
         .RemoveAllLoggers()
         .AddHttpMessageHandler(provider => new ResilienceHandler(provider.GetRequiredService<TimeProvider>()))
-        .AddHttpMessageHandler(provider => new MeteringHandler(
-            provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<UpstreamOrigin>(), provider.GetRequiredService<TimeProvider>()));
-
-    private static HttpClient Client(IServiceProvider provider, string name) => provider.GetRequiredService<IHttpClientFactory>().CreateClient(name);
+        .AddHttpMessageHandler(provider => new MeteringHandler(provider.GetRequiredService<RegistryMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
 }

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Mirror.Configuration;
 using Mirror.Storage;
 
@@ -8,28 +7,19 @@ namespace Mirror.PullThrough;
 /// Who owns a name: repositories that match <c>hosted.repositories</c> are pushed to here and never looked up upstream; every other one
 /// is mirrored and read-only. Without an upstream every name is hosted.
 /// </summary>
-public sealed class Repositories(HostedOptions hosted, IContentStore content, IReferenceStore references, Manifests manifests, Mirroring? mirroring)
+public sealed class Repositories(HostedOptions hosted, Hosting hosting, Upstreams upstreams)
 {
-    private readonly Regex[] _hosted = [.. hosted.Repositories.Select(Pattern)];
+    private readonly NamePattern[] _hosted = [.. hosted.Repositories.Select(pattern => new NamePattern(pattern))];
 
     /// <summary>Whether a name may be pushed to.</summary>
-    public bool IsHosted(RepositoryName name) => mirroring is null || Array.Exists(_hosted, pattern => pattern.IsMatch(name.ToString()));
+    public bool IsHosted(RepositoryName name) => !upstreams.Any || NamePattern.AnyMatches(_hosted, name.ToString());
 
-    /// <summary>The repository a client means. On Docker Hub a bare name means <c>library/&lt;name&gt;</c>.</summary>
-    public IRepository this[RepositoryName name]
-    {
-        get
-        {
-            if (IsHosted(name))
-                return new HostedRepository(name, content, references, manifests);
-            if (mirroring!.Upstream.Origin.IsDockerHub && !name.ToString().Contains('/') && RepositoryName.TryParse($"library/{name}", out var official))
-                name = official;
-            return new MirroredRepository(name, mirroring);
-        }
-    }
+    /// <summary>The repository to push to; null where the name is mirrored, and therefore read-only.</summary>
+    public HostedRepository? Hosted(RepositoryName name) => IsHosted(name = Stored(name)) ? new HostedRepository(name, hosting) : null;
 
-    // '**' stands for any number of components, '*' for a part of one.
-    private static Regex Pattern(string pattern) =>
-        new($@"\A{Regex.Escape(pattern).Replace(@"\*\*", ".*", StringComparison.Ordinal).Replace(@"\*", "[^/]*", StringComparison.Ordinal)}\z",
-            RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+    /// <summary>The repository a client means; one without any content where the name belongs to a registry that is not configured.</summary>
+    public IRepository this[RepositoryName name] =>
+        !IsHosted(name = Stored(name)) && upstreams.Find(name) is { } mirroring ? new MirroredRepository(name, mirroring) : new HostedRepository(name, hosting);
+
+    private RepositoryName Stored(RepositoryName name) => IsHosted(name) ? name : upstreams.Stored(name);
 }

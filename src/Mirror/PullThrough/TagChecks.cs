@@ -12,10 +12,16 @@ public sealed class TagChecks(ProxyOptions proxy, TimeProvider time) : IDisposab
     private const int MostTags = 100_000;
 
     private readonly MemoryCache _checks = new(new MemoryCacheOptions { SizeLimit = MostTags });
+    private readonly long _started = time.GetTimestamp();
 
     /// <summary>What the tag names, if upstream said so within <c>proxy.tags_cache_ttl</c>.</summary>
     public Descriptor? Fresh(RepositoryName name, string tag) =>
         _checks.TryGetValue((name, tag), out Check? check) && time.GetElapsedTime(check!.At) < proxy.TagsCacheTtl ? check.Descriptor : null;
+
+    /// <summary>Whether a tag may still be served unchecked (<c>proxy.max_stale</c>). A check that is not remembered counts from the start.</summary>
+    public bool MayBeServedStale(RepositoryName name, string tag) =>
+        proxy.MaxStale is not { } longest
+        || time.GetElapsedTime(_checks.TryGetValue((name, tag), out Check? check) ? check!.At : _started) <= longest;
 
     /// <summary>Upstream just said that the tag names this.</summary>
     public void Checked(RepositoryName name, string tag, Descriptor descriptor) =>

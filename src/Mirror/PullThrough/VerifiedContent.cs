@@ -36,7 +36,7 @@ public sealed class VerifiedContent : Content
         if (content.Length is not null)
             return content;
         await content.DisposeAsync();
-        throw new UpstreamUnavailableException($"{context.Upstream.Origin.Name} does not say how long {digest} is, and without room to store it, it cannot be checked.");
+        throw new UpstreamUnavailableException($"{context.Upstream.Origin.Authority} does not say how long {digest} is, and without room to store it, it cannot be checked.");
     }
 
     /// <summary>What a failed spool holds, then upstream.</summary>
@@ -82,7 +82,7 @@ public sealed class VerifiedContent : Content
         _hash.AppendData(buffer.Span[..read]);
         _hashed += read;
         if (_hashed == Length && Digest.FromHash(_digest.Algorithm, _hash.GetCurrentHash()) != _digest)
-            throw new DigestMismatchException($"{_context.Upstream.Origin.Name} sent other bytes than {_digest} names.");
+            throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent other bytes than {_digest} names.");
         return read;
     }
 }

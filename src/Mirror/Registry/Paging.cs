@@ -19,6 +19,8 @@ internal static class Paging
     public static void Link(RegistryRequest request, int count, string last)
     {
         var http = request.Http.Request;
-        request.Http.Response.Headers.Link = $"<{http.PathBase}{http.Path}?last={Uri.EscapeDataString(last)}&n={count}>; rel=\"next\"";
+        request.Http.Response.Headers.Link = $"<{http.PathBase}{http.Path}?last={Uri.EscapeDataString(last)}&n={count}{Namespace(request)}>; rel=\"next\"";
     }
+
+    private static string Namespace(RegistryRequest request) => request.Namespace is { } ns ? $"&ns={Uri.EscapeDataString(ns)}" : "";
 }

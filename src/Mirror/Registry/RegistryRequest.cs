@@ -24,9 +24,17 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route)
     /// <summary>The error that was answered, and what its detail said.</summary>
     public (RegistryError Error, string? Detail)? Failed { get; set; }
 
+    /// <summary>Who asks; null where nobody has to say so.</summary>
+    public string? User { get; set; }
+
+    /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
+    public string? Namespace => http.Request.Query["ns"] is { Count: > 0 } ns ? ns.ToString() : null;
+
+    /// <summary>The repository, with the registry before it where the client names one.</summary>
     /// <exception cref="RegistryException">The name breaks the grammar.</exception>
     public RepositoryName Name =>
-        RepositoryName.TryParse(route.Name, out var name) ? name
+        RepositoryName.TryParse(Namespace is { } ns ? $"{ns}/{route.Name}" : route.Name, out var name) ? name
+            : Namespace is not null && RepositoryName.TryParse(route.Name, out _) ? throw new RegistryException(RegistryError.NameUnknown, "no such registry is mirrored here")
             : throw new RegistryException(RegistryError.NameInvalid, $"a name is lower-case letters, digits and separators in parts joined by '/', {RepositoryName.MaxLength} characters at most");
 
     /// <exception cref="RegistryException">It is neither a tag nor a digest.</exception>

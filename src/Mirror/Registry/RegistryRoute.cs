@@ -11,9 +11,13 @@ namespace Mirror.Registry;
 public readonly record struct RegistryRoute(Handler Handler, string Name, string Last)
 {
     /// <summary>Takes a path apart; <see cref="Handler.Other"/> where it is no route of a registry.</summary>
-    /// <param name="path">Decoded, from <c>/v2</c> on.</param>
+    /// <param name="path">Decoded, without the configured prefix. A mirror's address may have a registry's name as its path, and clients
+    /// put that before <c>/v2/</c> or behind it: <c>/ghcr.io/v2/owner/app/...</c> is <c>/v2/ghcr.io/owner/app/...</c>.</param>
     public static RegistryRoute Of(string path)
     {
+        if (!path.StartsWith("/v2", StringComparison.Ordinal) && path.IndexOf("/v2/", StringComparison.Ordinal) is > 0 and var at)
+            return Of($"/v2{path[..at]}/{path[(at + "/v2/".Length)..]}") is { Handler: not (Handler.Base or Handler.Catalog or Handler.Other) } route ? route
+                : at + "/v2/".Length == path.Length ? new(Handler.Base, "", "") : new(Handler.Other, "", "");
         if (path is "/v2/" or "/v2")
             return new(Handler.Base, "", "");
         if (path is "/v2/_catalog")

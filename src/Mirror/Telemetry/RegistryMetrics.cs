@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using OpenTelemetry.Metrics;
 using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
@@ -149,9 +150,10 @@ public sealed class RegistryMetrics
 
     /// <summary>What upstream last said of its rate limit; null where it did not say.</summary>
     /// <param name="upstream">The configured upstream's host. Configured ones only: it becomes a label.</param>
-    public void RateLimit(string upstream, long? limit, long? remaining)
+    /// <param name="account">The account's place among the upstream's.</param>
+    public void RateLimit(string upstream, int account, long? limit, long? remaining)
     {
-        var tag = new Tag("upstream", upstream);
+        var tag = new TagList { new Tag("upstream", upstream), new Tag("account", account) };
         if (limit is { } allowed)
             _rateLimit.Record(allowed, tag);
         if (remaining is { } left)

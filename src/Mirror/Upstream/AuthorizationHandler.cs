@@ -7,7 +7,7 @@ namespace Mirror.Upstream;
 /// Answers an upstream's challenge. What it asked for the first time is sent unasked afterwards, so that a pull costs one token request for
 /// each scope. Sits above the redirects: the header is set for the configured origin only.
 /// </summary>
-public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource tokens, CredentialSource credentials) : DelegatingHandler
+public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource tokens) : DelegatingHandler
 {
     private volatile Challenge? _challenge;
 
@@ -40,8 +40,9 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
     {
         if (challenge is null || !request.Options.TryGetValue(UpstreamRequest.Scope, out var scope))
             return null;
+        var account = request.Options.TryGetValue(UpstreamRequest.Account, out var chosen) ? chosen : throw new InvalidOperationException("A request needs an account.");
         if (challenge.Realm is not null)
-            return new AuthenticationHeaderValue("Bearer", await tokens.GetAsync(challenge, scope, refused, cancellationToken));
-        return await credentials.GetAsync(cancellationToken) is { } credential ? TokenSource.Basic(credential) : null;
+            return new AuthenticationHeaderValue("Bearer", await tokens.GetAsync(challenge, account, scope, refused, cancellationToken));
+        return await account.CredentialAsync(cancellationToken) is { } credential ? TokenSource.Basic(credential) : null;
     }
 }

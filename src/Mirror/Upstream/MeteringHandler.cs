@@ -14,8 +14,12 @@ public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin orig
         {
             var response = await base.SendAsync(request, cancellationToken);
             status = (int)response.StatusCode;
-            if (origin.IsSameOrigin(request.RequestUri!) && Limit(response, "ratelimit-limit") is { } limit && Limit(response, "ratelimit-remaining") is { } remaining)
-                metrics.RateLimit(origin.Name, limit, remaining);
+            if (kind is UpstreamKind.Manifest && response.IsSuccessStatusCode && origin.IsSameOrigin(request.RequestUri!) && request.Options.TryGetValue(UpstreamRequest.Account, out var account))
+            {
+                // No such header: no limit for this account or image.
+                account.Observe(Limit(response, "ratelimit-limit"), Limit(response, "ratelimit-remaining"));
+                metrics.RateLimit(origin.Authority, account.Index, Limit(response, "ratelimit-limit"), Limit(response, "ratelimit-remaining"));
+            }
             return response;
         }
         finally

@@ -9,62 +9,62 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Bearer tokens of one upstream, one for each scope: shared by all requests, renewed before they run out, asked for once however many wait
+/// Bearer tokens of one upstream, one for each account and scope: shared by all requests, renewed before they run out, asked for once however many wait
 /// (Docker's "Token Authentication Specification").
 /// </summary>
-public sealed class TokenSource(UpstreamOrigin origin, CredentialSource credentials, HttpClient http, TimeProvider time)
+public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, TimeProvider time)
 {
     private static readonly TimeSpan DefaultLife = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestLife = TimeSpan.FromHours(12);
     // Scopes are repository names that clients choose.
     private const int MostTokens = 10_000;
 
-    private readonly ConcurrentDictionary<string, Token> _tokens = new();
-    private readonly Flights<string, Token> _asking = new();
+    private readonly ConcurrentDictionary<(Account, string), Token> _tokens = new();
+    private readonly Flights<(Account, string), Token> _asking = new();
 
     /// <summary>A token that is good for a while yet.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
     /// <param name="refused">A token the registry would not take, to be replaced whatever its age; otherwise null.</param>
     /// <exception cref="UpstreamUnavailableException">The token service cannot be asked, or refuses our credentials.</exception>
     /// <exception cref="UpstreamLimitedException">The token service says later.</exception>
-    public async ValueTask<string> GetAsync(Challenge challenge, string scope, string? refused, CancellationToken cancellationToken)
+    public async ValueTask<string> GetAsync(Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
-        if (_tokens.TryGetValue(scope, out var token) && token.Value != refused && time.GetUtcNow() < token.RenewAt)
+        if (_tokens.TryGetValue((account, scope), out var token) && token.Value != refused && time.GetUtcNow() < token.RenewAt)
             return token.Value;
-        var (asked, _) = await _asking.JoinOrStart(scope, stop => AskAsync(challenge, scope, stop), cancellationToken);
+        var (asked, _) = await _asking.JoinOrStart((account, scope), stop => AskAsync(challenge, account, scope, stop), cancellationToken);
         return asked.Value;
     }
 
-    private async Task<Token> AskAsync(Challenge challenge, string scope, CancellationToken cancellationToken)
+    private async Task<Token> AskAsync(Challenge challenge, Account account, string scope, CancellationToken cancellationToken)
     {
         if (!origin.MayAskForTokensAt(challenge.Realm!))
-            throw new UpstreamUnavailableException($"{origin.Name} names the token service '{challenge.Realm!.Host}', which is not its known one: nothing was sent there.");
+            throw new UpstreamUnavailableException($"{origin.Authority} names the token service '{challenge.Realm!.Host}', which is not its known one: nothing was sent there.");
 
         var query = $"scope={Uri.EscapeDataString(scope)}" + (challenge.Service is { } service ? $"&service={Uri.EscapeDataString(service)}" : "");
         var separator = challenge.Realm!.Query.Length == 0 ? '?' : '&';
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"{challenge.Realm.GetLeftPart(UriPartial.Query)}{separator}{query}"));
         request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
-        if (await credentials.GetAsync(cancellationToken) is { } credential)
+        if (await account.CredentialAsync(cancellationToken) is { } credential)
             request.Headers.Authorization = Basic(credential);
 
         var asked = time.GetUtcNow();
-        using var response = await UpstreamRequest.SendAsync(http, request, origin.Name, cancellationToken);
+        using var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
-            throw new UpstreamLimitedException($"The token service of {origin.Name} says later.", UpstreamRequest.RetryAfter(response, time));
+            throw new UpstreamLimitedException($"The token service of {origin.Authority} says later.", UpstreamRequest.RetryAfter(response, time));
         // A refused login is our trouble, not an answer about the image: never "no such image".
         if (!response.IsSuccessStatusCode)
-            throw new UpstreamUnavailableException($"The token service of {origin.Name} answered {(int)response.StatusCode}.");
+            throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {(int)response.StatusCode}.");
 
-        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin.Name, cancellationToken);
+        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin.Authority, cancellationToken);
         var value = body.Token ?? body.AccessToken;
         if (string.IsNullOrEmpty(value) || value.AsSpan().ContainsAnyInRange('\0', ' '))
-            throw new UpstreamUnavailableException($"The token service of {origin.Name} sent no token.");
+            throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
         // Measured from our own clock before asking; renewed at three quarters of its life.
         var life = body.ExpiresIn is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Min(seconds, LongestLife.TotalSeconds)) : DefaultLife;
         var token = new Token(value, asked + life * 0.75);
         if (_tokens.Count >= MostTokens)
             _tokens.Clear();
-        _tokens[scope] = token;
+        _tokens[(account, scope)] = token;
         return token;
     }
 

@@ -16,12 +16,15 @@ public sealed record TagPage(IReadOnlyList<string> Tags, bool More);
 /// Another registry, asked for reading. Each method gives content or throws one of the three answers: <see cref="UpstreamRefusedException"/>,
 /// <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
-public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, RegistryMetrics metrics, TimeProvider time)
+public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, RegistryMetrics metrics, TimeProvider time)
 {
     /// <summary>The longest manifest taken, in bytes: what the common clients take.</summary>
     public const int LongestManifest = 4 << 20;
 
     public UpstreamOrigin Origin => origin;
+
+    /// <summary>Whether so little of every account's limit is left that work nobody waits for should not be done.</summary>
+    public bool IsNearlySpent => accounts.AreNearlySpent;
 
     /// <summary>
     /// What a reference names now, without its bytes: free of charge on Docker Hub. Null where upstream's answer lacks length, digest or a
@@ -44,15 +47,15 @@ public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, Regis
     {
         using var response = await AskAsync(HttpMethod.Get, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
         Require(response, name, $"manifests/{reference}");
-        var bytes = await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin.Name, cancellationToken);
+        var bytes = await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin.Authority, cancellationToken);
         metrics.UpstreamBytes(UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var named) ? Described(response, reference) : named;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         if (expected is not null && digest != expected)
-            throw new UpstreamUnavailableException($"{origin.Name} sent other bytes for {name} than {expected} names.");
+            throw new UpstreamUnavailableException($"{origin.Authority} sent other bytes for {name} than {expected} names.");
         // An error page with status 200 is no manifest, whatever its type claims.
         var type = MediaTypes.OfManifest(bytes)
-            ?? throw new UpstreamUnavailableException($"{origin.Name} sent something for {name} that is not a manifest.");
+            ?? throw new UpstreamUnavailableException($"{origin.Authority} sent something for {name} that is not a manifest.");
         if (response.Content.Headers.ContentType?.MediaType is { } said && IsManifestType(said))
             type = said;
         return new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
@@ -78,12 +81,12 @@ public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, Regis
             var headers = response.Content.Headers;
             // Identity was asked for; a body in another coding would be spooled as if it were the blob.
             if (headers.ContentEncoding.Count > 0)
-                throw new UpstreamUnavailableException($"{origin.Name} sent {digest} in the coding '{headers.ContentEncoding.First()}', which was not asked for.");
+                throw new UpstreamUnavailableException($"{origin.Authority} sent {digest} in the coding '{headers.ContentEncoding.First()}', which was not asked for.");
             var (start, length) = response.StatusCode == HttpStatusCode.PartialContent
                 ? (headers.ContentRange?.From ?? -1, headers.ContentRange?.Length)
                 : (0, headers.ContentLength);
             if (start != from && start != 0)
-                throw new UpstreamUnavailableException($"{origin.Name} sent another range of {digest} than was asked for.");
+                throw new UpstreamUnavailableException($"{origin.Authority} sent another range of {digest} than was asked for.");
             return new UpstreamBody(response, await response.Content.ReadAsStreamAsync(cancellationToken), start, length);
         }
         catch
@@ -107,21 +110,45 @@ public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, Regis
         };
         using var response = await AskAsync(HttpMethod.Get, name, $"tags/list{query}", UpstreamKind.Tags, null, cancellationToken);
         Require(response, name, "tags/list");
-        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin.Name, cancellationToken);
+        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin.Authority, cancellationToken);
         return new TagPage([.. (body.Tags ?? []).Where(Reference.IsTagName)], response.Headers.Contains("Link"));
+    }
+
+    /// <summary>
+    /// The index of what refers to a manifest, as JSON; null where upstream has no such route or knows no such repository, which upstreams do
+    /// not tell apart.
+    /// </summary>
+    public async Task<byte[]?> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
+    {
+        using var response = await AskAsync(HttpMethod.Get, name, $"referrers/{subject}", UpstreamKind.Referrers, null, cancellationToken);
+        if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
+            return null;
+        Require(response, name, $"referrers/{subject}");
+        return await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin.Name, cancellationToken);
     }
 
     private async Task<HttpResponseMessage> AskAsync(
         HttpMethod method, RepositoryName name, string path, UpstreamKind kind, RangeHeaderValue? range, CancellationToken cancellationToken)
     {
-        var request = new HttpRequestMessage(method, new Uri(origin.BaseAddress, $"v2/{name}/{path}"));
-        request.Options.Set(UpstreamRequest.Kind, kind);
-        request.Options.Set(UpstreamRequest.Scope, $"repository:{name}:pull");
-        request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
-        request.Headers.Range = range;
-        if (kind is UpstreamKind.Manifest)
-            UpstreamRequest.AcceptEveryManifest(request.Headers);
-        return await UpstreamRequest.SendAsync(http, request, origin.Name, cancellationToken);
+        var isPull = kind is UpstreamKind.Manifest && method == HttpMethod.Get;
+        while (true)
+        {
+            var account = accounts.Choose(isPull);
+            var request = new HttpRequestMessage(method, new Uri(origin.BaseAddress, $"v2/{origin.RemoteName(name)}/{path}"));
+            request.Options.Set(UpstreamRequest.Kind, kind);
+            request.Options.Set(UpstreamRequest.Account, account);
+            request.Options.Set(UpstreamRequest.Scope, $"repository:{origin.RemoteName(name)}:pull");
+            request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
+            request.Headers.Range = range;
+            if (kind is UpstreamKind.Manifest)
+                UpstreamRequest.AcceptEveryManifest(request.Headers);
+            var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
+                return response;
+            // This account is spent for now; another one may not be. With none left, choosing says "later".
+            using (response)
+                accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), pullsOnly: isPull);
+        }
     }
 
     // The three answers. What another host than the upstream says (a CDN whose signature ran out) is never "no".
@@ -133,9 +160,9 @@ public sealed class UpstreamClient(UpstreamOrigin origin, HttpClient http, Regis
         var itself = origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
         throw (status, itself) switch
         {
-            (404 or 410, true) => new UpstreamRefusedException($"{origin.Name} has no {name}/{what}."),
-            (401 or 403, true) => new UpstreamRefusedException($"{origin.Name} does not let this mirror read {name}/{what}."),
-            (429, _) => new UpstreamLimitedException($"{origin.Name} says that its limit is reached.", UpstreamRequest.RetryAfter(response, time)),
+            (404 or 410, true) => new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}."),
+            (401 or 403, true) => new UpstreamRefusedException($"{origin.Authority} does not let this mirror read {name}/{what}."),
+            (429, _) => new UpstreamLimitedException($"{origin.Authority} says that its limit is reached.", UpstreamRequest.RetryAfter(response, time)),
             _ => new UpstreamUnavailableException($"{response.RequestMessage.RequestUri!.Authority} answered {status} to {name}/{what}."),
         };
     }

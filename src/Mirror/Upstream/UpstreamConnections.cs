@@ -7,8 +7,9 @@ namespace Mirror.Upstream;
 internal static class UpstreamConnections
 {
     /// <summary>The innermost handler: no redirects, decompression, cookies or credentials of its own.</summary>
-    public static SocketsHttpHandler Create(UpstreamOrigin origin) => new()
+    public static SocketsHttpHandler Create(UpstreamOrigin origin, UpstreamTls tls) => new()
     {
+        SslOptions = tls.Options(),
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
@@ -29,7 +30,7 @@ internal static class UpstreamConnections
         try
         {
             // Dialled because upstream's own address says so, or because the machine's proxy settings do.
-            var named = context.InitialRequestMessage.RequestUri!.Host;
+            var named = Named(context.InitialRequestMessage);
             if (host.Equals(origin.BaseAddress.Host, StringComparison.OrdinalIgnoreCase) || !host.Equals(named, StringComparison.OrdinalIgnoreCase))
                 await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
             else
@@ -43,11 +44,15 @@ internal static class UpstreamConnections
         }
     }
 
+    // Through a proxy, https begins with CONNECT to the proxy, and the host that is meant stands in its Host header.
+    private static string Named(HttpRequestMessage request) =>
+        request.Method == HttpMethod.Connect && request.Headers.Host is { } target ? target[..target.LastIndexOf(':')] : request.RequestUri!.Host;
+
     // The network named this host: a redirect or a token realm must not reach into our own network, unless the upstream is in there itself.
     private static async Task<IPAddress[]> PublicAddressesAsync(string host, UpstreamOrigin origin, CancellationToken cancellationToken)
     {
         var addresses = await Dns.GetHostAddressesAsync(host, cancellationToken);
-        if (addresses.All(IsPublic))
+        if (origin.AllowsInternal || addresses.All(IsPublic))
             return addresses;
         var upstream = await Dns.GetHostAddressesAsync(origin.BaseAddress.Host, cancellationToken);
         if (upstream.All(IsPublic))

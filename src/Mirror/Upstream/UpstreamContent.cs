@@ -57,14 +57,14 @@ public sealed class UpstreamContent : Content
                     _length ??= read == 0 ? _position : null;
                     return read;
                 }
-                throw new UpstreamUnavailableException($"{_upstream.Origin.Name} ended a body at byte {_position} of {_length}.");
+                throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} ended a body at byte {_position} of {_length}.");
             }
             catch (Exception cut) when (cut is UpstreamUnavailableException or IOException or HttpRequestException)
             {
                 await DropBodyAsync();
                 if (fruitless + 1 == MostFruitlessAttempts)
                     throw cut as UpstreamUnavailableException
-                        ?? new UpstreamUnavailableException($"{_upstream.Origin.Name} broke off in the middle of {_digest}.", cut);
+                        ?? new UpstreamUnavailableException($"{_upstream.Origin.Authority} broke off in the middle of {_digest}.", cut);
                 // The first resume at once: most cuts are a lost connection.
                 await Task.Delay(TimeSpan.FromMilliseconds(fruitless == 0 ? 0 : 250 << fruitless), _time, cancellationToken);
             }
@@ -98,7 +98,7 @@ public sealed class UpstreamContent : Content
         if (_length is not null && body.Length != _length)
         {
             await body.DisposeAsync();
-            throw new UpstreamUnavailableException($"{_upstream.Origin.Name} gave {_digest} another length than before.");
+            throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} gave {_digest} another length than before.");
         }
         (_body, _length, _position) = (body, body.Length, body.From);
         // Range was ignored: what we have comes again, and is skipped.

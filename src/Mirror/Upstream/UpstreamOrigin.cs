@@ -1,28 +1,56 @@
+using Mirror.Configuration;
+using Mirror.Storage;
+
 namespace Mirror.Upstream;
 
-/// <summary>A configured registry: where it is, and where its credentials may go.</summary>
+/// <summary>A configured registry: where it is, what it is called here, and where its credentials may go.</summary>
 public sealed class UpstreamOrigin
 {
-    // Token services on another host than their registry's. Everything else must be on the registry's own host or below it: a rule by
-    // "registrable domain" would need the public suffix list to be safe (evil.co.uk is no sibling of registry.co.uk).
+    private const string DockerHubName = "docker.io";
+
+    // Token services on another host than their registry's. Everything else must be on the registry's own host or below it, or be named
+    // in the configuration: a rule by "registrable domain" would need the public suffix list to be safe (evil.co.uk is no sibling of
+    // registry.co.uk).
     private static readonly Dictionary<string, string> KnownTokenHosts = new(StringComparer.OrdinalIgnoreCase)
     {
         ["registry-1.docker.io"] = "auth.docker.io",
         ["registry.gitlab.com"] = "gitlab.com",
     };
 
-    /// <param name="remoteUrl">The registry's address; what follows the host is a path prefix.</param>
-    public UpstreamOrigin(Uri remoteUrl) =>
-        BaseAddress = remoteUrl.AbsolutePath.EndsWith('/') ? remoteUrl : new Uri(remoteUrl.AbsoluteUri + "/");
+    private readonly string[] _tokenRealms;
+
+    /// <param name="options">With a <see cref="UpstreamOptions.RemoteUrl"/>: what follows the host is a path prefix.</param>
+    /// <param name="prefix">What names are stored under here, before the upstream's own; empty for the default upstream.</param>
+    public UpstreamOrigin(UpstreamOptions options, string prefix)
+    {
+        var remote = options.RemoteUrl ?? throw new ArgumentException("An upstream needs a remoteurl.", nameof(options));
+        BaseAddress = remote.AbsolutePath.EndsWith('/') ? remote : new Uri(remote.AbsoluteUri + "/");
+        Name = options.Name ?? (DockerHub.Is(remote) ? DockerHubName : remote.Host);
+        Prefix = prefix;
+        AllowsInternal = options.AllowInternal;
+        _tokenRealms = options.TokenRealms;
+    }
 
     /// <summary>The registry's address, ending in <c>/</c>.</summary>
     public Uri BaseAddress { get; }
 
+    /// <summary>What clients call it, such as <c>docker.io</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>What its repositories are stored under: <c>ghcr.io/</c>; empty for the default upstream.</summary>
+    public string Prefix { get; }
+
     /// <summary>Host and, where it is not the scheme's own, port: the name in logs and metrics.</summary>
-    public string Name => BaseAddress.Authority;
+    public string Authority => BaseAddress.Authority;
 
     /// <summary>On Docker Hub a bare name means <c>library/&lt;name&gt;</c>.</summary>
-    public bool IsDockerHub => BaseAddress.Host.Equals("registry-1.docker.io", StringComparison.OrdinalIgnoreCase);
+    public bool IsDockerHub => Name == DockerHubName;
+
+    /// <summary>Whether a redirect may lead into internal networks though this upstream is outside.</summary>
+    public bool AllowsInternal { get; }
+
+    /// <summary>What the upstream itself calls a repository that is stored here under <paramref name="name"/>.</summary>
+    public string RemoteName(RepositoryName name) => name.ToString()[Prefix.Length..];
 
     /// <summary>True where a URL has the scheme, host and port that were configured.</summary>
     public bool IsSameOrigin(Uri url) =>
@@ -31,12 +59,13 @@ public sealed class UpstreamOrigin
     /// <summary>Whether a token may be asked for, with credentials, at a realm that the network named.</summary>
     public bool MayAskForTokensAt(Uri realm)
     {
-        if (realm.Scheme != Uri.UriSchemeHttps && realm.Scheme != BaseAddress.Scheme || realm.UserInfo.Length > 0)
+        if (realm.Scheme != Uri.UriSchemeHttps && !(realm.Scheme == Uri.UriSchemeHttp && BaseAddress.Scheme == Uri.UriSchemeHttp) || realm.UserInfo.Length > 0)
             return false;
-        if (realm.Host.Equals(BaseAddress.Host, StringComparison.OrdinalIgnoreCase))
+        if (_tokenRealms.Contains(realm.Authority, StringComparer.OrdinalIgnoreCase))
             return true;
         if (KnownTokenHosts.TryGetValue(BaseAddress.Host, out var known))
             return realm.Host.Equals(known, StringComparison.OrdinalIgnoreCase) && realm.IsDefaultPort;
-        return BaseAddress.HostNameType == UriHostNameType.Dns && realm.Host.EndsWith("." + BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
+        return realm.Host.Equals(BaseAddress.Host, StringComparison.OrdinalIgnoreCase)
+            || BaseAddress.HostNameType == UriHostNameType.Dns && realm.Host.EndsWith("." + BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
     }
 }

@@ -19,6 +19,9 @@ internal static class UpstreamRequest
     /// <summary>The token scope the request needs; without one no credentials are sent.</summary>
     public static readonly HttpRequestOptionsKey<string> Scope = new("scope");
 
+    /// <summary>The account it is sent with.</summary>
+    public static readonly HttpRequestOptionsKey<Account> Account = new("account");
+
     /// <summary>Sends until the response headers; whatever goes wrong before them is "upstream says nothing".</summary>
     public static async Task<HttpResponseMessage> SendAsync(HttpClient http, HttpRequestMessage request, string upstream, CancellationToken cancellationToken)
     {

@@ -56,8 +56,8 @@ public sealed class PrometheusTests : IDisposable
         Metrics.FillStarted();
         Metrics.FillEnded(completed: true, 2);
         Metrics.ClientJoined();
-        Metrics.RateLimit("registry-1.docker.io", 100, 42);
-        Metrics.RateLimit("registry-1.docker.io", null, 41);
+        Metrics.RateLimit("registry-1.docker.io", 0, 100, 42);
+        Metrics.RateLimit("registry-1.docker.io", 0, null, 41);
         Metrics.ClientAborted();
 
         var samples = Scrape();
@@ -70,8 +70,8 @@ public sealed class PrometheusTests : IDisposable
         Assert.Equal(1, samples["mirror_fills_running"]);
         Assert.Equal(1, samples["""mirror_fill_seconds_count{outcome="completed"}"""]);
         Assert.Equal(1, samples["mirror_fill_clients_joined_total"]);
-        Assert.Equal(100, samples["""mirror_upstream_ratelimit_limit{upstream="registry-1.docker.io"}"""]);
-        Assert.Equal(41, samples["""mirror_upstream_ratelimit_remaining{upstream="registry-1.docker.io"}"""]);
+        Assert.Equal(100, samples["""mirror_upstream_ratelimit_limit{account="0",upstream="registry-1.docker.io"}"""]);
+        Assert.Equal(41, samples["""mirror_upstream_ratelimit_remaining{account="0",upstream="registry-1.docker.io"}"""]);
         Assert.Equal(1, samples["mirror_client_aborts_total"]);
     }
 
@@ -148,9 +148,9 @@ public sealed class PrometheusTests : IDisposable
     public void A_label_value_with_quotes_and_line_breaks_stays_in_its_line()
     {
         Scrape();
-        Metrics.RateLimit("a\"b\\c\nd", 1, 1);
+        Metrics.RateLimit("a\"b\\c\nd", 0, 1, 1);
 
-        Assert.Contains("""mirror_upstream_ratelimit_limit{upstream="a\"b\\c\nd"}""", Scrape().Keys);
+        Assert.Contains("""mirror_upstream_ratelimit_limit{account="0",upstream="a\"b\\c\nd"}""", Scrape().Keys);
     }
 
     [Fact]

@@ -63,7 +63,7 @@ internal static class EnvironmentOverrides
     private static string? After(string rest, string name) =>
         !rest.StartsWith(name, StringComparison.OrdinalIgnoreCase) ? null
         : rest.Length == name.Length ? ""
-        : rest[name.Length] == '_' ? rest[(name.Length + 1)..]
+        : rest[name.Length] == '_' && rest.Length > name.Length + 1 ? rest[(name.Length + 1)..]
         : null;
 
     private static YamlNode? ValueFor(KnownKey key, string text)

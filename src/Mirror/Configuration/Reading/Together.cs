@@ -10,6 +10,21 @@ internal static class Together
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
 
+        if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
+            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
+
+        if (http.Tls.Certificate is null != http.Tls.Key is null)
+            findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
+
+        foreach (var (i, upstream) in proxy.Upstreams.Index())
+        {
+            var name = upstream.Name ?? upstream.RemoteUrl?.Host;
+            if (upstream.RemoteUrl is null)
+                findings.Errors.Add($"proxy.upstreams.{i}.remoteurl is missing: the registry's http or https URL");
+            else if (proxy.Upstreams.Take(i).Any(other => (other.Name ?? other.RemoteUrl?.Host) == name))
+                findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: a name that no other upstream has");
+        }
+
         // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
         if (findings.Errors.Count > 0)
             return;

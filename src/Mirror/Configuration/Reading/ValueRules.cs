@@ -20,6 +20,10 @@ internal static partial class ValueRules
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative",
         text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule Interval = new(
+        "a duration such as 10m or 24h, of a second or more",
+        text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule Level = new("error, warn, info or debug", text => text.ToUpperInvariant() switch
     {
         "PANIC" or "FATAL" => nameof(LogLevel.Critical),
@@ -36,6 +40,21 @@ internal static partial class ValueRules
         "text" => nameof(LogFormatter.Text),
         "json" => nameof(LogFormatter.Json),
         "logstash" => nameof(LogFormatter.Logstash),
+        _ => null,
+    });
+
+    public static readonly ValueRule MinimumTls = new("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3", text => text switch
+    {
+        "tls1.0" or "tls1.1" or "tls1.2" => nameof(TlsVersion.Tls12),
+        "tls1.3" => nameof(TlsVersion.Tls13),
+        _ => null,
+    });
+
+    // The other words of registry:3 let any certificate pass, or none: they are refused rather than taken for more than they are.
+    public static readonly ValueRule ClientAuth = new("require-and-verify-client-cert or verify-client-cert-if-given", text => text switch
+    {
+        "require-and-verify-client-cert" => nameof(Configuration.ClientAuth.RequireAndVerify),
+        "verify-client-cert-if-given" => nameof(Configuration.ClientAuth.VerifyIfGiven),
         _ => null,
     });
 
@@ -63,7 +82,41 @@ internal static partial class ValueRules
         "a repository name in which * stands for anything within a component and ** for any number of components",
         text => PatternGrammar().IsMatch(text) ? text : null);
 
+    public static readonly ValueRule TagPattern = new(
+        "a tag in which * stands for anything",
+        text => TagPatternGrammar().IsMatch(text) ? text : null);
+
+    public static readonly ValueRule UpstreamName = new(
+        "a host name without a port, such as ghcr.io",
+        text => UpstreamNameGrammar().IsMatch(text) ? text : null);
+
+    public static readonly ValueRule HostName = new(
+        "a host name, with :port where it is not the scheme's own",
+        text => Uri.TryCreate($"https://{text}/", UriKind.Absolute, out var url) && url.UserInfo is "" && url.AbsolutePath is "/" ? text : null);
+
     public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
+
+    public static readonly ValueRule Platforms = new("all, none or list", text => text switch
+    {
+        "all" => nameof(RequiredPlatforms.All),
+        "none" => nameof(RequiredPlatforms.None),
+        "list" => nameof(RequiredPlatforms.List),
+        _ => null,
+    });
+
+    // What matches in time that grows with the text only, whatever the expression: it is held against what clients send.
+    public static readonly ValueRule Pattern = new("a regular expression without backreferences and lookarounds", text =>
+    {
+        try
+        {
+            _ = new Regex(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+            return text;
+        }
+        catch (Exception bad) when (bad is ArgumentException or NotSupportedException)
+        {
+            return null;
+        }
+    });
 
     public static ValueRule Integer(int min = int.MinValue, int max = int.MaxValue) => new(
         (min, max) switch
@@ -86,6 +139,12 @@ internal static partial class ValueRules
 
     [GeneratedRegex(@"\A/[^\s?#]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PathGrammar();
+
+    [GeneratedRegex(@"\A[A-Za-z0-9_*][A-Za-z0-9_.*-]*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex TagPatternGrammar();
+
+    [GeneratedRegex(@"\A[a-z0-9]+(?:[.-][a-z0-9]+)*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex UpstreamNameGrammar();
 
     [GeneratedRegex(@"\A[a-z0-9*._-]+(?:/[a-z0-9*._-]+)*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PatternGrammar();

@@ -5,10 +5,10 @@ using Mirror.Configuration;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// The credential for an upstream: the configured one, or what a Docker credential helper (<c>proxy.exec</c>) says, kept for its lifetime:
-/// unset means for ever, zero means asked every time, as <c>registry:3</c> reads it.
+/// A Docker credential helper (<c>proxy.exec</c>), whose answer is kept for its lifetime: unset means for ever, zero means asked every time, as
+/// <c>registry:3</c> reads it.
 /// </summary>
-public sealed class CredentialSource(ProxyOptions proxy, TimeProvider time) : IDisposable
+public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan HelperTimeout = TimeSpan.FromSeconds(30);
 
@@ -19,8 +19,6 @@ public sealed class CredentialSource(ProxyOptions proxy, TimeProvider time) : ID
     /// <exception cref="UpstreamUnavailableException">The helper failed.</exception>
     public async ValueTask<Credential?> GetAsync(CancellationToken cancellationToken)
     {
-        if (proxy.Exec is not { } exec)
-            return proxy.Username is { Length: > 0 } username ? new Credential(username, proxy.Password ?? "") : null;
         await _one.WaitAsync(cancellationToken);
         try
         {
@@ -51,7 +49,7 @@ public sealed class CredentialSource(ProxyOptions proxy, TimeProvider time) : ID
             })!;
             try
             {
-                await helper.StandardInput.WriteLineAsync(proxy.RemoteUrl!.ToString().AsMemory(), limit.Token);
+                await helper.StandardInput.WriteLineAsync(registry.ToString().AsMemory(), limit.Token);
                 helper.StandardInput.Close();
                 var reading = helper.StandardError.ReadToEndAsync(limit.Token);
                 var output = await helper.StandardOutput.ReadToEndAsync(limit.Token);

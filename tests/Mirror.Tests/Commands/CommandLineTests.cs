@@ -1,0 +1,134 @@
+using Mirror.Commands;
+using Xunit;
+
+namespace Mirror.Tests.Commands;
+
+/// <summary>The verbs, from the arguments to the exit code and the two outputs.</summary>
+public sealed class CommandLineTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task The_version_is_printed_with_the_name()
+    {
+        var (code, output, error) = await RunAsync(["--version"]);
+
+        Assert.Equal((0, ""), (code, error));
+        Assert.Matches(@"\Amirror [0-9]+\.[0-9]+\.[0-9]+\S*\n\z", output);
+    }
+
+    [Theory]
+    [InlineData("bogus")]
+    [InlineData("serve", "a", "b")]
+    [InlineData("check-config", "--loud")]
+    public async Task A_command_line_that_is_not_understood_ends_with_2(params string[] args)
+    {
+        var (code, output, error) = await RunAsync(args);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("See mirror --help.", error);
+    }
+
+    [Theory]
+    [InlineData("serve")]
+    [InlineData("check-config")]
+    [InlineData("clients")]
+    [InlineData(null)]
+    public async Task A_configuration_in_error_ends_every_verb_with_1(string? verb)
+    {
+        var file = Write("version: 0.1\nhttp: {addr: x}\nauth: htpasswd\n");
+
+        var (code, output, error) = await RunAsync(verb is null ? [file] : [verb, file]);
+
+        Assert.Equal((1, ""), (code, output));
+        Assert.Equal(2, error.Split('\n').Count(line => line.StartsWith("error: ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task The_effective_configuration_has_the_defaults_and_no_secret()
+    {
+        var file = Write("""
+            version: 0.1
+            http: {secret: hunter2, draintimeout: 90}
+            log: {fields: {api_key: hunter2, service: registry}}
+            proxy: {remoteurl: https://index.docker.io, username: me, password: hunter2}
+            redis: {addr: "r:6379", password: hunter2, sentinelpassword: hunter2}
+            notifications:
+              endpoints:
+                - {name: a, url: "https://me:hunter2@x/y", headers: {Authorization: [Bearer hunter2], X-Other: hunter2}}
+            """);
+
+        var (code, output, error) = await RunAsync(["check-config", file]);
+
+        Assert.Equal(0, code);
+        Assert.DoesNotContain("hunter2", output + error);
+        Assert.Contains("  draintimeout: 1m30s\n", output);
+        Assert.Contains("    rootdirectory: /var/lib/registry\n", output);
+        Assert.Contains("  remoteurl: https://registry-1.docker.io\n", output);
+        Assert.Contains("  password: '***'\n", output);
+        Assert.Contains("    url: https://***@x/y\n", output);
+        Assert.Contains("    service: registry\n", output);
+        Assert.Contains("warning: redis is accepted but not acted on yet\n", error);
+    }
+
+    [Fact]
+    public async Task The_effective_configuration_reads_back_to_itself()
+    {
+        var (_, first, _) = await RunAsync(["check-config", Write("version: 0.1\nhosted: {repositories: [\"**\", a/*]}\nlog: {level: warn}\n")]);
+        var (code, second, error) = await RunAsync(["check-config", Write(first)]);
+
+        Assert.Equal((0, ""), (code, error));
+        Assert.Equal(first, second);
+    }
+
+    [Fact]
+    public async Task A_mirror_s_clients_are_shown_each_file_they_need()
+    {
+        var (code, output, _) = await RunAsync(["clients", Write("version: 0.1\nhttp: {host: https://mirror.example}\nproxy: {remoteurl: https://docker.io}\n")]);
+
+        Assert.Equal(0, code);
+        Assert.Contains("\"registry-mirrors\": [\"https://mirror.example\"]", output);
+        Assert.Contains("certs.d/docker.io/hosts.toml", output);
+        Assert.Contains("[host.\"https://mirror.example\"]", output);
+        Assert.Contains("location = \"mirror.example\"\ninsecure = false", output);
+        Assert.Contains("mirrors = [\"mirror.example\"]", output);
+        Assert.Contains("- \"https://mirror.example\"", output);
+        Assert.DoesNotContain("http = true", output);
+    }
+
+    [Fact]
+    public async Task A_plain_registry_s_clients_are_told_that_it_is_insecure()
+    {
+        var (_, output, _) = await RunAsync(["clients", Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\"}\n")]);
+
+        Assert.Contains("\"insecure-registries\": [\"10.0.0.1:5000\"]", output);
+        Assert.DoesNotContain("registry-mirrors", output);
+    }
+
+    [Fact]
+    public async Task Clients_that_put_a_path_behind_v2_are_told_so()
+    {
+        var (_, output, _) = await RunAsync(["clients", Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\", prefix: /docker/}\nproxy: {remoteurl: https://docker.io}\n")]);
+
+        Assert.Contains("\"registry-mirrors\": [\"http://10.0.0.1:5000/docker\"]", output);
+        Assert.Contains("# Not possible while the registry is under /docker", output);
+        Assert.DoesNotContain("mirrors = [", output);
+    }
+
+    private string Write(string yaml)
+    {
+        var path = Path.Combine(_folder.FullName, Path.GetRandomFileName() + ".yml");
+        File.WriteAllText(path, yaml);
+        return path;
+    }
+
+    private static async Task<(int Code, string Output, string Error)> RunAsync(string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var code = await CommandLine.RunAsync(args, new Dictionary<string, string>(), output, error);
+        return (code, output.ToString(), error.ToString());
+    }
+}

@@ -1,0 +1,101 @@
+using Mirror.Configuration;
+using Xunit;
+using static Mirror.Tests.Configuration.ConfigurationText;
+
+namespace Mirror.Tests.Configuration;
+
+/// <summary>Which file is read, and what holds without one.</summary>
+public sealed class FileTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public void Without_a_file_it_is_a_mirror_of_Docker_Hub_on_localhost()
+    {
+        var loaded = LoadNothing();
+
+        Assert.Empty(loaded.Errors);
+        Assert.Empty(loaded.Warnings);
+        Assert.Null(loaded.File);
+        Assert.Equal(DockerHub.Registry, loaded.Options.Proxy.RemoteUrl);
+        Assert.Equal("localhost:5000", loaded.Options.Http.Addr);
+        Assert.Equal("./mirror-data", loaded.Options.Storage.Filesystem.RootDirectory);
+    }
+
+    [Fact]
+    public void A_file_without_proxy_is_a_plain_registry() => Assert.Null(Load(VersionLine).Options.Proxy.RemoteUrl);
+
+    [Fact]
+    public void The_argument_goes_before_the_variable_and_the_variable_before_the_usual_paths()
+    {
+        var (argument, variable, usual) = (Write("argument"), Write("variable"), Write("usual"));
+        var environment = Environment(("REGISTRY_CONFIGURATION_PATH", variable));
+
+        Assert.Equal(argument, MirrorConfiguration.Load(argument, environment, [usual]).File);
+        Assert.Equal(variable, MirrorConfiguration.Load(null, environment, [usual]).File);
+        Assert.Equal(usual, MirrorConfiguration.Load(null, Environment(), ["/nowhere/config.yml", usual]).File);
+    }
+
+    [Fact]
+    public void A_file_asked_for_and_absent_is_an_error()
+    {
+        var loaded = MirrorConfiguration.Load("/nowhere/config.yml", Environment(), []);
+
+        Assert.Contains("/nowhere/config.yml", Assert.Single(loaded.Errors));
+    }
+
+    [Fact]
+    public void What_is_not_yaml_names_file_line_and_column()
+    {
+        var file = Write("broken", "version: 0.1\nhttp:\n  addr: [\n");
+
+        var error = Assert.Single(MirrorConfiguration.Load(file, Environment(), []).Errors);
+
+        Assert.Matches($"^{file}: line [34], column [0-9]+: ", error);
+    }
+
+    [Fact]
+    public void A_key_given_twice_is_an_error() => Assert.Contains("line 2", Assert.Single(Load("version: 0.1\nversion: 0.1\n").Errors));
+
+    [Fact]
+    public void An_anchor_within_itself_is_an_error() => Assert.Contains("contains itself", Assert.Single(Load("log: &a {hooks: [*a]}").Errors));
+
+    [Fact]
+    public void The_image_s_own_configuration_is_taken_as_it_is()
+    {
+        var loaded = Load("""
+            version: 0.1
+            log:
+              fields:
+                service: registry
+            storage:
+              cache:
+                blobdescriptor: inmemory
+              filesystem:
+                rootdirectory: /var/lib/registry
+            http:
+              addr: :5000
+              headers:
+                X-Content-Type-Options: [nosniff]
+            health:
+              storagedriver:
+                enabled: true
+                interval: 10s
+                threshold: 3
+            """);
+
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(["storage.cache is accepted but not acted on yet", "health is accepted but not acted on yet"], loaded.Warnings);
+        Assert.Equal("registry", loaded.Options.Log.Fields["service"]);
+        Assert.Equal(["nosniff"], loaded.Options.Http.Headers["x-content-type-options"]);
+    }
+
+    private string Write(string name, string text = VersionLine)
+    {
+        var path = Path.Combine(_folder.FullName, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+}

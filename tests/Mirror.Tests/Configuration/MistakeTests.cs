@@ -1,0 +1,117 @@
+using Xunit;
+using static Mirror.Tests.Configuration.ConfigurationText;
+
+namespace Mirror.Tests.Configuration;
+
+/// <summary>What stops a start, what is only warned about, and in which words.</summary>
+public sealed class MistakeTests
+{
+    [Fact]
+    public void A_wrong_value_names_its_path_what_it_was_and_what_is_allowed() => Assert.Equal(
+        "proxy.remoteurl: \"ftp://x\" is not allowed: an http or https URL without user info, query or fragment",
+        Assert.Single(Load(VersionLine + "proxy: {remoteurl: ftp://x}").Errors));
+
+    [Fact]
+    public void A_wrong_duration_names_its_path() =>
+        Assert.StartsWith("proxy.tags_cache_ttl: \"10x\" is not allowed: ", Assert.Single(Load(VersionLine + "proxy: {tags_cache_ttl: 10x}").Errors));
+
+    [Theory]
+    [InlineData("storage: {filesystem: {maxthreads: 24}}", "storage.filesystem.maxthreads")]
+    [InlineData("storage: {delete: {enabled: maybe}}", "storage.delete.enabled")]
+    [InlineData("log: {level: loud}", "log.level")]
+    [InlineData("loglevel: loud", "loglevel")]
+    [InlineData("log: {formatter: xml}", "log.formatter")]
+    [InlineData("http: {addr: 5000}", "http.addr")]
+    [InlineData("http: {addr: \":70000\"}", "http.addr")]
+    [InlineData("http: {host: mirror.example}", "http.host")]
+    [InlineData("http: {prefix: docker}", "http.prefix")]
+    [InlineData("http: {draintimeout: -1s}", "http.draintimeout")]
+    [InlineData("http: {net: unix}", "http.net")]
+    [InlineData("http: {debug: {addr: \":5000\"}}", "http.debug.addr")]
+    [InlineData("http: addr", "http")]
+    [InlineData("http: {addr: {a: b}}", "http.addr")]
+    [InlineData("http: {headers: {X-One: \"a\\r\\nX-Two: b\"}}", "http.headers.X-One.0")]
+    [InlineData("proxy: {remoteurl: https://x/?a=b}", "proxy.remoteurl")]
+    [InlineData("proxy: {exec: {lifetime: 1h}}", "proxy.exec.command")]
+    [InlineData("mirroring: {tags_cache_ttl: soon}", "mirroring.tags_cache_ttl")]
+    [InlineData("hosted: {repositories: [ok, Not/Ok]}", "hosted.repositories.1")]
+    public void Every_wrong_value_stops_the_start(string yaml, string path) =>
+        Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
+
+    [Fact]
+    public void All_mistakes_are_told_at_once() =>
+        Assert.Equal(3, Load("version: 9\nhttp: {addr: x}\nproxy: {remoteurl: y}").Errors.Count);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("# nothing\n")]
+    [InlineData("log: {level: info}")]
+    public void The_version_is_required(string yaml) => Assert.Equal("version: missing; 0.1 is required", Assert.Single(Load(yaml).Errors));
+
+    [Theory]
+    [InlineData("auth: {htpasswd: {realm: r, path: /nowhere/at/all}}", "auth.htpasswd.path")]
+    [InlineData("auth: {token: {realm: r}}", "auth.token")]
+    [InlineData("auth: {silly: {realm: r}}", "auth.silly")]
+    [InlineData("storage: {s3: {bucket: b}}", "storage.s3")]
+    [InlineData("storage: {azure: {}}", "storage.azure")]
+    [InlineData("storage: gcs", "storage.gcs")]
+    [InlineData("http: {tls: {certificate: /c}}", "http.tls")]
+    [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
+    public void What_would_be_unsafe_to_ignore_stops_the_start(string yaml, string path) =>
+        Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
+
+    [Theory]
+    [InlineData("auth: {htpaswd: {}}", "auth.htpaswd")]
+    [InlineData("storage: {filesytem: {rootdirectory: /x}}", "storage.filesytem")]
+    public void An_unknown_driver_or_way_of_authentication_stops_the_start(string yaml, string path) =>
+        Assert.StartsWith(path + " is not a known key", Assert.Single(Load(VersionLine + yaml).Errors));
+
+    [Theory]
+    [InlineData("auth:")]
+    [InlineData("auth: none")]
+    [InlineData("auth: {none: }")]
+    [InlineData("http: {tls: }")]
+    [InlineData("http: {tls: {certificate: \"\", key: }}")]
+    [InlineData("redis:")]
+    public void What_asks_for_nothing_is_not_a_mistake(string yaml)
+    {
+        var loaded = Load(VersionLine + yaml);
+
+        Assert.Empty(loaded.Errors);
+        Assert.Empty(loaded.Warnings);
+    }
+
+    [Theory]
+    [InlineData("proxy: {remotUrl: x}", "proxy.remotUrl", "proxy.remoteurl")]
+    [InlineData("proxy: {remoteURL: x}", "proxy.remoteURL", "proxy.remoteurl")]
+    [InlineData("remoteurl: x", "remoteurl", "proxy.remoteurl")]
+    [InlineData("storage: {filesystem: {maxsize: 5GiB}}", "storage.filesystem.maxsize", "storage.filesystem.maxthreads")]
+    [InlineData("redis: {pasword: x}", "redis.pasword", "redis.password")]
+    public void An_unknown_key_is_warned_about_with_the_nearest_known_one(string yaml, string unknown, string nearest) =>
+        Assert.Contains($"{unknown} is not a known key and is ignored; nearest known key: {nearest}", Load(VersionLine + yaml).Warnings);
+
+    [Theory]
+    [InlineData("redis: {addr: \"x:6379\"}", "redis")]
+    [InlineData("redis: {addrs: [\"x:6379\"], unstableresp3: true}", "redis")]
+    [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
+    [InlineData("storage: {cache: {layerinfo: inmemory}}", "storage.cache")]
+    [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
+    [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
+    [InlineData("notifications: {endpoints: [{name: a, url: b, headers: {Authorization: [c]}}]}", "notifications")]
+    [InlineData("http: {tls: {ciphersuites: [a]}}", "http.tls.ciphersuites")]
+    public void A_key_that_nothing_acts_on_yet_is_warned_about(string yaml, string path) =>
+        Assert.Equal($"{path} is accepted but not acted on yet", Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Theory]
+    [InlineData("http: {secret: [hunter2]}")]
+    [InlineData("proxy: {password: {hunter2: hunter2}}")]
+    [InlineData("proxy: {remoteurl: \"https://me:hunter2@docker.io\"}")]
+    [InlineData("proxy: {pasword: hunter2}")]
+    public void No_message_shows_a_secret(string yaml)
+    {
+        var loaded = Load(VersionLine + yaml);
+
+        Assert.NotEmpty(loaded.Errors.Concat(loaded.Warnings));
+        Assert.DoesNotContain(loaded.Errors.Concat(loaded.Warnings), message => message.Contains("hunter2", StringComparison.Ordinal));
+    }
+}

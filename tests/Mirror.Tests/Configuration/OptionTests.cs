@@ -1,0 +1,114 @@
+using Microsoft.Extensions.Logging;
+using Mirror.Configuration;
+using Xunit;
+using static Mirror.Tests.Configuration.ConfigurationText;
+
+namespace Mirror.Tests.Configuration;
+
+/// <summary>From a key in the file to a property.</summary>
+public sealed class OptionTests
+{
+    [Fact]
+    public void Every_key_acted_on_reaches_its_property()
+    {
+        var loaded = Load("""
+            version: 0.1
+            log:
+              level: debug
+              formatter: logstash
+              fields: {environment: test}
+              accesslog: {disabled: true}
+            storage:
+              filesystem: {rootdirectory: /data, maxthreads: 25}
+              delete: {enabled: true}
+            http:
+              addr: "[::1]:5001"
+              host: https://mirror.example/
+              prefix: /docker
+              relativeurls: true
+              headers: {X-One: one, X-Two: [two, three]}
+              draintimeout: 90
+              secret: shared
+              debug: {addr: ":5002", prometheus: {enabled: true, path: /numbers}}
+              http2: {disabled: true}
+            proxy:
+              remoteurl: https://registry.example/path
+              username: me
+              password: "0123"
+              tags_cache_ttl: 1h30m
+            hosted:
+              repositories: [ours/**, "*/tools"]
+            """);
+
+        Assert.Empty(loaded.Errors);
+        Assert.Empty(loaded.Warnings);
+        var (log, storage, http, proxy) = (loaded.Options.Log, loaded.Options.Storage, loaded.Options.Http, loaded.Options.Proxy);
+        Assert.Equal((LogLevel.Debug, LogFormatter.Logstash, "test", true), (log.Level, log.Formatter, log.Fields["environment"], log.AccessLog.Disabled));
+        Assert.Equal(("/data", 25, true), (storage.Filesystem.RootDirectory, storage.Filesystem.MaxThreads, storage.Delete.Enabled));
+        Assert.Equal(("[::1]:5001", "https://mirror.example", "/docker/", true), (http.Addr, http.Host, http.Prefix, http.RelativeUrls));
+        Assert.Equal(["one"], http.Headers["x-one"]);
+        Assert.Equal(["two", "three"], http.Headers["X-Two"]);
+        Assert.Equal((TimeSpan.FromSeconds(90), "shared", true), (http.DrainTimeout, http.Secret, http.Http2.Disabled));
+        Assert.Equal((":5002", true, "/numbers"), (http.Debug.Addr, http.Debug.Prometheus.Enabled, http.Debug.Prometheus.Path));
+        Assert.Equal(("https://registry.example/path", "me", "0123"), (proxy.RemoteUrl!.OriginalString, proxy.Username, proxy.Password));
+        Assert.Equal(TimeSpan.FromMinutes(90), proxy.TagsCacheTtl);
+        Assert.Equal(["ours/**", "*/tools"], loaded.Options.Hosted.Repositories);
+    }
+
+    [Fact]
+    public void What_is_not_given_has_its_default()
+    {
+        var options = Load(VersionLine).Options;
+
+        Assert.Equal(("/var/lib/registry", 100), (options.Storage.Filesystem.RootDirectory, options.Storage.Filesystem.MaxThreads));
+        Assert.Equal((":5000", "/", TimeSpan.FromSeconds(30)), (options.Http.Addr, options.Http.Prefix, options.Http.DrainTimeout));
+        Assert.Equal(TimeSpan.FromMinutes(10), options.Proxy.TagsCacheTtl);
+        Assert.Equal(["local/**"], options.Hosted.Repositories);
+        Assert.Equal(LogLevel.Information, options.Log.Level);
+        Assert.Null(options.Proxy.Exec);
+    }
+
+    [Fact]
+    public void A_list_given_stands_in_place_of_the_default()
+    {
+        Assert.Equal(["a/b"], Load(VersionLine + "hosted: {repositories: a/b}").Options.Hosted.Repositories);
+        Assert.Empty(Load(VersionLine + "hosted: {repositories: []}").Options.Hosted.Repositories);
+    }
+
+    [Theory]
+    [InlineData("https://docker.io")]
+    [InlineData("http://docker.io")]
+    [InlineData("https://index.docker.io/v1/")]
+    [InlineData("https://hub.docker.com")]
+    [InlineData("https://registry.hub.docker.com")]
+    [InlineData("https://registry-1.docker.io/")]
+    public void Docker_Hub_is_understood_by_all_its_names(string url) =>
+        Assert.Equal("https://registry-1.docker.io", Load(VersionLine + $"proxy: {{remoteurl: \"{url}\"}}").Options.Proxy.RemoteUrl!.OriginalString);
+
+    [Theory]
+    [InlineData("{command: c}", null)]
+    [InlineData("{command: c, lifetime: 0}", 0)]
+    [InlineData("{command: c, lifetime: 1h}", 3600)]
+    public void A_credential_helper_s_lifetime_may_be_none_zero_or_some(string exec, int? seconds)
+    {
+        var helper = Load(VersionLine + $"proxy: {{remoteurl: https://docker.io, exec: {exec}}}").Options.Proxy.Exec!;
+
+        Assert.Equal("c", helper.Command);
+        Assert.Equal(seconds, (int?)helper.Lifetime?.TotalSeconds);
+    }
+
+    [Fact]
+    public void Old_spellings_are_read_where_the_new_one_is_absent()
+    {
+        var old = Load(VersionLine + "loglevel: error\nmirroring: {tags_cache_ttl: 60}").Options;
+        Assert.Equal((LogLevel.Error, TimeSpan.FromMinutes(1)), (old.Log.Level, old.Proxy.TagsCacheTtl));
+
+        var both = Load(VersionLine + "loglevel: error\nlog: {level: warn}\nproxy: {tags_cache_ttl: 5s}\nmirroring: {tags_cache_ttl: 60}").Options;
+        Assert.Equal((LogLevel.Warning, TimeSpan.FromSeconds(5)), (both.Log.Level, both.Proxy.TagsCacheTtl));
+    }
+
+    [Fact]
+    public void Merge_keys_are_merged() => Assert.Equal(
+        "/y",
+        Load(VersionLine + "storage:\n  filesystem:\n    <<: {maxthreads: 50, rootdirectory: /x}\n    rootdirectory: /y\n").Options.Storage.Filesystem.RootDirectory);
+}

@@ -1,0 +1,221 @@
+using System.Globalization;
+using System.Net;
+using System.Text.RegularExpressions;
+using Mirror.Tests.Images;
+
+namespace Mirror.Tests.Peers;
+
+/// <summary>How the mirror under test is set up. What is not said here is the mirror's own default.</summary>
+public sealed record MirrorSettings
+{
+    /// <summary>The registry to mirror; null is a plain registry.</summary>
+    public Uri? Upstream { get; init; }
+
+    public string? Username { get; init; }
+
+    public string? Password { get; init; }
+
+    /// <summary><c>proxy.tags_cache_ttl</c> in Go's form, such as <c>10m</c> or <c>0</c>.</summary>
+    public string? TagsCacheTtl { get; init; }
+
+    /// <summary>A volume that is there already; null is an empty one that goes with the mirror.</summary>
+    public string? Root { get; init; }
+
+    public IReadOnlyDictionary<string, string>? Environment { get; init; }
+
+    /// <summary>More lines of YAML, for whole sections of their own.</summary>
+    public string More { get; init; } = "";
+}
+
+/// <summary>The program itself, as its users run it: <c>Mirror.dll serve config.yml</c>.</summary>
+/// <remarks>
+/// With <c>MIRROR_COMMAND</c> set to another program that takes the same arguments, such as <c>docker-registry</c>, the tests run against that
+/// one: to see what it does, and that they fail where they should.
+/// </remarks>
+public sealed partial class MirrorProcess : IAsyncDisposable
+{
+    private static readonly string? OtherCommand = Environment.GetEnvironmentVariable("MIRROR_COMMAND");
+
+    private static readonly string EveryManifest = string.Join(
+        ", ", new[] { new ImageTypes(Oci: false), new ImageTypes(Oci: true) }.SelectMany(t => new[] { t.Manifest, t.Index }));
+
+    private readonly TempFolder _folder = new();
+    private readonly MirrorSettings _settings;
+    private readonly Uri _debug;
+    private PeerProcess? _process;
+
+    private MirrorProcess(MirrorSettings settings)
+    {
+        _settings = settings;
+        Url = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        _debug = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        Root = settings.Root ?? _folder.Folder("root");
+    }
+
+    public static Availability Availability =>
+        OtherCommand is not null ? Availability.Of(OtherCommand)
+        : File.Exists(Program) ? default
+        : new Availability($"{Program} is not built");
+
+    public Uri Url { get; }
+
+    /// <summary>Host and port, as in an image name.</summary>
+    public string Authority => Url.Authority;
+
+    /// <summary>Where it stores.</summary>
+    public string Root { get; }
+
+    /// <summary>Everything it has logged since it was started last.</summary>
+    public IReadOnlyList<string> Log => _process!.Lines;
+
+    /// <summary>Memory held now, in bytes.</summary>
+    public long Resident => _process!.StatusBytes("VmRSS");
+
+    /// <summary>The most memory ever held, in bytes.</summary>
+    public long PeakResident => _process!.StatusBytes("VmHWM");
+
+    private static string Program
+    {
+        get
+        {
+            // tests/Mirror.Tests/bin/<configuration>/<framework>/ -> src/Mirror/bin/<configuration>/<framework>/
+            var here = new DirectoryInfo(AppContext.BaseDirectory);
+            var top = here.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
+            return Path.Combine(top, "src", "Mirror", "bin", here.Parent!.Name, here.Name, "Mirror.dll");
+        }
+    }
+
+    /// <summary>A mirror of this registry.</summary>
+    public static Task<MirrorProcess> StartAsync(Uri upstream) => StartAsync(new MirrorSettings { Upstream = upstream });
+
+    public static async Task<MirrorProcess> StartAsync(MirrorSettings settings)
+    {
+        var mirror = new MirrorProcess(settings);
+        try
+        {
+            await mirror.StartAgainAsync();
+        }
+        catch
+        {
+            await mirror.DisposeAsync();
+            throw;
+        }
+        return mirror;
+    }
+
+    /// <summary>Starts it once more on the same port and storage.</summary>
+    public async Task StartAgainAsync()
+    {
+        var config = _folder.Write("config.yml", Config());
+        _process = OtherCommand is null
+            ? PeerProcess.Start("dotnet", [Program, "serve", config], _settings.Environment)
+            : PeerProcess.Start(OtherCommand, ["serve", config], _settings.Environment);
+        await _process.UntilAnswersAsync(new Uri(Url, "/v2/"));
+        await _process.UntilAsync(() => Task.FromResult(Log.Any(IsReadyLine)));
+    }
+
+    /// <summary>SIGKILL in the middle of whatever it is doing.</summary>
+    public Task KillAsync() => _process!.KillAsync();
+
+    /// <summary>SIGTERM, and waits for the end.</summary>
+    public Task StopAsync() => _process!.StopAsync();
+
+    /// <summary>The sum of a metric over all series that have these labels; 0 where there is none.</summary>
+    public async Task<double> MetricAsync(string name, params (string Name, string Value)[] labels)
+    {
+        var text = await Http.Client.GetStringAsync(new Uri(_debug, "/metrics"));
+        return text.Split('\n')
+            .Select(l => MetricLine().Match(l))
+            .Where(m => m.Groups["name"].Value == name)
+            .Where(m => labels.All(label => m.Groups["labels"].Value.Contains($"{label.Name}=\"{label.Value}\"", StringComparison.Ordinal)))
+            .Sum(m => double.Parse(m.Groups["value"].Value, CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>
+    /// GET or HEAD of a path below <c>/v2/</c>, returning at the headers. For a manifest every type is accepted, as by real clients, unless said otherwise.
+    /// </summary>
+    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(Url, $"/v2/{path}"));
+        foreach (var (name, value) in headers)
+            request.Headers.TryAddWithoutValidation(name, value);
+        if (path.Contains("/manifests/", StringComparison.Ordinal) && request.Headers.Accept.Count == 0)
+            request.Headers.TryAddWithoutValidation("Accept", EveryManifest);
+        return await Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Xunit.TestContext.Current.CancellationToken);
+    }
+
+    public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, path, headers);
+
+    public Task<HttpResponseMessage> HeadAsync(string path, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Head, path, headers);
+
+    /// <summary>Returns when a path is answered from the store. HEAD never fetches a blob, so asking does not help it along.</summary>
+    public Task UntilStoredAsync(string path) => Until.TrueAsync(
+        async () =>
+        {
+            using var response = await HeadAsync(path);
+            return response.StatusCode == HttpStatusCode.OK && CacheAnswer.Of(response) == CacheAnswer.Hit;
+        },
+        () => $"{path} is not stored:\n{string.Join('\n', Log)}");
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+            await _process.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private static bool IsReadyLine(string line) => line.Contains("listening", StringComparison.OrdinalIgnoreCase);
+
+    private string Config()
+    {
+        var text = new List<string>
+        {
+            "version: 0.1",
+            "log:",
+            "  level: debug",
+            "storage:",
+            "  filesystem:",
+            $"    rootdirectory: {Root}",
+            "  delete:",
+            "    enabled: true",
+            "http:",
+            $"  addr: {Authority}",
+            "  debug:",
+            $"    addr: {_debug.Authority}",
+            "    prometheus:",
+            "      enabled: true",
+            "      path: /metrics",
+        };
+        if (_settings.Upstream is not null)
+        {
+            text.Add("proxy:");
+            text.Add($"  remoteurl: {_settings.Upstream.GetLeftPart(UriPartial.Authority)}");
+            Add("username", _settings.Username);
+            Add("password", _settings.Password);
+            Add("tags_cache_ttl", _settings.TagsCacheTtl);
+        }
+        return string.Join('\n', text) + '\n' + _settings.More;
+
+        void Add(string key, string? value)
+        {
+            if (value is not null)
+                text.Add($"  {key}: {value}");
+        }
+    }
+
+    [GeneratedRegex(@"^(?<name>[a-zA-Z0-9_:]+)(?:\{(?<labels>.*)\})? (?<value>\S+)", RegexOptions.CultureInvariant)]
+    private static partial Regex MetricLine();
+}
+
+/// <summary>What the mirror says of where an answer came from.</summary>
+internal static class CacheAnswer
+{
+    internal const string Hit = "hit";
+    internal const string Miss = "miss";
+    internal const string Joined = "joined";
+    internal const string Revalidated = "revalidated";
+    internal const string Stale = "stale";
+
+    internal static string? Of(HttpResponseMessage response) =>
+        response.Headers.TryGetValues("X-Cache", out var values) ? string.Join(',', values) : null;
+}

@@ -1,0 +1,27 @@
+namespace Mirror.Tests.Peers;
+
+/// <summary>
+/// Waits for something that only another process knows, by asking it again until it is so. The limit is there to end a test that would hang, and is no
+/// statement about speed.
+/// </summary>
+internal static class Until
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    internal static async Task TrueAsync(Func<Task<bool>> isSo, Func<string> otherwise)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Xunit.TestContext.Current.CancellationToken);
+        limit.CancelAfter(Limit);
+        try
+        {
+            while (!await isSo())
+                await Task.Delay(TimeSpan.FromMilliseconds(20), limit.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            throw new TimeoutException(otherwise());
+        }
+    }
+
+    internal static Task TrueAsync(Func<bool> isSo, Func<string> otherwise) => TrueAsync(() => Task.FromResult(isSo()), otherwise);
+}

@@ -1,0 +1,73 @@
+using Mirror.Tests.Images;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Tests.PullThrough;
+
+/// <summary>The mirror takes the place of <c>registry:2</c> on the volume that is there, and gives it back.</summary>
+public sealed class ExistingVolumeTests
+{
+    private readonly TestImage _image = TestImage.Create(seed: 30, layers: 3);
+
+    [Fact]
+    public async Task A_volume_filled_by_docker_registry_is_served_as_it_stands()
+    {
+        await using var old = await FilledAsync();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = old.Root });
+        await AssertPulledAsync($"{mirror.Authority}/acme/hello:1");
+    }
+
+    [Fact]
+    public async Task A_cache_filled_by_docker_registry_is_served_with_upstream_away()
+    {
+        await using var upstream = await FilledAsync(stop: false);
+        await using var old = await DockerRegistry.StartAsync(upstream.Url);
+        await AssertPulledAsync($"{old.Authority}/acme/hello:1");
+        await old.StopAsync();
+        await upstream.StopAsync();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = old.Root, Upstream = upstream.Url });
+        await AssertPulledAsync($"{mirror.Authority}/acme/hello:1");
+    }
+
+    [Fact]
+    public async Task What_the_mirror_has_stored_docker_registry_serves()
+    {
+        await using var upstream = await FilledAsync(stop: false);
+        // The volume belongs to docker-registry, which is started on it last.
+        await using var last = await DockerRegistry.StartAsync();
+        await last.StopAsync();
+        await using (var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = last.Root, Upstream = upstream.Url }))
+        {
+            await AssertPulledAsync($"{mirror.Authority}/acme/hello:1");
+            await Task.WhenAll(_image.Blobs.Select(b => mirror.UntilStoredAsync($"acme/hello/blobs/{b}")));
+        }
+        await last.StartAgainAsync();
+        await AssertPulledAsync($"{last.Authority}/acme/hello:1");
+    }
+
+    private static async Task<DockerRegistry> StartAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        DockerRegistry.Availability.OrSkip();
+        Skopeo.Availability.OrSkip();
+        return await DockerRegistry.StartAsync();
+    }
+
+    private async Task<DockerRegistry> FilledAsync(bool stop = true)
+    {
+        var registry = await StartAsync();
+        using var skopeo = new Skopeo();
+        await skopeo.PushAsync(_image, $"{registry.Authority}/acme/hello:1");
+        if (stop)
+            await registry.StopAsync();
+        return registry;
+    }
+
+    private async Task AssertPulledAsync(string image)
+    {
+        using var skopeo = new Skopeo();
+        var pulled = await skopeo.PullAsync(image);
+        Assert.Equal(_image.Manifest, await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), TestContext.Current.CancellationToken));
+        Assert.All(_image.Blobs, blob => Assert.True(File.Exists(Path.Combine(pulled, blob.Hex))));
+    }
+}

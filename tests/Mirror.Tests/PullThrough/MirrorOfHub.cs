@@ -1,0 +1,79 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.PullThrough;
+
+/// <summary>A scripted Docker Hub and the mirror of it, fresh for every test.</summary>
+public abstract class MirrorOfHub : IAsyncLifetime
+{
+    protected const string Repository = "library/nginx";
+
+    protected ScriptedHub Hub { get; private set; } = null!;
+
+    protected MirrorProcess Mirror { get; private set; } = null!;
+
+    protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        Hub = await StartHubAsync();
+        try
+        {
+            Mirror = await MirrorProcess.StartAsync(Settings(Hub));
+        }
+        catch
+        {
+            await Hub.DisposeAsync();
+            throw;
+        }
+        // What the mirror asks at its start is its own affair.
+        Hub.Log.Clear();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        await Mirror.DisposeAsync();
+        await Hub.DisposeAsync();
+    }
+
+    protected virtual Task<ScriptedHub> StartHubAsync() => ScriptedHub.StartAsync();
+
+    protected virtual MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url };
+
+    /// <summary>The digest of a body read to its end, without holding it.</summary>
+    protected static async Task<Digest> DigestOfAsync(HttpResponseMessage response)
+    {
+        using var hash = Digest.NewHash("sha256");
+        await using var body = await response.Content.ReadAsStreamAsync(Cancel);
+        var buffer = new byte[64 * 1024];
+        while (await body.ReadAsync(buffer, Cancel) is var count and > 0)
+            hash.AppendData(buffer, 0, count);
+        return Digest.FromHash("sha256", hash.GetCurrentHash());
+    }
+
+    /// <summary>The answer has this status and a registry's error list, as JSON.</summary>
+    protected static async Task AssertErrorAsync(HttpStatusCode status, HttpResponseMessage response)
+    {
+        Assert.Equal(status, response.StatusCode);
+        Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
+        var body = await response.Content.ReadFromJsonAsync<JsonElement>(Cancel);
+        Assert.NotEqual("", body.GetProperty("errors")[0].GetProperty("code").GetString());
+        // A challenge passed on would send clients to Docker Hub for tokens by themselves.
+        Assert.Empty(response.Headers.WwwAuthenticate);
+    }
+
+    protected static string ManifestPath(object reference, string repository = Repository) => $"{repository}/manifests/{reference}";
+
+    protected static string BlobPath(Digest digest, string repository = Repository) => $"{repository}/blobs/{digest}";
+
+    /// <summary>Whether content has its final name in the store.</summary>
+    protected bool IsStored(Digest digest) =>
+        File.Exists(Path.Combine(Mirror.Root, "docker", "registry", "v2", "blobs", digest.Algorithm, digest.Hex[..2], digest.Hex, "data"));
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using System.Text;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.PullThrough;
+
+/// <summary>Tokens are asked for once and shared by all.</summary>
+public sealed class TokenTests : MirrorOfHub
+{
+    [Fact]
+    public async Task One_token_per_scope_is_asked_for_however_many_wait()
+    {
+        var blobs = Enumerable.Range(0, 20).Select(i => Hub.AddBlob(Repository, HubBlob.Seeded(i, 1000))).ToList();
+        var gate = new Gate();
+        Hub.Script(Asked.Token, Answer.HeldBy(gate));
+        var all = blobs.Select(b => Mirror.GetAsync(BlobPath(b.Digest))).ToList();
+        await gate.Reached;
+        gate.Open();
+        Assert.All(await Task.WhenAll(all), r => Assert.Equal(HttpStatusCode.OK, r.StatusCode));
+        Assert.Equal(1, Hub.Log.Count(Asked.Token));
+        Assert.Equal(new Dictionary<string, int> { [$"repository:{Repository}:pull"] = 1 }, Hub.Log.TokensIssued);
+    }
+
+    [Fact]
+    public async Task A_token_no_longer_good_is_renewed_and_the_client_notices_nothing()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+            Hub.RevokeTokens();
+        using var response = await Mirror.GetAsync(BlobPath(image.Config.Digest));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(2, Hub.Log.TokensIssued[$"repository:{Repository}:pull"]);
+    }
+
+    [Fact]
+    public async Task A_token_that_does_not_say_how_long_it_lives_is_used_all_the_same()
+    {
+        Hub.TokenLifetime = null;
+        Hub.AddImage(Repository, "latest");
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task An_upstream_that_asks_for_no_token_is_not_offered_one()
+    {
+        Hub.AsksForTokens = false;
+        Hub.AddImage(Repository, "latest");
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(0, Hub.Log.Count(Asked.Token));
+    }
+
+    [Fact]
+    public async Task A_clients_own_credentials_are_not_passed_on()
+    {
+        Hub.AddImage(Repository, "latest");
+        using var response = await Mirror.GetAsync(ManifestPath("latest"), ("Authorization", "Basic Y2FuYXJ5OmNhbmFyeQ=="));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.DoesNotContain(Hub.Log.Requests, r => r.Authorization?.Contains("Y2FuYXJ5OmNhbmFyeQ==", StringComparison.Ordinal) is true);
+    }
+}
+
+/// <summary>The account goes to the upstream's own token service and to no one else.</summary>
+public sealed class CredentialsTests : MirrorOfHub
+{
+    private static readonly string Basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes("ann:canary-7d1f"));
+
+    protected override MirrorSettings Settings(ScriptedHub hub)
+    {
+        hub.Account = ("ann", "canary-7d1f");
+        return new() { Upstream = hub.Url, Username = "ann", Password = "canary-7d1f" };
+    }
+
+    [Fact]
+    public async Task The_token_service_sees_the_account_the_registry_a_token_and_the_cdn_neither()
+    {
+        var image = Hub.AddImage("acme/secret", "latest", HubBlob.Seeded(1, 1000));
+        Hub.Private.Add("acme/secret");
+        using var manifest = await Mirror.GetAsync(ManifestPath("latest", "acme/secret"));
+        using var blob = await Mirror.GetAsync(BlobPath(image.Layers[0].Digest, "acme/secret"));
+        Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+        Assert.Equal(image.Layers[0].Digest, await DigestOfAsync(blob));
+        Assert.Equal([Basic], Hub.Log.AuthorizationSeenBy("token"));
+        Assert.All(Hub.Log.AuthorizationSeenBy("registry"), a => Assert.StartsWith("Bearer ", a, StringComparison.Ordinal));
+        Assert.Empty(Hub.Log.AuthorizationSeenBy("cdn"));
+    }
+
+    [Fact]
+    public async Task A_realm_on_a_foreign_host_does_not_get_the_account()
+    {
+        await using var foreign = await ScriptedHub.StartAsync("127.0.0.2");
+        Hub.AddImage(Repository, "latest");
+        Hub.Realm = foreign.Realm;
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Empty(foreign.Log.AuthorizationSeenBy("token"));
+    }
+
+    [Fact]
+    public async Task The_password_is_never_logged()
+    {
+        Hub.AddImage(Repository, "latest");
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.DoesNotContain(Mirror.Log, l => l.Contains("canary-7d1f", StringComparison.Ordinal));
+    }
+}
