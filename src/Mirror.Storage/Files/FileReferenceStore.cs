@@ -105,6 +105,9 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     private string? Read(string path)
     {
+        // Most files asked for here are missing, and an exception costs more than all the rest of a manifest's answer.
+        if (!File.Exists(PathOf(path)))
+            return null;
         try
         {
             using var file = File.OpenHandle(PathOf(path));
