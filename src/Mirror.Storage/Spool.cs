@@ -123,6 +123,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     public void MoveTo(string path)
     {
         RandomAccess.FlushToDisk(_file);
+        // Nothing is written any more: others may open it by its final name while readers here still go on.
+        Durable.Unlock(_file);
         Durable.Rename(_path, path);
         (_path, _moved) = (path, true);
     }

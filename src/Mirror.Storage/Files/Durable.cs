@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mirror.Storage.Files;
 
@@ -60,6 +61,35 @@ internal static partial class Durable
         FlushFolder(parent);
     }
 
+    /// <summary>
+    /// Takes a folder out of a folder at once, whatever is in it and whoever writes to it: it is renamed first, and emptied under a name that
+    /// nobody knows. False where it was not there.
+    /// </summary>
+    public static bool DeleteFolder(string temporaryFolder, string path)
+    {
+        Directory.CreateDirectory(temporaryFolder);
+        var doomed = Path.Combine(temporaryFolder, Path.GetRandomFileName());
+        try
+        {
+            Directory.Move(path, doomed);
+        }
+        catch (Exception missing) when (missing is DirectoryNotFoundException or FileNotFoundException)
+        {
+            return false;
+        }
+        FlushFolder(Path.GetDirectoryName(path)!);
+        Directory.Delete(doomed, recursive: true);
+        return true;
+    }
+
+    /// <summary>Lets others open a file that this process holds open for itself alone.</summary>
+    public static void Unlock(SafeFileHandle file)
+    {
+        const int unlock = 8;
+        if (OperatingSystem.IsLinux() && Lock(file, unlock) != 0)
+            throw new IOException($"Cannot unlock a spool: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
+    }
+
     /// <summary>Flushes the names in a folder. A folder that is gone by now has nothing to flush.</summary>
     public static void FlushFolder(string folder)
     {
@@ -91,6 +121,9 @@ internal static partial class Durable
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Flush(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    private static partial int Lock(SafeFileHandle file, int operation);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     private static partial int Close(int descriptor);

@@ -129,20 +129,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
         Durable.FlushFolder(Path.GetDirectoryName(PathOf(path))!);
     }
 
-    private bool DeleteFolder(string folder)
-    {
-        var path = PathOf(folder);
-        try
-        {
-            Directory.Delete(path, recursive: true);
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return false;
-        }
-        Durable.FlushFolder(Path.GetDirectoryName(path)!);
-        return true;
-    }
+    private bool DeleteFolder(string folder) => Durable.DeleteFolder(PathOf(RegistryLayout.Temporary), PathOf(folder));
 
     private string PathOf(string relative) => Path.Combine(_root, relative);
 }
