@@ -77,6 +77,10 @@ public static class EffectiveConfiguration
         LogLevel.Information => "info",
         LogLevel.Warning => "warn",
         LogLevel.Critical => "fatal",
+        ClientAuth.RequireAndVerify => "require-and-verify-client-cert",
+        ClientAuth.VerifyIfGiven => "verify-client-cert-if-given",
+        TlsVersion.Tls12 => "tls1.2",
+        TlsVersion.Tls13 => "tls1.3",
 #pragma warning disable CA1308 // The registry's words are lower case.
         Enum word => word.ToString().ToLowerInvariant(),
 #pragma warning restore CA1308

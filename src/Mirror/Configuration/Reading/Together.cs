@@ -10,6 +10,12 @@ internal static class Together
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
 
+        if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
+            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
+
+        if (http.Tls.Certificate is null != http.Tls.Key is null)
+            findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
+
         foreach (var (i, upstream) in proxy.Upstreams.Index())
         {
             var name = upstream.Name ?? upstream.RemoteUrl?.Host;

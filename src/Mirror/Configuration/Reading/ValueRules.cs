@@ -20,6 +20,14 @@ internal static partial class ValueRules
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative",
         text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule Interval = new(
+        "a duration such as 10m or 24h, of a second or more",
+        text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
+
+    public static readonly ValueRule LongerThanZero = new(
+        "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero",
+        text => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule Level = new("error, warn, info or debug", text => text.ToUpperInvariant() switch
     {
         "PANIC" or "FATAL" => nameof(LogLevel.Critical),
@@ -36,6 +44,21 @@ internal static partial class ValueRules
         "text" => nameof(LogFormatter.Text),
         "json" => nameof(LogFormatter.Json),
         "logstash" => nameof(LogFormatter.Logstash),
+        _ => null,
+    });
+
+    public static readonly ValueRule MinimumTls = new("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3", text => text switch
+    {
+        "tls1.0" or "tls1.1" or "tls1.2" => nameof(TlsVersion.Tls12),
+        "tls1.3" => nameof(TlsVersion.Tls13),
+        _ => null,
+    });
+
+    // The other words of registry:3 let any certificate pass, or none: they are refused rather than taken for more than they are.
+    public static readonly ValueRule ClientAuth = new("require-and-verify-client-cert or verify-client-cert-if-given", text => text switch
+    {
+        "require-and-verify-client-cert" => nameof(Configuration.ClientAuth.RequireAndVerify),
+        "verify-client-cert-if-given" => nameof(Configuration.ClientAuth.VerifyIfGiven),
         _ => null,
     });
 
