@@ -57,7 +57,7 @@ public static class MirroringRegistration
             var client = new UpstreamClient(
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
             var context = new FillContext(
-                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, metrics, time, provider.GetRequiredService<ILogger<Fill>>());
+                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<FillLeases>(), metrics, time, provider.GetRequiredService<ILogger<Fill>>());
             var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client);
             return new Mirroring(
                 client,
