@@ -60,14 +60,6 @@ internal static partial class Durable
         FlushFolder(parent);
     }
 
-    /// <summary>Whether a file could not be opened because another process has it for itself.</summary>
-    public static bool IsHeldByAnother(IOException failure)
-    {
-        const int wouldBlock = 11;
-        const int sharingViolation = unchecked((int)0x80070020);
-        return failure.HResult is wouldBlock or sharingViolation;
-    }
-
     /// <summary>Flushes the names in a folder. A folder that is gone by now has nothing to flush.</summary>
     public static void FlushFolder(string folder)
     {
