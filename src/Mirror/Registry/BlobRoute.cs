@@ -1,3 +1,4 @@
+using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Storage;
 
@@ -9,6 +10,9 @@ internal static class BlobRoute
     // One system call and one flush for each; larger ones are no faster and are held for each client.
     private const int BufferSize = 256 * 1024;
 
+    // Between two attempts to reach a replica that has what is asked for.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+
     public static async Task HeadAsync(RegistryRequest request, Repositories repositories)
     {
         var digest = request.Digest;
@@ -19,13 +23,37 @@ internal static class BlobRoute
             request.Http.Response.ContentLength = answer.Value;
     }
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories)
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, Forwarding forwarding)
     {
         var digest = request.Digest;
-        var answer = await repositories[request.Name].OpenBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
-        await using var content = answer.Value;
-        request.Came(answer);
+        var repository = repositories[request.Name];
+        // What was forwarded here is answered here.
+        var here = forwarding.IsForwarded(request.Http.Request);
+        for (var deadline = FillLeases.Life + Pause; ; deadline -= Pause)
+        {
+            var answer = await repository.OpenBlobAsync(digest, here || deadline <= TimeSpan.Zero, request.Aborted) ?? throw Unknown(digest);
+            request.Came(answer);
+            if (answer.Value is not ContentElsewhere elsewhere)
+            {
+                await using var content = answer.Value;
+                await AnswerAsync(request, digest, content);
+                return;
+            }
+            if (await forwarding.TryAsync(request.Http, elsewhere.Replica, new ForwardedBody(digest, ReopenAsync, read => request.Written += read)))
+                return;
+            // It is gone, and so will its lease be.
+            await Task.Delay(Pause, request.Aborted);
+        }
 
+        async Task<ForwardedSource> ReopenAsync(bool mustBeHere, CancellationToken cancellationToken)
+        {
+            var answer = await repository.OpenBlobAsync(digest, mustBeHere, cancellationToken) ?? throw Unknown(digest);
+            return answer.Value is ContentElsewhere elsewhere ? new(elsewhere.Replica, null) : new(null, answer.Value);
+        }
+    }
+
+    private static async Task AnswerAsync(RegistryRequest request, Digest digest, Content content)
+    {
         var response = request.Http.Response;
         response.Headers.AcceptRanges = "bytes";
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))

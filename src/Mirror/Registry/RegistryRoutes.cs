@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -7,7 +8,7 @@ namespace Mirror.Registry;
 
 /// <summary>Every route of the registry, in one table.</summary>
 public sealed class RegistryRoutes(
-    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations, MirrorOptions options)
+    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations, Forwarding forwarding, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -20,7 +21,7 @@ public sealed class RegistryRoutes(
         (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories, options.Tags),
         (Handler.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
         (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories) : ManifestRoute.GetAsync(request, repositories),
-        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories) : BlobRoute.GetAsync(request, repositories),
+        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories) : BlobRoute.GetAsync(request, repositories, forwarding),
         (Handler.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
 
         (Handler.Manifest or Handler.Blob or Handler.BlobUpload or Handler.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>
