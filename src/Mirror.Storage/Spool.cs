@@ -28,6 +28,7 @@ public sealed class Spool : IAsyncDisposable
     private bool _moved;
     private Exception? _failure;
     private TaskCompletionSource _progress = NewSignal();
+    private readonly TaskCompletionSource _givenUp = NewSignal();
 
     private Spool(string path, string algorithm, SafeFileHandle file)
     {
@@ -101,11 +102,27 @@ public sealed class Spool : IAsyncDisposable
         Volatile.Write(ref _length, 0);
     }
 
+    /// <summary>Completes when more bytes, or an end, have come since it was asked for. For a store that takes the bytes while they come.</summary>
+    internal Task Growth => Volatile.Read(ref _progress).Task;
+
+    /// <summary>Whether <see cref="Complete"/> was called: there is no more growth.</summary>
+    internal bool IsComplete { get { lock (_gate) return _complete; } }
+
+    /// <summary>Completes when nothing will become of the spool any more: it failed, or was closed.</summary>
+    internal Task GivenUp => _givenUp.Task;
+
+    /// <summary>Bytes that were appended, verified or not, as a stream.</summary>
+    internal Stream OpenSlice(long from, long length) => new FileSlice(_file, from, length);
+
     /// <summary>The content is whole and verified: readers get the tail and an end.</summary>
     public void Complete() => End(() => _complete = true);
 
     /// <summary>The content will not become whole: readers that reach what is missing get <paramref name="failure"/>.</summary>
-    public void Fail(Exception failure) => End(() => _failure = failure);
+    public void Fail(Exception failure)
+    {
+        End(() => _failure = failure);
+        _givenUp.TrySetResult();
+    }
 
     /// <summary>Flushes the file and gives it its final name; readers go on reading.</summary>
     /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
@@ -121,6 +138,8 @@ public sealed class Spool : IAsyncDisposable
     {
         if (!_moved)
             File.Delete(_path);
+        // The name may be another spool's by the next call.
+        _moved = true;
     }
 
     /// <summary>A reader of this spool from any offset, until the spool is disposed.</summary>
@@ -129,6 +148,7 @@ public sealed class Spool : IAsyncDisposable
     /// <summary>Closes the file. What was not moved to a final name or deleted stays, to be opened again.</summary>
     public ValueTask DisposeAsync()
     {
+        _givenUp.TrySetResult();
         _file.Dispose();
         _hash.Dispose();
         return ValueTask.CompletedTask;
