@@ -2,8 +2,6 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
-using Mirror.Storage;
-using Mirror.Storage.Files;
 using Mirror.Telemetry;
 
 namespace Mirror;
@@ -21,8 +19,7 @@ public static partial class Server
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddMirrorOptions(options);
         builder.Services.AddMirrorTelemetry();
-        builder.Services.AddSingleton<IContentStore>(new FileContentStore(options.Storage.Filesystem.RootDirectory));
-        builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddStorage(options.Storage);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddRegistry();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));
@@ -35,7 +32,7 @@ public static partial class Server
         app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
 
         await app.StartAsync(cancellationToken);
-        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Filesystem.RootDirectory);
+        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Place);
         await app.WaitForShutdownAsync(cancellationToken);
     }
 

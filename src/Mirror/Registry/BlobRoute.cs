@@ -19,7 +19,8 @@ internal static class BlobRoute
             request.Http.Response.ContentLength = answer.Value;
     }
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories)
+    /// <param name="redirects">Whether a client is sent to the store, where that serves it as well.</param>
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, bool redirects)
     {
         var digest = request.Digest;
         var answer = await repositories[request.Name].OpenBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
@@ -30,6 +31,14 @@ internal static class BlobRoute
         response.Headers.AcceptRanges = "bytes";
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             return;
+        if (redirects && content is ILocatedContent located)
+        {
+            response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+            response.Headers.Location = (await located.LocateAsync(request.Aborted)).OriginalString;
+            // The address holds for minutes, and for whoever knows it.
+            response.Headers.CacheControl = "no-store";
+            return;
+        }
         var (from, end) = (0L, content.Length ?? long.MaxValue);
         if (content.Length is { } length)
         {

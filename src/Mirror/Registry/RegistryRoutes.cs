@@ -1,3 +1,4 @@
+using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -5,7 +6,7 @@ using Mirror.Telemetry;
 namespace Mirror.Registry;
 
 /// <summary>Every route of the registry, in one table.</summary>
-public sealed class RegistryRoutes(Repositories repositories, IReferenceStore references)
+public sealed class RegistryRoutes(Repositories repositories, IReferenceStore references, StorageOptions storage)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -17,7 +18,7 @@ public sealed class RegistryRoutes(Repositories repositories, IReferenceStore re
         (Handler.Catalog, "GET") => CatalogRoute.GetAsync(request, references),
         (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories),
         (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories) : ManifestRoute.GetAsync(request, repositories),
-        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories) : BlobRoute.GetAsync(request, repositories),
+        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories) : BlobRoute.GetAsync(request, repositories, redirects: !storage.Redirect.Disable),
         // Load balancers ask for it.
         (Handler.Other, "GET") when request.Http.Request.Path == "/" => Task.CompletedTask,
         (Handler.Other, _) => throw new RegistryException(RegistryError.NotFound),

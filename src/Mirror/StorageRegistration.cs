@@ -1,0 +1,25 @@
+using Mirror.Configuration;
+using Mirror.Storage;
+using Mirror.Storage.Files;
+using Mirror.Storage.S3;
+
+namespace Mirror;
+
+/// <summary>Wires the store that the configuration has chosen.</summary>
+public static class StorageRegistration
+{
+    /// <summary>Adds <see cref="IContentStore"/> and <see cref="IReferenceStore"/>.</summary>
+    public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
+        storage.S3 is { } s3 ? services.AddBucket(s3) : services.AddFiles(storage.Filesystem.RootDirectory);
+
+    private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
+        .AddSingleton<IContentStore>(new FileContentStore(root))
+        .AddSingleton<IReferenceStore>(new FileReferenceStore(root));
+
+    private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
+        .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))
+        .AddSingleton<S3ContentStore>()
+        .AddSingleton<IContentStore>(provider => provider.GetRequiredService<S3ContentStore>())
+        .AddSingleton<IReferenceStore, S3ReferenceStore>()
+        .AddHostedService<BucketUpkeep>();
+}
