@@ -22,6 +22,8 @@ public static partial class Server
         builder.Services.AddStorage(options.Storage);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddRegistry();
+        if (options.Http.Tls.Certificate is not null)
+            builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));
 
         await using var app = builder.Build();
@@ -41,8 +43,13 @@ public static partial class Server
         kestrel.AddServerHeader = false;
         // Layers have no largest size; manifests have one of their own.
         kestrel.Limits.MaxRequestBodySize = null;
-        // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
-        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
+        {
+            // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
+            endpoint.Protocols = http.Tls.Certificate is null || http.Http2.Disabled ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+            if (http.Tls.Certificate is not null)
+                HttpsEndpoint.Use(endpoint, http.Tls);
+        });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
     }

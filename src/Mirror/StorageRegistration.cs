@@ -8,18 +8,23 @@ namespace Mirror;
 /// <summary>Wires the store that the configuration has chosen.</summary>
 public static class StorageRegistration
 {
-    /// <summary>Adds <see cref="IContentStore"/> and <see cref="IReferenceStore"/>.</summary>
+    /// <summary>Adds the four interfaces of a store.</summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
         storage.S3 is { } s3 ? services.AddBucket(s3) : services.AddFiles(storage.Filesystem.RootDirectory);
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
         .AddSingleton<IContentStore>(new FileContentStore(root))
-        .AddSingleton<IReferenceStore>(new FileReferenceStore(root));
+        .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
+        .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
+        .AddSingleton<IUploadStore>(new FileUploadStore(root));
 
     private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
         .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<S3ContentStore>()
         .AddSingleton<IContentStore>(provider => provider.GetRequiredService<S3ContentStore>())
         .AddSingleton<IReferenceStore, S3ReferenceStore>()
+        .AddSingleton<IReferrerStore, S3ReferrerStore>()
+        // A push on its way in belongs to the process that takes it, like a download.
+        .AddSingleton<IUploadStore>(provider => new FileUploadStore(provider.GetRequiredService<S3ContentStore>().Scratch))
         .AddHostedService<BucketUpkeep>();
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mirror.Storage.Files;
 
@@ -60,6 +61,14 @@ internal static partial class Durable
         FlushFolder(parent);
     }
 
+    /// <summary>Lets others open a file that this process had for itself alone (<see cref="FileShare.None"/>, flock(2)) while it stays open here.</summary>
+    public static void Share(SafeFileHandle file)
+    {
+        const int shared = 1;
+        if (!OperatingSystem.IsWindows() && SetLock(file, shared) != 0)
+            throw new IOException($"Cannot share a file: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
+    }
+
     /// <summary>Flushes the names in a folder. A folder that is gone by now has nothing to flush.</summary>
     public static void FlushFolder(string folder)
     {
@@ -85,6 +94,9 @@ internal static partial class Durable
             _ = Close(descriptor);
         }
     }
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    private static partial int SetLock(SafeFileHandle file, int operation);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);

@@ -27,11 +27,11 @@ public sealed class FileContentStore(string root) : IContentStore
         return ValueTask.FromResult(file.Exists ? file.Length : (long?)null);
     }
 
-    public async ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
+    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = Path.Combine(_root, RegistryLayout.Fill(digest));
         Durable.CreateFolder(Path.GetDirectoryName(path)!);
-        return await Spool.OpenAsync(path, digest.Algorithm, cancellationToken);
+        return ValueTask.FromResult(Spool.Open(path, digest.Algorithm));
     }
 
     public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
@@ -72,12 +72,12 @@ public sealed class FileContentStore(string root) : IContentStore
     public async IAsyncEnumerable<Digest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
-        foreach (var algorithm in Folders(Path.Combine(_root, RegistryLayout.Blobs)))
-            foreach (var prefix in Folders(algorithm))
+        foreach (var algorithm in Digest.Algorithms)
+            foreach (var prefix in Folders(Path.Combine(_root, RegistryLayout.Blobs(algorithm))))
                 foreach (var blob in Folders(prefix))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    if (Digest.TryParse($"{Path.GetFileName(algorithm)}:{Path.GetFileName(blob)}", out var digest) && File.Exists(Path.Combine(blob, "data")))
+                    if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest) && File.Exists(Path.Combine(blob, "data")))
                         yield return digest;
                 }
     }

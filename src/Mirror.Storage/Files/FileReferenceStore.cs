@@ -11,6 +11,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     private const int LongestLink = 1024;
 
     private readonly string _root = Path.GetFullPath(root);
+    private readonly TagLists _tagLists = new();
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         ValueTask.FromResult(IsRepository(PathOf(RegistryLayout.Repository(name))));
@@ -30,8 +31,13 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     public ValueTask LinkManifestAsync(RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken)
     {
         // The type first: a linked manifest is servable at once.
+        var typePath = RegistryLayout.RevisionMediaType(name, digest);
         if (mediaType is not null)
-            Write(RegistryLayout.RevisionMediaType(name, digest), mediaType);
+            Write(typePath, mediaType);
+        else
+            DeleteFile(typePath);
+        // registry:2 lists, and its garbage collector visits, only what has this folder: without it the collector would take the manifest.
+        Durable.CreateFolder(PathOf(RegistryLayout.Layers(name)));
         WriteOnce(RegistryLayout.RevisionLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
@@ -57,15 +63,8 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Tag(name, tag)));
 
-    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
-    {
-        var folder = new DirectoryInfo(PathOf(RegistryLayout.Tags(name)));
-        if (!folder.Exists)
-            return ValueTask.FromResult<IReadOnlyList<string>>([]);
-        List<string> tags = [.. folder.EnumerateDirectories().Select(tag => tag.Name).Where(Reference.IsTagName)];
-        tags.Sort(StringComparer.Ordinal);
-        return ValueTask.FromResult<IReadOnlyList<string>>(tags);
-    }
+    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(_tagLists.Read(PathOf(RegistryLayout.Tags(name))));
 
     public async IAsyncEnumerable<RepositoryName> ListRepositoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -96,7 +95,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     private static bool IsRepository(string folder) =>
-        Directory.Exists(Path.Combine(folder, "_manifests")) || Directory.Exists(Path.Combine(folder, "_layers"));
+        RegistryLayout.SignsOfRepository.Any(sign => Directory.Exists(Path.Combine(folder, sign)));
 
     private string? Read(string path)
     {
@@ -121,6 +120,14 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     private void Write(string path, string text) =>
         Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text));
+
+    private void DeleteFile(string path)
+    {
+        if (!File.Exists(PathOf(path)))
+            return;
+        File.Delete(PathOf(path));
+        Durable.FlushFolder(Path.GetDirectoryName(PathOf(path))!);
+    }
 
     private bool DeleteFolder(string folder)
     {

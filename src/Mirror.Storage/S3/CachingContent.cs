@@ -18,7 +18,7 @@ internal sealed class CachingContent(S3Content stored, long length, Digest diges
     {
         var read = await stored.ReadAsync(offset, buffer, cancellationToken);
         if (offset == 0 && read > 0 && _copy is null)
-            _copy = await cache.TrySpoolAsync(digest, length, cancellationToken);
+            _copy = cache.TrySpool(digest, length);
         if (_copy is null)
             return read;
         if (offset == _copy.Length && TryAppend(buffer.Span[..read]))

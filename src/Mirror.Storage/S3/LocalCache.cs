@@ -79,7 +79,7 @@ internal sealed class LocalCache
     }
 
     /// <summary>A place for content that is being read from the bucket; null where it is too long, or another reader brings it already.</summary>
-    public async ValueTask<Spool?> TrySpoolAsync(Digest digest, long length, CancellationToken cancellationToken)
+    public Spool? TrySpool(Digest digest, long length)
     {
         lock (_gate)
         {
@@ -89,20 +89,18 @@ internal sealed class LocalCache
         try
         {
             Directory.CreateDirectory(Incoming);
-            var spool = await Spool.OpenAsync(Path.Combine(Incoming, digest.Hex), digest.Algorithm, cancellationToken);
+            var spool = Spool.Open(Path.Combine(Incoming, digest.Hex), digest.Algorithm);
             spool.Reset();
             return spool;
         }
-        catch (Exception full)
+        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
         {
             EndSpool(digest);
-            if (full is IOException or UnauthorizedAccessException)
-                return null;
-            throw;
+            return null;
         }
     }
 
-    /// <summary>Ends what <see cref="TrySpoolAsync"/> began.</summary>
+    /// <summary>Ends what <see cref="TrySpool"/> began.</summary>
     public void EndSpool(Digest digest)
     {
         lock (_gate)

@@ -62,11 +62,12 @@ public sealed class S3Bucket : IDisposable
         cancellationToken);
 
     /// <summary>Writes an object whole.</summary>
-    internal ValueTask PutTextAsync(string path, string text, CancellationToken cancellationToken)
-    {
-        var bytes = Encoding.UTF8.GetBytes(text);
-        return PutAsync(path, () => new MemoryStream(bytes, writable: false), bytes.Length, onlyNew: false, cancellationToken);
-    }
+    internal ValueTask PutTextAsync(string path, string text, CancellationToken cancellationToken) =>
+        PutAsync(path, Encoding.UTF8.GetBytes(text), onlyNew: false, cancellationToken);
+
+    /// <inheritdoc cref="PutAsync(string, Func{Stream}, long, bool, CancellationToken)"/>
+    internal ValueTask PutAsync(string path, byte[] bytes, bool onlyNew, CancellationToken cancellationToken) =>
+        PutAsync(path, () => new MemoryStream(bytes, writable: false), bytes.Length, onlyNew, cancellationToken);
 
     /// <summary>Writes an object whole.</summary>
     /// <param name="onlyNew">Leave one that is there as it is, where the store can promise that.</param>
@@ -185,6 +186,14 @@ public sealed class S3Bucket : IDisposable
         await foreach (var page in PagesAsync($"{folder}/{startingWith}", "/", most: null, cancellationToken))
             names.AddRange((page.CommonPrefixes ?? []).Select(prefix => prefix[(_root.Length + folder.Length + 1)..]));
         return names;
+    }
+
+    /// <summary>Whether there is nothing below a folder.</summary>
+    internal async ValueTask<bool> IsEmptyAsync(string folder, CancellationToken cancellationToken)
+    {
+        await foreach (var page in PagesAsync($"{folder}/", delimiter: null, most: 1, cancellationToken))
+            return page.S3Objects is not { Count: > 0 };
+        return true;
     }
 
     /// <summary>Asks the store whether it can be used at all, with the address, bucket and credentials of the settings.</summary>

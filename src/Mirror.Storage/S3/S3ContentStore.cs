@@ -37,15 +37,15 @@ public sealed class S3ContentStore : IContentStore
 
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) => _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken);
 
-    public async ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
+    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = Path.Combine(Scratch, digest.Algorithm, digest.Hex);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        var spool = await Spool.OpenAsync(path, digest.Algorithm, cancellationToken);
+        var spool = Spool.Open(path, digest.Algorithm);
         var upload = new S3Upload(_bucket, spool, RegistryLayout.BlobData(digest), _bucket.Options.ChunkSize);
         _uploads.Add(spool, upload);
         upload.Follow();
-        return spool;
+        return ValueTask.FromResult(spool);
     }
 
     public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
@@ -64,8 +64,7 @@ public sealed class S3ContentStore : IContentStore
     {
         if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
-        var copy = bytes.ToArray();
-        await _bucket.PutAsync(RegistryLayout.BlobData(digest), () => new MemoryStream(copy, writable: false), copy.Length, onlyNew: true, cancellationToken);
+        await _bucket.PutAsync(RegistryLayout.BlobData(digest), bytes.ToArray(), onlyNew: true, cancellationToken);
     }
 
     public async ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
@@ -80,13 +79,18 @@ public sealed class S3ContentStore : IContentStore
 
     public async IAsyncEnumerable<Digest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var (path, _) in _bucket.ListAsync(RegistryLayout.Blobs, cancellationToken))
-            // docker/registry/v2/blobs/<algorithm>/<2 hex>/<hex>/data
-            if (path.Split('/') is [.., var algorithm, _, var hex, "data"] && Digest.TryParse($"{algorithm}:{hex}", out var digest))
-                yield return digest;
+        foreach (var algorithm in Digest.Algorithms)
+            await foreach (var (path, _) in _bucket.ListAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
+                if (path.Split('/') is [.., var hex, "data"] && Digest.TryParse($"{algorithm}:{hex}", out var digest))
+                    yield return digest;
     }
 
     /// <summary>Forgets uploads that were begun before a moment, by processes that died since; returns how many.</summary>
-    public ValueTask<int> SweepUploadsAsync(DateTimeOffset before, CancellationToken cancellationToken) =>
-        _bucket.AbortOlderAsync(RegistryLayout.Blobs, before, cancellationToken);
+    public async ValueTask<int> SweepUploadsAsync(DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var count = 0;
+        foreach (var algorithm in Digest.Algorithms)
+            count += await _bucket.AbortOlderAsync(RegistryLayout.Blobs(algorithm), before, cancellationToken);
+        return count;
+    }
 }

@@ -7,6 +7,9 @@ namespace Mirror.Storage.S3;
 /// </summary>
 public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
 {
+    // What makes a folder be there before anything else is in it. Whoever walks it looks for links only.
+    private const string FolderMarker = ".folder";
+
     // How many folders are asked for at once while repositories are listed.
     private const int Ahead = 16;
 
@@ -27,6 +30,11 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
         // The type first: a linked manifest is servable at once.
         if (mediaType is not null)
             await bucket.PutTextAsync(RegistryLayout.RevisionMediaType(name, digest), mediaType, cancellationToken);
+        else
+            await bucket.DeleteAsync(RegistryLayout.RevisionMediaType(name, digest), cancellationToken);
+        // registry:2 lists, and its garbage collector visits, only what has this folder: without it the collector would take the manifest.
+        if (await bucket.IsEmptyAsync(RegistryLayout.Layers(name), cancellationToken))
+            await bucket.PutTextAsync($"{RegistryLayout.Layers(name)}/{FolderMarker}", "", cancellationToken);
         await bucket.PutTextAsync(RegistryLayout.RevisionLink(name, digest), digest.ToString(), cancellationToken);
     }
 
@@ -88,7 +96,7 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
 
     private Task<List<string>> ChildrenAsync(string folder, CancellationToken cancellationToken) => bucket.FoldersAsync(folder, "", cancellationToken).AsTask();
 
-    private static bool IsSign(string folder) => folder is "_manifests/" or "_layers/";
+    private static bool IsSign(string folder) => folder.EndsWith('/') && RegistryLayout.SignsOfRepository.Contains(folder[..^1]);
 
     private async ValueTask<bool> ExistsAsync(string path, CancellationToken cancellationToken) => await bucket.SizeAsync(path, cancellationToken) is not null;
 

@@ -12,4 +12,10 @@ public sealed class MirrorOptions
     public ProxyOptions Proxy { get; set; } = new();
 
     public HostedOptions Hosted { get; set; } = new();
+
+    public ValidationOptions Validation { get; set; } = new();
+
+    public CatalogOptions Catalog { get; set; } = new();
+
+    public TagsOptions Tags { get; set; } = new();
 }

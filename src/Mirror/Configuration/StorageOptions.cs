@@ -17,4 +17,6 @@ public sealed class StorageOptions
     public RedirectOptions Redirect { get; set; } = new();
 
     public DeleteOptions Delete { get; set; } = new();
+
+    public MaintenanceOptions Maintenance { get; set; } = new();
 }

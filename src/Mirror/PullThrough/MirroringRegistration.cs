@@ -12,6 +12,10 @@ public static class MirroringRegistration
     public static IServiceCollection AddRepositories(this IServiceCollection services, ProxyOptions proxy)
     {
         services.AddSingleton<Manifests>();
+        services.AddSingleton<RepositoryLocks>();
+        services.AddSingleton<Removals>();
+        services.AddSingleton<Referrers>();
+        services.AddSingleton<Hosting>();
         services.AddSingleton<TagChecks>();
         services.AddSingleton<PendingTags>();
         services.AddSingleton<MirroredTags>();
@@ -53,10 +57,14 @@ public static class MirroringRegistration
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
             var context = new FillContext(
                 client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, metrics, time, provider.GetRequiredService<ILogger<Fill>>());
+            var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client);
             return new Mirroring(
                 client,
-                ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client),
+                manifests,
                 ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context),
+                ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
+                provider.GetRequiredService<TagChecks>(),
+                provider.GetRequiredService<Removals>(),
                 references);
         };
     }

@@ -78,6 +78,8 @@ public sealed partial class RegistryPipeline(
         response.Clear();
         SetCommonHeaders(response.Headers);
         response.Headers.ContentRange = range;
+        foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
+            response.Headers[name] = value;
         if (retryAfter is { } wait)
             response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         try
@@ -100,6 +102,7 @@ public sealed partial class RegistryPipeline(
         StoreUnavailableException => (RegistryError.Unavailable, "the store cannot be used at the moment", null),
         BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
         IOException { InnerException: UpstreamException or PullThrough.DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
+        IOException { IsNoSpace: true } => (RegistryError.StorageFull, null, null),
         _ => (RegistryError.Unknown, null, null),
     };
 

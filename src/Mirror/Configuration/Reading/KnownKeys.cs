@@ -11,7 +11,7 @@ internal static class KnownKeys
 {
     private const string OpenToAll = "this way of authentication is not available yet, and without it the registry would be open to all";
     private const string OtherDriver = "this storage driver is not available yet; those that are: filesystem and s3";
-    private const string NoTls = "TLS is not available yet, and plain HTTP is not what was asked for; end TLS in front of the mirror and remove http.tls";
+    private const string NoLetsEncrypt = "certificates cannot be fetched yet, and plain HTTP is not what was asked for; give http.tls.certificate and http.tls.key";
 
     public static readonly KnownKey Root = Section("",
         Value("version", OneOf("0.1")).Required(),
@@ -72,7 +72,7 @@ internal static class KnownKeys
                     Value("interval", Duration),
                     Value("dryrun", TrueOrFalse)),
                 Section("readonly",
-                    Value("enabled", TrueOrFalse))).Later()).Choice(),
+                    Value("enabled", TrueOrFalse)))).Choice(),
         Section("auth",
             Anything("none"),
             Anything("silly").Refused(OpenToAll),
@@ -92,16 +92,16 @@ internal static class KnownKeys
             Value("draintimeout", Duration),
             Map("headers", List("*", Value("*", HeaderValue))),
             Section("tls",
-                Value("certificate").Refused(NoTls),
-                Value("key").Refused(NoTls),
-                List("clientcas", Value("*")).Later(),
-                Value("clientauth").Later(),
-                Value("minimumtls").Later(),
+                Value("certificate"),
+                Value("key"),
+                List("clientcas", Value("*")),
+                Value("clientauth", ValueRules.ClientAuth),
+                Value("minimumtls", MinimumTls),
                 List("ciphersuites", Value("*")).Later(),
                 Section("letsencrypt",
-                    Value("cachefile").Refused(NoTls),
-                    Value("email").Refused(NoTls),
-                    List("hosts", Value("*")).Refused(NoTls),
+                    Value("cachefile").Refused(NoLetsEncrypt),
+                    Value("email").Refused(NoLetsEncrypt),
+                    List("hosts", Value("*")).Refused(NoLetsEncrypt),
                     Value("directoryurl").Later())),
             Section("debug",
                 Value("addr", Address),
@@ -215,24 +215,24 @@ internal static class KnownKeys
                 Value("signingkeyfile"),
                 Value("enabled", TrueOrFalse))).Later(),
         Section("validation",
-            Value("enabled", TrueOrFalse),
+            Value("enabled", TrueOrFalse).Later(),
             Value("disabled", TrueOrFalse),
             Section("manifests",
                 Section("urls",
-                    List("allow", Value("*")),
-                    List("deny", Value("*"))),
+                    List("allow", Value("*", Pattern)),
+                    List("deny", Value("*", Pattern))),
                 Section("indexes",
-                    Value("platforms"),
+                    Value("platforms", Platforms),
                     List("platformlist", Section("*",
                         Value("architecture"),
-                        Value("os")))))).Later(),
+                        Value("os")))))),
         Section("policy",
             Section("repository",
                 List("classes", Value("*")))).Later(),
         Section("catalog",
-            Value("maxentries", Integer(min: 1))).Later(),
+            Value("maxentries", Integer(min: 1))),
         Section("tags",
-            Value("maxtags", Integer(min: 1))).Later());
+            Value("maxtags", Integer(min: 1))));
 
     private static KnownKey[] Bucket =>
     [

@@ -10,6 +10,9 @@ internal static class Together
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
 
+        if (http.Tls.Certificate is null != http.Tls.Key is null)
+            findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
+
         foreach (var (i, upstream) in proxy.Upstreams.Index())
         {
             var name = upstream.Name ?? upstream.RemoteUrl?.Host;

@@ -39,6 +39,21 @@ internal static partial class ValueRules
         _ => null,
     });
 
+    public static readonly ValueRule MinimumTls = new("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3", text => text switch
+    {
+        "tls1.0" or "tls1.1" or "tls1.2" => nameof(TlsVersion.Tls12),
+        "tls1.3" => nameof(TlsVersion.Tls13),
+        _ => null,
+    });
+
+    // The other words of registry:3 let any certificate pass, or none: they are refused rather than taken for more than they are.
+    public static readonly ValueRule ClientAuth = new("require-and-verify-client-cert or verify-client-cert-if-given", text => text switch
+    {
+        "require-and-verify-client-cert" => nameof(Configuration.ClientAuth.RequireAndVerify),
+        "verify-client-cert-if-given" => nameof(Configuration.ClientAuth.VerifyIfGiven),
+        _ => null,
+    });
+
     public static readonly ValueRule Address = new(
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
@@ -80,6 +95,28 @@ internal static partial class ValueRules
         text => PlainUrl(text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}") is { AbsolutePath: "/" } ? text.TrimEnd('/') : null);
 
     public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
+
+    public static readonly ValueRule Platforms = new("all, none or list", text => text switch
+    {
+        "all" => nameof(RequiredPlatforms.All),
+        "none" => nameof(RequiredPlatforms.None),
+        "list" => nameof(RequiredPlatforms.List),
+        _ => null,
+    });
+
+    // What matches in time that grows with the text only, whatever the expression: it is held against what clients send.
+    public static readonly ValueRule Pattern = new("a regular expression without backreferences and lookarounds", text =>
+    {
+        try
+        {
+            _ = new Regex(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+            return text;
+        }
+        catch (Exception bad) when (bad is ArgumentException or NotSupportedException)
+        {
+            return null;
+        }
+    });
 
     public static ValueRule Integer(int min = int.MinValue, int max = int.MaxValue) => new(
         (min, max) switch
