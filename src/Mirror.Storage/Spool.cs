@@ -135,14 +135,14 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _givenUp.TrySetResult();
     }
 
-    /// <summary>Flushes the file and gives it its final name; readers go on reading.</summary>
+    /// <summary>Flushes the file and gives it its final name, or drops it where that is there already; readers go on reading.</summary>
     /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
     public void MoveTo(string path)
     {
         RandomAccess.FlushToDisk(_file);
-        // Under its final name it is everyone's to open, while readers of the spool go on.
-        Durable.Share(_file);
-        Durable.Rename(_path, path);
+        // From here on others open it too, while readers still follow this one.
+        Durable.Unlock(_file);
+        Sweepable.Publish(_path, path);
         (_path, _moved) = (path, true);
     }
 

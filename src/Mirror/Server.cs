@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Mirror.Access;
 using Mirror.Configuration;
+using Mirror.Maintenance;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Telemetry;
@@ -21,7 +23,9 @@ public static partial class Server
         builder.Services.AddMirrorTelemetry();
         builder.Services.AddStorage(options.Storage);
         builder.Services.AddRepositories(options.Proxy);
+        builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();
+        builder.Services.AddMaintenance(options.Storage);
         if (options.Http.Tls.Certificate is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));

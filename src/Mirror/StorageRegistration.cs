@@ -2,13 +2,14 @@ using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Storage.Files;
 using Mirror.Storage.S3;
+using Mirror.Storage.Sweeping;
 
 namespace Mirror;
 
 /// <summary>Wires the store that the configuration has chosen.</summary>
 public static class StorageRegistration
 {
-    /// <summary>Adds the four interfaces of a store.</summary>
+    /// <summary>Adds the interfaces of a store. A bucket has no <see cref="ISweepableStore"/> yet.</summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
         storage.S3 is { } s3 ? services.AddBucket(s3) : services.AddFiles(storage.Filesystem.RootDirectory);
 
@@ -16,7 +17,8 @@ public static class StorageRegistration
         .AddSingleton<IContentStore>(new FileContentStore(root))
         .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
-        .AddSingleton<IUploadStore>(new FileUploadStore(root));
+        .AddSingleton<IUploadStore>(new FileUploadStore(root))
+        .AddSingleton<ISweepableStore>(new FileSweepableStore(root));
 
     private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
         .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))

@@ -67,6 +67,9 @@ public sealed class S3ContentStore : IContentStore
         await _bucket.PutAsync(RegistryLayout.BlobData(digest), bytes.ToArray(), onlyNew: true, cancellationToken);
     }
 
+    // Nothing sweeps a bucket while it is served: what is there stays.
+    public async ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken) => await SizeAsync(digest, cancellationToken) is not null;
+
     public async ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
     {
         _cache?.Remove(digest);

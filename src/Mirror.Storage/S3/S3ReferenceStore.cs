@@ -22,6 +22,8 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ExistsAsync(RegistryLayout.LayerLink(name, digest), cancellationToken);
 
+    public ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => HasBlobAsync(name, digest, cancellationToken);
+
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         DeleteAsync(RegistryLayout.LayerLink(name, digest), cancellationToken);
 
@@ -45,6 +47,9 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
         await Task.WhenAll(mediaType, linked);
         return await linked ? (true, await mediaType) : (false, null);
     }
+
+    public ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ExistsAsync(RegistryLayout.RevisionLink(name, digest), cancellationToken);
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         bucket.DeleteFolderAsync(RegistryLayout.Revision(name, digest), cancellationToken);

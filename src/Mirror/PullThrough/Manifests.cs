@@ -16,10 +16,16 @@ public sealed class Manifests(IContentStore content, IReferenceStore references)
     /// <summary>A manifest that the repository has; null where it has none, or its content is gone.</summary>
     public async ValueTask<Manifest?> FindAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
+        // The link first, even for what is in memory: another process may have deleted or swept it. What is linked is never swept.
+        var (linked, mediaType) = await references.FindManifestAsync(name, digest, cancellationToken);
+        if (!linked)
+        {
+            _cache.Remove((name, digest));
+            return null;
+        }
         if (_cache.TryGetValue((name, digest), out Manifest? cached))
             return cached;
-        var (linked, mediaType) = await references.FindManifestAsync(name, digest, cancellationToken);
-        if (!linked || await ReadAsync(digest, cancellationToken) is not { } bytes)
+        if (await ReadAsync(digest, cancellationToken) is not { } bytes)
             return null;
         var manifest = new Manifest(new Descriptor(mediaType ?? MediaTypes.OfManifest(bytes) ?? MediaTypes.OctetStream, digest, bytes.Length), bytes);
         Remember(name, manifest);

@@ -10,6 +10,9 @@ internal static class Together
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
 
+        if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
+            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
+
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 
@@ -26,6 +29,8 @@ internal static class Together
         {
             if (values.GetSection("storage:filesystem").Exists())
                 findings.Errors.Add("storage: filesystem and s3 are not allowed together: content is kept in one place");
+            if (options.Storage.Maintenance.GarbageCollect.Enabled)
+                findings.Errors.Add("storage.maintenance.garbagecollect.enabled: not allowed with s3: a bucket cannot be collected yet");
             if (s3.AccessKey is null != s3.SecretKey is null)
                 findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
         }
