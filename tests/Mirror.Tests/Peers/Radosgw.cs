@@ -13,21 +13,18 @@ public sealed class Radosgw : IAsyncDisposable
     public const string SecretKey = "testing123";
     public const string Bucket = "mirror";
 
-    // Two gateways to one store, so that one can be lost while other tests use the other.
-    private static readonly string[] GatewayNames = ["a", "b"];
-
     private readonly TempFolder _folder = new();
-    private readonly Dictionary<string, (Uri Url, PeerProcess? Process)> _gateways;
     private readonly List<PeerProcess> _daemons = [];
 
-    private Radosgw() => _gateways = GatewayNames.ToDictionary(name => name, _ => (new Uri($"http://127.0.0.1:{Ports.Free()}"), (PeerProcess?)null));
+    // Two gateways to one store, so that one can be lost while other tests use the other.
+    private readonly Dictionary<string, (Uri Url, PeerProcess Process)> _gateways = [];
 
     public static Availability Availability => Availability.Of("ceph-mon", "ceph-osd", "radosgw", "ceph-authtool", "monmaptool", "ceph");
 
     /// <summary>The gateway that is always there.</summary>
     public Uri Url => _gateways["a"].Url;
 
-    /// <summary>The gateway that tests of faults may lose, by <see cref="KillGatewayAsync"/>; not up before <see cref="StartGatewayAsync"/>.</summary>
+    /// <summary>The gateway that tests of faults may lose, by <see cref="KillGatewayAsync"/>; there is none before <see cref="StartGatewayAsync"/>.</summary>
     public Uri FragileUrl => _gateways["b"].Url;
 
     private string Config => _folder["ceph.conf"];
@@ -66,12 +63,12 @@ public sealed class Radosgw : IAsyncDisposable
     public Task StartGatewayAsync() => StartAsync("b");
 
     /// <summary>SIGKILL to the fragile gateway.</summary>
-    public Task KillGatewayAsync() => _gateways["b"].Process?.KillAsync() ?? Task.CompletedTask;
+    public Task KillGatewayAsync() => _gateways["b"].Process.KillAsync();
 
     public async ValueTask DisposeAsync()
     {
         // There is nothing to keep, and the storage daemon is slow to stop by itself.
-        foreach (var process in _gateways.Values.Select(gateway => gateway.Process).OfType<PeerProcess>().Concat(Enumerable.Reverse(_daemons)))
+        foreach (var process in _gateways.Values.Select(gateway => gateway.Process).Concat(Enumerable.Reverse(_daemons)))
         {
             await process.KillAsync();
             await process.DisposeAsync();
@@ -81,10 +78,12 @@ public sealed class Radosgw : IAsyncDisposable
 
     private async Task StartAsync(string name)
     {
-        var url = _gateways[name].Url;
-        if (_gateways[name].Process is { HasExited: false })
+        var again = _gateways.TryGetValue(name, out var known);
+        if (again && !known.Process.HasExited)
             return;
-        var process = PeerProcess.Start("radosgw", ["-c", Config, "-n", $"client.rgw.{name}", "-f"]);
+        // A free port is asked for when it is needed: others on this machine ask, too.
+        var url = again ? known.Url : new Uri($"http://127.0.0.1:{Ports.Free()}");
+        var process = PeerProcess.Start("radosgw", ["-c", Config, "-n", $"client.rgw.{name}", $"--rgw_frontends=beast endpoint={url.Authority} tcp_nodelay=1", "-f"]);
         _gateways[name] = (url, process);
         await process.UntilAnswersAsync(url);
     }
@@ -148,10 +147,6 @@ public sealed class Radosgw : IAsyncDisposable
         rgw_enable_usage_log = false
         rgw_run_sync_thread = false
         rgw_enable_quota_threads = false
-        [client.rgw.a]
-        rgw_frontends = beast endpoint={_gateways["a"].Url.Authority} tcp_nodelay=1
-        [client.rgw.b]
-        rgw_frontends = beast endpoint={_gateways["b"].Url.Authority} tcp_nodelay=1
 
         """);
 }
@@ -170,7 +165,8 @@ public sealed class SharedRadosgw : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (Started.IsValueCreated)
+        // One that did not start has told those who asked for it.
+        if (Started is { IsValueCreated: true, Value.IsCompletedSuccessfully: true })
             await (await Started.Value).DisposeAsync();
     }
 }
