@@ -14,6 +14,9 @@ public readonly record struct Digest : IParsable<Digest>
 
     private readonly string? _text;
 
+    /// <summary>The algorithms known here.</summary>
+    public static IReadOnlyList<string> Algorithms { get; } = ["sha256", "sha512"];
+
     private Digest(string text) => _text = text;
 
     /// <summary><c>sha256</c> or <c>sha512</c>.</summary>

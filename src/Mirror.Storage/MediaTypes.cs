@@ -10,10 +10,19 @@ public static class MediaTypes
     public const string DockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
     public const string DockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json";
     public const string DockerSignedSchema1 = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    /// <summary>Of OCI image-spec 1.1's release candidates; tools of those days push it still.</summary>
+    public const string OciArtifact = "application/vnd.oci.artifact.manifest.v1+json";
     public const string OctetStream = "application/octet-stream";
 
     /// <summary>True for the types that list other manifests.</summary>
     public static bool IsIndex(string mediaType) => mediaType is OciIndex or DockerManifestList;
+
+    /// <summary>True for the types that a manifest may be pushed with.</summary>
+    public static bool IsManifest(string mediaType) => IsIndex(mediaType) || mediaType is OciManifest or DockerManifest or OciArtifact;
+
+    /// <summary>True for layers that their makers do not let registries keep: they are fetched from the URLs that the manifest gives.</summary>
+    public static bool IsNondistributable(string mediaType) =>
+        mediaType.Contains(".nondistributable.", StringComparison.Ordinal) || mediaType.Contains(".foreign.", StringComparison.Ordinal);
 
     /// <summary>
     /// The type that a manifest says it has, or its shape implies where it says none, as <c>registry:2</c> tells them apart: its layout has
@@ -46,7 +55,8 @@ public static class MediaTypes
             // The rest must parse too: a truncated document is not a manifest.
             return json.TokenType == JsonTokenType.EndObject && json.BytesConsumed <= bytes.Length ? said ?? implied : null;
         }
-        catch (JsonException)
+        // The second: text that is no Unicode, which is noticed only when it is read.
+        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException)
         {
             return null;
         }

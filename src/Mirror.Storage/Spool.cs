@@ -10,7 +10,7 @@ namespace Mirror.Storage;
 /// (<see cref="TailLength"/>) until the writer calls <see cref="Complete"/>, which it does only once the digest has proved right; after
 /// <see cref="Fail"/> they get an exception instead of an end.
 /// </summary>
-public sealed class Spool : IAsyncDisposable
+public sealed class Spool : IAsyncDisposable, IDisposable
 {
     /// <summary>How many bytes at the end are held back until the content is known to be right.</summary>
     public const int TailLength = 4096;
@@ -23,6 +23,8 @@ public sealed class Spool : IAsyncDisposable
     private readonly Lock _gate = new();
     private string _path;
     private long _length;
+    // How many bytes from the start are in the running hash; the rest, left by an earlier process, is read when it is verified.
+    private long _hashed;
     private long? _expectedLength;
     private bool _complete;
     private bool _moved;
@@ -48,27 +50,16 @@ public sealed class Spool : IAsyncDisposable
     }
 
     /// <summary>
-    /// Opens a spool file for appending. Bytes left by an earlier process are hashed again and kept, so that the writer can go on
-    /// behind them.
+    /// Opens a spool file for appending. Bytes left by an earlier process are kept, so that the writer can go on behind them; they are hashed
+    /// when the whole is verified, so opening costs the same whatever is there, and opening again and again never adds up.
     /// </summary>
     /// <param name="path">The file; made where it is missing. Its folder must exist.</param>
     /// <param name="algorithm">The hash kept while appending: <c>sha256</c> or <c>sha512</c>.</param>
     /// <exception cref="IOException">The file cannot be made or read, or another process writes it.</exception>
-    public static async ValueTask<Spool> OpenAsync(string path, string algorithm, CancellationToken cancellationToken)
+    public static Spool Open(string path, string algorithm)
     {
         var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        var spool = new Spool(path, algorithm, file);
-        try
-        {
-            await spool.HashAsync(spool._hash, RandomAccess.GetLength(file), cancellationToken);
-            spool._length = RandomAccess.GetLength(file);
-            return spool;
-        }
-        catch
-        {
-            await spool.DisposeAsync();
-            throw;
-        }
+        return new Spool(path, algorithm, file) { _length = RandomAccess.GetLength(file) };
     }
 
     /// <summary>Appends bytes and wakes the readers.</summary>
@@ -77,19 +68,38 @@ public sealed class Spool : IAsyncDisposable
     {
         if (bytes.IsEmpty)
             return;
-        RandomAccess.Write(_file, bytes, _length);
-        _hash.AppendData(bytes);
+        try
+        {
+            RandomAccess.Write(_file, bytes, _length);
+        }
+        catch (IOException)
+        {
+            // A part may have fitted; whoever opens the file next must find the end that this one reports.
+            RandomAccess.SetLength(_file, _length);
+            throw;
+        }
+        if (_hashed == _length)
+        {
+            _hash.AppendData(bytes);
+            _hashed += bytes.Length;
+        }
         Volatile.Write(ref _length, _length + bytes.Length);
         Interlocked.Exchange(ref _progress, NewSignal()).TrySetResult();
     }
 
-    /// <summary>Whether the bytes so far are what <paramref name="digest"/> names. A digest of another algorithm costs reading them again.</summary>
+    /// <summary>
+    /// Whether the bytes so far are what <paramref name="digest"/> names. What an earlier process left is read once for it, and everything
+    /// for a digest of another algorithm.
+    /// </summary>
     public async ValueTask<bool> VerifyAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (digest.Algorithm == _algorithm)
+        {
+            await HashAsync(_hash, _hashed, Length, hashed => _hashed = hashed, cancellationToken);
             return Digest.FromHash(_algorithm, _hash.GetCurrentHash()) == digest;
+        }
         using var hash = digest.NewHash();
-        await HashAsync(hash, Length, cancellationToken);
+        await HashAsync(hash, 0, Length, null, cancellationToken);
         return Digest.FromHash(digest.Algorithm, hash.GetCurrentHash()) == digest;
     }
 
@@ -98,6 +108,7 @@ public sealed class Spool : IAsyncDisposable
     {
         RandomAccess.SetLength(_file, 0);
         _ = _hash.GetHashAndReset();
+        _hashed = 0;
         Volatile.Write(ref _length, 0);
     }
 
@@ -107,12 +118,14 @@ public sealed class Spool : IAsyncDisposable
     /// <summary>The content will not become whole: readers that reach what is missing get <paramref name="failure"/>.</summary>
     public void Fail(Exception failure) => End(() => _failure = failure);
 
-    /// <summary>Flushes the file and gives it its final name; readers go on reading.</summary>
+    /// <summary>Flushes the file and gives it its final name, or drops it where that is there already; readers go on reading.</summary>
     /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
     public void MoveTo(string path)
     {
         RandomAccess.FlushToDisk(_file);
-        Durable.Rename(_path, path);
+        // From here on others open it too, while readers still follow this one.
+        Durable.Unlock(_file);
+        Sweepable.Publish(_path, path);
         (_path, _moved) = (path, true);
     }
 
@@ -127,10 +140,16 @@ public sealed class Spool : IAsyncDisposable
     public Content OpenRead() => new Reader(this);
 
     /// <summary>Closes the file. What was not moved to a final name or deleted stays, to be opened again.</summary>
-    public ValueTask DisposeAsync()
+    public void Dispose()
     {
         _file.Dispose();
         _hash.Dispose();
+    }
+
+    /// <inheritdoc cref="Dispose"/>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
         return ValueTask.CompletedTask;
     }
 
@@ -168,19 +187,20 @@ public sealed class Spool : IAsyncDisposable
         Volatile.Read(ref _progress).TrySetResult();
     }
 
-    private async ValueTask HashAsync(IncrementalHash hash, long length, CancellationToken cancellationToken)
+    private async ValueTask HashAsync(IncrementalHash hash, long from, long end, Action<long>? hashed, CancellationToken cancellationToken)
     {
-        if (length == 0)
+        if (from == end)
             return;
-        var buffer = new byte[Math.Min(length, RehashBuffer)];
-        for (long offset = 0; offset < length;)
+        var buffer = new byte[Math.Min(end - from, RehashBuffer)];
+        for (var offset = from; offset < end;)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var read = await RandomAccess.ReadAsync(_file, buffer.AsMemory(0, (int)Math.Min(buffer.Length, length - offset)), offset, cancellationToken);
+            var read = await RandomAccess.ReadAsync(_file, buffer.AsMemory(0, (int)Math.Min(buffer.Length, end - offset)), offset, cancellationToken);
             if (read == 0)
                 throw new EndOfStreamException($"The spool '{_path}' became shorter while it was read.");
             hash.AppendData(buffer.AsSpan(0, read));
             offset += read;
+            hashed?.Invoke(offset);
         }
     }
 

@@ -1,5 +1,8 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Mirror.Access;
 using Mirror.Configuration;
+using Mirror.Fleet;
+using Mirror.Maintenance;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
@@ -24,8 +27,15 @@ public static partial class Server
         builder.Services.AddSingleton<IContentStore>(provider =>
             ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, new FileContentStore(options.Storage.Filesystem.RootDirectory)));
         builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddSingleton<IReferrerStore>(new FileReferrerStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddSingleton<IUploadStore>(new FileUploadStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
+        builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();
+        builder.Services.AddMaintenance(options.Storage);
+        if (options.Http.Tls.Certificate is not null)
+            builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));
 
         await using var app = builder.Build();
@@ -47,8 +57,13 @@ public static partial class Server
         kestrel.Limits.MaxRequestBodySize = null;
         // Past the limit of open files nobody is served; before it, one connection too many is refused and the others are.
         kestrel.Limits.MaxConcurrentConnections = MostConnections();
-        // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
-        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
+        {
+            // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
+            endpoint.Protocols = http.Tls.Certificate is null || http.Http2.Disabled ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+            if (http.Tls.Certificate is not null)
+                HttpsEndpoint.Use(endpoint, http.Tls);
+        });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
     }

@@ -11,18 +11,22 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     private const int LongestLink = 1024;
 
     private readonly string _root = Path.GetFullPath(root);
+    private readonly TagLists _tagLists = new();
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         ValueTask.FromResult(IsRepository(PathOf(RegistryLayout.Repository(name))));
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOnce(RegistryLayout.LayerLink(name, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.LayerLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+
+    public ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.LayerLink(name, digest))));
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(Path.GetDirectoryName(RegistryLayout.LayerLink(name, digest))!));
@@ -30,16 +34,24 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     public ValueTask LinkManifestAsync(RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken)
     {
         // The type first: a linked manifest is servable at once.
+        var typePath = RegistryLayout.RevisionMediaType(name, digest);
         if (mediaType is not null)
-            Write(RegistryLayout.RevisionMediaType(name, digest), mediaType);
-        WriteOnce(RegistryLayout.RevisionLink(name, digest), digest.ToString());
+            Write(typePath, mediaType);
+        else
+            DeleteFile(typePath);
+        // registry:2 lists, and its garbage collector visits, only what has this folder: without it the collector would take the manifest.
+        Durable.CreateFolder(PathOf(RegistryLayout.Layers(name)));
+        WriteOrRenew(RegistryLayout.RevisionLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
+        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
             ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
             : (false, null));
+
+    public ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.RevisionLink(name, digest))));
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Revision(name, digest)));
@@ -49,7 +61,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOnce(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
         Write(RegistryLayout.TagCurrent(name, tag), digest.ToString());
         return ValueTask.CompletedTask;
     }
@@ -57,15 +69,8 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Tag(name, tag)));
 
-    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
-    {
-        var folder = new DirectoryInfo(PathOf(RegistryLayout.Tags(name)));
-        if (!folder.Exists)
-            return ValueTask.FromResult<IReadOnlyList<string>>([]);
-        List<string> tags = [.. folder.EnumerateDirectories().Select(tag => tag.Name).Where(Reference.IsTagName)];
-        tags.Sort(StringComparer.Ordinal);
-        return ValueTask.FromResult<IReadOnlyList<string>>(tags);
-    }
+    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(_tagLists.Read(PathOf(RegistryLayout.Tags(name))));
 
     public async IAsyncEnumerable<RepositoryName> ListRepositoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -96,10 +101,13 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     private static bool IsRepository(string folder) =>
-        Directory.Exists(Path.Combine(folder, "_manifests")) || Directory.Exists(Path.Combine(folder, "_layers"));
+        RegistryLayout.SignsOfRepository.Any(sign => Directory.Exists(Path.Combine(folder, sign)));
 
     private string? Read(string path)
     {
+        // Most files asked for here are missing, and an exception costs more than all the rest of a manifest's answer.
+        if (!File.Exists(PathOf(path)))
+            return null;
         try
         {
             using var file = File.OpenHandle(PathOf(path));
@@ -113,29 +121,24 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     // A link never changes what it says, so one that is there need not be written and flushed again.
-    private void WriteOnce(string path, string text)
+    private void WriteOrRenew(string path, string text)
     {
-        if (!File.Exists(PathOf(path)))
-            Write(path, text);
+        if (!Sweepable.Renew(PathOf(path)))
+            Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), Sweepable.Publish);
     }
 
     private void Write(string path, string text) =>
         Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text));
 
-    private bool DeleteFolder(string folder)
+    private void DeleteFile(string path)
     {
-        var path = PathOf(folder);
-        try
-        {
-            Directory.Delete(path, recursive: true);
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return false;
-        }
-        Durable.FlushFolder(Path.GetDirectoryName(path)!);
-        return true;
+        if (!File.Exists(PathOf(path)))
+            return;
+        File.Delete(PathOf(path));
+        Durable.FlushFolder(Path.GetDirectoryName(PathOf(path))!);
     }
+
+    private bool DeleteFolder(string folder) => Durable.DeleteFolder(PathOf(RegistryLayout.Temporary), PathOf(folder));
 
     private string PathOf(string relative) => Path.Combine(_root, relative);
 }

@@ -17,6 +17,7 @@ internal static class CommandLine
             CheckConfigCommand.Create(environment),
             ClientsCommand.Create(environment),
             VerifyCommand.Create(environment),
+            GarbageCollectCommand.Create(environment),
         };
         root.Action = serve.Action;
         var version = root.Options.OfType<VersionOption>().Single();

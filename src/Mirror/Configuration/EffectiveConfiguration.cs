@@ -55,6 +55,11 @@ public static class EffectiveConfiguration
                 foreach (var (i, entry) in list.Index())
                     values[ConfigurationPath.Combine(path, i.ToString(CultureInfo.InvariantCulture))] = entry;
                 break;
+            case object[] list:
+                values[path] = "";
+                foreach (var (i, entry) in list.Index())
+                    Flatten(entry, ConfigurationPath.Combine(path, i.ToString(CultureInfo.InvariantCulture)), values);
+                break;
             case not (string or Uri) when value.GetType() is { IsClass: true }:
                 Flatten(value, path, values);
                 break;
@@ -72,6 +77,10 @@ public static class EffectiveConfiguration
         LogLevel.Information => "info",
         LogLevel.Warning => "warn",
         LogLevel.Critical => "fatal",
+        ClientAuth.RequireAndVerify => "require-and-verify-client-cert",
+        ClientAuth.VerifyIfGiven => "verify-client-cert-if-given",
+        TlsVersion.Tls12 => "tls1.2",
+        TlsVersion.Tls13 => "tls1.3",
 #pragma warning disable CA1308 // The registry's words are lower case.
         Enum word => word.ToString().ToLowerInvariant(),
 #pragma warning restore CA1308

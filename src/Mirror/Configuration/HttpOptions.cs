@@ -25,6 +25,8 @@ public sealed class HttpOptions
     /// <summary>The key that signs the state of uploads, the same for all replicas; null (the default) means one drawn at each start.</summary>
     public string? Secret { get; set; }
 
+    public TlsOptions Tls { get; set; } = new();
+
     public DebugOptions Debug { get; set; } = new();
 
     public Http2Options Http2 { get; set; } = new();

@@ -12,6 +12,11 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Storage)
             .AddSingleton(options.Http)
             .AddSingleton(options.Proxy)
-            .AddSingleton(options.Hosted);
+            .AddSingleton(options.Hosted)
+            .AddSingleton(options.Redis)
+            .AddSingleton(options.Fleet)
+            .AddSingleton(options.Validation)
+            .AddSingleton(options.Catalog)
+            .AddSingleton(options.Tags);
     }
 }

@@ -1,9 +1,9 @@
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Storage;
+using Mirror.Storage.Sweeping;
+using Mirror.Upstream;
 
 namespace Mirror.Maintenance;
 
@@ -81,36 +81,38 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
         return broken;
     }
 
-    private async Task<bool> NeedsAsync(Digest manifest, HashSet<Digest> damaged, CancellationToken cancellationToken)
+    // Indexes may share children: each manifest is read once.
+    private async Task<bool> NeedsAsync(Digest image, HashSet<Digest> damaged, CancellationToken cancellationToken)
     {
-        if (damaged.Contains(manifest))
-            return true;
-        if (await ReadAsync(manifest, cancellationToken) is not { } bytes)
-            return false;
-        var text = Encoding.UTF8.GetString(bytes);
-        if (damaged.Any(digest => text.Contains(digest.ToString(), StringComparison.Ordinal)))
-            return true;
-        foreach (var child in Children(bytes))
-            if (await NeedsAsync(child, damaged, cancellationToken))
+        HashSet<Digest> seen = [image];
+        Queue<Digest> manifests = new(seen);
+        while (manifests.TryDequeue(out var manifest))
+        {
+            if (damaged.Contains(manifest))
                 return true;
+            if (await ReadAsync(manifest, cancellationToken) is not { } bytes || ManifestReferences.Of(bytes) is not { } named)
+                continue;
+            if (named.Blobs.Any(damaged.Contains))
+                return true;
+            foreach (var child in named.Manifests.Where(seen.Add))
+                manifests.Enqueue(child);
+        }
         return false;
-    }
-
-    private static IEnumerable<Digest> Children(byte[] manifest)
-    {
-        using var json = JsonDocument.Parse(manifest);
-        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("manifests", out var children) || children.ValueKind != JsonValueKind.Array)
-            return [];
-        return [.. children.EnumerateArray()
-            .Select(child => child.ValueKind == JsonValueKind.Object && child.TryGetProperty("digest", out var digest) && Digest.TryParse(digest.ToString(), out var parsed) ? parsed : (Digest?)null)
-            .OfType<Digest>()];
     }
 
     private async Task<byte[]?> ReadAsync(Digest manifest, CancellationToken cancellationToken)
     {
-        using var sizes = new DescriptorSizes();
-        using var manifests = new Manifests(content, references, sizes);
-        return await manifests.ReadAsync(manifest, cancellationToken) is { } bytes && MediaTypes.OfManifest(bytes) is not null ? bytes : null;
+        await using var stored = await content.OpenAsync(manifest, cancellationToken);
+        if (stored is not { Length: > 0 and <= UpstreamClient.LongestManifest and var length })
+            return null;
+        var bytes = new byte[length];
+        for (var offset = 0; offset < bytes.Length;)
+        {
+            if (await stored.ReadAsync(offset, bytes.AsMemory(offset), cancellationToken) is not (> 0 and var read))
+                return null;
+            offset += read;
+        }
+        return bytes;
     }
 
     private bool IsHosted(RepositoryName name) =>

@@ -37,6 +37,8 @@ public sealed partial class GuardedContentStore(IContentStore store, DescriptorS
 
     public ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => store.PutAsync(digest, bytes, cancellationToken);
 
+    public ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken) => store.RenewAsync(digest, cancellationToken);
+
     public ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken) => store.DeleteAsync(digest, cancellationToken);
 
     public IAsyncEnumerable<Digest> ListAsync(CancellationToken cancellationToken) => store.ListAsync(cancellationToken);

@@ -40,6 +40,26 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
         }
     }
 
+    public ValueTask<Answer<ReferrerPage>> ListReferrersAsync(Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
+        mirroring.Referrers.ListAsync(name, subject, artifactType, cancellationToken);
+
+    public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (await mirroring.Removals.RemoveManifestAsync(name, digest, cancellationToken) is not { } tags)
+            return false;
+        foreach (var tag in tags)
+            await mirroring.Checks.ForgetAsync(name, tag);
+        return true;
+    }
+
+    public async ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken)
+    {
+        await mirroring.Checks.ForgetAsync(name, tag);
+        return await mirroring.Removals.RemoveTagAsync(name, tag, cancellationToken);
+    }
+
+    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => mirroring.Removals.RemoveBlobAsync(name, digest, cancellationToken);
+
     private static async ValueTask<Answer<T>?> OrNo<T>(ValueTask<Answer<T>> answer)
     {
         try
@@ -54,4 +74,5 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
 }
 
 /// <summary>What the repositories of one upstream share.</summary>
-public sealed record Mirroring(UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, IReferenceStore References);
+public sealed record Mirroring(
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagChecks Checks, Removals Removals, IReferenceStore References);

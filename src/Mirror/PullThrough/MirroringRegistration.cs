@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -12,6 +13,10 @@ public static class MirroringRegistration
     public static IServiceCollection AddRepositories(this IServiceCollection services, ProxyOptions proxy)
     {
         services.AddSingleton<Manifests>();
+        services.AddSingleton<RepositoryLocks>();
+        services.AddSingleton<Removals>();
+        services.AddSingleton<Referrers>();
+        services.AddSingleton<Hosting>();
         services.AddSingleton<TagChecks>();
         services.AddSingleton<PendingTags>();
         services.AddSingleton<MirroredTags>();
@@ -34,7 +39,7 @@ public static class MirroringRegistration
         var tls = new UpstreamTls(options.Tls);
         services.AddKeyedSingleton(origin.Name, (provider, _) => new Accounts(options, provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton(origin.Name, (provider, _) =>
-            new TokenSource(origin, provider.GetRequiredService<IHttpClientFactory>().CreateClient(token), provider.GetRequiredService<TimeProvider>()));
+            new TokenSource(origin, provider.GetRequiredService<IHttpClientFactory>().CreateClient(token), provider.GetRequiredService<SharedFacts>(), provider.GetRequiredService<TimeProvider>()));
 
         // Outermost first. Each client lives as long as the server; connections are renewed by the innermost handler.
         AddClient(services, token, origin, tls);
@@ -55,10 +60,14 @@ public static class MirroringRegistration
                 client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<DescriptorSizes>(), metrics, time,
                 provider.GetRequiredService<ILogger<Fill>>());
             var patience = ActivatorUtilities.CreateInstance<Patience>(provider);
+            var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, patience);
             return new Mirroring(
                 client,
-                ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, patience),
+                manifests,
                 ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context, patience),
+                ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
+                provider.GetRequiredService<TagChecks>(),
+                provider.GetRequiredService<Removals>(),
                 references);
         };
     }

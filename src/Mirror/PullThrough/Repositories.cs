@@ -7,23 +7,19 @@ namespace Mirror.PullThrough;
 /// Who owns a name: repositories that match <c>hosted.repositories</c> are pushed to here and never looked up upstream; every other one
 /// is mirrored and read-only. Without an upstream every name is hosted.
 /// </summary>
-public sealed class Repositories(HostedOptions hosted, IContentStore content, IReferenceStore references, Manifests manifests, Upstreams upstreams)
+public sealed class Repositories(HostedOptions hosted, Hosting hosting, Upstreams upstreams)
 {
     private readonly NamePattern[] _hosted = [.. hosted.Repositories.Select(pattern => new NamePattern(pattern))];
 
     /// <summary>Whether a name may be pushed to.</summary>
     public bool IsHosted(RepositoryName name) => !upstreams.Any || NamePattern.AnyMatches(_hosted, name.ToString());
 
+    /// <summary>The repository to push to; null where the name is mirrored, and therefore read-only.</summary>
+    public HostedRepository? Hosted(RepositoryName name) => IsHosted(name = Stored(name)) ? new HostedRepository(name, hosting) : null;
+
     /// <summary>The repository a client means; one without any content where the name belongs to a registry that is not configured.</summary>
-    public IRepository this[RepositoryName name]
-    {
-        get
-        {
-            if (!IsHosted(name))
-                name = upstreams.Stored(name);
-            return !IsHosted(name) && upstreams.Find(name) is { } mirroring
-                ? new MirroredRepository(name, mirroring)
-                : new HostedRepository(name, content, references, manifests);
-        }
-    }
+    public IRepository this[RepositoryName name] =>
+        !IsHosted(name = Stored(name)) && upstreams.Find(name) is { } mirroring ? new MirroredRepository(name, mirroring) : new HostedRepository(name, hosting);
+
+    private RepositoryName Stored(RepositoryName name) => IsHosted(name) ? name : upstreams.Stored(name);
 }

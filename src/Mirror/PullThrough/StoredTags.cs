@@ -12,7 +12,25 @@ internal static class StoredTags
         if (!await references.ExistsAsync(name, cancellationToken))
             return null;
         var tags = await references.ListTagsAsync(name, cancellationToken);
-        var behind = last is null ? tags : [.. tags.Where(tag => string.CompareOrdinal(tag, last) > 0)];
-        return count is { } most && behind.Count > most ? new TagPage([.. behind.Take(most)], most > 0) : new TagPage(behind, false);
+        var from = last is null ? 0 : FirstBehind(tags, last);
+        var most = Math.Min(count ?? int.MaxValue, tags.Count - from);
+        string[] page = new string[most];
+        for (var i = 0; i < most; i++)
+            page[i] = tags[from + i];
+        return new TagPage(page, most > 0 && from + most < tags.Count);
+    }
+
+    private static int FirstBehind(IReadOnlyList<string> tags, string last)
+    {
+        var (low, high) = (0, tags.Count);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            if (string.CompareOrdinal(tags[middle], last) > 0)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        return low;
     }
 }

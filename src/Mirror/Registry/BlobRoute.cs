@@ -52,6 +52,16 @@ internal static class BlobRoute
         await SendAsync(request, content, from, end);
     }
 
+    /// <summary>Takes a blob out of the repository; its bytes stay until they are collected.</summary>
+    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories)
+    {
+        var digest = request.Digest;
+        if (!await repositories[request.Name].DeleteBlobAsync(digest, request.Aborted))
+            throw Unknown(digest);
+        request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
+        request.Http.Response.ContentLength = 0;
+    }
+
     private static async Task SendAsync(RegistryRequest request, Content content, long from, long end)
     {
         var writer = request.Http.Response.BodyWriter;

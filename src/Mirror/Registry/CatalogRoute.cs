@@ -1,3 +1,4 @@
+using Mirror.Configuration;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
@@ -6,14 +7,13 @@ namespace Mirror.Registry;
 internal static class CatalogRoute
 {
     private const int DefaultCount = 100;
-    private const int MostCount = 1000;
 
-    public static async Task GetAsync(RegistryRequest request, IReferenceStore references)
+    public static async Task GetAsync(RegistryRequest request, IReferenceStore references, CatalogOptions options)
     {
         var query = request.Http.Request.Query;
-        var count = Paging.Count(query) ?? DefaultCount;
-        if (count > MostCount)
-            throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is {MostCount} at most");
+        var count = Paging.Count(query) ?? Math.Min(DefaultCount, options.MaxEntries);
+        if (count > options.MaxEntries)
+            throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is {options.MaxEntries} at most");
         RepositoryName? last = query["last"] is { Count: > 0 } behind
             ? RepositoryName.TryParse(behind.ToString(), out var name) ? name : throw new RegistryException(RegistryError.NameInvalid, "'last' is the repository to go on behind")
             : null;

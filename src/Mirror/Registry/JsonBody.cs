@@ -9,9 +9,9 @@ internal static class JsonBody
     public static Task WriteAsync<T>(RegistryRequest request, T value, JsonTypeInfo<T> type) =>
         WriteAsync(request, JsonSerializer.SerializeToUtf8Bytes(value, type));
 
-    public static async Task WriteAsync(RegistryRequest request, ReadOnlyMemory<byte> json)
+    public static async Task WriteAsync(RegistryRequest request, ReadOnlyMemory<byte> json, string mediaType = "application/json")
     {
-        request.Http.Response.ContentType = "application/json";
+        request.Http.Response.ContentType = mediaType;
         request.Http.Response.ContentLength = json.Length;
         if (request.IsHead)
             return;

@@ -4,7 +4,7 @@ using Mirror.Upstream;
 
 namespace Mirror.Registry;
 
-/// <summary><c>/v2/&lt;name&gt;/manifests/&lt;tag or digest&gt;</c></summary>
+/// <summary><c>/v2/&lt;name&gt;/manifests/&lt;tag or digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests")</summary>
 internal static class ManifestRoute
 {
     public static async Task HeadAsync(RegistryRequest request, Repositories repositories)
@@ -25,6 +25,74 @@ internal static class ManifestRoute
             answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
         request.Came(answer);
         await SendAsync(request, answer.Value, !reference.IsTag(out _, out _));
+    }
+
+    /// <summary>
+    /// Takes a manifest as it is. It is answered for when it, what it is listed under, and its tags would survive a power cut.
+    /// </summary>
+    public static async Task PutAsync(RegistryRequest request, Repositories repositories, ManifestRules rules, Locations locations)
+    {
+        // 1. Where to, and under which names.
+        var reference = request.Reference;
+        var repository = repositories.Hosted(request.Name) ?? throw Ownership.Mirrored(request.Name);
+        var tags = Tags(request, reference);
+
+        // 2. The bytes, and that they are what they are called.
+        if (await RequestBody.ReadAsync(request, UpstreamClient.LongestManifest) is not { } bytes)
+        {
+            // What is left of the body is not read.
+            request.Http.Response.Headers.Connection = "close";
+            throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {UpstreamClient.LongestManifest} bytes at most");
+        }
+        var digest = reference.IsTag(out _, out var named) ? Digest.Of(bytes) : Digest.Of(bytes, named.Algorithm);
+        if (!reference.IsTag(out _, out _) && digest != named)
+            throw new RegistryException(RegistryError.DigestInvalid, $"the bytes are {digest}");
+        if (!ManifestDocument.TryParse(bytes, out var document, out var problem))
+            throw new RegistryException(RegistryError.ManifestInvalid, problem);
+        var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document, bytes);
+
+        // 3. Stored, if what it needs is there.
+        var missing = await repository.PutManifestAsync(
+            new Manifest(new Descriptor(type, digest, bytes.Length), bytes), document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
+        if (missing is { } needed)
+            throw new RegistryException(RegistryError.ManifestBlobUnknown, $"{repository.Name} has no {needed}");
+
+        var response = request.Http.Response;
+        response.StatusCode = StatusCodes.Status201Created;
+        response.Headers.Location = locations.Manifest(request.Http.Request, repository.Name, digest);
+        response.Headers["Docker-Content-Digest"] = digest.ToString();
+        if (document.Subject is { } subject)
+            response.Headers["OCI-Subject"] = subject.ToString();
+        if (!reference.IsTag(out _, out _) && tags.Count > 0)
+            response.Headers["OCI-Tag"] = new([.. tags]);
+        response.ContentLength = 0;
+    }
+
+    /// <summary>Takes a tag out, or a manifest with every tag that names it. Both are gone at once.</summary>
+    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories)
+    {
+        var reference = request.Reference;
+        var repository = repositories[request.Name];
+        if (!await (reference.IsTag(out var tag, out var digest) ? repository.DeleteTagAsync(tag, request.Aborted) : repository.DeleteManifestAsync(digest, request.Aborted)))
+            throw Unknown(reference);
+        request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
+        request.Http.Response.ContentLength = 0;
+    }
+
+    // The one in the path, or any number behind a digest.
+    private static List<string> Tags(RegistryRequest request, Reference reference)
+    {
+        if (reference.IsTag(out var only, out _))
+            return [only];
+        List<string> tags = [];
+        foreach (var tag in request.Http.Request.Query["tag"])
+        {
+            if (!Reference.IsTagName(tag))
+                throw new RegistryException(RegistryError.TagInvalid, "a tag is a word character and up to 127 of word characters, '.' and '-'");
+            if (!tags.Contains(tag))
+                tags.Add(tag);
+        }
+        return tags;
     }
 
     private static async Task SendAsync(RegistryRequest request, Manifest manifest, bool byDigest)

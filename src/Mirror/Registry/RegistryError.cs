@@ -13,18 +13,23 @@ public sealed record RegistryError(string Code, int Status, string Message)
     public static readonly RegistryError DigestInvalid = new("DIGEST_INVALID", 400, "provided digest did not match uploaded content");
     public static readonly RegistryError ManifestBlobUnknown = new("MANIFEST_BLOB_UNKNOWN", 404, "manifest references a manifest or blob unknown to registry");
     public static readonly RegistryError ManifestInvalid = new("MANIFEST_INVALID", 400, "manifest invalid");
+    public static readonly RegistryError ManifestTooLarge = new("SIZE_INVALID", 413, "manifest too large");
     public static readonly RegistryError ManifestUnknown = new("MANIFEST_UNKNOWN", 404, "manifest unknown");
     public static readonly RegistryError NameInvalid = new("NAME_INVALID", 400, "invalid repository name");
     public static readonly RegistryError NameUnknown = new("NAME_UNKNOWN", 404, "repository name not known to registry");
+    public static readonly RegistryError NotFound = new("UNSUPPORTED", 404, "no such route in a registry");
     public static readonly RegistryError PaginationNumberInvalid = new("PAGINATION_NUMBER_INVALID", 400, "invalid number of results requested");
     public static readonly RegistryError RangeInvalid = new("RANGE_INVALID", 416, "invalid content range");
+    public static readonly RegistryError RequestTimeout = new("BLOB_UPLOAD_INVALID", 408, "the request's body did not arrive in time");
     public static readonly RegistryError SizeInvalid = new("SIZE_INVALID", 400, "provided length did not match content length");
+    public static readonly RegistryError StorageFull = new("UNAVAILABLE", 507, "no space left in the registry's storage");
     public static readonly RegistryError TagInvalid = new("TAG_INVALID", 400, "manifest tag did not match URI");
     public static readonly RegistryError TooManyRequests = new("TOOMANYREQUESTS", 429, "too many requests");
+    public static readonly RegistryError Unauthorized = new("UNAUTHORIZED", 401, "authentication required");
     public static readonly RegistryError Unavailable = new("UNAVAILABLE", 503, "service unavailable");
     public static readonly RegistryError Unknown = new("UNKNOWN", 500, "unknown error");
     public static readonly RegistryError Unsupported = new("UNSUPPORTED", 405, "the operation is unsupported");
-    public static readonly RegistryError NotFound = new("UNSUPPORTED", 404, "no such route in a registry");
+    public static readonly RegistryError UploadBusy = new("BLOB_UPLOAD_INVALID", 409, "blob upload is being written to");
 }
 
 /// <summary>Ends a request with an error of the protocol.</summary>
@@ -34,4 +39,7 @@ public sealed class RegistryException(RegistryError error, string? detail = null
     public RegistryError Error => error;
 
     public string? Detail => detail;
+
+    /// <summary>Headers to answer with, beside the error.</summary>
+    public IReadOnlyList<(string Name, string Value)> Headers { get; set; } = [];
 }

@@ -4,6 +4,12 @@ namespace Mirror.Registry;
 public static class RegistryRegistration
 {
     public static IServiceCollection AddRegistry(this IServiceCollection services) => services
+        .AddSingleton<Locations>()
+        .AddSingleton<ManifestRules>()
+        .AddSingleton<Mounts>()
+        .AddSingleton<Uploads>()
+        .AddSingleton<UploadRoute>()
+        .AddHostedService<UploadPurging>()
         .AddSingleton<RegistryRoutes>()
         .AddSingleton<RegistryPipeline>();
 }

@@ -1,3 +1,4 @@
+using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -5,7 +6,8 @@ using Mirror.Telemetry;
 namespace Mirror.Registry;
 
 /// <summary>Every route of the registry, in one table.</summary>
-public sealed class RegistryRoutes(Repositories repositories, IReferenceStore references)
+public sealed class RegistryRoutes(
+    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -14,10 +16,26 @@ public sealed class RegistryRoutes(Repositories repositories, IReferenceStore re
     public Task AnswerAsync(RegistryRequest request) => (request.Route.Handler, Verb(request)) switch
     {
         (Handler.Base, "GET") => JsonBody.WriteAsync(request, Empty),
-        (Handler.Catalog, "GET") => CatalogRoute.GetAsync(request, references),
-        (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories),
+        (Handler.Catalog, "GET") => CatalogRoute.GetAsync(request, references, options.Catalog),
+        (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories, options.Tags),
+        (Handler.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
         (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories) : ManifestRoute.GetAsync(request, repositories),
         (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories) : BlobRoute.GetAsync(request, repositories),
+        (Handler.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
+
+        (Handler.Manifest or Handler.Blob or Handler.BlobUpload or Handler.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>
+            throw new RegistryException(RegistryError.Unsupported, "the registry is read-only (storage.maintenance.readonly.enabled)"),
+        (Handler.Manifest, "PUT") => ManifestRoute.PutAsync(request, repositories, rules, locations),
+        (Handler.BlobUpload, "POST") => uploads.StartAsync(request),
+        (Handler.BlobUploadChunk, "PATCH") => uploads.PatchAsync(request),
+        (Handler.BlobUploadChunk, "PUT") => uploads.PutAsync(request),
+        (Handler.BlobUploadChunk, "DELETE") => uploads.CancelAsync(request),
+
+        (Handler.Manifest or Handler.Blob, "DELETE") when !options.Storage.Delete.Enabled =>
+            throw new RegistryException(RegistryError.Unsupported, "nothing may be deleted here (storage.delete.enabled)"),
+        (Handler.Manifest, "DELETE") => ManifestRoute.DeleteAsync(request, repositories),
+        (Handler.Blob, "DELETE") => BlobRoute.DeleteAsync(request, repositories),
+
         // Load balancers ask for it.
         (Handler.Other, "GET") when request.Http.Request.Path == "/" => Task.CompletedTask,
         (Handler.Other, _) => throw new RegistryException(RegistryError.NotFound),

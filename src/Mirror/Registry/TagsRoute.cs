@@ -1,3 +1,4 @@
+using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Storage;
 
@@ -6,10 +7,10 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/tags/list</c></summary>
 internal static class TagsRoute
 {
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories)
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, TagsOptions options)
     {
         var query = request.Http.Request.Query;
-        var count = Paging.Count(query);
+        int? count = Paging.Count(query) is { } asked ? Math.Min(asked, options.MaxTags) : null;
         var last = query["last"] is { Count: > 0 } behind ? behind.ToString() : null;
         if (last is not null && !Reference.IsTagName(last))
             throw new RegistryException(RegistryError.TagInvalid, "'last' is the tag to go on behind");

@@ -117,6 +117,19 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         return new TagPage([.. (body.Tags ?? []).Where(Reference.IsTagName)], response.Headers.Contains("Link"));
     }
 
+    /// <summary>
+    /// The index of what refers to a manifest, as JSON; null where upstream has no such route or knows no such repository, which upstreams do
+    /// not tell apart.
+    /// </summary>
+    public async Task<byte[]?> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
+    {
+        using var response = await AskAsync(HttpMethod.Get, name, $"referrers/{subject}", UpstreamKind.Referrers, null, cancellationToken);
+        if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
+            return null;
+        Require(response, name, $"referrers/{subject}");
+        return await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin, cancellationToken);
+    }
+
     private async Task<HttpResponseMessage> AskAsync(
         HttpMethod method, RepositoryName name, string path, UpstreamKind kind, RangeHeaderValue? range, CancellationToken cancellationToken)
     {

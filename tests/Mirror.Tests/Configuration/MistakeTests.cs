@@ -49,18 +49,24 @@ public sealed class MistakeTests
     public void The_version_is_required(string yaml) => Assert.Equal("version: missing; 0.1 is required", Assert.Single(Load(yaml).Errors));
 
     [Theory]
-    [InlineData("auth: {htpasswd: {realm: r, path: p}}", "auth.htpasswd")]
+    [InlineData("auth: {htpasswd: {realm: r, path: /nowhere/at/all}}", "auth.htpasswd.path")]
     [InlineData("auth: {token: {realm: r}}", "auth.token")]
     [InlineData("auth: {silly: {realm: r}}", "auth.silly")]
-    [InlineData("auth: htpasswd", "auth.htpasswd")]
-    [InlineData("auth: {htpasswd: }", "auth.htpasswd")]
     [InlineData("storage: {s3: {bucket: b}}", "storage.s3")]
     [InlineData("storage: {azure: {}}", "storage.azure")]
     [InlineData("storage: gcs", "storage.gcs")]
-    [InlineData("http: {tls: {certificate: /c}}", "http.tls.certificate")]
+    [InlineData("http: {tls: {certificate: /c}}", "http.tls")]
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
     public void What_would_be_unsafe_to_ignore_stops_the_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
+
+    [Theory]
+    [InlineData("auth: htpasswd")]
+    [InlineData("auth: {htpasswd: }")]
+    [InlineData("auth: {htpasswd: {}}")]
+    [InlineData("auth: {htpasswd: {realm: r}}")]
+    public void Passwords_without_their_file_stop_the_start(string yaml) =>
+        Assert.Contains("auth.htpasswd.path: missing; text is required", Load(VersionLine + yaml).Errors);
 
     [Theory]
     [InlineData("auth: {htpaswd: {}}", "auth.htpaswd")]
@@ -75,6 +81,9 @@ public sealed class MistakeTests
     [InlineData("http: {tls: }")]
     [InlineData("http: {tls: {certificate: \"\", key: }}")]
     [InlineData("redis:")]
+    [InlineData("storage: {cache: {layerinfo: inmemory, blobdescriptorsize: 1000}}")]
+    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], unstableresp3: true}\nstorage: {cache: {blobdescriptor: redis}}")]
+    [InlineData("http: {secret: s}\nredis: {addr: \"x:6379\", dialtimeout: 10ms, pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}}")]
     public void What_asks_for_nothing_is_not_a_mistake(string yaml)
     {
         var loaded = Load(VersionLine + yaml);
@@ -93,14 +102,12 @@ public sealed class MistakeTests
         Assert.Contains($"{unknown} is not a known key and is ignored; nearest known key: {nearest}", Load(VersionLine + yaml).Warnings);
 
     [Theory]
-    [InlineData("redis: {addr: \"x:6379\"}", "redis")]
-    [InlineData("redis: {addrs: [\"x:6379\"], unstableresp3: true}", "redis")]
+    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]
     [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
-    [InlineData("storage: {cache: {layerinfo: inmemory}}", "storage.cache")]
     [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
     [InlineData("notifications: {endpoints: [{name: a, url: b, headers: {Authorization: [c]}}]}", "notifications")]
-    [InlineData("http: {tls: {minimumtls: tls1.2}}", "http.tls.minimumtls")]
+    [InlineData("http: {tls: {ciphersuites: [a]}}", "http.tls.ciphersuites")]
     public void A_key_that_nothing_acts_on_yet_is_warned_about(string yaml, string path) =>
         Assert.Equal($"{path} is accepted but not acted on yet", Assert.Single(Load(VersionLine + yaml).Warnings));
 

@@ -11,6 +11,9 @@ namespace Mirror.Tests.Resilience;
 /// <summary>Clients that mean ill: strings that lead elsewhere, messages that are none, and connections that are only held.</summary>
 public sealed class HostileClientTests : MirrorOfHub
 {
+    // The one 5xx that says the client is wrong: it asked in a version of HTTP that there is none of.
+    private const int VersionNotSupported = 505;
+
     private static readonly HubBlob Layer = HubBlob.Seeded(1, 8 << 20);
 
     [Fact]
@@ -59,7 +62,7 @@ public sealed class HostileClientTests : MirrorOfHub
                 for (var flips = random.Next(1, 8); flips > 0; flips--)
                     message[random.Next(Math.Min(message.Length, 100))] = (byte)random.Next(256);
             var answer = await SendRawAsync(message);
-            Assert.True(answer.Length == 0 || Status(answer) is >= 200 and < 500, $"{Encoding.Latin1.GetString(message)[..Math.Min(message.Length, 200)]}: {answer}");
+            Assert.True(answer.Length == 0 || Status(answer) is >= 200 and < 500 or VersionNotSupported, $"{Encoding.Latin1.GetString(message)[..Math.Min(message.Length, 200)]}: {answer}");
         }
         using var well = await Mirror.GetAsync("");
         Assert.Equal(HttpStatusCode.OK, well.StatusCode);

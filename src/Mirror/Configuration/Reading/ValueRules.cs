@@ -20,6 +20,10 @@ internal static partial class ValueRules
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative",
         text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule Interval = new(
+        "a duration such as 10m or 24h, of a second or more",
+        text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule LongerThanZero = new(
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero",
         text => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
@@ -43,9 +47,28 @@ internal static partial class ValueRules
         _ => null,
     });
 
+    public static readonly ValueRule MinimumTls = new("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3", text => text switch
+    {
+        "tls1.0" or "tls1.1" or "tls1.2" => nameof(TlsVersion.Tls12),
+        "tls1.3" => nameof(TlsVersion.Tls13),
+        _ => null,
+    });
+
+    // The other words of registry:3 let any certificate pass, or none: they are refused rather than taken for more than they are.
+    public static readonly ValueRule ClientAuth = new("require-and-verify-client-cert or verify-client-cert-if-given", text => text switch
+    {
+        "require-and-verify-client-cert" => nameof(Configuration.ClientAuth.RequireAndVerify),
+        "verify-client-cert-if-given" => nameof(Configuration.ClientAuth.VerifyIfGiven),
+        _ => null,
+    });
+
     public static readonly ValueRule Address = new(
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
+
+    public static readonly ValueRule RedisServer = new(
+        "host:port",
+        text => ListenAddress.TryParse(text, out _) && !text.StartsWith(':') ? text : null);
 
     public static readonly ValueRule Upstream = new(
         "an http or https URL without user info, query or fragment",
@@ -80,6 +103,28 @@ internal static partial class ValueRules
         text => Uri.TryCreate($"https://{text}/", UriKind.Absolute, out var url) && url.UserInfo is "" && url.AbsolutePath is "/" ? text : null);
 
     public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
+
+    public static readonly ValueRule Platforms = new("all, none or list", text => text switch
+    {
+        "all" => nameof(RequiredPlatforms.All),
+        "none" => nameof(RequiredPlatforms.None),
+        "list" => nameof(RequiredPlatforms.List),
+        _ => null,
+    });
+
+    // What matches in time that grows with the text only, whatever the expression: it is held against what clients send.
+    public static readonly ValueRule Pattern = new("a regular expression without backreferences and lookarounds", text =>
+    {
+        try
+        {
+            _ = new Regex(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+            return text;
+        }
+        catch (Exception bad) when (bad is ArgumentException or NotSupportedException)
+        {
+            return null;
+        }
+    });
 
     public static ValueRule Integer(int min = int.MinValue, int max = int.MaxValue) => new(
         (min, max) switch

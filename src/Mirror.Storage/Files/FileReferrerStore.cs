@@ -1,0 +1,50 @@
+namespace Mirror.Storage.Files;
+
+/// <summary>What refers to what, a small file each in the tree of <see cref="RegistryLayout"/>.</summary>
+/// <param name="root">The folder that holds <c>docker/</c>; made when first written to.</param>
+public sealed class FileReferrerStore(string root) : IReferrerStore
+{
+    private readonly string _root = Path.GetFullPath(root);
+
+    public ValueTask AddAsync(RepositoryName name, Digest subject, Digest referrer, ReadOnlyMemory<byte> descriptor, CancellationToken cancellationToken)
+    {
+        Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(RegistryLayout.Referrer(name, subject, referrer)), descriptor.Span);
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<bool> RemoveAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
+    {
+        var path = PathOf(RegistryLayout.Referrer(name, subject, referrer));
+        if (!File.Exists(path))
+            return ValueTask.FromResult(false);
+        File.Delete(path);
+        Durable.FlushFolder(Path.GetDirectoryName(path)!);
+        return ValueTask.FromResult(true);
+    }
+
+    public ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
+    {
+        var folder = new DirectoryInfo(PathOf(RegistryLayout.Referrers(name, subject)));
+        if (!folder.Exists)
+            return ValueTask.FromResult<IReadOnlyList<Digest>>([]);
+        List<Digest> referrers = [];
+        foreach (var file in folder.EnumerateFiles())
+            if (Digest.TryParse(file.Name.Replace('-', ':'), out var referrer))
+                referrers.Add(referrer);
+        return ValueTask.FromResult<IReadOnlyList<Digest>>(referrers);
+    }
+
+    public async ValueTask<byte[]?> ReadAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await File.ReadAllBytesAsync(PathOf(RegistryLayout.Referrer(name, subject, referrer)), cancellationToken);
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    private string PathOf(string relative) => Path.Combine(_root, relative);
+}

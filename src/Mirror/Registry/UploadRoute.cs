@@ -1,0 +1,184 @@
+using Mirror.PullThrough;
+using Mirror.Storage;
+
+namespace Mirror.Registry;
+
+/// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
+public sealed class UploadRoute(Repositories repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations)
+{
+    private const string DefaultAlgorithm = "sha256";
+
+    /// <summary>Begins an upload; or mounts a blob that is here; or takes the whole blob at once.</summary>
+    public async Task StartAsync(RegistryRequest request)
+    {
+        var repository = Hosted(request);
+        var query = request.Http.Request.Query;
+        if (query["digest-algorithm"] is { Count: > 0 } algorithm && !Digest.Algorithms.Contains(algorithm.ToString()))
+            throw new RegistryException(RegistryError.DigestInvalid, $"'digest-algorithm' is {string.Join(" or ", Digest.Algorithms)}");
+
+        // 1. A blob that is here, in a repository that the client may read.
+        if (query.ContainsKey("mount"))
+        {
+            var digest = ParseDigest(query["mount"]);
+            if (await mounts.MayMountAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
+            {
+                Created(request, repository, digest);
+                return;
+            }
+        }
+
+        // 2. A blob in one request. Its digest is read first: a wrong one shall leave nothing behind.
+        Digest? whole = query.ContainsKey("digest") ? ParseDigest(query["digest"]) : null;
+        var id = await uploads.StartAsync(repository.Name, request.Aborted);
+        if (whole is not { } named)
+        {
+            // 3. One in several.
+            Accepted(request, repository.Name, id, 0, StatusCodes.Status202Accepted);
+            return;
+        }
+        using (var upload = await HoldAsync(request, repository.Name, id, named.Algorithm))
+        {
+            try
+            {
+                await RequestBody.AppendToAsync(request, upload.Spool, long.MaxValue);
+            }
+            catch
+            {
+                // Its id was told to nobody.
+                await upload.DeleteAsync();
+                throw;
+            }
+            await FinishAsync(request, repository, upload, named);
+        }
+        Created(request, repository, named);
+    }
+
+    /// <summary>How far an upload is.</summary>
+    public async Task StatusAsync(RegistryRequest request)
+    {
+        var repository = Hosted(request);
+        var id = Id(request);
+        var length = await uploads.LengthAsync(repository.Name, id, request.Aborted) ?? throw Unknown();
+        Accepted(request, repository.Name, id, length, StatusCodes.Status204NoContent);
+    }
+
+    /// <summary>Takes a chunk, or all that comes.</summary>
+    public async Task PatchAsync(RegistryRequest request)
+    {
+        var repository = Hosted(request);
+        var id = Id(request);
+        long length;
+        using (var upload = await HoldAsync(request, repository.Name, id))
+        {
+            await ReceiveAsync(request, repository.Name, id, upload);
+            length = upload.Length;
+        }
+        Accepted(request, repository.Name, id, length, StatusCodes.Status202Accepted);
+    }
+
+    /// <summary>Takes the last chunk, if any, and what came becomes a blob if it is what its digest names.</summary>
+    public async Task PutAsync(RegistryRequest request)
+    {
+        var repository = Hosted(request);
+        var id = Id(request);
+        var digest = ParseDigest(request.Http.Request.Query["digest"]);
+        using (var upload = await HoldAsync(request, repository.Name, id, digest.Algorithm))
+        {
+            await ReceiveAsync(request, repository.Name, id, upload);
+            await FinishAsync(request, repository, upload, digest);
+        }
+        Created(request, repository, digest);
+    }
+
+    /// <summary>Forgets an upload.</summary>
+    public async Task CancelAsync(RegistryRequest request)
+    {
+        var repository = Hosted(request);
+        using (var upload = await HoldAsync(request, repository.Name, Id(request)))
+            await upload.DeleteAsync();
+        request.Http.Response.StatusCode = StatusCodes.Status204NoContent;
+    }
+
+    private static Guid Id(RegistryRequest request) => Guid.TryParseExact(request.Route.Last, "D", out var id) ? id : throw Unknown();
+
+    private static Digest ParseDigest(Microsoft.Extensions.Primitives.StringValues text) =>
+        Digest.TryParse(text, out var digest) ? digest
+            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is sha256:<64 hex> or sha512:<128 hex>, lower case");
+
+    private static RegistryException Unknown() => new(RegistryError.BlobUploadUnknown, "no such upload: it was finished, cancelled, or abandoned for too long");
+
+    private HostedRepository Hosted(RegistryRequest request) => repositories.Hosted(request.Name) ?? throw Ownership.Mirrored(request.Name);
+
+    private async ValueTask<HeldUpload> HoldAsync(RegistryRequest request, RepositoryName name, Guid id, string algorithm = DefaultAlgorithm) =>
+        await uploads.HoldAsync(name, id, algorithm, request.Aborted) ?? throw Unknown();
+
+    private async ValueTask ReceiveAsync(RegistryRequest request, RepositoryName name, Guid id, HeldUpload upload)
+    {
+        try
+        {
+            var announced = ContentRange.Length(request.Http.Request, upload.Length);
+            var end = upload.Length + announced;
+            if (!await RequestBody.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue) || end is not null && end != upload.Length)
+                throw new RegistryException(RegistryError.SizeInvalid, $"a chunk of {announced} bytes was announced, and another length came; {upload.Length} bytes are kept in all");
+        }
+        catch (RegistryException refused)
+        {
+            // Where to go on from is said with every refusal.
+            refused.Headers = Headers(request, name, id, upload.Length);
+            throw;
+        }
+        catch (IOException full) when (full.IsNoSpace)
+        {
+            // A full disk is not relieved by what filled it.
+            await upload.DeleteAsync();
+            throw;
+        }
+    }
+
+    private async ValueTask FinishAsync(RegistryRequest request, HostedRepository repository, HeldUpload upload, Digest digest)
+    {
+        if (!await upload.Spool.VerifyAsync(digest, request.Aborted))
+        {
+            var length = upload.Length;
+            await upload.DeleteAsync();
+            throw new RegistryException(RegistryError.DigestInvalid, $"the {length} bytes that came are not {digest}; nothing of them is kept");
+        }
+        try
+        {
+            // From here on the client no longer counts: half of it done would be worth nothing.
+            await content.CommitAsync(upload.Spool, digest, CancellationToken.None);
+            await repository.LinkBlobAsync(digest, CancellationToken.None);
+        }
+        finally
+        {
+            await upload.DeleteAsync();
+        }
+    }
+
+    private void Created(RegistryRequest request, HostedRepository repository, Digest digest)
+    {
+        var response = request.Http.Response;
+        response.StatusCode = StatusCodes.Status201Created;
+        response.Headers.Location = locations.Blob(request.Http.Request, repository.Name, digest);
+        response.Headers["Docker-Content-Digest"] = digest.ToString();
+        response.ContentLength = 0;
+    }
+
+    private void Accepted(RegistryRequest request, RepositoryName name, Guid id, long length, int status)
+    {
+        var response = request.Http.Response;
+        response.StatusCode = status;
+        foreach (var (header, value) in Headers(request, name, id, length))
+            response.Headers[header] = value;
+        if (status != StatusCodes.Status204NoContent)
+            response.ContentLength = 0;
+    }
+
+    private List<(string Name, string Value)> Headers(RegistryRequest request, RepositoryName name, Guid id, long length) =>
+    [
+        ("Location", locations.Upload(request.Http.Request, name, id)),
+        // An empty upload is 0-0 too: older Docker clients cannot read 0--1.
+        ("Range", $"0-{Math.Max(length - 1, 0)}"),
+        ("Docker-Upload-UUID", id.ToString()),
+    ];
+}

@@ -1,0 +1,191 @@
+using System.Collections.Concurrent;
+using Mirror.Storage;
+
+namespace Mirror.Registry;
+
+/// <summary>
+/// The pushes on their way in. Their bytes are in the store; here are the open ones, one holder at a time, kept open between requests so that
+/// the hash goes along with the bytes. Closing one costs at most one more reading at its end.
+/// </summary>
+public sealed class Uploads : IDisposable
+{
+    private static readonly TimeSpan IdleTime = TimeSpan.FromMinutes(1);
+
+    private readonly IUploadStore _store;
+    private readonly TimeProvider _time;
+    private readonly ConcurrentDictionary<(RepositoryName Name, Guid Id), Lazy<Task<Upload?>>> _open = new();
+    private readonly ITimer _timer;
+
+    public Uploads(IUploadStore store, TimeProvider time)
+    {
+        (_store, _time) = (store, time);
+        _timer = time.CreateTimer(_ => CloseIdle(IdleTime), null, IdleTime, IdleTime);
+    }
+
+    /// <summary>Begins an upload.</summary>
+    public async ValueTask<Guid> StartAsync(RepositoryName name, CancellationToken cancellationToken)
+    {
+        var id = Guid.NewGuid();
+        await _store.StartAsync(name, id, _time.GetUtcNow(), cancellationToken);
+        return id;
+    }
+
+    /// <summary>How many bytes of an upload have arrived, also while somebody holds it; null where there is no such upload.</summary>
+    public async ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken) =>
+        _open.TryGetValue((name, id), out var open) && open is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true, Result: { IsEnded: false } upload } }
+            ? upload.Length
+            : await _store.LengthAsync(name, id, cancellationToken);
+
+    /// <summary>
+    /// Holds an upload for one request, until the result is disposed; null where there is no such upload. The holder lets go before it answers:
+    /// the client's next request may come at once.
+    /// </summary>
+    /// <param name="algorithm">The hash to keep while bytes arrive, where it is not open yet.</param>
+    /// <exception cref="RegistryException">Another request holds it.</exception>
+    public async ValueTask<HeldUpload?> HoldAsync(RepositoryName name, Guid id, string algorithm, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            // Whoever opens it opens it for all who wait: only one at a time can have the file.
+            var own = new Lazy<Task<Upload?>>(() => OpenAsync(name, id, algorithm));
+            var open = _open.GetOrAdd((name, id), own);
+            Upload? upload = null;
+            try
+            {
+                upload = await open.Value.WaitAsync(cancellationToken);
+            }
+            finally
+            {
+                if (upload is null)
+                    _open.TryRemove(new((name, id), open));
+            }
+            if (upload is null)
+                return null;
+            switch (upload.TryHold())
+            {
+                case true:
+                    return new HeldUpload(this, upload);
+                case false:
+                    throw new RegistryException(RegistryError.UploadBusy, "another request is writing to this upload; wait for its end, or ask for the status and go on from there");
+                default:
+                    _open.TryRemove(new((name, id), open));
+                    continue;
+            }
+        }
+    }
+
+    /// <summary>Removes the uploads that no bytes came for since <paramref name="before"/>; none that is held.</summary>
+    /// <param name="dryRun">Whether they are only returned.</param>
+    public async IAsyncEnumerable<StoredUpload> PurgeAsync(
+        DateTimeOffset before, bool dryRun, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var stored in _store.ListAsync(cancellationToken))
+        {
+            if (stored.LastWritten >= before || _open.ContainsKey((stored.Name, stored.Id)))
+                continue;
+            if (!dryRun)
+                await _store.DeleteAsync(stored.Name, stored.Id, cancellationToken);
+            yield return stored;
+        }
+    }
+
+    /// <summary>Closes every upload; what has arrived stays for the next process.</summary>
+    public void Dispose()
+    {
+        _timer.Dispose();
+        CloseIdle(TimeSpan.Zero);
+    }
+
+    internal void LetGo(Upload upload) => upload.LetGo(_time.GetTimestamp());
+
+    internal async ValueTask DeleteAsync(Upload upload)
+    {
+        upload.End();
+        _open.TryRemove((upload.Name, upload.Id), out _);
+        await _store.DeleteAsync(upload.Name, upload.Id, CancellationToken.None);
+    }
+
+    private async Task<Upload?> OpenAsync(RepositoryName name, Guid id, string algorithm) =>
+        // A client that leaves must not end what others wait for.
+        await _store.OpenAsync(name, id, algorithm, CancellationToken.None) is { } spool ? new Upload(name, id, spool, _time.GetTimestamp()) : null;
+
+    private void CloseIdle(TimeSpan idle)
+    {
+        foreach (var (key, open) in _open)
+            if (open is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true, Result: { } upload } }
+                && _time.GetElapsedTime(upload.LastHeld) >= idle && upload.TryHold() is true)
+            {
+                upload.End();
+                _open.TryRemove(new(key, open));
+            }
+    }
+}
+
+/// <summary>An open upload.</summary>
+internal sealed class Upload(RepositoryName name, Guid id, Spool spool, long now)
+{
+    private readonly Lock _gate = new();
+    private bool _held;
+    private bool _ended;
+    private long _lastHeld = now;
+
+    public RepositoryName Name => name;
+
+    public Guid Id => id;
+
+    public Spool Spool => spool;
+
+    public long Length => spool.Length;
+
+    public bool IsEnded => Volatile.Read(ref _ended);
+
+    public long LastHeld => Volatile.Read(ref _lastHeld);
+
+    /// <summary>True where it is the caller's now; false where it is another's; null where it is over.</summary>
+    public bool? TryHold()
+    {
+        lock (_gate)
+        {
+            if (_ended)
+                return null;
+            if (_held)
+                return false;
+            return _held = true;
+        }
+    }
+
+    public void LetGo(long now)
+    {
+        lock (_gate)
+            (_held, _lastHeld) = (false, now);
+    }
+
+    /// <summary>Closes it for good; only by its holder. The file is closed when the next one can open it.</summary>
+    public void End()
+    {
+        lock (_gate)
+        {
+            _ended = true;
+            spool.Dispose();
+        }
+    }
+}
+
+/// <summary>An upload in the hands of one request.</summary>
+public sealed class HeldUpload : IDisposable
+{
+    private readonly Uploads _uploads;
+    private readonly Upload _upload;
+
+    internal HeldUpload(Uploads uploads, Upload upload) => (_uploads, _upload) = (uploads, upload);
+
+    public Spool Spool => _upload.Spool;
+
+    /// <summary>How many bytes have arrived.</summary>
+    public long Length => _upload.Length;
+
+    /// <summary>Forgets the upload and what is left of it. Nobody finds it any more.</summary>
+    public ValueTask DeleteAsync() => _uploads.DeleteAsync(_upload);
+
+    public void Dispose() => _uploads.LetGo(_upload);
+}
