@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Maintenance;
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
@@ -31,6 +32,7 @@ public static partial class Server
         builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();
         builder.Services.AddMaintenance(options.Storage);
+        builder.Services.AddNotifications(options);
         if (options.Http.Tls.Certificate is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));

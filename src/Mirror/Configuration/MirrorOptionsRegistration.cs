@@ -13,6 +13,7 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Http)
             .AddSingleton(options.Proxy)
             .AddSingleton(options.Hosted)
+            .AddSingleton(options.Notifications)
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
             .AddSingleton(options.Tags);

@@ -1,3 +1,4 @@
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
 
@@ -9,20 +10,23 @@ internal static class BlobRoute
     // One system call and one flush for each; larger ones are no faster and are held for each client.
     private const int BufferSize = 256 * 1024;
 
-    public static async Task HeadAsync(RegistryRequest request, Repositories repositories)
+    public static async Task HeadAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var digest = request.Digest;
-        var answer = await repositories[request.Name].HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
+        var repository = repositories[request.Name];
+        var answer = await repository.HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
         request.Came(answer);
         request.Http.Response.Headers.AcceptRanges = "bytes";
         if (!ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             request.Http.Response.ContentLength = answer.Value;
+        events.Pulled(request, repository.Name, digest, answer.Value);
     }
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories)
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var digest = request.Digest;
-        var answer = await repositories[request.Name].OpenBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
+        var repository = repositories[request.Name];
+        var answer = await repository.OpenBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
         await using var content = answer.Value;
         request.Came(answer);
 
@@ -50,14 +54,17 @@ internal static class BlobRoute
         // The client learns length and digest now, however long the first byte takes.
         await response.StartAsync(request.Aborted);
         await SendAsync(request, content, from, end);
+        events.Pulled(request, repository.Name, digest, content.Length);
     }
 
     /// <summary>Takes a blob out of the repository; its bytes stay until they are collected.</summary>
-    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories)
+    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var digest = request.Digest;
-        if (!await repositories[request.Name].DeleteBlobAsync(digest, request.Aborted))
+        var repository = repositories[request.Name];
+        if (!await repository.DeleteBlobAsync(digest, request.Aborted))
             throw Unknown(digest);
+        events.Deleted(request, repository.Name, digest);
         request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
         request.Http.Response.ContentLength = 0;
     }

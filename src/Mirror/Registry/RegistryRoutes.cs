@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -7,7 +8,7 @@ namespace Mirror.Registry;
 
 /// <summary>Every route of the registry, in one table.</summary>
 public sealed class RegistryRoutes(
-    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations, MirrorOptions options)
+    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations, RegistryEvents events, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -19,13 +20,13 @@ public sealed class RegistryRoutes(
         (Handler.Catalog, "GET") => CatalogRoute.GetAsync(request, references, options.Catalog),
         (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories, options.Tags),
         (Handler.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
-        (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories) : ManifestRoute.GetAsync(request, repositories),
-        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories) : BlobRoute.GetAsync(request, repositories),
+        (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories, events) : ManifestRoute.GetAsync(request, repositories, events),
+        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories, events) : BlobRoute.GetAsync(request, repositories, events),
         (Handler.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
 
         (Handler.Manifest or Handler.Blob or Handler.BlobUpload or Handler.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>
             throw new RegistryException(RegistryError.Unsupported, "the registry is read-only (storage.maintenance.readonly.enabled)"),
-        (Handler.Manifest, "PUT") => ManifestRoute.PutAsync(request, repositories, rules, locations),
+        (Handler.Manifest, "PUT") => ManifestRoute.PutAsync(request, repositories, rules, locations, events),
         (Handler.BlobUpload, "POST") => uploads.StartAsync(request),
         (Handler.BlobUploadChunk, "PATCH") => uploads.PatchAsync(request),
         (Handler.BlobUploadChunk, "PUT") => uploads.PutAsync(request),
@@ -33,8 +34,8 @@ public sealed class RegistryRoutes(
 
         (Handler.Manifest or Handler.Blob, "DELETE") when !options.Storage.Delete.Enabled =>
             throw new RegistryException(RegistryError.Unsupported, "nothing may be deleted here (storage.delete.enabled)"),
-        (Handler.Manifest, "DELETE") => ManifestRoute.DeleteAsync(request, repositories),
-        (Handler.Blob, "DELETE") => BlobRoute.DeleteAsync(request, repositories),
+        (Handler.Manifest, "DELETE") => ManifestRoute.DeleteAsync(request, repositories, events),
+        (Handler.Blob, "DELETE") => BlobRoute.DeleteAsync(request, repositories, events),
 
         // Load balancers ask for it.
         (Handler.Other, "GET") when request.Http.Request.Path == "/" => Task.CompletedTask,

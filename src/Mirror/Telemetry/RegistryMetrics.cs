@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Microsoft.AspNetCore.WebUtilities;
 using OpenTelemetry.Metrics;
 using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 
@@ -45,6 +46,9 @@ public sealed class RegistryMetrics
     private readonly Gauge<long> _rateLimitRemaining;
     private readonly Counter<long> _clientAborts;
     private readonly Counter<long> _accessLinesDropped;
+    private readonly Counter<long> _notifications;
+    private readonly UpDownCounter<long> _notificationsPending;
+    private readonly Counter<long> _notificationAnswers;
 
     public RegistryMetrics(IMeterFactory meters)
     {
@@ -74,6 +78,10 @@ public sealed class RegistryMetrics
         _rateLimitRemaining = Meter.CreateGauge<long>("mirror_upstream_ratelimit_remaining", null, "Pulls upstream still allows.");
         _clientAborts = Meter.CreateCounter<long>("mirror_client_aborts_total", null, "Clients that left before their answer's end.");
         _accessLinesDropped = Meter.CreateCounter<long>("mirror_access_log_lines_dropped_total", null, "Access log lines given up because their reader stood still.");
+
+        _notifications = Meter.CreateCounter<long>("registry_notifications_events_total", null, "Events for an endpoint, by what became of them.");
+        _notificationsPending = Meter.CreateUpDownCounter<long>("registry_notifications_pending_total", null, "Events that wait for an endpoint.");
+        _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
     }
 
     /// <summary>This instance's own meter: several may bear its name in one process.</summary>
@@ -159,6 +167,16 @@ public sealed class RegistryMetrics
         if (remaining is { } left)
             _rateLimitRemaining.Record(left, tag);
     }
+
+    /// <param name="endpoint">Its configured name: it becomes a label.</param>
+    /// <param name="type">A constant word: <c>Events</c>, <c>Successes</c>, <c>Failures</c> (answers), <c>Errors</c> (no answer), and ours, <c>Dropped</c>.</param>
+    internal void NotificationsCounted(string endpoint, string type, long events) =>
+        _notifications.Add(events, new Tag("type", type), new Tag("endpoint", endpoint));
+
+    internal void NotificationsWaiting(string endpoint, long more) => _notificationsPending.Add(more, new Tag("endpoint", endpoint));
+
+    internal void NotificationAnswered(string endpoint, int status) =>
+        _notificationAnswers.Add(1, new Tag("code", $"{status} {ReasonPhrases.GetReasonPhrase(status)}".TrimEnd()), new Tag("endpoint", endpoint));
 
     public void ClientAborted() => _clientAborts.Add(1);
 

@@ -25,6 +25,10 @@ internal static class Together
                 findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: a name that no other upstream has");
         }
 
+        foreach (var (i, endpoint) in options.Notifications.Endpoints.Index())
+            if (options.Notifications.Endpoints.Take(i).Any(other => other.Name == endpoint.Name))
+                findings.Errors.Add($"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: a name that no other endpoint has");
+
         // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
         if (findings.Errors.Count > 0)
             return;
