@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Storage;
 using Mirror.Storage.Files;
 using Mirror.Storage.Sweeping;
 
@@ -11,7 +12,9 @@ public static class MaintenanceRegistration
     public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage)
     {
         services.AddSingleton<ISweepableStore>(new FileSweepableStore(storage.Filesystem.RootDirectory));
-        services.AddSingleton<Sweeper>();
+        // On the store itself: the server's own, which hides damaged content, would make a damaged manifest look like one that refers to nothing.
+        services.AddSingleton(provider => new Sweeper(
+            new FileContentStore(storage.Filesystem.RootDirectory), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>()));
         services.AddSingleton<Claims>();
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider => new ScheduledSweeps(

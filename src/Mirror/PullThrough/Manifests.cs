@@ -5,7 +5,7 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>The manifests that repositories have stored, the ones asked for lately in memory. The cache is bounded in bytes and only repeats the store.</summary>
-public sealed class Manifests(IContentStore content, IReferenceStore references) : IDisposable
+public sealed class Manifests(IContentStore content, IReferenceStore references, DescriptorSizes sizes) : IDisposable
 {
     private const long CacheBytes = 32 << 20;
     // What an entry costs beside its bytes, roughly.
@@ -70,6 +70,9 @@ public sealed class Manifests(IContentStore content, IReferenceStore references)
 
     public void Dispose() => _cache.Dispose();
 
-    private void Remember(RepositoryName name, Manifest manifest) =>
+    private void Remember(RepositoryName name, Manifest manifest)
+    {
+        sizes.Learn(manifest.Bytes.Span);
         _cache.Set((name, manifest.Descriptor.Digest), manifest, new MemoryCacheEntryOptions { Size = manifest.Bytes.Length + EntryOverhead });
+    }
 }

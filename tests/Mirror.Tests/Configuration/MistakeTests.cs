@@ -61,6 +61,14 @@ public sealed class MistakeTests
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
 
     [Theory]
+    [InlineData("auth: htpasswd")]
+    [InlineData("auth: {htpasswd: }")]
+    [InlineData("auth: {htpasswd: {}}")]
+    [InlineData("auth: {htpasswd: {realm: r}}")]
+    public void Passwords_without_their_file_stop_the_start(string yaml) =>
+        Assert.Contains("auth.htpasswd.path: missing; text is required", Load(VersionLine + yaml).Errors);
+
+    [Theory]
     [InlineData("auth: {htpaswd: {}}", "auth.htpaswd")]
     [InlineData("storage: {filesytem: {rootdirectory: /x}}", "storage.filesytem")]
     public void An_unknown_driver_or_way_of_authentication_stops_the_start(string yaml, string path) =>

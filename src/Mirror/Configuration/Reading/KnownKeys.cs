@@ -207,6 +207,7 @@ internal static class KnownKeys
             Value("max_stale", Duration),
             Value("stale_while_revalidate", TrueOrFalse),
             List("immutable_tags", Value("*", TagPattern)),
+            Value("stale_after", Duration),
             Value("fail_fast", Duration),
             List("upstreams", Section("*", OneUpstream)),
             Value("ttl").Later(),
@@ -259,6 +260,7 @@ internal static class KnownKeys
             Value("certificate"),
             Value("key")),
         Value("parallel_ranges", Integer(1, 16)),
+        Value("idle_timeout", LongerThanZero),
         Value("allow_internal", TrueOrFalse),
     ];
 

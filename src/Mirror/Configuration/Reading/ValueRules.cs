@@ -28,6 +28,10 @@ internal static partial class ValueRules
         "a duration from 10ms to 24h, such as 500ms or 1s",
         text => GoDuration.TryParse(text, out var timeout) && timeout >= TimeSpan.FromMilliseconds(10) && timeout <= TimeSpan.FromDays(1) ? timeout.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule LongerThanZero = new(
+        "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero",
+        text => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule Level = new("error, warn, info or debug", text => text.ToUpperInvariant() switch
     {
         "PANIC" or "FATAL" => nameof(LogLevel.Critical),
