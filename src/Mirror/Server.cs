@@ -3,6 +3,7 @@ using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Maintenance;
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Telemetry;
@@ -29,6 +30,7 @@ public static partial class Server
         builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();
         builder.Services.AddMaintenance(options.Storage);
+        builder.Services.AddNotifications(options);
         if (options.Http.Tls.Certificate is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));

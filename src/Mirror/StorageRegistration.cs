@@ -15,7 +15,8 @@ public static class StorageRegistration
         storage.S3 is { } s3 ? services.AddBucket(s3) : services.AddFiles(storage.Filesystem.RootDirectory);
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
-        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, new FileContentStore(root)))
+        .AddSingleton(new FileContentStore(root))
+        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, provider.GetRequiredService<FileContentStore>()))
         .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
