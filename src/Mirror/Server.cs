@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Access;
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Maintenance;
 using Mirror.PullThrough;
 using Mirror.Registry;
@@ -22,6 +23,7 @@ public static partial class Server
         builder.Services.AddMirrorOptions(options);
         builder.Services.AddMirrorTelemetry();
         builder.Services.AddStorage(options.Storage);
+        builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();

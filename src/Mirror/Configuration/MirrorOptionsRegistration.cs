@@ -13,6 +13,8 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Http)
             .AddSingleton(options.Proxy)
             .AddSingleton(options.Hosted)
+            .AddSingleton(options.Redis)
+            .AddSingleton(options.Fleet)
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
             .AddSingleton(options.Tags);

@@ -16,6 +16,8 @@ public sealed class StorageOptions
 
     public RedirectOptions Redirect { get; set; } = new();
 
+    public CacheOptions Cache { get; set; } = new();
+
     public DeleteOptions Delete { get; set; } = new();
 
     public MaintenanceOptions Maintenance { get; set; } = new();

@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -19,7 +20,7 @@ public static class MirroringRegistration
         services.AddSingleton<TagChecks>();
         services.AddSingleton<PendingTags>();
         services.AddSingleton<MirroredTags>();
-        services.AddSingleton<Patience>();
+        services.AddSingleton<DescriptorSizes>();
         services.AddSingleton<Fills>();
         services.AddSingleton<Repositories>();
 
@@ -38,7 +39,7 @@ public static class MirroringRegistration
         var tls = new UpstreamTls(options.Tls);
         services.AddKeyedSingleton(origin.Name, (provider, _) => new Accounts(options, provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton(origin.Name, (provider, _) =>
-            new TokenSource(origin, provider.GetRequiredService<IHttpClientFactory>().CreateClient(token), provider.GetRequiredService<TimeProvider>()));
+            new TokenSource(origin, provider.GetRequiredService<IHttpClientFactory>().CreateClient(token), provider.GetRequiredService<SharedFacts>(), provider.GetRequiredService<TimeProvider>()));
 
         // Outermost first. Each client lives as long as the server; connections are renewed by the innermost handler.
         AddClient(services, token, origin, tls);
@@ -56,12 +57,14 @@ public static class MirroringRegistration
             var client = new UpstreamClient(
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
             var context = new FillContext(
-                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, metrics, time, provider.GetRequiredService<ILogger<Fill>>());
-            var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client);
+                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<DescriptorSizes>(), metrics, time,
+                provider.GetRequiredService<ILogger<Fill>>());
+            var patience = ActivatorUtilities.CreateInstance<Patience>(provider);
+            var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, patience);
             return new Mirroring(
                 client,
                 manifests,
-                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context),
+                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context, patience),
                 ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
                 provider.GetRequiredService<TagChecks>(),
                 provider.GetRequiredService<Removals>(),

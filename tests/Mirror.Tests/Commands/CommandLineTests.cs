@@ -38,7 +38,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(null)]
     public async Task A_configuration_in_error_ends_every_verb_with_1(string? verb)
     {
-        var file = Write("version: 0.1\nhttp: {addr: x}\nauth: htpasswd\n");
+        var file = Write("version: 0.1\nhttp: {addr: x}\nauth: silly\n");
 
         var (code, output, error) = await RunAsync(verb is null ? [file] : [verb, file]);
 
@@ -70,7 +70,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("  password: '***'\n", output);
         Assert.Contains("    url: https://***@x/y\n", output);
         Assert.Contains("    service: registry\n", output);
-        Assert.Contains("warning: redis is accepted but not acted on yet\n", error);
+        Assert.Contains("warning: redis.sentinelpassword is accepted but not acted on yet\n", error);
     }
 
     [Fact]

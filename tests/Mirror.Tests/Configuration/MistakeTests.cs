@@ -69,6 +69,14 @@ public sealed class MistakeTests
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
 
     [Theory]
+    [InlineData("auth: htpasswd")]
+    [InlineData("auth: {htpasswd: }")]
+    [InlineData("auth: {htpasswd: {}}")]
+    [InlineData("auth: {htpasswd: {realm: r}}")]
+    public void Passwords_without_their_file_stop_the_start(string yaml) =>
+        Assert.Contains("auth.htpasswd.path: missing; text is required", Load(VersionLine + yaml).Errors);
+
+    [Theory]
     [InlineData("auth: {htpaswd: {}}", "auth.htpaswd")]
     [InlineData("storage: {filesytem: {rootdirectory: /x}}", "storage.filesytem")]
     public void An_unknown_driver_or_way_of_authentication_stops_the_start(string yaml, string path) =>
@@ -81,6 +89,9 @@ public sealed class MistakeTests
     [InlineData("http: {tls: }")]
     [InlineData("http: {tls: {certificate: \"\", key: }}")]
     [InlineData("redis:")]
+    [InlineData("storage: {cache: {layerinfo: inmemory, blobdescriptorsize: 1000}}")]
+    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], unstableresp3: true}\nstorage: {cache: {blobdescriptor: redis}}")]
+    [InlineData("http: {secret: s}\nredis: {addr: \"x:6379\", dialtimeout: 10ms, pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}}")]
     public void What_asks_for_nothing_is_not_a_mistake(string yaml)
     {
         var loaded = Load(VersionLine + yaml);
@@ -99,10 +110,8 @@ public sealed class MistakeTests
         Assert.Contains($"{unknown} is not a known key and is ignored; nearest known key: {nearest}", Load(VersionLine + yaml).Warnings);
 
     [Theory]
-    [InlineData("redis: {addr: \"x:6379\"}", "redis")]
-    [InlineData("redis: {addrs: [\"x:6379\"], unstableresp3: true}", "redis")]
+    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]
     [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
-    [InlineData("storage: {cache: {layerinfo: inmemory}}", "storage.cache")]
     [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
     [InlineData("notifications: {endpoints: [{name: a, url: b, headers: {Authorization: [c]}}]}", "notifications")]

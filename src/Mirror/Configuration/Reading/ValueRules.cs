@@ -24,6 +24,10 @@ internal static partial class ValueRules
         "a duration such as 10m or 24h, of a second or more",
         text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule LongerThanZero = new(
+        "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero",
+        text => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule Level = new("error, warn, info or debug", text => text.ToUpperInvariant() switch
     {
         "PANIC" or "FATAL" => nameof(LogLevel.Critical),
@@ -61,6 +65,10 @@ internal static partial class ValueRules
     public static readonly ValueRule Address = new(
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
+
+    public static readonly ValueRule RedisServer = new(
+        "host:port",
+        text => ListenAddress.TryParse(text, out _) && !text.StartsWith(':') ? text : null);
 
     public static readonly ValueRule Upstream = new(
         "an http or https URL without user info, query or fragment",
