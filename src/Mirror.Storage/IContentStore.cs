@@ -26,6 +26,12 @@ public interface IContentStore
     /// <exception cref="ArgumentException">The bytes are not what the digest names.</exception>
     ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Makes content as young as if it had just been stored; false where there is none. A sweep (<see cref="Sweeping.Sweeper"/>) leaves what is
+    /// young, so this is how to lay claim to content that nothing names yet. Committing and putting claim as well.
+    /// </summary>
+    ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken);
+
     /// <summary>Removes content; false where there was none.</summary>
     ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken);
 

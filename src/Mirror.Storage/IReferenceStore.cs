@@ -6,20 +6,26 @@ public interface IReferenceStore
     /// <summary>Whether a repository holds anything, or ever did.</summary>
     ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken);
 
-    /// <summary>Lets a repository serve a blob.</summary>
+    /// <summary>Lets a repository serve a blob, or renews that.</summary>
     ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);
 
     ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);
 
+    /// <summary>Makes a repository's right to a blob as young as if it were new; false where it has none. See <see cref="IContentStore.RenewAsync"/>.</summary>
+    ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);
+
     /// <summary>Takes a blob from a repository; false where it had none. The content stays.</summary>
     ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);
 
-    /// <summary>Lets a repository serve a manifest.</summary>
+    /// <summary>Lets a repository serve a manifest, or renews that.</summary>
     /// <param name="mediaType">The type to serve it with, where the manifest itself does not say it; otherwise null.</param>
     ValueTask LinkManifestAsync(RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken);
 
     /// <summary>Whether the repository has the manifest, and the type it was linked with, if any.</summary>
     ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);
+
+    /// <summary>Makes a manifest's link as young as if it were new; false where there is none. See <see cref="IContentStore.RenewAsync"/>.</summary>
+    ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);
 
     /// <summary>Takes a manifest from a repository; false where it had none. Tags that name it are the caller's affair.</summary>
     ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);

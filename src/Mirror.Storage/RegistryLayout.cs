@@ -15,9 +15,11 @@ namespace Mirror.Storage;
 ///     _mirror/layers/sha512/&lt;hex&gt;/link                           ours: as _layers and _manifests/revisions, for sha512
 ///     _mirror/revisions/sha512/&lt;hex&gt;/{link,mediatype}
 ///     _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;       ours: the descriptor of a manifest whose subject the folder names
+/// .../data.swept, .../link.swept                                  ours: set aside by a sweep, on its way out
 /// mirror/blobs/sha512/&lt;2 hex&gt;/&lt;hex&gt;/data                           ours: content, for sha512
 /// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: a download on its way in
 /// mirror/tmp/                                                     ours: small files on their way in
+/// mirror/sweep.lock                                               ours: held by the one sweep that runs
 /// </code>
 /// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours; its garbage collector would take sha512 for
 /// rubbish in its own folders, so sha512 never lies there. Paths are relative, with <c>/</c>.
@@ -27,6 +29,7 @@ public static class RegistryLayout
     public const string Repositories = "docker/registry/v2/repositories";
     public const string Fills = "mirror/fills";
     public const string Temporary = "mirror/tmp";
+    public const string SweepLock = "mirror/sweep.lock";
 
     /// <summary>The folders in a repository's own that make it one, also before anything is in them.</summary>
     public static readonly IReadOnlyList<string> SignsOfRepository = ["_manifests", "_layers", "_mirror"];
@@ -42,8 +45,12 @@ public static class RegistryLayout
     /// <summary>The folder of a repository's blob links, where its algorithm is <c>registry:2</c>'s.</summary>
     public static string Layers(RepositoryName name) => $"{Repository(name)}/_layers";
 
-    public static string LayerLink(RepositoryName name, Digest digest) =>
-        $"{Repository(name)}/{(digest.IsSha256 ? "_layers" : "_mirror/layers")}/{digest.Algorithm}/{digest.Hex}/link";
+    public static string BlobLinks(RepositoryName name, string algorithm) => $"{Repository(name)}/{(algorithm == "sha256" ? "_layers" : "_mirror/layers")}/{algorithm}";
+
+    public static string ManifestLinks(RepositoryName name, string algorithm) =>
+        $"{Repository(name)}/{(algorithm == "sha256" ? "_manifests/revisions" : "_mirror/revisions")}/{algorithm}";
+
+    public static string LayerLink(RepositoryName name, Digest digest) => $"{BlobLinks(name, digest.Algorithm)}/{digest.Hex}/link";
 
     public static string RevisionLink(RepositoryName name, Digest digest) => $"{Revision(name, digest)}/link";
 
@@ -58,8 +65,7 @@ public static class RegistryLayout
     public static string TagIndex(RepositoryName name, string tag, Digest digest) =>
         $"{Tags(name)}/{tag}/index/{digest.Algorithm}/{digest.Hex}/link";
 
-    public static string Revision(RepositoryName name, Digest digest) =>
-        $"{Repository(name)}/{(digest.IsSha256 ? "_manifests/revisions" : "_mirror/revisions")}/{digest.Algorithm}/{digest.Hex}";
+    public static string Revision(RepositoryName name, Digest digest) => $"{ManifestLinks(name, digest.Algorithm)}/{digest.Hex}";
 
     public static string Referrers(RepositoryName name, Digest subject) => $"{Repository(name)}/_mirror/referrers/{subject.Algorithm}/{subject.Hex}";
 

@@ -118,12 +118,14 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>The content will not become whole: readers that reach what is missing get <paramref name="failure"/>.</summary>
     public void Fail(Exception failure) => End(() => _failure = failure);
 
-    /// <summary>Flushes the file and gives it its final name; readers go on reading.</summary>
+    /// <summary>Flushes the file and gives it its final name, or drops it where that is there already; readers go on reading.</summary>
     /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
     public void MoveTo(string path)
     {
         RandomAccess.FlushToDisk(_file);
-        Durable.Rename(_path, path);
+        // From here on others open it too, while readers still follow this one.
+        Durable.Unlock(_file);
+        Sweepable.Publish(_path, path);
         (_path, _moved) = (path, true);
     }
 

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
+using Mirror.Maintenance;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
@@ -23,13 +25,16 @@ public static partial class Server
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddMirrorOptions(options);
         builder.Services.AddMirrorTelemetry();
-        builder.Services.AddSingleton<IContentStore>(new FileContentStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddSingleton<IContentStore>(provider =>
+            ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, new FileContentStore(options.Storage.Filesystem.RootDirectory)));
         builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddSingleton<IReferrerStore>(new FileReferrerStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddSingleton<IUploadStore>(new FileUploadStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
+        builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();
+        builder.Services.AddMaintenance(options.Storage);
         if (options.Http.Tls.Certificate is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mirror.Storage.Files;
 
@@ -8,8 +9,13 @@ namespace Mirror.Storage.Files;
 /// </summary>
 internal static partial class Durable
 {
+    private static readonly int ReadOnlyCloseOnExec = OperatingSystem.IsLinux() ? 0x80000 : 0x1000000;
+
     /// <summary>Writes a whole small file: a temporary one, flushed, then renamed over the final name.</summary>
-    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes)
+    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes) => WriteFile(temporaryFolder, path, bytes, Rename);
+
+    /// <summary>Writes a whole small file: a temporary one, flushed, then given its final name by <paramref name="publish"/>.</summary>
+    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes, Action<string, string> publish)
     {
         Directory.CreateDirectory(temporaryFolder);
         var temporary = Path.Combine(temporaryFolder, Path.GetRandomFileName());
@@ -20,7 +26,7 @@ internal static partial class Durable
                 RandomAccess.Write(file, bytes, 0);
                 RandomAccess.FlushToDisk(file);
             }
-            Rename(temporary, path);
+            publish(temporary, path);
         }
         catch
         {
@@ -65,8 +71,7 @@ internal static partial class Durable
     {
         if (!OperatingSystem.IsLinux())
             return;
-        const int readOnlyDirectoryCloseOnExec = 0x10000 | 0x80000;
-        var descriptor = Open(folder, readOnlyDirectoryCloseOnExec);
+        var descriptor = Open(folder, ReadOnlyCloseOnExec);
         if (descriptor < 0)
         {
             const int noSuchFile = 2;
@@ -85,6 +90,68 @@ internal static partial class Durable
             _ = Close(descriptor);
         }
     }
+
+    /// <summary>Sets a file's time to now, by the clock of the file system, and returns it; null where there is no such file.</summary>
+    /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
+    public static DateTime? Touch(string path)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            if (!File.Exists(path))
+                return null;
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
+            return File.GetLastWriteTimeUtc(path);
+        }
+        const int noSuchFile = 2, notAFolder = 20, readOnlyFileSystem = 30;
+        // Not by File.OpenHandle, which would ask for a lock and get none while a writer has the file.
+        var descriptor = Open(path, ReadOnlyCloseOnExec);
+        if (descriptor < 0)
+            return Marshal.GetLastPInvokeError() is noSuchFile or notAFolder ? null : throw Untouchable(path);
+        using var file = new SafeFileHandle(descriptor, ownsHandle: true);
+        // Where nothing can be written, nothing can be swept either.
+        if (SetTimes(descriptor, 0) != 0 && Marshal.GetLastPInvokeError() != readOnlyFileSystem)
+            throw Untouchable(path);
+        return File.GetLastWriteTimeUtc(file);
+    }
+
+    /// <summary>Lets others open a file that was opened with <see cref="FileShare.None"/>.</summary>
+    public static void Unlock(SafeFileHandle file)
+    {
+        const int unlock = 8;
+        if (!OperatingSystem.IsWindows())
+            _ = Lock(file, unlock);
+    }
+
+    /// <summary>Gives a file a second name; false where there is no such file, or the name is taken.</summary>
+    public static bool Link(string path, string also)
+    {
+        const int noSuchFile = 2, exists = 17, notAFolder = 20;
+        if (!OperatingSystem.IsWindows())
+        {
+            if (HardLink(path, also) == 0)
+                return true;
+            if (Marshal.GetLastPInvokeError() is noSuchFile or exists or notAFolder)
+                return false;
+        }
+        // A file system without links.
+        if (!File.Exists(path) || File.Exists(also))
+            return false;
+        File.Move(path, also, overwrite: true);
+        return true;
+    }
+
+    private static UnauthorizedAccessException Untouchable(string path) =>
+        new($"Cannot set the time of '{path}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
+
+    // A null pointer means now.
+    [LibraryImport("libc", EntryPoint = "futimens", SetLastError = true)]
+    private static partial int SetTimes(int descriptor, nint times);
+
+    [LibraryImport("libc", EntryPoint = "flock")]
+    private static partial int Lock(SafeFileHandle file, int operation);
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int HardLink(string path, string also);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);

@@ -10,22 +10,19 @@ public sealed class FileContentStore(string root) : IContentStore
 
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
     {
-        try
-        {
-            var file = File.OpenHandle(PathOf(digest), options: FileOptions.None, share: FileShare.ReadWrite | FileShare.Delete);
-            return ValueTask.FromResult<Content?>(new FileContent(file, RandomAccess.GetLength(file)));
-        }
-        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return ValueTask.FromResult<Content?>(null);
-        }
+        var path = PathOf(digest);
+        return ValueTask.FromResult<Content?>(TryOpen(path) ?? (Sweepable.PutBack(path) ? TryOpen(path) : null));
     }
 
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken)
     {
         var file = new FileInfo(PathOf(digest));
+        if (!file.Exists && Sweepable.PutBack(file.FullName))
+            file.Refresh();
         return ValueTask.FromResult(file.Exists ? file.Length : (long?)null);
     }
+
+    public ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Sweepable.Renew(PathOf(digest)));
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -54,15 +51,15 @@ public sealed class FileContentStore(string root) : IContentStore
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         var path = PathOf(digest);
         // Present with the right length means stored and verified before: publishing it again would only cost two flushes.
-        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length))
-            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span);
+        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && Sweepable.Renew(path)))
+            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span, Sweepable.Publish);
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = PathOf(digest);
-        if (!File.Exists(path))
+        if (!Sweepable.Exists(path))
             return ValueTask.FromResult(false);
         File.Delete(path);
         try
@@ -85,9 +82,22 @@ public sealed class FileContentStore(string root) : IContentStore
                 foreach (var blob in Folders(prefix))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest) && File.Exists(Path.Combine(blob, "data")))
+                    if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest) && Sweepable.Exists(Path.Combine(blob, "data")))
                         yield return digest;
                 }
+    }
+
+    private static FileContent? TryOpen(string path)
+    {
+        try
+        {
+            var file = File.OpenHandle(path, options: FileOptions.None, share: FileShare.ReadWrite | FileShare.Delete);
+            return new FileContent(file, RandomAccess.GetLength(file));
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
     }
 
     private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];

@@ -18,12 +18,15 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOnce(RegistryLayout.LayerLink(name, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.LayerLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+
+    public ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.LayerLink(name, digest))));
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(Path.GetDirectoryName(RegistryLayout.LayerLink(name, digest))!));
@@ -38,14 +41,17 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
             DeleteFile(typePath);
         // registry:2 lists, and its garbage collector visits, only what has this folder: without it the collector would take the manifest.
         Durable.CreateFolder(PathOf(RegistryLayout.Layers(name)));
-        WriteOnce(RegistryLayout.RevisionLink(name, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.RevisionLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(File.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
+        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
             ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
             : (false, null));
+
+    public ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.RevisionLink(name, digest))));
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Revision(name, digest)));
@@ -55,7 +61,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOnce(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
+        WriteOrRenew(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
         Write(RegistryLayout.TagCurrent(name, tag), digest.ToString());
         return ValueTask.CompletedTask;
     }
@@ -112,10 +118,10 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     // A link never changes what it says, so one that is there need not be written and flushed again.
-    private void WriteOnce(string path, string text)
+    private void WriteOrRenew(string path, string text)
     {
-        if (!File.Exists(PathOf(path)))
-            Write(path, text);
+        if (!Sweepable.Renew(PathOf(path)))
+            Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), Sweepable.Publish);
     }
 
     private void Write(string path, string text) =>
@@ -132,13 +138,21 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     private bool DeleteFolder(string folder)
     {
         var path = PathOf(folder);
-        try
+        while (true)
         {
-            Directory.Delete(path, recursive: true);
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return false;
+            try
+            {
+                Directory.Delete(path, recursive: true);
+                break;
+            }
+            catch (DirectoryNotFoundException)
+            {
+                return false;
+            }
+            catch (IOException) when (Directory.Exists(path))
+            {
+                // A sweep renamed, or a push wrote, a file in it meanwhile: once more.
+            }
         }
         Durable.FlushFolder(Path.GetDirectoryName(path)!);
         return true;

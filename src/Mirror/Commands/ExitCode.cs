@@ -10,4 +10,7 @@ internal static class ExitCode
 
     /// <summary>The command line is not understood.</summary>
     public const int Usage = 2;
+
+    /// <summary>Another process is doing it already.</summary>
+    public const int Busy = 3;
 }

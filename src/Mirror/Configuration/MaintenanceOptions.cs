@@ -6,4 +6,6 @@ public sealed class MaintenanceOptions
     public UploadPurgingOptions UploadPurging { get; set; } = new();
 
     public ReadOnlyOptions ReadOnly { get; set; } = new();
+
+    public GarbageCollectOptions GarbageCollect { get; set; } = new();
 }

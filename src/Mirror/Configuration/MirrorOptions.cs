@@ -7,6 +7,8 @@ public sealed class MirrorOptions
 
     public StorageOptions Storage { get; set; } = new();
 
+    public AuthOptions Auth { get; set; } = new();
+
     public HttpOptions Http { get; set; } = new();
 
     public ProxyOptions Proxy { get; set; } = new();

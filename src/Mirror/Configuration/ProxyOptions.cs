@@ -20,6 +20,13 @@ public sealed class ProxyOptions : UpstreamOptions
     public string[] ImmutableTags { get; set; } = [];
 
     /// <summary>
+    /// How long a client waits for the check of a tag that is stored here, before it is answered with what is stored, marked stale. The check
+    /// goes on. Default 2 seconds.
+    /// </summary>
+    [ConfigurationKeyName("stale_after")]
+    public TimeSpan StaleAfter { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
     /// How long a client is kept waiting for upstream's first answer before it gets 503 and can turn to its next host; null (the default)
     /// waits as long as the attempts take, under 30 seconds.
     /// </summary>

@@ -37,6 +37,11 @@ public class UpstreamOptions
     [ConfigurationKeyName("parallel_ranges")]
     public int ParallelRanges { get; set; } = 1;
 
+    /// <summary>How long a body may bring no byte before it is given up and asked for again from there. There is no limit on the whole.
+    /// Default 15 seconds.</summary>
+    [ConfigurationKeyName("idle_timeout")]
+    public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(15);
+
     /// <summary>Whether redirects may lead to addresses of this machine and its networks, though the upstream is outside. Default false.</summary>
     [ConfigurationKeyName("allow_internal")]
     public bool AllowInternal { get; set; }

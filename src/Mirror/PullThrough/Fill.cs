@@ -176,7 +176,19 @@ public sealed partial class Fill
         if (_context.ParallelRanges > 1 && await _context.Upstream.HeadBlobAsync(Name, Digest, stop) is { } length
             && length - from > _context.ParallelRanges * (long)ParallelContent.RangeLength)
             return new ParallelContent(_context, Name, Digest, from, length);
-        return await UpstreamContent.OpenAsync(_context.Upstream, Name, Digest, from, null, _context.Time, stop);
+        var source = await UpstreamContent.OpenAsync(_context.Upstream, Name, Digest, from, null, _context.Time, stop);
+        try
+        {
+            // Another length than a manifest says: either this body ends too early, or the manifest is wrong. The registry itself can tell.
+            if (_context.Sizes[Digest] is { } said && said != source.Length && await _context.Upstream.HeadBlobAsync(Name, Digest, stop) is { } whole)
+                source.Expect(whole);
+            return source;
+        }
+        catch
+        {
+            await source.DisposeAsync();
+            throw;
+        }
     }
 
     private void Open(long? length)
@@ -191,6 +203,9 @@ public sealed partial class Fill
         while (await source.ReadAsync(spool.Length, buffer, stop) is > 0 and var read)
         {
             _context.Metrics.UpstreamBytes(UpstreamKind.Blob, read);
+            // Nobody upstream says where it ends, but a manifest does.
+            if (source.Length is null && _context.Sizes[Digest] is { } said && spool.Length + read > said)
+                throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent more than the {said} bytes that {Digest} has.");
             spool.Append(buffer.AsSpan(0, read));
         }
     }

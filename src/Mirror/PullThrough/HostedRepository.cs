@@ -1,11 +1,13 @@
 using Mirror.Storage;
+using Mirror.Storage.Sweeping;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
 /// <summary>What the hosted repositories share.</summary>
 public sealed record Hosting(
-    IContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, Manifests Manifests, Referrers Referrers, Removals Removals, RepositoryLocks Locks);
+    IContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, Manifests Manifests, Referrers Referrers, Removals Removals, RepositoryLocks Locks,
+    Claims Claims);
 
 /// <summary>A repository that is pushed to here. What it has not got, nobody has.</summary>
 public sealed class HostedRepository(RepositoryName name, Hosting hosting) : IRepository
@@ -23,18 +25,27 @@ public sealed class HostedRepository(RepositoryName name, Hosting hosting) : IRe
         return await hosting.Manifests.FindAsync(name, digest, cancellationToken) is { } manifest ? new Answer<Manifest>(manifest, null) : null;
     }
 
-    public async ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
-        await GetManifestAsync(reference, cancellationToken) is { } answer ? new Answer<Descriptor>(answer.Value.Descriptor, null) : null;
+    public async ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken)
+    {
+        if (await GetManifestAsync(reference, cancellationToken) is not { } answer)
+            return null;
+        await RenewAsync(hosting.References.RenewManifestAsync(name, answer.Value.Descriptor.Digest, cancellationToken));
+        return new Answer<Descriptor>(answer.Value.Descriptor, null);
+    }
 
     public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool here, CancellationToken cancellationToken) =>
         await hosting.References.HasBlobAsync(name, digest, cancellationToken) && await hosting.Content.OpenAsync(digest, cancellationToken) is { } stored
             ? new Answer<Content>(stored, null)
             : null;
 
-    public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
-        await hosting.References.HasBlobAsync(name, digest, cancellationToken) && await hosting.Content.SizeAsync(digest, cancellationToken) is { } size
-            ? new Answer<long?>(size, null)
-            : null;
+    public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (!await hosting.References.HasBlobAsync(name, digest, cancellationToken) || await hosting.Content.SizeAsync(digest, cancellationToken) is not { } size)
+            return null;
+        await RenewAsync(hosting.References.RenewBlobAsync(name, digest, cancellationToken));
+        await RenewAsync(hosting.Content.RenewAsync(digest, cancellationToken));
+        return new Answer<long?>(size, null);
+    }
 
     public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken) =>
         await StoredTags.PageAsync(hosting.References, name, count, last, cancellationToken) is { } page ? new Answer<TagPage>(page, null) : null;
@@ -49,11 +60,12 @@ public sealed class HostedRepository(RepositoryName name, Hosting hosting) : IRe
 
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => hosting.Removals.RemoveBlobAsync(name, digest, cancellationToken);
 
-    /// <summary>Lets the repository serve a blob that is stored.</summary>
-    public async ValueTask LinkBlobAsync(Digest digest, CancellationToken cancellationToken)
+    /// <summary>Lets the repository serve a blob, and keeps that for a while from being collected; false where it is not stored.</summary>
+    public async ValueTask<bool> LinkBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
         using var turn = await hosting.Locks.EnterAsync(name, cancellationToken);
         await hosting.References.LinkBlobAsync(name, digest, cancellationToken);
+        return await hosting.Content.RenewAsync(digest, cancellationToken);
     }
 
     /// <summary>
@@ -62,17 +74,18 @@ public sealed class HostedRepository(RepositoryName name, Hosting hosting) : IRe
     /// </summary>
     /// <param name="blobs">Blobs that it needs.</param>
     /// <param name="children">Manifests that it needs.</param>
-    /// <returns>Null where it is stored; else what it needs and the repository has not, and nothing is changed.</returns>
+    /// <returns>Null where it is stored; else what it needs and the repository has not: no tag names it.</returns>
     public async ValueTask<Digest?> PutManifestAsync(
         Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags, CancellationToken cancellationToken)
     {
         using var turn = await hosting.Locks.EnterAsync(name, cancellationToken);
 
         // 1. What it needs.
-        foreach (var blob in blobs.Distinct())
+        (blobs, children) = ([.. blobs.Distinct()], [.. children.Distinct()]);
+        foreach (var blob in blobs)
             if (await HeadBlobAsync(blob, cancellationToken) is null)
                 return blob;
-        foreach (var child in children.Distinct())
+        foreach (var child in children)
             if (await HeadManifestAsync(child, cancellationToken) is null)
                 return child;
 
@@ -81,9 +94,29 @@ public sealed class HostedRepository(RepositoryName name, Hosting hosting) : IRe
             await hosting.ReferrerEntries.AddAsync(name, subject, manifest.Descriptor.Digest, document.DescriptorAsReferrer(manifest.Descriptor), cancellationToken);
         await hosting.Manifests.PutAsync(name, manifest, cancellationToken);
 
-        // 3. The tags, which from here on name something that is there.
+        // 3. Whether a garbage collection, in this process or another, took any of it before it had this name. If not it no longer will.
+        IReadOnlyList<Digest> manifests = [manifest.Descriptor.Digest, .. children];
+        if (await hosting.Claims.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } taken)
+            return taken;
+
+        // 4. The tags, which from here on name something that is there.
         foreach (var tag in tags)
             await hosting.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
-        return null;
+
+        // 5. The same for collections that take what has no tag.
+        return tags.Count == 0 ? null : await hosting.Claims.FirstMissingAsync(name, blobs, manifests, cancellationToken);
+    }
+
+    // A push asks what it need not send, and names it later: until then it must not be swept.
+    private static async ValueTask RenewAsync(ValueTask<bool> renewal)
+    {
+        try
+        {
+            await renewal;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // A store that may only be read answers all the same; nothing is pushed to it.
+        }
     }
 }

@@ -23,17 +23,17 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
 
         // What the tag names now, then that by digest: whatever moves in between, header and body agree.
         var now = await ResolveAsync(name, tag, cancellationToken);
+        if (await manifests.FindAsync(name, now.Value.Digest, cancellationToken) is { } stored)
+            return new(stored, now.Outcome, now.Stale);
+        var copy = await CopyAsync(name, tag, cancellationToken);
         try
         {
-            var answer = await GetByDigestAsync(name, now.Value.Digest, cancellationToken);
-            return answer.Outcome == Outcome.Hit ? answer with { Outcome = now.Outcome, Stale = now.Stale } : answer;
+            return await FetchOnceAsync(name, now.Value.Digest, copy is not null, cancellationToken);
         }
-        catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
+        // The tag moved, but what it moved to cannot be had now.
+        catch (UpstreamException trouble) when (copy is not null && trouble is not UpstreamRefusedException)
         {
-            // The tag moved, but what it moved to cannot be had now.
-            if (await LastAsync(name, tag, trouble, cancellationToken) is { } last)
-                return last;
-            throw;
+            return Stale(name, tag, copy, trouble);
         }
     }
 
@@ -75,28 +75,33 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
         }
 
         // 3. Checked now, once for all who wait.
+        var copy = await CopyAsync(name, tag, cancellationToken);
+        if (copy is null)
+            return new((await patience.WaitAsync(checking, cancellationToken)).Result, Outcome.Revalidated);
         try
         {
-            return new((await patience.WaitAsync(checking, cancellationToken)).Result, Outcome.Revalidated);
+            return new((await patience.WaitBrieflyAsync(checking, cancellationToken)).Result, Outcome.Revalidated);
         }
-        // 4. Upstream says nothing, or later: what the tag last named here, marked as such.
+        // 4. Upstream says nothing, nothing yet, or later: what the tag last named here, marked as such.
         catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
         {
-            if (await LastAsync(name, tag, trouble, cancellationToken) is { } last)
-                return Described(last);
-            throw;
+            if (!checking.IsCompleted)
+                _ = RefreshAsync(name, checking);
+            return Described(Stale(name, tag, copy, trouble));
         }
     }
 
     private async ValueTask<Manifest?> LastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         await tags.LastAsync(name, tag, cancellationToken) is { } digest ? await manifests.FindAsync(name, digest, cancellationToken) : null;
 
-    private async ValueTask<Answer<Manifest>?> LastAsync(RepositoryName name, string tag, UpstreamException trouble, CancellationToken cancellationToken)
+    // What may be served where upstream cannot be asked.
+    private async ValueTask<Manifest?> CopyAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        tags.MayBeServedStale(name, tag) ? await LastAsync(name, tag, cancellationToken) : null;
+
+    private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException trouble)
     {
-        if (!tags.MayBeServedStale(name, tag) || await LastAsync(name, tag, cancellationToken) is not { } last)
-            return null;
         LogStale(name.ToString(), tag, trouble.Message);
-        return new(last, Outcome.Stale, trouble.Message);
+        return new(copy, Outcome.Stale, trouble.Message);
     }
 
     private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
@@ -146,8 +151,13 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
     {
         if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
             return new(stored, Outcome.Hit);
+        return await FetchOnceAsync(name, digest, hasCopy: false, cancellationToken);
+    }
+
+    private async ValueTask<Answer<Manifest>> FetchOnceAsync(RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
+    {
         var fetching = _fetching.JoinOrStart((name, digest), stop => FetchAsync(name, digest, stop), CancellationToken.None);
-        var (fetched, joined) = await patience.WaitAsync(fetching, cancellationToken);
+        var (fetched, joined) = await (hasCopy ? patience.WaitBrieflyAsync(fetching, cancellationToken) : patience.WaitAsync(fetching, cancellationToken));
         return new(fetched, joined ? Outcome.Joined : Outcome.Miss);
     }
 

@@ -20,7 +20,7 @@ public static class MirroringRegistration
         services.AddSingleton<TagChecks>();
         services.AddSingleton<PendingTags>();
         services.AddSingleton<MirroredTags>();
-        services.AddSingleton<Patience>();
+        services.AddSingleton<DescriptorSizes>();
         services.AddSingleton<Fills>();
         services.AddSingleton<Repositories>();
 
@@ -57,12 +57,14 @@ public static class MirroringRegistration
             var client = new UpstreamClient(
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
             var context = new FillContext(
-                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<FillLeases>(), metrics, time, provider.GetRequiredService<ILogger<Fill>>());
-            var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client);
+                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<DescriptorSizes>(), provider.GetRequiredService<FillLeases>(), metrics, time,
+                provider.GetRequiredService<ILogger<Fill>>());
+            var patience = ActivatorUtilities.CreateInstance<Patience>(provider);
+            var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, patience);
             return new Mirroring(
                 client,
                 manifests,
-                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context),
+                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context, patience),
                 ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
                 provider.GetRequiredService<TagChecks>(),
                 provider.GetRequiredService<Removals>(),

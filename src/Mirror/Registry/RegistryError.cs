@@ -25,6 +25,7 @@ public sealed record RegistryError(string Code, int Status, string Message)
     public static readonly RegistryError StorageFull = new("UNAVAILABLE", 507, "no space left in the registry's storage");
     public static readonly RegistryError TagInvalid = new("TAG_INVALID", 400, "manifest tag did not match URI");
     public static readonly RegistryError TooManyRequests = new("TOOMANYREQUESTS", 429, "too many requests");
+    public static readonly RegistryError Unauthorized = new("UNAUTHORIZED", 401, "authentication required");
     public static readonly RegistryError Unavailable = new("UNAVAILABLE", 503, "service unavailable");
     public static readonly RegistryError Unknown = new("UNKNOWN", 500, "unknown error");
     public static readonly RegistryError Unsupported = new("UNSUPPORTED", 405, "the operation is unsupported");

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -12,7 +13,8 @@ namespace Mirror.Registry;
 /// the access log line afterwards.
 /// </summary>
 public sealed partial class RegistryPipeline(
-    RegistryRoutes routes, HttpOptions http, LogOptions logging, RegistryMetrics metrics, AccessLog access, TimeProvider time, ILogger<RegistryPipeline> log)
+    RegistryRoutes routes, HttpOptions http, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
+    BasicAccess? access = null)
 {
     // What a client is told to wait where upstream did not say.
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
@@ -30,6 +32,7 @@ public sealed partial class RegistryPipeline(
             context.Response.Headers["OCI-Namespace"] = ns;
         try
         {
+            await LetInAsync(request);
             await routes.AnswerAsync(request);
         }
         catch (Exception failure)
@@ -40,6 +43,15 @@ public sealed partial class RegistryPipeline(
         {
             Report(request, time.GetElapsedTime(started));
         }
+    }
+
+    private async ValueTask LetInAsync(RegistryRequest request)
+    {
+        // Load balancers ask for "/", which says nothing.
+        if (access is null || request.Route.Handler is Handler.Other)
+            return;
+        request.User = await access.UserAsync(request.Http.Request.Headers.Authorization, request.Aborted)
+            ?? throw new RegistryException(RegistryError.Unauthorized, "a user name and its password are needed") { Headers = [("WWW-Authenticate", access.Challenge)] };
     }
 
     private RegistryRoute RouteOf(string path) =>
@@ -116,9 +128,10 @@ public sealed partial class RegistryPipeline(
         var headers = context.Request.Headers;
         var uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}";
         if (!logging.AccessLog.Disabled)
-            access.Write(new AccessEntry
+            accessLog.Write(new AccessEntry
             {
                 RemoteAddress = context.Connection.RemoteIpAddress?.ToString(),
+                User = request.User,
                 Time = time.GetUtcNow() - duration,
                 Method = context.Request.Method,
                 Uri = uri,
@@ -138,6 +151,7 @@ public sealed partial class RegistryPipeline(
                 RemoteAddress = $"{context.Connection.RemoteIpAddress}:{context.Connection.RemotePort}",
                 Referer = headers.Referer,
                 UserAgent = headers.UserAgent,
+                User = request.User,
                 Status = status,
                 Written = request.Written,
                 ContentType = context.Response.ContentType,

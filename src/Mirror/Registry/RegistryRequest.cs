@@ -24,6 +24,9 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route)
     /// <summary>The error that was answered, and what its detail said.</summary>
     public (RegistryError Error, string? Detail)? Failed { get; set; }
 
+    /// <summary>Who asks; null where nobody has to say so.</summary>
+    public string? User { get; set; }
+
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
     public string? Namespace => http.Request.Query["ns"] is { Count: > 0 } ns ? ns.ToString() : null;
 

@@ -20,9 +20,8 @@ public sealed class UploadRoute(Repositories repositories, Mounts mounts, Upload
         if (query.ContainsKey("mount"))
         {
             var digest = ParseDigest(query["mount"]);
-            if (await mounts.MayMountAsync(request, digest))
+            if (await mounts.MayMountAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
             {
-                await repository.LinkBlobAsync(digest, request.Aborted);
                 Created(request, repository, digest);
                 return;
             }

@@ -32,6 +32,9 @@ public sealed class ResilienceHandler(TimeProvider time) : DelegatingHandler
 
     private ResiliencePipeline<HttpResponseMessage> Build()
     {
+        var silence = new PredicateBuilder<HttpResponseMessage>()
+            .Handle<HttpRequestException>()
+            .Handle<TimeoutRejectedException>();
         var trouble = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
             .Handle<TimeoutRejectedException>()
@@ -44,6 +47,15 @@ public sealed class ResilienceHandler(TimeProvider time) : DelegatingHandler
                 BackoffType = DelayBackoffType.Exponential,
                 Delay = TimeSpan.FromMilliseconds(200),
                 UseJitter = true,
+            })
+            // Each attempt at a host that says nothing costs its timeout, so few are made; one that answers 5xx may do so for one path only.
+            .AddCircuitBreaker(new CircuitBreakerStrategyOptions<HttpResponseMessage>
+            {
+                ShouldHandle = silence,
+                FailureRatio = 0.8,
+                MinimumThroughput = 3,
+                SamplingDuration = TimeSpan.FromSeconds(60),
+                BreakDuration = TimeSpan.FromSeconds(10),
             })
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions<HttpResponseMessage>
             {

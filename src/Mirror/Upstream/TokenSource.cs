@@ -64,7 +64,7 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, SharedFa
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {(int)response.StatusCode}.");
 
-        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin.Authority, cancellationToken);
+        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
         var value = body.Token ?? body.AccessToken;
         if (string.IsNullOrEmpty(value) || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");

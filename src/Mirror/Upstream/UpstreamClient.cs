@@ -47,7 +47,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     {
         using var response = await AskAsync(HttpMethod.Get, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
         Require(response, name, $"manifests/{reference}");
-        var bytes = await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin.Authority, cancellationToken);
+        var bytes = await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin, cancellationToken);
         metrics.UpstreamBytes(UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var named) ? Described(response, reference) : named;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
@@ -110,7 +110,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         };
         using var response = await AskAsync(HttpMethod.Get, name, $"tags/list{query}", UpstreamKind.Tags, null, cancellationToken);
         Require(response, name, "tags/list");
-        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin.Authority, cancellationToken);
+        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin, cancellationToken);
         return new TagPage([.. (body.Tags ?? []).Where(Reference.IsTagName)], response.Headers.Contains("Link"));
     }
 
@@ -124,7 +124,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
             return null;
         Require(response, name, $"referrers/{subject}");
-        return await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin.Name, cancellationToken);
+        return await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin, cancellationToken);
     }
 
     private async Task<HttpResponseMessage> AskAsync(
@@ -142,7 +142,17 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             request.Headers.Range = range;
             if (kind is UpstreamKind.Manifest)
                 UpstreamRequest.AcceptEveryManifest(request.Headers);
-            var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            HttpResponseMessage response;
+            try
+            {
+                response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            }
+            catch (UpstreamLimitedException limited)
+            {
+                // The token service says later: to this account, as the registry would.
+                accounts.Pause(account, limited.RetryAfter, pullsOnly: false);
+                continue;
+            }
             if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
                 return response;
             // This account is spent for now; another one may not be. With none left, choosing says "later".

@@ -44,9 +44,9 @@ internal static class UpstreamConnections
         }
     }
 
-    // Through a proxy, https begins with CONNECT to the proxy, and the host that is meant stands in its Host header.
+    // As the connection pool spells it: ASCII, and an IPv6 address without brackets. Through a proxy, https begins with CONNECT to the proxy, and the host that is meant stands in its Host header.
     private static string Named(HttpRequestMessage request) =>
-        request.Method == HttpMethod.Connect && request.Headers.Host is { } target ? target[..target.LastIndexOf(':')] : request.RequestUri!.Host;
+        request.Method == HttpMethod.Connect && request.Headers.Host is { } target ? target[..target.LastIndexOf(':')].Trim('[', ']') : request.RequestUri!.IdnHost;
 
     // The network named this host: a redirect or a token realm must not reach into our own network, unless the upstream is in there itself.
     private static async Task<IPAddress[]> PublicAddressesAsync(string host, UpstreamOrigin origin, CancellationToken cancellationToken)
@@ -65,15 +65,23 @@ internal static class UpstreamConnections
     {
         if (address.IsIPv4MappedToIPv6)
             address = address.MapToIPv4();
-        if (address.AddressFamily == AddressFamily.InterNetworkV6)
-            return !(IPAddress.IsLoopback(address) || address.Equals(IPAddress.IPv6Any) || address.IsIPv6LinkLocal || address.IsIPv6SiteLocal
-                || address.IsIPv6UniqueLocal || address.IsIPv6Multicast);
+        // A translator's or a tunnel's address is as internal as the IPv4 address inside.
+        var bytes = address.GetAddressBytes();
+        if (Nat64.Contains(address))
+            return IsPublic(new IPAddress(bytes.AsSpan(12)));
+        if (SixToFour.Contains(address))
+            return IsPublic(new IPAddress(bytes.AsSpan(2, 4)));
         return !Array.Exists(Internal, network => network.Contains(address));
     }
+
+    private static readonly IPNetwork Nat64 = IPNetwork.Parse("64:ff9b::/96");
+    private static readonly IPNetwork SixToFour = IPNetwork.Parse("2002::/16");
 
     private static readonly IPNetwork[] Internal =
     [
         .. ((string[])["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-            "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"]).Select(IPNetwork.Parse),
+            "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+            "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10",
+            "ff00::/8"]).Select(IPNetwork.Parse),
     ];
 }

@@ -9,9 +9,6 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class UpstreamContent : Content
 {
-    /// <summary>How long a body may bring no byte before it is given up and asked for again. There is no limit on the whole.</summary>
-    public static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(15);
-
     private const int MostFruitlessAttempts = 5;
 
     private readonly UpstreamClient _upstream;
@@ -39,6 +36,9 @@ public sealed class UpstreamContent : Content
         await content.MoveToAsync(from, cancellationToken);
         return content;
     }
+
+    /// <summary>Upstream said elsewhere how long the whole is: a body that promises and brings less ended too early, however cleanly.</summary>
+    public void Expect(long length) => _length = length;
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -80,14 +80,15 @@ public sealed class UpstreamContent : Content
     private async ValueTask<int> ReadOnceAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        idle.CancelAfter(IdleTimeout);
+        var patience = _upstream.Origin.IdleTimeout;
+        idle.CancelAfter(patience);
         try
         {
             return await _body!.Stream.ReadAsync(buffer, idle.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new IOException($"No byte came for {IdleTimeout.TotalSeconds} s.");
+            throw new IOException($"No byte came for {patience.TotalSeconds} s.");
         }
     }
 

@@ -28,6 +28,7 @@ public sealed class UpstreamOrigin
         Name = options.Name ?? (DockerHub.Is(remote) ? DockerHubName : remote.Host);
         Prefix = prefix;
         AllowsInternal = options.AllowInternal;
+        IdleTimeout = options.IdleTimeout;
         _tokenRealms = options.TokenRealms;
     }
 
@@ -48,6 +49,9 @@ public sealed class UpstreamOrigin
 
     /// <summary>Whether a redirect may lead into internal networks though this upstream is outside.</summary>
     public bool AllowsInternal { get; }
+
+    /// <summary>How long a body may bring no byte (<c>proxy.idle_timeout</c>).</summary>
+    public TimeSpan IdleTimeout { get; }
 
     /// <summary>What the upstream itself calls a repository that is stored here under <paramref name="name"/>.</summary>
     public string RemoteName(RepositoryName name) => name.ToString()[Prefix.Length..];

@@ -13,6 +13,9 @@ internal static class UpstreamRequest
     /// <summary>The longest JSON body taken from an upstream, in bytes; a tag list of 100,000 tags fits.</summary>
     public const int LongestJson = 16 << 20;
 
+    // Together for all of a small body: one that drips is no better than one that stalls.
+    private static readonly TimeSpan LongestBody = TimeSpan.FromMinutes(1);
+
     /// <summary>What the request is about, for the metrics.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamKind> Kind = new("kind");
 
@@ -45,10 +48,12 @@ internal static class UpstreamRequest
     };
 
     /// <summary>Reads a body of bounded length.</summary>
-    /// <exception cref="UpstreamUnavailableException">It is longer, stalls, or breaks off.</exception>
-    public static async Task<byte[]> ReadBodyAsync(HttpResponseMessage response, int longest, string upstream, CancellationToken cancellationToken)
+    /// <exception cref="UpstreamUnavailableException">It is longer, stalls, drips, or breaks off.</exception>
+    public static async Task<byte[]> ReadBodyAsync(HttpResponseMessage response, int longest, UpstreamOrigin upstream, CancellationToken cancellationToken)
     {
-        using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        whole.CancelAfter(LongestBody);
+        using var idle = CancellationTokenSource.CreateLinkedTokenSource(whole.Token);
         try
         {
             await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
@@ -56,23 +61,23 @@ internal static class UpstreamRequest
             var buffer = new byte[32 * 1024];
             while (true)
             {
-                idle.CancelAfter(UpstreamContent.IdleTimeout);
+                idle.CancelAfter(upstream.IdleTimeout);
                 var read = await stream.ReadAsync(buffer, idle.Token);
                 if (read == 0)
                     return body.ToArray();
                 if (body.Length + read > longest)
-                    throw new UpstreamUnavailableException($"{upstream} sent more than {longest} bytes where that is the limit.");
+                    throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {longest} bytes where that is the limit.");
                 body.Write(buffer, 0, read);
             }
         }
         catch (Exception failure) when (failure is IOException or HttpRequestException || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamUnavailableException($"{upstream} broke off in the middle of a body.", failure);
+            throw new UpstreamUnavailableException($"{upstream.Authority} broke off in the middle of a body.", failure);
         }
     }
 
     /// <exception cref="UpstreamUnavailableException">The body is not that JSON.</exception>
-    public static async Task<T> ReadJsonAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type, string upstream, CancellationToken cancellationToken)
+    public static async Task<T> ReadJsonAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type, UpstreamOrigin upstream, CancellationToken cancellationToken)
     {
         var body = await ReadBodyAsync(response, LongestJson, upstream, cancellationToken);
         try
@@ -81,7 +86,7 @@ internal static class UpstreamRequest
         }
         catch (JsonException failure)
         {
-            throw new UpstreamUnavailableException($"{upstream} answered something that is not the JSON it should be.", failure);
+            throw new UpstreamUnavailableException($"{upstream.Authority} answered something that is not the JSON it should be.", failure);
         }
     }
 

@@ -49,11 +49,9 @@ public sealed class MistakeTests
     public void The_version_is_required(string yaml) => Assert.Equal("version: missing; 0.1 is required", Assert.Single(Load(yaml).Errors));
 
     [Theory]
-    [InlineData("auth: {htpasswd: {realm: r, path: p}}", "auth.htpasswd")]
+    [InlineData("auth: {htpasswd: {realm: r, path: /nowhere/at/all}}", "auth.htpasswd.path")]
     [InlineData("auth: {token: {realm: r}}", "auth.token")]
     [InlineData("auth: {silly: {realm: r}}", "auth.silly")]
-    [InlineData("auth: htpasswd", "auth.htpasswd")]
-    [InlineData("auth: {htpasswd: }", "auth.htpasswd")]
     [InlineData("storage: {s3: {bucket: b}}", "storage.s3")]
     [InlineData("storage: {azure: {}}", "storage.azure")]
     [InlineData("storage: gcs", "storage.gcs")]
@@ -61,6 +59,14 @@ public sealed class MistakeTests
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
     public void What_would_be_unsafe_to_ignore_stops_the_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
+
+    [Theory]
+    [InlineData("auth: htpasswd")]
+    [InlineData("auth: {htpasswd: }")]
+    [InlineData("auth: {htpasswd: {}}")]
+    [InlineData("auth: {htpasswd: {realm: r}}")]
+    public void Passwords_without_their_file_stop_the_start(string yaml) =>
+        Assert.Contains("auth.htpasswd.path: missing; text is required", Load(VersionLine + yaml).Errors);
 
     [Theory]
     [InlineData("auth: {htpaswd: {}}", "auth.htpaswd")]

@@ -14,6 +14,9 @@ internal static class Together
             findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: without redis.addr there is no server to ask");
         if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
             findings.Errors.Add("redis.tls.certificate and redis.tls.key are used together only; one is missing");
+        if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
+            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
+
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 

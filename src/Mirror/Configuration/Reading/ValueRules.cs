@@ -20,6 +20,14 @@ internal static partial class ValueRules
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative",
         text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule Interval = new(
+        "a duration such as 10m or 24h, of a second or more",
+        text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
+
+    public static readonly ValueRule LongerThanZero = new(
+        "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero",
+        text => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule Level = new("error, warn, info or debug", text => text.ToUpperInvariant() switch
     {
         "PANIC" or "FATAL" => nameof(LogLevel.Critical),

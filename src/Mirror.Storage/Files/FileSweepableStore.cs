@@ -1,0 +1,108 @@
+using System.Runtime.CompilerServices;
+using Mirror.Storage.Sweeping;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>The tree of <see cref="RegistryLayout"/>, as a sweep sees it: the age of a file is its modification time.</summary>
+/// <param name="root">The folder that holds <c>docker/</c>.</param>
+public sealed class FileSweepableStore(string root) : ISweepableStore
+{
+    private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
+    private static readonly TimeSpan FillAge = TimeSpan.FromDays(7);
+
+    private readonly string _root = Path.GetFullPath(root);
+
+    public ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
+    {
+        var path = PathOf(RegistryLayout.SweepLock);
+        Durable.CreateFolder(Path.GetDirectoryName(path)!);
+        try
+        {
+            // Held by the open file, so that it ends with the process, however that ends.
+            var right = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, right));
+        }
+        catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && File.Exists(path))
+        {
+            return ValueTask.FromResult<SweepTurn?>(null);
+        }
+    }
+
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListBlobsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ListLinksAsync(algorithm => RegistryLayout.BlobLinks(name, algorithm), cancellationToken);
+
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
+
+    public ValueTask<DateTimeOffset?> RenewedAsync(Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult((DateTimeOffset?)Sweepable.Renewed(PathOf(RegistryLayout.BlobData(digest))));
+
+    public ValueTask<long?> SweepContentAsync(Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Sweep(PathOf(RegistryLayout.BlobData(digest)), before.UtcDateTime));
+
+    public ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Sweepable.Sweep(PathOf(RegistryLayout.LayerLink(name, digest)), before.UtcDateTime) is not null);
+
+    public ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        if (Sweepable.Sweep(PathOf(RegistryLayout.RevisionLink(name, digest)), before.UtcDateTime) is null)
+            return ValueTask.FromResult(false);
+        // A push that writes this one again writes the rest before the link: what is young is its.
+        Sweepable.Sweep(PathOf(RegistryLayout.RevisionMediaType(name, digest)), before.UtcDateTime);
+        if (subject is { } referred)
+            Sweepable.Sweep(PathOf(RegistryLayout.Referrer(name, referred, digest)), before.UtcDateTime);
+        return ValueTask.FromResult(true);
+    }
+
+    public ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
+    {
+        var (files, bytes) = (0, 0L);
+        foreach (var (folder, age) in new[] { (RegistryLayout.Temporary, TemporaryAge), (RegistryLayout.Fills, FillAge) })
+            foreach (var path in Files(folder, SearchOption.AllDirectories))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var file = new FileInfo(path);
+                if (!file.Exists || file.LastWriteTimeUtc >= (now - age).UtcDateTime || !(dryRun || DeleteUnused(path)))
+                    continue;
+                files++;
+                bytes += file.Length;
+            }
+        return ValueTask.FromResult((files, bytes));
+    }
+
+    // A download that was taken up again holds its file.
+    private static bool DeleteUnused(string path)
+    {
+        try
+        {
+            using var held = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            File.Delete(path);
+            return true;
+        }
+        catch (Exception used) when (used is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private async IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListLinksAsync(
+        Func<string, string> folderOf, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        foreach (var algorithm in Digest.Algorithms)
+            foreach (var folder in Folders(PathOf(folderOf(algorithm))))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest)
+                    && Sweepable.Renewed(Path.Combine(folder, "link")) is { } renewed)
+                    yield return (digest, renewed);
+            }
+    }
+
+    private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];
+
+    private IEnumerable<string> Files(string folder, SearchOption depth) =>
+        Directory.Exists(PathOf(folder)) ? Directory.EnumerateFiles(PathOf(folder), "*", depth) : [];
+
+    private string PathOf(string relative) => Path.Combine(_root, relative);
+}

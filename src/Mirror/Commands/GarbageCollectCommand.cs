@@ -1,0 +1,54 @@
+using System.CommandLine;
+using System.Globalization;
+using Mirror.Storage.Files;
+using Mirror.Storage.Sweeping;
+
+namespace Mirror.Commands;
+
+/// <summary><c>garbage-collect</c>: removes what nothing names, beside a server that may be serving.</summary>
+internal static class GarbageCollectCommand
+{
+    public static Command Create(IReadOnlyDictionary<string, string> environment)
+    {
+        var file = new ConfigurationArgument(environment);
+        Option<bool> dryRun = new("--dry-run", "-d") { Description = "Only say what would be deleted." };
+        Option<bool> deleteUntagged = new("--delete-untagged", "-m") { Description = "Also delete manifests that no tag names, directly or through an index." };
+        Option<bool> quiet = new("--quiet", "-q") { Description = "Say nothing but errors." };
+        var command = new Command("garbage-collect", "Delete what no manifest names; a server may go on serving.") { file.Argument, dryRun, deleteUntagged, quiet };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            if (file.Load(parsed) is not { } configuration)
+                return ExitCode.Configuration;
+            var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+            var (root, settings) = (configuration.Options.Storage.Filesystem.RootDirectory, configuration.Options.Storage.Maintenance.GarbageCollect);
+            var options = new SweepOptions { Grace = settings.Grace, DryRun = parsed.GetValue(dryRun), DeleteUntagged = parsed.GetValue(deleteUntagged) };
+            if (!Directory.Exists(root))
+            {
+                await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: there is no folder {root}");
+                return ExitCode.Configuration;
+            }
+
+            var sweeper = new Sweeper(new FileContentStore(root), new FileReferenceStore(root), new FileSweepableStore(root));
+            var result = await sweeper.SweepAsync(options, parsed.GetValue(quiet) ? null : output.WriteLine, cancellationToken);
+            if (result is null)
+            {
+                await error.WriteLineAsync("error: another garbage collection is running on this storage");
+                return ExitCode.Busy;
+            }
+            if (!parsed.GetValue(quiet))
+                Write(result, options, output);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static void Write(SweepResult result, SweepOptions options, TextWriter output)
+    {
+        output.WriteLine();
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{result.Marked} blobs marked, {result.Blobs} blobs and {result.Manifests} manifests eligible for deletion"));
+        if (result.Leftovers > 0)
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Leftovers} unfinished files of processes that ended"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{(options.DryRun ? "would free" : "freed")} {result.Bytes} bytes"));
+    }
+}

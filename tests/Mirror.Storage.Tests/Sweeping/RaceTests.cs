@@ -1,0 +1,115 @@
+using System.Text;
+using Mirror.Storage.Sweeping;
+using Xunit;
+
+namespace Mirror.Storage.Tests.Sweeping;
+
+/// <summary>Pushes beside a sweep that never rests and gives no grace: what a push was acknowledged for is whole, always.</summary>
+public sealed class RaceTests : IDisposable
+{
+    private const int Pushers = 8;
+    private const int SharedLayers = 12;
+
+    private readonly SweptStore _store = new();
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _store.Dispose();
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task No_acknowledged_image_ever_misses_a_blob(bool deleteUntagged)
+    {
+        using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(4));
+        var sweeps = Task.Run(async () =>
+        {
+            var (count, freed) = (0, 0);
+            for (; !enough.IsCancellationRequested; count++)
+                freed += (await _store.SweepAsync(new SweepOptions { Grace = TimeSpan.Zero, DeleteUntagged = deleteUntagged })).Blobs;
+            return (count, freed);
+        }, Stop);
+
+        var pushers = Enumerable.Range(0, Pushers).Select(pusher => Task.Run(() => PushAsync(pusher, enough.Token), Stop)).ToList();
+        var outcomes = await Task.WhenAll(pushers);
+        var (count, freed) = await sweeps;
+
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"{outcomes.Sum(o => o.Acknowledged)} acknowledged, {outcomes.Sum(o => o.Refused)} refused, {count} sweeps, {freed} blobs freed");
+        Assert.True(outcomes.Sum(outcome => outcome.Acknowledged) > 0);
+        Assert.True(freed > 0);
+        await _store.SweepAsync(new SweepOptions { Grace = TimeSpan.Zero, DeleteUntagged = deleteUntagged });
+        foreach (var (name, image, blobs) in outcomes.SelectMany(outcome => outcome.Standing))
+            await AssertWholeAsync(name, image, blobs);
+    }
+
+    // Pushes images of shared layers, looks at each acknowledged one for a while, deletes most.
+    private async Task<Outcome> PushAsync(int pusher, CancellationToken enough)
+    {
+        var outcome = new Outcome();
+        var random = new Random(pusher);
+        var name = RepositoryName.Parse($"local/app{pusher % 3}");
+        for (var i = 0; !enough.IsCancellationRequested; i++)
+        {
+            var tag = $"{pusher}-{i}";
+            List<Digest> blobs = [];
+            foreach (var layer in Enumerable.Range(0, 4).Select(_ => random.Next(SharedLayers)).Distinct())
+                blobs.Add(await LayerAsync(name, $"layer {layer}"));
+            blobs.Add(await LayerAsync(name, $"config {tag}"));
+            if (await ImageAsync(name, tag, blobs) is not { } image)
+            {
+                outcome.Refused++;
+                continue;
+            }
+            outcome.Acknowledged++;
+            await AssertWholeAsync(name, image, blobs);
+            if (i % 7 == 0)
+            {
+                outcome.Standing.Add((name, image, blobs));
+                continue;
+            }
+            await _store.References.DeleteTagAsync(name, tag, Stop);
+            await _store.References.UnlinkManifestAsync(name, image, Stop);
+        }
+        return outcome;
+    }
+
+    // "Already there" is taken as the answer where it is, as clients do.
+    private async Task<Digest> LayerAsync(RepositoryName name, string text)
+    {
+        var digest = Digest.Of(Encoding.UTF8.GetBytes(text));
+        return await _store.Content.RenewAsync(digest, Stop) && await _store.References.RenewBlobAsync(name, digest, Stop) ? digest : await _store.BlobAsync(name, text);
+    }
+
+    private async Task<Digest?> ImageAsync(RepositoryName name, string tag, List<Digest> blobs)
+    {
+        if (await _store.Claims.FirstMissingAsync(name, blobs, [], Stop) is not null)
+            return null;
+        var image = await _store.ManifestAsync(name, null, SweptStore.Image(blobs[^1], [.. blobs[..^1]]));
+        if (await _store.Claims.FirstMissingAsync(name, blobs, [image], Stop) is not null)
+            return null;
+        await _store.References.SetTagAsync(name, tag, image, Stop);
+        return await _store.Claims.FirstMissingAsync(name, blobs, [image], Stop) is null ? image : null;
+    }
+
+    private async Task AssertWholeAsync(RepositoryName name, Digest image, List<Digest> blobs)
+    {
+        Assert.True((await _store.References.FindManifestAsync(name, image, Stop)).Linked, $"{image} is not linked");
+        foreach (var digest in blobs.Append(image))
+        {
+            await using var content = await _store.Content.OpenAsync(digest, Stop);
+            Assert.True(content is not null, $"{digest} is gone");
+        }
+        foreach (var digest in blobs)
+            Assert.True(await _store.References.HasBlobAsync(name, digest, Stop), $"{digest} is not linked");
+    }
+
+    private sealed class Outcome
+    {
+        public int Acknowledged { get; set; }
+
+        public int Refused { get; set; }
+
+        public List<(RepositoryName Name, Digest Image, List<Digest> Blobs)> Standing { get; } = [];
+    }
+}

@@ -1,0 +1,73 @@
+using Mirror.Storage.Files;
+using Xunit;
+
+namespace Mirror.Storage.Tests.Sweeping;
+
+/// <summary>The one rule everything rests on.</summary>
+public sealed class SweepableTests : IDisposable
+{
+    private const int Rounds = 5_000;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("sweepable-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_claim_and_a_removal_never_both_succeed()
+    {
+        var path = Path.Combine(_folder, "data");
+        var stop = TestContext.Current.CancellationToken;
+        var old = DateTime.UtcNow.AddHours(-1);
+        using var start = new Barrier(2);
+        var (claimed, removed) = (0, 0);
+
+        var claims = Task.Run(() =>
+        {
+            var results = new bool[Rounds];
+            for (var round = 0; round < Rounds; round++)
+            {
+                start.SignalAndWait(stop);
+                Thread.SpinWait(round % 400);
+                results[round] = Sweepable.Renew(path);
+                start.SignalAndWait(stop);
+            }
+            return results;
+        }, stop);
+
+        var gone = new bool[Rounds];
+        for (var round = 0; round < Rounds; round++)
+        {
+            File.WriteAllText(path, "x");
+            File.SetLastWriteTimeUtc(path, old);
+            start.SignalAndWait(stop);
+            gone[round] = Sweepable.Sweep(path, old.AddMinutes(1)) is not null;
+            Directory.CreateDirectory(_folder);
+            start.SignalAndWait(stop);
+            Assert.Equal(gone[round], !File.Exists(path));
+            Assert.False(File.Exists(path + ".swept"));
+        }
+        var renewed = await claims;
+
+        for (var round = 0; round < Rounds; round++)
+        {
+            Assert.False(renewed[round] && gone[round], $"round {round}: both");
+            Assert.True(renewed[round] || gone[round], $"round {round}");
+            claimed += renewed[round] ? 1 : 0;
+            removed += gone[round] ? 1 : 0;
+        }
+        Assert.True(claimed > 0 && removed > 0, $"{claimed} claims, {removed} removals: they never met");
+    }
+
+    [Fact]
+    public void A_leftover_aside_is_never_taken_for_something_newer()
+    {
+        var path = Path.Combine(_folder, "data");
+        File.WriteAllText(path, "new");
+        File.WriteAllText(path + ".swept", "old");
+        Assert.True(Sweepable.PutBack(path));
+        Assert.Equal("new", File.ReadAllText(path));
+        Assert.Null(Sweepable.Sweep(path, DateTime.UtcNow.AddHours(-1)));
+        Assert.Equal("new", File.ReadAllText(path));
+        Assert.False(File.Exists(path + ".swept"));
+    }
+}

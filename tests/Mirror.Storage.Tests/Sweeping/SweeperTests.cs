@@ -1,0 +1,286 @@
+using Mirror.Storage.Files;
+using Mirror.Storage.Sweeping;
+using Xunit;
+
+namespace Mirror.Storage.Tests.Sweeping;
+
+public sealed class SweeperTests : IDisposable
+{
+    private static readonly RepositoryName App = RepositoryName.Parse("local/app");
+    private static readonly RepositoryName Other = RepositoryName.Parse("local/other");
+
+    private readonly SweptStore _store = new();
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _store.Dispose();
+
+    [Fact]
+    public async Task What_is_named_stays_and_what_is_not_goes()
+    {
+        var (config, layer, shared, loose) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "layer"), await _store.BlobAsync(App, "shared"), await _store.BlobAsync(App, "loose"));
+        var image = await _store.ImageAsync(App, "1", config, layer, shared);
+        _store.Age(TimeSpan.FromHours(2));
+
+        var result = await _store.SweepAsync();
+
+        Assert.Equal((1, 0, "loose".Length), (result.Blobs, result.Manifests, result.Bytes));
+        Assert.Equal(4, result.Marked);
+        foreach (var kept in new[] { config, layer, shared, image })
+            Assert.True(await _store.HasAsync(kept));
+        Assert.False(await _store.HasAsync(loose));
+        Assert.False(await _store.References.HasBlobAsync(App, loose, Stop));
+        Assert.True(await _store.References.HasBlobAsync(App, layer, Stop));
+        Assert.DoesNotContain(_store.Files(), file => file.EndsWith(".swept", StringComparison.Ordinal) || file.Contains(loose.Hex, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_another_repository_names_stays()
+    {
+        var (config, layer) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "layer"));
+        await _store.References.LinkBlobAsync(Other, layer, Stop);
+        var image = await _store.ImageAsync(App, "1", config);
+        await _store.ImageAsync(Other, "1", layer);
+        await _store.References.UnlinkManifestAsync(App, image, Stop);
+        _store.Age(TimeSpan.FromHours(2));
+
+        await _store.SweepAsync();
+
+        Assert.True(await _store.HasAsync(layer));
+        Assert.False(await _store.HasAsync(config));
+        Assert.False(await _store.HasAsync(image));
+    }
+
+    [Fact]
+    public async Task A_blob_pushed_before_its_manifest_stays_for_the_grace_and_each_question_renews_it()
+    {
+        var blob = await _store.BlobAsync(App, "layer");
+        _store.Age(TimeSpan.FromMinutes(50));
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+
+        _store.Age(TimeSpan.FromMinutes(50));
+        Assert.True(await _store.Content.RenewAsync(blob, Stop));
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+        Assert.True(await _store.HasAsync(blob));
+
+        _store.Age(TimeSpan.FromMinutes(61));
+        Assert.Equal(1, (await _store.SweepAsync()).Blobs);
+        Assert.False(await _store.Content.RenewAsync(blob, Stop));
+    }
+
+    [Fact]
+    public async Task A_young_link_keeps_old_content()
+    {
+        var blob = await _store.BlobAsync(App, "layer");
+        _store.Age(TimeSpan.FromHours(2));
+        await _store.References.LinkBlobAsync(Other, blob, Stop);
+
+        await _store.SweepAsync();
+
+        Assert.True(await _store.HasAsync(blob));
+    }
+
+    [Fact]
+    public async Task A_published_spool_is_as_young_as_its_publication()
+    {
+        var digest = Digest.Of("slow"u8);
+        await using (var spool = await _store.Content.SpoolAsync(digest, Stop))
+        {
+            spool.Append("slow"u8);
+            _store.Age(TimeSpan.FromHours(5));
+            await _store.Content.CommitAsync(spool, digest, Stop);
+        }
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+    }
+
+    [Fact]
+    public async Task Published_content_can_be_opened_while_its_spool_is_still_read()
+    {
+        var digest = Digest.Of("slow"u8);
+        await using var spool = await _store.Content.SpoolAsync(digest, Stop);
+        spool.Append("slow"u8);
+        await _store.Content.CommitAsync(spool, digest, Stop);
+        await using var stored = await _store.Content.OpenAsync(digest, Stop);
+        Assert.Equal(4, stored?.Length);
+    }
+
+    [Fact]
+    public async Task Publishing_what_is_stored_already_renews_it()
+    {
+        var digest = await _store.BlobAsync(App, "twice");
+        _store.Age(TimeSpan.FromHours(5));
+        await using (var spool = await _store.Content.SpoolAsync(digest, Stop))
+        {
+            spool.Append("twice"u8);
+            await _store.Content.CommitAsync(spool, digest, Stop);
+        }
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+        Assert.DoesNotContain(_store.Files(), file => file.Contains("fills", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_dry_run_counts_and_changes_nothing()
+    {
+        await _store.BlobAsync(App, "loose");
+        var config = await _store.BlobAsync(App, "config");
+        await _store.ImageAsync(App, null, config);
+        await _store.ImageAsync(App, "1", config);
+        _store.Age(TimeSpan.FromHours(2));
+        await _store.SweepAsync(new SweepOptions { DryRun = true });
+        var before = _store.Files().ToList();
+
+        var result = await _store.SweepAsync(new SweepOptions { DryRun = true, DeleteUntagged = true });
+
+        Assert.Equal(before, _store.Files());
+        Assert.Equal(1, result.Blobs);
+        Assert.Equal("loose".Length, result.Bytes);
+    }
+
+    [Fact]
+    public async Task Untagged_manifests_go_only_when_asked_for()
+    {
+        var (old, config) = (await _store.BlobAsync(App, "old"), await _store.BlobAsync(App, "config"));
+        var replaced = await _store.ImageAsync(App, "1", old);
+        var current = await _store.ImageAsync(App, "1", config);
+        _store.Age(TimeSpan.FromHours(2));
+
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+        var result = await _store.SweepAsync(new SweepOptions { DeleteUntagged = true });
+
+        Assert.Equal((1, 2), (result.Manifests, result.Blobs));
+        Assert.False((await _store.References.FindManifestAsync(App, replaced, Stop)).Linked);
+        Assert.False(await _store.HasAsync(old));
+        Assert.True((await _store.References.FindManifestAsync(App, current, Stop)).Linked);
+        Assert.True(await _store.HasAsync(config));
+    }
+
+    [Fact]
+    public async Task A_manifest_pushed_by_digest_stays_for_the_grace()
+    {
+        var image = await _store.ImageAsync(App, null, await _store.BlobAsync(App, "config"));
+        var result = await _store.SweepAsync(new SweepOptions { DeleteUntagged = true });
+        Assert.Equal((0, 0), (result.Manifests, result.Blobs));
+        Assert.True((await _store.References.FindManifestAsync(App, image, Stop)).Linked);
+    }
+
+    [Fact]
+    public async Task What_a_tagged_index_lists_stays_and_so_does_what_is_attached_to_it()
+    {
+        var blobs = new List<Digest>();
+        foreach (var text in new[] { "a", "b", "signature", "of signature", "unlisted" })
+            blobs.Add(await _store.BlobAsync(App, text));
+        var (first, second) = (await _store.ImageAsync(App, null, blobs[0]), await _store.ImageAsync(App, null, blobs[1]));
+        var inner = await _store.ManifestAsync(App, null, SweptStore.Index(second));
+        await _store.ManifestAsync(App, "all", SweptStore.Index(first, inner));
+        var signature = await _store.ManifestAsync(App, null, SweptStore.Image(blobs[2], [], first));
+        await _store.ManifestAsync(App, null, SweptStore.Image(blobs[3], [], signature));
+        var unlisted = await _store.ImageAsync(App, null, blobs[4]);
+        await _store.ManifestAsync(App, null, SweptStore.Image(blobs[4], [], unlisted));
+        _store.Age(TimeSpan.FromHours(2));
+
+        var result = await _store.SweepAsync(new SweepOptions { DeleteUntagged = true });
+
+        Assert.Equal(2, result.Manifests);
+        foreach (var blob in blobs[..4])
+            Assert.True(await _store.HasAsync(blob));
+        Assert.False(await _store.HasAsync(blobs[4]));
+    }
+
+    [Fact]
+    public async Task An_index_keeps_children_that_no_repository_links()
+    {
+        var config = await _store.BlobAsync(App, "config");
+        var child = await _store.ImageAsync(App, null, config);
+        await _store.ManifestAsync(App, "1", SweptStore.Index(child));
+        await _store.References.UnlinkManifestAsync(App, child, Stop);
+        _store.Age(TimeSpan.FromHours(2));
+
+        await _store.SweepAsync();
+
+        Assert.True(await _store.HasAsync(child));
+        Assert.True(await _store.HasAsync(config));
+    }
+
+    [Fact]
+    public async Task A_damaged_manifest_keeps_every_blob_of_its_repository()
+    {
+        var (config, loose, others) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "loose"), await _store.BlobAsync(Other, "others"));
+        var image = await _store.ImageAsync(App, "1", config);
+        File.WriteAllText(Path.Combine(_store.Root, RegistryLayout.BlobData(image)), "");
+        _store.Age(TimeSpan.FromHours(2));
+
+        await _store.SweepAsync();
+
+        Assert.True(await _store.HasAsync(config));
+        Assert.True(await _store.HasAsync(loose));
+        Assert.False(await _store.HasAsync(others));
+    }
+
+    [Fact]
+    public async Task A_manifest_whose_content_is_gone_ends_no_sweep()
+    {
+        var image = await _store.ImageAsync(App, "1", await _store.BlobAsync(App, "config"));
+        await _store.Content.DeleteAsync(image, Stop);
+        _store.Age(TimeSpan.FromHours(2));
+        Assert.Equal(1, (await _store.SweepAsync()).Blobs);
+    }
+
+    [Fact]
+    public async Task Both_digest_algorithms_are_swept()
+    {
+        var digest = Digest.Of("loose"u8, "sha512");
+        await _store.Content.PutAsync(digest, "loose"u8.ToArray(), Stop);
+        _store.Age(TimeSpan.FromHours(2));
+        await _store.SweepAsync();
+        Assert.False(await _store.HasAsync(digest));
+    }
+
+    [Fact]
+    public async Task There_is_one_sweep_at_a_time()
+    {
+        var store = new FileSweepableStore(_store.Root);
+        using (await store.BeginAsync(Stop))
+            Assert.Null(await new Sweeper(_store.Content, _store.References, store).SweepAsync(new SweepOptions(), null, Stop));
+        Assert.NotNull(await new Sweeper(_store.Content, _store.References, store).SweepAsync(new SweepOptions(), null, Stop));
+    }
+
+    [Fact]
+    public async Task Content_that_a_dead_sweep_left_aside_is_still_there()
+    {
+        var config = await _store.BlobAsync(App, "config");
+        var image = await _store.ImageAsync(App, "1", config);
+        foreach (var path in new[] { RegistryLayout.BlobData(config), RegistryLayout.LayerLink(App, config), RegistryLayout.RevisionLink(App, image) })
+            File.Move(Path.Combine(_store.Root, path), Path.Combine(_store.Root, path) + ".swept");
+
+        Assert.True(await _store.HasAsync(config));
+        Assert.True(await _store.References.HasBlobAsync(App, config, Stop));
+        Assert.True((await _store.References.FindManifestAsync(App, image, Stop)).Linked);
+        _store.Age(TimeSpan.FromHours(2));
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+        Assert.Null(await _store.Claims.FirstMissingAsync(App, [config], [image], Stop));
+    }
+
+    [Fact]
+    public async Task Leftovers_go_when_nobody_took_them_up_again()
+    {
+        Digest idle = Digest.Of("idle"u8), used = Digest.Of("used"u8);
+        await using (var spool = await _store.Content.SpoolAsync(idle, Stop))
+            spool.Append("id"u8);
+        await using var running = await _store.Content.SpoolAsync(used, Stop);
+        running.Append("us"u8);
+        Directory.CreateDirectory(Path.Combine(_store.Root, RegistryLayout.Temporary));
+        await File.WriteAllTextAsync(Path.Combine(_store.Root, RegistryLayout.Temporary, "half"), "half", Stop);
+
+        _store.Age(TimeSpan.FromDays(2));
+        Assert.Equal((1, 4), await LeftoversAsync());
+        _store.Age(TimeSpan.FromDays(6));
+        Assert.Equal((1, 2), await LeftoversAsync());
+        Assert.Equal([RegistryLayout.Fill(used), RegistryLayout.SweepLock], _store.Files());
+    }
+
+    private async Task<(int, long)> LeftoversAsync()
+    {
+        var result = await _store.SweepAsync();
+        return (result.Leftovers, result.Bytes);
+    }
+}

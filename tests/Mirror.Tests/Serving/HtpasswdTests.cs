@@ -1,0 +1,80 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Tests.Serving;
+
+/// <summary><c>auth.htpasswd</c>, with the file that <c>htpasswd -B</c> writes.</summary>
+public sealed class HtpasswdTests : IAsyncLifetime
+{
+    // The password is "secret", at the least cost that bcrypt knows.
+    private const string Secret = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+
+    private readonly TempFolder _folder = new();
+    private MirrorProcess _registry = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private string Users => Path.Combine(_folder.Path, "htpasswd");
+
+    public async ValueTask InitializeAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _folder.Write("htpasswd", $"# people\nalice:{Secret}\nbob:{{SHA}}notbcrypt\n");
+        _registry = await MirrorProcess.StartAsync(new MirrorSettings { More = $"auth: {{htpasswd: {{realm: \"the \\\"registry\\\"\", path: {Users}}}}}" });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_registry is not null)
+            await _registry.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("_catalog")]
+    [InlineData("local/app/manifests/latest")]
+    public async Task Who_says_nothing_is_asked_who_he_is(string path)
+    {
+        using var response = await _registry.GetAsync(path);
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.Equal("Basic realm=\"the \\\"registry\\\"\"", response.Headers.WwwAuthenticate.Single().ToString());
+        Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
+        Assert.Contains("UNAUTHORIZED", await response.Content.ReadAsStringAsync(Cancel));
+    }
+
+    [Theory]
+    [InlineData("alice:secret", HttpStatusCode.OK)]
+    [InlineData("alice:wrong", HttpStatusCode.Unauthorized)]
+    [InlineData("alice:secret\0x", HttpStatusCode.Unauthorized)]
+    [InlineData("alice:", HttpStatusCode.Unauthorized)]
+    [InlineData("carol:secret", HttpStatusCode.Unauthorized)]
+    [InlineData("bob:notbcrypt", HttpStatusCode.Unauthorized)]
+    [InlineData("alice", HttpStatusCode.Unauthorized)]
+    public async Task Only_the_right_password_lets_in(string credential, HttpStatusCode expected)
+    {
+        // Twice: what is remembered must say the same.
+        for (var i = 0; i < 2; i++)
+        {
+            using var response = await _registry.GetAsync("", ("Authorization", Basic(credential)));
+            Assert.Equal(expected, response.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task A_user_taken_from_the_file_is_out_at_once()
+    {
+        using (var before = await _registry.GetAsync("", ("Authorization", Basic("alice:secret"))))
+            Assert.Equal(HttpStatusCode.OK, before.StatusCode);
+        File.WriteAllText(Users, "");
+        File.SetLastWriteTimeUtc(Users, DateTime.UtcNow.AddSeconds(1));
+        using var after = await _registry.GetAsync("", ("Authorization", Basic("alice:secret")));
+        Assert.Equal(HttpStatusCode.Unauthorized, after.StatusCode);
+    }
+
+    private static string Basic(string credential) =>
+        new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credential))).ToString();
+}
