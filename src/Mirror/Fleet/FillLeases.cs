@@ -30,7 +30,7 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
             if (taken)
                 return Hold(memory, key, value);
             // Gone again between the two questions: once more.
-            if (await memory.GetAsync(key) is { } held)
+            if (await memory.HolderAsync(key) is { } held)
                 return Elsewhere(key, System.Text.Encoding.ASCII.GetString(held)) is { } owner ? new FillLease(owner, null) : FillLease.None;
         }
         return FillLease.None;

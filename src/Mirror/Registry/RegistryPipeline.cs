@@ -107,7 +107,7 @@ public sealed partial class RegistryPipeline(
         RegistryException known => (known.Error, known.Detail, null),
         UpstreamRefusedException refused => (RegistryError.NameUnknown, refused.Message, null),
         UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
-        UpstreamUnavailableException or PullThrough.DigestMismatchException => (RegistryError.Unavailable, failure.Message, null),
+        UpstreamUnavailableException or PullThrough.DigestMismatchException or Fleet.ReplicaLostException => (RegistryError.Unavailable, failure.Message, null),
         BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
         IOException { InnerException: UpstreamException or PullThrough.DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
         IOException { IsNoSpace: true } => (RegistryError.StorageFull, null, null),
