@@ -11,7 +11,7 @@ namespace Mirror.Fleet;
 public sealed partial class FillLeases(Replica self, FleetSecret secret, RegistryMetrics metrics, TimeProvider time, ILogger<FillLeases> log, SharedMemory? memory = null)
 {
     /// <summary>How long a lease lasts without a word from its holder: the pause that a holder's death costs.</summary>
-    public static readonly TimeSpan Life = TimeSpan.FromSeconds(4);
+    public static readonly TimeSpan Life = TimeSpan.FromSeconds(6);
 
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(1);
 

@@ -16,6 +16,7 @@ public sealed partial class SharedMemory
 {
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LeaseWait = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstBreak = TimeSpan.FromSeconds(1);
 
     private readonly RedisServer _server;
@@ -30,7 +31,7 @@ public sealed partial class SharedMemory
         (_server, _cache, _metrics, _log) = (server, server, metrics, log);
         _facts = Build("what replicas share", options.ReadTimeout < ShortestWait ? ShortestWait : options.ReadTimeout > LongestWait ? LongestWait : options.ReadTimeout, time);
         // To learn who downloads is worth more than a fact: going on without costs a whole download.
-        _leases = Build("who downloads what", LongestWait, time);
+        _leases = Build("who downloads what", LeaseWait, time);
     }
 
     /// <summary>What stands under a key; null where nothing does, or nobody can say.</summary>
@@ -82,7 +83,7 @@ public sealed partial class SharedMemory
         try
         {
             // The client has no limit of its own for a question that was sent: we stop waiting, and let it come to its end unseen.
-            return await pipeline.ExecuteAsync(async stop => await Task.Run(() => ask(stop), CancellationToken.None).WaitAsync(stop));
+            return await pipeline.ExecuteAsync(async stop => await ask(stop).WaitAsync(stop));
         }
         catch (BrokenCircuitException)
         {
@@ -128,9 +129,9 @@ public sealed partial class SharedMemory
     [LoggerMessage(Level = LogLevel.Debug, Message = "redis: {Operation} failed: {Reason}")]
     private partial void LogFailed(string operation, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "redis fails and is not asked for a moment {About}; this replica goes on by itself: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "redis fails and is not asked for a moment about {About}; this replica goes on by itself: {Reason}")]
     private partial void LogOpened(string about, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "redis is asked again {About}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "redis is asked again about {About}")]
     private partial void LogClosed(string about);
 }

@@ -69,8 +69,11 @@ public sealed class SharedFactsTests : FleetOfHub
         await Redis.DoAsync("FLUSHALL");
         await Replicas[0].StopAsync();
         await Replicas[0].StartAgainAsync();
-        using (var learnt = await Replicas[0].GetAsync(ManifestPath("latest")))
-            Assert.Equal(moved.Bytes, await learnt.Content.ReadAsByteArrayAsync(Cancel));
+        await Until.TrueAsync(async () =>
+        {
+            using var learnt = await Replicas[0].GetAsync(ManifestPath("latest"));
+            return moved.Bytes.SequenceEqual(await learnt.Content.ReadAsByteArrayAsync(Cancel));
+        }, () => "The tag has not moved.");
         await WithinASecondAsync(async () =>
         {
             using var response = await Replicas[1].GetAsync(ManifestPath("latest"));
