@@ -72,7 +72,7 @@ public sealed class SharedFactsTests : FleetOfHub
         await Until.TrueAsync(async () =>
         {
             using var learnt = await Replicas[0].GetAsync(ManifestPath("latest"));
-            return moved.Bytes.SequenceEqual(await learnt.Content.ReadAsByteArrayAsync(Cancel));
+            return (await learnt.Content.ReadAsByteArrayAsync(Cancel)).SequenceEqual(moved.Bytes);
         }, () => "The tag has not moved.");
         await WithinASecondAsync(async () =>
         {
