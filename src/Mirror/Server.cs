@@ -5,8 +5,6 @@ using Mirror.Fleet;
 using Mirror.Maintenance;
 using Mirror.PullThrough;
 using Mirror.Registry;
-using Mirror.Storage;
-using Mirror.Storage.Files;
 using Mirror.Telemetry;
 
 namespace Mirror;
@@ -25,11 +23,7 @@ public static partial class Server
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddMirrorOptions(options);
         builder.Services.AddMirrorTelemetry();
-        builder.Services.AddSingleton<IContentStore>(provider =>
-            ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, new FileContentStore(options.Storage.Filesystem.RootDirectory)));
-        builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
-        builder.Services.AddSingleton<IReferrerStore>(new FileReferrerStore(options.Storage.Filesystem.RootDirectory));
-        builder.Services.AddSingleton<IUploadStore>(new FileUploadStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddStorage(options.Storage);
         builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddAccess(options.Auth);
@@ -47,7 +41,7 @@ public static partial class Server
         app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
 
         await app.StartAsync(cancellationToken);
-        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Filesystem.RootDirectory);
+        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Place);
         await app.WaitForShutdownAsync(cancellationToken);
     }
 

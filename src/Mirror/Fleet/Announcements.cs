@@ -3,8 +3,9 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What replicas tell each other at once: that a tag moved. What is pushed and deleted here needs no telling, since the store is asked for that. Each
-/// replica keeps calling itself on the same connection: who hears himself hears the others, and who hears himself again forgets what he remembers.
+/// What replicas tell each other at once: that a manifest was removed, or that a tag moved. What is not heard is noticed all the same: what is pushed
+/// and deleted here by looking into the store, which is believed for a second, and tags upstream when their time is up. Each replica keeps calling itself
+/// on the same connection: who hears himself hears the others, and who hears himself again forgets what he remembers.
 /// </summary>
 /// <param name="memory">Null where there is nobody to hear.</param>
 public sealed class Announcements(TimeProvider time, SharedMemory? memory = null) : BackgroundService
@@ -18,6 +19,9 @@ public sealed class Announcements(TimeProvider time, SharedMemory? memory = null
     private long _heard;
     private bool _listening;
 
+    /// <summary>Another replica removed a manifest from a repository.</summary>
+    public event Action<RepositoryName, Digest>? ManifestRemoved;
+
     /// <summary>Another replica learnt that a tag names something else, or nothing.</summary>
     public event Action<RepositoryName, string>? TagMoved;
 
@@ -27,6 +31,12 @@ public sealed class Announcements(TimeProvider time, SharedMemory? memory = null
     private string OwnBeat => $"mirror:1:beat:{_self}";
 
     private bool IsHearing => Volatile.Read(ref _heard) is not 0 and var heard && time.GetElapsedTime(heard) < LongestSilence;
+
+    public async ValueTask ManifestRemovedAsync(RepositoryName name, Digest digest)
+    {
+        if (memory is not null)
+            await memory.AnnounceAsync(Changes, $"{_self} {name} {digest}");
+    }
 
     public async ValueTask TagMovedAsync(RepositoryName name, string tag)
     {
@@ -65,11 +75,15 @@ public sealed class Announcements(TimeProvider time, SharedMemory? memory = null
             Missed?.Invoke();
     }
 
-    // Anybody who reaches Redis may say this: it only makes us ask upstream again.
+    // Anybody who reaches Redis may say this: it only makes us ask the store, or upstream, again.
     private void Hear(string message)
     {
-        if (message.Split(' ') is not [var who, var of, var tag] || who == _self || !RepositoryName.TryParse(of, out var name))
+        if (message.Split(' ') is not [var who, var of, var what] || who == _self || !RepositoryName.TryParse(of, out var name))
             return;
-        TagMoved?.Invoke(name, tag);
+        // No tag has a colon.
+        if (Digest.TryParse(what, out var digest))
+            ManifestRemoved?.Invoke(name, digest);
+        else
+            TagMoved?.Invoke(name, what);
     }
 }

@@ -1,5 +1,4 @@
 using Mirror.Configuration;
-using Mirror.Storage.Files;
 using Mirror.Storage.Sweeping;
 
 namespace Mirror.Maintenance;
@@ -10,7 +9,6 @@ public static class MaintenanceRegistration
     /// <summary>Adds <see cref="Sweeper"/> and <see cref="Claims"/>, and the schedule where one is configured.</summary>
     public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage)
     {
-        services.AddSingleton<ISweepableStore>(new FileSweepableStore(storage.Filesystem.RootDirectory));
         services.AddSingleton<Sweeper>();
         services.AddSingleton<Claims>();
         if (storage.Maintenance.GarbageCollect.Enabled)

@@ -1,5 +1,6 @@
 using Mirror.Storage;
 using Mirror.Telemetry;
+using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
@@ -12,7 +13,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
 
     /// <summary>Opens a blob: from the store, from the fill that is running, or from one that this call starts.</summary>
     /// <param name="here">Whether it must be this replica that has the bytes; otherwise they may be <see cref="ContentElsewhere"/>.</param>
-    /// <exception cref="Upstream.UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
+    /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
     public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, bool here, CancellationToken cancellationToken)
     {
         while (true)
@@ -26,7 +27,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
     }
 
     /// <summary>A blob's length, by a HEAD upstream at most.</summary>
-    /// <exception cref="Upstream.UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
+    /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
     public async ValueTask<Answer<long?>> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var size = await context.Content.SizeAsync(digest, cancellationToken);

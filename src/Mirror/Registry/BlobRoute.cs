@@ -23,7 +23,8 @@ internal static class BlobRoute
             request.Http.Response.ContentLength = answer.Value;
     }
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories, Forwarding forwarding)
+    /// <param name="redirects">Whether a client is sent to the store, where that serves it as well.</param>
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, Forwarding forwarding, bool redirects)
     {
         var digest = request.Digest;
         var repository = repositories[request.Name];
@@ -36,7 +37,7 @@ internal static class BlobRoute
             if (answer.Value is not ContentElsewhere elsewhere)
             {
                 await using var content = answer.Value;
-                await AnswerAsync(request, digest, content);
+                await AnswerAsync(request, digest, content, redirects);
                 return;
             }
             if (await forwarding.TryAsync(request.Http, elsewhere.Replica, new ForwardedBody(digest, ReopenAsync, read => request.Written += read)))
@@ -52,12 +53,20 @@ internal static class BlobRoute
         }
     }
 
-    private static async Task AnswerAsync(RegistryRequest request, Digest digest, Content content)
+    private static async Task AnswerAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
     {
         var response = request.Http.Response;
         response.Headers.AcceptRanges = "bytes";
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             return;
+        if (redirects && content is ILocatedContent located)
+        {
+            response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+            response.Headers.Location = (await located.LocateAsync(request.Aborted)).OriginalString;
+            // The address holds for minutes, and for whoever knows it.
+            response.Headers.CacheControl = "no-store";
+            return;
+        }
         var (from, end) = (0L, content.Length ?? long.MaxValue);
         if (content.Length is { } length)
         {

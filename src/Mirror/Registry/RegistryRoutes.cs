@@ -31,7 +31,8 @@ public sealed class RegistryRoutes(
         (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories, options.Tags),
         (Handler.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
         (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories) : ManifestRoute.GetAsync(request, repositories),
-        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories) : BlobRoute.GetAsync(request, repositories, forwarding),
+        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories)
+            : BlobRoute.GetAsync(request, repositories, forwarding, redirects: !options.Storage.Redirect.Disable),
         (Handler.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
 
         (Handler.Manifest or Handler.Blob or Handler.BlobUpload or Handler.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>

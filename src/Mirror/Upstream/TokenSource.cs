@@ -5,7 +5,6 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Serialization;
 using Mirror.Fleet;
-using Mirror.PullThrough;
 using Mirror.Telemetry;
 
 namespace Mirror.Upstream;

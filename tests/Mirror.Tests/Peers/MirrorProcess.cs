@@ -21,6 +21,9 @@ public sealed record MirrorSettings
     /// <summary>A volume that is there already; null is an empty one that goes with the mirror.</summary>
     public string? Root { get; init; }
 
+    /// <summary>The driver's section under <c>storage</c>, indented by two; null is files below <see cref="Root"/>.</summary>
+    public string? Driver { get; init; }
+
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
 
     /// <summary>More lines of YAML, for whole sections of their own.</summary>
@@ -174,8 +177,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             "log:",
             "  level: debug",
             "storage:",
-            "  filesystem:",
-            $"    rootdirectory: {Root}",
+            _settings.Driver?.TrimEnd() ?? $"  filesystem:\n    rootdirectory: {Root}",
             "  delete:",
             "    enabled: true",
             "http:",

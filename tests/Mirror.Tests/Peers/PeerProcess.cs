@@ -23,7 +23,7 @@ internal sealed class PeerProcess : IAsyncDisposable
             RedirectStandardInput = true,
         };
         // Nothing of the machine's own network set-up comes between the peers.
-        foreach (var name in new[] { "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy" })
+        foreach (var name in new[] { "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy", "AWS_CA_BUNDLE" })
             start.Environment.Remove(name);
         start.Environment["PATH"] = $"{start.Environment["PATH"]}:/usr/sbin:/sbin";
         foreach (var (name, value) in environment ?? new Dictionary<string, string>())

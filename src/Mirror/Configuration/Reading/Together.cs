@@ -3,20 +3,19 @@ namespace Mirror.Configuration.Reading;
 /// <summary>What no single key can tell: settings that are each allowed but not together.</summary>
 internal static class Together
 {
-    public static void Check(MirrorOptions options, Findings findings)
+    public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
         var (http, proxy) = (options.Http, options.Proxy);
 
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
 
+        if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
+            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
         if (options.Storage.Cache.BlobDescriptor == "redis" && options.Redis.Servers().Count == 0)
             findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: without redis.addr there is no server to ask");
         if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
             findings.Errors.Add("redis.tls.certificate and redis.tls.key are used together only; one is missing");
-        if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
-            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
-
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 
@@ -29,6 +28,16 @@ internal static class Together
                 findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: a name that no other upstream has");
         }
 
+        if (options.Storage.S3 is { } s3)
+        {
+            if (values.GetSection("storage:filesystem").Exists())
+                findings.Errors.Add("storage: filesystem and s3 are not allowed together: content is kept in one place");
+            if (options.Storage.Maintenance.GarbageCollect.Enabled)
+                findings.Errors.Add("storage.maintenance.garbagecollect.enabled: not allowed with s3: a bucket cannot be collected yet");
+            if (s3.AccessKey is null != s3.SecretKey is null)
+                findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
+        }
+
         // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
         if (findings.Errors.Count > 0)
             return;
@@ -38,6 +47,9 @@ internal static class Together
 
         if (options.SharesByRedis() && string.IsNullOrEmpty(http.Secret))
             findings.Warnings.Add("redis without http.secret shares manifests only: replicas cannot prove themselves to each other, and each fills for itself");
+
+        if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
+            findings.Warnings.Add("storage.s3.scratchdirectory has no effect with storage.s3.localcache.path, which has a folder for it");
 
         if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
             findings.Warnings.Add("proxy names credentials but no remoteurl: this is a plain registry, and they are not used");
