@@ -20,7 +20,7 @@ public static partial class Server
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);
         builder.Logging.AddFilter("Yarp", LogLevel.Warning);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + Leaving.TimeOf(options));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddMirrorOptions(options);
         builder.Services.AddMirrorTelemetry();

@@ -3,20 +3,17 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What replicas tell each other at once: a manifest was removed, a tag moved. Each keeps calling itself on the same connection: who hears
-/// himself hears the others. Who does not believes his memory for <see cref="DeafLife"/> only, and forgets it all when he hears again.
+/// What replicas tell each other at once: that a manifest was removed, or that a tag moved. What is not heard is noticed all the same: what is pushed
+/// and deleted here by looking into the store, which is believed for a second, and tags upstream when their time is up. Each replica keeps calling itself
+/// on the same connection: who hears himself hears the others, and who hears himself again forgets what he remembers.
 /// </summary>
 /// <param name="memory">Null where there is nobody to hear.</param>
 public sealed class Announcements(TimeProvider time, SharedMemory? memory = null) : BackgroundService
 {
-    /// <summary>How long what is in memory may be believed without asking the store, while others may not be heard.</summary>
-    public static readonly TimeSpan DeafLife = TimeSpan.FromMilliseconds(200);
-
     private const string Changes = "mirror:1:changes";
 
-    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(200);
-    // With DeafLife under a second from a change to its notice, whatever breaks.
-    private static readonly TimeSpan LongestSilence = TimeSpan.FromMilliseconds(700);
+    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(2.5);
 
     private readonly string _self = Guid.NewGuid().ToString("N");
     private long _heard;
@@ -31,9 +28,6 @@ public sealed class Announcements(TimeProvider time, SharedMemory? memory = null
     /// <summary>Announcements may have been missed: whatever is remembered may have changed.</summary>
     public event Action? Missed;
 
-    /// <summary>Whether others may have something to say that is not heard.</summary>
-    public bool AreMissed => memory is not null && !IsHearing;
-
     private string OwnBeat => $"mirror:1:beat:{_self}";
 
     private bool IsHearing => Volatile.Read(ref _heard) is not 0 and var heard && time.GetElapsedTime(heard) < LongestSilence;
@@ -41,13 +35,13 @@ public sealed class Announcements(TimeProvider time, SharedMemory? memory = null
     public async ValueTask ManifestRemovedAsync(RepositoryName name, Digest digest)
     {
         if (memory is not null)
-            await memory.AnnounceAsync(Changes, $"{_self} manifest {name} {digest}");
+            await memory.AnnounceAsync(Changes, $"{_self} {name} {digest}");
     }
 
     public async ValueTask TagMovedAsync(RepositoryName name, string tag)
     {
         if (memory is not null)
-            await memory.AnnounceAsync(Changes, $"{_self} tag {name} {tag}");
+            await memory.AnnounceAsync(Changes, $"{_self} {name} {tag}");
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -84,11 +78,12 @@ public sealed class Announcements(TimeProvider time, SharedMemory? memory = null
     // Anybody who reaches Redis may say this: it only makes us ask the store, or upstream, again.
     private void Hear(string message)
     {
-        if (message.Split(' ') is not [var who, var what, var of, var which] || who == _self || !RepositoryName.TryParse(of, out var name))
+        if (message.Split(' ') is not [var who, var of, var what] || who == _self || !RepositoryName.TryParse(of, out var name))
             return;
-        if (what == "manifest" && Digest.TryParse(which, out var digest))
+        // No tag has a colon.
+        if (Digest.TryParse(what, out var digest))
             ManifestRemoved?.Invoke(name, digest);
-        else if (what == "tag")
-            TagMoved?.Invoke(name, which);
+        else
+            TagMoved?.Invoke(name, what);
     }
 }

@@ -11,7 +11,7 @@ namespace Mirror.Fleet;
 public sealed partial class FillLeases(Replica self, FleetSecret secret, RegistryMetrics metrics, TimeProvider time, ILogger<FillLeases> log, SharedMemory? memory = null)
 {
     /// <summary>How long a lease lasts without a word from its holder: the pause that a holder's death costs.</summary>
-    public static readonly TimeSpan Life = TimeSpan.FromSeconds(4);
+    public static readonly TimeSpan Life = TimeSpan.FromSeconds(6);
 
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(1);
 
@@ -30,7 +30,7 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
             if (taken)
                 return Hold(memory, key, value);
             // Gone again between the two questions: once more.
-            if (await memory.GetAsync(key) is { } held)
+            if (await memory.HolderAsync(key) is { } held)
                 return Elsewhere(key, System.Text.Encoding.ASCII.GetString(held)) is { } owner ? new FillLease(owner, null) : FillLease.None;
         }
         return FillLease.None;

@@ -13,6 +13,8 @@ public static class FleetRegistration
         return services
             .AddSingleton<Replica>()
             .AddSingleton<FillLeases>()
+            .AddSingleton<UploadHolders>()
+            .AddHostedService<Leaving>()
             .AddSingleton<Forwarding>()
             .AddSingleton<FleetSecret>()
             .AddSingleton<SharedFacts>()

@@ -56,10 +56,10 @@ public sealed class Forwarding : IDisposable
         if (!context.Response.HasStarted && error is ForwarderError.Request or ForwarderError.RequestTimedOut
             && (body is not null || failure is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }))
         {
-            context.Response.Clear();
+            context.Response.StatusCode = StatusCodes.Status200OK;
             return false;
         }
-        throw new IOException($"The replica {replica.Authority} was lost in the middle of an answer.", failure);
+        throw new ReplicaLostException($"The replica {replica.Authority} was lost in the middle of an answer.", failure);
     }
 
     public void Dispose() => _invoker.Dispose();
@@ -88,3 +88,6 @@ public sealed class Forwarding : IDisposable
         }
     }
 }
+
+/// <summary>Another replica had what was asked for, and is gone.</summary>
+public sealed class ReplicaLostException(string message, Exception? inner) : IOException(message, inner);

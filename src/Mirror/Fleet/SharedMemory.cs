@@ -16,51 +16,35 @@ public sealed partial class SharedMemory
 {
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LeaseWait = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan FirstBreak = TimeSpan.FromSeconds(1);
 
     private readonly RedisServer _server;
     private readonly IDistributedCache _cache;
     private readonly RegistryMetrics _metrics;
     private readonly ILogger _log;
-    private readonly ResiliencePipeline _pipeline;
+    private readonly ResiliencePipeline _facts;
+    private readonly ResiliencePipeline _leases;
 
     public SharedMemory(RedisServer server, RedisOptions options, RegistryMetrics metrics, TimeProvider time, ILogger<SharedMemory> log)
     {
         (_server, _cache, _metrics, _log) = (server, server, metrics, log);
-        var wait = options.ReadTimeout < ShortestWait ? ShortestWait : options.ReadTimeout > LongestWait ? LongestWait : options.ReadTimeout;
-        _pipeline = new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddCircuitBreaker(new CircuitBreakerStrategyOptions
-            {
-                ShouldHandle = new PredicateBuilder().Handle<Exception>(failure => failure is not OperationCanceledException && !RedisServer.IsAnswer(failure)),
-                FailureRatio = 0.5,
-                MinimumThroughput = 4,
-                SamplingDuration = TimeSpan.FromSeconds(5),
-                BreakDuration = TimeSpan.FromSeconds(1),
-                OnOpened = opened =>
-                {
-                    LogOpened(opened.Outcome.Exception?.Message ?? "");
-                    return default;
-                },
-                OnClosed = _ =>
-                {
-                    LogClosed();
-                    return default;
-                },
-            })
-            .AddTimeout(wait)
-            .Build();
+        _facts = Build("what replicas share", options.ReadTimeout < ShortestWait ? ShortestWait : options.ReadTimeout > LongestWait ? LongestWait : options.ReadTimeout, time);
+        // To learn who downloads is worth more than a fact: going on without costs a whole download.
+        _leases = Build("who downloads what", LeaseWait, time);
     }
 
     /// <summary>What stands under a key; null where nothing does, or nobody can say.</summary>
-    public Task<byte[]?> GetAsync(string key) => AskAsync("Get", null, stop => _cache.GetAsync(key, stop));
+    public Task<byte[]?> GetAsync(string key) => AskAsync(_facts, "Get", null, stop => _cache.GetAsync(key, stop));
 
     /// <summary>Keeps a value for others, for a while at most.</summary>
-    public Task SetAsync(string key, byte[] value, TimeSpan life) => AskAsync("Set", false, async stop =>
+    public Task SetAsync(string key, byte[] value, TimeSpan life) => AskAsync(_facts, "Set", false, async stop =>
     {
         await _cache.SetAsync(key, value, new DistributedCacheEntryOptions { AbsoluteExpirationRelativeToNow = life }, stop);
         return true;
     });
 
-    public Task RemoveAsync(string key) => AskAsync("Remove", false, async stop =>
+    public Task RemoveAsync(string key) => AskAsync(_facts, "Remove", false, async stop =>
     {
         await _cache.RemoveAsync(key, stop);
         return true;
@@ -68,35 +52,38 @@ public sealed partial class SharedMemory
 
     /// <summary>Whether the key was free and is taken now; null where nobody can say.</summary>
     public Task<bool?> TakeAsync(string key, string value, TimeSpan life) =>
-        AskAsync<bool?>("Take", null, async stop => await _server.TakeAsync(key, value, life, stop));
+        AskAsync<bool?>(_leases, "Take", null, async stop => await _server.TakeAsync(key, value, life, stop));
+
+    /// <summary>Who took a key; null where nobody did, or nobody can say.</summary>
+    public Task<byte[]?> HolderAsync(string key) => AskAsync(_leases, "Holder", null, stop => _cache.GetAsync(key, stop));
 
     /// <summary>Whether the key is still, or again, ours; null where nobody can say.</summary>
     public Task<bool?> RenewAsync(string key, string value, TimeSpan life) =>
-        AskAsync<bool?>("Renew", null, async stop => await _server.RenewAsync(key, value, life, stop));
+        AskAsync<bool?>(_leases, "Renew", null, async stop => await _server.RenewAsync(key, value, life, stop));
 
-    public Task ReleaseAsync(string key, string value) => AskAsync("Release", false, stop => _server.ReleaseAsync(key, value, stop));
+    public Task ReleaseAsync(string key, string value) => AskAsync(_leases, "Release", false, stop => _server.ReleaseAsync(key, value, stop));
 
     /// <summary>Tells the other replicas; false where nobody can be told.</summary>
-    public Task<bool> AnnounceAsync(string channel, string message) => AskAsync("Announce", false, async stop =>
+    public Task<bool> AnnounceAsync(string channel, string message) => AskAsync(_facts, "Announce", false, async stop =>
     {
         await _server.AnnounceAsync(channel, message, stop);
         return true;
     });
 
     /// <summary>Listens to the other replicas; false where that cannot be begun now.</summary>
-    public Task<bool> ListenAsync(string channel, Action<string> heard) => AskAsync("Listen", false, async stop =>
+    public Task<bool> ListenAsync(string channel, Action<string> heard) => AskAsync(_facts, "Listen", false, async stop =>
     {
         await _server.ListenAsync(channel, heard, stop);
         return true;
     });
 
-    private async Task<T> AskAsync<T>(string operation, T otherwise, Func<CancellationToken, Task<T>> ask)
+    private async Task<T> AskAsync<T>(ResiliencePipeline pipeline, string operation, T otherwise, Func<CancellationToken, Task<T>> ask)
     {
         var started = Stopwatch.GetTimestamp();
         try
         {
             // The client has no limit of its own for a question that was sent: we stop waiting, and let it come to its end unseen.
-            return await _pipeline.ExecuteAsync(async stop => await Task.Run(() => ask(stop), CancellationToken.None).WaitAsync(stop));
+            return await pipeline.ExecuteAsync(async stop => await ask(stop).WaitAsync(stop));
         }
         catch (BrokenCircuitException)
         {
@@ -115,12 +102,36 @@ public sealed partial class SharedMemory
         }
     }
 
+    private ResiliencePipeline Build(string about, TimeSpan wait, TimeProvider time) => new ResiliencePipelineBuilder { TimeProvider = time }
+        .AddCircuitBreaker(new CircuitBreakerStrategyOptions
+        {
+            // A server that answers, if only to refuse, is there.
+            ShouldHandle = new PredicateBuilder().Handle<Exception>(failure => failure is not OperationCanceledException && !RedisServer.IsAnswer(failure)),
+            FailureRatio = 0.5,
+            MinimumThroughput = 3,
+            SamplingDuration = TimeSpan.FromSeconds(10),
+            // One question in each break is lost; the longer the trouble lasts, the fewer they are.
+            BreakDurationGenerator = static broken => ValueTask.FromResult(broken.HalfOpenAttempts switch { 0 => FirstBreak, 1 => 2 * FirstBreak, _ => 5 * FirstBreak }),
+            OnOpened = opened =>
+            {
+                LogOpened(about, opened.Outcome.Exception?.Message ?? "");
+                return default;
+            },
+            OnClosed = _ =>
+            {
+                LogClosed(about);
+                return default;
+            },
+        })
+        .AddTimeout(wait)
+        .Build();
+
     [LoggerMessage(Level = LogLevel.Debug, Message = "redis: {Operation} failed: {Reason}")]
     private partial void LogFailed(string operation, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "redis fails and is left alone for a moment; this replica goes on by itself: {Reason}")]
-    private partial void LogOpened(string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "redis fails and is not asked for a moment about {About}; this replica goes on by itself: {Reason}")]
+    private partial void LogOpened(string about, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "redis answers again")]
-    private partial void LogClosed();
+    [LoggerMessage(Level = LogLevel.Information, Message = "redis is asked again about {About}")]
+    private partial void LogClosed(string about);
 }

@@ -12,7 +12,8 @@ public sealed class Manifests : IDisposable
     // What an entry costs beside its bytes, roughly.
     private const int EntryOverhead = 512;
 
-    // Another process, such as one that collects garbage, may take a manifest from a repository: that is noticed within this time.
+    // Another process may take a manifest from a repository. Replicas say so at once, if they are heard; this is for all others, such as one
+    // that collects garbage.
     private static readonly TimeSpan Believed = TimeSpan.FromSeconds(1);
 
     private readonly IContentStore _content;
@@ -36,7 +37,7 @@ public sealed class Manifests : IDisposable
     public async ValueTask<Manifest?> FindAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var inMemory = _cache.TryGetValue((name, digest), out Entry? cached);
-        if (inMemory && _time.GetElapsedTime(cached!.CheckedAt) < (_announcements.AreMissed ? Announcements.DeafLife : Believed))
+        if (inMemory && _time.GetElapsedTime(cached!.CheckedAt) < Believed)
             return cached.Manifest;
         // What is removed while it is being read must not be remembered.
         var removals = Volatile.Read(ref _removals);

@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
@@ -7,7 +8,7 @@ namespace Mirror.Registry;
 /// The URLs that clients are sent on to. Absolute, under <c>http.host</c> or else the host that the client, or a proxy in front of this one, says
 /// it asked; with <c>http.relativeurls</c> the path alone.
 /// </summary>
-public sealed class Locations(HttpOptions http)
+public sealed class Locations(HttpOptions http, UploadHolders holders)
 {
     private readonly string _prefix = http.Prefix.TrimEnd('/');
 
@@ -15,7 +16,7 @@ public sealed class Locations(HttpOptions http)
 
     public string Manifest(HttpRequest request, RepositoryName name, Digest digest) => Of(request, $"/v2/{name}/manifests/{digest}");
 
-    public string Upload(HttpRequest request, RepositoryName name, Guid id) => Of(request, $"/v2/{name}/blobs/uploads/{id}");
+    public string Upload(HttpRequest request, RepositoryName name, Guid id) => Of(request, $"/v2/{name}/blobs/uploads/{id}{holders.Query(id)}");
 
     private string Of(HttpRequest request, string path)
     {

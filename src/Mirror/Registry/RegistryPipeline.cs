@@ -109,7 +109,7 @@ public sealed partial class RegistryPipeline(
         RegistryException known => (known.Error, known.Detail, null),
         UpstreamRefusedException refused => (RegistryError.NameUnknown, refused.Message, null),
         UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
-        UpstreamUnavailableException or PullThrough.DigestMismatchException => (RegistryError.Unavailable, failure.Message, null),
+        UpstreamUnavailableException or PullThrough.DigestMismatchException or Fleet.ReplicaLostException => (RegistryError.Unavailable, failure.Message, null),
         // What exactly is wrong with the store is the operator's to know.
         StoreUnavailableException => (RegistryError.Unavailable, "the store cannot be used at the moment", null),
         BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),

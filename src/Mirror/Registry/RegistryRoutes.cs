@@ -10,13 +10,22 @@ namespace Mirror.Registry;
 /// <summary>Every route of the registry, in one table.</summary>
 public sealed class RegistryRoutes(
     Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations,
-    Forwarding forwarding, RegistryEvents events, MirrorOptions options)
+    Forwarding forwarding, UploadHolders holders, RegistryEvents events, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
     /// <summary>Answers a request, or throws what it is answered with.</summary>
     /// <exception cref="RegistryException">The protocol's own errors.</exception>
-    public Task AnswerAsync(RegistryRequest request) => (request.Route.Handler, Verb(request)) switch
+    public async Task AnswerAsync(RegistryRequest request)
+    {
+        // An upload goes on where it was begun; if that is gone, here, where its bytes may be as well.
+        if (request.Route.Handler is Handler.BlobUploadChunk && !forwarding.IsForwarded(request.Http.Request)
+            && holders.Elsewhere(request.Http.Request.Query, request.Route.Last) is { } holder && await forwarding.TryAsync(request.Http, holder, null))
+            return;
+        await RouteAsync(request);
+    }
+
+    private Task RouteAsync(RegistryRequest request) => (request.Route.Handler, Verb(request)) switch
     {
         (Handler.Base, "GET") => JsonBody.WriteAsync(request, Empty),
         (Handler.Catalog, "GET") => CatalogRoute.GetAsync(request, references, options.Catalog),

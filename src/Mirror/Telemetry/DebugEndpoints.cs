@@ -12,5 +12,9 @@ public static class DebugEndpoints
             if (debug.Prometheus.Enabled)
                 endpoints.MapPrometheus(debug.Prometheus.Path);
             endpoints.MapGet("/debug/health", static () => Results.Text("{}", "application/json"));
+            endpoints.MapGet("/debug/live", static () => Results.Text("{}", "application/json"));
+            endpoints.MapGet("/debug/ready", static async (Readiness readiness, CancellationToken aborted) => await readiness.WhyNotAsync(aborted) is { } why
+                ? Results.Json(why, ReadinessJson.Default.DictionaryStringString, statusCode: StatusCodes.Status503ServiceUnavailable)
+                : Results.Text("{}", "application/json"));
         }));
 }

@@ -12,6 +12,7 @@ public static class TelemetryRegistration
         services.AddSingleton<RegistryMetrics>();
         services.AddSingleton<PrometheusScrape>();
         services.AddSingleton<AccessLog>();
+        services.AddSingleton<Readiness>();
         var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable);
         if (otlp.Traces)
             OtlpExport.DescribeRequests();

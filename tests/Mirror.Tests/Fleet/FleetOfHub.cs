@@ -6,6 +6,7 @@ using Xunit;
 namespace Mirror.Tests.Fleet;
 
 /// <summary>Three replicas over one volume and one Redis, mirroring a scripted Docker Hub.</summary>
+[Collection(nameof(FleetOfHub))]
 public abstract class FleetOfHub : IAsyncLifetime
 {
     protected const string Repository = "library/nginx";
@@ -70,3 +71,7 @@ public abstract class FleetOfHub : IAsyncLifetime
         return Digest.FromHash("sha256", hash.GetCurrentHash());
     }
 }
+
+/// <summary>Five processes and many clients each: one such test at a time, and nothing beside it.</summary>
+[CollectionDefinition(nameof(FleetOfHub), DisableParallelization = true)]
+public sealed class FleetAlone;

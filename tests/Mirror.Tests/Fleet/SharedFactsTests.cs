@@ -69,8 +69,11 @@ public sealed class SharedFactsTests : FleetOfHub
         await Redis.DoAsync("FLUSHALL");
         await Replicas[0].StopAsync();
         await Replicas[0].StartAgainAsync();
-        using (var learnt = await Replicas[0].GetAsync(ManifestPath("latest")))
-            Assert.Equal(moved.Bytes, await learnt.Content.ReadAsByteArrayAsync(Cancel));
+        await Until.TrueAsync(async () =>
+        {
+            using var learnt = await Replicas[0].GetAsync(ManifestPath("latest"));
+            return (await learnt.Content.ReadAsByteArrayAsync(Cancel)).SequenceEqual(moved.Bytes);
+        }, () => "The tag has not moved.");
         await WithinASecondAsync(async () =>
         {
             using var response = await Replicas[1].GetAsync(ManifestPath("latest"));
@@ -100,7 +103,8 @@ public sealed class SharedFactsTests : FleetOfHub
                 Assert.Equal(layer.Digest, await DigestOfAsync(blob));
             }
         }
-        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        // Nine requests. A second or so is lost here and there; not one for each question.
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
         Assert.InRange(Hub.Log.Count(Asked.BlobBytes), image.Layers.Count, image.Layers.Count * 3);
     }
 

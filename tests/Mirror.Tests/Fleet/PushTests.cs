@@ -1,0 +1,142 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Fleet;
+
+/// <summary>A push whose requests reach one replica after the other, and what others see of it.</summary>
+public sealed class PushTests : FleetOfHub
+{
+    private const string Pushed = "local/app";
+    private const string ManifestType = "application/vnd.oci.image.manifest.v1+json";
+
+    [Fact]
+    public async Task An_upload_goes_on_at_any_replica()
+    {
+        var blob = HubBlob.Seeded(1, 3 * MiB);
+        var location = await StartAsync(Replicas[0]);
+        for (var i = 0; i < 3; i++)
+        {
+            using var patched = await SendAsync(Replicas[(i + 1) % 3], HttpMethod.Patch, location, blob.Slice(i * MiB, (i + 1) * MiB), i * MiB);
+            Assert.Equal(HttpStatusCode.Accepted, patched.StatusCode);
+            Assert.Equal($"0-{(i + 1) * MiB - 1}", patched.Headers.GetValues("Range").Single());
+            location = patched.Headers.Location!.PathAndQuery;
+        }
+        using (var status = await SendAsync(Replicas[2], HttpMethod.Get, location))
+            Assert.Equal(HttpStatusCode.NoContent, status.StatusCode);
+        using (var put = await SendAsync(Replicas[1], HttpMethod.Put, $"{location}&digest={blob.Digest}", []))
+            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        foreach (var replica in Replicas)
+        {
+            using var pulled = await replica.GetAsync(BlobPath(blob.Digest, Pushed));
+            Assert.Equal(blob.Digest, await DigestOfAsync(pulled));
+        }
+    }
+
+    [Fact]
+    public async Task An_upload_is_cancelled_at_any_replica()
+    {
+        var location = await StartAsync(Replicas[0]);
+        using (var cancelled = await SendAsync(Replicas[1], HttpMethod.Delete, location))
+            Assert.Equal(HttpStatusCode.NoContent, cancelled.StatusCode);
+        using var gone = await SendAsync(Replicas[2], HttpMethod.Patch, location, [1]);
+        Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
+    }
+
+    [Fact]
+    public async Task An_upload_survives_the_replica_that_held_it_and_Redis()
+    {
+        var blob = HubBlob.Seeded(2, 2 * MiB);
+        var location = await StartAsync(Replicas[0]);
+        using (var first = await SendAsync(Replicas[0], HttpMethod.Patch, location, blob.Slice(0, MiB), 0))
+            location = first.Headers.Location!.PathAndQuery;
+        await Redis.KillAsync();
+        await Replicas[0].KillAsync();
+        using (var second = await SendAsync(Replicas[1], HttpMethod.Patch, location, blob.Slice(MiB, 2 * MiB), MiB))
+        {
+            Assert.Equal(HttpStatusCode.Accepted, second.StatusCode);
+            location = second.Headers.Location!.PathAndQuery;
+        }
+        using var put = await SendAsync(Replicas[2], HttpMethod.Put, $"{location}&digest={blob.Digest}", []);
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_forged_state_sends_nobody_anywhere()
+    {
+        var location = await StartAsync(Replicas[0]);
+        var bare = location[..location.IndexOf('?', StringComparison.Ordinal)];
+        foreach (var forged in new[] { "", "?_state=", "?_state=x", "?_state=aHR0cDovLzE2OS4yNTQuMTY5LjI1NC8", $"?_state={new string('A', 4000)}" })
+        {
+            using var status = await SendAsync(Replicas[0], HttpMethod.Get, bare + forged);
+            Assert.Equal(HttpStatusCode.NoContent, status.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task What_is_pushed_moved_and_deleted_at_one_replica_is_so_at_every_other_within_a_second()
+    {
+        var config = HubBlob.Of("{}"u8.ToArray());
+        await PushAsync(config);
+        var one = Manifest(config, "one");
+        var two = Manifest(config, "two");
+        await PutManifestAsync(one);
+        foreach (var replica in Replicas)
+            Assert.Equal(one, await TagAsync(replica));
+        await PutManifestAsync(two);
+        foreach (var replica in Replicas)
+            await SharedFactsTests.WithinASecondAsync(async () => (await TagAsync(replica))?.SequenceEqual(two) == true);
+        using (var deleted = await SendAsync(Replicas[1], HttpMethod.Delete, $"/v2/{Pushed}/manifests/{Storage.Digest.Of(two)}"))
+            Assert.Equal(HttpStatusCode.Accepted, deleted.StatusCode);
+        foreach (var replica in Replicas)
+        {
+            await SharedFactsTests.WithinASecondAsync(async () => await TagAsync(replica) is null);
+            using var byDigest = await replica.GetAsync(ManifestPath(Storage.Digest.Of(two), Pushed));
+            Assert.Equal(HttpStatusCode.NotFound, byDigest.StatusCode);
+        }
+    }
+
+    private static byte[] Manifest(HubBlob config, string which) => System.Text.Encoding.UTF8.GetBytes(
+        $$$"""{"schemaVersion":2,"mediaType":"{{{ManifestType}}}","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{{config.Digest}}}","size":{{{config.Size}}}},"layers":[],"annotations":{"which":"{{{which}}}"}}""");
+
+    private static async Task<byte[]?> TagAsync(MirrorProcess replica)
+    {
+        using var response = await replica.GetAsync(ManifestPath("latest", Pushed));
+        return response.IsSuccessStatusCode ? await response.Content.ReadAsByteArrayAsync(Cancel) : null;
+    }
+
+    private async Task PutManifestAsync(byte[] manifest)
+    {
+        using var put = await SendAsync(Replicas[0], HttpMethod.Put, $"/v2/{Pushed}/manifests/latest", manifest, type: ManifestType);
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+    }
+
+    private async Task PushAsync(HubBlob blob)
+    {
+        var location = await StartAsync(Replicas[0]);
+        using var put = await SendAsync(Replicas[1], HttpMethod.Put, $"{location}&digest={blob.Digest}", blob.Slice(0, blob.Size));
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+    }
+
+    private static async Task<string> StartAsync(MirrorProcess replica)
+    {
+        using var response = await SendAsync(replica, HttpMethod.Post, $"/v2/{Pushed}/blobs/uploads/");
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+        return response.Headers.Location!.PathAndQuery;
+    }
+
+    private static Task<HttpResponseMessage> SendAsync(MirrorProcess replica, HttpMethod method, string pathAndQuery, byte[]? body = null, long? from = null, string type = "application/octet-stream")
+    {
+        var request = new HttpRequestMessage(method, new Uri(replica.Url, pathAndQuery));
+        if (body is not null)
+        {
+            request.Content = new ByteArrayContent(body);
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue(type);
+            if (from is { } offset)
+                request.Content.Headers.TryAddWithoutValidation("Content-Range", $"{offset}-{offset + body.Length - 1}");
+        }
+        return Http.Client.SendAsync(request, Cancel);
+    }
+}
