@@ -19,6 +19,7 @@ namespace Mirror.Storage;
 /// mirror/blobs/sha512/&lt;2 hex&gt;/&lt;hex&gt;/data                           ours: content, for sha512
 /// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: a download on its way in
 /// mirror/tmp/                                                     ours: small files on their way in
+/// mirror/notifications/&lt;endpoint&gt;/                               ours: events on their way to a receiver
 /// mirror/sweep.lock                                               ours: held by the one sweep that runs
 /// </code>
 /// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours; its garbage collector would take sha512 for
@@ -29,6 +30,7 @@ public static class RegistryLayout
     public const string Repositories = "docker/registry/v2/repositories";
     public const string Fills = "mirror/fills";
     public const string Temporary = "mirror/tmp";
+    public const string Notifications = "mirror/notifications";
     public const string SweepLock = "mirror/sweep.lock";
 
     /// <summary>The folders in a repository's own that make it one, also before anything is in them.</summary>

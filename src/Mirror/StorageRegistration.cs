@@ -15,7 +15,8 @@ public static class StorageRegistration
         storage.S3 is { } s3 ? services.AddBucket(s3) : services.AddFiles(storage.Filesystem.RootDirectory);
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
-        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, new FileContentStore(root)))
+        .AddSingleton(new FileContentStore(root))
+        .AddGuarded(provider => provider.GetRequiredService<FileContentStore>())
         .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
@@ -24,10 +25,13 @@ public static class StorageRegistration
     private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
         .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<S3ContentStore>()
-        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, provider.GetRequiredService<S3ContentStore>()))
+        .AddGuarded(provider => provider.GetRequiredService<S3ContentStore>())
         .AddSingleton<IReferenceStore, S3ReferenceStore>()
         .AddSingleton<IReferrerStore, S3ReferrerStore>()
         // A push on its way in belongs to the process that takes it, like a download.
         .AddSingleton<IUploadStore>(provider => new FileUploadStore(provider.GetRequiredService<S3ContentStore>().Scratch))
         .AddHostedService<BucketUpkeep>();
+
+    private static IServiceCollection AddGuarded(this IServiceCollection services, Func<IServiceProvider, IContentStore> store) =>
+        services.AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, store(provider)));
 }

@@ -15,6 +15,8 @@ public sealed class MirrorOptions
 
     public HostedOptions Hosted { get; set; } = new();
 
+    public NotificationOptions Notifications { get; set; } = new();
+
     public ValidationOptions Validation { get; set; } = new();
 
     public CatalogOptions Catalog { get; set; } = new();

@@ -15,6 +15,7 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Hosted)
             .AddSingleton(options.Redis)
             .AddSingleton(options.Fleet)
+            .AddSingleton(options.Notifications)
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
             .AddSingleton(options.Tags);

@@ -1,4 +1,5 @@
 using Mirror.Fleet;
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
 
@@ -13,18 +14,20 @@ internal static class BlobRoute
     // Between two attempts to reach a replica that has what is asked for.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
-    public static async Task HeadAsync(RegistryRequest request, Repositories repositories)
+    public static async Task HeadAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var digest = request.Digest;
-        var answer = await repositories[request.Name].HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
+        var repository = repositories[request.Name];
+        var answer = await repository.HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
         request.Came(answer);
         request.Http.Response.Headers.AcceptRanges = "bytes";
         if (!ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             request.Http.Response.ContentLength = answer.Value;
+        events.Pulled(request, repository.Name, digest, answer.Value);
     }
 
     /// <param name="redirects">Whether a client is sent to the store, where that serves it as well.</param>
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories, Forwarding forwarding, bool redirects)
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, Forwarding forwarding, RegistryEvents events, bool redirects)
     {
         var digest = request.Digest;
         var repository = repositories[request.Name];
@@ -38,6 +41,8 @@ internal static class BlobRoute
             {
                 await using var content = answer.Value;
                 await AnswerAsync(request, digest, content, redirects);
+                if (request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
+                    events.Pulled(request, repository.Name, digest, content.Length);
                 return;
             }
             if (await forwarding.TryAsync(request.Http, elsewhere.Replica, new ForwardedBody(digest, ReopenAsync, read => request.Written += read)))
@@ -90,11 +95,13 @@ internal static class BlobRoute
     }
 
     /// <summary>Takes a blob out of the repository; its bytes stay until they are collected.</summary>
-    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories)
+    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var digest = request.Digest;
-        if (!await repositories[request.Name].DeleteBlobAsync(digest, request.Aborted))
+        var repository = repositories[request.Name];
+        if (!await repository.DeleteBlobAsync(digest, request.Aborted))
             throw Unknown(digest);
+        events.Deleted(request, repository.Name, digest);
         request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
         request.Http.Response.ContentLength = 0;
     }

@@ -1,3 +1,4 @@
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Upstream;
@@ -7,16 +8,18 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/manifests/&lt;tag or digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests")</summary>
 internal static class ManifestRoute
 {
-    public static async Task HeadAsync(RegistryRequest request, Repositories repositories)
+    public static async Task HeadAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var reference = request.Reference;
-        var answer = await repositories[request.Name].HeadManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
+        var repository = repositories[request.Name];
+        var answer = await repository.HeadManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
         request.Came(answer);
         if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, !reference.IsTag(out _, out _)))
             request.Http.Response.ContentLength = answer.Value.Size;
+        events.Pulled(request, repository.Name, answer.Value, Tag(reference), default);
     }
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories)
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var reference = request.Reference;
         var repository = repositories[request.Name];
@@ -25,12 +28,13 @@ internal static class ManifestRoute
             answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
         request.Came(answer);
         await SendAsync(request, answer.Value, !reference.IsTag(out _, out _));
+        events.Pulled(request, repository.Name, answer.Value.Descriptor, Tag(reference), answer.Value.Bytes);
     }
 
     /// <summary>
     /// Takes a manifest as it is. It is answered for when it, what it is listed under, and its tags would survive a power cut.
     /// </summary>
-    public static async Task PutAsync(RegistryRequest request, Repositories repositories, ManifestRules rules, Locations locations)
+    public static async Task PutAsync(RegistryRequest request, Repositories repositories, ManifestRules rules, Locations locations, RegistryEvents events)
     {
         // 1. Where to, and under which names.
         var reference = request.Reference;
@@ -52,10 +56,13 @@ internal static class ManifestRoute
         var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document, bytes);
 
         // 3. Stored, if what it needs is there.
+        var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
-            new Manifest(new Descriptor(type, digest, bytes.Length), bytes), document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
+            manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
         if (missing is { } needed)
             throw new RegistryException(RegistryError.ManifestBlobUnknown, $"{repository.Name} has no {needed}");
+        foreach (var tag in tags.DefaultIfEmpty<string?>(null))
+            events.Pushed(request, repository.Name, manifest.Descriptor, tag, bytes);
 
         var response = request.Http.Response;
         response.StatusCode = StatusCodes.Status201Created;
@@ -69,15 +76,21 @@ internal static class ManifestRoute
     }
 
     /// <summary>Takes a tag out, or a manifest with every tag that names it. Both are gone at once.</summary>
-    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories)
+    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var reference = request.Reference;
         var repository = repositories[request.Name];
         if (!await (reference.IsTag(out var tag, out var digest) ? repository.DeleteTagAsync(tag, request.Aborted) : repository.DeleteManifestAsync(digest, request.Aborted)))
             throw Unknown(reference);
+        if (tag is not null)
+            events.Deleted(request, repository.Name, tag);
+        else
+            events.Deleted(request, repository.Name, digest);
         request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
         request.Http.Response.ContentLength = 0;
     }
+
+    private static string? Tag(Reference reference) => reference.IsTag(out var tag, out _) ? tag : null;
 
     // The one in the path, or any number behind a digest.
     private static List<string> Tags(RegistryRequest request, Reference reference)

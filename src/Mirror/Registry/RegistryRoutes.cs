@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Fleet;
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -8,8 +9,8 @@ namespace Mirror.Registry;
 
 /// <summary>Every route of the registry, in one table.</summary>
 public sealed class RegistryRoutes(
-    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations, Forwarding forwarding, UploadHolders holders,
-    MirrorOptions options)
+    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations,
+    Forwarding forwarding, UploadHolders holders, RegistryEvents events, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -30,14 +31,14 @@ public sealed class RegistryRoutes(
         (Handler.Catalog, "GET") => CatalogRoute.GetAsync(request, references, options.Catalog),
         (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories, options.Tags),
         (Handler.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
-        (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories) : ManifestRoute.GetAsync(request, repositories),
-        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories)
-            : BlobRoute.GetAsync(request, repositories, forwarding, redirects: !options.Storage.Redirect.Disable),
+        (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories, events) : ManifestRoute.GetAsync(request, repositories, events),
+        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories, events)
+            : BlobRoute.GetAsync(request, repositories, forwarding, events, redirects: !options.Storage.Redirect.Disable),
         (Handler.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
 
         (Handler.Manifest or Handler.Blob or Handler.BlobUpload or Handler.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>
             throw new RegistryException(RegistryError.Unsupported, "the registry is read-only (storage.maintenance.readonly.enabled)"),
-        (Handler.Manifest, "PUT") => ManifestRoute.PutAsync(request, repositories, rules, locations),
+        (Handler.Manifest, "PUT") => ManifestRoute.PutAsync(request, repositories, rules, locations, events),
         (Handler.BlobUpload, "POST") => uploads.StartAsync(request),
         (Handler.BlobUploadChunk, "PATCH") => uploads.PatchAsync(request),
         (Handler.BlobUploadChunk, "PUT") => uploads.PutAsync(request),
@@ -45,8 +46,8 @@ public sealed class RegistryRoutes(
 
         (Handler.Manifest or Handler.Blob, "DELETE") when !options.Storage.Delete.Enabled =>
             throw new RegistryException(RegistryError.Unsupported, "nothing may be deleted here (storage.delete.enabled)"),
-        (Handler.Manifest, "DELETE") => ManifestRoute.DeleteAsync(request, repositories),
-        (Handler.Blob, "DELETE") => BlobRoute.DeleteAsync(request, repositories),
+        (Handler.Manifest, "DELETE") => ManifestRoute.DeleteAsync(request, repositories, events),
+        (Handler.Blob, "DELETE") => BlobRoute.DeleteAsync(request, repositories, events),
 
         // Load balancers ask for it.
         (Handler.Other, "GET") when request.Http.Request.Path == "/" => Task.CompletedTask,

@@ -1,10 +1,11 @@
+using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
-public sealed class UploadRoute(Repositories repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations)
+public sealed class UploadRoute(Repositories repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations, RegistryEvents events)
 {
     private const string DefaultAlgorithm = "sha256";
 
@@ -22,6 +23,7 @@ public sealed class UploadRoute(Repositories repositories, Mounts mounts, Upload
             var digest = ParseDigest(query["mount"]);
             if (await mounts.MayMountAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
             {
+                events.Mounted(request, repository.Name, digest, await content.SizeAsync(digest, request.Aborted), query["from"]);
                 Created(request, repository, digest);
                 return;
             }
@@ -148,6 +150,7 @@ public sealed class UploadRoute(Repositories repositories, Mounts mounts, Upload
             // From here on the client no longer counts: half of it done would be worth nothing.
             await content.CommitAsync(upload.Spool, digest, CancellationToken.None);
             await repository.LinkBlobAsync(digest, CancellationToken.None);
+            events.Pushed(request, repository.Name, digest, upload.Length);
         }
         finally
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Microsoft.AspNetCore.WebUtilities;
 using OpenTelemetry.Metrics;
 using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 
@@ -52,6 +53,9 @@ public sealed class RegistryMetrics
     private readonly UpDownCounter<long> _leases;
     private readonly Counter<long> _forwards;
     private readonly Counter<long> _takeovers;
+    private readonly Counter<long> _notifications;
+    private readonly UpDownCounter<long> _notificationsPending;
+    private readonly Counter<long> _notificationAnswers;
 
     public RegistryMetrics(IMeterFactory meters)
     {
@@ -89,6 +93,9 @@ public sealed class RegistryMetrics
         _leases = Meter.CreateUpDownCounter<long>("mirror_fleet_leases_held", null, "Digests this replica downloads for all.");
         _forwards = Meter.CreateCounter<long>("mirror_fleet_forwards_total", null, "Requests passed on to another replica.");
         _takeovers = Meter.CreateCounter<long>("mirror_fleet_takeovers_total", null, "Bodies that went on from elsewhere when the replica that sent them was lost.");
+        _notifications = Meter.CreateCounter<long>("registry_notifications_events_total", null, "Events for an endpoint, by what became of them.");
+        _notificationsPending = Meter.CreateUpDownCounter<long>("registry_notifications_pending_total", null, "Events that wait for an endpoint.");
+        _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
     }
 
     /// <summary>This instance's own meter: several may bear its name in one process.</summary>
@@ -174,6 +181,16 @@ public sealed class RegistryMetrics
         if (remaining is { } left)
             _rateLimitRemaining.Record(left, tag);
     }
+
+    /// <param name="endpoint">Its configured name: it becomes a label.</param>
+    /// <param name="type">A constant word: <c>Events</c>, <c>Successes</c>, <c>Failures</c> (answers), <c>Errors</c> (no answer), and ours, <c>Dropped</c>.</param>
+    internal void NotificationsCounted(string endpoint, string type, long events) =>
+        _notifications.Add(events, new Tag("type", type), new Tag("endpoint", endpoint));
+
+    internal void NotificationsWaiting(string endpoint, long more) => _notificationsPending.Add(more, new Tag("endpoint", endpoint));
+
+    internal void NotificationAnswered(string endpoint, int status) =>
+        _notificationAnswers.Add(1, new Tag("code", $"{status} {ReasonPhrases.GetReasonPhrase(status)}".TrimEnd()), new Tag("endpoint", endpoint));
 
     public void ClientAborted() => _clientAborts.Add(1);
 

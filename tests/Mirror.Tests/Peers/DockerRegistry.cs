@@ -76,6 +76,9 @@ public sealed partial class DockerRegistry : IAsyncDisposable
     /// <summary>Returns when every request answered so far is in <see cref="Requests"/>: the log is written in the background.</summary>
     public Task SettleAsync() => MarkAsync();
 
+    /// <summary>Runs its garbage collector, which wants it stopped.</summary>
+    public Task<string> CollectAsync() => PeerProcess.RunAsync("docker-registry", ["garbage-collect", _folder["config.yml"]]);
+
     public async Task StopAsync()
     {
         if (_process is not null)

@@ -26,6 +26,9 @@ public sealed record MirrorSettings
 
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
 
+    /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
+    public string? Limits { get; init; }
+
     /// <summary>More lines of YAML, for whole sections of their own.</summary>
     public string More { get; init; } = "";
 }
@@ -64,6 +67,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     /// <summary>Host and port, as in an image name.</summary>
     public string Authority => Url.Authority;
+
+    /// <summary>Where metrics and probes are.</summary>
+    public Uri Debug => _debug;
 
     /// <summary>Where it stores.</summary>
     public string Root { get; }
@@ -110,23 +116,45 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     public async Task StartAgainAsync()
     {
         var config = _folder.Write("config.yml", Config());
-        _process = OtherCommand is null
-            ? PeerProcess.Start("dotnet", [Program, "serve", config], _settings.Environment)
-            : PeerProcess.Start(OtherCommand, ["serve", config], _settings.Environment);
+        string[] command = OtherCommand is null ? ["dotnet", Program, "serve", config] : [OtherCommand, "serve", config];
+        if (_settings.Limits is { } limits)
+            command = ["prlimit", limits, .. command];
+        _process = PeerProcess.Start(command[0], command[1..], _settings.Environment);
         await _process.UntilAnswersAsync(new Uri(Url, "/v2/"));
         await _process.UntilAsync(() => Task.FromResult(Log.Any(IsReadyLine)));
     }
 
+    /// <summary>Runs <c>garbage-collect</c> on its storage, beside it where it is up, without any grace; returns what that said.</summary>
+    public Task<string> CollectAsync(params string[] options) => PeerProcess.RunAsync(
+        "dotnet", [Program, "garbage-collect", .. options, _folder.Write("config.yml", Config())],
+        new Dictionary<string, string> { ["REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECT_GRACE"] = "0s" });
+
     /// <summary>SIGKILL in the middle of whatever it is doing.</summary>
     public Task KillAsync() => _process!.KillAsync();
+
+    /// <summary>Runs another verb of the program on this mirror's configuration.</summary>
+    public async Task<(int Code, string Output)> RunAsync(params string[] verb)
+    {
+        await using var process = PeerProcess.Start("dotnet", [Program, verb[0], _folder.Write("config.yml", Config()), .. verb[1..]], _settings.Environment);
+        return (await process.ExitCodeAsync(), process.Output);
+    }
+
+    /// <summary>SIGTERM, without waiting for the end.</summary>
+    public void AskToStop() => _process!.Signal("TERM");
+
+    /// <summary>Returns when it has ended by itself.</summary>
+    public Task<int> EndedAsync() => _process!.ExitCodeAsync();
 
     /// <summary>SIGTERM, and waits for the end.</summary>
     public Task StopAsync() => _process!.StopAsync();
 
+    /// <summary>All metrics, as they are scraped.</summary>
+    public Task<string> MetricsAsync() => Http.Client.GetStringAsync(new Uri(_debug, "/metrics"));
+
     /// <summary>The sum of a metric over all series that have these labels; 0 where there is none.</summary>
     public async Task<double> MetricAsync(string name, params (string Name, string Value)[] labels)
     {
-        var text = await Http.Client.GetStringAsync(new Uri(_debug, "/metrics"));
+        var text = await MetricsAsync();
         return text.Split('\n')
             .Select(l => MetricLine().Match(l))
             .Where(m => m.Groups["name"].Value == name)

@@ -100,13 +100,26 @@ internal sealed class PeerProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>Sends a signal and does not wait for what it does.</summary>
+    internal void Signal(string name)
+    {
+        using var kill = Process.Start("/bin/kill", [$"-{name}", Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>The exit code, once it has ended by itself.</summary>
+    internal async Task<int> ExitCodeAsync()
+    {
+        await _process.WaitForExitAsync(Xunit.TestContext.Current.CancellationToken);
+        return _process.ExitCode;
+    }
+
     /// <summary>SIGTERM, and SIGKILL where that is not heeded.</summary>
     internal async Task StopAsync()
     {
         if (HasExited)
             return;
-        using (var kill = Process.Start("/bin/kill", ["-TERM", Id.ToString(CultureInfo.InvariantCulture)]))
-            await kill.WaitForExitAsync();
+        Signal("TERM");
         using var patience = new CancellationTokenSource(Patience);
         try
         {

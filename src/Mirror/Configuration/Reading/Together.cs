@@ -38,6 +38,10 @@ internal static class Together
                 findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
         }
 
+        foreach (var (i, endpoint) in options.Notifications.Endpoints.Index())
+            if (options.Notifications.Endpoints.Take(i).Any(other => other.Name == endpoint.Name))
+                findings.Errors.Add($"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: a name that no other endpoint has");
+
         // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
         if (findings.Errors.Count > 0)
             return;

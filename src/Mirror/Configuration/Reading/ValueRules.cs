@@ -24,6 +24,10 @@ internal static partial class ValueRules
         "a duration such as 10m or 24h, of a second or more",
         text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule AttemptTimeout = new(
+        "a duration from 10ms to 24h, such as 500ms or 1s",
+        text => GoDuration.TryParse(text, out var timeout) && timeout >= TimeSpan.FromMilliseconds(10) && timeout <= TimeSpan.FromDays(1) ? timeout.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule LongerThanZero = new(
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero",
         text => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
@@ -77,6 +81,10 @@ internal static partial class ValueRules
     public static readonly ValueRule PublicUrl = new(
         "an http or https URL without user info, query or fragment",
         text => PlainUrl(text) is null ? null : text.TrimEnd('/'));
+
+    public static readonly ValueRule EndpointUrl = new(
+        "an http or https URL",
+        text => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host is not "" ? text : null);
 
     public static readonly ValueRule UrlPath = new(
         "a path that begins with a slash, without query or fragment",

@@ -1,0 +1,98 @@
+using System.Text;
+using Mirror.Notifications;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Tests.Notifications;
+
+public sealed class EventQueueTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_full_queue_drops_the_oldest_and_says_how_many()
+    {
+        using var queue = EventQueue.Open(_folder.Path, segmentBytes: 50, mostSegments: 3);
+        var dropped = Enumerable.Range(0, 100).Sum(i => queue.Append(Encoding.UTF8.GetBytes($"{i:D9}")));
+        Assert.Equal(100 - dropped, queue.Pending);
+        Assert.InRange(queue.Pending, 10, 15);
+        Assert.Equal(3, Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories).Length);
+        Assert.Equal(Enumerable.Range(dropped, queue.Pending), await DrainAsync(queue));
+    }
+
+    [Fact]
+    public async Task What_was_delivered_does_not_come_back_and_its_files_go()
+    {
+        using (var queue = EventQueue.Open(_folder.Path, segmentBytes: 50))
+        {
+            for (var i = 0; i < 30; i++)
+                queue.Append(Encoding.UTF8.GetBytes($"{i:D9}"));
+            for (var batches = 0; batches < 2; batches++)
+                queue.Delivered(await queue.NextAsync(Cancel));
+        }
+        using var again = EventQueue.Open(_folder.Path, segmentBytes: 50);
+        Assert.Equal(20, again.Pending);
+        Assert.Equal(Enumerable.Range(10, 20), await DrainAsync(again));
+        Assert.Single(Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories));
+    }
+
+    [Fact]
+    public async Task A_line_that_was_cut_short_is_forgotten_and_the_next_is_whole()
+    {
+        using (var queue = EventQueue.Open(_folder.Path))
+            queue.Append("000000001"u8);
+        var file = Assert.Single(Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories));
+        await File.AppendAllTextAsync(file, "0000", Cancel);
+        using var again = EventQueue.Open(_folder.Path);
+        again.Append("000000002"u8);
+        Assert.Equal([1, 2], await DrainAsync(again));
+    }
+
+    [Fact]
+    public async Task A_damaged_record_means_once_more_rather_than_never()
+    {
+        using (var queue = EventQueue.Open(_folder.Path))
+        {
+            queue.Append("000000001"u8);
+            queue.Delivered(await queue.NextAsync(Cancel));
+            queue.Append("000000002"u8);
+        }
+        await File.WriteAllTextAsync(Assert.Single(Directory.GetFiles(_folder.Path, "delivered", SearchOption.AllDirectories)), "?", Cancel);
+        using var again = EventQueue.Open(_folder.Path);
+        Assert.Equal([1, 2], await DrainAsync(again));
+    }
+
+    [Fact]
+    public void Two_processes_have_a_queue_each()
+    {
+        using var one = EventQueue.Open(_folder.Path);
+        using var other = EventQueue.Open(_folder.Path);
+        one.Append("1"u8);
+        Assert.Equal((1, 0), (one.Pending, other.Pending));
+    }
+
+    [Fact]
+    public async Task An_event_larger_than_a_batch_is_sent_by_itself()
+    {
+        using var queue = EventQueue.Open(_folder.Path);
+        queue.Append(new byte[1 << 20].AsSpan().ToArray().Select(_ => (byte)'1').ToArray());
+        queue.Append("2"u8);
+        Assert.Equal(1 << 20, Assert.Single((await queue.NextAsync(Cancel)).Events).Length);
+    }
+
+    private static async Task<List<int>> DrainAsync(EventQueue queue)
+    {
+        List<int> events = [];
+        while (queue.Pending > 0)
+        {
+            var batch = await queue.NextAsync(Cancel);
+            events.AddRange(batch.Events.Select(json => int.Parse(Encoding.UTF8.GetString(json.Span), System.Globalization.CultureInfo.InvariantCulture)));
+            queue.Delivered(batch);
+        }
+        return events;
+    }
+}

@@ -1,0 +1,154 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Tests.Images;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Tests.Notifications;
+
+public sealed class NotificationTests : IAsyncLifetime
+{
+    private static readonly ImageTypes Types = new(Oci: true);
+
+    private readonly EventReceiver _receiver = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask DisposeAsync() => _receiver.DisposeAsync();
+
+    [Fact]
+    public async Task What_happens_is_told_in_order_and_in_the_registrys_words()
+    {
+        await _receiver.StartAsync();
+        await using var mirror = await StartAsync("headers:\n        Authorization: [Bearer abc]", references: true);
+        var (config, layer) = (await PushBlobAsync(mirror, "config"), await PushBlobAsync(mirror, "layer!"));
+        var manifest = await PushImageAsync(mirror, "1", config, layer);
+        (await mirror.HeadAsync("t/a/manifests/1")).Dispose();
+        (await mirror.GetAsync("t/a/manifests/1")).Dispose();
+        (await mirror.GetAsync($"t/a/blobs/{layer}")).Dispose();
+        (await SendAsync(mirror, HttpMethod.Post, $"t/b/blobs/uploads/?mount={layer}&from=t/a")).Dispose();
+        (await SendAsync(mirror, HttpMethod.Delete, "t/a/manifests/1")).Dispose();
+        (await SendAsync(mirror, HttpMethod.Delete, $"t/a/manifests/{manifest}")).Dispose();
+
+        await _receiver.UntilAsync(9);
+        Assert.Equal(["push", "push", "push", "pull", "pull", "pull", "mount", "delete", "delete"], _receiver.Actions);
+        var push = _receiver.Events[2];
+        var target = push.GetProperty("target");
+        Assert.Equal(
+            (Types.Manifest, manifest.ToString(), "t/a", "1", $"{mirror.Url}v2/t/a/manifests/{manifest}"),
+            (target.GetProperty("mediaType").GetString(), target.GetProperty("digest").GetString(), target.GetProperty("repository").GetString(), target.GetProperty("tag").GetString(), target.GetProperty("url").GetString()));
+        Assert.Equal(target.GetProperty("size").GetInt64(), target.GetProperty("length").GetInt64());
+        Assert.Equal([config.ToString(), layer.ToString()], target.GetProperty("references").EnumerateArray().Select(r => r.GetProperty("digest").GetString()));
+        Assert.Equal(("PUT", mirror.Authority), (push.GetProperty("request").GetProperty("method").GetString(), push.GetProperty("request").GetProperty("host").GetString()));
+        Assert.EndsWith($":{mirror.Url.Port}", push.GetProperty("source").GetProperty("addr").GetString(), StringComparison.Ordinal);
+        Assert.EndsWith("Z", push.GetProperty("timestamp").GetString(), StringComparison.Ordinal);
+        Assert.Equal("t/a", _receiver.Events[6].GetProperty("target").GetProperty("fromRepository").GetString());
+        Assert.Equal("1", _receiver.Events[7].GetProperty("target").GetProperty("tag").GetString());
+        Assert.False(_receiver.Events[8].GetProperty("target").TryGetProperty("mediaType", out _));
+        Assert.Equal(9, _receiver.Events.Select(e => e.GetProperty("id").GetString()).Distinct().Count());
+        Assert.All(_receiver.Headers, headers => Assert.Equal(("Bearer abc", "application/vnd.docker.distribution.events.v2+json"), headers));
+        await Until.TrueAsync(async () => await mirror.MetricAsync("registry_notifications_events_total", ("type", "Successes"), ("endpoint", "spy")) == 9, () => "not counted");
+        Assert.Equal(0, await mirror.MetricAsync("registry_notifications_pending_total", ("endpoint", "spy")));
+        Assert.True(await mirror.MetricAsync("registry_notifications_status_total", ("code", "200 OK"), ("endpoint", "spy")) > 0);
+    }
+
+    [Fact]
+    public async Task What_was_not_taken_is_told_again_before_anything_newer()
+    {
+        _receiver.Answers = request => request switch { < 4 => HttpStatusCode.InternalServerError, 5 => HttpStatusCode.Found, 7 => HttpStatusCode.BadGateway, _ => HttpStatusCode.OK };
+        await _receiver.StartAsync();
+        await using var mirror = await StartAsync("threshold: 3\n      backoff: 100ms");
+        List<Digest> pushed = [];
+        for (var i = 0; i < 20; i++)
+            pushed.Add(await PushBlobAsync(mirror, $"blob {i}"));
+
+        await _receiver.UntilAsync(20);
+        Assert.Equal(pushed.Select(digest => digest.ToString()), _receiver.Digests);
+        Assert.True(await mirror.MetricAsync("registry_notifications_events_total", ("type", "Failures")) >= 4);
+    }
+
+    [Fact]
+    public async Task The_end_of_the_server_loses_no_event()
+    {
+        await using var mirror = await StartAsync("backoff: 100ms");
+        List<Digest> pushed = [];
+        for (var i = 0; i < 10; i++)
+            pushed.Add(await PushBlobAsync(mirror, $"before {i}"));
+        await mirror.KillAsync();
+        await mirror.StartAgainAsync();
+        for (var i = 0; i < 10; i++)
+            pushed.Add(await PushBlobAsync(mirror, $"after {i}"));
+        await mirror.StopAsync();
+
+        await _receiver.StartAsync();
+        await mirror.StartAgainAsync();
+        await _receiver.UntilAsync(20);
+        Assert.Equal(pushed.Select(digest => digest.ToString()), _receiver.Digests);
+        await mirror.StopAsync();
+        await mirror.StartAgainAsync();
+        pushed.Add(await PushBlobAsync(mirror, "last"));
+        await _receiver.UntilAsync(21);
+        Assert.Equal(pushed.Select(digest => digest.ToString()), _receiver.Digests);
+    }
+
+    [Fact]
+    public async Task What_an_endpoint_ignores_it_is_not_told()
+    {
+        await _receiver.StartAsync();
+        await using var mirror = await StartAsync("ignoredmediatypes: [application/octet-stream]\n      ignore:\n        actions: [pull]");
+        var blob = await PushBlobAsync(mirror, "config");
+        await PushImageAsync(mirror, "1", blob, blob);
+        (await mirror.GetAsync("t/a/manifests/1")).Dispose();
+        (await SendAsync(mirror, HttpMethod.Delete, "t/a/manifests/1")).Dispose();
+        await _receiver.UntilAsync(2);
+        Assert.Equal(["push", "delete"], _receiver.Actions);
+    }
+
+    private Task<MirrorProcess> StartAsync(string more, bool references = false) => MirrorProcess.StartAsync(new MirrorSettings
+    {
+        More = $"""
+            notifications:
+              events:
+                includereferences: {(references ? "true" : "false")}
+              endpoints:
+                - name: spy
+                  url: {_receiver.Url}
+            """ + $"\n      {more}\n    - name: off\n      url: {_receiver.Url}\n      disabled: true\n",
+    });
+
+    private static async Task<Digest> PushBlobAsync(MirrorProcess mirror, string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        var digest = Digest.Of(bytes);
+        using var response = await SendAsync(mirror, HttpMethod.Post, $"t/a/blobs/uploads/?digest={digest}", bytes, "application/octet-stream");
+        Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        return digest;
+    }
+
+    private static async Task<Digest> PushImageAsync(MirrorProcess mirror, string tag, Digest config, Digest layer)
+    {
+        var manifest = ManifestText.Image(Types, (config, 6), [(layer, 6)]);
+        using var response = await SendAsync(mirror, HttpMethod.Put, $"t/a/manifests/{tag}", manifest, Types.Manifest);
+        Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        return Digest.Of(manifest);
+    }
+
+    private static async Task<HttpResponseMessage> SendAsync(MirrorProcess mirror, HttpMethod method, string path, byte[]? body = null, string? type = null)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(mirror.Url, $"/v2/{path}"));
+        if (body is not null)
+        {
+            request.Content = new ByteArrayContent(body);
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue(type!);
+        }
+        return await Http.Client.SendAsync(request, Cancel);
+    }
+}
