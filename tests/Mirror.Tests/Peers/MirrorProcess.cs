@@ -68,6 +68,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     /// <summary>Host and port, as in an image name.</summary>
     public string Authority => Url.Authority;
 
+    /// <summary>Where metrics and probes are.</summary>
+    public Uri Debug => _debug;
+
     /// <summary>Where it stores.</summary>
     public string Root { get; }
 
