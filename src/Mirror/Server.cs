@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Access;
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Maintenance;
 using Mirror.Notifications;
 using Mirror.PullThrough;
@@ -29,6 +30,7 @@ public static partial class Server
         builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddSingleton<IReferrerStore>(new FileReferrerStore(options.Storage.Filesystem.RootDirectory));
         builder.Services.AddSingleton<IUploadStore>(new FileUploadStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();

@@ -66,6 +66,27 @@ internal static partial class Durable
         FlushFolder(parent);
     }
 
+    /// <summary>
+    /// Takes a folder out of a folder at once, whatever is in it and whoever writes to it: it is renamed first, and emptied under a name that
+    /// nobody knows. False where it was not there.
+    /// </summary>
+    public static bool DeleteFolder(string temporaryFolder, string path)
+    {
+        Directory.CreateDirectory(temporaryFolder);
+        var doomed = Path.Combine(temporaryFolder, Path.GetRandomFileName());
+        try
+        {
+            Directory.Move(path, doomed);
+        }
+        catch (Exception missing) when (missing is DirectoryNotFoundException or FileNotFoundException)
+        {
+            return false;
+        }
+        FlushFolder(Path.GetDirectoryName(path)!);
+        Directory.Delete(doomed, recursive: true);
+        return true;
+    }
+
     /// <summary>Flushes the names in a folder. A folder that is gone by now has nothing to flush.</summary>
     public static void FlushFolder(string folder)
     {

@@ -105,6 +105,9 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     private string? Read(string path)
     {
+        // Most files asked for here are missing, and an exception costs more than all the rest of a manifest's answer.
+        if (!File.Exists(PathOf(path)))
+            return null;
         try
         {
             using var file = File.OpenHandle(PathOf(path));
@@ -135,28 +138,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
         Durable.FlushFolder(Path.GetDirectoryName(PathOf(path))!);
     }
 
-    private bool DeleteFolder(string folder)
-    {
-        var path = PathOf(folder);
-        while (true)
-        {
-            try
-            {
-                Directory.Delete(path, recursive: true);
-                break;
-            }
-            catch (DirectoryNotFoundException)
-            {
-                return false;
-            }
-            catch (IOException) when (Directory.Exists(path))
-            {
-                // A sweep renamed, or a push wrote, a file in it meanwhile: once more.
-            }
-        }
-        Durable.FlushFolder(Path.GetDirectoryName(path)!);
-        return true;
-    }
+    private bool DeleteFolder(string folder) => Durable.DeleteFolder(PathOf(RegistryLayout.Temporary), PathOf(folder));
 
     private string PathOf(string relative) => Path.Combine(_root, relative);
 }

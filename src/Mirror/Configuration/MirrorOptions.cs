@@ -22,4 +22,12 @@ public sealed class MirrorOptions
     public CatalogOptions Catalog { get; set; } = new();
 
     public TagsOptions Tags { get; set; } = new();
+
+    public RedisOptions Redis { get; set; } = new();
+
+    public FleetOptions Fleet { get; set; } = new();
+
+    /// <summary>Whether facts are shared by Redis. registry:2 wants both the section and the word in <c>storage.cache</c>; here a server is enough
+    /// unless that word says otherwise.</summary>
+    public bool SharesByRedis() => Redis.Servers().Count > 0 && Storage.Cache.BlobDescriptor is (null or "redis");
 }

@@ -14,6 +14,8 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Proxy)
             .AddSingleton(options.Hosted)
             .AddSingleton(options.Notifications)
+            .AddSingleton(options.Redis)
+            .AddSingleton(options.Fleet)
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
             .AddSingleton(options.Tags);

@@ -5,6 +5,8 @@ public sealed class StorageOptions
 {
     public FilesystemOptions Filesystem { get; set; } = new();
 
+    public CacheOptions Cache { get; set; } = new();
+
     public DeleteOptions Delete { get; set; } = new();
 
     public MaintenanceOptions Maintenance { get; set; } = new();

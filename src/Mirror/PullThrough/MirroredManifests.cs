@@ -60,7 +60,7 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
     private async ValueTask<Answer<Descriptor>> ResolveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         // 1. Checked lately, or never to be checked again: no question to upstream at all.
-        if (tags.Fresh(name, tag) is { } fresh)
+        if (await tags.FreshAsync(name, tag) is { } fresh)
             return new(fresh, Outcome.Hit);
         var stored = tags.ChecksLater(tag) ? await LastAsync(name, tag, cancellationToken) : null;
         if (stored is not null && tags.IsImmutable(tag))

@@ -48,14 +48,14 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
         if (await mirroring.Removals.RemoveManifestAsync(name, digest, cancellationToken) is not { } tags)
             return false;
         foreach (var tag in tags)
-            mirroring.Checks.Forget(name, tag);
+            await mirroring.Checks.ForgetAsync(name, tag);
         return true;
     }
 
-    public ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken)
+    public async ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken)
     {
-        mirroring.Checks.Forget(name, tag);
-        return mirroring.Removals.RemoveTagAsync(name, tag, cancellationToken);
+        await mirroring.Checks.ForgetAsync(name, tag);
+        return await mirroring.Removals.RemoveTagAsync(name, tag, cancellationToken);
     }
 
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => mirroring.Removals.RemoveBlobAsync(name, digest, cancellationToken);

@@ -12,7 +12,7 @@ public sealed partial class MirroredTags(ProxyOptions proxy, TagChecks checks, P
     private readonly NamePattern[] _immutable = [.. proxy.ImmutableTags.Select(pattern => new NamePattern(pattern))];
 
     /// <summary>What the tag names, if upstream said so within <c>proxy.tags_cache_ttl</c>.</summary>
-    public Descriptor? Fresh(RepositoryName name, string tag) => checks.Fresh(name, tag);
+    public ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag) => checks.FreshAsync(name, tag);
 
     /// <summary>Whether upstream never moves the tag (<c>proxy.immutable_tags</c>).</summary>
     public bool IsImmutable(string tag) => NamePattern.AnyMatches(_immutable, tag);
@@ -30,11 +30,12 @@ public sealed partial class MirroredTags(ProxyOptions proxy, TagChecks checks, P
     /// <summary>Upstream said what the tag names: it moves now, or when that is stored.</summary>
     public async ValueTask CheckedAsync(RepositoryName name, string tag, Descriptor now, bool isStored, CancellationToken cancellationToken)
     {
+        var moved = await references.ResolveTagAsync(name, tag, cancellationToken) is { } last && last != now.Digest;
         if (isStored)
             await MoveAsync(name, tag, now.Digest, cancellationToken);
         else
             pending.Add(name, tag, now.Digest);
-        checks.Checked(name, tag, now);
+        await checks.CheckedAsync(name, tag, now, moved);
     }
 
     /// <summary>A manifest is stored: the tags that waited for it move.</summary>
@@ -47,7 +48,7 @@ public sealed partial class MirroredTags(ProxyOptions proxy, TagChecks checks, P
     /// <summary>Upstream has the tag no longer.</summary>
     public async ValueTask RemoveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
-        checks.Forget(name, tag);
+        await checks.ForgetAsync(name, tag);
         try
         {
             await references.DeleteTagAsync(name, tag, cancellationToken);

@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -38,7 +39,7 @@ public static class MirroringRegistration
         var tls = new UpstreamTls(options.Tls);
         services.AddKeyedSingleton(origin.Name, (provider, _) => new Accounts(options, provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton(origin.Name, (provider, _) =>
-            new TokenSource(origin, provider.GetRequiredService<IHttpClientFactory>().CreateClient(token), provider.GetRequiredService<TimeProvider>()));
+            new TokenSource(origin, provider.GetRequiredService<IHttpClientFactory>().CreateClient(token), provider.GetRequiredService<SharedFacts>(), provider.GetRequiredService<TimeProvider>()));
 
         // Outermost first. Each client lives as long as the server; connections are renewed by the innermost handler.
         AddClient(services, token, origin, tls);

@@ -29,25 +29,14 @@ internal static class RequestBody
         {
             for (var left = most; ;)
             {
-                var (filled, ended) = (0, false);
-                try
-                {
-                    while (filled < buffer.Length && !ended)
-                    {
-                        idle.CancelAfter(IdleTimeout);
-                        var read = await request.Http.Request.Body.ReadAsync(buffer.AsMemory(filled), idle.Token);
-                        (filled, ended) = (filled + read, read == 0);
-                    }
-                }
-                finally
-                {
-                    spool.Append(buffer.AsSpan(0, (int)Math.Min(filled, left)));
-                }
-                if (filled > left)
-                    return false;
-                left -= filled;
-                if (ended)
+                idle.CancelAfter(IdleTimeout);
+                var read = await request.Http.Request.Body.ReadAsync(buffer, idle.Token);
+                if (read == 0)
                     return true;
+                spool.Append(buffer.AsSpan(0, (int)Math.Min(read, left)));
+                if (read > left)
+                    return false;
+                left -= read;
             }
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)

@@ -49,6 +49,13 @@ public sealed class RegistryMetrics
     private readonly Counter<long> _notifications;
     private readonly UpDownCounter<long> _notificationsPending;
     private readonly Counter<long> _notificationAnswers;
+    private readonly Counter<long> _cacheRequests;
+    private readonly Counter<long> _cacheHits;
+    private readonly Counter<long> _cacheErrors;
+    private readonly Histogram<double> _redisSeconds;
+    private readonly UpDownCounter<long> _leases;
+    private readonly Counter<long> _forwards;
+    private readonly Counter<long> _takeovers;
 
     public RegistryMetrics(IMeterFactory meters)
     {
@@ -82,6 +89,14 @@ public sealed class RegistryMetrics
         _notifications = Meter.CreateCounter<long>("registry_notifications_events_total", null, "Events for an endpoint, by what became of them.");
         _notificationsPending = Meter.CreateUpDownCounter<long>("registry_notifications_pending_total", null, "Events that wait for an endpoint.");
         _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
+
+        _cacheRequests = Meter.CreateCounter<long>("registry_storage_cache_requests_total", null, "Facts looked up in what replicas share.");
+        _cacheHits = Meter.CreateCounter<long>("registry_storage_cache_hits_total", null, "Facts found there and believed.");
+        _cacheErrors = Meter.CreateCounter<long>("registry_storage_cache_errors_total", null, "Questions to Redis that failed or had no answer in time.");
+        _redisSeconds = Seconds("registry_storage_cache_redis_seconds", "Time a question to Redis took.", [.0005, .001, .0025, .. Durations[..8]]);
+        _leases = Meter.CreateUpDownCounter<long>("mirror_fleet_leases_held", null, "Digests this replica downloads for all.");
+        _forwards = Meter.CreateCounter<long>("mirror_fleet_forwards_total", null, "Requests passed on to another replica.");
+        _takeovers = Meter.CreateCounter<long>("mirror_fleet_takeovers_total", null, "Bodies that went on from elsewhere when the replica that sent them was lost.");
     }
 
     /// <summary>This instance's own meter: several may bear its name in one process.</summary>
@@ -185,6 +200,28 @@ public sealed class RegistryMetrics
     public void StorageAction(string driver, string action, double seconds) =>
         _storageSeconds.Record(seconds, new Tag("driver", driver), new Tag("action", action));
 
+    /// <summary>A fact was looked up in what replicas share.</summary>
+    /// <param name="hit">Whether it was there and could be believed.</param>
+    public void SharedFact(bool hit)
+    {
+        _cacheRequests.Add(1);
+        if (hit)
+            _cacheHits.Add(1);
+    }
+
+    /// <param name="operation">A constant word.</param>
+    public void SharedMemoryAsked(string operation, double seconds) => _redisSeconds.Record(seconds, new Tag("operation", operation));
+
+    public void SharedMemoryFailed() => _cacheErrors.Add(1);
+
+    public void LeaseTaken() => _leases.Add(1);
+
+    public void LeaseGiven() => _leases.Add(-1);
+
+    public void Forwarded() => _forwards.Add(1);
+
+    public void TakenOver() => _takeovers.Add(1);
+
     internal void AccessLinesDropped(long lines) => _accessLinesDropped.Add(lines);
 
     /// <summary>A view for the SDK, which listens by name alone: another instance's numbers would be added to these.</summary>
@@ -211,6 +248,10 @@ public sealed class RegistryMetrics
         _fillClientsJoined.Add(0);
         _clientAborts.Add(0);
         _accessLinesDropped.Add(0);
+        _cacheErrors.Add(0);
+        _leases.Add(0);
+        _forwards.Add(0);
+        _takeovers.Add(0);
     }
 
     private Histogram<double> Seconds(string name, string description, double[] bounds) => Histogram(name, "s", description, bounds);

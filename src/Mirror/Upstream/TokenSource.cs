@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Serialization;
+using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Telemetry;
 
@@ -12,12 +14,13 @@ namespace Mirror.Upstream;
 /// Bearer tokens of one upstream, one for each account and scope: shared by all requests, renewed before they run out, asked for once however many wait
 /// (Docker's "Token Authentication Specification").
 /// </summary>
-public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, TimeProvider time)
+public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, SharedFacts shared, TimeProvider time)
 {
     private static readonly TimeSpan DefaultLife = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestLife = TimeSpan.FromHours(12);
     // Scopes are repository names that clients choose.
     private const int MostTokens = 10_000;
+    private const string Kind = "token";
 
     private readonly ConcurrentDictionary<(Account, string), Token> _tokens = new();
     private readonly Flights<(Account, string), Token> _asking = new();
@@ -31,20 +34,26 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, TimeProv
     {
         if (_tokens.TryGetValue((account, scope), out var token) && token.Value != refused && time.GetUtcNow() < token.RenewAt)
             return token.Value;
-        var (asked, _) = await _asking.JoinOrStart((account, scope), stop => AskAsync(challenge, account, scope, stop), cancellationToken);
+        var (asked, _) = await _asking.JoinOrStart((account, scope), stop => AskAsync(challenge, account, scope, refused, stop), cancellationToken);
         return asked.Value;
     }
 
-    private async Task<Token> AskAsync(Challenge challenge, Account account, string scope, CancellationToken cancellationToken)
+    private async Task<Token> AskAsync(Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
         if (!origin.MayAskForTokensAt(challenge.Realm!))
             throw new UpstreamUnavailableException($"{origin.Authority} names the token service '{challenge.Realm!.Host}', which is not its known one: nothing was sent there.");
+
+        // Another replica with this account may have one.
+        var credential = await account.CredentialAsync(cancellationToken);
+        var place = shared.NameOf(origin.Authority, challenge.Realm!.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
+        if (await shared.FindAsync(Kind, place) is { } text && Parse(text) is { } known && known.Value != refused)
+            return Keep(account, scope, known);
 
         var query = $"scope={Uri.EscapeDataString(scope)}" + (challenge.Service is { } service ? $"&service={Uri.EscapeDataString(service)}" : "");
         var separator = challenge.Realm!.Query.Length == 0 ? '?' : '&';
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"{challenge.Realm.GetLeftPart(UriPartial.Query)}{separator}{query}"));
         request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
-        if (await account.CredentialAsync(cancellationToken) is { } credential)
+        if (credential is not null)
             request.Headers.Authorization = Basic(credential);
 
         var asked = time.GetUtcNow();
@@ -62,10 +71,24 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, TimeProv
         // Measured from our own clock before asking; renewed at three quarters of its life.
         var life = body.ExpiresIn is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Min(seconds, LongestLife.TotalSeconds)) : DefaultLife;
         var token = new Token(value, asked + life * 0.75);
+        await shared.RememberAsync(Kind, place, string.Create(CultureInfo.InvariantCulture, $"{token.RenewAt.ToUnixTimeMilliseconds()} {value}"), life * 0.75);
+        return Keep(account, scope, token);
+    }
+
+    private Token Keep(Account account, string scope, Token token)
+    {
         if (_tokens.Count >= MostTokens)
             _tokens.Clear();
         _tokens[(account, scope)] = token;
         return token;
+    }
+
+    private Token? Parse(string text)
+    {
+        if (text.Split(' ') is not [var until, { Length: > 0 } value] || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
+            return null;
+        var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
+        return left > TimeSpan.Zero && left <= LongestLife ? new Token(value, time.GetUtcNow() + left) : null;
     }
 
     /// <summary>A credential as a Basic header (RFC 7617).</summary>

@@ -70,7 +70,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("  password: '***'\n", output);
         Assert.Contains("    url: https://***@x/y\n", output);
         Assert.Contains("    service: registry\n", output);
-        Assert.Contains("warning: redis is accepted but not acted on yet\n", error);
+        Assert.Contains("warning: redis.sentinelpassword is accepted but not acted on yet\n", error);
     }
 
     [Fact]

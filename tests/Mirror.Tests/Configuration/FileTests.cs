@@ -87,7 +87,7 @@ public sealed class FileTests : IDisposable
             """);
 
         Assert.Empty(loaded.Errors);
-        Assert.Equal(["storage.cache is accepted but not acted on yet", "health is accepted but not acted on yet"], loaded.Warnings);
+        Assert.Equal(["health is accepted but not acted on yet"], loaded.Warnings);
         Assert.Equal("registry", loaded.Options.Log.Fields["service"]);
         Assert.Equal(["nosniff"], loaded.Options.Http.Headers["x-content-type-options"]);
     }

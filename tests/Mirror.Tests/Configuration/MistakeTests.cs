@@ -81,6 +81,9 @@ public sealed class MistakeTests
     [InlineData("http: {tls: }")]
     [InlineData("http: {tls: {certificate: \"\", key: }}")]
     [InlineData("redis:")]
+    [InlineData("storage: {cache: {layerinfo: inmemory, blobdescriptorsize: 1000}}")]
+    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], unstableresp3: true}\nstorage: {cache: {blobdescriptor: redis}}")]
+    [InlineData("http: {secret: s}\nredis: {addr: \"x:6379\", dialtimeout: 10ms, pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}}")]
     public void What_asks_for_nothing_is_not_a_mistake(string yaml)
     {
         var loaded = Load(VersionLine + yaml);
@@ -99,10 +102,8 @@ public sealed class MistakeTests
         Assert.Contains($"{unknown} is not a known key and is ignored; nearest known key: {nearest}", Load(VersionLine + yaml).Warnings);
 
     [Theory]
-    [InlineData("redis: {addr: \"x:6379\"}", "redis")]
-    [InlineData("redis: {addrs: [\"x:6379\"], unstableresp3: true}", "redis")]
+    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]
     [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
-    [InlineData("storage: {cache: {layerinfo: inmemory}}", "storage.cache")]
     [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
     [InlineData("http: {tls: {ciphersuites: [a]}}", "http.tls.ciphersuites")]

@@ -56,6 +56,38 @@ public sealed class OptionTests
     }
 
     [Fact]
+    public void Every_key_for_those_who_push_reaches_its_property()
+    {
+        var loaded = Load("""
+            version: 0.1
+            storage:
+              maintenance:
+                uploadpurging: {enabled: false, age: 1h, interval: 2h, dryrun: true}
+                readonly: {enabled: true}
+            validation:
+              disabled: true
+              manifests:
+                urls: {allow: ["^https://a"], deny: [b, c]}
+                indexes: {platforms: list, platformlist: [{os: linux, architecture: amd64}]}
+            catalog: {maxentries: 5}
+            tags: {maxtags: 6}
+            """);
+
+        Assert.Empty(loaded.Errors);
+        Assert.Empty(loaded.Warnings);
+        var (maintenance, validation) = (loaded.Options.Storage.Maintenance, loaded.Options.Validation);
+        Assert.Equal((false, TimeSpan.FromHours(1), TimeSpan.FromHours(2), true),
+            (maintenance.UploadPurging.Enabled, maintenance.UploadPurging.Age, maintenance.UploadPurging.Interval, maintenance.UploadPurging.DryRun));
+        Assert.True(maintenance.ReadOnly.Enabled);
+        Assert.True(validation.Disabled);
+        Assert.Equal(["^https://a"], validation.Manifests.Urls.Allow);
+        Assert.Equal(["b", "c"], validation.Manifests.Urls.Deny);
+        Assert.Equal(RequiredPlatforms.List, validation.Manifests.Indexes.Platforms);
+        Assert.Equal(("linux", "amd64"), (validation.Manifests.Indexes.PlatformList[0].Os, validation.Manifests.Indexes.PlatformList[0].Architecture));
+        Assert.Equal((5, 6), (loaded.Options.Catalog.MaxEntries, loaded.Options.Tags.MaxTags));
+    }
+
+    [Fact]
     public void What_is_not_given_has_its_default()
     {
         var options = Load(VersionLine).Options;

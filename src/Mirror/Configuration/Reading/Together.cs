@@ -12,7 +12,10 @@ internal static class Together
 
         if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
             findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
-
+        if (options.Storage.Cache.BlobDescriptor == "redis" && options.Redis.Servers().Count == 0)
+            findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: without redis.addr there is no server to ask");
+        if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
+            findings.Errors.Add("redis.tls.certificate and redis.tls.key are used together only; one is missing");
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 
@@ -35,6 +38,9 @@ internal static class Together
 
         if (http.Debug is { Addr: null, Prometheus.Enabled: true })
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
+
+        if (options.SharesByRedis() && string.IsNullOrEmpty(http.Secret))
+            findings.Warnings.Add("redis without http.secret shares manifests only: replicas cannot prove themselves to each other, and each fills for itself");
 
         if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
             findings.Warnings.Add("proxy names credentials but no remoteurl: this is a plain registry, and they are not used");

@@ -70,6 +70,10 @@ internal static partial class ValueRules
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
 
+    public static readonly ValueRule RedisServer = new(
+        "host:port",
+        text => ListenAddress.TryParse(text, out _) && !text.StartsWith(':') ? text : null);
+
     public static readonly ValueRule Upstream = new(
         "an http or https URL without user info, query or fragment",
         text => PlainUrl(text) is { } url ? DockerHub.Is(url) ? DockerHub.Registry.OriginalString : text : null);

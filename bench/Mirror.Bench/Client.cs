@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Mirror.Bench;
+
+/// <summary>One connection that reads bodies into one buffer: as little work as a client can do, so that the server's is what is seen.</summary>
+internal sealed class Client : IDisposable
+{
+    private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    private readonly byte[] _buffer;
+
+    public Client(int port, int bufferSize = 256 * 1024)
+    {
+        _buffer = new byte[bufferSize];
+        _socket.Connect(IPAddress.Loopback, port);
+    }
+
+    /// <summary>Asks, and reads the body to its end.</summary>
+    /// <exception cref="IOException">The answer ended early.</exception>
+    public Reply Ask(string path, string method = "GET", string headers = "")
+    {
+        var started = Stopwatch.GetTimestamp();
+        _socket.Send(Encoding.ASCII.GetBytes($"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n{headers}\r\n"));
+        var (filled, end) = (0, -1);
+        while (end < 0)
+        {
+            filled += Receive(_buffer.AsSpan(filled));
+            end = _buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8);
+        }
+        var head = Encoding.ASCII.GetString(_buffer, 0, end).Split("\r\n");
+        var status = int.Parse(head[0].AsSpan(9, 3));
+        var length = method == "HEAD" ? 0 : long.Parse(head.First(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase)).AsSpan("Content-Length:".Length));
+        long read = filled - end - 4;
+        var first = read > 0 || length == 0 ? Stopwatch.GetElapsedTime(started) : TimeSpan.Zero;
+        while (read < length)
+        {
+            read += Receive(_buffer);
+            if (first == TimeSpan.Zero)
+                first = Stopwatch.GetElapsedTime(started);
+        }
+        return new Reply(status, read, first.TotalSeconds, Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    /// <summary>The same request by many clients at once, each on a connection and a thread of its own; the replies, and the seconds until all had theirs.</summary>
+    public static (Reply[] Replies, double Seconds) Crowd(int port, int clients, string path, int rounds = 1)
+    {
+        var replies = new Reply[clients];
+        Client[] connected = [.. Enumerable.Range(0, clients).Select(_ => new Client(port, clients > 50 ? 64 * 1024 : 256 * 1024))];
+        var started = Stopwatch.GetTimestamp();
+        Thread[] threads = [.. Enumerable.Range(0, clients).Select(i => new Thread(() => replies[i] = connected[i].TryAsk(path, rounds), 128 * 1024))];
+        foreach (var thread in threads)
+            thread.Start();
+        foreach (var thread in threads)
+            thread.Join();
+        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        foreach (var client in connected)
+            client.Dispose();
+        return (replies, seconds);
+    }
+
+    // A broken answer is a result, not the end of the benchmark.
+    private Reply TryAsk(string path, int rounds)
+    {
+        try
+        {
+            var reply = Ask(path);
+            for (var round = 1; round < rounds; round++)
+                reply = Ask(path) is var next ? next with { Bytes = reply.Bytes + next.Bytes } : reply;
+            return reply;
+        }
+        catch (Exception broken) when (broken is IOException or SocketException)
+        {
+            return default;
+        }
+    }
+
+    private int Receive(Span<byte> buffer) =>
+        _socket.Receive(buffer) is > 0 and var read ? read : throw new EndOfStreamException("The answer ended early.");
+}
+
+/// <param name="Bytes">Of the body.</param>
+/// <param name="FirstByte">Seconds until the body's first byte.</param>
+/// <param name="Seconds">Until its last.</param>
+internal readonly record struct Reply(int Status, long Bytes, double FirstByte, double Seconds);

@@ -1,0 +1,24 @@
+using System.Diagnostics;
+
+namespace Mirror.Bench;
+
+/// <summary>A link that takes so many bytes a second, whoever sends.</summary>
+internal sealed class Link(double bytesPerSecond)
+{
+    // What a late wake-up may catch up with.
+    private static readonly long Burst = Stopwatch.Frequency / 100;
+
+    private readonly Lock _gate = new();
+    private long _free = Stopwatch.GetTimestamp();
+
+    /// <summary>Returns when the bytes have gone over the link.</summary>
+    public void Pass(int bytes)
+    {
+        long until;
+        lock (_gate)
+            until = _free = Math.Max(_free, Stopwatch.GetTimestamp() - Burst) + (long)(bytes / bytesPerSecond * Stopwatch.Frequency);
+        var wait = until - Stopwatch.GetTimestamp();
+        if (wait > 0)
+            Thread.Sleep(TimeSpan.FromSeconds((double)wait / Stopwatch.Frequency));
+    }
+}

@@ -1,0 +1,75 @@
+using System.Diagnostics;
+
+namespace Mirror.Bench;
+
+/// <param name="Folder">The peer's own, deleted afterwards.</param>
+/// <param name="Storage">Where a registry keeps its content.</param>
+internal sealed record PeerSetup(string Folder, int Port, int UpstreamPort, string Storage);
+
+/// <summary>A server to measure: how it is configured and started.</summary>
+internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessStartInfo> prepare)
+{
+    private const string Registry = "/usr/bin/docker-registry";
+    private const string Nginx = "/usr/sbin/nginx";
+
+    private static readonly string MirrorProgram = Path.GetFullPath("src/Mirror/bin/Release/net10.0/Mirror.dll");
+
+    public static readonly Peer Mirror = new("mirror", MirrorProgram,
+        setup => new ProcessStartInfo("dotnet", [MirrorProgram, "serve", RegistryConfiguration(setup, proxy: true)]));
+
+    /// <summary>Debian's registry:2, as a pull-through cache.</summary>
+    public static readonly Peer RegistryTwo = new("docker-registry 2.8.2", Registry,
+        setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: true)]));
+
+    /// <summary>The same, as the registry to pull from.</summary>
+    public static readonly Peer RegistryTwoAsUpstream = new("docker-registry 2.8.2 (upstream)", Registry,
+        setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: false)]));
+
+    /// <summary>Files by sendfile: the limit of what this machine's network stack gives.</summary>
+    public static readonly Peer NginxStatic = new("nginx static", Nginx, setup => NginxStart(setup, $"root {setup.Folder}/content; default_type application/octet-stream;"));
+
+    /// <summary>The cache that people build themselves.</summary>
+    public static readonly Peer NginxCache = new("nginx proxy_cache", Nginx, setup => NginxStart(setup,
+        $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_cache c; proxy_cache_valid 200 10m; proxy_cache_lock on;"));
+
+    public static readonly Peer[] All = [Mirror, RegistryTwo, NginxStatic, NginxCache];
+
+    public string Name => name;
+
+    /// <summary>Why this machine cannot run it; null where it can.</summary>
+    public string? Missing => File.Exists(program) ? null : $"there is no {program}";
+
+    public ProcessStartInfo Prepare(PeerSetup setup) => prepare(setup);
+
+    // One file that the mirror and registry:2 both read.
+    private static string RegistryConfiguration(PeerSetup setup, bool proxy)
+    {
+        var path = Path.Combine(setup.Folder, "config.yml");
+        File.WriteAllText(path, $$"""
+            version: 0.1
+            log: { level: error, accesslog: { disabled: true } }
+            storage: { filesystem: { rootdirectory: {{setup.Storage}} }, cache: { blobdescriptor: inmemory } }
+            http: { addr: 127.0.0.1:{{setup.Port}} }
+            {{(proxy ? $"proxy: {{ remoteurl: 'http://127.0.0.1:{setup.UpstreamPort}' }}" : "")}}
+            """);
+        return path;
+    }
+
+    private static ProcessStartInfo NginxStart(PeerSetup setup, string location)
+    {
+        Directory.CreateDirectory(Path.Combine(setup.Folder, "content"));
+        var path = Path.Combine(setup.Folder, "nginx.conf");
+        File.WriteAllText(path, $$"""
+            daemon off; user root; worker_processes auto; pid {{setup.Folder}}/pid; error_log {{setup.Folder}}/error.log error;
+            events { worker_connections 4096; }
+            http {
+              access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+              client_body_temp_path {{setup.Folder}}/b; proxy_temp_path {{setup.Folder}}/p; fastcgi_temp_path {{setup.Folder}}/f;
+              uwsgi_temp_path {{setup.Folder}}/u; scgi_temp_path {{setup.Folder}}/s;
+              proxy_cache_path {{setup.Folder}}/cache levels=1:2 keys_zone=c:10m max_size=20g use_temp_path=off;
+              server { listen 127.0.0.1:{{setup.Port}} backlog=1024; location / { {{location}} } }
+            }
+            """);
+        return new ProcessStartInfo(Nginx, ["-c", path, "-e", $"{setup.Folder}/error.log", "-p", setup.Folder]);
+    }
+}

@@ -1,0 +1,171 @@
+using System.Diagnostics;
+using System.Net;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Fleet;
+
+/// <summary>What replicas tell each other by Redis, and what becomes of requests when Redis fails.</summary>
+public sealed class SharedFactsTests : FleetOfHub
+{
+    [Fact]
+    public async Task What_one_replica_learnt_of_a_tag_the_others_do_not_ask_again()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        foreach (var replica in Replicas)
+        {
+            using var response = await replica.GetAsync(ManifestPath("latest"));
+            Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        }
+        // The very first question, of each replica, is asked without a token.
+        Assert.Equal(1, Hub.Log.Requests.Count(r => r is { Asked: Asked.Manifest, Method: "HEAD", Status: 200 }));
+        Assert.Equal(1, Hub.Log.Count(Asked.Manifest, "GET"));
+        Assert.Equal(1, Hub.Log.TokensIssued.Values.Sum());
+    }
+
+    [Fact]
+    public async Task No_credential_and_no_token_can_be_read_in_Redis()
+    {
+        Hub.AddImage(Repository, "latest");
+        using var response = await Replicas[0].GetAsync(ManifestPath("latest"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        var token = Assert.Single(Hub.Log.AuthorizationSeenBy("registry")).Split(' ')[1];
+        var keys = await Redis.KeysAsync("mirror:*");
+        Assert.Contains(keys, key => key.Contains(":token:", StringComparison.Ordinal));
+        foreach (var key in keys)
+        {
+            Assert.DoesNotContain(token, key + await Redis.DoAsync("GET", key), StringComparison.Ordinal);
+            Assert.DoesNotContain(await Redis.DoAsync("PTTL", key), ":-1\r\n", StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_nobody_of_us_wrote_is_not_believed()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        using (var first = await Replicas[0].GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        // Another manifest under this digest, and other facts under the sealed keys: one of another place, one of nobody.
+        var keys = await Redis.KeysAsync("mirror:*");
+        var tag = keys.Single(key => key.Contains(":tag:", StringComparison.Ordinal));
+        await Redis.DoAsync("SET", keys.Single(key => key.Contains(":manifest:", StringComparison.Ordinal)), "{}");
+        await Redis.DoAsync("RENAME", tag, tag.Replace(":latest", ":other", StringComparison.Ordinal));
+        await Redis.DoAsync("SET", tag, $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} {image.Layers.Select(l => l.Digest).FirstOrDefault(image.Digest)} 2 x");
+        using (var second = await Replicas[1].GetAsync(ManifestPath("latest")))
+            Assert.Equal(image.Bytes, await second.Content.ReadAsByteArrayAsync(Cancel));
+        using var other = await Replicas[1].GetAsync(ManifestPath("other"));
+        Assert.Equal(HttpStatusCode.NotFound, other.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_tag_that_moved_is_seen_by_every_replica_within_a_second()
+    {
+        Hub.AddImage(Repository, "latest");
+        foreach (var replica in Replicas)
+            (await replica.GetAsync(ManifestPath("latest"))).Dispose();
+        var moved = Hub.AddImage(Repository, "latest", HubBlob.Seeded(5, 100));
+        // One replica learns of it: its own check has run out because the fact was forgotten everywhere.
+        await Redis.DoAsync("FLUSHALL");
+        await Replicas[0].StopAsync();
+        await Replicas[0].StartAgainAsync();
+        using (var learnt = await Replicas[0].GetAsync(ManifestPath("latest")))
+            Assert.Equal(moved.Bytes, await learnt.Content.ReadAsByteArrayAsync(Cancel));
+        await WithinASecondAsync(async () =>
+        {
+            using var response = await Replicas[1].GetAsync(ManifestPath("latest"));
+            return (await response.Content.ReadAsByteArrayAsync(Cancel)).SequenceEqual(moved.Bytes);
+        });
+    }
+
+    [Theory]
+    [InlineData("killed")]
+    [InlineData("hanging")]
+    [InlineData("paused")]
+    [InlineData("full")]
+    [InlineData("read-only")]
+    [InlineData("flushed")]
+    public async Task Whatever_Redis_does_pulls_succeed_and_little_time_is_lost(string fault)
+    {
+        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, MiB), HubBlob.Seeded(2, MiB));
+        await BreakAsync(fault);
+        var clock = Stopwatch.StartNew();
+        foreach (var replica in Replicas)
+        {
+            using var manifest = await replica.GetAsync(ManifestPath("latest"));
+            Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+            foreach (var layer in image.Layers)
+            {
+                using var blob = await replica.GetAsync(BlobPath(layer.Digest));
+                Assert.Equal(layer.Digest, await DigestOfAsync(blob));
+            }
+        }
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        Assert.InRange(Hub.Log.Count(Asked.BlobBytes), image.Layers.Count, image.Layers.Count * 3);
+    }
+
+    [Fact]
+    public async Task Warm_pulls_do_not_notice_that_Redis_hangs()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        (await Replicas[0].GetAsync(ManifestPath("latest"))).Dispose();
+        await BreakAsync("paused");
+        var clock = Stopwatch.StartNew();
+        for (var i = 0; i < 20; i++)
+        {
+            using var response = await Replicas[0].GetAsync(ManifestPath("latest"));
+            Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        }
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task A_Redis_that_comes_back_is_used_again()
+    {
+        Hub.AddImage(Repository, "one");
+        Hub.AddImage(Repository, "two", HubBlob.Seeded(3, 100));
+        await Redis.KillAsync();
+        (await Replicas[0].GetAsync(ManifestPath("one"))).Dispose();
+        await Redis.StartAgainAsync();
+        await Until.TrueAsync(async () =>
+        {
+            (await Replicas[0].GetAsync(ManifestPath("two"))).Dispose();
+            (await Replicas[0].GetAsync(ManifestPath(Guid.NewGuid().ToString("N")))).Dispose();
+            return (await Redis.DoAsync("PUBSUB", "NUMSUB", "mirror:1:changes")).Contains(":3\r\n", StringComparison.Ordinal);
+        }, () => "Not every replica listens again:\n" + string.Join('\n', Replicas[0].Log));
+    }
+
+    private async Task BreakAsync(string fault)
+    {
+        switch (fault)
+        {
+            case "killed":
+                await Redis.KillAsync();
+                break;
+            case "hanging":
+                _ = Redis.DoAsync("DEBUG", "SLEEP", "20");
+                break;
+            case "paused":
+                await Redis.DoAsync("CLIENT", "PAUSE", "20000", "ALL");
+                break;
+            case "full":
+                await Redis.DoAsync("CONFIG", "SET", "maxmemory", "1");
+                break;
+            case "read-only":
+                await Redis.DoAsync("REPLICAOF", "127.0.0.1", "1");
+                break;
+            case "flushed":
+                await Redis.DoAsync("FLUSHALL");
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(fault));
+        }
+    }
+
+    internal static async Task WithinASecondAsync(Func<Task<bool>> isSo)
+    {
+        var clock = Stopwatch.StartNew();
+        while (!await isSo())
+            Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+    }
+}

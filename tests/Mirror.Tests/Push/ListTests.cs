@@ -1,0 +1,89 @@
+using System.Net;
+using System.Text.Json;
+using Xunit;
+using static Mirror.Tests.Push.PushedRepository;
+
+namespace Mirror.Tests.Push;
+
+/// <summary>Lists in pages (OCI distribution-spec 1.1.1, "Listing Tags", end points 8a and 8b; registry:2's <c>_catalog</c>).</summary>
+public sealed class ListTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
+{
+    private readonly PushedRepository _repository = registry.NewRepository();
+
+    [Fact]
+    public async Task Tags_come_in_one_order_and_in_pages()
+    {
+        foreach (var tag in new[] { "b", "a", "C", "a.1", "a-1", "10", "9" })
+            await _repository.PushManifestAsync(tag);
+        string[] all = ["10", "9", "C", "a", "a-1", "a.1", "b"];
+        Assert.Equal(all, await _repository.TagsAsync());
+        Assert.Equal(all[..3], await _repository.TagsAsync("?n=3"));
+        Assert.Equal(all[3..], await _repository.TagsAsync("?last=C"));
+        Assert.Equal(all[3..5], await _repository.TagsAsync("?last=C&n=2"));
+        // A tag that is no longer there, or never was, is a place in the order all the same.
+        Assert.Equal(all[3..], await _repository.TagsAsync("?last=Z"));
+        Assert.Empty(await _repository.TagsAsync("?last=b"));
+
+        List<string> paged = [];
+        var path = "tags/list?n=3";
+        while (path is not null)
+        {
+            using var response = await _repository.SendAsync("GET", path);
+            using var json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+            paged.AddRange(json.RootElement.GetProperty("tags").EnumerateArray().Select(tag => tag.GetString()!));
+            path = Header(response, "Link") is { } link ? new Uri(registry.Mirror.Url, link.Split('<', '>')[1]).ToString() : null;
+        }
+        Assert.Equal(all, paged);
+    }
+
+    [Fact]
+    public async Task None_asked_for_is_an_empty_list_without_a_link()
+    {
+        await _repository.PushManifestAsync("a");
+        using var response = await _repository.SendAsync("GET", "tags/list?n=0");
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Null(Header(response, "Link"));
+        Assert.Empty(await _repository.TagsAsync("?n=0"));
+    }
+
+    [Fact]
+    public async Task More_than_the_most_is_clamped_and_linked()
+    {
+        for (var i = 0; i < 3; i++)
+            await _repository.PushManifestAsync($"t{i}");
+        await using var mirror = await Peers.MirrorProcess.StartAsync(new Peers.MirrorSettings
+        {
+            Root = registry.Mirror.Root,
+            More = "tags: {maxtags: 2}\ncatalog: {maxentries: 2}\n",
+        });
+        var repository = new PushedRepository(mirror, _repository.Name);
+        using var response = await repository.SendAsync("GET", "tags/list?n=5");
+        Assert.NotNull(Header(response, "Link"));
+        Assert.Equal(["t0", "t1"], await repository.TagsAsync("?n=5"));
+        Assert.Equal(["t0", "t1", "t2"], await repository.TagsAsync());
+        using var catalog = await repository.SendAsync("GET", new Uri(mirror.Url, "/v2/_catalog?n=3").ToString());
+        await AssertErrorAsync(catalog, 400, "PAGINATION_NUMBER_INVALID");
+    }
+
+    [Fact]
+    public async Task An_unknown_repository_has_no_list()
+    {
+        using var response = await _repository.SendAsync("GET", "tags/list");
+        await AssertErrorAsync(response, 404, "NAME_UNKNOWN");
+    }
+
+    [Fact]
+    public async Task The_list_follows_every_change_at_once()
+    {
+        for (var i = 0; i < 20; i++)
+        {
+            await _repository.PushManifestAsync($"t{i:00}");
+            Assert.Equal(i + 1, (await _repository.TagsAsync()).Length);
+        }
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(HttpStatusCode.Accepted, await _repository.StatusOfAsync("DELETE", $"manifests/t{i:00}"));
+            Assert.Equal(19 - i, (await _repository.TagsAsync()).Length);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using System.Net;
+using Mirror.Storage;
+using Xunit;
+using static Mirror.Tests.Push.PushedRepository;
+
+namespace Mirror.Tests.Push;
+
+/// <summary>Blobs that need not be sent again (OCI distribution-spec 1.1.1, "Mounting a blob from another repository", end point 11).</summary>
+public sealed class MountTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
+{
+    [Theory]
+    [InlineData("sha256", true)]
+    [InlineData("sha256", false)]
+    [InlineData("sha512", true)]
+    public async Task A_blob_is_mounted_from_where_it_is(string algorithm, bool named)
+    {
+        var (source, target) = (registry.NewRepository(), registry.NewRepository());
+        var bytes = UploadTests.Bytes(1234);
+        var digest = await source.PushAsync(bytes, algorithm);
+        Assert.Equal(HttpStatusCode.NotFound, await target.StatusOfAsync("HEAD", $"blobs/{digest}"));
+
+        using var mounted = await target.SendAsync("POST", $"blobs/uploads/?mount={digest}{(named ? $"&from={source.Name}" : "")}");
+        Assert.Equal((HttpStatusCode.Created, digest.ToString()), (mounted.StatusCode, Header(mounted, "Docker-Content-Digest")));
+        Assert.EndsWith($"/v2/{target.Name}/blobs/{digest}", Location(mounted), StringComparison.Ordinal);
+        Assert.Equal(bytes, await target.BytesAsync($"blobs/{digest}"));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_mounted_becomes_an_upload()
+    {
+        var (source, other, target) = (registry.NewRepository(), registry.NewRepository(), registry.NewRepository());
+        var digest = await source.PushAsync(UploadTests.Bytes(77));
+        foreach (var query in new[] { $"?mount={Digest.Of("nowhere"u8)}&from={source.Name}", $"?mount={Digest.Of("nowhere"u8)}", $"?mount={digest}&from={other.Name}", $"?mount={digest}&from=no/such" })
+        {
+            using var response = await target.SendAsync("POST", $"blobs/uploads/{query}");
+            Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+            Assert.Equal(HttpStatusCode.NoContent, await target.StatusOfAsync("DELETE", Location(response)));
+        }
+    }
+
+    [Fact]
+    public async Task A_blob_that_was_deleted_everywhere_is_not_mounted()
+    {
+        var (source, target) = (registry.NewRepository(), registry.NewRepository());
+        var digest = await source.PushAsync("deleted everywhere"u8.ToArray());
+        Assert.Equal(HttpStatusCode.Accepted, await source.StatusOfAsync("DELETE", $"blobs/{digest}"));
+        using var response = await target.SendAsync("POST", $"blobs/uploads/?mount={digest}");
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+    }
+}

@@ -1,0 +1,132 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Mirror.Storage;
+using Xunit;
+using static Mirror.Tests.Push.PushedRepository;
+
+namespace Mirror.Tests.Push;
+
+/// <summary>What refers to a manifest (OCI distribution-spec 1.1.1, "Listing Referrers", end points 12a and 12b).</summary>
+public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
+{
+    private static readonly Digest Subject = Digest.Of("a subject that need not exist"u8);
+
+    private readonly PushedRepository _repository = registry.NewRepository();
+
+    [Fact]
+    public async Task Nothing_known_is_an_empty_index()
+    {
+        foreach (var subject in new[] { Subject, Digest.Of("x"u8, "sha512") })
+        {
+            using var response = await _repository.SendAsync("GET", $"referrers/{subject}");
+            Assert.Equal((HttpStatusCode.OK, MediaTypes.OciIndex), (response.StatusCode, response.Content.Headers.ContentType!.ToString()));
+            using var json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+            Assert.Equal((2, MediaTypes.OciIndex, 0),
+                (json.RootElement.GetProperty("schemaVersion").GetInt32(), json.RootElement.GetProperty("mediaType").GetString(), json.RootElement.GetProperty("manifests").GetArrayLength()));
+        }
+    }
+
+    [Fact]
+    public async Task A_wrong_digest_is_400()
+    {
+        using var response = await _repository.SendAsync("GET", "referrers/sha256:abc");
+        await AssertErrorAsync(response, 400, "DIGEST_INVALID");
+    }
+
+    [Fact]
+    public async Task A_manifest_with_a_subject_is_listed_as_what_it_is()
+    {
+        var config = await _repository.PushAsync([1]);
+        var bytes = Manifest(config, Subject, """ "artifactType":"application/vnd.test.sbom","annotations":{"org.test":"+ü\u0041"} """);
+        using var put = await _repository.SendAsync("PUT", $"manifests/{Digest.Of(bytes)}", bytes, OciManifest);
+        Assert.Equal((HttpStatusCode.Created, Subject.ToString()), (put.StatusCode, Header(put, "OCI-Subject")));
+
+        var only = Assert.Single(await ListAsync());
+        Assert.Equal((OciManifest, Digest.Of(bytes).ToString(), bytes.Length, "application/vnd.test.sbom", "+üA"), (
+            only.GetProperty("mediaType").GetString(), only.GetProperty("digest").GetString(), only.GetProperty("size").GetInt32(),
+            only.GetProperty("artifactType").GetString(), only.GetProperty("annotations").GetProperty("org.test").GetString()));
+    }
+
+    [Fact]
+    public async Task The_configs_type_stands_in_for_the_artifacts()
+    {
+        await _repository.PushManifestAsync("a", subject: Subject);
+        Assert.Equal("application/vnd.test.config", Assert.Single(await ListAsync()).GetProperty("artifactType").GetString());
+    }
+
+    [Fact]
+    public async Task An_index_refers_too()
+    {
+        var bytes = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[],"artifactType":"x/y","subject":{"mediaType":"{{OciManifest}}","digest":"{{Subject}}","size":1} }""");
+        using var put = await _repository.SendAsync("PUT", "manifests/i", bytes, MediaTypes.OciIndex);
+        Assert.Equal(Subject.ToString(), Header(put, "OCI-Subject"));
+        var only = Assert.Single(await ListAsync());
+        Assert.Equal((MediaTypes.OciIndex, "x/y"), (only.GetProperty("mediaType").GetString(), only.GetProperty("artifactType").GetString()));
+    }
+
+    [Fact]
+    public async Task The_filter_is_applied_and_said_to_be()
+    {
+        await _repository.PushManifestAsync("a", "a", Subject, """ "artifactType":"x/a" """);
+        await _repository.PushManifestAsync("b", "b", Subject, """ "artifactType":"x/b" """);
+        using var response = await _repository.SendAsync("GET", $"referrers/{Subject}?artifactType=x%2Fb");
+        Assert.Equal("artifactType", Header(response, "OCI-Filters-Applied"));
+        Assert.Equal("x/b", Assert.Single(await ListAsync("?artifactType=x%2Fb")).GetProperty("artifactType").GetString());
+        Assert.Empty(await ListAsync("?artifactType=x%2Fc"));
+        Assert.Equal(2, (await ListAsync()).Length);
+    }
+
+    [Fact]
+    public async Task What_older_clients_listed_under_the_subjects_tag_is_listed_too()
+    {
+        var (listed, _) = await _repository.PushManifestAsync("old", "old", more: """ "artifactType":"x/old" """);
+        var (gone, _) = await _repository.PushManifestAsync("gone", "gone");
+        var index = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{OciManifest}}","digest":"{{listed}}","size":1},{"mediaType":"{{OciManifest}}","digest":"{{gone}}","size":1}]}""");
+        using var put = await _repository.SendAsync("PUT", $"manifests/sha256-{Subject.Hex}", index, MediaTypes.OciIndex);
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        await _repository.PushManifestAsync("new", "new", Subject);
+        Assert.Equal(HttpStatusCode.Accepted, await _repository.StatusOfAsync("DELETE", $"manifests/{gone}"));
+
+        var all = await ListAsync();
+        Assert.Equal(2, all.Length);
+        Assert.Contains(all, entry => entry.GetProperty("digest").GetString() == listed.ToString() && entry.GetProperty("artifactType").GetString() == "x/old");
+    }
+
+    [Fact]
+    public async Task A_deleted_manifest_refers_no_longer()
+    {
+        var (digest, _) = await _repository.PushManifestAsync("a", "a", Subject);
+        Assert.Single(await ListAsync());
+        Assert.Equal(HttpStatusCode.Accepted, await _repository.StatusOfAsync("DELETE", $"manifests/{digest}"));
+        Assert.Empty(await ListAsync());
+    }
+
+    [Fact]
+    public async Task More_than_fits_into_one_index_comes_in_pages()
+    {
+        var filler = new string('x', 1_500_000);
+        for (var i = 0; i < 4; i++)
+            await _repository.PushManifestAsync($"t{i}", $"{i}", Subject, $$""" "annotations":{"a":"{{filler}}"} """);
+        HashSet<string> seen = [];
+        var (pages, path) = (0, $"referrers/{Subject}");
+        while (path is not null)
+        {
+            using var response = await _repository.SendAsync("GET", path);
+            using var json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+            foreach (var entry in json.RootElement.GetProperty("manifests").EnumerateArray())
+                Assert.True(seen.Add(entry.GetProperty("digest").GetString()!));
+            pages++;
+            path = Header(response, "Link") is { } link ? new Uri(registry.Mirror.Url, link.Split('<', '>')[1]).ToString() : null;
+        }
+        Assert.Equal((4, 2), (seen.Count, pages));
+    }
+
+    private async Task<JsonElement[]> ListAsync(string query = "")
+    {
+        using var json = JsonDocument.Parse(await _repository.BytesAsync($"referrers/{Subject}{query}"));
+        return [.. json.RootElement.GetProperty("manifests").EnumerateArray().Select(entry => entry.Clone())];
+    }
+}

@@ -1,0 +1,63 @@
+using System.Net;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Xunit;
+using static Mirror.Tests.Push.PushedRepository;
+
+namespace Mirror.Tests.Push;
+
+/// <summary>The section <c>validation</c> of the configuration.</summary>
+public sealed class ValidationTests
+{
+    [Theory]
+    [InlineData("https://layers.example/a", true)]
+    [InlineData("https://layers.example/secret", false)]
+    [InlineData("https://elsewhere.example/a", false)]
+    public async Task A_layers_url_is_held_against_the_lists(string url, bool taken)
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            More = """
+                validation:
+                  manifests:
+                    urls: {allow: ["^https://layers\\.example/"], deny: [secret]}
+                """,
+        });
+        var repository = new PushedRepository(mirror, "a/b");
+        var bytes = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"a/b","digest":"{{await repository.PushAsync([1])}}","size":1},"layers":[{"mediaType":"a/b","digest":"{{Digest.Of("far"u8)}}","size":3,"urls":["{{url}}"]}]}""");
+        using var put = await repository.SendAsync("PUT", "manifests/t", bytes, OciManifest);
+        if (taken)
+            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        else
+            await AssertErrorAsync(put, 400, "MANIFEST_INVALID");
+    }
+
+    [Theory]
+    [InlineData("all", "arm64", false)]
+    [InlineData("list", "amd64", false)]
+    [InlineData("list", "arm64", true)]
+    [InlineData("none", "amd64", true)]
+    public async Task The_children_that_the_configuration_asks_for_must_be_there(string platforms, string missing, bool taken)
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            More = $$"""
+                validation:
+                  manifests:
+                    indexes:
+                      platforms: {{platforms}}
+                      platformlist: [{architecture: amd64, os: linux}]
+                """,
+        });
+        var repository = new PushedRepository(mirror, "a/b");
+        var bytes = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{OciManifest}}","digest":"{{Digest.Of("no"u8)}}","size":1,"platform":{"os":"linux","architecture":"{{missing}}"} }]}""");
+        using var put = await repository.SendAsync("PUT", "manifests/t", bytes, MediaTypes.OciIndex);
+        if (taken)
+            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        else
+            await AssertErrorAsync(put, 404, "MANIFEST_BLOB_UNKNOWN");
+    }
+}
