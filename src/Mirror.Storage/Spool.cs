@@ -30,6 +30,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     private bool _moved;
     private Exception? _failure;
     private TaskCompletionSource _progress = NewSignal();
+    private readonly TaskCompletionSource _givenUp = NewSignal();
 
     private Spool(string path, string algorithm, SafeFileHandle file)
     {
@@ -112,11 +113,27 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         Volatile.Write(ref _length, 0);
     }
 
+    /// <summary>Completes when more bytes, or an end, have come since it was asked for. For a store that takes the bytes while they come.</summary>
+    internal Task Growth => Volatile.Read(ref _progress).Task;
+
+    /// <summary>Whether <see cref="Complete"/> was called: there is no more growth.</summary>
+    internal bool IsComplete { get { lock (_gate) return _complete; } }
+
+    /// <summary>Completes when nothing will become of the spool any more: it failed, or was closed.</summary>
+    internal Task GivenUp => _givenUp.Task;
+
+    /// <summary>Bytes that were appended, verified or not, as a stream.</summary>
+    internal Stream OpenSlice(long from, long length) => new FileSlice(_file, from, length);
+
     /// <summary>The content is whole and verified: readers get the tail and an end.</summary>
     public void Complete() => End(() => _complete = true);
 
     /// <summary>The content will not become whole: readers that reach what is missing get <paramref name="failure"/>.</summary>
-    public void Fail(Exception failure) => End(() => _failure = failure);
+    public void Fail(Exception failure)
+    {
+        End(() => _failure = failure);
+        _givenUp.TrySetResult();
+    }
 
     /// <summary>Flushes the file and gives it its final name, or drops it where that is there already; readers go on reading.</summary>
     /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
@@ -134,6 +151,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     {
         if (!_moved)
             File.Delete(_path);
+        // The name may be another spool's by the next call.
+        _moved = true;
     }
 
     /// <summary>A reader of this spool from any offset, until the spool is disposed.</summary>
@@ -142,6 +161,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>Closes the file. What was not moved to a final name or deleted stays, to be opened again.</summary>
     public void Dispose()
     {
+        _givenUp.TrySetResult();
         _file.Dispose();
         _hash.Dispose();
     }

@@ -6,8 +6,6 @@ using Mirror.Maintenance;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Registry;
-using Mirror.Storage;
-using Mirror.Storage.Files;
 using Mirror.Telemetry;
 
 namespace Mirror;
@@ -21,15 +19,12 @@ public static partial class Server
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);
+        builder.Logging.AddFilter("Yarp", LogLevel.Warning);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout);
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddMirrorOptions(options);
         builder.Services.AddMirrorTelemetry();
-        builder.Services.AddSingleton<IContentStore>(provider =>
-            ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, new FileContentStore(options.Storage.Filesystem.RootDirectory)));
-        builder.Services.AddSingleton<IReferenceStore>(new FileReferenceStore(options.Storage.Filesystem.RootDirectory));
-        builder.Services.AddSingleton<IReferrerStore>(new FileReferrerStore(options.Storage.Filesystem.RootDirectory));
-        builder.Services.AddSingleton<IUploadStore>(new FileUploadStore(options.Storage.Filesystem.RootDirectory));
+        builder.Services.AddStorage(options.Storage);
         builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddAccess(options.Auth);
@@ -48,7 +43,7 @@ public static partial class Server
         app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
 
         await app.StartAsync(cancellationToken);
-        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Filesystem.RootDirectory);
+        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Place);
         await app.WaitForShutdownAsync(cancellationToken);
     }
 
@@ -57,6 +52,8 @@ public static partial class Server
         kestrel.AddServerHeader = false;
         // Layers have no largest size; manifests have one of their own.
         kestrel.Limits.MaxRequestBodySize = null;
+        // Past the limit of open files nobody is served; before it, one connection too many is refused and the others are.
+        kestrel.Limits.MaxConcurrentConnections = MostConnections();
         ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
         {
             // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
@@ -66,6 +63,16 @@ public static partial class Server
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+    }
+
+    // Each connection may have a file open beside it; the rest is for the process itself and for upstream. Null where there is no limit.
+    private static long? MostConnections()
+    {
+        const string limits = "/proc/self/limits";
+        if (!File.Exists(limits))
+            return null;
+        var line = File.ReadLines(limits).FirstOrDefault(line => line.StartsWith("Max open files", StringComparison.Ordinal));
+        return long.TryParse(line?["Max open files".Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], out var files) ? Math.Max(16, (files - 256) / 2) : null;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {Warning}")]

@@ -28,7 +28,15 @@ public sealed class FileContentStore(string root) : IContentStore
     {
         var path = Path.Combine(_root, RegistryLayout.Fill(digest));
         Durable.CreateFolder(Path.GetDirectoryName(path)!);
-        return ValueTask.FromResult(Spool.Open(path, digest.Algorithm));
+        try
+        {
+            return ValueTask.FromResult(Spool.Open(path, digest.Algorithm));
+        }
+        catch (IOException taken) when (taken.IsHeldByAnother)
+        {
+            // Another process over this root is at it too, and whichever is first publishes it.
+            return ValueTask.FromResult(Spool.Open($"{path}.{Path.GetRandomFileName()}", digest.Algorithm));
+        }
     }
 
     public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)

@@ -38,7 +38,8 @@ public sealed class ManifestReferences
                 references.Subject = digest;
             return references;
         }
-        catch (JsonException)
+        // The second: text with half a surrogate pair, which is noticed only when it is read.
+        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException)
         {
             return null;
         }

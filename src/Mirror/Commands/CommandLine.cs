@@ -16,6 +16,7 @@ internal static class CommandLine
             serve,
             CheckConfigCommand.Create(environment),
             ClientsCommand.Create(environment),
+            VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
         };
         root.Action = serve.Action;

@@ -8,6 +8,9 @@ internal static class ExitCode
     /// <summary>The configuration does not allow a start.</summary>
     public const int Configuration = 1;
 
+    /// <summary>Damaged content remains in the store.</summary>
+    public const int Damaged = 1;
+
     /// <summary>The command line is not understood.</summary>
     public const int Usage = 2;
 

@@ -22,6 +22,11 @@ internal static class GarbageCollectCommand
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             var (root, settings) = (configuration.Options.Storage.Filesystem.RootDirectory, configuration.Options.Storage.Maintenance.GarbageCollect);
             var options = new SweepOptions { Grace = settings.Grace, DryRun = parsed.GetValue(dryRun), DeleteUntagged = parsed.GetValue(deleteUntagged) };
+            if (configuration.Options.Storage.S3 is not null)
+            {
+                await error.WriteLineAsync("error: storage.s3: a bucket cannot be collected yet; registry:2's own garbage-collect can do it while nothing is pushed");
+                return ExitCode.Configuration;
+            }
             if (!Directory.Exists(root))
             {
                 await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: there is no folder {root}");

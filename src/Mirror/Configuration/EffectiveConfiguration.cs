@@ -15,6 +15,10 @@ public static class EffectiveConfiguration
         // The options go over the values, because they hold the defaults too.
         Dictionary<string, string?> held = new(StringComparer.OrdinalIgnoreCase) { ["version"] = "0.1" };
         Flatten(configuration.Options, "", held);
+        // The driver that was not chosen has defaults, too.
+        if (configuration.Options.Storage.S3 is not null)
+            foreach (var unused in held.Keys.Where(key => key.StartsWith("storage:filesystem", StringComparison.Ordinal)).ToList())
+                held.Remove(unused);
         var tree = new ConfigurationBuilder()
             .AddInMemoryCollection(configuration.Values.AsEnumerable())
             .AddInMemoryCollection(held)

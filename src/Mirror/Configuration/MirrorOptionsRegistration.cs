@@ -13,9 +13,9 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Http)
             .AddSingleton(options.Proxy)
             .AddSingleton(options.Hosted)
-            .AddSingleton(options.Notifications)
             .AddSingleton(options.Redis)
             .AddSingleton(options.Fleet)
+            .AddSingleton(options.Notifications)
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
             .AddSingleton(options.Tags);

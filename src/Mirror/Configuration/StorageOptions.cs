@@ -1,9 +1,20 @@
+using Mirror.Storage.S3;
+
 namespace Mirror.Configuration;
 
 /// <summary>Section <c>storage</c>: where content is kept and whether it may be deleted.</summary>
 public sealed class StorageOptions
 {
+    /// <summary>Where content is kept unless <see cref="S3"/> is given.</summary>
     public FilesystemOptions Filesystem { get; set; } = new();
+
+    /// <summary>The bucket where content is kept; null where it is kept in files.</summary>
+    public S3Options? S3 { get; set; }
+
+    /// <summary>Where content is kept, as logs say it.</summary>
+    public string Place => S3 is { } s3 ? $"s3://{s3.Bucket}/{s3.RootDirectory.Trim('/')}" : Filesystem.RootDirectory;
+
+    public RedirectOptions Redirect { get; set; } = new();
 
     public CacheOptions Cache { get; set; } = new();
 

@@ -9,7 +9,11 @@ public static class FleetRegistration
     {
         if (options.SharesByRedis())
             services.AddSingleton<RedisServer>().AddSingleton<SharedMemory>();
+        services.AddHttpForwarder();
         return services
+            .AddSingleton<Replica>()
+            .AddSingleton<FillLeases>()
+            .AddSingleton<Forwarding>()
             .AddSingleton<FleetSecret>()
             .AddSingleton<SharedFacts>()
             .AddSingleton<Announcements>()

@@ -11,10 +11,9 @@ public static class MaintenanceRegistration
     /// <summary>Adds <see cref="Sweeper"/> and <see cref="Claims"/>, and the schedule where one is configured.</summary>
     public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage)
     {
-        services.AddSingleton<ISweepableStore>(new FileSweepableStore(storage.Filesystem.RootDirectory));
         // On the store itself: the server's own, which hides damaged content, would make a damaged manifest look like one that refers to nothing.
         services.AddSingleton(provider => new Sweeper(
-            new FileContentStore(storage.Filesystem.RootDirectory), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>()));
+            provider.GetRequiredService<FileContentStore>(), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>()));
         services.AddSingleton<Claims>();
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider => new ScheduledSweeps(

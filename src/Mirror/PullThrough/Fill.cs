@@ -14,6 +14,7 @@ public sealed partial class Fill
     private const int BufferSize = 256 * 1024;
 
     private readonly FillContext _context;
+    private readonly bool _here;
     private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly HashSet<RepositoryName> _names = [];
@@ -23,9 +24,9 @@ public sealed partial class Fill
     // The fill itself and every client that reads or is about to: the spool's file closes with the last of them.
     private int _holders = 1;
 
-    internal Fill(FillContext context, RepositoryName name, Digest digest)
+    internal Fill(FillContext context, RepositoryName name, Digest digest, bool here)
     {
-        (_context, Name, Digest) = (context, name, digest);
+        (_context, Name, Digest, _here) = (context, name, digest, here);
         _names.Add(name);
         // Nobody may be left to observe it.
         _ = _opened.Task.ContinueWith(static opened => opened.Exception, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously);
@@ -36,8 +37,11 @@ public sealed partial class Fill
 
     public Digest Digest { get; }
 
+    /// <summary>The replica that downloads it in place of this one, where <see cref="Opened"/> is false for that reason.</summary>
+    public Uri? Elsewhere { get; private set; }
+
     /// <summary>
-    /// Completes when upstream has answered: true, and readers may follow; false, the content turned out to be stored already.
+    /// Completes when upstream has answered: true, and readers may follow; false, the content turned out to be stored already, or to be on its way elsewhere.
     /// </summary>
     /// <exception cref="UpstreamException">Upstream gave one of the other answers.</exception>
     /// <exception cref="IOException">The store has no place for a spool.</exception>
@@ -87,6 +91,19 @@ public sealed partial class Fill
 
     /// <summary>Fetches, verifies, publishes, links. Never throws: readers and <see cref="Opened"/> get what went wrong.</summary>
     internal async Task RunAsync(CancellationToken stop)
+    {
+        await using var lease = await _context.Leases.TakeAsync(Digest);
+        if (lease.Owner is { } owner && !_here)
+        {
+            Elsewhere = owner;
+            _opened.SetResult(false);
+            await LeaveAsync();
+            return;
+        }
+        await RunHereAsync(stop);
+    }
+
+    private async Task RunHereAsync(CancellationToken stop)
     {
         var started = _context.Time.GetTimestamp();
         var completed = false;

@@ -16,12 +16,13 @@ public sealed class Fills : IAsyncDisposable
     /// The fill for a digest, started from <paramref name="name"/> where none was running. The caller has joined it and leaves by
     /// <see cref="Fill.LeaveAsync"/> or by disposing what it reads.
     /// </summary>
-    internal (Fill Fill, bool Joined) JoinOrStart(FillContext context, RepositoryName name, Digest digest)
+    /// <param name="here">Whether it is started though another replica has one.</param>
+    internal (Fill Fill, bool Joined) JoinOrStart(FillContext context, RepositoryName name, Digest digest, bool here)
     {
         while (true)
         {
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
-            var own = new Running(new Fill(context, name, digest));
+            var own = new Running(new Fill(context, name, digest, here));
             var running = _running.GetOrAdd(digest, own);
             if (!running.Fill.TryJoin())
             {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Caching.Memory;
 using Mirror.Storage;
+using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 

@@ -33,7 +33,7 @@ public sealed class HostedRepository(RepositoryName name, Hosting hosting) : IRe
         return new Answer<Descriptor>(answer.Value.Descriptor, null);
     }
 
-    public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, CancellationToken cancellationToken) =>
+    public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool here, CancellationToken cancellationToken) =>
         await hosting.References.HasBlobAsync(name, digest, cancellationToken) && await hosting.Content.OpenAsync(digest, cancellationToken) is { } stored
             ? new Answer<Content>(stored, null)
             : null;

@@ -1,5 +1,6 @@
 using Mirror.Storage;
 using Mirror.Telemetry;
+using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
@@ -11,21 +12,22 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
     private readonly Flights<(RepositoryName, Digest), long?> _proving = new();
 
     /// <summary>Opens a blob: from the store, from the fill that is running, or from one that this call starts.</summary>
-    /// <exception cref="Upstream.UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
-    public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    /// <param name="here">Whether it must be this replica that has the bytes; otherwise they may be <see cref="ContentElsewhere"/>.</param>
+    /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
+    public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, bool here, CancellationToken cancellationToken)
     {
         while (true)
         {
             if (await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
-            if (await OpenFillAsync(name, digest, cancellationToken) is { } filling)
+            if (await OpenFillAsync(name, digest, here, cancellationToken) is { } filling)
                 return filling;
             // Stored between the two looks: look again.
         }
     }
 
     /// <summary>A blob's length, by a HEAD upstream at most.</summary>
-    /// <exception cref="Upstream.UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
+    /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
     public async ValueTask<Answer<long?>> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var size = await context.Content.SizeAsync(digest, cancellationToken);
@@ -57,9 +59,9 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
         }
     }
 
-    private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, bool here, CancellationToken cancellationToken)
     {
-        var (fill, joined) = fills.JoinOrStart(context, name, digest);
+        var (fill, joined) = fills.JoinOrStart(context, name, digest, here);
         Content? content = null;
         try
         {
@@ -70,6 +72,8 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
             }
             if (await patience.WaitAsync(fill.Opened, cancellationToken))
                 content = fill.OpenRead(name);
+            else if (fill.Elsewhere is { } owner && !here)
+                return new(new ContentElsewhere(owner), Outcome.Joined);
             return content is null ? null : new(content, joined ? Outcome.Joined : Outcome.Miss);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

@@ -15,8 +15,8 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
     public ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
         OrNo(mirroring.Manifests.HeadAsync(name, reference, cancellationToken));
 
-    public ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, CancellationToken cancellationToken) =>
-        OrNo(mirroring.Blobs.OpenAsync(name, digest, cancellationToken));
+    public ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool here, CancellationToken cancellationToken) =>
+        OrNo(mirroring.Blobs.OpenAsync(name, digest, here, cancellationToken));
 
     public ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         OrNo(mirroring.Blobs.HeadAsync(name, digest, cancellationToken));

@@ -1,14 +1,16 @@
 using Mirror.Configuration;
 using Mirror.Upstream;
-using Polly.CircuitBreaker;
 
 namespace Mirror.PullThrough;
 
 /// <summary>How long clients are kept waiting for one upstream's first answer. What was asked goes on without them.</summary>
 public sealed class Patience(ProxyOptions proxy, TimeProvider time)
 {
-    // Upstream kept somebody waiting in vain and has not answered since: nobody who has a copy waits for it again before it does.
-    private volatile bool _silent;
+    // Whoever is answered without waiting has a check made behind his back, so while there are clients this is renewed until upstream answers.
+    private static readonly TimeSpan SilenceLasts = TimeSpan.FromMinutes(1);
+
+    // Upstream failed lately and has not answered since: nobody who has a copy waits for it again before it does. Zero: it answers.
+    private long _silentSince;
 
     /// <summary>Waits for what there is no copy of, no longer than <c>proxy.fail_fast</c>.</summary>
     /// <exception cref="UpstreamUnavailableException">No answer came in time.</exception>
@@ -34,30 +36,32 @@ public sealed class Patience(ProxyOptions proxy, TimeProvider time)
         var limit = proxy.FailFast < proxy.StaleAfter ? proxy.FailFast.Value : proxy.StaleAfter;
         try
         {
-            return await answer.WaitAsync(_silent ? TimeSpan.Zero : limit, time, cancellationToken);
+            return await answer.WaitAsync(IsSilent ? TimeSpan.Zero : limit, time, cancellationToken);
         }
         catch (TimeoutException)
         {
-            _silent = true;
+            Volatile.Write(ref _silentSince, time.GetTimestamp());
             throw new UpstreamUnavailableException($"Upstream did not answer within {limit.TotalSeconds} s (proxy.stale_after).");
         }
     }
+
+    private bool IsSilent => Volatile.Read(ref _silentSince) is not 0 and var since && time.GetElapsedTime(since) < SilenceLasts;
 
     private async Task ListenAsync(Task answer)
     {
         try
         {
             await answer;
-            _silent = false;
+            Volatile.Write(ref _silentSince, 0);
         }
-        catch (UpstreamUnavailableException nothing)
+        catch (UpstreamUnavailableException)
         {
-            if (nothing.InnerException is BrokenCircuitException)
-                _silent = true;
+            Volatile.Write(ref _silentSince, time.GetTimestamp());
         }
         catch (UpstreamException)
         {
-            _silent = false;
+            // "No" and "later" are answers.
+            Volatile.Write(ref _silentSince, 0);
         }
         catch (IOException)
         {

@@ -1,3 +1,4 @@
+using Mirror.Fleet;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
@@ -9,6 +10,9 @@ internal static class BlobRoute
 {
     // One system call and one flush for each; larger ones are no faster and are held for each client.
     private const int BufferSize = 256 * 1024;
+
+    // Between two attempts to reach a replica that has what is asked for.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
     public static async Task HeadAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
@@ -22,18 +26,52 @@ internal static class BlobRoute
         events.Pulled(request, repository.Name, digest, answer.Value);
     }
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
+    /// <param name="redirects">Whether a client is sent to the store, where that serves it as well.</param>
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, Forwarding forwarding, RegistryEvents events, bool redirects)
     {
         var digest = request.Digest;
         var repository = repositories[request.Name];
-        var answer = await repository.OpenBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
-        await using var content = answer.Value;
-        request.Came(answer);
+        // What was forwarded here is answered here.
+        var here = forwarding.IsForwarded(request.Http.Request);
+        for (var deadline = FillLeases.Life + Pause; ; deadline -= Pause)
+        {
+            var answer = await repository.OpenBlobAsync(digest, here || deadline <= TimeSpan.Zero, request.Aborted) ?? throw Unknown(digest);
+            request.Came(answer);
+            if (answer.Value is not ContentElsewhere elsewhere)
+            {
+                await using var content = answer.Value;
+                await AnswerAsync(request, digest, content, redirects);
+                if (request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
+                    events.Pulled(request, repository.Name, digest, content.Length);
+                return;
+            }
+            if (await forwarding.TryAsync(request.Http, elsewhere.Replica, new ForwardedBody(digest, ReopenAsync, read => request.Written += read)))
+                return;
+            // It is gone, and so will its lease be.
+            await Task.Delay(Pause, request.Aborted);
+        }
 
+        async Task<ForwardedSource> ReopenAsync(bool mustBeHere, CancellationToken cancellationToken)
+        {
+            var answer = await repository.OpenBlobAsync(digest, mustBeHere, cancellationToken) ?? throw Unknown(digest);
+            return answer.Value is ContentElsewhere elsewhere ? new(elsewhere.Replica, null) : new(null, answer.Value);
+        }
+    }
+
+    private static async Task AnswerAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
+    {
         var response = request.Http.Response;
         response.Headers.AcceptRanges = "bytes";
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             return;
+        if (redirects && content is ILocatedContent located)
+        {
+            response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+            response.Headers.Location = (await located.LocateAsync(request.Aborted)).OriginalString;
+            // The address holds for minutes, and for whoever knows it.
+            response.Headers.CacheControl = "no-store";
+            return;
+        }
         var (from, end) = (0L, content.Length ?? long.MaxValue);
         if (content.Length is { } length)
         {
@@ -54,7 +92,6 @@ internal static class BlobRoute
         // The client learns length and digest now, however long the first byte takes.
         await response.StartAsync(request.Aborted);
         await SendAsync(request, content, from, end);
-        events.Pulled(request, repository.Name, digest, content.Length);
     }
 
     /// <summary>Takes a blob out of the repository; its bytes stay until they are collected.</summary>

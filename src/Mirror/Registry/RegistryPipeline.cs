@@ -75,6 +75,8 @@ public sealed partial class RegistryPipeline(
             return;
         }
         var (error, detail, retryAfter) = Understand(failure);
+        if (failure is StoreUnavailableException)
+            LogStore(failure.Message);
         if (error == RegistryError.Unknown)
             LogBug(request.Http.Request.Path, failure);
         if (response.HasStarted)
@@ -108,6 +110,8 @@ public sealed partial class RegistryPipeline(
         UpstreamRefusedException refused => (RegistryError.NameUnknown, refused.Message, null),
         UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
         UpstreamUnavailableException or PullThrough.DigestMismatchException => (RegistryError.Unavailable, failure.Message, null),
+        // What exactly is wrong with the store is the operator's to know.
+        StoreUnavailableException => (RegistryError.Unavailable, "the store cannot be used at the moment", null),
         BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
         IOException { InnerException: UpstreamException or PullThrough.DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
         IOException { IsNoSpace: true } => (RegistryError.StorageFull, null, null),
@@ -165,6 +169,9 @@ public sealed partial class RegistryPipeline(
                 Cache = request.Outcome,
             });
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the store cannot be used: {Reason}")]
+    private partial void LogStore(string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "unexpected failure of {Path}")]
     private partial void LogBug(string path, Exception failure);

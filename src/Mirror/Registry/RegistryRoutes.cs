@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
@@ -8,7 +9,8 @@ namespace Mirror.Registry;
 
 /// <summary>Every route of the registry, in one table.</summary>
 public sealed class RegistryRoutes(
-    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations, RegistryEvents events, MirrorOptions options)
+    Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations,
+    Forwarding forwarding, RegistryEvents events, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -21,7 +23,8 @@ public sealed class RegistryRoutes(
         (Handler.Tags, "GET") => TagsRoute.GetAsync(request, repositories, options.Tags),
         (Handler.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
         (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories, events) : ManifestRoute.GetAsync(request, repositories, events),
-        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories, events) : BlobRoute.GetAsync(request, repositories, events),
+        (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories, events)
+            : BlobRoute.GetAsync(request, repositories, forwarding, events, redirects: !options.Storage.Redirect.Disable),
         (Handler.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
 
         (Handler.Manifest or Handler.Blob or Handler.BlobUpload or Handler.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>

@@ -46,9 +46,6 @@ public sealed class RegistryMetrics
     private readonly Gauge<long> _rateLimitRemaining;
     private readonly Counter<long> _clientAborts;
     private readonly Counter<long> _accessLinesDropped;
-    private readonly Counter<long> _notifications;
-    private readonly UpDownCounter<long> _notificationsPending;
-    private readonly Counter<long> _notificationAnswers;
     private readonly Counter<long> _cacheRequests;
     private readonly Counter<long> _cacheHits;
     private readonly Counter<long> _cacheErrors;
@@ -56,6 +53,9 @@ public sealed class RegistryMetrics
     private readonly UpDownCounter<long> _leases;
     private readonly Counter<long> _forwards;
     private readonly Counter<long> _takeovers;
+    private readonly Counter<long> _notifications;
+    private readonly UpDownCounter<long> _notificationsPending;
+    private readonly Counter<long> _notificationAnswers;
 
     public RegistryMetrics(IMeterFactory meters)
     {
@@ -86,10 +86,6 @@ public sealed class RegistryMetrics
         _clientAborts = Meter.CreateCounter<long>("mirror_client_aborts_total", null, "Clients that left before their answer's end.");
         _accessLinesDropped = Meter.CreateCounter<long>("mirror_access_log_lines_dropped_total", null, "Access log lines given up because their reader stood still.");
 
-        _notifications = Meter.CreateCounter<long>("registry_notifications_events_total", null, "Events for an endpoint, by what became of them.");
-        _notificationsPending = Meter.CreateUpDownCounter<long>("registry_notifications_pending_total", null, "Events that wait for an endpoint.");
-        _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
-
         _cacheRequests = Meter.CreateCounter<long>("registry_storage_cache_requests_total", null, "Facts looked up in what replicas share.");
         _cacheHits = Meter.CreateCounter<long>("registry_storage_cache_hits_total", null, "Facts found there and believed.");
         _cacheErrors = Meter.CreateCounter<long>("registry_storage_cache_errors_total", null, "Questions to Redis that failed or had no answer in time.");
@@ -97,6 +93,9 @@ public sealed class RegistryMetrics
         _leases = Meter.CreateUpDownCounter<long>("mirror_fleet_leases_held", null, "Digests this replica downloads for all.");
         _forwards = Meter.CreateCounter<long>("mirror_fleet_forwards_total", null, "Requests passed on to another replica.");
         _takeovers = Meter.CreateCounter<long>("mirror_fleet_takeovers_total", null, "Bodies that went on from elsewhere when the replica that sent them was lost.");
+        _notifications = Meter.CreateCounter<long>("registry_notifications_events_total", null, "Events for an endpoint, by what became of them.");
+        _notificationsPending = Meter.CreateUpDownCounter<long>("registry_notifications_pending_total", null, "Events that wait for an endpoint.");
+        _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
     }
 
     /// <summary>This instance's own meter: several may bear its name in one process.</summary>

@@ -58,6 +58,16 @@ public sealed class Accounts : IDisposable
         return pause;
     }
 
+    /// <summary>An account's login was refused: for a while the others do its work. False where there is none that could.</summary>
+    public bool TryPutAside(Account account)
+    {
+        var now = _time.GetUtcNow();
+        if (!Array.Exists(_all, other => other != account && other.FreeFrom(isPull: true) <= now))
+            return false;
+        account.Pause(now + DefaultPause, pullsOnly: false);
+        return true;
+    }
+
     public void Dispose() => _helper?.Dispose();
 
     private static Func<CancellationToken, ValueTask<Credential?>> Fixed(Credential? credential) => _ => ValueTask.FromResult(credential);

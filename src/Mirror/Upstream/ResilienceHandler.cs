@@ -54,7 +54,7 @@ public sealed class ResilienceHandler(TimeProvider time) : DelegatingHandler
                 ShouldHandle = silence,
                 FailureRatio = 0.8,
                 MinimumThroughput = 3,
-                SamplingDuration = TimeSpan.FromSeconds(60),
+                SamplingDuration = TimeSpan.FromSeconds(30),
                 BreakDuration = TimeSpan.FromSeconds(10),
             })
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions<HttpResponseMessage>

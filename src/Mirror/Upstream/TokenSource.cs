@@ -5,7 +5,6 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Serialization;
 using Mirror.Fleet;
-using Mirror.PullThrough;
 using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
@@ -62,7 +61,10 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, SharedFa
             throw new UpstreamLimitedException($"The token service of {origin.Authority} says later.", UpstreamRequest.RetryAfter(response, time));
         // A refused login is our trouble, not an answer about the image: never "no such image".
         if (!response.IsSuccessStatusCode)
-            throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {(int)response.StatusCode}.");
+            throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {(int)response.StatusCode}.")
+            {
+                IsLoginRefused = response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden,
+            };
 
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
         var value = body.Token ?? body.AccessToken;

@@ -79,6 +79,9 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         {
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;
+            // An error page with status 200, as proxies and portals send it.
+            if (headers.ContentType?.MediaType is "text/html")
+                throw new UpstreamUnavailableException($"{response.RequestMessage!.RequestUri!.Authority} sent a page for people where {digest} was asked for.");
             // Identity was asked for; a body in another coding would be spooled as if it were the blob.
             if (headers.ContentEncoding.Count > 0)
                 throw new UpstreamUnavailableException($"{origin.Authority} sent {digest} in the coding '{headers.ContentEncoding.First()}', which was not asked for.");
@@ -146,6 +149,10 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             try
             {
                 response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            }
+            catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused && accounts.TryPutAside(account))
+            {
+                continue;
             }
             catch (UpstreamLimitedException limited)
             {

@@ -25,7 +25,7 @@ internal static class UpstreamConnections
 
     private static async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, UpstreamOrigin origin, CancellationToken cancellationToken)
     {
-        var host = context.DnsEndPoint.Host;
+        var host = context.DnsEndPoint.Host.Trim('[', ']');
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
@@ -44,9 +44,9 @@ internal static class UpstreamConnections
         }
     }
 
-    // As the connection pool spells it: ASCII, and an IPv6 address without brackets. Through a proxy, https begins with CONNECT to the proxy, and the host that is meant stands in its Host header.
-    private static string Named(HttpRequestMessage request) =>
-        request.Method == HttpMethod.Connect && request.Headers.Host is { } target ? target[..target.LastIndexOf(':')].Trim('[', ']') : request.RequestUri!.IdnHost;
+    // As the connection pool spells it: a name of other letters in ASCII. Through a proxy, https begins with CONNECT to the proxy, and the host that is meant stands in its Host header.
+    internal static string Named(HttpRequestMessage request) =>
+        request.Method == HttpMethod.Connect && request.Headers.Host is { } target ? target[..target.LastIndexOf(':')].Trim('[', ']') : request.RequestUri!.IdnHost.Trim('[', ']');
 
     // The network named this host: a redirect or a token realm must not reach into our own network, unless the upstream is in there itself.
     private static async Task<IPAddress[]> PublicAddressesAsync(string host, UpstreamOrigin origin, CancellationToken cancellationToken)

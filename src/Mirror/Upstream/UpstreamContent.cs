@@ -9,7 +9,8 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class UpstreamContent : Content
 {
-    private const int MostFruitlessAttempts = 5;
+    // With the waits between them longer than the breaker leaves a host alone: a CDN that is away for some seconds fails nobody's download.
+    private const int MostFruitlessAttempts = 7;
 
     private readonly UpstreamClient _upstream;
     private readonly RepositoryName _name;

@@ -14,4 +14,8 @@ public sealed class UpstreamLimitedException(string message, TimeSpan? retryAfte
 }
 
 /// <summary>Upstream says nothing: it cannot be reached, fails, or answers what no registry answers.</summary>
-public sealed class UpstreamUnavailableException(string message, Exception? inner = null) : UpstreamException(message, inner);
+public sealed class UpstreamUnavailableException(string message, Exception? inner = null) : UpstreamException(message, inner)
+{
+    /// <summary>It would not take the login of the account that asked: another account may fare better.</summary>
+    public bool IsLoginRefused { get; init; }
+}

@@ -55,6 +55,40 @@ public sealed class OptionTests
         Assert.Equal(["ours/**", "*/tools"], loaded.Options.Hosted.Repositories);
     }
 
+    [Theory]
+    [InlineData("s3")]
+    [InlineData("s3aws")]
+    public void A_bucket_is_given_by_the_keys_of_the_registry(string driver)
+    {
+        var loaded = Load(VersionLine + $$"""
+            storage:
+              {{driver}}:
+                accesskey: a
+                secretkey: s
+                region: eu-central-1
+                regionendpoint: store:9000
+                bucket: images
+                rootdirectory: /registry
+                secure: false
+                v4auth: true
+                chunksize: 5242880
+                localcache: {path: /cache, maxsize: 100GiB}
+              redirect: {disable: true}
+            """);
+
+        Assert.Empty(loaded.Errors);
+        Assert.Empty(loaded.Warnings);
+        var (storage, s3) = (loaded.Options.Storage, loaded.Options.Storage.S3!);
+        Assert.Equal(("a", "s", "eu-central-1", "store:9000", "images", "/registry"), (s3.AccessKey, s3.SecretKey, s3.Region, s3.RegionEndpoint, s3.Bucket, s3.RootDirectory));
+        Assert.Equal((false, false, 5L << 20, "STANDARD"), (s3.Secure, s3.SkipVerify, s3.ChunkSize, s3.StorageClass));
+        Assert.Equal(("/cache", 100L << 30, true), (s3.LocalCache.Path, s3.LocalCache.MaxSize, storage.Redirect.Disable));
+
+        using var shown = new StringWriter();
+        EffectiveConfiguration.Write(loaded, shown);
+        Assert.Contains("secretkey: '***'", shown.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("filesystem", shown.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Every_key_for_those_who_push_reaches_its_property()
     {

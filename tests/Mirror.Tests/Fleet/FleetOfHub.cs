@@ -34,8 +34,12 @@ public abstract class FleetOfHub : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
-        foreach (var replica in Replicas)
+        foreach (var (i, replica) in Replicas.Index())
+        {
+            if (Environment.GetEnvironmentVariable("FLEET_LOGS") is { } logs)
+                await File.WriteAllLinesAsync(Path.Combine(logs, $"{TestContext.Current.TestMethod?.MethodName}.{i}.log"), replica.Log);
             await replica.DisposeAsync();
+        }
         if (Redis is not null)
             await Redis.DisposeAsync();
         if (Hub is not null)

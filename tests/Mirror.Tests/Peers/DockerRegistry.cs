@@ -11,11 +11,12 @@ public sealed partial class DockerRegistry : IAsyncDisposable
 {
     private readonly TempFolder _folder = new();
     private readonly Uri? _upstream;
+    private readonly string? _driver;
     private PeerProcess? _process;
 
-    private DockerRegistry(Uri? upstream)
+    private DockerRegistry(Uri? upstream, string? driver)
     {
-        _upstream = upstream;
+        (_upstream, _driver) = (upstream, driver);
         Url = new Uri($"http://127.0.0.1:{Ports.Free()}");
     }
 
@@ -40,9 +41,10 @@ public sealed partial class DockerRegistry : IAsyncDisposable
         int.Parse(m.Groups["status"].Value, CultureInfo.InvariantCulture), long.Parse(m.Groups["bytes"].Value, CultureInfo.InvariantCulture)));
 
     /// <param name="upstream">The registry to be a mirror of; null is a plain registry.</param>
-    public static async Task<DockerRegistry> StartAsync(Uri? upstream = null)
+    /// <param name="driver">The driver's section under <c>storage</c>, indented by two; null is files below <see cref="Root"/>.</param>
+    public static async Task<DockerRegistry> StartAsync(Uri? upstream = null, string? driver = null)
     {
-        var registry = new DockerRegistry(upstream);
+        var registry = new DockerRegistry(upstream, driver);
         await registry.StartAgainAsync();
         return registry;
     }
@@ -56,8 +58,7 @@ public sealed partial class DockerRegistry : IAsyncDisposable
             log:
               level: info
             storage:
-              filesystem:
-                rootdirectory: {Root}
+            {_driver?.TrimEnd() ?? $"  filesystem:\n    rootdirectory: {Root}"}
               delete:
                 enabled: true
             http:

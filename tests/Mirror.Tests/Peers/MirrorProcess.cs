@@ -21,7 +21,13 @@ public sealed record MirrorSettings
     /// <summary>A volume that is there already; null is an empty one that goes with the mirror.</summary>
     public string? Root { get; init; }
 
+    /// <summary>The driver's section under <c>storage</c>, indented by two; null is files below <see cref="Root"/>.</summary>
+    public string? Driver { get; init; }
+
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
+
+    /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
+    public string? Limits { get; init; }
 
     /// <summary>More lines of YAML, for whole sections of their own.</summary>
     public string More { get; init; } = "";
@@ -107,9 +113,10 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     public async Task StartAgainAsync()
     {
         var config = _folder.Write("config.yml", Config());
-        _process = OtherCommand is null
-            ? PeerProcess.Start("dotnet", [Program, "serve", config], _settings.Environment)
-            : PeerProcess.Start(OtherCommand, ["serve", config], _settings.Environment);
+        string[] command = OtherCommand is null ? ["dotnet", Program, "serve", config] : [OtherCommand, "serve", config];
+        if (_settings.Limits is { } limits)
+            command = ["prlimit", limits, .. command];
+        _process = PeerProcess.Start(command[0], command[1..], _settings.Environment);
         await _process.UntilAnswersAsync(new Uri(Url, "/v2/"));
         await _process.UntilAsync(() => Task.FromResult(Log.Any(IsReadyLine)));
     }
@@ -122,13 +129,29 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     /// <summary>SIGKILL in the middle of whatever it is doing.</summary>
     public Task KillAsync() => _process!.KillAsync();
 
+    /// <summary>Runs another verb of the program on this mirror's configuration.</summary>
+    public async Task<(int Code, string Output)> RunAsync(params string[] verb)
+    {
+        await using var process = PeerProcess.Start("dotnet", [Program, verb[0], _folder.Write("config.yml", Config()), .. verb[1..]], _settings.Environment);
+        return (await process.ExitCodeAsync(), process.Output);
+    }
+
+    /// <summary>SIGTERM, without waiting for the end.</summary>
+    public void AskToStop() => _process!.Signal("TERM");
+
+    /// <summary>Returns when it has ended by itself.</summary>
+    public Task<int> EndedAsync() => _process!.ExitCodeAsync();
+
     /// <summary>SIGTERM, and waits for the end.</summary>
     public Task StopAsync() => _process!.StopAsync();
+
+    /// <summary>All metrics, as they are scraped.</summary>
+    public Task<string> MetricsAsync() => Http.Client.GetStringAsync(new Uri(_debug, "/metrics"));
 
     /// <summary>The sum of a metric over all series that have these labels; 0 where there is none.</summary>
     public async Task<double> MetricAsync(string name, params (string Name, string Value)[] labels)
     {
-        var text = await Http.Client.GetStringAsync(new Uri(_debug, "/metrics"));
+        var text = await MetricsAsync();
         return text.Split('\n')
             .Select(l => MetricLine().Match(l))
             .Where(m => m.Groups["name"].Value == name)
@@ -179,8 +202,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             "log:",
             "  level: debug",
             "storage:",
-            "  filesystem:",
-            $"    rootdirectory: {Root}",
+            _settings.Driver?.TrimEnd() ?? $"  filesystem:\n    rootdirectory: {Root}",
             "  delete:",
             "    enabled: true",
             "http:",

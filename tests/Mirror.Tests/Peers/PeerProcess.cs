@@ -23,7 +23,7 @@ internal sealed class PeerProcess : IAsyncDisposable
             RedirectStandardInput = true,
         };
         // Nothing of the machine's own network set-up comes between the peers.
-        foreach (var name in new[] { "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy" })
+        foreach (var name in new[] { "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy", "AWS_CA_BUNDLE" })
             start.Environment.Remove(name);
         start.Environment["PATH"] = $"{start.Environment["PATH"]}:/usr/sbin:/sbin";
         foreach (var (name, value) in environment ?? new Dictionary<string, string>())
@@ -100,13 +100,26 @@ internal sealed class PeerProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>Sends a signal and does not wait for what it does.</summary>
+    internal void Signal(string name)
+    {
+        using var kill = Process.Start("/bin/kill", [$"-{name}", Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>The exit code, once it has ended by itself.</summary>
+    internal async Task<int> ExitCodeAsync()
+    {
+        await _process.WaitForExitAsync(Xunit.TestContext.Current.CancellationToken);
+        return _process.ExitCode;
+    }
+
     /// <summary>SIGTERM, and SIGKILL where that is not heeded.</summary>
     internal async Task StopAsync()
     {
         if (HasExited)
             return;
-        using (var kill = Process.Start("/bin/kill", ["-TERM", Id.ToString(CultureInfo.InvariantCulture)]))
-            await kill.WaitForExitAsync();
+        Signal("TERM");
         using var patience = new CancellationTokenSource(Patience);
         try
         {

@@ -29,6 +29,17 @@ public abstract class Answer
     /// <summary>The connection is reset without an answer.</summary>
     public static Answer Reset { get; } = new Dropped();
 
+    /// <summary>Leads elsewhere.</summary>
+    public static Answer Redirect(string location) => By(context =>
+    {
+        context.Response.StatusCode = 307;
+        context.Response.Headers.Location = location;
+        return Task.CompletedTask;
+    });
+
+    /// <summary>Whatever the test writes; a client that hangs up ends it.</summary>
+    public static Answer By(Func<HttpContext, Task> write) => new Written(write);
+
     /// <summary>The hub's own answer, once the gate is open.</summary>
     public static Answer HeldBy(Gate gate) => new Held(gate);
 
@@ -57,6 +68,15 @@ public abstract class Answer
                 context.Response.Headers.RetryAfter = retryAfter;
             if (!HttpMethods.IsHead(context.Request.Method))
                 await context.Response.WriteAsync(body, context.RequestAborted);
+            return true;
+        }
+    }
+
+    private sealed class Written(Func<HttpContext, Task> write) : Answer
+    {
+        internal override async Task<bool> GiveAsync(HttpContext context, ScriptedHub hub)
+        {
+            await write(context);
             return true;
         }
     }

@@ -43,7 +43,7 @@ internal sealed class KeyReader(Findings findings)
                 ReadValue(key, node, path, later);
                 break;
             case KeyShape.Section:
-                ReadSection(key, node, path, later);
+                ReadSection(key, node, key.NowSpelled is { } current ? KeyPath.Of(current) : path, later);
                 break;
             case KeyShape.List:
                 ReadList(key, node, path, later);

@@ -10,7 +10,7 @@ namespace Mirror.Configuration.Reading;
 internal static class KnownKeys
 {
     private const string OpenToAll = "this way of authentication is not available yet, and without it the registry would be open to all";
-    private const string OtherDriver = "this storage driver is not available yet; the one that is: filesystem";
+    private const string OtherDriver = "this storage driver is not available yet; those that are: filesystem and s3";
     private const string NoLetsEncrypt = "certificates cannot be fetched yet, and plain HTTP is not what was asked for; give http.tls.certificate and http.tls.key";
 
     public static readonly KnownKey Root = Section("",
@@ -48,8 +48,8 @@ internal static class KnownKeys
             Section("filesystem",
                 Value("rootdirectory"),
                 Value("maxthreads", Integer(min: 25))),
-            Anything("s3").Refused(OtherDriver),
-            Anything("s3aws").Refused(OtherDriver),
+            Section("s3", Bucket),
+            Section("s3aws", Bucket).Now("storage.s3"),
             Anything("azure").Refused(OtherDriver),
             Anything("gcs").Refused(OtherDriver),
             Anything("swift").Refused(OtherDriver),
@@ -58,7 +58,7 @@ internal static class KnownKeys
             Section("delete",
                 Value("enabled", TrueOrFalse)),
             Section("redirect",
-                Value("disable", TrueOrFalse)).Later(),
+                Value("disable", TrueOrFalse)),
             Section("cache",
                 Value("blobdescriptor", OneOf("none", "inmemory", "redis")),
                 Value("layerinfo", OneOf("none", "inmemory", "redis")).Now("storage.cache.blobdescriptor"),
@@ -246,6 +246,40 @@ internal static class KnownKeys
             Value("maxentries", Integer(min: 1))),
         Section("tags",
             Value("maxtags", Integer(min: 1))));
+
+    private static KnownKey[] Bucket =>
+    [
+        Value("accesskey"),
+        Value("secretkey").Secret(),
+        Value("sessiontoken").Secret(),
+        Value("region"),
+        Value("regionendpoint", StoreEndpoint),
+        Value("redirectendpoint", StoreEndpoint),
+        Value("forcepathstyle", TrueOrFalse),
+        Value("bucket").Required(),
+        Value("encrypt", TrueOrFalse),
+        Value("keyid"),
+        Value("secure", TrueOrFalse),
+        Value("skipverify", TrueOrFalse),
+        Value("v4auth", TrueOrFalse with { Allowed = "true; there are no version 2 signatures", Canonical = text => TrueOrFalse.Canonical(text) is "true" ? "true" : null }),
+        Value("chunksize", Size(min: 5 << 20)),
+        Value("multipartcopychunksize", Size(min: 5 << 20)).Later(),
+        Value("multipartcopymaxconcurrency", Integer(min: 1)).Later(),
+        Value("multipartcopythresholdsize", Size(min: 0)).Later(),
+        Value("rootdirectory"),
+        Value("storageclass"),
+        Value("useragent").Later(),
+        Value("usedualstack", TrueOrFalse),
+        Value("usefipsendpoint", TrueOrFalse),
+        Value("accelerate", TrueOrFalse),
+        Value("objectacl"),
+        Value("loglevel").Later(),
+        Value("checksums", TrueOrFalse),
+        Value("scratchdirectory"),
+        Section("localcache",
+            Value("path"),
+            Value("maxsize", Size(min: 1))),
+    ];
 
     private static KnownKey[] OneUpstream =>
     [

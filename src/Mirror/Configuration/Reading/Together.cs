@@ -3,7 +3,7 @@ namespace Mirror.Configuration.Reading;
 /// <summary>What no single key can tell: settings that are each allowed but not together.</summary>
 internal static class Together
 {
-    public static void Check(MirrorOptions options, Findings findings)
+    public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
         var (http, proxy) = (options.Http, options.Proxy);
 
@@ -28,6 +28,16 @@ internal static class Together
                 findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: a name that no other upstream has");
         }
 
+        if (options.Storage.S3 is { } s3)
+        {
+            if (values.GetSection("storage:filesystem").Exists())
+                findings.Errors.Add("storage: filesystem and s3 are not allowed together: content is kept in one place");
+            if (options.Storage.Maintenance.GarbageCollect.Enabled)
+                findings.Errors.Add("storage.maintenance.garbagecollect.enabled: not allowed with s3: a bucket cannot be collected yet");
+            if (s3.AccessKey is null != s3.SecretKey is null)
+                findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
+        }
+
         foreach (var (i, endpoint) in options.Notifications.Endpoints.Index())
             if (options.Notifications.Endpoints.Take(i).Any(other => other.Name == endpoint.Name))
                 findings.Errors.Add($"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: a name that no other endpoint has");
@@ -41,6 +51,9 @@ internal static class Together
 
         if (options.SharesByRedis() && string.IsNullOrEmpty(http.Secret))
             findings.Warnings.Add("redis without http.secret shares manifests only: replicas cannot prove themselves to each other, and each fills for itself");
+
+        if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
+            findings.Warnings.Add("storage.s3.scratchdirectory has no effect with storage.s3.localcache.path, which has a folder for it");
 
         if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
             findings.Warnings.Add("proxy names credentials but no remoteurl: this is a plain registry, and they are not used");

@@ -110,6 +110,10 @@ internal static partial class ValueRules
         "a host name, with :port where it is not the scheme's own",
         text => Uri.TryCreate($"https://{text}/", UriKind.Absolute, out var url) && url.UserInfo is "" && url.AbsolutePath is "/" ? text : null);
 
+    public static readonly ValueRule StoreEndpoint = new(
+        "an http or https URL without path or user info, or host:port",
+        text => PlainUrl(text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}") is { AbsolutePath: "/" } ? text.TrimEnd('/') : null);
+
     public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
 
     public static readonly ValueRule Platforms = new("all, none or list", text => text switch
@@ -145,6 +149,17 @@ internal static partial class ValueRules
             ? number.ToString(CultureInfo.InvariantCulture)
             : null);
 
+    /// <param name="min">In bytes.</param>
+    public static ValueRule Size(long min) => new(
+        $"a number of bytes, {min} or more, or of KiB, MiB, GiB or TiB, such as 10GiB",
+        text => SizeGrammar().Match(text) is { Success: true } match
+            && long.TryParse(match.Groups["number"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && "KMGT".IndexOf(match.Groups["unit"].Value, StringComparison.OrdinalIgnoreCase) is var unit
+            && (match.Groups["unit"].Length == 0 ? 0 : 10 * (unit + 1)) is var shift
+            && number <= long.MaxValue >> shift && number << shift >= min
+            ? (number << shift).ToString(CultureInfo.InvariantCulture)
+            : null);
+
     public static ValueRule OneOf(params string[] values) => new(string.Join(" or ", values), text => values.Contains(text) ? text : null);
 
     private static Uri? PlainUrl(string text) =>
@@ -155,6 +170,9 @@ internal static partial class ValueRules
 
     [GeneratedRegex(@"\A/[^\s?#]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PathGrammar();
+
+    [GeneratedRegex(@"\A(?<number>[0-9]+)\s*(?:(?<unit>[KMGTkmgt])(?:i?[Bb])?)?\z", RegexOptions.CultureInvariant)]
+    private static partial Regex SizeGrammar();
 
     [GeneratedRegex(@"\A[A-Za-z0-9_*][A-Za-z0-9_.*-]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex TagPatternGrammar();

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Mirror.PullThrough;
+namespace Mirror.Upstream;
 
 /// <summary>
 /// Many callers, one piece of work: whoever asks for a key while its work runs gets the outcome of that work, good or bad. The work belongs to

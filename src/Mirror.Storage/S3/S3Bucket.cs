@@ -1,0 +1,319 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using System.Text;
+using Amazon.Runtime;
+using Amazon.S3;
+using Amazon.S3.Model;
+
+namespace Mirror.Storage.S3;
+
+/// <summary>
+/// The bucket, with paths instead of keys: every question is bounded in time, and every way of getting no answer is a
+/// <see cref="StoreUnavailableException"/>.
+/// </summary>
+public sealed class S3Bucket : IDisposable
+{
+    // How long a small question and its repetitions may take.
+    private static readonly TimeSpan SmallLimit = TimeSpan.FromSeconds(15);
+
+    // Below this rate a link counts as dead.
+    private const int SlowestBytesPerSecond = 64 * 1024;
+
+    private readonly S3Options _options;
+    private readonly AmazonS3Client _client;
+    private readonly AmazonS3Client _public;
+    private readonly TimeProvider _time;
+    private readonly string _root;
+    private volatile bool _refusesConditions;
+
+    /// <param name="time">The clock of time limits and presigned addresses.</param>
+    public S3Bucket(S3Options options, TimeProvider time)
+    {
+        (_options, _time) = (options, time);
+        _root = options.RootDirectory.Trim('/') is { Length: > 0 } root ? $"{root}/" : "";
+        _client = S3Client.Create(options, options.RegionEndpoint);
+        _public = options.RedirectEndpoint is { } other ? S3Client.Create(options, other) : _client;
+    }
+
+    internal S3Options Options => _options;
+
+    /// <summary>What logs call it.</summary>
+    public string Name => $"s3://{_options.Bucket}/{_root}";
+
+    /// <summary>An object's length in bytes; null where there is none.</summary>
+    internal async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken) => await FindAsync(
+        stop => _client.GetObjectMetadataAsync(new GetObjectMetadataRequest { BucketName = _options.Bucket, Key = _root + path }, stop), cancellationToken) is { } found
+            ? found.ContentLength
+            : null;
+
+    /// <summary>A small object's text; null where there is none.</summary>
+    internal ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken) => FindAsync(async stop =>
+    {
+        using var response = await _client.GetObjectAsync(new GetObjectRequest { BucketName = _options.Bucket, Key = _root + path }, stop);
+        using var text = new StreamReader(response.ResponseStream, Encoding.UTF8);
+        return await text.ReadToEndAsync(stop);
+    }, cancellationToken);
+
+    /// <summary>The bytes of an object, as a body that is still to be read; null where there is none.</summary>
+    /// <param name="until">The byte behind the last one.</param>
+    internal ValueTask<GetObjectResponse?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken) => FindAsync(
+        stop => _client.GetObjectAsync(
+            new GetObjectRequest { BucketName = _options.Bucket, Key = _root + path, ByteRange = new ByteRange(from, until - 1) }, stop),
+        cancellationToken);
+
+    /// <summary>Writes an object whole.</summary>
+    internal ValueTask PutTextAsync(string path, string text, CancellationToken cancellationToken) =>
+        PutAsync(path, Encoding.UTF8.GetBytes(text), onlyNew: false, cancellationToken);
+
+    /// <inheritdoc cref="PutAsync(string, Func{Stream}, long, bool, CancellationToken)"/>
+    internal ValueTask PutAsync(string path, byte[] bytes, bool onlyNew, CancellationToken cancellationToken) =>
+        PutAsync(path, () => new MemoryStream(bytes, writable: false), bytes.Length, onlyNew, cancellationToken);
+
+    /// <summary>Writes an object whole.</summary>
+    /// <param name="onlyNew">Leave one that is there as it is, where the store can promise that.</param>
+    internal async ValueTask PutAsync(string path, Func<Stream> open, long length, bool onlyNew, CancellationToken cancellationToken) => _ = await OnlyNewAsync(onlyNew, condition =>
+        AskAsync(LimitOf(length), async stop =>
+        {
+            await using var body = open();
+            var request = new PutObjectRequest
+            {
+                BucketName = _options.Bucket,
+                Key = _root + path,
+                InputStream = body,
+                AutoCloseStream = false,
+                ContentType = MediaTypes.OctetStream,
+                IfNoneMatch = condition,
+                UseChunkEncoding = SendsChecksums,
+                CannedACL = Acl,
+            };
+            if (Class is { } storageClass)
+                request.StorageClass = storageClass;
+            (request.ServerSideEncryptionMethod, request.ServerSideEncryptionKeyManagementServiceKeyId) = Encryption;
+            return await _client.PutObjectAsync(request, stop);
+        }, cancellationToken));
+
+    /// <summary>Begins an object that comes in parts; it is not there until <see cref="CompleteAsync"/>.</summary>
+    internal async ValueTask<string> BeginAsync(string path, CancellationToken cancellationToken)
+    {
+        var request = new InitiateMultipartUploadRequest { BucketName = _options.Bucket, Key = _root + path, ContentType = MediaTypes.OctetStream, CannedACL = Acl };
+        if (Class is { } storageClass)
+            request.StorageClass = storageClass;
+        (request.ServerSideEncryptionMethod, request.ServerSideEncryptionKeyManagementServiceKeyId) = Encryption;
+        return (await AskAsync(SmallLimit, stop => _client.InitiateMultipartUploadAsync(request, stop), cancellationToken)).UploadId;
+    }
+
+    internal ValueTask<PartETag> PutPartAsync(string path, string upload, int number, Func<Stream> open, long length, CancellationToken cancellationToken) =>
+        AskAsync(LimitOf(length), async stop =>
+        {
+            await using var body = open();
+            var response = await _client.UploadPartAsync(new UploadPartRequest
+            {
+                BucketName = _options.Bucket,
+                Key = _root + path,
+                UploadId = upload,
+                PartNumber = number,
+                InputStream = body,
+                PartSize = length,
+                UseChunkEncoding = SendsChecksums,
+            }, stop);
+            return new PartETag(response);
+        }, cancellationToken);
+
+    /// <summary>Makes the object of its parts, atomically; false where another came first and the parts are still there.</summary>
+    internal ValueTask<bool> CompleteAsync(string path, string upload, IEnumerable<PartETag> parts, CancellationToken cancellationToken) => OnlyNewAsync(true, condition =>
+        AskAsync(TimeSpan.FromMinutes(2), stop => _client.CompleteMultipartUploadAsync(new CompleteMultipartUploadRequest
+        {
+            BucketName = _options.Bucket,
+            Key = _root + path,
+            UploadId = upload,
+            PartETags = [.. parts],
+            IfNoneMatch = condition,
+        }, stop), cancellationToken));
+
+    /// <summary>Forgets an upload and its parts.</summary>
+    internal async ValueTask AbortAsync(string path, string upload, CancellationToken cancellationToken) => _ = await FindAsync(
+        stop => _client.AbortMultipartUploadAsync(new AbortMultipartUploadRequest { BucketName = _options.Bucket, Key = _root + path, UploadId = upload }, stop),
+        cancellationToken);
+
+    /// <summary>Forgets the uploads below a folder that were begun before a moment; returns how many.</summary>
+    internal async ValueTask<int> AbortOlderAsync(string folder, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var count = 0;
+        var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = $"{_root}{folder}/" };
+        while (true)
+        {
+            var page = await AskAsync(SmallLimit, stop => _client.ListMultipartUploadsAsync(request, stop), cancellationToken);
+            foreach (var upload in page.MultipartUploads ?? [])
+                if (upload.Initiated?.ToUniversalTime() < before.UtcDateTime)
+                {
+                    await AbortAsync(upload.Key[_root.Length..], upload.UploadId, cancellationToken);
+                    count++;
+                }
+            if (page.IsTruncated != true)
+                return count;
+            (request.KeyMarker, request.UploadIdMarker) = (page.NextKeyMarker, page.NextUploadIdMarker);
+        }
+    }
+
+    /// <summary>Removes an object, whether or not there is one.</summary>
+    internal async ValueTask DeleteAsync(string path, CancellationToken cancellationToken) => _ = await FindAsync(
+        stop => _client.DeleteObjectAsync(new DeleteObjectRequest { BucketName = _options.Bucket, Key = _root + path }, stop), cancellationToken);
+
+    /// <summary>Removes everything below a folder; false where there was nothing.</summary>
+    internal async ValueTask<bool> DeleteFolderAsync(string folder, CancellationToken cancellationToken)
+    {
+        List<string> paths = [];
+        await foreach (var (path, _) in ListAsync(folder, cancellationToken))
+            paths.Add(path);
+        // Each by itself: removing many in one request takes checksums that not every store accepts.
+        await Parallel.ForEachAsync(paths, cancellationToken, DeleteAsync);
+        return paths.Count > 0;
+    }
+
+    /// <summary>Every object below a folder and when it was written, in the order of their paths.</summary>
+    internal async IAsyncEnumerable<(string Path, DateTimeOffset Written)> ListAsync(string folder, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var page in PagesAsync($"{folder}/", delimiter: null, most: null, cancellationToken))
+            foreach (var found in page.S3Objects ?? [])
+                yield return (found.Key[_root.Length..], found.LastModified?.ToUniversalTime() ?? DateTimeOffset.MinValue);
+    }
+
+    /// <summary>The names of the folders directly in a folder, each ended by '/', in their order.</summary>
+    /// <param name="startingWith">Only those whose names start so.</param>
+    internal async ValueTask<List<string>> FoldersAsync(string folder, string startingWith, CancellationToken cancellationToken)
+    {
+        List<string> names = [];
+        await foreach (var page in PagesAsync($"{folder}/{startingWith}", "/", most: null, cancellationToken))
+            names.AddRange((page.CommonPrefixes ?? []).Select(prefix => prefix[(_root.Length + folder.Length + 1)..]));
+        return names;
+    }
+
+    /// <summary>Whether there is nothing below a folder.</summary>
+    internal async ValueTask<bool> IsEmptyAsync(string folder, CancellationToken cancellationToken)
+    {
+        await foreach (var page in PagesAsync($"{folder}/", delimiter: null, most: 1, cancellationToken))
+            return page.S3Objects is not { Count: > 0 };
+        return true;
+    }
+
+    /// <summary>Asks the store whether it can be used at all, with the address, bucket and credentials of the settings.</summary>
+    /// <exception cref="StoreUnavailableException">It cannot, and why.</exception>
+    public async ValueTask CheckAsync(CancellationToken cancellationToken)
+    {
+        await foreach (var _ in PagesAsync("", delimiter: null, most: 1, cancellationToken))
+            return;
+    }
+
+    /// <summary>An address that gives an object to whoever knows it.</summary>
+    internal async ValueTask<Uri> PresignAsync(string path, TimeSpan valid)
+    {
+        var target = _public.Config;
+        var plain = target.ServiceURL is { } url ? url.StartsWith("http:", StringComparison.OrdinalIgnoreCase) : target.UseHttp;
+        try
+        {
+            return new Uri(await _public.GetPreSignedURLAsync(new GetPreSignedUrlRequest
+            {
+                BucketName = _options.Bucket,
+                Key = _root + path,
+                Verb = HttpVerb.GET,
+                Expires = _time.GetUtcNow().UtcDateTime + valid,
+                Protocol = plain ? Protocol.HTTP : Protocol.HTTPS,
+            }));
+        }
+        catch (Exception failure) when (failure is AmazonClientException or HttpRequestException)
+        {
+            throw Unavailable(failure);
+        }
+    }
+
+    public void Dispose()
+    {
+        _public.Dispose();
+        _client.Dispose();
+    }
+
+    private bool SendsChecksums => _options.Checksums ?? _options.RegionEndpoint is null;
+
+    private S3CannedACL? Acl => _options.ObjectAcl is "" or "private" ? null : new S3CannedACL(_options.ObjectAcl);
+
+    private S3StorageClass? Class => _options.StorageClass is "" or "NONE" or "STANDARD" ? null : new S3StorageClass(_options.StorageClass);
+
+    private (ServerSideEncryptionMethod?, string?) Encryption =>
+        !_options.Encrypt ? default
+        : _options.KeyId is { Length: > 0 } key ? (ServerSideEncryptionMethod.AWSKMS, key)
+        : (ServerSideEncryptionMethod.AES256, null);
+
+    private static TimeSpan LimitOf(long length) => SmallLimit * 2 + TimeSpan.FromSeconds(length / SlowestBytesPerSecond);
+
+    // Content that is there already is the content that was to be written. Stores that do not know the condition say so once.
+    private async ValueTask<bool> OnlyNewAsync<T>(bool onlyNew, Func<string?, ValueTask<T>> write)
+    {
+        try
+        {
+            _ = await write(onlyNew && !_refusesConditions ? "*" : null);
+            return true;
+        }
+        catch (StoreUnavailableException refused) when (onlyNew && refused.InnerException is AmazonS3Exception { StatusCode: HttpStatusCode.PreconditionFailed })
+        {
+            return false;
+        }
+        catch (StoreUnavailableException refused) when (onlyNew && !_refusesConditions && refused.InnerException is AmazonS3Exception answer
+            && (answer.StatusCode is HttpStatusCode.NotImplemented or HttpStatusCode.Conflict || answer.ErrorCode is "InvalidArgument" or "InvalidRequest"))
+        {
+            _refusesConditions |= answer.StatusCode is not HttpStatusCode.Conflict;
+        }
+        _ = await write(null);
+        return true;
+    }
+
+    private async IAsyncEnumerable<ListObjectsV2Response> PagesAsync(
+        string prefix, string? delimiter, int? most, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var request = new ListObjectsV2Request { BucketName = _options.Bucket, Prefix = _root + prefix, Delimiter = delimiter, MaxKeys = most };
+        while (true)
+        {
+            var page = await AskAsync(SmallLimit, stop => _client.ListObjectsV2Async(request, stop), cancellationToken);
+            yield return page;
+            if (page.IsTruncated != true)
+                yield break;
+            request.ContinuationToken = page.NextContinuationToken;
+        }
+    }
+
+    private async ValueTask<T?> FindAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken) where T : class
+    {
+        try
+        {
+            return await AskAsync(SmallLimit, ask, cancellationToken);
+        }
+        catch (StoreUnavailableException missing) when (missing.InnerException is AmazonS3Exception { StatusCode: HttpStatusCode.NotFound, ErrorCode: not "NoSuchBucket" })
+        {
+            return null;
+        }
+    }
+
+    private async ValueTask<T> AskAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(limit, _time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
+        try
+        {
+            return await ask(stop.Token);
+        }
+        catch (Exception) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+        catch (OperationCanceledException slow)
+        {
+            throw new StoreUnavailableException($"{Name} did not answer within {limit.TotalSeconds:0} s.", slow);
+        }
+        catch (Exception failure) when (failure is AmazonServiceException or AmazonClientException or HttpRequestException or IOException and not StoreUnavailableException)
+        {
+            throw Unavailable(failure);
+        }
+    }
+
+    private StoreUnavailableException Unavailable(Exception failure) => new(
+        failure is AmazonServiceException { ErrorCode: { Length: > 0 } code } ? $"{Name} refused: {code}: {failure.Message}" : $"{Name} cannot be reached: {failure.Message}", failure);
+}

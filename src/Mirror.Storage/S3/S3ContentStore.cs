@@ -1,0 +1,99 @@
+using System.Runtime.CompilerServices;
+
+namespace Mirror.Storage.S3;
+
+/// <summary>
+/// Content as objects of a bucket. What is on its way in is a local file first, which clients follow; the parts of a long one go to the bucket
+/// meanwhile. An object appears whole or not at all.
+/// </summary>
+public sealed class S3ContentStore : IContentStore
+{
+    private readonly S3Bucket _bucket;
+    private readonly LocalCache? _cache;
+    private readonly TimeProvider _time;
+    private readonly ConditionalWeakTable<Spool, S3Upload> _uploads = [];
+
+    public S3ContentStore(S3Bucket bucket, TimeProvider time)
+    {
+        var options = bucket.Options;
+        (_bucket, _time) = (bucket, time);
+        _cache = options.LocalCache.Path is { } folder ? new LocalCache(folder, options.LocalCache.MaxSize) : null;
+        Scratch = options.LocalCache.Path is { } cache ? Path.Combine(cache, "scratch") : options.ScratchDirectory ?? Path.Combine(Path.GetTempPath(), "mirror-scratch");
+    }
+
+    /// <summary>The local folder for content on its way in.</summary>
+    public string Scratch { get; }
+
+    public async ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (_cache?.TryOpen(digest) is { } local)
+            return local;
+        var path = RegistryLayout.BlobData(digest);
+        if (await _bucket.SizeAsync(path, cancellationToken) is not { } length)
+            return null;
+        var stored = new S3Content(_bucket, path, length, _time);
+        return _cache is null ? stored : new CachingContent(stored, length, digest, _cache);
+    }
+
+    public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) => _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken);
+
+    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        var path = Path.Combine(Scratch, digest.Algorithm, digest.Hex);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        var spool = Spool.Open(path, digest.Algorithm);
+        var upload = new S3Upload(_bucket, spool, RegistryLayout.BlobData(digest), _bucket.Options.ChunkSize);
+        _uploads.Add(spool, upload);
+        upload.Follow();
+        return ValueTask.FromResult(spool);
+    }
+
+    public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
+    {
+        var path = RegistryLayout.BlobData(digest);
+        // A push spools without a digest: its bytes all go now.
+        var upload = _uploads.TryGetValue(spool, out var following) && following.Path == path
+            ? following
+            : new S3Upload(_bucket, spool, path, _bucket.Options.ChunkSize);
+        await upload.CommitAsync(cancellationToken);
+        if (_cache is null || !_cache.TryAdmit(spool, digest))
+            spool.Delete();
+    }
+
+    public async ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
+            throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
+        await _bucket.PutAsync(RegistryLayout.BlobData(digest), bytes.ToArray(), onlyNew: true, cancellationToken);
+    }
+
+    // Nothing sweeps a bucket while it is served: what is there stays.
+    public async ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken) => await SizeAsync(digest, cancellationToken) is not null;
+
+    public async ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        _cache?.Remove(digest);
+        var path = RegistryLayout.BlobData(digest);
+        if (await _bucket.SizeAsync(path, cancellationToken) is null)
+            return false;
+        await _bucket.DeleteAsync(path, cancellationToken);
+        return true;
+    }
+
+    public async IAsyncEnumerable<Digest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var algorithm in Digest.Algorithms)
+            await foreach (var (path, _) in _bucket.ListAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
+                if (path.Split('/') is [.., var hex, "data"] && Digest.TryParse($"{algorithm}:{hex}", out var digest))
+                    yield return digest;
+    }
+
+    /// <summary>Forgets uploads that were begun before a moment, by processes that died since; returns how many.</summary>
+    public async ValueTask<int> SweepUploadsAsync(DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var count = 0;
+        foreach (var algorithm in Digest.Algorithms)
+            count += await _bucket.AbortOlderAsync(RegistryLayout.Blobs(algorithm), before, cancellationToken);
+        return count;
+    }
+}

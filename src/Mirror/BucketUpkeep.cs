@@ -1,0 +1,45 @@
+using Mirror.Storage;
+using Mirror.Storage.S3;
+
+namespace Mirror;
+
+/// <summary>
+/// Says at the start whether the bucket can be used, and once a day forgets the uploads that processes left behind when they died. A bucket that
+/// cannot be used does not stop the start: it may come back, and what is local is served meanwhile.
+/// </summary>
+public sealed partial class BucketUpkeep(S3Bucket bucket, S3ContentStore content, TimeProvider time, ILogger<BucketUpkeep> log) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromDays(1);
+
+    // Longer than any upload takes.
+    private static readonly TimeSpan Leftover = TimeSpan.FromDays(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        do
+        {
+            try
+            {
+                await bucket.CheckAsync(stoppingToken);
+                if (await content.SweepUploadsAsync(time.GetUtcNow() - Leftover, stoppingToken) is > 0 and var count)
+                    LogSwept(count, bucket.Name);
+            }
+            catch (StoreUnavailableException failure)
+            {
+                LogUnusable(failure.Message);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken).AsTask().ContinueWith(static tick => tick.IsCompletedSuccessfully && tick.Result, TaskScheduler.Default));
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "forgot {Count} uploads to {Bucket} that were begun over a day ago and never ended")]
+    private partial void LogSwept(int count, string bucket);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "the store cannot be used: {Reason}")]
+    private partial void LogUnusable(string reason);
+}

@@ -1,0 +1,26 @@
+using System.CommandLine;
+using Mirror.Maintenance;
+using Mirror.Storage.Files;
+
+namespace Mirror.Commands;
+
+/// <summary><c>verify</c>: reads the whole store again and says what is damaged.</summary>
+internal static class VerifyCommand
+{
+    public static Command Create(IReadOnlyDictionary<string, string> environment)
+    {
+        var file = new ConfigurationArgument(environment);
+        var repair = new Option<bool>("--repair") { Description = "Remove what is damaged: what is mirrored is fetched again when asked for; hosted images that miss it are named." };
+        var command = new Command("verify", "Hash everything that is stored and name what is damaged; ends with 1 where damage remains. A server may be running.") { file.Argument, repair };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            if (file.Load(parsed) is not { } configuration)
+                return ExitCode.Configuration;
+            var root = configuration.Options.Storage.Filesystem.RootDirectory;
+            var verification = new Verification(configuration.Options, new FileContentStore(root), new FileReferenceStore(root), TimeProvider.System);
+            var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+            return await verification.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Damaged;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,83 @@
+using Mirror.Storage;
+using Mirror.Telemetry;
+
+namespace Mirror.Fleet;
+
+/// <summary>
+/// Which replica downloads a digest: one at a time, for as long as it says so. A lease only saves upstream requests. Where it is lost, or Redis cannot be
+/// asked, two replicas download the same bytes, and both are right.
+/// </summary>
+/// <param name="memory">Null where there are no other replicas.</param>
+public sealed partial class FillLeases(Replica self, FleetSecret secret, RegistryMetrics metrics, TimeProvider time, ILogger<FillLeases> log, SharedMemory? memory = null)
+{
+    /// <summary>How long a lease lasts without a word from its holder: the pause that a holder's death costs.</summary>
+    public static readonly TimeSpan Life = TimeSpan.FromSeconds(4);
+
+    private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(1);
+
+    /// <summary>Takes the lease of a digest, or says who has it.</summary>
+    public async ValueTask<FillLease> TakeAsync(Digest digest)
+    {
+        // A replica that cannot prove itself to the others is forwarded nothing.
+        if (memory is null || !secret.IsShared)
+            return FillLease.None;
+        var key = $"mirror:1:fill:{digest}";
+        var value = secret.SealText(key, $"{self.Address.AbsoluteUri} {Guid.NewGuid():N}");
+        for (var attempt = 0; attempt < 3; attempt++)
+        {
+            if (await memory.TakeAsync(key, value, Life) is not { } taken)
+                return FillLease.None;
+            if (taken)
+                return Hold(memory, key, value);
+            // Gone again between the two questions: once more.
+            if (await memory.GetAsync(key) is { } held)
+                return Elsewhere(key, System.Text.Encoding.ASCII.GetString(held)) is { } owner ? new FillLease(owner, null) : FillLease.None;
+        }
+        return FillLease.None;
+    }
+
+    private Uri? Elsewhere(string key, string value) =>
+        secret.TryOpenText(key, value, out var text) && Uri.TryCreate(text.Split(' ')[0], UriKind.Absolute, out var owner) && self.IsOther(owner) ? owner : null;
+
+    private FillLease Hold(SharedMemory shared, string key, string value)
+    {
+        var stop = new CancellationTokenSource();
+        var renewing = RenewAsync(shared, key, value, stop.Token);
+        metrics.LeaseTaken();
+        return new FillLease(null, async () =>
+        {
+            await stop.CancelAsync();
+            await renewing;
+            stop.Dispose();
+            metrics.LeaseGiven();
+            await shared.ReleaseAsync(key, value);
+        });
+    }
+
+    private async Task RenewAsync(SharedMemory shared, string key, string value, CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(Renewal, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stop))
+                if (await shared.RenewAsync(key, value, Life) is false)
+                    LogLost(key);
+        }
+        catch (OperationCanceledException)
+        {
+            // The download ended.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Lease} is another replica's by now: both go on")]
+    private partial void LogLost(string lease);
+}
+
+/// <summary>The right to download a digest for all replicas, until disposed; or who has it.</summary>
+/// <param name="Owner">The replica that has it; null where this one may download.</param>
+public sealed record FillLease(Uri? Owner, Func<ValueTask>? Release) : IAsyncDisposable
+{
+    public static readonly FillLease None = new(null, null);
+
+    public ValueTask DisposeAsync() => Release?.Invoke() ?? default;
+}

@@ -1,0 +1,21 @@
+using Mirror.Configuration;
+
+namespace Mirror.Fleet;
+
+/// <summary>This process among the others.</summary>
+public sealed class Replica
+{
+    public Replica(MirrorOptions options)
+    {
+        var listen = ListenAddress.Parse(options.Http.Addr);
+        var host = listen.IsAnyInterface ? Environment.MachineName : listen.Host;
+        var scheme = options.Http.Tls.Certificate is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
+        Address = options.Fleet.Address is { } given ? new Uri(given) : new UriBuilder(scheme, host, listen.Port).Uri;
+    }
+
+    /// <summary>Where the others reach it.</summary>
+    public Uri Address { get; }
+
+    /// <summary>Whether an address is another replica's.</summary>
+    public bool IsOther(Uri address) => address != Address;
+}

@@ -1,0 +1,163 @@
+using Xunit;
+
+namespace Mirror.Storage.Tests;
+
+/// <summary>What every <see cref="IContentStore"/> must hold.</summary>
+public abstract class ContentStoreTests : StoreTests
+{
+    // Below and above one part of an upload, and with a part that is not full at the end.
+    private const int Long = (13 << 20) + 17;
+
+    [Theory]
+    [InlineData(0, "sha256")]
+    [InlineData(1, "sha256")]
+    [InlineData(Spool.TailLength + 1, "sha256")]
+    [InlineData(Long, "sha256")]
+    [InlineData(1000, "sha512")]
+    public async Task What_was_committed_is_read_again(int length, string algorithm)
+    {
+        var bytes = Bytes(length);
+        var digest = await StoreAsync(bytes, algorithm);
+        Assert.Equal(length, await Content.SizeAsync(digest, Cancel));
+        Assert.Equal(bytes, await ReadAsync(digest));
+    }
+
+    [Fact]
+    public async Task What_was_put_is_read_again()
+    {
+        var bytes = Bytes(1000);
+        await Content.PutAsync(Digest.Of(bytes), bytes, Cancel);
+        await Content.PutAsync(Digest.Of(bytes), bytes, Cancel);
+        Assert.Equal(bytes, await ReadAsync(Digest.Of(bytes)));
+    }
+
+    [Fact]
+    public async Task Bytes_that_are_not_what_the_digest_names_are_not_put()
+    {
+        await Assert.ThrowsAsync<ArgumentException>(async () => await Content.PutAsync(Any(1), Bytes(10), Cancel));
+        Assert.Null(await Content.SizeAsync(Any(1), Cancel));
+    }
+
+    [Fact]
+    public async Task Content_that_is_not_there_is_null()
+    {
+        Assert.Null(await Content.OpenAsync(Any(1), Cancel));
+        Assert.Null(await Content.SizeAsync(Any(1), Cancel));
+        Assert.False(await Content.DeleteAsync(Any(1), Cancel));
+    }
+
+    [Fact]
+    public async Task Any_part_can_be_read_in_any_order()
+    {
+        var bytes = Bytes(Long);
+        var digest = await StoreAsync(bytes);
+        await using var content = await Content.OpenAsync(digest, Cancel);
+        foreach (var (from, until) in new[] { (0, 1), (Long - 1, Long), (5 << 20, (5 << 20) + 100), (17, 300_000), (0, Long) })
+            Assert.Equal(bytes[from..until], await ReadAsync(content!, from, until));
+        Assert.Equal(0, await content!.ReadAsync(Long, new byte[1], Cancel));
+    }
+
+    [Fact]
+    public async Task Nothing_is_seen_before_it_is_committed()
+    {
+        var bytes = Bytes(Long);
+        var digest = Digest.Of(bytes);
+        await using var spool = await Content.SpoolAsync(digest, Cancel);
+        spool.Append(bytes);
+        spool.Complete();
+        Assert.Null(await Content.SizeAsync(digest, Cancel));
+        Assert.Empty(await ListAsync(Content.ListAsync(Cancel)));
+        await Content.CommitAsync(spool, digest, Cancel);
+        Assert.Equal([digest], await ListAsync(Content.ListAsync(Cancel)));
+    }
+
+    [Fact]
+    public async Task Readers_of_a_spool_go_on_while_and_after_it_is_committed()
+    {
+        var bytes = Bytes(Long);
+        var digest = Digest.Of(bytes);
+        await using var spool = await Content.SpoolAsync(digest, Cancel);
+        spool.ExpectedLength = Long;
+        await using var reader = spool.OpenRead();
+        var reading = ReadAsync(reader, 0, Long);
+        foreach (var piece in bytes.Chunk(100_000))
+            spool.Append(piece);
+        spool.Complete();
+        await Content.CommitAsync(spool, digest, Cancel);
+        Assert.Equal(bytes, await reading);
+        Assert.Equal(bytes[100..200], await ReadAsync(reader, 100, 200));
+        Assert.Equal(bytes, await ReadAsync(digest));
+    }
+
+    [Fact]
+    public async Task What_an_earlier_process_spooled_is_kept()
+    {
+        var bytes = Bytes(Long);
+        var digest = Digest.Of(bytes);
+        await using (var first = await Content.SpoolAsync(digest, Cancel))
+            first.Append(bytes.AsSpan(0, 8 << 20));
+        await using var second = await Content.SpoolAsync(digest, Cancel);
+        Assert.Equal(8 << 20, second.Length);
+        second.Append(bytes.AsSpan(8 << 20));
+        Assert.True(await second.VerifyAsync(digest, Cancel));
+        second.Complete();
+        await Content.CommitAsync(second, digest, Cancel);
+        Assert.Equal(bytes, await ReadAsync(digest));
+    }
+
+    [Fact]
+    public async Task A_spool_that_begins_anew_leaves_no_trace_of_its_old_bytes()
+    {
+        var bytes = Bytes(Long);
+        var digest = Digest.Of(bytes);
+        await using (var wrong = await Content.SpoolAsync(digest, Cancel))
+            wrong.Append(Bytes(8 << 20));
+        await using var spool = await Content.SpoolAsync(digest, Cancel);
+        spool.Reset();
+        spool.Append(bytes);
+        spool.Complete();
+        await Content.CommitAsync(spool, digest, Cancel);
+        Assert.Equal(bytes, await ReadAsync(digest));
+    }
+
+    [Fact]
+    public async Task Content_can_be_committed_again()
+    {
+        var bytes = Bytes(Long);
+        await StoreAsync(bytes);
+        Assert.Equal(bytes, await ReadAsync(await StoreAsync(bytes)));
+    }
+
+    [Fact]
+    public async Task Eight_that_put_the_same_content_at_once_all_succeed()
+    {
+        var bytes = Bytes(100_000);
+        var digest = Digest.Of(bytes);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () => await Content.PutAsync(digest, bytes, Cancel), Cancel)));
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.Equal([digest], await ListAsync(Content.ListAsync(Cancel)));
+    }
+
+    [Fact]
+    public async Task Deleted_content_is_gone_and_can_come_back()
+    {
+        var bytes = Bytes(1000);
+        var digest = await StoreAsync(bytes);
+        Assert.True(await Content.DeleteAsync(digest, Cancel));
+        Assert.False(await Content.DeleteAsync(digest, Cancel));
+        Assert.Null(await Content.OpenAsync(digest, Cancel));
+        Assert.Empty(await ListAsync(Content.ListAsync(Cancel)));
+        await StoreAsync(bytes);
+        Assert.Equal(bytes, await ReadAsync(digest));
+    }
+
+    [Fact]
+    public async Task All_that_is_stored_is_listed_once()
+    {
+        List<Digest> stored = [];
+        for (var i = 0; i < 20; i++)
+            stored.Add(await StoreAsync(Bytes(100), i % 2 == 0 ? "sha256" : "sha512"));
+        var listed = await ListAsync(Content.ListAsync(Cancel));
+        Assert.Equal(stored.Select(digest => digest.ToString()).Order(), listed.Select(digest => digest.ToString()).Order());
+    }
+}

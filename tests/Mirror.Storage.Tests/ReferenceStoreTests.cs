@@ -1,0 +1,117 @@
+using Xunit;
+
+namespace Mirror.Storage.Tests;
+
+/// <summary>What every <see cref="IReferenceStore"/> and <see cref="IReferrerStore"/> must hold.</summary>
+public abstract class ReferenceStoreTests : StoreTests
+{
+    private static readonly RepositoryName Nginx = Name("library/nginx");
+    private static readonly Digest Sha512 = Digest.Of([1], "sha512");
+
+    [Fact]
+    public async Task A_blob_belongs_to_the_repositories_it_was_linked_into()
+    {
+        foreach (var digest in new[] { Any(1), Sha512 })
+        {
+            Assert.False(await References.HasBlobAsync(Nginx, digest, Cancel));
+            await References.LinkBlobAsync(Nginx, digest, Cancel);
+            await References.LinkBlobAsync(Nginx, digest, Cancel);
+            Assert.True(await References.HasBlobAsync(Nginx, digest, Cancel));
+            Assert.False(await References.HasBlobAsync(Name("library"), digest, Cancel));
+            Assert.True(await References.UnlinkBlobAsync(Nginx, digest, Cancel));
+            Assert.False(await References.UnlinkBlobAsync(Nginx, digest, Cancel));
+            Assert.False(await References.HasBlobAsync(Nginx, digest, Cancel));
+        }
+    }
+
+    [Fact]
+    public async Task A_manifest_is_found_with_the_type_it_was_linked_with_last()
+    {
+        foreach (var digest in new[] { Any(1), Sha512 })
+        {
+            Assert.Equal((false, null), await References.FindManifestAsync(Nginx, digest, Cancel));
+            await References.LinkManifestAsync(Nginx, digest, "application/vnd.example+json", Cancel);
+            Assert.Equal((true, "application/vnd.example+json"), await References.FindManifestAsync(Nginx, digest, Cancel));
+            await References.LinkManifestAsync(Nginx, digest, null, Cancel);
+            Assert.Equal((true, null), await References.FindManifestAsync(Nginx, digest, Cancel));
+            Assert.True(await References.UnlinkManifestAsync(Nginx, digest, Cancel));
+            Assert.False(await References.UnlinkManifestAsync(Nginx, digest, Cancel));
+            Assert.Equal((false, null), await References.FindManifestAsync(Nginx, digest, Cancel));
+        }
+    }
+
+    [Fact]
+    public async Task A_tag_names_what_it_was_set_to_last()
+    {
+        Assert.Null(await References.ResolveTagAsync(Nginx, "latest", Cancel));
+        await References.SetTagAsync(Nginx, "latest", Any(1), Cancel);
+        await References.SetTagAsync(Nginx, "latest", Any(2), Cancel);
+        Assert.Equal(Any(2), await References.ResolveTagAsync(Nginx, "latest", Cancel));
+        await References.SetTagAsync(Nginx, "latest", Any(1), Cancel);
+        Assert.Equal(Any(1), await References.ResolveTagAsync(Nginx, "latest", Cancel));
+        Assert.Null(await References.ResolveTagAsync(Nginx, "lates", Cancel));
+        Assert.True(await References.DeleteTagAsync(Nginx, "latest", Cancel));
+        Assert.False(await References.DeleteTagAsync(Nginx, "latest", Cancel));
+        Assert.Null(await References.ResolveTagAsync(Nginx, "latest", Cancel));
+    }
+
+    [Fact]
+    public async Task Deleting_a_tag_leaves_those_whose_names_begin_alike()
+    {
+        foreach (var tag in new[] { "1", "1.0", "1-a" })
+            await References.SetTagAsync(Nginx, tag, Any(1), Cancel);
+        Assert.True(await References.DeleteTagAsync(Nginx, "1", Cancel));
+        Assert.Equal(["1-a", "1.0"], await References.ListTagsAsync(Nginx, Cancel));
+    }
+
+    [Fact]
+    public async Task Tags_are_listed_in_ordinal_order()
+    {
+        Assert.Empty(await References.ListTagsAsync(Nginx, Cancel));
+        foreach (var tag in new[] { "b", "a.1", "a", "a-1", "B", "_x", "a0" })
+            await References.SetTagAsync(Nginx, tag, Any(1), Cancel);
+        Assert.Equal(["B", "_x", "a", "a-1", "a.1", "a0", "b"], await References.ListTagsAsync(Nginx, Cancel));
+    }
+
+    [Fact]
+    public async Task More_tags_than_fit_in_one_answer_are_all_listed()
+    {
+        var tags = Enumerable.Range(0, 1100).Select(i => $"{i:0000}").ToList();
+        await Parallel.ForEachAsync(tags, Cancel, async (tag, stop) => await References.SetTagAsync(Nginx, tag, Any(1), stop));
+        Assert.Equal(tags, await References.ListTagsAsync(Nginx, Cancel));
+    }
+
+    [Fact]
+    public async Task Repositories_are_listed_in_the_order_of_their_names()
+    {
+        string[] names = ["a-b", "a", "a/b", "a/b/c", "a0", "z/y/x"];
+        foreach (var name in names.Reverse())
+            await References.LinkBlobAsync(Name(name), Any(1), Cancel);
+        Assert.Equal(names, (await ListAsync(References.ListRepositoriesAsync(Cancel))).Select(name => name.ToString()));
+    }
+
+    [Fact]
+    public async Task A_repository_exists_with_its_first_link()
+    {
+        Assert.False(await References.ExistsAsync(Nginx, Cancel));
+        await References.LinkManifestAsync(Nginx, Any(1), null, Cancel);
+        Assert.True(await References.ExistsAsync(Nginx, Cancel));
+        Assert.False(await References.ExistsAsync(Name("library"), Cancel));
+        Assert.False(await References.ExistsAsync(Name("library/ngin"), Cancel));
+        Assert.Equal([Nginx], await ListAsync(References.ListRepositoriesAsync(Cancel)));
+    }
+
+    [Fact]
+    public async Task Referrers_are_kept_with_their_descriptors()
+    {
+        Assert.Empty(await Referrers.ListAsync(Nginx, Any(1), Cancel));
+        await Referrers.AddAsync(Nginx, Any(1), Any(2), "{\"a\":\"\u00e9\"}"u8.ToArray(), Cancel);
+        await Referrers.AddAsync(Nginx, Any(1), Sha512, "{}"u8.ToArray(), Cancel);
+        Assert.Equivalent(new[] { Any(2), Sha512 }, await Referrers.ListAsync(Nginx, Any(1), Cancel));
+        Assert.Equal("{\"a\":\"\u00e9\"}"u8.ToArray(), await Referrers.ReadAsync(Nginx, Any(1), Any(2), Cancel));
+        Assert.True(await Referrers.RemoveAsync(Nginx, Any(1), Any(2), Cancel));
+        Assert.False(await Referrers.RemoveAsync(Nginx, Any(1), Any(2), Cancel));
+        Assert.Null(await Referrers.ReadAsync(Nginx, Any(1), Any(2), Cancel));
+        Assert.Equal([Sha512], await Referrers.ListAsync(Nginx, Any(1), Cancel));
+    }
+}

@@ -1,0 +1,116 @@
+using Amazon.S3.Model;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Storage.Tests.S3;
+
+/// <summary>The local disk in front of the bucket.</summary>
+public sealed class LocalCacheTests : StoreTests
+{
+    private const int Size = 100_000;
+
+    private readonly S3Store _store = new();
+    private readonly TempFolder _cache = new();
+    private Storage.S3.S3Options _options = null!;
+
+    protected override async Task<Stores> CreateAsync()
+    {
+        _options = await _store.OptionsAsync();
+        _options.LocalCache = new() { Path = _cache.Path, MaxSize = 3 * Size };
+        return _store.Open(_options);
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        _cache.Dispose();
+        return base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task What_was_committed_is_read_from_the_disk()
+    {
+        var bytes = Bytes(Size);
+        var digest = await StoreAsync(bytes);
+        Assert.True(IsCached(digest));
+        await RemoveFromBucketAsync(digest);
+        Assert.Equal(bytes, await ReadAsync(digest));
+        // Whether it is stored is the bucket's to say.
+        Assert.Null(await Content.SizeAsync(digest, Cancel));
+    }
+
+    [Fact]
+    public async Task What_was_read_whole_is_kept_and_what_was_read_in_part_is_not()
+    {
+        var bytes = Bytes(Size);
+        var digest = Digest.Of(bytes);
+        await Content.PutAsync(digest, bytes, Cancel);
+        Assert.Equal(bytes[..(Size / 2)], await ReadAsync(digest, 0, Size / 2));
+        Assert.Equal(bytes[10..], await ReadAsync(digest, 10));
+        Assert.False(IsCached(digest));
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.True(IsCached(digest));
+        Assert.Equal(bytes, await ReadAsync(digest));
+    }
+
+    [Fact]
+    public async Task Damaged_content_is_not_kept()
+    {
+        using var client = (await SharedRadosgw.OrSkipAsync()).Client();
+        await client.PutObjectAsync(
+            new PutObjectRequest { BucketName = Radosgw.Bucket, Key = Key(Any(1)), InputStream = new MemoryStream(Bytes(Size)), UseChunkEncoding = false }, Cancel);
+        Assert.NotNull(await ReadAsync(Any(1)));
+        Assert.False(IsCached(Any(1)));
+    }
+
+    [Fact]
+    public async Task The_longest_unread_goes_first_also_after_a_restart()
+    {
+        List<Digest> digests = [];
+        for (var i = 0; i < 3; i++)
+            digests.Add(await StoreAsync(Bytes(Size)));
+        await ReadAsync(digests[0]);
+        _store.Open(_options);
+        digests.Add(await StoreInAsync(_store.Open(_options).Content, Bytes(Size)));
+        Assert.Equal([true, false, true, true], digests.Select(IsCached));
+        Assert.Equal(3 * Size, Directory.EnumerateFiles(_cache.Path, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length));
+    }
+
+    [Fact]
+    public async Task Content_longer_than_the_cache_passes_by()
+    {
+        var bytes = Bytes((3 * Size) + 1);
+        var digest = await StoreAsync(bytes);
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.False(IsCached(digest));
+    }
+
+    [Fact]
+    public async Task Deleted_content_leaves_the_disk_too()
+    {
+        var digest = await StoreAsync(Bytes(Size));
+        Assert.True(await Content.DeleteAsync(digest, Cancel));
+        Assert.Null(await Content.OpenAsync(digest, Cancel));
+        Assert.False(IsCached(digest));
+    }
+
+    private static async Task<Digest> StoreInAsync(IContentStore content, byte[] bytes)
+    {
+        var digest = Digest.Of(bytes);
+        await using var spool = await content.SpoolAsync(digest, Cancel);
+        spool.Append(bytes);
+        spool.Complete();
+        await content.CommitAsync(spool, digest, Cancel);
+        return digest;
+    }
+
+    private bool IsCached(Digest digest) => File.Exists(Path.Combine(_cache.Path, "content", digest.Algorithm, digest.Hex));
+
+    private string Key(Digest digest) => $"{_store.Root}/{RegistryLayout.BlobData(digest)}";
+
+    private async Task RemoveFromBucketAsync(Digest digest)
+    {
+        using var client = (await SharedRadosgw.OrSkipAsync()).Client();
+        await client.DeleteObjectAsync(Radosgw.Bucket, Key(digest), Cancel);
+    }
+}

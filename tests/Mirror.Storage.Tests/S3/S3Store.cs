@@ -1,0 +1,72 @@
+using Mirror.Storage.S3;
+using Mirror.Tests.Peers;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(SharedRadosgw))]
+
+namespace Mirror.Storage.Tests.S3;
+
+public sealed class S3ContentStoreTests : ContentStoreTests
+{
+    private readonly S3Store _store = new();
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+}
+
+public sealed class S3ReferenceStoreTests : ReferenceStoreTests
+{
+    private readonly S3Store _store = new();
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+}
+
+/// <summary>A folder of its own in the shared bucket, and the settings to use it.</summary>
+internal sealed class S3Store : IDisposable
+{
+    private readonly TempFolder _scratch = new();
+    private S3Bucket? _bucket;
+
+    internal string Root { get; } = $"test/{Guid.NewGuid():N}";
+
+    internal async Task<S3Options> OptionsAsync()
+    {
+        var store = await SharedRadosgw.OrSkipAsync();
+        return new S3Options
+        {
+            RegionEndpoint = store.Url.OriginalString,
+            AccessKey = Radosgw.AccessKey,
+            SecretKey = Radosgw.SecretKey,
+            Bucket = Radosgw.Bucket,
+            RootDirectory = Root,
+            ChunkSize = 5 << 20,
+            ScratchDirectory = _scratch.Path,
+        };
+    }
+
+    internal async Task<Stores> OpenAsync() => Open(await OptionsAsync());
+
+    internal Stores Open(S3Options options)
+    {
+        _bucket?.Dispose();
+        _bucket = new S3Bucket(options, TimeProvider.System);
+        return new(new S3ContentStore(_bucket, TimeProvider.System), new S3ReferenceStore(_bucket), new S3ReferrerStore(_bucket));
+    }
+
+    public void Dispose()
+    {
+        _bucket?.Dispose();
+        _scratch.Dispose();
+    }
+}

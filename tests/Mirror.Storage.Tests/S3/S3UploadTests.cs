@@ -1,0 +1,120 @@
+using Amazon.S3.Model;
+using Mirror.Storage.S3;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Storage.Tests.S3;
+
+/// <summary>How content gets into the bucket, seen from the bucket.</summary>
+public sealed class S3UploadTests : StoreTests
+{
+    private const int MiB = 1 << 20;
+
+    private readonly S3Store _store = new();
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Parts_go_up_while_bytes_still_come_in()
+    {
+        var bytes = Bytes(12 * MiB);
+        await using var spool = await Content.SpoolAsync(Digest.Of(bytes), Cancel);
+        spool.Append(bytes.AsSpan(0, 11 * MiB));
+        await Until.TrueAsync(async () => (await PartsAsync()).Count == 2, () => "No two parts came to the bucket.");
+        spool.Append(bytes.AsSpan(11 * MiB));
+        spool.Complete();
+        await Content.CommitAsync(spool, Digest.Of(bytes), Cancel);
+        Assert.Equal(bytes, await ReadAsync(Digest.Of(bytes)));
+        Assert.Empty(await UploadsAsync());
+    }
+
+    [Fact]
+    public async Task An_upload_whose_spool_fails_leaves_nothing()
+    {
+        await using var spool = await Content.SpoolAsync(Any(1), Cancel);
+        spool.Append(Bytes(6 * MiB));
+        await Until.TrueAsync(async () => (await PartsAsync()).Count == 1, () => "No part came to the bucket.");
+        spool.Fail(new IOException("Upstream went away."));
+        await Until.TrueAsync(async () => (await UploadsAsync()).Count == 0, () => "The upload is still there.");
+        Assert.Null(await Content.SizeAsync(Any(1), Cancel));
+    }
+
+    [Fact]
+    public async Task An_upload_whose_spool_is_closed_leaves_nothing()
+    {
+        await using (var spool = await Content.SpoolAsync(Any(1), Cancel))
+        {
+            spool.Append(Bytes(6 * MiB));
+            await Until.TrueAsync(async () => (await PartsAsync()).Count == 1, () => "No part came to the bucket.");
+        }
+        await Until.TrueAsync(async () => (await UploadsAsync()).Count == 0, () => "The upload is still there.");
+    }
+
+    [Fact]
+    public async Task Eight_that_commit_the_same_content_at_once_all_succeed()
+    {
+        var bytes = Bytes(6 * MiB);
+        var digest = Digest.Of(bytes);
+        var others = Enumerable.Range(0, 8).Select(_ => new S3Store()).ToList();
+        try
+        {
+            await Task.WhenAll(others.Select(other => Task.Run(async () =>
+            {
+                var options = await other.OptionsAsync();
+                options.RootDirectory = _store.Root;
+                var content = other.Open(options).Content;
+                await using var spool = await content.SpoolAsync(digest, Cancel);
+                spool.Append(bytes);
+                spool.Complete();
+                await content.CommitAsync(spool, digest, Cancel);
+            }, Cancel)));
+        }
+        finally
+        {
+            others.ForEach(other => other.Dispose());
+        }
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.Empty(await UploadsAsync());
+    }
+
+    [Fact]
+    public async Task What_processes_that_died_left_is_swept_once_it_is_old()
+    {
+        using var client = (await SharedRadosgw.OrSkipAsync()).Client();
+        await client.InitiateMultipartUploadAsync(
+            new InitiateMultipartUploadRequest { BucketName = Radosgw.Bucket, Key = $"{_store.Root}/{RegistryLayout.BlobData(Any(1))}" }, Cancel);
+        var content = (S3ContentStore)Content;
+        Assert.Equal(0, await content.SweepUploadsAsync(DateTimeOffset.UtcNow.AddDays(-1), Cancel));
+        Assert.Equal(1, await content.SweepUploadsAsync(DateTimeOffset.UtcNow.AddDays(1), Cancel));
+        Assert.Empty(await UploadsAsync());
+    }
+
+    [Fact]
+    public async Task Whoever_knows_the_address_gets_the_content()
+    {
+        var bytes = Bytes(1000);
+        await using var content = await Content.OpenAsync(await StoreAsync(bytes), Cancel);
+        var address = await ((ILocatedContent)content!).LocateAsync(Cancel);
+        Assert.Equal(bytes, await Http.Client.GetByteArrayAsync(address, Cancel));
+    }
+
+    private async Task<List<MultipartUpload>> UploadsAsync()
+    {
+        using var client = (await SharedRadosgw.OrSkipAsync()).Client();
+        return (await client.ListMultipartUploadsAsync(new ListMultipartUploadsRequest { BucketName = Radosgw.Bucket, Prefix = _store.Root }, Cancel)).MultipartUploads ?? [];
+    }
+
+    private async Task<List<PartDetail>> PartsAsync()
+    {
+        if ((await UploadsAsync()) is not [var upload])
+            return [];
+        using var client = (await SharedRadosgw.OrSkipAsync()).Client();
+        return (await client.ListPartsAsync(new ListPartsRequest { BucketName = Radosgw.Bucket, Key = upload.Key, UploadId = upload.UploadId }, Cancel)).Parts ?? [];
+    }
+}

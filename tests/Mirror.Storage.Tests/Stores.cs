@@ -1,0 +1,4 @@
+namespace Mirror.Storage.Tests;
+
+/// <summary>The rooms of one store, empty at the start of a test.</summary>
+public sealed record Stores(IContentStore Content, IReferenceStore References, IReferrerStore Referrers);

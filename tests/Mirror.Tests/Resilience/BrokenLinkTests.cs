@@ -1,0 +1,182 @@
+using System.Globalization;
+using System.Net;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>Bodies that are cut, stall, or are wrong: the client sees one unbroken download, or a broken one, but never a wrong one that ends well.</summary>
+public sealed class BrokenLinkTests : MirrorOfHub
+{
+    private const int Size = 4 << 20;
+
+    protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, More = "  idle_timeout: 500ms\n" };
+
+    [Fact]
+    public async Task A_body_cut_anywhere_is_resumed_and_fetched_hardly_twice()
+    {
+        var cuts = Figures.Count(20, 500);
+        var random = Figures.Random(1);
+        var (whole, wrong, clean, sent) = (0, 0, 0, 0L);
+        for (var i = 0; i < cuts;)
+        {
+            var layers = Enumerable.Range(i, Math.Min(4, cuts - i)).Select(seed => HubBlob.Seeded(seed, Size)).ToArray();
+            var image = Hub.AddImage(Repository, $"v{i}", layers);
+            foreach (var layer in layers)
+                Hub.Fault(layer.Digest, Cut(i++ % 4, random.NextInt64(Size)));
+            // As every client does: the manifest first.
+            using (await Mirror.GetAsync(ManifestPath($"v{i - layers.Length}")))
+                foreach (var (ended, right) in await Task.WhenAll(layers.Select(PullAsync)))
+                {
+                    whole += ended && right ? 1 : 0;
+                    clean += ended && !right ? 1 : 0;
+                    wrong += right ? 0 : 1;
+                }
+            sent += layers.Sum(layer => Hub.Log.BodyBytes(layer.Digest));
+            Assert.All(image.Layers, layer => Assert.Equal(0, Hub.Log.BodyBytes(image.Config.Digest)));
+        }
+        var again = (sent - (long)cuts * Size) / ((double)cuts * Size);
+        Figures.Report(string.Create(CultureInfo.InvariantCulture, $"{cuts} cuts: {whole} completed, {wrong} with wrong bytes, {clean} clean ends to wrong bytes, {again:P2} fetched again"));
+        Assert.Equal(0, wrong);
+        Assert.Equal(0, clean);
+        Assert.InRange(whole, cuts * 0.99, cuts);
+        Assert.InRange(again, 0, 0.02);
+    }
+
+    [Fact]
+    public async Task A_wrong_byte_anywhere_is_neither_stored_nor_given_an_end()
+    {
+        var random = Figures.Random(2);
+        var count = Figures.Count(20, 200);
+        for (var i = 0; i < count; i++)
+        {
+            var blob = Hub.AddBlob(Repository, HubBlob.Seeded(i, 1 + random.Next(1 << 20)));
+            Hub.Fault(blob.Digest, BlobFault.WrongByteAt(random.NextInt64(blob.Size)));
+            var (ended, _) = await PullAsync(blob);
+            Assert.False(ended);
+            Assert.False(IsStored(blob.Digest));
+        }
+        Figures.Report($"{count} wrong bytes: 0 stored, 0 clean ends");
+    }
+
+    [Fact]
+    public async Task A_short_body_that_ends_cleanly_is_completed_since_the_manifest_knew_its_length()
+    {
+        var layer = HubBlob.Seeded(1, Size);
+        Hub.AddImage(Repository, "latest", layer);
+        Hub.Fault(layer.Digest, BlobFault.ShortAt(Size / 2));
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal((true, true), await PullAsync(layer));
+        Assert.Equal(Size, Hub.Log.BodyBytes(layer.Digest));
+    }
+
+    [Fact]
+    public async Task A_manifest_that_lies_about_a_length_does_not_spoil_the_blob_for_others()
+    {
+        var layer = HubBlob.Seeded(1, Size);
+        Hub.AddImage(Repository, "latest", layer);
+        Hub.AddManifest("library/liar", "latest", "application/vnd.oci.image.manifest.v1+json", System.Text.Encoding.UTF8.GetBytes(
+            $$$"""{"schemaVersion":2,"config":{"mediaType":"x","digest":"{{{layer.Digest}}}","size":17},"layers":[]}"""));
+        using (await Mirror.GetAsync(ManifestPath("latest", "library/liar")))
+            Assert.Equal((true, true), await PullAsync(layer));
+        await Mirror.UntilStoredAsync(BlobPath(layer.Digest));
+        Assert.Equal((true, true), await PullAsync(layer));
+        Assert.Equal(Size, Hub.Log.BodyBytes(layer.Digest));
+    }
+
+    [Fact]
+    public async Task Attempts_that_bring_nothing_stop_and_the_next_client_begins_where_it_ended()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
+        Hub.Fault(blob.Digest, BlobFault.ClosedAt(Size / 2), times: 100);
+        Assert.False((await PullAsync(blob)).Ended);
+        Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 2, 40);
+        while (Hub.NextFault(blob.Digest) is not null)
+        {
+        }
+        // The CDN is left alone for a while first.
+        await Until.TrueAsync(async () => await PullAsync(blob) == (true, true), () => "It cannot be pulled any more.");
+        Assert.InRange(Hub.Log.BodyBytes(blob.Digest), Size, Size + Size / 50);
+    }
+
+    [Fact]
+    public async Task An_endless_body_of_unknown_length_ends_where_the_manifest_said()
+    {
+        var layer = HubBlob.Seeded(1, 100_000);
+        Hub.AddImage(Repository, "latest", layer);
+        Hub.Script(r => r.Asked == Asked.Blob && r.Method == "HEAD", Answer.By(_ => Task.CompletedTask));
+        Hub.Script(Asked.BlobBytes, Answer.By(async context =>
+        {
+            while (true)
+                await context.Response.Body.WriteAsync(new byte[65536], context.RequestAborted);
+        }));
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+        using (var response = await Mirror.GetAsync(BlobPath(layer.Digest)))
+            if (response.StatusCode == HttpStatusCode.OK)
+                await Assert.ThrowsAnyAsync<HttpRequestException>(() => response.Content.ReadAsByteArrayAsync(Cancel));
+        Assert.False(IsStored(layer.Digest));
+        Assert.Empty(Directory.Exists(Path.Combine(Mirror.Root, "mirror/fills/sha256")) ? Directory.GetFiles(Path.Combine(Mirror.Root, "mirror/fills/sha256")) : []);
+    }
+
+    [Fact]
+    public async Task The_tag_moves_between_every_two_answers_and_header_and_body_agree()
+    {
+        HubImage[] images = [Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 10)), Hub.AddImage(Repository, "latest", HubBlob.Seeded(2, 10))];
+        var asked = 0;
+        Hub.Script(Asked.Manifest, Answer.After(() => Hub.MoveTag(Repository, "latest", images[Interlocked.Increment(ref asked) % 2].Digest)));
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, TagsCacheTtl = "0" });
+        var count = Figures.Count(100, 1000);
+        for (var i = 0; i < count; i++)
+        {
+            // Cold again, so that there is a GET to move in front of.
+            if (i % 2 == 0)
+                foreach (var image in images)
+                    using (await mirror.SendAsync(HttpMethod.Delete, ManifestPath(image.Digest)))
+                    {
+                    }
+            using var response = await mirror.GetAsync(ManifestPath("latest"));
+            var body = await response.Content.ReadAsByteArrayAsync(Cancel);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            Assert.Equal(response.Headers.GetValues("Docker-Content-Digest").Single(), Digest.Of(body).ToString());
+        }
+        Figures.Report($"{count} moves of a tag: 0 mismatches, {asked} questions upstream");
+    }
+
+    private static BlobFault Cut(int kind, long offset) => kind switch
+    {
+        0 => BlobFault.ShortAt(offset),
+        1 => BlobFault.ClosedAt(offset),
+        2 => BlobFault.ResetAt(offset),
+        _ => BlobFault.StalledAt(offset, new Gate()),
+    };
+
+    private async Task<(bool Ended, bool Right)> PullAsync(HubBlob blob)
+    {
+        using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
+        if (response.StatusCode != HttpStatusCode.OK)
+            return (false, true);
+        long offset = 0;
+        var right = true;
+        var (buffer, expected) = (new byte[64 * 1024], new byte[64 * 1024]);
+        try
+        {
+            await using var body = await response.Content.ReadAsStreamAsync(Cancel);
+            while (await body.ReadAsync(buffer, Cancel) is > 0 and var read)
+            {
+                if (offset + read > blob.Size)
+                    return (false, false);
+                blob.Read(offset, expected.AsSpan(0, read));
+                right &= buffer.AsSpan(0, read).SequenceEqual(expected.AsSpan(0, read));
+                offset += read;
+            }
+        }
+        catch (Exception cut) when (cut is IOException or HttpRequestException)
+        {
+            return (false, right);
+        }
+        return (true, right && offset == blob.Size);
+    }
+}

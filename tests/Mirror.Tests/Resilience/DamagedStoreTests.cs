@@ -1,0 +1,148 @@
+using System.Net;
+using Mirror.Storage;
+using Mirror.Storage.Files;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>Content that changed in the store is not served as good, and is found and mended.</summary>
+public sealed class DamagedStoreTests : MirrorOfHub
+{
+    private static readonly HubBlob Layer = HubBlob.Seeded(1, 300_000);
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(100_000)]
+    [InlineData(299_999)]
+    [InlineData(300_001)]
+    public async Task A_layer_of_another_length_is_fetched_again(int length)
+    {
+        await PullAsync();
+        using (var file = File.OpenHandle(PathOf(Layer.Digest), FileMode.Open, FileAccess.ReadWrite))
+            RandomAccess.SetLength(file, length);
+        Hub.Log.Clear();
+        using (var head = await Mirror.HeadAsync(BlobPath(Layer.Digest)))
+            Assert.Equal(Layer.Size, head.Content.Headers.ContentLength);
+        using (var response = await Mirror.GetAsync(BlobPath(Layer.Digest)))
+            Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+        Assert.Equal(Layer.Size, Hub.Log.BodyBytes(Layer.Digest));
+        await Mirror.UntilStoredAsync(BlobPath(Layer.Digest));
+        Assert.Contains(Mirror.Log, line => line.Contains("damaged", StringComparison.Ordinal) && line.Contains(Layer.Digest.ToString(), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_empty_file_is_no_layer_even_where_no_manifest_is_known()
+    {
+        await PullAsync();
+        await Mirror.KillAsync();
+        await File.WriteAllBytesAsync(PathOf(Layer.Digest), [], Cancel);
+        await Mirror.StartAgainAsync();
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+    }
+
+    [Fact]
+    public async Task Without_upstream_a_damaged_layer_is_unavailable_and_never_a_short_200()
+    {
+        await PullAsync();
+        using (var file = File.OpenHandle(PathOf(Layer.Digest), FileMode.Open, FileAccess.ReadWrite))
+            RandomAccess.SetLength(file, 1000);
+        await Hub.Registry.TakeDownAsync();
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+    }
+
+    [Fact]
+    public async Task A_damaged_manifest_is_fetched_again()
+    {
+        var image = await PullAsync();
+        await Mirror.KillAsync();
+        await FlipAsync(image.Digest);
+        await Mirror.StartAgainAsync();
+        using var response = await Mirror.GetAsync(ManifestPath(image.Digest));
+        Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task A_damaged_link_or_tag_is_a_miss()
+    {
+        var image = await PullAsync();
+        await Mirror.KillAsync();
+        foreach (var link in Directory.GetFiles(Path.Combine(Mirror.Root, "docker/registry/v2/repositories"), "link", SearchOption.AllDirectories))
+            await File.WriteAllTextAsync(link, "", Cancel);
+        await Mirror.StartAgainAsync();
+        using var manifest = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+    }
+
+    [Fact]
+    public async Task Verify_finds_every_damage_and_repair_has_it_fetched_again()
+    {
+        var image = await PullAsync();
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+        await FlipAsync(Layer.Digest);
+        await FlipAsync(image.Config.Digest);
+
+        var (found, said) = await Mirror.RunAsync("verify");
+        Assert.Equal(1, found);
+        Assert.Contains($"damaged: {Layer.Digest}", said, StringComparison.Ordinal);
+        Assert.Contains($"damaged: {image.Config.Digest}", said, StringComparison.Ordinal);
+        Assert.DoesNotContain($"damaged: {image.Digest}", said, StringComparison.Ordinal);
+        Assert.True(IsStored(Layer.Digest));
+
+        Assert.Equal(0, (await Mirror.RunAsync("verify", "--repair")).Code);
+        using (var response = await Mirror.GetAsync(BlobPath(Layer.Digest)))
+            Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+        await Mirror.UntilStoredAsync(BlobPath(Layer.Digest));
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+    }
+
+    [Fact]
+    public async Task Verify_names_the_hosted_images_that_have_to_be_pushed_again()
+    {
+        var (content, references) = (new FileContentStore(Mirror.Root), new FileReferenceStore(Mirror.Root));
+        var hosted = RepositoryName.Parse("local/app");
+        var image = await PullAsync();
+        foreach (var (bytes, isManifest) in new[] { (Layer.Slice(0, Layer.Size), false), (image.Bytes, true) })
+        {
+            await content.PutAsync(Digest.Of(bytes), bytes, Cancel);
+            await (isManifest ? references.LinkManifestAsync(hosted, Digest.Of(bytes), null, Cancel) : references.LinkBlobAsync(hosted, Digest.Of(bytes), Cancel));
+        }
+        await references.SetTagAsync(hosted, "1.0", image.Digest, Cancel);
+        await FlipAsync(Layer.Digest);
+
+        var (code, said) = await Mirror.RunAsync("verify", "--repair");
+        Assert.Equal(1, code);
+        Assert.Contains("broken: local/app:1.0", said, StringComparison.Ordinal);
+        Assert.DoesNotContain($"broken: {Repository}", said, StringComparison.Ordinal);
+        Assert.False(IsStored(Layer.Digest));
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest, "local/app"));
+        await AssertErrorAsync(HttpStatusCode.NotFound, response);
+    }
+
+    private string PathOf(Digest digest) => Path.Combine(Mirror.Root, RegistryLayout.BlobData(digest));
+
+    private async Task FlipAsync(Digest digest)
+    {
+        var bytes = await File.ReadAllBytesAsync(PathOf(digest), Cancel);
+        bytes[bytes.Length / 2] ^= 1;
+        await File.WriteAllBytesAsync(PathOf(digest), bytes, Cancel);
+    }
+
+    private async Task<HubImage> PullAsync()
+    {
+        var image = Hub.AddImage(Repository, "latest", Layer);
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+            foreach (var blob in image.Layers.Append(image.Config))
+            {
+                using (var response = await Mirror.GetAsync(BlobPath(blob.Digest)))
+                    Assert.Equal(blob.Digest, await DigestOfAsync(response));
+                await Mirror.UntilStoredAsync(BlobPath(blob.Digest));
+            }
+        return image;
+    }
+}

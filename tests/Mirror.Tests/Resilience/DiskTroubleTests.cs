@@ -1,0 +1,142 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>A disk that takes no more: what is here is served, what is not goes through uncached, and when the trouble is over so is ours.</summary>
+public sealed class DiskTroubleTests : MirrorOfHub
+{
+    private const int Size = 6 << 20;
+
+    [Theory]
+    [InlineData("full")]
+    [InlineData("full in the middle of a download")]
+    [InlineData("no inodes")]
+    [InlineData("read-only")]
+    public async Task A_store_that_takes_nothing_still_serves_and_passes_on(string trouble)
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, TagsCacheTtl = "0", Root = Path.Combine(volume.Path, "root") });
+        var cached = Hub.AddImage(Repository, "cached", HubBlob.Seeded(1, 1 << 20));
+        await PullAsync(mirror, "cached", cached);
+        foreach (var blob in cached.Layers.Append(cached.Config))
+            await mirror.UntilStoredAsync(BlobPath(blob.Digest));
+
+        await (trouble switch
+        {
+            "read-only" => volume.RemountAsync("ro"),
+            _ => Task.Run(() => FillUp(volume, trouble), Cancel),
+        });
+        var cold = Hub.AddImage(Repository, "cold", HubBlob.Seeded(2, Size), HubBlob.Seeded(3, Size));
+        for (var i = 0; i < 2; i++)
+        {
+            await PullAsync(mirror, "cached", cached);
+            await PullAsync(mirror, "cold", cold);
+        }
+        foreach (var layer in cold.Layers)
+            Assert.False(File.Exists(Path.Combine(mirror.Root, "docker/registry/v2/blobs/sha256", layer.Digest.Hex[..2], layer.Digest.Hex, "data")));
+
+        if (trouble == "read-only")
+            await volume.RemountAsync("rw");
+        else
+            volume.Relieve();
+        Assert.Empty(Files(mirror, "mirror/tmp"));
+        await PullAsync(mirror, "cold", cold);
+        foreach (var layer in cold.Layers)
+            await mirror.UntilStoredAsync(BlobPath(layer.Digest));
+        Assert.Empty(Files(mirror, "mirror/fills"));
+        Assert.Equal(0, (await mirror.RunAsync("verify")).Code);
+    }
+
+    [Fact]
+    public async Task A_wrong_byte_is_not_passed_on_as_right_when_nothing_can_be_stored()
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
+        volume.FillUp();
+        foreach (var offset in new[] { 0, Size / 2, Size - 1 })
+        {
+            var blob = Hub.AddBlob(Repository, HubBlob.Seeded(offset, Size));
+            Hub.Fault(blob.Digest, BlobFault.WrongByteAt(offset), times: 3);
+            using var response = await mirror.GetAsync(BlobPath(blob.Digest));
+            if (response.StatusCode == HttpStatusCode.OK)
+                await Assert.ThrowsAnyAsync<HttpRequestException>(() => response.Content.ReadAsByteArrayAsync(Cancel));
+        }
+    }
+
+    [Fact]
+    public async Task Connections_up_to_the_limit_of_open_files_leave_those_that_are_served_alone()
+    {
+        if (Availability.Of("prlimit") is { IsAvailable: false } missing)
+            missing.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Limits = "--nofile=320" });
+        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
+        await PullAsync(mirror, "latest", image);
+        await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+
+        List<Socket> held = [];
+        for (var i = 0; i < 600; i++)
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            held.Add(socket);
+            try
+            {
+                await socket.ConnectAsync(IPAddress.Loopback, mirror.Url.Port, Cancel);
+                await socket.SendAsync(Encoding.ASCII.GetBytes("GET /v2/ HTTP/1.1\r\nHost: m\r\nX-Half: "), Cancel);
+            }
+            catch (SocketException)
+            {
+                // One too many.
+            }
+        }
+        // This client's connection was there before.
+        await PullAsync(mirror, "latest", image);
+        held.ForEach(socket => socket.Dispose());
+        await Until.TrueAsync(
+            async () =>
+            {
+                try
+                {
+                    using var client = new HttpClient();
+                    using var response = await client.GetAsync(new Uri(mirror.Url, $"/v2/{BlobPath(image.Layers[0].Digest)}"), Cancel);
+                    return response.StatusCode == HttpStatusCode.OK;
+                }
+                catch (HttpRequestException)
+                {
+                    return false;
+                }
+            },
+            () => "It does not recover.");
+    }
+
+    private static void FillUp(LoopVolume volume, string trouble)
+    {
+        if (trouble == "no inodes")
+            volume.FillUpInodes();
+        else
+            volume.FillUp(leave: trouble == "full" ? 0 : 3 << 20);
+    }
+
+    private static string[] Files(MirrorProcess mirror, string folder) =>
+        Directory.Exists(Path.Combine(mirror.Root, folder)) ? Directory.GetFiles(Path.Combine(mirror.Root, folder), "*", SearchOption.AllDirectories) : [];
+
+    private static async Task PullAsync(MirrorProcess mirror, string tag, HubImage image)
+    {
+        using (var manifest = await mirror.GetAsync(ManifestPath(tag)))
+        {
+            Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+            Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+        }
+        foreach (var blob in image.Layers.Append(image.Config))
+            using (var response = await mirror.GetAsync(BlobPath(blob.Digest)))
+            {
+                Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+                Assert.Equal(blob.Digest, await DigestOfAsync(response));
+            }
+    }
+}

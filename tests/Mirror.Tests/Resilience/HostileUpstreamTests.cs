@@ -1,0 +1,171 @@
+using System.IO.Compression;
+using System.Net;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>An upstream, or somebody between, that means ill: what it gets to see, and what it can make the mirror do.</summary>
+public sealed class HostileUpstreamTests : MirrorOfHub
+{
+    private const string Canary = "canary-3b8e";
+    private static readonly string Basic = Convert.ToBase64String(Encoding.UTF8.GetBytes($"ann:{Canary}"));
+    private static readonly HubBlob Layer = HubBlob.Seeded(1, 100_000);
+
+    protected override MirrorSettings Settings(ScriptedHub hub)
+    {
+        hub.Account = ("ann", Canary);
+        return new() { Upstream = hub.Url, Username = "ann", Password = Canary, More = "  idle_timeout: 1s\n" };
+    }
+
+    [Fact]
+    public async Task Neither_password_nor_token_is_seen_by_another_host()
+    {
+        await using var foreign = await ScriptedHub.StartAsync("127.0.0.2");
+        Hub.AddImage(Repository, "latest", Layer);
+        // A token is known, and then everything leads elsewhere.
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+        {
+        }
+        foreach (var target in new[] { foreign.Registry, foreign.Token, foreign.Cdn }.SelectMany(origin => new[] { $"{origin.Url}v2/x", $"//{origin.Authority}/x", $"http://ann:{Canary}@{origin.Authority}/x" }))
+        {
+            using var rule = Hub.Script(r => r.Asked is Asked.Blob or Asked.Manifest, Answer.Redirect(target));
+            foreach (var path in new[] { ManifestPath("other"), ManifestPath(Digest.Of(Encoding.UTF8.GetBytes(target))), BlobPath(Digest.Of(Encoding.UTF8.GetBytes(target))) })
+                using (var response = await Mirror.GetAsync(path))
+                    Assert.NotEqual(HttpStatusCode.OK, response.StatusCode);
+        }
+        foreach (var realm in new[] { foreign.Realm, new Uri($"http://user@{Hub.Token.Authority}/token"), new Uri($"http://{foreign.Registry.Authority}/token?service=x") })
+        {
+            Hub.RevokeTokens();
+            Hub.Realm = realm;
+            using var response = await Mirror.GetAsync(ManifestPath("third"));
+            await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        }
+        Assert.NotEmpty(foreign.Log.Requests);
+        Assert.All(foreign.Log.Requests, request => Assert.Null(request.Authorization));
+        Assert.DoesNotContain(foreign.Log.Requests, request => request.ToString().Contains(Canary, StringComparison.Ordinal));
+        Assert.DoesNotContain(foreign.Log.Requests, request => request.Path == "/token");
+    }
+
+    [Fact]
+    public async Task Secrets_are_in_no_log_metric_or_error()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+        using (await Mirror.GetAsync(BlobPath(Layer.Digest)))
+            Hub.RevokeTokens();
+        // Another password upstream: ours is wrong now.
+        Hub.Account = ("ann", "another");
+        var said = new StringBuilder();
+        foreach (var path in new[] { ManifestPath("other"), BlobPath(Digest.Of("x"u8)), $"{Repository}/tags/list", ManifestPath("latest") })
+            using (var response = await Mirror.GetAsync(path, ("Authorization", $"Basic {Basic}")))
+                said.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
+        await Hub.Token.TakeDownAsync();
+        using (var response = await Mirror.GetAsync(ManifestPath("fourth")))
+            said.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
+        said.Append(await Mirror.MetricsAsync());
+        said.Append((await Mirror.RunAsync("check-config")).Output).Append((await Mirror.RunAsync("clients")).Output);
+        said.AppendJoin('\n', Mirror.Log);
+        foreach (var secret in Hub.Log.Requests.Select(r => r.Authorization).OfType<string>().Select(a => a.Split(' ')[1]).Append(Canary).Append(Basic).Distinct())
+            Assert.DoesNotContain(secret, said.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_page_for_people_is_no_blob()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        using (Hub.Script(r => r.Asked is Asked.Blob && r.Method == "GET", Answer.Html()))
+            await AssertNeverWholeAsync();
+        using (Hub.Script(Asked.BlobBytes, Answer.Html()))
+            await AssertNeverWholeAsync();
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+    }
+
+    [Fact]
+    public async Task A_body_in_a_coding_that_nobody_asked_for_is_no_blob()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        using (Hub.Script(Asked.BlobBytes, Answer.By(async context =>
+        {
+            context.Response.Headers.ContentEncoding = "gzip";
+            await using var gzip = new GZipStream(context.Response.Body, CompressionLevel.Fastest);
+            await gzip.WriteAsync(Layer.Slice(0, Layer.Size));
+        })))
+            await AssertNeverWholeAsync();
+    }
+
+    [Fact]
+    public async Task Headers_without_end_are_cut_off()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        Hub.Script(Asked.Manifest, Answer.By(context =>
+        {
+            for (var i = 0; i < 20_000; i++)
+                context.Response.Headers[$"x-{i}"] = "0123456789012345678901234567890123456789";
+            return Task.CompletedTask;
+        }));
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+    }
+
+    [Theory]
+    [InlineData("endless")]
+    [InlineData("a byte too long")]
+    [InlineData("deep")]
+    [InlineData("drip")]
+    public async Task A_manifest_bomb_costs_little_and_is_no_manifest(string kind)
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        var before = Mirror.PeakResident;
+        Hub.Script(r => r.Asked == Asked.Manifest && r.Method == "GET", Answer.By(async context =>
+        {
+            context.Response.ContentType = "application/vnd.oci.image.manifest.v1+json";
+            var (open, close) = ("{\"layers\":["u8.ToArray(), "]}"u8.ToArray());
+            await context.Response.Body.WriteAsync(open, context.RequestAborted);
+            if (kind == "deep")
+            {
+                for (var i = 0; i < 50_000; i++)
+                    await context.Response.Body.WriteAsync("[{\"a\":"u8.ToArray(), context.RequestAborted);
+                return;
+            }
+            if (kind == "drip")
+                await new Gate().PassAsync(context.RequestAborted);
+            var spaces = Enumerable.Repeat((byte)' ', 64 * 1024).ToArray();
+            for (var i = 0; kind == "endless" || i < 64; i++)
+                await context.Response.Body.WriteAsync(spaces, context.RequestAborted);
+            await context.Response.Body.WriteAsync(close, context.RequestAborted);
+        }));
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        Assert.InRange(Mirror.PeakResident - before, 0, 100 << 20);
+    }
+
+    [Fact]
+    public async Task What_a_layer_says_where_else_it_is_to_be_had_is_not_asked()
+    {
+        await using var foreign = await ScriptedHub.StartAsync("127.0.0.2");
+        var digest = Digest.Of("foreign"u8);
+        Hub.AddManifest(Repository, "latest", "application/vnd.docker.distribution.manifest.v2+json", Encoding.UTF8.GetBytes(
+            $$$"""{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"mediaType":"x","digest":"{{{digest}}}","size":1},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"{{{digest}}}","size":7,"urls":["{{{foreign.Registry.Url}}}x"]}]}"""));
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+        using (var response = await Mirror.GetAsync(BlobPath(digest)))
+            await AssertErrorAsync(HttpStatusCode.NotFound, response);
+        Assert.Empty(foreign.Log.Requests);
+    }
+
+    private async Task AssertNeverWholeAsync()
+    {
+        using (await Mirror.GetAsync(ManifestPath("latest")))
+        using (var response = await Mirror.GetAsync(BlobPath(Layer.Digest)))
+            if (response.StatusCode == HttpStatusCode.OK)
+                await Assert.ThrowsAnyAsync<HttpRequestException>(() => response.Content.ReadAsByteArrayAsync(Cancel));
+            else
+                await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        Assert.False(IsStored(Layer.Digest));
+    }
+}

@@ -1,0 +1,159 @@
+using System.Net;
+using Mirror.Storage;
+using Mirror.Tests.Images;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(SharedRadosgw))]
+
+namespace Mirror.Tests.S3;
+
+/// <summary>The mirror with its content in a bucket.</summary>
+public sealed class BucketTests : IAsyncLifetime
+{
+    private const int MiB = 1 << 20;
+    private const string Repository = "library/nginx";
+
+    private readonly string _root = $"test/{Guid.NewGuid():N}";
+    private Radosgw _store = null!;
+    private ScriptedHub _hub = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _store = await SharedRadosgw.OrSkipAsync();
+        _hub = await ScriptedHub.StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_hub is not null)
+            await _hub.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_cold_blob_is_streamed_and_a_warm_one_is_the_buckets_to_send()
+    {
+        var blob = _hub.AddBlob(Repository, HubBlob.Seeded(1, 12 * MiB));
+        await using var mirror = await StartAsync();
+        using (var cold = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}"))
+        {
+            Assert.Equal(HttpStatusCode.OK, cold.StatusCode);
+            Assert.Equal(blob.Digest, Digest.Of(await cold.Content.ReadAsByteArrayAsync(Cancel)));
+        }
+        await mirror.UntilStoredAsync($"{Repository}/blobs/{blob.Digest}");
+
+        using var warm = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}");
+        Assert.Equal(HttpStatusCode.TemporaryRedirect, warm.StatusCode);
+        Assert.True(warm.Headers.CacheControl!.NoStore);
+        Assert.Equal(_store.Url.Authority, warm.Headers.Location!.Authority);
+        Assert.Equal(blob.Digest, Digest.Of(await Http.Client.GetByteArrayAsync(warm.Headers.Location, Cancel)));
+        using var head = await mirror.HeadAsync($"{Repository}/blobs/{blob.Digest}");
+        Assert.Equal((HttpStatusCode.OK, blob.Size), (head.StatusCode, head.Content.Headers.ContentLength));
+        Assert.Equal(blob.Size, _hub.Log.BodyBytes(blob.Digest));
+    }
+
+    [Fact]
+    public async Task Without_redirects_warm_blobs_and_parts_of_them_come_through_the_mirror()
+    {
+        var blob = _hub.AddBlob(Repository, HubBlob.Seeded(2, 12 * MiB));
+        await using var mirror = await StartAsync("  redirect:\n    disable: true\n");
+        using (var cold = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}"))
+            Assert.Equal(blob.Digest, Digest.Of(await cold.Content.ReadAsByteArrayAsync(Cancel)));
+        await mirror.UntilStoredAsync($"{Repository}/blobs/{blob.Digest}");
+
+        using var warm = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}");
+        Assert.Equal((HttpStatusCode.OK, CacheAnswer.Hit), (warm.StatusCode, CacheAnswer.Of(warm)));
+        var whole = await warm.Content.ReadAsByteArrayAsync(Cancel);
+        Assert.Equal(blob.Digest, Digest.Of(whole));
+        using var part = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}", ("Range", "bytes=6000000-6000999"));
+        Assert.Equal(HttpStatusCode.PartialContent, part.StatusCode);
+        Assert.Equal(whole[6000000..6001000], await part.Content.ReadAsByteArrayAsync(Cancel));
+        Assert.Equal(blob.Size, _hub.Log.BodyBytes(blob.Digest));
+    }
+
+    [Fact]
+    public async Task An_image_that_docker_registry_pushed_into_the_bucket_is_served()
+    {
+        var image = TestImage.Create(seed: 40, layers: 3);
+        await using (var old = await RegistryAsync())
+        {
+            using var skopeo = new Skopeo();
+            await skopeo.PushAsync(image, $"{old.Authority}/acme/hello:1");
+        }
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Driver = Driver(_store.Url) });
+        await AssertPulledAsync(image, $"{mirror.Authority}/acme/hello:1");
+        using var catalog = await mirror.GetAsync("_catalog");
+        Assert.Equal("{\"repositories\":[\"acme/hello\"]}", (await catalog.Content.ReadAsStringAsync(Cancel)).Trim());
+    }
+
+    [Fact]
+    public async Task An_image_that_was_pushed_to_the_mirror_is_served_by_docker_registry()
+    {
+        var image = TestImage.Create(seed: 41, layers: 3);
+        await using (var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Driver = Driver(_store.Url) }))
+        {
+            using var skopeo = new Skopeo();
+            await skopeo.PushAsync(image, $"{mirror.Authority}/acme/hello:1");
+            await AssertPulledAsync(image, $"{mirror.Authority}/acme/hello:1");
+        }
+        await using var old = await RegistryAsync();
+        await AssertPulledAsync(image, $"{old.Authority}/acme/hello:1");
+        Assert.Contains("acme/hello", await Http.Client.GetStringAsync(new Uri(old.Url, "/v2/_catalog"), Cancel), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task While_the_store_is_away_stored_content_is_503_and_comes_back_with_it()
+    {
+        var blob = _hub.AddBlob(Repository, HubBlob.Seeded(3, MiB));
+        await _store.StartGatewayAsync();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = _hub.Url, Driver = Driver(_store.FragileUrl) });
+        using (var cold = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}"))
+            Assert.Equal(blob.Digest, Digest.Of(await cold.Content.ReadAsByteArrayAsync(Cancel)));
+        await mirror.UntilStoredAsync($"{Repository}/blobs/{blob.Digest}");
+
+        await _store.KillGatewayAsync();
+        using (var away = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}"))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, away.StatusCode);
+            // Whose bucket it is, and where, is not the client's to know.
+            Assert.DoesNotContain(Radosgw.AccessKey, await away.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+        }
+        await _store.StartGatewayAsync();
+        using var back = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}");
+        Assert.Equal(HttpStatusCode.TemporaryRedirect, back.StatusCode);
+    }
+
+    private Task<MirrorProcess> StartAsync(string more = "") =>
+        MirrorProcess.StartAsync(new MirrorSettings { Upstream = _hub.Url, Driver = Driver(_store.Url) + more });
+
+    private async Task<DockerRegistry> RegistryAsync()
+    {
+        DockerRegistry.Availability.OrSkip();
+        Skopeo.Availability.OrSkip();
+        return await DockerRegistry.StartAsync(driver: Driver(_store.Url));
+    }
+
+    // The same lines for both.
+    private string Driver(Uri url) =>
+        "  s3:\n"
+        + $"    accesskey: {Radosgw.AccessKey}\n"
+        + $"    secretkey: {Radosgw.SecretKey}\n"
+        + "    region: us-east-1\n"
+        + $"    regionendpoint: {url.OriginalString}\n"
+        + $"    bucket: {Radosgw.Bucket}\n"
+        + $"    rootdirectory: /{_root}\n"
+        + "    secure: false\n"
+        + "    v4auth: true\n";
+
+    private static async Task AssertPulledAsync(TestImage image, string name)
+    {
+        using var skopeo = new Skopeo();
+        var pulled = await skopeo.PullAsync(name);
+        Assert.Equal(image.Manifest, await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), Cancel));
+        Assert.All(image.Blobs, blob => Assert.True(File.Exists(Path.Combine(pulled, blob.Hex))));
+    }
+}
