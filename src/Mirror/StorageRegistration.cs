@@ -16,7 +16,7 @@ public static class StorageRegistration
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
         .AddSingleton(new FileContentStore(root))
-        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, provider.GetRequiredService<FileContentStore>()))
+        .AddGuarded(provider => provider.GetRequiredService<FileContentStore>())
         .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
@@ -25,10 +25,13 @@ public static class StorageRegistration
     private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
         .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<S3ContentStore>()
-        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, provider.GetRequiredService<S3ContentStore>()))
+        .AddGuarded(provider => provider.GetRequiredService<S3ContentStore>())
         .AddSingleton<IReferenceStore, S3ReferenceStore>()
         .AddSingleton<IReferrerStore, S3ReferrerStore>()
         // A push on its way in belongs to the process that takes it, like a download.
         .AddSingleton<IUploadStore>(provider => new FileUploadStore(provider.GetRequiredService<S3ContentStore>().Scratch))
         .AddHostedService<BucketUpkeep>();
+
+    private static IServiceCollection AddGuarded(this IServiceCollection services, Func<IServiceProvider, IContentStore> store) =>
+        services.AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, store(provider)));
 }

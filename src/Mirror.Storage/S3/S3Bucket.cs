@@ -71,7 +71,7 @@ public sealed class S3Bucket : IDisposable
 
     /// <summary>Writes an object whole.</summary>
     /// <param name="onlyNew">Leave one that is there as it is, where the store can promise that.</param>
-    internal async ValueTask PutAsync(string path, Func<Stream> open, long length, bool onlyNew, CancellationToken cancellationToken) => _ = await OnlyNewAsync(onlyNew, condition =>
+    internal async ValueTask PutAsync(string path, Func<Stream> open, long length, bool onlyNew, CancellationToken cancellationToken) => _ = await OnlyNewAsync(path, length, onlyNew, condition =>
         AskAsync(LimitOf(length), async stop =>
         {
             await using var body = open();
@@ -90,7 +90,7 @@ public sealed class S3Bucket : IDisposable
                 request.StorageClass = storageClass;
             (request.ServerSideEncryptionMethod, request.ServerSideEncryptionKeyManagementServiceKeyId) = Encryption;
             return await _client.PutObjectAsync(request, stop);
-        }, cancellationToken));
+        }, cancellationToken), cancellationToken);
 
     /// <summary>Begins an object that comes in parts; it is not there until <see cref="CompleteAsync"/>.</summary>
     internal async ValueTask<string> BeginAsync(string path, CancellationToken cancellationToken)
@@ -120,7 +120,7 @@ public sealed class S3Bucket : IDisposable
         }, cancellationToken);
 
     /// <summary>Makes the object of its parts, atomically; false where another came first and the parts are still there.</summary>
-    internal ValueTask<bool> CompleteAsync(string path, string upload, IEnumerable<PartETag> parts, CancellationToken cancellationToken) => OnlyNewAsync(true, condition =>
+    internal ValueTask<bool> CompleteAsync(string path, string upload, IEnumerable<PartETag> parts, long length, CancellationToken cancellationToken) => OnlyNewAsync(path, length, true, condition =>
         AskAsync(TimeSpan.FromMinutes(2), stop => _client.CompleteMultipartUploadAsync(new CompleteMultipartUploadRequest
         {
             BucketName = _options.Bucket,
@@ -128,7 +128,7 @@ public sealed class S3Bucket : IDisposable
             UploadId = upload,
             PartETags = [.. parts],
             IfNoneMatch = condition,
-        }, stop), cancellationToken));
+        }, stop), cancellationToken), cancellationToken);
 
     /// <summary>Forgets an upload and its parts.</summary>
     internal async ValueTask AbortAsync(string path, string upload, CancellationToken cancellationToken) => _ = await FindAsync(
@@ -245,8 +245,9 @@ public sealed class S3Bucket : IDisposable
 
     private static TimeSpan LimitOf(long length) => SmallLimit * 2 + TimeSpan.FromSeconds(length / SlowestBytesPerSecond);
 
-    // Content that is there already is the content that was to be written. Stores that do not know the condition say so once.
-    private async ValueTask<bool> OnlyNewAsync<T>(bool onlyNew, Func<string?, ValueTask<T>> write)
+    // Content that is there already is the content that was to be written, unless its length says that it is damaged. Stores that do not know the
+    // condition say so once.
+    private async ValueTask<bool> OnlyNewAsync<T>(string path, long length, bool onlyNew, Func<string?, ValueTask<T>> write, CancellationToken cancellationToken)
     {
         try
         {
@@ -255,7 +256,8 @@ public sealed class S3Bucket : IDisposable
         }
         catch (StoreUnavailableException refused) when (onlyNew && refused.InnerException is AmazonS3Exception { StatusCode: HttpStatusCode.PreconditionFailed })
         {
-            return false;
+            if (await SizeAsync(path, cancellationToken) == length)
+                return false;
         }
         catch (StoreUnavailableException refused) when (onlyNew && !_refusesConditions && refused.InnerException is AmazonS3Exception answer
             && (answer.StatusCode is HttpStatusCode.NotImplemented or HttpStatusCode.Conflict || answer.ErrorCode is "InvalidArgument" or "InvalidRequest"))

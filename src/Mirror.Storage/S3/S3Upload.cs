@@ -43,7 +43,7 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
             }
             while (_sent < spool.Length)
                 await SendAsync(Math.Min(PartLength, spool.Length - _sent), cancellationToken);
-            if (await bucket.CompleteAsync(path, _upload!, await Task.WhenAll(_parts), cancellationToken))
+            if (await bucket.CompleteAsync(path, _upload!, await Task.WhenAll(_parts), spool.Length, cancellationToken))
                 _upload = null;
         }
         finally

@@ -18,6 +18,7 @@ public sealed class ParallelContent : Content
     private readonly long _length;
     private readonly Queue<Task<byte[]>> _ahead = new();
     private readonly CancellationTokenSource _stop = new();
+    private UpstreamContent? _whole;
     private long _asked;
     private long _position;
     private byte[] _current = [];
@@ -32,6 +33,8 @@ public sealed class ParallelContent : Content
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
+        if (_whole is not null)
+            return await _whole.ReadAsync(offset, buffer, cancellationToken);
         if (offset != _position)
             throw new IOException("Ranges that are read ahead can only be read in order.");
         while (_ahead.Count < _context.ParallelRanges && _asked < _length)
@@ -44,7 +47,17 @@ public sealed class ParallelContent : Content
         {
             if (!_ahead.TryPeek(out var next))
                 return 0;
-            (_current, _used) = (await next.WaitAsync(cancellationToken), 0);
+            try
+            {
+                (_current, _used) = (await next.WaitAsync(cancellationToken), 0);
+            }
+            // Then over one connection, like everything else.
+            catch (UpstreamUnavailableException refused) when (refused.IsRangeIgnored)
+            {
+                await _stop.CancelAsync();
+                _whole = await UpstreamContent.OpenAsync(_context.Upstream, _name, _digest, _position, null, _context.Time, cancellationToken);
+                return await _whole.ReadAsync(offset, buffer, cancellationToken);
+            }
             _ = _ahead.Dequeue();
         }
         var count = Math.Min(buffer.Length, _current.Length - _used);
@@ -59,6 +72,8 @@ public sealed class ParallelContent : Content
         await _stop.CancelAsync();
         await Task.WhenAll(_ahead).ContinueWith(static done => done.Exception, TaskScheduler.Default);
         _stop.Dispose();
+        if (_whole is not null)
+            await _whole.DisposeAsync();
         await base.DisposeAsync();
     }
 

@@ -103,7 +103,12 @@ public sealed class UpstreamContent : Content
             throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} gave {_digest} another length than before.");
         }
         (_body, _length, _position) = (body, body.Length, body.From);
-        // Range was ignored: what we have comes again, and is skipped.
+        // Range was ignored. Behind the last good byte what we have comes again, and is skipped; a part from the middle is not worth that.
+        if (_position < offset && _end is not null)
+        {
+            await DropBodyAsync();
+            throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} gives no parts of {_digest}.") { IsRangeIgnored = true };
+        }
         if (_position < offset)
             await SkipAsync(offset - _position, cancellationToken);
         _position = offset;

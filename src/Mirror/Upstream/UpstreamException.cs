@@ -18,4 +18,7 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 {
     /// <summary>It would not take the login of the account that asked: another account may fare better.</summary>
     public bool IsLoginRefused { get; init; }
+
+    /// <summary>It answered with the whole where a part was asked for: the whole can be had.</summary>
+    public bool IsRangeIgnored { get; init; }
 }

@@ -95,6 +95,18 @@ public sealed class S3UploadTests : StoreTests
         Assert.Empty(await UploadsAsync());
     }
 
+    [Theory]
+    [InlineData(1000)]
+    [InlineData(6 * MiB)]
+    public async Task An_object_of_another_length_is_written_over(int length)
+    {
+        var bytes = Bytes(length);
+        using var client = (await SharedRadosgw.OrSkipAsync()).Client();
+        await client.PutObjectAsync(
+            new PutObjectRequest { BucketName = Radosgw.Bucket, Key = $"{_store.Root}/{RegistryLayout.BlobData(Digest.Of(bytes))}", ContentBody = "short", UseChunkEncoding = false }, Cancel);
+        Assert.Equal(bytes, await ReadAsync(await StoreAsync(bytes)));
+    }
+
     [Fact]
     public async Task Whoever_knows_the_address_gets_the_content()
     {

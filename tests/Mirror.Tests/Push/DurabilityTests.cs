@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Resilience;
 using Xunit;
 using static Mirror.Tests.Push.PushedRepository;
 
@@ -39,7 +40,7 @@ public sealed class DurabilityTests
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         var random = new Random(7);
         var acknowledged = new ConcurrentDictionary<string, (Digest Manifest, Digest Layer)>();
-        for (var round = 0; round < 5; round++)
+        for (var round = 0; round < (Figures.Full ? 50 : 5); round++)
         {
             using var stop = new CancellationTokenSource();
             var pushing = Task.WhenAll(Enumerable.Range(0, 4).Select(client => Task.Run(() => PushUntilAsync(new PushedRepository(mirror, $"r{client}/app"), $"{round}-{client}", acknowledged, stop.Token))));

@@ -13,7 +13,7 @@ public sealed class BrokenLinkTests : MirrorOfHub
 {
     private const int Size = 4 << 20;
 
-    protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, More = "  idle_timeout: 500ms\n" };
+    protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, More = "  idle_timeout: 2s\n" };
 
     [Fact]
     public async Task A_body_cut_anywhere_is_resumed_and_fetched_hardly_twice()

@@ -161,6 +161,17 @@ public sealed class ProxySettingsTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task Parallel_ranges_give_way_where_a_CDN_knows_no_ranges()
+    {
+        await using var mirror = await StartAsync("  parallel_ranges: 3\n");
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, 20 << 20));
+        Hub.Fault(blob.Digest, BlobFault.RangeIgnored, times: 100);
+        using (var response = await mirror.GetAsync(BlobPath(blob.Digest)))
+            Assert.Equal(blob.Digest, await DigestOfAsync(response));
+        Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 1, 6);
+    }
+
+    [Fact]
     public async Task Fail_fast_answers_so_that_the_client_can_go_elsewhere()
     {
         await using var mirror = await StartAsync("  fail_fast: 100ms\n");
