@@ -34,8 +34,8 @@ public sealed class HostileClientTests : MirrorOfHub
             Assert.DoesNotContain(secret, answer, StringComparison.Ordinal);
         }
         Assert.Equal(around, Directory.GetFileSystemEntries(Path.GetDirectoryName(Mirror.Root)!).Order());
-        Assert.All(Directory.EnumerateFileSystemEntries(Mirror.Root, "*", SearchOption.AllDirectories), path => Assert.DoesNotContain("..", path, StringComparison.Ordinal));
-        Assert.DoesNotContain(Hub.Log.Requests, r => r.Path.Contains("..", StringComparison.Ordinal) || r.Path.Contains('%', StringComparison.Ordinal) || r.Path.Contains('\\', StringComparison.Ordinal));
+        Assert.All(Directory.EnumerateFileSystemEntries(Mirror.Root, "*", SearchOption.AllDirectories), path => Assert.DoesNotContain(secret, path, StringComparison.Ordinal));
+        Assert.DoesNotContain(Hub.Log.Requests, r => r.Path.Split('/').Any(part => part is "." or "..") || r.Path.Contains('%', StringComparison.Ordinal) || r.Path.Contains('\\', StringComparison.Ordinal));
         Figures.Report($"{count} traversal strings: 0 outside the root, 0 5xx ({string.Join(", ", statuses.Select(s => $"{s.Value} x {s.Key}"))})");
     }
 
