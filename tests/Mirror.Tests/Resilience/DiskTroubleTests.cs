@@ -75,7 +75,7 @@ public sealed class DiskTroubleTests : MirrorOfHub
     {
         if (Availability.Of("prlimit") is { IsAvailable: false } missing)
             missing.OrSkip();
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Limits = "--nofile=320" });
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Limits = "--nofile=512" });
         var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
         await PullAsync(mirror, "latest", image);
         await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
