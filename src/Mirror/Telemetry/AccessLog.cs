@@ -88,30 +88,12 @@ public sealed partial class AccessLog : IDisposable
                 line.Append((byte)rune.Value);
                 continue;
             }
-            switch (rune.Value)
+            if (line.TryAppendEscape(rune.Value))
+                continue;
+            foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
             {
-                case '"':
-                    line.Append("\\\""u8);
-                    break;
-                case '\\':
-                    line.Append("\\\\"u8);
-                    break;
-                case '\n':
-                    line.Append("\\n"u8);
-                    break;
-                case '\r':
-                    line.Append("\\r"u8);
-                    break;
-                case '\t':
-                    line.Append("\\t"u8);
-                    break;
-                default:
-                    foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
-                    {
-                        line.Append("\\x"u8);
-                        line.Append(b, "x2");
-                    }
-                    break;
+                line.Append("\\x"u8);
+                line.Append(b, "x2");
             }
         }
     }

@@ -70,23 +70,10 @@ internal sealed class TextLines : ILineFormat
     {
         foreach (var rune in text.EnumerateRunes())
         {
+            if (line.TryAppendEscape(rune.Value))
+                continue;
             switch (rune.Value)
             {
-                case '"':
-                    line.Append("\\\""u8);
-                    break;
-                case '\\':
-                    line.Append("\\\\"u8);
-                    break;
-                case '\n':
-                    line.Append("\\n"u8);
-                    break;
-                case '\r':
-                    line.Append("\\r"u8);
-                    break;
-                case '\t':
-                    line.Append("\\t"u8);
-                    break;
                 case < ' ' or 0x7f:
                     line.Append("\\x"u8);
                     line.Append(rune.Value, "x2");

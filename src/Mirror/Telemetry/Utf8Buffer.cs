@@ -34,6 +34,22 @@ internal sealed class Utf8Buffer : IBufferWriter<byte>
         _length += Encoding.UTF8.GetBytes(text, free);
     }
 
+    /// <summary>Appends the escape that a character has in both logs, such as <c>\\n</c>; false where it has none of its own.</summary>
+    public bool TryAppendEscape(int character)
+    {
+        ReadOnlySpan<byte> escape = character switch
+        {
+            '"' => "\\\""u8,
+            '\\' => "\\\\"u8,
+            '\n' => "\\n"u8,
+            '\r' => "\\r"u8,
+            '\t' => "\\t"u8,
+            _ => [],
+        };
+        Append(escape);
+        return !escape.IsEmpty;
+    }
+
     public void Append(byte ascii)
     {
         GetSpan(1)[0] = ascii;
