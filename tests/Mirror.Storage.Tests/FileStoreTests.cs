@@ -44,6 +44,23 @@ public sealed class FileStoreTests : StoreContract, IDisposable
     }
 
     [Fact]
+    public async Task A_tag_is_set_whatever_deletes_it_meanwhile()
+    {
+        var token = TestContext.Current.CancellationToken;
+        var name = RepositoryName.Parse("a/b");
+        await Task.WhenAll(Enumerable.Range(0, 6).Select(i => Task.Run(async () =>
+        {
+            for (var round = 0; round < 100; round++)
+                if (i % 2 == 0)
+                    await References.SetTagAsync(name, "t", Digest.Of("x"u8), token);
+                else
+                    await References.DeleteTagAsync(name, "t", token);
+        }, token)));
+        await References.SetTagAsync(name, "t", Digest.Of("x"u8), token);
+        Assert.Equal(Digest.Of("x"u8), await References.ResolveTagAsync(name, "t", token));
+    }
+
+    [Fact]
     public async Task An_upload_is_found_again_with_what_arrived()
     {
         var token = TestContext.Current.CancellationToken;

@@ -41,15 +41,15 @@ internal static partial class Durable
         var folder = Path.GetDirectoryName(to)!;
         while (true)
         {
-            CreateFolder(folder);
             try
             {
+                CreateFolder(folder);
                 File.Move(from, to, overwrite: true);
                 break;
             }
-            catch (DirectoryNotFoundException) when (File.Exists(from))
+            catch (Exception gone) when (gone is DirectoryNotFoundException or FileNotFoundException && File.Exists(from))
             {
-                // A delete took the empty folder in between: make it again.
+                // A delete took the folder in between, or another write had it back before this one's error was understood: once more.
             }
         }
         FlushFolder(folder);
