@@ -78,7 +78,26 @@ internal sealed class LoopVolume : IAsyncDisposable
         File.Delete(Ballast);
     }
 
-    public Task RemountAsync(string how) => PeerProcess.RunAsync("mount", ["-o", $"remount,{how}", Path]);
+    /// <summary>Mounts it anew where it is. The kernel refuses as long as the program is just closing a file it wrote.</summary>
+    public async Task RemountAsync(string how)
+    {
+        var said = "";
+        await Until.TrueAsync(
+            async () =>
+            {
+                try
+                {
+                    await PeerProcess.RunAsync("mount", ["-o", $"remount,{how}", Path]);
+                    return true;
+                }
+                catch (PeerFailedException busy) when (busy.Message.Contains("busy", StringComparison.Ordinal))
+                {
+                    said = busy.Message;
+                    return false;
+                }
+            },
+            () => said);
+    }
 
     public async ValueTask DisposeAsync()
     {
