@@ -58,7 +58,11 @@ public sealed partial class Fill
     public bool TryAdd(RepositoryName name)
     {
         lock (_gate)
-            return !_linking && (_names.Add(name) || true);
+        {
+            if (!_linking)
+                _names.Add(name);
+            return !_linking;
+        }
     }
 
     /// <summary>Keeps the bytes readable until <see cref="LeaveAsync"/>; false where the fill is over and its bytes are let go.</summary>
@@ -162,9 +166,7 @@ public sealed partial class Fill
 
         // 4. Only what its digest names is published, or given its end.
         if (!await _spool.VerifyAsync(Digest, stop))
-        {
             throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent other bytes than {Digest} names; nothing of it is kept.");
-        }
         _spool.Complete();
         await PublishAsync(_spool, stop);
         return true;
