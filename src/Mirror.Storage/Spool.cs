@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Mirror.Storage.Files;
 
@@ -15,16 +14,12 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>How many bytes at the end are held back until the content is known to be right.</summary>
     public const int TailLength = 4096;
 
-    private const int RehashBuffer = 1 << 20;
-
     private readonly SafeFileHandle _file;
     private readonly string _algorithm;
-    private readonly IncrementalHash _hash;
+    private readonly TrailingHash _hash;
     private readonly Lock _gate = new();
     private string _path;
     private long _length;
-    // How many bytes from the start are in the running hash; the rest, left by an earlier process, is read when it is verified.
-    private long _hashed;
     private long? _expectedLength;
     private bool _complete;
     private bool _moved;
@@ -37,7 +32,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _path = path;
         _algorithm = algorithm;
         _file = file;
-        _hash = Digest.NewHash(algorithm);
+        _hash = new TrailingHash(file, algorithm);
     }
 
     /// <summary>How many bytes were appended so far, by this process or one before it.</summary>
@@ -52,7 +47,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
 
     /// <summary>
     /// Opens a spool file for appending. Bytes left by an earlier process are kept, so that the writer can go on behind them; they are hashed
-    /// when the whole is verified, so opening costs the same whatever is there, and opening again and again never adds up.
+    /// once more bytes come or the whole is verified, so opening costs the same whatever is there, and opening again and again never adds up.
     /// </summary>
     /// <param name="path">The file; made where it is missing. Its folder must exist.</param>
     /// <param name="algorithm">The hash kept while appending: <c>sha256</c> or <c>sha512</c>.</param>
@@ -79,37 +74,28 @@ public sealed class Spool : IAsyncDisposable, IDisposable
             RandomAccess.SetLength(_file, _length);
             throw;
         }
-        if (_hashed == _length)
-        {
-            _hash.AppendData(bytes);
-            _hashed += bytes.Length;
-        }
         Volatile.Write(ref _length, _length + bytes.Length);
+        _hash.Follow(_length);
         Interlocked.Exchange(ref _progress, NewSignal()).TrySetResult();
     }
 
     /// <summary>
-    /// Whether the bytes so far are what <paramref name="digest"/> names. What an earlier process left is read once for it, and everything
-    /// for a digest of another algorithm.
+    /// Whether the bytes so far are what <paramref name="digest"/> names. For a digest of another algorithm everything is read again.
     /// </summary>
+    /// <exception cref="IOException">The disk does not give back what it took.</exception>
     public async ValueTask<bool> VerifyAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (digest.Algorithm == _algorithm)
-        {
-            await HashAsync(_hash, _hashed, Length, hashed => _hashed = hashed, cancellationToken);
-            return Digest.FromHash(_algorithm, _hash.GetCurrentHash()) == digest;
-        }
-        using var hash = digest.NewHash();
-        await HashAsync(hash, 0, Length, null, cancellationToken);
-        return Digest.FromHash(digest.Algorithm, hash.GetCurrentHash()) == digest;
+            return await IsAsync(digest, _hash, cancellationToken);
+        using var other = new TrailingHash(_file, digest.Algorithm);
+        return await IsAsync(digest, other, cancellationToken);
     }
 
     /// <summary>Throws away every byte, so that the writer can begin anew. Only before readers are let in.</summary>
     public void Reset()
     {
         RandomAccess.SetLength(_file, 0);
-        _ = _hash.GetHashAndReset();
-        _hashed = 0;
+        _hash.Reset();
         Volatile.Write(ref _length, 0);
     }
 
@@ -162,8 +148,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     public void Dispose()
     {
         _givenUp.TrySetResult();
-        _file.Dispose();
         _hash.Dispose();
+        _file.Dispose();
     }
 
     /// <inheritdoc cref="Dispose"/>
@@ -207,22 +193,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         Volatile.Read(ref _progress).TrySetResult();
     }
 
-    private async ValueTask HashAsync(IncrementalHash hash, long from, long end, Action<long>? hashed, CancellationToken cancellationToken)
-    {
-        if (from == end)
-            return;
-        var buffer = new byte[Math.Min(end - from, RehashBuffer)];
-        for (var offset = from; offset < end;)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            var read = await RandomAccess.ReadAsync(_file, buffer.AsMemory(0, (int)Math.Min(buffer.Length, end - offset)), offset, cancellationToken);
-            if (read == 0)
-                throw new EndOfStreamException($"The spool '{_path}' became shorter while it was read.");
-            hash.AppendData(buffer.AsSpan(0, read));
-            offset += read;
-            hashed?.Invoke(offset);
-        }
-    }
+    private async ValueTask<bool> IsAsync(Digest digest, TrailingHash hash, CancellationToken cancellationToken) =>
+        Digest.FromHash(digest.Algorithm, await hash.FinishAsync(Length, cancellationToken)) == digest;
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
