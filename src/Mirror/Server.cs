@@ -17,7 +17,11 @@ public static partial class Server
     /// <param name="warnings">What the configuration says that is ignored, a line each.</param>
     public static async Task RunAsync(MirrorOptions options, IReadOnlyList<string> warnings, CancellationToken cancellationToken)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        // Nothing of the framework's own configuration: its files would be looked for, and watched, in whatever folder the server is started.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        if (options.Http.Debug.Addr is not null)
+            builder.Services.AddRouting();
         builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);
         builder.Logging.AddFilter("Yarp", LogLevel.Warning);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + Leaving.TimeOf(options));

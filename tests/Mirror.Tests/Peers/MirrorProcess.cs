@@ -83,6 +83,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     /// <summary>The most memory ever held, in bytes.</summary>
     public long PeakResident => _process!.StatusBytes("VmHWM");
 
+    /// <summary>What the process has open: files, sockets, and what else the system counts as such.</summary>
+    public IEnumerable<string?> Open => new DirectoryInfo($"/proc/{_process!.Id}/fd").EnumerateFiles().Select(file => file.LinkTarget);
+
     private static string Program
     {
         get
