@@ -8,9 +8,6 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c></summary>
 internal static class BlobRoute
 {
-    // One system call and one flush for each; larger ones are no faster and are held for each client.
-    private const int BufferSize = 256 * 1024;
-
     // Between two attempts to reach a replica that has what is asked for.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
@@ -108,10 +105,11 @@ internal static class BlobRoute
 
     private static async Task SendAsync(RegistryRequest request, Content content, long from, long end)
     {
+        using var step = SendBuffer.Take();
         var writer = request.Http.Response.BodyWriter;
         while (from < end)
         {
-            var buffer = writer.GetMemory((int)Math.Min(BufferSize, end - from));
+            var buffer = writer.GetMemory((int)Math.Min(step.Size, end - from));
             var read = await content.ReadAsync(from, buffer[..(int)Math.Min(buffer.Length, end - from)], request.Aborted);
             if (read == 0)
             {

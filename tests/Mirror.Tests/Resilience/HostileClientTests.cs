@@ -124,7 +124,7 @@ public sealed class HostileClientTests : MirrorOfHub
                     Assert.Equal(Layer.Digest, await DigestOfAsync(response));
             Figures.Report(string.Create(CultureInfo.InvariantCulture, $"{each} readers that hardly read and {each} half requests: pulls go on, {Mirror.PeakResident / 1048576.0:F0} MiB at most"));
             // What is on its way to each of them, and no more.
-            Assert.InRange(Mirror.PeakResident, 0, (256L << 20) + each * (320L << 10));
+            Assert.InRange(Mirror.PeakResident, 0, (256L << 20) + each * (128L << 10));
         }
         finally
         {
