@@ -68,7 +68,8 @@ public static class MirroringRegistration
                 ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
                 provider.GetRequiredService<TagChecks>(),
                 provider.GetRequiredService<Removals>(),
-                references);
+                references,
+                ActivatorUtilities.CreateInstance<Hold>(provider, origin));
         };
     }
 

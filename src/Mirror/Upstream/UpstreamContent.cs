@@ -97,12 +97,12 @@ public sealed class UpstreamContent : Content
     {
         await DropBodyAsync();
         var body = await _upstream.GetBlobAsync(_name, _digest, offset, _end, cancellationToken);
-        if (_length is not null && body.Length != _length)
+        if (_length is not null && body.Length is not null && body.Length != _length)
         {
             await body.DisposeAsync();
             throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} gave {_digest} another length than before.");
         }
-        (_body, _length, _position) = (body, body.Length, body.From);
+        (_body, _length, _position) = (body, body.Length ?? _length, body.From);
         // Range was ignored. Behind the last good byte what we have comes again, and is skipped; a part from the middle is not worth that.
         if (_position < offset && _end is not null)
         {
