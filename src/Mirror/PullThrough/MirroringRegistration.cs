@@ -26,9 +26,9 @@ public static class MirroringRegistration
 
         List<Func<IServiceProvider, Mirroring>> upstreams = [];
         if (proxy.RemoteUrl is not null)
-            upstreams.Add(AddUpstream(services, proxy, new UpstreamOrigin(proxy, prefix: "")));
+            upstreams.Add(AddUpstream(services, proxy, new UpstreamOrigin(proxy, prefix: "") { Hold = proxy.Hold }));
         foreach (var further in proxy.Upstreams)
-            upstreams.Add(AddUpstream(services, further, new UpstreamOrigin(further, prefix: $"{further.Name ?? further.RemoteUrl!.Host}/")));
+            upstreams.Add(AddUpstream(services, further, new UpstreamOrigin(further, prefix: $"{further.Name ?? further.RemoteUrl!.Host}/") { Hold = proxy.Hold }));
         services.AddSingleton(provider => new Upstreams([.. upstreams.Select(upstream => upstream(provider))]));
         return services;
     }

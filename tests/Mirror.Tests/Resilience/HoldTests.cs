@@ -108,6 +108,22 @@ public sealed class HoldTests : MirrorOfHub
         Assert.Equal(0, await Mirror.EndedAsync());
     }
 
+    [Fact]
+    public async Task A_download_that_broke_off_goes_on_when_upstream_is_back()
+    {
+        // Without the setting it is given up after some 15 s.
+        if (!Figures.Full)
+            Assert.Skip("takes 25 s: with MIRROR_TESTS=full");
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(4, 1 << 20));
+        Hub.Fault(blob.Digest, BlobFault.ClosedAt(1 << 19));
+        using var refusing = Hub.Script(r => r.Origin == "registry" && r.Range is not null, Answer.Status(503));
+        using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
+        var digest = DigestOfAsync(response);
+        await Task.Delay(TimeSpan.FromSeconds(22), Cancel);
+        refusing.Dispose();
+        Assert.Equal(blob.Digest, await digest);
+    }
+
     private Task UntilHeldAsync(int requests) =>
         Until.TrueAsync(async () => await Mirror.MetricAsync("mirror_held_requests") == requests, () => $"There are never {requests} requests held:\n{string.Join('\n', Mirror.Log)}");
 }
