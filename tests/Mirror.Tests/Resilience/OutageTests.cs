@@ -51,8 +51,10 @@ public sealed class OutageTests : MirrorOfHub
         if (how != "no CDN")
         {
             Assert.Equal(2 * images.Count * Figures.Count(10, 200), stale);
-            Assert.Equal(stale, await mirror.MetricAsync("mirror_answers_total", ("type", "manifest"), ("outcome", "stale")));
-            Assert.Contains(mirror.Log, line => line.Contains("cache=stale", StringComparison.Ordinal));
+            await Until.TrueAsync(
+                async () => await mirror.MetricAsync("mirror_answers_total", ("type", "manifest"), ("outcome", "stale")) == stale
+                    && mirror.Log.Any(line => line.Contains("cache=stale", StringComparison.Ordinal)),
+                () => "Neither metrics nor log say what was served stale.");
         }
         // The registry itself is away, or only tells to come later, or it is what stands beside it.
         var isUp = how is "429" or "no token service" or "no CDN";

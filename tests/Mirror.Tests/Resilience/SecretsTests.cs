@@ -20,6 +20,8 @@ public sealed class SecretsTests : MirrorOfHub
     private static readonly string Everything = $$"""
               upstreams:
               - {name: ghcr.io, remoteurl: "http://127.0.0.1:{{Ports.Free()}}", username: eve, password: {{Canary}}-further}
+            fleet:
+              leave: 0s
             redis:
               addr: 127.0.0.1:{{Ports.Free()}}
               password: {{Canary}}-redis

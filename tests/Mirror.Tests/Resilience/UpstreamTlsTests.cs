@@ -61,9 +61,9 @@ public sealed class UpstreamTlsTests : MirrorOfHub
             using (var response = await mirror.GetAsync(path))
                 await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
         Assert.Empty((plain ?? Hub).Log.Requests);
-        Assert.True(
-            mirror.Log.Any(line => line.Contains("cannot be reached", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)),
-            string.Join('\n', mirror.Log));
+        await Until.TrueAsync(
+            () => mirror.Log.Any(line => line.Contains("cannot be reached", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)),
+            () => string.Join('\n', mirror.Log));
     }
 
     private static X509Certificate2 Authority(string name)
