@@ -22,6 +22,9 @@ public static class StoreFailures
         /// <summary>True where no more files can be opened: EMFILE or ENFILE (open(2)).</summary>
         public bool IsOutOfFiles => failure.HResult is TooManyFiles or TooManyFilesOnTheMachine;
 
+        /// <summary>True where it is the store that is in trouble, and not what was asked of it.</summary>
+        public bool IsOfTheStore => failure.IsNoSpace || failure.IsReadOnly || failure.IsOutOfFiles || failure is StoreUnavailableException;
+
         /// <summary>True where another process has the file for itself: EWOULDBLOCK (flock(2)), or Windows' sharing violation.</summary>
         public bool IsHeldByAnother => failure.HResult is WouldBlock or SharingViolation;
     }

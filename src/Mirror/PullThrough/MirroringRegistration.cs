@@ -78,6 +78,6 @@ public static class MirroringRegistration
         .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
         .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
         .RemoveAllLoggers()
-        .AddHttpMessageHandler(provider => new ResilienceHandler(provider.GetRequiredService<TimeProvider>()))
+        .AddHttpMessageHandler(provider => new ResilienceHandler(origin, provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<TimeProvider>()))
         .AddHttpMessageHandler(provider => new MeteringHandler(provider.GetRequiredService<RegistryMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
 }

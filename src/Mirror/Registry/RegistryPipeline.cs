@@ -75,7 +75,7 @@ public sealed partial class RegistryPipeline(
             return;
         }
         var (error, detail, retryAfter) = Understand(failure);
-        if (failure is StoreUnavailableException or IOException { IsNoSpace: true } or IOException { IsReadOnly: true } or IOException { IsOutOfFiles: true } or UnauthorizedAccessException)
+        if (failure is IOException { IsOfTheStore: true } or UnauthorizedAccessException)
             LogStore(failure.Message);
         if (error == RegistryError.Unknown)
             LogBug(request.Http.Request.Path, failure);

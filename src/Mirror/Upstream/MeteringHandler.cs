@@ -24,9 +24,6 @@ public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin orig
         }
         finally
         {
-            // Neither a CDN nor a token service: they have their kinds.
-            if (origin.IsSameOrigin(request.RequestUri!))
-                metrics.UpstreamUp(origin.Authority, status < 500);
             metrics.UpstreamAnswered(kind, request.Method.Method, status, time.GetElapsedTime(started).TotalSeconds);
         }
     }
