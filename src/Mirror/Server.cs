@@ -57,7 +57,7 @@ public static partial class Server
         // Layers have no largest size; manifests have one of their own.
         kestrel.Limits.MaxRequestBodySize = null;
         // Past the limit of open files nobody is served; before it, one connection too many is refused and the others are.
-        kestrel.Limits.MaxConcurrentConnections = MostConnections();
+        kestrel.Limits.MaxConcurrentConnections = OpenFiles.MostConnections;
         ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
         {
             // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
@@ -67,16 +67,6 @@ public static partial class Server
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
-    }
-
-    // Each connection may have a file open beside it; the rest is for the process itself and for upstream. Null where there is no limit.
-    private static long? MostConnections()
-    {
-        const string limits = "/proc/self/limits";
-        if (!File.Exists(limits))
-            return null;
-        var line = File.ReadLines(limits).FirstOrDefault(line => line.StartsWith("Max open files", StringComparison.Ordinal));
-        return long.TryParse(line?["Max open files".Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], out var files) ? Math.Max(16, (files - 256) / 2) : null;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {Warning}")]

@@ -21,7 +21,8 @@ internal static partial class Durable
         var temporary = Path.Combine(temporaryFolder, Path.GetRandomFileName());
         try
         {
-            using (var file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, preallocationSize: bytes.Length))
+            // Without its length: a disk that is full then fails without saying that it is.
+            using (var file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
             {
                 RandomAccess.Write(file, bytes, 0);
                 RandomAccess.FlushToDisk(file);

@@ -33,6 +33,12 @@ public sealed class ProxyOptions : UpstreamOptions
     [ConfigurationKeyName("fail_fast")]
     public TimeSpan? FailFast { get; set; }
 
+    /// <summary>
+    /// How long a request for what is not here is kept waiting, and upstream asked again, while that cannot be reached or says later, instead of
+    /// being answered 503 or 429; zero (the default) keeps nobody waiting. Not together with <see cref="FailFast"/>.
+    /// </summary>
+    public TimeSpan Hold { get; set; }
+
     /// <summary>Further upstreams, chosen by <c>?ns=</c> or by the first component of a name. Default none.</summary>
     public UpstreamOptions[] Upstreams { get; set; } = [];
 }

@@ -13,6 +13,9 @@ public sealed partial class Fill
     // Large enough that a wake-up of the readers and a system call are paid for, small enough that many fills fit in memory.
     private const int BufferSize = 256 * 1024;
 
+    // Where neither a body, nor the registry, nor a manifest says how long it is. None of the known registries is so silent.
+    private const long MostOfUnknownLength = 256 << 20;
+
     private readonly FillContext _context;
     private readonly bool _here;
     private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -181,8 +184,9 @@ public sealed partial class Fill
         var source = await UpstreamContent.OpenAsync(_context.Upstream, Name, Digest, from, null, _context.Time, stop);
         try
         {
-            // Another length than a manifest says: either this body ends too early, or the manifest is wrong. The registry itself can tell.
-            if (_context.Sizes[Digest] is { } said && said != source.Length && await _context.Upstream.HeadBlobAsync(Name, Digest, stop) is { } whole)
+            // Another length than a manifest says: either this body ends too early, or the manifest is wrong. The registry itself can tell, also
+            // where nobody has said anything yet.
+            if ((source.Length is null || _context.Sizes[Digest] is { } said && said != source.Length) && await _context.Upstream.HeadBlobAsync(Name, Digest, stop) is { } whole)
                 source.Expect(whole);
             return source;
         }
@@ -205,9 +209,10 @@ public sealed partial class Fill
         while (await source.ReadAsync(spool.Length, buffer, stop) is > 0 and var read)
         {
             _context.Metrics.UpstreamBytes(UpstreamKind.Blob, read);
-            // Nobody upstream says where it ends, but a manifest does.
-            if (source.Length is null && _context.Sizes[Digest] is { } said && spool.Length + read > said)
-                throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent more than the {said} bytes that {Digest} has.");
+            // A body that goes on for ever must not fill the disk.
+            var most = source.Length ?? _context.Sizes[Digest] ?? MostOfUnknownLength;
+            if (spool.Length + read > most)
+                throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent more than {most} bytes for {Digest}.");
             spool.Append(buffer.AsSpan(0, read));
         }
     }

@@ -17,11 +17,14 @@ public sealed class Fills : IAsyncDisposable
     /// <see cref="Fill.LeaveAsync"/> or by disposing what it reads.
     /// </summary>
     /// <param name="here">Whether it is started though another replica has one.</param>
+    /// <exception cref="StoreUnavailableException">As many are running as the limit of open files has room for.</exception>
     internal (Fill Fill, bool Joined) JoinOrStart(FillContext context, RepositoryName name, Digest digest, bool here)
     {
         while (true)
         {
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
+            if (_running.Count >= OpenFiles.MostDownloads && Find(digest) is null)
+                throw new StoreUnavailableException($"{OpenFiles.MostDownloads} downloads are running, and the limit of open files has no room for another.");
             var own = new Running(new Fill(context, name, digest, here));
             var running = _running.GetOrAdd(digest, own);
             if (!running.Fill.TryJoin())

@@ -10,16 +10,16 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
     public RepositoryName Name => name;
 
     public ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken) =>
-        OrNo(mirroring.Manifests.GetAsync(name, reference, cancellationToken));
+        AskAsync(static (mirroring, name, reference, stop) => mirroring.Manifests.GetAsync(name, reference, stop), reference, cancellationToken);
 
     public ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
-        OrNo(mirroring.Manifests.HeadAsync(name, reference, cancellationToken));
+        AskAsync(static (mirroring, name, reference, stop) => mirroring.Manifests.HeadAsync(name, reference, stop), reference, cancellationToken);
 
     public ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool here, CancellationToken cancellationToken) =>
-        OrNo(mirroring.Blobs.OpenAsync(name, digest, here, cancellationToken));
+        AskAsync(static (mirroring, name, blob, stop) => mirroring.Blobs.OpenAsync(name, blob.digest, blob.here, stop), (digest, here), cancellationToken);
 
     public ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
-        OrNo(mirroring.Blobs.HeadAsync(name, digest, cancellationToken));
+        AskAsync(static (mirroring, name, digest, stop) => mirroring.Blobs.HeadAsync(name, digest, stop), digest, cancellationToken);
 
     public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken)
     {
@@ -60,11 +60,13 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
 
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => mirroring.Removals.RemoveBlobAsync(name, digest, cancellationToken);
 
-    private static async ValueTask<Answer<T>?> OrNo<T>(ValueTask<Answer<T>> answer)
+    private async ValueTask<Answer<T>?> AskAsync<TWhat, T>(
+        Func<Mirroring, RepositoryName, TWhat, CancellationToken, ValueTask<Answer<T>>> ask, TWhat what, CancellationToken cancellationToken)
     {
         try
         {
-            return await answer;
+            return await mirroring.Hold.AskAsync(
+                static (question, stop) => question.ask(question.mirroring, question.name, question.what, stop), (ask, mirroring, name, what), cancellationToken);
         }
         catch (UpstreamRefusedException)
         {
@@ -75,4 +77,5 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
 
 /// <summary>What the repositories of one upstream share.</summary>
 public sealed record Mirroring(
-    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagChecks Checks, Removals Removals, IReferenceStore References);
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagChecks Checks, Removals Removals, IReferenceStore References,
+    Hold Hold);

@@ -26,9 +26,9 @@ public static class MirroringRegistration
 
         List<Func<IServiceProvider, Mirroring>> upstreams = [];
         if (proxy.RemoteUrl is not null)
-            upstreams.Add(AddUpstream(services, proxy, new UpstreamOrigin(proxy, prefix: "")));
+            upstreams.Add(AddUpstream(services, proxy, new UpstreamOrigin(proxy, prefix: "") { Hold = proxy.Hold }));
         foreach (var further in proxy.Upstreams)
-            upstreams.Add(AddUpstream(services, further, new UpstreamOrigin(further, prefix: $"{further.Name ?? further.RemoteUrl!.Host}/")));
+            upstreams.Add(AddUpstream(services, further, new UpstreamOrigin(further, prefix: $"{further.Name ?? further.RemoteUrl!.Host}/") { Hold = proxy.Hold }));
         services.AddSingleton(provider => new Upstreams([.. upstreams.Select(upstream => upstream(provider))]));
         return services;
     }
@@ -68,7 +68,8 @@ public static class MirroringRegistration
                 ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
                 provider.GetRequiredService<TagChecks>(),
                 provider.GetRequiredService<Removals>(),
-                references);
+                references,
+                ActivatorUtilities.CreateInstance<Hold>(provider, origin));
         };
     }
 
@@ -77,6 +78,6 @@ public static class MirroringRegistration
         .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
         .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
         .RemoveAllLoggers()
-        .AddHttpMessageHandler(provider => new ResilienceHandler(provider.GetRequiredService<TimeProvider>()))
+        .AddHttpMessageHandler(provider => new ResilienceHandler(origin, provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<TimeProvider>()))
         .AddHttpMessageHandler(provider => new MeteringHandler(provider.GetRequiredService<RegistryMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
 }

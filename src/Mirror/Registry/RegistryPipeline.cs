@@ -75,7 +75,7 @@ public sealed partial class RegistryPipeline(
             return;
         }
         var (error, detail, retryAfter) = Understand(failure);
-        if (failure is StoreUnavailableException)
+        if (failure is IOException { IsOfTheStore: true } or UnauthorizedAccessException)
             LogStore(failure.Message);
         if (error == RegistryError.Unknown)
             LogBug(request.Http.Request.Path, failure);
@@ -111,7 +111,8 @@ public sealed partial class RegistryPipeline(
         UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
         UpstreamUnavailableException or PullThrough.DigestMismatchException or Fleet.ReplicaLostException => (RegistryError.Unavailable, failure.Message, null),
         // What exactly is wrong with the store is the operator's to know.
-        StoreUnavailableException => (RegistryError.Unavailable, "the store cannot be used at the moment", null),
+        StoreUnavailableException or IOException { IsOutOfFiles: true } => (RegistryError.Unavailable, "the store cannot be used at the moment", null),
+        IOException { IsReadOnly: true } or UnauthorizedAccessException => (RegistryError.Unavailable, "the store cannot be written to at the moment", null),
         BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
         IOException { InnerException: UpstreamException or PullThrough.DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
         IOException { IsNoSpace: true } => (RegistryError.StorageFull, null, null),

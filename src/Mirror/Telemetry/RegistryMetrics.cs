@@ -42,6 +42,8 @@ public sealed class RegistryMetrics
     private readonly UpDownCounter<long> _fillsRunning;
     private readonly Histogram<double> _fillSeconds;
     private readonly Counter<long> _fillClientsJoined;
+    private readonly UpDownCounter<long> _held;
+    private readonly Gauge<long> _upstreamUp;
     private readonly Gauge<long> _rateLimit;
     private readonly Gauge<long> _rateLimitRemaining;
     private readonly Counter<long> _clientAborts;
@@ -81,6 +83,8 @@ public sealed class RegistryMetrics
         _fillsRunning = Meter.CreateUpDownCounter<long>("mirror_fills_running", null, "Downloads from upstream running now.");
         _fillSeconds = Seconds("mirror_fill_seconds", "Time a download from upstream took.", FillDurations);
         _fillClientsJoined = Meter.CreateCounter<long>("mirror_fill_clients_joined_total", null, "Requests that joined a running download.");
+        _held = Meter.CreateUpDownCounter<long>("mirror_held_requests", null, "Requests that wait for an upstream that is away or says later.");
+        _upstreamUp = Meter.CreateGauge<long>("mirror_upstream_up", null, "Whether upstream gave an answer of its own, other than 5xx, when it was asked last.");
         _rateLimit = Meter.CreateGauge<long>("mirror_upstream_ratelimit_limit", null, "Pulls upstream allows in its window.");
         _rateLimitRemaining = Meter.CreateGauge<long>("mirror_upstream_ratelimit_remaining", null, "Pulls upstream still allows.");
         _clientAborts = Meter.CreateCounter<long>("mirror_client_aborts_total", null, "Clients that left before their answer's end.");
@@ -170,6 +174,15 @@ public sealed class RegistryMetrics
 
     public void ClientJoined() => _fillClientsJoined.Add(1);
 
+    /// <summary>A request is kept waiting (<c>proxy.hold</c>), until <see cref="RequestLetGo"/>.</summary>
+    public void RequestHeld() => _held.Add(1);
+
+    public void RequestLetGo() => _held.Add(-1);
+
+    /// <summary>Whether an upstream answered when it was asked last.</summary>
+    /// <param name="upstream">The configured upstream's host. Configured ones only: it becomes a label.</param>
+    public void UpstreamUp(string upstream, bool answered) => _upstreamUp.Record(answered ? 1 : 0, new Tag("upstream", upstream));
+
     /// <summary>What upstream last said of its rate limit; null where it did not say.</summary>
     /// <param name="upstream">The configured upstream's host. Configured ones only: it becomes a label.</param>
     /// <param name="account">The account's place among the upstream's.</param>
@@ -245,6 +258,7 @@ public sealed class RegistryMetrics
         }
         _fillsRunning.Add(0);
         _fillClientsJoined.Add(0);
+        _held.Add(0);
         _clientAborts.Add(0);
         _accessLinesDropped.Add(0);
         _cacheErrors.Add(0);

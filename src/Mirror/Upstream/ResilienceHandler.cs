@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Mirror.Telemetry;
 using Polly;
 using Polly.CircuitBreaker;
 using Polly.Retry;
@@ -9,9 +10,9 @@ namespace Mirror.Upstream;
 
 /// <summary>
 /// Retries, a timeout for each attempt and a breaker around each host, until response headers. Bodies are resumed by
-/// <see cref="UpstreamContent"/>, not retried here.
+/// <see cref="UpstreamContent"/>, not retried here. What came of it tells whether the upstream is up.
 /// </summary>
-public sealed class ResilienceHandler(TimeProvider time) : DelegatingHandler
+public sealed class ResilienceHandler(UpstreamOrigin origin, RegistryMetrics metrics, TimeProvider time) : DelegatingHandler
 {
     // Redirects name hosts. A breaker forgotten costs nothing but a few more attempts.
     private const int MostHosts = 256;
@@ -23,8 +24,20 @@ public sealed class ResilienceHandler(TimeProvider time) : DelegatingHandler
         if (_pipelines.Count >= MostHosts)
             _pipelines.Clear();
         var pipeline = _pipelines.GetOrAdd(request.RequestUri!.Authority, _ => Build());
-        return await pipeline.ExecuteAsync(
-            static async (attempt, stop) => await attempt.Handler.SendOnceAsync(attempt.Request, stop), (Handler: this, Request: request), cancellationToken);
+        var isUp = false;
+        try
+        {
+            var response = await pipeline.ExecuteAsync(
+                static async (attempt, stop) => await attempt.Handler.SendOnceAsync(attempt.Request, stop), (Handler: this, Request: request), cancellationToken);
+            isUp = response.StatusCode < HttpStatusCode.InternalServerError;
+            return response;
+        }
+        finally
+        {
+            // Neither a CDN nor a token service: they have their kinds. And nothing is learnt where the one who asked has left.
+            if (origin.IsSameOrigin(request.RequestUri) && (isUp || !cancellationToken.IsCancellationRequested))
+                metrics.UpstreamUp(origin.Authority, isUp);
+        }
     }
 
     private Task<HttpResponseMessage> SendOnceAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>

@@ -11,6 +11,8 @@ public sealed class UpstreamContent : Content
 {
     // With the waits between them longer than the breaker leaves a host alone: a CDN that is away for some seconds fails nobody's download.
     private const int MostFruitlessAttempts = 7;
+    // As a power of two: 8 s.
+    private const int LongestPause = 5;
 
     private readonly UpstreamClient _upstream;
     private readonly RepositoryName _name;
@@ -45,6 +47,7 @@ public sealed class UpstreamContent : Content
     {
         if (offset == (_end ?? _length))
             return 0;
+        var began = _time.GetTimestamp();
         for (var fruitless = 0; ; fruitless++)
         {
             try
@@ -63,11 +66,11 @@ public sealed class UpstreamContent : Content
             catch (Exception cut) when (cut is UpstreamUnavailableException or IOException or HttpRequestException)
             {
                 await DropBodyAsync();
-                if (fruitless + 1 == MostFruitlessAttempts)
+                if (fruitless + 1 >= MostFruitlessAttempts && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
                     throw cut as UpstreamUnavailableException
                         ?? new UpstreamUnavailableException($"{_upstream.Origin.Authority} broke off in the middle of {_digest}.", cut);
                 // The first resume at once: most cuts are a lost connection.
-                await Task.Delay(TimeSpan.FromMilliseconds(fruitless == 0 ? 0 : 250 << fruitless), _time, cancellationToken);
+                await Task.Delay(TimeSpan.FromMilliseconds(fruitless == 0 ? 0 : 250 << Math.Min(fruitless, LongestPause)), _time, cancellationToken);
             }
         }
     }
@@ -97,12 +100,12 @@ public sealed class UpstreamContent : Content
     {
         await DropBodyAsync();
         var body = await _upstream.GetBlobAsync(_name, _digest, offset, _end, cancellationToken);
-        if (_length is not null && body.Length != _length)
+        if (_length is not null && body.Length is not null && body.Length != _length)
         {
             await body.DisposeAsync();
             throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} gave {_digest} another length than before.");
         }
-        (_body, _length, _position) = (body, body.Length, body.From);
+        (_body, _length, _position) = (body, body.Length ?? _length, body.From);
         // Range was ignored. Behind the last good byte what we have comes again, and is skipped; a part from the middle is not worth that.
         if (_position < offset && _end is not null)
         {

@@ -53,6 +53,9 @@ public sealed class UpstreamOrigin
     /// <summary>How long a body may bring no byte (<c>proxy.idle_timeout</c>).</summary>
     public TimeSpan IdleTimeout { get; }
 
+    /// <summary>For how long a body that broke off is asked for again though nothing comes (<c>proxy.hold</c>); zero leaves it at a few attempts.</summary>
+    public TimeSpan Hold { get; init; }
+
     /// <summary>What the upstream itself calls a repository that is stored here under <paramref name="name"/>.</summary>
     public string RemoteName(RepositoryName name) => name.ToString()[Prefix.Length..];
 

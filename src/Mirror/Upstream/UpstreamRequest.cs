@@ -106,6 +106,8 @@ internal static class UpstreamRequest
     {
         BrokenCircuitException => "it failed again and again just now, so it is left alone for a moment.",
         TimeoutRejectedException or OperationCanceledException => "it did not answer in time.",
-        _ => failure.InnerException?.Message ?? failure.Message,
+        // What is wrong with a certificate, or which one is wanted, stands innermost.
+        HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => $"TLS: {failure.GetBaseException().Message}",
+        _ => failure.GetBaseException().Message,
     };
 }

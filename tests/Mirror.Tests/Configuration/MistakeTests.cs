@@ -43,6 +43,8 @@ public sealed class MistakeTests
     [InlineData("proxy: {remoteurl: https://x/?a=b}", "proxy.remoteurl")]
     [InlineData("proxy: {exec: {lifetime: 1h}}", "proxy.exec.command")]
     [InlineData("mirroring: {tags_cache_ttl: soon}", "mirroring.tags_cache_ttl")]
+    [InlineData("proxy: {remoteurl: https://x, hold: soon}", "proxy.hold")]
+    [InlineData("proxy: {remoteurl: https://x, hold: 30s, fail_fast: 5s}", "proxy.hold")]
     [InlineData("hosted: {repositories: [ok, Not/Ok]}", "hosted.repositories.1")]
     public void Every_wrong_value_stops_the_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));

@@ -142,6 +142,14 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         return (await process.ExitCodeAsync(), process.Output);
     }
 
+    /// <summary>SIGSTOP: it stands still until <see cref="GoOn"/>.</summary>
+    public void StandStill() => _process!.Signal("STOP");
+
+    public void GoOn() => _process!.Signal("CONT");
+
+    /// <summary>Its process.</summary>
+    public int ProcessId => _process!.Id;
+
     /// <summary>SIGTERM, without waiting for the end.</summary>
     public void AskToStop() => _process!.Signal("TERM");
 

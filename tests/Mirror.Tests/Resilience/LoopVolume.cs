@@ -1,9 +1,11 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using Mirror.Storage;
 using Mirror.Tests.Peers;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>A small file system of its own, which can be filled up and made read-only.</summary>
+/// <summary>A small file system of its own, which can be filled up, made read-only, and lose its power.</summary>
 internal sealed class LoopVolume : IAsyncDisposable
 {
     private readonly TempFolder _folder = new();
@@ -16,41 +18,60 @@ internal sealed class LoopVolume : IAsyncDisposable
 
     public string Path => _folder.Folder("volume");
 
+    private string Image => _folder["image"];
+
     private string Ballast => System.IO.Path.Combine(Path, "ballast");
 
-    public static async Task<LoopVolume> MountAsync(int megabytes, int inodes)
+    /// <param name="options">More mount options, such as <c>commit=600</c>: nothing reaches the disk by itself for so many seconds.</param>
+    public static async Task<LoopVolume> MountAsync(int megabytes, int inodes, string options = "defaults")
     {
         Availability.OrSkip();
         var volume = new LoopVolume();
-        var image = volume._folder["image"];
-        using (var file = File.OpenHandle(image, FileMode.Create, FileAccess.Write))
+        using (var file = File.OpenHandle(volume.Image, FileMode.Create, FileAccess.Write))
             RandomAccess.SetLength(file, (long)megabytes << 20);
-        await PeerProcess.RunAsync("mkfs.ext4", ["-q", "-m", "0", "-N", inodes.ToString(CultureInfo.InvariantCulture), image]);
-        try
-        {
-            await PeerProcess.RunAsync("mount", ["-o", "loop", image, volume.Path]);
-        }
-        catch (PeerFailedException)
-        {
-            volume._folder.Dispose();
-            Xunit.Assert.Skip("no file system can be mounted here");
-        }
+        await PeerProcess.RunAsync("mkfs.ext4", ["-q", "-m", "0", "-N", inodes.ToString(CultureInfo.InvariantCulture), volume.Image]);
+        await volume.MountAsync(options);
         return volume;
+    }
+
+    /// <summary>
+    /// What would be on the disk if the power failed now, as another volume: a copy of what this file system has handed to its device, and of
+    /// nothing that it only holds in memory. Whoever writes to it stands still meanwhile.
+    /// </summary>
+    public async Task<LoopVolume> AfterPowerCutAsync()
+    {
+        var after = new LoopVolume();
+        // A copy takes a while: it is of one moment only where nothing has changed until it was done.
+        await Until.TrueAsync(
+            async () =>
+            {
+                File.Copy(Image, after.Image, overwrite: true);
+                return await IsSameAsync(Image, after.Image);
+            },
+            () => "The volume is written to all the time.");
+        await after.MountAsync("defaults");
+        return after;
     }
 
     /// <summary>Takes every byte that is free, or all but some.</summary>
     public void FillUp(long leave = 0)
     {
         using (var file = File.OpenHandle(Ballast, FileMode.Create, FileAccess.Write))
-            try
-            {
-                for (var offset = 0L; ; offset += 64 * 1024)
-                    RandomAccess.Write(file, new byte[64 * 1024], offset);
-            }
-            catch (IOException)
-            {
-                // Full.
-            }
+        {
+            var offset = 0L;
+            // To the last block.
+            foreach (var piece in new[] { 64 * 1024, 1024 })
+                try
+                {
+                    for (; ; offset += piece)
+                        RandomAccess.Write(file, new byte[piece], offset);
+                }
+                catch (IOException)
+                {
+                    // Full.
+                    offset = RandomAccess.GetLength(file);
+                }
+        }
         if (leave > 0)
             using (var file = File.OpenHandle(Ballast, FileMode.Open, FileAccess.ReadWrite))
                 RandomAccess.SetLength(file, RandomAccess.GetLength(file) - leave);
@@ -97,6 +118,26 @@ internal sealed class LoopVolume : IAsyncDisposable
                 }
             },
             () => said);
+    }
+
+    private static async Task<bool> IsSameAsync(string one, string other)
+    {
+        await using var a = File.OpenRead(one);
+        await using var b = File.OpenRead(other);
+        return Digest.FromHash("sha256", await SHA256.HashDataAsync(a)) == Digest.FromHash("sha256", await SHA256.HashDataAsync(b));
+    }
+
+    private async Task MountAsync(string options)
+    {
+        try
+        {
+            await PeerProcess.RunAsync("mount", ["-o", $"loop,{options}", Image, Path]);
+        }
+        catch (PeerFailedException)
+        {
+            _folder.Dispose();
+            Xunit.Assert.Skip("no file system can be mounted here");
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -49,7 +49,16 @@ public sealed class OutageTests : MirrorOfHub
             for (var i = 0; i < images.Count; i++)
                 stale += await PullAsync(mirror, $"v{i}", images[i], round < 2 ? before : after);
         if (how != "no CDN")
+        {
             Assert.Equal(2 * images.Count * Figures.Count(10, 200), stale);
+            await Until.TrueAsync(
+                async () => await mirror.MetricAsync("mirror_answers_total", ("type", "manifest"), ("outcome", "stale")) == stale
+                    && mirror.Log.Any(line => line.Contains("cache=stale", StringComparison.Ordinal)),
+                () => "Neither metrics nor log say what was served stale.");
+        }
+        // The registry itself is away, or only tells to come later, or it is what stands beside it.
+        var isUp = how is "429" or "no token service" or "no CDN";
+        await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_upstream_up") == (isUp ? 1 : 0), () => "The metrics do not say whether upstream is up.");
         Figures.Report($"upstream down, {how}: {before.Count + after.Count} requests, all right; p99 at first {Figures.Milliseconds(before, .99)}, then {Figures.Milliseconds(after, .99)}");
     }
 

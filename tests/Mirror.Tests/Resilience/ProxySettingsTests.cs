@@ -91,6 +91,44 @@ public sealed class ProxySettingsTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task When_little_is_left_of_the_limit_it_is_kept_for_pulls()
+    {
+        await using var mirror = await StartAsync("  tags_cache_ttl: 0\n  stale_while_revalidate: true\n");
+        Hub.PullLimit = 10;
+        for (var i = 0; i < 5; i++)
+        {
+            Hub.AddImage(Repository, $"v{i}", HubBlob.Seeded(i, 1000));
+            using var pulled = await mirror.GetAsync(ManifestPath($"v{i}"));
+            Assert.Equal(HttpStatusCode.OK, pulled.StatusCode);
+        }
+        // Five are left. Tags that move are noticed, which is free, and not fetched before a client wants them.
+        for (var i = 0; i < 5; i++)
+            Hub.AddImage(Repository, $"v{i}", HubBlob.Seeded(10 + i, 1000));
+        Hub.Log.Clear();
+        for (var i = 0; i < 5; i++)
+            using (var stale = await mirror.GetAsync(ManifestPath($"v{i}")))
+                Assert.Equal(CacheAnswer.Stale, CacheAnswer.Of(stale));
+        await Until.TrueAsync(() => Hub.Log.Requests.Count(r => r.Method == "HEAD" && r.Status == 200) == 5, () => "The tags are not checked.");
+        Hub.AddImage(Repository, "new", HubBlob.Seeded(20, 1000));
+        using (var pull = await mirror.GetAsync(ManifestPath("new")))
+            Assert.Equal(HttpStatusCode.OK, pull.StatusCode);
+        Assert.Equal(6, Hub.Pulls);
+
+        // With more left, the same work is done.
+        Hub.PullLimit = 1000;
+        await Until.TrueAsync(
+            async () =>
+            {
+                for (var i = 0; i < 5; i++)
+                    using (await mirror.GetAsync(ManifestPath($"v{i}")))
+                    {
+                    }
+                return Hub.Pulls >= 11;
+            },
+            () => "What moved is never fetched.");
+    }
+
+    [Fact]
     public async Task A_tag_older_than_max_stale_is_not_served_unchecked()
     {
         await using var mirror = await StartAsync("  tags_cache_ttl: 0\n  max_stale: 0\n");

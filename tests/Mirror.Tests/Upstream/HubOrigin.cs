@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Mirror.Tests.Peers;
@@ -30,6 +31,9 @@ public sealed class HubOrigin : IAsyncDisposable
 
     public Uri Url { get; }
 
+    /// <summary>The client certificate that is asked for, over TLS; null asks for none.</summary>
+    internal X509Certificate2? OnlyClient { get; set; }
+
     /// <summary>Host and port, as in an image name.</summary>
     public string Authority => Url.Authority;
 
@@ -41,7 +45,14 @@ public sealed class HubOrigin : IAsyncDisposable
             kestrel.Listen(IPAddress.Parse(_address), Url.Port, listen =>
             {
                 if (_certificate is not null)
-                    listen.UseHttps(_certificate);
+                    listen.UseHttps(https =>
+                    {
+                        https.ServerCertificate = _certificate;
+                        if (OnlyClient is not { } only)
+                            return;
+                        https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+                        https.ClientCertificateValidation = (shown, _, _) => shown.Thumbprint == only.Thumbprint;
+                    });
             });
             // A reader may be as slow as the test wants, and so may we.
             kestrel.Limits.MinResponseDataRate = null;

@@ -18,12 +18,12 @@ public sealed class ScriptedHub : IAsyncDisposable
     private readonly List<Rule> _rules = [];
     private readonly ConcurrentDictionary<string, ConcurrentQueue<BlobFault>> _faults = new();
 
-    private ScriptedHub(string address, X509Certificate2? certificate = null)
+    private ScriptedHub(string address, X509Certificate2? certificate = null, bool isKnownByName = false)
     {
         Registry = new HubOrigin("registry", address, context => AnswerAsync(context, "registry", RegistryPort.AnswerAsync), certificate);
         Token = new HubOrigin("token", address, context => AnswerAsync(context, "token", TokenPort.AnswerAsync), certificate);
         Cdn = new HubOrigin("cdn", address, context => AnswerAsync(context, "cdn", CdnPort.AnswerAsync), certificate);
-        Names = certificate is null ? null : new DockerHubNames(Registry, Token, Cdn, certificate);
+        Names = isKnownByName ? new DockerHubNames(Registry, Token, Cdn, certificate!) : null;
         Realm = Names is null ? new Uri(Token.Url, "/token") : new Uri($"https://{DockerHubNames.Token}/token");
     }
 
@@ -39,7 +39,17 @@ public sealed class ScriptedHub : IAsyncDisposable
     /// <summary>Starts an empty hub that is known by Docker Hub's own names, over TLS.</summary>
     public static async Task<ScriptedHub> StartUnderItsOwnNamesAsync()
     {
-        var hub = new ScriptedHub("127.0.0.1", DockerHubNames.NewCertificate());
+        var hub = new ScriptedHub("127.0.0.1", DockerHubNames.NewCertificate(), isKnownByName: true);
+        await Task.WhenAll(hub.Registry.BringUpAsync(), hub.Token.BringUpAsync(), hub.Cdn.BringUpAsync());
+        return hub;
+    }
+
+    /// <summary>Starts an empty hub that speaks TLS only.</summary>
+    /// <param name="client">The one certificate that the registry lets in; null lets in everybody.</param>
+    public static async Task<ScriptedHub> StartOverTlsAsync(X509Certificate2 certificate, X509Certificate2? client)
+    {
+        var hub = new ScriptedHub("127.0.0.1", certificate);
+        hub.Registry.OnlyClient = client;
         await Task.WhenAll(hub.Registry.BringUpAsync(), hub.Token.BringUpAsync(), hub.Cdn.BringUpAsync());
         return hub;
     }

@@ -214,6 +214,7 @@ internal static class KnownKeys
             List("immutable_tags", Value("*", TagPattern)),
             Value("stale_after", Duration),
             Value("fail_fast", Duration),
+            Value("hold", Duration),
             List("upstreams", Section("*", OneUpstream)),
             Value("ttl").Later(),
             Value("cachewritetimeout", Duration).Later(),

@@ -19,6 +19,9 @@ internal static class Together
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 
+        if (proxy.Hold > TimeSpan.Zero && proxy.FailFast is not null)
+            findings.Errors.Add("proxy.hold: not allowed with proxy.fail_fast: one waits for an upstream that is away, the other gives up on it");
+
         foreach (var (i, upstream) in proxy.Upstreams.Index())
         {
             var name = upstream.Name ?? upstream.RemoteUrl?.Host;

@@ -1,0 +1,104 @@
+using System.Net;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>A process that may open few files: what is here is served, however many downloads are asked for.</summary>
+public sealed class OpenFilesTests : MirrorOfHub
+{
+    private const int Limit = 400;
+
+    protected override MirrorSettings Settings(ScriptedHub hub)
+    {
+        if (Availability.Of("prlimit") is { IsAvailable: false } missing)
+            missing.OrSkip();
+        return new() { Upstream = hub.Url, TagsCacheTtl = "0", Limits = $"--nofile={Limit}" };
+    }
+
+    [Fact]
+    public async Task Downloads_that_never_end_do_not_take_the_files_that_cached_content_needs()
+    {
+        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
+        await PullAsync(image);
+        await Mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+
+        // More downloads than there are files, each left by its client, and none of them comes forward.
+        var gate = new Gate();
+        var cold = Enumerable.Range(0, Limit).Select(i => Hub.AddBlob(Repository, HubBlob.Seeded(1000 + i, 100_000))).ToList();
+        foreach (var blob in cold)
+            Hub.Fault(blob.Digest, BlobFault.StalledAt(50_000, gate));
+        var refused = 0;
+        foreach (var some in cold.Chunk(10))
+            refused += (await Task.WhenAll(some.Select(StartedAsync))).Count(started => !started);
+        Assert.NotEqual(0, refused);
+        // On connections of its own and on new ones.
+        for (var i = 0; i < 20; i++)
+            await PullAsync(image);
+
+        gate.Open();
+        await Until.TrueAsync(async () => await Mirror.MetricAsync("mirror_fills_running") == 0, () => "The downloads do not end.");
+        foreach (var blob in cold.TakeLast(5))
+            using (var response = await Mirror.GetAsync(BlobPath(blob.Digest)))
+                Assert.Equal(blob.Digest, await DigestOfAsync(response));
+        Assert.DoesNotContain(Mirror.Log, line => line.Contains("unexpected failure", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Without_a_single_file_left_it_says_so_and_recovers_by_itself()
+    {
+        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
+        var cold = Hub.AddImage(Repository, "cold", HubBlob.Seeded(2, 1 << 20));
+        await PullAsync(image);
+        await Mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+
+        await AllowFilesAsync(1);
+        foreach (var path in new[] { BlobPath(image.Layers[0].Digest), BlobPath(cold.Layers[0].Digest), ManifestPath(cold.Digest), ManifestPath("cold") })
+            for (var i = 0; i < 3; i++)
+                using (var response = await Mirror.GetAsync(path))
+                    // A connection upstream that was open already still serves.
+                    if (response.StatusCode != HttpStatusCode.OK)
+                        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        using (var cached = await Mirror.GetAsync(ManifestPath(image.Digest)))
+            Assert.Equal(image.Bytes, await cached.Content.ReadAsByteArrayAsync(Cancel));
+
+        await AllowFilesAsync(Limit);
+        await PullAsync(image);
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var response = await Mirror.GetAsync(BlobPath(cold.Layers[0].Digest));
+                return response.StatusCode == HttpStatusCode.OK && await DigestOfAsync(response) == cold.Layers[0].Digest;
+            },
+            () => "It does not recover.");
+        await Mirror.UntilStoredAsync(BlobPath(cold.Layers[0].Digest));
+        Assert.DoesNotContain(Mirror.Log, line => line.Contains("unexpected failure", StringComparison.Ordinal));
+    }
+
+    // Files that are open stay so.
+    private Task<string> AllowFilesAsync(int most) => PeerProcess.RunAsync("prlimit", [$"--pid={Mirror.ProcessId}", $"--nofile={most}:{Limit}"]);
+
+    // False where it is refused, in the protocol's words.
+    private async Task<bool> StartedAsync(HubBlob blob)
+    {
+        using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
+        if (response.StatusCode == HttpStatusCode.OK)
+            return true;
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        return false;
+    }
+
+    private async Task PullAsync(HubImage image)
+    {
+        using (var manifest = await Mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+        foreach (var blob in image.Layers.Append(image.Config))
+        {
+            using var client = new HttpClient();
+            using var response = await client.GetAsync(new Uri(Mirror.Url, $"/v2/{BlobPath(blob.Digest)}"), Cancel);
+            Assert.Equal(blob.Digest, await DigestOfAsync(response));
+        }
+    }
+}

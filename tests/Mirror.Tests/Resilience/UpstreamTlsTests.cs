@@ -1,0 +1,98 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary><c>proxy.tls</c>: an upstream with a private authority that lets in only whom it knows.</summary>
+public sealed class UpstreamTlsTests : MirrorOfHub
+{
+    private static readonly HubBlob Layer = HubBlob.Seeded(1, 100_000);
+
+    private readonly TempFolder _folder = new();
+    private readonly X509Certificate2 _authority = Authority("the right one");
+    private readonly X509Certificate2 _stranger = Authority("another one");
+    private X509Certificate2 _client = null!;
+
+    protected override async Task<ScriptedHub> StartHubAsync()
+    {
+        _client = Signed(_authority, "mirror");
+        return await ScriptedHub.StartOverTlsAsync(Signed(_authority, "upstream"), _client);
+    }
+
+    protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, More = Tls(_authority, _client) };
+
+    [Fact]
+    public async Task With_its_authority_and_our_certificate_it_is_mirrored()
+    {
+        var image = Hub.AddImage(Repository, "latest", Layer);
+        using (var manifest = await Mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+        using var blob = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        Assert.Equal(Layer.Digest, await DigestOfAsync(blob));
+    }
+
+    [Theory]
+    [InlineData("the machine's authorities alone", "certificate")]
+    [InlineData("another authority", "certificate")]
+    // Some upstreams hang up without a word.
+    [InlineData("no certificate of ours", "")]
+    [InlineData("no TLS at all", "TLS")]
+    public async Task Without_it_says_503_and_why_and_sends_nothing(string what, string reason)
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        await using var plain = what == "no TLS at all" ? await ScriptedHub.StartAsync() : null;
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = plain is null ? Hub.Url : new Uri($"https://{plain.Registry.Authority}"),
+            More = what switch
+            {
+                "another authority" => Tls(_stranger, _client),
+                "no certificate of ours" => Tls(_authority, null),
+                "no TLS at all" => Tls(_authority, _client),
+                _ => "",
+            },
+        });
+        foreach (var path in new[] { ManifestPath("latest"), BlobPath(Layer.Digest) })
+            using (var response = await mirror.GetAsync(path))
+                await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        Assert.Empty((plain ?? Hub).Log.Requests);
+        await Until.TrueAsync(
+            () => mirror.Log.Any(line => line.Contains("cannot be reached", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)),
+            () => string.Join('\n', mirror.Log));
+    }
+
+    private static X509Certificate2 Authority(string name)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, true));
+        var now = TimeProvider.System.GetUtcNow();
+        return request.CreateSelfSigned(now.AddDays(-1), now.AddDays(1));
+    }
+
+    private static X509Certificate2 Signed(X509Certificate2 authority, string name)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        var now = TimeProvider.System.GetUtcNow();
+        using var signed = request.Create(authority, now.AddHours(-1), now.AddHours(1), RandomNumberGenerator.GetBytes(8));
+        using var whole = signed.CopyWithPrivateKey(key);
+        // With a key that the machine's TLS can use.
+        return X509CertificateLoader.LoadPkcs12(whole.Export(X509ContentType.Pfx), null, X509KeyStorageFlags.Exportable);
+    }
+
+    private string Tls(X509Certificate2 authority, X509Certificate2? client)
+    {
+        var text = $"  tls:\n    ca: {_folder.Write($"{authority.Thumbprint}.pem", authority.ExportCertificatePem())}\n";
+        return client is null ? text
+            : text + $"    certificate: {_folder.Write("client.pem", client.ExportCertificatePem())}\n    key: {_folder.Write("client.key", client.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem())}\n";
+    }
+}
