@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Access;
 using Mirror.Configuration;
@@ -44,6 +45,7 @@ public static partial class Server
             LogWarning(app.Logger, warning);
         if (options.Http.Debug.Addr is { } debug)
             app.MapDebug(ListenAddress.Parse(debug), options.Http.Debug);
+        UnknownVersions.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());
         app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
 
         await app.StartAsync(cancellationToken);
