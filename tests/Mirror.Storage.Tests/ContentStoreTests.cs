@@ -22,13 +22,20 @@ public abstract class ContentStoreTests : StoreTests
         Assert.Equal(bytes, await ReadAsync(digest));
     }
 
-    [Fact]
-    public async Task What_was_put_is_read_again()
+    [Theory]
+    [InlineData("sha256")]
+    [InlineData("sha512")]
+    public async Task What_was_put_is_read_again(string algorithm)
     {
         var bytes = Bytes(1000);
-        await Content.PutAsync(Digest.Of(bytes), bytes, Cancel);
-        await Content.PutAsync(Digest.Of(bytes), bytes, Cancel);
-        Assert.Equal(bytes, await ReadAsync(Digest.Of(bytes)));
+        var digest = Digest.Of(bytes, algorithm);
+        Assert.Null(await Content.OpenAsync(digest, Cancel));
+        Assert.Null(await Content.SizeAsync(digest, Cancel));
+        await Content.PutAsync(digest, bytes, Cancel);
+        await Content.PutAsync(digest, bytes, Cancel);
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.Equal(1000, await Content.SizeAsync(digest, Cancel));
+        Assert.Equal([digest], await ListAsync(Content.ListAsync(Cancel)));
     }
 
     [Fact]
@@ -57,13 +64,17 @@ public abstract class ContentStoreTests : StoreTests
         Assert.Equal(0, await content!.ReadAsync(Long, new byte[1], Cancel));
     }
 
-    [Fact]
-    public async Task Nothing_is_seen_before_it_is_committed()
+    [Theory]
+    [InlineData("sha256")]
+    [InlineData("sha512")]
+    public async Task Nothing_is_seen_before_it_is_committed(string algorithm)
     {
         var bytes = Bytes(Long);
-        var digest = Digest.Of(bytes);
+        var digest = Digest.Of(bytes, algorithm);
         await using var spool = await Content.SpoolAsync(digest, Cancel);
-        spool.Append(bytes);
+        spool.Append(bytes.AsSpan(0, 100_000));
+        spool.Append(bytes.AsSpan(100_000));
+        Assert.True(await spool.VerifyAsync(digest, Cancel));
         spool.Complete();
         Assert.Null(await Content.SizeAsync(digest, Cancel));
         Assert.Empty(await ListAsync(Content.ListAsync(Cancel)));
@@ -106,6 +117,54 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
+    public async Task A_spool_is_verified_with_what_several_processes_left_in_it()
+    {
+        var bytes = Bytes(5000);
+        var digest = Digest.Of(bytes);
+        await using (var first = await Content.SpoolAsync(digest, Cancel))
+            first.Append(bytes.AsSpan(0, 2000));
+        await using (var second = await Content.SpoolAsync(digest, Cancel))
+        {
+            Assert.Equal(2000, second.Length);
+            Assert.False(await second.VerifyAsync(digest, Cancel));
+            second.Append(bytes.AsSpan(2000, 1000));
+        }
+        await using var third = await Content.SpoolAsync(digest, Cancel);
+        third.Append(bytes.AsSpan(3000));
+        Assert.True(await third.VerifyAsync(digest, Cancel));
+        Assert.True(await third.VerifyAsync(Digest.Of(bytes, "sha512"), Cancel));
+        Assert.False(await third.VerifyAsync(Any(1), Cancel));
+    }
+
+    [Fact]
+    public async Task A_reader_gets_the_last_bytes_only_when_they_are_known_to_be_right()
+    {
+        var bytes = Bytes(Spool.TailLength + 1000);
+        await using var spool = await Content.SpoolAsync(Digest.Of(bytes), Cancel);
+        spool.ExpectedLength = bytes.Length;
+        spool.Append(bytes);
+        await using var reader = spool.OpenRead();
+        var buffer = new byte[bytes.Length];
+        Assert.Equal(1000, await reader.ReadAsync(0, buffer, Cancel));
+        var tail = reader.ReadAsync(1000, buffer, Cancel).AsTask();
+        Assert.False(tail.IsCompleted);
+        spool.Complete();
+        Assert.Equal(Spool.TailLength, await tail);
+        Assert.Equal(0, await reader.ReadAsync(bytes.Length, buffer, Cancel));
+    }
+
+    [Fact]
+    public async Task A_reader_of_what_failed_gets_no_end()
+    {
+        await using var spool = await Content.SpoolAsync(Any(1), Cancel);
+        await using var reader = spool.OpenRead();
+        var read = reader.ReadAsync(0, new byte[10], Cancel).AsTask();
+        spool.Fail(new InvalidOperationException("cut"));
+        var failure = await Assert.ThrowsAsync<IOException>(() => read);
+        Assert.IsType<InvalidOperationException>(failure.InnerException);
+    }
+
+    [Fact]
     public async Task A_spool_that_begins_anew_leaves_no_trace_of_its_old_bytes()
     {
         var bytes = Bytes(Long);
@@ -115,6 +174,8 @@ public abstract class ContentStoreTests : StoreTests
         await using var spool = await Content.SpoolAsync(digest, Cancel);
         spool.Reset();
         spool.Append(bytes);
+        Assert.Equal(Long, spool.Length);
+        Assert.True(await spool.VerifyAsync(digest, Cancel));
         spool.Complete();
         await Content.CommitAsync(spool, digest, Cancel);
         Assert.Equal(bytes, await ReadAsync(digest));
@@ -124,8 +185,9 @@ public abstract class ContentStoreTests : StoreTests
     public async Task Content_can_be_committed_again()
     {
         var bytes = Bytes(Long);
-        await StoreAsync(bytes);
+        await using var reader = await Content.OpenAsync(await StoreAsync(bytes), Cancel);
         Assert.Equal(bytes, await ReadAsync(await StoreAsync(bytes)));
+        Assert.Equal(bytes, await ReadAsync(reader!, 0, Long));
     }
 
     [Fact]
@@ -138,16 +200,18 @@ public abstract class ContentStoreTests : StoreTests
         Assert.Equal([digest], await ListAsync(Content.ListAsync(Cancel)));
     }
 
-    [Fact]
-    public async Task Deleted_content_is_gone_and_can_come_back()
+    [Theory]
+    [InlineData("sha256")]
+    [InlineData("sha512")]
+    public async Task Deleted_content_is_gone_and_can_come_back(string algorithm)
     {
         var bytes = Bytes(1000);
-        var digest = await StoreAsync(bytes);
+        var digest = await StoreAsync(bytes, algorithm);
         Assert.True(await Content.DeleteAsync(digest, Cancel));
         Assert.False(await Content.DeleteAsync(digest, Cancel));
         Assert.Null(await Content.OpenAsync(digest, Cancel));
         Assert.Empty(await ListAsync(Content.ListAsync(Cancel)));
-        await StoreAsync(bytes);
+        await StoreAsync(bytes, algorithm);
         Assert.Equal(bytes, await ReadAsync(digest));
     }
 

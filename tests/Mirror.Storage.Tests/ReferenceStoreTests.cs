@@ -1,3 +1,4 @@
+using System.Text;
 using Xunit;
 
 namespace Mirror.Storage.Tests;
@@ -16,6 +17,7 @@ public abstract class ReferenceStoreTests : StoreTests
             Assert.False(await References.HasBlobAsync(Nginx, digest, Cancel));
             await References.LinkBlobAsync(Nginx, digest, Cancel);
             await References.LinkBlobAsync(Nginx, digest, Cancel);
+            Assert.True(await References.ExistsAsync(Nginx, Cancel));
             Assert.True(await References.HasBlobAsync(Nginx, digest, Cancel));
             Assert.False(await References.HasBlobAsync(Name("library"), digest, Cancel));
             Assert.True(await References.UnlinkBlobAsync(Nginx, digest, Cancel));
@@ -45,6 +47,9 @@ public abstract class ReferenceStoreTests : StoreTests
     {
         Assert.Null(await References.ResolveTagAsync(Nginx, "latest", Cancel));
         await References.SetTagAsync(Nginx, "latest", Any(1), Cancel);
+        Assert.Equal(Any(1), await References.ResolveTagAsync(Nginx, "latest", Cancel));
+        await References.SetTagAsync(Nginx, "latest", Sha512, Cancel);
+        Assert.Equal(Sha512, await References.ResolveTagAsync(Nginx, "latest", Cancel));
         await References.SetTagAsync(Nginx, "latest", Any(2), Cancel);
         Assert.Equal(Any(2), await References.ResolveTagAsync(Nginx, "latest", Cancel));
         await References.SetTagAsync(Nginx, "latest", Any(1), Cancel);
@@ -65,12 +70,17 @@ public abstract class ReferenceStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task Tags_are_listed_in_ordinal_order()
+    public async Task Tags_are_listed_in_ordinal_order_and_after_every_change()
     {
         Assert.Empty(await References.ListTagsAsync(Nginx, Cancel));
-        foreach (var tag in new[] { "b", "a.1", "a", "a-1", "B", "_x", "a0" })
-            await References.SetTagAsync(Nginx, tag, Any(1), Cancel);
-        Assert.Equal(["B", "_x", "a", "a-1", "a.1", "a0", "b"], await References.ListTagsAsync(Nginx, Cancel));
+        string[] tags = ["b", "a.1", "a", "a-1", "B", "_x", "_", "a0", "10", "9"];
+        for (var i = 0; i < tags.Length; i++)
+        {
+            await References.SetTagAsync(Nginx, tags[i], Any(1), Cancel);
+            Assert.Equal(tags[..(i + 1)].Order(StringComparer.Ordinal), await References.ListTagsAsync(Nginx, Cancel));
+        }
+        await References.DeleteTagAsync(Nginx, "b", Cancel);
+        Assert.Equal(["10", "9", "B", "_", "_x", "a", "a-1", "a.1", "a0"], await References.ListTagsAsync(Nginx, Cancel));
     }
 
     [Fact]
@@ -85,8 +95,9 @@ public abstract class ReferenceStoreTests : StoreTests
     public async Task Repositories_are_listed_in_the_order_of_their_names()
     {
         string[] names = ["a-b", "a", "a/b", "a/b/c", "a0", "z/y/x"];
-        foreach (var name in names.Reverse())
-            await References.LinkBlobAsync(Name(name), Any(1), Cancel);
+        // A manifest makes a repository as well as a blob does.
+        foreach (var (i, name) in names.Reverse().Index())
+            await (i % 2 == 0 ? References.LinkBlobAsync(Name(name), Any(1), Cancel) : References.LinkManifestAsync(Name(name), Any(1), null, Cancel));
         Assert.Equal(names, (await ListAsync(References.ListRepositoriesAsync(Cancel))).Select(name => name.ToString()));
     }
 
@@ -113,5 +124,22 @@ public abstract class ReferenceStoreTests : StoreTests
         Assert.False(await Referrers.RemoveAsync(Nginx, Any(1), Any(2), Cancel));
         Assert.Null(await Referrers.ReadAsync(Nginx, Any(1), Any(2), Cancel));
         Assert.Equal([Sha512], await Referrers.ListAsync(Nginx, Any(1), Cancel));
+    }
+
+    [Fact]
+    public async Task Many_at_once_do_not_disturb_each_other()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Task.Run(async () =>
+        {
+            var bytes = Encoding.UTF8.GetBytes($"{i % 5}");
+            var digest = Digest.Of(bytes);
+            await Content.PutAsync(digest, bytes, Cancel);
+            await References.LinkBlobAsync(Nginx, digest, Cancel);
+            await References.SetTagAsync(Nginx, $"t{i % 3}", digest, Cancel);
+            await References.DeleteTagAsync(Nginx, $"u{i % 3}", Cancel);
+            await References.SetTagAsync(Nginx, $"u{i % 3}", digest, Cancel);
+        }, Cancel)));
+        Assert.Equal(5, (await ListAsync(Content.ListAsync(Cancel))).Count);
+        Assert.NotNull(await References.ResolveTagAsync(Nginx, "t0", Cancel));
     }
 }

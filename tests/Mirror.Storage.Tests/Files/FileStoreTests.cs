@@ -1,0 +1,77 @@
+using Mirror.Storage.Files;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Storage.Tests.Files;
+
+/// <summary>What only the disk shows.</summary>
+public sealed class FileStoreTests : StoreTests
+{
+    private readonly TempFolder _folder = new();
+
+    protected override Task<Stores> CreateAsync() => Task.FromResult(FileStore.In(_folder));
+
+    public override ValueTask DisposeAsync()
+    {
+        _folder.Dispose();
+        return base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Sha512_lies_where_registry_2_never_looks()
+    {
+        var name = Name("a/b");
+        var digest = Digest.Of("x"u8, "sha512");
+        await Content.PutAsync(digest, "x"u8.ToArray(), Cancel);
+        await References.LinkBlobAsync(name, digest, Cancel);
+        await References.LinkManifestAsync(name, digest, "a/b", Cancel);
+        Assert.All(Directory.EnumerateFiles(_folder.Path, "*", SearchOption.AllDirectories), path =>
+            Assert.True(path.StartsWith(Path.Combine(_folder.Path, "mirror"), StringComparison.Ordinal) || path.Contains("/_mirror/", StringComparison.Ordinal), path));
+    }
+
+    [Fact]
+    public async Task A_list_of_tags_follows_changes_made_by_another_process()
+    {
+        var name = Name("a/b");
+        var other = new FileReferenceStore(_folder.Path);
+        for (var i = 0; i < 50; i++)
+        {
+            await other.SetTagAsync(name, $"t{i:00}", Digest.Of("x"u8), Cancel);
+            Assert.Equal(i + 1, (await References.ListTagsAsync(name, Cancel)).Count);
+        }
+    }
+
+    [Fact]
+    public async Task A_tag_is_set_whatever_deletes_it_meanwhile()
+    {
+        var name = Name("a/b");
+        await Task.WhenAll(Enumerable.Range(0, 6).Select(i => Task.Run(async () =>
+        {
+            for (var round = 0; round < 100; round++)
+                if (i % 2 == 0)
+                    await References.SetTagAsync(name, "t", Digest.Of("x"u8), Cancel);
+                else
+                    await References.DeleteTagAsync(name, "t", Cancel);
+        }, Cancel)));
+        await References.SetTagAsync(name, "t", Digest.Of("x"u8), Cancel);
+        Assert.Equal(Digest.Of("x"u8), await References.ResolveTagAsync(name, "t", Cancel));
+    }
+
+    [Fact]
+    public async Task An_upload_is_found_again_with_what_arrived()
+    {
+        var uploads = new FileUploadStore(_folder.Path);
+        var (name, id) = (Name("a/b"), Guid.NewGuid());
+        Assert.Null(await uploads.LengthAsync(name, id, Cancel));
+        Assert.Null(await uploads.OpenAsync(name, id, "sha256", Cancel));
+        await uploads.StartAsync(name, id, DateTimeOffset.UtcNow, Cancel);
+        Assert.Equal(0, await uploads.LengthAsync(name, id, Cancel));
+        using (var spool = await uploads.OpenAsync(name, id, "sha256", Cancel))
+            spool!.Append([1, 2, 3]);
+        Assert.Equal(3, await uploads.LengthAsync(name, id, Cancel));
+        await foreach (var stored in uploads.ListAsync(Cancel))
+            Assert.Equal((name, id), (stored.Name, stored.Id));
+        Assert.True(await uploads.DeleteAsync(name, id, Cancel));
+        Assert.False(await uploads.DeleteAsync(name, id, Cancel));
+    }
+}
