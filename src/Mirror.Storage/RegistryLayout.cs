@@ -21,6 +21,9 @@ namespace Mirror.Storage;
 /// mirror/tmp/                                                     ours: small files on their way in
 /// mirror/notifications/&lt;endpoint&gt;/                               ours: events on their way to a receiver
 /// mirror/sweep.lock                                               ours: held by the one sweep that runs
+/// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: a sweep that runs
+/// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: somebody relies on what the digest names
+/// mirror/condemned/&lt;algorithm&gt;/&lt;hex&gt;/&lt;id&gt;                        ours, in a bucket: a sweep is about to take something the digest names
 /// </code>
 /// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours; its garbage collector would take sha512 for
 /// rubbish in its own folders, so sha512 never lies there. Paths are relative, with <c>/</c>.
@@ -32,6 +35,9 @@ public static class RegistryLayout
     public const string Temporary = "mirror/tmp";
     public const string Notifications = "mirror/notifications";
     public const string SweepLock = "mirror/sweep.lock";
+    public const string Sweeps = "mirror/sweeps";
+    public const string AllClaims = "mirror/claims";
+    public const string AllCondemned = "mirror/condemned";
 
     /// <summary>The folders in a repository's own that make it one, also before anything is in them.</summary>
     public static readonly IReadOnlyList<string> SignsOfRepository = ["_manifests", "_layers", "_mirror"];
@@ -41,6 +47,10 @@ public static class RegistryLayout
     public static string BlobData(Digest digest) => $"{Blobs(digest.Algorithm)}/{digest.Hex[..2]}/{digest.Hex}/data";
 
     public static string Fill(Digest digest) => $"{Fills}/{digest.Algorithm}/{digest.Hex}";
+
+    public static string Claims(Digest digest) => $"{AllClaims}/{digest.Algorithm}/{digest.Hex}";
+
+    public static string Condemned(Digest digest) => $"{AllCondemned}/{digest.Algorithm}/{digest.Hex}";
 
     public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
 

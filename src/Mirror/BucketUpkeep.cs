@@ -1,5 +1,6 @@
 using Mirror.Storage;
 using Mirror.Storage.S3;
+using Mirror.Storage.Sweeping;
 
 namespace Mirror;
 
@@ -7,12 +8,9 @@ namespace Mirror;
 /// Says at the start whether the bucket can be used, and once a day forgets the uploads that processes left behind when they died. A bucket that
 /// cannot be used does not stop the start: it may come back, and what is local is served meanwhile.
 /// </summary>
-public sealed partial class BucketUpkeep(S3Bucket bucket, S3ContentStore content, TimeProvider time, ILogger<BucketUpkeep> log) : BackgroundService
+public sealed partial class BucketUpkeep(S3Bucket bucket, ISweepableStore leftovers, TimeProvider time, ILogger<BucketUpkeep> log) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromDays(1);
-
-    // Longer than any upload takes.
-    private static readonly TimeSpan Leftover = TimeSpan.FromDays(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -22,7 +20,7 @@ public sealed partial class BucketUpkeep(S3Bucket bucket, S3ContentStore content
             try
             {
                 await bucket.CheckAsync(stoppingToken);
-                if (await content.SweepUploadsAsync(time.GetUtcNow() - Leftover, stoppingToken) is > 0 and var count)
+                if (await leftovers.SweepLeftoversAsync(time.GetUtcNow(), dryRun: false, stoppingToken) is { Files: > 0 and var count })
                     LogSwept(count, bucket.Name);
             }
             catch (StoreUnavailableException failure)

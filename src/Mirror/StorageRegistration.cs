@@ -10,13 +10,26 @@ namespace Mirror;
 /// <summary>Wires the store that the configuration has chosen.</summary>
 public static class StorageRegistration
 {
-    /// <summary>Adds the interfaces of a store. A bucket has no <see cref="ISweepableStore"/> yet.</summary>
+    /// <summary>
+    /// The key of the <see cref="IContentStore"/> itself, for those whom the server's own, which hides damaged content, would mislead: to a sweep
+    /// a damaged manifest would look like one that refers to nothing, and verification would find nothing.
+    /// </summary>
+    public const string Bare = "bare";
+
+    /// <summary>Adds the interfaces of a store, and keyed with <see cref="Bare"/> its content as it is.</summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
         storage.S3 is { } s3 ? services.AddBucket(s3) : services.AddFiles(storage.Filesystem.RootDirectory);
 
+    /// <summary>The store by itself, for a command that runs beside the server that serves it.</summary>
+    public static ServiceProvider Open(this StorageOptions storage)
+    {
+        // What is local belongs to the server, and the command is about the store.
+        storage.S3?.LocalCache = new();
+        return new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System).AddStorage(storage).BuildServiceProvider();
+    }
+
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
-        .AddSingleton(new FileContentStore(root))
-        .AddGuarded(provider => provider.GetRequiredService<FileContentStore>())
+        .AddContent(_ => new FileContentStore(root))
         .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
@@ -25,13 +38,17 @@ public static class StorageRegistration
     private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
         .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<S3ContentStore>()
-        .AddGuarded(provider => provider.GetRequiredService<S3ContentStore>())
-        .AddSingleton<IReferenceStore, S3ReferenceStore>()
+        .AddContent(provider => provider.GetRequiredService<S3ContentStore>())
+        .AddSingleton<IReferenceStore>(provider => provider.GetRequiredService<S3Bucket>() is var bucket && options.LocalCache.Path is { } local
+            ? new RememberingReferenceStore(new S3ReferenceStore(bucket), new FileReferenceStore(Path.Combine(local, "seen")))
+            : new S3ReferenceStore(bucket))
         .AddSingleton<IReferrerStore, S3ReferrerStore>()
         // A push on its way in belongs to the process that takes it, like a download.
         .AddSingleton<IUploadStore>(provider => new FileUploadStore(provider.GetRequiredService<S3ContentStore>().Scratch))
+        .AddSingleton<ISweepableStore, S3SweepableStore>()
         .AddHostedService<BucketUpkeep>();
 
-    private static IServiceCollection AddGuarded(this IServiceCollection services, Func<IServiceProvider, IContentStore> store) =>
-        services.AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, store(provider)));
+    private static IServiceCollection AddContent(this IServiceCollection services, Func<IServiceProvider, IContentStore> store) => services
+        .AddKeyedSingleton(Bare, (provider, _) => store(provider))
+        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<GuardedContentStore>(provider, provider.GetRequiredKeyedService<IContentStore>(Bare)));
 }

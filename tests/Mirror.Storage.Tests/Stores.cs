@@ -1,4 +1,6 @@
+using Mirror.Storage.Sweeping;
+
 namespace Mirror.Storage.Tests;
 
 /// <summary>The rooms of one store, empty at the start of a test.</summary>
-public sealed record Stores(IContentStore Content, IReferenceStore References, IReferrerStore Referrers);
+public sealed record Stores(IContentStore Content, IReferenceStore References, IReferrerStore Referrers, ISweepableStore Sweepable);

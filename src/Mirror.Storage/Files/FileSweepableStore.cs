@@ -20,7 +20,11 @@ public sealed class FileSweepableStore(string root) : ISweepableStore
         {
             // Held by the open file, so that it ends with the process, however that ends.
             var right = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, right));
+            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, () =>
+            {
+                right.Dispose();
+                return ValueTask.CompletedTask;
+            }));
         }
         catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && File.Exists(path))
         {

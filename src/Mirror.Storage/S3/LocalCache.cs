@@ -78,6 +78,35 @@ internal sealed class LocalCache
         return true;
     }
 
+    /// <summary>The length of content that is here; null where it is not.</summary>
+    public long? Length(Digest digest)
+    {
+        lock (_gate)
+            return _entries.TryGetValue(digest, out var entry) ? entry.Value.Size : null;
+    }
+
+    /// <summary>Keeps small content at hand, unless it is here or there is no room.</summary>
+    public void TryAdd(Digest digest, ReadOnlySpan<byte> bytes)
+    {
+        if (TrySpool(digest, bytes.Length) is not { } spool)
+            return;
+        try
+        {
+            spool.Append(bytes);
+            if (!TryAdmit(spool, digest))
+                spool.Delete();
+        }
+        catch (IOException)
+        {
+            spool.Delete();
+        }
+        finally
+        {
+            spool.Dispose();
+            EndSpool(digest);
+        }
+    }
+
     /// <summary>A place for content that is being read from the bucket; null where it is too long, or another reader brings it already.</summary>
     public Spool? TrySpool(Digest digest, long length)
     {

@@ -8,13 +8,16 @@ using Amazon.S3.Model;
 namespace Mirror.Storage.S3;
 
 /// <summary>
-/// The bucket, with paths instead of keys: every question is bounded in time, and every way of getting no answer is a
-/// <see cref="StoreUnavailableException"/>.
+/// The bucket, with paths instead of keys: every question is bounded in time, every way of getting no answer is a
+/// <see cref="StoreUnavailableException"/>, and while the store is away that comes at once (<see cref="Breaker"/>).
 /// </summary>
 public sealed class S3Bucket : IDisposable
 {
-    // How long a small question and its repetitions may take.
-    private static readonly TimeSpan SmallLimit = TimeSpan.FromSeconds(15);
+    // Of a part, beside what its length takes.
+    private static readonly TimeSpan PartLimit = TimeSpan.FromSeconds(30);
+
+    // What says that we are not known, other than that we may not do this or that.
+    private static readonly string[] UnknownToStore = ["ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired"];
 
     // Below this rate a link counts as dead.
     private const int SlowestBytesPerSecond = 64 * 1024;
@@ -24,6 +27,7 @@ public sealed class S3Bucket : IDisposable
     private readonly AmazonS3Client _public;
     private readonly TimeProvider _time;
     private readonly string _root;
+    private readonly Breaker _breaker;
     private volatile bool _refusesConditions;
 
     /// <param name="time">The clock of time limits and presigned addresses.</param>
@@ -32,10 +36,20 @@ public sealed class S3Bucket : IDisposable
         (_options, _time) = (options, time);
         _root = options.RootDirectory.Trim('/') is { Length: > 0 } root ? $"{root}/" : "";
         _client = S3Client.Create(options, options.RegionEndpoint);
+        _breaker = new Breaker(time, async stop => _ = await PatientlyAsync(SmallLimit, token => _client.ListObjectsV2Async(PageRequest("", null, most: 1), token), stop));
         _public = options.RedirectEndpoint is { } other ? S3Client.Create(options, other) : _client;
     }
 
     internal S3Options Options => _options;
+
+    /// <summary>The clock of this process. Ages in the bucket are told by the store's own.</summary>
+    internal TimeProvider Time => _time;
+
+    /// <summary>How long a small question and its repetitions may take.</summary>
+    internal TimeSpan SmallLimit { get; init; } = TimeSpan.FromSeconds(8);
+
+    /// <summary>How this process reads the store's clock. Tests let time pass by it.</summary>
+    internal Func<DateTimeOffset, DateTimeOffset> StoreClock { get; init; } = static told => told;
 
     /// <summary>What logs call it.</summary>
     public string Name => $"s3://{_options.Bucket}/{_root}";
@@ -135,22 +149,19 @@ public sealed class S3Bucket : IDisposable
         stop => _client.AbortMultipartUploadAsync(new AbortMultipartUploadRequest { BucketName = _options.Bucket, Key = _root + path, UploadId = upload }, stop),
         cancellationToken);
 
-    /// <summary>Forgets the uploads below a folder that were begun before a moment; returns how many.</summary>
-    internal async ValueTask<int> AbortOlderAsync(string folder, DateTimeOffset before, CancellationToken cancellationToken)
+    /// <summary>The uploads below a folder that were begun before a moment.</summary>
+    internal async IAsyncEnumerable<(string Path, string Upload)> ListUploadsAsync(
+        string folder, DateTimeOffset before, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var count = 0;
         var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = $"{_root}{folder}/" };
         while (true)
         {
             var page = await AskAsync(SmallLimit, stop => _client.ListMultipartUploadsAsync(request, stop), cancellationToken);
             foreach (var upload in page.MultipartUploads ?? [])
-                if (upload.Initiated?.ToUniversalTime() < before.UtcDateTime)
-                {
-                    await AbortAsync(upload.Key[_root.Length..], upload.UploadId, cancellationToken);
-                    count++;
-                }
+                if (upload.Initiated is { } initiated && StoreClock(initiated.ToUniversalTime()) < before)
+                    yield return (upload.Key[_root.Length..], upload.UploadId);
             if (page.IsTruncated != true)
-                return count;
+                yield break;
             (request.KeyMarker, request.UploadIdMarker) = (page.NextKeyMarker, page.NextUploadIdMarker);
         }
     }
@@ -163,19 +174,27 @@ public sealed class S3Bucket : IDisposable
     internal async ValueTask<bool> DeleteFolderAsync(string folder, CancellationToken cancellationToken)
     {
         List<string> paths = [];
-        await foreach (var (path, _) in ListAsync(folder, cancellationToken))
+        await foreach (var (path, _, _) in ListAsync(folder, cancellationToken))
             paths.Add(path);
         // Each by itself: removing many in one request takes checksums that not every store accepts.
         await Parallel.ForEachAsync(paths, cancellationToken, DeleteAsync);
         return paths.Count > 0;
     }
 
-    /// <summary>Every object below a folder and when it was written, in the order of their paths.</summary>
-    internal async IAsyncEnumerable<(string Path, DateTimeOffset Written)> ListAsync(string folder, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>Every object below a folder, in the order of their paths, a page at a time.</summary>
+    internal async IAsyncEnumerable<StoredObject> ListAsync(string folder, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var page in PagesAsync($"{folder}/", delimiter: null, most: null, cancellationToken))
             foreach (var found in page.S3Objects ?? [])
-                yield return (found.Key[_root.Length..], found.LastModified?.ToUniversalTime() ?? DateTimeOffset.MinValue);
+                yield return Listed(found);
+    }
+
+    /// <summary>An object as a list shows it; null where there is none. Lists tell its age more finely than other answers do.</summary>
+    internal async ValueTask<StoredObject?> FindAsync(string path, CancellationToken cancellationToken)
+    {
+        await foreach (var page in PagesAsync(path, delimiter: null, most: 1, cancellationToken))
+            return page.S3Objects is [var found] && found.Key == _root + path ? Listed(found) : null;
+        return null;
     }
 
     /// <summary>The names of the folders directly in a folder, each ended by '/', in their order.</summary>
@@ -228,9 +247,13 @@ public sealed class S3Bucket : IDisposable
 
     public void Dispose()
     {
+        _breaker.Dispose();
         _public.Dispose();
         _client.Dispose();
     }
+
+    private StoredObject Listed(S3Object found) =>
+        new(found.Key[_root.Length..], StoreClock(found.LastModified?.ToUniversalTime() ?? DateTime.UnixEpoch), found.Size ?? 0);
 
     private bool SendsChecksums => _options.Checksums ?? _options.RegionEndpoint is null;
 
@@ -243,7 +266,7 @@ public sealed class S3Bucket : IDisposable
         : _options.KeyId is { Length: > 0 } key ? (ServerSideEncryptionMethod.AWSKMS, key)
         : (ServerSideEncryptionMethod.AES256, null);
 
-    private static TimeSpan LimitOf(long length) => SmallLimit * 2 + TimeSpan.FromSeconds(length / SlowestBytesPerSecond);
+    private static TimeSpan LimitOf(long length) => PartLimit + TimeSpan.FromSeconds(length / SlowestBytesPerSecond);
 
     // Content that is there already is the content that was to be written, unless its length says that it is damaged. Stores that do not know the
     // condition say so once.
@@ -271,7 +294,7 @@ public sealed class S3Bucket : IDisposable
     private async IAsyncEnumerable<ListObjectsV2Response> PagesAsync(
         string prefix, string? delimiter, int? most, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var request = new ListObjectsV2Request { BucketName = _options.Bucket, Prefix = _root + prefix, Delimiter = delimiter, MaxKeys = most };
+        var request = PageRequest(prefix, delimiter, most);
         while (true)
         {
             var page = await AskAsync(SmallLimit, stop => _client.ListObjectsV2Async(request, stop), cancellationToken);
@@ -281,6 +304,9 @@ public sealed class S3Bucket : IDisposable
             request.ContinuationToken = page.NextContinuationToken;
         }
     }
+
+    private ListObjectsV2Request PageRequest(string prefix, string? delimiter, int? most) =>
+        new() { BucketName = _options.Bucket, Prefix = _root + prefix, Delimiter = delimiter, MaxKeys = most };
 
     private async ValueTask<T?> FindAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken) where T : class
     {
@@ -295,6 +321,26 @@ public sealed class S3Bucket : IDisposable
     }
 
     private async ValueTask<T> AskAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
+    {
+        _breaker.ThrowIfAway();
+        try
+        {
+            var answer = await PatientlyAsync(limit, ask, cancellationToken);
+            _breaker.Succeeded();
+            return answer;
+        }
+        catch (StoreUnavailableException failure)
+        {
+            if (failure.InnerException is AmazonServiceException { StatusCode: >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError } refusal
+                && !UnknownToStore.Contains(refusal.ErrorCode))
+                _breaker.Succeeded();
+            else
+                _breaker.Failed(failure);
+            throw;
+        }
+    }
+
+    private async ValueTask<T> PatientlyAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
     {
         using var patience = new CancellationTokenSource(limit, _time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
@@ -319,3 +365,8 @@ public sealed class S3Bucket : IDisposable
     private StoreUnavailableException Unavailable(Exception failure) => new(
         failure is AmazonServiceException { ErrorCode: { Length: > 0 } code } ? $"{Name} refused: {code}: {failure.Message}" : $"{Name} cannot be reached: {failure.Message}", failure);
 }
+
+/// <summary>An object of a bucket.</summary>
+/// <param name="Written">When, by the store's clock. Objects that came in parts may have the time when that began.</param>
+/// <param name="Size">In bytes.</param>
+internal readonly record struct StoredObject(string Path, DateTimeOffset Written, long Size);

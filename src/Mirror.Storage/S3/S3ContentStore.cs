@@ -9,6 +9,7 @@ namespace Mirror.Storage.S3;
 public sealed class S3ContentStore : IContentStore
 {
     private readonly S3Bucket _bucket;
+    private readonly S3Claims _claims;
     private readonly LocalCache? _cache;
     private readonly TimeProvider _time;
     private readonly ConditionalWeakTable<Spool, S3Upload> _uploads = [];
@@ -16,7 +17,7 @@ public sealed class S3ContentStore : IContentStore
     public S3ContentStore(S3Bucket bucket, TimeProvider time)
     {
         var options = bucket.Options;
-        (_bucket, _time) = (bucket, time);
+        (_bucket, _claims, _time) = (bucket, new(bucket), time);
         _cache = options.LocalCache.Path is { } folder ? new LocalCache(folder, options.LocalCache.MaxSize) : null;
         Scratch = options.LocalCache.Path is { } cache ? Path.Combine(cache, "scratch") : options.ScratchDirectory ?? Path.Combine(Path.GetTempPath(), "mirror-scratch");
     }
@@ -35,7 +36,20 @@ public sealed class S3ContentStore : IContentStore
         return _cache is null ? stored : new CachingContent(stored, length, digest, _cache);
     }
 
-    public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) => _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken);
+    public async ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken);
+        }
+        catch (StoreUnavailableException)
+        {
+            // Whether it is stored is the bucket's to say, and this is what it said last.
+            if (_cache?.Length(digest) is { } length)
+                return length;
+            throw;
+        }
+    }
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -55,6 +69,8 @@ public sealed class S3ContentStore : IContentStore
         var upload = _uploads.TryGetValue(spool, out var following) && following.Path == path
             ? following
             : new S3Upload(_bucket, spool, path, _bucket.Options.ChunkSize);
+        // First: what is there already is left as it is, however old.
+        await _claims.ClaimAsync(digest, cancellationToken);
         await upload.CommitAsync(cancellationToken);
         if (_cache is null || !_cache.TryAdmit(spool, digest))
             spool.Delete();
@@ -64,11 +80,16 @@ public sealed class S3ContentStore : IContentStore
     {
         if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
+        await _claims.ClaimAsync(digest, cancellationToken);
         await _bucket.PutAsync(RegistryLayout.BlobData(digest), bytes.ToArray(), onlyNew: true, cancellationToken);
+        _cache?.TryAdd(digest, bytes.Span);
     }
 
-    // Nothing sweeps a bucket while it is served: what is there stays.
-    public async ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken) => await SizeAsync(digest, cancellationToken) is not null;
+    public async ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        await _claims.ClaimAsync(digest, cancellationToken);
+        return await _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken) is not null;
+    }
 
     public async ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -83,17 +104,8 @@ public sealed class S3ContentStore : IContentStore
     public async IAsyncEnumerable<Digest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var algorithm in Digest.Algorithms)
-            await foreach (var (path, _) in _bucket.ListAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
+            await foreach (var (path, _, _) in _bucket.ListAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
                 if (path.Split('/') is [.., var hex, "data"] && Digest.TryParse($"{algorithm}:{hex}", out var digest))
                     yield return digest;
-    }
-
-    /// <summary>Forgets uploads that were begun before a moment, by processes that died since; returns how many.</summary>
-    public async ValueTask<int> SweepUploadsAsync(DateTimeOffset before, CancellationToken cancellationToken)
-    {
-        var count = 0;
-        foreach (var algorithm in Digest.Algorithms)
-            count += await _bucket.AbortOlderAsync(RegistryLayout.Blobs(algorithm), before, cancellationToken);
-        return count;
     }
 }

@@ -13,6 +13,8 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
     // How many folders are asked for at once while repositories are listed.
     private const int Ahead = 16;
 
+    private readonly S3Claims _claims = new(bucket);
+
     public async ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         (await bucket.FoldersAsync(RegistryLayout.Repository(name), "_", cancellationToken)).Any(IsSign);
 
@@ -22,7 +24,11 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ExistsAsync(RegistryLayout.LayerLink(name, digest), cancellationToken);
 
-    public ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => HasBlobAsync(name, digest, cancellationToken);
+    public async ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        await _claims.ClaimAsync(digest, cancellationToken);
+        return await HasBlobAsync(name, digest, cancellationToken);
+    }
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         DeleteAsync(RegistryLayout.LayerLink(name, digest), cancellationToken);
@@ -48,8 +54,11 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
         return await linked ? (true, await mediaType) : (false, null);
     }
 
-    public ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ExistsAsync(RegistryLayout.RevisionLink(name, digest), cancellationToken);
+    public async ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        await _claims.ClaimAsync(digest, cancellationToken);
+        return await ExistsAsync(RegistryLayout.RevisionLink(name, digest), cancellationToken);
+    }
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         bucket.DeleteFolderAsync(RegistryLayout.Revision(name, digest), cancellationToken);

@@ -20,7 +20,7 @@ public sealed class S3ReferrerStore(S3Bucket bucket) : IReferrerStore
     public async ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
     {
         List<Digest> referrers = [];
-        await foreach (var (path, _) in bucket.ListAsync(RegistryLayout.Referrers(name, subject), cancellationToken))
+        await foreach (var (path, _, _) in bucket.ListAsync(RegistryLayout.Referrers(name, subject), cancellationToken))
             if (Digest.TryParse(path[(path.LastIndexOf('/') + 1)..].Replace('-', ':'), out var referrer))
                 referrers.Add(referrer);
         return referrers;

@@ -7,18 +7,26 @@ namespace Mirror.Storage.Sweeping;
 /// </summary>
 public sealed class Claims(IContentStore content, IReferenceStore references)
 {
-    /// <summary>Claims content and a repository's links to it; returns the first that is not there, null where all are.</summary>
+    // A bucket is far away.
+    private const int AtOnce = 8;
+
+    /// <summary>Claims content and a repository's links to it; returns one that is not there, null where all are.</summary>
     /// <param name="blobs">Config and layers that are stored here.</param>
     /// <param name="manifests">The manifest itself and, for an index, its entries that are stored here.</param>
     public async ValueTask<Digest?> FirstMissingAsync(
         RepositoryName name, IEnumerable<Digest> blobs, IEnumerable<Digest> manifests, CancellationToken cancellationToken)
     {
-        foreach (var digest in blobs)
-            if (!await references.RenewBlobAsync(name, digest, cancellationToken) || !await content.RenewAsync(digest, cancellationToken))
-                return digest;
-        foreach (var digest in manifests)
-            if (!await references.RenewManifestAsync(name, digest, cancellationToken) || !await content.RenewAsync(digest, cancellationToken))
-                return digest;
-        return null;
+        List<Digest> missing = [];
+        await EachAsync(blobs, digest => references.RenewBlobAsync(name, digest, cancellationToken));
+        await EachAsync(manifests, digest => references.RenewManifestAsync(name, digest, cancellationToken));
+        return missing is [var first, ..] ? first : null;
+
+        Task EachAsync(IEnumerable<Digest> digests, Func<Digest, ValueTask<bool>> renew) => Parallel.ForEachAsync(
+            missing.Count > 0 ? [] : digests, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (digest, stop) =>
+            {
+                if (!await renew(digest) || !await content.RenewAsync(digest, stop))
+                    lock (missing)
+                        missing.Add(digest);
+            });
     }
 }

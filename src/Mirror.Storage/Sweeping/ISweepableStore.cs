@@ -40,7 +40,8 @@ public interface ISweepableStore
 
 /// <summary>The right to sweep, until it is disposed.</summary>
 /// <param name="Began">When it began, by the store's clock: whatever is renewed from here on is not younger than this.</param>
-public sealed record SweepTurn(DateTimeOffset Began, IDisposable Right) : IDisposable
+/// <param name="End">Gives the right back.</param>
+public sealed record SweepTurn(DateTimeOffset Began, Func<ValueTask> End) : IAsyncDisposable
 {
-    public void Dispose() => Right.Dispose();
+    public ValueTask DisposeAsync() => End();
 }

@@ -7,6 +7,9 @@ internal sealed class Sweep(
     // No registry takes a larger manifest.
     private const long LongestManifest = 4 << 20;
 
+    // A bucket is far away.
+    private const int AtOnce = 8;
+
     private readonly Marks _marks = new();
     private readonly Marks _read = new();
     private readonly SweepResult _result = new();
@@ -23,13 +26,17 @@ internal sealed class Sweep(
         _result.Marked = _marks.Count;
 
         // 2. Sweep the content.
-        await foreach (var digest in content.ListAsync(stop))
-            if (!_marks.Contains(digest) && await SweepAsync(digest) is { } freed)
+        await Parallel.ForEachAsync(content.ListAsync(stop), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = stop }, async (digest, _) =>
+        {
+            if (_marks.Contains(digest) || await SweepAsync(digest) is not { } freed)
+                return;
+            lock (_result)
             {
                 say?.Invoke($"blob eligible for deletion: {digest}");
                 _result.Blobs++;
                 _result.Bytes += freed;
             }
+        });
 
         // 3. What repositories may serve but nobody has.
         if (!options.DryRun)

@@ -24,7 +24,7 @@ public sealed class Sweeper(IContentStore content, IReferenceStore references, I
     /// <param name="say">Is told each step, in the words of <c>registry garbage-collect</c>; null for none.</param>
     public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? say, CancellationToken cancellationToken)
     {
-        using var turn = await store.BeginAsync(cancellationToken);
+        await using var turn = await store.BeginAsync(cancellationToken);
         return turn is null ? null : await new Sweep(content, references, store, options, turn.Began, say, cancellationToken).RunAsync();
     }
 }

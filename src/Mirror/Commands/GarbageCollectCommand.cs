@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using Mirror.Storage.Files;
+using Mirror.Storage;
 using Mirror.Storage.Sweeping;
 
 namespace Mirror.Commands;
@@ -20,20 +20,18 @@ internal static class GarbageCollectCommand
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Configuration;
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            var (root, settings) = (configuration.Options.Storage.Filesystem.RootDirectory, configuration.Options.Storage.Maintenance.GarbageCollect);
+            var storage = configuration.Options.Storage;
+            var settings = storage.Maintenance.GarbageCollect;
             var options = new SweepOptions { Grace = settings.Grace, DryRun = parsed.GetValue(dryRun), DeleteUntagged = parsed.GetValue(deleteUntagged) };
-            if (configuration.Options.Storage.S3 is not null)
+            if (storage.S3 is null && !Directory.Exists(storage.Filesystem.RootDirectory))
             {
-                await error.WriteLineAsync("error: storage.s3: a bucket cannot be collected yet; registry:2's own garbage-collect can do it while nothing is pushed");
-                return ExitCode.Configuration;
-            }
-            if (!Directory.Exists(root))
-            {
-                await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: there is no folder {root}");
+                await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: there is no folder {storage.Filesystem.RootDirectory}");
                 return ExitCode.Configuration;
             }
 
-            var sweeper = new Sweeper(new FileContentStore(root), new FileReferenceStore(root), new FileSweepableStore(root));
+            await using var stores = storage.Open();
+            var sweeper = new Sweeper(
+                stores.GetRequiredKeyedService<IContentStore>(StorageRegistration.Bare), stores.GetRequiredService<IReferenceStore>(), stores.GetRequiredService<ISweepableStore>());
             var result = await sweeper.SweepAsync(options, parsed.GetValue(quiet) ? null : output.WriteLine, cancellationToken);
             if (result is null)
             {

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using Mirror.Maintenance;
 using Mirror.Storage;
-using Mirror.Storage.Files;
-using Mirror.Storage.S3;
 
 namespace Mirror.Commands;
 
@@ -19,10 +17,8 @@ internal static class VerifyCommand
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Configuration;
             var storage = configuration.Options.Storage;
-            await using var stores = new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System).AddStorage(storage).BuildServiceProvider();
-            // The store itself: what guards it for the server would hide what is looked for.
-            IContentStore content = storage.S3 is null ? new FileContentStore(storage.Filesystem.RootDirectory) : stores.GetRequiredService<S3ContentStore>();
-            var verification = new Verification(configuration.Options, content, stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
+            await using var stores = storage.Open();
+            var verification = new Verification(configuration.Options, stores.GetRequiredKeyedService<IContentStore>(StorageRegistration.Bare), stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             return await verification.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Damaged;
         });

@@ -1,6 +1,5 @@
 using Mirror.Configuration;
 using Mirror.Storage;
-using Mirror.Storage.Files;
 using Mirror.Storage.Sweeping;
 
 namespace Mirror.Maintenance;
@@ -11,9 +10,8 @@ public static class MaintenanceRegistration
     /// <summary>Adds <see cref="Sweeper"/> and <see cref="Claims"/>, and the schedule where one is configured.</summary>
     public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage)
     {
-        // On the store itself: the server's own, which hides damaged content, would make a damaged manifest look like one that refers to nothing.
         services.AddSingleton(provider => new Sweeper(
-            provider.GetRequiredService<FileContentStore>(), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>()));
+            provider.GetRequiredKeyedService<IContentStore>(StorageRegistration.Bare), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>()));
         services.AddSingleton<Claims>();
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider => new ScheduledSweeps(

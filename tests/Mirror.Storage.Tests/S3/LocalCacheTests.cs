@@ -44,12 +44,22 @@ public sealed class LocalCacheTests : StoreTests
     {
         var bytes = Bytes(Size);
         var digest = Digest.Of(bytes);
-        await Content.PutAsync(digest, bytes, Cancel);
+        await PutByAnotherAsync(digest, bytes);
         Assert.Equal(bytes[..(Size / 2)], await ReadAsync(digest, 0, Size / 2));
         Assert.Equal(bytes[10..], await ReadAsync(digest, 10));
         Assert.False(IsCached(digest));
         Assert.Equal(bytes, await ReadAsync(digest));
         Assert.True(IsCached(digest));
+        Assert.Equal(bytes, await ReadAsync(digest));
+    }
+
+    [Fact]
+    public async Task What_was_put_is_read_from_the_disk()
+    {
+        var bytes = Bytes(Size);
+        var digest = Digest.Of(bytes);
+        await Content.PutAsync(digest, bytes, Cancel);
+        await RemoveFromBucketAsync(digest);
         Assert.Equal(bytes, await ReadAsync(digest));
     }
 
@@ -92,6 +102,14 @@ public sealed class LocalCacheTests : StoreTests
         Assert.True(await Content.DeleteAsync(digest, Cancel));
         Assert.Null(await Content.OpenAsync(digest, Cancel));
         Assert.False(IsCached(digest));
+    }
+
+    private async Task PutByAnotherAsync(Digest digest, byte[] bytes)
+    {
+        using var other = new S3Store();
+        var options = await other.OptionsAsync();
+        options.RootDirectory = _store.Root;
+        await other.Open(options).Content.PutAsync(digest, bytes, Cancel);
     }
 
     private static async Task<Digest> StoreInAsync(IContentStore content, byte[] bytes)

@@ -57,12 +57,14 @@ internal sealed class S3Store : IDisposable
 
     internal async Task<Stores> OpenAsync() => Open(await OptionsAsync());
 
-    internal Stores Open(S3Options options)
+    internal Stores Open(S3Options options, Func<DateTimeOffset, DateTimeOffset>? storeClock = null)
     {
         _bucket?.Dispose();
-        _bucket = new S3Bucket(options, TimeProvider.System);
-        return new(new S3ContentStore(_bucket, TimeProvider.System), new S3ReferenceStore(_bucket), new S3ReferrerStore(_bucket));
+        _bucket = new S3Bucket(options, TimeProvider.System) { StoreClock = storeClock ?? (told => told) };
+        return new(new S3ContentStore(_bucket, TimeProvider.System), new S3ReferenceStore(_bucket), new S3ReferrerStore(_bucket), new S3SweepableStore(_bucket));
     }
+
+    internal S3Bucket Bucket => _bucket!;
 
     public void Dispose()
     {

@@ -89,9 +89,10 @@ public sealed class S3UploadTests : StoreTests
         using var client = (await SharedRadosgw.OrSkipAsync()).Client();
         await client.InitiateMultipartUploadAsync(
             new InitiateMultipartUploadRequest { BucketName = Radosgw.Bucket, Key = $"{_store.Root}/{RegistryLayout.BlobData(Any(1))}" }, Cancel);
-        var content = (S3ContentStore)Content;
-        Assert.Equal(0, await content.SweepUploadsAsync(DateTimeOffset.UtcNow.AddDays(-1), Cancel));
-        Assert.Equal(1, await content.SweepUploadsAsync(DateTimeOffset.UtcNow.AddDays(1), Cancel));
+        var sweepable = new S3SweepableStore(_store.Bucket);
+        Assert.Equal((0, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow, dryRun: false, Cancel));
+        Assert.Equal((1, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(2), dryRun: true, Cancel));
+        Assert.Equal((1, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(2), dryRun: false, Cancel));
         Assert.Empty(await UploadsAsync());
     }
 

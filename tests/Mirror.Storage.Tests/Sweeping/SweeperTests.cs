@@ -1,26 +1,35 @@
-using Mirror.Storage.Files;
 using Mirror.Storage.Sweeping;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
 
-public sealed class SweeperTests : IDisposable
+/// <summary>What a sweep takes and what it leaves, on every store that can be swept.</summary>
+public abstract class SweeperTests : IAsyncLifetime
 {
     private static readonly RepositoryName App = RepositoryName.Parse("local/app");
     private static readonly RepositoryName Other = RepositoryName.Parse("local/other");
 
-    private readonly SweptStore _store = new();
+    private SweptStore _store = null!;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public void Dispose() => _store.Dispose();
+    public async ValueTask InitializeAsync() => _store = await CreateAsync();
+
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        _store?.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private protected abstract Task<SweptStore> CreateAsync();
 
     [Fact]
     public async Task What_is_named_stays_and_what_is_not_goes()
     {
         var (config, layer, shared, loose) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "layer"), await _store.BlobAsync(App, "shared"), await _store.BlobAsync(App, "loose"));
         var image = await _store.ImageAsync(App, "1", config, layer, shared);
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
 
         var result = await _store.SweepAsync();
 
@@ -31,7 +40,7 @@ public sealed class SweeperTests : IDisposable
         Assert.False(await _store.HasAsync(loose));
         Assert.False(await _store.References.HasBlobAsync(App, loose, Stop));
         Assert.True(await _store.References.HasBlobAsync(App, layer, Stop));
-        Assert.DoesNotContain(_store.Files(), file => file.EndsWith(".swept", StringComparison.Ordinal) || file.Contains(loose.Hex, StringComparison.Ordinal));
+        Assert.DoesNotContain(await _store.PathsAsync(), path => path.EndsWith(".swept", StringComparison.Ordinal) || path.Contains(loose.Hex, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -42,7 +51,7 @@ public sealed class SweeperTests : IDisposable
         var image = await _store.ImageAsync(App, "1", config);
         await _store.ImageAsync(Other, "1", layer);
         await _store.References.UnlinkManifestAsync(App, image, Stop);
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
 
         await _store.SweepAsync();
 
@@ -55,15 +64,15 @@ public sealed class SweeperTests : IDisposable
     public async Task A_blob_pushed_before_its_manifest_stays_for_the_grace_and_each_question_renews_it()
     {
         var blob = await _store.BlobAsync(App, "layer");
-        _store.Age(TimeSpan.FromMinutes(50));
+        await _store.AgeAsync(TimeSpan.FromMinutes(50));
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
 
-        _store.Age(TimeSpan.FromMinutes(50));
+        await _store.AgeAsync(TimeSpan.FromMinutes(50));
         Assert.True(await _store.Content.RenewAsync(blob, Stop));
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
         Assert.True(await _store.HasAsync(blob));
 
-        _store.Age(TimeSpan.FromMinutes(61));
+        await _store.AgeAsync(TimeSpan.FromMinutes(61));
         Assert.Equal(1, (await _store.SweepAsync()).Blobs);
         Assert.False(await _store.Content.RenewAsync(blob, Stop));
     }
@@ -72,7 +81,7 @@ public sealed class SweeperTests : IDisposable
     public async Task A_young_link_keeps_old_content()
     {
         var blob = await _store.BlobAsync(App, "layer");
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
         await _store.References.LinkBlobAsync(Other, blob, Stop);
 
         await _store.SweepAsync();
@@ -87,7 +96,7 @@ public sealed class SweeperTests : IDisposable
         await using (var spool = await _store.Content.SpoolAsync(digest, Stop))
         {
             spool.Append("slow"u8);
-            _store.Age(TimeSpan.FromHours(5));
+            await _store.AgeAsync(TimeSpan.FromHours(5));
             await _store.Content.CommitAsync(spool, digest, Stop);
         }
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
@@ -108,14 +117,14 @@ public sealed class SweeperTests : IDisposable
     public async Task Publishing_what_is_stored_already_renews_it()
     {
         var digest = await _store.BlobAsync(App, "twice");
-        _store.Age(TimeSpan.FromHours(5));
+        await _store.AgeAsync(TimeSpan.FromHours(5));
         await using (var spool = await _store.Content.SpoolAsync(digest, Stop))
         {
             spool.Append("twice"u8);
             await _store.Content.CommitAsync(spool, digest, Stop);
         }
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
-        Assert.DoesNotContain(_store.Files(), file => file.Contains("fills", StringComparison.Ordinal));
+        Assert.DoesNotContain(await _store.PathsAsync(), path => path.Contains("fills", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -125,13 +134,13 @@ public sealed class SweeperTests : IDisposable
         var config = await _store.BlobAsync(App, "config");
         await _store.ImageAsync(App, null, config);
         await _store.ImageAsync(App, "1", config);
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
         await _store.SweepAsync(new SweepOptions { DryRun = true });
-        var before = _store.Files().ToList();
+        var before = await _store.PathsAsync();
 
         var result = await _store.SweepAsync(new SweepOptions { DryRun = true, DeleteUntagged = true });
 
-        Assert.Equal(before, _store.Files());
+        Assert.Equal(before, await _store.PathsAsync());
         Assert.Equal(1, result.Blobs);
         Assert.Equal("loose".Length, result.Bytes);
     }
@@ -142,7 +151,7 @@ public sealed class SweeperTests : IDisposable
         var (old, config) = (await _store.BlobAsync(App, "old"), await _store.BlobAsync(App, "config"));
         var replaced = await _store.ImageAsync(App, "1", old);
         var current = await _store.ImageAsync(App, "1", config);
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
 
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
         var result = await _store.SweepAsync(new SweepOptions { DeleteUntagged = true });
@@ -176,7 +185,7 @@ public sealed class SweeperTests : IDisposable
         await _store.ManifestAsync(App, null, SweptStore.Image(blobs[3], [], signature));
         var unlisted = await _store.ImageAsync(App, null, blobs[4]);
         await _store.ManifestAsync(App, null, SweptStore.Image(blobs[4], [], unlisted));
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
 
         var result = await _store.SweepAsync(new SweepOptions { DeleteUntagged = true });
 
@@ -193,7 +202,7 @@ public sealed class SweeperTests : IDisposable
         var child = await _store.ImageAsync(App, null, config);
         await _store.ManifestAsync(App, "1", SweptStore.Index(child));
         await _store.References.UnlinkManifestAsync(App, child, Stop);
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
 
         await _store.SweepAsync();
 
@@ -206,8 +215,8 @@ public sealed class SweeperTests : IDisposable
     {
         var (config, loose, others) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "loose"), await _store.BlobAsync(Other, "others"));
         var image = await _store.ImageAsync(App, "1", config);
-        File.WriteAllText(Path.Combine(_store.Root, RegistryLayout.BlobData(image)), "");
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.DamageAsync(RegistryLayout.BlobData(image));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
 
         await _store.SweepAsync();
 
@@ -221,7 +230,7 @@ public sealed class SweeperTests : IDisposable
     {
         var image = await _store.ImageAsync(App, "1", await _store.BlobAsync(App, "config"));
         await _store.Content.DeleteAsync(image, Stop);
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
         Assert.Equal(1, (await _store.SweepAsync()).Blobs);
     }
 
@@ -230,7 +239,7 @@ public sealed class SweeperTests : IDisposable
     {
         var digest = Digest.Of("loose"u8, "sha512");
         await _store.Content.PutAsync(digest, "loose"u8.ToArray(), Stop);
-        _store.Age(TimeSpan.FromHours(2));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
         await _store.SweepAsync();
         Assert.False(await _store.HasAsync(digest));
     }
@@ -238,49 +247,9 @@ public sealed class SweeperTests : IDisposable
     [Fact]
     public async Task There_is_one_sweep_at_a_time()
     {
-        var store = new FileSweepableStore(_store.Root);
-        using (await store.BeginAsync(Stop))
-            Assert.Null(await new Sweeper(_store.Content, _store.References, store).SweepAsync(new SweepOptions(), null, Stop));
-        Assert.NotNull(await new Sweeper(_store.Content, _store.References, store).SweepAsync(new SweepOptions(), null, Stop));
-    }
-
-    [Fact]
-    public async Task Content_that_a_dead_sweep_left_aside_is_still_there()
-    {
-        var config = await _store.BlobAsync(App, "config");
-        var image = await _store.ImageAsync(App, "1", config);
-        foreach (var path in new[] { RegistryLayout.BlobData(config), RegistryLayout.LayerLink(App, config), RegistryLayout.RevisionLink(App, image) })
-            File.Move(Path.Combine(_store.Root, path), Path.Combine(_store.Root, path) + ".swept");
-
-        Assert.True(await _store.HasAsync(config));
-        Assert.True(await _store.References.HasBlobAsync(App, config, Stop));
-        Assert.True((await _store.References.FindManifestAsync(App, image, Stop)).Linked);
-        _store.Age(TimeSpan.FromHours(2));
-        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
-        Assert.Null(await _store.Claims.FirstMissingAsync(App, [config], [image], Stop));
-    }
-
-    [Fact]
-    public async Task Leftovers_go_when_nobody_took_them_up_again()
-    {
-        Digest idle = Digest.Of("idle"u8), used = Digest.Of("used"u8);
-        await using (var spool = await _store.Content.SpoolAsync(idle, Stop))
-            spool.Append("id"u8);
-        await using var running = await _store.Content.SpoolAsync(used, Stop);
-        running.Append("us"u8);
-        Directory.CreateDirectory(Path.Combine(_store.Root, RegistryLayout.Temporary));
-        await File.WriteAllTextAsync(Path.Combine(_store.Root, RegistryLayout.Temporary, "half"), "half", Stop);
-
-        _store.Age(TimeSpan.FromDays(2));
-        Assert.Equal((1, 4), await LeftoversAsync());
-        _store.Age(TimeSpan.FromDays(6));
-        Assert.Equal((1, 2), await LeftoversAsync());
-        Assert.Equal([RegistryLayout.Fill(used), RegistryLayout.SweepLock], _store.Files());
-    }
-
-    private async Task<(int, long)> LeftoversAsync()
-    {
-        var result = await _store.SweepAsync();
-        return (result.Leftovers, result.Bytes);
+        var sweeper = new Sweeper(_store.Content, _store.References, _store.Sweepable);
+        await using (await _store.Sweepable.BeginAsync(Stop))
+            Assert.Null(await sweeper.SweepAsync(new SweepOptions(), null, Stop));
+        Assert.NotNull(await sweeper.SweepAsync(new SweepOptions(), null, Stop));
     }
 }

@@ -1,33 +1,35 @@
 using System.Text;
-using Mirror.Storage.Files;
 using Mirror.Storage.Sweeping;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
 
 /// <summary>A store in a folder of its own, what pushes do to it, and how time passes in it.</summary>
-internal sealed class SweptStore : IDisposable
+internal abstract class SweptStore(Stores stores) : IDisposable
 {
-    public SweptStore()
-    {
-        Root = Directory.CreateTempSubdirectory("sweep-").FullName;
-        Content = new FileContentStore(Root);
-        References = new FileReferenceStore(Root);
-        Claims = new Claims(Content, References);
-    }
+    public IContentStore Content => stores.Content;
 
-    public string Root { get; }
+    public IReferenceStore References => stores.References;
 
-    public FileContentStore Content { get; }
+    public ISweepableStore Sweepable => stores.Sweepable;
 
-    public FileReferenceStore References { get; }
+    public Claims Claims { get; } = new(stores.Content, stores.References);
 
-    public Claims Claims { get; }
+    protected static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+    /// <summary>Makes everything stored so far older.</summary>
+    public abstract Task AgeAsync(TimeSpan by);
+
+    /// <summary>Everything that lies in the store but the traces of sweeps themselves, by its path, in their order.</summary>
+    public abstract Task<List<string>> PathsAsync();
+
+    /// <summary>Writes over a part of the store, as a disk or a hand might.</summary>
+    public abstract Task DamageAsync(string path);
+
+    public abstract void Dispose();
 
     public async Task<SweepResult> SweepAsync(SweepOptions? options = null) =>
-        await new Sweeper(Content, References, new FileSweepableStore(Root)).SweepAsync(options ?? new SweepOptions(), null, Stop)
+        await new Sweeper(Content, References, Sweepable).SweepAsync(options ?? new SweepOptions(), null, Stop)
         ?? throw new InvalidOperationException("another sweep runs");
 
     /// <summary>A blob as an upload leaves it: stored, and linked into the repository.</summary>
@@ -61,17 +63,6 @@ internal sealed class SweptStore : IDisposable
     }
 
     public async Task<bool> HasAsync(Digest digest) => await Content.SizeAsync(digest, Stop) is not null;
-
-    /// <summary>Makes everything stored so far older.</summary>
-    public void Age(TimeSpan by)
-    {
-        foreach (var file in Directory.EnumerateFiles(Root, "*", SearchOption.AllDirectories))
-            File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(file) - by);
-    }
-
-    public IEnumerable<string> Files() => Directory.EnumerateFiles(Root, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(Root, file)).Order();
-
-    public void Dispose() => Directory.Delete(Root, recursive: true);
 
     private static string Entry(Digest digest) => $$"""{"mediaType":"application/octet-stream","size":1,"digest":"{{digest}}"}""";
 }

@@ -26,7 +26,6 @@ public sealed class MistakeTests
     [InlineData("storage: {s3: {bucket: b, localcache: {maxsize: 10x}}}", "storage.s3.localcache.maxsize")]
     [InlineData("storage: {s3: {bucket: b, accesskey: a}}", "storage.s3")]
     [InlineData("storage: {s3: {bucket: b}, filesystem: {rootdirectory: /x}}", "storage")]
-    [InlineData("storage: {s3: {bucket: b}, maintenance: {garbagecollect: {enabled: true}}}", "storage.maintenance.garbagecollect.enabled")]
     [InlineData("log: {level: loud}", "log.level")]
     [InlineData("loglevel: loud", "loglevel")]
     [InlineData("log: {formatter: xml}", "log.formatter")]

@@ -65,6 +65,12 @@ public sealed class Radosgw : IAsyncDisposable
     /// <summary>SIGKILL to the fragile gateway.</summary>
     public Task KillGatewayAsync() => _gateways["b"].Process.KillAsync();
 
+    /// <summary>Lets the fragile gateway take requests and answer none, until <see cref="WakeGateway"/>.</summary>
+    public void HangGateway() => _gateways["b"].Process.Signal("STOP");
+
+    /// <summary>Ends what <see cref="HangGateway"/> began.</summary>
+    public void WakeGateway() => _gateways["b"].Process.Signal("CONT");
+
     public async ValueTask DisposeAsync()
     {
         // There is nothing to keep, and the storage daemon is slow to stop by itself.

@@ -10,6 +10,7 @@ using Xunit;
 namespace Mirror.Tests.S3;
 
 /// <summary>The mirror with its content in a bucket.</summary>
+[Collection(FragileGateway.Name)]
 public sealed class BucketTests : IAsyncLifetime
 {
     private const int MiB = 1 << 20;
@@ -137,17 +138,7 @@ public sealed class BucketTests : IAsyncLifetime
         return await DockerRegistry.StartAsync(driver: Driver(_store.Url));
     }
 
-    // The same lines for both.
-    private string Driver(Uri url) =>
-        "  s3:\n"
-        + $"    accesskey: {Radosgw.AccessKey}\n"
-        + $"    secretkey: {Radosgw.SecretKey}\n"
-        + "    region: us-east-1\n"
-        + $"    regionendpoint: {url.OriginalString}\n"
-        + $"    bucket: {Radosgw.Bucket}\n"
-        + $"    rootdirectory: /{_root}\n"
-        + "    secure: false\n"
-        + "    v4auth: true\n";
+    private string Driver(Uri url) => BucketDriver.Of(url, _root);
 
     private static async Task AssertPulledAsync(TestImage image, string name)
     {

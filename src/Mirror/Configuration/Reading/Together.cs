@@ -35,8 +35,6 @@ internal static class Together
         {
             if (values.GetSection("storage:filesystem").Exists())
                 findings.Errors.Add("storage: filesystem and s3 are not allowed together: content is kept in one place");
-            if (options.Storage.Maintenance.GarbageCollect.Enabled)
-                findings.Errors.Add("storage.maintenance.garbagecollect.enabled: not allowed with s3: a bucket cannot be collected yet");
             if (s3.AccessKey is null != s3.SecretKey is null)
                 findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
         }

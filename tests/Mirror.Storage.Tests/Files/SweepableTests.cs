@@ -1,7 +1,7 @@
 using Mirror.Storage.Files;
 using Xunit;
 
-namespace Mirror.Storage.Tests.Sweeping;
+namespace Mirror.Storage.Tests.Files;
 
 /// <summary>The one rule everything rests on.</summary>
 public sealed class SweepableTests : IDisposable

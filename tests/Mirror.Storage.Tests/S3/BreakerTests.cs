@@ -1,0 +1,138 @@
+using System.Net;
+using Mirror.Storage.S3;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Storage.Tests.S3;
+
+/// <summary>A store that is away in one way or another: after a few failures nobody waits for it, and it is used again once it is back.</summary>
+public sealed class BreakerTests : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private readonly HttpListener _store = new();
+    private readonly Uri _url = new($"http://127.0.0.1:{Ports.Free()}/");
+    private readonly CancellationTokenSource _end = new();
+    private Task _serving = Task.CompletedTask;
+    private volatile string _behaviour = "";
+    private int _objects;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("refused")]
+    [InlineData("hanging")]
+    [InlineData("503")]
+    [InlineData("expired")]
+    public async Task Nobody_waits_for_a_store_that_is_away(string how)
+    {
+        _behaviour = how;
+        if (how != "refused")
+            Serve();
+        using var bucket = Open();
+        // All at once: each waits as long as one does.
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => AssertAwayAsync(bucket)));
+        var asked = _objects;
+        for (var i = 0; i < 200; i++)
+            await AssertAwayAsync(bucket);
+        Assert.Equal(asked, _objects);
+
+        _behaviour = "well";
+        if (how == "refused")
+            Serve();
+        await Until.TrueAsync(async () =>
+        {
+            try
+            {
+                return await bucket.SizeAsync("x", Cancel) == 5;
+            }
+            catch (StoreUnavailableException)
+            {
+                return false;
+            }
+        }, () => "The store is back and not used.");
+    }
+
+    [Fact]
+    public async Task A_store_that_has_not_got_it_or_does_not_allow_it_is_not_away()
+    {
+        Serve();
+        using var bucket = Open();
+        for (var i = 0; i < 10; i++)
+        {
+            _behaviour = "missing";
+            Assert.Null(await bucket.SizeAsync("x", Cancel));
+            _behaviour = "denied";
+            await AssertAwayAsync(bucket);
+        }
+        _behaviour = "well";
+        Assert.Equal(5, await bucket.SizeAsync("x", Cancel));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+        _store.Close();
+        await _serving;
+        _end.Dispose();
+    }
+
+    private static async Task AssertAwayAsync(S3Bucket bucket) =>
+        await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.ReadTextAsync("x", Cancel));
+
+    private S3Bucket Open()
+    {
+        var options = new S3Options { RegionEndpoint = _url.OriginalString, AccessKey = "a", SecretKey = "b", Bucket = "mirror" };
+        return new S3Bucket(options, TimeProvider.System) { SmallLimit = Patience };
+    }
+
+    private void Serve()
+    {
+        _store.Prefixes.Add(_url.OriginalString);
+        _store.Start();
+        _serving = Task.Run(async () =>
+        {
+            while (!_end.IsCancellationRequested)
+                try
+                {
+                    _ = AnswerAsync(await _store.GetContextAsync());
+                }
+                catch (Exception ended) when (ended is HttpListenerException or ObjectDisposedException)
+                {
+                    return;
+                }
+        });
+    }
+
+    private async Task AnswerAsync(HttpListenerContext context)
+    {
+        try
+        {
+            var response = context.Response;
+            var list = context.Request.QueryString.Count > 0;
+            if (!list)
+                Interlocked.Increment(ref _objects);
+            var (status, body) = _behaviour switch
+            {
+                "503" => (503, Error("SlowDown")),
+                "expired" => (400, Error("ExpiredToken")),
+                "denied" => (403, Error("AccessDenied")),
+                "missing" => (404, Error("NoSuchKey")),
+                _ => (200, list ? "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>" : "12345"),
+            };
+            if (_behaviour == "hanging")
+                await Task.Delay(Timeout.Infinite, _end.Token);
+            response.StatusCode = status;
+            response.ContentLength64 = body.Length;
+            if (context.Request.HttpMethod != "HEAD")
+                await response.OutputStream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(body), _end.Token);
+            response.Close();
+        }
+        catch (Exception gone) when (gone is OperationCanceledException or HttpListenerException or ObjectDisposedException or InvalidOperationException)
+        {
+            // The client gave up.
+        }
+    }
+
+    private static string Error(string code) => $"<Error><Code>{code}</Code><Message>{code}</Message></Error>";
+}

@@ -1,0 +1,110 @@
+using System.Text;
+using Mirror.Storage.Tests.Sweeping;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Storage.Tests.S3;
+
+public sealed class S3SweeperTests : SweeperTests
+{
+    private protected override async Task<SweptStore> CreateAsync() => await S3SweptStore.CreateAsync();
+}
+
+public sealed class S3RaceTests : RaceTests
+{
+    private protected override int Pushers => 3;
+
+    private protected override async Task<SweptStore> CreateAsync() => await S3SweptStore.CreateAsync();
+}
+
+/// <summary>The agreement between claims and sweeps, one step at a time.</summary>
+public sealed class S3ClaimTests : IAsyncLifetime
+{
+    private static readonly byte[] Bytes = Encoding.UTF8.GetBytes("layer");
+    private static readonly Digest Layer = Digest.Of(Bytes);
+
+    private S3SweptStore _store = null!;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _store = await S3SweptStore.CreateAsync();
+
+    public ValueTask DisposeAsync()
+    {
+        _store?.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    [Fact]
+    public async Task A_claim_and_a_removal_never_both_succeed()
+    {
+        var rounds = 0;
+        for (var (claimed, removed) = (0, 0); rounds < 200 && (rounds < 15 || claimed == 0 || removed == 0); rounds++)
+        {
+            await _store.Content.PutAsync(Layer, Bytes, Stop);
+            await _store.AgeAsync(TimeSpan.FromHours(1));
+            await using var turn = await _store.Sweepable.BeginAsync(Stop);
+            // At random against each other, as different requests to the store are.
+            var sweeping = Task.Run(async () =>
+            {
+                await Task.Delay(Random.Shared.Next(12), Stop);
+                return await _store.Sweepable.SweepContentAsync(Layer, turn!.Began - TimeSpan.FromMinutes(1), Stop) is not null;
+            }, Stop);
+            var claiming = Task.Run(async () =>
+            {
+                await Task.Delay(Random.Shared.Next(12), Stop);
+                return await _store.Content.RenewAsync(Layer, Stop);
+            }, Stop);
+            var (gone, held) = (await sweeping, await claiming);
+            Assert.NotEqual(gone, held);
+            Assert.Equal(held, await _store.HasAsync(Layer));
+            (claimed, removed) = (claimed + (held ? 1 : 0), removed + (gone ? 1 : 0));
+        }
+    }
+
+    [Fact]
+    public async Task A_claim_waits_for_a_mark_that_it_found_and_for_no_later_one()
+    {
+        await _store.Content.PutAsync(Layer, Bytes, Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/first", "", Stop);
+        var claim = _store.Content.RenewAsync(Layer, Stop).AsTask();
+        await Until.TrueAsync(async () => await ClaimedAsync(), () => "Nothing was claimed.");
+        Assert.False(claim.IsCompleted);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/second", "", Stop);
+        await _store.Bucket.DeleteAsync($"{RegistryLayout.Condemned(Layer)}/first", Stop);
+        Assert.True(await claim);
+    }
+
+    [Fact]
+    public async Task A_sweep_beside_claims_of_another_process_takes_nothing_and_leaves_no_mark()
+    {
+        await _store.Content.PutAsync(Layer, Bytes, Stop);
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+        var (other, stores) = await _store.AnotherAsync();
+        using (other)
+            Assert.True(await stores.Content.RenewAsync(Layer, Stop));
+        Assert.Equal(0, (await _store.SweepAsync()).Blobs);
+        Assert.True(await _store.HasAsync(Layer));
+        Assert.DoesNotContain(await _store.PathsAsync(), path => path.StartsWith(RegistryLayout.AllCondemned, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Old_claims_and_marks_are_forgotten_and_young_ones_are_not()
+    {
+        await _store.Content.PutAsync(Layer, Bytes, Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/dead", "", Stop);
+        await _store.SweepAsync();
+        Assert.True(await ClaimedAsync());
+        await _store.AgeAsync(TimeSpan.FromDays(9));
+        await _store.SweepAsync(new() { Grace = TimeSpan.FromDays(30) });
+        Assert.False(await ClaimedAsync());
+        Assert.Equal([RegistryLayout.BlobData(Layer)], await _store.PathsAsync());
+    }
+
+    private async Task<bool> ClaimedAsync()
+    {
+        await foreach (var _ in _store.Bucket.ListAsync(RegistryLayout.Claims(Layer), Stop))
+            return true;
+        return false;
+    }
+}

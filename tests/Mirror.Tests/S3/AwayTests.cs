@@ -1,0 +1,97 @@
+using System.Net;
+using Mirror.Storage;
+using Mirror.Tests.Images;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Tests.S3;
+
+/// <summary>A mirror with a local cache whose bucket goes away.</summary>
+[Collection(FragileGateway.Name)]
+public sealed class AwayTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("killed")]
+    [InlineData("hanging")]
+    public async Task What_was_pulled_or_pushed_before_is_pulled_while_the_bucket_is_away(string how)
+    {
+        MirrorProcess.Availability.OrSkip();
+        DockerRegistry.Availability.OrSkip();
+        Skopeo.Availability.OrSkip();
+        var store = await SharedRadosgw.OrSkipAsync();
+        await store.StartGatewayAsync();
+        var (mirrored, pushed) = (TestImage.Create(seed: 60, layers: 3), TestImage.Create(seed: 61, layers: 2));
+        using var skopeo = new Skopeo();
+        await using var upstream = await DockerRegistry.StartAsync();
+        await skopeo.PushAsync(mirrored, $"{upstream.Authority}/acme/hello:1");
+        using var cache = new TempFolder();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = upstream.Url,
+            TagsCacheTtl = "0",
+            Driver = BucketDriver.Of(store.FragileUrl, $"test/{Guid.NewGuid():N}") + $"    localcache:\n      path: {cache.Path}\n",
+        });
+        await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/acme/hello:1");
+        await skopeo.PushAsync(pushed, $"{mirror.Authority}/local/app:1");
+        await AssertPulledAsync(skopeo, pushed, $"{mirror.Authority}/local/app:1");
+        foreach (var blob in mirrored.Blobs)
+            await mirror.UntilStoredAsync($"acme/hello/blobs/{blob}");
+
+        if (how == "killed")
+            await store.KillGatewayAsync();
+        else
+            store.HangGateway();
+        try
+        {
+            await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/acme/hello:1");
+            await AssertPulledAsync(skopeo, pushed, $"{mirror.Authority}/local/app:1");
+            // A new process knows it, too.
+            await mirror.StopAsync();
+            await mirror.StartAgainAsync();
+            await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/acme/hello:1");
+            await AssertPulledAsync(skopeo, pushed, $"{mirror.Authority}/local/app:1");
+            foreach (var unknown in new[] { "local/app/manifests/2", "local/other/manifests/1", $"local/app/blobs/{mirrored.Blobs.First()}", $"local/app/blobs/{Digest.Of([1])}" })
+            {
+                using var answer = await mirror.GetAsync(unknown);
+                Assert.Equal((unknown, HttpStatusCode.ServiceUnavailable), (unknown, answer.StatusCode));
+            }
+        }
+        finally
+        {
+            if (how == "killed")
+                await store.StartGatewayAsync();
+            else
+                store.WakeGateway();
+        }
+
+        await Until.TrueAsync(async () =>
+        {
+            using var answer = await mirror.GetAsync("local/other/manifests/1");
+            return answer.StatusCode == HttpStatusCode.NotFound;
+        }, () => "The bucket is back and not used.");
+        await skopeo.PushAsync(mirrored, $"{mirror.Authority}/local/other:1");
+        await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/local/other:1");
+    }
+
+    [Fact]
+    public async Task With_credentials_that_the_store_does_not_take_nothing_is_missing()
+    {
+        MirrorProcess.Availability.OrSkip();
+        var store = await SharedRadosgw.OrSkipAsync();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Driver = BucketDriver.Of(store.Url, "test", secretKey: "expired") });
+        foreach (var path in new[] { "local/app/manifests/1", $"local/app/blobs/{Digest.Of([1])}", "local/app/tags/list", "_catalog" })
+        {
+            using var answer = await mirror.GetAsync(path);
+            Assert.Equal((path, HttpStatusCode.ServiceUnavailable), (path, answer.StatusCode));
+        }
+    }
+
+    private static async Task AssertPulledAsync(Skopeo skopeo, TestImage image, string name)
+    {
+        var pulled = await skopeo.PullAsync(name);
+        Assert.Equal(image.Manifest, await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), Cancel));
+        Assert.All(image.Blobs, blob => Assert.True(File.Exists(Path.Combine(pulled, blob.Hex))));
+    }
+}
