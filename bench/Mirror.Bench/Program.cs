@@ -11,6 +11,7 @@ using Mirror.Bench.Benchmarks;
     ("memory", Memory.Run),
     ("start", Start.Run),
     ("growth", Growth.Run),
+    ("s3", BucketBlob.Run),
 ];
 
 var effort = args.Contains("full") ? Effort.Full : Effort.Quick;
@@ -31,7 +32,16 @@ Console.WriteLine("Every server logs errors only and keeps no access log. Peers 
 foreach (var peer in Peer.All)
     if (peer.Missing is { } reason)
         Console.WriteLine($"{peer.Name} is left out: {reason}.");
-foreach (var (name, run) in benchmarks)
-    if (names.Length == 0 || names.Contains(name))
-        run(effort);
-return 0;
+try
+{
+    foreach (var (name, run) in benchmarks)
+        if (names.Length == 0 || names.Contains(name))
+            run(effort);
+    return 0;
+}
+catch (InvalidOperationException failure)
+{
+    // Caught, so that what was started is stopped on the way here.
+    Console.Error.WriteLine(failure.Message);
+    return 1;
+}

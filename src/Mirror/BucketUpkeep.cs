@@ -5,7 +5,8 @@ using Mirror.Storage.Sweeping;
 namespace Mirror;
 
 /// <summary>
-/// Says at the start whether the bucket can be used, and once a day forgets the uploads that processes left behind when they died. A bucket that
+/// Says at the start whether the bucket can be used, and once a day removes what processes left behind when they died, in the
+/// bucket and in the scratch folder. A bucket that
 /// cannot be used does not stop the start: it may come back, and what is local is served meanwhile.
 /// </summary>
 public sealed partial class BucketUpkeep(S3Bucket bucket, ISweepableStore leftovers, TimeProvider time, ILogger<BucketUpkeep> log) : BackgroundService
@@ -35,7 +36,7 @@ public sealed partial class BucketUpkeep(S3Bucket bucket, ISweepableStore leftov
         while (await timer.WaitForNextTickAsync(stoppingToken).AsTask().ContinueWith(static tick => tick.IsCompletedSuccessfully && tick.Result, TaskScheduler.Default));
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "forgot {Count} uploads to {Bucket} that were begun over a day ago and never ended")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "removed {Count} unfinished uploads to {Bucket} and scratch files of processes that ended")]
     private partial void LogSwept(int count, string bucket);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "the store cannot be used: {Reason}")]

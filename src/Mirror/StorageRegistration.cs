@@ -44,7 +44,7 @@ public static class StorageRegistration
             : new S3ReferenceStore(bucket))
         .AddSingleton<IReferrerStore, S3ReferrerStore>()
         // A push on its way in belongs to the process that takes it, like a download.
-        .AddSingleton<IUploadStore>(provider => new FileUploadStore(provider.GetRequiredService<S3ContentStore>().Scratch))
+        .AddSingleton<IUploadStore>(new FileUploadStore(options.Scratch))
         .AddSingleton<ISweepableStore, S3SweepableStore>()
         .AddHostedService<BucketUpkeep>();
 

@@ -8,7 +8,6 @@ namespace Mirror.Storage.Files;
 public sealed class FileSweepableStore(string root) : ISweepableStore
 {
     private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
-    private static readonly TimeSpan FillAge = TimeSpan.FromDays(7);
 
     private readonly string _root = Path.GetFullPath(root);
 
@@ -60,33 +59,9 @@ public sealed class FileSweepableStore(string root) : ISweepableStore
 
     public ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
     {
-        var (files, bytes) = (0, 0L);
-        foreach (var (folder, age) in new[] { (RegistryLayout.Temporary, TemporaryAge), (RegistryLayout.Fills, FillAge) })
-            foreach (var path in Files(folder, SearchOption.AllDirectories))
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                var file = new FileInfo(path);
-                if (!file.Exists || file.LastWriteTimeUtc >= (now - age).UtcDateTime || !(dryRun || DeleteUnused(path)))
-                    continue;
-                files++;
-                bytes += file.Length;
-            }
-        return ValueTask.FromResult((files, bytes));
-    }
-
-    // A download that was taken up again holds its file.
-    private static bool DeleteUnused(string path)
-    {
-        try
-        {
-            using var held = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
-            File.Delete(path);
-            return true;
-        }
-        catch (Exception used) when (used is IOException or UnauthorizedAccessException)
-        {
-            return false;
-        }
+        var temporary = Leftovers.Sweep(PathOf(RegistryLayout.Temporary), now - TemporaryAge, dryRun, cancellationToken);
+        var fills = Leftovers.Sweep(PathOf(RegistryLayout.Fills), now - Leftovers.FillAge, dryRun, cancellationToken);
+        return ValueTask.FromResult((temporary.Files + fills.Files, temporary.Bytes + fills.Bytes));
     }
 
     private async IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListLinksAsync(
@@ -104,9 +79,6 @@ public sealed class FileSweepableStore(string root) : ISweepableStore
     }
 
     private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];
-
-    private IEnumerable<string> Files(string folder, SearchOption depth) =>
-        Directory.Exists(PathOf(folder)) ? Directory.EnumerateFiles(PathOf(folder), "*", depth) : [];
 
     private string PathOf(string relative) => Path.Combine(_root, relative);
 }

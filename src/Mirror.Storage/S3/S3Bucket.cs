@@ -29,6 +29,7 @@ public sealed class S3Bucket : IDisposable
     private readonly string _root;
     private readonly Breaker _breaker;
     private volatile bool _refusesConditions;
+    private bool _connectionsAreSlow;
 
     /// <param name="time">The clock of time limits and presigned addresses.</param>
     public S3Bucket(S3Options options, TimeProvider time)
@@ -44,6 +45,9 @@ public sealed class S3Bucket : IDisposable
 
     /// <summary>The clock of this process. Ages in the bucket are told by the store's own.</summary>
     internal TimeProvider Time => _time;
+
+    /// <summary>Whether a connection that was read lately was slower than its reader.</summary>
+    internal bool ConnectionsAreSlow { get => Volatile.Read(ref _connectionsAreSlow); set => Volatile.Write(ref _connectionsAreSlow, value); }
 
     /// <summary>How long a small question and its repetitions may take.</summary>
     internal TimeSpan SmallLimit { get; init; } = TimeSpan.FromSeconds(8);

@@ -1,23 +1,20 @@
-using Amazon.S3.Model;
-
 namespace Mirror.Storage.S3;
 
 /// <summary>
-/// Content in the bucket, read in order through one connection at a time. What is read ahead waits in that connection, so a slow client slows the
-/// store down and takes no memory here. A connection that breaks is followed by another one, from the byte where it broke.
+/// Content in the bucket, read in order: from one connection, and where that is slow the next pieces side by side (<see cref="ReadAhead"/>). A slow
+/// client slows the store down. A connection that breaks is followed by another one, from the byte where it broke.
 /// </summary>
 internal sealed class S3Content(S3Bucket bucket, string path, long length, TimeProvider time) : Content, ILocatedContent
 {
     // As registry:2. Only the beginning of the download has to fall into it.
     private static readonly TimeSpan Validity = TimeSpan.FromMinutes(20);
-    private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
 
     // In a row, without a byte between them.
     private const int MostFailures = 3;
 
-    private GetObjectResponse? _response;
-    private long _position;
+    private S3Body? _body;
+    private ReadAhead? _ahead;
     private long? _prepared;
 
     public override long? Length => length;
@@ -44,17 +41,18 @@ internal sealed class S3Content(S3Bucket bucket, string path, long length, TimeP
         {
             try
             {
-                if (_response is null || _position != offset)
-                    await OpenAsync(offset, cancellationToken);
-                var read = await ReadOnAsync(buffer, cancellationToken);
-                if (read == 0)
-                    throw new EndOfStreamException($"{bucket.Name}{path} was cut off at byte {_position} of {Until}.");
-                _position += read;
-                return read;
+                if (_body is { } body && body.Position == offset && offset < body.Until)
+                {
+                    ReadAheadOf(body);
+                    return await body.ReadAsync(buffer, cancellationToken);
+                }
+                if (_ahead is not null && await _ahead.ReadAsync(offset, buffer, cancellationToken) is > 0 and var read)
+                    return read;
+                await OpenAsync(offset, cancellationToken);
             }
             catch (IOException broken)
             {
-                Close();
+                await CloseAsync();
                 if (++failures == MostFailures)
                     throw broken as StoreUnavailableException ?? new StoreUnavailableException(broken.Message, broken);
                 await Task.Delay(FirstPause * (1 << failures) * (0.5 + Random.Shared.NextDouble()), time, cancellationToken);
@@ -62,41 +60,36 @@ internal sealed class S3Content(S3Bucket bucket, string path, long length, TimeP
         }
     }
 
-    public override ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
-        Close();
-        return base.DisposeAsync();
+        await CloseAsync();
+        await base.DisposeAsync();
     }
 
     private async ValueTask OpenAsync(long from, CancellationToken cancellationToken)
     {
-        Close();
-        _response = await bucket.OpenAsync(path, from, Until, cancellationToken)
-            ?? throw new StoreUnavailableException($"{bucket.Name}{path} went away while it was read.");
-        _position = from;
+        await CloseAsync();
+        _ahead = bucket.ConnectionsAreSlow ? ReadAhead.TryStart(bucket, path, from + ReadAhead.PieceLength, Until) : null;
+        _body = await S3Body.OpenAsync(bucket, path, from, _ahead is null ? Until : from + ReadAhead.PieceLength, cancellationToken);
     }
 
-    private async ValueTask<int> ReadOnAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    // Where one connection is as fast as its reader, more of them only cost.
+    private void ReadAheadOf(S3Body body)
     {
-        using var idle = new CancellationTokenSource(IdleLimit, time);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, idle.Token);
-        try
-        {
-            return await _response!.ResponseStream.ReadAsync(buffer[..(int)Math.Min(buffer.Length, Until - _position)], stop.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new IOException($"{bucket.Name}{path} sent nothing for {IdleLimit.TotalSeconds:0} s.");
-        }
-        catch (Exception broken) when (broken is HttpRequestException or Amazon.Runtime.AmazonClientException)
-        {
-            throw new IOException(broken.Message, broken);
-        }
+        if (_ahead is not null || body.IsSlow is not true || ReadAhead.TryStart(bucket, path, body.Position + ReadAhead.PieceLength, body.Until) is not { } ahead)
+            return;
+        (_ahead, body.Until) = (ahead, body.Position + ReadAhead.PieceLength);
     }
 
-    private void Close()
+    private async ValueTask CloseAsync()
     {
-        _response?.Dispose();
-        _response = null;
+        if (_body is not null)
+        {
+            bucket.ConnectionsAreSlow = _body.IsSlow ?? bucket.ConnectionsAreSlow;
+            await _body.DisposeAsync();
+        }
+        if (_ahead is not null)
+            await _ahead.DisposeAsync();
+        (_body, _ahead) = (null, null);
     }
 }

@@ -19,11 +19,7 @@ public sealed class S3ContentStore : IContentStore
         var options = bucket.Options;
         (_bucket, _claims, _time) = (bucket, new(bucket), time);
         _cache = options.LocalCache.Path is { } folder ? new LocalCache(folder, options.LocalCache.MaxSize) : null;
-        Scratch = options.LocalCache.Path is { } cache ? Path.Combine(cache, "scratch") : options.ScratchDirectory ?? Path.Combine(Path.GetTempPath(), "mirror-scratch");
     }
-
-    /// <summary>The local folder for content on its way in.</summary>
-    public string Scratch { get; }
 
     public async ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -53,13 +49,25 @@ public sealed class S3ContentStore : IContentStore
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
-        var path = Path.Combine(Scratch, digest.Algorithm, digest.Hex);
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        var spool = Spool.Open(path, digest.Algorithm);
+        var spool = Open(Path.Combine(_bucket.Options.Scratch, digest.Algorithm, digest.Hex), digest.Algorithm);
         var upload = new S3Upload(_bucket, spool, RegistryLayout.BlobData(digest), _bucket.Options.ChunkSize);
         _uploads.Add(spool, upload);
         upload.Follow();
         return ValueTask.FromResult(spool);
+    }
+
+    private static Spool Open(string path, string algorithm)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        try
+        {
+            return Spool.Open(path, algorithm);
+        }
+        catch (IOException taken) when (taken.IsHeldByAnother)
+        {
+            // Another process with this scratch folder is at it too, and whichever is first publishes it.
+            return Spool.Open($"{path}.{Path.GetRandomFileName()}", algorithm);
+        }
     }
 
     public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)

@@ -56,9 +56,12 @@ public sealed class S3Options
 
     public bool UseFipsEndpoint { get; set; }
 
-    /// <summary>The folder for content on its way in, this process's own. Default <c>mirror-scratch</c> in the system's temporary folder,
+    /// <summary>The folder for content, pushes and events on their way. Default <c>mirror-scratch</c> in the system's temporary folder,
     /// or <c>scratch</c> in the local cache.</summary>
     public string? ScratchDirectory { get; set; }
+
+    /// <summary>The folder that this comes to.</summary>
+    public string Scratch => LocalCache.Path is { } cache ? Path.Combine(cache, "scratch") : ScratchDirectory ?? Path.Combine(Path.GetTempPath(), "mirror-scratch");
 
     public LocalCacheOptions LocalCache { get; set; } = new();
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Mirror.Storage.Files;
 using Mirror.Storage.Sweeping;
 
 namespace Mirror.Storage.S3;
@@ -67,20 +68,28 @@ public sealed class S3SweepableStore(S3Bucket bucket) : ISweepableStore
         return await _claims.SweepAsync(digest, before, paths, cancellationToken) is not null;
     }
 
-    /// <summary>Removes uploads that nobody will go on with, and claims and marks that no longer matter; only the uploads are counted.</summary>
+    /// <summary>
+    /// Removes uploads and scratch files that nobody will go on with, and claims and marks that no longer matter; the bytes of uploads, and claims and
+    /// marks, are not counted.
+    /// </summary>
     public async ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
     {
-        var count = 0;
+        var (count, bytes) = (0, 0L);
         foreach (var algorithm in Digest.Algorithms)
+        {
+            // Here, a download that nobody took up again; there, the parts of one whose process died.
+            var scratch = Leftovers.Sweep(Path.Combine(bucket.Options.Scratch, algorithm), now - Leftovers.FillAge, dryRun, cancellationToken);
+            (count, bytes) = (count + scratch.Files, bytes + scratch.Bytes);
             await foreach (var (path, upload) in bucket.ListUploadsAsync(RegistryLayout.Blobs(algorithm), now - UploadAge, cancellationToken))
             {
                 if (!dryRun)
                     await bucket.AbortAsync(path, upload, cancellationToken);
                 count++;
             }
+        }
         if (!dryRun)
             await _claims.ForgetAsync(now, cancellationToken);
-        return (count, 0);
+        return (count, bytes);
     }
 
     private async IAsyncEnumerable<(Digest Digest, DateTimeOffset Renewed)> ListLinksAsync(

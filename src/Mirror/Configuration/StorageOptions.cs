@@ -14,6 +14,9 @@ public sealed class StorageOptions
     /// <summary>Where content is kept, as logs say it.</summary>
     public string Place => S3 is { } s3 ? $"s3://{s3.Bucket}/{s3.RootDirectory.Trim('/')}" : Filesystem.RootDirectory;
 
+    /// <summary>The folder on this machine for what is on its way, such as notifications: the store's own, or a bucket's scratch folder.</summary>
+    public string Local => S3?.Scratch ?? Filesystem.RootDirectory;
+
     public RedirectOptions Redirect { get; set; } = new();
 
     public CacheOptions Cache { get; set; } = new();

@@ -96,6 +96,39 @@ public sealed class S3UploadTests : StoreTests
         Assert.Empty(await UploadsAsync());
     }
 
+    [Fact]
+    public async Task Scratch_files_go_when_nobody_took_them_up_again_and_none_that_is_held()
+    {
+        var scratch = (await _store.OptionsAsync()).Scratch;
+        await using (var idle = await Content.SpoolAsync(Any(1), Cancel))
+            idle.Append([1, 2]);
+        await using var running = await Content.SpoolAsync(Any(2), Cancel);
+        running.Append([1, 2, 3]);
+        var sweepable = new S3SweepableStore(_store.Bucket);
+        Assert.Equal((0, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(6), dryRun: false, Cancel));
+        Assert.Equal((1, 2), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(8), dryRun: false, Cancel));
+        Assert.Equal(Any(2).Hex, Path.GetFileName(Assert.Single(Directory.EnumerateFiles(scratch, "*", SearchOption.AllDirectories))));
+    }
+
+    [Fact]
+    public async Task Two_processes_with_one_scratch_folder_do_not_disturb_each_other()
+    {
+        var bytes = Bytes(6 * MiB);
+        var digest = Digest.Of(bytes);
+        using var bucket = new Storage.S3.S3Bucket(await _store.OptionsAsync(), TimeProvider.System);
+        var other = new S3ContentStore(bucket, TimeProvider.System);
+        await using var first = await Content.SpoolAsync(digest, Cancel);
+        await using var second = await other.SpoolAsync(digest, Cancel);
+        foreach (var (content, spool) in new[] { (Content, first), (other, second) })
+        {
+            spool.Append(bytes);
+            spool.Complete();
+            await content.CommitAsync(spool, digest, Cancel);
+        }
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.Empty(await UploadsAsync());
+    }
+
     [Theory]
     [InlineData(1000)]
     [InlineData(6 * MiB)]

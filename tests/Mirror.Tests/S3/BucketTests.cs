@@ -107,6 +107,25 @@ public sealed class BucketTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Events_wait_in_the_scratch_folder()
+    {
+        using var scratch = new TempFolder();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Driver = Driver(_store.Url) + $"    scratchdirectory: {scratch.Path}\n",
+            // Nobody listens there.
+            More = $"notifications:\n  endpoints:\n    - {{name: ci, url: 'http://127.0.0.1:{Ports.Free()}', timeout: 1s, threshold: 1, backoff: 1s}}\n",
+        });
+        byte[] bytes = [1, 2, 3];
+        using var pushed = await Http.Client.PostAsync(new Uri(mirror.Url, $"/v2/local/app/blobs/uploads/?digest={Digest.Of(bytes)}"), new ByteArrayContent(bytes), Cancel);
+        Assert.Equal(HttpStatusCode.Created, pushed.StatusCode);
+        await Until.TrueAsync(
+            () => Directory.EnumerateFiles(Path.Combine(scratch.Path, RegistryLayout.Notifications, "ci"), "*.events", SearchOption.AllDirectories)
+                .Any(file => new FileInfo(file).Length > 0),
+            () => $"No event waits below {scratch.Path}.");
+    }
+
+    [Fact]
     public async Task While_the_store_is_away_stored_content_is_503_and_comes_back_with_it()
     {
         var blob = _hub.AddBlob(Repository, HubBlob.Seeded(3, MiB));

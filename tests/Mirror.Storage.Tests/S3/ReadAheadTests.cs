@@ -1,0 +1,214 @@
+using System.Net;
+using System.Net.Sockets;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Storage.Tests.S3;
+
+/// <summary>Content that comes over connections of which each is slow.</summary>
+public sealed class ReadAheadTests : StoreTests
+{
+    private const int MiB = 1 << 20;
+    private const int Size = (40 * MiB) + 17;
+
+    private readonly S3Store _store = new();
+    private SlowLink _link = null!;
+
+    protected override async Task<Stores> CreateAsync()
+    {
+        var options = await _store.OptionsAsync();
+        _link = new SlowLink(new Uri(options.RegionEndpoint!));
+        options.RegionEndpoint = _link.Url.OriginalString;
+        return _store.Open(options);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (_link is not null)
+            await _link.DisposeAsync();
+        _store.Dispose();
+        await base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_fast_reader_has_several_connections()
+    {
+        var bytes = Bytes(Size);
+        var digest = await StoreAsync(bytes);
+        _link.Busiest = 0;
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.InRange(_link.Busiest, 3, 4);
+        // From the start, now that it is known; and of a part no more than that.
+        Assert.Equal(bytes[(7 * MiB)..(29 * MiB)], await ReadAsync(digest, 7 * MiB, 29 * MiB));
+        await using var content = await Content.OpenAsync(digest, Cancel);
+        foreach (var (from, until) in new[] { (0, 1), (Size - 1, Size), (Size - (9 * MiB), Size), (3, 30 * MiB), (5, 6) })
+            Assert.Equal(bytes[from..until], await ReadAsync(content!, from, until));
+    }
+
+    [Fact]
+    public async Task A_reader_that_stops_keeps_what_it_has_and_asks_for_no_more()
+    {
+        var bytes = Bytes(Size);
+        await using var content = await Content.OpenAsync(await StoreAsync(bytes), Cancel);
+        (_link.Sent, _link.Asked) = (0, 0);
+        var begun = await ReadAsync(content!, 0, 6 * MiB);
+        Assert.Equal(bytes[..(6 * MiB)], begun);
+        // The piece it is in, and three more.
+        await Until.TrueAsync(() => _link.Sent > 18 * MiB, () => "Nothing is read ahead.");
+        Assert.Equal(4, _link.Asked);
+        var rest = new byte[Size - begun.Length];
+        for (var filled = 0; filled < rest.Length;)
+            filled += await content!.ReadAsync(begun.Length + filled, rest.AsMemory(filled), Cancel);
+        Assert.Equal(bytes[begun.Length..], rest);
+    }
+
+    [Fact]
+    public async Task More_readers_than_there_are_buffers_for_all_get_it_right_and_so_do_those_after_them()
+    {
+        var bytes = Bytes(Size / 2);
+        var digest = await StoreAsync(bytes);
+        for (var round = 0; round < 2; round++)
+            foreach (var read in await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Task.Run(() => ReadAsync(digest), Cancel))))
+                Assert.True(bytes.AsSpan().SequenceEqual(read));
+        // All were given back, also by those who left in the middle.
+        for (var i = 0; i < 10; i++)
+        {
+            await using var content = await Content.OpenAsync(digest, Cancel);
+            await ReadAsync(content!, 0, 6 * MiB);
+        }
+        _link.Busiest = 0;
+        Assert.Equal(bytes, await ReadAsync(digest));
+        Assert.InRange(_link.Busiest, 3, 4);
+    }
+
+    [Fact]
+    public async Task Connections_that_break_are_followed_by_others()
+    {
+        var bytes = Bytes(Size);
+        var digest = await StoreAsync(bytes);
+        await ReadAsync(digest);
+        await using var content = await Content.OpenAsync(digest, Cancel);
+        var read = new byte[Size];
+        for (var (filled, cuts) = (0, 0); filled < Size;)
+        {
+            if (filled > (cuts + 1) * 8 * MiB && cuts++ < 4)
+                _link.Cut();
+            filled += await content!.ReadAsync(filled, read.AsMemory(filled, Math.Min(MiB, Size - filled)), Cancel);
+        }
+        Assert.Equal(bytes, read);
+    }
+
+    // A connection brings so much and no more.
+    private sealed class SlowLink : IAsyncDisposable
+    {
+        private const int BytesPerSecond = 24 * MiB;
+
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly CancellationTokenSource _end = new();
+        private readonly List<TcpClient> _clients = [];
+        private readonly Uri _store;
+        private readonly Task _accepting;
+        private long _sent;
+        private int _asked;
+        private int _busy;
+        private int _busiest;
+
+        public SlowLink(Uri store)
+        {
+            _store = store;
+            _listener.Start();
+            Url = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}");
+            _accepting = AcceptAsync();
+        }
+
+        public Uri Url { get; }
+
+        /// <summary>The most connections that brought something at once.</summary>
+        public int Busiest { get => Volatile.Read(ref _busiest); set => Volatile.Write(ref _busiest, value); }
+
+        public long Sent { get => Volatile.Read(ref _sent); set => Volatile.Write(ref _sent, value); }
+
+        /// <summary>How many objects or parts of them were asked for.</summary>
+        public int Asked { get => Volatile.Read(ref _asked); set => Volatile.Write(ref _asked, value); }
+
+        public void Cut()
+        {
+            lock (_clients)
+                _clients.ForEach(client => client.Close());
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _end.CancelAsync();
+            _listener.Stop();
+            await _accepting;
+            Cut();
+            _end.Dispose();
+        }
+
+        private async Task AcceptAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    var client = await _listener.AcceptTcpClientAsync(_end.Token);
+                    lock (_clients)
+                        _clients.Add(client);
+                    _ = ForwardAsync(client);
+                }
+            }
+            catch (Exception ended) when (ended is OperationCanceledException or SocketException or ObjectDisposedException)
+            {
+            }
+        }
+
+        private async Task ForwardAsync(TcpClient client)
+        {
+            using (client)
+            using (var store = new TcpClient())
+                try
+                {
+                    await store.ConnectAsync(_store.Host, _store.Port, _end.Token);
+                    await await Task.WhenAny(AskAsync(client.GetStream(), store.GetStream()), BringAsync(store.GetStream(), client.GetStream()));
+                }
+                catch (Exception cut) when (cut is IOException or SocketException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
+                {
+                }
+        }
+
+        private async Task AskAsync(NetworkStream from, NetworkStream to)
+        {
+            var buffer = new byte[64 * 1024];
+            while (await from.ReadAsync(buffer, _end.Token) is > 0 and var read)
+            {
+                if (buffer.AsSpan(0, read).StartsWith("GET "u8))
+                    Interlocked.Increment(ref _asked);
+                await to.WriteAsync(buffer.AsMemory(0, read), _end.Token);
+            }
+        }
+
+        private async Task BringAsync(NetworkStream from, NetworkStream to)
+        {
+            const int piece = 256 * 1024;
+            var buffer = new byte[piece];
+            while (await from.ReadAtLeastAsync(buffer, 1, throwOnEndOfStream: false, _end.Token) is > 0 and var read)
+            {
+                var busy = Interlocked.Increment(ref _busy);
+                for (var seen = Busiest; busy > seen && Interlocked.CompareExchange(ref _busiest, busy, seen) != seen; seen = Busiest)
+                {
+                }
+                try
+                {
+                    await Task.Delay(TimeSpan.FromSeconds((double)read / BytesPerSecond), _end.Token);
+                }
+                finally
+                {
+                    Interlocked.Decrement(ref _busy);
+                }
+                await to.WriteAsync(buffer.AsMemory(0, read), _end.Token);
+                Interlocked.Add(ref _sent, read);
+            }
+        }
+    }
+}
