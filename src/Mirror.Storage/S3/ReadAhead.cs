@@ -12,9 +12,9 @@ internal sealed class ReadAhead : IAsyncDisposable
 
     // Beside the one that its reader gets straight from a connection.
     private const int MostPieces = 3;
-    private const int MostBuffers = 16;
 
-    private static readonly SemaphoreSlim Free = new(MostBuffers);
+    /// <summary>How many pieces all readers of a bucket together may hold.</summary>
+    public const int MostBuffers = 16;
 
     private readonly S3Bucket _bucket;
     private readonly string _path;
@@ -69,7 +69,7 @@ internal sealed class ReadAhead : IAsyncDisposable
 
     private void AskForMore()
     {
-        while (_pieces.Count < MostPieces && _next < _until && Free.Wait(0))
+        while (_pieces.Count < MostPieces && _next < _until && _bucket.ReadAheadBuffers.Wait(0))
         {
             var length = (int)Math.Min(PieceLength, _until - _next);
             var buffer = ArrayPool<byte>.Shared.Rent(PieceLength);
@@ -85,10 +85,10 @@ internal sealed class ReadAhead : IAsyncDisposable
             piece = piece[await body.ReadAsync(piece, _stop.Token)..];
     }
 
-    private static void Return(Piece piece)
+    private void Return(Piece piece)
     {
         ArrayPool<byte>.Shared.Return(piece.Buffer);
-        Free.Release();
+        _bucket.ReadAheadBuffers.Release();
     }
 
     private sealed record Piece(long From, int Length, byte[] Buffer, Task Arrived);

@@ -13,6 +13,9 @@ namespace Mirror.Storage.S3;
 /// </summary>
 public sealed class S3Bucket : IDisposable
 {
+    // Large buckets are slow to list.
+    private static readonly TimeSpan PageLimit = TimeSpan.FromSeconds(20);
+
     // Of a part, beside what its length takes.
     private static readonly TimeSpan PartLimit = TimeSpan.FromSeconds(30);
 
@@ -46,11 +49,14 @@ public sealed class S3Bucket : IDisposable
     /// <summary>The clock of this process. Ages in the bucket are told by the store's own.</summary>
     internal TimeProvider Time => _time;
 
+    /// <summary>What <see cref="ReadAhead"/> has left of <see cref="ReadAhead.MostBuffers"/>.</summary>
+    internal SemaphoreSlim ReadAheadBuffers { get; } = new(ReadAhead.MostBuffers);
+
     /// <summary>Whether a connection that was read lately was slower than its reader.</summary>
     internal bool ConnectionsAreSlow { get => Volatile.Read(ref _connectionsAreSlow); set => Volatile.Write(ref _connectionsAreSlow, value); }
 
     /// <summary>How long a small question and its repetitions may take.</summary>
-    internal TimeSpan SmallLimit { get; init; } = TimeSpan.FromSeconds(8);
+    internal TimeSpan SmallLimit { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How this process reads the store's clock. Tests let time pass by it.</summary>
     internal Func<DateTimeOffset, DateTimeOffset> StoreClock { get; init; } = static told => told;
@@ -160,7 +166,7 @@ public sealed class S3Bucket : IDisposable
         var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = $"{_root}{folder}/" };
         while (true)
         {
-            var page = await AskAsync(SmallLimit, stop => _client.ListMultipartUploadsAsync(request, stop), cancellationToken);
+            var page = await AskAsync(PageLimit, stop => _client.ListMultipartUploadsAsync(request, stop), cancellationToken);
             foreach (var upload in page.MultipartUploads ?? [])
                 if (upload.Initiated is { } initiated && StoreClock(initiated.ToUniversalTime()) < before)
                     yield return (upload.Key[_root.Length..], upload.UploadId);
@@ -252,6 +258,7 @@ public sealed class S3Bucket : IDisposable
     public void Dispose()
     {
         _breaker.Dispose();
+        ReadAheadBuffers.Dispose();
         _public.Dispose();
         _client.Dispose();
     }
@@ -301,7 +308,7 @@ public sealed class S3Bucket : IDisposable
         var request = PageRequest(prefix, delimiter, most);
         while (true)
         {
-            var page = await AskAsync(SmallLimit, stop => _client.ListObjectsV2Async(request, stop), cancellationToken);
+            var page = await AskAsync(PageLimit, stop => _client.ListObjectsV2Async(request, stop), cancellationToken);
             yield return page;
             if (page.IsTruncated != true)
                 yield break;

@@ -8,7 +8,7 @@ namespace Mirror.Storage.S3;
 /// <summary>Makes the SDK's client as the settings have it.</summary>
 internal static class S3Client
 {
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>A client of the store.</summary>
     /// <param name="endpoint">Its address; null is AWS's own for the region.</param>
@@ -25,7 +25,7 @@ internal static class S3Client
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
             // Backs off with jitter, on throttling, 5xx and lost connections.
             RetryMode = RequestRetryMode.Standard,
-            MaxErrorRetry = 3,
+            MaxErrorRetry = 2,
             HttpClientFactory = new Connections(options.SkipVerify),
             UseHttp = !options.Secure,
         };

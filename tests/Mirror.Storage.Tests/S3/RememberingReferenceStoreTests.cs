@@ -15,6 +15,9 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
     private readonly TempFolder _memory = new();
     private Fickle _bucket = null!;
 
+    // Lists are passed on, and each tag is flushed to two disks here.
+    protected override int ManyTags => 20;
+
     protected override Task<Stores> CreateAsync()
     {
         var files = FileStore.In(_folder);

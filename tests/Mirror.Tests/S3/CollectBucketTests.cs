@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Mirror.Storage;
 using Mirror.Tests.Maintenance;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Resilience;
 using Xunit;
 
 namespace Mirror.Tests.S3;
@@ -9,8 +10,9 @@ namespace Mirror.Tests.S3;
 /// <summary>Two replicas over one bucket that is collected without rest, by the command and by one of them, with no grace.</summary>
 public sealed class CollectBucketTests
 {
-    private const int Images = 24;
     private const int AtOnce = 6;
+
+    private static readonly int Images = Figures.Count(sample: 12, full: 120);
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
