@@ -73,7 +73,7 @@ internal static class BucketBlob
 
     private static void Redirected(Effort effort, ServerProcess[] servers, string path)
     {
-        var table = new Table("The same by redirect: what the registry itself does", "", "status", "requests to it", "ms", "over docker-registry");
+        var table = new Table("The same by redirect: what the registry itself does", "", "status", "ms", "over docker-registry");
         var rows = servers.Select(server =>
         {
             using var client = new Client(server.Port);
@@ -88,7 +88,7 @@ internal static class BucketBlob
             return (server.Peer.Name, Status: status, Time: Table.Median(times));
         }).ToList();
         foreach (var row in rows)
-            table.Row(row.Name, $"{row.Status}", row.Status == 307 ? "1" : "?", $"{row.Time:F1}", $"{row.Time / rows[^1].Time:F2}");
+            table.Row(row.Name, $"{row.Status}", $"{row.Time:F1}", $"{row.Time / rows[^1].Time:F2}");
     }
 
     private static (double Rate, double Cpu) Medians(List<(double Rate, double Cpu)> runs) => (Table.Median(runs.Select(run => run.Rate)), Table.Median(runs.Select(run => run.Cpu)));

@@ -59,12 +59,23 @@ internal static partial class Durable
     /// <summary>Makes a folder and what is missing above it, flushing each folder that got a new name in it.</summary>
     public static void CreateFolder(string folder)
     {
-        if (Directory.Exists(folder))
+        const int exists = 17;
+        while (!Directory.Exists(folder))
+        {
+            var parent = Path.GetDirectoryName(folder)!;
+            CreateFolder(parent);
+            try
+            {
+                Directory.CreateDirectory(folder);
+            }
+            catch (IOException made) when (made.HResult == exists && !File.Exists(folder))
+            {
+                // Another write made it, and a delete took it, before this one had looked what was in its way: once more.
+                continue;
+            }
+            FlushFolder(parent);
             return;
-        var parent = Path.GetDirectoryName(folder)!;
-        CreateFolder(parent);
-        Directory.CreateDirectory(folder);
-        FlushFolder(parent);
+        }
     }
 
     /// <summary>

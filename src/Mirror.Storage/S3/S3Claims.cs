@@ -11,14 +11,15 @@ namespace Mirror.Storage.S3;
 /// mark is gone, and what is there then stays.</para>
 /// <para>A mark is a lease. A sweep that has not begun to remove when <see cref="SweepLimit"/> is over gives up, and whoever waits longer than
 /// <see cref="Lease"/> for a mark waits for a dead one, and takes it away. Both are measured from before the mark was written, respectively
-/// after it was seen, so they need no common clock; what remains between the two is for a request that is carried out late.</para>
+/// after it was seen, so they need no common clock; what remains between the two is for a request that is sent, or carried out, late: a store has no
+/// way to refuse it then.</para>
 /// <para>No mark has another's name, so that nobody ever takes away one that is still needed. A claim is written over for a day, and
 /// removed when it is older than <see cref="ClaimLife"/>: then nobody writes it any more, if clocks agree to a day.</para>
 /// </remarks>
 internal sealed class S3Claims(S3Bucket bucket)
 {
     /// <summary>How long a mark counts.</summary>
-    private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Lease = TimeSpan.FromMinutes(2);
 
     /// <summary>How long a sweep may have taken, from before its mark, when it begins to remove.</summary>
     private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(15);
