@@ -60,7 +60,9 @@ internal static partial class Durable
     public static void CreateFolder(string folder)
     {
         const int exists = 17;
-        while (!Directory.Exists(folder))
+        // Writes and deletes of others do not go on for ever; a link that leads nowhere does.
+        const int most = 1000;
+        for (var tries = 1; !Directory.Exists(folder); tries++)
         {
             var parent = Path.GetDirectoryName(folder)!;
             CreateFolder(parent);
@@ -68,9 +70,9 @@ internal static partial class Durable
             {
                 Directory.CreateDirectory(folder);
             }
-            catch (IOException made) when (made.HResult == exists && !File.Exists(folder))
+            catch (IOException moved) when ((moved is DirectoryNotFoundException || moved.HResult == exists) && !File.Exists(folder) && tries < most)
             {
-                // Another write made it, and a delete took it, before this one had looked what was in its way: once more.
+                // A delete took what is above it, or took what another write had made before this one had looked what was in its way: once more.
                 continue;
             }
             FlushFolder(parent);
