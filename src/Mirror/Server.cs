@@ -21,6 +21,7 @@ public static partial class Server
         // Nothing of the framework's own configuration: its files would be looked for, and watched, in whatever folder the server is started.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore();
+        SendMemory.Use(builder.Services);
         if (options.Http.Debug.Addr is not null)
             builder.Services.AddRouting();
         builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);

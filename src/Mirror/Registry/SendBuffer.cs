@@ -6,9 +6,12 @@ namespace Mirror.Registry;
 /// </summary>
 internal readonly struct SendBuffer : IDisposable
 {
-    private const int Large = 256 * 1024;
-    private const int Small = 64 * 1024;
-    private const int MostLarge = 64;
+    /// <summary>In bytes, as <see cref="Small"/>.</summary>
+    public const int Large = 256 * 1024;
+    public const int Small = 64 * 1024;
+
+    /// <summary>How many large ones are out at most.</summary>
+    public const int MostLarge = 64;
 
     private static int _large;
 
