@@ -94,6 +94,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>Throws away every byte, so that the writer can begin anew. Only before readers are let in.</summary>
     public void Reset()
     {
+        if (_length == 0)
+            return;
         RandomAccess.SetLength(_file, 0);
         _hash.Reset();
         Volatile.Write(ref _length, 0);

@@ -89,6 +89,9 @@ public sealed class FileContentStore(string root) : IContentStore
 
     private static FileContent? TryOpen(string path)
     {
+        // Cheaper than an exception.
+        if (!File.Exists(path))
+            return null;
         try
         {
             var file = File.OpenHandle(path, options: FileOptions.None, share: FileShare.ReadWrite | FileShare.Delete);

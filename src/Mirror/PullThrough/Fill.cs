@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -164,6 +165,7 @@ public sealed partial class Fill
         {
             await using var source = await OpenSourceAsync(_spool.Length, stop);
             Open(source.Length);
+            await LetClientsGoFirst();
             await CopyAsync(source, _spool, stop);
         }
 
@@ -213,9 +215,15 @@ public sealed partial class Fill
             var most = source.Length ?? _context.Sizes[Digest] ?? MostOfUnknownLength;
             if (spool.Length + read > most)
                 throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent more than {most} bytes for {Digest}.");
+            var first = spool.Length == 0;
             spool.Append(buffer.AsSpan(0, read));
+            if (first)
+                await LetClientsGoFirst();
         }
     }
+
+    // Whoever waits was just queued on this thread. Until the next byte is late it would stay there, or wait for another thread to wake up.
+    private static YieldAwaitable LetClientsGoFirst() => Task.Yield();
 
     // The clients have their bytes; a store that fails costs the next client a download, and is said.
     private async Task PublishAsync(Spool spool, CancellationToken stop)
