@@ -18,53 +18,87 @@ internal static class Growth
             Console.WriteLine($"\ngrowth is left out: {reason}.");
             return;
         }
-        (int Blobs, int Tags)[] steps = [(1_000, 100), (100_000, Tags), .. effort.IsFull ? [(1_000_000, Tags)] : Array.Empty<(int, int)>()];
-        var table = new Table("With much stored beside it", "blobs, tags", "", "manifests by tag/s", "by digest/s", "blob GB/s", "start ms", "idle MiB");
-        foreach (var (blobs, tags) in steps)
+        (int Blobs, int Tags)[] sizes = [(1_000, 100), (100_000, Tags), .. effort.IsFull ? [(1_000_000, Tags)] : Array.Empty<(int, int)>()];
+        var folder = Directory.CreateTempSubdirectory("mirror-bench-");
+        try
         {
-            var storage = Directory.CreateTempSubdirectory("mirror-bench-");
-            try
+            Measure(effort, [.. sizes.Select(size =>
             {
-                Fill(storage.FullName, blobs, tags);
-                Measure(effort, table, storage.FullName, $"{blobs:N0}, {tags:N0}");
-            }
-            finally
-            {
-                storage.Delete(recursive: true);
-            }
+                var storage = Path.Combine(folder.FullName, $"{size.Blobs}");
+                Fill(storage, size.Blobs, size.Tags);
+                return ($"{size.Blobs:N0}, {size.Tags:N0}", storage);
+            })]);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
         }
     }
 
-    private static void Measure(Effort effort, Table table, string storage, string step)
+    // Servers over every size take turns, so that a noisy moment meets all of them.
+    private static void Measure(Effort effort, (string Size, string Storage)[] stores)
     {
         using var upstream = new Upstream();
         upstream.Add("latest", Image.Manifest);
-        var blob = upstream.Add(new Blob(64 << 20));
-        Peer[] peers = [.. ((Peer[])[Peer.Mirror, Peer.RegistryTwo]).Where(peer => peer.Missing is null)];
-        var starts = peers.ToDictionary(peer => peer, _ => new List<double>());
-        for (var round = 0; round < 5; round++)
-            foreach (var peer in peers)
-                using (var server = ServerProcess.Start(peer, upstream.Port, storage))
-                    starts[peer].Add(server.StartSeconds);
-        foreach (var peer in peers)
+        var blob = Image.BlobPath(upstream.Add(new Blob(64 << 20)).Digest);
+        var manifest = Digest.Of(Image.Manifest);
+        Subject[] subjects = [.. from peer in (Peer[])[Peer.Mirror, Peer.RegistryTwo] where peer.Missing is null from store in stores select new Subject(peer, store.Size, store.Storage)];
+
+        for (var round = 0; round < effort.Rounds + 2; round++)
+            foreach (var subject in subjects)
+                using (var server = ServerProcess.Start(subject.Peer, upstream.Port, subject.Storage))
+                    subject.Starts.Add(server.StartSeconds);
+
+        var servers = subjects.ToDictionary(subject => subject, subject => ServerProcess.Start(subject.Peer, upstream.Port, subject.Storage));
+        try
         {
-            using var server = ServerProcess.Start(peer, upstream.Port, storage);
-            var idle = server.ResidentMiB;
-            var rates = new List<double>();
-            foreach (var reference in (string[])["latest", Digest.Of(Image.Manifest).ToString()])
-            {
-                var path = Image.ManifestPath(reference);
-                Wrk.Run(server, path, effort.WrkSeconds);
-                rates.Add(Table.Median(Enumerable.Range(0, effort.Rounds).Select(_ => Wrk.Run(server, path, effort.WrkSeconds).PerSecond)));
-            }
-            Client.Crowd(server.Port, 4, Image.BlobPath(blob.Digest));
-            var speed = Table.Median(Enumerable.Range(0, effort.Rounds).Select(_ =>
-            {
-                var (replies, seconds) = Client.Crowd(server.Port, 4, Image.BlobPath(blob.Digest), rounds: 8);
-                return replies.Sum(reply => reply.Bytes) / seconds / 1e9;
-            }));
-            table.Row(step, peer.Name, $"{rates[0]:N0}", $"{rates[1]:N0}", $"{speed:F2}", $"{Table.Median(starts[peer]) * 1e3:F0}", $"{idle:F0}");
+            foreach (var (subject, server) in servers)
+                subject.IdleMiB = server.ResidentMiB;
+            // The first round warms up.
+            for (var round = 0; round <= effort.Rounds; round++)
+                foreach (var (subject, server) in servers)
+                {
+                    var byTag = Wrk.Run(server, Image.ManifestPath("latest"), effort.WrkSeconds).PerSecond;
+                    var byDigest = Wrk.Run(server, Image.ManifestPath(manifest.ToString()), effort.WrkSeconds).PerSecond;
+                    var (replies, seconds) = Client.Crowd(server.Port, 4, blob, rounds: 8);
+                    if (round == 0)
+                        continue;
+                    subject.ByTag.Add(byTag);
+                    subject.ByDigest.Add(byDigest);
+                    subject.Blobs.Add(replies.Sum(reply => reply.Bytes) / seconds / 1e9);
+                }
         }
+        finally
+        {
+            foreach (var server in servers.Values)
+                server.Dispose();
+        }
+
+        var table = new Table("With much stored beside it", "blobs, tags", "", "manifests by tag/s", "by digest/s", "blob GB/s", "start ms", "idle MiB");
+        foreach (var subject in subjects)
+            table.Row(subject.Size, subject.Peer.Name, $"{Table.Median(subject.ByTag):N0}", $"{Table.Median(subject.ByDigest):N0}", $"{Table.Median(subject.Blobs):F2}",
+                $"{Table.Median(subject.Starts) * 1e3:F0}", $"{subject.IdleMiB:F0}");
+        foreach (var peer in subjects.GroupBy(subject => subject.Peer))
+        {
+            var (smallest, largest) = (peer.First(), peer.Last());
+            table.Row("smallest over largest", peer.Key.Name, Ratio(smallest.ByTag, largest.ByTag), Ratio(smallest.ByDigest, largest.ByDigest), Ratio(smallest.Blobs, largest.Blobs),
+                Ratio(largest.Starts, smallest.Starts), "");
+        }
+    }
+
+    private static string Ratio(List<double> some, List<double> others) => $"{Table.Median(some) / Table.Median(others):F2}";
+
+    private sealed record Subject(Peer Peer, string Size, string Storage)
+    {
+        public List<double> Starts { get; } = [];
+
+        public List<double> ByTag { get; } = [];
+
+        public List<double> ByDigest { get; } = [];
+
+        public List<double> Blobs { get; } = [];
+
+        public double IdleMiB { get; set; }
     }
 
     // registry:2's layout, with the same small content in every file.
@@ -73,17 +107,17 @@ internal static class Growth
         var manifest = Digest.Of(Image.Manifest);
         Write(root, RegistryLayout.BlobData(manifest), Image.Manifest);
         Write(root, RegistryLayout.RevisionLink(Name, manifest), Encoding.ASCII.GetBytes(manifest.ToString()));
-        for (var i = 0; i < blobs; i++)
+        Parallel.For(0, blobs, i =>
         {
             var digest = Digest.FromHash("sha256", SHA256.HashData(BitConverter.GetBytes(i)));
             Write(root, RegistryLayout.BlobData(digest), [0]);
             Write(root, RegistryLayout.LayerLink(Name, digest), Encoding.ASCII.GetBytes(digest.ToString()));
-        }
-        for (var i = 0; i < tags; i++)
+        });
+        Parallel.For(0, tags, i =>
         {
             Write(root, RegistryLayout.TagCurrent(Name, $"v{i}"), Encoding.ASCII.GetBytes(manifest.ToString()));
             Write(root, RegistryLayout.TagIndex(Name, $"v{i}", manifest), Encoding.ASCII.GetBytes(manifest.ToString()));
-        }
+        });
     }
 
     private static void Write(string root, string path, byte[] bytes)
