@@ -7,7 +7,7 @@ using Xunit;
 namespace Mirror.Tests.Fleet;
 
 /// <summary>A cold digest asked for at every replica: one of them downloads it, for all.</summary>
-public sealed class OneDownloadTests : FleetOfHub
+public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
 {
     [Fact]
     public async Task Sixty_clients_of_three_replicas_cost_upstream_one_download_of_each_blob()
@@ -21,7 +21,7 @@ public sealed class OneDownloadTests : FleetOfHub
             Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
             await Task.WhenAll(image.Layers.Append(image.Config).Select(async layer =>
             {
-                using var blob = await replica.GetAsync(BlobPath(layer.Digest));
+                using var blob = await PullAsync(replica.Url, layer.Digest);
                 Assert.Equal(HttpStatusCode.OK, blob.StatusCode);
                 Assert.Equal(layer.Digest, await DigestOfAsync(blob));
             }));
@@ -92,22 +92,10 @@ public sealed class OneDownloadTests : FleetOfHub
         await stopping;
         Assert.InRange(Hub.Log.BodyBytes(blob.Digest), blob.Size, blob.Size * 13 / 10);
     }
+}
 
-    [Fact]
-    public async Task Redis_killed_in_the_middle_of_a_pull_is_not_noticed_by_clients()
-    {
-        var (blob, gate, first) = await BeginAsync(Replicas[0]);
-        using var second = await Replicas[1].GetAsync(BlobPath(blob.Digest));
-        await Redis.KillAsync();
-        // This one learns of nobody and downloads for itself.
-        var third = Replicas[2].GetAsync(BlobPath(blob.Digest));
-        gate.Open();
-        Assert.Equal(blob.Digest, await DigestOfAsync(first));
-        Assert.Equal(blob.Digest, await DigestOfAsync(second));
-        Assert.Equal(blob.Digest, await DigestOfAsync(await third));
-        Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 1, 3);
-    }
-
+public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(SharedStore.Folder)
+{
     [Fact]
     public async Task A_blob_of_another_digest_than_its_bytes_never_ends_well_at_any_replica()
     {
@@ -119,43 +107,6 @@ public sealed class OneDownloadTests : FleetOfHub
             await Assert.ThrowsAnyAsync<Exception>(() => DigestOfAsync(client));
         Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 1, 12);
     }
-
-    [Fact]
-    public async Task A_proof_that_is_forged_or_of_another_path_or_time_makes_nobody_a_replica()
-    {
-        var (blob, gate, first) = await BeginAsync(Replicas[0]);
-        using var whole = first;
-        var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        foreach (var forged in new[] { "", "x", ":", $"{now}:", $"{now}:{new string('0', 64)}", $"{long.MaxValue}:00", "-1:00", new string('9', 5000) })
-        {
-            // Taken for a replica's, it would be answered by a second download here.
-            using var range = await Replicas[1].GetAsync(BlobPath(blob.Digest), ("X-Mirror-Replica", forged), ("Range", "bytes=0-9"));
-            Assert.Equal(HttpStatusCode.PartialContent, range.StatusCode);
-            Assert.Equal(blob.Slice(0, 10), await range.Content.ReadAsByteArrayAsync(Cancel));
-        }
-        Assert.Equal(1, Hub.Log.Count(Asked.BlobBytes));
-        gate.Open();
-        Assert.Equal(blob.Digest, await DigestOfAsync(whole));
-    }
-
-    [Fact]
-    public async Task A_lease_that_nobody_of_us_wrote_sends_nobody_anywhere()
-    {
-        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(11, MiB));
-        await Redis.DoAsync("SET", $"mirror:1:fill:{blob.Digest}", "http://169.254.169.254/ 0");
-        using var response = await Replicas[0].GetAsync(BlobPath(blob.Digest));
-        Assert.Equal(blob.Digest, await DigestOfAsync(response));
-        Assert.Equal(CacheAnswer.Miss, CacheAnswer.Of(response));
-    }
-
-    // A blob of which upstream has sent a quarter, and goes on when the gate opens; one client has its headers.
-    private async Task<(HubBlob Blob, Gate Gate, HttpResponseMessage First)> BeginAsync(MirrorProcess replica)
-    {
-        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(7, 32 * MiB));
-        var gate = new Gate();
-        Hub.Fault(blob.Digest, BlobFault.StalledAt(8 * MiB, gate));
-        var first = await replica.GetAsync(BlobPath(blob.Digest));
-        await gate.Reached;
-        return (blob, gate, first);
-    }
 }
+
+public sealed class OneDownloadOverABucketTests() : OneDownloadTests(SharedStore.Bucket);

@@ -109,6 +109,21 @@ public sealed class SharedFactsTests : FleetOfHub
     }
 
     [Fact]
+    public async Task Redis_killed_in_the_middle_of_a_pull_is_not_noticed_by_clients()
+    {
+        var (blob, gate, first) = await BeginAsync(Replicas[0]);
+        using var second = await Replicas[1].GetAsync(BlobPath(blob.Digest));
+        await Redis.KillAsync();
+        // This one learns of nobody and downloads for itself.
+        var third = Replicas[2].GetAsync(BlobPath(blob.Digest));
+        gate.Open();
+        Assert.Equal(blob.Digest, await DigestOfAsync(first));
+        Assert.Equal(blob.Digest, await DigestOfAsync(second));
+        Assert.Equal(blob.Digest, await DigestOfAsync(await third));
+        Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 1, 3);
+    }
+
+    [Fact]
     public async Task Warm_pulls_do_not_notice_that_Redis_hangs()
     {
         var image = Hub.AddImage(Repository, "latest");
