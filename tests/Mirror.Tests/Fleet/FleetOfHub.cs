@@ -43,7 +43,7 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
         if (store == SharedStore.Bucket)
             _bucket = await SharedRadosgw.OrSkipAsync();
         Hub = await ScriptedHub.StartAsync();
-        Redis = await RedisProcess.StartAsync();
+        Redis = await StartRedisAsync();
         Replicas = await Task.WhenAll(Enumerable.Range(0, 3).Select(i => MirrorProcess.StartAsync(Settings(i))));
         Hub.Log.Clear();
     }
@@ -63,6 +63,8 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
             await Hub.DisposeAsync();
         _volume.Dispose();
     }
+
+    protected virtual Task<RedisProcess> StartRedisAsync() => RedisProcess.StartAsync();
 
     protected virtual MirrorSettings Settings(int replica) => new()
     {

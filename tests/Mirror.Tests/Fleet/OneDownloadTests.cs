@@ -97,6 +97,33 @@ public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
 public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(SharedStore.Folder)
 {
     [Fact]
+    public async Task What_a_second_download_left_in_its_spool_is_swept_once_it_is_old()
+    {
+        // Without Redis two replicas download, and the second one's spool has a name of its own.
+        await Redis.KillAsync();
+        var (blob, gate, first) = await BeginAsync(Replicas[0]);
+        first.Dispose();
+        var second = new Gate();
+        Hub.Fault(blob.Digest, BlobFault.StalledAt(8 * MiB, second));
+        (await Replicas[1].GetAsync(BlobPath(blob.Digest))).Dispose();
+        await second.Reached;
+        Assert.Equal(2, Spools().Length);
+        await Replicas[1].KillAsync();
+        gate.Open();
+        second.Open();
+        await Replicas[0].UntilStoredAsync(BlobPath(blob.Digest));
+        using (var pulled = await Replicas[2].GetAsync(BlobPath(blob.Digest)))
+            Assert.Equal(blob.Digest, await DigestOfAsync(pulled));
+        // Nobody goes on with it: the name that is looked for was the first one's.
+        var left = Assert.Single(Spools());
+        File.SetLastWriteTimeUtc(left, DateTime.UtcNow.AddDays(-30));
+        await Replicas[0].CollectAsync();
+        Assert.Empty(Spools());
+
+        string[] Spools() => Directory.GetFiles(Path.Combine(Volume.Path, "mirror", "fills"), "*", SearchOption.AllDirectories);
+    }
+
+    [Fact]
     public async Task A_blob_of_another_digest_than_its_bytes_never_ends_well_at_any_replica()
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(9, 4 * MiB));

@@ -25,6 +25,18 @@ public sealed class SharedFactsTests : FleetOfHub
     }
 
     [Fact]
+    public async Task A_manifest_asked_for_everywhere_at_once_costs_a_request_for_each_replica_at_most()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
+        {
+            using var response = await Replicas[i % 3].GetAsync(ManifestPath("latest"));
+            Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        }));
+        Assert.InRange(Hub.Log.Requests.Count(r => r is { Asked: Asked.Manifest, Method: "GET", Status: 200 }), 1, Replicas.Count);
+    }
+
+    [Fact]
     public async Task No_credential_and_no_token_can_be_read_in_Redis()
     {
         Hub.AddImage(Repository, "latest");
