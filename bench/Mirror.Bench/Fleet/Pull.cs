@@ -26,6 +26,16 @@ internal sealed class Pull
 
     public long Bytes => Layers.Sum(layer => layer.Length);
 
+    /// <summary>Writes it where a server of files looks for it.</summary>
+    public void WriteTo(Func<string, string> fileOf)
+    {
+        foreach (var layer in Layers)
+            layer.WriteTo(fileOf(Image.BlobPath(layer.Digest)));
+        var manifest = fileOf(Image.ManifestPath(_tag));
+        Directory.CreateDirectory(Path.GetDirectoryName(manifest)!);
+        File.WriteAllBytes(manifest, _manifest);
+    }
+
     /// <summary>Pulls it whole.</summary>
     /// <param name="retries">How often an answer that failed may be asked for again.</param>
     /// <param name="failing">Is told what was wrong with an answer that failed for good.</param>
