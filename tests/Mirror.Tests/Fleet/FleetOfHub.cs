@@ -92,11 +92,11 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     }
 
     /// <summary>A blob of which upstream has sent a quarter, and goes on when the gate opens; one client of the replica that downloads it has its headers.</summary>
-    protected async Task<(HubBlob Blob, Gate Gate, HttpResponseMessage First)> BeginAsync(MirrorProcess replica)
+    protected async Task<(HubBlob Blob, Gate Gate, HttpResponseMessage First)> BeginAsync(MirrorProcess replica, int size = 32 * MiB)
     {
-        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(7, 32 * MiB));
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(7, size));
         var gate = new Gate();
-        Hub.Fault(blob.Digest, BlobFault.StalledAt(8 * MiB, gate));
+        Hub.Fault(blob.Digest, BlobFault.StalledAt(size / 4, gate));
         var first = await replica.GetAsync(BlobPath(blob.Digest));
         await gate.Reached;
         return (blob, gate, first);

@@ -88,6 +88,25 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task A_crowd_that_comes_back_for_the_rest_of_a_blob_shares_one_download_of_it()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(4, 48 * MiB));
+        var gate = new Gate();
+        Hub.Fault(blob.Digest, BlobFault.StalledAt(MiB, gate));
+        using var first = await Mirror.GetAsync(BlobPath(blob.Digest));
+        await gate.Reached;
+        var rest = blob.Slice(24 * MiB, blob.Size);
+        await Task.WhenAll(Enumerable.Range(0, 10).Select(async _ =>
+        {
+            using var response = await Mirror.GetAsync(BlobPath(blob.Digest), ("Range", $"bytes={24 * MiB}-"));
+            Assert.Equal(HttpStatusCode.PartialContent, response.StatusCode);
+            gate.Open();
+            Assert.Equal(rest, await response.Content.ReadAsByteArrayAsync(Cancel));
+        }));
+        Assert.InRange(Hub.Log.BodyBytes(blob.Digest), blob.Size, blob.Size * 11 / 10);
+    }
+
+    [Fact]
     public async Task A_range_beyond_the_end_is_416()
     {
         Hub.AddBlob(Repository, Blob);
