@@ -16,18 +16,11 @@ internal sealed class Daemon : IDisposable
     private readonly int _port;
     private Process? _process;
 
-    /// <param name="port">Where it listens once it is up; 0 where nobody waits for that.</param>
-    public Daemon(string program, IEnumerable<string> arguments, int port = 0, IReadOnlyDictionary<string, string>? environment = null)
+    /// <param name="port">Where it listens once it is up.</param>
+    public Daemon(string program, string[] arguments, int port)
     {
-        string[] fixedArguments = [.. arguments];
         _port = port;
-        _start = () =>
-        {
-            var start = new ProcessStartInfo(program, fixedArguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-            foreach (var (name, value) in environment ?? new Dictionary<string, string>())
-                start.Environment[name] = value;
-            return start;
-        };
+        _start = () => new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         All[this] = true;
         Start();
     }
@@ -50,16 +43,6 @@ internal sealed class Daemon : IDisposable
         }
     }
 
-    /// <summary>Runs a program to its end.</summary>
-    public static string Run(string program, params string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var said = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? said : throw new InvalidOperationException($"{program} ended with {process.ExitCode}: {errors.Result}");
-    }
-
     public static void StopAll()
     {
         foreach (var daemon in All.Keys)
@@ -74,7 +57,7 @@ internal sealed class Daemon : IDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         var started = Stopwatch.GetTimestamp();
-        while (_port != 0 && !IsListening())
+        while (!IsListening())
         {
             if (_process.HasExited || Stopwatch.GetElapsedTime(started) > StartLimit)
                 throw new InvalidOperationException($"{_process.StartInfo.FileName} does not start.");
@@ -94,7 +77,8 @@ internal sealed class Daemon : IDisposable
     /// <summary>SIGTERM, and waits for the end.</summary>
     public void Stop()
     {
-        Run("/bin/kill", "-TERM", _process!.Id.ToString(CultureInfo.InvariantCulture));
+        using var kill = Process.Start("/bin/kill", ["-TERM", _process!.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
         _process.WaitForExit();
     }
 

@@ -1,4 +1,4 @@
-using System.Globalization;
+using Mirror.Tests.Peers;
 
 namespace Mirror.Bench.Fleet;
 
@@ -12,20 +12,24 @@ internal sealed class Stack : IDisposable
     private static readonly string Program = Path.GetFullPath("src/Mirror/bin/Release/net10.0/Mirror.dll");
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mirror-bench-").FullName;
-    private readonly int[] _debug = new int[Size];
+    private readonly Radosgw? _bucket;
+
+    private bool _disposed;
 
     public Stack(int upstreamPort)
     {
+        // Whatever ends this program ends the store too.
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Dispose();
         try
         {
-            var gateway = Bucket.Start(Directory.CreateDirectory(Path.Combine(_folder, "ceph")).FullName);
+            _bucket = Radosgw.StartAsync().GetAwaiter().GetResult();
             var redis = Daemon.FreePort();
             Redis = new Daemon("redis-server", ["--bind", "127.0.0.1", "--port", $"{redis}", "--save", "", "--appendonly", "no"], redis);
             var ports = new int[Size];
             for (var i = 0; i < Size; i++)
             {
-                (ports[i], _debug[i]) = (Daemon.FreePort(), Daemon.FreePort());
-                Replicas[i] = new Daemon("dotnet", ["exec", Program, "serve", Configure(i, ports[i], _debug[i], gateway, redis, upstreamPort)], ports[i]);
+                ports[i] = Daemon.FreePort();
+                Replicas[i] = new Daemon("dotnet", ["exec", Program, "serve", Configure(i, ports[i], _bucket.Url, redis, upstreamPort)], ports[i]);
             }
             Port = Daemon.FreePort();
             _ = new Daemon(Nginx, ["-c", ConfigureNginx(ports), "-e", Path.Combine(_folder, "nginx.log"), "-p", _folder], Port);
@@ -38,14 +42,8 @@ internal sealed class Stack : IDisposable
     }
 
     /// <summary>Why this machine cannot run it; null where it can.</summary>
-    public static string? Missing
-    {
-        get
-        {
-            string[] programs = [Nginx, "/usr/bin/redis-server", Program, .. Bucket.Programs];
-            return Array.Find(programs, program => !File.Exists(program)) is { } missing ? $"there is no {missing}" : null;
-        }
-    }
+    public static string? Missing => Radosgw.Availability.Missing
+        ?? (Array.Find([Nginx, "/usr/bin/redis-server", Program], program => !File.Exists(program)) is { } missing ? $"there is no {missing}" : null);
 
     /// <summary>nginx's.</summary>
     public int Port { get; }
@@ -54,22 +52,16 @@ internal sealed class Stack : IDisposable
 
     public Daemon[] Replicas { get; } = new Daemon[Size];
 
-    /// <summary>How many downloads a replica has the lease of.</summary>
-    public int Leases(int replica)
-    {
-        using var http = new HttpClient();
-        var line = http.GetStringAsync($"http://127.0.0.1:{_debug[replica]}/metrics").GetAwaiter().GetResult()
-            .Split('\n').FirstOrDefault(line => line.StartsWith("mirror_fleet_leases_held", StringComparison.Ordinal));
-        return line is null ? 0 : int.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture);
-    }
-
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+            return;
         Daemon.StopAll();
+        _bucket?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         Directory.Delete(_folder, recursive: true);
     }
 
-    private string Configure(int i, int port, int debug, int gateway, int redis, int upstreamPort)
+    private string Configure(int i, int port, Uri gateway, int redis, int upstreamPort)
     {
         var path = Path.Combine(_folder, $"mirror-{i + 1}.yml");
         File.WriteAllText(path, $$"""
@@ -77,14 +69,14 @@ internal sealed class Stack : IDisposable
             log: { level: error, accesslog: { disabled: true } }
             storage:
               s3:
-                regionendpoint: http://127.0.0.1:{{gateway}}
+                regionendpoint: {{gateway.OriginalString}}
                 region: us-east-1
-                bucket: {{Bucket.Name}}
-                accesskey: {{Bucket.Key}}
-                secretkey: {{Bucket.Key}}
+                bucket: {{Radosgw.Bucket}}
+                accesskey: {{Radosgw.AccessKey}}
+                secretkey: {{Radosgw.SecretKey}}
                 scratchdirectory: {{_folder}}/scratch-{{i + 1}}
               redirect: { disable: true }
-            http: { addr: '127.0.0.1:{{port}}', secret: of the fleet, debug: { addr: '127.0.0.1:{{debug}}', prometheus: { enabled: true } } }
+            http: { addr: '127.0.0.1:{{port}}', secret: of the fleet }
             redis: { addr: '127.0.0.1:{{redis}}' }
             proxy: { remoteurl: 'http://127.0.0.1:{{upstreamPort}}' }
             """);
