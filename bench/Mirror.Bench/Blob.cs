@@ -35,6 +35,20 @@ internal sealed class Blob
         return _chunk.AsMemory(from, (int)Math.Min(ChunkSize - from, end - offset));
     }
 
+    /// <summary>Whether bytes are those from an offset on.</summary>
+    /// <exception cref="InvalidDataException">They are not.</exception>
+    public void Compare(long offset, ReadOnlySpan<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            var mine = At(offset, Math.Min(Length, offset + bytes.Length)).Span;
+            if (mine.IsEmpty || !bytes.StartsWith(mine))
+                throw new InvalidDataException($"Wrong bytes behind {offset}.");
+            offset += mine.Length;
+            bytes = bytes[mine.Length..];
+        }
+    }
+
     public void WriteTo(string path)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);

@@ -18,8 +18,10 @@ internal sealed class Client : IDisposable
     }
 
     /// <summary>Asks, and reads the body to its end.</summary>
+    /// <param name="expected">What the body must be, byte for byte; null where nobody looks.</param>
     /// <exception cref="IOException">The answer ended early.</exception>
-    public Reply Ask(string path, string method = "GET", string headers = "")
+    /// <exception cref="InvalidDataException">The body is another than was expected.</exception>
+    public Reply Ask(string path, string method = "GET", string headers = "", Blob? expected = null)
     {
         var started = Stopwatch.GetTimestamp();
         _socket.Send(Encoding.ASCII.GetBytes($"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n{headers}\r\n"));
@@ -33,10 +35,15 @@ internal sealed class Client : IDisposable
         var status = int.Parse(head[0].AsSpan(9, 3));
         var length = method == "HEAD" ? 0 : long.Parse(head.First(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase)).AsSpan("Content-Length:".Length));
         long read = filled - end - 4;
+        if (status != 200 || length != expected?.Length)
+            expected = status == 200 && expected is not null ? throw new InvalidDataException($"{length} bytes") : null;
+        expected?.Compare(0, _buffer.AsSpan(end + 4, (int)read));
         var first = read > 0 || length == 0 ? Stopwatch.GetElapsedTime(started) : TimeSpan.Zero;
         while (read < length)
         {
-            read += Receive(_buffer);
+            var received = Receive(_buffer);
+            expected?.Compare(read, _buffer.AsSpan(0, received));
+            read += received;
             if (first == TimeSpan.Zero)
                 first = Stopwatch.GetElapsedTime(started);
         }

@@ -32,6 +32,10 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
     public static readonly Peer NginxCache = new("nginx proxy_cache", Nginx, setup => NginxStart(setup,
         $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_cache c; proxy_cache_valid 200 10m; proxy_cache_lock on;"));
 
+    /// <summary>What stands in front of a fleet: passes on, and keeps nothing.</summary>
+    public static readonly Peer NginxFront = new("nginx in front", Nginx, setup => NginxStart(setup,
+        $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 4 256k; proxy_busy_buffers_size 512k;"));
+
     public static readonly Peer[] All = [Mirror, RegistryTwo, NginxStatic, NginxCache];
 
     public string Name => name;

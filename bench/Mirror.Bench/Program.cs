@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Mirror.Bench;
 using Mirror.Bench.Benchmarks;
+using Mirror.Bench.Fleet;
 
 (string Name, Action<Effort> Run)[] benchmarks =
 [
@@ -12,6 +13,7 @@ using Mirror.Bench.Benchmarks;
     ("start", Start.Run),
     ("growth", Growth.Run),
     ("s3", BucketBlob.Run),
+    ("fleet", FleetTable.Run),
 ];
 
 var effort = args.Contains("full") ? Effort.Full : Effort.Quick;
@@ -25,7 +27,11 @@ if (names.FirstOrDefault(name => !Array.Exists(benchmarks, benchmark => benchmar
 // Whatever ends this program ends what it started.
 using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => Environment.Exit(130));
 using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => Environment.Exit(143));
-AppDomain.CurrentDomain.ProcessExit += (_, _) => ServerProcess.StopAll();
+AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+{
+    ServerProcess.StopAll();
+    Daemon.StopAll();
+};
 
 Console.WriteLine($"{Machine.Describe()}. {(effort.IsFull ? "Full" : "Quick")} run, {DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC.");
 Console.WriteLine("Every server logs errors only and keeps no access log. Peers do the same work in turns; a figure is the median of its rounds.");

@@ -16,8 +16,9 @@ internal sealed class Upstream : IDisposable
 
     private readonly ConcurrentDictionary<string, Blob> _blobs = new();
     private readonly ConcurrentDictionary<string, byte[]> _manifests = new();
+    private readonly ConcurrentDictionary<string, int> _gets = new();
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly Link? _link;
+    private Link? _link;
     private long _requests;
     private long _blobBytes;
 
@@ -34,6 +35,9 @@ internal sealed class Upstream : IDisposable
 
     public long BlobBytes => Volatile.Read(ref _blobBytes);
 
+    /// <summary>How often a blob, or a manifest by its digest, was asked for by GET.</summary>
+    public int Gets(Digest digest) => _gets.GetValueOrDefault(digest.ToString());
+
     public Blob Add(Blob blob)
     {
         _blobs[blob.Digest.ToString()] = blob;
@@ -42,6 +46,9 @@ internal sealed class Upstream : IDisposable
 
     /// <summary>Serves a manifest by its tag and by its digest.</summary>
     public void Add(string tag, byte[] manifest) => _manifests[tag] = _manifests[Digest.Of(manifest).ToString()] = manifest;
+
+    /// <summary>Puts another link in the place of the one there was.</summary>
+    public void Widen(double bytesPerSecond) => Volatile.Write(ref _link, new Link(bytesPerSecond));
 
     public void Dispose() => _listener.Stop();
 
@@ -90,6 +97,8 @@ internal sealed class Upstream : IDisposable
         var lines = request.Split("\r\n");
         var (method, path) = lines[0].Split(' ') is [var verb, var target, ..] ? (verb, target) : ("", "");
         var last = path[(path.LastIndexOf('/') + 1)..];
+        if (method == "GET")
+            _gets.AddOrUpdate(last, 1, static (_, count) => count + 1);
         if (path == "/v2/")
             Send(connection, "200 OK", "Content-Length: 2\r\nContent-Type: application/json", "{}"u8);
         else if (path.Contains("/manifests/") && _manifests.TryGetValue(last, out var manifest))
@@ -112,10 +121,10 @@ internal sealed class Upstream : IDisposable
         while (method == "GET" && from < end)
         {
             var bytes = blob.At(from, end).Span;
-            if (_link is not null)
+            if (Volatile.Read(ref _link) is { } link)
             {
                 bytes = bytes[..Math.Min(bytes.Length, Slice)];
-                _link.Pass(bytes.Length);
+                link.Pass(bytes.Length);
             }
             connection.Send(bytes);
             from += bytes.Length;

@@ -14,6 +14,8 @@ namespace Mirror;
 /// <summary>The registry at work.</summary>
 public static partial class Server
 {
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+
     /// <summary>Serves until <paramref name="cancellationToken"/> or a signal ends it.</summary>
     /// <param name="warnings">What the configuration says that is ignored, a line each.</param>
     public static async Task RunAsync(MirrorOptions options, IReadOnlyList<string> warnings, CancellationToken cancellationToken)
@@ -59,6 +61,8 @@ public static partial class Server
         kestrel.AddServerHeader = false;
         // Layers have no largest size; manifests have one of their own.
         kestrel.Limits.MaxRequestBodySize = null;
+        // Whoever unpacks what he downloads, or sits behind a proxy that is busy, reads in fits: only one that takes nothing at all for so long is gone.
+        kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: LongestPause);
         // Past the limit of open files nobody is served; before it, one connection too many is refused and the others are.
         kestrel.Limits.MaxConcurrentConnections = OpenFiles.MostConnections;
         ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>

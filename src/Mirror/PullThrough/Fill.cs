@@ -25,6 +25,7 @@ public sealed partial class Fill
     private readonly ActivityContext _askedBy = Activity.Current?.Context ?? default;
     private Spool? _spool;
     private bool _linking;
+    private long _ahead;
     // The fill itself and every client that reads or is about to: the spool's file closes with the last of them.
     private int _holders = 1;
 
@@ -66,6 +67,21 @@ public sealed partial class Fill
             if (!_linking)
                 _names.Add(name);
             return !_linking;
+        }
+    }
+
+    /// <summary>
+    /// Whether so many bytes may be asked of upstream beside the fill, by a reader that is far ahead of it. All of them together have a tenth of the
+    /// blob: a crowd that comes back for the rest of what was cut would otherwise cost a download each.
+    /// </summary>
+    internal bool TryGoAhead(long bytes, long length)
+    {
+        lock (_gate)
+        {
+            if (_ahead + bytes > length / 10)
+                return false;
+            _ahead += bytes;
+            return true;
         }
     }
 

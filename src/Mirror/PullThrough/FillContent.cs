@@ -5,7 +5,7 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// What one client reads while a blob is on its way: the growing spool. Two detours: a client that begins far ahead of the fill asks upstream
+/// What one client reads while a blob is on its way: the growing spool. Two detours: a client that wants little from far ahead of the fill asks upstream
 /// for its own range, and when the disk takes no more, each client goes on from upstream, checked against the digest all the same.
 /// </summary>
 public sealed class FillContent(Fill fill, FillContext context, RepositoryName name, Spool spool) : Content
@@ -28,8 +28,11 @@ public sealed class FillContent(Fill fill, FillContext context, RepositoryName n
         // The last bytes come from the spool even so, and therefore only once the digest has proved right. An interior range cannot be
         // verified before the whole is there: who asks for parts verifies the whole.
         _aheadEnd = Math.Min(until, length - Spool.TailLength);
-        if (_aheadEnd <= from)
+        if (_aheadEnd <= from || !fill.TryGoAhead(_aheadEnd - from, length))
+        {
+            _aheadEnd = 0;
             return;
+        }
         try
         {
             _ahead = await UpstreamContent.OpenAsync(context.Upstream, name, fill.Digest, from, _aheadEnd, context.Time, cancellationToken);

@@ -1,18 +1,32 @@
+using System.Net;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
+using Mirror.Tests.S3;
 using Mirror.Tests.Upstream;
 using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>Three replicas over one volume and one Redis, mirroring a scripted Docker Hub.</summary>
+/// <summary>What the replicas of a test store in together.</summary>
+public enum SharedStore
+{
+    Folder,
+    Bucket,
+}
+
+/// <summary>Three replicas over one store and one Redis, mirroring a scripted Docker Hub.</summary>
 [Collection(nameof(FleetOfHub))]
-public abstract class FleetOfHub : IAsyncLifetime
+public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyncLifetime
 {
     protected const string Repository = "library/nginx";
     protected const int MiB = 1024 * 1024;
 
+    private readonly string _root = $"fleet/{Guid.NewGuid():N}";
     private readonly TempFolder _volume = new();
+    private Radosgw? _bucket;
+
+    /// <summary>The folder that all replicas share; over a bucket, where each has its scratch folder.</summary>
+    protected TempFolder Volume => _volume;
 
     protected ScriptedHub Hub { get; private set; } = null!;
 
@@ -26,9 +40,11 @@ public abstract class FleetOfHub : IAsyncLifetime
     {
         MirrorProcess.Availability.OrSkip();
         RedisProcess.Availability.OrSkip();
+        if (store == SharedStore.Bucket)
+            _bucket = await SharedRadosgw.OrSkipAsync();
         Hub = await ScriptedHub.StartAsync();
-        Redis = await RedisProcess.StartAsync();
-        Replicas = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => MirrorProcess.StartAsync(Settings())));
+        Redis = await StartRedisAsync();
+        Replicas = await Task.WhenAll(Enumerable.Range(0, 3).Select(i => MirrorProcess.StartAsync(Settings(i))));
         Hub.Log.Clear();
     }
 
@@ -48,10 +64,14 @@ public abstract class FleetOfHub : IAsyncLifetime
         _volume.Dispose();
     }
 
-    protected virtual MirrorSettings Settings() => new()
+    protected virtual Task<RedisProcess> StartRedisAsync() => RedisProcess.StartAsync();
+
+    protected virtual MirrorSettings Settings(int replica) => new()
     {
         Upstream = Hub.Url,
-        Root = _volume.Path,
+        Root = _bucket is null ? _volume.Path : null,
+        // Replicas on one machine: what is on its way in is each one's own.
+        Driver = _bucket is not null ? $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n" : null,
         More = $"redis:\n  addr: {Redis.Address}\n",
         Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = "shared by all replicas", ["REGISTRY_FLEET_LEAVE"] = "0s" },
     };
@@ -59,6 +79,28 @@ public abstract class FleetOfHub : IAsyncLifetime
     protected static string ManifestPath(object reference, string repository = Repository) => $"{repository}/manifests/{reference}";
 
     protected static string BlobPath(Digest digest, string repository = Repository) => $"{repository}/blobs/{digest}";
+
+    /// <summary>Asks for a blob, and the bucket for it where the answer says so.</summary>
+    /// <param name="server">A replica, or what stands in front of all.</param>
+    protected static async Task<HttpResponseMessage> PullAsync(Uri server, Digest digest, string repository = Repository)
+    {
+        var response = await Http.Client.GetAsync(new Uri(server, $"/v2/{BlobPath(digest, repository)}"), HttpCompletionOption.ResponseHeadersRead, Cancel);
+        if (response is not { StatusCode: HttpStatusCode.TemporaryRedirect, Headers.Location: { } location })
+            return response;
+        response.Dispose();
+        return await Http.Client.GetAsync(location, HttpCompletionOption.ResponseHeadersRead, Cancel);
+    }
+
+    /// <summary>A blob of which upstream has sent a quarter, and goes on when the gate opens; one client of the replica that downloads it has its headers.</summary>
+    protected async Task<(HubBlob Blob, Gate Gate, HttpResponseMessage First)> BeginAsync(MirrorProcess replica, int size = 32 * MiB)
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(7, size));
+        var gate = new Gate();
+        Hub.Fault(blob.Digest, BlobFault.StalledAt(size / 4, gate));
+        var first = await replica.GetAsync(BlobPath(blob.Digest));
+        await gate.Reached;
+        return (blob, gate, first);
+    }
 
     /// <summary>The digest of a body read to its end, without holding it.</summary>
     protected static async Task<Digest> DigestOfAsync(HttpResponseMessage response)

@@ -7,26 +7,12 @@ using Xunit;
 namespace Mirror.Tests.Fleet;
 
 /// <summary>Replicas that are restarted while clients pull through nginx, set up as in <c>deploy/fleet/nginx.conf</c>.</summary>
-public sealed class RestartTests : FleetOfHub
+public abstract class RestartTests(SharedStore store) : FleetOfHub(store)
 {
-    protected override MirrorSettings Settings() => base.Settings() with
+    protected override MirrorSettings Settings(int replica) => base.Settings(replica) with
     {
         Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = "shared by all replicas", ["REGISTRY_FLEET_LEAVE"] = "1s" },
     };
-
-    [Fact]
-    public async Task Readiness_says_no_while_requests_are_still_taken()
-    {
-        var image = Hub.AddImage(Repository, "latest");
-        (await Replicas[0].GetAsync(ManifestPath("latest"))).Dispose();
-        Assert.Equal(HttpStatusCode.OK, await ProbeAsync("ready"));
-        var stopping = Replicas[0].StopAsync();
-        await Until.TrueAsync(async () => await ProbeAsync("ready") == HttpStatusCode.ServiceUnavailable, () => "Readiness never said no.");
-        Assert.Equal(HttpStatusCode.OK, await ProbeAsync("live"));
-        using var response = await Replicas[0].GetAsync(ManifestPath(image.Digest));
-        Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
-        await stopping;
-    }
 
     [Fact]
     public async Task All_three_are_restarted_one_after_the_other_and_no_request_fails()
@@ -50,7 +36,7 @@ public sealed class RestartTests : FleetOfHub
                     using var manifest = await Http.Client.GetAsync(new Uri(nginx.Url, $"/v2/{ManifestPath($"t{i}")}"), Cancel);
                     if (!manifest.IsSuccessStatusCode || !(await manifest.Content.ReadAsByteArrayAsync(Cancel)).SequenceEqual(images[i].Bytes))
                         failures.Enqueue($"manifest {i}: {manifest.StatusCode}");
-                    using var blob = await Http.Client.GetAsync(new Uri(nginx.Url, $"/v2/{BlobPath(images[i].Layers[0].Digest)}"), HttpCompletionOption.ResponseHeadersRead, Cancel);
+                    using var blob = await PullAsync(nginx.Url, images[i].Layers[0].Digest);
                     if (!blob.IsSuccessStatusCode || images[i].Layers[0].Digest != await DigestOfAsync(blob))
                         failures.Enqueue($"blob {i}: {blob.StatusCode}");
                 }
@@ -73,12 +59,6 @@ public sealed class RestartTests : FleetOfHub
 
         Assert.Empty(failures);
         Assert.True(pulls > 60, $"{pulls} pulls");
-    }
-
-    private async Task<HttpStatusCode> ProbeAsync(string probe)
-    {
-        using var response = await Http.Client.GetAsync(new Uri(Replicas[0].Debug, $"/debug/{probe}"), Cancel);
-        return response.StatusCode;
     }
 
     private sealed class Nginx : IAsyncDisposable
@@ -113,3 +93,28 @@ public sealed class RestartTests : FleetOfHub
         private static string Top() => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
     }
 }
+
+public sealed class RestartOverAFolderTests() : RestartTests(SharedStore.Folder)
+{
+    [Fact]
+    public async Task Readiness_says_no_while_requests_are_still_taken()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        (await Replicas[0].GetAsync(ManifestPath("latest"))).Dispose();
+        Assert.Equal(HttpStatusCode.OK, await ProbeAsync("ready"));
+        var stopping = Replicas[0].StopAsync();
+        await Until.TrueAsync(async () => await ProbeAsync("ready") == HttpStatusCode.ServiceUnavailable, () => "Readiness never said no.");
+        Assert.Equal(HttpStatusCode.OK, await ProbeAsync("live"));
+        using var response = await Replicas[0].GetAsync(ManifestPath(image.Digest));
+        Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        await stopping;
+    }
+
+    private async Task<HttpStatusCode> ProbeAsync(string probe)
+    {
+        using var response = await Http.Client.GetAsync(new Uri(Replicas[0].Debug, $"/debug/{probe}"), Cancel);
+        return response.StatusCode;
+    }
+}
+
+public sealed class RestartOverABucketTests() : RestartTests(SharedStore.Bucket);

@@ -25,6 +25,18 @@ public sealed class SharedFactsTests : FleetOfHub
     }
 
     [Fact]
+    public async Task A_manifest_asked_for_everywhere_at_once_costs_a_request_for_each_replica_at_most()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
+        {
+            using var response = await Replicas[i % 3].GetAsync(ManifestPath("latest"));
+            Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        }));
+        Assert.InRange(Hub.Log.Requests.Count(r => r is { Asked: Asked.Manifest, Method: "GET", Status: 200 }), 1, Replicas.Count);
+    }
+
+    [Fact]
     public async Task No_credential_and_no_token_can_be_read_in_Redis()
     {
         Hub.AddImage(Repository, "latest");
@@ -106,6 +118,21 @@ public sealed class SharedFactsTests : FleetOfHub
         // Nine requests. A second or so is lost here and there; not one for each question.
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
         Assert.InRange(Hub.Log.Count(Asked.BlobBytes), image.Layers.Count, image.Layers.Count * 3);
+    }
+
+    [Fact]
+    public async Task Redis_killed_in_the_middle_of_a_pull_is_not_noticed_by_clients()
+    {
+        var (blob, gate, first) = await BeginAsync(Replicas[0]);
+        using var second = await Replicas[1].GetAsync(BlobPath(blob.Digest));
+        await Redis.KillAsync();
+        // This one learns of nobody and downloads for itself.
+        var third = Replicas[2].GetAsync(BlobPath(blob.Digest));
+        gate.Open();
+        Assert.Equal(blob.Digest, await DigestOfAsync(first));
+        Assert.Equal(blob.Digest, await DigestOfAsync(second));
+        Assert.Equal(blob.Digest, await DigestOfAsync(await third));
+        Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 1, 3);
     }
 
     [Fact]

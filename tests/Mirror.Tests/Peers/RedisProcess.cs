@@ -8,22 +8,26 @@ namespace Mirror.Tests.Peers;
 public sealed class RedisProcess : IAsyncDisposable
 {
     private readonly int _port = Ports.Free();
+    private readonly RedisTls? _tls;
     private PeerProcess? _process;
+
+    private RedisProcess(RedisTls? tls) => _tls = tls;
 
     public static Availability Availability => Availability.Of("redis-server");
 
     public string Address => $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}";
 
-    public static async Task<RedisProcess> StartAsync()
+    /// <param name="tls">Where it is asked over TLS, beside the address in clear that tests look into it by; null is nowhere.</param>
+    public static async Task<RedisProcess> StartAsync(RedisTls? tls = null)
     {
-        var redis = new RedisProcess();
+        var redis = new RedisProcess(tls);
         await redis.StartAgainAsync();
         return redis;
     }
 
     public async Task StartAgainAsync()
     {
-        _process = PeerProcess.Start("redis-server", ["--bind", "127.0.0.1", "--port", _port.ToString(CultureInfo.InvariantCulture), "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]);
+        _process = PeerProcess.Start("redis-server", ["--bind", "127.0.0.1", "--port", _port.ToString(CultureInfo.InvariantCulture), "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", .. _tls?.Arguments ?? []]);
         await _process.UntilAsync(async () =>
         {
             try
@@ -61,5 +65,6 @@ public sealed class RedisProcess : IAsyncDisposable
     {
         if (_process is not null)
             await _process.DisposeAsync();
+        _tls?.Dispose();
     }
 }

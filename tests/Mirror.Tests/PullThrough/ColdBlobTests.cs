@@ -88,6 +88,39 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task A_client_that_reads_nothing_for_a_while_gets_the_rest()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(5, 48 * MiB));
+        using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
+        await using var body = await response.Content.ReadAsStreamAsync(Cancel);
+        var read = new byte[blob.Size];
+        await body.ReadExactlyAsync(read.AsMemory(0, MiB), Cancel);
+        // Longer than a server that knows nothing of layers waits.
+        await Task.Delay(TimeSpan.FromSeconds(8), Cancel);
+        await body.ReadExactlyAsync(read.AsMemory(MiB), Cancel);
+        Assert.Equal(blob.Digest, Storage.Digest.Of(read));
+    }
+
+    [Fact]
+    public async Task A_crowd_that_comes_back_for_the_rest_of_a_blob_shares_one_download_of_it()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(4, 48 * MiB));
+        var gate = new Gate();
+        Hub.Fault(blob.Digest, BlobFault.StalledAt(MiB, gate));
+        using var first = await Mirror.GetAsync(BlobPath(blob.Digest));
+        await gate.Reached;
+        var rest = blob.Slice(24 * MiB, blob.Size);
+        await Task.WhenAll(Enumerable.Range(0, 10).Select(async _ =>
+        {
+            using var response = await Mirror.GetAsync(BlobPath(blob.Digest), ("Range", $"bytes={24 * MiB}-"));
+            Assert.Equal(HttpStatusCode.PartialContent, response.StatusCode);
+            gate.Open();
+            Assert.Equal(rest, await response.Content.ReadAsByteArrayAsync(Cancel));
+        }));
+        Assert.InRange(Hub.Log.BodyBytes(blob.Digest), blob.Size, blob.Size * 11 / 10);
+    }
+
+    [Fact]
     public async Task A_range_beyond_the_end_is_416()
     {
         Hub.AddBlob(Repository, Blob);

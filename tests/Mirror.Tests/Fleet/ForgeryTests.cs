@@ -1,0 +1,54 @@
+using System.Net;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Fleet;
+
+/// <summary>What looks as if a replica had said it, and none has.</summary>
+public sealed class ForgeryTests : FleetOfHub
+{
+    [Fact]
+    public async Task A_proof_that_is_forged_or_of_another_path_or_time_makes_nobody_a_replica()
+    {
+        var (blob, gate, first) = await BeginAsync(Replicas[0]);
+        using var whole = first;
+        var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        foreach (var forged in new[] { "", "x", ":", $"{now}:", $"{now}:{new string('0', 64)}", $"{long.MaxValue}:00", "-1:00", new string('9', 5000) })
+        {
+            // Taken for a replica's, it would be answered by a second download here.
+            using var range = await Replicas[1].GetAsync(BlobPath(blob.Digest), ("X-Mirror-Replica", forged), ("Range", "bytes=0-9"));
+            Assert.Equal(HttpStatusCode.PartialContent, range.StatusCode);
+            Assert.Equal(blob.Slice(0, 10), await range.Content.ReadAsByteArrayAsync(Cancel));
+        }
+        Assert.Equal(1, Hub.Log.Count(Asked.BlobBytes));
+        gate.Open();
+        Assert.Equal(blob.Digest, await DigestOfAsync(whole));
+    }
+
+    [Fact]
+    public async Task A_lease_that_nobody_of_us_wrote_sends_nobody_anywhere()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(11, MiB));
+        await Redis.DoAsync("SET", $"mirror:1:fill:{blob.Digest}", "http://169.254.169.254/ 0");
+        using var response = await Replicas[0].GetAsync(BlobPath(blob.Digest));
+        Assert.Equal(blob.Digest, await DigestOfAsync(response));
+        Assert.Equal(CacheAnswer.Miss, CacheAnswer.Of(response));
+    }
+
+    [Fact]
+    public async Task A_forged_state_sends_nobody_anywhere()
+    {
+        using var started = await AskAsync(HttpMethod.Post, "/v2/local/app/blobs/uploads/");
+        var location = started.Headers.Location!.PathAndQuery;
+        var bare = location[..location.IndexOf('?', StringComparison.Ordinal)];
+        foreach (var forged in new[] { "", "?_state=", "?_state=x", "?_state=aHR0cDovLzE2OS4yNTQuMTY5LjI1NC8", $"?_state={new string('A', 4000)}" })
+        {
+            using var status = await AskAsync(HttpMethod.Get, bare + forged);
+            Assert.Equal(HttpStatusCode.NoContent, status.StatusCode);
+        }
+    }
+
+    private Task<HttpResponseMessage> AskAsync(HttpMethod method, string pathAndQuery) =>
+        Http.Client.SendAsync(new HttpRequestMessage(method, new Uri(Replicas[0].Url, pathAndQuery)), Cancel);
+}
