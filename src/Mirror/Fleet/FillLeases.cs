@@ -15,12 +15,21 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
 
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(1);
 
+    // For each download a replica has already: enough for another that is asked for the same to be first, too short for a client to notice.
+    private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(25);
+    private const int MostCourtesies = 4;
+
+    private int _held;
+
     /// <summary>Takes the lease of a digest, or says who has it.</summary>
     public async ValueTask<FillLease> TakeAsync(Digest digest)
     {
         // A replica that cannot prove itself to the others is forwarded nothing.
         if (memory is null || !secret.IsShared)
             return FillLease.None;
+        // The layers of one image spread over the replicas: whoever dies takes no more than a share of them along.
+        if (Math.Min(Volatile.Read(ref _held), MostCourtesies) is > 0 and var courtesies)
+            await Task.Delay(courtesies * Courtesy, time);
         var key = $"mirror:1:fill:{digest}";
         var value = secret.SealText(key, $"{self.Address.AbsoluteUri} {Guid.NewGuid():N}");
         for (var attempt = 0; attempt < 3; attempt++)
@@ -44,12 +53,14 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
         var stop = new CancellationTokenSource();
         var renewing = RenewAsync(shared, key, value, stop.Token);
         metrics.LeaseTaken();
+        Interlocked.Increment(ref _held);
         return new FillLease(null, async () =>
         {
             await stop.CancelAsync();
             await renewing;
             stop.Dispose();
             metrics.LeaseGiven();
+            Interlocked.Decrement(ref _held);
             await shared.ReleaseAsync(key, value);
         });
     }
