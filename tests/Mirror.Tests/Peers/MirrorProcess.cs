@@ -147,9 +147,6 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     public void GoOn() => _process!.Signal("CONT");
 
-    /// <summary>Its process.</summary>
-    public int ProcessId => _process!.Id;
-
     /// <summary>SIGTERM, without waiting for the end.</summary>
     public void AskToStop() => _process!.Signal("TERM");
 

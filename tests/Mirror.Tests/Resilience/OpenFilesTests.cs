@@ -46,40 +46,6 @@ public sealed class OpenFilesTests : MirrorOfHub
         Assert.DoesNotContain(Mirror.Log, line => line.Contains("unexpected failure", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task Without_a_single_file_left_it_says_so_and_recovers_by_itself()
-    {
-        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
-        var cold = Hub.AddImage(Repository, "cold", HubBlob.Seeded(2, 1 << 20));
-        await PullAsync(image);
-        await Mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
-
-        await AllowFilesAsync(1);
-        foreach (var path in new[] { BlobPath(image.Layers[0].Digest), BlobPath(cold.Layers[0].Digest), ManifestPath(cold.Digest), ManifestPath("cold") })
-            for (var i = 0; i < 3; i++)
-                using (var response = await Mirror.GetAsync(path))
-                    // A connection upstream that was open already still serves.
-                    if (response.StatusCode != HttpStatusCode.OK)
-                        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
-        using (var cached = await Mirror.GetAsync(ManifestPath(image.Digest)))
-            Assert.Equal(image.Bytes, await cached.Content.ReadAsByteArrayAsync(Cancel));
-
-        await AllowFilesAsync(Limit);
-        await PullAsync(image);
-        await Until.TrueAsync(
-            async () =>
-            {
-                using var response = await Mirror.GetAsync(BlobPath(cold.Layers[0].Digest));
-                return response.StatusCode == HttpStatusCode.OK && await DigestOfAsync(response) == cold.Layers[0].Digest;
-            },
-            () => "It does not recover.");
-        await Mirror.UntilStoredAsync(BlobPath(cold.Layers[0].Digest));
-        Assert.DoesNotContain(Mirror.Log, line => line.Contains("unexpected failure", StringComparison.Ordinal));
-    }
-
-    // Files that are open stay so.
-    private Task<string> AllowFilesAsync(int most) => PeerProcess.RunAsync("prlimit", [$"--pid={Mirror.ProcessId}", $"--nofile={most}:{Limit}"]);
-
     // False where it is refused, in the protocol's words.
     private async Task<bool> StartedAsync(HubBlob blob)
     {
