@@ -16,6 +16,13 @@ public interface IContentStore
     ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>
+    /// An empty place for bytes that somebody else is about to store: nothing is sent ahead, and nothing found again by a later process. It may be
+    /// committed all the same.
+    /// </summary>
+    /// <exception cref="IOException">The store has no room, or cannot be written.</exception>
+    ValueTask<Spool> SpoolAsideAsync(Digest digest, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Publishes a spool under its digest, atomically: once this returns the content survives a power cut, and before that nobody sees it.
     /// Publishing what is already stored is not an error. The caller has verified the spool.
     /// </summary>

@@ -58,6 +58,11 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         return new Spool(path, algorithm, file) { _length = RandomAccess.GetLength(file) };
     }
 
+    /// <summary>Opens an empty spool beside one that another process writes, or is to write.</summary>
+    /// <param name="path">The other one's file; its folder must exist.</param>
+    /// <exception cref="IOException">The file cannot be made.</exception>
+    public static Spool OpenAside(string path, string algorithm) => Open($"{path}.{Path.GetRandomFileName()}", algorithm);
+
     /// <summary>Appends bytes and wakes the readers.</summary>
     /// <exception cref="IOException">The disk did not take them; the spool still ends where it ended before.</exception>
     public void Append(ReadOnlySpan<byte> bytes)

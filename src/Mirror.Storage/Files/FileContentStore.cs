@@ -35,8 +35,15 @@ public sealed class FileContentStore(string root) : IContentStore
         catch (IOException taken) when (taken.IsHeldByAnother)
         {
             // Another process over this root is at it too, and whichever is first publishes it.
-            return ValueTask.FromResult(Spool.Open($"{path}.{Path.GetRandomFileName()}", digest.Algorithm));
+            return ValueTask.FromResult(Spool.OpenAside(path, digest.Algorithm));
         }
+    }
+
+    public ValueTask<Spool> SpoolAsideAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        var path = Path.Combine(_root, RegistryLayout.Fill(digest));
+        Durable.CreateFolder(Path.GetDirectoryName(path)!);
+        return ValueTask.FromResult(Spool.OpenAside(path, digest.Algorithm));
     }
 
     public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)

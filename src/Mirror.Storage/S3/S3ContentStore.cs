@@ -49,16 +49,25 @@ public sealed class S3ContentStore : IContentStore
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
-        var spool = Open(Path.Combine(_bucket.Options.Scratch, digest.Algorithm, digest.Hex), digest.Algorithm);
+        var spool = Open(ScratchOf(digest), digest.Algorithm);
         var upload = new S3Upload(_bucket, spool, RegistryLayout.BlobData(digest), _bucket.Options.ChunkSize);
         _uploads.Add(spool, upload);
         upload.Follow();
         return ValueTask.FromResult(spool);
     }
 
+    public ValueTask<Spool> SpoolAsideAsync(Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Spool.OpenAside(ScratchOf(digest), digest.Algorithm));
+
+    private string ScratchOf(Digest digest)
+    {
+        var folder = Path.Combine(_bucket.Options.Scratch, digest.Algorithm);
+        Directory.CreateDirectory(folder);
+        return Path.Combine(folder, digest.Hex);
+    }
+
     private static Spool Open(string path, string algorithm)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         try
         {
             return Spool.Open(path, algorithm);
@@ -66,7 +75,7 @@ public sealed class S3ContentStore : IContentStore
         catch (IOException taken) when (taken.IsHeldByAnother)
         {
             // Another process with this scratch folder is at it too, and whichever is first publishes it.
-            return Spool.Open($"{path}.{Path.GetRandomFileName()}", algorithm);
+            return Spool.OpenAside(path, algorithm);
         }
     }
 

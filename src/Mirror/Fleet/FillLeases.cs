@@ -1,3 +1,4 @@
+using System.Text;
 using Mirror.Storage;
 using Mirror.Telemetry;
 
@@ -15,22 +16,13 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
 
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(1);
 
-    // For each download a replica has already: enough for another that is asked for the same to be first, too short for a client to notice.
-    private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(25);
-    private const int MostCourtesies = 4;
-
-    private int _held;
-
     /// <summary>Takes the lease of a digest, or says who has it.</summary>
     public async ValueTask<FillLease> TakeAsync(Digest digest)
     {
         // A replica that cannot prove itself to the others is forwarded nothing.
         if (memory is null || !secret.IsShared)
             return FillLease.None;
-        // The layers of one image spread over the replicas: whoever dies takes no more than a share of them along.
-        if (Math.Min(Volatile.Read(ref _held), MostCourtesies) is > 0 and var courtesies)
-            await Task.Delay(courtesies * Courtesy, time);
-        var key = $"mirror:1:fill:{digest}";
+        var key = Key(digest);
         var value = secret.SealText(key, $"{self.Address.AbsoluteUri} {Guid.NewGuid():N}");
         for (var attempt = 0; attempt < 3; attempt++)
         {
@@ -40,10 +32,19 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
                 return Hold(memory, key, value);
             // Gone again between the two questions: once more.
             if (await memory.HolderAsync(key) is { } held)
-                return Elsewhere(key, System.Text.Encoding.ASCII.GetString(held)) is { } owner ? new FillLease(owner, null) : FillLease.None;
+            {
+                var theirs = Encoding.ASCII.GetString(held);
+                return Elsewhere(key, theirs) is { } owner ? new FillLease(owner, () => new(memory.ReleaseAsync(key, theirs))) : FillLease.None;
+            }
         }
         return FillLease.None;
     }
+
+    /// <summary>The other replica that downloads a digest now; null where none does, or nobody can say.</summary>
+    public async ValueTask<Uri?> HolderAsync(Digest digest) =>
+        memory is not null && await memory.HolderAsync(Key(digest)) is { } held ? Elsewhere(Key(digest), Encoding.ASCII.GetString(held)) : null;
+
+    private static string Key(Digest digest) => $"mirror:1:fill:{digest}";
 
     private Uri? Elsewhere(string key, string value) =>
         secret.TryOpenText(key, value, out var text) && Uri.TryCreate(text.Split(' ')[0], UriKind.Absolute, out var owner) && self.IsOther(owner) ? owner : null;
@@ -53,14 +54,12 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
         var stop = new CancellationTokenSource();
         var renewing = RenewAsync(shared, key, value, stop.Token);
         metrics.LeaseTaken();
-        Interlocked.Increment(ref _held);
         return new FillLease(null, async () =>
         {
             await stop.CancelAsync();
             await renewing;
             stop.Dispose();
             metrics.LeaseGiven();
-            Interlocked.Decrement(ref _held);
             await shared.ReleaseAsync(key, value);
         });
     }
@@ -86,9 +85,13 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
 
 /// <summary>The right to download a digest for all replicas, until disposed; or who has it.</summary>
 /// <param name="Owner">The replica that has it; null where this one may download.</param>
-public sealed record FillLease(Uri? Owner, Func<ValueTask>? Release) : IAsyncDisposable
+public sealed record FillLease(Uri? Owner, Func<ValueTask>? End) : IAsyncDisposable
 {
     public static readonly FillLease None = new(null, null);
 
-    public ValueTask DisposeAsync() => Release?.Invoke() ?? default;
+    /// <summary>Ends it for a replica that was found to be gone, which cannot do so itself.</summary>
+    public ValueTask BreakAsync() => End?.Invoke() ?? default;
+
+    /// <summary>Gives it back, where it is this replica's.</summary>
+    public ValueTask DisposeAsync() => Owner is null && End is not null ? End() : default;
 }

@@ -15,6 +15,8 @@ public static class FleetRegistration
             .AddSingleton<FillLeases>()
             .AddSingleton<UploadHolders>()
             .AddHostedService<Leaving>()
+            .AddSingleton<ReplicaConnections>()
+            .AddSingleton<ReplicaBlobs>()
             .AddSingleton<Forwarding>()
             .AddSingleton<FleetSecret>()
             .AddSingleton<SharedFacts>()

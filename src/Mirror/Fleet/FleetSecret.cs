@@ -58,6 +58,12 @@ public sealed class FleetSecret
             Encoding.ASCII.GetBytes(proof), Encoding.ASCII.GetBytes(Convert.ToHexStringLower(Proof(method, pathAndQuery, then))));
     }
 
+    /// <summary>Whether a request that came in is from another replica.</summary>
+    public bool IsProved(HttpRequest request) => request.Headers[Header] is [{ } header] && IsProved(header, request.Method, Proved(request));
+
+    /// <summary>What a proof is about, as both sides see it.</summary>
+    public static string Proved(HttpRequest request) => $"{request.Path}{request.QueryString}";
+
     /// <summary>A name that tells nothing of what it was made from.</summary>
     public string Name(params ReadOnlySpan<string> parts) =>
         Convert.ToHexStringLower(HMACSHA256.HashData(_names, Encoding.UTF8.GetBytes(string.Join('\0', parts))));

@@ -1,5 +1,5 @@
+using Mirror.Fleet;
 using Mirror.Storage;
-using Mirror.Telemetry;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
@@ -8,13 +8,13 @@ namespace Mirror.PullThrough;
 /// What one client reads while a blob is on its way: the growing spool. Two detours: a client that wants little from far ahead of the fill asks upstream
 /// for its own range, and when the disk takes no more, each client goes on from upstream, checked against the digest all the same.
 /// </summary>
-public sealed class FillContent(Fill fill, FillContext context, RepositoryName name, Spool spool) : Content
+public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : Content
 {
     /// <summary>How far ahead of the fill a client is worth a request of its own, in bytes: less arrives before such a request would be answered.</summary>
     public const long FarAhead = 8 << 20;
 
     private readonly Content _spooled = spool.OpenRead();
-    private UpstreamContent? _ahead;
+    private Content? _ahead;
     private long _aheadEnd;
     private VerifiedContent? _uncached;
     private int _disposed;
@@ -35,7 +35,7 @@ public sealed class FillContent(Fill fill, FillContext context, RepositoryName n
         }
         try
         {
-            _ahead = await UpstreamContent.OpenAsync(context.Upstream, name, fill.Digest, from, _aheadEnd, context.Time, cancellationToken);
+            _ahead = await fill.OpenBesideAsync(name, from, _aheadEnd, cancellationToken);
         }
         catch (UpstreamException)
         {
@@ -49,9 +49,15 @@ public sealed class FillContent(Fill fill, FillContext context, RepositoryName n
             return await _uncached.ReadAsync(offset, buffer, cancellationToken);
         if (_ahead is not null && offset < _aheadEnd)
         {
-            var read = await _ahead.ReadAsync(offset, buffer, cancellationToken);
-            context.Metrics.UpstreamBytes(UpstreamKind.Blob, read);
-            return read;
+            try
+            {
+                return await _ahead.ReadAsync(offset, buffer, cancellationToken);
+            }
+            catch (ReplicaLostException)
+            {
+                // The fill finds somebody else, and gets there.
+                _aheadEnd = 0;
+            }
         }
         try
         {
@@ -60,7 +66,7 @@ public sealed class FillContent(Fill fill, FillContext context, RepositoryName n
         // The spool tells its readers why it ended. A disk that failed is not upstream's fault: upstream can still be read.
         catch (IOException ended) when (ended.InnerException is IOException and not DigestMismatchException)
         {
-            _uncached = VerifiedContent.Behind(_spooled, offset, context, name, fill.Digest);
+            _uncached = VerifiedContent.Behind(_spooled, offset, fill, name);
             return await _uncached.ReadAsync(offset, buffer, cancellationToken);
         }
     }

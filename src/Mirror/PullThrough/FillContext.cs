@@ -9,4 +9,4 @@ namespace Mirror.PullThrough;
 /// <param name="ParallelRanges">Over how many connections at once a large blob is fetched.</param>
 public sealed record FillContext(
     UpstreamClient Upstream, int ParallelRanges, IContentStore Content, IReferenceStore References, DescriptorSizes Sizes, FillLeases Leases,
-    RegistryMetrics Metrics, TimeProvider Time, ILogger<Fill> Log);
+    ReplicaBlobs Replicas, RegistryMetrics Metrics, TimeProvider Time, ILogger<Fill> Log);

@@ -34,6 +34,8 @@ public sealed partial class GuardedContentStore(IContentStore store, DescriptorS
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => store.SpoolAsync(digest, cancellationToken);
 
+    public ValueTask<Spool> SpoolAsideAsync(Digest digest, CancellationToken cancellationToken) => store.SpoolAsideAsync(digest, cancellationToken);
+
     public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken) => store.CommitAsync(spool, digest, cancellationToken);
 
     public ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => store.PutAsync(digest, bytes, cancellationToken);

@@ -18,7 +18,7 @@ public interface IRepository
     ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken);
 
     /// <summary>Opens a blob; its bytes may still be on their way.</summary>
-    /// <param name="here">Whether it must be this replica that has them; otherwise they may be <see cref="ContentElsewhere"/>.</param>
+    /// <param name="here">Whether this replica downloads what is missing, though another one may be about to.</param>
     ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool here, CancellationToken cancellationToken);
 
     /// <summary>A blob's length in bytes (null inside the answer where nobody knows), without fetching its bytes from upstream.</summary>

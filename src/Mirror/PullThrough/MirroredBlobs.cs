@@ -12,7 +12,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
     private readonly Flights<(RepositoryName, Digest), long?> _proving = new();
 
     /// <summary>Opens a blob: from the store, from the fill that is running, or from one that this call starts.</summary>
-    /// <param name="here">Whether it must be this replica that has the bytes; otherwise they may be <see cref="ContentElsewhere"/>.</param>
+    /// <param name="here">Whether this replica downloads what is missing, though another one may be about to.</param>
     /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
     public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, bool here, CancellationToken cancellationToken)
     {
@@ -72,15 +72,13 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
             }
             if (await patience.WaitAsync(fill.Opened, cancellationToken))
                 content = fill.OpenRead(name);
-            else if (fill.Elsewhere is { } owner && !here)
-                return new(new ContentElsewhere(owner), Outcome.Joined);
-            return content is null ? null : new(content, joined ? Outcome.Joined : Outcome.Miss);
+            return content is null ? null : new(content, joined || fill.Owner is not null ? Outcome.Joined : Outcome.Miss);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             // No place to store it: the client still gets it.
             LogUncached(digest.ToString(), failure.Message);
-            return new(await VerifiedContent.OpenAsync(context, name, digest, cancellationToken), Outcome.Miss);
+            return new(await VerifiedContent.OpenAsync(fill, name, cancellationToken), Outcome.Miss);
         }
         finally
         {

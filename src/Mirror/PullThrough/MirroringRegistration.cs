@@ -58,7 +58,7 @@ public static class MirroringRegistration
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
             var context = new FillContext(
                 client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<DescriptorSizes>(),
-                provider.GetRequiredService<FillLeases>(), metrics, time, provider.GetRequiredService<ILogger<Fill>>());
+                provider.GetRequiredService<FillLeases>(), provider.GetRequiredService<ReplicaBlobs>(), metrics, time, provider.GetRequiredService<ILogger<Fill>>());
             var patience = ActivatorUtilities.CreateInstance<Patience>(provider);
             var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, patience);
             return new Mirroring(

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Mirror.Storage;
-using Mirror.Telemetry;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
@@ -15,34 +14,32 @@ public sealed class VerifiedContent : Content
 
     private readonly Content? _spooled;
     private readonly long _spooledLength;
-    private readonly FillContext _context;
+    private readonly Fill _fill;
     private readonly RepositoryName _name;
-    private readonly Digest _digest;
     private readonly IncrementalHash _hash;
-    private UpstreamContent? _source;
+    private Content? _source;
     private long _hashed;
 
-    private VerifiedContent(Content? spooled, long spooledLength, FillContext context, RepositoryName name, Digest digest) =>
-        (_spooled, _spooledLength, _context, _name, _digest, _hash) = (spooled, spooledLength, context, name, digest, digest.NewHash());
+    private VerifiedContent(Content? spooled, long spooledLength, Fill fill, RepositoryName name) =>
+        (_spooled, _spooledLength, _fill, _name, _hash) = (spooled, spooledLength, fill, name, fill.Digest.NewHash());
 
     public override long? Length => _spooled?.Length ?? _source?.Length;
 
     /// <summary>The whole blob from upstream.</summary>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    public static async ValueTask<VerifiedContent> OpenAsync(FillContext context, RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    public static async ValueTask<VerifiedContent> OpenAsync(Fill fill, RepositoryName name, CancellationToken cancellationToken)
     {
-        var content = new VerifiedContent(null, 0, context, name, digest);
-        content._source = await UpstreamContent.OpenAsync(context.Upstream, name, digest, 0, null, context.Time, cancellationToken);
+        var content = new VerifiedContent(null, 0, fill, name);
+        content._source = await fill.OpenBesideAsync(name, 0, null, cancellationToken);
         if (content.Length is not null)
             return content;
         await content.DisposeAsync();
-        throw new UpstreamUnavailableException($"{context.Upstream.Origin.Authority} does not say how long {digest} is, and without room to store it, it cannot be checked.");
+        throw new UpstreamUnavailableException($"Nobody says how long {fill.Digest} is, and without room to store it, it cannot be checked.");
     }
 
     /// <summary>What a failed spool holds, then upstream.</summary>
     /// <param name="spooled">Read up to <paramref name="spooledLength"/>; stays the caller's.</param>
-    public static VerifiedContent Behind(Content spooled, long spooledLength, FillContext context, RepositoryName name, Digest digest) =>
-        new(spooled, spooledLength, context, name, digest);
+    public static VerifiedContent Behind(Content spooled, long spooledLength, Fill fill, RepositoryName name) => new(spooled, spooledLength, fill, name);
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -75,14 +72,13 @@ public sealed class VerifiedContent : Content
             read = await _spooled!.ReadAsync(_hashed, buffer[..(int)Math.Min(buffer.Length, _spooledLength - _hashed)], cancellationToken);
         else
         {
-            _source ??= await UpstreamContent.OpenAsync(_context.Upstream, _name, _digest, _hashed, null, _context.Time, cancellationToken);
+            _source ??= await _fill.OpenBesideAsync(_name, _hashed, null, cancellationToken);
             read = await _source.ReadAsync(_hashed, buffer, cancellationToken);
-            _context.Metrics.UpstreamBytes(UpstreamKind.Blob, read);
         }
         _hash.AppendData(buffer.Span[..read]);
         _hashed += read;
-        if (_hashed == Length && Digest.FromHash(_digest.Algorithm, _hash.GetCurrentHash()) != _digest)
-            throw new DigestMismatchException($"{_context.Upstream.Origin.Authority} sent other bytes than {_digest} names.");
+        if (_hashed == Length && Digest.FromHash(_fill.Digest.Algorithm, _hash.GetCurrentHash()) != _fill.Digest)
+            throw new DigestMismatchException($"Other bytes came than {_fill.Digest} names.");
         return read;
     }
 }

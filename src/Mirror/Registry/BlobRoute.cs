@@ -1,4 +1,3 @@
-using Mirror.Fleet;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
@@ -8,9 +7,6 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c></summary>
 internal static class BlobRoute
 {
-    // Between two attempts to reach a replica that has what is asked for.
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
-
     public static async Task HeadAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
     {
         var digest = request.Digest;
@@ -24,35 +20,18 @@ internal static class BlobRoute
     }
 
     /// <param name="redirects">Whether a client is sent to the store, where that serves it as well.</param>
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories, Forwarding forwarding, RegistryEvents events, bool redirects)
+    /// <param name="forReplica">Whether another replica asks, which has found this one to be downloading the blob.</param>
+    public static async Task GetAsync(RegistryRequest request, Repositories repositories, RegistryEvents events, bool redirects, bool forReplica)
     {
         var digest = request.Digest;
         var repository = repositories[request.Name];
-        // What was forwarded here is answered here.
-        var here = forwarding.IsForwarded(request.Http.Request);
-        for (var deadline = FillLeases.Life + Pause; ; deadline -= Pause)
-        {
-            var answer = await repository.OpenBlobAsync(digest, here || deadline <= TimeSpan.Zero, request.Aborted) ?? throw Unknown(digest);
-            request.Came(answer);
-            if (answer.Value is not ContentElsewhere elsewhere)
-            {
-                await using var content = answer.Value;
-                await AnswerAsync(request, digest, content, redirects);
-                if (request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
-                    events.Pulled(request, repository.Name, digest, content.Length);
-                return;
-            }
-            if (await forwarding.TryAsync(request.Http, elsewhere.Replica, new ForwardedBody(digest, ReopenAsync, read => request.Written += read)))
-                return;
-            // It is gone, and so will its lease be.
-            await Task.Delay(Pause, request.Aborted);
-        }
-
-        async Task<ForwardedSource> ReopenAsync(bool mustBeHere, CancellationToken cancellationToken)
-        {
-            var answer = await repository.OpenBlobAsync(digest, mustBeHere, cancellationToken) ?? throw Unknown(digest);
-            return answer.Value is ContentElsewhere elsewhere ? new(elsewhere.Replica, null) : new(null, answer.Value);
-        }
+        var answer = await repository.OpenBlobAsync(digest, here: forReplica, request.Aborted) ?? throw Unknown(digest);
+        request.Came(answer);
+        await using var content = answer.Value;
+        await AnswerAsync(request, digest, content, redirects && !forReplica);
+        // What a client pulled is counted where it asked.
+        if (request.Http.Response.StatusCode != StatusCodes.Status304NotModified && !forReplica)
+            events.Pulled(request, repository.Name, digest, content.Length);
     }
 
     private static async Task AnswerAsync(RegistryRequest request, Digest digest, Content content, bool redirects)

@@ -13,7 +13,7 @@ namespace Mirror.Registry;
 /// the access log line afterwards.
 /// </summary>
 public sealed partial class RegistryPipeline(
-    RegistryRoutes routes, HttpOptions http, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
+    RegistryRoutes routes, HttpOptions http, Fleet.FleetSecret secret, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
     BasicAccess? access = null)
 {
     // What a client is told to wait where upstream did not say.
@@ -47,8 +47,8 @@ public sealed partial class RegistryPipeline(
 
     private async ValueTask LetInAsync(RegistryRequest request)
     {
-        // Load balancers ask for "/", which says nothing.
-        if (access is null || request.Route.Handler is Handler.Other)
+        // Load balancers ask for "/", which says nothing. A replica asks for blobs that its own clients were let in for.
+        if (access is null || request.Route.Handler is Handler.Other || request.Route.Handler is Handler.Blob && request.Http.Request.Method == "GET" && secret.IsProved(request.Http.Request))
             return;
         request.User = await access.UserAsync(request.Http.Request.Headers.Authorization, request.Aborted)
             ?? throw new RegistryException(RegistryError.Unauthorized, "a user name and its password are needed") { Headers = [("WWW-Authenticate", access.Challenge)] };

@@ -10,7 +10,7 @@ namespace Mirror.Registry;
 /// <summary>Every route of the registry, in one table.</summary>
 public sealed class RegistryRoutes(
     Repositories repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations,
-    Forwarding forwarding, UploadHolders holders, RegistryEvents events, MirrorOptions options)
+    FleetSecret secret, Forwarding forwarding, UploadHolders holders, RegistryEvents events, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -19,8 +19,8 @@ public sealed class RegistryRoutes(
     public async Task AnswerAsync(RegistryRequest request)
     {
         // An upload goes on where it was begun; if that is gone, here, where its bytes may be as well.
-        if (request.Route.Handler is Handler.BlobUploadChunk && !forwarding.IsForwarded(request.Http.Request)
-            && holders.Elsewhere(request.Http.Request.Query, request.Route.Last) is { } holder && await forwarding.TryAsync(request.Http, holder, null))
+        if (request.Route.Handler is Handler.BlobUploadChunk && !secret.IsProved(request.Http.Request)
+            && holders.Elsewhere(request.Http.Request.Query, request.Route.Last) is { } holder && await forwarding.TryAsync(request.Http, holder))
             return;
         await RouteAsync(request);
     }
@@ -33,7 +33,7 @@ public sealed class RegistryRoutes(
         (Handler.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
         (Handler.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories, events) : ManifestRoute.GetAsync(request, repositories, events),
         (Handler.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories, events)
-            : BlobRoute.GetAsync(request, repositories, forwarding, events, redirects: !options.Storage.Redirect.Disable),
+            : BlobRoute.GetAsync(request, repositories, events, redirects: !options.Storage.Redirect.Disable, forReplica: secret.IsProved(request.Http.Request)),
         (Handler.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
 
         (Handler.Manifest or Handler.Blob or Handler.BlobUpload or Handler.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>

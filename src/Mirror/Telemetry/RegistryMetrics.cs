@@ -54,6 +54,7 @@ public sealed class RegistryMetrics
     private readonly Histogram<double> _redisSeconds;
     private readonly UpDownCounter<long> _leases;
     private readonly Counter<long> _forwards;
+    private readonly Counter<long> _follows;
     private readonly Counter<long> _takeovers;
     private readonly Counter<long> _notifications;
     private readonly UpDownCounter<long> _notificationsPending;
@@ -95,8 +96,9 @@ public sealed class RegistryMetrics
         _cacheErrors = Meter.CreateCounter<long>("registry_storage_cache_errors_total", null, "Questions to Redis that failed or had no answer in time.");
         _redisSeconds = Seconds("registry_storage_cache_redis_seconds", "Time a question to Redis took.", [.0005, .001, .0025, .. Durations[..8]]);
         _leases = Meter.CreateUpDownCounter<long>("mirror_fleet_leases_held", null, "Digests this replica downloads for all.");
-        _forwards = Meter.CreateCounter<long>("mirror_fleet_forwards_total", null, "Requests passed on to another replica.");
-        _takeovers = Meter.CreateCounter<long>("mirror_fleet_takeovers_total", null, "Bodies that went on from elsewhere when the replica that sent them was lost.");
+        _forwards = Meter.CreateCounter<long>("mirror_fleet_forwards_total", null, "Requests about an upload passed on to the replica that has it open.");
+        _follows = Meter.CreateCounter<long>("mirror_fleet_follows_total", null, "Downloads of another replica that this one followed.");
+        _takeovers = Meter.CreateCounter<long>("mirror_fleet_takeovers_total", null, "Times that a replica whose download was followed was lost.");
         _notifications = Meter.CreateCounter<long>("registry_notifications_events_total", null, "Events for an endpoint, by what became of them.");
         _notificationsPending = Meter.CreateUpDownCounter<long>("registry_notifications_pending_total", null, "Events that wait for an endpoint.");
         _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
@@ -232,6 +234,8 @@ public sealed class RegistryMetrics
 
     public void Forwarded() => _forwards.Add(1);
 
+    public void Followed() => _follows.Add(1);
+
     public void TakenOver() => _takeovers.Add(1);
 
     internal void AccessLinesDropped(long lines) => _accessLinesDropped.Add(lines);
@@ -264,6 +268,7 @@ public sealed class RegistryMetrics
         _cacheErrors.Add(0);
         _leases.Add(0);
         _forwards.Add(0);
+        _follows.Add(0);
         _takeovers.Add(0);
     }
 

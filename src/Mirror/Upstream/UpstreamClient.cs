@@ -61,6 +61,9 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         return new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
     }
 
+    /// <summary>Counts bytes of a blob as they come.</summary>
+    internal void Received(int bytes) => metrics.UpstreamBytes(UpstreamKind.Blob, bytes);
+
     /// <summary>A blob's length in bytes, without its bytes; null where upstream does not say.</summary>
     public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {

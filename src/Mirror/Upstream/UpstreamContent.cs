@@ -55,6 +55,7 @@ public sealed class UpstreamContent : Content
                 if (_body is null || offset != _position)
                     await MoveToAsync(offset, cancellationToken);
                 var read = await ReadOnceAsync(buffer, cancellationToken);
+                _upstream.Received(read);
                 if (read > 0 || _length is null)
                 {
                     _position += read;

@@ -1,0 +1,64 @@
+using System.Net.Http.Headers;
+using Mirror.Configuration;
+using Mirror.Storage;
+
+namespace Mirror.Fleet;
+
+/// <summary>Asks the replica that downloads a blob for its bytes.</summary>
+public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connections, FillLeases leases, TimeProvider time)
+{
+    // A replica that is silent for so long is looked up: while it has its lease it waits for upstream, and so do we.
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(5);
+
+    private readonly string _prefix = $"{http.Prefix.TrimEnd('/')}/v2/";
+
+    /// <summary>Asks for a blob's bytes; returns with the answer's headers, whatever it says.</summary>
+    /// <param name="end">The byte behind the last one wanted; null for all.</param>
+    /// <exception cref="ReplicaLostException">It cannot be reached, or has lost its lease without having said anything.</exception>
+    public async Task<HttpResponseMessage> GetAsync(Uri replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
+    {
+        var path = $"{_prefix}{name}/blobs/{digest}";
+        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(replica, path));
+        ReplicaConnections.Prove(request, path);
+        if (from > 0 || end is not null)
+            request.Headers.Range = new RangeHeaderValue(from, end - 1);
+        return await WhileHeldAsync(replica, digest, stop => connections.SendAsync(request, stop), cancellationToken);
+    }
+
+    /// <summary>Reads on in an answer.</summary>
+    /// <exception cref="ReplicaLostException">The connection was lost, or the replica is silent and has lost its lease.</exception>
+    public async ValueTask<int> ReadAsync(Uri replica, Digest digest, Stream body, Memory<byte> buffer, CancellationToken cancellationToken) =>
+        await WhileHeldAsync(replica, digest, stop => body.ReadAsync(buffer, stop).AsTask(), cancellationToken);
+
+    private async Task<T> WhileHeldAsync<T>(Uri replica, Digest digest, Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
+    {
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var asking = ask(giveUp.Token);
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    return await asking.WaitAsync(Silence, time, cancellationToken);
+                }
+                catch (TimeoutException) when (!asking.IsCompleted)
+                {
+                    if (await leases.HolderAsync(digest) != replica)
+                        throw new ReplicaLostException($"The replica {replica.Authority} is silent and does not have its lease any more.");
+                }
+            }
+        }
+        catch (Exception lost) when (lost is HttpRequestException || lost is IOException and not ReplicaLostException
+            || lost is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            throw new ReplicaLostException($"The replica {replica.Authority} was lost: {lost.Message}", lost);
+        }
+        finally
+        {
+            // What it reads into is the caller's again only when it has ended.
+            await giveUp.CancelAsync();
+            await ((Task)asking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+}
