@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using Mirror.Storage.Files;
 
@@ -14,10 +15,16 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>How many bytes at the end are held back until the content is known to be right.</summary>
     public const int TailLength = 4096;
 
+    // Each reader that is woken costs two system calls and more, whatever there is to read. Where bytes come in dribs they are woken for so many of
+    // them, or so long after the first.
+    private const int WorthWaking = 256 * 1024;
+    private static readonly TimeSpan LongestNap = TimeSpan.FromMilliseconds(10);
+
     private readonly SafeFileHandle _file;
     private readonly string _algorithm;
     private readonly TrailingHash _hash;
     private readonly Lock _gate = new();
+    private readonly Timer _alarm;
     private string _path;
     private long _length;
     private long? _expectedLength;
@@ -25,6 +32,9 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     private bool _moved;
     private Exception? _failure;
     private TaskCompletionSource _progress = NewSignal();
+    private long _wokenAt;
+    private long _wokenFor;
+    private bool _alarmed;
     private readonly TaskCompletionSource _givenUp = NewSignal();
 
     private Spool(string path, string algorithm, SafeFileHandle file)
@@ -33,6 +43,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _algorithm = algorithm;
         _file = file;
         _hash = new TrailingHash(file, algorithm);
+        _alarm = new Timer(static spool => ((Spool)spool!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>How many bytes were appended so far, by this process or one before it.</summary>
@@ -81,7 +92,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         }
         Volatile.Write(ref _length, _length + bytes.Length);
         _hash.Follow(_length);
-        Interlocked.Exchange(ref _progress, NewSignal()).TrySetResult();
+        WakeIfWorthIt();
     }
 
     /// <summary>
@@ -155,6 +166,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     public void Dispose()
     {
         _givenUp.TrySetResult();
+        _alarm.Dispose();
         _hash.Dispose();
         _file.Dispose();
     }
@@ -191,6 +203,22 @@ public sealed class Spool : IAsyncDisposable, IDisposable
             // Without a known length any byte may be among the last, so the tail moves along with the writer.
             return _complete ? (length, true, null) : (Math.Min(length, (_expectedLength ?? length) - TailLength), false, _failure);
         }
+    }
+
+    private void WakeIfWorthIt()
+    {
+        if (_length - Volatile.Read(ref _wokenFor) >= WorthWaking || Stopwatch.GetElapsedTime(Volatile.Read(ref _wokenAt)) >= LongestNap)
+            Wake();
+        else if (!Interlocked.Exchange(ref _alarmed, true))
+            _alarm.Change(LongestNap, Timeout.InfiniteTimeSpan);
+    }
+
+    private void Wake()
+    {
+        Volatile.Write(ref _alarmed, false);
+        Volatile.Write(ref _wokenAt, Stopwatch.GetTimestamp());
+        Volatile.Write(ref _wokenFor, Length);
+        Interlocked.Exchange(ref _progress, NewSignal()).TrySetResult();
     }
 
     private void End(Action set)

@@ -117,6 +117,24 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
+    public async Task A_spool_aside_is_empty_whatever_is_there_and_can_be_committed()
+    {
+        var bytes = Bytes(Long);
+        var digest = Digest.Of(bytes);
+        await using (var left = await Content.SpoolAsync(digest, Cancel))
+            left.Append(bytes.AsSpan(0, 8 << 20));
+        await using var aside = await Content.SpoolAsideAsync(digest, Cancel);
+        Assert.Equal(0, aside.Length);
+        aside.Append(bytes);
+        Assert.True(await aside.VerifyAsync(digest, Cancel));
+        aside.Complete();
+        await Content.CommitAsync(aside, digest, Cancel);
+        Assert.Equal(bytes, await ReadAsync(digest));
+        await using var found = await Content.SpoolAsync(digest, Cancel);
+        Assert.Equal(8 << 20, found.Length);
+    }
+
+    [Fact]
     public async Task A_spool_is_verified_with_what_several_processes_left_in_it()
     {
         var bytes = Bytes(5000);

@@ -18,6 +18,8 @@ public enum SharedStore
 [Collection(nameof(FleetOfHub))]
 public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyncLifetime
 {
+    internal const string Secret = "shared by all replicas";
+
     protected const string Repository = "library/nginx";
     protected const int MiB = 1024 * 1024;
 
@@ -73,7 +75,7 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
         // Replicas on one machine: what is on its way in is each one's own.
         Driver = _bucket is not null ? $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n" : null,
         More = $"redis:\n  addr: {Redis.Address}\n",
-        Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = "shared by all replicas", ["REGISTRY_FLEET_LEAVE"] = "0s" },
+        Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "0s" },
     };
 
     protected static string ManifestPath(object reference, string repository = Repository) => $"{repository}/manifests/{reference}";
