@@ -1,6 +1,6 @@
 #!/bin/sh
 # Measures the mirror beside its peers on this machine and prints a table for each benchmark.
-#   bench/run.sh [quick|full] [name...]     names: crowd manifest blob cold memory start growth s3 fleet
+#   bench/run.sh [quick|full] [name...]     names: crowd manifest blob tls cold memory start growth s3 fleet
 set -eu
 cd "$(dirname "$0")/.."
 dotnet build -c Release -v q --nologo src/Mirror

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 
@@ -10,11 +11,17 @@ internal sealed class Client : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private readonly byte[] _buffer;
+    private readonly SslStream? _tls;
 
-    public Client(int port, int bufferSize = 256 * 1024)
+    /// <param name="tls">Over TLS, with whatever certificate the server shows.</param>
+    public Client(int port, int bufferSize = 256 * 1024, bool tls = false)
     {
         _buffer = new byte[bufferSize];
         _socket.Connect(IPAddress.Loopback, port);
+        if (!tls)
+            return;
+        _tls = new SslStream(new NetworkStream(_socket), false, (_, shown, _, _) => shown?.Subject == "CN=localhost");
+        _tls.AuthenticateAsClient("localhost");
     }
 
     /// <summary>Asks, and reads the body to its end.</summary>
@@ -24,7 +31,7 @@ internal sealed class Client : IDisposable
     public Reply Ask(string path, string method = "GET", string headers = "", Blob? expected = null)
     {
         var started = Stopwatch.GetTimestamp();
-        _socket.Send(Encoding.ASCII.GetBytes($"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n{headers}\r\n"));
+        Send(Encoding.ASCII.GetBytes($"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n{headers}\r\n"));
         var (filled, end) = (0, -1);
         while (end < 0)
         {
@@ -50,13 +57,17 @@ internal sealed class Client : IDisposable
         return new Reply(status, read, first.TotalSeconds, Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 
-    public void Dispose() => _socket.Dispose();
+    public void Dispose()
+    {
+        _tls?.Dispose();
+        _socket.Dispose();
+    }
 
     /// <summary>The same request by many clients at once, each on a connection and a thread of its own; the replies, and the seconds until all had theirs.</summary>
-    public static (Reply[] Replies, double Seconds) Crowd(int port, int clients, string path, int rounds = 1)
+    public static (Reply[] Replies, double Seconds) Crowd(int port, int clients, string path, int rounds = 1, bool tls = false)
     {
         var replies = new Reply[clients];
-        Client[] connected = [.. Enumerable.Range(0, clients).Select(_ => new Client(port, clients > 50 ? 64 * 1024 : 256 * 1024))];
+        Client[] connected = [.. Enumerable.Range(0, clients).Select(_ => new Client(port, clients > 50 ? 64 * 1024 : 256 * 1024, tls))];
         var started = Stopwatch.GetTimestamp();
         Thread[] threads = [.. Enumerable.Range(0, clients).Select(i => new Thread(() => replies[i] = connected[i].TryAsk(path, rounds), 128 * 1024))];
         foreach (var thread in threads)
@@ -85,8 +96,16 @@ internal sealed class Client : IDisposable
         }
     }
 
+    private void Send(byte[] request)
+    {
+        if (_tls is null)
+            _socket.Send(request);
+        else
+            _tls.Write(request);
+    }
+
     private int Receive(Span<byte> buffer) =>
-        _socket.Receive(buffer) is > 0 and var read ? read : throw new EndOfStreamException("The answer ended early.");
+        (_tls?.Read(buffer) ?? _socket.Receive(buffer)) is > 0 and var read ? read : throw new EndOfStreamException("The answer ended early.");
 }
 
 /// <param name="Bytes">Of the body.</param>

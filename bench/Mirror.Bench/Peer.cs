@@ -38,7 +38,17 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
 
     public static readonly Peer[] All = [Mirror, RegistryTwo, NginxStatic, NginxCache];
 
+    /// <summary>Those that serve what they have, over TLS.</summary>
+    public static readonly Peer[] OverTls =
+    [
+        new(Mirror.Name, MirrorProgram, setup => new ProcessStartInfo("dotnet", [MirrorProgram, "serve", RegistryConfiguration(setup, proxy: true, tls: true)])) { IsTls = true },
+        new(RegistryTwo.Name, Registry, setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: true, tls: true)])) { IsTls = true },
+        new(NginxStatic.Name, Nginx, setup => NginxStart(setup, $"root {setup.Folder}/content; default_type application/octet-stream;", tls: true)) { IsTls = true },
+    ];
+
     public string Name => name;
+
+    public bool IsTls { get; private init; }
 
     /// <summary>Why this machine cannot run it; null where it can.</summary>
     public string? Missing => File.Exists(program) ? null : $"there is no {program}";
@@ -56,21 +66,25 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
     public ProcessStartInfo Prepare(PeerSetup setup) => prepare(setup);
 
     // One file that the mirror and registry:2 both read.
-    private static string RegistryConfiguration(PeerSetup setup, bool proxy)
+    private static string RegistryConfiguration(PeerSetup setup, bool proxy, bool tls = false)
     {
+        if (tls)
+            Certificate.WriteTo(setup.Folder);
         var path = Path.Combine(setup.Folder, "config.yml");
         File.WriteAllText(path, $$"""
             version: 0.1
             log: { level: error, accesslog: { disabled: true } }
             storage: { filesystem: { rootdirectory: {{setup.Storage}} }, cache: { blobdescriptor: inmemory } }
-            http: { addr: 127.0.0.1:{{setup.Port}} }
+            http: { addr: 127.0.0.1:{{setup.Port}}{{(tls ? $", tls: {{ certificate: {setup.Folder}/certificate.pem, key: {setup.Folder}/key.pem }}" : "")}} }
             {{(proxy ? $"proxy: {{ remoteurl: 'http://127.0.0.1:{setup.UpstreamPort}' }}" : "")}}
             """);
         return path;
     }
 
-    private static ProcessStartInfo NginxStart(PeerSetup setup, string location)
+    private static ProcessStartInfo NginxStart(PeerSetup setup, string location, bool tls = false)
     {
+        if (tls)
+            Certificate.WriteTo(setup.Folder);
         Directory.CreateDirectory(Path.Combine(setup.Folder, "content"));
         var path = Path.Combine(setup.Folder, "nginx.conf");
         File.WriteAllText(path, $$"""
@@ -81,7 +95,7 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
               client_body_temp_path {{setup.Folder}}/b; proxy_temp_path {{setup.Folder}}/p; fastcgi_temp_path {{setup.Folder}}/f;
               uwsgi_temp_path {{setup.Folder}}/u; scgi_temp_path {{setup.Folder}}/s;
               proxy_cache_path {{setup.Folder}}/cache levels=1:2 keys_zone=c:10m max_size=20g use_temp_path=off;
-              server { listen 127.0.0.1:{{setup.Port}} backlog=1024; location / { {{location}} } }
+              server { listen 127.0.0.1:{{setup.Port}} backlog=1024{{(tls ? $" ssl; ssl_certificate {setup.Folder}/certificate.pem; ssl_certificate_key {setup.Folder}/key.pem; ssl_protocols TLSv1.3" : "")}}; location / { {{location}} } }
             }
             """);
         return new ProcessStartInfo(Nginx, ["-c", path, "-e", $"{setup.Folder}/error.log", "-p", setup.Folder]);

@@ -8,6 +8,7 @@ using Mirror.Bench.Fleet;
     ("crowd", Crowd.Run),
     ("manifest", WarmManifest.Run),
     ("blob", WarmBlob.Run),
+    ("tls", WarmBlob.RunOverTls),
     ("cold", ColdBlob.Run),
     ("memory", Memory.Run),
     ("start", Start.Run),

@@ -103,7 +103,7 @@ internal sealed class ServerProcess : IDisposable
     {
         try
         {
-            using var client = new Client(Port);
+            using var client = new Client(Port, tls: Peer.IsTls);
             return client.Ask("/v2/").Status > 0;
         }
         catch (Exception notYet) when (notYet is SocketException or IOException)

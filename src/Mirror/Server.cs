@@ -24,14 +24,13 @@ public static partial class Server
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore();
         SendMemory.Use(builder.Services);
-        if (options.Http.Debug.Addr is not null)
-            builder.Services.AddRouting();
         builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);
         builder.Logging.AddFilter("Yarp", LogLevel.Warning);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + Leaving.TimeOf(options));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddMirrorOptions(options);
         builder.Services.AddMirrorTelemetry();
+        builder.Services.AddDebugEndpoints(options.Http.Debug);
         builder.Services.AddStorage(options.Storage);
         builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);

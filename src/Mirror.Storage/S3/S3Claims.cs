@@ -32,7 +32,7 @@ internal sealed class S3Claims(S3Bucket bucket)
     /// <summary>Keeps everything that a digest names, in all repositories, from being swept; whether it is there is to be asked afterwards.</summary>
     public async ValueTask ClaimAsync(Digest digest, CancellationToken cancellationToken)
     {
-        await bucket.PutTextAsync($"{RegistryLayout.Claims(digest)}/{bucket.Time.GetUtcNow():yyyyMMdd}", "", cancellationToken);
+        await bucket.Writer.PutTextAsync($"{RegistryLayout.Claims(digest)}/{bucket.Time.GetUtcNow():yyyyMMdd}", "", cancellationToken);
         // Marks that come later see the claim: only these are waited for.
         var marks = await MarksAsync(digest, cancellationToken);
         for (var seen = bucket.Time.GetTimestamp(); marks.Count > 0; marks.IntersectWith(await MarksAsync(digest, cancellationToken)))
@@ -68,7 +68,7 @@ internal sealed class S3Claims(S3Bucket bucket)
 
         var started = bucket.Time.GetTimestamp();
         var mark = $"{RegistryLayout.Condemned(digest)}/{Guid.NewGuid():N}";
-        await bucket.PutTextAsync(mark, "", cancellationToken);
+        await bucket.Writer.PutTextAsync(mark, "", cancellationToken);
         var freed = await LastAsync(digest, cancellationToken) >= before ? null : await RemoveAsync(paths, before, started, cancellationToken);
         // Not where the removal ended otherwise: it may still be carried out, and until the lease is over others had better wait.
         await bucket.DeleteAsync(mark, CancellationToken.None);

@@ -98,7 +98,7 @@ public sealed class S3ContentStore : IContentStore
         if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         await _claims.ClaimAsync(digest, cancellationToken);
-        await _bucket.PutAsync(RegistryLayout.BlobData(digest), bytes.ToArray(), onlyNew: true, cancellationToken);
+        await _bucket.Writer.PutAsync(RegistryLayout.BlobData(digest), bytes.ToArray(), onlyNew: true, cancellationToken);
         _cache?.TryAdd(digest, bytes.Span);
     }
 

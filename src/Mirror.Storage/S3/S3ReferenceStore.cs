@@ -19,7 +19,7 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
         (await bucket.FoldersAsync(RegistryLayout.Repository(name), "_", cancellationToken)).Any(IsSign);
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        bucket.PutTextAsync(RegistryLayout.LayerLink(name, digest), digest.ToString(), cancellationToken);
+        bucket.Writer.PutTextAsync(RegistryLayout.LayerLink(name, digest), digest.ToString(), cancellationToken);
 
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ExistsAsync(RegistryLayout.LayerLink(name, digest), cancellationToken);
@@ -37,13 +37,13 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
     {
         // The type first: a linked manifest is servable at once.
         if (mediaType is not null)
-            await bucket.PutTextAsync(RegistryLayout.RevisionMediaType(name, digest), mediaType, cancellationToken);
+            await bucket.Writer.PutTextAsync(RegistryLayout.RevisionMediaType(name, digest), mediaType, cancellationToken);
         else
             await bucket.DeleteAsync(RegistryLayout.RevisionMediaType(name, digest), cancellationToken);
         // registry:2 lists, and its garbage collector visits, only what has this folder: without it the collector would take the manifest.
         if (await bucket.IsEmptyAsync(RegistryLayout.Layers(name), cancellationToken))
-            await bucket.PutTextAsync($"{RegistryLayout.Layers(name)}/{FolderMarker}", "", cancellationToken);
-        await bucket.PutTextAsync(RegistryLayout.RevisionLink(name, digest), digest.ToString(), cancellationToken);
+            await bucket.Writer.PutTextAsync($"{RegistryLayout.Layers(name)}/{FolderMarker}", "", cancellationToken);
+        await bucket.Writer.PutTextAsync(RegistryLayout.RevisionLink(name, digest), digest.ToString(), cancellationToken);
     }
 
     public async ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
@@ -68,8 +68,8 @@ public sealed class S3ReferenceStore(S3Bucket bucket) : IReferenceStore
 
     public async ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
-        await bucket.PutTextAsync(RegistryLayout.TagIndex(name, tag, digest), digest.ToString(), cancellationToken);
-        await bucket.PutTextAsync(RegistryLayout.TagCurrent(name, tag), digest.ToString(), cancellationToken);
+        await bucket.Writer.PutTextAsync(RegistryLayout.TagIndex(name, tag, digest), digest.ToString(), cancellationToken);
+        await bucket.Writer.PutTextAsync(RegistryLayout.TagCurrent(name, tag), digest.ToString(), cancellationToken);
     }
 
     public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>

@@ -6,7 +6,7 @@ namespace Mirror.Storage.S3;
 public sealed class S3ReferrerStore(S3Bucket bucket) : IReferrerStore
 {
     public ValueTask AddAsync(RepositoryName name, Digest subject, Digest referrer, ReadOnlyMemory<byte> descriptor, CancellationToken cancellationToken) =>
-        bucket.PutAsync(RegistryLayout.Referrer(name, subject, referrer), descriptor.ToArray(), onlyNew: false, cancellationToken);
+        bucket.Writer.PutAsync(RegistryLayout.Referrer(name, subject, referrer), descriptor.ToArray(), onlyNew: false, cancellationToken);
 
     public async ValueTask<bool> RemoveAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
     {

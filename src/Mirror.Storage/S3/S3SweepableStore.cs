@@ -21,7 +21,7 @@ public sealed class S3SweepableStore(S3Bucket bucket) : ISweepableStore
     {
         // The earlier begun has the right, which names that sort by time tell everyone alike.
         var own = $"{RegistryLayout.Sweeps}/{bucket.Time.GetUtcNow():yyyyMMddHHmmssfff}-{Guid.NewGuid():N}";
-        await bucket.PutTextAsync(own, "", cancellationToken);
+        await bucket.Writer.PutTextAsync(own, "", cancellationToken);
         var now = (await bucket.FindAsync(own, cancellationToken) ?? throw new StoreUnavailableException($"{bucket.Name}{own} is not there though it was written.")).Written;
         await foreach (var (path, signed, _) in bucket.ListAsync(RegistryLayout.Sweeps, cancellationToken))
             if (signed < now - Silence)
@@ -83,7 +83,7 @@ public sealed class S3SweepableStore(S3Bucket bucket) : ISweepableStore
             await foreach (var (path, upload) in bucket.ListUploadsAsync(RegistryLayout.Blobs(algorithm), now - UploadAge, cancellationToken))
             {
                 if (!dryRun)
-                    await bucket.AbortAsync(path, upload, cancellationToken);
+                    await bucket.Writer.AbortAsync(path, upload, cancellationToken);
                 count++;
             }
         }
@@ -107,7 +107,7 @@ public sealed class S3SweepableStore(S3Bucket bucket) : ISweepableStore
             try
             {
                 await Task.Delay(Sign, bucket.Time, ended);
-                await bucket.PutTextAsync(own, "", ended);
+                await bucket.Writer.PutTextAsync(own, "", ended);
             }
             catch (OperationCanceledException)
             {

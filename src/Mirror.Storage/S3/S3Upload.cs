@@ -38,12 +38,12 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
         {
             if (_upload is null && spool.Length <= chunkSize)
             {
-                await bucket.PutAsync(path, () => spool.OpenSlice(0, spool.Length), spool.Length, onlyNew: true, cancellationToken);
+                await bucket.Writer.PutAsync(path, () => spool.OpenSlice(0, spool.Length), spool.Length, onlyNew: true, cancellationToken);
                 return;
             }
             while (_sent < spool.Length)
                 await SendAsync(Math.Min(PartLength, spool.Length - _sent), cancellationToken);
-            if (await bucket.CompleteAsync(path, _upload!, await Task.WhenAll(_parts), spool.Length, cancellationToken))
+            if (await bucket.Writer.CompleteAsync(path, _upload!, await Task.WhenAll(_parts), spool.Length, cancellationToken))
                 _upload = null;
         }
         finally
@@ -82,7 +82,7 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
 
     private async ValueTask SendAsync(long length, CancellationToken cancellationToken)
     {
-        _upload ??= await bucket.BeginAsync(path, cancellationToken);
+        _upload ??= await bucket.Writer.BeginAsync(path, cancellationToken);
         if (_parts.Find(part => part.IsFaulted) is { } failed)
             await failed;
         await _slots.WaitAsync(cancellationToken);
@@ -95,7 +95,7 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
         try
         {
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-            return await bucket.PutPartAsync(path, upload, number, () => spool.OpenSlice(from, length), length, stop.Token);
+            return await bucket.Writer.PutPartAsync(path, upload, number, () => spool.OpenSlice(from, length), length, stop.Token);
         }
         finally
         {
@@ -114,7 +114,7 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
         (_upload, _sent, _stop) = (null, 0, new());
         try
         {
-            await bucket.AbortAsync(path, upload, CancellationToken.None);
+            await bucket.Writer.AbortAsync(path, upload, CancellationToken.None);
         }
         catch (StoreUnavailableException)
         {

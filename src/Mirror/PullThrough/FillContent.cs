@@ -35,7 +35,7 @@ public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : C
         }
         try
         {
-            _ahead = await fill.OpenBesideAsync(name, from, _aheadEnd, cancellationToken);
+            _ahead = await fill.Transfer.OpenBesideAsync(name, from, _aheadEnd, cancellationToken);
         }
         catch (UpstreamException)
         {

@@ -72,7 +72,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
             }
             if (await patience.WaitAsync(fill.Opened, cancellationToken))
                 content = fill.OpenRead(name);
-            return content is null ? null : new(content, joined || fill.Owner is not null ? Outcome.Joined : Outcome.Miss);
+            return content is null ? null : new(content, joined || fill.Transfer.Owner is not null ? Outcome.Joined : Outcome.Miss);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -30,7 +30,7 @@ public sealed class VerifiedContent : Content
     public static async ValueTask<VerifiedContent> OpenAsync(Fill fill, RepositoryName name, CancellationToken cancellationToken)
     {
         var content = new VerifiedContent(null, 0, fill, name);
-        content._source = await fill.OpenBesideAsync(name, 0, null, cancellationToken);
+        content._source = await fill.Transfer.OpenBesideAsync(name, 0, null, cancellationToken);
         if (content.Length is not null)
             return content;
         await content.DisposeAsync();
@@ -72,7 +72,7 @@ public sealed class VerifiedContent : Content
             read = await _spooled!.ReadAsync(_hashed, buffer[..(int)Math.Min(buffer.Length, _spooledLength - _hashed)], cancellationToken);
         else
         {
-            _source ??= await _fill.OpenBesideAsync(_name, _hashed, null, cancellationToken);
+            _source ??= await _fill.Transfer.OpenBesideAsync(_name, _hashed, null, cancellationToken);
             read = await _source.ReadAsync(_hashed, buffer, cancellationToken);
         }
         _hash.AppendData(buffer.Span[..read]);

@@ -31,7 +31,7 @@ internal sealed class S3SweptStore : SweptStore
 
     public override async Task AgeAsync(TimeSpan by)
     {
-        await Bucket.PutTextAsync("mirror/now", "", Stop);
+        await Bucket.Writer.PutTextAsync("mirror/now", "", Stop);
         var now = (await Bucket.FindAsync("mirror/now", Stop))!.Value.Written;
         await Bucket.DeleteAsync("mirror/now", Stop);
         _ages.Add((now - _ages.Aggregate(TimeSpan.Zero, (sum, age) => sum + age.By), by));
@@ -47,7 +47,7 @@ internal sealed class S3SweptStore : SweptStore
         return paths;
     }
 
-    public override async Task DamageAsync(string path) => await Bucket.PutTextAsync(path, "", Stop);
+    public override async Task DamageAsync(string path) => await Bucket.Writer.PutTextAsync(path, "", Stop);
 
     public override void Dispose() => _store.Dispose();
 }

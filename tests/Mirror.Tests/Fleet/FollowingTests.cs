@@ -99,6 +99,26 @@ public sealed class FollowingTests : FleetOfHub
     }
 
     [Fact]
+    public async Task What_was_stored_while_another_had_the_lease_is_not_downloaded_again()
+    {
+        await using var owner = _owner;
+        await owner.StartAsync();
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(24, MiB));
+        owner.Answer = async http =>
+        {
+            await Redis.DoAsync("DEL", $"mirror:1:fill:{blob.Digest}");
+            using (var other = await Replicas[1].GetAsync(BlobPath(blob.Digest)))
+                Assert.Equal(blob.Digest, await DigestOfAsync(other));
+            await Replicas[1].UntilStoredAsync(BlobPath(blob.Digest));
+            http.Response.StatusCode = 500;
+        };
+        await owner.TakeAsync(Redis, blob.Digest);
+        using var response = await Replicas[0].GetAsync(BlobPath(blob.Digest));
+        Assert.Equal(blob.Digest, await DigestOfAsync(response));
+        Assert.Equal(1, Hub.Log.Count(Asked.BlobBytes));
+    }
+
+    [Fact]
     public async Task Twenty_clients_of_a_replica_are_one_to_the_replica_that_downloads()
     {
         var (blob, gate, first) = await BeginAsync(Replicas[0]);
