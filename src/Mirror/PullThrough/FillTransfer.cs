@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using Mirror.Fleet;
 using Mirror.Storage;
@@ -188,17 +189,24 @@ internal sealed partial class FillTransfer(FillContext context, RepositoryName n
     {
         Open(spool, source.Length);
         await LetClientsGoFirst();
-        var buffer = new byte[BufferSize];
-        while (await source.ReadAsync(spool.Length, buffer, stop) is > 0 and var read)
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        try
         {
-            // A body that goes on for ever must not fill the disk.
-            var most = source.Length ?? context.Sizes[digest] ?? MostOfUnknownLength;
-            if (spool.Length + read > most)
-                throw new DigestMismatchException($"{context.Upstream.Origin.Authority} sent more than {most} bytes for {digest}.");
-            var first = spool.Length == 0;
-            spool.Append(buffer.AsSpan(0, read));
-            if (first)
-                await LetClientsGoFirst();
+            while (await source.ReadAsync(spool.Length, buffer, stop) is > 0 and var read)
+            {
+                // A body that goes on for ever must not fill the disk.
+                var most = source.Length ?? context.Sizes[digest] ?? MostOfUnknownLength;
+                if (spool.Length + read > most)
+                    throw new DigestMismatchException($"{context.Upstream.Origin.Authority} sent more than {most} bytes for {digest}.");
+                var first = spool.Length == 0;
+                spool.Append(buffer.AsSpan(0, read));
+                if (first)
+                    await LetClientsGoFirst();
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 
