@@ -1,6 +1,7 @@
 using System.Net;
 using Mirror.Storage;
 using Mirror.Storage.Files;
+using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Upstream;
 using Xunit;
@@ -29,7 +30,10 @@ public sealed class DamagedStoreTests : MirrorOfHub
             Assert.Equal(Layer.Digest, await DigestOfAsync(response));
         Assert.Equal(Layer.Size, Hub.Log.BodyBytes(Layer.Digest));
         await Mirror.UntilStoredAsync(BlobPath(Layer.Digest));
-        Assert.Contains(Mirror.Log, line => line.Contains("damaged", StringComparison.Ordinal) && line.Contains(Layer.Digest.ToString(), StringComparison.Ordinal));
+        // Lines take a moment through the program's queue and the pipe.
+        await Until.TrueAsync(
+            () => Mirror.Log.Any(line => line.Contains("damaged", StringComparison.Ordinal) && line.Contains(Layer.Digest.ToString(), StringComparison.Ordinal)),
+            () => $"It is not said:\n{string.Join('\n', Mirror.Log)}");
     }
 
     [Fact]
