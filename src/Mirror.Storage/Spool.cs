@@ -69,6 +69,22 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         return new Spool(path, algorithm, file) { _length = RandomAccess.GetLength(file) };
     }
 
+    /// <summary>
+    /// As <see cref="Open"/>, or <see cref="OpenAside"/> where another process is at it too: whichever is first publishes it.
+    /// </summary>
+    /// <exception cref="IOException">The file cannot be made or read.</exception>
+    public static Spool OpenOrAside(string path, string algorithm)
+    {
+        try
+        {
+            return Open(path, algorithm);
+        }
+        catch (IOException taken) when (taken.IsHeldByAnother)
+        {
+            return OpenAside(path, algorithm);
+        }
+    }
+
     /// <summary>Opens an empty spool beside one that another process writes, or is to write.</summary>
     /// <param name="path">The other one's file; its folder must exist.</param>
     /// <exception cref="IOException">The file cannot be made.</exception>

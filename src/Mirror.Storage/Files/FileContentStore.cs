@@ -24,26 +24,15 @@ public sealed class FileContentStore(string root) : IContentStore
 
     public ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Sweepable.Renew(PathOf(digest)));
 
-    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        var path = Path.Combine(_root, RegistryLayout.Fill(digest));
-        Durable.CreateFolder(Path.GetDirectoryName(path)!);
-        try
-        {
-            return ValueTask.FromResult(Spool.Open(path, digest.Algorithm));
-        }
-        catch (IOException taken) when (taken.IsHeldByAnother)
-        {
-            // Another process over this root is at it too, and whichever is first publishes it.
-            return ValueTask.FromResult(Spool.OpenAside(path, digest.Algorithm));
-        }
-    }
+    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenOrAside(FillOf(digest), digest.Algorithm));
 
-    public ValueTask<Spool> SpoolAsideAsync(Digest digest, CancellationToken cancellationToken)
+    public ValueTask<Spool> SpoolAsideAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenAside(FillOf(digest), digest.Algorithm));
+
+    private string FillOf(Digest digest)
     {
         var path = Path.Combine(_root, RegistryLayout.Fill(digest));
         Durable.CreateFolder(Path.GetDirectoryName(path)!);
-        return ValueTask.FromResult(Spool.OpenAside(path, digest.Algorithm));
+        return path;
     }
 
     public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)

@@ -49,7 +49,7 @@ public sealed class S3ContentStore : IContentStore
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
-        var spool = Open(ScratchOf(digest), digest.Algorithm);
+        var spool = Spool.OpenOrAside(ScratchOf(digest), digest.Algorithm);
         var upload = new S3Upload(_bucket, spool, RegistryLayout.BlobData(digest), _bucket.Options.ChunkSize);
         _uploads.Add(spool, upload);
         upload.Follow();
@@ -64,19 +64,6 @@ public sealed class S3ContentStore : IContentStore
         var folder = Path.Combine(_bucket.Options.Scratch, digest.Algorithm);
         Directory.CreateDirectory(folder);
         return Path.Combine(folder, digest.Hex);
-    }
-
-    private static Spool Open(string path, string algorithm)
-    {
-        try
-        {
-            return Spool.Open(path, algorithm);
-        }
-        catch (IOException taken) when (taken.IsHeldByAnother)
-        {
-            // Another process with this scratch folder is at it too, and whichever is first publishes it.
-            return Spool.OpenAside(path, algorithm);
-        }
     }
 
     public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
