@@ -23,6 +23,9 @@ public static partial class Server
         // Nothing of the framework's own configuration: its files would be looked for, and watched, in whatever folder the server is started.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore();
+        // An answer is sent by the thread that has it, instead of waking another one up. The name warns of work that holds up other connections,
+        // which only is so where the runtime is told as well to do without its pool of threads (DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS).
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         SendMemory.Use(builder.Services);
         builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);
         builder.Logging.AddFilter("Yarp", LogLevel.Warning);
