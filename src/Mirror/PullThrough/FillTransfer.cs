@@ -187,13 +187,19 @@ internal sealed partial class FillTransfer(FillContext context, RepositoryName n
 
     private async Task CopyAsync(Content source, Spool spool, CancellationToken stop)
     {
-        Open(spool, source.Length);
-        await LetClientsGoFirst();
+        spool.ExpectedLength ??= source.Length;
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
-            while (await source.ReadAsync(spool.Length, buffer, stop) is > 0 and var read)
+            while (true)
             {
+                // Up to where another full buffer would begin: whole pages cost the file system half as much.
+                var reading = source.ReadAsync(spool.Length, buffer.AsMemory(0, BufferSize - (int)(spool.Length % BufferSize)), stop);
+                // Most answers bring their first bytes along, and clients are let in to those. While others take their time, clients learn the length.
+                if (!reading.IsCompleted)
+                    opened();
+                if (await reading is not (> 0 and var read))
+                    break;
                 // A body that goes on for ever must not fill the disk.
                 var most = source.Length ?? context.Sizes[digest] ?? MostOfUnknownLength;
                 if (spool.Length + read > most)
@@ -201,8 +207,12 @@ internal sealed partial class FillTransfer(FillContext context, RepositoryName n
                 var first = spool.Length == 0;
                 spool.Append(buffer.AsSpan(0, read));
                 if (first)
+                {
+                    opened();
                     await LetClientsGoFirst();
+                }
             }
+            opened();
         }
         finally
         {

@@ -34,7 +34,8 @@ public sealed class Fills : IAsyncDisposable
                 continue;
             }
             if (running == own)
-                own.Task = Task.Run(() => RunAsync(own));
+                // On this thread until it has asked upstream: another one would have to wake up first.
+                own.Task = RunAsync(own);
             else
                 context.Metrics.ClientJoined();
             return (running.Fill, running != own);
