@@ -20,6 +20,9 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     private const int WorthWaking = 256 * 1024;
     private static readonly TimeSpan LongestNap = TimeSpan.FromMilliseconds(10);
 
+    // How much room is set aside ahead of the writer: whatever length an upstream claims, no more of the disk is taken than that.
+    private const int ReservedAhead = 16 << 20;
+
     private readonly SafeFileHandle _file;
     private readonly string _algorithm;
     private readonly TrailingHash _hash;
@@ -27,6 +30,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     private readonly Timer _alarm;
     private string _path;
     private long _length;
+    private long _reserved;
     private long? _expectedLength;
     private bool _complete;
     private bool _moved;
@@ -96,6 +100,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     {
         if (bytes.IsEmpty)
             return;
+        Reserve(_length + bytes.Length);
         try
         {
             RandomAccess.Write(_file, bytes, _length);
@@ -130,6 +135,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
             return;
         RandomAccess.SetLength(_file, 0);
         _hash.Reset();
+        _reserved = 0;
         Volatile.Write(ref _length, 0);
     }
 
@@ -219,6 +225,16 @@ public sealed class Spool : IAsyncDisposable, IDisposable
             // Without a known length any byte may be among the last, so the tail moves along with the writer.
             return _complete ? (length, true, null) : (Math.Min(length, (_expectedLength ?? length) - TailLength), false, _failure);
         }
+    }
+
+    private void Reserve(long end)
+    {
+        if (_reserved >= end || ExpectedLength is not { } expected)
+            return;
+        var reserved = Math.Min(expected, _length + ReservedAhead);
+        // Where it cannot be done once it is not tried again.
+        if (reserved > end)
+            _reserved = Durable.Reserve(_file, _length, reserved - _length) ? reserved : long.MaxValue;
     }
 
     private void WakeIfWorthIt()

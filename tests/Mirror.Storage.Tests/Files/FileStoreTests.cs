@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mirror.Storage.Files;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -55,6 +56,18 @@ public sealed class FileStoreTests : StoreTests
         }, Cancel)));
         await References.SetTagAsync(name, "t", Digest.Of("x"u8), Cancel);
         Assert.Equal(Digest.Of("x"u8), await References.ResolveTagAsync(name, "t", Cancel));
+    }
+
+    [Fact]
+    public async Task The_disk_is_taken_for_what_came_and_not_for_what_was_claimed()
+    {
+        const long block = 512;
+        await using var spool = await Content.SpoolAsync(Any(1), Cancel);
+        spool.ExpectedLength = 1L << 40;
+        spool.Append(Bytes(300_000));
+        var file = Assert.Single(Directory.EnumerateFiles(_folder.Path, "*", SearchOption.AllDirectories));
+        Assert.Equal(300_000, new FileInfo(file).Length);
+        Assert.InRange(long.Parse(await PeerProcess.RunAsync("stat", ["-c", "%b", file]), CultureInfo.InvariantCulture) * block, 1, 17 << 20);
     }
 
     [Fact]
