@@ -136,6 +136,7 @@ public sealed class Radosgw : IAsyncDisposable
         osd_pool_default_pg_autoscale_mode = off
         osd_crush_chooseleaf_type = 0
         mon_allow_pool_size_one = true
+        mon_data_avail_crit = 1
         mon_max_pg_per_osd = 1000
         osd_objectstore = memstore
         memstore_device_bytes = 4294967296
