@@ -39,7 +39,7 @@ public static partial class Server
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddAccess(options.Auth);
         builder.Services.AddRegistry();
-        builder.Services.AddMaintenance(options.Storage);
+        builder.Services.AddMaintenance(options.Storage, options.Proxy);
         builder.Services.AddNotifications(options);
         if (options.Http.Tls.Certificate is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();

@@ -201,7 +201,6 @@ public sealed class S3Bucket : IDisposable
 
     private ListObjectsV2Request PageRequest(string prefix, string? delimiter, int? most) =>
         new() { BucketName = _options.Bucket, Prefix = _root + prefix, Delimiter = delimiter, MaxKeys = most };
-
 }
 
 /// <summary>An object of a bucket.</summary>

@@ -39,6 +39,13 @@ public sealed class ProxyOptions : UpstreamOptions
     /// </summary>
     public TimeSpan Hold { get; set; }
 
+    /// <summary>
+    /// How many bytes of mirrored blobs are kept; past that the longest unused go. Null (the default) keeps all. Neither manifests nor what hosted
+    /// repositories have count, or go. Not with a bucket.
+    /// </summary>
+    [ConfigurationKeyName("max_size")]
+    public long? MaxSize { get; set; }
+
     /// <summary>Further upstreams, chosen by <c>?ns=</c> or by the first component of a name. Default none.</summary>
     public UpstreamOptions[] Upstreams { get; set; } = [];
 }

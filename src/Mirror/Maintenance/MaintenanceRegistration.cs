@@ -7,16 +7,18 @@ namespace Mirror.Maintenance;
 /// <summary>Wires the room <c>Maintenance</c>.</summary>
 public static class MaintenanceRegistration
 {
-    /// <summary>Adds <see cref="Sweeper"/> and <see cref="Claims"/>, and the schedule where one is configured.</summary>
-    public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage)
+    /// <summary>Adds <see cref="Sweeper"/> and <see cref="Claims"/>, and what the configuration wants done by itself.</summary>
+    public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage, ProxyOptions proxy)
     {
-        services.AddSingleton(provider => new Sweeper(
-            provider.GetRequiredKeyedService<IContentStore>(StorageRegistration.Bare), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>()));
+        services.AddSingleton(provider => new Sweeper(Bare(provider), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>()));
         services.AddSingleton<Claims>();
         if (storage.Maintenance.GarbageCollect.Enabled)
-            services.AddHostedService(provider => new ScheduledSweeps(
-                provider.GetRequiredService<Sweeper>(), storage.Maintenance.GarbageCollect, provider.GetRequiredService<TimeProvider>(),
-                provider.GetRequiredService<ILogger<ScheduledSweeps>>()));
+            services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
+        if (proxy.MaxSize is not null)
+            services.AddHostedService(provider => ActivatorUtilities.CreateInstance<Evictions>(
+                provider, new Evictor(Bare(provider), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>())));
         return services;
     }
+
+    private static IContentStore Bare(IServiceProvider provider) => provider.GetRequiredKeyedService<IContentStore>(StorageRegistration.Bare);
 }

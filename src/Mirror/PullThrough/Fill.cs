@@ -159,7 +159,10 @@ public sealed partial class Fill
             if (await Transfer.IsStoredElsewhereAsync(stop))
                 spool.Delete();
             else
+            {
                 await _context.Content.CommitAsync(spool, Digest, stop);
+                _context.Cache.Stored(spool.Length);
+            }
             foreach (var name in NamesToLink())
                 await _context.References.LinkBlobAsync(name, Digest, stop);
         }

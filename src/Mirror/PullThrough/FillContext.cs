@@ -8,5 +8,5 @@ namespace Mirror.PullThrough;
 /// <summary>What every fill from one upstream works with.</summary>
 /// <param name="ParallelRanges">Over how many connections at once a large blob is fetched.</param>
 public sealed record FillContext(
-    UpstreamClient Upstream, int ParallelRanges, IContentStore Content, IReferenceStore References, DescriptorSizes Sizes, FillLeases Leases,
-    ReplicaBlobs Replicas, RegistryMetrics Metrics, TimeProvider Time, ILogger<Fill> Log);
+    UpstreamClient Upstream, int ParallelRanges, IContentStore Content, IReferenceStore References, CacheSize Cache, DescriptorSizes Sizes,
+    FillLeases Leases, ReplicaBlobs Replicas, RegistryMetrics Metrics, TimeProvider Time, ILogger<Fill> Log);

@@ -46,6 +46,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
             return null;
         try
         {
+            await context.Cache.UsedAsync(digest, cancellationToken);
             if (await context.References.HasBlobAsync(name, digest, cancellationToken))
                 return new(stored, Outcome.Hit);
             await ProveAsync(name, digest, cancellationToken);

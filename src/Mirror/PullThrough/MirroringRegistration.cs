@@ -21,6 +21,7 @@ public static class MirroringRegistration
         services.AddSingleton<PendingTags>();
         services.AddSingleton<MirroredTags>();
         services.AddSingleton<DescriptorSizes>();
+        services.AddSingleton<CacheSize>();
         services.AddSingleton<Fills>();
         services.AddSingleton<Repositories>();
 
@@ -57,8 +58,8 @@ public static class MirroringRegistration
             var client = new UpstreamClient(
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
             var context = new FillContext(
-                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<DescriptorSizes>(),
-                provider.GetRequiredService<FillLeases>(), provider.GetRequiredService<ReplicaBlobs>(), metrics, time, provider.GetRequiredService<ILogger<Fill>>());
+                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<CacheSize>(),
+                provider.GetRequiredService<DescriptorSizes>(), provider.GetRequiredService<FillLeases>(), provider.GetRequiredService<ReplicaBlobs>(), metrics, time, provider.GetRequiredService<ILogger<Fill>>());
             var patience = ActivatorUtilities.CreateInstance<Patience>(provider);
             var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, patience);
             return new Mirroring(

@@ -14,6 +14,9 @@ public sealed class Repositories(HostedOptions hosted, Hosting hosting, Upstream
     /// <summary>Whether a name may be pushed to.</summary>
     public bool IsHosted(RepositoryName name) => !upstreams.Any || NamePattern.AnyMatches(_hosted, name.ToString());
 
+    /// <summary>Whether what a repository has can be fetched again, by the name it is stored under.</summary>
+    public bool IsMirrored(RepositoryName stored) => !IsHosted(stored) && upstreams.Find(stored) is not null;
+
     /// <summary>The repository to push to; null where the name is mirrored, and therefore read-only.</summary>
     public HostedRepository? Hosted(RepositoryName name) => IsHosted(name = Stored(name)) ? new HostedRepository(name, hosting) : null;
 

@@ -42,6 +42,9 @@ public sealed class RegistryMetrics
     private readonly UpDownCounter<long> _fillsRunning;
     private readonly Histogram<double> _fillSeconds;
     private readonly Counter<long> _fillClientsJoined;
+    private readonly Gauge<long> _cacheSize;
+    private readonly Counter<long> _evicted;
+    private readonly Counter<long> _evictedBytes;
     private readonly UpDownCounter<long> _held;
     private readonly Gauge<long> _upstreamUp;
     private readonly Gauge<long> _rateLimit;
@@ -84,6 +87,9 @@ public sealed class RegistryMetrics
         _fillsRunning = Meter.CreateUpDownCounter<long>("mirror_fills_running", null, "Downloads from upstream running now.");
         _fillSeconds = Seconds("mirror_fill_seconds", "Time a download from upstream took.", FillDurations);
         _fillClientsJoined = Meter.CreateCounter<long>("mirror_fill_clients_joined_total", null, "Requests that joined a running download.");
+        _cacheSize = Meter.CreateGauge<long>("mirror_cache_bytes", "By", "Mirrored blobs that are stored.");
+        _evicted = Meter.CreateCounter<long>("mirror_cache_evictions_total", null, "Mirrored blobs removed to make room.");
+        _evictedBytes = Meter.CreateCounter<long>("mirror_cache_evicted_bytes_total", "By", "Bytes of mirrored blobs removed to make room.");
         _held = Meter.CreateUpDownCounter<long>("mirror_held_requests", null, "Requests that wait for an upstream that is away or says later.");
         _upstreamUp = Meter.CreateGauge<long>("mirror_upstream_up", null, "Whether upstream gave an answer of its own, other than 5xx, when it was asked last.");
         _rateLimit = Meter.CreateGauge<long>("mirror_upstream_ratelimit_limit", null, "Pulls upstream allows in its window.");
@@ -175,6 +181,16 @@ public sealed class RegistryMetrics
     }
 
     public void ClientJoined() => _fillClientsJoined.Add(1);
+
+    /// <summary>How much mirrored content there is now, as far as is known.</summary>
+    public void CacheSize(long bytes) => _cacheSize.Record(bytes);
+
+    /// <summary>Blobs made room (<c>proxy.max_size</c>).</summary>
+    public void Evicted(int blobs, long bytes)
+    {
+        _evicted.Add(blobs);
+        _evictedBytes.Add(bytes);
+    }
 
     /// <summary>A request is kept waiting (<c>proxy.hold</c>), until <see cref="RequestLetGo"/>.</summary>
     public void RequestHeld() => _held.Add(1);

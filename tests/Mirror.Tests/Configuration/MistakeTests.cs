@@ -44,6 +44,9 @@ public sealed class MistakeTests
     [InlineData("mirroring: {tags_cache_ttl: soon}", "mirroring.tags_cache_ttl")]
     [InlineData("proxy: {remoteurl: https://x, hold: soon}", "proxy.hold")]
     [InlineData("proxy: {remoteurl: https://x, hold: 30s, fail_fast: 5s}", "proxy.hold")]
+    [InlineData("proxy: {remoteurl: https://x, max_size: plenty}", "proxy.max_size")]
+    [InlineData("proxy: {remoteurl: https://x, max_size: 0}", "proxy.max_size")]
+    [InlineData("storage: {s3: {bucket: b}}\nproxy: {remoteurl: https://x, max_size: 1GiB}", "proxy.max_size")]
     [InlineData("hosted: {repositories: [ok, Not/Ok]}", "hosted.repositories.1")]
     public void Every_wrong_value_stops_the_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));

@@ -36,6 +36,7 @@ public sealed class OptionTests
               username: me
               password: "0123"
               tags_cache_ttl: 1h30m
+              max_size: 50GiB
             hosted:
               repositories: [ours/**, "*/tools"]
             """);
@@ -51,7 +52,7 @@ public sealed class OptionTests
         Assert.Equal((TimeSpan.FromSeconds(90), "shared", true), (http.DrainTimeout, http.Secret, http.Http2.Disabled));
         Assert.Equal((":5002", true, "/numbers"), (http.Debug.Addr, http.Debug.Prometheus.Enabled, http.Debug.Prometheus.Path));
         Assert.Equal(("https://registry.example/path", "me", "0123"), (proxy.RemoteUrl!.OriginalString, proxy.Username, proxy.Password));
-        Assert.Equal(TimeSpan.FromMinutes(90), proxy.TagsCacheTtl);
+        Assert.Equal((TimeSpan.FromMinutes(90), 50L << 30), (proxy.TagsCacheTtl, proxy.MaxSize));
         Assert.Equal(["ours/**", "*/tools"], loaded.Options.Hosted.Repositories);
     }
 

@@ -215,6 +215,7 @@ internal static class KnownKeys
             Value("stale_after", Duration),
             Value("fail_fast", Duration),
             Value("hold", Duration),
+            Value("max_size", Size(min: 1 << 20)),
             List("upstreams", Section("*", OneUpstream)),
             Value("ttl").Later(),
             Value("cachewritetimeout", Duration).Later(),

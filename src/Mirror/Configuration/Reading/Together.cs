@@ -37,6 +37,8 @@ internal static class Together
                 findings.Errors.Add("storage: filesystem and s3 are not allowed together: content is kept in one place");
             if (s3.AccessKey is null != s3.SecretKey is null)
                 findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
+            if (proxy.MaxSize is not null)
+                findings.Errors.Add("proxy.max_size: not available with storage.s3; what is kept locally of a bucket is limited by storage.s3.localcache.maxsize");
         }
 
         foreach (var (i, endpoint) in options.Notifications.Endpoints.Index())
