@@ -68,7 +68,14 @@ internal sealed class PeerProcess : IAsyncDisposable
     /// <summary>Returns when the check holds.</summary>
     /// <exception cref="PeerFailedException">The program ended before.</exception>
     internal Task UntilAsync(Func<Task<bool>> isSo) => Until.TrueAsync(
-        async () => !HasExited ? await isSo() : throw new PeerFailedException($"{Name} ended with {_process.ExitCode}:\n{Output}"),
+        async () =>
+        {
+            if (!HasExited)
+                return await isSo();
+            // Its last words may still be on their way.
+            var code = await ExitCodeAsync();
+            throw new PeerFailedException($"{Name} ended with {code}:\n{Output}");
+        },
         () => $"{Name} did not come up:\n{Output}");
 
     /// <summary>Returns when the address answers anything at all.</summary>
