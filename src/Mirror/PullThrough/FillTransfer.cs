@@ -189,6 +189,7 @@ internal sealed partial class FillTransfer(FillContext context, RepositoryName n
     {
         spool.ExpectedLength ??= source.Length;
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        var first = true;
         try
         {
             while (true)
@@ -204,13 +205,13 @@ internal sealed partial class FillTransfer(FillContext context, RepositoryName n
                 var most = source.Length ?? context.Sizes[digest] ?? MostOfUnknownLength;
                 if (spool.Length + read > most)
                     throw new DigestMismatchException($"{context.Upstream.Origin.Authority} sent more than {most} bytes for {digest}.");
-                var first = spool.Length == 0;
                 spool.Append(buffer.AsSpan(0, read));
                 if (first)
                 {
                     opened();
                     await LetClientsGoFirst();
                 }
+                first = false;
             }
             opened();
         }
