@@ -26,7 +26,7 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
         setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: false)]));
 
     /// <summary>Files by sendfile: the limit of what this machine's network stack gives.</summary>
-    public static readonly Peer NginxStatic = new("nginx static", Nginx, setup => NginxStart(setup, $"root {setup.Folder}/content; default_type application/octet-stream;"));
+    public static readonly Peer NginxStatic = new("nginx static", Nginx, setup => NginxStart(setup, Files(setup)));
 
     /// <summary>The cache that people build themselves.</summary>
     public static readonly Peer NginxCache = new("nginx proxy_cache", Nginx, setup => NginxStart(setup,
@@ -43,7 +43,7 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
     [
         new(Mirror.Name, MirrorProgram, setup => new ProcessStartInfo("dotnet", [MirrorProgram, "serve", RegistryConfiguration(setup, proxy: true, tls: true)])) { IsTls = true },
         new(RegistryTwo.Name, Registry, setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: true, tls: true)])) { IsTls = true },
-        new(NginxStatic.Name, Nginx, setup => NginxStart(setup, $"root {setup.Folder}/content; default_type application/octet-stream;", tls: true)) { IsTls = true },
+        new(NginxStatic.Name, Nginx, setup => NginxStart(setup, Files(setup), tls: true)) { IsTls = true },
     ];
 
     public string Name => name;
@@ -80,6 +80,8 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
             """);
         return path;
     }
+
+    private static string Files(PeerSetup setup) => $"root {setup.Folder}/content; default_type application/octet-stream;";
 
     private static ProcessStartInfo NginxStart(PeerSetup setup, string location, bool tls = false)
     {

@@ -1,7 +1,5 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Storage;
@@ -26,21 +24,13 @@ internal sealed class ScriptedReplica : IAsyncDisposable
 
     public int Requests => _requests;
 
-    public async Task StartAsync()
+    public async Task StartAsync() => _app = await OwnServer.StartAsync(Url, http =>
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls(Url.GetLeftPart(UriPartial.Authority));
-        _app = builder.Build();
-        _app.Run(async http =>
-        {
-            Interlocked.Increment(ref _requests);
-            if (!_secret.IsProved(http.Request))
-                Unproved++;
-            await Answer(http);
-        });
-        await _app.StartAsync();
-    }
+        Interlocked.Increment(ref _requests);
+        if (!_secret.IsProved(http.Request))
+            Unproved++;
+        return Answer(http);
+    });
 
     /// <summary>Takes the lease of a digest, for as long as nobody breaks it.</summary>
     public async Task TakeAsync(RedisProcess redis, Digest digest)

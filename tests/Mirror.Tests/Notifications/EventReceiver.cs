@@ -2,8 +2,6 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Logging;
 using Mirror.Tests.Peers;
 
 namespace Mirror.Tests.Notifications;
@@ -31,25 +29,17 @@ internal sealed class EventReceiver : IAsyncDisposable
 
     public IEnumerable<string> Digests => Events.Select(e => e.GetProperty("target").GetProperty("digest").GetString()!);
 
-    public async Task StartAsync()
+    public async Task StartAsync() => _app = await OwnServer.StartAsync(Url, async http =>
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls(Url.GetLeftPart(UriPartial.Authority));
-        _app = builder.Build();
-        _app.Run(async http =>
-        {
-            using var envelope = await JsonDocument.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted);
-            var status = Answers(Requests++);
-            http.Response.StatusCode = (int)status;
-            if ((int)status is < 200 or >= 400)
-                return;
-            _headers.Enqueue((http.Request.Headers.Authorization.ToString(), http.Request.Headers.ContentType.ToString()));
-            foreach (var one in envelope.RootElement.GetProperty("events").EnumerateArray())
-                _events.Enqueue(one.Clone());
-        });
-        await _app.StartAsync();
-    }
+        using var envelope = await JsonDocument.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted);
+        var status = Answers(Requests++);
+        http.Response.StatusCode = (int)status;
+        if ((int)status is < 200 or >= 400)
+            return;
+        _headers.Enqueue((http.Request.Headers.Authorization.ToString(), http.Request.Headers.ContentType.ToString()));
+        foreach (var one in envelope.RootElement.GetProperty("events").EnumerateArray())
+            _events.Enqueue(one.Clone());
+    });
 
     public Task UntilAsync(int events) => Until.TrueAsync(() => _events.Count >= events, () => $"{_events.Count} of {events} events came: {string.Join(", ", Actions)}");
 
