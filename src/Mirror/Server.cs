@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
+using Mirror.Health;
 using Mirror.Maintenance;
 using Mirror.Notifications;
 using Mirror.PullThrough;
@@ -35,6 +36,7 @@ public static partial class Server
         builder.Services.AddMirrorTelemetry();
         builder.Services.AddDebugEndpoints(options.Http.Debug);
         builder.Services.AddStorage(options.Storage);
+        builder.Services.AddHealth(options.Health, options.Storage);
         builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddAccess(options.Auth);

@@ -21,6 +21,8 @@ public sealed class MirrorOptions
 
     public CatalogOptions Catalog { get; set; } = new();
 
+    public HealthOptions Health { get; set; } = new();
+
     public TagsOptions Tags { get; set; } = new();
 
     public RedisOptions Redis { get; set; } = new();

@@ -14,7 +14,7 @@ public static class MaintenanceRegistration
         services.AddSingleton<Claims>();
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
-        if (proxy.MaxSize is not null)
+        if (proxy.MaxSize is not null && (proxy.RemoteUrl is not null || proxy.Upstreams.Length > 0))
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<Evictions>(
                 provider, new Evictor(Bare(provider), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepableStore>())));
         return services;

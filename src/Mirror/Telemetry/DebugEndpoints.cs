@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Health;
 
 namespace Mirror.Telemetry;
 
@@ -14,10 +15,13 @@ public static class DebugEndpoints
         {
             if (debug.Prometheus.Enabled)
                 endpoints.MapPrometheus(debug.Prometheus.Path);
-            endpoints.MapGet("/debug/health", static () => Results.Text("{}", "application/json"));
+            endpoints.MapGet("/debug/health", static (IServiceProvider services) => Answer(services.GetService<FailingChecks>()?.Reasons));
             endpoints.MapGet("/debug/live", static () => Results.Text("{}", "application/json"));
-            endpoints.MapGet("/debug/ready", static async (Readiness readiness, CancellationToken aborted) => await readiness.WhyNotAsync(aborted) is { } why
-                ? Results.Json(why, ReadinessJson.Default.DictionaryStringString, statusCode: StatusCodes.Status503ServiceUnavailable)
-                : Results.Text("{}", "application/json"));
+            endpoints.MapGet("/debug/ready", static async (Readiness readiness, CancellationToken aborted) => Answer(await readiness.WhyNotAsync(aborted)));
         }));
+
+    // As registry:2: what is wrong, by name.
+    private static IResult Answer(Dictionary<string, string>? wrong) => wrong is { Count: > 0 }
+        ? Results.Json(wrong, ReadinessJson.Default.DictionaryStringString, statusCode: StatusCodes.Status503ServiceUnavailable)
+        : Results.Text("{}", "application/json");
 }

@@ -18,6 +18,12 @@ public sealed class Readiness(IContentStore content, TimeProvider time, IHostApp
     {
         if (lifetime.ApplicationStopping.IsCancellationRequested)
             return new() { ["stopping"] = "a signal to stop was received" };
+        return await StoreFailureAsync(cancellationToken) is { } failure ? new() { ["storage"] = failure } : null;
+    }
+
+    /// <summary>Why the store cannot be used; null where it can.</summary>
+    public async Task<string?> StoreFailureAsync(CancellationToken cancellationToken)
+    {
         try
         {
             await Task.Run(() => content.SizeAsync(Nothing, cancellationToken).AsTask(), cancellationToken).WaitAsync(Patience, time, cancellationToken);
@@ -25,7 +31,7 @@ public sealed class Readiness(IContentStore content, TimeProvider time, IHostApp
         }
         catch (Exception failure) when (failure is not OperationCanceledException)
         {
-            return new() { ["storage"] = failure.Message };
+            return failure.Message;
         }
     }
 }

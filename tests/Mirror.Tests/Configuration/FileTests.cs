@@ -87,7 +87,8 @@ public sealed class FileTests : IDisposable
             """);
 
         Assert.Empty(loaded.Errors);
-        Assert.Equal(["health is accepted but not acted on yet"], loaded.Warnings);
+        Assert.Empty(loaded.Warnings);
+        Assert.Equal((true, 3), (loaded.Options.Health.StorageDriver.Enabled, loaded.Options.Health.StorageDriver.Threshold));
         Assert.Equal("registry", loaded.Options.Log.Fields["service"]);
         Assert.Equal(["nosniff"], loaded.Options.Http.Headers["x-content-type-options"]);
     }

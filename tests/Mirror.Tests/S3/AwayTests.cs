@@ -32,6 +32,7 @@ public sealed class AwayTests
             Upstream = upstream.Url,
             TagsCacheTtl = "0",
             Driver = BucketDriver.Of(store.FragileUrl, $"test/{Guid.NewGuid():N}") + $"    localcache:\n      path: {cache.Path}\n",
+            More = "health: {storagedriver: {enabled: true, interval: 1s}}\n",
         });
         await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/acme/hello:1");
         await skopeo.PushAsync(pushed, $"{mirror.Authority}/local/app:1");
@@ -45,6 +46,8 @@ public sealed class AwayTests
             store.HangGateway();
         try
         {
+            // It says that the store is away, and serves what it has all the same.
+            await Until.TrueAsync(async () => (await HealthAsync(mirror)).Contains("storagedriver_s3", StringComparison.Ordinal), () => "It says that all is well.");
             await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/acme/hello:1");
             await AssertPulledAsync(skopeo, pushed, $"{mirror.Authority}/local/app:1");
             if (how == "killed")
@@ -76,6 +79,13 @@ public sealed class AwayTests
         }, () => "The bucket is back and not used.");
         await skopeo.PushAsync(mirrored, $"{mirror.Authority}/local/other:1");
         await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/local/other:1");
+        await Until.TrueAsync(async () => await HealthAsync(mirror) == "{}", () => "It says that the store is away.");
+    }
+
+    private static async Task<string> HealthAsync(MirrorProcess mirror)
+    {
+        using var answer = await Http.Client.GetAsync(new Uri(mirror.Debug, "/debug/health"), Cancel);
+        return await answer.Content.ReadAsStringAsync(Cancel);
     }
 
     [Fact]

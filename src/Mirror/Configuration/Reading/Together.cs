@@ -45,6 +45,11 @@ internal static class Together
             if (options.Notifications.Endpoints.Take(i).Any(other => other.Name == endpoint.Name))
                 findings.Errors.Add($"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: a name that no other endpoint has");
 
+        var health = options.Health;
+        foreach (var twice in health.File.Select(check => check.File).Concat(health.Http.Select(check => check.Uri?.OriginalString ?? "")).Concat(health.Tcp.Select(check => check.Addr))
+            .Where(name => name.Length > 0).GroupBy(name => name).Where(name => name.Count() > 1))
+            findings.Errors.Add($"health: \"{twice.Key}\" is checked twice; once is enough");
+
         // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
         if (findings.Errors.Count > 0)
             return;
@@ -57,6 +62,9 @@ internal static class Together
 
         if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
             findings.Warnings.Add("storage.s3.scratchdirectory has no effect with storage.s3.localcache.path, which has a folder for it");
+
+        if (proxy is { MaxSize: not null, RemoteUrl: null, Upstreams: [] })
+            findings.Warnings.Add("proxy.max_size has no effect without an upstream: what is pushed here is never removed to make room");
 
         if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
             findings.Warnings.Add("proxy names credentials but no remoteurl: this is a plain registry, and they are not used");

@@ -70,7 +70,7 @@ internal static partial class ValueRules
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
 
-    public static readonly ValueRule RedisServer = new(
+    public static readonly ValueRule HostAndPort = new(
         "host:port",
         text => ListenAddress.TryParse(text, out _) && !text.StartsWith(':') ? text : null);
 

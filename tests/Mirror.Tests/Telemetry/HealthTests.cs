@@ -1,0 +1,118 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Tests.Telemetry;
+
+/// <summary>Section <c>health</c>, as whoever sends requests here sees it.</summary>
+public sealed class HealthTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_file_takes_the_registry_out_and_puts_it_back()
+    {
+        using var folder = new TempFolder();
+        var file = folder["out"];
+        await using var mirror = await StartAsync($"file: [{{file: {file}, interval: 1s}}]");
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(mirror, ""));
+        Assert.Equal("{}", await HealthAsync(mirror, HttpStatusCode.OK));
+
+        folder.Write("out", "");
+        await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        var said = await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        Assert.Equal("file exists", JsonDocument.Parse(said).RootElement.GetProperty(file).GetString());
+        using (var refused = await mirror.GetAsync("local/app/manifests/1"))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+            var body = await refused.Content.ReadAsStringAsync(Cancel);
+            Assert.Contains("UNAVAILABLE", body, StringComparison.Ordinal);
+            Assert.DoesNotContain(file, body, StringComparison.Ordinal);
+        }
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await Http.Client.GetAsync(new Uri(mirror.Url, "/"), Cancel)).StatusCode);
+
+        File.Delete(file);
+        await UntilAsync(mirror, HttpStatusCode.OK);
+        Assert.Equal("{}", await HealthAsync(mirror, HttpStatusCode.OK));
+        Assert.Equal(HttpStatusCode.OK, (await Http.Client.GetAsync(new Uri(mirror.Url, "/"), Cancel)).StatusCode);
+        // Said when it begins and when it ends, not at each look.
+        await Until.TrueAsync(() => mirror.Log.Any(line => line.Contains("succeeds again", StringComparison.Ordinal)), () => string.Join('\n', mirror.Log));
+        Assert.Single(mirror.Log, line => line.Contains("fails: file exists", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_address_that_answers_otherwise_counts_after_as_many_failures_as_its_threshold_says()
+    {
+        var url = new Uri($"http://127.0.0.1:{Ports.Free()}/well");
+        var (status, looks) = (StatusCodes.Teapot, 0);
+        await using var server = await OwnServer.StartAsync(url, http =>
+        {
+            if (http.Request is { Method: "HEAD", Path.Value: "/well" } && http.Request.Headers["X-Who"] == "me")
+                Interlocked.Increment(ref looks);
+            http.Response.StatusCode = status;
+            return Task.CompletedTask;
+        });
+        await using var mirror = await StartAsync($"http: [{{uri: \"{url}\", statuscode: 418, headers: {{X-Who: [me]}}, interval: 1s, threshold: 3}}]");
+        await Until.TrueAsync(() => Volatile.Read(ref looks) >= 2, () => "Nobody looks.");
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(mirror, ""));
+
+        var before = Volatile.Read(ref looks);
+        status = 200;
+        await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        Assert.True(Volatile.Read(ref looks) - before >= 3, $"after {looks - before} looks");
+        Assert.Contains("unexpected status: 200", await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
+
+        status = StatusCodes.Teapot;
+        await UntilAsync(mirror, HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task An_address_that_nobody_listens_on_is_unwell()
+    {
+        var address = $"127.0.0.1:{Ports.Free()}";
+        await using var mirror = await StartAsync($"tcp: [{{addr: \"{address}\", interval: 1s, timeout: 1s}}]");
+        await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        Assert.Contains(address, await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
+
+        using var listener = new TcpListener(IPEndPoint.Parse(address));
+        listener.Start();
+        await UntilAsync(mirror, HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task A_store_that_answers_is_well()
+    {
+        await using var mirror = await StartAsync("storagedriver: {enabled: true, interval: 1s}");
+        Assert.Equal("{}", await HealthAsync(mirror, HttpStatusCode.OK));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(mirror, ""));
+    }
+
+    private static Task<MirrorProcess> StartAsync(string check)
+    {
+        MirrorProcess.Availability.OrSkip();
+        return MirrorProcess.StartAsync(new MirrorSettings { More = $"health:\n  {check}\n" });
+    }
+
+    private static async Task<HttpStatusCode> StatusAsync(MirrorProcess mirror, string path)
+    {
+        using var response = await mirror.GetAsync(path);
+        return response.StatusCode;
+    }
+
+    private static Task UntilAsync(MirrorProcess mirror, HttpStatusCode status) =>
+        Until.TrueAsync(async () => await StatusAsync(mirror, "") == status, () => $"It does not become {status}:\n{string.Join('\n', mirror.Log)}");
+
+    private static async Task<string> HealthAsync(MirrorProcess mirror, HttpStatusCode status)
+    {
+        using var response = await Http.Client.GetAsync(new Uri(mirror.Debug, "/debug/health"), Cancel);
+        Assert.Equal(status, response.StatusCode);
+        return await response.Content.ReadAsStringAsync(Cancel);
+    }
+
+    private static class StatusCodes
+    {
+        public const int Teapot = 418;
+    }
+}
