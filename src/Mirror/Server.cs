@@ -36,7 +36,7 @@ public static partial class Server
         builder.Services.AddMirrorTelemetry();
         builder.Services.AddDebugEndpoints(options.Http.Debug);
         builder.Services.AddStorage(options.Storage);
-        builder.Services.AddHealth(options.Health, options.Storage);
+        builder.Services.AddHealth(options.Health);
         builder.Services.AddFleet(options);
         builder.Services.AddRepositories(options.Proxy);
         builder.Services.AddAccess(options.Auth);

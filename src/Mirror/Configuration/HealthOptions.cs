@@ -15,7 +15,7 @@ public sealed class HealthOptions
 /// <summary>What all checks have in common.</summary>
 public abstract class HealthCheckOptions
 {
-    /// <summary>How long from one look to the next; less than a second is a second. Default 10 seconds.</summary>
+    /// <summary>How long from one look to the next; less than a second is a second. Default 10 seconds, as for 0.</summary>
     public TimeSpan Interval { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>After how many failures in a row it counts; 0 (the default) as 1: after the first.</summary>

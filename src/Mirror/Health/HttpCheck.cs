@@ -1,21 +1,26 @@
+using System.Net.Http.Headers;
+using System.Text;
 using Mirror.Configuration;
 
 namespace Mirror.Health;
 
-/// <summary><see cref="HttpHealthOptions"/></summary>
-internal sealed class HttpCheck(HttpHealthOptions options, IHttpClientFactory clients, TimeProvider time) : PatientCheck(options)
+/// <summary><see cref="HttpHealthOptions"/>. Redirects are not followed: what is sent along may be secret.</summary>
+internal sealed class HttpCheck(HttpHealthOptions options, IHttpClientFactory clients)
+    : HealthCheck(options.Uri!.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped), options)
 {
     /// <summary>The name of the client it uses.</summary>
     public const string Client = "health";
 
-    protected override async Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken)
+    public override TimeSpan Limit => LimitOf(options.Timeout);
+
+    public override async Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Head, options.Uri);
+        if (options.Uri!.UserInfo is { Length: > 0 } user)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(user))));
         foreach (var (name, values) in options.Headers)
             request.Headers.TryAddWithoutValidation(name, values);
-        using var limit = new CancellationTokenSource(LimitOf(options.Timeout), time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
-        using var response = await clients.CreateClient(Client).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+        using var response = await clients.CreateClient(Client).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         var status = (int)response.StatusCode;
         return status == options.StatusCode ? null : $"unexpected status: {status}";
     }

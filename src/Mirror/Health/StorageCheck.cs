@@ -4,7 +4,10 @@ using Mirror.Telemetry;
 namespace Mirror.Health;
 
 /// <summary><see cref="StorageHealthOptions"/></summary>
-internal sealed class StorageCheck(StorageHealthOptions options, Readiness readiness) : PatientCheck(options)
+internal sealed class StorageCheck(StorageOptions storage, StorageHealthOptions options, Readiness readiness)
+    : HealthCheck($"storagedriver_{(storage.S3 is null ? "filesystem" : "s3")}", options)
 {
-    protected override Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken) => readiness.StoreFailureAsync(cancellationToken);
+    public override bool Refuses => false;
+
+    public override Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken) => readiness.StoreFailureAsync(cancellationToken);
 }

@@ -4,14 +4,16 @@ using Mirror.Configuration;
 namespace Mirror.Health;
 
 /// <summary><see cref="TcpHealthOptions"/></summary>
-internal sealed class TcpCheck(TcpHealthOptions options, TimeProvider time) : PatientCheck(options)
+internal sealed class TcpCheck(TcpHealthOptions options) : HealthCheck(options.Addr, options)
 {
     private readonly ListenAddress _address = ListenAddress.Parse(options.Addr);
 
-    protected override async Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken)
+    public override TimeSpan Limit => LimitOf(options.Timeout);
+
+    public override async Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(_address.Host, _address.Port, cancellationToken).AsTask().WaitAsync(LimitOf(options.Timeout), time, cancellationToken);
+        await socket.ConnectAsync(_address.Host, _address.Port, cancellationToken);
         return null;
     }
 }

@@ -14,7 +14,7 @@ namespace Mirror.Registry;
 /// </summary>
 public sealed partial class RegistryPipeline(
     RegistryRoutes routes, HttpOptions http, Fleet.FleetSecret secret, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
-    BasicAccess? access = null, Health.FailingChecks? failing = null)
+    BasicAccess? access = null, Health.HealthChecks? health = null)
 {
     // What a client is told to wait where upstream did not say.
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
@@ -32,8 +32,8 @@ public sealed partial class RegistryPipeline(
             context.Response.Headers["OCI-Namespace"] = ns;
         try
         {
-            if (failing?.Refuse(asksForHealth: request.Route.Handler is Handler.Other) == true)
-                throw new RegistryException(RegistryError.Unavailable, "a health check fails: /debug/health says which");
+            if (health?.Refuse(asksForHealth: request.Route.Handler is Handler.Other) == true)
+                throw new RegistryException(RegistryError.Unavailable, "a check of section health fails");
             await LetInAsync(request);
             await routes.AnswerAsync(request);
         }

@@ -17,8 +17,6 @@ public static class LoggingRegistration
         // The framework tells what we tell better: requests, and upstream requests with their URLs.
         var quiet = level > LogLevel.Warning ? level : LogLevel.Warning;
         logging.AddFilter("Microsoft", quiet).AddFilter("System", quiet).AddFilter("Polly", quiet);
-        // Once when a check begins to fail is enough, and that is said by us.
-        logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         logging.Services.TryAddSingleton(TimeProvider.System);
         logging.Services.AddSingleton<ILoggerProvider>(services => new LineLoggerProvider(
             Console.OpenStandardError(), FormatOf(formatter), fields, services.GetRequiredService<TimeProvider>()));

@@ -49,7 +49,8 @@ public sealed class MistakeTests
     [InlineData("storage: {s3: {bucket: b}}\nproxy: {remoteurl: https://x, max_size: 1GiB}", "proxy.max_size")]
     [InlineData("health: {http: [{uri: here}]}", "health.http.0.uri")]
     [InlineData("health: {tcp: [{timeout: 1s}]}", "health.tcp.0.addr")]
-    [InlineData("health: {file: [{file: /a}, {file: /a}]}", "health")]
+    [InlineData("health: {file: [{file: /a, interval: 1000h}]}", "health.file.0.interval")]
+    [InlineData("health: {tcp: [{addr: \"h:0\"}]}", "health.tcp.0.addr")]
     [InlineData("hosted: {repositories: [ok, Not/Ok]}", "hosted.repositories.1")]
     public void Every_wrong_value_stops_the_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));

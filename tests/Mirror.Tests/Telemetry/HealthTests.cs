@@ -82,11 +82,27 @@ public sealed class HealthTests
     }
 
     [Fact]
-    public async Task A_store_that_answers_is_well()
+    public async Task A_store_is_well_while_it_answers()
     {
         await using var mirror = await StartAsync("storagedriver: {enabled: true, interval: 1s}");
         Assert.Equal("{}", await HealthAsync(mirror, HttpStatusCode.OK));
+
+        // Something that is no folder in its place; requests that need no store are answered all the same.
+        Directory.Move(mirror.Root, mirror.Root + ".away");
+        await File.WriteAllTextAsync(mirror.Root, "", Cancel);
+        await UntilAtTopAsync(HttpStatusCode.ServiceUnavailable);
+        Assert.Contains("storagedriver_filesystem", await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(mirror, ""));
+
+        File.Delete(mirror.Root);
+        Directory.Move(mirror.Root + ".away", mirror.Root);
+        await UntilAtTopAsync(HttpStatusCode.OK);
+
+        Task UntilAtTopAsync(HttpStatusCode status) => Until.TrueAsync(async () =>
+        {
+            using var response = await Http.Client.GetAsync(new Uri(mirror.Url, "/"), Cancel);
+            return response.StatusCode == status;
+        }, () => $"/ does not become {status}:\n{string.Join('\n', mirror.Log)}");
     }
 
     private static Task<MirrorProcess> StartAsync(string check)

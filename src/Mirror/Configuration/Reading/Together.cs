@@ -45,11 +45,6 @@ internal static class Together
             if (options.Notifications.Endpoints.Take(i).Any(other => other.Name == endpoint.Name))
                 findings.Errors.Add($"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: a name that no other endpoint has");
 
-        var health = options.Health;
-        foreach (var twice in health.File.Select(check => check.File).Concat(health.Http.Select(check => check.Uri?.OriginalString ?? "")).Concat(health.Tcp.Select(check => check.Addr))
-            .Where(name => name.Length > 0).GroupBy(name => name).Where(name => name.Count() > 1))
-            findings.Errors.Add($"health: \"{twice.Key}\" is checked twice; once is enough");
-
         // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
         if (findings.Errors.Count > 0)
             return;

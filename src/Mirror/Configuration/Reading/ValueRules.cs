@@ -24,6 +24,10 @@ internal static partial class ValueRules
         "a duration such as 10m or 24h, of a second or more",
         text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
 
+    public static readonly ValueRule UpToADay = new(
+        "a duration such as 500ms or 10s, 24h at most",
+        text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero && duration <= TimeSpan.FromDays(1) ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+
     public static readonly ValueRule AttemptTimeout = new(
         "a duration from 10ms to 24h, such as 500ms or 1s",
         text => GoDuration.TryParse(text, out var timeout) && timeout >= TimeSpan.FromMilliseconds(10) && timeout <= TimeSpan.FromDays(1) ? timeout.ToString("c", CultureInfo.InvariantCulture) : null);
@@ -72,7 +76,7 @@ internal static partial class ValueRules
 
     public static readonly ValueRule HostAndPort = new(
         "host:port",
-        text => ListenAddress.TryParse(text, out _) && !text.StartsWith(':') ? text : null);
+        text => ListenAddress.TryParse(text, out var address) && address is { Host.Length: > 0, Port: > 0 } ? text : null);
 
     public static readonly ValueRule Upstream = new(
         "an http or https URL without user info, query or fragment",

@@ -1,0 +1,95 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+
+namespace Mirror.Health;
+
+/// <summary>Looks at every check at its own interval, one look after the other, and knows which of them fail now.</summary>
+/// <remarks>
+/// The framework's own health checks know no thresholds, begin a look beside one that hangs, and tell of none before the slowest of an interval has ended.
+/// </remarks>
+public sealed partial class HealthChecks : BackgroundService
+{
+    private readonly IReadOnlyList<HealthCheck> _checks;
+    private readonly TimeProvider _time;
+    private readonly ILogger<HealthChecks> _log;
+    private readonly ConcurrentDictionary<HealthCheck, string> _failing = new();
+
+    internal HealthChecks(IReadOnlyList<HealthCheck> checks, TimeProvider time, ILogger<HealthChecks> log) => (_checks, _time, _log) = (checks, time, log);
+
+    /// <summary>What is wrong, by the check's name.</summary>
+    public Dictionary<string, string> Failing
+    {
+        get
+        {
+            Dictionary<string, string> failing = [];
+            foreach (var (check, reason) in _failing)
+                failing[check.Name] = reason;
+            return failing;
+        }
+    }
+
+    /// <summary>Whether requests are not to be answered.</summary>
+    /// <param name="asksForHealth">Whether one asks for nothing else than whether all is well, as load balancers do.</param>
+    public bool Refuse(bool asksForHealth)
+    {
+        foreach (var (check, _) in _failing)
+            if (check.Refuses || asksForHealth)
+                return true;
+        return false;
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(_checks.Select(check => WatchAsync(check, stoppingToken)));
+
+    private async Task WatchAsync(HealthCheck check, CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(check.Interval, _time);
+        var failures = 0;
+        do
+        {
+            var wrong = await LookAsync(check, stop);
+            failures = wrong is null ? 0 : failures + 1;
+            if (wrong is null)
+                Succeeded(check);
+            else if (failures >= check.Threshold)
+                Failed(check, wrong);
+        }
+        while (await timer.WaitForNextTickAsync(stop));
+    }
+
+    private async Task<string?> LookAsync(HealthCheck check, CancellationToken stop)
+    {
+        using var limit = new CancellationTokenSource(check.Limit, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, limit.Token);
+        try
+        {
+            return await check.WhatIsWrongAsync(either.Token);
+        }
+        catch (Exception) when (limit.IsCancellationRequested && !stop.IsCancellationRequested)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"no answer within {check.Limit.TotalSeconds} s");
+        }
+        catch (Exception failure) when (!stop.IsCancellationRequested)
+        {
+            return failure.GetBaseException().Message;
+        }
+    }
+
+    private void Failed(HealthCheck check, string reason)
+    {
+        if (!_failing.ContainsKey(check))
+            LogFails(check.Name, reason);
+        _failing[check] = reason;
+    }
+
+    private void Succeeded(HealthCheck check)
+    {
+        if (_failing.TryRemove(check, out _))
+            LogSucceeds(check.Name);
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "the health check {Check} fails: {Reason}")]
+    private partial void LogFails(string check, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "the health check {Check} succeeds again")]
+    private partial void LogSucceeds(string check);
+}
