@@ -190,6 +190,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _givenUp.TrySetResult();
         _alarm.Dispose();
         _hash.Dispose();
+        GiveRoomBack();
         _file.Dispose();
     }
 
@@ -235,6 +236,22 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         // Where it cannot be done once it is not tried again.
         if (reserved > end)
             _reserved = Durable.Reserve(_file, _length, reserved - _length) ? reserved : long.MaxValue;
+    }
+
+    // What stays to be gone on with stays for days.
+    private void GiveRoomBack()
+    {
+        if (_moved || _file.IsClosed || _reserved == long.MaxValue || _reserved <= _length)
+            return;
+        try
+        {
+            // As long as before: what is behind the end is freed.
+            RandomAccess.SetLength(_file, _length);
+        }
+        catch (IOException)
+        {
+            // It is freed with the file.
+        }
     }
 
     private void WakeIfWorthIt()
