@@ -35,7 +35,7 @@ internal static class GarbageCollectCommand
             var result = await sweeper.SweepAsync(options, parsed.GetValue(quiet) ? null : output.WriteLine, cancellationToken);
             if (result is null)
             {
-                await error.WriteLineAsync("error: another garbage collection is running on this storage");
+                await error.WriteLineAsync("error: another garbage collection is running on this storage, or room is being made there");
                 return ExitCode.Busy;
             }
             if (!parsed.GetValue(quiet))

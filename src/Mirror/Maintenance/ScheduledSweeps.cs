@@ -9,36 +9,43 @@ public sealed partial class ScheduledSweeps(Sweeper sweeper, GarbageCollectOptio
     // A server that is restarted daily would never get to a sweep that waits a day.
     private static readonly TimeSpan LongestFirstWait = TimeSpan.FromMinutes(30);
 
+    private static readonly TimeSpan WhenBusy = TimeSpan.FromMinutes(1);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.Delay(options.Interval < LongestFirstWait ? options.Interval : LongestFirstWait, time, stoppingToken);
         using var timer = new PeriodicTimer(options.Interval, time);
         do
-            await SweepAsync(stoppingToken);
+            while (!await SweepAsync(stoppingToken))
+                await Task.Delay(WhenBusy, time, stoppingToken);
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    private async Task SweepAsync(CancellationToken stop)
+    // False where another sweep is running.
+    private async Task<bool> SweepAsync(CancellationToken stop)
     {
         var started = time.GetTimestamp();
         try
         {
             var result = await Task.Run(() => sweeper.SweepAsync(new SweepOptions { Grace = options.Grace, DeleteUntagged = options.DeleteUntagged }, null, stop), stop);
             if (result is null)
+            {
                 LogBusy();
-            else
-                LogSwept(result.Blobs, result.Manifests, result.Bytes, result.Marked, time.GetElapsedTime(started).TotalSeconds);
+                return false;
+            }
+            LogSwept(result.Blobs, result.Manifests, result.Bytes, result.Marked, time.GetElapsedTime(started).TotalSeconds);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             LogFailed(failure);
         }
+        return true;
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "garbage collection freed {Blobs} blobs, {Manifests} manifests, {Bytes} bytes; {Marked} are in use; it took {Seconds:0.0} s")]
     private partial void LogSwept(int blobs, int manifests, long bytes, int marked, double seconds);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "no garbage collection: another process is at it")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "the garbage collection waits a minute: another one, or the making of room, is under way")]
     private partial void LogBusy();
 
     [LoggerMessage(Level = LogLevel.Error, Message = "garbage collection ended early; what it did not get to stays")]

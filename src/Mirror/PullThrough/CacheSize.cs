@@ -9,8 +9,9 @@ namespace Mirror.PullThrough;
 /// <summary>How much mirrored content there is, and which of it is used, where <c>proxy.max_size</c> limits it. Without a limit nothing is kept track of.</summary>
 public sealed class CacheSize(ProxyOptions proxy, IContentStore content, RegistryMetrics metrics, TimeProvider time)
 {
-    // A use is written down once in so long: that is how exactly "longest unused" is told.
-    private static readonly TimeSpan Exactness = TimeSpan.FromHours(1);
+    // A use is written down once in so long: that is how exactly "longest unused" is told. Less than Evictor's grace, so that what is in steady use
+    // never goes.
+    private static readonly TimeSpan Exactness = TimeSpan.FromSeconds(30);
 
     // Beyond that uses are written down more often than needed.
     private const int MostRemembered = 100_000;
@@ -20,6 +21,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     private long _usedSince = time.GetTimestamp();
     private long _counted;
     private long _stored;
+    private long _storedBefore;
 
     /// <summary>In bytes; null where there is no limit.</summary>
     public long? Most => proxy.MaxSize;
@@ -36,15 +38,17 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     }
 
     /// <summary>It is about to be counted how much there is; what is stored meanwhile may be found or not, and counts twice rather than never.</summary>
-    public void BeginCount() => Interlocked.Exchange(ref _stored, 0);
+    public void BeginCount() => _storedBefore = Volatile.Read(ref _stored);
 
     /// <summary>So much was found.</summary>
     public void Counted(long bytes)
     {
         Volatile.Write(ref _counted, bytes);
+        Interlocked.Add(ref _stored, -_storedBefore);
         metrics.CacheSize(Bytes);
-        if (Bytes <= Most)
-            _exceeded.Reader.TryRead(out _);
+        _exceeded.Reader.TryRead(out _);
+        if (Bytes > Most)
+            _exceeded.Writer.TryWrite(true);
     }
 
     /// <summary>Completes when there seems to be more than the limit, or at the latest after <paramref name="longest"/>.</summary>

@@ -75,7 +75,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
                 content = fill.OpenRead(name);
             return content is null ? null : new(content, joined || fill.Transfer.Owner is not null ? Outcome.Joined : Outcome.Miss);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
         {
             // No place to store it: the client still gets it.
             LogUncached(digest.ToString(), failure.Message);
