@@ -82,6 +82,48 @@ public sealed class HealthTests
     }
 
     [Fact]
+    public async Task An_address_that_never_answers_holds_up_no_other_check()
+    {
+        using var folder = new TempFolder();
+        var (url, asked) = (new Uri($"http://127.0.0.1:{Ports.Free()}/"), new TaskCompletionSource());
+        await using var server = await OwnServer.StartAsync(url, async http =>
+        {
+            asked.TrySetResult();
+            await Task.Delay(Timeout.Infinite, http.RequestAborted);
+        });
+        await using var mirror = await StartAsync($"{{http: [{{uri: \"{url}\", interval: 1s, timeout: 1h}}], file: [{{file: {folder["out"]}, interval: 1s}}]}}");
+        await asked.Task.WaitAsync(Cancel);
+
+        folder.Write("out", "");
+        await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        File.Delete(folder["out"]);
+        await UntilAsync(mirror, HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task What_is_sent_to_an_address_does_not_follow_a_redirect_and_its_query_is_not_told()
+    {
+        var (url, elsewhere, strayed) = (new Uri($"http://127.0.0.1:{Ports.Free()}/well"), new Uri($"http://127.0.0.1:{Ports.Free()}/"), 0);
+        await using var other = await OwnServer.StartAsync(elsewhere, _ =>
+        {
+            Interlocked.Increment(ref strayed);
+            return Task.CompletedTask;
+        });
+        await using var server = await OwnServer.StartAsync(url, http =>
+        {
+            http.Response.Redirect(elsewhere.AbsoluteUri);
+            return Task.CompletedTask;
+        });
+        await using var mirror = await StartAsync($"http: [{{uri: \"{url}?token=canary\", headers: {{X-Key: [canary]}}, interval: 1s}}]");
+
+        await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        var said = await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        Assert.Contains("unexpected status: 302", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("canary", said + string.Join('\n', mirror.Log), StringComparison.Ordinal);
+        Assert.Equal(0, strayed);
+    }
+
+    [Fact]
     public async Task A_store_is_well_while_it_answers()
     {
         await using var mirror = await StartAsync("storagedriver: {enabled: true, interval: 1s}");
