@@ -146,7 +146,8 @@ internal sealed partial class FillTransfer(FillContext context, RepositoryName n
                 Spool.Reset();
             if (size == Spool.Length)
             {
-                Open(Spool, size);
+                Spool.ExpectedLength ??= size;
+                opened();
                 return Spool;
             }
         }
@@ -177,12 +178,6 @@ internal sealed partial class FillTransfer(FillContext context, RepositoryName n
             await source.DisposeAsync();
             throw;
         }
-    }
-
-    private void Open(Spool spool, long? length)
-    {
-        spool.ExpectedLength ??= length;
-        opened();
     }
 
     private async Task CopyAsync(Content source, Spool spool, CancellationToken stop)

@@ -46,7 +46,8 @@ public sealed class HealthTests
     public async Task An_address_that_answers_otherwise_counts_after_as_many_failures_as_its_threshold_says()
     {
         var url = new Uri($"http://127.0.0.1:{Ports.Free()}/well");
-        var (status, looks) = (StatusCodes.Teapot, 0);
+        const int teapot = 418;
+        var (status, looks) = (teapot, 0);
         await using var server = await OwnServer.StartAsync(url, http =>
         {
             if (http.Request is { Method: "HEAD", Path.Value: "/well" } && http.Request.Headers["X-Who"] == "me")
@@ -64,7 +65,7 @@ public sealed class HealthTests
         Assert.True(Volatile.Read(ref looks) - before >= 3, $"after {looks - before} looks");
         Assert.Contains("unexpected status: 200", await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
 
-        status = StatusCodes.Teapot;
+        status = teapot;
         await UntilAsync(mirror, HttpStatusCode.OK);
     }
 
@@ -167,10 +168,5 @@ public sealed class HealthTests
         using var response = await Http.Client.GetAsync(new Uri(mirror.Debug, "/debug/health"), Cancel);
         Assert.Equal(status, response.StatusCode);
         return await response.Content.ReadAsStringAsync(Cancel);
-    }
-
-    private static class StatusCodes
-    {
-        public const int Teapot = 418;
     }
 }
