@@ -1,3 +1,4 @@
+
 namespace Mirror.Bench;
 
 /// <summary>How long to take: a quick run tells the order of things, a full one is for publishing.</summary>

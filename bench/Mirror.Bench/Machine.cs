@@ -1,3 +1,4 @@
+
 namespace Mirror.Bench;
 
 /// <summary>What the figures were taken on.</summary>

@@ -1,3 +1,4 @@
+
 namespace Mirror.Bench;
 
 /// <summary>A Markdown table on standard output, each row as soon as it is known.</summary>

@@ -1,3 +1,5 @@
+using Mirror.Storage.Spooling;
+using Mirror.Storage.Stores;
 using Xunit;
 
 namespace Mirror.Storage.Tests;
@@ -123,7 +125,7 @@ public abstract class ContentStoreTests : StoreTests
         var digest = Digest.Of(bytes);
         await using (var left = await Content.SpoolAsync(digest, Cancel))
             left.Append(bytes.AsSpan(0, 8 << 20));
-        await using var aside = await Content.SpoolAsideAsync(digest, Cancel);
+        await using var aside = await Content.SpoolPrivatelyAsync(digest, Cancel);
         Assert.Equal(0, aside.Length);
         aside.Append(bytes);
         Assert.True(await aside.VerifyAsync(digest, Cancel));

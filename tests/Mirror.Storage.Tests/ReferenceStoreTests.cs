@@ -1,4 +1,5 @@
 using System.Text;
+using Mirror.Storage.Stores;
 using Xunit;
 
 namespace Mirror.Storage.Tests;

@@ -1,6 +1,6 @@
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Tests;
 
 /// <summary>The rooms of one store, empty at the start of a test.</summary>
-public sealed record Stores(IContentStore Content, IReferenceStore References, IReferrerStore Referrers, ISweepableStore Sweepable);
+public sealed record Stores(IContentStore Content, IReferenceStore References, IReferrerStore Referrers, ISweepStore Sweepable);

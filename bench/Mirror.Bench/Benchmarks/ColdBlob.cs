@@ -1,4 +1,5 @@
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Bench.Benchmarks;
 

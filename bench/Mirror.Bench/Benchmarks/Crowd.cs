@@ -1,3 +1,4 @@
+
 namespace Mirror.Bench.Benchmarks;
 
 /// <summary>Many clients at once on one cold blob, over a link that has room for one; then HEAD and Range, which must not cost a whole blob.</summary>

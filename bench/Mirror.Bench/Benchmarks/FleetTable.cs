@@ -22,7 +22,7 @@ internal static class FleetTable
         using var stack = new Stack(upstream.Port);
         // Whatever is made on first use is made, and the runtime has seen a crowd: replicas live longer than a benchmark.
         foreach (var _ in Enumerable.Range(0, 3))
-            Together(new Pull(upstream, Layers, 11 << 20), stack.Port, 0, () => { });
+            CrossKeyRules(new Pull(upstream, Layers, 11 << 20), stack.Port, 0, () => { });
 
         var table = new Table($"Three replicas, radosgw, Redis, behind nginx; {Clients} clients at once, image of {Layers} layers and {imageSize >> 20} MiB, link of 50 MiB/s",
             "test", "figure", "required", "seen");
@@ -38,7 +38,7 @@ internal static class FleetTable
     {
         var image = new Pull(upstream, Layers, imageSize / Layers);
         var before = upstream.BlobBytes;
-        var (results, slowest, failure) = Together(image, stack.Port, retries: 0, () => { });
+        var (results, slowest, failure) = CrossKeyRules(image, stack.Port, retries: 0, () => { });
         var limit = (double)image.Bytes / Rate;
         const string Test = "60 clients at once, cold";
         table.Row(Test, "upstream bytes over the image's", "<= 1.01", $"{(double)(upstream.BlobBytes - before) / image.Bytes:F3}");
@@ -51,8 +51,8 @@ internal static class FleetTable
         using var files = ServerProcess.Start(Peer.NginxStatic, 0);
         image.WriteTo(files.ContentFile);
         using var front = ServerProcess.Start(Peer.NginxFront, files.Port);
-        table.Row("", "the same bytes, warm, by nginx from files", "", $"{Together(image, files.Port, 0, () => { }).Slowest:F1} s");
-        table.Row("", "the same, through another nginx", "", $"{Together(image, front.Port, 0, () => { }).Slowest:F1} s");
+        table.Row("", "the same bytes, warm, by nginx from files", "", $"{CrossKeyRules(image, files.Port, 0, () => { }).Slowest:F1} s");
+        table.Row("", "the same, through another nginx", "", $"{CrossKeyRules(image, front.Port, 0, () => { }).Slowest:F1} s");
     }
 
     private static void Killed(Table table, Upstream upstream, Stack stack, int imageSize)
@@ -63,7 +63,7 @@ internal static class FleetTable
         {
             var image = new Pull(upstream, Layers, imageSize / Layers);
             var before = upstream.BlobBytes;
-            var (results, _, failure) = Together(image, stack.Port, retries: 1, () =>
+            var (results, _, failure) = CrossKeyRules(image, stack.Port, retries: 1, () =>
             {
                 while (upstream.BlobBytes - before < image.Bytes / 2)
                     Thread.Sleep(5);
@@ -119,7 +119,7 @@ internal static class FleetTable
     }
 
     // All clients at once. The failure that came first is told as the end of a line.
-    private static (int?[] Results, double Slowest, string Failure) Together(Pull image, int port, int retries, Action meanwhile)
+    private static (int?[] Results, double Slowest, string Failure) CrossKeyRules(Pull image, int port, int retries, Action meanwhile)
     {
         var results = new int?[Clients];
         string? first = null;

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Bench.Benchmarks;
 

@@ -1,3 +1,4 @@
+
 namespace Mirror.Bench.Benchmarks;
 
 /// <summary>The most memory a server takes with many clients on one cold blob.</summary>

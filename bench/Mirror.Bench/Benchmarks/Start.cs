@@ -1,3 +1,4 @@
+
 namespace Mirror.Bench.Benchmarks;
 
 /// <summary>From the process's start to its first answer, and what it takes while nobody asks.</summary>

@@ -1,3 +1,4 @@
+
 namespace Mirror.Bench.Benchmarks;
 
 /// <summary>A blob that is there already.</summary>

@@ -1,4 +1,7 @@
 using System.Runtime.CompilerServices;
+using Mirror.Storage.Disk;
+using Mirror.Storage.Spooling;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
@@ -11,22 +14,22 @@ public sealed class FileContentStore(string root) : IContentStore
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = PathOf(digest);
-        return ValueTask.FromResult<Content?>(TryOpen(path) ?? (Sweepable.PutBack(path) ? TryOpen(path) : null));
+        return ValueTask.FromResult<Content?>(TryOpen(path) ?? (SweepableFile.PutBack(path) ? TryOpen(path) : null));
     }
 
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken)
     {
         var file = new FileInfo(PathOf(digest));
-        if (!file.Exists && Sweepable.PutBack(file.FullName))
+        if (!file.Exists && SweepableFile.PutBack(file.FullName))
             file.Refresh();
         return ValueTask.FromResult(file.Exists ? file.Length : (long?)null);
     }
 
-    public ValueTask<bool> RenewAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Sweepable.Renew(PathOf(digest)));
+    public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(SweepableFile.Renew(PathOf(digest)));
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenOrAside(FillOf(digest), digest.Algorithm));
 
-    public ValueTask<Spool> SpoolAsideAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenAside(FillOf(digest), digest.Algorithm));
+    public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenAside(FillOf(digest), digest.Algorithm));
 
     private string FillOf(Digest digest)
     {
@@ -47,15 +50,15 @@ public sealed class FileContentStore(string root) : IContentStore
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         var path = PathOf(digest);
         // Present with the right length means stored and verified before: publishing it again would only cost two flushes.
-        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && Sweepable.Renew(path)))
-            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span, Sweepable.Publish);
+        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Renew(path)))
+            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = PathOf(digest);
-        if (!Sweepable.Exists(path))
+        if (!SweepableFile.Exists(path))
             return ValueTask.FromResult(false);
         File.Delete(path);
         try
@@ -78,7 +81,7 @@ public sealed class FileContentStore(string root) : IContentStore
                 foreach (var blob in Folders(prefix))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest) && Sweepable.Exists(Path.Combine(blob, "data")))
+                    if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest) && SweepableFile.Exists(Path.Combine(blob, "data")))
                         yield return digest;
                 }
     }

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using Mirror.Storage.Disk;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
@@ -8,7 +10,7 @@ namespace Mirror.Storage.Files;
 public sealed class FileReferenceStore(string root) : IReferenceStore
 {
     // A digest is 135 characters at most and a media type 255; more is not a file of ours.
-    private const int LongestLink = 1024;
+    private const int MaxLink = 1024;
 
     private readonly string _root = Path.GetFullPath(root);
     private readonly TagLists _tagLists = new();
@@ -23,10 +25,10 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+        ValueTask.FromResult(SweepableFile.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
 
-    public ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.LayerLink(name, digest))));
+    public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(SweepableFile.Renew(PathOf(RegistryLayout.LayerLink(name, digest))));
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(Path.GetDirectoryName(RegistryLayout.LayerLink(name, digest))!));
@@ -46,12 +48,12 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Sweepable.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
+        ValueTask.FromResult(SweepableFile.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
             ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
             : (false, null));
 
-    public ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Sweepable.Renew(PathOf(RegistryLayout.RevisionLink(name, digest))));
+    public ValueTask<bool> TouchManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(SweepableFile.Renew(PathOf(RegistryLayout.RevisionLink(name, digest))));
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Revision(name, digest)));
@@ -111,7 +113,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
         try
         {
             using var file = File.OpenHandle(PathOf(path));
-            Span<byte> bytes = stackalloc byte[LongestLink];
+            Span<byte> bytes = stackalloc byte[MaxLink];
             return Encoding.UTF8.GetString(bytes[..RandomAccess.Read(file, bytes, 0)]);
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
@@ -123,8 +125,8 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     // A link never changes what it says, so one that is there need not be written and flushed again.
     private void WriteOrRenew(string path, string text)
     {
-        if (!Sweepable.Renew(PathOf(path)))
-            Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), Sweepable.Publish);
+        if (!SweepableFile.Renew(PathOf(path)))
+            Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), SweepableFile.Publish);
     }
 
     private void Write(string path, string text) =>

@@ -1,3 +1,6 @@
+using Mirror.Storage.Disk;
+using Mirror.Storage.Stores;
+
 namespace Mirror.Storage.Files;
 
 /// <summary>What refers to what, a small file each in the tree of <see cref="RegistryLayout"/>.</summary>

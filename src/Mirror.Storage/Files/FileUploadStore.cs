@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Mirror.Storage.Spooling;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 

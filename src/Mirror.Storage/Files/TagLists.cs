@@ -12,7 +12,7 @@ internal sealed class TagLists
     private static readonly TimeSpan Racy = TimeSpan.FromMilliseconds(100);
 
     // Of all lists together, in tags: some 60 MiB at most.
-    private const int MostTags = 500_000;
+    private const int MaxTags = 500_000;
 
     private readonly ConcurrentDictionary<string, Entry> _lists = new();
     private int _tags;
@@ -41,7 +41,7 @@ internal sealed class TagLists
     private void Remember(string path, Entry entry)
     {
         Forget(path);
-        if (Volatile.Read(ref _tags) + entry.Tags.Length > MostTags)
+        if (Volatile.Read(ref _tags) + entry.Tags.Length > MaxTags)
         {
             _lists.Clear();
             Volatile.Write(ref _tags, 0);

@@ -13,11 +13,11 @@ namespace Mirror.Access;
 public sealed class BasicAccess(HtpasswdOptions options) : IDisposable
 {
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(1);
-    private const int MostRemembered = 10_000;
+    private const int MaxRemembered = 10_000;
 
     private readonly Htpasswd _file = new(options.Path);
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
-    private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = MostRemembered });
+    private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = MaxRemembered });
     // Wrong passwords must not take every processor.
     private readonly SemaphoreSlim _checking = new(Math.Max(1, Environment.ProcessorCount / 2));
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Mirror.Configuration;
 
 namespace Mirror.Commands;
 

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using Mirror.Storage;
-using Mirror.Storage.Sweeping;
+using Mirror.Hosting;
+using Mirror.Repositories;
+using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
 
@@ -31,7 +33,7 @@ internal static class GarbageCollectCommand
 
             await using var stores = storage.Open();
             var sweeper = new Sweeper(
-                stores.GetRequiredKeyedService<IContentStore>(StorageRegistration.Bare), stores.GetRequiredService<IReferenceStore>(), stores.GetRequiredService<ISweepableStore>());
+                stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked), stores.GetRequiredService<IReferenceStore>(), stores.GetRequiredService<ISweepStore>());
             var result = await sweeper.SweepAsync(options, parsed.GetValue(quiet) ? null : output.WriteLine, cancellationToken);
             if (result is null)
             {

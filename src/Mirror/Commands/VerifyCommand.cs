@@ -1,6 +1,8 @@
 using System.CommandLine;
+using Mirror.Hosting;
 using Mirror.Maintenance;
-using Mirror.Storage;
+using Mirror.Repositories;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
 
@@ -18,7 +20,7 @@ internal static class VerifyCommand
                 return ExitCode.Configuration;
             var storage = configuration.Options.Storage;
             await using var stores = storage.Open();
-            var verification = new Verification(configuration.Options, stores.GetRequiredKeyedService<IContentStore>(StorageRegistration.Bare), stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
+            var verification = new Verification(configuration.Options, stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked), stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             return await verification.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Damaged;
         });

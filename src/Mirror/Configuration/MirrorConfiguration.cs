@@ -53,7 +53,7 @@ public sealed class MirrorConfiguration
             reader.Read(root);
         }
         var configuration = new MirrorConfiguration(file, reader.Values, findings);
-        Together.Check(configuration.Options, configuration.Values, findings);
+        CrossKeyRules.Check(configuration.Options, configuration.Values, findings);
         return configuration;
     }
 

@@ -1,4 +1,4 @@
-using Mirror.Storage.S3;
+using Mirror.Storage.Buckets.S3;
 
 namespace Mirror.Configuration;
 

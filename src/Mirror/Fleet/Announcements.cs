@@ -8,12 +8,12 @@ namespace Mirror.Fleet;
 /// on the same connection: who hears himself hears the others, and who hears himself again forgets what he remembers.
 /// </summary>
 /// <param name="memory">Null where there is nobody to hear.</param>
-public sealed class Announcements(TimeProvider time, SharedMemory? memory = null) : BackgroundService
+public sealed class Announcements(TimeProvider time, RedisGuard? memory = null) : BackgroundService
 {
     private const string Changes = "mirror:1:changes";
 
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan MaxSilence = TimeSpan.FromSeconds(2.5);
 
     private readonly string _self = Guid.NewGuid().ToString("N");
     private long _heard;
@@ -30,7 +30,7 @@ public sealed class Announcements(TimeProvider time, SharedMemory? memory = null
 
     private string OwnBeat => $"mirror:1:beat:{_self}";
 
-    private bool IsHearing => Volatile.Read(ref _heard) is not 0 and var heard && time.GetElapsedTime(heard) < LongestSilence;
+    private bool IsHearing => Volatile.Read(ref _heard) is not 0 and var heard && time.GetElapsedTime(heard) < MaxSilence;
 
     public async ValueTask ManifestRemovedAsync(RepositoryName name, Digest digest)
     {

@@ -9,7 +9,7 @@ namespace Mirror.Fleet;
 /// asked, two replicas download the same bytes, and both are right.
 /// </summary>
 /// <param name="memory">Null where there are no other replicas.</param>
-public sealed partial class FillLeases(Replica self, FleetSecret secret, RegistryMetrics metrics, TimeProvider time, ILogger<FillLeases> log, SharedMemory? memory = null)
+public sealed partial class FillLeases(Replica self, FleetSecret secret, RegistryMetrics metrics, TimeProvider time, ILogger<FillLeases> log, RedisGuard? memory = null)
 {
     /// <summary>How long a lease lasts without a word from its holder: the pause that a holder's death costs.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromSeconds(6);
@@ -49,10 +49,10 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
     private Uri? Elsewhere(string key, string value) =>
         secret.TryOpenText(key, value, out var text) && Uri.TryCreate(text.Split(' ')[0], UriKind.Absolute, out var owner) && self.IsOther(owner) ? owner : null;
 
-    private FillLease Hold(SharedMemory shared, string key, string value)
+    private FillLease Hold(RedisGuard shared, string key, string value)
     {
         var stop = new CancellationTokenSource();
-        var renewing = RenewAsync(shared, key, value, stop.Token);
+        var renewing = TouchAsync(shared, key, value, stop.Token);
         metrics.LeaseTaken();
         return new FillLease(null, async () =>
         {
@@ -64,13 +64,13 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
         });
     }
 
-    private async Task RenewAsync(SharedMemory shared, string key, string value, CancellationToken stop)
+    private async Task TouchAsync(RedisGuard shared, string key, string value, CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Renewal, time);
         try
         {
             while (await timer.WaitForNextTickAsync(stop))
-                if (await shared.RenewAsync(key, value, Life) is false)
+                if (await shared.TouchAsync(key, value, Life) is false)
                     LogLost(key);
         }
         catch (OperationCanceledException)

@@ -8,18 +8,18 @@ public static class FleetRegistration
     public static IServiceCollection AddFleet(this IServiceCollection services, MirrorOptions options)
     {
         if (options.SharesByRedis())
-            services.AddSingleton<RedisServer>().AddSingleton<SharedMemory>();
+            services.AddSingleton<RedisClient>().AddSingleton<RedisGuard>();
         services.AddHttpForwarder();
         return services
             .AddSingleton<Replica>()
             .AddSingleton<FillLeases>()
-            .AddSingleton<UploadHolders>()
-            .AddHostedService<Leaving>()
+            .AddSingleton<UploadOwners>()
+            .AddHostedService<ShutdownDelay>()
             .AddSingleton<ReplicaConnections>()
             .AddSingleton<ReplicaBlobs>()
             .AddSingleton<Forwarding>()
             .AddSingleton<FleetSecret>()
-            .AddSingleton<SharedFacts>()
+            .AddSingleton<FleetCache>()
             .AddSingleton<Announcements>()
             .AddHostedService(provider => provider.GetRequiredService<Announcements>());
     }

@@ -41,14 +41,14 @@ public sealed class FleetSecret
     public bool IsShared { get; }
 
     /// <summary>The header's value for a request to another replica: good for this method and path, for a minute.</summary>
-    public string Prove(string method, string pathAndQuery)
+    public string Sign(string method, string pathAndQuery)
     {
         var now = _time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         return $"{now}:{Convert.ToHexStringLower(Proof(method, pathAndQuery, now))}";
     }
 
     /// <summary>Whether a request comes from another replica.</summary>
-    public bool IsProved(string? header, string method, string pathAndQuery)
+    public bool IsSigned(string? header, string method, string pathAndQuery)
     {
         if (!IsShared || header?.Split(':') is not [var then, var proof]
             || !long.TryParse(then, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) || seconds > DateTimeOffset.MaxValue.ToUnixTimeSeconds()
@@ -59,10 +59,10 @@ public sealed class FleetSecret
     }
 
     /// <summary>Whether a request that came in is from another replica.</summary>
-    public bool IsProved(HttpRequest request) => request.Headers[Header] is [{ } header] && IsProved(header, request.Method, Proved(request));
+    public bool IsFromReplica(HttpRequest request) => request.Headers[Header] is [{ } header] && IsSigned(header, request.Method, SignedPart(request));
 
     /// <summary>What a proof is about, as both sides see it.</summary>
-    public static string Proved(HttpRequest request) => $"{request.Path}{request.QueryString}";
+    public static string SignedPart(HttpRequest request) => $"{request.Path}{request.QueryString}";
 
     /// <summary>A name that tells nothing of what it was made from.</summary>
     public string Name(params ReadOnlySpan<string> parts) =>

@@ -42,7 +42,7 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
             await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
             // Locations are made from the name that the client knows.
             proxyRequest.Headers.Host = httpContext.Request.Host.Value;
-            ReplicaConnections.Prove(proxyRequest, FleetSecret.Proved(httpContext.Request));
+            ReplicaConnections.Sign(proxyRequest, FleetSecret.SignedPart(httpContext.Request));
         }
 
         public override ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)

@@ -19,7 +19,7 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
     {
         var path = $"{_prefix}{name}/blobs/{digest}";
         var request = new HttpRequestMessage(HttpMethod.Get, new Uri(replica, path));
-        ReplicaConnections.Prove(request, path);
+        ReplicaConnections.Sign(request, path);
         if (from > 0 || end is not null)
             request.Headers.Range = new RangeHeaderValue(from, end - 1);
         return await WhileHeldAsync(replica, digest, stop => connections.SendAsync(request, stop), cancellationToken);

@@ -25,7 +25,7 @@ public sealed class ReplicaConnections : HttpMessageInvoker
     }
 
     /// <summary>Says what a request asks for, as the other side will see it: the proof holds for nothing else.</summary>
-    public static void Prove(HttpRequestMessage request, string pathAndQuery) => request.Options.Set(Proved, pathAndQuery);
+    public static void Sign(HttpRequestMessage request, string pathAndQuery) => request.Options.Set(Proved, pathAndQuery);
 
     /// <summary>Whether nobody listens at a replica's address any more: its process has ended, or takes no new connections.</summary>
     public static bool IsRefused(Exception? failure) =>
@@ -37,7 +37,7 @@ public sealed class ReplicaConnections : HttpMessageInvoker
         {
             request.Headers.Remove(FleetSecret.Header);
             if (request.Options.TryGetValue(Proved, out var path))
-                request.Headers.TryAddWithoutValidation(FleetSecret.Header, secret.Prove(request.Method.Method, path));
+                request.Headers.TryAddWithoutValidation(FleetSecret.Header, secret.Sign(request.Method.Method, path));
             return base.SendAsync(request, cancellationToken);
         }
     }

@@ -7,12 +7,12 @@ namespace Mirror.Health;
 internal abstract class HealthCheck(string name, HealthCheckOptions options)
 {
     private static readonly TimeSpan Default = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan ShortestInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MinInterval = TimeSpan.FromSeconds(1);
 
     public string Name => name;
 
     /// <summary>From one look to the next.</summary>
-    public TimeSpan Interval => options.Interval == TimeSpan.Zero ? Default : options.Interval < ShortestInterval ? ShortestInterval : options.Interval;
+    public TimeSpan Interval => options.Interval == TimeSpan.Zero ? Default : options.Interval < MinInterval ? MinInterval : options.Interval;
 
     /// <summary>How many failures in a row count.</summary>
     public int Threshold => Math.Max(1, options.Threshold);

@@ -1,5 +1,4 @@
 using Mirror.Configuration;
-using Mirror.Telemetry;
 
 namespace Mirror.Health;
 

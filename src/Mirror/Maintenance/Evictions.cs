@@ -1,12 +1,12 @@
 using Mirror.PullThrough;
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Telemetry;
 
 namespace Mirror.Maintenance;
 
 /// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server serves.</summary>
 public sealed partial class Evictions(
-    Evictor evictor, CacheSize cache, Repositories repositories, RegistryMetrics metrics, TimeProvider time, ILogger<Evictions> log) : BackgroundService
+    Evictor evictor, CacheSize cache, RepositoryResolver repositories, RegistryMetrics metrics, TimeProvider time, ILogger<Evictions> log) : BackgroundService
 {
     // Other processes store and sweep as well, and tell nobody.
     private static readonly TimeSpan CountAgain = TimeSpan.FromHours(1);

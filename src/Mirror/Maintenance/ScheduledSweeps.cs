@@ -1,5 +1,5 @@
 using Mirror.Configuration;
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.GarbageCollection;
 
 namespace Mirror.Maintenance;
 
@@ -7,13 +7,13 @@ namespace Mirror.Maintenance;
 public sealed partial class ScheduledSweeps(Sweeper sweeper, GarbageCollectOptions options, TimeProvider time, ILogger<ScheduledSweeps> log) : BackgroundService
 {
     // A server that is restarted daily would never get to a sweep that waits a day.
-    private static readonly TimeSpan LongestFirstWait = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan MaxFirstWait = TimeSpan.FromMinutes(30);
 
     private static readonly TimeSpan WhenBusy = TimeSpan.FromMinutes(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await Task.Delay(options.Interval < LongestFirstWait ? options.Interval : LongestFirstWait, time, stoppingToken);
+        await Task.Delay(options.Interval < MaxFirstWait ? options.Interval : MaxFirstWait, time, stoppingToken);
         using var timer = new PeriodicTimer(options.Interval, time);
         do
             while (!await SweepAsync(stoppingToken))

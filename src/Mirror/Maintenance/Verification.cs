@@ -1,8 +1,9 @@
 using System.Globalization;
 using Mirror.Configuration;
-using Mirror.PullThrough;
+using Mirror.Repositories;
 using Mirror.Storage;
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
 using Mirror.Upstream;
 
 namespace Mirror.Maintenance;
@@ -103,7 +104,7 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
     private async Task<byte[]?> ReadAsync(Digest manifest, CancellationToken cancellationToken)
     {
         await using var stored = await content.OpenAsync(manifest, cancellationToken);
-        if (stored is not { Length: > 0 and <= UpstreamClient.LongestManifest and var length })
+        if (stored is not { Length: > 0 and <= UpstreamClient.MaxManifestBytes and var length })
             return null;
         var bytes = new byte[length];
         for (var offset = 0; offset < bytes.Length;)

@@ -14,7 +14,7 @@ internal sealed partial class EventEndpoint : IDisposable
 {
     private const string MediaType = "application/vnd.docker.distribution.events.v2+json";
 
-    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MinWait = TimeSpan.FromMilliseconds(50);
 
     private readonly NotificationEndpointOptions _options;
     private readonly EventQueue _queue;
@@ -107,7 +107,7 @@ internal sealed partial class EventEndpoint : IDisposable
     {
         if (attempt + 1 >= _options.Threshold)
             return _options.Backoff;
-        var growing = ShortestWait * Math.Pow(2, Math.Min(attempt, 10));
+        var growing = MinWait * Math.Pow(2, Math.Min(attempt, 10));
         return growing < _options.Backoff ? growing : _options.Backoff;
     }
 

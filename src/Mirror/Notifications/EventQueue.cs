@@ -15,7 +15,7 @@ namespace Mirror.Notifications;
 /// </summary>
 internal sealed class EventQueue : IDisposable
 {
-    private const int LargestBatch = 64;
+    private const int MaxBatch = 64;
     private const int BatchBytes = 256 * 1024;
 
     private readonly string _folder;
@@ -139,7 +139,7 @@ internal sealed class EventQueue : IDisposable
         }
         List<ReadOnlyMemory<byte>> events = [];
         var start = 0;
-        while (events.Count < LargestBatch && read.Span[start..].IndexOf((byte)'\n') is >= 0 and var length)
+        while (events.Count < MaxBatch && read.Span[start..].IndexOf((byte)'\n') is >= 0 and var length)
         {
             events.Add(read.Slice(start, length));
             start += length + 1;

@@ -1,6 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Registry;
-using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 
 namespace Mirror.Notifications;

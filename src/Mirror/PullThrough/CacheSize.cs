@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 
 namespace Mirror.PullThrough;
@@ -14,7 +15,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     private static readonly TimeSpan Exactness = TimeSpan.FromSeconds(30);
 
     // Beyond that uses are written down more often than needed.
-    private const int MostRemembered = 100_000;
+    private const int MaxRemembered = 100_000;
 
     private readonly Channel<bool> _exceeded = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
@@ -71,7 +72,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     {
         if (Most is null)
             return;
-        if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > Exactness || _used.Count >= MostRemembered)
+        if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > Exactness || _used.Count >= MaxRemembered)
         {
             Volatile.Write(ref _usedSince, time.GetTimestamp());
             _used.Clear();
@@ -80,7 +81,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
             return;
         try
         {
-            await content.RenewAsync(digest, cancellationToken);
+            await content.TouchAsync(digest, cancellationToken);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,5 @@
+using Mirror.PullThrough.Fills;
+using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -7,20 +9,20 @@ namespace Mirror.PullThrough;
 /// <summary>
 /// Blobs of mirrored repositories. Content is shared by all of them; each one's right to it was proved by upstream, once.
 /// </summary>
-public sealed partial class MirroredBlobs(FillContext context, Fills fills, Patience patience, ILogger<MirroredBlobs> log)
+public sealed partial class MirroredBlobs(FillContext context, RunningFills fills, UpstreamDeadlines deadlines, ILogger<MirroredBlobs> log)
 {
-    private readonly Flights<(RepositoryName, Digest), long?> _proving = new();
+    private readonly SingleFlight<(RepositoryName, Digest), long?> _proving = new();
 
     /// <summary>Opens a blob: from the store, from the fill that is running, or from one that this call starts.</summary>
-    /// <param name="here">Whether this replica downloads what is missing, though another one may be about to.</param>
+    /// <param name="ignoreLease">Whether this replica downloads what is missing, though another one may be about to.</param>
     /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
-    public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, bool here, CancellationToken cancellationToken)
+    public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
     {
         while (true)
         {
             if (await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
-            if (await OpenFillAsync(name, digest, here, cancellationToken) is { } filling)
+            if (await OpenFillAsync(name, digest, ignoreLease, cancellationToken) is { } filling)
                 return filling;
             // Stored between the two looks: look again.
         }
@@ -32,12 +34,12 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
     {
         var size = await context.Content.SizeAsync(digest, cancellationToken);
         if (size is not null && await context.References.HasBlobAsync(name, digest, cancellationToken))
-            return new(size, Outcome.Hit);
+            return new(size, CacheStatus.Hit);
         var proved = await ProveAsync(name, digest, cancellationToken);
         if (size is null)
-            return new(proved, Outcome.Miss);
+            return new(proved, CacheStatus.Miss);
         await LinkAsync(name, digest, cancellationToken);
-        return new(size, Outcome.Revalidated);
+        return new(size, CacheStatus.Revalidated);
     }
 
     private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
@@ -48,10 +50,10 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
         {
             await context.Cache.UsedAsync(digest, cancellationToken);
             if (await context.References.HasBlobAsync(name, digest, cancellationToken))
-                return new(stored, Outcome.Hit);
+                return new(stored, CacheStatus.Hit);
             await ProveAsync(name, digest, cancellationToken);
             await LinkAsync(name, digest, cancellationToken);
-            return new(stored, Outcome.Revalidated);
+            return new(stored, CacheStatus.Revalidated);
         }
         catch
         {
@@ -60,9 +62,9 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
         }
     }
 
-    private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, bool here, CancellationToken cancellationToken)
+    private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
     {
-        var (fill, joined) = fills.JoinOrStart(context, name, digest, here);
+        var (fill, joined) = fills.JoinOrStart(context, name, digest, ignoreLease);
         Content? content = null;
         try
         {
@@ -71,15 +73,15 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
                 await ProveAsync(name, digest, cancellationToken);
                 fill.TryAdd(name);
             }
-            if (await patience.WaitAsync(fill.Opened, cancellationToken))
+            if (await deadlines.WaitForMissAsync(fill.Opened, cancellationToken))
                 content = fill.OpenRead(name);
-            return content is null ? null : new(content, joined || fill.Transfer.Owner is not null ? Outcome.Joined : Outcome.Miss);
+            return content is null ? null : new(content, joined || fill.Transfer.Owner is not null ? CacheStatus.Joined : CacheStatus.Miss);
         }
         catch (Exception failure) when (failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
         {
             // No place to store it: the client still gets it.
             LogUncached(digest.ToString(), failure.Message);
-            return new(await VerifiedContent.OpenAsync(fill, name, cancellationToken), Outcome.Miss);
+            return new(await UncachedContent.OpenAsync(fill, name, cancellationToken), CacheStatus.Miss);
         }
         finally
         {
@@ -92,7 +94,7 @@ public sealed partial class MirroredBlobs(FillContext context, Fills fills, Pati
     private async Task<long?> ProveAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var proving = _proving.JoinOrStart((name, digest), stop => context.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
-        return (await patience.WaitAsync(proving, cancellationToken)).Result;
+        return (await deadlines.WaitForMissAsync(proving, cancellationToken)).Result;
     }
 
     private async ValueTask LinkAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)

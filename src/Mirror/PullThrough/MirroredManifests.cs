@@ -1,3 +1,4 @@
+using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -8,11 +9,11 @@ namespace Mirror.PullThrough;
 /// Manifests of mirrored repositories. By digest what is stored is served and upstream is not asked; by tag upstream is asked, by HEAD and once
 /// for all who wait, when the last check is older than <c>proxy.tags_cache_ttl</c>.
 /// </summary>
-public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredTags tags, Manifests manifests, Patience patience, ILogger<MirroredManifests> log)
+public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, UpstreamDeadlines deadlines, ILogger<MirroredManifests> log)
 {
-    private readonly Flights<(RepositoryName, string), Descriptor> _checking = new();
-    private readonly Flights<(RepositoryName, Digest), Manifest> _fetching = new();
-    private readonly Flights<(RepositoryName, Digest), Descriptor?> _proving = new();
+    private readonly SingleFlight<(RepositoryName, string), Descriptor> _checking = new();
+    private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetching = new();
+    private readonly SingleFlight<(RepositoryName, Digest), Descriptor?> _proving = new();
 
     /// <summary>The manifest that a reference names.</summary>
     /// <exception cref="UpstreamException">Upstream gave another answer, and there is no copy to serve instead.</exception>
@@ -24,7 +25,7 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
         // What the tag names now, then that by digest: whatever moves in between, header and body agree.
         var now = await ResolveAsync(name, tag, cancellationToken);
         if (await manifests.FindAsync(name, now.Value.Digest, cancellationToken) is { } stored)
-            return new(stored, now.Outcome, now.Stale);
+            return new(stored, now.CacheStatus, now.Stale);
         var copy = await CopyAsync(name, tag, cancellationToken);
         try
         {
@@ -44,43 +45,43 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
         if (reference.IsTag(out var tag, out var digest))
         {
             var now = await ResolveAsync(name, tag, cancellationToken);
-            return now.Outcome == Outcome.Revalidated && await manifests.FindAsync(name, now.Value.Digest, cancellationToken) is null
-                ? now with { Outcome = Outcome.Miss }
+            return now.CacheStatus == CacheStatus.Revalidated && await manifests.FindAsync(name, now.Value.Digest, cancellationToken) is null
+                ? now with { CacheStatus = CacheStatus.Miss }
                 : now;
         }
         if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
-            return new(stored.Descriptor, Outcome.Hit);
-        return await patience.WaitAsync(ProveAsync(name, digest), cancellationToken) is { } proved
-            ? new(proved, Outcome.Miss)
+            return new(stored.Descriptor, CacheStatus.Hit);
+        return await deadlines.WaitForMissAsync(ProveAsync(name, digest), cancellationToken) is { } proved
+            ? new(proved, CacheStatus.Miss)
             : Described(await GetByDigestAsync(name, digest, cancellationToken));
     }
 
-    private static Answer<Descriptor> Described(Answer<Manifest> answer) => new(answer.Value.Descriptor, answer.Outcome, answer.Stale);
+    private static Answer<Descriptor> Described(Answer<Manifest> answer) => new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale);
 
     private async ValueTask<Answer<Descriptor>> ResolveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         // 1. Checked lately, or never to be checked again: no question to upstream at all.
         if (await tags.FreshAsync(name, tag) is { } fresh)
-            return new(fresh, Outcome.Hit);
+            return new(fresh, CacheStatus.Hit);
         var stored = tags.ChecksLater(tag) ? await LastAsync(name, tag, cancellationToken) : null;
         if (stored is not null && tags.IsImmutable(tag))
-            return new(stored.Descriptor, Outcome.Hit);
+            return new(stored.Descriptor, CacheStatus.Hit);
 
         // 2. Answered at once, and checked behind the client's back.
         var checking = _checking.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None);
         if (stored is not null && tags.MayBeServedStale(name, tag))
         {
             _ = RefreshAsync(name, checking);
-            return new(stored.Descriptor, Outcome.Stale, "it is being checked in the background");
+            return new(stored.Descriptor, CacheStatus.Stale, "it is being checked in the background");
         }
 
         // 3. Checked now, once for all who wait.
         var copy = await CopyAsync(name, tag, cancellationToken);
         if (copy is null)
-            return new((await patience.WaitAsync(checking, cancellationToken)).Result, Outcome.Revalidated);
+            return new((await deadlines.WaitForMissAsync(checking, cancellationToken)).Result, CacheStatus.Revalidated);
         try
         {
-            return new((await patience.WaitBrieflyAsync(checking, cancellationToken)).Result, Outcome.Revalidated);
+            return new((await deadlines.WaitForRefreshAsync(checking, cancellationToken)).Result, CacheStatus.Revalidated);
         }
         // 4. Upstream says nothing, nothing yet, or later: what the tag last named here, marked as such.
         catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
@@ -101,7 +102,7 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
     private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException trouble)
     {
         LogStale(name.ToString(), tag, trouble.Message);
-        return new(copy, Outcome.Stale, trouble.Message);
+        return new(copy, CacheStatus.Stale, trouble.Message);
     }
 
     private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
@@ -150,15 +151,15 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
     private async ValueTask<Answer<Manifest>> GetByDigestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
-            return new(stored, Outcome.Hit);
+            return new(stored, CacheStatus.Hit);
         return await FetchOnceAsync(name, digest, hasCopy: false, cancellationToken);
     }
 
     private async ValueTask<Answer<Manifest>> FetchOnceAsync(RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
     {
         var fetching = _fetching.JoinOrStart((name, digest), stop => FetchAsync(name, digest, stop), CancellationToken.None);
-        var (fetched, joined) = await (hasCopy ? patience.WaitBrieflyAsync(fetching, cancellationToken) : patience.WaitAsync(fetching, cancellationToken));
-        return new(fetched, joined ? Outcome.Joined : Outcome.Miss);
+        var (fetched, joined) = await (hasCopy ? deadlines.WaitForRefreshAsync(fetching, cancellationToken) : deadlines.WaitForMissAsync(fetching, cancellationToken));
+        return new(fetched, joined ? CacheStatus.Joined : CacheStatus.Miss);
     }
 
     private async Task<Manifest> FetchAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)

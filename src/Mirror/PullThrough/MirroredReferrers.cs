@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Microsoft.Extensions.Caching.Memory;
 using Mirror.Configuration;
+using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
@@ -12,22 +14,22 @@ namespace Mirror.PullThrough;
 /// upstream said holds as long as a tag does; that it could not be asked is never remembered.
 /// </summary>
 public sealed class MirroredReferrers(
-    UpstreamClient upstream, MirroredManifests manifests, Manifests stored, IReferenceStore references, ProxyOptions proxy, TimeProvider time) : IDisposable
+    UpstreamClient upstream, MirroredManifests manifests, ManifestCache stored, IReferenceStore references, ProxyOptions proxy, TimeProvider time) : IDisposable
 {
     private const long CacheBytes = 8 << 20;
     private const int EntryOverhead = 256;
 
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
-    private readonly Flights<(RepositoryName, Digest), Answer<IReadOnlyList<ReadOnlyMemory<byte>>>> _asking = new();
+    private readonly SingleFlight<(RepositoryName, Digest), Answer<IReadOnlyList<ReadOnlyMemory<byte>>>> _asking = new();
 
     /// <summary>The manifests that refer to <paramref name="subject"/>, in one page; empty where upstream knows of none.</summary>
     /// <param name="artifactType">The only type wanted; null for all.</param>
     public async ValueTask<Answer<ReferrerPage>> ListAsync(RepositoryName name, Digest subject, string? artifactType, CancellationToken cancellationToken)
     {
         var answer = _lists.TryGetValue((name, subject), out Known? known) && time.GetElapsedTime(known!.At) < proxy.TagsCacheTtl
-            ? new(known.Descriptors, Outcome.Hit)
+            ? new(known.Descriptors, CacheStatus.Hit)
             : (await _asking.JoinOrStart((name, subject), stop => AskAsync(name, subject, stop), cancellationToken)).Result;
-        return new(new ReferrerPage(Referrers.OfType(answer.Value, artifactType), null), answer.Outcome, answer.Stale);
+        return new(new ReferrerPage(Referrers.OfType(answer.Value, artifactType), null), answer.CacheStatus, answer.Stale);
     }
 
     public void Dispose() => _lists.Dispose();
@@ -46,10 +48,10 @@ public sealed class MirroredReferrers(
         catch (UpstreamException trouble)
         {
             // A signature that cannot be seen now is not one that does not exist: said to be stale, and asked for again the next time.
-            return new(await StoredAsync(name, subject, cancellationToken), Outcome.Stale, trouble.Message);
+            return new(await StoredAsync(name, subject, cancellationToken), CacheStatus.Stale, trouble.Message);
         }
         _lists.Set((name, subject), new Known(descriptors, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = EntryOverhead + descriptors.Sum(descriptor => (long)descriptor.Length) });
-        return new(descriptors, Outcome.Miss);
+        return new(descriptors, CacheStatus.Miss);
     }
 
     private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> TaggedAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)

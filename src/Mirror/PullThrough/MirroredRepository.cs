@@ -1,11 +1,13 @@
+using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
 /// <summary>A repository of an upstream. What is stored is served; what is missing is fetched once, whoever asks.</summary>
-public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring) : IRepository
+public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirroring) : IRepository
 {
     public RepositoryName Name => name;
 
@@ -15,8 +17,8 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
     public ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
         AskAsync(static (mirroring, name, reference, stop) => mirroring.Manifests.HeadAsync(name, reference, stop), reference, cancellationToken);
 
-    public ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool here, CancellationToken cancellationToken) =>
-        AskAsync(static (mirroring, name, blob, stop) => mirroring.Blobs.OpenAsync(name, blob.digest, blob.here, stop), (digest, here), cancellationToken);
+    public ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken) =>
+        AskAsync(static (mirroring, name, blob, stop) => mirroring.Blobs.OpenAsync(name, blob.digest, blob.ignoreLease, stop), (digest, ignoreLease), cancellationToken);
 
     public ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         AskAsync(static (mirroring, name, digest, stop) => mirroring.Blobs.HeadAsync(name, digest, stop), digest, cancellationToken);
@@ -25,7 +27,7 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
     {
         try
         {
-            return new Answer<TagPage>(await mirroring.Upstream.ListTagsAsync(name, count, last, cancellationToken), Outcome.Miss);
+            return new Answer<TagPage>(await mirroring.Upstream.ListTagsAsync(name, count, last, cancellationToken), CacheStatus.Miss);
         }
         catch (UpstreamRefusedException)
         {
@@ -35,7 +37,7 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
         {
             // Ours, when upstream's cannot be had: a part, and said to be.
             if (await StoredTags.PageAsync(mirroring.References, name, count, last, cancellationToken) is { } page)
-                return new Answer<TagPage>(page, Outcome.Stale, trouble.Message);
+                return new Answer<TagPage>(page, CacheStatus.Stale, trouble.Message);
             throw;
         }
     }
@@ -45,7 +47,7 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
 
     public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (await mirroring.Removals.RemoveManifestAsync(name, digest, cancellationToken) is not { } tags)
+        if (await mirroring.RepositoryDeletions.RemoveManifestAsync(name, digest, cancellationToken) is not { } tags)
             return false;
         foreach (var tag in tags)
             await mirroring.Checks.ForgetAsync(name, tag);
@@ -55,17 +57,17 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
     public async ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken)
     {
         await mirroring.Checks.ForgetAsync(name, tag);
-        return await mirroring.Removals.RemoveTagAsync(name, tag, cancellationToken);
+        return await mirroring.RepositoryDeletions.RemoveTagAsync(name, tag, cancellationToken);
     }
 
-    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => mirroring.Removals.RemoveBlobAsync(name, digest, cancellationToken);
+    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => mirroring.RepositoryDeletions.RemoveBlobAsync(name, digest, cancellationToken);
 
     private async ValueTask<Answer<T>?> AskAsync<TWhat, T>(
-        Func<Mirroring, RepositoryName, TWhat, CancellationToken, ValueTask<Answer<T>>> ask, TWhat what, CancellationToken cancellationToken)
+        Func<UpstreamMirror, RepositoryName, TWhat, CancellationToken, ValueTask<Answer<T>>> ask, TWhat what, CancellationToken cancellationToken)
     {
         try
         {
-            return await mirroring.Hold.AskAsync(
+            return await mirroring.OutageRetry.AskAsync(
                 static (question, stop) => question.ask(question.mirroring, question.name, question.what, stop), (ask, mirroring, name, what), cancellationToken);
         }
         catch (UpstreamRefusedException)
@@ -76,6 +78,6 @@ public sealed class MirroredRepository(RepositoryName name, Mirroring mirroring)
 }
 
 /// <summary>What the repositories of one upstream share.</summary>
-public sealed record Mirroring(
-    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagChecks Checks, Removals Removals, IReferenceStore References,
-    Hold Hold);
+public sealed record UpstreamMirror(
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagFreshness Checks, RepositoryDeletions RepositoryDeletions, IReferenceStore References,
+    OutageRetry OutageRetry);

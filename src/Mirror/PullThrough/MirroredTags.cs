@@ -1,5 +1,7 @@
 using Mirror.Configuration;
+using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.PullThrough;
 
@@ -7,7 +9,7 @@ namespace Mirror.PullThrough;
 /// The tags of mirrored repositories: when they were last checked, and what they name here. A tag moves only to a manifest that is stored, so
 /// that it never names what cannot be served.
 /// </summary>
-public sealed partial class MirroredTags(ProxyOptions proxy, TagChecks checks, PendingTags pending, IReferenceStore references, ILogger<MirroredTags> log)
+public sealed partial class MirroredTags(ProxyOptions proxy, TagFreshness checks, PendingTags pending, IReferenceStore references, ILogger<MirroredTags> log)
 {
     private readonly NamePattern[] _immutable = [.. proxy.ImmutableTags.Select(pattern => new NamePattern(pattern))];
 

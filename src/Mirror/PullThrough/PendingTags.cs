@@ -9,9 +9,9 @@ namespace Mirror.PullThrough;
 /// </summary>
 public sealed class PendingTags : IDisposable
 {
-    private const int MostTags = 100_000;
+    private const int MaxTags = 100_000;
 
-    private readonly MemoryCache _tags = new(new MemoryCacheOptions { SizeLimit = MostTags });
+    private readonly MemoryCache _tags = new(new MemoryCacheOptions { SizeLimit = MaxTags });
     private readonly Lock _gate = new();
 
     /// <summary>The tag will name this digest as soon as it is stored.</summary>

@@ -1,18 +1,19 @@
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c></summary>
 internal static class BlobRoute
 {
-    public static async Task HeadAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
+    public static async Task HeadAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
     {
         var digest = request.Digest;
         var repository = repositories[request.Name];
         var answer = await repository.HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
-        request.Came(answer);
+        request.SetCacheStatus(answer);
         request.Http.Response.Headers.AcceptRanges = "bytes";
         if (!ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             request.Http.Response.ContentLength = answer.Value;
@@ -21,12 +22,12 @@ internal static class BlobRoute
 
     /// <param name="redirects">Whether a client is sent to the store, where that serves it as well.</param>
     /// <param name="forReplica">Whether another replica asks, which has found this one to be downloading the blob.</param>
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories, RegistryEvents events, bool redirects, bool forReplica)
+    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events, bool redirects, bool forReplica)
     {
         var digest = request.Digest;
         var repository = repositories[request.Name];
-        var answer = await repository.OpenBlobAsync(digest, here: forReplica, request.Aborted) ?? throw Unknown(digest);
-        request.Came(answer);
+        var answer = await repository.OpenBlobAsync(digest, ignoreLease: forReplica, request.Aborted) ?? throw Unknown(digest);
+        request.SetCacheStatus(answer);
         await using var content = answer.Value;
         await AnswerAsync(request, digest, content, redirects && !forReplica);
         // What a client pulled is counted where it asked.
@@ -71,7 +72,7 @@ internal static class BlobRoute
     }
 
     /// <summary>Takes a blob out of the repository; its bytes stay until they are collected.</summary>
-    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
+    public static async Task DeleteAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
     {
         var digest = request.Digest;
         var repository = repositories[request.Name];
@@ -84,7 +85,7 @@ internal static class BlobRoute
 
     private static async Task SendAsync(RegistryRequest request, Content content, long from, long end)
     {
-        using var step = SendBuffer.Take();
+        using var step = SendSize.Take();
         var writer = request.Http.Response.BodyWriter;
         while (from < end)
         {

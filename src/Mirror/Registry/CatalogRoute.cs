@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 

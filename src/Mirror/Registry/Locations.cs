@@ -8,7 +8,7 @@ namespace Mirror.Registry;
 /// The URLs that clients are sent on to. Absolute, under <c>http.host</c> or else the host that the client, or a proxy in front of this one, says
 /// it asked; with <c>http.relativeurls</c> the path alone.
 /// </summary>
-public sealed class Locations(HttpOptions http, UploadHolders holders)
+public sealed class Locations(HttpOptions http, UploadOwners holders)
 {
     private readonly string _prefix = http.Prefix.TrimEnd('/');
 

@@ -8,25 +8,25 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/manifests/&lt;tag or digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests")</summary>
 internal static class ManifestRoute
 {
-    public static async Task HeadAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
+    public static async Task HeadAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
     {
         var reference = request.Reference;
         var repository = repositories[request.Name];
         var answer = await repository.HeadManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
-        request.Came(answer);
+        request.SetCacheStatus(answer);
         if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, !reference.IsTag(out _, out _)))
             request.Http.Response.ContentLength = answer.Value.Size;
         events.Pulled(request, repository.Name, answer.Value, Tag(reference), default);
     }
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
+    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
     {
         var reference = request.Reference;
         var repository = repositories[request.Name];
         var answer = await repository.GetManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
         if (reference.IsTag(out _, out _) && PlatformChoice.Needed(request.Http.Request.Headers.Accept, answer.Value) is { } child)
             answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
-        request.Came(answer);
+        request.SetCacheStatus(answer);
         await SendAsync(request, answer.Value, !reference.IsTag(out _, out _));
         events.Pulled(request, repository.Name, answer.Value.Descriptor, Tag(reference), answer.Value.Bytes);
     }
@@ -34,7 +34,7 @@ internal static class ManifestRoute
     /// <summary>
     /// Takes a manifest as it is. It is answered for when it, what it is listed under, and its tags would survive a power cut.
     /// </summary>
-    public static async Task PutAsync(RegistryRequest request, Repositories repositories, ManifestRules rules, Locations locations, RegistryEvents events)
+    public static async Task PutAsync(RegistryRequest request, RepositoryResolver repositories, ManifestRules rules, Locations locations, RegistryEvents events)
     {
         // 1. Where to, and under which names.
         var reference = request.Reference;
@@ -42,11 +42,11 @@ internal static class ManifestRoute
         var tags = Tags(request, reference);
 
         // 2. The bytes, and that they are what they are called.
-        if (await RequestBody.ReadAsync(request, UpstreamClient.LongestManifest) is not { } bytes)
+        if (await RequestBody.ReadAsync(request, UpstreamClient.MaxManifestBytes) is not { } bytes)
         {
             // What is left of the body is not read.
             request.Http.Response.Headers.Connection = "close";
-            throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {UpstreamClient.LongestManifest} bytes at most");
+            throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {UpstreamClient.MaxManifestBytes} bytes at most");
         }
         var digest = reference.IsTag(out _, out var named) ? Digest.Of(bytes) : Digest.Of(bytes, named.Algorithm);
         if (!reference.IsTag(out _, out _) && digest != named)
@@ -76,7 +76,7 @@ internal static class ManifestRoute
     }
 
     /// <summary>Takes a tag out, or a manifest with every tag that names it. Both are gone at once.</summary>
-    public static async Task DeleteAsync(RegistryRequest request, Repositories repositories, RegistryEvents events)
+    public static async Task DeleteAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
     {
         var reference = request.Reference;
         var repository = repositories[request.Name];

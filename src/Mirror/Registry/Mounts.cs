@@ -1,10 +1,11 @@
 using Mirror.PullThrough;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 
 /// <summary>Which blobs a client may have without sending them: those it could read here (OCI distribution-spec 1.1.1, "Mounting a blob from another repository").</summary>
-public sealed class Mounts(Repositories repositories, IContentStore content, IReferenceStore references)
+public sealed class Mounts(RepositoryResolver repositories, IContentStore content, IReferenceStore references)
 {
     /// <summary>
     /// Whether the blob is stored, in the repository that <c>from</c> names, or in any where there is none. A mirrored repository lends only what it

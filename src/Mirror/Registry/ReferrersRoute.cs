@@ -12,7 +12,7 @@ internal static class ReferrersRoute
     // Never shown in a page of HTML, and '+' is in most media types.
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories)
+    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories)
     {
         var subject = request.Digest;
         var query = request.Http.Request.Query;
@@ -21,7 +21,7 @@ internal static class ReferrersRoute
             ? Digest.TryParse(behind, out var digest) ? digest : throw new RegistryException(RegistryError.DigestInvalid, "'last' is the digest to go on behind")
             : null;
         var answer = await repositories[request.Name].ListReferrersAsync(subject, type, last, request.Aborted);
-        request.Came(answer);
+        request.SetCacheStatus(answer);
         var headers = request.Http.Response.Headers;
         if (type is not null)
             headers["OCI-Filters-Applied"] = "artifactType";

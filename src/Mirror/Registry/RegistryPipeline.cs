@@ -2,6 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using Mirror.Access;
 using Mirror.Configuration;
+using Mirror.Fleet;
+using Mirror.Health;
+using Mirror.PullThrough.Fills;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -13,8 +16,8 @@ namespace Mirror.Registry;
 /// the access log line afterwards.
 /// </summary>
 public sealed partial class RegistryPipeline(
-    RegistryRoutes routes, HttpOptions http, Fleet.FleetSecret secret, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
-    BasicAccess? access = null, Health.HealthChecks? health = null)
+    RegistryRoutes routes, HttpOptions http, FleetSecret secret, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
+    BasicAccess? access = null, HealthChecks? health = null)
 {
     // What a client is told to wait where upstream did not say.
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
@@ -26,15 +29,15 @@ public sealed partial class RegistryPipeline(
     {
         var started = time.GetTimestamp();
         var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""));
-        metrics.RequestStarted(request.Route.Handler);
+        metrics.RequestStarted(request.Route.Kind);
         SetCommonHeaders(context.Response.Headers);
         if (request.Namespace is { } ns && RepositoryName.TryParse(ns, out _))
             context.Response.Headers["OCI-Namespace"] = ns;
         try
         {
-            if (health?.Refuse(asksForHealth: request.Route.Handler is Handler.Other) == true)
+            if (health?.Refuse(asksForHealth: request.Route.Kind is RouteKind.Other) == true)
                 throw new RegistryException(RegistryError.Unavailable, "a check of section health fails");
-            await LetInAsync(request);
+            await AuthenticateAsync(request);
             await routes.AnswerAsync(request);
         }
         catch (Exception failure)
@@ -43,14 +46,14 @@ public sealed partial class RegistryPipeline(
         }
         finally
         {
-            Report(request, time.GetElapsedTime(started));
+            Record(request, time.GetElapsedTime(started));
         }
     }
 
-    private async ValueTask LetInAsync(RegistryRequest request)
+    private async ValueTask AuthenticateAsync(RegistryRequest request)
     {
         // Load balancers ask for "/", which says nothing. A replica asks for blobs that its own clients were let in for.
-        if (access is null || request.Route.Handler is Handler.Other || request.Route.Handler is Handler.Blob && request.Http.Request.Method == "GET" && secret.IsProved(request.Http.Request))
+        if (access is null || request.Route.Kind is RouteKind.Other || request.Route.Kind is RouteKind.Blob && request.Http.Request.Method == "GET" && secret.IsFromReplica(request.Http.Request))
             return;
         request.User = await access.UserAsync(request.Http.Request.Headers.Authorization, request.Aborted)
             ?? throw new RegistryException(RegistryError.Unauthorized, "a user name and its password are needed") { Headers = [("WWW-Authenticate", access.Challenge)] };
@@ -59,7 +62,7 @@ public sealed partial class RegistryPipeline(
     private RegistryRoute RouteOf(string path) =>
         _prefix.Length == 0 ? RegistryRoute.Of(path)
         : path.StartsWith(_prefix, StringComparison.Ordinal) ? RegistryRoute.Of(path[_prefix.Length..])
-        : new RegistryRoute(Handler.Other, "", "");
+        : new RegistryRoute(RouteKind.Other, "", "");
 
     private void SetCommonHeaders(IHeaderDictionary headers)
     {
@@ -76,7 +79,7 @@ public sealed partial class RegistryPipeline(
             metrics.ClientAborted();
             return;
         }
-        var (error, detail, retryAfter) = Understand(failure);
+        var (error, detail, retryAfter) = ToRegistryError(failure);
         if (failure is IOException { IsOfTheStore: true } or UnauthorizedAccessException)
             LogStore(failure.Message);
         if (error == RegistryError.Unknown)
@@ -106,31 +109,31 @@ public sealed partial class RegistryPipeline(
         }
     }
 
-    private static (RegistryError Error, string? Detail, TimeSpan? RetryAfter) Understand(Exception failure) => failure switch
+    private static (RegistryError Error, string? Detail, TimeSpan? RetryAfter) ToRegistryError(Exception failure) => failure switch
     {
         RegistryException known => (known.Error, known.Detail, null),
         UpstreamRefusedException refused => (RegistryError.NameUnknown, refused.Message, null),
         UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
-        UpstreamUnavailableException or PullThrough.DigestMismatchException or Fleet.ReplicaLostException => (RegistryError.Unavailable, failure.Message, null),
+        UpstreamUnavailableException or DigestMismatchException or ReplicaLostException => (RegistryError.Unavailable, failure.Message, null),
         // What exactly is wrong with the store is the operator's to know.
         StoreUnavailableException or IOException { IsOutOfFiles: true } => (RegistryError.Unavailable, "the store cannot be used at the moment", null),
         IOException { IsReadOnly: true } or UnauthorizedAccessException => (RegistryError.Unavailable, "the store cannot be written to at the moment", null),
         BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
-        IOException { InnerException: UpstreamException or PullThrough.DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
+        IOException { InnerException: UpstreamException or DigestMismatchException } broken => (RegistryError.Unavailable, broken.Message, null),
         IOException { IsNoSpace: true } => (RegistryError.StorageFull, null, null),
         _ => (RegistryError.Unknown, null, null),
     };
 
-    private void Report(RegistryRequest request, TimeSpan duration)
+    private void Record(RegistryRequest request, TimeSpan duration)
     {
         var (context, route) = (request.Http, request.Route);
         var status = context.Response.StatusCode;
-        var kind = route.Handler switch { Handler.Blob => ContentKind.Blob, Handler.Manifest => ContentKind.Manifest, _ => (ContentKind?)null };
-        if (request.Outcome is { } outcome && kind is { } content)
+        var kind = route.Kind switch { RouteKind.Blob => ContentKind.Blob, RouteKind.Manifest => ContentKind.Manifest, _ => (ContentKind?)null };
+        if (request.CacheStatus is { } outcome && kind is { } content)
             metrics.Answered(content, outcome, request.Written);
-        metrics.RequestEnded(route.Handler, context.Request.Method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
+        metrics.RequestEnded(route.Kind, context.Request.Method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
 
-        Activity.Current?.EndRequest(route.Handler, context.Request.Method, status, request.Outcome);
+        Activity.Current?.EndRequest(route.Kind, context.Request.Method, status, request.CacheStatus);
 
         var headers = context.Request.Headers;
         var uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}";
@@ -164,12 +167,12 @@ public sealed partial class RegistryPipeline(
                 ContentType = context.Response.ContentType,
                 Duration = duration,
                 Name = route.Name,
-                Reference = route.Handler is Handler.Manifest ? route.Last : null,
-                Digest = route.Handler is Handler.Blob ? route.Last : null,
-                Upload = route.Handler is Handler.BlobUploadChunk ? route.Last : null,
+                Reference = route.Kind is RouteKind.Manifest ? route.Last : null,
+                Digest = route.Kind is RouteKind.Blob ? route.Last : null,
+                Upload = route.Kind is RouteKind.BlobUploadChunk ? route.Last : null,
                 ErrorCode = request.Failed?.Error.Code,
                 ErrorMessage = request.Failed?.Detail ?? request.Failed?.Error.Message,
-                Cache = request.Outcome,
+                Cache = request.CacheStatus,
             });
     }
 

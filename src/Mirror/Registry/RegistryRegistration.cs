@@ -1,3 +1,5 @@
+using Mirror.Maintenance;
+
 namespace Mirror.Registry;
 
 /// <summary>Wires the room <c>Registry</c>.</summary>

@@ -1,4 +1,4 @@
-using Mirror.PullThrough;
+using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Telemetry;
 
@@ -16,7 +16,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route)
     public CancellationToken Aborted => http.RequestAborted;
 
     /// <summary>How the answer came; null until it is known, and for what is not mirrored.</summary>
-    public Outcome? Outcome { get; private set; }
+    public CacheStatus? CacheStatus { get; private set; }
 
     /// <summary>Body bytes given to the client so far.</summary>
     public long Written { get; set; }
@@ -49,11 +49,11 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route)
             : throw new RegistryException(RegistryError.DigestInvalid, "a digest is sha256:<64 hex> or sha512:<128 hex>, lower case");
 
     /// <summary>Says in the headers, and remembers for log and metrics, how an answer came. Before the first body byte.</summary>
-    public void Came<T>(in Answer<T> answer)
+    public void SetCacheStatus<T>(in Answer<T> answer)
     {
-        Outcome = answer.Outcome;
-        if (answer.Outcome is { } outcome)
-            http.Response.Headers["X-Cache"] = outcome.Word;
+        CacheStatus = answer.CacheStatus;
+        if (answer.CacheStatus is { } outcome)
+            http.Response.Headers["X-Cache"] = outcome.Label;
         // RFC 9111 5.5: 110 is "response is stale", but the distribution-spec allows 299 only, without a date.
         if (answer.Stale is not null)
             http.Response.Headers.Warning = "299 - \"stale: the upstream registry could not be asked\"";

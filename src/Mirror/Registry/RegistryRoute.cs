@@ -8,33 +8,33 @@ namespace Mirror.Registry;
 /// </summary>
 /// <param name="Name">The repository as written, not checked yet; empty where there is none.</param>
 /// <param name="Last">What follows: a reference, a digest or an upload's id, as written.</param>
-public readonly record struct RegistryRoute(Handler Handler, string Name, string Last)
+public readonly record struct RegistryRoute(RouteKind Kind, string Name, string Last)
 {
-    /// <summary>Takes a path apart; <see cref="Handler.Other"/> where it is no route of a registry.</summary>
+    /// <summary>Takes a path apart; <see cref="RouteKind.Other"/> where it is no route of a registry.</summary>
     /// <param name="path">Decoded, without the configured prefix. A mirror's address may have a registry's name as its path, and clients
     /// put that before <c>/v2/</c> or behind it: <c>/ghcr.io/v2/owner/app/...</c> is <c>/v2/ghcr.io/owner/app/...</c>.</param>
     public static RegistryRoute Of(string path)
     {
         if (!path.StartsWith("/v2", StringComparison.Ordinal) && path.IndexOf("/v2/", StringComparison.Ordinal) is > 0 and var at)
-            return Of($"/v2{path[..at]}/{path[(at + "/v2/".Length)..]}") is { Handler: not (Handler.Base or Handler.Catalog or Handler.Other) } route ? route
-                : at + "/v2/".Length == path.Length ? new(Handler.Base, "", "") : new(Handler.Other, "", "");
+            return Of($"/v2{path[..at]}/{path[(at + "/v2/".Length)..]}") is { Kind: not (RouteKind.Base or RouteKind.Catalog or RouteKind.Other) } route ? route
+                : at + "/v2/".Length == path.Length ? new(RouteKind.Base, "", "") : new(RouteKind.Other, "", "");
         if (path is "/v2/" or "/v2")
-            return new(Handler.Base, "", "");
+            return new(RouteKind.Base, "", "");
         if (path is "/v2/_catalog")
-            return new(Handler.Catalog, "", "");
+            return new(RouteKind.Catalog, "", "");
         if (!path.StartsWith("/v2/", StringComparison.Ordinal))
-            return new(Handler.Other, "", "");
+            return new(RouteKind.Other, "", "");
         if (path.EndsWith("/tags/list", StringComparison.Ordinal) && path.Length > "/v2/".Length + "/tags/list".Length)
-            return new(Handler.Tags, path["/v2/".Length..^"/tags/list".Length], "");
+            return new(RouteKind.Tags, path["/v2/".Length..^"/tags/list".Length], "");
 
         var slash = path.LastIndexOf('/');
         var (before, last) = (path[..slash], path[(slash + 1)..]);
-        return Under(before, "/blobs/uploads") is { } uploads ? new(last.Length == 0 ? Handler.BlobUpload : Handler.BlobUploadChunk, uploads, last)
-            : path.EndsWith("/blobs/uploads", StringComparison.Ordinal) && Under(path, "/blobs/uploads") is { } start ? new(Handler.BlobUpload, start, "")
-            : Under(before, "/manifests") is { } manifests ? new(Handler.Manifest, manifests, last)
-            : Under(before, "/blobs") is { } blobs ? new(Handler.Blob, blobs, last)
-            : Under(before, "/referrers") is { } referrers ? new(Handler.Referrers, referrers, last)
-            : new(Handler.Other, "", "");
+        return Under(before, "/blobs/uploads") is { } uploads ? new(last.Length == 0 ? RouteKind.BlobUpload : RouteKind.BlobUploadChunk, uploads, last)
+            : path.EndsWith("/blobs/uploads", StringComparison.Ordinal) && Under(path, "/blobs/uploads") is { } start ? new(RouteKind.BlobUpload, start, "")
+            : Under(before, "/manifests") is { } manifests ? new(RouteKind.Manifest, manifests, last)
+            : Under(before, "/blobs") is { } blobs ? new(RouteKind.Blob, blobs, last)
+            : Under(before, "/referrers") is { } referrers ? new(RouteKind.Referrers, referrers, last)
+            : new(RouteKind.Other, "", "");
     }
 
     private static string? Under(string path, string noun) =>

@@ -1,6 +1,6 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
-using Mirror.Storage;
+using Mirror.Storage.Spooling;
 
 namespace Mirror.Registry;
 

@@ -7,7 +7,7 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/tags/list</c></summary>
 internal static class TagsRoute
 {
-    public static async Task GetAsync(RegistryRequest request, Repositories repositories, TagsOptions options)
+    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories, TagsOptions options)
     {
         var query = request.Http.Request.Query;
         int? count = Paging.Count(query) is { } asked ? Math.Min(asked, options.MaxTags) : null;
@@ -16,7 +16,7 @@ internal static class TagsRoute
             throw new RegistryException(RegistryError.TagInvalid, "'last' is the tag to go on behind");
         var answer = await repositories[request.Name].ListTagsAsync(count, last, request.Aborted)
             ?? throw new RegistryException(RegistryError.NameUnknown, $"no repository {request.Route.Name}");
-        request.Came(answer);
+        request.SetCacheStatus(answer);
         var page = answer.Value;
         if (page.More && page.Tags.Count > 0)
             Paging.Link(request, count ?? page.Tags.Count, page.Tags[^1]);

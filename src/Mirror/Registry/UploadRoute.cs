@@ -1,11 +1,13 @@
 using Mirror.Notifications;
 using Mirror.PullThrough;
+using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
-public sealed class UploadRoute(Repositories repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations, RegistryEvents events)
+public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations, RegistryEvents events)
 {
     private const string DefaultAlgorithm = "sha256";
 

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Mirror.Storage;
+using Mirror.Storage.Spooling;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 

@@ -33,7 +33,7 @@ public sealed partial class AccessLog : IDisposable
         _sink = new LineSink("access log", stream, TimeSpan.Zero, lines =>
         {
             metrics.AccessLinesDropped(lines);
-            SayDropped(lines);
+            LogDropped(lines);
         });
     }
 
@@ -99,5 +99,5 @@ public sealed partial class AccessLog : IDisposable
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "access log: {Lines} lines dropped, whoever reads stdout does not keep up")]
-    private partial void SayDropped(long lines);
+    private partial void LogDropped(long lines);
 }

@@ -41,5 +41,5 @@ public readonly record struct CompletedRequest
     public string? ErrorMessage { get; init; }
 
     /// <summary>Where the content came from; null for what is not mirrored.</summary>
-    public Outcome? Cache { get; init; }
+    public CacheStatus? Cache { get; init; }
 }

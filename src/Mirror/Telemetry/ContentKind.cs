@@ -12,7 +12,7 @@ public static class ContentKindWords
     extension(ContentKind kind)
     {
         /// <summary><c>blob</c> or <c>manifest</c>. A constant: nothing is allocated.</summary>
-        public string Word => kind switch
+        public string Label => kind switch
         {
             ContentKind.Blob => "blob",
             ContentKind.Manifest => "manifest",

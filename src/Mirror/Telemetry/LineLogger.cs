@@ -32,7 +32,7 @@ internal sealed class LineLogger(
         foreach (var (key, value) in everywhere)
             scratch.Add(key, value);
 
-        format.Write(new(clock.GetUtcNow().UtcDateTime, Word(logLevel), formatter(state, exception), scratch.Fields), scratch.Line);
+        format.Write(new(clock.GetUtcNow().UtcDateTime, Label(logLevel), formatter(state, exception), scratch.Fields), scratch.Line);
         scratch.Line.Append((byte)'\n');
         sink.Write(scratch.Line.Written);
         _spare = scratch;
@@ -54,7 +54,7 @@ internal sealed class LineLogger(
     }
 
     // logrus' words.
-    private static string Word(LogLevel level) => level switch
+    private static string Label(LogLevel level) => level switch
     {
         LogLevel.Trace => "trace",
         LogLevel.Debug => "debug",

@@ -7,7 +7,7 @@ internal sealed partial class LineLoggerProvider : ILoggerProvider
 {
     // A reader that pauses for a moment, as a container's log driver may, costs no line; one that stops costs no pull
     // more than this moment.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan UpstreamDeadlines = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<string, LineLogger> _loggers = new();
     private readonly Func<string, LineLogger> _newLogger;
@@ -17,7 +17,7 @@ internal sealed partial class LineLoggerProvider : ILoggerProvider
     public LineLoggerProvider(Stream stream, ILineFormat format, IReadOnlyDictionary<string, string> fields, TimeProvider clock)
     {
         KeyValuePair<string, object>[] everywhere = [.. fields.Select(field => KeyValuePair.Create(Key(field.Key), (object)field.Value))];
-        _sink = new LineSink("application log", stream, Patience, lines => SayDropped(CreateLogger("Mirror"), lines));
+        _sink = new LineSink("application log", stream, UpstreamDeadlines, lines => LogDropped(CreateLogger("Mirror"), lines));
         _newLogger = category => new LineLogger(category, everywhere, format, _sink, clock);
     }
 
@@ -30,5 +30,5 @@ internal sealed partial class LineLoggerProvider : ILoggerProvider
         string.Concat(key.Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' or '@' ? c : '_'));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "application log: {Lines} lines dropped, whoever reads stderr does not keep up")]
-    private static partial void SayDropped(ILogger logger, long lines);
+    private static partial void LogDropped(ILogger logger, long lines);
 }

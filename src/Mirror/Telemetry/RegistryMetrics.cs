@@ -16,11 +16,11 @@ public sealed class RegistryMetrics
     /// <summary>The name to listen to.</summary>
     public const string MeterName = "Mirror";
 
-    private static readonly Tag[] Handlers = Tags<Handler>("handler", handler => handler.Word);
-    private static readonly Tag[] Types = Tags<ContentKind>("type", kind => kind.Word);
-    private static readonly Tag[] Outcomes = Tags<Outcome>("outcome", outcome => outcome.Word);
-    private static readonly Tag[] UpstreamKinds = Tags<UpstreamKind>("kind", kind => kind.Word);
-    private static readonly Tag[] UpstreamTypes = Tags<UpstreamKind>("type", kind => kind.Word);
+    private static readonly Tag[] Handlers = Tags<RouteKind>("handler", handler => handler.Label);
+    private static readonly Tag[] Types = Tags<ContentKind>("type", kind => kind.Label);
+    private static readonly Tag[] Outcomes = Tags<CacheStatus>("outcome", outcome => outcome.Label);
+    private static readonly Tag[] UpstreamKinds = Tags<UpstreamKind>("kind", kind => kind.Label);
+    private static readonly Tag[] UpstreamTypes = Tags<UpstreamKind>("type", kind => kind.Label);
     private static readonly Tag Completed = new("outcome", "completed");
     private static readonly Tag Failed = new("outcome", "failed");
 
@@ -121,15 +121,15 @@ public sealed class RegistryMetrics
     // registry:3's own: 1 KiB to 2 GiB, each the double of the one before.
     private static double[] Sizes => [.. Enumerable.Range(10, 22).Select(power => Math.Pow(2, power))];
 
-    public void RequestStarted(Handler handler) => _inFlight.Add(1, Handlers[(int)handler]);
+    public void RequestStarted(RouteKind kind) => _inFlight.Add(1, Handlers[(int)kind]);
 
     /// <param name="method">As the client wrote it.</param>
     /// <param name="status">As sent; for an aborted answer, the one that had been begun.</param>
     /// <param name="requestBytes">Body bytes received.</param>
     /// <param name="responseBytes">Body bytes sent.</param>
-    public void RequestEnded(Handler handler, string method, int status, double seconds, long requestBytes, long responseBytes)
+    public void RequestEnded(RouteKind kind, string method, int status, double seconds, long requestBytes, long responseBytes)
     {
-        var handlerTag = Handlers[(int)handler];
+        var handlerTag = Handlers[(int)kind];
         var methodTag = new Tag("method", Labels.Method(method));
         _inFlight.Add(-1, handlerTag);
         _requests.Add(1, handlerTag, new Tag("code", Labels.Status(status)), methodTag);
@@ -140,7 +140,7 @@ public sealed class RegistryMetrics
 
     /// <summary>A pull of mirrored content was answered.</summary>
     /// <param name="bytes">Body bytes sent: none for a HEAD or a 304, fewer than the whole for a range or an abort.</param>
-    public void Answered(ContentKind kind, Outcome outcome, long bytes)
+    public void Answered(ContentKind kind, CacheStatus outcome, long bytes)
     {
         var type = Types[(int)kind];
         _answers.Add(1, type, Outcomes[(int)outcome]);
@@ -240,9 +240,9 @@ public sealed class RegistryMetrics
     }
 
     /// <param name="operation">A constant word.</param>
-    public void SharedMemoryAsked(string operation, double seconds) => _redisSeconds.Record(seconds, new Tag("operation", operation));
+    public void RedisAsked(string operation, double seconds) => _redisSeconds.Record(seconds, new Tag("operation", operation));
 
-    public void SharedMemoryFailed() => _cacheErrors.Add(1);
+    public void RedisFailed() => _cacheErrors.Add(1);
 
     public void LeaseTaken() => _leases.Add(1);
 

@@ -43,6 +43,6 @@ public static class RequestLog
         new("auth.user.name", request.User),
         new("err.code", request.ErrorCode),
         new("err.message", request.ErrorMessage),
-        new("cache", request.Cache?.Word),
+        new("cache", request.Cache?.Label),
     ];
 }

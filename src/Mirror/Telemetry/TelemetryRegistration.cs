@@ -1,3 +1,5 @@
+using Mirror.Health;
+
 namespace Mirror.Telemetry;
 
 public static class TelemetryRegistration

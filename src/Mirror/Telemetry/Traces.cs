@@ -28,7 +28,7 @@ public static class Traces
             parentContext: default,
             tags:
             [
-                new("mirror.kind", kind.Word),
+                new("mirror.kind", kind.Label),
                 new("mirror.digest", digest.ToString()),
                 new("mirror.repository", repository.ToString()),
                 new("mirror.upstream", upstream),
@@ -55,14 +55,14 @@ public static class Traces
     /// </summary>
     /// <param name="request">The request's <see cref="Activity.Current"/>.</param>
     /// <param name="cache">Null for what is not mirrored.</param>
-    public static void EndRequest(this Activity? request, Handler handler, string method, int status, Outcome? cache)
+    public static void EndRequest(this Activity? request, RouteKind kind, string method, int status, CacheStatus? cache)
     {
         if (request is not { IsAllDataRequested: true })
             return;
-        request.DisplayName = $"{method} {handler.Word}";
+        request.DisplayName = $"{method} {kind.Label}";
         request.SetTag("http.response.status_code", status);
         if (cache is { } outcome)
-            request.SetTag("mirror.cache", outcome.Word);
+            request.SetTag("mirror.cache", outcome.Label);
         if (status >= 500)
             request.SetStatus(ActivityStatusCode.Error);
     }

@@ -21,7 +21,7 @@ public static class UpstreamKindWords
     extension(UpstreamKind kind)
     {
         /// <summary>The lower-case word. A constant: nothing is allocated.</summary>
-        public string Word => kind switch
+        public string Label => kind switch
         {
             UpstreamKind.Blob => "blob",
             UpstreamKind.Manifest => "manifest",

@@ -8,7 +8,7 @@ namespace Mirror.Telemetry;
 internal sealed class Utf8Buffer : IBufferWriter<byte>
 {
     // What is kept between uses; one enormous line must not be paid for until the process ends.
-    private const int Kept = 64 * 1024;
+    private const int MaxKept = 64 * 1024;
 
     private byte[] _bytes = new byte[1024];
     private int _length;
@@ -18,7 +18,7 @@ internal sealed class Utf8Buffer : IBufferWriter<byte>
     public void Clear()
     {
         _length = 0;
-        if (_bytes.Length > Kept)
+        if (_bytes.Length > MaxKept)
             _bytes = new byte[1024];
     }
 

@@ -11,7 +11,7 @@ public sealed class Accounts : IDisposable
     // Docker Hub does not document Retry-After: without one a limit is tried again after a minute.
     private static readonly TimeSpan DefaultPause = TimeSpan.FromMinutes(1);
     // A header is not to silence an account for days.
-    private static readonly TimeSpan LongestPause = TimeSpan.FromHours(6);
+    private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
 
     private readonly string _upstream;
     private readonly TimeProvider _time;
@@ -53,7 +53,7 @@ public sealed class Accounts : IDisposable
     /// <summary>Upstream answered 429 to a request sent with this account. How long it is paused.</summary>
     public TimeSpan Pause(Account account, TimeSpan? retryAfter, bool pullsOnly)
     {
-        var pause = retryAfter is { } asked && asked > TimeSpan.Zero ? asked < LongestPause ? asked : LongestPause : DefaultPause;
+        var pause = retryAfter is { } asked && asked > TimeSpan.Zero ? asked < MaxPause ? asked : MaxPause : DefaultPause;
         account.Pause(_time.GetUtcNow() + pause, pullsOnly);
         return pause;
     }

@@ -8,7 +8,7 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 {
-    private const int MostRedirects = 5;
+    private const int MaxRedirects = 5;
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -16,8 +16,8 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         for (var redirects = 0; Target(response) is { } target; redirects++)
         {
             response.Dispose();
-            if (redirects == MostRedirects)
-                throw new HttpRequestException($"More than {MostRedirects} redirects.");
+            if (redirects == MaxRedirects)
+                throw new HttpRequestException($"More than {MaxRedirects} redirects.");
             if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && request.RequestUri!.Scheme == Uri.UriSchemeHttp))
                 throw new HttpRequestException($"A redirect from {request.RequestUri!.Scheme} to {target.Scheme} is not followed.");
             request = Next(request, target);

@@ -15,13 +15,13 @@ namespace Mirror.Upstream;
 public sealed class ResilienceHandler(UpstreamOrigin origin, RegistryMetrics metrics, TimeProvider time) : DelegatingHandler
 {
     // Redirects name hosts. A breaker forgotten costs nothing but a few more attempts.
-    private const int MostHosts = 256;
+    private const int MaxHosts = 256;
 
     private readonly ConcurrentDictionary<string, ResiliencePipeline<HttpResponseMessage>> _pipelines = new();
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        if (_pipelines.Count >= MostHosts)
+        if (_pipelines.Count >= MaxHosts)
             _pipelines.Clear();
         var pipeline = _pipelines.GetOrAdd(request.RequestUri!.Authority, _ => Build());
         var isUp = false;

@@ -5,6 +5,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Serialization;
 using Mirror.Fleet;
+using Mirror.Storage;
 using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
@@ -13,16 +14,16 @@ namespace Mirror.Upstream;
 /// Bearer tokens of one upstream, one for each account and scope: shared by all requests, renewed before they run out, asked for once however many wait
 /// (Docker's "Token Authentication Specification").
 /// </summary>
-public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, SharedFacts shared, TimeProvider time)
+public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCache shared, TimeProvider time)
 {
     private static readonly TimeSpan DefaultLife = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan LongestLife = TimeSpan.FromHours(12);
+    private static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(12);
     // Scopes are repository names that clients choose.
-    private const int MostTokens = 10_000;
+    private const int MaxTokens = 10_000;
     private const string Kind = "token";
 
     private readonly ConcurrentDictionary<(Account, string), Token> _tokens = new();
-    private readonly Flights<(Account, string), Token> _asking = new();
+    private readonly SingleFlight<(Account, string), Token> _asking = new();
 
     /// <summary>A token that is good for a while yet.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
@@ -71,7 +72,7 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, SharedFa
         if (string.IsNullOrEmpty(value) || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
         // Measured from our own clock before asking; renewed at three quarters of its life.
-        var life = body.ExpiresIn is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Min(seconds, LongestLife.TotalSeconds)) : DefaultLife;
+        var life = body.ExpiresIn is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds)) : DefaultLife;
         var token = new Token(value, asked + life * 0.75);
         await shared.RememberAsync(Kind, place, string.Create(CultureInfo.InvariantCulture, $"{token.RenewAt.ToUnixTimeMilliseconds()} {value}"), life * 0.75);
         return Keep(account, scope, token);
@@ -79,7 +80,7 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, SharedFa
 
     private Token Keep(Account account, string scope, Token token)
     {
-        if (_tokens.Count >= MostTokens)
+        if (_tokens.Count >= MaxTokens)
             _tokens.Clear();
         _tokens[(account, scope)] = token;
         return token;
@@ -90,7 +91,7 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, SharedFa
         if (text.Split(' ') is not [var until, { Length: > 0 } value] || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
             return null;
         var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
-        return left > TimeSpan.Zero && left <= LongestLife ? new Token(value, time.GetUtcNow() + left) : null;
+        return left > TimeSpan.Zero && left <= MaxLifetime ? new Token(value, time.GetUtcNow() + left) : null;
     }
 
     /// <summary>A credential as a Basic header (RFC 7617).</summary>

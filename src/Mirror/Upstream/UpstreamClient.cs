@@ -19,7 +19,7 @@ public sealed record TagPage(IReadOnlyList<string> Tags, bool More);
 public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, RegistryMetrics metrics, TimeProvider time)
 {
     /// <summary>The longest manifest taken, in bytes: what the common clients take.</summary>
-    public const int LongestManifest = 4 << 20;
+    public const int MaxManifestBytes = 4 << 20;
 
     public UpstreamOrigin Origin => origin;
 
@@ -36,7 +36,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         if (response.StatusCode == HttpStatusCode.MethodNotAllowed)
             return null;
         Require(response, name, $"manifests/{reference}");
-        return Described(response, reference) is { } digest && response.Content.Headers is { ContentLength: > 0 and <= LongestManifest and var size, ContentType.MediaType: { } type }
+        return Described(response, reference) is { } digest && response.Content.Headers is { ContentLength: > 0 and <= MaxManifestBytes and var size, ContentType.MediaType: { } type }
             && IsManifestType(type)
             ? new Descriptor(type, digest, size)
             : null;
@@ -47,7 +47,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     {
         using var response = await AskAsync(HttpMethod.Get, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
         Require(response, name, $"manifests/{reference}");
-        var bytes = await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin, cancellationToken);
+        var bytes = await UpstreamRequest.ReadBodyAsync(response, MaxManifestBytes, origin, cancellationToken);
         metrics.UpstreamBytes(UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var named) ? Described(response, reference) : named;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
@@ -130,7 +130,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
             return null;
         Require(response, name, $"referrers/{subject}");
-        return await UpstreamRequest.ReadBodyAsync(response, LongestManifest, origin, cancellationToken);
+        return await UpstreamRequest.ReadBodyAsync(response, MaxManifestBytes, origin, cancellationToken);
     }
 
     private async Task<HttpResponseMessage> AskAsync(

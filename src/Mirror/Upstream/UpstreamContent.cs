@@ -10,9 +10,9 @@ namespace Mirror.Upstream;
 public sealed class UpstreamContent : Content
 {
     // With the waits between them longer than the breaker leaves a host alone: a CDN that is away for some seconds fails nobody's download.
-    private const int MostFruitlessAttempts = 7;
+    private const int MaxFruitlessAttempts = 7;
     // As a power of two: 8 s.
-    private const int LongestPause = 5;
+    private const int MaxPause = 5;
 
     private readonly UpstreamClient _upstream;
     private readonly RepositoryName _name;
@@ -67,11 +67,11 @@ public sealed class UpstreamContent : Content
             catch (Exception cut) when (cut is UpstreamUnavailableException or IOException or HttpRequestException)
             {
                 await DropBodyAsync();
-                if (fruitless + 1 >= MostFruitlessAttempts && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
+                if (fruitless + 1 >= MaxFruitlessAttempts && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
                     throw cut as UpstreamUnavailableException
                         ?? new UpstreamUnavailableException($"{_upstream.Origin.Authority} broke off in the middle of {_digest}.", cut);
                 // The first resume at once: most cuts are a lost connection.
-                await Task.Delay(TimeSpan.FromMilliseconds(fruitless == 0 ? 0 : 250 << Math.Min(fruitless, LongestPause)), _time, cancellationToken);
+                await Task.Delay(TimeSpan.FromMilliseconds(fruitless == 0 ? 0 : 250 << Math.Min(fruitless, MaxPause)), _time, cancellationToken);
             }
         }
     }

@@ -11,10 +11,10 @@ namespace Mirror.Upstream;
 internal static class UpstreamRequest
 {
     /// <summary>The longest JSON body taken from an upstream, in bytes; a tag list of 100,000 tags fits.</summary>
-    public const int LongestJson = 16 << 20;
+    public const int MaxJson = 16 << 20;
 
-    // Together for all of a small body: one that drips is no better than one that stalls.
-    private static readonly TimeSpan LongestBody = TimeSpan.FromMinutes(1);
+    // CrossKeyRules for all of a small body: one that drips is no better than one that stalls.
+    private static readonly TimeSpan MaxBody = TimeSpan.FromMinutes(1);
 
     /// <summary>What the request is about, for the metrics.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamKind> Kind = new("kind");
@@ -52,7 +52,7 @@ internal static class UpstreamRequest
     public static async Task<byte[]> ReadBodyAsync(HttpResponseMessage response, int longest, UpstreamOrigin upstream, CancellationToken cancellationToken)
     {
         using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        whole.CancelAfter(LongestBody);
+        whole.CancelAfter(MaxBody);
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(whole.Token);
         try
         {
@@ -79,7 +79,7 @@ internal static class UpstreamRequest
     /// <exception cref="UpstreamUnavailableException">The body is not that JSON.</exception>
     public static async Task<T> ReadJsonAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type, UpstreamOrigin upstream, CancellationToken cancellationToken)
     {
-        var body = await ReadBodyAsync(response, LongestJson, upstream, cancellationToken);
+        var body = await ReadBodyAsync(response, MaxJson, upstream, cancellationToken);
         try
         {
             return JsonSerializer.Deserialize(body, type) ?? throw new JsonException("null");

@@ -1,3 +1,4 @@
+using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Sweeping;
 using Mirror.Tests.Peers;
 

@@ -1,4 +1,4 @@
-using Mirror.Storage.Files;
+using Mirror.Storage.Disk;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Files;
@@ -28,7 +28,7 @@ public sealed class SweepableTests : IDisposable
             {
                 start.SignalAndWait(stop);
                 Thread.SpinWait(round % 400);
-                results[round] = Sweepable.Renew(path);
+                results[round] = SweepableFile.Renew(path);
                 start.SignalAndWait(stop);
             }
             return results;
@@ -40,7 +40,7 @@ public sealed class SweepableTests : IDisposable
             File.WriteAllText(path, "x");
             File.SetLastWriteTimeUtc(path, old);
             start.SignalAndWait(stop);
-            gone[round] = Sweepable.Sweep(path, old.AddMinutes(1)) is not null;
+            gone[round] = SweepableFile.Sweep(path, old.AddMinutes(1)) is not null;
             Directory.CreateDirectory(_folder);
             start.SignalAndWait(stop);
             Assert.Equal(gone[round], !File.Exists(path));
@@ -64,9 +64,9 @@ public sealed class SweepableTests : IDisposable
         var path = Path.Combine(_folder, "data");
         File.WriteAllText(path, "new");
         File.WriteAllText(path + ".swept", "old");
-        Assert.True(Sweepable.PutBack(path));
+        Assert.True(SweepableFile.PutBack(path));
         Assert.Equal("new", File.ReadAllText(path));
-        Assert.Null(Sweepable.Sweep(path, DateTime.UtcNow.AddHours(-1)));
+        Assert.Null(SweepableFile.Sweep(path, DateTime.UtcNow.AddHours(-1)));
         Assert.Equal("new", File.ReadAllText(path));
         Assert.False(File.Exists(path + ".swept"));
     }

@@ -1,5 +1,5 @@
 using System.Net;
-using Mirror.Storage.S3;
+using Mirror.Storage.Buckets.S3;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -8,7 +8,7 @@ namespace Mirror.Storage.Tests.S3;
 /// <summary>A store that is away in one way or another: after a few failures nobody waits for it, and it is used again once it is back.</summary>
 public sealed class BreakerTests : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan UpstreamDeadlines = TimeSpan.FromSeconds(1);
 
     private readonly HttpListener _store = new();
     private readonly Uri _url = new($"http://127.0.0.1:{Ports.Free()}/");
@@ -83,7 +83,7 @@ public sealed class BreakerTests : IAsyncDisposable
     private S3Bucket Open()
     {
         var options = new S3Options { RegionEndpoint = _url.OriginalString, AccessKey = "a", SecretKey = "b", Bucket = "mirror" };
-        return new S3Bucket(options, TimeProvider.System) { SmallLimit = Patience };
+        return new S3Bucket(options, TimeProvider.System) { SmallLimit = UpstreamDeadlines };
     }
 
     private void Serve()

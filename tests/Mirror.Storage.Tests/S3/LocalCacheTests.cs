@@ -1,4 +1,6 @@
 using Amazon.S3.Model;
+using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -11,7 +13,7 @@ public sealed class LocalCacheTests : StoreTests
 
     private readonly S3Store _store = new();
     private readonly TempFolder _cache = new();
-    private Storage.S3.S3Options _options = null!;
+    private S3Options _options = null!;
 
     protected override async Task<Stores> CreateAsync()
     {

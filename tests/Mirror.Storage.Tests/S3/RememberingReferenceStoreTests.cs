@@ -1,5 +1,6 @@
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Files;
-using Mirror.Storage.S3;
+using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Files;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -22,7 +23,7 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
     {
         var files = FileStore.In(_folder);
         _bucket = new Fickle(files.References);
-        return Task.FromResult(files with { References = new RememberingReferenceStore(_bucket, new FileReferenceStore(_memory.Path)) });
+        return Task.FromResult(files with { References = new FallbackReferenceStore(_bucket, new FileReferenceStore(_memory.Path)) });
     }
 
     public override ValueTask DisposeAsync()
@@ -64,7 +65,7 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.FindManifestAsync(App, Any(1), Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.ResolveTagAsync(App, "t", Cancel));
         // Nothing may rely on what cannot be claimed.
-        await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.RenewBlobAsync(App, Any(1), Cancel));
+        await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.TouchBlobAsync(App, Any(1), Cancel));
     }
 
     [Fact]
@@ -119,7 +120,7 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
 
         public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.HasBlobAsync(name, digest, cancellationToken);
 
-        public ValueTask<bool> RenewBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.RenewBlobAsync(name, digest, cancellationToken);
+        public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.TouchBlobAsync(name, digest, cancellationToken);
 
         public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.UnlinkBlobAsync(name, digest, cancellationToken);
 
@@ -129,7 +130,7 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
         public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
             Store.FindManifestAsync(name, digest, cancellationToken);
 
-        public ValueTask<bool> RenewManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.RenewManifestAsync(name, digest, cancellationToken);
+        public ValueTask<bool> TouchManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.TouchManifestAsync(name, digest, cancellationToken);
 
         public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.UnlinkManifestAsync(name, digest, cancellationToken);
 

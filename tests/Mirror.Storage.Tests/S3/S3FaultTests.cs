@@ -1,3 +1,4 @@
+using Mirror.Storage.Buckets.S3;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -92,7 +93,7 @@ public sealed class S3FaultTests : StoreTests
     {
         var options = await _store.OptionsAsync();
         options.Bucket = "nowhere";
-        using var bucket = new Storage.S3.S3Bucket(options, TimeProvider.System);
+        using var bucket = new S3Bucket(options, TimeProvider.System);
         var refused = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.CheckAsync(Cancel));
         Assert.Contains("NoSuchBucket", refused.Message, StringComparison.Ordinal);
     }

@@ -1,4 +1,5 @@
-using Mirror.Storage.S3;
+using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.S3;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -61,7 +62,7 @@ internal sealed class S3Store : IDisposable
     {
         _bucket?.Dispose();
         _bucket = new S3Bucket(options, TimeProvider.System) { StoreClock = storeClock ?? (told => told) };
-        return new(new S3ContentStore(_bucket, TimeProvider.System), new S3ReferenceStore(_bucket), new S3ReferrerStore(_bucket), new S3SweepableStore(_bucket));
+        return new(new BucketContentStore(_bucket, TimeProvider.System), new BucketReferenceStore(_bucket), new BucketReferrerStore(_bucket), new BucketSweepStore(_bucket));
     }
 
     internal S3Bucket Bucket => _bucket!;

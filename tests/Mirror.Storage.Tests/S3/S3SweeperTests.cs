@@ -1,4 +1,5 @@
 using System.Text;
+using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Sweeping;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -53,7 +54,7 @@ public sealed class S3ClaimTests : IAsyncLifetime
             var claiming = Task.Run(async () =>
             {
                 await Task.Delay(Random.Shared.Next(12), Stop);
-                return await _store.Content.RenewAsync(Layer, Stop);
+                return await _store.Content.TouchAsync(Layer, Stop);
             }, Stop);
             var (gone, held) = (await sweeping, await claiming);
             Assert.NotEqual(gone, held);
@@ -67,7 +68,7 @@ public sealed class S3ClaimTests : IAsyncLifetime
     {
         await _store.Content.PutAsync(Layer, Bytes, Stop);
         await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/first", "", Stop);
-        var claim = _store.Content.RenewAsync(Layer, Stop).AsTask();
+        var claim = _store.Content.TouchAsync(Layer, Stop).AsTask();
         await Until.TrueAsync(async () => await ClaimedAsync(), () => "Nothing was claimed.");
         Assert.False(claim.IsCompleted);
         await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/second", "", Stop);
@@ -82,7 +83,7 @@ public sealed class S3ClaimTests : IAsyncLifetime
         await _store.AgeAsync(TimeSpan.FromHours(2));
         var (other, stores) = await _store.AnotherAsync();
         using (other)
-            Assert.True(await stores.Content.RenewAsync(Layer, Stop));
+            Assert.True(await stores.Content.TouchAsync(Layer, Stop));
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
         Assert.True(await _store.HasAsync(Layer));
         Assert.DoesNotContain(await _store.PathsAsync(), path => path.StartsWith(RegistryLayout.AllCondemned, StringComparison.Ordinal));

@@ -1,4 +1,5 @@
-using Mirror.Storage.S3;
+using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Sweeping;
 
 namespace Mirror.Storage.Tests.S3;

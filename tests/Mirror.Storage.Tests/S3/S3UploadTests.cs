@@ -1,5 +1,6 @@
 using Amazon.S3.Model;
-using Mirror.Storage.S3;
+using Mirror.Storage.Buckets;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -89,7 +90,7 @@ public sealed class S3UploadTests : StoreTests
         using var client = (await SharedRadosgw.OrSkipAsync()).Client();
         await client.InitiateMultipartUploadAsync(
             new InitiateMultipartUploadRequest { BucketName = Radosgw.Bucket, Key = $"{_store.Root}/{RegistryLayout.BlobData(Any(1))}" }, Cancel);
-        var sweepable = new S3SweepableStore(_store.Bucket);
+        var sweepable = new BucketSweepStore(_store.Bucket);
         Assert.Equal((0, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow, dryRun: false, Cancel));
         Assert.Equal((1, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(2), dryRun: true, Cancel));
         Assert.Equal((1, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(2), dryRun: false, Cancel));
@@ -104,7 +105,7 @@ public sealed class S3UploadTests : StoreTests
             idle.Append([1, 2]);
         await using var running = await Content.SpoolAsync(Any(2), Cancel);
         running.Append([1, 2, 3]);
-        var sweepable = new S3SweepableStore(_store.Bucket);
+        var sweepable = new BucketSweepStore(_store.Bucket);
         Assert.Equal((0, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(6), dryRun: false, Cancel));
         Assert.Equal((1, 2), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(8), dryRun: false, Cancel));
         Assert.Equal(Any(2).Hex, Path.GetFileName(Assert.Single(Directory.EnumerateFiles(scratch, "*", SearchOption.AllDirectories))));
@@ -115,8 +116,8 @@ public sealed class S3UploadTests : StoreTests
     {
         var bytes = Bytes(6 * MiB);
         var digest = Digest.Of(bytes);
-        using var bucket = new Storage.S3.S3Bucket(await _store.OptionsAsync(), TimeProvider.System);
-        var other = new S3ContentStore(bucket, TimeProvider.System);
+        using var bucket = new Buckets.S3.S3Bucket(await _store.OptionsAsync(), TimeProvider.System);
+        var other = new BucketContentStore(bucket, TimeProvider.System);
         await using var first = await Content.SpoolAsync(digest, Cancel);
         await using var second = await other.SpoolAsync(digest, Cancel);
         foreach (var (content, spool) in new[] { (Content, first), (other, second) })

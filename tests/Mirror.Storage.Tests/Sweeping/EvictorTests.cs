@@ -1,4 +1,4 @@
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Tests.Files;
 using Xunit;
 
@@ -90,7 +90,7 @@ public sealed class EvictorTests : IDisposable
 
         var result = await EvictAsync(1, name =>
         {
-            Assert.True(_store.Content.RenewAsync(used, Stop).AsTask().Result);
+            Assert.True(_store.Content.TouchAsync(used, Stop).AsTask().Result);
             return IsMirrored(name);
         });
 

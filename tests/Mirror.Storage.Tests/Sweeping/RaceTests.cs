@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text;
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.GarbageCollection;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
@@ -61,9 +61,9 @@ public abstract class RaceTests : IAsyncLifetime
     }
 
     // Pushes images of shared layers, looks at each acknowledged one for a while, deletes most.
-    private async Task<Outcome> PushAsync(int pusher, CancellationToken enough)
+    private async Task<CacheStatus> PushAsync(int pusher, CancellationToken enough)
     {
-        var outcome = new Outcome();
+        var outcome = new CacheStatus();
         var random = new Random(pusher);
         var name = RepositoryName.Parse($"local/app{pusher % 3}");
         for (var i = 0; !enough.IsCancellationRequested; i++)
@@ -95,18 +95,18 @@ public abstract class RaceTests : IAsyncLifetime
     private async Task<Digest> LayerAsync(RepositoryName name, string text)
     {
         var digest = Digest.Of(Encoding.UTF8.GetBytes(text));
-        return await _store.Content.RenewAsync(digest, Stop) && await _store.References.RenewBlobAsync(name, digest, Stop) ? digest : await _store.BlobAsync(name, text);
+        return await _store.Content.TouchAsync(digest, Stop) && await _store.References.TouchBlobAsync(name, digest, Stop) ? digest : await _store.BlobAsync(name, text);
     }
 
     private async Task<Digest?> ImageAsync(RepositoryName name, string tag, List<Digest> blobs)
     {
-        if (await _store.Claims.FirstMissingAsync(name, blobs, [], Stop) is not null)
+        if (await _store.PushProtection.FirstMissingAsync(name, blobs, [], Stop) is not null)
             return null;
         var image = await _store.ManifestAsync(name, null, SweptStore.Image(blobs[^1], [.. blobs[..^1]]));
-        if (await _store.Claims.FirstMissingAsync(name, blobs, [image], Stop) is not null)
+        if (await _store.PushProtection.FirstMissingAsync(name, blobs, [image], Stop) is not null)
             return null;
         await _store.References.SetTagAsync(name, tag, image, Stop);
-        return await _store.Claims.FirstMissingAsync(name, blobs, [image], Stop) is null ? image : null;
+        return await _store.PushProtection.FirstMissingAsync(name, blobs, [image], Stop) is null ? image : null;
     }
 
     private async Task AssertWholeAsync(RepositoryName name, Digest image, List<Digest> blobs)
@@ -121,7 +121,7 @@ public abstract class RaceTests : IAsyncLifetime
             Assert.True(await _store.References.HasBlobAsync(name, digest, Stop), $"{digest} is not linked");
     }
 
-    private sealed class Outcome
+    private sealed class CacheStatus
     {
         public int Acknowledged { get; set; }
 

@@ -1,4 +1,5 @@
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
@@ -68,13 +69,13 @@ public abstract class SweeperTests : IAsyncLifetime
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
 
         await _store.AgeAsync(TimeSpan.FromMinutes(50));
-        Assert.True(await _store.Content.RenewAsync(blob, Stop));
+        Assert.True(await _store.Content.TouchAsync(blob, Stop));
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
         Assert.True(await _store.HasAsync(blob));
 
         await _store.AgeAsync(TimeSpan.FromMinutes(61));
         Assert.Equal(1, (await _store.SweepAsync()).Blobs);
-        Assert.False(await _store.Content.RenewAsync(blob, Stop));
+        Assert.False(await _store.Content.TouchAsync(blob, Stop));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Text;
-using Mirror.Storage.Sweeping;
+using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
@@ -11,9 +12,9 @@ internal abstract class SweptStore(Stores stores) : IDisposable
 
     public IReferenceStore References => stores.References;
 
-    public ISweepableStore Sweepable => stores.Sweepable;
+    public ISweepStore Sweepable => stores.Sweepable;
 
-    public Claims Claims { get; } = new(stores.Content, stores.References);
+    public PushProtection PushProtection { get; } = new(stores.Content, stores.References);
 
     protected static CancellationToken Stop => TestContext.Current.CancellationToken;
 

@@ -169,10 +169,10 @@ public sealed class FollowingBehindPasswordsTests : FleetOfHub
         foreach (var (method, path) in new[] { ("GET", "_catalog"), ("GET", ManifestPath("latest")), ("GET", $"{Repository}/tags/list"), ("HEAD", BlobPath(blob.Digest)),
             ("DELETE", BlobPath(blob.Digest)), ("POST", "local/app/blobs/uploads/"), ("PUT", "local/app/manifests/latest") })
         {
-            using var refused = await AskAsync(new HttpMethod(method), 0, path, null, secret.Prove(method, $"/v2/{path}"));
+            using var refused = await AskAsync(new HttpMethod(method), 0, path, null, secret.Sign(method, $"/v2/{path}"));
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
         }
-        using var other = await AskAsync(HttpMethod.Get, 0, BlobPath(blob.Digest), null, secret.Prove("GET", "/v2/something/else"));
+        using var other = await AskAsync(HttpMethod.Get, 0, BlobPath(blob.Digest), null, secret.Sign("GET", "/v2/something/else"));
         Assert.Equal(HttpStatusCode.Unauthorized, other.StatusCode);
     }
 

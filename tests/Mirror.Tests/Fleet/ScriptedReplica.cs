@@ -27,7 +27,7 @@ internal sealed class ScriptedReplica : IAsyncDisposable
     public async Task StartAsync() => _app = await OwnServer.StartAsync(Url, http =>
     {
         Interlocked.Increment(ref _requests);
-        if (!_secret.IsProved(http.Request))
+        if (!_secret.IsFromReplica(http.Request))
             Unproved++;
         return Answer(http);
     });

@@ -1,5 +1,6 @@
 using System.Net;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Push;

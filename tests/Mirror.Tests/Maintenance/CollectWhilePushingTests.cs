@@ -1,4 +1,5 @@
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Xunit;
 

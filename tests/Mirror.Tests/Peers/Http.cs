@@ -1,3 +1,4 @@
+
 namespace Mirror.Tests.Peers;
 
 /// <summary>The client tests talk to peers with: nothing followed, nothing unpacked, no proxy, and as many connections as there are requests.</summary>

@@ -1,3 +1,4 @@
+
 namespace Mirror.Tests.Peers;
 
 /// <summary>A folder of its own for one peer or test, gone when disposed.</summary>

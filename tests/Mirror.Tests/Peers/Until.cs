@@ -1,3 +1,4 @@
+
 namespace Mirror.Tests.Peers;
 
 /// <summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Resilience;
 using Mirror.Tests.Upstream;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Resilience;
 using Xunit;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Xunit;
 using static Mirror.Tests.Push.PushedRepository;

@@ -1,6 +1,7 @@
 using System.Net;
 using Mirror.Storage;
 using Mirror.Storage.Files;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Upstream;

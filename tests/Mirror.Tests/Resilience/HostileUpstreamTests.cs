@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Net;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Upstream;

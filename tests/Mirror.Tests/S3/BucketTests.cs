@@ -1,5 +1,6 @@
 using System.Net;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;

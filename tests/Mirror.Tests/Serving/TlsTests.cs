@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mirror.Configuration;
+using Mirror.Hosting;
 using Mirror.Tests.Peers;
 using Xunit;
 

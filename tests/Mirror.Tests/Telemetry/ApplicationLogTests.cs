@@ -40,7 +40,7 @@ public sealed partial class ApplicationLogTests
         Duration = TimeSpan.FromTicks(15_000),
         Name = "library/alpine",
         Reference = "3.20",
-        Cache = Outcome.Revalidated,
+        Cache = CacheStatus.Revalidated,
     };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "download of {Digest} failed after {Bytes} bytes")]

@@ -23,10 +23,10 @@ public sealed class PrometheusTests : IDisposable
     public void A_pull_moves_the_counters_registry_3_users_watch()
     {
         Scrape();
-        Metrics.RequestStarted(Handler.Blob);
-        Metrics.RequestStarted(Handler.Blob);
-        Metrics.RequestEnded(Handler.Blob, "GET", 200, 0.02, 0, 5000);
-        Metrics.Answered(ContentKind.Blob, Outcome.Miss, 5000);
+        Metrics.RequestStarted(RouteKind.Blob);
+        Metrics.RequestStarted(RouteKind.Blob);
+        Metrics.RequestEnded(RouteKind.Blob, "GET", 200, 0.02, 0, 5000);
+        Metrics.Answered(ContentKind.Blob, CacheStatus.Miss, 5000);
         Metrics.UpstreamBytes(UpstreamKind.Blob, 5000);
         Metrics.StorageAction("filesystem", "Stat", 0.001);
 
@@ -48,7 +48,7 @@ public sealed class PrometheusTests : IDisposable
     public void Ours_stand_beside_them()
     {
         Scrape();
-        Metrics.Answered(ContentKind.Manifest, Outcome.Stale, 7);
+        Metrics.Answered(ContentKind.Manifest, CacheStatus.Stale, 7);
         Metrics.UpstreamAnswered(UpstreamKind.Manifest, "HEAD", 429, 0.3);
         Metrics.UpstreamAnswered(UpstreamKind.Token, "GET", null, 10);
         Metrics.UpstreamBytes(UpstreamKind.Token, 11);
@@ -76,12 +76,12 @@ public sealed class PrometheusTests : IDisposable
     }
 
     [Theory]
-    [InlineData(Outcome.Hit, 1)]
-    [InlineData(Outcome.Revalidated, 1)]
-    [InlineData(Outcome.Stale, 1)]
-    [InlineData(Outcome.Miss, 0)]
-    [InlineData(Outcome.Joined, 0)]
-    public void Every_answer_is_a_hit_or_a_miss_and_never_both(Outcome outcome, double hits)
+    [InlineData(CacheStatus.Hit, 1)]
+    [InlineData(CacheStatus.Revalidated, 1)]
+    [InlineData(CacheStatus.Stale, 1)]
+    [InlineData(CacheStatus.Miss, 0)]
+    [InlineData(CacheStatus.Joined, 0)]
+    public void Every_answer_is_a_hit_or_a_miss_and_never_both(CacheStatus outcome, double hits)
     {
         Scrape();
         Metrics.Answered(ContentKind.Blob, outcome, 1);
@@ -89,7 +89,7 @@ public sealed class PrometheusTests : IDisposable
         var samples = Scrape();
         Assert.Equal(hits, samples["""registry_proxy_hits_total{type="blob"}"""]);
         Assert.Equal(1 - hits, samples["""registry_proxy_misses_total{type="blob"}"""]);
-        Assert.Equal(1, samples[$$"""mirror_answers_total{outcome="{{outcome.Word}}",type="blob"}"""]);
+        Assert.Equal(1, samples[$$"""mirror_answers_total{outcome="{{outcome.Label}}",type="blob"}"""]);
     }
 
     [Fact]
@@ -118,7 +118,7 @@ public sealed class PrometheusTests : IDisposable
     {
         Scrape();
         foreach (var seconds in (double[])[0.001, 0.005, 0.3, 20, 100])
-            Metrics.RequestEnded(Handler.Manifest, "GET", 200, seconds, 0, 0);
+            Metrics.RequestEnded(RouteKind.Manifest, "GET", 200, seconds, 0, 0);
 
         var buckets = Scrape()
             .Where(sample => sample.Key.StartsWith("""registry_http_request_duration_seconds_bucket{handler="manifest",method="get",""", StringComparison.Ordinal))
@@ -135,7 +135,7 @@ public sealed class PrometheusTests : IDisposable
         Scrape();
         for (var status = -5; status < 5000; status++)
         {
-            Metrics.RequestEnded(Handler.Other, $"X{status}", status, 0, 0, 0);
+            Metrics.RequestEnded(RouteKind.Other, $"X{status}", status, 0, 0, 0);
             Metrics.UpstreamAnswered(UpstreamKind.Other, $"X{status}", status, 0);
         }
 
@@ -162,7 +162,7 @@ public sealed class PrometheusTests : IDisposable
         {
             for (var i = 0; i < 20; i++)
             {
-                Metrics.Answered(ContentKind.Blob, Outcome.Hit, 1);
+                Metrics.Answered(ContentKind.Blob, CacheStatus.Hit, 1);
                 Scrape();
             }
         }, cancel));

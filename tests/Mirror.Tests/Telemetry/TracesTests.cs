@@ -102,7 +102,7 @@ public sealed class TracesTests
     public void A_requests_span_says_what_was_answered_and_from_where()
     {
         using var span = new Activity("request").Start();
-        span.EndRequest(Handler.Blob, "GET", 503, Outcome.Stale);
+        span.EndRequest(RouteKind.Blob, "GET", 503, CacheStatus.Stale);
 
         Assert.Equal("GET blob", span.DisplayName);
         Assert.Equal(503, span.GetTagItem("http.response.status_code"));

@@ -20,7 +20,7 @@ internal static class EnvironmentOverrides
             if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable)
                 continue;
 
-            List<Step> path = [];
+            List<PooledArray> path = [];
             if (!Resolve(KnownKeys.Root, variable[Prefix.Length..], path))
                 findings.Warnings.Add($"{variable} stands for no known key and is ignored");
             else if (ValueFor(path[^1].Key, text) is not { } value)
@@ -31,7 +31,7 @@ internal static class EnvironmentOverrides
     }
 
     /// <summary>Finds the keys that <paramref name="rest"/> spells, from the outside in.</summary>
-    private static bool Resolve(KnownKey key, string rest, List<Step> path)
+    private static bool Resolve(KnownKey key, string rest, List<PooledArray> path)
     {
         if (rest is "")
             return path.Count > 0;
@@ -42,7 +42,7 @@ internal static class EnvironmentOverrides
             {
                 if (After(rest, child.Name) is not { } remainder)
                     continue;
-                path.Add(new Step(child, child.Name));
+                path.Add(new PooledArray(child, child.Name));
                 if (Resolve(child, remainder, path))
                     return true;
                 path.RemoveAt(path.Count - 1);
@@ -55,7 +55,7 @@ internal static class EnvironmentOverrides
         var entry = key.Shape is KeyShape.Anything ? key : key.Entry;
         if (entry is null || key.Shape is KeyShape.List && !int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
             return false;
-        path.Add(new Step(entry, name.ToLowerInvariant()));
+        path.Add(new PooledArray(entry, name.ToLowerInvariant()));
         return Resolve(entry, After(rest, name)!, path);
     }
 
@@ -87,7 +87,7 @@ internal static class EnvironmentOverrides
         };
     }
 
-    private static bool Set(YamlMappingNode root, List<Step> path, YamlNode value)
+    private static bool Set(YamlMappingNode root, List<PooledArray> path, YamlNode value)
     {
         YamlNode node = root;
         var parent = KnownKeys.Root;
@@ -129,5 +129,5 @@ internal static class EnvironmentOverrides
         _ => new YamlMappingNode(),
     };
 
-    private readonly record struct Step(KnownKey Key, string Name);
+    private readonly record struct PooledArray(KnownKey Key, string Name);
 }

@@ -82,9 +82,9 @@ internal sealed class KeyReader(Findings findings)
             if (key.Find(name) is { } known)
                 Read(known, child, path.Child(name), later);
             else if (key.IsStrict)
-                findings.Errors.Add($"{path.Child(name).Shown} is not a known key, and ignoring it would not be safe; nearest known key: {Nearest.Key(key, path.Shown, name)}");
+                findings.Errors.Add($"{path.Child(name).Shown} is not a known key, and ignoring it would not be safe; nearest known key: {Suggestions.Key(key, path.Shown, name)}");
             else
-                findings.Warnings.Add($"{path.Child(name).Shown} is not a known key and is ignored; nearest known key: {Nearest.Key(key, path.Shown, name)}");
+                findings.Warnings.Add($"{path.Child(name).Shown} is not a known key and is ignored; nearest known key: {Suggestions.Key(key, path.Shown, name)}");
         }
 
         foreach (var required in key.Children.Where(child => child.IsRequired && !Values.ContainsKey(path.Child(child.Name).Bound)))

@@ -1,0 +1,183 @@
+using Mirror.Storage.Files;
+using Mirror.Storage.Spooling;
+
+namespace Mirror.Storage.Buckets;
+
+/// <summary>
+/// Content kept on a local disk: verified, bounded in bytes, the longest unread goes first. A file's time is when it was last opened, so the order
+/// survives a restart.
+/// </summary>
+internal sealed class LocalCache
+{
+    private readonly string _folder;
+    private readonly long _maxSize;
+    private readonly Lock _gate = new();
+    private readonly LinkedList<(Digest Digest, long Size)> _order = new();
+    private readonly Dictionary<Digest, LinkedListNode<(Digest Digest, long Size)>> _entries = [];
+    private readonly HashSet<Digest> _admitting = [];
+    private long _size;
+
+    public LocalCache(string folder, long maxSize)
+    {
+        (_folder, _maxSize) = (Path.GetFullPath(folder), maxSize);
+        Directory.CreateDirectory(Path.Combine(_folder, "content"));
+        if (Directory.Exists(Incoming))
+            Directory.Delete(Incoming, recursive: true);
+        var files = new DirectoryInfo(Path.Combine(_folder, "content")).EnumerateFiles("*", SearchOption.AllDirectories);
+        foreach (var file in files.OrderByDescending(file => file.LastWriteTimeUtc))
+            if (Digest.TryParse($"{file.Directory!.Name}:{file.Name}", out var digest))
+            {
+                _entries[digest] = _order.AddLast((digest, file.Length));
+                _size += file.Length;
+            }
+        Evict();
+    }
+
+    /// <summary>Opens content that is here, and makes it the last to go; null where it is not.</summary>
+    public Content? TryOpen(Digest digest)
+    {
+        lock (_gate)
+        {
+            if (!_entries.TryGetValue(digest, out var entry))
+                return null;
+            _order.Remove(entry);
+            _order.AddFirst(entry);
+        }
+        try
+        {
+            var file = File.OpenHandle(PathOf(digest), share: FileShare.ReadWrite | FileShare.Delete);
+            File.SetLastWriteTimeUtc(file, DateTime.UtcNow);
+            return new FileContent(file, RandomAccess.GetLength(file));
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            Remove(digest);
+            return null;
+        }
+    }
+
+    /// <summary>Moves a verified spool in; false where it has no place here, and stays as it is.</summary>
+    public bool TryAdmit(Spool spool, Digest digest)
+    {
+        if (spool.Length > _maxSize)
+            return false;
+        try
+        {
+            spool.MoveTo(PathOf(digest));
+        }
+        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+        lock (_gate)
+        {
+            Forget(digest);
+            _entries[digest] = _order.AddFirst((digest, spool.Length));
+            _size += spool.Length;
+            Evict();
+        }
+        return true;
+    }
+
+    /// <summary>The length of content that is here; null where it is not.</summary>
+    public long? Length(Digest digest)
+    {
+        lock (_gate)
+            return _entries.TryGetValue(digest, out var entry) ? entry.Value.Size : null;
+    }
+
+    /// <summary>Keeps small content at hand, unless it is here or there is no room.</summary>
+    public void TryAdd(Digest digest, ReadOnlySpan<byte> bytes)
+    {
+        if (TrySpool(digest, bytes.Length) is not { } spool)
+            return;
+        try
+        {
+            spool.Append(bytes);
+            if (!TryAdmit(spool, digest))
+                spool.Delete();
+        }
+        catch (IOException)
+        {
+            spool.Delete();
+        }
+        finally
+        {
+            spool.Dispose();
+            EndSpool(digest);
+        }
+    }
+
+    /// <summary>A place for content that is being read from the bucket; null where it is too long, or another reader brings it already.</summary>
+    public Spool? TrySpool(Digest digest, long length)
+    {
+        lock (_gate)
+        {
+            if (length > _maxSize || _entries.ContainsKey(digest) || !_admitting.Add(digest))
+                return null;
+        }
+        try
+        {
+            Directory.CreateDirectory(Incoming);
+            var spool = Spool.Open(Path.Combine(Incoming, digest.Hex), digest.Algorithm);
+            spool.Reset();
+            return spool;
+        }
+        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
+        {
+            EndSpool(digest);
+            return null;
+        }
+    }
+
+    /// <summary>Ends what <see cref="TrySpool"/> began.</summary>
+    public void EndSpool(Digest digest)
+    {
+        lock (_gate)
+            _admitting.Remove(digest);
+    }
+
+    public void Remove(Digest digest)
+    {
+        lock (_gate)
+        {
+            Forget(digest);
+            Delete(digest);
+        }
+    }
+
+    private string Incoming => Path.Combine(_folder, "incoming");
+
+    private string PathOf(Digest digest) => Path.Combine(_folder, "content", digest.Algorithm, digest.Hex);
+
+    private void Evict()
+    {
+        while (_size > _maxSize)
+        {
+            var digest = _order.Last!.Value.Digest;
+            Forget(digest);
+            Delete(digest);
+        }
+    }
+
+    private void Forget(Digest digest)
+    {
+        if (!_entries.Remove(digest, out var entry))
+            return;
+        _order.Remove(entry);
+        _size -= entry.Value.Size;
+    }
+
+    // Readers go on reading what they hold open.
+    private void Delete(Digest digest)
+    {
+        try
+        {
+            File.Delete(PathOf(digest));
+        }
+        catch (Exception stuck) when (stuck is IOException or UnauthorizedAccessException)
+        {
+            // Counted again after the next start.
+        }
+    }
+}

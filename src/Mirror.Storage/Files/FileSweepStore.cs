@@ -1,0 +1,85 @@
+using System.Runtime.CompilerServices;
+using Mirror.Storage.Disk;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>The tree of <see cref="RegistryLayout"/>, as a sweep sees it: the age of a file is its modification time.</summary>
+/// <param name="root">The folder that holds <c>docker/</c>.</param>
+public sealed class FileSweepStore(string root) : ISweepStore
+{
+    private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
+
+    private readonly string _root = Path.GetFullPath(root);
+
+    public ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
+    {
+        var path = PathOf(RegistryLayout.SweepLock);
+        Durable.CreateFolder(Path.GetDirectoryName(path)!);
+        try
+        {
+            // Held by the open file, so that it ends with the process, however that ends.
+            var right = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, () =>
+            {
+                right.Dispose();
+                return ValueTask.CompletedTask;
+            }));
+        }
+        catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && File.Exists(path))
+        {
+            return ValueTask.FromResult<SweepTurn?>(null);
+        }
+    }
+
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ListLinksAsync(algorithm => RegistryLayout.BlobLinks(name, algorithm), cancellationToken);
+
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
+
+    public ValueTask<DateTimeOffset?> RenewedAsync(Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult((DateTimeOffset?)SweepableFile.LastTouched(PathOf(RegistryLayout.BlobData(digest))));
+
+    public ValueTask<long?> SweepContentAsync(Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(SweepableFile.Sweep(PathOf(RegistryLayout.BlobData(digest)), before.UtcDateTime));
+
+    public ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(SweepableFile.Sweep(PathOf(RegistryLayout.LayerLink(name, digest)), before.UtcDateTime) is not null);
+
+    public ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        if (SweepableFile.Sweep(PathOf(RegistryLayout.RevisionLink(name, digest)), before.UtcDateTime) is null)
+            return ValueTask.FromResult(false);
+        // A push that writes this one again writes the rest before the link: what is young is its.
+        SweepableFile.Sweep(PathOf(RegistryLayout.RevisionMediaType(name, digest)), before.UtcDateTime);
+        if (subject is { } referred)
+            SweepableFile.Sweep(PathOf(RegistryLayout.Referrer(name, referred, digest)), before.UtcDateTime);
+        return ValueTask.FromResult(true);
+    }
+
+    public ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
+    {
+        var temporary = OrphanedFiles.Sweep(PathOf(RegistryLayout.Temporary), now - TemporaryAge, dryRun, cancellationToken);
+        var fills = OrphanedFiles.Sweep(PathOf(RegistryLayout.Fills), now - OrphanedFiles.FillAge, dryRun, cancellationToken);
+        return ValueTask.FromResult((temporary.Files + fills.Files, temporary.Bytes + fills.Bytes));
+    }
+
+    private async IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListLinksAsync(
+        Func<string, string> folderOf, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        foreach (var algorithm in Digest.Algorithms)
+            foreach (var folder in Folders(PathOf(folderOf(algorithm))))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest)
+                    && SweepableFile.LastTouched(Path.Combine(folder, "link")) is { } renewed)
+                    yield return (digest, renewed);
+            }
+    }
+
+    private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];
+
+    private string PathOf(string relative) => Path.Combine(_root, relative);
+}

@@ -1,0 +1,123 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+
+namespace Mirror.Storage.Spooling;
+
+/// <summary>
+/// The hash of a file that grows, computed behind its writer's back: hashing costs more than writing, and another core can do it
+/// meanwhile. It reads what was written, which the system still has in memory, so writer and hash share no buffers. One writer.
+/// </summary>
+internal sealed class TrailingHash(SafeFileHandle file, string algorithm) : IDisposable
+{
+    // What a wake-up is worth, and how long others wait for the thread: half a millisecond's work.
+    private const int Stretch = 1 << 20;
+
+    // Small enough to stay in a core's own cache.
+    private const int BufferSize = 128 * 1024;
+
+    private readonly IncrementalHash _hash = Digest.NewHash(algorithm);
+    private readonly Lock _gate = new();
+    private long _hashed;
+    private long _end;
+    private bool _disposed;
+    // Set while it is at work, and for good once it failed.
+    private Task? _work;
+
+    /// <summary>The file has this many bytes now, which may be read from here on.</summary>
+    public void Follow(long length)
+    {
+        lock (_gate)
+        {
+            _end = length;
+            if (_work is null && _end - _hashed >= Stretch)
+                _work = Task.Run(CatchUpAsync);
+        }
+    }
+
+    /// <summary>The hash of the file's first <paramref name="length"/> bytes, of which there are no more than that for now.</summary>
+    /// <exception cref="IOException">The file cannot be read, or is shorter.</exception>
+    public async ValueTask<byte[]> FinishAsync(long length, CancellationToken cancellationToken)
+    {
+        Follow(length);
+        Task? work;
+        lock (_gate)
+            work = _work;
+        if (work is not null)
+            await work.WaitAsync(cancellationToken);
+        // Less than a stretch is left.
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        try
+        {
+            Hash(length, buffer);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+        return _hash.GetCurrentHash();
+    }
+
+    /// <summary>Begins anew with an empty file. Only before anything was followed.</summary>
+    public void Reset()
+    {
+        _ = _hash.GetHashAndReset();
+        (_hashed, _end) = (0, 0);
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            if (_work is null)
+                _hash.Dispose();
+        }
+    }
+
+    private async Task CatchUpAsync()
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        try
+        {
+            while (NextStretch() is { } end)
+            {
+                Hash(end, buffer);
+                await Task.Yield();
+            }
+        }
+        catch (ObjectDisposedException) when (_disposed)
+        {
+            _hash.Dispose();
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private long? NextStretch()
+    {
+        lock (_gate)
+        {
+            if (!_disposed && _end - _hashed >= Stretch)
+                return _hashed + Stretch;
+            if (_disposed)
+                _hash.Dispose();
+            _work = null;
+            return null;
+        }
+    }
+
+    private void Hash(long end, byte[] buffer)
+    {
+        while (_hashed < end)
+        {
+            var read = RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(BufferSize, end - _hashed)), _hashed);
+            if (read == 0)
+                throw new EndOfStreamException($"The file became shorter than {end} bytes while it was hashed.");
+            _hash.AppendData(buffer, 0, read);
+            _hashed += read;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+namespace Mirror.Storage.Stores;
+
+/// <summary>
+/// Where everything lies below a store's root. The tree is <c>registry:2</c>'s, so that a volume or bucket of its is served as it
+/// stands and can be handed back:
+/// <code>
+/// docker/registry/v2/blobs/sha256/&lt;2 hex&gt;/&lt;hex&gt;/data                 content, whatever names it
+/// docker/registry/v2/repositories/&lt;name&gt;/
+///     _layers/sha256/&lt;hex&gt;/link                                  this repository may serve that blob
+///     _manifests/revisions/sha256/&lt;hex&gt;/link                     this repository may serve that manifest
+///     _manifests/revisions/sha256/&lt;hex&gt;/mediatype                ours: the type, where the manifest does not say it
+///     _manifests/tags/&lt;tag&gt;/current/link                         what the tag names now
+///     _manifests/tags/&lt;tag&gt;/index/sha256/&lt;hex&gt;/link              what it has named
+///     _uploads/&lt;uuid&gt;/{data,startedat}                           a push on its way in
+///     _mirror/layers/sha512/&lt;hex&gt;/link                           ours: as _layers and _manifests/revisions, for sha512
+///     _mirror/revisions/sha512/&lt;hex&gt;/{link,mediatype}
+///     _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;       ours: the descriptor of a manifest whose subject the folder names
+/// .../data.swept, .../link.swept                                  ours: set aside by a sweep, on its way out
+/// mirror/blobs/sha512/&lt;2 hex&gt;/&lt;hex&gt;/data                           ours: content, for sha512
+/// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: a download on its way in
+/// mirror/tmp/                                                     ours: small files on their way in
+/// mirror/notifications/&lt;endpoint&gt;/                               ours: events on their way to a receiver
+/// mirror/sweep.lock                                               ours: held by the one sweep that runs
+/// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: a sweep that runs
+/// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: somebody relies on what the digest names
+/// mirror/condemned/&lt;algorithm&gt;/&lt;hex&gt;/&lt;id&gt;                        ours, in a bucket: a sweep is about to take something the digest names
+/// </code>
+/// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours; its garbage collector would take sha512 for
+/// rubbish in its own folders, so sha512 never lies there. Paths are relative, with <c>/</c>.
+/// </summary>
+public static class RegistryLayout
+{
+    public const string Repositories = "docker/registry/v2/repositories";
+    public const string Fills = "mirror/fills";
+    public const string Temporary = "mirror/tmp";
+    public const string Notifications = "mirror/notifications";
+    public const string SweepLock = "mirror/sweep.lock";
+    public const string Sweeps = "mirror/sweeps";
+    public const string AllClaims = "mirror/claims";
+    public const string AllCondemned = "mirror/condemned";
+
+    /// <summary>The folders in a repository's own that make it one, also before anything is in them.</summary>
+    public static readonly IReadOnlyList<string> SignsOfRepository = ["_manifests", "_layers", "_mirror"];
+
+    public static string Blobs(string algorithm) => algorithm == "sha256" ? "docker/registry/v2/blobs/sha256" : $"mirror/blobs/{algorithm}";
+
+    public static string BlobData(Digest digest) => $"{Blobs(digest.Algorithm)}/{digest.Hex[..2]}/{digest.Hex}/data";
+
+    public static string Fill(Digest digest) => $"{Fills}/{digest.Algorithm}/{digest.Hex}";
+
+    public static string Claims(Digest digest) => $"{AllClaims}/{digest.Algorithm}/{digest.Hex}";
+
+    public static string Condemned(Digest digest) => $"{AllCondemned}/{digest.Algorithm}/{digest.Hex}";
+
+    public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
+
+    /// <summary>The folder of a repository's blob links, where its algorithm is <c>registry:2</c>'s.</summary>
+    public static string Layers(RepositoryName name) => $"{Repository(name)}/_layers";
+
+    public static string BlobLinks(RepositoryName name, string algorithm) => $"{Repository(name)}/{(algorithm == "sha256" ? "_layers" : "_mirror/layers")}/{algorithm}";
+
+    public static string ManifestLinks(RepositoryName name, string algorithm) =>
+        $"{Repository(name)}/{(algorithm == "sha256" ? "_manifests/revisions" : "_mirror/revisions")}/{algorithm}";
+
+    public static string LayerLink(RepositoryName name, Digest digest) => $"{BlobLinks(name, digest.Algorithm)}/{digest.Hex}/link";
+
+    public static string RevisionLink(RepositoryName name, Digest digest) => $"{Revision(name, digest)}/link";
+
+    public static string RevisionMediaType(RepositoryName name, Digest digest) => $"{Revision(name, digest)}/mediatype";
+
+    public static string Tags(RepositoryName name) => $"{Repository(name)}/_manifests/tags";
+
+    public static string Tag(RepositoryName name, string tag) => $"{Tags(name)}/{tag}";
+
+    public static string TagCurrent(RepositoryName name, string tag) => $"{Tags(name)}/{tag}/current/link";
+
+    public static string TagIndex(RepositoryName name, string tag, Digest digest) =>
+        $"{Tags(name)}/{tag}/index/{digest.Algorithm}/{digest.Hex}/link";
+
+    public static string Revision(RepositoryName name, Digest digest) => $"{ManifestLinks(name, digest.Algorithm)}/{digest.Hex}";
+
+    public static string Referrers(RepositoryName name, Digest subject) => $"{Repository(name)}/_mirror/referrers/{subject.Algorithm}/{subject.Hex}";
+
+    public static string Referrer(RepositoryName name, Digest subject, Digest referrer) =>
+        $"{Referrers(name, subject)}/{referrer.Algorithm}-{referrer.Hex}";
+
+    public static string Uploads(RepositoryName name) => $"{Repository(name)}/_uploads";
+
+    public static string Upload(RepositoryName name, Guid id) => $"{Uploads(name)}/{id}";
+
+    public static string UploadData(RepositoryName name, Guid id) => $"{Upload(name, id)}/data";
+
+    public static string UploadStarted(RepositoryName name, Guid id) => $"{Upload(name, id)}/startedat";
+}

@@ -1,0 +1,71 @@
+namespace Mirror.Configuration.Reading;
+
+/// <summary>What no single key can tell: settings that are each allowed but not together.</summary>
+internal static class CrossKeyRules
+{
+    public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
+    {
+        var (http, proxy) = (options.Http, options.Proxy);
+
+        if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
+            findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
+
+        if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
+            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
+        if (options.Storage.Cache.BlobDescriptor == "redis" && options.Redis.Servers().Count == 0)
+            findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: without redis.addr there is no server to ask");
+        if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
+            findings.Errors.Add("redis.tls.certificate and redis.tls.key are used together only; one is missing");
+        if (http.Tls.Certificate is null != http.Tls.Key is null)
+            findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
+
+        if (proxy.Hold > TimeSpan.Zero && proxy.FailFast is not null)
+            findings.Errors.Add("proxy.hold: not allowed with proxy.fail_fast: one waits for an upstream that is away, the other gives up on it");
+
+        foreach (var (i, upstream) in proxy.Upstreams.Index())
+        {
+            var name = upstream.Name ?? upstream.RemoteUrl?.Host;
+            if (upstream.RemoteUrl is null)
+                findings.Errors.Add($"proxy.upstreams.{i}.remoteurl is missing: the registry's http or https URL");
+            else if (proxy.Upstreams.Take(i).Any(other => (other.Name ?? other.RemoteUrl?.Host) == name))
+                findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: a name that no other upstream has");
+        }
+
+        if (options.Storage.S3 is { } s3)
+        {
+            if (values.GetSection("storage:filesystem").Exists())
+                findings.Errors.Add("storage: filesystem and s3 are not allowed together: content is kept in one place");
+            if (s3.AccessKey is null != s3.SecretKey is null)
+                findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
+            if (proxy.MaxSize is not null)
+                findings.Errors.Add("proxy.max_size: not available with storage.s3; what is kept locally of a bucket is limited by storage.s3.localcache.maxsize");
+        }
+
+        foreach (var (i, endpoint) in options.Notifications.Endpoints.Index())
+            if (options.Notifications.Endpoints.Take(i).Any(other => other.Name == endpoint.Name))
+                findings.Errors.Add($"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: a name that no other endpoint has");
+
+        // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
+        if (findings.Errors.Count > 0)
+            return;
+
+        if (http.Debug is { Addr: null, Prometheus.Enabled: true })
+            findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
+
+        if (options.SharesByRedis() && string.IsNullOrEmpty(http.Secret))
+            findings.Warnings.Add("redis without http.secret shares manifests only: replicas cannot prove themselves to each other, and each fills for itself");
+
+        if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
+            findings.Warnings.Add("storage.s3.scratchdirectory has no effect with storage.s3.localcache.path, which has a folder for it");
+
+        if (proxy is { MaxSize: not null, RemoteUrl: null, Upstreams: [] })
+            findings.Warnings.Add("proxy.max_size has no effect without an upstream: what is pushed here is never removed to make room");
+
+        if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
+            findings.Warnings.Add("proxy names credentials but no remoteurl: this is a plain registry, and they are not used");
+        else if (proxy.Exec is not null && (proxy.Username, proxy.Password) is not (null, null))
+            findings.Warnings.Add("proxy.exec goes before proxy.username and proxy.password, which are not used");
+        else if (proxy.Username is null != proxy.Password is null)
+            findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
+    }
+}

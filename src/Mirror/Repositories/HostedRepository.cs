@@ -1,0 +1,123 @@
+using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
+using Mirror.Upstream;
+
+namespace Mirror.Repositories;
+
+/// <summary>What the hosted repositories share.</summary>
+public sealed record HostedStores(
+    IContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers, RepositoryDeletions RepositoryDeletions, RepositoryLocks Locks,
+    PushProtection PushProtection);
+
+/// <summary>A repository that is pushed to here. What it has not got, nobody has.</summary>
+public sealed class HostedRepository(RepositoryName name, HostedStores hosting) : IRepository
+{
+    public RepositoryName Name => name;
+
+    public async ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken)
+    {
+        if (reference.IsTag(out var tag, out var digest))
+        {
+            if (await hosting.References.ResolveTagAsync(name, tag, cancellationToken) is not { } named)
+                return null;
+            digest = named;
+        }
+        return await hosting.Manifests.FindAsync(name, digest, cancellationToken) is { } manifest ? new Answer<Manifest>(manifest, null) : null;
+    }
+
+    public async ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken)
+    {
+        if (await GetManifestAsync(reference, cancellationToken) is not { } answer)
+            return null;
+        await TouchAsync(hosting.References.TouchManifestAsync(name, answer.Value.Descriptor.Digest, cancellationToken));
+        return new Answer<Descriptor>(answer.Value.Descriptor, null);
+    }
+
+    public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken) =>
+        await hosting.References.HasBlobAsync(name, digest, cancellationToken) && await hosting.Content.OpenAsync(digest, cancellationToken) is { } stored
+            ? new Answer<Content>(stored, null)
+            : null;
+
+    public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (!await hosting.References.HasBlobAsync(name, digest, cancellationToken) || await hosting.Content.SizeAsync(digest, cancellationToken) is not { } size)
+            return null;
+        await TouchAsync(hosting.References.TouchBlobAsync(name, digest, cancellationToken));
+        await TouchAsync(hosting.Content.TouchAsync(digest, cancellationToken));
+        return new Answer<long?>(size, null);
+    }
+
+    public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken) =>
+        await StoredTags.PageAsync(hosting.References, name, count, last, cancellationToken) is { } page ? new Answer<TagPage>(page, null) : null;
+
+    public async ValueTask<Answer<ReferrerPage>> ListReferrersAsync(Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
+        new(await hosting.Referrers.PageAsync(name, subject, artifactType, last, cancellationToken), null);
+
+    public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken) =>
+        await hosting.RepositoryDeletions.RemoveManifestAsync(name, digest, cancellationToken) is not null;
+
+    public ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken) => hosting.RepositoryDeletions.RemoveTagAsync(name, tag, cancellationToken);
+
+    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => hosting.RepositoryDeletions.RemoveBlobAsync(name, digest, cancellationToken);
+
+    /// <summary>Lets the repository serve a blob, and keeps that for a while from being collected; false where it is not stored.</summary>
+    public async ValueTask<bool> LinkBlobAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        using var turn = await hosting.Locks.EnterAsync(name, cancellationToken);
+        await hosting.References.LinkBlobAsync(name, digest, cancellationToken);
+        return await hosting.Content.TouchAsync(digest, cancellationToken);
+    }
+
+    /// <summary>
+    /// Stores a manifest, enters it under its subject, and makes tags name it. Once this returns all of it survives a power cut; what it needs
+    /// was in the repository at that moment.
+    /// </summary>
+    /// <param name="blobs">Blobs that it needs.</param>
+    /// <param name="children">Manifests that it needs.</param>
+    /// <returns>Null where it is stored; else what it needs and the repository has not: no tag names it.</returns>
+    public async ValueTask<Digest?> PutManifestAsync(
+        Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags, CancellationToken cancellationToken)
+    {
+        using var turn = await hosting.Locks.EnterAsync(name, cancellationToken);
+
+        // 1. What it needs.
+        (blobs, children) = ([.. blobs.Distinct()], [.. children.Distinct()]);
+        foreach (var blob in blobs)
+            if (await HeadBlobAsync(blob, cancellationToken) is null)
+                return blob;
+        foreach (var child in children)
+            if (await HeadManifestAsync(child, cancellationToken) is null)
+                return child;
+
+        // 2. Its entry under its subject, before it can be found: none that can be is ever missing there. Then itself.
+        if (document.Subject is { } subject)
+            await hosting.ReferrerEntries.AddAsync(name, subject, manifest.Descriptor.Digest, document.DescriptorAsReferrer(manifest.Descriptor), cancellationToken);
+        await hosting.Manifests.PutAsync(name, manifest, cancellationToken);
+
+        // 3. Whether a garbage collection, in this process or another, took any of it before it had this name. If not it no longer will.
+        IReadOnlyList<Digest> manifests = [manifest.Descriptor.Digest, .. children];
+        if (await hosting.PushProtection.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } taken)
+            return taken;
+
+        // 4. The tags, which from here on name something that is there.
+        foreach (var tag in tags)
+            await hosting.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
+
+        // 5. The same for collections that take what has no tag.
+        return tags.Count == 0 ? null : await hosting.PushProtection.FirstMissingAsync(name, blobs, manifests, cancellationToken);
+    }
+
+    // A push asks what it need not send, and names it later: until then it must not be swept.
+    private static async ValueTask TouchAsync(ValueTask<bool> renewal)
+    {
+        try
+        {
+            await renewal;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // A store that may only be read answers all the same; nothing is pushed to it.
+        }
+    }
+}

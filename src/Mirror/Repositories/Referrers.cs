@@ -1,0 +1,92 @@
+using System.Text.Json;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Repositories;
+
+/// <summary>One page of what refers to a manifest: descriptors as JSON.</summary>
+/// <param name="Next">The digest to go on behind; null on the last page.</param>
+public sealed record ReferrerPage(IReadOnlyList<ReadOnlyMemory<byte>> Descriptors, Digest? Next);
+
+/// <summary>What the manifests of a hosted repository refer to.</summary>
+public sealed class Referrers(IReferrerStore store, IReferenceStore references, ManifestCache manifests)
+{
+    /// <summary>The bytes of descriptors on one page: what clients take as one index.</summary>
+    private const int PageBytes = 3 << 20;
+
+    /// <summary>
+    /// A page of the manifests that refer to <paramref name="subject"/>: those pushed with it as their subject, and those that older clients
+    /// listed under the tag made for it (OCI distribution-spec 1.1.1, "Referrers Tag Schema").
+    /// </summary>
+    /// <param name="artifactType">The only type wanted; null for all.</param>
+    /// <param name="last">The digest to go on behind; null for the first page.</param>
+    public async ValueTask<ReferrerPage> PageAsync(RepositoryName name, Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken)
+    {
+        var digests = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var referrer in await store.ListAsync(name, subject, cancellationToken))
+            digests.Add(referrer.ToString());
+        foreach (var referrer in await TaggedAsync(name, subject, cancellationToken))
+            digests.Add(referrer.ToString());
+
+        List<ReadOnlyMemory<byte>> page = [];
+        var (bytes, behind) = (0, last);
+        foreach (var referrer in digests.Where(text => last is null || string.CompareOrdinal(text, last.ToString()) > 0).Select(text => Digest.Parse(text)))
+        {
+            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || artifactType is not null && TypeOf(descriptor) != artifactType)
+                continue;
+            if (page.Count > 0 && bytes + descriptor.Length > PageBytes)
+                return new ReferrerPage(page, behind);
+            page.Add(descriptor);
+            (bytes, behind) = (bytes + descriptor.Length, referrer);
+        }
+        return new ReferrerPage(page, null);
+    }
+
+    /// <summary>The tag under which clients list what refers to a manifest where a registry does not: <c>sha256-&lt;hex&gt;</c>, 64 of its digits at most.</summary>
+    public static string FallbackTag(Digest subject) => $"{subject.Algorithm}-{subject.Hex[..64]}";
+
+    /// <summary>Keeps those of a type; null keeps all.</summary>
+    public static IReadOnlyList<ReadOnlyMemory<byte>> OfType(IReadOnlyList<ReadOnlyMemory<byte>> descriptors, string? artifactType) =>
+        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => TypeOf(descriptor) == artifactType)];
+
+    /// <summary>The descriptors in an index of referrers.</summary>
+    /// <exception cref="JsonException">It is no index.</exception>
+    public static IReadOnlyList<ReadOnlyMemory<byte>> In(ReadOnlyMemory<byte> index)
+    {
+        using var json = JsonDocument.Parse(index);
+        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("manifests", out var manifests))
+            throw new JsonException("not an index");
+        return manifests.ValueKind switch
+        {
+            JsonValueKind.Null => [],
+            JsonValueKind.Array => [.. manifests.EnumerateArray().Select(descriptor => (ReadOnlyMemory<byte>)System.Text.Encoding.UTF8.GetBytes(descriptor.GetRawText()))],
+            _ => throw new JsonException("not an index"),
+        };
+    }
+
+    // Gone manifests do not count, whoever took them.
+    private async ValueTask<byte[]?> DescribeAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
+    {
+        if (!(await references.FindManifestAsync(name, referrer, cancellationToken)).Linked)
+            return null;
+        if (await store.ReadAsync(name, subject, referrer, cancellationToken) is { } entered)
+            return entered;
+        return await manifests.FindAsync(name, referrer, cancellationToken) is { } manifest && ManifestDocument.TryParse(manifest.Bytes, out var document, out _)
+            ? document.DescriptorAsReferrer(manifest.Descriptor)
+            : null;
+    }
+
+    private async ValueTask<IEnumerable<Digest>> TaggedAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
+        await references.ResolveTagAsync(name, FallbackTag(subject), cancellationToken) is { } tagged
+            && await manifests.FindAsync(name, tagged, cancellationToken) is { } index && ManifestDocument.TryParse(index.Bytes, out var document, out _)
+            ? document.Manifests.Select(entry => entry.Digest)
+            : [];
+
+    private static string? TypeOf(ReadOnlyMemory<byte> descriptor)
+    {
+        using var json = JsonDocument.Parse(descriptor);
+        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("artifactType", out var type) && type.ValueKind == JsonValueKind.String
+            ? type.GetString()
+            : null;
+    }
+}
