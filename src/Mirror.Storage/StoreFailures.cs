@@ -1,7 +1,9 @@
 namespace Mirror.Storage;
 
 /// <summary>Why a store did not take what it was given.</summary>
+#pragma warning disable CA1708 // The analyzer takes two extension blocks for two members of one name.
 public static class StoreFailures
+#pragma warning restore CA1708
 {
     private const int NoSpaceLeft = 28;
     private const int QuotaExceeded = 122;
@@ -10,6 +12,12 @@ public static class StoreFailures
     private const int TooManyFiles = 24;
     private const int ReadOnlyFileSystem = 30;
     private const int SharingViolation = unchecked((int)0x80070020);
+
+    extension(Exception failure)
+    {
+        /// <summary>True for the exceptions by which a store says that it could not read or write.</summary>
+        public bool IsStoreFailure => failure is IOException or UnauthorizedAccessException;
+    }
 
     extension(IOException failure)
     {

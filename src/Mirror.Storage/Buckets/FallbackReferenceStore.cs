@@ -121,7 +121,7 @@ public sealed class FallbackReferenceStore(IReferenceStore bucket, IReferenceSto
         {
             await remember();
         }
-        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
+        catch (Exception full) when (full.IsStoreFailure)
         {
             // A full disk: the bucket has it.
         }

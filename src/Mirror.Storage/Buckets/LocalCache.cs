@@ -49,7 +49,7 @@ internal sealed class LocalCache
             File.SetLastWriteTimeUtc(file, DateTime.UtcNow);
             return new FileContent(file, RandomAccess.GetLength(file));
         }
-        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        catch (Exception gone) when (gone.IsStoreFailure)
         {
             Remove(digest);
             return null;
@@ -65,7 +65,7 @@ internal sealed class LocalCache
         {
             spool.MoveTo(PathOf(digest));
         }
-        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
+        catch (Exception full) when (full.IsStoreFailure)
         {
             return false;
         }
@@ -123,7 +123,7 @@ internal sealed class LocalCache
             spool.Reset();
             return spool;
         }
-        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
+        catch (Exception full) when (full.IsStoreFailure)
         {
             EndSpool(digest);
             return null;
@@ -175,7 +175,7 @@ internal sealed class LocalCache
         {
             File.Delete(PathOf(digest));
         }
-        catch (Exception stuck) when (stuck is IOException or UnauthorizedAccessException)
+        catch (Exception stuck) when (stuck.IsStoreFailure)
         {
             // Counted again after the next start.
         }

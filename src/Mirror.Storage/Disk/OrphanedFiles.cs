@@ -32,7 +32,7 @@ internal static class OrphanedFiles
             File.Delete(path);
             return true;
         }
-        catch (Exception used) when (used is IOException or UnauthorizedAccessException)
+        catch (Exception used) when (used.IsStoreFailure)
         {
             return false;
         }

@@ -6,9 +6,6 @@ namespace Mirror.Storage.GarbageCollection;
 internal sealed class Sweep(
     IContentStore content, IReferenceStore references, ISweepStore store, SweepOptions options, DateTimeOffset began, Action<string>? say, CancellationToken stop)
 {
-    // No registry takes a larger manifest.
-    private const long MaxManifestBytes = 4 << 20;
-
     // A bucket is far away.
     private const int AtOnce = 8;
 
@@ -129,7 +126,7 @@ internal sealed class Sweep(
     private async ValueTask<(bool Whole, ManifestReferences? Manifest)> ReadAsync(Digest digest)
     {
         await using var stored = await content.OpenAsync(digest, stop);
-        if (stored is not { Length: <= MaxManifestBytes and var length })
+        if (stored is not { Length: <= Manifest.MaxBytes and var length })
             return (true, null);
         var bytes = new byte[length];
         for (var offset = 0; offset < bytes.Length;)

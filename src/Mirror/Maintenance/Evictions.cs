@@ -1,5 +1,6 @@
 using Mirror.PullThrough;
 using Mirror.Storage.GarbageCollection;
+using Mirror.Storage;
 using Mirror.Telemetry;
 
 namespace Mirror.Maintenance;
@@ -40,7 +41,7 @@ public sealed partial class Evictions(
                 LogStillFull(evicted.Bytes, cache.Most.Value);
             return evicted.Bytes <= cache.Most;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogFailed(failure);
             return false;

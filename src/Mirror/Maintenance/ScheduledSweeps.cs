@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Storage.GarbageCollection;
+using Mirror.Storage;
 
 namespace Mirror.Maintenance;
 
@@ -35,7 +36,7 @@ public sealed partial class ScheduledSweeps(Sweeper sweeper, GarbageCollectOptio
             }
             LogSwept(result.Blobs, result.Manifests, result.Bytes, result.Marked, time.GetElapsedTime(started).TotalSeconds);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogFailed(failure);
         }

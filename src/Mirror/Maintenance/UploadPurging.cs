@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Registry;
+using Mirror.Storage;
 
 namespace Mirror.Maintenance;
 
@@ -25,7 +26,7 @@ public sealed partial class UploadPurging(Uploads uploads, StorageOptions storag
             {
                 await PurgeAsync(options, stoppingToken);
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            catch (Exception failure) when (failure.IsStoreFailure)
             {
                 LogFailed(failure.Message);
             }

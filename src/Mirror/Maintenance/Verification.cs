@@ -4,7 +4,6 @@ using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
-using Mirror.Upstream;
 
 namespace Mirror.Maintenance;
 
@@ -65,7 +64,7 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
         {
             return await content.IsWholeAsync(digest, cancellationToken) is false ? "other bytes than its digest names" : null;
         }
-        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        catch (Exception unreadable) when (unreadable.IsStoreFailure)
         {
             return unreadable.Message;
         }
@@ -104,7 +103,7 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
     private async Task<byte[]?> ReadAsync(Digest manifest, CancellationToken cancellationToken)
     {
         await using var stored = await content.OpenAsync(manifest, cancellationToken);
-        if (stored is not { Length: > 0 and <= UpstreamClient.MaxManifestBytes and var length })
+        if (stored is not { Length: > 0 and <= Manifest.MaxBytes and var length })
             return null;
         var bytes = new byte[length];
         for (var offset = 0; offset < bytes.Length;)

@@ -1,11 +1,12 @@
-using System.Net;
 using System.Net.Http.Headers;
+using System.Net;
 using System.Text;
 using Mirror.Configuration;
+using Mirror.Storage;
 using Mirror.Telemetry;
-using Polly;
 using Polly.Retry;
 using Polly.Timeout;
+using Polly;
 
 namespace Mirror.Notifications;
 
@@ -56,7 +57,7 @@ internal sealed partial class EventEndpoint : IDisposable
             if (dropped > 0)
                 Dropped(dropped, "the queue is full");
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             Dropped(1, failure.Message);
         }

@@ -83,7 +83,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
         {
             await content.TouchAsync(digest, cancellationToken);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             // Where nothing can be written, nothing will be removed either.
         }

@@ -103,7 +103,7 @@ public sealed partial class MirroredBlobs(FillContext context, RunningFills fill
         {
             await context.References.LinkBlobAsync(name, digest, cancellationToken);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogNotLinked(digest.ToString(), failure.Message);
         }

@@ -182,7 +182,7 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
             await manifests.PutAsync(name, manifest, cancellationToken);
             await tags.StoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             // The client asked for a manifest, not for a copy of it in our store.
             LogNotStored(manifest.Descriptor.Digest.ToString(), name.ToString(), failure);

@@ -55,7 +55,7 @@ public sealed partial class MirroredTags(ProxyOptions proxy, TagFreshness checks
         {
             await references.DeleteTagAsync(name, tag, cancellationToken);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogNotMoved(name.ToString(), tag, failure.Message);
         }
@@ -68,7 +68,7 @@ public sealed partial class MirroredTags(ProxyOptions proxy, TagFreshness checks
             if (await references.ResolveTagAsync(name, tag, cancellationToken) != digest)
                 await references.SetTagAsync(name, tag, digest, cancellationToken);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogNotMoved(name.ToString(), tag, failure.Message);
         }

@@ -1,7 +1,6 @@
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
-using Mirror.Upstream;
 
 namespace Mirror.Registry;
 
@@ -42,11 +41,11 @@ internal static class ManifestRoute
         var tags = Tags(request, reference);
 
         // 2. The bytes, and that they are what they are called.
-        if (await RequestBody.ReadAsync(request, UpstreamClient.MaxManifestBytes) is not { } bytes)
+        if (await RequestBody.ReadAsync(request, Manifest.MaxBytes) is not { } bytes)
         {
             // What is left of the body is not read.
             request.Http.Response.Headers.Connection = "close";
-            throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {UpstreamClient.MaxManifestBytes} bytes at most");
+            throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {Manifest.MaxBytes} bytes at most");
         }
         var digest = reference.IsTag(out _, out var named) ? Digest.Of(bytes) : Digest.Of(bytes, named.Algorithm);
         if (!reference.IsTag(out _, out _) && digest != named)

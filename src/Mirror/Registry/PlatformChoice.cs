@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Mirror.Storage;
-using Mirror.Upstream;
 
 namespace Mirror.Registry;
 

@@ -1,7 +1,6 @@
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
-using Mirror.Upstream;
 
 namespace Mirror.Repositories;
 
@@ -115,7 +114,7 @@ public sealed class HostedRepository(RepositoryName name, HostedStores hosting) 
         {
             await renewal;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             // A store that may only be read answers all the same; nothing is pushed to it.
         }

@@ -2,7 +2,6 @@ using Microsoft.Extensions.Caching.Memory;
 using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
-using Mirror.Upstream;
 
 namespace Mirror.Repositories;
 
@@ -86,7 +85,7 @@ public sealed class ManifestCache : IDisposable
         if (await _shared.ManifestAsync(digest) is { } shared)
             return shared;
         await using var stored = await _content.OpenAsync(digest, cancellationToken);
-        if (stored is not { Length: > 0 and <= UpstreamClient.MaxManifestBytes and var length })
+        if (stored is not { Length: > 0 and <= Manifest.MaxBytes and var length })
             return null;
         var bytes = new byte[length];
         for (var offset = 0; offset < bytes.Length;)

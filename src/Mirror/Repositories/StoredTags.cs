@@ -1,6 +1,5 @@
 using Mirror.Storage;
 using Mirror.Storage.Stores;
-using Mirror.Upstream;
 
 namespace Mirror.Repositories;
 

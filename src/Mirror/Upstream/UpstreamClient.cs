@@ -5,22 +5,12 @@ using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
 
-/// <summary>A manifest as upstream sent it, verified against its digest.</summary>
-public sealed record Manifest(Descriptor Descriptor, ReadOnlyMemory<byte> Bytes);
-
-/// <summary>One page of an upstream's tags.</summary>
-/// <param name="More">Whether there are tags behind the last one.</param>
-public sealed record TagPage(IReadOnlyList<string> Tags, bool More);
-
 /// <summary>
 /// Another registry, asked for reading. Each method gives content or throws one of the three answers: <see cref="UpstreamRefusedException"/>,
 /// <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, RegistryMetrics metrics, TimeProvider time)
 {
-    /// <summary>The longest manifest taken, in bytes: what the common clients take.</summary>
-    public const int MaxManifestBytes = 4 << 20;
-
     public UpstreamOrigin Origin => origin;
 
     /// <summary>Whether so little of every account's limit is left that work nobody waits for should not be done.</summary>
@@ -36,7 +26,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         if (response.StatusCode == HttpStatusCode.MethodNotAllowed)
             return null;
         Require(response, name, $"manifests/{reference}");
-        return Described(response, reference) is { } digest && response.Content.Headers is { ContentLength: > 0 and <= MaxManifestBytes and var size, ContentType.MediaType: { } type }
+        return Described(response, reference) is { } digest && response.Content.Headers is { ContentLength: > 0 and <= Manifest.MaxBytes and var size, ContentType.MediaType: { } type }
             && IsManifestType(type)
             ? new Descriptor(type, digest, size)
             : null;
@@ -47,7 +37,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     {
         using var response = await AskAsync(HttpMethod.Get, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
         Require(response, name, $"manifests/{reference}");
-        var bytes = await UpstreamRequest.ReadBodyAsync(response, MaxManifestBytes, origin, cancellationToken);
+        var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
         metrics.UpstreamBytes(UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var named) ? Described(response, reference) : named;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
@@ -130,7 +120,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
             return null;
         Require(response, name, $"referrers/{subject}");
-        return await UpstreamRequest.ReadBodyAsync(response, MaxManifestBytes, origin, cancellationToken);
+        return await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
     }
 
     private async Task<HttpResponseMessage> AskAsync(

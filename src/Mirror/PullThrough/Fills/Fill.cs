@@ -167,7 +167,7 @@ public sealed partial class Fill
             foreach (var name in NamesToLink())
                 await _context.References.LinkBlobAsync(name, Digest, stop);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogNotStored(Digest.ToString(), failure.Message);
             spool.Delete();
