@@ -8,6 +8,7 @@ public static class MirrorOptionsRegistration
         /// <summary>Registers every section of <paramref name="options"/> as a singleton of its own type.</summary>
         public IServiceCollection AddMirrorOptions(MirrorOptions options) => services
             .AddSingleton(options)
+            .AddSingleton<LiveOptions>()
             .AddSingleton(options.Log)
             .AddSingleton(options.Storage)
             .AddSingleton(options.Http)
