@@ -13,6 +13,7 @@ public static class MaintenanceRegistration
     {
         services.AddSingleton(provider => new Sweeper(Unchecked(provider), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepStore>()));
         services.AddSingleton<PushProtection>();
+        services.AddHostedService<UploadPurging>();
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
         if (proxy.MaxSize is not null && (proxy.RemoteUrl is not null || proxy.Upstreams.Length > 0))

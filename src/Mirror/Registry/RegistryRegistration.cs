@@ -1,4 +1,3 @@
-using Mirror.Maintenance;
 
 namespace Mirror.Registry;
 
@@ -11,7 +10,6 @@ public static class RegistryRegistration
         .AddSingleton<Mounts>()
         .AddSingleton<Uploads>()
         .AddSingleton<UploadRoute>()
-        .AddHostedService<UploadPurging>()
         .AddSingleton<RegistryRoutes>()
         .AddSingleton<RegistryPipeline>();
 }
