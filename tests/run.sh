@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs every test, on a fresh Debian machine with the .NET 10 SDK: installs the real programs the tests talk to, builds once, and closes with
-# one line "N passed, N failed, N skipped". Exit code 0 if something passed and nothing failed.
+# Runs every test on a fresh Debian machine with the .NET 10 SDK. Installs the programs that the tests use, builds once, and ends with
+# one line "N passed, N failed, N skipped". The exit code is 0 if at least one test passed and none failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# program=package. Daemons are not started by their packages: the tests run their own, on free ports.
+# program=package. The packages do not start their daemons: the tests run their own on free ports.
 peers=(docker-registry=docker-registry skopeo=skopeo podman=podman dockerd=docker.io docker=docker.io containerd=containerd ctr=containerd
        umoci=umoci nginx=nginx redis-server=redis-server wrk=wrk jq=jq curl=curl
        ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common)
@@ -26,11 +26,11 @@ install_peers() {
     [ ${#wanted[@]} -gt 0 ] || return 0
     mapfile -t wanted < <(printf '%s\n' "${wanted[@]}" | sort -u)
     if ! have apt-get || ! as_root true; then
-        echo "Not installed, as this needs apt-get and root or sudo: ${wanted[*]}. The tests that need them are skipped."
+        echo "These programs are missing, and only root (or sudo) with apt-get can install them: ${wanted[*]}. Tests that need them are skipped."
         return 0
     fi
-    echo "Installing for the tests: ${wanted[*]}"
-    # Services of these packages must not start, and Debian's sample /etc/docker/registry/config.yml must not be taken for the mirror's own.
+    echo "Installing these Debian packages for the tests (about 500 MB, a few minutes): ${wanted[*]}"
+    # The services of these packages must not start. Debian's sample /etc/docker/registry/config.yml is left out, so that no test takes it for its own.
     local policy=/usr/sbin/policy-rc.d made=
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" && made=1
@@ -48,16 +48,27 @@ install_peers() {
 
 install_peers
 
+echo "Building, then running all tests. On two cores this takes about 12 minutes."
 dotnet build -c Release --nologo -v quiet
 
+# The tests and the programs they start keep their files in one folder, which goes at the end.
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/mirror.XXXXXX")
 output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+clean() {
+    # A container engine that was ended in the middle of a test may have left mounts.
+    while read -r mount; do umount -l "$mount" 2>/dev/null || true; done < <(awk -v under="$scratch/" 'index($2, under) == 1 { print $2 }' /proc/mounts | tac)
+    rm -rf "$scratch" "$output" 2>/dev/null || true
+}
+trap clean EXIT
 code=0
 export DOTNET_CLI_UI_LANGUAGE=en
-# 8 is an assembly without tests; that none passed at all is seen below. Why a test was skipped is said where it was.
-dotnet test --solution Mirror.slnx -c Release --no-build --ignore-exit-code 8 | tee "$output" || code=$?
+# 8 is the exit code of an assembly without tests. That no test ran at all is noticed below.
+TMPDIR="$scratch" dotnet test --solution Mirror.slnx -c Release --no-build --ignore-exit-code 8 --output Detailed --no-ansi | tee "$output" \
+    | awk '/^passed / { if (++passed % 100 == 0) { print passed " tests passed so far"; fflush() } quiet = 1; next }
+           /^ / && quiet { next }
+           { quiet = 0; print; fflush() }' || code=$?
 
-# Its own summary, over all assemblies.
+# The summary of the test runner, over all assemblies.
 count() { sed -n "s/^ *$1: *\([0-9]*\)\r*$/\1/p" "$output" | tail -1; }
 passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)
 echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
