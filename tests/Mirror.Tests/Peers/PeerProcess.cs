@@ -7,7 +7,7 @@ namespace Mirror.Tests.Peers;
 /// <summary>A real program under test's control: its output is kept, and it ends with its owner.</summary>
 internal sealed class PeerProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan UpstreamDeadlines = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
@@ -127,7 +127,7 @@ internal sealed class PeerProcess : IAsyncDisposable
         if (HasExited)
             return;
         Signal("TERM");
-        using var patience = new CancellationTokenSource(UpstreamDeadlines);
+        using var patience = new CancellationTokenSource(MaxWait);
         try
         {
             await _process.WaitForExitAsync(patience.Token);
