@@ -1,91 +1,140 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Unicode;
 
 namespace Mirror.Storage;
 
-/// <summary>The platform a child of an index is for; null where it does not say.</summary>
+/// <summary>The platform that a child of an index is for; null where the index does not give it.</summary>
 public readonly record struct ManifestPlatform(string? Os, string? Architecture);
 
 /// <summary>One descriptor in a manifest.</summary>
-/// <param name="MediaType">Empty where it does not say.</param>
-/// <param name="Urls">Where else the content can be had; empty for nearly all.</param>
+/// <param name="Field">The member of the manifest that holds it, such as <c>layers</c>.</param>
+/// <param name="MediaType">Empty where the descriptor has none.</param>
+/// <param name="Size">The length of the content in bytes; null only in a lenient reading.</param>
+/// <param name="Urls">Other places to download the content from; nearly always empty.</param>
 /// <param name="Platform">Null where there is none.</param>
-public sealed record ManifestEntry(Digest Digest, string MediaType, IReadOnlyList<string> Urls, ManifestPlatform? Platform)
+public sealed record ManifestEntry(
+    string Field, Digest Digest, string MediaType, long? Size, IReadOnlyList<string> Urls, ManifestPlatform? Platform)
 {
-    /// <summary>True for content that its maker does not let registries keep: a manifest may name it though it is nowhere here.</summary>
+    /// <summary>True for content that registries may not distribute: a manifest may name it although no registry stores it.</summary>
     public bool IsElsewhere => Urls.Count > 0 || MediaTypes.IsNondistributable(MediaType);
 }
 
 /// <summary>
-/// What a manifest names (OCI image-spec 1.1 "Image Manifest" and "Image Index"; Docker's "Image Manifest V2, Schema 2"). Depth is bounded by the
-/// JSON reader, width by the length of a manifest.
+/// What a manifest says (OCI image-spec 1.1 "Image Manifest" and "Image Index"; Docker's "Image Manifest V2, Schema 2"). The JSON reader bounds
+/// its depth; the length of a manifest (<see cref="Manifest.MaxBytes"/>) bounds its width.
 /// </summary>
+/// <remarks>
+/// Of a member that occurs twice, both are read: clients may disagree on which one counts, so a push must have what either names, and a garbage
+/// collection must keep it.
+/// </remarks>
 public sealed class ManifestDocument
 {
-    // Never shown in a page of HTML, and '+' is in most media types.
+    private static readonly ManifestReader Strict = new(isStrict: true);
+    private static readonly ManifestReader Lenient = new(isStrict: false);
+
+    private static readonly string[] Members =
+    [
+        "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations",
+        // "blobs" is of the artifact manifest of OCI 1.1's release candidates, "fsLayers" of Docker's schema 1.
+        "blobs", "fsLayers",
+    ];
+
+    // The JSON never stands in a page of HTML, and '+' is in most media types.
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private ManifestDocument(JsonElement root)
+    private readonly JsonElement? _annotations;
+
+    private ManifestDocument(JsonElement root, ManifestReader reader)
     {
-        MediaType = Text(root, "mediaType");
-        SchemaVersion = Member(root, "schemaVersion") switch
+        List<ManifestEntry> entries = [];
+        string? implied = null;
+        var saysType = false;
+        foreach (var member in root.EnumerateObject())
         {
-            null => null,
-            { ValueKind: JsonValueKind.Number } number when number.TryGetInt64(out var version) => version,
-            _ => throw new FormatException("'schemaVersion' is not a whole number"),
-        };
-        Manifests = Entries(root, "manifests");
-        List<ManifestEntry> blobs = [];
-        if (Member(root, "config") is { } config)
-        {
-            var entry = Entry(config, "config");
-            blobs.Add(entry);
-            (HasConfig, ConfigType) = (true, entry.MediaType);
+            var name = Array.Find(Members, member.NameEquals);
+            saysType |= name == "mediaType";
+            implied = name switch
+            {
+                "manifests" => MediaTypes.OciIndex,
+                "config" or "layers" => implied ?? MediaTypes.OciManifest,
+                "fsLayers" => MediaTypes.DockerSignedSchema1,
+                _ => implied,
+            };
+            // Go's encoders write null for an empty list.
+            if (name is null || member.Value.ValueKind == JsonValueKind.Null)
+                continue;
+            switch (name)
+            {
+                case "schemaVersion":
+                    SchemaVersion = reader.WholeNumber(member.Value, name);
+                    break;
+                case "mediaType":
+                    MediaType = reader.Text(member.Value, name);
+                    break;
+                case "artifactType":
+                    ArtifactType = reader.Text(member.Value, name);
+                    break;
+                case "annotations":
+                    _annotations = member.Value.ValueKind == JsonValueKind.Object ? member.Value.Clone() : null;
+                    break;
+                // No manifest of this kind can be pushed; in others the member means nothing.
+                case "fsLayers" when reader.IsStrict:
+                    break;
+                default:
+                    IsIndex |= name == "manifests";
+                    reader.AddEntries(entries, member.Value, name);
+                    break;
+            }
         }
-        blobs.AddRange(Entries(root, "layers"));
-        blobs.AddRange(Entries(root, "blobs"));
-        Blobs = blobs;
-        Subject = Member(root, "subject") is { } subject ? Entry(subject, "subject").Digest : null;
-        IsIndex = Member(root, "manifests") is not null;
-        if (IsIndex && blobs.Count > 0)
-            throw new FormatException("it has both 'manifests' and what an image has; clients would disagree on what it is");
-        ArtifactType = Text(root, "artifactType") is { Length: > 0 } type ? type : IsIndex ? null : ConfigType;
-        Annotations = Member(root, "annotations") is { ValueKind: JsonValueKind.Object } annotations ? annotations.Clone() : null;
+        Entries = entries;
+        Type = saysType ? MediaType : implied;
+        if (IsIndex && Blobs.Any())
+            reader.Refuse("it has both 'manifests' and what an image has; clients would disagree on what it is");
+        Subject = entries.FindLast(entry => entry.Field == "subject")?.Digest;
+        if (string.IsNullOrEmpty(ArtifactType))
+            ArtifactType = IsIndex ? null : entries.FindLast(entry => entry.Field == "config")?.MediaType;
     }
 
-    /// <summary>The type it says it has; null where it says none.</summary>
+    /// <summary>The media type that the manifest gives; null where it gives none.</summary>
     public string? MediaType { get; }
 
-    /// <summary>2 for every manifest of today; null where it does not say.</summary>
+    /// <summary>
+    /// The media type that the manifest gives or else its shape implies, by the rules of <c>registry:2</c>: its layout has no place for the type.
+    /// Null where it has no shape that is known.
+    /// </summary>
+    public string? Type { get; }
+
+    /// <summary>2 for every manifest of today; null where there is none.</summary>
     public long? SchemaVersion { get; }
 
     /// <summary>Whether it has a config, as an image must.</summary>
-    public bool HasConfig { get; }
+    public bool HasConfig => Entries.Any(entry => entry.Field == "config");
 
     /// <summary>Whether it lists other manifests.</summary>
     public bool IsIndex { get; }
 
+    /// <summary>Every descriptor, in the order of the manifest.</summary>
+    public IReadOnlyList<ManifestEntry> Entries { get; }
+
     /// <summary>Config and layers.</summary>
-    public IReadOnlyList<ManifestEntry> Blobs { get; }
+    public IEnumerable<ManifestEntry> Blobs => Entries.Where(entry => entry.Field is not ("manifests" or "subject"));
 
     /// <summary>The children of an index.</summary>
-    public IReadOnlyList<ManifestEntry> Manifests { get; }
+    public IEnumerable<ManifestEntry> Manifests => Entries.Where(entry => entry.Field == "manifests");
 
     /// <summary>The manifest that this one refers to, which need not exist.</summary>
     public Digest? Subject { get; }
 
-    /// <summary>What kind of artifact it is: its own word, else its config's type.</summary>
+    /// <summary>The kind of artifact: the manifest's <c>artifactType</c>, or else the media type of its config.</summary>
     public string? ArtifactType { get; }
 
-    private string? ConfigType { get; }
-
-    private JsonElement? Annotations { get; }
-
-    /// <summary>Reads a manifest; where it is none, <paramref name="problem"/> says why.</summary>
-    public static bool TryParse(ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out ManifestDocument? document, [NotNullWhen(false)] out string? problem)
+    /// <summary>Reads a manifest that a client pushes, strictly; <paramref name="problem"/> says why it is refused.</summary>
+    public static bool TryParse(
+        ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out ManifestDocument? document, [NotNullWhen(false)] out string? problem)
     {
         (document, problem) = (null, null);
         try
@@ -95,7 +144,7 @@ public sealed class ManifestDocument
             using var json = JsonDocument.Parse(bytes);
             if (json.RootElement.ValueKind != JsonValueKind.Object)
                 throw new FormatException("it is not a JSON object");
-            document = new ManifestDocument(json.RootElement);
+            document = new ManifestDocument(json.RootElement, Strict);
             return true;
         }
         // The last: text with half a surrogate pair, which is noticed only when it is read.
@@ -104,6 +153,53 @@ public sealed class ManifestDocument
             problem = malformed.Message;
             return false;
         }
+    }
+
+    /// <summary>
+    /// Reads a manifest that is stored or comes from upstream, whatever its type: every descriptor with a digest, in any place where a manifest can
+    /// have one. What breaks the specification is passed over. Never throws.
+    /// </summary>
+    /// <returns>Null where the bytes do not begin with a JSON object.</returns>
+    public static ManifestDocument? Read(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty)
+            return null;
+        try
+        {
+            var reader = new Utf8JsonReader(bytes);
+            using var json = JsonDocument.ParseValue(ref reader);
+            return json.RootElement.ValueKind == JsonValueKind.Object ? new ManifestDocument(json.RootElement, Lenient) : null;
+        }
+        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The descriptors in an index of referrers, each as JSON.</summary>
+    /// <exception cref="JsonException">The bytes are not an index.</exception>
+    public static IReadOnlyList<ReadOnlyMemory<byte>> DescriptorsIn(ReadOnlyMemory<byte> index)
+    {
+        using var json = JsonDocument.Parse(index);
+        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("manifests", out var manifests))
+            throw new JsonException("It is not an index: it has no 'manifests'.");
+        return manifests.ValueKind switch
+        {
+            JsonValueKind.Null => [],
+            JsonValueKind.Array => [.. manifests.EnumerateArray().Select(Raw)],
+            _ => throw new JsonException("It is not an index: 'manifests' is not a list."),
+        };
+
+        static ReadOnlyMemory<byte> Raw(JsonElement descriptor) => JsonMarshal.GetRawUtf8Value(descriptor).ToArray();
+    }
+
+    /// <summary>The <c>artifactType</c> of a descriptor in JSON; null where it has none.</summary>
+    public static string? ArtifactTypeOf(ReadOnlyMemory<byte> descriptor)
+    {
+        using var json = JsonDocument.Parse(descriptor);
+        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("artifactType", out var type)
+            ? Lenient.Text(type, "artifactType")
+            : null;
     }
 
     /// <summary>The descriptor that a list of referrers shows for this manifest, as JSON.</summary>
@@ -118,7 +214,7 @@ public sealed class ManifestDocument
             json.WriteNumber("size", descriptor.Size);
             if (ArtifactType is not null)
                 json.WriteString("artifactType", ArtifactType);
-            if (Annotations is { } annotations)
+            if (_annotations is { } annotations)
             {
                 json.WritePropertyName("annotations");
                 annotations.WriteTo(json);
@@ -127,47 +223,4 @@ public sealed class ManifestDocument
         }
         return buffer.WrittenSpan.ToArray();
     }
-
-    private static List<ManifestEntry> Entries(JsonElement root, string name)
-    {
-        if (Member(root, name) is not { } list)
-            return [];
-        if (list.ValueKind != JsonValueKind.Array)
-            throw new FormatException($"'{name}' is not a list");
-        return [.. list.EnumerateArray().Select(entry => Entry(entry, name))];
-    }
-
-    private static ManifestEntry Entry(JsonElement entry, string where)
-    {
-        if (entry.ValueKind != JsonValueKind.Object)
-            throw new FormatException($"'{where}' holds something that is not a descriptor");
-        if (!Digest.TryParse(Text(entry, "digest"), out var digest))
-            throw new FormatException($"'{where}' holds a descriptor without a digest of a known algorithm");
-        if (Member(entry, "size") is not { ValueKind: JsonValueKind.Number } size || !size.TryGetInt64(out var length) || length < 0)
-            throw new FormatException($"'{where}' holds a descriptor without a size");
-        return new ManifestEntry(digest, Text(entry, "mediaType") ?? "", Urls(entry, where), Platform(entry));
-    }
-
-    private static IReadOnlyList<string> Urls(JsonElement entry, string where)
-    {
-        if (Member(entry, "urls") is not { } urls)
-            return [];
-        if (urls.ValueKind != JsonValueKind.Array)
-            throw new FormatException($"'{where}' holds 'urls' that are not a list");
-        return [.. urls.EnumerateArray().Select(url => url.ValueKind == JsonValueKind.String ? url.GetString()! : throw new FormatException($"'{where}' holds a URL that is no text"))];
-    }
-
-    private static ManifestPlatform? Platform(JsonElement entry) =>
-        Member(entry, "platform") is { ValueKind: JsonValueKind.Object } platform ? new(Text(platform, "os"), Text(platform, "architecture")) : null;
-
-    // An explicit null is as good as nothing: Go's encoders write it for empty lists.
-    private static JsonElement? Member(JsonElement parent, string name) =>
-        parent.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
-
-    private static string? Text(JsonElement parent, string name) => Member(parent, name) switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.String } text => text.GetString(),
-        _ => throw new FormatException($"'{name}' is not text"),
-    };
 }

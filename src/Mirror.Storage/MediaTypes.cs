@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Mirror.Storage;
 
 /// <summary>The media types of manifests (OCI image-spec "Media Types"; Docker's "Image Manifest V2, Schema 2").</summary>
@@ -23,42 +21,4 @@ public static class MediaTypes
     /// <summary>True for layers that their makers do not let registries keep: they are fetched from the URLs that the manifest gives.</summary>
     public static bool IsNondistributable(string mediaType) =>
         mediaType.Contains(".nondistributable.", StringComparison.Ordinal) || mediaType.Contains(".foreign.", StringComparison.Ordinal);
-
-    /// <summary>
-    /// The type that a manifest says it has, or its shape implies where it says none, as <c>registry:2</c> tells them apart: its layout has
-    /// no place for the type. Null where the bytes are not a JSON object of any such shape.
-    /// </summary>
-    public static string? OfManifest(ReadOnlySpan<byte> bytes)
-    {
-        try
-        {
-            var json = new Utf8JsonReader(bytes);
-            if (!json.Read() || json.TokenType != JsonTokenType.StartObject)
-                return null;
-            string? implied = null, said = null;
-            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
-            {
-                if (json.ValueTextEquals("mediaType"u8))
-                {
-                    json.Read();
-                    if (json.TokenType != JsonTokenType.String)
-                        return null;
-                    said = json.GetString();
-                    continue;
-                }
-                implied = json.ValueTextEquals("manifests"u8) ? OciIndex
-                    : json.ValueTextEquals("config"u8) || json.ValueTextEquals("layers"u8) ? implied ?? OciManifest
-                    : json.ValueTextEquals("fsLayers"u8) ? DockerSignedSchema1
-                    : implied;
-                json.Skip();
-            }
-            // The rest must parse too: a truncated document is not a manifest.
-            return json.TokenType == JsonTokenType.EndObject && json.BytesConsumed <= bytes.Length ? said ?? implied : null;
-        }
-        // The second: text that is no Unicode, which is noticed only when it is read.
-        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException)
-        {
-            return null;
-        }
-    }
 }

@@ -89,9 +89,9 @@ internal sealed class Sweep(
             if (intact)
                 _read.Add(digest);
             foreach (var blob in manifest?.Blobs ?? [])
-                _marks.Add(blob);
+                _marks.Add(blob.Digest);
             foreach (var child in manifest?.Manifests ?? [])
-                pending.Push(child);
+                pending.Push(child.Digest);
         }
         return whole;
     }
@@ -114,7 +114,7 @@ internal sealed class Sweep(
             if (!kept.Add(digest))
                 continue;
             foreach (var child in (await ReadAsync(digest)).Manifest?.Manifests ?? [])
-                pending.Push(child);
+                pending.Push(child.Digest);
             foreach (var referrer in attached.GetValueOrDefault(digest) ?? [])
                 pending.Push(referrer);
         }
@@ -123,7 +123,7 @@ internal sealed class Sweep(
 
     // Not whole: there are bytes, but not those that the digest names. No bytes at all refer to nothing, and neither does what is no manifest:
     // the entry of an index may be any content.
-    private async ValueTask<(bool Whole, ManifestReferences? Manifest)> ReadAsync(Digest digest)
+    private async ValueTask<(bool Whole, ManifestDocument? Manifest)> ReadAsync(Digest digest)
     {
         await using var stored = await content.OpenAsync(digest, stop);
         if (stored is not { Length: <= Manifest.MaxBytes and var length })
@@ -136,7 +136,7 @@ internal sealed class Sweep(
                 return (false, null);
             offset += read;
         }
-        return Digest.Of(bytes, digest.Algorithm) == digest ? (true, ManifestReferences.Of(bytes)) : (false, null);
+        return Digest.Of(bytes, digest.Algorithm) == digest ? (true, ManifestDocument.Read(bytes)) : (false, null);
     }
 
     private async ValueTask<bool> SweepAsync(RepositoryName name, Digest manifest) =>

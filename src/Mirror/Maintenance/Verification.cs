@@ -2,7 +2,6 @@ using System.Globalization;
 using Mirror.Configuration;
 using Mirror.Repositories;
 using Mirror.Storage;
-using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Maintenance;
@@ -90,11 +89,11 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
         {
             if (damaged.Contains(manifest))
                 return true;
-            if (await ReadAsync(manifest, cancellationToken) is not { } bytes || ManifestReferences.Of(bytes) is not { } named)
+            if (await ReadAsync(manifest, cancellationToken) is not { } bytes || ManifestDocument.Read(bytes) is not { } named)
                 continue;
-            if (named.Blobs.Any(damaged.Contains))
+            if (named.Blobs.Any(blob => damaged.Contains(blob.Digest)))
                 return true;
-            foreach (var child in named.Manifests.Where(seen.Add))
+            foreach (var child in named.Manifests.Select(entry => entry.Digest).Where(seen.Add))
                 manifests.Enqueue(child);
         }
         return false;

@@ -1,5 +1,5 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
+using Mirror.Storage;
 
 namespace Mirror.Notifications;
 
@@ -50,26 +50,13 @@ internal sealed record EventReference(
     /// <summary>What a manifest refers to, in its order; null where it refers to nothing, or is not there.</summary>
     public static IReadOnlyList<EventReference>? Of(ReadOnlyMemory<byte> manifest)
     {
-        if (manifest.IsEmpty)
-            return null;
-        try
-        {
-            using var document = JsonDocument.Parse(manifest);
-            List<EventReference> references = [];
-            if (document.RootElement.ValueKind == JsonValueKind.Object)
-                foreach (var property in document.RootElement.EnumerateObject().Where(property => property.Name is "config" or "layers" or "manifests"))
-                    foreach (var entry in property.Value.ValueKind == JsonValueKind.Array ? [.. property.Value.EnumerateArray()] : new[] { property.Value })
-                        if (entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("digest", out var digest) && digest.ValueKind == JsonValueKind.String)
-                            references.Add(new EventReference(
-                                entry.TryGetProperty("mediaType", out var type) && type.ValueKind == JsonValueKind.String ? type.GetString() : null,
-                                entry.TryGetProperty("size", out var size) && size.ValueKind == JsonValueKind.Number && size.TryGetInt64(out var length) ? length : null,
-                                digest.GetString()!));
-            return references.Count > 0 ? references : null;
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
+        EventReference[] references =
+        [
+            .. (ManifestDocument.Read(manifest.Span)?.Entries ?? [])
+                .Where(entry => entry.Field is "config" or "layers" or "manifests")
+                .Select(entry => new EventReference(entry.MediaType.Length > 0 ? entry.MediaType : null, entry.Size, entry.Digest.ToString())),
+        ];
+        return references.Length > 0 ? references : null;
     }
 }
 

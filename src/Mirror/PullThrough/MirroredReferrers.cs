@@ -70,7 +70,7 @@ public sealed class MirroredReferrers(
     {
         try
         {
-            return Referrers.In(index);
+            return ManifestDocument.DescriptorsIn(index);
         }
         catch (JsonException malformed)
         {

@@ -52,7 +52,7 @@ internal static class ManifestRoute
             throw new RegistryException(RegistryError.DigestInvalid, $"the bytes are {digest}");
         if (!ManifestDocument.TryParse(bytes, out var document, out var problem))
             throw new RegistryException(RegistryError.ManifestInvalid, problem);
-        var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document, bytes);
+        var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document);
 
         // 3. Stored, if what it needs is there.
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);

@@ -15,11 +15,11 @@ public sealed class ManifestRules(ValidationOptions options)
     /// <summary>The type of a pushed manifest, without parameters: what the client says, or else what the manifest itself says.</summary>
     /// <param name="said">The request's <c>Content-Type</c>; empty where there is none.</param>
     /// <exception cref="RegistryException">It is not the type of a manifest, or the two contradict each other, or the content.</exception>
-    public static string TypeOf(string said, ManifestDocument document, ReadOnlySpan<byte> bytes)
+    public static string TypeOf(string said, ManifestDocument document)
     {
         var type = said.Split(';')[0].Trim();
         if (type.Length == 0)
-            type = document.MediaType ?? MediaTypes.OfManifest(bytes) ?? "";
+            type = document.Type ?? "";
         if (!MediaTypes.IsManifest(type))
             throw Invalid($"'{type}' is not the media type of a manifest that can be kept here");
         if (document.MediaType is { } own && own != type)

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Mirror.Storage;
@@ -19,19 +18,7 @@ internal static class PlatformChoice
             return null;
         if (!MediaTypeHeaderValue.TryParseList(accept, out var types) || types.Any(type => type.MatchesAllTypes || type.MatchesMediaType(manifest.Descriptor.MediaType)))
             return null;
-        using var index = JsonDocument.Parse(manifest.Bytes);
-        if (!index.RootElement.TryGetProperty("manifests", out var children) || children.ValueKind != JsonValueKind.Array)
-            return null;
-        foreach (var child in children.EnumerateArray())
-            if (Property(child, "platform") is { } platform && Text(platform, "os") == "linux" && Text(platform, "architecture") == "amd64"
-                && Digest.TryParse(Text(child, "digest"), out var digest))
-                return digest;
-        return null;
+        return ManifestDocument.Read(manifest.Bytes.Span)?.Manifests
+            .FirstOrDefault(child => child.Platform is { Os: "linux", Architecture: "amd64" })?.Digest;
     }
-
-    private static JsonElement? Property(JsonElement parent, string name) =>
-        parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
-
-    private static string? Text(JsonElement parent, string name) =>
-        parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

@@ -53,9 +53,10 @@ public sealed class ManifestCache : IDisposable
             _cache.Remove((name, digest));
             return null;
         }
-        var manifest = new Manifest(new Descriptor(mediaType ?? MediaTypes.OfManifest(bytes) ?? MediaTypes.OctetStream, digest, bytes.Length), bytes);
+        var document = ManifestDocument.Read(bytes);
+        var manifest = new Manifest(new Descriptor(mediaType ?? document?.Type ?? MediaTypes.OctetStream, digest, bytes.Length), bytes);
         if (removals == Volatile.Read(ref _removals))
-            Remember(name, manifest);
+            Remember(name, manifest, document);
         return manifest;
     }
 
@@ -63,11 +64,11 @@ public sealed class ManifestCache : IDisposable
     public async ValueTask PutAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
     {
         await _content.PutAsync(manifest.Descriptor.Digest, manifest.Bytes, cancellationToken);
-        var implied = MediaTypes.OfManifest(manifest.Bytes.Span);
-        await _references.LinkManifestAsync(
-            name, manifest.Descriptor.Digest, manifest.Descriptor.MediaType == implied ? null : manifest.Descriptor.MediaType, cancellationToken);
+        var document = ManifestDocument.Read(manifest.Bytes.Span);
+        var type = manifest.Descriptor.MediaType;
+        await _references.LinkManifestAsync(name, manifest.Descriptor.Digest, type == document?.Type ? null : type, cancellationToken);
         _shared.RememberManifest(manifest.Descriptor.Digest, manifest.Bytes);
-        Remember(name, manifest);
+        Remember(name, manifest, document);
     }
 
     /// <summary>Takes a manifest from a repository; false where it had none.</summary>
@@ -104,9 +105,10 @@ public sealed class ManifestCache : IDisposable
 
     public void Dispose() => _cache.Dispose();
 
-    private void Remember(RepositoryName name, Manifest manifest)
+    private void Remember(RepositoryName name, Manifest manifest, ManifestDocument? document)
     {
-        _sizes.Learn(manifest.Bytes.Span);
+        if (document is not null)
+            _sizes.Learn(document);
         _cache.Set(
             (name, manifest.Descriptor.Digest), new Entry(manifest, _time.GetTimestamp()), new MemoryCacheEntryOptions { Size = manifest.Bytes.Length + EntryOverhead });
     }

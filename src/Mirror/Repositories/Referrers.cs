@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
@@ -32,7 +31,7 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
         var (bytes, behind) = (0, last);
         foreach (var referrer in digests.Where(text => last is null || string.CompareOrdinal(text, last.ToString()) > 0).Select(text => Digest.Parse(text)))
         {
-            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || artifactType is not null && TypeOf(descriptor) != artifactType)
+            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || artifactType is not null && ManifestDocument.ArtifactTypeOf(descriptor) != artifactType)
                 continue;
             if (page.Count > 0 && bytes + descriptor.Length > PageBytes)
                 return new ReferrerPage(page, behind);
@@ -47,22 +46,7 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
 
     /// <summary>Keeps those of a type; null keeps all.</summary>
     public static IReadOnlyList<ReadOnlyMemory<byte>> OfType(IReadOnlyList<ReadOnlyMemory<byte>> descriptors, string? artifactType) =>
-        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => TypeOf(descriptor) == artifactType)];
-
-    /// <summary>The descriptors in an index of referrers.</summary>
-    /// <exception cref="JsonException">It is no index.</exception>
-    public static IReadOnlyList<ReadOnlyMemory<byte>> In(ReadOnlyMemory<byte> index)
-    {
-        using var json = JsonDocument.Parse(index);
-        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("manifests", out var manifests))
-            throw new JsonException("not an index");
-        return manifests.ValueKind switch
-        {
-            JsonValueKind.Null => [],
-            JsonValueKind.Array => [.. manifests.EnumerateArray().Select(descriptor => (ReadOnlyMemory<byte>)System.Text.Encoding.UTF8.GetBytes(descriptor.GetRawText()))],
-            _ => throw new JsonException("not an index"),
-        };
-    }
+        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => ManifestDocument.ArtifactTypeOf(descriptor) == artifactType)];
 
     // Gone manifests do not count, whoever took them.
     private async ValueTask<byte[]?> DescribeAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
@@ -81,12 +65,4 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
             && await manifests.FindAsync(name, tagged, cancellationToken) is { } index && ManifestDocument.TryParse(index.Bytes, out var document, out _)
             ? document.Manifests.Select(entry => entry.Digest)
             : [];
-
-    private static string? TypeOf(ReadOnlyMemory<byte> descriptor)
-    {
-        using var json = JsonDocument.Parse(descriptor);
-        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("artifactType", out var type) && type.ValueKind == JsonValueKind.String
-            ? type.GetString()
-            : null;
-    }
 }

@@ -44,7 +44,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         if (expected is not null && digest != expected)
             throw new UpstreamUnavailableException($"{origin.Authority} sent other bytes for {name} than {expected} names.");
         // An error page with status 200 is no manifest, whatever its type claims.
-        var type = MediaTypes.OfManifest(bytes)
+        var type = ManifestDocument.Read(bytes)?.Type
             ?? throw new UpstreamUnavailableException($"{origin.Authority} sent something for {name} that is not a manifest.");
         if (response.Content.Headers.ContentType?.MediaType is { } said && IsManifestType(said))
             type = said;
