@@ -125,18 +125,8 @@ internal sealed class Sweep(
     // the entry of an index may be any content.
     private async ValueTask<(bool Whole, ManifestDocument? Manifest)> ReadAsync(Digest digest)
     {
-        await using var stored = await content.OpenAsync(digest, stop);
-        if (stored is not { Length: <= Manifest.MaxBytes and var length })
-            return (true, null);
-        var bytes = new byte[length];
-        for (var offset = 0; offset < bytes.Length;)
-        {
-            var read = await stored.ReadAsync(offset, bytes.AsMemory(offset), stop);
-            if (read == 0)
-                return (false, null);
-            offset += read;
-        }
-        return Digest.Of(bytes, digest.Algorithm) == digest ? (true, ManifestDocument.Read(bytes)) : (false, null);
+        var (state, bytes) = await content.ReadAllAsync(digest, Manifest.MaxBytes, stop);
+        return (state != Verification.Damaged, ManifestDocument.Read(bytes));
     }
 
     private async ValueTask<bool> SweepAsync(RepositoryName name, Digest manifest) =>

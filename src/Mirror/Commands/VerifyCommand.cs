@@ -20,9 +20,9 @@ internal static class VerifyCommand
                 return ExitCode.Configuration;
             var storage = configuration.Options.Storage;
             await using var stores = storage.Open();
-            var verification = new Verification(configuration.Options, stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked), stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
+            var verifier = new StoreVerifier(configuration.Options, stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked), stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            return await verification.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Damaged;
+            return await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Damaged;
         });
         return command;
     }

@@ -66,7 +66,7 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
 
     private async Task<bool> HashAsync(Digest digest, long length, CancellationToken cancellationToken)
     {
-        if (await store.IsWholeAsync(digest, cancellationToken) is not false)
+        if (await store.VerifyAsync(digest, cancellationToken) != Verification.Damaged)
         {
             sizes.MarkVerified(digest, length);
             return true;

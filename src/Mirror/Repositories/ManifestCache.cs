@@ -85,19 +85,8 @@ public sealed class ManifestCache : IDisposable
     {
         if (await _shared.ManifestAsync(digest) is { } shared)
             return shared;
-        await using var stored = await _content.OpenAsync(digest, cancellationToken);
-        if (stored is not { Length: > 0 and <= Manifest.MaxBytes and var length })
-            return null;
-        var bytes = new byte[length];
-        for (var offset = 0; offset < bytes.Length;)
-        {
-            var read = await stored.ReadAsync(offset, bytes.AsMemory(offset), cancellationToken);
-            if (read == 0)
-                return null;
-            offset += read;
-        }
-        // Small enough to check at every read: a manifest damaged on the disk is a miss, not an answer.
-        if (Digest.Of(bytes, digest.Algorithm) != digest)
+        // Small enough to verify at every read: a manifest that is damaged on the disk is a miss, not an answer.
+        if (await _content.ReadAllAsync(digest, Manifest.MaxBytes, cancellationToken) is not (_, { Length: > 0 } bytes))
             return null;
         _shared.RememberManifest(digest, bytes);
         return bytes;

@@ -9,7 +9,7 @@ namespace Mirror.Maintenance;
 /// <summary>
 /// Reads everything that is stored once more and compares it with its digest. Memory does not grow with the store, and a server may be running on it.
 /// </summary>
-public sealed class Verification(MirrorOptions options, IContentStore content, IReferenceStore references, TimeProvider time)
+public sealed class StoreVerifier(MirrorOptions options, IContentStore content, IReferenceStore references, TimeProvider time)
 {
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(10);
 
@@ -61,7 +61,7 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
     {
         try
         {
-            return await content.IsWholeAsync(digest, cancellationToken) is false ? "other bytes than its digest names" : null;
+            return await content.VerifyAsync(digest, cancellationToken) == Verification.Damaged ? "other bytes than its digest names" : null;
         }
         catch (Exception unreadable) when (unreadable.IsStoreFailure)
         {
@@ -89,7 +89,8 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
         {
             if (damaged.Contains(manifest))
                 return true;
-            if (await ReadAsync(manifest, cancellationToken) is not { } bytes || ManifestDocument.Read(bytes) is not { } named)
+            var (_, bytes) = await content.ReadAllAsync(manifest, Manifest.MaxBytes, cancellationToken);
+            if (ManifestDocument.Read(bytes) is not { } named)
                 continue;
             if (named.Blobs.Any(blob => damaged.Contains(blob.Digest)))
                 return true;
@@ -97,21 +98,6 @@ public sealed class Verification(MirrorOptions options, IContentStore content, I
                 manifests.Enqueue(child);
         }
         return false;
-    }
-
-    private async Task<byte[]?> ReadAsync(Digest manifest, CancellationToken cancellationToken)
-    {
-        await using var stored = await content.OpenAsync(manifest, cancellationToken);
-        if (stored is not { Length: > 0 and <= Manifest.MaxBytes and var length })
-            return null;
-        var bytes = new byte[length];
-        for (var offset = 0; offset < bytes.Length;)
-        {
-            if (await stored.ReadAsync(offset, bytes.AsMemory(offset), cancellationToken) is not (> 0 and var read))
-                return null;
-            offset += read;
-        }
-        return bytes;
     }
 
     private bool IsHosted(RepositoryName name) =>
