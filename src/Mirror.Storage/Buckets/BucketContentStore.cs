@@ -52,7 +52,7 @@ public sealed class BucketContentStore : IContentStore
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
-        var spool = Spool.OpenOrAside(ScratchOf(digest), digest.Algorithm);
+        var spool = Spool.OpenOrPrivate(ScratchOf(digest), digest.Algorithm);
         var upload = new S3Upload(_bucket, spool, RegistryLayout.BlobData(digest), _bucket.Options.ChunkSize);
         _uploads.Add(spool, upload);
         upload.Follow();
@@ -60,7 +60,7 @@ public sealed class BucketContentStore : IContentStore
     }
 
     public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Spool.OpenAside(ScratchOf(digest), digest.Algorithm));
+        ValueTask.FromResult(Spool.OpenPrivate(ScratchOf(digest), digest.Algorithm));
 
     private string ScratchOf(Digest digest)
     {

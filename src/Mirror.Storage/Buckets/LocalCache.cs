@@ -1,4 +1,4 @@
-using Mirror.Storage.Files;
+using Mirror.Storage.Disk;
 using Mirror.Storage.Spooling;
 
 namespace Mirror.Storage.Buckets;

@@ -27,9 +27,9 @@ public sealed class FileContentStore(string root) : IContentStore
 
     public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(SweepableFile.Renew(PathOf(digest)));
 
-    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenOrAside(FillOf(digest), digest.Algorithm));
+    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenOrPrivate(FillOf(digest), digest.Algorithm));
 
-    public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenAside(FillOf(digest), digest.Algorithm));
+    public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenPrivate(FillOf(digest), digest.Algorithm));
 
     private string FillOf(Digest digest)
     {

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 
-namespace Mirror.Storage.Files;
+namespace Mirror.Storage.Disk;
 
 /// <summary>Content in a file that never changes.</summary>
 internal sealed class FileContent(SafeFileHandle file, long length) : Content

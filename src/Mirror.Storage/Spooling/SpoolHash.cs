@@ -8,7 +8,7 @@ namespace Mirror.Storage.Spooling;
 /// The hash of a file that grows, computed behind its writer's back: hashing costs more than writing, and another core can do it
 /// meanwhile. It reads what was written, which the system still has in memory, so writer and hash share no buffers. One writer.
 /// </summary>
-internal sealed class TrailingHash(SafeFileHandle file, string algorithm) : IDisposable
+internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDisposable
 {
     // What a wake-up is worth, and how long others wait for the thread: half a millisecond's work.
     private const int Stretch = 1 << 20;

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 
-namespace Mirror.Storage.Spooling;
+namespace Mirror.Storage.Disk;
 
 /// <summary>A part of a file that others read and append to meanwhile, as a stream with a position of its own.</summary>
 internal sealed class FileSlice(SafeFileHandle file, long from, long length) : Stream
