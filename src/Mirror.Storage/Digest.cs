@@ -10,6 +10,9 @@ namespace Mirror.Storage;
 /// </summary>
 public readonly record struct Digest : IParsable<Digest>
 {
+    /// <summary>How a digest is written, for messages to people.</summary>
+    public const string Format = "sha256:<64 hex> or sha512:<128 hex>, lower case";
+
     private static readonly SearchValues<char> LowerHex = SearchValues.Create("0123456789abcdef");
 
     private readonly string? _text;
@@ -24,9 +27,6 @@ public readonly record struct Digest : IParsable<Digest>
 
     /// <summary>The hash in lower-case hexadecimal: 64 or 128 characters.</summary>
     public string Hex => Text[7..];
-
-    /// <summary>True for the algorithm that <c>registry:2</c>'s layout has a place for.</summary>
-    public bool IsSha256 => Text.StartsWith("sha256", StringComparison.Ordinal);
 
     private string Text => _text ?? throw new InvalidOperationException("A default Digest names nothing.");
 
@@ -71,7 +71,7 @@ public readonly record struct Digest : IParsable<Digest>
 
     /// <exception cref="FormatException">The text is not a digest of a known algorithm.</exception>
     public static Digest Parse(string s, IFormatProvider? provider = null) =>
-        TryParse(s, out var digest) ? digest : throw new FormatException($"'{s}' is not a digest: sha256:<64 hex> or sha512:<128 hex>, lower case.");
+        TryParse(s, out var digest) ? digest : throw new FormatException($"'{s}' is not a digest: {Format}.");
 
     public override string ToString() => _text ?? "";
 }

@@ -50,7 +50,7 @@ public sealed class BucketSweepStore(S3Bucket bucket) : ISweepStore
     public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
-    public async ValueTask<DateTimeOffset?> RenewedAsync(Digest digest, CancellationToken cancellationToken) =>
+    public async ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken) =>
         await bucket.FindAsync(RegistryLayout.BlobData(digest), cancellationToken) is not { } stored ? null
         : await _claims.LastAsync(digest, cancellationToken) is { } claimed && claimed > stored.Written ? claimed
         : stored.Written;

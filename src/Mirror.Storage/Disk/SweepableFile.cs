@@ -16,7 +16,7 @@ internal static class SweepableFile
     public static bool Exists(string path) => File.Exists(path) || PutBack(path);
 
     /// <summary>Claims a file; false where there is none.</summary>
-    public static bool Renew(string path)
+    public static bool Touch(string path)
     {
         do
         {
@@ -47,7 +47,7 @@ internal static class SweepableFile
             Durable.CreateFolder(folder);
             if (Durable.Touch(from) is null)
                 throw new FileNotFoundException("The file to publish is gone.", from);
-            if (Renew(to) || Durable.Link(from, to))
+            if (Touch(to) || Durable.Link(from, to))
                 break;
             // Taken, or its folder swept, in between: once more.
         }

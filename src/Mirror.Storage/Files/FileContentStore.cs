@@ -25,7 +25,7 @@ public sealed class FileContentStore(string root) : IContentStore
         return ValueTask.FromResult(file.Exists ? file.Length : (long?)null);
     }
 
-    public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(SweepableFile.Renew(PathOf(digest)));
+    public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(SweepableFile.Touch(PathOf(digest)));
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenOrPrivate(FillOf(digest), digest.Algorithm));
 
@@ -50,7 +50,7 @@ public sealed class FileContentStore(string root) : IContentStore
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         var path = PathOf(digest);
         // Present with the right length means stored and verified before: publishing it again would only cost two flushes.
-        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Renew(path)))
+        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Touch(path)))
             Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
         return ValueTask.CompletedTask;
     }

@@ -20,7 +20,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOrRenew(RegistryLayout.LayerLink(name, digest), digest.ToString());
+        WriteOrTouch(RegistryLayout.LayerLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
@@ -28,7 +28,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
         ValueTask.FromResult(SweepableFile.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
 
     public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Renew(PathOf(RegistryLayout.LayerLink(name, digest))));
+        ValueTask.FromResult(SweepableFile.Touch(PathOf(RegistryLayout.LayerLink(name, digest))));
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(Path.GetDirectoryName(RegistryLayout.LayerLink(name, digest))!));
@@ -43,7 +43,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
             DeleteFile(typePath);
         // registry:2 lists, and its garbage collector visits, only what has this folder: without it the collector would take the manifest.
         Durable.CreateFolder(PathOf(RegistryLayout.Layers(name)));
-        WriteOrRenew(RegistryLayout.RevisionLink(name, digest), digest.ToString());
+        WriteOrTouch(RegistryLayout.RevisionLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
@@ -53,7 +53,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
             : (false, null));
 
     public ValueTask<bool> TouchManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Renew(PathOf(RegistryLayout.RevisionLink(name, digest))));
+        ValueTask.FromResult(SweepableFile.Touch(PathOf(RegistryLayout.RevisionLink(name, digest))));
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Revision(name, digest)));
@@ -63,7 +63,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
-        WriteOrRenew(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
+        WriteOrTouch(RegistryLayout.TagIndex(name, tag, digest), digest.ToString());
         Write(RegistryLayout.TagCurrent(name, tag), digest.ToString());
         return ValueTask.CompletedTask;
     }
@@ -123,9 +123,9 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     }
 
     // A link never changes what it says, so one that is there need not be written and flushed again.
-    private void WriteOrRenew(string path, string text)
+    private void WriteOrTouch(string path, string text)
     {
-        if (!SweepableFile.Renew(PathOf(path)))
+        if (!SweepableFile.Touch(PathOf(path)))
             Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), SweepableFile.Publish);
     }
 

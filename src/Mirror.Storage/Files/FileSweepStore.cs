@@ -38,7 +38,7 @@ public sealed class FileSweepStore(string root) : ISweepStore
     public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
-    public ValueTask<DateTimeOffset?> RenewedAsync(Digest digest, CancellationToken cancellationToken) =>
+    public ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult((DateTimeOffset?)SweepableFile.LastTouched(PathOf(RegistryLayout.BlobData(digest))));
 
     public ValueTask<long?> SweepContentAsync(Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>

@@ -32,7 +32,7 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
         // 2. How much else there is, and how old.
         var ages = new AgeHistogram(began);
         await foreach (var digest in content.ListAsync(stop))
-            if (!kept.Contains(digest) && await content.SizeAsync(digest, stop) is { } size && await store.RenewedAsync(digest, stop) is { } used)
+            if (!kept.Contains(digest) && await content.SizeAsync(digest, stop) is { } size && await store.LastTouchedAsync(digest, stop) is { } used)
                 ages.Add(used, size);
         if (ages.Bytes <= most)
             return new Eviction(0, 0, ages.Bytes);
@@ -43,7 +43,7 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
         var freed = 0L;
         await foreach (var digest in content.ListAsync(stop))
         {
-            if (kept.Contains(digest) || await store.RenewedAsync(digest, stop) is not { } used || ages.ClassOf(used) is var age && (age < limit || age == limit && ofThose <= 0))
+            if (kept.Contains(digest) || await store.LastTouchedAsync(digest, stop) is not { } used || ages.ClassOf(used) is var age && (age < limit || age == limit && ofThose <= 0))
                 continue;
             if (await store.SweepContentAsync(digest, began - Grace, stop) is not { } bytes)
                 continue;

@@ -4,7 +4,7 @@ namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>One run of <see cref="Sweeper"/>.</summary>
 internal sealed class Sweep(
-    IContentStore content, IReferenceStore references, ISweepStore store, SweepOptions options, DateTimeOffset began, Action<string>? say, CancellationToken stop)
+    IContentStore content, IReferenceStore references, ISweepStore store, SweepOptions options, DateTimeOffset began, Action<string>? progress, CancellationToken stop)
 {
     // A bucket is far away.
     private const int AtOnce = 8;
@@ -19,7 +19,7 @@ internal sealed class Sweep(
         // 1. Mark from the names.
         await foreach (var name in references.ListRepositoriesAsync(stop))
         {
-            say?.Invoke(name.ToString());
+            progress?.Invoke(name.ToString());
             await MarkAsync(name);
         }
         _result.Marked = _marks.Count;
@@ -31,7 +31,7 @@ internal sealed class Sweep(
                 return;
             lock (_result)
             {
-                say?.Invoke($"blob eligible for deletion: {digest}");
+                progress?.Invoke($"blob eligible for deletion: {digest}");
                 _result.Blobs++;
                 _result.Bytes += freed;
             }
@@ -59,15 +59,15 @@ internal sealed class Sweep(
         {
             if (kept?.Contains(digest) == false && renewed < _before && (options.DryRun || await SweepAsync(name, digest)))
             {
-                say?.Invoke($"{name}: manifest eligible for deletion: {digest}");
+                progress?.Invoke($"{name}: manifest eligible for deletion: {digest}");
                 _result.Manifests++;
                 continue;
             }
-            say?.Invoke($"{name}: marking manifest {digest}");
+            progress?.Invoke($"{name}: marking manifest {digest}");
             damaged |= !await MarkManifestAsync(digest);
         }
         if (damaged)
-            say?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
+            progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
         await foreach (var (digest, renewed) in store.ListBlobsAsync(name, stop))
             if (damaged || renewed >= _before)
                 _marks.Add(digest);
@@ -136,6 +136,6 @@ internal sealed class Sweep(
     {
         if (!options.DryRun)
             return await store.SweepContentAsync(digest, _before, stop);
-        return await store.RenewedAsync(digest, stop) < _before ? await content.SizeAsync(digest, stop) : null;
+        return await store.LastTouchedAsync(digest, stop) < _before ? await content.SizeAsync(digest, stop) : null;
     }
 }

@@ -23,10 +23,10 @@ namespace Mirror.Storage.GarbageCollection;
 public sealed class Sweeper(IContentStore content, IReferenceStore references, ISweepStore store)
 {
     /// <summary>Sweeps once; null where another sweep is running.</summary>
-    /// <param name="say">Is told each step, in the words of <c>registry garbage-collect</c>; null for none.</param>
-    public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? say, CancellationToken cancellationToken)
+    /// <param name="progress">Is told each step, in the words of <c>registry garbage-collect</c>; null for none.</param>
+    public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? progress, CancellationToken cancellationToken)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
-        return turn is null ? null : await new Sweep(content, references, store, options, turn.Began, say, cancellationToken).RunAsync();
+        return turn is null ? null : await new Sweep(content, references, store, options, turn.Began, progress, cancellationToken).RunAsync();
     }
 }

@@ -16,7 +16,7 @@ public interface ISweepStore
     IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken);
 
     /// <summary>When content was last renewed; null where there is none.</summary>
-    ValueTask<DateTimeOffset?> RenewedAsync(Digest digest, CancellationToken cancellationToken);
+    ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>
     /// Removes content that was last renewed before a moment. It and a concurrent <see cref="IContentStore.TouchAsync"/> never both succeed,

@@ -42,7 +42,7 @@ public static class RegistryLayout
     /// <summary>The folders in a repository's own that make it one, also before anything is in them.</summary>
     public static readonly IReadOnlyList<string> SignsOfRepository = ["_manifests", "_layers", "_mirror"];
 
-    public static string Blobs(string algorithm) => algorithm == "sha256" ? "docker/registry/v2/blobs/sha256" : $"mirror/blobs/{algorithm}";
+    public static string Blobs(string algorithm) => $"{(IsKnownToRegistry2(algorithm) ? "docker/registry/v2" : "mirror")}/blobs/{algorithm}";
 
     public static string BlobData(Digest digest) => $"{Blobs(digest.Algorithm)}/{digest.Hex[..2]}/{digest.Hex}/data";
 
@@ -57,10 +57,11 @@ public static class RegistryLayout
     /// <summary>The folder of a repository's blob links, where its algorithm is <c>registry:2</c>'s.</summary>
     public static string Layers(RepositoryName name) => $"{Repository(name)}/_layers";
 
-    public static string BlobLinks(RepositoryName name, string algorithm) => $"{Repository(name)}/{(algorithm == "sha256" ? "_layers" : "_mirror/layers")}/{algorithm}";
+    public static string BlobLinks(RepositoryName name, string algorithm) =>
+        $"{Repository(name)}/{(IsKnownToRegistry2(algorithm) ? "_layers" : "_mirror/layers")}/{algorithm}";
 
     public static string ManifestLinks(RepositoryName name, string algorithm) =>
-        $"{Repository(name)}/{(algorithm == "sha256" ? "_manifests/revisions" : "_mirror/revisions")}/{algorithm}";
+        $"{Repository(name)}/{(IsKnownToRegistry2(algorithm) ? "_manifests/revisions" : "_mirror/revisions")}/{algorithm}";
 
     public static string LayerLink(RepositoryName name, Digest digest) => $"{BlobLinks(name, digest.Algorithm)}/{digest.Hex}/link";
 
@@ -91,4 +92,6 @@ public static class RegistryLayout
     public static string UploadData(RepositoryName name, Guid id) => $"{Upload(name, id)}/data";
 
     public static string UploadStarted(RepositoryName name, Guid id) => $"{Upload(name, id)}/startedat";
+
+    private static bool IsKnownToRegistry2(string algorithm) => algorithm == "sha256";
 }

@@ -12,7 +12,7 @@ internal static class CheckConfigCommand
         command.SetAction(parsed =>
         {
             if (file.Load(parsed) is not { } configuration)
-                return ExitCode.Configuration;
+                return ExitCode.Failed;
             ConfigurationArgument.WriteWarnings(configuration, parsed);
             EffectiveConfiguration.Write(configuration, parsed.InvocationConfiguration.Output);
             return ExitCode.Ok;

@@ -12,7 +12,7 @@ internal static class ClientsCommand
         command.SetAction(parsed =>
         {
             if (file.Load(parsed) is not { } configuration)
-                return ExitCode.Configuration;
+                return ExitCode.Failed;
             ConfigurationArgument.WriteWarnings(configuration, parsed);
             ClientSnippets.Write(configuration.Options, parsed.InvocationConfiguration.Output);
             return ExitCode.Ok;

@@ -1,19 +1,16 @@
 namespace Mirror.Commands;
 
-/// <summary>How the process says that it ended.</summary>
+/// <summary>The exit codes of the process.</summary>
 internal static class ExitCode
 {
     public const int Ok = 0;
 
-    /// <summary>The configuration does not allow a start.</summary>
-    public const int Configuration = 1;
+    /// <summary>The configuration does not allow a start, or damaged content remains in the store; the output says which.</summary>
+    public const int Failed = 1;
 
-    /// <summary>Damaged content remains in the store.</summary>
-    public const int Damaged = 1;
-
-    /// <summary>The command line is not understood.</summary>
+    /// <summary>The command line is not valid.</summary>
     public const int Usage = 2;
 
-    /// <summary>Another process is doing it already.</summary>
+    /// <summary>Another process does the same work on the same storage.</summary>
     public const int Busy = 3;
 }

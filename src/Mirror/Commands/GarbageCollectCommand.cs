@@ -20,7 +20,7 @@ internal static class GarbageCollectCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (file.Load(parsed) is not { } configuration)
-                return ExitCode.Configuration;
+                return ExitCode.Failed;
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             var storage = configuration.Options.Storage;
             var settings = storage.Maintenance.GarbageCollect;
@@ -28,7 +28,7 @@ internal static class GarbageCollectCommand
             if (storage.S3 is null && !Directory.Exists(storage.Filesystem.RootDirectory))
             {
                 await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: there is no folder {storage.Filesystem.RootDirectory}");
-                return ExitCode.Configuration;
+                return ExitCode.Failed;
             }
 
             await using var stores = storage.Open();

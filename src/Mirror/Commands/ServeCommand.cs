@@ -13,7 +13,7 @@ internal static class ServeCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (file.Load(parsed) is not { } configuration)
-                return ExitCode.Configuration;
+                return ExitCode.Failed;
             await Server.RunAsync(configuration.Options, configuration.Warnings, cancellationToken);
             return ExitCode.Ok;
         });

@@ -17,12 +17,12 @@ internal static class VerifyCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (file.Load(parsed) is not { } configuration)
-                return ExitCode.Configuration;
+                return ExitCode.Failed;
             var storage = configuration.Options.Storage;
             await using var stores = storage.Open();
             var verifier = new StoreVerifier(configuration.Options, stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked), stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            return await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Damaged;
+            return await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Failed;
         });
         return command;
     }

@@ -40,13 +40,13 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route)
     /// <exception cref="RegistryException">It is neither a tag nor a digest.</exception>
     public Reference Reference =>
         Reference.TryParse(route.Last, out var reference) ? reference
-            : route.Last.Contains(':', StringComparison.Ordinal) ? throw new RegistryException(RegistryError.DigestInvalid, "a digest is sha256:<64 hex> or sha512:<128 hex>, lower case")
+            : route.Last.Contains(':', StringComparison.Ordinal) ? throw new RegistryException(RegistryError.DigestInvalid, "a digest is " + Digest.Format)
             : throw new RegistryException(RegistryError.TagInvalid, "a tag is a word character and up to 127 of word characters, '.' and '-'");
 
     /// <exception cref="RegistryException">It is not a digest.</exception>
     public Digest Digest =>
         Digest.TryParse(route.Last, out var digest) ? digest
-            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is sha256:<64 hex> or sha512:<128 hex>, lower case");
+            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is " + Digest.Format);
 
     /// <summary>Says in the headers, and remembers for log and metrics, how an answer came. Before the first body byte.</summary>
     public void SetCacheStatus<T>(in Answer<T> answer)

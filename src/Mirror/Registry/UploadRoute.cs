@@ -107,7 +107,7 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
 
     private static Digest ParseDigest(Microsoft.Extensions.Primitives.StringValues text) =>
         Digest.TryParse(text, out var digest) ? digest
-            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is sha256:<64 hex> or sha512:<128 hex>, lower case");
+            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is " + Digest.Format);
 
     private static RegistryException Unknown() => new(RegistryError.BlobUploadUnknown, "no such upload: it was finished, cancelled, or abandoned for too long");
 

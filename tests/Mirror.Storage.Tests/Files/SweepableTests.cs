@@ -28,7 +28,7 @@ public sealed class SweepableTests : IDisposable
             {
                 start.SignalAndWait(stop);
                 Thread.SpinWait(round % 400);
-                results[round] = SweepableFile.Renew(path);
+                results[round] = SweepableFile.Touch(path);
                 start.SignalAndWait(stop);
             }
             return results;
