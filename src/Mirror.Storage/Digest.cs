@@ -6,7 +6,7 @@ namespace Mirror.Storage;
 
 /// <summary>
 /// The name of content: a hash algorithm and the hash of the bytes, written <c>sha256:&lt;64 hex&gt;</c> or
-/// <c>sha512:&lt;128 hex&gt;</c> (OCI image-spec, descriptor, "Digests"). Only these two registered algorithms are known.
+/// <c>sha512:&lt;128 hex&gt;</c> (OCI image-spec, descriptor, "Digests"). Other algorithms are not supported.
 /// </summary>
 public readonly record struct Digest : IParsable<Digest>
 {
@@ -17,7 +17,7 @@ public readonly record struct Digest : IParsable<Digest>
 
     private readonly string? _text;
 
-    /// <summary>The algorithms known here.</summary>
+    /// <summary>The supported algorithms.</summary>
     public static IReadOnlyList<string> Algorithms { get; } = ["sha256", "sha512"];
 
     private Digest(string text) => _text = text;
@@ -28,7 +28,7 @@ public readonly record struct Digest : IParsable<Digest>
     /// <summary>The hash in lower-case hexadecimal: 64 or 128 characters.</summary>
     public string Hex => Text[7..];
 
-    private string Text => _text ?? throw new InvalidOperationException("A default Digest names nothing.");
+    private string Text => _text ?? throw new InvalidOperationException("A default Digest names no content.");
 
     /// <summary>A new hash computation of this digest's own algorithm.</summary>
     public IncrementalHash NewHash() => NewHash(Algorithm);
@@ -40,10 +40,10 @@ public readonly record struct Digest : IParsable<Digest>
     {
         "sha256" => IncrementalHash.CreateHash(HashAlgorithmName.SHA256),
         "sha512" => IncrementalHash.CreateHash(HashAlgorithmName.SHA512),
-        _ => throw new ArgumentException($"'{algorithm}' is not a digest algorithm known here; use sha256 or sha512.", nameof(algorithm)),
+        _ => throw new ArgumentException($"The digest algorithm '{algorithm}' is not supported; use sha256 or sha512.", nameof(algorithm)),
     };
 
-    /// <summary>The digest of bytes at hand.</summary>
+    /// <summary>The digest of these bytes.</summary>
     /// <param name="algorithm"><c>sha256</c> or <c>sha512</c>.</param>
     /// <exception cref="ArgumentException">The algorithm is neither.</exception>
     public static Digest Of(ReadOnlySpan<byte> bytes, string algorithm = "sha256")
@@ -61,7 +61,7 @@ public readonly record struct Digest : IParsable<Digest>
     {
         var valid = s is { Length: 71 } && s.StartsWith("sha256:", StringComparison.Ordinal)
             || s is { Length: 135 } && s.StartsWith("sha512:", StringComparison.Ordinal);
-        // Upper-case hex is refused: two spellings would be two names for one content.
+        // Upper-case hex is refused: two spellings would give one content two names.
         valid = valid && !s.AsSpan(7).ContainsAnyExcept(LowerHex);
         digest = valid ? new Digest(s!) : default;
         return valid;
@@ -69,7 +69,7 @@ public readonly record struct Digest : IParsable<Digest>
 
     public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out Digest result) => TryParse(s, out result);
 
-    /// <exception cref="FormatException">The text is not a digest of a known algorithm.</exception>
+    /// <exception cref="FormatException">The text is not a digest of a supported algorithm.</exception>
     public static Digest Parse(string s, IFormatProvider? provider = null) =>
         TryParse(s, out var digest) ? digest : throw new FormatException($"'{s}' is not a digest: {Format}.");
 

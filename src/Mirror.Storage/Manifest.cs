@@ -1,8 +1,8 @@
 namespace Mirror.Storage;
 
-/// <summary>A manifest's bytes, which are what its descriptor's digest names.</summary>
+/// <summary>A manifest with its descriptor, whose digest is the digest of these bytes.</summary>
 public sealed record Manifest(Descriptor Descriptor, ReadOnlyMemory<byte> Bytes)
 {
-    /// <summary>The longest manifest that is pulled, pushed or read, in bytes: 4 MiB, the limit of the common clients and registries.</summary>
+    /// <summary>The longest manifest that is pulled, pushed or read, in bytes: 4 MiB, as common clients and registries allow.</summary>
     public const int MaxBytes = 4 << 20;
 }

@@ -24,12 +24,12 @@ public sealed record ManifestEntry(
 }
 
 /// <summary>
-/// What a manifest says (OCI image-spec 1.1 "Image Manifest" and "Image Index"; Docker's "Image Manifest V2, Schema 2"). The JSON reader bounds
-/// its depth; the length of a manifest (<see cref="Manifest.MaxBytes"/>) bounds its width.
+/// What a manifest says (OCI image-spec 1.1 "Image Manifest" and "Image Index"; Docker's "Image Manifest V2, Schema 2"). The JSON reader
+/// bounds its depth; the length of a manifest (<see cref="Manifest.MaxBytes"/>) bounds its width.
 /// </summary>
 /// <remarks>
-/// Of a member that occurs twice, both are read: clients may disagree on which one counts, so a push must have what either names, and a garbage
-/// collection must keep it.
+/// Of a member that occurs twice, both are read: clients may disagree on which one counts, so a push must have what either names, and a
+/// garbage collection must keep it.
 /// </remarks>
 public sealed class ManifestDocument
 {
@@ -103,8 +103,8 @@ public sealed class ManifestDocument
     public string? MediaType { get; }
 
     /// <summary>
-    /// The media type that the manifest gives or else its shape implies, by the rules of <c>registry:2</c>: its layout has no place for the type.
-    /// Null where it has no shape that is known.
+    /// The media type that the manifest gives or else its shape implies, by the rules of <c>registry:2</c>: its layout has no place for the
+    /// type. Null where it has no shape that is known.
     /// </summary>
     public string? Type { get; }
 
@@ -156,8 +156,8 @@ public sealed class ManifestDocument
     }
 
     /// <summary>
-    /// Reads a manifest that is stored or comes from upstream, whatever its type: every descriptor with a digest, in any place where a manifest can
-    /// have one. What breaks the specification is passed over. Never throws.
+    /// Reads a manifest that is stored or comes from upstream, whatever its type: every descriptor with a digest, in any place where a
+    /// manifest can have one. What breaks the specification is passed over. Never throws.
     /// </summary>
     /// <returns>Null where the bytes do not begin with a JSON object.</returns>
     public static ManifestDocument? Read(ReadOnlySpan<byte> bytes)

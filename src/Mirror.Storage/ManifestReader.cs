@@ -3,14 +3,16 @@ using System.Text.Json;
 namespace Mirror.Storage;
 
 /// <summary>
-/// Reads the parts of a manifest. A part that breaks the specification throws a <see cref="FormatException"/> in a strict reading and counts as
-/// absent in a lenient one.
+/// Reads the parts of a manifest. A part that breaks the specification throws a <see cref="FormatException"/> in a strict reading and
+/// counts as absent in a lenient one.
 /// </summary>
 internal sealed class ManifestReader(bool isStrict)
 {
     public bool IsStrict => isStrict;
 
-    /// <summary>Adds the descriptors in one member of a manifest. A lenient reading takes a list for one descriptor, and the other way round.</summary>
+    /// <summary>
+    /// Adds the descriptors in one member of a manifest. A lenient reading takes a list for one descriptor, and the other way round.
+    /// </summary>
     public void AddEntries(List<ManifestEntry> entries, JsonElement value, string field)
     {
         var isList = field is not ("config" or "subject");
@@ -76,8 +78,10 @@ internal sealed class ManifestReader(bool isStrict)
             Refuse($"'{field}' holds a descriptor without a digest of a known algorithm");
             return null;
         }
-        long? size = Member(json, "size") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var bytes) && bytes >= 0 ? bytes : null;
-        if (size is null)
+        long? size = null;
+        if (Member(json, "size") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var bytes) && bytes >= 0)
+            size = bytes;
+        else
             Refuse($"'{field}' holds a descriptor without a size");
         return new ManifestEntry(field, digest, TextOf(json, "mediaType") ?? "", size, Urls(json, field), Platform(json));
     }

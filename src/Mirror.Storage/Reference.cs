@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace Mirror.Storage;
 
-/// <summary>What follows <c>manifests/</c> in a URL: a tag or a digest, never anything else.</summary>
+/// <summary>What follows <c>manifests/</c> in a URL: a tag or a digest.</summary>
 public readonly partial record struct Reference : IParsable<Reference>
 {
     private readonly string? _tag;
@@ -24,7 +24,7 @@ public readonly partial record struct Reference : IParsable<Reference>
         return tag is not null;
     }
 
-    /// <summary>True where the text is a tag: a word character, then up to 127 of word characters, dot and hyphen.</summary>
+    /// <summary>True where the text is a tag: one word character, then at most 127 word characters, dots and hyphens.</summary>
     public static bool IsTagName([NotNullWhen(true)] string? s) => s is not null && TagGrammar().IsMatch(s);
 
     public static bool TryParse([NotNullWhen(true)] string? s, out Reference reference)

@@ -5,11 +5,11 @@ namespace Mirror.Storage;
 
 /// <summary>
 /// The name of a repository, such as <c>library/nginx</c>: lower-case components joined by <c>/</c>, 255 characters at most
-/// (OCI distribution-spec 1.1.1, "Pulling manifests"). A parsed name holds no dot-only component, so it is safe as a relative path.
+/// (OCI distribution-spec 1.1.1, "Pulling manifests"). No component of a parsed name consists of dots, so it is safe as a relative path.
 /// </summary>
 public readonly partial record struct RepositoryName : IParsable<RepositoryName>, IComparable<RepositoryName>
 {
-    /// <summary>The longest name accepted, in characters.</summary>
+    /// <summary>The length of the longest valid name, in characters.</summary>
     public const int MaxLength = 255;
 
     private readonly string? _text;
@@ -23,15 +23,17 @@ public readonly partial record struct RepositoryName : IParsable<RepositoryName>
         return valid;
     }
 
-    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out RepositoryName result) => TryParse(s, out result);
+    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out RepositoryName result) =>
+        TryParse(s, out result);
 
     /// <exception cref="FormatException">The text breaks the grammar.</exception>
     public static RepositoryName Parse(string s, IFormatProvider? provider = null) =>
-        TryParse(s, out var name) ? name : throw new FormatException($"'{s}' is not a repository name.");
+        TryParse(s, out var name) ? name : throw new FormatException($"'{s}' is not a valid repository name.");
 
     /// <summary>
-    /// The order of a walk through the folders: component by component, each as if <c>/</c> ended it, so that <c>a-b</c> comes
-    /// before <c>a</c>, which comes before <c>a/b</c>. A catalogue can then be paged without gathering all names first.
+    /// The order in which a walk through the folders finds the names: component by component, each compared as if <c>/</c> ended it. So
+    /// <c>a-b</c> comes before <c>a</c>, and <c>a</c> before <c>a/b</c>. The catalog can then be paged without a list of all names in
+    /// memory.
     /// </summary>
     public int CompareTo(RepositoryName other) => string.CompareOrdinal(_text + "/", other._text + "/");
 

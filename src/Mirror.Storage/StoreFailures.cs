@@ -1,7 +1,7 @@
 namespace Mirror.Storage;
 
-/// <summary>Why a store did not take what it was given.</summary>
-#pragma warning disable CA1708 // The analyzer takes two extension blocks for two members of one name.
+/// <summary>Tells the failures of a store apart.</summary>
+#pragma warning disable CA1708 // The analyzer takes the two extension blocks for two members with the same name.
 public static class StoreFailures
 #pragma warning restore CA1708
 {
@@ -15,25 +15,25 @@ public static class StoreFailures
 
     extension(Exception failure)
     {
-        /// <summary>True for the exceptions by which a store says that it could not read or write.</summary>
+        /// <summary>True for the exceptions that a store throws when it cannot read or write.</summary>
         public bool IsStoreFailure => failure is IOException or UnauthorizedAccessException;
     }
 
     extension(IOException failure)
     {
-        /// <summary>True where there is no room: ENOSPC or EDQUOT (open(2)).</summary>
+        /// <summary>True where the disk is full: ENOSPC or EDQUOT (open(2)).</summary>
         public bool IsNoSpace => failure.HResult is NoSpaceLeft or QuotaExceeded;
 
-        /// <summary>True where nothing can be written: EROFS (open(2)).</summary>
+        /// <summary>True where the file system is read-only: EROFS (open(2)).</summary>
         public bool IsReadOnly => failure.HResult is ReadOnlyFileSystem;
 
-        /// <summary>True where no more files can be opened: EMFILE or ENFILE (open(2)).</summary>
+        /// <summary>True where the process or the machine cannot open more files: EMFILE or ENFILE (open(2)).</summary>
         public bool IsOutOfFiles => failure.HResult is TooManyFiles or TooManyFilesOnTheMachine;
 
-        /// <summary>True where it is the store that is in trouble, and not what was asked of it.</summary>
+        /// <summary>True where the store as a whole fails, and not only this request.</summary>
         public bool IsOfTheStore => failure.IsNoSpace || failure.IsReadOnly || failure.IsOutOfFiles || failure is StoreUnavailableException;
 
-        /// <summary>True where another process has the file for itself: EWOULDBLOCK (flock(2)), or Windows' sharing violation.</summary>
+        /// <summary>True where another process has locked the file: EWOULDBLOCK (flock(2)), or a sharing violation of Windows.</summary>
         public bool IsHeldByAnother => failure.HResult is WouldBlock or SharingViolation;
     }
 }

@@ -1,7 +1,7 @@
 namespace Mirror.Storage;
 
 /// <summary>
-/// The store gave no answer, or refused us: nothing is known of what was asked for. It may be there; later, or once the settings are right, it can
-/// be asked again.
+/// The store did not answer, or refused access: whether it has the content is unknown. The caller can ask again later, or once the settings
+/// are right.
 /// </summary>
 public sealed class StoreUnavailableException(string message, Exception? cause = null) : IOException(message, cause);

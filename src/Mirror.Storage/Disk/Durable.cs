@@ -4,24 +4,27 @@ using Microsoft.Win32.SafeHandles;
 namespace Mirror.Storage.Disk;
 
 /// <summary>
-/// The file operations that still hold after a power cut. On Linux a rename or a new folder lasts only once the folder that holds its
-/// name was flushed too (fsync(2)), which the framework has no call for.
+/// File operations that survive a power cut. On Linux a rename or a new folder is safe only after a flush of the folder that holds its name
+/// (fsync(2)). The framework has no call for that.
 /// </summary>
 internal static partial class Durable
 {
     private static readonly int ReadOnlyCloseOnExec = OperatingSystem.IsLinux() ? 0x80000 : 0x1000000;
 
-    /// <summary>Writes a whole small file: a temporary one, flushed, then renamed over the final name.</summary>
-    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes) => WriteFile(temporaryFolder, path, bytes, Rename);
+    /// <summary>Writes a small file: writes and flushes a temporary file, then renames it over the final name.</summary>
+    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes) =>
+        WriteFile(temporaryFolder, path, bytes, Rename);
 
-    /// <summary>Writes a whole small file: a temporary one, flushed, then given its final name by <paramref name="publish"/>.</summary>
+    /// <summary>
+    /// Writes a small file: writes and flushes a temporary file, then gives it its final name by <paramref name="publish"/>.
+    /// </summary>
     public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes, Action<string, string> publish)
     {
         Directory.CreateDirectory(temporaryFolder);
         var temporary = Path.Combine(temporaryFolder, Path.GetRandomFileName());
         try
         {
-            // Without its length: a disk that is full then fails without saying that it is.
+            // Do not preallocate: on a full disk that fails with an error that hides the cause.
             using (var file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
             {
                 RandomAccess.Write(file, bytes, 0);
@@ -36,7 +39,7 @@ internal static partial class Durable
         }
     }
 
-    /// <summary>Renames a flushed file over its final name, making the folders on the way.</summary>
+    /// <summary>Renames a flushed file over its final name, and creates missing folders.</summary>
     public static void Rename(string from, string to)
     {
         var folder = Path.GetDirectoryName(to)!;
@@ -50,18 +53,18 @@ internal static partial class Durable
             }
             catch (Exception gone) when (gone is DirectoryNotFoundException or FileNotFoundException && File.Exists(from))
             {
-                // A delete took the folder in between, or another write had it back before this one's error was understood: once more.
+                // A concurrent delete removed the folder; another write may have created it again since. Retry.
             }
         }
         FlushFolder(folder);
     }
 
-    /// <summary>Makes a folder and what is missing above it, flushing each folder that got a new name in it.</summary>
+    /// <summary>Creates a folder and its missing parents, and flushes each folder that got a new name.</summary>
     public static void CreateFolder(string folder)
     {
         const int exists = 17;
-        // Writes and deletes of others do not go on for ever; a link that leads nowhere does.
-        const int most = 1000;
+        // Concurrent writes and deletes end at some time. A symbolic link without a target stays.
+        const int maxTries = 1000;
         for (var tries = 1; !Directory.Exists(folder); tries++)
         {
             var parent = Path.GetDirectoryName(folder)!;
@@ -70,9 +73,10 @@ internal static partial class Durable
             {
                 Directory.CreateDirectory(folder);
             }
-            catch (IOException moved) when ((moved is DirectoryNotFoundException || moved.HResult == exists) && !File.Exists(folder) && tries < most)
+            catch (IOException moved)
+                when ((moved is DirectoryNotFoundException || moved.HResult == exists) && !File.Exists(folder) && tries < maxTries)
             {
-                // A delete took what is above it, or took what another write had made before this one had looked what was in its way: once more.
+                // A concurrent delete removed a parent folder. Retry.
                 continue;
             }
             FlushFolder(parent);
@@ -81,27 +85,27 @@ internal static partial class Durable
     }
 
     /// <summary>
-    /// Takes a folder out of a folder at once, whatever is in it and whoever writes to it: it is renamed first, and emptied under a name that
-    /// nobody knows. False where it was not there.
+    /// Removes a folder and its content in one step, also while others write to it: renames it to a name that no other process knows, and
+    /// deletes it there. False where there is no such folder.
     /// </summary>
     public static bool DeleteFolder(string temporaryFolder, string path)
     {
         Directory.CreateDirectory(temporaryFolder);
-        var doomed = Path.Combine(temporaryFolder, Path.GetRandomFileName());
+        var renamed = Path.Combine(temporaryFolder, Path.GetRandomFileName());
         try
         {
-            Directory.Move(path, doomed);
+            Directory.Move(path, renamed);
         }
         catch (Exception missing) when (missing is DirectoryNotFoundException or FileNotFoundException)
         {
             return false;
         }
         FlushFolder(Path.GetDirectoryName(path)!);
-        Directory.Delete(doomed, recursive: true);
+        Directory.Delete(renamed, recursive: true);
         return true;
     }
 
-    /// <summary>Flushes the names in a folder. A folder that is gone by now has nothing to flush.</summary>
+    /// <summary>Flushes the names in a folder. A folder that no longer exists needs no flush.</summary>
     public static void FlushFolder(string folder)
     {
         if (!OperatingSystem.IsLinux())
@@ -113,12 +117,12 @@ internal static partial class Durable
             var error = Marshal.GetLastPInvokeError();
             if (error == noSuchFile)
                 return;
-            throw new IOException($"Cannot open the folder '{folder}' to flush it: {Marshal.GetPInvokeErrorMessage(error)}.");
+            throw new IOException($"Cannot open folder '{folder}' to flush it: {Marshal.GetPInvokeErrorMessage(error)}.");
         }
         try
         {
             if (Flush(descriptor) != 0)
-                throw new IOException($"Cannot flush the folder '{folder}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
+                throw new IOException($"Cannot flush folder '{folder}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
         }
         finally
         {
@@ -126,8 +130,10 @@ internal static partial class Durable
         }
     }
 
-    /// <summary>Sets a file's time to now, by the clock of the file system, and returns it; null where there is no such file.</summary>
-    /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
+    /// <summary>
+    /// Sets a file's modification time to now, by the clock of the file system, and returns it; null where there is no such file.
+    /// </summary>
+    /// <exception cref="UnauthorizedAccessException">The process may not write the file.</exception>
     public static DateTime? Touch(string path)
     {
         if (OperatingSystem.IsWindows())
@@ -138,18 +144,18 @@ internal static partial class Durable
             return File.GetLastWriteTimeUtc(path);
         }
         const int noSuchFile = 2, notAFolder = 20, readOnlyFileSystem = 30;
-        // Not by File.OpenHandle, which would ask for a lock and get none while a writer has the file.
+        // Not by File.OpenHandle: that asks for a lock, and fails while a writer holds it.
         var descriptor = Open(path, ReadOnlyCloseOnExec);
         if (descriptor < 0)
-            return Marshal.GetLastPInvokeError() is noSuchFile or notAFolder ? null : throw Untouchable(path);
+            return Marshal.GetLastPInvokeError() is noSuchFile or notAFolder ? null : throw CannotTouch(path);
         using var file = new SafeFileHandle(descriptor, ownsHandle: true);
-        // Where nothing can be written, nothing can be swept either.
+        // On a read-only file system no sweep can remove the file, so its time does not matter.
         if (SetTimes(descriptor, 0) != 0 && Marshal.GetLastPInvokeError() != readOnlyFileSystem)
-            throw Untouchable(path);
+            throw CannotTouch(path);
         return File.GetLastWriteTimeUtc(file);
     }
 
-    /// <summary>Lets others open a file that was opened with <see cref="FileShare.None"/>.</summary>
+    /// <summary>Lets other processes open a file that was opened with <see cref="FileShare.None"/>.</summary>
     public static void Unlock(SafeFileHandle file)
     {
         const int unlock = 8;
@@ -158,17 +164,17 @@ internal static partial class Durable
     }
 
     /// <summary>
-    /// Sets room aside behind the end of a file, so that writing there costs the file system less and goes to one place on the disk. The file
-    /// is as long as before. False where that cannot be done, or there is no such room: writing will tell.
+    /// Reserves disk space after the end of a file, so that the file grows cheaply and in one piece. Its length stays. False where the file
+    /// system cannot do this or is full; a later write then reports the error.
     /// </summary>
-    /// <param name="from">In bytes, as <paramref name="length"/>.</param>
+    /// <param name="from">Where the space begins, in bytes from the start.</param>
     public static bool Reserve(SafeFileHandle file, long from, long length)
     {
         const int keepSize = 1;
         return OperatingSystem.IsLinux() && Allocate(file, keepSize, from, length) == 0;
     }
 
-    /// <summary>Gives a file a second name; false where there is no such file, or the name is taken.</summary>
+    /// <summary>Gives a file a second name; false where there is no such file or the name exists.</summary>
     public static bool Link(string path, string also)
     {
         const int noSuchFile = 2, exists = 17, notAFolder = 20;
@@ -179,14 +185,14 @@ internal static partial class Durable
             if (Marshal.GetLastPInvokeError() is noSuchFile or exists or notAFolder)
                 return false;
         }
-        // A file system without links.
+        // A file system without hard links.
         if (!File.Exists(path) || File.Exists(also))
             return false;
         File.Move(path, also, overwrite: true);
         return true;
     }
 
-    private static UnauthorizedAccessException Untouchable(string path) =>
+    private static UnauthorizedAccessException CannotTouch(string path) =>
         new($"Cannot set the time of '{path}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
 
     // A null pointer means now.

@@ -7,7 +7,7 @@ internal sealed class FileContent(SafeFileHandle file, long length) : Content
 {
     public override long? Length => length;
 
-    // Read on the caller's thread: the bytes are mostly in the page cache, where a thread-pool hop costs more than the copy.
+    // Read on the caller's thread: most bytes are in the page cache, and a change of threads would cost more than the copy.
     public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();

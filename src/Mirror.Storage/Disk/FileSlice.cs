@@ -2,7 +2,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Mirror.Storage.Disk;
 
-/// <summary>A part of a file that others read and append to meanwhile, as a stream with a position of its own.</summary>
+/// <summary>A part of a file as a stream with its own position. Others may read the file and append to it meanwhile.</summary>
 internal sealed class FileSlice(SafeFileHandle file, long from, long length) : Stream
 {
     public override bool CanRead => true;
@@ -24,8 +24,11 @@ internal sealed class FileSlice(SafeFileHandle file, long from, long length) : S
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<int>(cancellationToken) : ValueTask.FromResult(Read(buffer.Span));
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return ValueTask.FromResult(Read(buffer.Span));
+    }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();

@@ -1,13 +1,13 @@
 namespace Mirror.Storage.Disk;
 
-/// <summary>Files on their way in whose process died, and which nobody took up again.</summary>
+/// <summary>Temporary files of processes that died, which no other process continued.</summary>
 internal static class OrphanedFiles
 {
-    /// <summary>How long a download waits to be taken up again.</summary>
+    /// <summary>How long an interrupted fill is kept for another process to continue it.</summary>
     public static readonly TimeSpan FillAge = TimeSpan.FromDays(7);
 
-    /// <summary>Removes the files below a folder that were last written before a moment and that no process holds.</summary>
-    /// <param name="dryRun">Only count.</param>
+    /// <summary>Deletes files below a folder that were last written before a given time and that no process has open.</summary>
+    /// <param name="dryRun">Only counts.</param>
     public static (int Files, long Bytes) Sweep(string folder, DateTimeOffset before, bool dryRun, CancellationToken cancellationToken)
     {
         var (files, bytes) = (0, 0L);
@@ -23,7 +23,7 @@ internal static class OrphanedFiles
         return (files, bytes);
     }
 
-    // A download that was taken up again holds its file.
+    // A process that continues the file has it locked.
     private static bool DeleteUnused(string path)
     {
         try

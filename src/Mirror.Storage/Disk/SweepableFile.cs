@@ -1,13 +1,14 @@
 namespace Mirror.Storage.Disk;
 
 /// <summary>
-/// Files that one process may sweep while others claim them, without a lock between the two. A claim sets the file's time. The sweep renames the
-/// file aside first and looks at its time only then: a claim that succeeded before the rename is seen, and one that comes after it
-/// finds the file gone and gives it back its name. Why that is enough: <see cref="GarbageCollection.Sweeper"/>.
+/// Files that a sweep in one process may delete while other processes touch them, without a lock. To touch a file is to set its time to
+/// now. The sweep first renames a file, and looks at its time only then. A touch before the rename is therefore seen. A touch after the
+/// rename finds no file and gives the renamed file its name back. The remarks of <c>GarbageCollection.Sweeper</c> prove that this is
+/// enough.
 /// </summary>
 /// <remarks>
-/// Only the sweep removes the name aside, and there is one sweep at a time; everyone else may only link it back, which never replaces a file that
-/// is there. So a process that stops in the middle, for ever or for an hour, harms nothing.
+/// Only the sweep deletes the renamed file, and there is one sweep at a time. All others can only link it back, which never replaces a
+/// file. So a process that stops at any point, for an hour or for ever, does no harm.
 /// </remarks>
 internal static class SweepableFile
 {
@@ -15,13 +16,13 @@ internal static class SweepableFile
 
     public static bool Exists(string path) => File.Exists(path) || PutBack(path);
 
-    /// <summary>Claims a file; false where there is none.</summary>
+    /// <summary>Sets a file's time to now; false where there is no file.</summary>
     public static bool Touch(string path)
     {
         do
         {
-            // The file whose time was set may have lost its name since it was opened: only a name that has that time, or a later one, is claimed.
-            if (Durable.Touch(path) is { } claimed && new FileInfo(path) is { Exists: true } named && named.LastWriteTimeUtc >= claimed)
+            // The file may have lost its name between open and touch: the file that has the name now must have that time, or a later one.
+            if (Durable.Touch(path) is { } touched && new FileInfo(path) is { Exists: true } named && named.LastWriteTimeUtc >= touched)
                 return true;
         }
         while (PutBack(path));
@@ -29,8 +30,8 @@ internal static class SweepableFile
     }
 
     /// <summary>
-    /// Gives a flushed file its final name, or claims what has that name already and drops the file. It does not replace: what is there may have
-    /// been claimed after this file was written.
+    /// Gives a flushed file its final name. Where a file has that name already, touches that one and drops the new one. It does not replace
+    /// the old one, because that may have been touched after the new one was written.
     /// </summary>
     public static void Publish(string from, string to)
     {
@@ -38,41 +39,41 @@ internal static class SweepableFile
         var length = new FileInfo(from).Length;
         while (true)
         {
-            if (new FileInfo(to) is { Exists: true } there && there.Length != length)
+            if (new FileInfo(to) is { Exists: true } old && old.Length != length)
             {
-                // Damaged, by a disk or by hand; nothing it was claimed for is whole.
+                // The old file is damaged, so nothing can rely on it.
                 Durable.Rename(from, to);
                 return;
             }
             Durable.CreateFolder(folder);
             if (Durable.Touch(from) is null)
-                throw new FileNotFoundException("The file to publish is gone.", from);
+                throw new FileNotFoundException("The file to publish does not exist.", from);
             if (Touch(to) || Durable.Link(from, to))
                 break;
-            // Taken, or its folder swept, in between: once more.
+            // Another process published the file, or a sweep removed its folder, between the two calls. Retry.
         }
         Durable.FlushFolder(folder);
         File.Delete(from);
     }
 
-    /// <summary>Gives a file that was set aside its name again; false where there is none of either name.</summary>
+    /// <summary>Gives a file that a sweep renamed its name back; false where there is a file of neither name.</summary>
     public static bool PutBack(string path) => Durable.Link(path + Suffix, path) || File.Exists(path);
 
-    /// <summary>Removes a file that was last claimed before <paramref name="before"/>, and the folder it leaves empty.</summary>
-    /// <returns>How many bytes it had; null where it stays, or was not there.</returns>
+    /// <summary>Deletes a file that was last touched before <paramref name="before"/>, and its folder if that is empty then.</summary>
+    /// <returns>The length of the deleted file in bytes; null where it stays or there was none.</returns>
     public static long? Sweep(string path, DateTime before)
     {
         var aside = new FileInfo(path + Suffix);
-        // 1. What a sweep that died left aside.
+        // 1. Put back what an earlier sweep renamed before it died.
         if (aside.Exists)
         {
             PutBack(path);
             aside.Delete();
         }
-        // 2. Old by the look of it?
+        // 2. Is the file old?
         if (!(new FileInfo(path) is { Exists: true } file && file.LastWriteTimeUtc < before))
             return null;
-        // 3. Aside, where it can no longer be claimed unseen.
+        // 3. Rename it: from here on a touch either was before the rename or puts the file back.
         try
         {
             File.Move(path, aside.FullName, overwrite: true);
@@ -81,7 +82,8 @@ internal static class SweepableFile
         {
             return null;
         }
-        // 4. Still old? Whoever puts it back from here on keeps it: this removes one name of two.
+        // 4. Is it still old? If another process links it back after this check, the file has two names, and the next lines delete only
+        // one.
         aside.Refresh();
         if (!aside.Exists)
             return null;
@@ -95,10 +97,12 @@ internal static class SweepableFile
         return length;
     }
 
-    /// <summary>When a file was last claimed; null where there is none.</summary>
-    public static DateTime? LastTouched(string path) => Exists(path) && new FileInfo(path) is { Exists: true } file ? file.LastWriteTimeUtc : null;
+    /// <summary>When a file was last touched; null where there is no file.</summary>
+    public static DateTime? LastTouched(string path) =>
+        Exists(path) && new FileInfo(path) is { Exists: true } file ? file.LastWriteTimeUtc : null;
 
-    private static void RemoveIfEmpty(string folder)
+    /// <summary>Deletes a folder unless it has content: another process may just have written to it.</summary>
+    public static void RemoveIfEmpty(string folder)
     {
         try
         {
@@ -106,7 +110,7 @@ internal static class SweepableFile
         }
         catch (IOException)
         {
-            // Not empty, or written to again just now: the folder stays.
+            // Not empty: the folder stays.
         }
     }
 }

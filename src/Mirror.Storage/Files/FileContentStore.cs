@@ -6,7 +6,7 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Files;
 
 /// <summary>Content as files in the tree of <see cref="RegistryLayout"/>.</summary>
-/// <param name="root">The folder that holds <c>docker/</c>; made when first written to.</param>
+/// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 public sealed class FileContentStore(string root) : IContentStore
 {
     private readonly string _root = Path.GetFullPath(root);
@@ -25,11 +25,14 @@ public sealed class FileContentStore(string root) : IContentStore
         return ValueTask.FromResult(file.Exists ? file.Length : (long?)null);
     }
 
-    public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(SweepableFile.Touch(PathOf(digest)));
+    public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(SweepableFile.Touch(PathOf(digest)));
 
-    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenOrPrivate(FillOf(digest), digest.Algorithm));
+    public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Spool.OpenOrPrivate(FillOf(digest), digest.Algorithm));
 
-    public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult(Spool.OpenPrivate(FillOf(digest), digest.Algorithm));
+    public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Spool.OpenPrivate(FillOf(digest), digest.Algorithm));
 
     private string FillOf(Digest digest)
     {
@@ -49,7 +52,7 @@ public sealed class FileContentStore(string root) : IContentStore
         if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         var path = PathOf(digest);
-        // Present with the right length means stored and verified before: publishing it again would only cost two flushes.
+        // A file of the right length was verified when it was stored: to publish it again would only cost two flushes.
         if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Touch(path)))
             Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
         return ValueTask.CompletedTask;
@@ -61,14 +64,7 @@ public sealed class FileContentStore(string root) : IContentStore
         if (!SweepableFile.Exists(path))
             return ValueTask.FromResult(false);
         File.Delete(path);
-        try
-        {
-            Directory.Delete(Path.GetDirectoryName(path)!);
-        }
-        catch (IOException)
-        {
-            // Not empty, or written to again just now: the folder stays.
-        }
+        SweepableFile.RemoveIfEmpty(Path.GetDirectoryName(path)!);
         Durable.FlushFolder(Path.GetDirectoryName(Path.GetDirectoryName(path))!);
         return ValueTask.FromResult(true);
     }
@@ -81,14 +77,15 @@ public sealed class FileContentStore(string root) : IContentStore
                 foreach (var blob in Folders(prefix))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest) && SweepableFile.Exists(Path.Combine(blob, "data")))
+                    if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest)
+                        && SweepableFile.Exists(Path.Combine(blob, "data")))
                         yield return digest;
                 }
     }
 
     private static FileContent? TryOpen(string path)
     {
-        // Cheaper than an exception.
+        // Cheaper than the exception of an open.
         if (!File.Exists(path))
             return null;
         try

@@ -6,10 +6,10 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Files;
 
 /// <summary>Links and tags as small files in the tree of <see cref="RegistryLayout"/>.</summary>
-/// <param name="root">The folder that holds <c>docker/</c>; made when first written to.</param>
+/// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 public sealed class FileReferenceStore(string root) : IReferenceStore
 {
-    // A digest is 135 characters at most and a media type 255; more is not a file of ours.
+    // A digest has at most 135 characters and a media type 255. A longer file is not ours.
     private const int MaxLink = 1024;
 
     private readonly string _root = Path.GetFullPath(root);
@@ -35,19 +35,20 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     public ValueTask LinkManifestAsync(RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken)
     {
-        // The type first: a linked manifest is servable at once.
+        // The media type first: as soon as the link exists, clients may ask for the manifest.
         var typePath = RegistryLayout.RevisionMediaType(name, digest);
         if (mediaType is not null)
             Write(typePath, mediaType);
         else
             DeleteFile(typePath);
-        // registry:2 lists, and its garbage collector visits, only what has this folder: without it the collector would take the manifest.
+        // registry:2 lists and marks only repositories with this folder. Without it, its garbage collector would delete the manifest.
         Durable.CreateFolder(PathOf(RegistryLayout.Layers(name)));
         WriteOrTouch(RegistryLayout.RevisionLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
-    public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+    public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(
+        RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(SweepableFile.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
             ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
             : (false, null));
@@ -91,7 +92,8 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     {
         if (!Directory.Exists(folder))
             yield break;
-        var children = Directory.EnumerateDirectories(folder).Where(child => !Path.GetFileName(child).StartsWith('_')).Select(child => child + "/").ToList();
+        var children = Directory.EnumerateDirectories(folder)
+            .Where(child => !Path.GetFileName(child).StartsWith('_')).Select(child => child + "/").ToList();
         children.Sort(StringComparer.Ordinal);
         foreach (var child in children.Select(child => child[..^1]))
         {
@@ -107,7 +109,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
 
     private string? Read(string path)
     {
-        // Most files asked for here are missing, and an exception costs more than all the rest of a manifest's answer.
+        // Most of these files do not exist, and an exception costs more than all the rest of the answer to a manifest request.
         if (!File.Exists(PathOf(path)))
             return null;
         try
@@ -122,7 +124,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
         }
     }
 
-    // A link never changes what it says, so one that is there need not be written and flushed again.
+    // The text of a link never changes, so an existing link need not be written and flushed again.
     private void WriteOrTouch(string path, string text)
     {
         if (!SweepableFile.Touch(PathOf(path)))

@@ -3,13 +3,14 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
-/// <summary>What refers to what, a small file each in the tree of <see cref="RegistryLayout"/>.</summary>
-/// <param name="root">The folder that holds <c>docker/</c>; made when first written to.</param>
+/// <summary>The entries of referrers, one small file each, in the tree of <see cref="RegistryLayout"/>.</summary>
+/// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 public sealed class FileReferrerStore(string root) : IReferrerStore
 {
     private readonly string _root = Path.GetFullPath(root);
 
-    public ValueTask AddAsync(RepositoryName name, Digest subject, Digest referrer, ReadOnlyMemory<byte> descriptor, CancellationToken cancellationToken)
+    public ValueTask AddAsync(
+        RepositoryName name, Digest subject, Digest referrer, ReadOnlyMemory<byte> descriptor, CancellationToken cancellationToken)
     {
         Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(RegistryLayout.Referrer(name, subject, referrer)), descriptor.Span);
         return ValueTask.CompletedTask;

@@ -4,7 +4,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
-/// <summary>The tree of <see cref="RegistryLayout"/>, as a sweep sees it: the age of a file is its modification time.</summary>
+/// <summary>The tree of <see cref="RegistryLayout"/> for a sweep: when a file was last touched is its modification time.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>.</param>
 public sealed class FileSweepStore(string root) : ISweepStore
 {
@@ -18,11 +18,11 @@ public sealed class FileSweepStore(string root) : ISweepStore
         Durable.CreateFolder(Path.GetDirectoryName(path)!);
         try
         {
-            // Held by the open file, so that it ends with the process, however that ends.
-            var right = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            // The lock belongs to the open file, so it ends with the process, even if the process is killed.
+            var held = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, () =>
             {
-                right.Dispose();
+                held.Dispose();
                 return ValueTask.CompletedTask;
             }));
         }
@@ -32,10 +32,12 @@ public sealed class FileSweepStore(string root) : ISweepStore
         }
     }
 
-    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(
+        RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.BlobLinks(name, algorithm), cancellationToken);
 
-    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(
+        RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
     public ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken) =>
@@ -47,11 +49,12 @@ public sealed class FileSweepStore(string root) : ISweepStore
     public ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
         ValueTask.FromResult(SweepableFile.Sweep(PathOf(RegistryLayout.LayerLink(name, digest)), before.UtcDateTime) is not null);
 
-    public ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
+    public ValueTask<bool> SweepManifestAsync(
+        RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
     {
         if (SweepableFile.Sweep(PathOf(RegistryLayout.RevisionLink(name, digest)), before.UtcDateTime) is null)
             return ValueTask.FromResult(false);
-        // A push that writes this one again writes the rest before the link: what is young is its.
+        // A push that links this manifest again writes these two files before the link: if they are young, they belong to that push.
         SweepableFile.Sweep(PathOf(RegistryLayout.RevisionMediaType(name, digest)), before.UtcDateTime);
         if (subject is { } referred)
             SweepableFile.Sweep(PathOf(RegistryLayout.Referrer(name, referred, digest)), before.UtcDateTime);
@@ -74,8 +77,8 @@ public sealed class FileSweepStore(string root) : ISweepStore
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest)
-                    && SweepableFile.LastTouched(Path.Combine(folder, "link")) is { } renewed)
-                    yield return (digest, renewed);
+                    && SweepableFile.LastTouched(Path.Combine(folder, "link")) is { } touched)
+                    yield return (digest, touched);
             }
     }
 

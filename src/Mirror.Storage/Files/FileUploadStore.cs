@@ -5,20 +5,20 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
-/// <summary>Pushes on their way in, where <c>registry:2</c> keeps its own.</summary>
-/// <param name="root">The folder that holds <c>docker/</c>; made when first written to.</param>
+/// <summary>Uploads as files, in the place where <c>registry:2</c> has its own.</summary>
+/// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 public sealed class FileUploadStore(string root) : IUploadStore
 {
     private readonly string _root = Path.GetFullPath(root);
 
     public async ValueTask StartAsync(RepositoryName name, Guid id, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        // Nothing is flushed: what is lost with the power was not acknowledged as stored.
+        // Nothing is flushed: after a power cut the client starts its upload again.
         Directory.CreateDirectory(PathOf(RegistryLayout.Upload(name, id)));
         try
         {
-            await File.WriteAllTextAsync(
-                PathOf(RegistryLayout.UploadStarted(name, id)), now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture), cancellationToken);
+            var started = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+            await File.WriteAllTextAsync(PathOf(RegistryLayout.UploadStarted(name, id)), started, cancellationToken);
             await File.WriteAllBytesAsync(PathOf(RegistryLayout.UploadData(name, id)), [], cancellationToken);
         }
         catch
@@ -31,7 +31,8 @@ public sealed class FileUploadStore(string root) : IUploadStore
     public ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken)
     {
         var data = new FileInfo(PathOf(RegistryLayout.UploadData(name, id)));
-        return ValueTask.FromResult(data.Exists ? data.Length : Directory.Exists(PathOf(RegistryLayout.Upload(name, id))) ? 0 : (long?)null);
+        long? length = data.Exists ? data.Length : null;
+        return ValueTask.FromResult(length ?? (Directory.Exists(PathOf(RegistryLayout.Upload(name, id))) ? 0 : null));
     }
 
     public ValueTask<Spool?> OpenAsync(RepositoryName name, Guid id, string algorithm, CancellationToken cancellationToken)
@@ -63,7 +64,7 @@ public sealed class FileUploadStore(string root) : IUploadStore
     {
         await Task.CompletedTask;
         var root = PathOf(RegistryLayout.Repositories);
-        // Every folder, not only repositories: a name whose first push never ended has nothing but its uploads.
+        // Not only repositories: a name whose first push has not ended has only the folder of its uploads.
         foreach (var uploads in Walk(root))
         {
             if (!RepositoryName.TryParse(Path.GetRelativePath(root, Path.GetDirectoryName(uploads)!), out var name))
@@ -89,7 +90,7 @@ public sealed class FileUploadStore(string root) : IUploadStore
         }
     }
 
-    // Folders come and go while they are walked.
+    // Folders may be created and deleted meanwhile.
     private static IReadOnlyList<DirectoryInfo> Folders(string parent)
     {
         try

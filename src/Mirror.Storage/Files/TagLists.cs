@@ -3,15 +3,16 @@ using System.Collections.Concurrent;
 namespace Mirror.Storage.Files;
 
 /// <summary>
-/// The sorted names in folders of tags, read again only when a folder changed: a page of ten thousand tags then costs one look at the
-/// folder's time. Whoever changes the folder, this process or another, changes that time with it.
+/// The sorted names in the folders of tags. A folder is read again only after it has changed, so a page of ten thousand tags costs one look
+/// at the folder's modification time. Every process that adds or deletes a tag changes that time.
 /// </summary>
 internal sealed class TagLists
 {
-    // The clock behind a folder's time ticks every 10 ms at worst: a list read within such a tick of the last change may lack the next one.
-    private static readonly TimeSpan Racy = TimeSpan.FromMilliseconds(100);
+    // A folder's time advances in steps of up to 10 ms. A list that is read in the same step as a change may lack a later change of that
+    // step.
+    private static readonly TimeSpan MinAge = TimeSpan.FromMilliseconds(100);
 
-    // Of all lists together, in tags: some 60 MiB at most.
+    // In all lists together: about 60 MiB.
     private const int MaxTags = 500_000;
 
     private readonly ConcurrentDictionary<string, Entry> _lists = new();
@@ -23,7 +24,7 @@ internal sealed class TagLists
         var folder = new DirectoryInfo(path);
         if (!folder.Exists)
         {
-            Forget(path);
+            Remove(path);
             return [];
         }
         var changed = folder.LastWriteTimeUtc;
@@ -33,14 +34,14 @@ internal sealed class TagLists
         var now = DateTime.UtcNow;
         string[] tags = [.. folder.EnumerateDirectories().Select(tag => tag.Name).Where(Reference.IsTagName)];
         Array.Sort(tags, StringComparer.Ordinal);
-        if (now - changed > Racy)
-            Remember(path, new Entry(changed, tags));
+        if (now - changed > MinAge)
+            Add(path, new Entry(changed, tags));
         return tags;
     }
 
-    private void Remember(string path, Entry entry)
+    private void Add(string path, Entry entry)
     {
-        Forget(path);
+        Remove(path);
         if (Volatile.Read(ref _tags) + entry.Tags.Length > MaxTags)
         {
             _lists.Clear();
@@ -50,7 +51,7 @@ internal sealed class TagLists
             Interlocked.Add(ref _tags, entry.Tags.Length);
     }
 
-    private void Forget(string path)
+    private void Remove(string path)
     {
         if (_lists.TryRemove(path, out var old))
             Interlocked.Add(ref _tags, -old.Tags.Length);

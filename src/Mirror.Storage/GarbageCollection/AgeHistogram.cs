@@ -1,16 +1,19 @@
 namespace Mirror.Storage.GarbageCollection;
 
-/// <summary>Bytes by the time they have not been used, to within 2 %: enough to find the oldest of any number of blobs without remembering each.</summary>
+/// <summary>
+/// How many bytes were last used how long ago, in classes that differ by 2 %. It finds the oldest of any number of blobs without a list of
+/// them.
+/// </summary>
 internal sealed class AgeHistogram(DateTimeOffset now)
 {
     private const double Step = 1.02;
 
     private readonly SortedDictionary<int, long> _bytes = [];
 
-    /// <summary>All together.</summary>
+    /// <summary>The bytes of all classes.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>What is told apart: the higher, the older.</summary>
+    /// <summary>The class of a last use: the higher the class, the older the use.</summary>
     public int ClassOf(DateTimeOffset used) => (int)Math.Log(1 + Math.Max(0, (now - used).TotalSeconds), Step);
 
     public void Add(DateTimeOffset used, long bytes)
@@ -20,14 +23,16 @@ internal sealed class AgeHistogram(DateTimeOffset now)
         Bytes += bytes;
     }
 
-    /// <summary>The youngest class that has to go, if so many bytes do with the oldest first, and how many of that class do.</summary>
+    /// <summary>
+    /// The youngest class that is needed to free this many bytes from the oldest on, and how many bytes of that class are needed.
+    /// </summary>
     public (int Class, long Bytes) Oldest(long bytes)
     {
-        foreach (var (age, there) in _bytes.Reverse())
+        foreach (var (age, stored) in _bytes.Reverse())
         {
-            if (bytes <= there)
+            if (bytes <= stored)
                 return (age, bytes);
-            bytes -= there;
+            bytes -= stored;
         }
         return (0, 0);
     }

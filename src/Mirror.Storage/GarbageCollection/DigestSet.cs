@@ -3,18 +3,20 @@ using System.Globalization;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// The content that is named. Of each digest 128 bits are kept, about 64 MB for a million: two that agree in those would only both be kept.
+/// A set of digests that needs little memory: 128 bits of each, about 64 MB for a million. If two digests agree in these bits, a garbage
+/// collection keeps both, which is safe.
 /// </summary>
 internal sealed class DigestSet
 {
-    private readonly HashSet<UInt128> _marked = [];
+    private readonly HashSet<UInt128> _keys = [];
 
-    public int Count => _marked.Count;
+    public int Count => _keys.Count;
 
-    /// <summary>DigestSet content; false where it was marked before.</summary>
-    public bool Add(Digest digest) => _marked.Add(Key(digest));
+    /// <summary>Adds a digest; false where the set had it.</summary>
+    public bool Add(Digest digest) => _keys.Add(Key(digest));
 
-    public bool Contains(Digest digest) => _marked.Contains(Key(digest));
+    public bool Contains(Digest digest) => _keys.Contains(Key(digest));
 
-    private static UInt128 Key(Digest digest) => UInt128.Parse(digest.Hex.AsSpan(0, 32), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+    private static UInt128 Key(Digest digest) =>
+        UInt128.Parse(digest.Hex.AsSpan(0, 32), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }

@@ -3,62 +3,69 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// Keeps what can be fetched again within a size: blobs that only mirrored repositories have are removed, the longest unused first. Manifests stay;
-/// they are small, and without upstream they are all that is known of an image.
+/// Keeps mirrored content within a size: deletes the least recently used blobs that only mirrored repositories have, because they can be
+/// fetched again. Manifests stay: they are small, and while upstream is away the server needs them to know an image.
 /// </summary>
 /// <remarks>
-/// A sweep like <see cref="Sweeper"/>'s with other marks, those of names that are not mirrored, and for the same reasons safe beside pushes: what was
-/// claimed since it began stays. A blob's last use is its last claim, so whoever serves one claims it (<see cref="IContentStore.TouchAsync"/>).
+/// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and it is safe beside pushes
+/// for the same reasons: content that was touched after the sweep began stays. A blob's last use is its last touch, so a server that serves
+/// a blob touches it (<see cref="IContentStore.TouchAsync"/>).
 /// </remarks>
 public sealed class Evictor(IContentStore content, IReferenceStore references, ISweepStore store)
 {
-    // A push links a blob a moment after that is stored, and would have to send it again.
+    // A push links a blob a moment after it is stored. Without this time, the blob could be deleted in between, and the client had to send
+    // it again.
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(1);
 
-    /// <summary>Counts, and removes what is too much; null while another sweep is running.</summary>
-    /// <param name="most">How many bytes may stay. Where there are more a tenth of it is free afterwards, so that this is not done for each blob that comes.</param>
-    /// <param name="isMirrored">Whether what a repository has can be fetched again.</param>
-    public async Task<Eviction?> EvictAsync(long most, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    /// <summary>Measures the mirrored content, and deletes what is too much; null while another sweep runs.</summary>
+    /// <param name="maxBytes">
+    /// How many bytes may stay. Where there are more, a tenth of this is free afterwards, so that not each new blob needs an eviction.
+    /// </param>
+    /// <param name="isMirrored">Whether the content of a repository can be fetched again.</param>
+    public async Task<Eviction?> EvictAsync(long maxBytes, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
-        return turn is null ? null : await EvictAsync(turn.Began, most, isMirrored, cancellationToken);
+        return turn is null ? null : await EvictAsync(turn.Began, maxBytes, isMirrored, cancellationToken);
     }
 
-    private async Task<Eviction> EvictAsync(DateTimeOffset began, long most, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
+    private async Task<Eviction> EvictAsync(
+        DateTimeOffset began, long maxBytes, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
     {
-        // 1. What stays in any case.
+        // 1. Mark what must stay.
         var kept = await MarkAsync(isMirrored, stop);
 
-        // 2. How much else there is, and how old.
+        // 2. Measure the rest, by age.
         var ages = new AgeHistogram(began);
         await foreach (var digest in content.ListAsync(stop))
-            if (!kept.Contains(digest) && await content.SizeAsync(digest, stop) is { } size && await store.LastTouchedAsync(digest, stop) is { } used)
+            if (!kept.Contains(digest)
+                && await content.SizeAsync(digest, stop) is { } size && await store.LastTouchedAsync(digest, stop) is { } used)
                 ages.Add(used, size);
-        if (ages.Bytes <= most)
+        if (ages.Bytes <= maxBytes)
             return new Eviction(0, 0, ages.Bytes);
 
-        // 3. The oldest, and of the youngest of those no more than needed.
-        var gone = new DigestSet();
-        var (limit, ofThose) = ages.Oldest(ages.Bytes - (most - most / 10));
+        // 3. Delete the oldest, and of the youngest class among them no more than is needed.
+        var deleted = new DigestSet();
+        var (limit, ofLimit) = ages.Oldest(ages.Bytes - (maxBytes - maxBytes / 10));
         var freed = 0L;
         await foreach (var digest in content.ListAsync(stop))
         {
-            if (kept.Contains(digest) || await store.LastTouchedAsync(digest, stop) is not { } used || ages.ClassOf(used) is var age && (age < limit || age == limit && ofThose <= 0))
+            if (kept.Contains(digest) || await store.LastTouchedAsync(digest, stop) is not { } used)
                 continue;
-            if (await store.SweepContentAsync(digest, began - Grace, stop) is not { } bytes)
+            var age = ages.ClassOf(used);
+            if (age < limit || age == limit && ofLimit <= 0 || await store.SweepContentAsync(digest, began - Grace, stop) is not { } bytes)
                 continue;
-            gone.Add(digest);
+            deleted.Add(digest);
             freed += bytes;
             if (age == limit)
-                ofThose -= bytes;
+                ofLimit -= bytes;
         }
 
-        // 4. Rights to what is gone: they are proved anew when it is fetched again.
+        // 4. Delete the links to these blobs: when a blob is fetched again, upstream is asked again who may serve it.
         await foreach (var name in references.ListRepositoriesAsync(stop))
             await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
-                if (gone.Contains(digest))
+                if (deleted.Contains(digest))
                     await store.SweepBlobAsync(name, digest, began, stop);
-        return new Eviction(gone.Count, freed, ages.Bytes - freed);
+        return new Eviction(deleted.Count, freed, ages.Bytes - freed);
     }
 
     private async Task<DigestSet> MarkAsync(Func<RepositoryName, bool> isMirrored, CancellationToken stop)
@@ -77,7 +84,8 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
     }
 }
 
-/// <summary>What an <see cref="Evictor"/> did.</summary>
-/// <param name="Freed">In bytes.</param>
-/// <param name="Bytes">How much mirrored content is there now.</param>
+/// <summary>The result of an <see cref="Evictor"/>.</summary>
+/// <param name="Blobs">How many blobs were deleted.</param>
+/// <param name="Freed">The bytes of the deleted blobs.</param>
+/// <param name="Bytes">The bytes of mirrored blobs that are left.</param>
 public sealed record Eviction(int Blobs, long Freed, long Bytes);

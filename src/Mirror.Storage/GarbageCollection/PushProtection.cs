@@ -3,30 +3,32 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// How a push keeps what it is about to name from being swept. It claims everything its manifest refers to, and the manifest, after each step that
-/// names it: once linked, and once tagged. What is missing then was swept before anyone named it, and the push is refused
-/// instead of acknowledged. Why that is enough: <see cref="Sweeper"/>.
+/// Protects a push from a garbage collection. The push touches its manifest and all content that the manifest names, each time after it has
+/// given them a name: after the link, and after the tag. If something is missing then, a sweep deleted it before it had that name, and the
+/// push is refused in place of acknowledged. <see cref="Sweeper"/> explains why that is enough.
 /// </summary>
 public sealed class PushProtection(IContentStore content, IReferenceStore references)
 {
-    // A bucket is far away.
-    private const int AtOnce = 8;
+    // A bucket answers slowly.
+    private const int MaxConcurrent = 8;
 
-    /// <summary>Claims content and a repository's links to it; returns one that is not there, null where all are.</summary>
-    /// <param name="blobs">Config and layers that are stored here.</param>
-    /// <param name="manifests">The manifest itself and, for an index, its entries that are stored here.</param>
+    /// <summary>Touches content and a repository's links to it; returns one digest that is missing, or null where none is.</summary>
+    /// <param name="blobs">The config and the layers that must be stored.</param>
+    /// <param name="manifests">The manifest itself and, for an index, the children that must be stored.</param>
     public async ValueTask<Digest?> FirstMissingAsync(
         RepositoryName name, IEnumerable<Digest> blobs, IEnumerable<Digest> manifests, CancellationToken cancellationToken)
     {
         List<Digest> missing = [];
-        await EachAsync(blobs, digest => references.TouchBlobAsync(name, digest, cancellationToken));
-        await EachAsync(manifests, digest => references.TouchManifestAsync(name, digest, cancellationToken));
+        await TouchAsync(blobs, digest => references.TouchBlobAsync(name, digest, cancellationToken));
+        await TouchAsync(manifests, digest => references.TouchManifestAsync(name, digest, cancellationToken));
         return missing is [var first, ..] ? first : null;
 
-        Task EachAsync(IEnumerable<Digest> digests, Func<Digest, ValueTask<bool>> renew) => Parallel.ForEachAsync(
-            missing.Count > 0 ? [] : digests, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (digest, stop) =>
+        Task TouchAsync(IEnumerable<Digest> digests, Func<Digest, ValueTask<bool>> touchLink) => Parallel.ForEachAsync(
+            missing.Count > 0 ? [] : digests,
+            new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent, CancellationToken = cancellationToken },
+            async (digest, stop) =>
             {
-                if (!await renew(digest) || !await content.TouchAsync(digest, stop))
+                if (!await touchLink(digest) || !await content.TouchAsync(digest, stop))
                     lock (missing)
                         missing.Add(digest);
             });

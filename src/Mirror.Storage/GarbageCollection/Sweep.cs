@@ -4,30 +4,32 @@ namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>One run of <see cref="Sweeper"/>.</summary>
 internal sealed class Sweep(
-    IContentStore content, IReferenceStore references, ISweepStore store, SweepOptions options, DateTimeOffset began, Action<string>? progress, CancellationToken stop)
+    IContentStore content, IReferenceStore references, ISweepStore store, SweepOptions options, DateTimeOffset began,
+    Action<string>? progress, CancellationToken stop)
 {
-    // A bucket is far away.
-    private const int AtOnce = 8;
+    // A bucket answers slowly.
+    private const int MaxConcurrent = 8;
 
-    private readonly DigestSet _marks = new();
+    private readonly DigestSet _marked = new();
     private readonly DigestSet _read = new();
     private readonly SweepResult _result = new();
     private readonly DateTimeOffset _before = began - options.Grace;
 
     public async Task<SweepResult> RunAsync()
     {
-        // 1. Mark from the names.
+        // 1. Mark what the repositories name.
         await foreach (var name in references.ListRepositoriesAsync(stop))
         {
             progress?.Invoke(name.ToString());
             await MarkAsync(name);
         }
-        _result.Marked = _marks.Count;
+        _result.Marked = _marked.Count;
 
-        // 2. Sweep the content.
-        await Parallel.ForEachAsync(content.ListAsync(stop), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = stop }, async (digest, _) =>
+        // 2. Delete the other content.
+        var concurrently = new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent, CancellationToken = stop };
+        await Parallel.ForEachAsync(content.ListAsync(stop), concurrently, async (digest, _) =>
         {
-            if (_marks.Contains(digest) || await SweepAsync(digest) is not { } freed)
+            if (_marked.Contains(digest) || await SweepAsync(digest) is not { } freed)
                 return;
             lock (_result)
             {
@@ -37,14 +39,15 @@ internal sealed class Sweep(
             }
         });
 
-        // 3. What repositories may serve but nobody has.
+        // 3. Delete links to blobs that are not stored.
         if (!options.DryRun)
             await foreach (var name in references.ListRepositoriesAsync(stop))
                 await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
-                    if (!_marks.Contains(digest) && await content.SizeAsync(digest, stop) is null && await store.SweepBlobAsync(name, digest, _before, stop))
+                    if (!_marked.Contains(digest) && await content.SizeAsync(digest, stop) is null
+                        && await store.SweepBlobAsync(name, digest, _before, stop))
                         _result.Links++;
 
-        // 4. What died on its way in.
+        // 4. Delete temporary files of processes that died.
         var (files, bytes) = await store.SweepLeftoversAsync(began, options.DryRun, stop);
         _result.Leftovers = files;
         _result.Bytes += bytes;
@@ -54,49 +57,50 @@ internal sealed class Sweep(
     private async Task MarkAsync(RepositoryName name)
     {
         var kept = options.DeleteUntagged ? await KeptAsync(name) : null;
-        var damaged = false;
-        await foreach (var (digest, renewed) in store.ListManifestsAsync(name, stop))
+        var isDamaged = false;
+        await foreach (var (digest, touched) in store.ListManifestsAsync(name, stop))
         {
-            if (kept?.Contains(digest) == false && renewed < _before && (options.DryRun || await SweepAsync(name, digest)))
+            if (kept?.Contains(digest) == false && touched < _before && (options.DryRun || await SweepAsync(name, digest)))
             {
                 progress?.Invoke($"{name}: manifest eligible for deletion: {digest}");
                 _result.Manifests++;
                 continue;
             }
             progress?.Invoke($"{name}: marking manifest {digest}");
-            damaged |= !await MarkManifestAsync(digest);
+            isDamaged |= !await MarkManifestAsync(digest);
         }
-        if (damaged)
+        if (isDamaged)
             progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
-        await foreach (var (digest, renewed) in store.ListBlobsAsync(name, stop))
-            if (damaged || renewed >= _before)
-                _marks.Add(digest);
+        await foreach (var (digest, touched) in store.ListBlobsAsync(name, stop))
+            if (isDamaged || touched >= _before)
+                _marked.Add(digest);
     }
 
-    // Every manifest below it, too; a digest cannot contain itself, so this ends.
+    // Marks a manifest and all manifests below it; false where one is damaged. A manifest cannot contain its own digest, so this ends.
     private async Task<bool> MarkManifestAsync(Digest root)
     {
-        var whole = true;
+        var isIntact = true;
         Stack<Digest> pending = new([root]);
         while (pending.TryPop(out var digest))
         {
-            _marks.Add(digest);
-            // One that many repositories have is read once; one that is damaged, each time.
+            _marked.Add(digest);
+            // An intact manifest of many repositories is read once, a damaged one each time.
             if (_read.Contains(digest))
                 continue;
-            var (intact, manifest) = await ReadAsync(digest);
-            whole &= intact;
-            if (intact)
+            var (state, manifest) = await ReadAsync(digest);
+            if (state == Verification.Damaged)
+                isIntact = false;
+            else
                 _read.Add(digest);
             foreach (var blob in manifest?.Blobs ?? [])
-                _marks.Add(blob.Digest);
+                _marked.Add(blob.Digest);
             foreach (var child in manifest?.Manifests ?? [])
                 pending.Push(child.Digest);
         }
-        return whole;
+        return isIntact;
     }
 
-    // What tags name, what that lists, and what is attached to either.
+    // The manifests that tags name, the children of these, and the referrers of all of them.
     private async Task<DigestSet> KeptAsync(RepositoryName name)
     {
         DigestSet kept = new();
@@ -104,10 +108,10 @@ internal sealed class Sweep(
         foreach (var tag in await references.ListTagsAsync(name, stop))
             if (await references.ResolveTagAsync(name, tag, stop) is { } tagged)
                 pending.Push(tagged);
-        Dictionary<Digest, List<Digest>> attached = [];
+        Dictionary<Digest, List<Digest>> referrers = [];
         await foreach (var (digest, _) in store.ListManifestsAsync(name, stop))
             if ((await ReadAsync(digest)).Manifest?.Subject is { } subject)
-                (attached.TryGetValue(subject, out var list) ? list : attached[subject] = []).Add(digest);
+                (referrers.TryGetValue(subject, out var list) ? list : referrers[subject] = []).Add(digest);
 
         while (pending.TryPop(out var digest))
         {
@@ -115,18 +119,17 @@ internal sealed class Sweep(
                 continue;
             foreach (var child in (await ReadAsync(digest)).Manifest?.Manifests ?? [])
                 pending.Push(child.Digest);
-            foreach (var referrer in attached.GetValueOrDefault(digest) ?? [])
+            foreach (var referrer in referrers.GetValueOrDefault(digest) ?? [])
                 pending.Push(referrer);
         }
         return kept;
     }
 
-    // Not whole: there are bytes, but not those that the digest names. No bytes at all refer to nothing, and neither does what is no manifest:
-    // the entry of an index may be any content.
-    private async ValueTask<(bool Whole, ManifestDocument? Manifest)> ReadAsync(Digest digest)
+    // Content that is absent or is not a manifest names nothing: the child of an index may be any content.
+    private async ValueTask<(Verification State, ManifestDocument? Manifest)> ReadAsync(Digest digest)
     {
         var (state, bytes) = await content.ReadAllAsync(digest, Manifest.MaxBytes, stop);
-        return (state != Verification.Damaged, ManifestDocument.Read(bytes));
+        return (state, ManifestDocument.Read(bytes));
     }
 
     private async ValueTask<bool> SweepAsync(RepositoryName name, Digest manifest) =>

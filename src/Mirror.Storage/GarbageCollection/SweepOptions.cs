@@ -1,14 +1,16 @@
 namespace Mirror.Storage.GarbageCollection;
 
-/// <summary>What a sweep may take.</summary>
+/// <summary>What a sweep may delete.</summary>
 public sealed record SweepOptions
 {
-    /// <summary>What was renewed less than this before the sweep began stays: a push puts its blobs first and names them later.</summary>
+    /// <summary>
+    /// Content that was touched less than this before the sweep began stays: a push sends its blobs first and names them later.
+    /// </summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromHours(1);
 
-    /// <summary>Whether manifests that no tag names, directly or through an index or as the subject of a referrer, go too.</summary>
+    /// <summary>Whether to delete manifests that no tag names, directly, through an index, or as the subject of a referrer.</summary>
     public bool DeleteUntagged { get; init; }
 
-    /// <summary>Whether only to say what would go.</summary>
+    /// <summary>Whether only to report what would be deleted.</summary>
     public bool DryRun { get; init; }
 }

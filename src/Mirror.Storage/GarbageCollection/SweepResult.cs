@@ -1,9 +1,9 @@
 namespace Mirror.Storage.GarbageCollection;
 
-/// <summary>What a sweep found and took, or in a dry run would have taken.</summary>
+/// <summary>What a sweep deleted, or in a dry run would have deleted.</summary>
 public sealed record SweepResult
 {
-    /// <summary>How much content is named by some repository.</summary>
+    /// <summary>How much content is in use, counted in digests.</summary>
     public int Marked { get; set; }
 
     public int Manifests { get; set; }
@@ -12,9 +12,9 @@ public sealed record SweepResult
 
     public int Links { get; set; }
 
-    /// <summary>Files that dead processes left.</summary>
+    /// <summary>Temporary files of processes that died.</summary>
     public int Leftovers { get; set; }
 
-    /// <summary>Of content and leftovers.</summary>
+    /// <summary>The bytes of content and leftovers.</summary>
     public long Bytes { get; set; }
 }

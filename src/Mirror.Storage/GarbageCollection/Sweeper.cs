@@ -3,30 +3,35 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// Removes what nothing names: marks from the names of every repository, then sweeps the content. Beside a serving registry, in its process or
-/// another, and without a pause for pushes.
+/// Garbage collection: marks everything that the repositories name, then sweeps (deletes) the other content. It runs beside a server, in
+/// its process or another one, and pushes go on meanwhile.
 /// </summary>
 /// <remarks>
-/// <para>Why no acknowledged image ever breaks. A push (a) has its blobs, however they came there, (b) links its manifest and tags it, (c) claims
-/// all of it (<see cref="PushProtection"/>), and only then (d) is acknowledged. A sweep (1) takes the time T, (2) marks everything that the names
-/// hold, (3) removes what is unmarked and was not claimed since T minus the grace. A claim and a removal of the same content never both succeed
-/// (<see cref="ISweepStore.SweepContentAsync"/>): the removal takes the content out of reach first and looks at its age then.</para>
-/// <para>Take any content of an acknowledged push, claimed at C. It was there at C, so it was not removed before. If C is T or later, a removal after
-/// C sees that claim and gives way. If C is before T, the names were all there before T, so the mark that follows T found them. There is no
-/// third case, no matter how long either side takes or stands still, and for any grace, even none. There is one sweep at a time, and
-/// both moments are told by the store's clock.</para>
-/// <para>The grace is not for that but for pushes under way: a blob is there a while before a manifest names it. HEAD, mount and upload renew it,
-/// so that it stays for the grace from then on; a push that takes longer is told which blob is missing, and sends that again.</para>
-/// <para>Nothing is removed on an incomplete mark: what cannot be read ends the sweep. A manifest whose bytes are damaged cannot say what it
-/// refers to; all blobs of its repository stay until it is repaired or deleted.</para>
+/// <para>Why no acknowledged image ever breaks. A push (a) stores its blobs, (b) links and tags its manifest, (c) touches all of them
+/// (<see cref="PushProtection"/>), and only then (d) is acknowledged. A sweep (1) takes the time T, (2) marks everything that the names
+/// reach, (3) deletes content that is not marked and was not touched since T minus the grace. A touch and a deletion of the same content
+/// never both succeed (<see cref="ISweepStore.SweepContentAsync"/>): the deletion first renames the content, and looks at its age only
+/// then.</para>
+/// <para>Take any content of an acknowledged push, and call C the time at which the push touched it. The content existed at C, so no sweep
+/// had deleted it before. If C is at or after T, every deletion after C sees that touch and leaves the content. If C is before T, all names
+/// of the push existed before T, so the mark phase after T found them. There is no third case. This holds however long either side takes or
+/// stands still, and for any grace, even zero. It needs that one sweep runs at a time, and that both times come from the store's
+/// clock.</para>
+/// <para>The grace is not needed for that. It is for pushes that still run: a blob exists for a while before a manifest names it. An
+/// upload, a mount and a HEAD touch the blob, so it stays for the grace from then on. A push that takes longer is told which blob is
+/// missing, and sends it again.</para>
+/// <para>Nothing is deleted after an incomplete mark phase: content that cannot be read ends the sweep. A damaged manifest does not show
+/// what it names, so all blobs of its repository stay until the manifest is repaired or deleted.</para>
 /// </remarks>
 public sealed class Sweeper(IContentStore content, IReferenceStore references, ISweepStore store)
 {
-    /// <summary>Sweeps once; null where another sweep is running.</summary>
-    /// <param name="progress">Is told each step, in the words of <c>registry garbage-collect</c>; null for none.</param>
+    /// <summary>Collects garbage once; null while another sweep runs.</summary>
+    /// <param name="progress">Gets a line for each step, in the words of <c>registry garbage-collect</c>.</param>
     public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? progress, CancellationToken cancellationToken)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
-        return turn is null ? null : await new Sweep(content, references, store, options, turn.Began, progress, cancellationToken).RunAsync();
+        return turn is null
+            ? null
+            : await new Sweep(content, references, store, options, turn.Began, progress, cancellationToken).RunAsync();
     }
 }

@@ -4,8 +4,8 @@ namespace Mirror.Storage.Spooling;
 
 /// <summary>Wakes the readers of a spool when it has grown. One writer, any number of readers.</summary>
 /// <remarks>
-/// To wake a reader costs system calls. Where small pieces arrive, readers are therefore woken for every 256 KiB, or 10 ms after the first byte
-/// that they have not seen.
+/// To wake a reader costs system calls. Where small pieces arrive, readers are therefore woken for every 256 KiB, or 10 ms after the first
+/// byte that they have not seen.
 /// </remarks>
 internal sealed class ReaderSignal : IDisposable
 {
@@ -25,7 +25,9 @@ internal sealed class ReaderSignal : IDisposable
     /// <summary>Completes at the next wake-up. Take it before looking at the spool: then no growth can be missed.</summary>
     public Task Next => Volatile.Read(ref _next).Task;
 
-    /// <summary>The spool has this many bytes now: wakes the readers at once, or in a moment where that is little more than before.</summary>
+    /// <summary>
+    /// The spool has this many bytes now: wakes the readers at once, or in a moment where that is little more than before.
+    /// </summary>
     public void Grew(long length)
     {
         Volatile.Write(ref _length, length);

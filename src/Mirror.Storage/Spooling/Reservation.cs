@@ -4,8 +4,8 @@ using Mirror.Storage.Disk;
 namespace Mirror.Storage.Spooling;
 
 /// <summary>
-/// Disk space that is set aside ahead of a file's writer, so that a growing file costs the file system less and lies in one piece. The file does not
-/// become longer by it.
+/// Disk space that is set aside ahead of a file's writer, so that a growing file costs the file system less and lies in one piece. The file
+/// does not become longer by it.
 /// </summary>
 internal sealed class Reservation(SafeFileHandle file)
 {

@@ -4,9 +4,9 @@ using Mirror.Storage.Disk;
 namespace Mirror.Storage.Spooling;
 
 /// <summary>
-/// The temporary file of a fill or an upload: one writer appends, and any number of readers follow at their own speed. The file is the buffer, so
-/// memory does not grow with the content. Readers do not get the last bytes (<see cref="TailLength"/>) before the writer has verified the digest
-/// and called <see cref="Complete"/>. After <see cref="Fail"/> they get an exception in place of an end.
+/// The temporary file of a fill or an upload: one writer appends, and any number of readers follow at their own speed. The file is the
+/// buffer, so memory does not grow with the content. Readers do not get the last bytes (<see cref="TailLength"/>) before the writer has
+/// verified the digest and called <see cref="Complete"/>. After <see cref="Fail"/> they get an exception in place of an end.
 /// </summary>
 public sealed class Spool : IAsyncDisposable, IDisposable
 {
@@ -45,7 +45,9 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         set { lock (_gate) _expectedLength = value; }
     }
 
-    /// <summary>Completes when more bytes have come, or the end, since the caller took this task. For a store that takes the bytes while they come.</summary>
+    /// <summary>
+    /// Completes when more bytes have come, or the end, since the caller took this task. For a store that takes the bytes while they come.
+    /// </summary>
     internal Task Growth => _signal.Next;
 
     /// <summary>Whether <see cref="Complete"/> was called: the spool grows no more.</summary>
@@ -55,8 +57,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     internal Task GivenUp => _givenUp.Task;
 
     /// <summary>
-    /// Opens a spool file for appending. It keeps the bytes of an earlier process, and the writer continues after them. They are hashed when more
-    /// bytes come or the content is verified, so that opening costs the same for any length.
+    /// Opens a spool file for appending. It keeps the bytes of an earlier process, and the writer continues after them. They are hashed
+    /// when more bytes come or the content is verified, so that opening costs the same for any length.
     /// </summary>
     /// <param name="path">The file; created where it is missing. Its folder must exist.</param>
     /// <param name="algorithm">The hash to compute while bytes are appended: <c>sha256</c> or <c>sha512</c>.</param>
@@ -68,7 +70,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// As <see cref="Open"/>, or as <see cref="OpenPrivate"/> while another process writes the file: the one that finishes first stores the content.
+    /// As <see cref="Open"/>, or as <see cref="OpenPrivate"/> while another process writes the file: the one that finishes first stores the
+    /// content.
     /// </summary>
     /// <exception cref="IOException">The file cannot be created or read.</exception>
     public static Spool OpenOrPrivate(string path, string algorithm)
@@ -110,7 +113,9 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _signal.Grew(_length);
     }
 
-    /// <summary>Whether the bytes so far are those that <paramref name="digest"/> names. For another algorithm than the spool's, all are read again.</summary>
+    /// <summary>
+    /// Whether the bytes so far are those that <paramref name="digest"/> names. For another algorithm than the spool's, all are read again.
+    /// </summary>
     /// <exception cref="IOException">The disk does not return what it took.</exception>
     public async ValueTask<bool> VerifyAsync(Digest digest, CancellationToken cancellationToken)
     {

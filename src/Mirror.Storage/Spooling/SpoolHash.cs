@@ -5,15 +5,15 @@ using Microsoft.Win32.SafeHandles;
 namespace Mirror.Storage.Spooling;
 
 /// <summary>
-/// The hash of a file that grows, computed behind its writer's back: hashing costs more than writing, and another core can do it
-/// meanwhile. It reads what was written, which the system still has in memory, so writer and hash share no buffers. One writer.
+/// The hash of a growing file, computed on another thread than the writer's, because hashing costs more than writing. It reads the written
+/// bytes again, which the system still has in memory, so that writer and hash share no buffers. One writer.
 /// </summary>
 internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDisposable
 {
-    // What a wake-up is worth, and how long others wait for the thread: half a millisecond's work.
+    // Half a millisecond of work: enough to be worth a change of threads, and short enough for others that wait for the thread.
     private const int Stretch = 1 << 20;
 
-    // Small enough to stay in a core's own cache.
+    // Small enough for the cache of one core.
     private const int BufferSize = 128 * 1024;
 
     private readonly IncrementalHash _hash = Digest.NewHash(algorithm);
@@ -21,10 +21,10 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
     private long _hashed;
     private long _end;
     private bool _disposed;
-    // Set while it is at work, and for good once it failed.
+    // Set while hashing runs, and for ever after it failed.
     private Task? _work;
 
-    /// <summary>The file has this many bytes now, which may be read from here on.</summary>
+    /// <summary>The file has this many bytes now.</summary>
     public void Follow(long length)
     {
         lock (_gate)
@@ -35,8 +35,8 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
         }
     }
 
-    /// <summary>The hash of the file's first <paramref name="length"/> bytes, of which there are no more than that for now.</summary>
-    /// <exception cref="IOException">The file cannot be read, or is shorter.</exception>
+    /// <summary>The hash of the whole file, which has <paramref name="length"/> bytes now.</summary>
+    /// <exception cref="IOException">The file cannot be read, or has become shorter.</exception>
     public async ValueTask<byte[]> FinishAsync(long length, CancellationToken cancellationToken)
     {
         Follow(length);
@@ -45,7 +45,7 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
             work = _work;
         if (work is not null)
             await work.WaitAsync(cancellationToken);
-        // Less than a stretch is left.
+        // Less than one stretch is left.
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
@@ -58,7 +58,7 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
         return _hash.GetCurrentHash();
     }
 
-    /// <summary>Begins anew with an empty file. Only before anything was followed.</summary>
+    /// <summary>Starts again with an empty file. Only before the first <see cref="Follow"/>.</summary>
     public void Reset()
     {
         _ = _hash.GetHashAndReset();
@@ -115,7 +115,7 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
         {
             var read = RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(BufferSize, end - _hashed)), _hashed);
             if (read == 0)
-                throw new EndOfStreamException($"The file became shorter than {end} bytes while it was hashed.");
+                throw new EndOfStreamException($"The spool became shorter than {end} bytes while it was hashed.");
             _hash.AppendData(buffer, 0, read);
             _hashed += read;
         }

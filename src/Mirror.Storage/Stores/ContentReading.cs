@@ -47,7 +47,8 @@ public static class ContentReading
         /// <param name="maxBytes">Longer content counts as absent.</param>
         /// <returns>The bytes where they are intact; otherwise null.</returns>
         /// <exception cref="IOException">The store cannot be read.</exception>
-        public async ValueTask<(Verification State, byte[]? Bytes)> ReadAllAsync(Digest digest, int maxBytes, CancellationToken cancellationToken)
+        public async ValueTask<(Verification State, byte[]? Bytes)> ReadAllAsync(
+            Digest digest, int maxBytes, CancellationToken cancellationToken)
         {
             await using var content = await store.OpenAsync(digest, cancellationToken);
             if (content?.Length is not { } length || length > maxBytes)

@@ -1,8 +1,8 @@
 namespace Mirror.Storage.Stores;
 
-/// <summary>Content that a reader can also fetch by itself, from where it is stored.</summary>
+/// <summary>Content that a client can also download directly from the place where it is stored.</summary>
 public interface ILocatedContent
 {
-    /// <summary>An address that gives these bytes to whoever knows it, for a while. Making it asks nobody.</summary>
+    /// <summary>A URL that gives these bytes, without credentials, for a limited time. To make it sends no request.</summary>
     ValueTask<Uri> LocateAsync(CancellationToken cancellationToken);
 }

@@ -1,32 +1,32 @@
 namespace Mirror.Storage.Stores;
 
 /// <summary>
-/// Where everything lies below a store's root. The tree is <c>registry:2</c>'s, so that a volume or bucket of its is served as it
-/// stands and can be handed back:
+/// The paths below a store's root. The tree is that of <c>registry:2</c>: this server can serve a volume or bucket of <c>registry:2</c> as
+/// it is, and <c>registry:2</c> can serve it again afterwards.
 /// <code>
-/// docker/registry/v2/blobs/sha256/&lt;2 hex&gt;/&lt;hex&gt;/data                 content, whatever names it
+/// docker/registry/v2/blobs/sha256/&lt;2 hex&gt;/&lt;hex&gt;/data                 content
 /// docker/registry/v2/repositories/&lt;name&gt;/
 ///     _layers/sha256/&lt;hex&gt;/link                                  this repository may serve that blob
 ///     _manifests/revisions/sha256/&lt;hex&gt;/link                     this repository may serve that manifest
 ///     _manifests/revisions/sha256/&lt;hex&gt;/mediatype                ours: the type, where the manifest does not say it
-///     _manifests/tags/&lt;tag&gt;/current/link                         what the tag names now
-///     _manifests/tags/&lt;tag&gt;/index/sha256/&lt;hex&gt;/link              what it has named
-///     _uploads/&lt;uuid&gt;/{data,startedat}                           a push on its way in
+///     _manifests/tags/&lt;tag&gt;/current/link                         the digest that the tag names now
+///     _manifests/tags/&lt;tag&gt;/index/sha256/&lt;hex&gt;/link              each digest that it has named
+///     _uploads/&lt;uuid&gt;/{data,startedat}                           an upload of a client
 ///     _mirror/layers/sha512/&lt;hex&gt;/link                           ours: as _layers and _manifests/revisions, for sha512
 ///     _mirror/revisions/sha512/&lt;hex&gt;/{link,mediatype}
-///     _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;       ours: the descriptor of a manifest whose subject the folder names
-/// .../data.swept, .../link.swept                                  ours: set aside by a sweep, on its way out
+/// _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;       ours: the descriptor of a manifest whose subject the
+/// folder names .../data.swept, .../link.swept                                  ours: renamed by a sweep, about to be deleted
 /// mirror/blobs/sha512/&lt;2 hex&gt;/&lt;hex&gt;/data                           ours: content, for sha512
-/// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: a download on its way in
-/// mirror/tmp/                                                     ours: small files on their way in
-/// mirror/notifications/&lt;endpoint&gt;/                               ours: events on their way to a receiver
-/// mirror/sweep.lock                                               ours: held by the one sweep that runs
-/// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: a sweep that runs
-/// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: somebody relies on what the digest names
-/// mirror/condemned/&lt;algorithm&gt;/&lt;hex&gt;/&lt;id&gt;                        ours, in a bucket: a sweep is about to take something the digest names
+/// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: the spool of a fill mirror/tmp/
+/// ours: small files before they get their final name mirror/notifications/&lt;endpoint&gt;/                               ours: events
+/// that wait for their endpoint mirror/sweep.lock                                               ours: locked by the sweep that runs
+/// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a sweep that runs
+/// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process relies on this content
+/// mirror/condemned/&lt;algorithm&gt;/&lt;hex&gt;/&lt;id&gt;                        ours, in a bucket: a sweep is about to delete this
+/// content or a link to it
 /// </code>
-/// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours; its garbage collector would take sha512 for
-/// rubbish in its own folders, so sha512 never lies there. Paths are relative, with <c>/</c>.
+/// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours. Its garbage collector would delete sha512
+/// content in its own folders, so sha512 content has other folders. Paths are relative, with <c>/</c>.
 /// </summary>
 public static class RegistryLayout
 {
@@ -39,10 +39,11 @@ public static class RegistryLayout
     public const string AllClaims = "mirror/claims";
     public const string AllCondemned = "mirror/condemned";
 
-    /// <summary>The folders in a repository's own that make it one, also before anything is in them.</summary>
+    /// <summary>A folder is a repository where it has one of these folders, even an empty one.</summary>
     public static readonly IReadOnlyList<string> SignsOfRepository = ["_manifests", "_layers", "_mirror"];
 
-    public static string Blobs(string algorithm) => $"{(IsKnownToRegistry2(algorithm) ? "docker/registry/v2" : "mirror")}/blobs/{algorithm}";
+    public static string Blobs(string algorithm) =>
+        $"{(IsKnownToRegistry2(algorithm) ? "docker/registry/v2" : "mirror")}/blobs/{algorithm}";
 
     public static string BlobData(Digest digest) => $"{Blobs(digest.Algorithm)}/{digest.Hex[..2]}/{digest.Hex}/data";
 
@@ -54,7 +55,7 @@ public static class RegistryLayout
 
     public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
 
-    /// <summary>The folder of a repository's blob links, where its algorithm is <c>registry:2</c>'s.</summary>
+    /// <summary>The folder of a repository's links to sha256 blobs.</summary>
     public static string Layers(RepositoryName name) => $"{Repository(name)}/_layers";
 
     public static string BlobLinks(RepositoryName name, string algorithm) =>
@@ -80,7 +81,8 @@ public static class RegistryLayout
 
     public static string Revision(RepositoryName name, Digest digest) => $"{ManifestLinks(name, digest.Algorithm)}/{digest.Hex}";
 
-    public static string Referrers(RepositoryName name, Digest subject) => $"{Repository(name)}/_mirror/referrers/{subject.Algorithm}/{subject.Hex}";
+    public static string Referrers(RepositoryName name, Digest subject) =>
+        $"{Repository(name)}/_mirror/referrers/{subject.Algorithm}/{subject.Hex}";
 
     public static string Referrer(RepositoryName name, Digest subject, Digest referrer) =>
         $"{Referrers(name, subject)}/{referrer.Algorithm}-{referrer.Hex}";
