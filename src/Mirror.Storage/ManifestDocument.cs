@@ -93,7 +93,7 @@ public sealed class ManifestDocument
         Entries = entries;
         Type = saysType ? MediaType : implied;
         if (IsIndex && Blobs.Any())
-            reader.Refuse("it has both 'manifests' and what an image has; clients would disagree on what it is");
+            reader.Refuse<object>("it has both 'manifests' and what an image has; clients would disagree on what it is");
         Subject = entries.FindLast(entry => entry.Field == "subject")?.Digest;
         if (string.IsNullOrEmpty(ArtifactType))
             ArtifactType = IsIndex ? null : entries.FindLast(entry => entry.Field == "config")?.MediaType;
@@ -181,16 +181,12 @@ public sealed class ManifestDocument
     public static IReadOnlyList<ReadOnlyMemory<byte>> DescriptorsIn(ReadOnlyMemory<byte> index)
     {
         using var json = JsonDocument.Parse(index);
-        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("manifests", out var manifests))
-            throw new JsonException("It is not an index: it has no 'manifests'.");
-        return manifests.ValueKind switch
-        {
-            JsonValueKind.Null => [],
-            JsonValueKind.Array => [.. manifests.EnumerateArray().Select(Raw)],
-            _ => throw new JsonException("It is not an index: 'manifests' is not a list."),
-        };
-
-        static ReadOnlyMemory<byte> Raw(JsonElement descriptor) => JsonMarshal.GetRawUtf8Value(descriptor).ToArray();
+        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("manifests", out var manifests)
+            || manifests.ValueKind is not (JsonValueKind.Array or JsonValueKind.Null))
+            throw new JsonException("It has no list of manifests.");
+        return manifests.ValueKind == JsonValueKind.Null
+            ? []
+            : [.. manifests.EnumerateArray().Select(entry => (ReadOnlyMemory<byte>)JsonMarshal.GetRawUtf8Value(entry).ToArray())];
     }
 
     /// <summary>The <c>artifactType</c> of a descriptor in JSON; null where it has none.</summary>

@@ -17,7 +17,7 @@ internal sealed class ManifestReader(bool isStrict)
     {
         var isList = field is not ("config" or "subject");
         if (isList && value.ValueKind != JsonValueKind.Array)
-            Refuse($"'{field}' is not a list");
+            Refuse<object>($"'{field}' is not a list");
         if (value.ValueKind != JsonValueKind.Array || isStrict && !isList)
             Add(value);
         else
@@ -34,14 +34,9 @@ internal sealed class ManifestReader(bool isStrict)
     /// <summary>A text; null, in a lenient reading, where the value is no text or not valid Unicode.</summary>
     public string? Text(JsonElement value, string name)
     {
-        if (value.ValueKind != JsonValueKind.String)
-        {
-            Refuse($"'{name}' is not text");
-            return null;
-        }
         try
         {
-            return value.GetString();
+            return value.ValueKind == JsonValueKind.String ? value.GetString() : Refuse<string>($"'{name}' is not text");
         }
         // Half a surrogate pair, or bytes that are not UTF-8: found only when the text is read.
         catch (InvalidOperationException) when (!isStrict)
@@ -50,53 +45,34 @@ internal sealed class ManifestReader(bool isStrict)
         }
     }
 
-    public long? WholeNumber(JsonElement value, string name)
-    {
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number))
-            return number;
-        Refuse($"'{name}' is not a whole number");
-        return null;
-    }
+    public long? WholeNumber(JsonElement value, string name) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number)
+            ? number
+            : Refuse<long?>($"'{name}' is not a whole number");
 
-    /// <exception cref="FormatException">This reading is strict.</exception>
-    public void Refuse(string problem)
-    {
-        if (isStrict)
-            throw new FormatException(problem);
-    }
+    /// <summary>Nothing, in a lenient reading.</summary>
+    /// <exception cref="FormatException">The reading is strict.</exception>
+    public T? Refuse<T>(string problem) => isStrict ? throw new FormatException(problem) : default;
 
     private ManifestEntry? Entry(JsonElement json, string field)
     {
         if (json.ValueKind != JsonValueKind.Object)
-        {
-            Refuse($"'{field}' holds something that is not a descriptor");
-            return null;
-        }
+            return Refuse<ManifestEntry>($"'{field}' holds something that is not a descriptor");
         // Docker's schema 1 has another word for the digest of a layer.
         if (!Digest.TryParse(TextOf(json, field == "fsLayers" ? "blobSum" : "digest"), out var digest))
-        {
-            Refuse($"'{field}' holds a descriptor without a digest of a known algorithm");
-            return null;
-        }
-        long? size = null;
-        if (Member(json, "size") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var bytes) && bytes >= 0)
-            size = bytes;
-        else
-            Refuse($"'{field}' holds a descriptor without a size");
+            return Refuse<ManifestEntry>($"'{field}' holds a descriptor without a digest of a known algorithm");
+        var size = Member(json, "size") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var bytes) && bytes >= 0
+            ? bytes
+            : Refuse<long?>($"'{field}' holds a descriptor without a size");
         return new ManifestEntry(field, digest, TextOf(json, "mediaType") ?? "", size, Urls(json, field), Platform(json));
     }
 
-    private string[] Urls(JsonElement entry, string field)
+    private string[] Urls(JsonElement entry, string field) => Member(entry, "urls") switch
     {
-        if (Member(entry, "urls") is not { } urls)
-            return [];
-        if (urls.ValueKind != JsonValueKind.Array)
-        {
-            Refuse($"'{field}' holds 'urls' that are not a list");
-            return [];
-        }
-        return [.. urls.EnumerateArray().Select(url => Text(url, "urls")).OfType<string>()];
-    }
+        null => [],
+        { ValueKind: JsonValueKind.Array } urls => [.. urls.EnumerateArray().Select(url => Text(url, "urls")).OfType<string>()],
+        _ => Refuse<string[]>($"'{field}' holds 'urls' that are not a list") ?? [],
+    };
 
     private ManifestPlatform? Platform(JsonElement entry) => Member(entry, "platform") is { ValueKind: JsonValueKind.Object } platform
         ? new(TextOf(platform, "os"), TextOf(platform, "architecture"))

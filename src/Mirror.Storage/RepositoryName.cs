@@ -32,8 +32,7 @@ public readonly partial record struct RepositoryName : IParsable<RepositoryName>
 
     /// <summary>
     /// The order in which a walk through the folders finds the names: component by component, each compared as if <c>/</c> ended it. So
-    /// <c>a-b</c> comes before <c>a</c>, and <c>a</c> before <c>a/b</c>. The catalog can then be paged without a list of all names in
-    /// memory.
+    /// <c>a-b</c> comes before <c>a</c>, and <c>a</c> before <c>a/b</c>. So pages of the catalog need no list of all names.
     /// </summary>
     public int CompareTo(RepositoryName other) => string.CompareOrdinal(_text + "/", other._text + "/");
 

@@ -3,8 +3,7 @@ namespace Mirror.Storage.Disk;
 /// <summary>
 /// Files that a sweep in one process may delete while other processes touch them, without a lock. To touch a file is to set its time to
 /// now. The sweep first renames a file, and looks at its time only then. A touch before the rename is therefore seen. A touch after the
-/// rename finds no file and gives the renamed file its name back. The remarks of <c>GarbageCollection.Sweeper</c> prove that this is
-/// enough.
+/// rename finds no file and gives the renamed file its name back. <c>Sweeper</c> explains why that is enough.
 /// </summary>
 /// <remarks>
 /// Only the sweep deletes the renamed file, and there is one sweep at a time. All others can only link it back, which never replaces a
@@ -82,8 +81,7 @@ internal static class SweepableFile
         {
             return null;
         }
-        // 4. Is it still old? If another process links it back after this check, the file has two names, and the next lines delete only
-        // one.
+        // 4. Is it still old? A process that links it back after this check keeps it: this deletes one name of two.
         aside.Refresh();
         if (!aside.Exists)
             return null;

@@ -8,8 +8,7 @@ namespace Mirror.Storage.Files;
 /// </summary>
 internal sealed class TagLists
 {
-    // A folder's time advances in steps of up to 10 ms. A list that is read in the same step as a change may lack a later change of that
-    // step.
+    // A folder's time advances in steps of up to 10 ms. A list that is read in the step of a change may lack the next change.
     private static readonly TimeSpan MinAge = TimeSpan.FromMilliseconds(100);
 
     // In all lists together: about 60 MiB.

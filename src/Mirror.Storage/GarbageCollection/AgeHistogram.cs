@@ -1,9 +1,6 @@
 namespace Mirror.Storage.GarbageCollection;
 
-/// <summary>
-/// How many bytes were last used how long ago, in classes that differ by 2 %. It finds the oldest of any number of blobs without a list of
-/// them.
-/// </summary>
+/// <summary>How many bytes were last used how long ago, in classes of 2 %: finds the oldest of many blobs without a list of them.</summary>
 internal sealed class AgeHistogram(DateTimeOffset now)
 {
     private const double Step = 1.02;

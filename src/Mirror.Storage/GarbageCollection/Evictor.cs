@@ -13,8 +13,7 @@ namespace Mirror.Storage.GarbageCollection;
 /// </remarks>
 public sealed class Evictor(IContentStore content, IReferenceStore references, ISweepStore store)
 {
-    // A push links a blob a moment after it is stored. Without this time, the blob could be deleted in between, and the client had to send
-    // it again.
+    // A push links a blob a moment after it is stored. If the blob were deleted in between, the client had to send it again.
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(1);
 
     /// <summary>Measures the mirrored content, and deletes what is too much; null while another sweep runs.</summary>

@@ -70,8 +70,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// As <see cref="Open"/>, or as <see cref="OpenPrivate"/> while another process writes the file: the one that finishes first stores the
-    /// content.
+    /// As <see cref="Open"/>, or as <see cref="OpenPrivate"/> while another process writes the file: the first to finish stores it.
     /// </summary>
     /// <exception cref="IOException">The file cannot be created or read.</exception>
     public static Spool OpenOrPrivate(string path, string algorithm)

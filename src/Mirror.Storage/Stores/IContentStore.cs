@@ -18,8 +18,8 @@ public interface IContentStore
     ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Opens an empty spool for content that another process is about to store: nothing is uploaded ahead, and no later process resumes it.
-    /// It can be committed.
+    /// Opens an empty spool for content that another process is about to store. No bytes are uploaded before the commit, and no later
+    /// process resumes it.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written.</exception>
     ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken);

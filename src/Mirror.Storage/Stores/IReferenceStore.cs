@@ -1,9 +1,6 @@
 namespace Mirror.Storage.Stores;
 
-/// <summary>
-/// Name -> digest: which repository may serve which content (links), and what its tags name. Every write survives a power cut once it
-/// returns.
-/// </summary>
+/// <summary>Name -> digest: which repository may serve which content (links), and what its tags name. Writes survive a power cut.</summary>
 public interface IReferenceStore
 {
     /// <summary>Whether a repository has content, or ever had.</summary>

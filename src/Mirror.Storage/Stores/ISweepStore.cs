@@ -1,9 +1,6 @@
 namespace Mirror.Storage.Stores;
 
-/// <summary>
-/// What a store offers to a garbage collection. All ages are by one clock, the store's own, so that processes and machines need not agree
-/// on the time.
-/// </summary>
+/// <summary>What a store offers to a garbage collection. All times are by the store's clock: machines need not agree on the time.</summary>
 public interface ISweepStore
 {
     /// <summary>Begins a sweep; null while another one runs, in this process or another.</summary>

@@ -17,13 +17,13 @@ namespace Mirror.Storage.Stores;
 /// _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;       ours: the descriptor of a manifest whose subject the
 /// folder names .../data.swept, .../link.swept                                  ours: renamed by a sweep, about to be deleted
 /// mirror/blobs/sha512/&lt;2 hex&gt;/&lt;hex&gt;/data                           ours: content, for sha512
-/// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: the spool of a fill mirror/tmp/
-/// ours: small files before they get their final name mirror/notifications/&lt;endpoint&gt;/                               ours: events
-/// that wait for their endpoint mirror/sweep.lock                                               ours: locked by the sweep that runs
+/// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: the spool of a fill
+/// mirror/tmp/                                                     ours: small files before they get their final name
+/// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint
+/// mirror/sweep.lock                                               ours: locked by the sweep that runs
 /// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a sweep that runs
-/// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process relies on this content
+/// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process touched this content
 /// mirror/condemned/&lt;algorithm&gt;/&lt;hex&gt;/&lt;id&gt;                        ours, in a bucket: a sweep is about to delete this
-/// content or a link to it
 /// </code>
 /// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours. Its garbage collector would delete sha512
 /// content in its own folders, so sha512 content has other folders. Paths are relative, with <c>/</c>.

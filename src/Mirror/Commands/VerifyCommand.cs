@@ -6,21 +6,31 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
 
-/// <summary><c>verify</c>: reads the whole store again and says what is damaged.</summary>
+/// <summary><c>verify</c>: reads the whole store and reports damaged content.</summary>
 internal static class VerifyCommand
 {
     public static Command Create(IReadOnlyDictionary<string, string> environment)
     {
         var file = new ConfigurationArgument(environment);
-        var repair = new Option<bool>("--repair") { Description = "Remove what is damaged: what is mirrored is fetched again when asked for; hosted images that miss it are named." };
-        var command = new Command("verify", "Hash everything that is stored and name what is damaged; ends with 1 where damage remains. A server may be running.") { file.Argument, repair };
+        var repair = new Option<bool>("--repair")
+        {
+            Description = "Delete damaged content: mirrored content is fetched again, hosted images that need it are listed.",
+        };
+        var command = new Command("verify", "Hash all stored content and report damage. Ends with 1 if damage remains. Servers may run meanwhile.")
+        {
+            file.Argument, repair,
+        };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
             var storage = configuration.Options.Storage;
             await using var stores = storage.Open();
-            var verifier = new StoreVerifier(configuration.Options, stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked), stores.GetRequiredService<IReferenceStore>(), TimeProvider.System);
+            var verifier = new StoreVerifier(
+                configuration.Options,
+                stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked),
+                stores.GetRequiredService<IReferenceStore>(),
+                TimeProvider.System);
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             return await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Failed;
         });

@@ -1,27 +1,28 @@
 using Mirror.PullThrough;
-using Mirror.Storage.GarbageCollection;
 using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Telemetry;
 
 namespace Mirror.Maintenance;
 
-/// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server serves.</summary>
+/// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server runs.</summary>
 public sealed partial class Evictions(
-    Evictor evictor, CacheSize cache, RepositoryResolver repositories, RegistryMetrics metrics, TimeProvider time, ILogger<Evictions> log) : BackgroundService
+    Evictor evictor, CacheSize cache, RepositoryResolver repositories, RegistryMetrics metrics, TimeProvider time, ILogger<Evictions> log)
+    : BackgroundService
 {
-    // Other processes store and sweep as well, and tell nobody.
-    private static readonly TimeSpan CountAgain = TimeSpan.FromHours(1);
+    // Other processes store and delete blobs as well, and this one does not learn of it.
+    private static readonly TimeSpan MeasureEvery = TimeSpan.FromHours(1);
 
-    private static readonly TimeSpan WhenNot = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMinutes(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (true)
         {
             if (await IsWithinAsync(stoppingToken))
-                await cache.UntilExceededAsync(CountAgain, stoppingToken);
+                await cache.UntilExceededAsync(MeasureEvery, stoppingToken);
             else
-                await Task.Delay(WhenNot, time, stoppingToken);
+                await Task.Delay(RetryDelay, time, stoppingToken);
         }
     }
 
@@ -48,12 +49,14 @@ public sealed partial class Evictions(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Blobs} blobs that were not used for longest made room: {Freed} bytes; {Bytes} bytes of mirrored blobs are here; it took {Seconds:0.0} s")]
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "evicted {Blobs} least recently used blobs ({Freed} bytes) in {Seconds:0.0} s; cache is now {Bytes} bytes")]
     private partial void LogEvicted(int blobs, long freed, long bytes, double seconds);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Bytes} bytes of mirrored blobs are here, proxy.max_size is {Most}, and none of them may go just now")]
-    private partial void LogStillFull(long bytes, long most);
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "cache has {Bytes} bytes, proxy.max_size is {MaxBytes}, but its blobs were used too recently; will try again in a minute")]
+    private partial void LogStillFull(long bytes, long maxBytes);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "no room could be made for mirrored content")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "eviction of mirrored blobs failed; will try again in a minute")]
     private partial void LogFailed(Exception failure);
 }

@@ -5,22 +5,30 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Maintenance;
 
-/// <summary>Wires the room <c>Maintenance</c>.</summary>
+/// <summary>Registers the services of Maintenance.</summary>
 public static class MaintenanceRegistration
 {
-    /// <summary>Adds <see cref="Sweeper"/> and <see cref="PushProtection"/>, and what the configuration wants done by itself.</summary>
+    /// <summary>
+    /// Adds <see cref="Sweeper"/>, <see cref="PushProtection"/>, and the background services that the configuration asks for.
+    /// </summary>
     public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage, ProxyOptions proxy)
     {
-        services.AddSingleton(provider => new Sweeper(Unchecked(provider), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepStore>()));
+        services.AddSingleton(provider => new Sweeper(Unchecked(provider), References(provider), SweepStore(provider)));
         services.AddSingleton<PushProtection>();
         services.AddHostedService<UploadPurging>();
         if (storage.Maintenance.GarbageCollect.Enabled)
-            services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
+            services.AddHostedService(provider =>
+                ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
         if (proxy.MaxSize is not null && (proxy.RemoteUrl is not null || proxy.Upstreams.Length > 0))
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<Evictions>(
-                provider, new Evictor(Unchecked(provider), provider.GetRequiredService<IReferenceStore>(), provider.GetRequiredService<ISweepStore>())));
+                provider, new Evictor(Unchecked(provider), References(provider), SweepStore(provider))));
         return services;
     }
 
-    private static IContentStore Unchecked(IServiceProvider provider) => provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked);
+    private static IContentStore Unchecked(IServiceProvider provider) =>
+        provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked);
+
+    private static IReferenceStore References(IServiceProvider provider) => provider.GetRequiredService<IReferenceStore>();
+
+    private static ISweepStore SweepStore(IServiceProvider provider) => provider.GetRequiredService<ISweepStore>();
 }

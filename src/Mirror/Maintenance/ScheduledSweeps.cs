@@ -1,24 +1,25 @@
 using Mirror.Configuration;
-using Mirror.Storage.GarbageCollection;
 using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
 
 namespace Mirror.Maintenance;
 
-/// <summary>Sweeps at the configured interval while the server serves.</summary>
-public sealed partial class ScheduledSweeps(Sweeper sweeper, GarbageCollectOptions options, TimeProvider time, ILogger<ScheduledSweeps> log) : BackgroundService
+/// <summary>Collects garbage at the configured interval while the server runs.</summary>
+public sealed partial class ScheduledSweeps(
+    Sweeper sweeper, GarbageCollectOptions options, TimeProvider time, ILogger<ScheduledSweeps> log) : BackgroundService
 {
-    // A server that is restarted daily would never get to a sweep that waits a day.
-    private static readonly TimeSpan MaxFirstWait = TimeSpan.FromMinutes(30);
+    // Without this limit a server that is restarted daily would never come to a collection whose interval is a day.
+    private static readonly TimeSpan MaxFirstDelay = TimeSpan.FromMinutes(30);
 
-    private static readonly TimeSpan WhenBusy = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMinutes(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await Task.Delay(options.Interval < MaxFirstWait ? options.Interval : MaxFirstWait, time, stoppingToken);
+        await Task.Delay(options.Interval < MaxFirstDelay ? options.Interval : MaxFirstDelay, time, stoppingToken);
         using var timer = new PeriodicTimer(options.Interval, time);
         do
             while (!await SweepAsync(stoppingToken))
-                await Task.Delay(WhenBusy, time, stoppingToken);
+                await Task.Delay(RetryDelay, time, stoppingToken);
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
@@ -26,10 +27,11 @@ public sealed partial class ScheduledSweeps(Sweeper sweeper, GarbageCollectOptio
     private async Task<bool> SweepAsync(CancellationToken stop)
     {
         var started = time.GetTimestamp();
+        var sweep = new SweepOptions { Grace = options.Grace, DeleteUntagged = options.DeleteUntagged };
         try
         {
-            var result = await Task.Run(() => sweeper.SweepAsync(new SweepOptions { Grace = options.Grace, DeleteUntagged = options.DeleteUntagged }, null, stop), stop);
-            if (result is null)
+            // On a thread of the pool: on a file system the sweep runs for a long time without waiting.
+            if (await Task.Run(() => sweeper.SweepAsync(sweep, null, stop), stop) is not { } result)
             {
                 LogBusy();
                 return false;
@@ -43,12 +45,15 @@ public sealed partial class ScheduledSweeps(Sweeper sweeper, GarbageCollectOptio
         return true;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "garbage collection freed {Blobs} blobs, {Manifests} manifests, {Bytes} bytes; {Marked} are in use; it took {Seconds:0.0} s")]
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "garbage collection freed {Blobs} blobs, {Manifests} manifests, {Bytes} bytes in {Seconds:0.0} s; {Marked} digests are in use")]
     private partial void LogSwept(int blobs, int manifests, long bytes, int marked, double seconds);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "the garbage collection waits a minute: another one, or the making of room, is under way")]
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "garbage collection postponed for a minute: another collection or eviction is running")]
     private partial void LogBusy();
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "garbage collection ended early; what it did not get to stays")]
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "garbage collection stopped early because the store failed; it runs again at the next interval")]
     private partial void LogFailed(Exception failure);
 }

@@ -7,7 +7,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Maintenance;
 
 /// <summary>
-/// Reads everything that is stored once more and compares it with its digest. Memory does not grow with the store, and a server may be running on it.
+/// Reads all stored content and compares it with its digest (<c>mirror verify</c>). Memory does not grow with the store. Servers may use
+/// the store meanwhile.
 /// </summary>
 public sealed class StoreVerifier(MirrorOptions options, IContentStore content, IReferenceStore references, TimeProvider time)
 {
@@ -15,21 +16,22 @@ public sealed class StoreVerifier(MirrorOptions options, IContentStore content, 
 
     private readonly NamePattern[] _hosted = [.. options.Hosted.Repositories.Select(pattern => new NamePattern(pattern))];
 
-    /// <summary>Verifies, says what is wrong, and with <paramref name="repair"/> removes it.</summary>
-    /// <param name="output">A line for each finding, and one at the end.</param>
-    /// <param name="progress">How far it has got.</param>
-    /// <returns>Whether all is well now: nothing damaged remains, and no hosted image lacks anything for it.</returns>
+    /// <summary>Verifies, writes what is damaged, and with <paramref name="repair"/> deletes it.</summary>
+    /// <param name="output">Gets a line for each damaged blob or manifest, and a summary.</param>
+    /// <param name="progress">Gets the counts, every ten seconds.</param>
+    /// <returns>Whether no damage remains and every hosted image is whole.</returns>
     public async Task<bool> RunAsync(bool repair, TextWriter output, TextWriter progress, CancellationToken cancellationToken)
     {
-        // 1. Every byte.
+        // 1. Hash every byte.
         var damaged = await FindDamagedAsync(output, progress, cancellationToken);
 
-        // 2. What that breaks. Mirrored images mend themselves once the damage is out of the way; hosted ones have to be pushed again.
+        // 2. Find the hosted images that need damaged content: a client has to push them again. Mirrored content is fetched again after its
+        // deletion.
         var broken = damaged.Count == 0 ? [] : await FindBrokenAsync(damaged, cancellationToken);
         foreach (var image in broken)
-            await output.WriteLineAsync($"broken: {image}, which has to be pushed again");
+            await output.WriteLineAsync($"broken: {image}; push it again");
 
-        // 3. Out of the way: a push or a download finds nothing there, and brings it anew.
+        // 3. Delete the damaged content, so that the next push or fill stores it again.
         if (repair)
             foreach (var digest in damaged)
                 if (await content.DeleteAsync(digest, cancellationToken))
@@ -44,24 +46,25 @@ public sealed class StoreVerifier(MirrorOptions options, IContentStore content, 
         await foreach (var digest in content.ListAsync(cancellationToken))
         {
             var size = await content.SizeAsync(digest, cancellationToken);
-            if (size is null || await WhatIsWrongAsync(digest, cancellationToken) is not { } wrong)
+            if (size is null || await DamageAsync(digest, cancellationToken) is not { } damage)
                 (count, bytes) = (count + 1, bytes + (size ?? 0));
             else if (damaged.Add(digest))
-                await output.WriteLineAsync($"damaged: {digest}, {size} bytes: {wrong}");
+                await output.WriteLineAsync($"damaged: {digest}, {size} bytes: {damage}");
             if (time.GetElapsedTime(reported) < ReportEvery)
                 continue;
             reported = time.GetTimestamp();
-            await progress.WriteLineAsync($"so far {Amount(count, bytes)} good, {damaged.Count} damaged");
+            await progress.WriteLineAsync($"so far: {Amount(count, bytes)} intact, {damaged.Count} damaged");
         }
-        await output.WriteLineAsync($"{Amount(count, bytes)} good, {damaged.Count} damaged");
+        await output.WriteLineAsync($"{Amount(count, bytes)} intact, {damaged.Count} damaged");
         return damaged;
     }
 
-    private async Task<string?> WhatIsWrongAsync(Digest digest, CancellationToken cancellationToken)
+    private async Task<string?> DamageAsync(Digest digest, CancellationToken cancellationToken)
     {
         try
         {
-            return await content.VerifyAsync(digest, cancellationToken) == Verification.Damaged ? "other bytes than its digest names" : null;
+            var state = await content.VerifyAsync(digest, cancellationToken);
+            return state == Verification.Damaged ? "the bytes do not match the digest" : null;
         }
         catch (Exception unreadable) when (unreadable.IsStoreFailure)
         {
@@ -75,12 +78,13 @@ public sealed class StoreVerifier(MirrorOptions options, IContentStore content, 
         await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
             if (IsHosted(name))
                 foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
-                    if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest && await NeedsAsync(digest, damaged, cancellationToken))
+                    if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest
+                        && await NeedsAsync(digest, damaged, cancellationToken))
                         broken.Add($"{name}:{tag}");
         return broken;
     }
 
-    // Indexes may share children: each manifest is read once.
+    // Whether an image needs damaged content. Indexes may share children: each manifest is read once.
     private async Task<bool> NeedsAsync(Digest image, HashSet<Digest> damaged, CancellationToken cancellationToken)
     {
         HashSet<Digest> seen = [image];
