@@ -4,10 +4,10 @@ using Xunit;
 
 namespace Mirror.Storage.Tests;
 
-/// <summary>What every <see cref="IContentStore"/> must hold.</summary>
+/// <summary>What every <see cref="IContentStore"/> must do.</summary>
 public abstract class ContentStoreTests : StoreTests
 {
-    // Below and above one part of an upload, and with a part that is not full at the end.
+    // More than one part of a multipart upload, with a last part that is not full.
     private const int Long = (13 << 20) + 17;
 
     [Theory]
@@ -16,7 +16,7 @@ public abstract class ContentStoreTests : StoreTests
     [InlineData(Spool.TailLength + 1, "sha256")]
     [InlineData(Long, "sha256")]
     [InlineData(1000, "sha512")]
-    public async Task What_was_committed_is_read_again(int length, string algorithm)
+    public async Task Committed_content_can_be_read(int length, string algorithm)
     {
         var bytes = Bytes(length);
         var digest = await StoreAsync(bytes, algorithm);
@@ -27,7 +27,7 @@ public abstract class ContentStoreTests : StoreTests
     [Theory]
     [InlineData("sha256")]
     [InlineData("sha512")]
-    public async Task What_was_put_is_read_again(string algorithm)
+    public async Task Content_that_was_put_can_be_read(string algorithm)
     {
         var bytes = Bytes(1000);
         var digest = Digest.Of(bytes, algorithm);
@@ -41,14 +41,14 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task Bytes_that_are_not_what_the_digest_names_are_not_put()
+    public async Task Bytes_that_do_not_match_the_digest_are_not_put()
     {
         await Assert.ThrowsAsync<ArgumentException>(async () => await Content.PutAsync(Any(1), Bytes(10), Cancel));
         Assert.Null(await Content.SizeAsync(Any(1), Cancel));
     }
 
     [Fact]
-    public async Task Content_that_is_not_there_is_null()
+    public async Task Absent_content_is_null()
     {
         Assert.Null(await Content.OpenAsync(Any(1), Cancel));
         Assert.Null(await Content.SizeAsync(Any(1), Cancel));
@@ -69,7 +69,7 @@ public abstract class ContentStoreTests : StoreTests
     [Theory]
     [InlineData("sha256")]
     [InlineData("sha512")]
-    public async Task Nothing_is_seen_before_it_is_committed(string algorithm)
+    public async Task Content_is_not_visible_before_it_is_committed(string algorithm)
     {
         var bytes = Bytes(Long);
         var digest = Digest.Of(bytes, algorithm);
@@ -103,7 +103,7 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task What_an_earlier_process_spooled_is_kept()
+    public async Task Bytes_that_an_earlier_process_spooled_are_kept()
     {
         var bytes = Bytes(Long);
         var digest = Digest.Of(bytes);
@@ -119,25 +119,25 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task A_spool_aside_is_empty_whatever_is_there_and_can_be_committed()
+    public async Task A_private_spool_is_always_empty_and_can_be_committed()
     {
         var bytes = Bytes(Long);
         var digest = Digest.Of(bytes);
         await using (var left = await Content.SpoolAsync(digest, Cancel))
             left.Append(bytes.AsSpan(0, 8 << 20));
-        await using var aside = await Content.SpoolPrivatelyAsync(digest, Cancel);
-        Assert.Equal(0, aside.Length);
-        aside.Append(bytes);
-        Assert.True(await aside.VerifyAsync(digest, Cancel));
-        aside.Complete();
-        await Content.CommitAsync(aside, digest, Cancel);
+        await using var own = await Content.SpoolPrivatelyAsync(digest, Cancel);
+        Assert.Equal(0, own.Length);
+        own.Append(bytes);
+        Assert.True(await own.VerifyAsync(digest, Cancel));
+        own.Complete();
+        await Content.CommitAsync(own, digest, Cancel);
         Assert.Equal(bytes, await ReadAsync(digest));
         await using var found = await Content.SpoolAsync(digest, Cancel);
         Assert.Equal(8 << 20, found.Length);
     }
 
     [Fact]
-    public async Task A_spool_is_verified_with_what_several_processes_left_in_it()
+    public async Task A_spool_that_several_processes_wrote_is_verified_whole()
     {
         var bytes = Bytes(5000);
         var digest = Digest.Of(bytes);
@@ -157,7 +157,7 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task A_reader_gets_the_last_bytes_only_when_they_are_known_to_be_right()
+    public async Task A_reader_gets_the_last_bytes_only_after_verification()
     {
         var bytes = Bytes(Spool.TailLength + 1000);
         await using var spool = await Content.SpoolAsync(Digest.Of(bytes), Cancel);
@@ -174,7 +174,7 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task A_reader_of_what_failed_gets_no_end()
+    public async Task A_reader_of_a_failed_spool_gets_no_end()
     {
         await using var spool = await Content.SpoolAsync(Any(1), Cancel);
         await using var reader = spool.OpenRead();
@@ -185,7 +185,7 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task A_spool_that_begins_anew_leaves_no_trace_of_its_old_bytes()
+    public async Task A_spool_that_was_reset_keeps_none_of_its_old_bytes()
     {
         var bytes = Bytes(Long);
         var digest = Digest.Of(bytes);
@@ -211,7 +211,7 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task Eight_that_put_the_same_content_at_once_all_succeed()
+    public async Task Eight_concurrent_puts_of_the_same_content_all_succeed()
     {
         var bytes = Bytes(100_000);
         var digest = Digest.Of(bytes);
@@ -223,7 +223,7 @@ public abstract class ContentStoreTests : StoreTests
     [Theory]
     [InlineData("sha256")]
     [InlineData("sha512")]
-    public async Task Deleted_content_is_gone_and_can_come_back(string algorithm)
+    public async Task Deleted_content_is_gone_and_can_be_stored_again(string algorithm)
     {
         var bytes = Bytes(1000);
         var digest = await StoreAsync(bytes, algorithm);
@@ -236,7 +236,7 @@ public abstract class ContentStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task All_that_is_stored_is_listed_once()
+    public async Task All_content_is_listed_once()
     {
         List<Digest> stored = [];
         for (var i = 0; i < 20; i++)

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests;
 
-/// <summary>What every <see cref="IReferenceStore"/> and <see cref="IReferrerStore"/> must hold.</summary>
+/// <summary>What every <see cref="IReferenceStore"/> and <see cref="IReferrerStore"/> must do.</summary>
 public abstract class ReferenceStoreTests : StoreTests
 {
     private static readonly RepositoryName Nginx = Name("library/nginx");
@@ -47,7 +47,7 @@ public abstract class ReferenceStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task A_tag_names_what_it_was_set_to_last()
+    public async Task A_tag_names_the_digest_it_was_set_to_last()
     {
         Assert.Null(await References.ResolveTagAsync(Nginx, "latest", Cancel));
         await References.SetTagAsync(Nginx, "latest", Any(1), Cancel);
@@ -65,7 +65,7 @@ public abstract class ReferenceStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task Deleting_a_tag_leaves_those_whose_names_begin_alike()
+    public async Task Deleting_a_tag_leaves_tags_whose_names_begin_the_same()
     {
         foreach (var tag in new[] { "1", "1.0", "1-a" })
             await References.SetTagAsync(Nginx, tag, Any(1), Cancel);
@@ -88,7 +88,7 @@ public abstract class ReferenceStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task More_tags_than_fit_in_one_answer_are_all_listed()
+    public async Task More_tags_than_one_answer_of_a_bucket_holds_are_all_listed()
     {
         var tags = Enumerable.Range(0, ManyTags).Select(i => $"{i:0000}").ToList();
         await Parallel.ForEachAsync(tags, Cancel, async (tag, stop) => await References.SetTagAsync(Nginx, tag, Any(1), stop));
@@ -101,7 +101,9 @@ public abstract class ReferenceStoreTests : StoreTests
         string[] names = ["a-b", "a", "a/b", "a/b/c", "a0", "z/y/x"];
         // A manifest makes a repository as well as a blob does.
         foreach (var (i, name) in names.Reverse().Index())
-            await (i % 2 == 0 ? References.LinkBlobAsync(Name(name), Any(1), Cancel) : References.LinkManifestAsync(Name(name), Any(1), null, Cancel));
+            await (i % 2 == 0
+                ? References.LinkBlobAsync(Name(name), Any(1), Cancel)
+                : References.LinkManifestAsync(Name(name), Any(1), null, Cancel));
         Assert.Equal(names, (await ListAsync(References.ListRepositoriesAsync(Cancel))).Select(name => name.ToString()));
     }
 
@@ -131,7 +133,7 @@ public abstract class ReferenceStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task Many_at_once_do_not_disturb_each_other()
+    public async Task Concurrent_writers_do_not_disturb_each_other()
     {
         await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Task.Run(async () =>
         {

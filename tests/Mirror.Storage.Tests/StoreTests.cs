@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests;
 
-/// <summary>What the tests of every store have in common: the store itself, and bytes to put into it.</summary>
+/// <summary>What the tests of every store share: the store itself, and bytes to put into it.</summary>
 public abstract class StoreTests : IAsyncLifetime
 {
     private Stores? _stores;
@@ -25,7 +25,7 @@ public abstract class StoreTests : IAsyncLifetime
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>The store under test, with nothing in it; or skips the test, saying why.</summary>
+    /// <summary>The store under test, empty; or skips the test and gives the reason.</summary>
     protected abstract Task<Stores> CreateAsync();
 
     protected static byte[] Bytes(int length) => RandomNumberGenerator.GetBytes(length);
@@ -34,7 +34,7 @@ public abstract class StoreTests : IAsyncLifetime
 
     protected static Digest Any(int number) => Digest.Of([(byte)number]);
 
-    /// <summary>Spools, verifies and publishes.</summary>
+    /// <summary>Spools, verifies and commits.</summary>
     protected async Task<Digest> StoreAsync(byte[] bytes, string algorithm = "sha256")
     {
         var digest = Digest.Of(bytes, algorithm);
@@ -47,7 +47,7 @@ public abstract class StoreTests : IAsyncLifetime
         return digest;
     }
 
-    /// <summary>What the store gives from an offset on; null where it has nothing.</summary>
+    /// <summary>The bytes of stored content, from an offset on; null where there is none.</summary>
     protected async Task<byte[]?> ReadAsync(Digest digest, long from = 0, long? until = null)
     {
         await using var content = await Content.OpenAsync(digest, Cancel);

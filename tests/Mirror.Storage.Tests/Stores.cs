@@ -2,5 +2,5 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Tests;
 
-/// <summary>The rooms of one store, empty at the start of a test.</summary>
+/// <summary>The interfaces of one store, empty at the start of a test.</summary>
 public sealed record Stores(IContentStore Content, IReferenceStore References, IReferrerStore Referrers, ISweepStore Sweepable);

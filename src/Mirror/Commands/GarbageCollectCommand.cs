@@ -37,7 +37,8 @@ internal static class GarbageCollectCommand
             };
             if (storage.S3 is null && !Directory.Exists(storage.Filesystem.RootDirectory))
             {
-                await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: the folder {storage.Filesystem.RootDirectory} does not exist");
+                var root = storage.Filesystem.RootDirectory;
+                await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: the folder {root} does not exist");
                 return ExitCode.Failed;
             }
 

@@ -16,7 +16,7 @@ internal static class VerifyCommand
         {
             Description = "Delete damaged content: mirrored content is fetched again, hosted images that need it are listed.",
         };
-        var command = new Command("verify", "Hash all stored content and report damage. Ends with 1 if damage remains. Servers may run meanwhile.")
+        var command = new Command("verify", "Hash all stored content and report damage; ends with 1 if damage remains. Servers may run.")
         {
             file.Argument, repair,
         };

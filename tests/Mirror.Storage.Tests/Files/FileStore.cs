@@ -32,5 +32,7 @@ public sealed class FileReferenceStoreTests : ReferenceStoreTests
 internal static class FileStore
 {
     internal static Stores In(TempFolder folder) =>
-        new(new FileContentStore(folder.Path), new FileReferenceStore(folder.Path), new FileReferrerStore(folder.Path), new FileSweepStore(folder.Path));
+        new(
+            new FileContentStore(folder.Path), new FileReferenceStore(folder.Path),
+            new FileReferrerStore(folder.Path), new FileSweepStore(folder.Path));
 }

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.Files;
 
-/// <summary>What only the disk shows.</summary>
+/// <summary>What only the file store does.</summary>
 public sealed class FileStoreTests : StoreTests
 {
     private readonly TempFolder _folder = new();
@@ -19,15 +19,16 @@ public sealed class FileStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task Sha512_lies_where_registry_2_never_looks()
+    public async Task Sha512_content_lies_where_registry_2_never_looks()
     {
         var name = Name("a/b");
         var digest = Digest.Of("x"u8, "sha512");
         await Content.PutAsync(digest, "x"u8.ToArray(), Cancel);
         await References.LinkBlobAsync(name, digest, Cancel);
         await References.LinkManifestAsync(name, digest, "a/b", Cancel);
+        var ours = Path.Combine(_folder.Path, "mirror");
         Assert.All(Directory.EnumerateFiles(_folder.Path, "*", SearchOption.AllDirectories), path =>
-            Assert.True(path.StartsWith(Path.Combine(_folder.Path, "mirror"), StringComparison.Ordinal) || path.Contains("/_mirror/", StringComparison.Ordinal), path));
+            Assert.True(path.StartsWith(ours, StringComparison.Ordinal) || path.Contains("/_mirror/", StringComparison.Ordinal), path));
     }
 
     [Fact]
@@ -43,7 +44,7 @@ public sealed class FileStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task A_tag_is_set_whatever_deletes_it_meanwhile()
+    public async Task A_tag_can_be_set_while_others_delete_it()
     {
         var name = Name("a/b");
         await Task.WhenAll(Enumerable.Range(0, 6).Select(i => Task.Run(async () =>
@@ -59,7 +60,7 @@ public sealed class FileStoreTests : StoreTests
     }
 
     [Fact]
-    public async Task The_disk_is_taken_for_what_came_and_not_for_what_was_claimed()
+    public async Task Disk_space_is_reserved_for_arriving_bytes_and_not_for_a_claimed_length()
     {
         const long block = 512;
         await using var spool = await Content.SpoolAsync(Any(1), Cancel);
@@ -69,16 +70,17 @@ public sealed class FileStoreTests : StoreTests
         Assert.Equal(300_000, new FileInfo(file).Length);
         Assert.InRange(await TakenAsync(), 300_000, 17 << 20);
 
-        // What is left of a download that was cut off waits for days.
+        // An interrupted download may wait for days.
         await spool.DisposeAsync();
         Assert.Equal(300_000, new FileInfo(file).Length);
         Assert.InRange(await TakenAsync(), 300_000, 1 << 20);
 
-        async Task<long> TakenAsync() => long.Parse(await PeerProcess.RunAsync("stat", ["-c", "%b", file]), CultureInfo.InvariantCulture) * block;
+        async Task<long> TakenAsync() =>
+            long.Parse(await PeerProcess.RunAsync("stat", ["-c", "%b", file]), CultureInfo.InvariantCulture) * block;
     }
 
     [Fact]
-    public async Task An_upload_is_found_again_with_what_arrived()
+    public async Task An_upload_is_found_with_the_bytes_that_arrived()
     {
         var uploads = new FileUploadStore(_folder.Path);
         var (name, id) = (Name("a/b"), Guid.NewGuid());

@@ -14,7 +14,7 @@ public sealed class FileRaceTests : RaceTests
     private protected override Task<SweptStore> CreateAsync() => Task.FromResult<SweptStore>(new FileSweptStore());
 }
 
-/// <summary>What only the disk shows of a sweep.</summary>
+/// <summary>What only the file store does in a sweep.</summary>
 public sealed class FileLeftoverTests : IDisposable
 {
     private static readonly RepositoryName App = RepositoryName.Parse("local/app");
@@ -26,11 +26,12 @@ public sealed class FileLeftoverTests : IDisposable
     public void Dispose() => _store.Dispose();
 
     [Fact]
-    public async Task Content_that_a_dead_sweep_left_aside_is_still_there()
+    public async Task Content_that_a_dead_sweep_renamed_is_still_there()
     {
         var config = await _store.BlobAsync(App, "config");
         var image = await _store.ImageAsync(App, "1", config);
-        foreach (var path in new[] { RegistryLayout.BlobData(config), RegistryLayout.LayerLink(App, config), RegistryLayout.RevisionLink(App, image) })
+        string[] paths = [RegistryLayout.BlobData(config), RegistryLayout.LayerLink(App, config), RegistryLayout.RevisionLink(App, image)];
+        foreach (var path in paths)
             File.Move(Path.Combine(_store.Root, path), Path.Combine(_store.Root, path) + ".swept");
 
         Assert.True(await _store.HasAsync(config));
@@ -42,7 +43,7 @@ public sealed class FileLeftoverTests : IDisposable
     }
 
     [Fact]
-    public async Task Leftovers_go_when_nobody_took_them_up_again()
+    public async Task Leftovers_are_deleted_unless_a_process_continues_them()
     {
         Digest idle = Digest.Of("idle"u8), used = Digest.Of("used"u8);
         await using (var spool = await _store.Content.SpoolAsync(idle, Stop))

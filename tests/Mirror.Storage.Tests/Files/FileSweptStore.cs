@@ -20,8 +20,8 @@ internal sealed class FileSweptStore(TempFolder folder) : SweptStore(FileStore.I
         return Task.CompletedTask;
     }
 
-    public override Task<List<string>> PathsAsync() =>
-        Task.FromResult(Files().Select(file => Path.GetRelativePath(Root, file)).Where(path => path != RegistryLayout.SweepLock).Order().ToList());
+    public override Task<List<string>> PathsAsync() => Task.FromResult(
+        Files().Select(file => Path.GetRelativePath(Root, file)).Where(path => path != RegistryLayout.SweepLock).Order().ToList());
 
     public override Task DamageAsync(string path) => File.WriteAllTextAsync(Path.Combine(Root, path), "", Stop);
 

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
 
-/// <summary>What makes room, and what never does.</summary>
+/// <summary>Which blobs an eviction deletes, and which never.</summary>
 public sealed class EvictorTests : IDisposable
 {
     private const int Size = 1000;
@@ -26,7 +26,7 @@ public sealed class EvictorTests : IDisposable
     [InlineData(9_000, 2)]
     [InlineData(5_000, 6)]
     [InlineData(1, 10)]
-    public async Task The_longest_unused_go_and_no_more_of_them_than_needed(long most, int gone)
+    public async Task The_least_recently_used_are_deleted_and_no_more_than_needed(long most, int gone)
     {
         var blobs = new List<Digest>();
         for (var i = 0; i < 10; i++)
@@ -46,7 +46,7 @@ public sealed class EvictorTests : IDisposable
     }
 
     [Fact]
-    public async Task Of_those_as_old_as_each_other_only_so_many_go()
+    public async Task Of_blobs_of_the_same_age_no_more_than_needed_are_deleted()
     {
         for (var i = 0; i < 10; i++)
             await BlobAsync(Mirrored, i);
@@ -56,13 +56,14 @@ public sealed class EvictorTests : IDisposable
     }
 
     [Fact]
-    public async Task Only_what_can_be_fetched_again_counts_and_goes()
+    public async Task Only_blobs_that_can_be_fetched_again_count_and_are_deleted()
     {
         var (own, shared, mirrored) = (await BlobAsync(Hosted, 1), await BlobAsync(Hosted, 2), await BlobAsync(Mirrored, 3));
         foreach (var name in new[] { Mirrored, AlsoMirrored })
             await _store.References.LinkBlobAsync(name, shared, Stop);
         await _store.References.LinkBlobAsync(AlsoMirrored, mirrored, Stop);
-        var (pushed, pulled) = (await _store.ImageAsync(Hosted, "1", own, shared), await _store.ImageAsync(Mirrored, "1", mirrored, shared));
+        var pushed = await _store.ImageAsync(Hosted, "1", own, shared);
+        var pulled = await _store.ImageAsync(Mirrored, "1", mirrored, shared);
         await _store.AgeAsync(TimeSpan.FromHours(1));
 
         Assert.Equal(new Eviction(1, Size, 0), await EvictAsync(1));
@@ -74,7 +75,7 @@ public sealed class EvictorTests : IDisposable
     }
 
     [Fact]
-    public async Task What_came_just_now_stays()
+    public async Task A_blob_stored_in_the_last_minute_stays()
     {
         var blob = await BlobAsync(Mirrored, 1);
 
@@ -83,7 +84,7 @@ public sealed class EvictorTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_claimed_meanwhile_stays()
+    public async Task A_blob_that_is_touched_meanwhile_stays()
     {
         var (used, unused) = (await BlobAsync(Mirrored, 1), await BlobAsync(Mirrored, 2));
         await _store.AgeAsync(TimeSpan.FromHours(1));

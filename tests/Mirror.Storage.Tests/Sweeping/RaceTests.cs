@@ -5,14 +5,16 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
 
-/// <summary>Pushes beside a sweep that never rests and gives no grace: what a push was acknowledged for is whole, always.</summary>
+/// <summary>
+/// Pushes beside sweeps that follow each other without a pause and without a grace: an acknowledged image is always whole.
+/// </summary>
 public abstract class RaceTests : IAsyncLifetime
 {
     private const int SharedLayers = 12;
 
-    // Some stores are slow, and a round without a meeting shows nothing.
-    private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
+    // Some stores are slow, and a test in which no sweep deletes anything proves nothing.
+    private static readonly TimeSpan MinTime = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(30);
 
     private SweptStore _store = null!;
 
@@ -27,7 +29,7 @@ public abstract class RaceTests : IAsyncLifetime
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>How many push at once.</summary>
+    /// <summary>How many clients push at once.</summary>
     private protected virtual int Pushers => 8;
 
     private protected abstract Task<SweptStore> CreateAsync();
@@ -41,7 +43,7 @@ public abstract class RaceTests : IAsyncLifetime
         var sweeps = Task.Run(async () =>
         {
             var (count, freed, started) = (0, 0, Stopwatch.GetTimestamp());
-            for (; Stopwatch.GetElapsedTime(started) is var time && (time < Shortest || freed == 0 && time < Longest); count++)
+            for (; Stopwatch.GetElapsedTime(started) is var time && (time < MinTime || freed == 0 && time < MaxTime); count++)
                 freed += (await _store.SweepAsync(new SweepOptions { Grace = TimeSpan.Zero, DeleteUntagged = deleteUntagged })).Blobs;
             await enough.CancelAsync();
             return (count, freed);
@@ -52,7 +54,8 @@ public abstract class RaceTests : IAsyncLifetime
         var (count, freed) = await sweeps;
 
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{outcomes.Sum(o => o.Acknowledged)} acknowledged, {outcomes.Sum(o => o.Refused)} refused, {count} sweeps, {freed} blobs freed");
+            $"{outcomes.Sum(outcome => outcome.Acknowledged)} acknowledged, {outcomes.Sum(outcome => outcome.Refused)} refused, "
+            + $"{count} sweeps, {freed} blobs freed");
         Assert.True(outcomes.Sum(outcome => outcome.Acknowledged) > 0);
         Assert.True(freed > 0);
         await _store.SweepAsync(new SweepOptions { Grace = TimeSpan.Zero, DeleteUntagged = deleteUntagged });
@@ -60,10 +63,10 @@ public abstract class RaceTests : IAsyncLifetime
             await AssertWholeAsync(name, image, blobs);
     }
 
-    // Pushes images of shared layers, looks at each acknowledged one for a while, deletes most.
-    private async Task<CacheStatus> PushAsync(int pusher, CancellationToken enough)
+    // Pushes images that share layers, checks each acknowledged one, and deletes most of them.
+    private async Task<PushOutcome> PushAsync(int pusher, CancellationToken enough)
     {
-        var outcome = new CacheStatus();
+        var outcome = new PushOutcome();
         var random = new Random(pusher);
         var name = RepositoryName.Parse($"local/app{pusher % 3}");
         for (var i = 0; !enough.IsCancellationRequested; i++)
@@ -91,11 +94,12 @@ public abstract class RaceTests : IAsyncLifetime
         return outcome;
     }
 
-    // "Already there" is taken as the answer where it is, as clients do.
+    // Like a client, sends a layer only where the registry does not have it.
     private async Task<Digest> LayerAsync(RepositoryName name, string text)
     {
         var digest = Digest.Of(Encoding.UTF8.GetBytes(text));
-        return await _store.Content.TouchAsync(digest, Stop) && await _store.References.TouchBlobAsync(name, digest, Stop) ? digest : await _store.BlobAsync(name, text);
+        var isThere = await _store.Content.TouchAsync(digest, Stop) && await _store.References.TouchBlobAsync(name, digest, Stop);
+        return isThere ? digest : await _store.BlobAsync(name, text);
     }
 
     private async Task<Digest?> ImageAsync(RepositoryName name, string tag, List<Digest> blobs)
@@ -121,7 +125,7 @@ public abstract class RaceTests : IAsyncLifetime
             Assert.True(await _store.References.HasBlobAsync(name, digest, Stop), $"{digest} is not linked");
     }
 
-    private sealed class CacheStatus
+    private sealed class PushOutcome
     {
         public int Acknowledged { get; set; }
 

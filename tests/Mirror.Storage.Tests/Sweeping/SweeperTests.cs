@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
 
-/// <summary>What a sweep takes and what it leaves, on every store that can be swept.</summary>
+/// <summary>What a sweep deletes and what it leaves, on every store.</summary>
 public abstract class SweeperTests : IAsyncLifetime
 {
     private static readonly RepositoryName App = RepositoryName.Parse("local/app");
@@ -26,9 +26,10 @@ public abstract class SweeperTests : IAsyncLifetime
     private protected abstract Task<SweptStore> CreateAsync();
 
     [Fact]
-    public async Task What_is_named_stays_and_what_is_not_goes()
+    public async Task Named_content_stays_and_other_content_is_deleted()
     {
-        var (config, layer, shared, loose) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "layer"), await _store.BlobAsync(App, "shared"), await _store.BlobAsync(App, "loose"));
+        var (config, layer) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "layer"));
+        var (shared, loose) = (await _store.BlobAsync(App, "shared"), await _store.BlobAsync(App, "loose"));
         var image = await _store.ImageAsync(App, "1", config, layer, shared);
         await _store.AgeAsync(TimeSpan.FromHours(2));
 
@@ -41,11 +42,12 @@ public abstract class SweeperTests : IAsyncLifetime
         Assert.False(await _store.HasAsync(loose));
         Assert.False(await _store.References.HasBlobAsync(App, loose, Stop));
         Assert.True(await _store.References.HasBlobAsync(App, layer, Stop));
-        Assert.DoesNotContain(await _store.PathsAsync(), path => path.EndsWith(".swept", StringComparison.Ordinal) || path.Contains(loose.Hex, StringComparison.Ordinal));
+        Assert.DoesNotContain(await _store.PathsAsync(), path =>
+            path.EndsWith(".swept", StringComparison.Ordinal) || path.Contains(loose.Hex, StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task What_another_repository_names_stays()
+    public async Task Content_that_another_repository_names_stays()
     {
         var (config, layer) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "layer"));
         await _store.References.LinkBlobAsync(Other, layer, Stop);
@@ -62,7 +64,7 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_blob_pushed_before_its_manifest_stays_for_the_grace_and_each_question_renews_it()
+    public async Task A_blob_without_a_manifest_stays_for_the_grace_after_each_touch()
     {
         var blob = await _store.BlobAsync(App, "layer");
         await _store.AgeAsync(TimeSpan.FromMinutes(50));
@@ -91,7 +93,7 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_published_spool_is_as_young_as_its_publication()
+    public async Task A_committed_spool_is_as_young_as_its_commit()
     {
         var digest = Digest.Of("slow"u8);
         await using (var spool = await _store.Content.SpoolAsync(digest, Stop))
@@ -104,7 +106,7 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Published_content_can_be_opened_while_its_spool_is_still_read()
+    public async Task Committed_content_can_be_opened_while_its_spool_is_read()
     {
         var digest = Digest.Of("slow"u8);
         await using var spool = await _store.Content.SpoolAsync(digest, Stop);
@@ -115,7 +117,7 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Publishing_what_is_stored_already_renews_it()
+    public async Task Committing_content_that_is_stored_touches_it()
     {
         var digest = await _store.BlobAsync(App, "twice");
         await _store.AgeAsync(TimeSpan.FromHours(5));
@@ -147,7 +149,7 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Untagged_manifests_go_only_when_asked_for()
+    public async Task Untagged_manifests_are_deleted_only_on_request()
     {
         var (old, config) = (await _store.BlobAsync(App, "old"), await _store.BlobAsync(App, "config"));
         var replaced = await _store.ImageAsync(App, "1", old);
@@ -174,7 +176,7 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_a_tagged_index_lists_stays_and_so_does_what_is_attached_to_it()
+    public async Task Children_and_referrers_of_a_tagged_index_stay()
     {
         var blobs = new List<Digest>();
         foreach (var text in new[] { "a", "b", "signature", "of signature", "unlisted" })
@@ -214,7 +216,8 @@ public abstract class SweeperTests : IAsyncLifetime
     [Fact]
     public async Task A_damaged_manifest_keeps_every_blob_of_its_repository()
     {
-        var (config, loose, others) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "loose"), await _store.BlobAsync(Other, "others"));
+        var (config, loose) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "loose"));
+        var others = await _store.BlobAsync(Other, "others");
         var image = await _store.ImageAsync(App, "1", config);
         await _store.DamageAsync(RegistryLayout.BlobData(image));
         await _store.AgeAsync(TimeSpan.FromHours(2));
@@ -227,7 +230,7 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_manifest_whose_content_is_gone_ends_no_sweep()
+    public async Task A_manifest_without_content_does_not_end_the_sweep()
     {
         var image = await _store.ImageAsync(App, "1", await _store.BlobAsync(App, "config"));
         await _store.Content.DeleteAsync(image, Stop);

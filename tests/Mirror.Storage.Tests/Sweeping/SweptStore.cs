@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.Sweeping;
 
-/// <summary>A store in a folder of its own, what pushes do to it, and how time passes in it.</summary>
+/// <summary>A store of its own for one test, with what pushes do to it, and a way to make its content older.</summary>
 internal abstract class SweptStore(Stores stores) : IDisposable
 {
     public IContentStore Content => stores.Content;
@@ -21,10 +21,10 @@ internal abstract class SweptStore(Stores stores) : IDisposable
     /// <summary>Makes everything stored so far older.</summary>
     public abstract Task AgeAsync(TimeSpan by);
 
-    /// <summary>Everything that lies in the store but the traces of sweeps themselves, by its path, in their order.</summary>
+    /// <summary>The paths of all files or objects in order, without those of sweeps themselves.</summary>
     public abstract Task<List<string>> PathsAsync();
 
-    /// <summary>Writes over a part of the store, as a disk or a hand might.</summary>
+    /// <summary>Overwrites a file or an object, as a broken disk might.</summary>
     public abstract Task DamageAsync(string path);
 
     public abstract void Dispose();
@@ -43,11 +43,18 @@ internal abstract class SweptStore(Stores stores) : IDisposable
         return digest;
     }
 
-    /// <summary>A manifest with a config and layers, linked and perhaps tagged.</summary>
-    public Task<Digest> ImageAsync(RepositoryName name, string? tag, Digest config, params Digest[] layers) => ManifestAsync(name, tag, Image(config, layers));
+    /// <summary>A manifest with a config and layers, linked, and tagged where there is a tag.</summary>
+    public Task<Digest> ImageAsync(RepositoryName name, string? tag, Digest config, params Digest[] layers) =>
+        ManifestAsync(name, tag, Image(config, layers));
 
-    public static string Image(Digest config, Digest[] layers, Digest? subject = null) =>
-        $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}",{{(subject is null ? "" : $"\"subject\":{Entry(subject.Value)},")}}"config":{{Entry(config)}},"layers":[{{string.Join(',', layers.Select(Entry))}}]}""";
+    public static string Image(Digest config, Digest[] layers, Digest? subject = null)
+    {
+        var refers = subject is { } digest ? $$""","subject":{{Entry(digest)}}""" : "";
+        return $$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":{{Entry(config)}},
+             "layers":[{{string.Join(',', layers.Select(Entry))}}]{{refers}}}
+            """;
+    }
 
     public static string Index(params Digest[] manifests) =>
         $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{{string.Join(',', manifests.Select(Entry))}}]}""";

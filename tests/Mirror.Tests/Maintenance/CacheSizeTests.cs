@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Mirror.Tests.Maintenance;
 
-/// <summary><c>proxy.max_size</c>: what is mirrored has its limit, what is hosted none.</summary>
+/// <summary><c>proxy.max_size</c> limits mirrored blobs, and no hosted ones.</summary>
 public sealed class CacheSizeTests : MirrorOfHub
 {
     private const int MiB = 1 << 20;
@@ -18,7 +18,7 @@ public sealed class CacheSizeTests : MirrorOfHub
         new() { Upstream = hub.Url, Environment = new Dictionary<string, string> { ["REGISTRY_PROXY_MAX_SIZE"] = "8MiB" } };
 
     [Fact]
-    public async Task The_longest_unused_make_room_for_what_comes()
+    public async Task The_least_recently_used_blobs_are_evicted_for_new_ones()
     {
         HubBlob[] old = [.. Enumerable.Range(0, 7).Select(i => Hub.AddBlob(Repository, HubBlob.Seeded(i, MiB)))];
         foreach (var (i, blob) in old.Index())
@@ -32,15 +32,16 @@ public sealed class CacheSizeTests : MirrorOfHub
         foreach (var blob in young)
             await PullAsync(blob.Digest);
 
-        // 9 MiB are more than 8; a tenth less than that is left.
-        await Until.TrueAsync(async () => await Mirror.MetricAsync("mirror_cache_evictions_total") > 0, () => string.Join('\n', Mirror.Log));
+        // 9 MiB are stored and 8 are allowed. The eviction leaves 7: a tenth of the limit must be free.
+        await Until.TrueAsync(
+            async () => await Mirror.MetricAsync("mirror_cache_evictions_total") > 0, () => string.Join('\n', Mirror.Log));
         Assert.Equal([old[1].Digest, old[2].Digest], old.Concat(young).Select(blob => blob.Digest).Where(digest => !IsStored(digest)));
         Assert.Equal(2, await Mirror.MetricAsync("mirror_cache_evictions_total"));
         Assert.Equal(2 * MiB, await Mirror.MetricAsync("mirror_cache_evicted_bytes_total"));
         Assert.Equal(7 * MiB, await Mirror.MetricAsync("mirror_cache_bytes"));
         Assert.False(File.Exists(Path.Combine(Mirror.Root, RegistryLayout.LayerLink(RepositoryName.Parse(Repository), old[1].Digest))));
 
-        // What went is a miss, and comes again.
+        // An evicted blob is a miss, and is fetched again.
         Hub.Log.Clear();
         await PullAsync(old[1].Digest);
         await PullAsync(old[0].Digest);
@@ -48,9 +49,9 @@ public sealed class CacheSizeTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task What_was_pushed_here_stays_and_so_do_manifests()
+    public async Task Pushed_content_and_manifests_stay()
     {
-        // One layer of the pushed image is a mirrored one's, too.
+        // The pushed image and the mirrored one share a layer.
         var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 3 * MiB), HubBlob.Seeded(2, 3 * MiB));
         var hosted = new PushedRepository(Mirror, "local/app");
         await hosted.PushAsync(image.Layers[0].Slice(0, 3 * MiB));
@@ -74,7 +75,7 @@ public sealed class CacheSizeTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_limit_that_is_lowered_holds_from_the_next_start_on()
+    public async Task A_lower_limit_holds_from_the_next_start_on()
     {
         foreach (var blob in Enumerable.Range(0, 3).Select(i => Hub.AddBlob(Repository, HubBlob.Seeded(i, MiB))))
             await PullAsync(blob.Digest);
@@ -103,7 +104,8 @@ public sealed class CacheSizeTests : MirrorOfHub
             Age(digest, TimeSpan.FromHours(100));
     }
 
-    private void Age(Digest digest, TimeSpan by) => File.SetLastWriteTimeUtc(Path.Combine(Mirror.Root, RegistryLayout.BlobData(digest)), DateTime.UtcNow - by);
+    private void Age(Digest digest, TimeSpan by) =>
+        File.SetLastWriteTimeUtc(Path.Combine(Mirror.Root, RegistryLayout.BlobData(digest)), DateTime.UtcNow - by);
 
     private Digest[] Stored() =>
     [

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
@@ -5,7 +6,7 @@ using Xunit;
 
 namespace Mirror.Tests.Maintenance;
 
-/// <summary>Pushes as clients make them, beside garbage collections in the server and in another process that give no grace and take untagged manifests.</summary>
+/// <summary>Pushes like those of clients, beside garbage collections in the server and in another process, without a grace.</summary>
 public sealed class CollectWhilePushingTests
 {
     private const int Images = 200;
@@ -14,7 +15,7 @@ public sealed class CollectWhilePushingTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Two_hundred_pushes_lose_nothing_they_were_acknowledged_for()
+    public async Task Two_hundred_acknowledged_images_lose_nothing()
     {
         MirrorProcess.Availability.OrSkip();
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
@@ -27,9 +28,11 @@ public sealed class CollectWhilePushingTests
         });
         using var done = new CancellationTokenSource();
         var collections = Task.Run(() => CollectAsync(mirror, done.Token), Cancel);
-        var (refused, standing) = (0, new System.Collections.Concurrent.ConcurrentBag<(string Name, string Tag, byte[] Manifest, byte[][] Blobs)>());
+        var refused = 0;
+        ConcurrentBag<(string Name, string Tag, byte[] Manifest, byte[][] Blobs)> standing = [];
+        var concurrently = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Cancel };
 
-        await Parallel.ForEachAsync(Enumerable.Range(0, Images), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Cancel }, async (image, _) =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, Images), concurrently, async (image, _) =>
         {
             var (name, tag) = ($"acme/app{image % 4}", $"v{image}");
             var (manifest, blobs) = Pushes.Image(image);
@@ -37,9 +40,7 @@ public sealed class CollectWhilePushingTests
                 Interlocked.Increment(ref refused);
             await Pushes.AssertWholeAsync(mirror, name, tag, manifest, blobs);
             if (image % 3 == 0)
-            {
                 await Pushes.DeleteAsync(mirror, name, manifest);
-            }
             else
                 standing.Add((name, tag, manifest, blobs));
         });
@@ -49,12 +50,15 @@ public sealed class CollectWhilePushingTests
         {
         }
 
+        var ofServer = mirror.Log.Count(line => line.Contains("garbage collection freed", StringComparison.Ordinal));
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{standing.Count} images stand, {refused} pushes were told to send a blob again, {runs} collections beside {mirror.Log.Count(line => line.Contains("garbage collection freed", StringComparison.Ordinal))} of the server's");
+            $"{standing.Count} images stand, {refused} pushes had to repeat a blob, {runs} collections beside {ofServer} of the server");
         foreach (var (name, tag, manifest, blobs) in standing)
             await Pushes.AssertWholeAsync(mirror, name, tag, manifest, blobs);
-        var named = standing.SelectMany(image => image.Blobs.Append(image.Manifest)).Select(bytes => Digest.Of(bytes).Hex).Distinct().Order();
-        var stored = Directory.EnumerateFiles(Path.Combine(mirror.Root, RegistryLayout.Blobs("sha256")), "data", SearchOption.AllDirectories)
+        var named = standing.SelectMany(image => image.Blobs.Append(image.Manifest))
+            .Select(bytes => Digest.Of(bytes).Hex).Distinct().Order();
+        var root = Path.Combine(mirror.Root, RegistryLayout.Blobs("sha256"));
+        var stored = Directory.EnumerateFiles(root, "data", SearchOption.AllDirectories)
             .Select(file => Path.GetFileName(Path.GetDirectoryName(file)!)).Order();
         Assert.Equal(named, stored);
     }

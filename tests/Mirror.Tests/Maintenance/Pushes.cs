@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Mirror.Tests.Maintenance;
 
-/// <summary>Pushes as clients make them, and what is expected of them while garbage is collected.</summary>
+/// <summary>Pushes like those of clients, and what must hold for them while garbage is collected.</summary>
 internal static class Pushes
 {
     private const int SharedLayers = 10;
@@ -19,11 +19,16 @@ internal static class Pushes
     /// <summary>An image that shares half of its blobs with others.</summary>
     internal static (byte[] Manifest, byte[][] Blobs) Image(int image)
     {
-        byte[][] blobs = [.. Enumerable.Range(0, 6).Select(i => Blob(i < 3 ? $"shared {(image * 3 + i) % SharedLayers}" : $"own {image} {i}"))];
-        return (ManifestText.Image(Types, (Digest.Of(blobs[5]), blobs[5].Length), blobs[..5].Select(blob => (Digest.Of(blob), (long)blob.Length))), blobs);
+        byte[][] blobs =
+        [
+            .. Enumerable.Range(0, 3).Select(i => Blob($"shared {(image * 3 + i) % SharedLayers}")),
+            .. Enumerable.Range(3, 3).Select(i => Blob($"own {image} {i}")),
+        ];
+        var layers = blobs[..5].Select(blob => (Digest.Of(blob), (long)blob.Length));
+        return (ManifestText.Image(Types, (Digest.Of(blobs[5]), blobs[5].Length), layers), blobs);
     }
 
-    /// <summary>Collects everything that no tag names, without any grace; false where another collection is at it.</summary>
+    /// <summary>Collects everything that no tag names, without a grace; false where another collection is running.</summary>
     internal static async Task<bool> TryCollectAsync(MirrorProcess mirror)
     {
         try
@@ -37,7 +42,9 @@ internal static class Pushes
         }
     }
 
-    /// <summary>Pushes what is not there; false where a blob was collected before the manifest named it: a client pushes again then.</summary>
+    /// <summary>
+    /// Pushes missing blobs and the manifest; false where a blob was collected in between, so that the client must push again.
+    /// </summary>
     internal static async Task<bool> PushAsync(MirrorProcess mirror, string name, string tag, byte[] manifest, byte[][] blobs)
     {
         foreach (var blob in blobs)
@@ -46,7 +53,8 @@ internal static class Pushes
             using var there = await mirror.HeadAsync($"{name}/blobs/{digest}");
             if (there.StatusCode == HttpStatusCode.OK)
                 continue;
-            using var pushed = await SendAsync(mirror, HttpMethod.Post, $"{name}/blobs/uploads/?digest={digest}", blob, "application/octet-stream");
+            var path = $"{name}/blobs/uploads/?digest={digest}";
+            using var pushed = await SendAsync(mirror, HttpMethod.Post, path, blob, "application/octet-stream");
             Assert.Equal(HttpStatusCode.Created, pushed.StatusCode);
         }
         using var response = await SendAsync(mirror, HttpMethod.Put, $"{name}/manifests/{tag}", manifest, Types.Manifest);

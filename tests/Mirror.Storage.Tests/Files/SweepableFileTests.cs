@@ -3,8 +3,8 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.Files;
 
-/// <summary>The one rule everything rests on.</summary>
-public sealed class SweepableTests : IDisposable
+/// <summary>The rule on which the safety of a garbage collection rests.</summary>
+public sealed class SweepableFileTests : IDisposable
 {
     private const int Rounds = 5_000;
 
@@ -13,15 +13,15 @@ public sealed class SweepableTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task A_claim_and_a_removal_never_both_succeed()
+    public async Task A_touch_and_a_sweep_never_both_succeed()
     {
         var path = Path.Combine(_folder, "data");
         var stop = TestContext.Current.CancellationToken;
         var old = DateTime.UtcNow.AddHours(-1);
         using var start = new Barrier(2);
-        var (claimed, removed) = (0, 0);
+        var (touches, sweeps) = (0, 0);
 
-        var claims = Task.Run(() =>
+        var touching = Task.Run(() =>
         {
             var results = new bool[Rounds];
             for (var round = 0; round < Rounds; round++)
@@ -46,20 +46,20 @@ public sealed class SweepableTests : IDisposable
             Assert.Equal(gone[round], !File.Exists(path));
             Assert.False(File.Exists(path + ".swept"));
         }
-        var renewed = await claims;
+        var touched = await touching;
 
         for (var round = 0; round < Rounds; round++)
         {
-            Assert.False(renewed[round] && gone[round], $"round {round}: both");
-            Assert.True(renewed[round] || gone[round], $"round {round}");
-            claimed += renewed[round] ? 1 : 0;
-            removed += gone[round] ? 1 : 0;
+            Assert.False(touched[round] && gone[round], $"round {round}: both");
+            Assert.True(touched[round] || gone[round], $"round {round}");
+            touches += touched[round] ? 1 : 0;
+            sweeps += gone[round] ? 1 : 0;
         }
-        Assert.True(claimed > 0 && removed > 0, $"{claimed} claims, {removed} removals: they never met");
+        Assert.True(touches > 0 && sweeps > 0, $"{touches} touches, {sweeps} sweeps: they never met");
     }
 
     [Fact]
-    public void A_leftover_aside_is_never_taken_for_something_newer()
+    public void A_renamed_leftover_never_replaces_a_newer_file()
     {
         var path = Path.Combine(_folder, "data");
         File.WriteAllText(path, "new");
