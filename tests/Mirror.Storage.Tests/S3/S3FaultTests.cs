@@ -1,3 +1,4 @@
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Tests.Peers;
 using Xunit;

@@ -1,4 +1,5 @@
 using System.Text;
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Sweeping;
 using Mirror.Tests.Peers;
@@ -67,11 +68,11 @@ public sealed class S3ClaimTests : IAsyncLifetime
     public async Task A_claim_waits_for_a_mark_that_it_found_and_for_no_later_one()
     {
         await _store.Content.PutAsync(Layer, Bytes, Stop);
-        await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/first", "", Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/first", "", Stop);
         var claim = _store.Content.TouchAsync(Layer, Stop).AsTask();
         await Until.TrueAsync(async () => await ClaimedAsync(), () => "Nothing was claimed.");
         Assert.False(claim.IsCompleted);
-        await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/second", "", Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/second", "", Stop);
         await _store.Bucket.DeleteAsync($"{RegistryLayout.Condemned(Layer)}/first", Stop);
         Assert.True(await claim);
     }
@@ -93,7 +94,7 @@ public sealed class S3ClaimTests : IAsyncLifetime
     public async Task Old_claims_and_marks_are_forgotten_and_young_ones_are_not()
     {
         await _store.Content.PutAsync(Layer, Bytes, Stop);
-        await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/dead", "", Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/dead", "", Stop);
         await _store.SweepAsync();
         Assert.True(await ClaimedAsync());
         await _store.AgeAsync(TimeSpan.FromDays(9));
@@ -104,7 +105,7 @@ public sealed class S3ClaimTests : IAsyncLifetime
 
     private async Task<bool> ClaimedAsync()
     {
-        await foreach (var _ in _store.Bucket.ListAsync(RegistryLayout.Claims(Layer), Stop))
+        await foreach (var _ in _store.Bucket.ListFolderAsync(RegistryLayout.Claims(Layer), Stop))
             return true;
         return false;
     }

@@ -90,7 +90,7 @@ public sealed class S3UploadTests : StoreTests
         using var client = (await SharedRadosgw.OrSkipAsync()).Client();
         await client.InitiateMultipartUploadAsync(
             new InitiateMultipartUploadRequest { BucketName = Radosgw.Bucket, Key = $"{_store.Root}/{RegistryLayout.BlobData(Any(1))}" }, Cancel);
-        var sweepable = new BucketSweepStore(_store.Bucket);
+        var sweepable = _store.Sweepable((await _store.OptionsAsync()).Scratch);
         Assert.Equal((0, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow, dryRun: false, Cancel));
         Assert.Equal((1, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(2), dryRun: true, Cancel));
         Assert.Equal((1, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(2), dryRun: false, Cancel));
@@ -105,7 +105,7 @@ public sealed class S3UploadTests : StoreTests
             idle.Append([1, 2]);
         await using var running = await Content.SpoolAsync(Any(2), Cancel);
         running.Append([1, 2, 3]);
-        var sweepable = new BucketSweepStore(_store.Bucket);
+        var sweepable = _store.Sweepable(scratch);
         Assert.Equal((0, 0), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(6), dryRun: false, Cancel));
         Assert.Equal((1, 2), await sweepable.SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(8), dryRun: false, Cancel));
         Assert.Equal(Any(2).Hex, Path.GetFileName(Assert.Single(Directory.EnumerateFiles(scratch, "*", SearchOption.AllDirectories))));
@@ -116,8 +116,9 @@ public sealed class S3UploadTests : StoreTests
     {
         var bytes = Bytes(6 * MiB);
         var digest = Digest.Of(bytes);
-        using var bucket = new Buckets.S3.S3Bucket(await _store.OptionsAsync(), TimeProvider.System);
-        var other = new BucketContentStore(bucket, TimeProvider.System);
+        var options = await _store.OptionsAsync();
+        using var bucket = new Buckets.S3.S3Bucket(options, TimeProvider.System);
+        var other = new BucketContentStore(bucket, options, TimeProvider.System);
         await using var first = await Content.SpoolAsync(digest, Cancel);
         await using var second = await other.SpoolAsync(digest, Cancel);
         foreach (var (content, spool) in new[] { (Content, first), (other, second) })

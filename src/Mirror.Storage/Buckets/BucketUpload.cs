@@ -1,36 +1,37 @@
-using Amazon.S3.Model;
 using Mirror.Storage.Spooling;
 
-namespace Mirror.Storage.Buckets.S3;
+namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// A spool on its way into the bucket. It can follow the spool as a reader does, so that most parts are there when the last byte arrives; the
+/// A spool on its way into the bucket. It can follow the spool while that grows, so that most parts are in the bucket when the last byte arrives. The
 /// object appears with <see cref="CommitAsync"/> and not before.
 /// </summary>
-#pragma warning disable CA1001 // Neither field holds more than memory, and nobody could say when an upload that is given up is done with them.
-internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long chunkSize)
+#pragma warning disable CA1001 // Neither field holds more than memory, and a part that still runs may use them after the upload was given up.
+internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, long chunkSize)
 #pragma warning restore CA1001
 {
-    private const int PartsAtOnce = 4;
+    private const int MaxPartsAtOnce = 4;
 
-    // A store takes 10,000 parts: equal ones for the first 1,000, as some insist on, then twice as long ones, and so on.
-    private const int PartsPerSize = 1000;
+    // Services accept 10,000 parts, and some want parts of equal length. So the first 1,000 are equal, the next 1,000 are twice as long, and so on.
+    private const int PartsPerLength = 1000;
 
-    private readonly List<Task<PartETag>> _parts = [];
-    private readonly SemaphoreSlim _slots = new(PartsAtOnce);
+    private readonly List<Task> _parts = [];
+    private readonly SemaphoreSlim _slots = new(MaxPartsAtOnce);
     private readonly TaskCompletionSource _committing = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource _stop = new();
-    private string? _upload;
+    private IBucketUpload? _upload;
     private long _sent;
     private Task _following = Task.CompletedTask;
 
     public string Path => path;
 
-    /// <summary>Sends parts as they fill up, until the spool is committed or given up.</summary>
+    private long PartLength => chunkSize << (_parts.Count / PartsPerLength);
+
+    /// <summary>Sends parts while the spool grows, until it is committed or given up.</summary>
     public void Follow() => _following = FollowAsync(spool.Growth);
 
-    /// <summary>Sends what is missing and makes the object appear. It has the spool's length now, which is final.</summary>
-    /// <exception cref="StoreUnavailableException">The object is not there, and nothing is left of it.</exception>
+    /// <summary>Sends the rest of the spool, which does not grow any more, and makes the object appear.</summary>
+    /// <exception cref="StoreUnavailableException">The object was not stored, and its parts were deleted.</exception>
     public async ValueTask CommitAsync(CancellationToken cancellationToken)
     {
         _committing.TrySetResult();
@@ -39,27 +40,30 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
         {
             if (_upload is null && spool.Length <= chunkSize)
             {
-                await bucket.Writer.PutAsync(path, () => spool.OpenSlice(0, spool.Length), spool.Length, onlyNew: true, cancellationToken);
+                await bucket.PutContentAsync(path, spool.Length, PutAsync, cancellationToken);
                 return;
             }
             while (_sent < spool.Length)
                 await SendAsync(Math.Min(PartLength, spool.Length - _sent), cancellationToken);
-            if (await bucket.Writer.CompleteAsync(path, _upload!, await Task.WhenAll(_parts), spool.Length, cancellationToken))
+            await Task.WhenAll(_parts);
+            var upload = _upload!;
+            if (await bucket.PutContentAsync(path, spool.Length, ifAbsent => upload.CompleteAsync(ifAbsent, cancellationToken), cancellationToken))
                 _upload = null;
         }
         finally
         {
             await AbortAsync();
         }
-    }
 
-    private long PartLength => chunkSize << (_parts.Count / PartsPerSize);
+        ValueTask<bool> PutAsync(bool onlyIfAbsent) =>
+            bucket.PutAsync(path, () => spool.OpenSlice(0, spool.Length), spool.Length, onlyIfAbsent, cancellationToken);
+    }
 
     private async Task FollowAsync(Task growth)
     {
         try
         {
-            // Until the first byte of this process, what an earlier one left may still be thrown away.
+            // Wait for the first byte of this process: until then the caller may still throw away the bytes that an earlier process left.
             await Task.WhenAny(growth, _committing.Task, spool.GivenUp);
             while (!_committing.Task.IsCompleted && !spool.GivenUp.IsCompleted)
             {
@@ -76,14 +80,14 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
         }
         catch (Exception failure) when (failure is IOException or ObjectDisposedException)
         {
-            // The store is in trouble: there is another try when the spool is committed.
+            // The bucket cannot be used now. The commit begins again.
             await AbortAsync();
         }
     }
 
     private async ValueTask SendAsync(long length, CancellationToken cancellationToken)
     {
-        _upload ??= await bucket.Writer.BeginAsync(path, cancellationToken);
+        _upload ??= await bucket.BeginUploadAsync(path, cancellationToken);
         if (_parts.Find(part => part.IsFaulted) is { } failed)
             await failed;
         await _slots.WaitAsync(cancellationToken);
@@ -91,12 +95,12 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
         _sent += length;
     }
 
-    private async Task<PartETag> SendPartAsync(string upload, int number, long from, long length, CancellationToken cancellationToken)
+    private async Task SendPartAsync(IBucketUpload upload, int number, long from, long length, CancellationToken cancellationToken)
     {
         try
         {
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-            return await bucket.Writer.PutPartAsync(path, upload, number, () => spool.OpenSlice(from, length), length, stop.Token);
+            await upload.PutPartAsync(number, () => spool.OpenSlice(from, length), length, stop.Token);
         }
         finally
         {
@@ -104,22 +108,22 @@ internal sealed class S3Upload(S3Bucket bucket, Spool spool, string path, long c
         }
     }
 
-    // Back to nothing, here and there.
+    // Deletes the parts in the bucket, so that the next attempt starts with the first byte.
     private async ValueTask AbortAsync()
     {
         if (_upload is not { } upload)
             return;
         await _stop.CancelAsync();
-        await Task.WhenAll(_parts).ContinueWith(static parts => parts.Exception, TaskScheduler.Default);
+        await Task.WhenAll(_parts).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _parts.Clear();
         (_upload, _sent, _stop) = (null, 0, new());
         try
         {
-            await bucket.Writer.AbortAsync(path, upload, CancellationToken.None);
+            await upload.AbortAsync(CancellationToken.None);
         }
         catch (StoreUnavailableException)
         {
-            // Housekeeping finds it later.
+            // BucketSweepStore aborts it a day later.
         }
     }
 }
