@@ -1,6 +1,6 @@
 namespace Mirror.Storage.Buckets;
 
-/// <summary>A part of an object that is read from one connection. Bytes that the service has sent and the reader has not taken wait in it.</summary>
+/// <summary>A part of an object, read from one connection. A slow reader slows the service down.</summary>
 internal sealed class BucketBody : IAsyncDisposable
 {
     private const double SlowBytesPerSecond = 100 << 20;
@@ -22,11 +22,14 @@ internal sealed class BucketBody : IAsyncDisposable
     /// <summary>The offset after the last byte that is read. If it is made smaller, the connection cannot be used again.</summary>
     public long Until { get; set; }
 
-    /// <summary>Whether the connection gave its reader less than <see cref="SlowBytesPerSecond"/>; null while too little was read to tell.</summary>
+    /// <summary>
+    /// Whether the connection is slower than <see cref="SlowBytesPerSecond"/>; null while too few bytes were read to tell.
+    /// </summary>
     public bool? IsSlow => _read < ReadAhead.PieceLength ? null : _read / _waited.TotalSeconds < SlowBytesPerSecond;
 
     /// <exception cref="StoreUnavailableException">The bucket does not answer, or the object does not exist any more.</exception>
-    public static async ValueTask<BucketBody> OpenAsync(BucketReads reads, string path, long from, long until, CancellationToken cancellationToken)
+    public static async ValueTask<BucketBody> OpenAsync(
+        BucketReads reads, string path, long from, long until, CancellationToken cancellationToken)
     {
         var name = reads.Bucket.Name + path;
         var stream = await reads.Bucket.OpenAsync(path, from, until, cancellationToken)

@@ -4,8 +4,8 @@ using Polly.CircuitBreaker;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// How a bucket's service is called: every call has a time limit, every failure becomes a <see cref="StoreUnavailableException"/>, and after three
-/// failures in a row calls fail at once. A small call of its own, every two seconds, then shows when the service is back.
+/// How a bucket's service is called: every call has a time limit, every failure becomes a <see cref="StoreUnavailableException"/>, and
+/// after three failures in a row calls fail at once. A small call of its own, every two seconds, then shows when the service is back.
 /// </summary>
 internal abstract class BucketCalls : IDisposable
 {
@@ -28,13 +28,14 @@ internal abstract class BucketCalls : IDisposable
     private readonly CircuitBreakerManualControl _control = new();
     private readonly CancellationTokenSource _end = new();
     private int _failuresInARow;
+    private bool _isProbing;
 
     protected BucketCalls(string name, TimeProvider time)
     {
         (Name, _time) = (name, time);
         _breaker = new ResiliencePipelineBuilder { TimeProvider = time }.AddCircuitBreaker(new CircuitBreakerStrategyOptions
         {
-            // Polly counts failures over a period. What counts here is failures in a row, so only the last of them is one to Polly.
+            // Polly counts failures over a period, and not in a row. So IsLastOfARow counts them, and gives Polly only the last one.
             ShouldHandle = call => ValueTask.FromResult(IsLastOfARow(call.Outcome.Exception)),
             FailureRatio = 0,
             MinimumThroughput = 2,
@@ -122,6 +123,8 @@ internal abstract class BucketCalls : IDisposable
 
     private async Task ProbeUntilBackAsync()
     {
+        if (Interlocked.Exchange(ref _isProbing, true))
+            return;
         while (!_end.IsCancellationRequested)
             try
             {
@@ -131,17 +134,18 @@ internal abstract class BucketCalls : IDisposable
                     await ProbeAsync(stop);
                     return true;
                 }, _end.Token);
-                _failuresInARow = 0;
+                (_failuresInARow, _isProbing) = (0, false);
                 await _control.CloseAsync(CancellationToken.None);
                 return;
             }
-            catch (Exception away) when (away is StoreUnavailableException or OperationCanceledException)
+            catch (Exception)
             {
-                // The next probe may succeed.
+                // Without another probe the bucket would stay away for a day.
             }
     }
 
-    private async ValueTask<T> WithTimeLimitAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
+    private async ValueTask<T> WithTimeLimitAsync<T>(
+        TimeSpan limit, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(limit, _time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);

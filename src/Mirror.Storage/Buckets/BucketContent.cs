@@ -3,8 +3,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// Content in a bucket, for one reader that reads in order. It reads from one connection, and if that is slow, the next pieces from others
-/// (<see cref="ReadAhead"/>). If the client is slow, nothing is buffered beyond that. If a connection breaks, another one continues from the same byte.
+/// Content in a bucket, for one reader that reads in order. The first bytes come from one connection. If that is slow, the next pieces come
+/// from others (<see cref="ReadAhead"/>). If a connection breaks, another one continues from the same byte.
 /// </summary>
 internal sealed class BucketContent(BucketReads reads, string path, long length) : Content, ILocatedContent
 {

@@ -5,8 +5,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// Content as objects of a bucket. Content on its way in is a local spool first, which clients follow. Meanwhile the parts of a long one go to the
-/// bucket. An object appears whole or not at all.
+/// Content as objects of a bucket. Content on its way in is a local spool first, which clients follow. Meanwhile the parts of a long one go
+/// to the bucket. An object appears whole or not at all.
 /// </summary>
 public sealed class BucketContentStore : IContentStore
 {
@@ -89,11 +89,9 @@ public sealed class BucketContentStore : IContentStore
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         await _claims.ClaimAsync(digest, cancellationToken);
         var (path, copy) = (RegistryLayout.BlobData(digest), bytes.ToArray());
-        await _bucket.PutContentAsync(path, copy.Length, PutAsync, cancellationToken);
+        await _bucket.PutContentAsync(
+            path, copy.Length, ifAbsent => _bucket.PutBytesAsync(path, copy, ifAbsent, cancellationToken), cancellationToken);
         _cache?.TryAdd(digest, copy);
-
-        ValueTask<bool> PutAsync(bool onlyIfAbsent) =>
-            _bucket.PutAsync(path, () => new MemoryStream(copy, writable: false), copy.Length, onlyIfAbsent, cancellationToken);
     }
 
     public async ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken)

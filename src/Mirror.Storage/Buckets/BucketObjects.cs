@@ -39,11 +39,11 @@ public static class BucketObjects
 
         /// <summary>Writes a small object, or replaces it.</summary>
         internal async ValueTask PutTextAsync(string path, string text, CancellationToken cancellationToken) =>
-            await bucket.PutBytesAsync(path, Encoding.UTF8.GetBytes(text), cancellationToken);
+            await bucket.PutBytesAsync(path, Encoding.UTF8.GetBytes(text), onlyIfAbsent: false, cancellationToken);
 
-        /// <inheritdoc cref="PutTextAsync"/>
-        internal async ValueTask PutBytesAsync(string path, byte[] bytes, CancellationToken cancellationToken) =>
-            await bucket.PutAsync(path, () => new MemoryStream(bytes, writable: false), bytes.Length, onlyIfAbsent: false, cancellationToken);
+        /// <summary>Writes a small object; see <see cref="IBucket.PutAsync"/>.</summary>
+        internal ValueTask<bool> PutBytesAsync(string path, byte[] bytes, bool onlyIfAbsent, CancellationToken cancellationToken) =>
+            bucket.PutAsync(path, () => new MemoryStream(bytes, writable: false), bytes.Length, onlyIfAbsent, cancellationToken);
 
         /// <summary>
         /// Writes content, whose bytes its path names: an object that exists is left as it is, unless its length shows that it is damaged.

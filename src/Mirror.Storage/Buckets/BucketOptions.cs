@@ -7,8 +7,8 @@ public abstract class BucketOptions
     public long ChunkSize { get; set; } = 10 << 20;
 
     /// <summary>
-    /// The local folder for downloads, pushes and events on their way. Default: <c>scratch</c> in the local cache, or else <c>mirror-scratch</c>
-    /// in the system's temporary folder.
+    /// The local folder for downloads, pushes and events on their way. Default: <c>scratch</c> in the local cache, or else
+    /// <c>mirror-scratch</c> in the system's temporary folder.
     /// </summary>
     public string? ScratchDirectory { get; set; }
 

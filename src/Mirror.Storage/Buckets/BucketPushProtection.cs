@@ -3,19 +3,20 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// How pushes and a sweep agree on which content stays, with nothing but a store whose reads and lists see every write that ended before them.
+/// How pushes and a sweep agree on which content stays. All that they need is a store whose reads and lists see every write that ended
+/// before them.
 /// </summary>
 /// <remarks>
-/// <para>A push that relies on a digest writes a <i>claim</i>, and then looks for marks. A sweep that is about to delete content writes a <i>mark</i>,
-/// then looks for claims, and deletes only if no claim is young. If both run at once, at least one of them sees the other (Dekker's algorithm): if the
-/// push does not see the mark, then the mark was written after the push looked, so the sweep looks after the claim was written, and sees it. If
-/// the push does see the mark, it waits until the mark is gone. What exists then stays.</para>
-/// <para>A mark is valid for a limited time. A sweep that has not begun to delete within <see cref="SweepLimit"/> gives up. A push that has waited
-/// longer than <see cref="MarkLife"/> waits for the mark of a dead sweep, and deletes the mark. The sweep measures from before it wrote the mark, the
-/// push from after it saw the mark, so they need no common clock. The difference between the two times is for a delete that is sent, or carried
-/// out, late: a store has no way to refuse it.</para>
-/// <para>Each mark has a name of its own, so that no push deletes a mark that is still valid. A claim has one object for each day. A sweep deletes it
-/// when it is older than <see cref="ClaimLife"/>: no push writes to it any more, if all clocks agree to a day.</para>
+/// <para>A push that relies on a digest writes a <i>claim</i>, and then looks for marks. A sweep that is about to delete content writes a
+/// <i>mark</i>, then looks for claims, and deletes only if no claim is young. If both run at once, at least one of them sees the other
+/// (Dekker's algorithm): if the push does not see the mark, then the mark was written after the push looked, so the sweep looks after the
+/// claim was written, and sees it. If the push does see the mark, it waits until the mark is gone. What exists then stays.</para>
+/// <para>A mark is valid for a limited time. A sweep that has not begun to delete within <see cref="SweepLimit"/> gives up. A push that has
+/// waited longer than <see cref="MarkLife"/> waits for the mark of a dead sweep, and deletes the mark. The sweep measures from before it
+/// wrote the mark, the push from after it saw the mark, so they need no common clock. The difference between the two times is for a delete
+/// that is sent, or carried out, late: a store has no way to refuse it.</para>
+/// <para>Each mark has a name of its own, so that no push deletes a mark that is still valid. A claim has one object for each day. A sweep
+/// deletes it when it is older than <see cref="ClaimLife"/>: no push writes to it any more, if all clocks agree to a day.</para>
 /// </remarks>
 internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
 {
@@ -30,9 +31,7 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
     // A claim is written on one day only, and the grace period of a sweep is a week at most.
     private static readonly TimeSpan ClaimLife = TimeSpan.FromDays(8);
 
-    /// <summary>
-    /// Protects everything that a digest names, in all repositories, from sweeps. The caller looks afterwards whether the content exists.
-    /// </summary>
+    /// <summary>Protects what a digest names, in all repositories, from sweeps. Only after it can a caller rely on what exists.</summary>
     public async ValueTask ClaimAsync(Digest digest, CancellationToken cancellationToken)
     {
         await bucket.PutTextAsync($"{RegistryLayout.Claims(digest)}/{time.GetUtcNow():yyyyMMdd}", "", cancellationToken);
@@ -59,7 +58,7 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
         return last;
     }
 
-    /// <summary>Deletes objects that a digest names, unless the first of them, or a claim of the digest, is younger than a moment.</summary>
+    /// <summary>Deletes objects that a digest names, unless the first of them or a claim of the digest is younger.</summary>
     /// <param name="paths">The objects. The date of the first decides; each of the others stays if it is young itself.</param>
     /// <returns>The length of the first in bytes; null if it stays or did not exist.</returns>
     public async ValueTask<long?> SweepAsync(

@@ -6,9 +6,10 @@ namespace Mirror.Storage.Buckets;
 /// <summary>The referrers of each subject, as small objects in the tree of <see cref="RegistryLayout"/>.</summary>
 public sealed class BucketReferrerStore(IBucket bucket) : IReferrerStore
 {
-    public ValueTask AddAsync(
+    public async ValueTask AddAsync(
         RepositoryName name, Digest subject, Digest referrer, ReadOnlyMemory<byte> descriptor, CancellationToken cancellationToken) =>
-        bucket.PutBytesAsync(RegistryLayout.Referrer(name, subject, referrer), descriptor.ToArray(), cancellationToken);
+        await bucket.PutBytesAsync(
+            RegistryLayout.Referrer(name, subject, referrer), descriptor.ToArray(), onlyIfAbsent: false, cancellationToken);
 
     public ValueTask<bool> RemoveAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken) =>
         bucket.TryDeleteAsync(RegistryLayout.Referrer(name, subject, referrer), cancellationToken);

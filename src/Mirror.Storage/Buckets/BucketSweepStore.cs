@@ -5,7 +5,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// A bucket as a sweep sees it. An object is as old as the store's date of it, or as the last claim of its digest (<see cref="BucketPushProtection"/>).
+/// A bucket as a sweep sees it. The date of an object is the store's, or that of the last claim of its digest
+/// (<see cref="BucketPushProtection"/>).
 /// </summary>
 /// <param name="scratch">The local folder of spools; see <see cref="BucketOptions.Scratch"/>.</param>
 public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvider time) : ISweepStore
@@ -78,7 +79,8 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
     /// <summary>
     /// Deletes abandoned uploads and spools, and old claims and marks. The result counts neither the bytes of uploads nor claims and marks.
     /// </summary>
-    public async ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
+    public async ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(
+        DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
     {
         var (count, bytes) = (0, 0L);
         foreach (var algorithm in Digest.Algorithms)

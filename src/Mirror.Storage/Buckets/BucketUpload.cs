@@ -3,16 +3,16 @@ using Mirror.Storage.Spooling;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// A spool on its way into the bucket. It can follow the spool while that grows, so that most parts are in the bucket when the last byte arrives. The
-/// object appears with <see cref="CommitAsync"/> and not before.
+/// A spool on its way into the bucket. It can follow the spool while that grows, so that most parts are in the bucket when the last byte
+/// arrives. The object appears with <see cref="CommitAsync"/> and not before.
 /// </summary>
-#pragma warning disable CA1001 // Neither field holds more than memory, and a part that still runs may use them after the upload was given up.
+#pragma warning disable CA1001 // They hold only memory, and a part that still runs may use them after the upload was given up.
 internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, long chunkSize)
 #pragma warning restore CA1001
 {
     private const int MaxPartsAtOnce = 4;
 
-    // Services accept 10,000 parts, and some want parts of equal length. So the first 1,000 are equal, the next 1,000 are twice as long, and so on.
+    // Services accept 10,000 parts, and some want equal ones. The first 1,000 are equal, the next 1,000 are twice as long, and so on.
     private const int PartsPerLength = 1000;
 
     private readonly List<Task> _parts = [];
@@ -38,16 +38,11 @@ internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, lon
         await _following;
         try
         {
-            if (_upload is null && spool.Length <= chunkSize)
-            {
-                await bucket.PutContentAsync(path, spool.Length, PutAsync, cancellationToken);
-                return;
-            }
-            while (_sent < spool.Length)
+            var whole = _upload is null && spool.Length <= chunkSize;
+            while (!whole && _sent < spool.Length)
                 await SendAsync(Math.Min(PartLength, spool.Length - _sent), cancellationToken);
             await Task.WhenAll(_parts);
-            var upload = _upload!;
-            if (await bucket.PutContentAsync(path, spool.Length, ifAbsent => upload.CompleteAsync(ifAbsent, cancellationToken), cancellationToken))
+            if (await bucket.PutContentAsync(path, spool.Length, whole ? PutAsync : CompleteAsync, cancellationToken))
                 _upload = null;
         }
         finally
@@ -57,6 +52,8 @@ internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, lon
 
         ValueTask<bool> PutAsync(bool onlyIfAbsent) =>
             bucket.PutAsync(path, () => spool.OpenSlice(0, spool.Length), spool.Length, onlyIfAbsent, cancellationToken);
+
+        ValueTask<bool> CompleteAsync(bool onlyIfAbsent) => _upload!.CompleteAsync(onlyIfAbsent, cancellationToken);
     }
 
     private async Task FollowAsync(Task growth)

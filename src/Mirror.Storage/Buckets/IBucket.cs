@@ -4,10 +4,10 @@ namespace Mirror.Storage.Buckets;
 /// What a store of objects (S3, Azure Blob, Google Cloud Storage, Swift) has to offer. All other code in this folder is written against it.
 /// </summary>
 /// <remarks>
-/// <para>A path is what follows the root of the settings, with '/' between its parts. A bucket has no folders: a folder is what the paths of
-/// its objects have in common.</para>
-/// <para>Reads and lists must see every write that ended before they began. Each call limits its own time, and fails with
-/// <see cref="StoreUnavailableException"/> if the store does not answer, refuses the call or has no room. <see cref="BucketCalls"/> does both.
+/// <para>A path is what follows the root of the settings, with '/' between its parts. A bucket has no folders: a folder is what the paths
+/// of its objects have in common.</para>
+/// <para>Reads and lists must see every write that ended before they began. Each call limits its own time, and fails with <see
+/// cref="StoreUnavailableException"/> if the store does not answer, refuses the call or has no room. <see cref="BucketCalls"/> does both.
 /// An object that does not exist is null or nothing, never an exception.</para>
 /// </remarks>
 public interface IBucket : IDisposable
@@ -22,8 +22,8 @@ public interface IBucket : IDisposable
     ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken);
 
     /// <summary>
-    /// A part of an object as a stream; null if the object does not exist. The caller reads it as slowly as it likes and disposes it, also before
-    /// its end. A read may throw any exception if the connection breaks.
+    /// A part of an object as a stream; null if the object does not exist. The caller reads it as slowly as it likes and disposes it, also
+    /// before its end. A read may throw any exception if the connection breaks.
     /// </summary>
     /// <param name="from">The offset of the first byte.</param>
     /// <param name="until">The offset after the last byte.</param>
@@ -39,7 +39,7 @@ public interface IBucket : IDisposable
     /// <summary>Begins an object that is sent in parts.</summary>
     ValueTask<IBucketUpload> BeginUploadAsync(string path, CancellationToken cancellationToken);
 
-    /// <summary>The uploads below a folder that were begun and neither completed nor aborted, with the store's date of their beginning.</summary>
+    /// <summary>The uploads below a folder that are neither completed nor aborted, with the store's date of their beginning.</summary>
     IAsyncEnumerable<(IBucketUpload Upload, DateTimeOffset Begun)> ListUploadsAsync(string folder, CancellationToken cancellationToken);
 
     /// <summary>Deletes an object if it exists.</summary>
@@ -59,7 +59,7 @@ public interface IBucket : IDisposable
     /// <param name="prefix">Only names that start with this.</param>
     ValueTask<List<string>> ListFoldersAsync(string folder, string prefix, CancellationToken cancellationToken);
 
-    /// <summary>An address from which any client can read the object, without credentials, until <paramref name="validity"/> is over.</summary>
+    /// <summary>An address from which any client can read the object without credentials, for as long as it is valid.</summary>
     ValueTask<Uri> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken);
 }
 
@@ -82,6 +82,6 @@ public interface IBucketUpload
 }
 
 /// <summary>An object of a bucket, as a list shows it.</summary>
-/// <param name="Written">When it was written, by the store's clock. An object that was sent in parts may have the date of its first part.</param>
+/// <param name="Written">The store's date of the write. If the object was sent in parts, it may be the date of the first part.</param>
 /// <param name="Size">In bytes.</param>
 public readonly record struct BucketObject(string Path, DateTimeOffset Written, long Size);

@@ -3,9 +3,9 @@ using System.Buffers;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// The next pieces of an object, each read from a connection of its own: many stores give one connection less than the network could transfer. If the
-/// reader is slow, the pieces wait for it, and no more are asked for. All readers of a bucket share a fixed number of buffers; a reader that gets none
-/// uses one connection.
+/// The next pieces of an object, each read from a connection of its own: many stores give one connection less than the network could
+/// transfer. If the reader is slow, the pieces wait for it, and no more are asked for. All readers of a bucket share a fixed number of
+/// buffers; a reader that gets none uses one connection.
 /// </summary>
 internal sealed class ReadAhead : IAsyncDisposable
 {

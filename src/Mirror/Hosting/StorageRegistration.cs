@@ -11,7 +11,9 @@ namespace Mirror.Hosting;
 /// <summary>Registers the store that the configuration chooses: one method for each kind.</summary>
 public static class StorageRegistration
 {
-    /// <summary>Adds the interfaces of the store. The key <see cref="CheckedContentStore.Unchecked"/> gives its content without checks.</summary>
+    /// <summary>
+    /// Adds the interfaces of the store. The key <see cref="CheckedContentStore.Unchecked"/> gives its content without checks.
+    /// </summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
         storage.S3 is { } s3 ? services.AddS3(s3)
         : services.AddFiles(storage.Filesystem.RootDirectory);

@@ -5,8 +5,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Maintenance;
 
 /// <summary>
-/// Logs at the start whether the bucket can be used, and once a day deletes uploads and spools that processes left when they died. A bucket that cannot
-/// be used does not stop the start: it may come back, and the local cache is served meanwhile.
+/// Logs at the start whether the bucket can be used, and once a day deletes uploads and spools that processes left when they died. A bucket
+/// that cannot be used does not stop the start: it may come back, and the local cache is served meanwhile.
 /// </summary>
 public sealed partial class BucketUpkeep(IBucket bucket, ISweepStore leftovers, TimeProvider time, ILogger<BucketUpkeep> log)
     : BackgroundService
@@ -32,9 +32,9 @@ public sealed partial class BucketUpkeep(IBucket bucket, ISweepStore leftovers, 
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "deleted {Count} unfinished uploads to {Bucket} and spools that earlier processes left")]
+    [LoggerMessage(LogLevel.Information, "deleted {Count} unfinished uploads and spools that earlier processes left for {Bucket}")]
     private partial void LogSwept(int count, string bucket);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "the bucket cannot be used: {Reason}")]
+    [LoggerMessage(LogLevel.Error, "the bucket cannot be used: {Reason}")]
     private partial void LogUnusable(string reason);
 }

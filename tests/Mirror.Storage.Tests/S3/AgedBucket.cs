@@ -7,7 +7,8 @@ internal sealed class AgedBucket(IBucket bucket, Func<DateTimeOffset, DateTimeOf
 {
     public string Name => bucket.Name;
 
-    public IAsyncEnumerable<(IBucketUpload Upload, DateTimeOffset Begun)> ListUploadsAsync(string folder, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<(IBucketUpload Upload, DateTimeOffset Begun)> ListUploadsAsync(
+        string folder, CancellationToken cancellationToken) =>
         bucket.ListUploadsAsync(folder, cancellationToken).Select(found => (found.Upload, clock(found.Begun)));
 
     public IAsyncEnumerable<BucketObject> ListAsync(string prefix, int? max, CancellationToken cancellationToken) =>
@@ -15,7 +16,8 @@ internal sealed class AgedBucket(IBucket bucket, Func<DateTimeOffset, DateTimeOf
 
     public ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken) => bucket.SizeAsync(path, cancellationToken);
 
-    public ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken) => bucket.ReadTextAsync(path, cancellationToken);
+    public ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken) =>
+        bucket.ReadTextAsync(path, cancellationToken);
 
     public ValueTask<Stream?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken) =>
         bucket.OpenAsync(path, from, until, cancellationToken);

@@ -4,14 +4,15 @@ using Mirror.Storage.Tests.Sweeping;
 
 namespace Mirror.Storage.Tests.S3;
 
-/// <summary>A bucket that is swept.</summary>
+/// <summary>A bucket for the tests of sweeps.</summary>
 internal sealed class S3SweptStore : SweptStore
 {
     private readonly S3Store _store;
     // No client can set the date of an object, so this process changes the dates that the store gives.
     private readonly List<(DateTimeOffset At, TimeSpan By)> _ages;
 
-    private S3SweptStore(S3Store store, Stores stores, List<(DateTimeOffset At, TimeSpan By)> ages) : base(stores) => (_store, _ages) = (store, ages);
+    private S3SweptStore(S3Store store, Stores stores, List<(DateTimeOffset At, TimeSpan By)> ages) : base(stores) =>
+        (_store, _ages) = (store, ages);
 
     public IBucket Bucket => _store.Bucket;
 

@@ -138,7 +138,8 @@ public sealed class S3Bucket : IBucket
         var request = new ListObjectsV2Request { BucketName = _bucket, Prefix = _root + prefix, Delimiter = delimiter, MaxKeys = max };
         while (true)
         {
-            var page = await _calls.InvokeAsync(BucketCalls.PageLimit, stop => _client.ListObjectsV2Async(request, stop), cancellationToken);
+            var page = await _calls.InvokeAsync(
+                BucketCalls.PageLimit, stop => _client.ListObjectsV2Async(request, stop), cancellationToken);
             yield return page;
             if (page.IsTruncated != true)
                 yield break;

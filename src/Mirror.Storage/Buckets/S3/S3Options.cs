@@ -16,7 +16,7 @@ public sealed class S3Options : BucketOptions
     /// <summary>The folder in the bucket that holds <c>docker/</c>. Default: the root of the bucket.</summary>
     public string RootDirectory { get; set; } = "";
 
-    /// <summary>Default: credentials come from where AWS's programs find them (environment, profile, web identity, container, machine).</summary>
+    /// <summary>Default: credentials of the environment, a profile, web identity, the container or the machine.</summary>
     public string? AccessKey { get; set; }
 
     public string? SecretKey { get; set; }
@@ -32,7 +32,9 @@ public sealed class S3Options : BucketOptions
     /// <summary>Whether to accept any certificate. Default false.</summary>
     public bool SkipVerify { get; set; }
 
-    /// <summary>Whether to send the checksums of newer AWS programs, which many other stores refuse. Default: true if no endpoint is given.</summary>
+    /// <summary>
+    /// Whether to send the checksums of newer AWS programs. Default: true if no endpoint is given. Many other stores refuse them.
+    /// </summary>
     public bool? Checksums { get; set; }
 
     /// <summary>The storage class of new objects. <c>NONE</c>: the bucket's own. Default <c>STANDARD</c>.</summary>

@@ -5,7 +5,7 @@ using Amazon.S3.Model;
 
 namespace Mirror.Storage.Buckets.S3;
 
-/// <summary>Writes objects, whole or in parts, with the storage class, encryption and access of the settings. A key is a whole one.</summary>
+/// <summary>Writes objects, whole or in parts, with the storage class, encryption and access of the settings.</summary>
 internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls calls)
 {
     private volatile bool _refusesConditions;
@@ -45,7 +45,8 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
         if (Class is { } storageClass)
             request.StorageClass = storageClass;
         (request.ServerSideEncryptionMethod, request.ServerSideEncryptionKeyManagementServiceKeyId) = Encryption;
-        var response = await calls.InvokeAsync(calls.SmallLimit, stop => client.InitiateMultipartUploadAsync(request, stop), cancellationToken);
+        var response = await calls.InvokeAsync(
+            calls.SmallLimit, stop => client.InitiateMultipartUploadAsync(request, stop), cancellationToken);
         return Upload(key, response.UploadId);
     }
 
@@ -63,7 +64,7 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
         : options.KeyId is { Length: > 0 } key ? (ServerSideEncryptionMethod.AWSKMS, key)
         : (ServerSideEncryptionMethod.AES256, null);
 
-    // A store that does not know the condition is asked for it once.
+    // Writes with the condition that no such object exists. A store that does not know the condition gets it only once.
     private async ValueTask<bool> IfAbsentAsync<T>(bool onlyIfAbsent, Func<string?, ValueTask<T>> write)
     {
         if (onlyIfAbsent && !_refusesConditions)
@@ -76,7 +77,8 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
             {
                 if (answer.StatusCode is HttpStatusCode.PreconditionFailed)
                     return false;
-                var unknown = answer.StatusCode is HttpStatusCode.NotImplemented || answer.ErrorCode is "InvalidArgument" or "InvalidRequest";
+                var unknown = answer.StatusCode is HttpStatusCode.NotImplemented
+                    || answer.ErrorCode is "InvalidArgument" or "InvalidRequest";
                 // Conflict: another client writes the same object at this moment.
                 if (!unknown && answer.StatusCode is not HttpStatusCode.Conflict)
                     throw;
@@ -86,7 +88,8 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
         return true;
     }
 
-    private sealed class Multipart(S3Writer writer, AmazonS3Client client, S3Calls calls, string bucket, string key, string id) : IBucketUpload
+    private sealed class Multipart(S3Writer writer, AmazonS3Client client, S3Calls calls, string bucket, string key, string id)
+        : IBucketUpload
     {
         private readonly ConcurrentBag<PartETag> _parts = [];
 
