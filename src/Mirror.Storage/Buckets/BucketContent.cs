@@ -1,22 +1,21 @@
-using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// Content in the bucket, read in order: from one connection, and where that is slow the next pieces side by side (<see cref="ReadAhead"/>). A slow
-/// client slows the store down. A connection that breaks is followed by another one, from the byte where it broke.
+/// Content in a bucket, for one reader that reads in order. The first bytes come from one connection. If that is slow, the next pieces come
+/// from others (<see cref="ReadAhead"/>). If a connection breaks, another one continues from the same byte.
 /// </summary>
-internal sealed class BucketContent(S3Bucket bucket, string path, long length, TimeProvider time) : Content, ILocatedContent
+internal sealed class BucketContent(BucketReads reads, string path, long length) : Content, ILocatedContent
 {
-    // As registry:2. Only the beginning of the download has to fall into it.
-    private static readonly TimeSpan Validity = TimeSpan.FromMinutes(20);
+    // As registry:2. The client has to begin its download within it.
+    private static readonly TimeSpan AddressValidity = TimeSpan.FromMinutes(20);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
 
-    // In a row, without a byte between them.
+    // Without a byte between them.
     private const int MaxFailures = 3;
 
-    private S3Body? _body;
+    private BucketBody? _body;
     private ReadAhead? _ahead;
     private long? _prepared;
 
@@ -24,7 +23,8 @@ internal sealed class BucketContent(S3Bucket bucket, string path, long length, T
 
     private long Until => _prepared ?? length;
 
-    public ValueTask<Uri> LocateAsync(CancellationToken cancellationToken) => bucket.PresignAsync(path, Validity);
+    public ValueTask<Uri> LocateAsync(CancellationToken cancellationToken) =>
+        reads.Bucket.LocateAsync(path, AddressValidity, cancellationToken);
 
     public override async ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken)
     {
@@ -46,7 +46,7 @@ internal sealed class BucketContent(S3Bucket bucket, string path, long length, T
             {
                 if (_body is { } body && body.Position == offset && offset < body.Until)
                 {
-                    ReadAheadOf(body);
+                    StartReadAhead(body);
                     return await body.ReadAsync(buffer, cancellationToken);
                 }
                 if (_ahead is not null && await _ahead.ReadAsync(offset, buffer, cancellationToken) is > 0 and var read)
@@ -58,7 +58,7 @@ internal sealed class BucketContent(S3Bucket bucket, string path, long length, T
                 await CloseAsync();
                 if (++failures == MaxFailures)
                     throw broken as StoreUnavailableException ?? new StoreUnavailableException(broken.Message, broken);
-                await Task.Delay(FirstPause * (1 << failures) * (0.5 + Random.Shared.NextDouble()), time, cancellationToken);
+                await Task.Delay(FirstPause * (1 << failures) * (0.5 + Random.Shared.NextDouble()), reads.Time, cancellationToken);
             }
         }
     }
@@ -72,14 +72,15 @@ internal sealed class BucketContent(S3Bucket bucket, string path, long length, T
     private async ValueTask OpenAsync(long from, CancellationToken cancellationToken)
     {
         await CloseAsync();
-        _ahead = bucket.ConnectionsAreSlow ? ReadAhead.TryStart(bucket, path, from + ReadAhead.PieceLength, Until) : null;
-        _body = await S3Body.OpenAsync(bucket, path, from, _ahead is null ? Until : from + ReadAhead.PieceLength, cancellationToken);
+        _ahead = reads.ConnectionsAreSlow ? ReadAhead.TryStart(reads, path, from + ReadAhead.PieceLength, Until) : null;
+        _body = await BucketBody.OpenAsync(reads, path, from, _ahead is null ? Until : from + ReadAhead.PieceLength, cancellationToken);
     }
 
-    // Where one connection is as fast as its reader, more of them only cost.
-    private void ReadAheadOf(S3Body body)
+    // If one connection is as fast as its reader, more of them only cost memory.
+    private void StartReadAhead(BucketBody body)
     {
-        if (_ahead is not null || body.IsSlow is not true || ReadAhead.TryStart(bucket, path, body.Position + ReadAhead.PieceLength, body.Until) is not { } ahead)
+        if (_ahead is not null || body.IsSlow is not true
+            || ReadAhead.TryStart(reads, path, body.Position + ReadAhead.PieceLength, body.Until) is not { } ahead)
             return;
         (_ahead, body.Until) = (ahead, body.Position + ReadAhead.PieceLength);
     }
@@ -88,7 +89,7 @@ internal sealed class BucketContent(S3Bucket bucket, string path, long length, T
     {
         if (_body is not null)
         {
-            bucket.ConnectionsAreSlow = _body.IsSlow ?? bucket.ConnectionsAreSlow;
+            reads.ConnectionsAreSlow = _body.IsSlow ?? reads.ConnectionsAreSlow;
             await _body.DisposeAsync();
         }
         if (_ahead is not null)

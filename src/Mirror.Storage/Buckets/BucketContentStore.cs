@@ -1,26 +1,26 @@
 using System.Runtime.CompilerServices;
-using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// Content as objects of a bucket. What is on its way in is a local file first, which clients follow; the parts of a long one go to the bucket
-/// meanwhile. An object appears whole or not at all.
+/// Content as objects of a bucket. Content on its way in is a local spool first, which clients follow. Meanwhile the parts of a long one go
+/// to the bucket. An object appears whole or not at all.
 /// </summary>
 public sealed class BucketContentStore : IContentStore
 {
-    private readonly S3Bucket _bucket;
+    private readonly IBucket _bucket;
+    private readonly BucketOptions _options;
     private readonly BucketPushProtection _claims;
+    private readonly BucketReads _reads;
     private readonly LocalCache? _cache;
-    private readonly TimeProvider _time;
-    private readonly ConditionalWeakTable<Spool, S3Upload> _uploads = [];
+    private readonly ConditionalWeakTable<Spool, BucketUpload> _uploads = [];
 
-    public BucketContentStore(S3Bucket bucket, TimeProvider time)
+    /// <param name="time">The clock of time limits.</param>
+    public BucketContentStore(IBucket bucket, BucketOptions options, TimeProvider time)
     {
-        var options = bucket.Options;
-        (_bucket, _claims, _time) = (bucket, new(bucket), time);
+        (_bucket, _options, _claims, _reads) = (bucket, options, new(bucket, time), new(bucket, time));
         _cache = options.LocalCache.Path is { } folder ? new LocalCache(folder, options.LocalCache.MaxSize) : null;
     }
 
@@ -31,7 +31,7 @@ public sealed class BucketContentStore : IContentStore
         var path = RegistryLayout.BlobData(digest);
         if (await _bucket.SizeAsync(path, cancellationToken) is not { } length)
             return null;
-        var stored = new BucketContent(_bucket, path, length, _time);
+        var stored = new BucketContent(_reads, path, length);
         return _cache is null ? stored : new CachingContent(stored, length, digest, _cache);
     }
 
@@ -43,7 +43,7 @@ public sealed class BucketContentStore : IContentStore
         }
         catch (StoreUnavailableException)
         {
-            // Whether it is stored is the bucket's to say, and this is what it said last.
+            // The bucket decides whether content is stored. While it is away, its last answer holds: the cache has what it had.
             if (_cache?.Length(digest) is { } length)
                 return length;
             throw;
@@ -52,19 +52,19 @@ public sealed class BucketContentStore : IContentStore
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken)
     {
-        var spool = Spool.OpenOrPrivate(ScratchOf(digest), digest.Algorithm);
-        var upload = new S3Upload(_bucket, spool, RegistryLayout.BlobData(digest), _bucket.Options.ChunkSize);
+        var spool = Spool.OpenOrPrivate(SpoolPath(digest), digest.Algorithm);
+        var upload = new BucketUpload(_bucket, spool, RegistryLayout.BlobData(digest), _options.ChunkSize);
         _uploads.Add(spool, upload);
         upload.Follow();
         return ValueTask.FromResult(spool);
     }
 
     public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Spool.OpenPrivate(ScratchOf(digest), digest.Algorithm));
+        ValueTask.FromResult(Spool.OpenPrivate(SpoolPath(digest), digest.Algorithm));
 
-    private string ScratchOf(Digest digest)
+    private string SpoolPath(Digest digest)
     {
-        var folder = Path.Combine(_bucket.Options.Scratch, digest.Algorithm);
+        var folder = Path.Combine(_options.Scratch, digest.Algorithm);
         Directory.CreateDirectory(folder);
         return Path.Combine(folder, digest.Hex);
     }
@@ -72,11 +72,11 @@ public sealed class BucketContentStore : IContentStore
     public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
     {
         var path = RegistryLayout.BlobData(digest);
-        // A push spools without a digest: its bytes all go now.
+        // A push learns its digest last, so all its bytes are uploaded now.
         var upload = _uploads.TryGetValue(spool, out var following) && following.Path == path
             ? following
-            : new S3Upload(_bucket, spool, path, _bucket.Options.ChunkSize);
-        // First: what is there already is left as it is, however old.
+            : new BucketUpload(_bucket, spool, path, _options.ChunkSize);
+        // Before the upload, which leaves an existing object as it is, with its old date.
         await _claims.ClaimAsync(digest, cancellationToken);
         await upload.CommitAsync(cancellationToken);
         if (_cache is null || !_cache.TryAdmit(spool, digest))
@@ -88,30 +88,28 @@ public sealed class BucketContentStore : IContentStore
         if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         await _claims.ClaimAsync(digest, cancellationToken);
-        await _bucket.Writer.PutAsync(RegistryLayout.BlobData(digest), bytes.ToArray(), onlyNew: true, cancellationToken);
-        _cache?.TryAdd(digest, bytes.Span);
+        var (path, copy) = (RegistryLayout.BlobData(digest), bytes.ToArray());
+        await _bucket.PutContentAsync(
+            path, copy.Length, ifAbsent => _bucket.PutBytesAsync(path, copy, ifAbsent, cancellationToken), cancellationToken);
+        _cache?.TryAdd(digest, copy);
     }
 
     public async ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken)
     {
         await _claims.ClaimAsync(digest, cancellationToken);
-        return await _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken) is not null;
+        return await _bucket.ExistsAsync(RegistryLayout.BlobData(digest), cancellationToken);
     }
 
-    public async ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
+    public ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
     {
         _cache?.Remove(digest);
-        var path = RegistryLayout.BlobData(digest);
-        if (await _bucket.SizeAsync(path, cancellationToken) is null)
-            return false;
-        await _bucket.DeleteAsync(path, cancellationToken);
-        return true;
+        return _bucket.TryDeleteAsync(RegistryLayout.BlobData(digest), cancellationToken);
     }
 
     public async IAsyncEnumerable<Digest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var algorithm in Digest.Algorithms)
-            await foreach (var (path, _, _) in _bucket.ListAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
+            await foreach (var (path, _, _) in _bucket.ListFolderAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
                 if (path.Split('/') is [.., var hex, "data"] && Digest.TryParse($"{algorithm}:{hex}", out var digest))
                     yield return digest;
     }

@@ -1,31 +1,34 @@
 using System.Runtime.CompilerServices;
-using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// The bucket, as a sweep sees it: the age of an object is when the store says it was written, or when its digest was last claimed (<see cref="BucketPushProtection"/>).
+/// A bucket as a sweep sees it. The date of an object is the store's, or that of the last claim of its digest
+/// (<see cref="BucketPushProtection"/>).
 /// </summary>
-public sealed class BucketSweepStore(S3Bucket bucket) : ISweepStore
+/// <param name="scratch">The local folder of spools; see <see cref="BucketOptions.Scratch"/>.</param>
+public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvider time) : ISweepStore
 {
-    // A sweep says once in a while that it still runs; one that has not for longer is dead. Two at once would do no harm, but everything twice.
-    private static readonly TimeSpan Sign = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan Silence = TimeSpan.FromMinutes(5);
+    // A running sweep writes its object again once a minute. One that has not done so for five minutes is dead.
+    // Two sweeps at once would do no harm, but do everything twice.
+    private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MaxSilence = TimeSpan.FromMinutes(5);
 
-    private static readonly TimeSpan UploadAge = TimeSpan.FromDays(1);
+    private static readonly TimeSpan MaxUploadAge = TimeSpan.FromDays(1);
 
-    private readonly BucketPushProtection _claims = new(bucket);
+    private readonly BucketPushProtection _claims = new(bucket, time);
 
     public async ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {
-        // The earlier begun has the right, which names that sort by time tell everyone alike.
-        var own = $"{RegistryLayout.Sweeps}/{bucket.Time.GetUtcNow():yyyyMMddHHmmssfff}-{Guid.NewGuid():N}";
-        await bucket.Writer.PutTextAsync(own, "", cancellationToken);
-        var now = (await bucket.FindAsync(own, cancellationToken) ?? throw new StoreUnavailableException($"{bucket.Name}{own} is not there though it was written.")).Written;
-        await foreach (var (path, signed, _) in bucket.ListAsync(RegistryLayout.Sweeps, cancellationToken))
-            if (signed < now - Silence)
+        // The sweep that began first has the right. The names sort by time, so all processes agree on which that is.
+        var own = $"{RegistryLayout.Sweeps}/{time.GetUtcNow():yyyyMMddHHmmssfff}-{Guid.NewGuid():N}";
+        await bucket.PutTextAsync(own, "", cancellationToken);
+        var now = (await bucket.FindAsync(own, cancellationToken)
+            ?? throw new StoreUnavailableException($"{bucket.Name}{own} was written, but the bucket does not list it.")).Written;
+        await foreach (var (path, alive, _) in bucket.ListFolderAsync(RegistryLayout.Sweeps, cancellationToken))
+            if (alive < now - MaxSilence)
                 await bucket.DeleteAsync(path, cancellationToken);
             else if (string.CompareOrdinal(path, own) < 0)
             {
@@ -34,34 +37,38 @@ public sealed class BucketSweepStore(S3Bucket bucket) : ISweepStore
             }
 
         var ended = new CancellationTokenSource();
-        var signs = SignAsync(own, ended.Token);
+        var heartbeat = BeatAsync(own, ended.Token);
         return new SweepTurn(now, async () =>
         {
             await ended.CancelAsync();
-            await signs;
+            await heartbeat;
             ended.Dispose();
             await bucket.DeleteAsync(own, CancellationToken.None);
         });
     }
 
-    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(
+        RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.BlobLinks(name, algorithm), cancellationToken);
 
-    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(
+        RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
     public async ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken) =>
         await bucket.FindAsync(RegistryLayout.BlobData(digest), cancellationToken) is not { } stored ? null
-        : await _claims.LastAsync(digest, cancellationToken) is { } claimed && claimed > stored.Written ? claimed
+        : await _claims.LastClaimAsync(digest, cancellationToken) is { } claimed && claimed > stored.Written ? claimed
         : stored.Written;
 
     public ValueTask<long?> SweepContentAsync(Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
         _claims.SweepAsync(digest, before, [RegistryLayout.BlobData(digest)], cancellationToken);
 
-    public async ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
+    public async ValueTask<bool> SweepBlobAsync(
+        RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
         await _claims.SweepAsync(digest, before, [RegistryLayout.LayerLink(name, digest)], cancellationToken) is not null;
 
-    public async ValueTask<bool> SweepManifestAsync(RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
+    public async ValueTask<bool> SweepManifestAsync(
+        RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
     {
         List<string> paths = [RegistryLayout.RevisionLink(name, digest), RegistryLayout.RevisionMediaType(name, digest)];
         if (subject is { } referred)
@@ -70,21 +77,22 @@ public sealed class BucketSweepStore(S3Bucket bucket) : ISweepStore
     }
 
     /// <summary>
-    /// Removes uploads and scratch files that nobody will go on with, and claims and marks that no longer matter; the bytes of uploads, and claims and
-    /// marks, are not counted.
+    /// Deletes abandoned uploads and spools, and old claims and marks. The result counts neither the bytes of uploads nor claims and marks.
     /// </summary>
-    public async ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
+    public async ValueTask<(int Files, long Bytes)> SweepLeftoversAsync(
+        DateTimeOffset now, bool dryRun, CancellationToken cancellationToken)
     {
         var (count, bytes) = (0, 0L);
         foreach (var algorithm in Digest.Algorithms)
         {
-            // Here, a download that nobody took up again; there, the parts of one whose process died.
-            var scratch = OrphanedFiles.Sweep(Path.Combine(bucket.Options.Scratch, algorithm), now - OrphanedFiles.FillAge, dryRun, cancellationToken);
-            (count, bytes) = (count + scratch.Files, bytes + scratch.Bytes);
-            await foreach (var (path, upload) in bucket.ListUploadsAsync(RegistryLayout.Blobs(algorithm), now - UploadAge, cancellationToken))
+            var spools = OrphanedFiles.Sweep(Path.Combine(scratch, algorithm), now - OrphanedFiles.FillAge, dryRun, cancellationToken);
+            (count, bytes) = (count + spools.Files, bytes + spools.Bytes);
+            await foreach (var (upload, begun) in bucket.ListUploadsAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
             {
+                if (begun >= now - MaxUploadAge)
+                    continue;
                 if (!dryRun)
-                    await bucket.Writer.AbortAsync(path, upload, cancellationToken);
+                    await upload.AbortAsync(cancellationToken);
                 count++;
             }
         }
@@ -97,18 +105,18 @@ public sealed class BucketSweepStore(S3Bucket bucket) : ISweepStore
         Func<string, string> folderOf, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var algorithm in Digest.Algorithms)
-            await foreach (var (path, written, _) in bucket.ListAsync(folderOf(algorithm), cancellationToken))
+            await foreach (var (path, written, _) in bucket.ListFolderAsync(folderOf(algorithm), cancellationToken))
                 if (path.Split('/') is [.., var hex, "link"] && Digest.TryParse($"{algorithm}:{hex}", out var digest))
                     yield return (digest, written);
     }
 
-    private async Task SignAsync(string own, CancellationToken ended)
+    private async Task BeatAsync(string own, CancellationToken ended)
     {
         while (true)
             try
             {
-                await Task.Delay(Sign, bucket.Time, ended);
-                await bucket.Writer.PutTextAsync(own, "", ended);
+                await Task.Delay(HeartbeatInterval, time, ended);
+                await bucket.PutTextAsync(own, "", ended);
             }
             catch (OperationCanceledException)
             {
@@ -116,7 +124,7 @@ public sealed class BucketSweepStore(S3Bucket bucket) : ISweepStore
             }
             catch (StoreUnavailableException)
             {
-                // The next one may come through.
+                // The next heartbeat may get through.
             }
     }
 }

@@ -4,8 +4,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// Content of the bucket whose first reader from beginning to end leaves a verified copy in the local cache. Nobody waits for the copy: a reader that
-/// goes away, or a disk that is full, only means that there is none.
+/// Content of the bucket. The first reader that reads it from beginning to end leaves a verified copy in the local cache. If that reader
+/// goes away, or the disk is full, there is no copy, and no client notices.
 /// </summary>
 internal sealed class CachingContent(BucketContent stored, long length, Digest digest, LocalCache cache) : Content, ILocatedContent
 {
@@ -15,7 +15,8 @@ internal sealed class CachingContent(BucketContent stored, long length, Digest d
 
     public ValueTask<Uri> LocateAsync(CancellationToken cancellationToken) => stored.LocateAsync(cancellationToken);
 
-    public override ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken) => stored.PrepareAsync(from, until, cancellationToken);
+    public override ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken) =>
+        stored.PrepareAsync(from, until, cancellationToken);
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

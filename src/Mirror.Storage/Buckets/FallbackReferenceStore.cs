@@ -3,127 +3,132 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// A bucket's names, of which those that were seen are remembered in local files. They are used only while the bucket gives no answer, and are
-/// then the answer that it gave last: what was never seen, or seen not to be there, remains unknown.
+/// The links and tags of a bucket, with local copies of those that were read or written. While the bucket is away, a copy is the answer,
+/// because it is the bucket's last answer. Without a copy it is unknown whether a link or tag exists, so the bucket's exception is passed
+/// on.
 /// </summary>
-/// <param name="memory">Nothing breaks where this takes nothing in; what it cannot forget, though, is not taken out of the bucket either.</param>
-public sealed class FallbackReferenceStore(IReferenceStore bucket, IReferenceStore memory) : IReferenceStore
+/// <param name="local"> The copies. If a copy cannot be written, the bucket's answer still holds. If it cannot be deleted, the bucket is
+/// not changed either. </param>
+public sealed class FallbackReferenceStore(IReferenceStore bucket, IReferenceStore local) : IReferenceStore
 {
-    private int _removals;
+    private int _deletions;
 
-    public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) => bucket.ExistsAsync(name, cancellationToken);
+    public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        bucket.ExistsAsync(name, cancellationToken);
 
     public async ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         await bucket.LinkBlobAsync(name, digest, cancellationToken);
-        await RememberAsync(() => memory.LinkBlobAsync(name, digest, cancellationToken));
+        await CopyAsync(() => local.LinkBlobAsync(name, digest, cancellationToken));
     }
 
-    public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => AskAsync(
-        () => bucket.HasBlobAsync(name, digest, cancellationToken),
-        () => memory.HasBlobAsync(name, digest, cancellationToken),
+    public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => ReadAsync(
+        store => store.HasBlobAsync(name, digest, cancellationToken),
         has => has,
-        _ => memory.LinkBlobAsync(name, digest, cancellationToken),
-        () => memory.UnlinkBlobAsync(name, digest, cancellationToken));
+        _ => local.LinkBlobAsync(name, digest, cancellationToken),
+        () => local.UnlinkBlobAsync(name, digest, cancellationToken));
 
     public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         bucket.TouchBlobAsync(name, digest, cancellationToken);
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        RemoveAsync(() => bucket.UnlinkBlobAsync(name, digest, cancellationToken), () => memory.UnlinkBlobAsync(name, digest, cancellationToken));
+        DeleteAsync(store => store.UnlinkBlobAsync(name, digest, cancellationToken));
 
     public async ValueTask LinkManifestAsync(RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken)
     {
         await bucket.LinkManifestAsync(name, digest, mediaType, cancellationToken);
-        await RememberAsync(() => memory.LinkManifestAsync(name, digest, mediaType, cancellationToken));
+        await CopyAsync(() => local.LinkManifestAsync(name, digest, mediaType, cancellationToken));
     }
 
-    public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => AskAsync(
-        () => bucket.FindManifestAsync(name, digest, cancellationToken),
-        () => memory.FindManifestAsync(name, digest, cancellationToken),
+    public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(
+        RepositoryName name, Digest digest, CancellationToken cancellationToken) => ReadAsync(
+        store => store.FindManifestAsync(name, digest, cancellationToken),
         found => found.Linked,
         async found =>
         {
-            if (await memory.FindManifestAsync(name, digest, cancellationToken) != found)
-                await memory.LinkManifestAsync(name, digest, found.MediaType, cancellationToken);
+            if (await local.FindManifestAsync(name, digest, cancellationToken) != found)
+                await local.LinkManifestAsync(name, digest, found.MediaType, cancellationToken);
         },
-        () => memory.UnlinkManifestAsync(name, digest, cancellationToken));
+        () => local.UnlinkManifestAsync(name, digest, cancellationToken));
 
     public ValueTask<bool> TouchManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         bucket.TouchManifestAsync(name, digest, cancellationToken);
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        RemoveAsync(() => bucket.UnlinkManifestAsync(name, digest, cancellationToken), () => memory.UnlinkManifestAsync(name, digest, cancellationToken));
+        DeleteAsync(store => store.UnlinkManifestAsync(name, digest, cancellationToken));
 
-    public ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) => AskAsync(
-        () => bucket.ResolveTagAsync(name, tag, cancellationToken),
-        () => memory.ResolveTagAsync(name, tag, cancellationToken),
-        named => named is not null,
-        async named =>
+    public ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) => ReadAsync(
+        store => store.ResolveTagAsync(name, tag, cancellationToken),
+        digest => digest is not null,
+        async digest =>
         {
-            if (await memory.ResolveTagAsync(name, tag, cancellationToken) != named)
-                await memory.SetTagAsync(name, tag, named!.Value, cancellationToken);
+            if (await local.ResolveTagAsync(name, tag, cancellationToken) != digest)
+                await local.SetTagAsync(name, tag, digest!.Value, cancellationToken);
         },
-        () => memory.DeleteTagAsync(name, tag, cancellationToken));
+        () => local.DeleteTagAsync(name, tag, cancellationToken));
 
     public async ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
         await bucket.SetTagAsync(name, tag, digest, cancellationToken);
-        await RememberAsync(() => memory.SetTagAsync(name, tag, digest, cancellationToken));
+        await CopyAsync(() => local.SetTagAsync(name, tag, digest, cancellationToken));
     }
 
     public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        RemoveAsync(() => bucket.DeleteTagAsync(name, tag, cancellationToken), () => memory.DeleteTagAsync(name, tag, cancellationToken));
+        DeleteAsync(store => store.DeleteTagAsync(name, tag, cancellationToken));
 
-    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) => bucket.ListTagsAsync(name, cancellationToken);
+    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        bucket.ListTagsAsync(name, cancellationToken);
 
-    public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) => bucket.ListRepositoriesAsync(cancellationToken);
+    public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) =>
+        bucket.ListRepositoriesAsync(cancellationToken);
 
-    private async ValueTask<T> AskAsync<T>(Func<ValueTask<T>> ask, Func<ValueTask<T>> recall, Func<T, bool> isThere, Func<T, ValueTask> remember, Func<ValueTask<bool>> forget)
+    private async ValueTask<T> ReadAsync<T>(
+        Func<IReferenceStore, ValueTask<T>> read, Func<T, bool> exists, Func<T, ValueTask> copy, Func<ValueTask<bool>> deleteCopy)
     {
-        var removals = Volatile.Read(ref _removals);
+        var deletions = Volatile.Read(ref _deletions);
         T answer;
         try
         {
-            answer = await ask();
+            answer = await read(bucket);
         }
         catch (StoreUnavailableException)
         {
-            if (await recall() is var last && isThere(last))
+            if (await read(local) is var last && exists(last))
                 return last;
             throw;
         }
-        await RememberAsync(async () =>
+        await CopyAsync(async () =>
         {
-            if (isThere(answer))
-                await remember(answer);
-            // What was removed while it was asked for is not to be remembered.
-            if (!isThere(answer) || removals != Volatile.Read(ref _removals))
-                await forget();
+            if (exists(answer))
+                await copy(answer);
+            // A delete during the read may have made the copy wrong.
+            if (!exists(answer) || deletions != Volatile.Read(ref _deletions))
+                await deleteCopy();
         });
         return answer;
     }
 
-    // Forgotten first, since whatever becomes of the rest it was not to be served any more; and again, since somebody may have asked in between.
-    private async ValueTask<bool> RemoveAsync(Func<ValueTask<bool>> remove, Func<ValueTask<bool>> forget)
+    // Deletes the copy first, so that it is never served again, even if the bucket is away. And again afterwards, in case a concurrent read
+    // wrote it.
+    private async ValueTask<bool> DeleteAsync(Func<IReferenceStore, ValueTask<bool>> delete)
     {
-        Interlocked.Increment(ref _removals);
-        await forget();
-        var removed = await remove();
-        Interlocked.Increment(ref _removals);
-        await forget();
-        return removed;
+        Interlocked.Increment(ref _deletions);
+        await delete(local);
+        var deleted = await delete(bucket);
+        Interlocked.Increment(ref _deletions);
+        await delete(local);
+        return deleted;
     }
 
-    private static async ValueTask RememberAsync(Func<ValueTask> remember)
+    private static async ValueTask CopyAsync(Func<ValueTask> copy)
     {
         try
         {
-            await remember();
+            await copy();
         }
         catch (Exception full) when (full.IsStoreFailure)
         {
-            // A full disk: the bucket has it.
+            // The local disk is full. The bucket has the original.
         }
     }
 }

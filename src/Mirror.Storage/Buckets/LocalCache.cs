@@ -4,8 +4,8 @@ using Mirror.Storage.Spooling;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// Content kept on a local disk: verified, bounded in bytes, the longest unread goes first. A file's time is when it was last opened, so the order
-/// survives a restart.
+/// Copies of content on a local disk. Each is verified, and their bytes are limited: the least recently opened goes first. The date of a
+/// file is when it was last opened, so the order survives a restart.
 /// </summary>
 internal sealed class LocalCache
 {
@@ -33,7 +33,7 @@ internal sealed class LocalCache
         Evict();
     }
 
-    /// <summary>Opens content that is here, and makes it the last to go; null where it is not.</summary>
+    /// <summary>Opens a copy and marks it as used now; null if there is none.</summary>
     public Content? TryOpen(Digest digest)
     {
         lock (_gate)
@@ -56,7 +56,7 @@ internal sealed class LocalCache
         }
     }
 
-    /// <summary>Moves a verified spool in; false where it has no place here, and stays as it is.</summary>
+    /// <summary>Moves a verified spool into the cache; false if it is too long or the disk is full. The spool is then as it was.</summary>
     public bool TryAdmit(Spool spool, Digest digest)
     {
         if (spool.Length > _maxSize)
@@ -79,14 +79,14 @@ internal sealed class LocalCache
         return true;
     }
 
-    /// <summary>The length of content that is here; null where it is not.</summary>
+    /// <summary>The length of a copy in bytes; null if there is none.</summary>
     public long? Length(Digest digest)
     {
         lock (_gate)
             return _entries.TryGetValue(digest, out var entry) ? entry.Value.Size : null;
     }
 
-    /// <summary>Keeps small content at hand, unless it is here or there is no room.</summary>
+    /// <summary>Copies small, verified content into the cache, if there is room.</summary>
     public void TryAdd(Digest digest, ReadOnlySpan<byte> bytes)
     {
         if (TrySpool(digest, bytes.Length) is not { } spool)
@@ -108,7 +108,7 @@ internal sealed class LocalCache
         }
     }
 
-    /// <summary>A place for content that is being read from the bucket; null where it is too long, or another reader brings it already.</summary>
+    /// <summary>A spool for a copy of content that is read from the bucket; null if it is too long, or is being copied already.</summary>
     public Spool? TrySpool(Digest digest, long length)
     {
         lock (_gate)
@@ -168,7 +168,7 @@ internal sealed class LocalCache
         _size -= entry.Value.Size;
     }
 
-    // Readers go on reading what they hold open.
+    // A reader that has the file open can still read it.
     private void Delete(Digest digest)
     {
         try
@@ -177,7 +177,7 @@ internal sealed class LocalCache
         }
         catch (Exception stuck) when (stuck.IsStoreFailure)
         {
-            // Counted again after the next start.
+            // The file stays, and is counted again after the next start.
         }
     }
 }

@@ -1,46 +1,46 @@
 using System.Buffers;
-using Mirror.Storage.Buckets.S3;
 
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// The next pieces of an object, asked for side by side: many stores give one connection less than the link takes. A reader that is slow keeps
-/// what it has and asks for no more. All readers of the process share so many buffers; one that gets none goes without.
+/// The next pieces of an object, each read from a connection of its own: many stores give one connection less than the network could
+/// transfer. If the reader is slow, the pieces wait for it, and no more are asked for. All readers of a bucket share a fixed number of
+/// buffers; a reader that gets none uses one connection.
 /// </summary>
 internal sealed class ReadAhead : IAsyncDisposable
 {
     public const int PieceLength = 4 << 20;
 
-    // Beside the one that its reader gets straight from a connection.
+    // In addition to the one that the reader takes directly from its connection.
     private const int MaxPieces = 3;
 
-    /// <summary>How many pieces all readers of a bucket together may hold.</summary>
+    /// <summary>How many pieces all readers of a bucket together may hold in memory.</summary>
     public const int MaxBuffers = 16;
 
-    private readonly S3Bucket _bucket;
+    private readonly BucketReads _reads;
     private readonly string _path;
     private readonly long _until;
     private readonly Queue<Piece> _pieces = new();
     private readonly CancellationTokenSource _stop = new();
     private long _next;
 
-    private ReadAhead(S3Bucket bucket, string path, long from, long until)
+    private ReadAhead(BucketReads reads, string path, long from, long until)
     {
-        (_bucket, _path, _next, _until) = (bucket, path, from, until);
+        (_reads, _path, _next, _until) = (reads, path, from, until);
         AskForMore();
     }
 
-    /// <summary>Begins to read ahead; null where that is not worth it, or others have all buffers.</summary>
-    public static ReadAhead? TryStart(S3Bucket bucket, string path, long from, long until)
+    /// <summary>Begins to read ahead; null if too little is left, or other readers have all buffers.</summary>
+    public static ReadAhead? TryStart(BucketReads reads, string path, long from, long until)
     {
         if (until - from < PieceLength)
             return null;
-        var ahead = new ReadAhead(bucket, path, from, until);
+        var ahead = new ReadAhead(reads, path, from, until);
         return ahead._pieces.Count > 0 ? ahead : null;
     }
 
-    /// <summary>Bytes at an offset, once their piece has arrived; 0 where it was not asked for.</summary>
-    /// <exception cref="IOException">The piece did not come.</exception>
+    /// <summary>Bytes at an offset, once their piece has arrived; 0 if that piece was not asked for.</summary>
+    /// <exception cref="IOException">The piece could not be read.</exception>
     public async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (!_pieces.TryPeek(out var piece) || offset < piece.From || offset >= piece.From + piece.Length)
@@ -61,8 +61,8 @@ internal sealed class ReadAhead : IAsyncDisposable
         await _stop.CancelAsync();
         while (_pieces.TryDequeue(out var piece))
         {
-            // Nobody else may have the buffer while bytes still come into it.
-            await piece.Arrived.ContinueWith(static arrived => arrived.Exception, TaskScheduler.Default);
+            // The read may still write into the buffer.
+            await piece.Arrived.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             Return(piece);
         }
         _stop.Dispose();
@@ -70,7 +70,7 @@ internal sealed class ReadAhead : IAsyncDisposable
 
     private void AskForMore()
     {
-        while (_pieces.Count < MaxPieces && _next < _until && _bucket.ReadAheadBuffers.Wait(0))
+        while (_pieces.Count < MaxPieces && _next < _until && _reads.TryTakeBuffer())
         {
             var length = (int)Math.Min(PieceLength, _until - _next);
             var buffer = ArrayPool<byte>.Shared.Rent(PieceLength);
@@ -81,7 +81,7 @@ internal sealed class ReadAhead : IAsyncDisposable
 
     private async Task FetchAsync(long from, Memory<byte> piece)
     {
-        await using var body = await S3Body.OpenAsync(_bucket, _path, from, from + piece.Length, _stop.Token);
+        await using var body = await BucketBody.OpenAsync(_reads, _path, from, from + piece.Length, _stop.Token);
         while (!piece.IsEmpty)
             piece = piece[await body.ReadAsync(piece, _stop.Token)..];
     }
@@ -89,7 +89,7 @@ internal sealed class ReadAhead : IAsyncDisposable
     private void Return(Piece piece)
     {
         ArrayPool<byte>.Shared.Return(piece.Buffer);
-        _bucket.ReadAheadBuffers.Release();
+        _reads.ReturnBuffer();
     }
 
     private sealed record Piece(long From, int Length, byte[] Buffer, Task Arrived);

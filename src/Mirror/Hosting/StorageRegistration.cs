@@ -8,20 +8,26 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Hosting;
 
-/// <summary>Wires the store that the configuration has chosen.</summary>
+/// <summary>Registers the store that the configuration chooses: one method for each kind.</summary>
 public static class StorageRegistration
 {
-    /// <summary>Adds the interfaces of a store, and keyed with <see cref="CheckedContentStore.Unchecked"/> its content as it is.</summary>
+    /// <summary>
+    /// Adds the interfaces of the store. The key <see cref="CheckedContentStore.Unchecked"/> gives its content without checks.
+    /// </summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
-        storage.S3 is { } s3 ? services.AddBucket(s3) : services.AddFiles(storage.Filesystem.RootDirectory);
+        storage.S3 is { } s3 ? services.AddS3(s3)
+        : services.AddFiles(storage.Filesystem.RootDirectory);
 
-    /// <summary>The store by itself, for a command that runs beside the server that serves it.</summary>
+    /// <summary>The store alone, for a command that runs beside the server.</summary>
     public static ServiceProvider Open(this StorageOptions storage)
     {
-        // What is local belongs to the server, and the command is about the store.
+        // The local cache belongs to the server.
         storage.S3?.LocalCache = new();
         return new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System).AddStorage(storage).BuildServiceProvider();
     }
+
+    private static IServiceCollection AddS3(this IServiceCollection services, S3Options options) =>
+        services.AddBucket(options, time => new S3Bucket(options, time));
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
         .AddContent(_ => new FileContentStore(root))
@@ -30,20 +36,25 @@ public static class StorageRegistration
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
         .AddSingleton<ISweepStore>(new FileSweepStore(root));
 
-    private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
-        .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))
-        .AddSingleton<BucketContentStore>()
-        .AddContent(provider => provider.GetRequiredService<BucketContentStore>())
-        .AddSingleton<IReferenceStore>(provider => provider.GetRequiredService<S3Bucket>() is var bucket && options.LocalCache.Path is { } local
-            ? new FallbackReferenceStore(new BucketReferenceStore(bucket), new FileReferenceStore(Path.Combine(local, "seen")))
-            : new BucketReferenceStore(bucket))
+    private static IServiceCollection AddBucket(
+        this IServiceCollection services, BucketOptions options, Func<TimeProvider, IBucket> open) => services
+        .AddSingleton(provider => open(provider.GetRequiredService<TimeProvider>()))
+        .AddContent(provider => ActivatorUtilities.CreateInstance<BucketContentStore>(provider, options))
+        .AddSingleton<IReferenceStore>(provider =>
+        {
+            var references = ActivatorUtilities.CreateInstance<BucketReferenceStore>(provider);
+            return options.LocalCache.Path is { } local
+                ? new FallbackReferenceStore(references, new FileReferenceStore(Path.Combine(local, "seen")))
+                : references;
+        })
         .AddSingleton<IReferrerStore, BucketReferrerStore>()
-        // A push on its way in belongs to the process that takes it, like a download.
+        // A push belongs to the process that takes it until it is committed, as a download does.
         .AddSingleton<IUploadStore>(new FileUploadStore(options.Scratch))
-        .AddSingleton<ISweepStore, BucketSweepStore>()
+        .AddSingleton<ISweepStore>(provider => ActivatorUtilities.CreateInstance<BucketSweepStore>(provider, options.Scratch))
         .AddHostedService<BucketUpkeep>();
 
-    private static IServiceCollection AddContent(this IServiceCollection services, Func<IServiceProvider, IContentStore> store) => services
-        .AddKeyedSingleton(CheckedContentStore.Unchecked, (provider, _) => store(provider))
-        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<CheckedContentStore>(provider, provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked)));
+    private static IServiceCollection AddContent(this IServiceCollection services, Func<IServiceProvider, IContentStore> open) => services
+        .AddKeyedSingleton(CheckedContentStore.Unchecked, (provider, _) => open(provider))
+        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<CheckedContentStore>(
+            provider, provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked)));
 }

@@ -1,15 +1,15 @@
 using Mirror.Storage;
-using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Maintenance;
 
 /// <summary>
-/// Says at the start whether the bucket can be used, and once a day removes what processes left behind when they died, in the
-/// bucket and in the scratch folder. A bucket that
-/// cannot be used does not stop the start: it may come back, and what is local is served meanwhile.
+/// Logs at the start whether the bucket can be used, and once a day deletes uploads and spools that processes left when they died. A bucket
+/// that cannot be used does not stop the start: it may come back, and the local cache is served meanwhile.
 /// </summary>
-public sealed partial class BucketUpkeep(S3Bucket bucket, ISweepStore leftovers, TimeProvider time, ILogger<BucketUpkeep> log) : BackgroundService
+public sealed partial class BucketUpkeep(IBucket bucket, ISweepStore leftovers, TimeProvider time, ILogger<BucketUpkeep> log)
+    : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromDays(1);
 
@@ -28,17 +28,13 @@ public sealed partial class BucketUpkeep(S3Bucket bucket, ISweepStore leftovers,
             {
                 LogUnusable(failure.Message);
             }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken).AsTask().ContinueWith(static tick => tick.IsCompletedSuccessfully && tick.Result, TaskScheduler.Default));
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "removed {Count} unfinished uploads to {Bucket} and scratch files of processes that ended")]
+    [LoggerMessage(LogLevel.Information, "deleted {Count} unfinished uploads and spools that earlier processes left for {Bucket}")]
     private partial void LogSwept(int count, string bucket);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "the store cannot be used: {Reason}")]
+    [LoggerMessage(LogLevel.Error, "the bucket cannot be used: {Reason}")]
     private partial void LogUnusable(string reason);
 }

@@ -5,10 +5,10 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.S3;
 
-/// <summary>A store that is away in one way or another: after a few failures nobody waits for it, and it is used again once it is back.</summary>
+/// <summary>A store that is away: after three failures in a row calls fail at once, until the store is back.</summary>
 public sealed class BreakerTests : IAsyncDisposable
 {
-    private static readonly TimeSpan UpstreamDeadlines = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SmallLimit = TimeSpan.FromSeconds(1);
 
     private readonly HttpListener _store = new();
     private readonly Uri _url = new($"http://127.0.0.1:{Ports.Free()}/");
@@ -24,13 +24,13 @@ public sealed class BreakerTests : IAsyncDisposable
     [InlineData("hanging")]
     [InlineData("503")]
     [InlineData("expired")]
-    public async Task Nobody_waits_for_a_store_that_is_away(string how)
+    public async Task No_call_waits_for_a_store_that_is_away(string how)
     {
         _behaviour = how;
         if (how != "refused")
             Serve();
         using var bucket = Open();
-        // All at once: each waits as long as one does.
+        // All at once, so that they wait no longer than one of them.
         await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => AssertAwayAsync(bucket)));
         var asked = _objects;
         for (var i = 0; i < 200; i++)
@@ -50,11 +50,11 @@ public sealed class BreakerTests : IAsyncDisposable
             {
                 return false;
             }
-        }, () => "The store is back and not used.");
+        }, () => "The store is back, but it is not used.");
     }
 
     [Fact]
-    public async Task A_store_that_has_not_got_it_or_does_not_allow_it_is_not_away()
+    public async Task A_store_that_answers_missing_or_denied_is_not_away()
     {
         Serve();
         using var bucket = Open();
@@ -67,6 +67,21 @@ public sealed class BreakerTests : IAsyncDisposable
         }
         _behaviour = "well";
         Assert.Equal(5, await bucket.SizeAsync("x", Cancel));
+    }
+
+    [Fact]
+    public async Task Failures_with_a_success_between_them_do_not_count()
+    {
+        Serve();
+        using var bucket = Open();
+        for (var i = 0; i < 3; i++)
+        {
+            _behaviour = "503";
+            await AssertAwayAsync(bucket);
+            await AssertAwayAsync(bucket);
+            _behaviour = "well";
+            Assert.Equal(5, await bucket.SizeAsync("x", Cancel));
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -83,7 +98,7 @@ public sealed class BreakerTests : IAsyncDisposable
     private S3Bucket Open()
     {
         var options = new S3Options { RegionEndpoint = _url.OriginalString, AccessKey = "a", SecretKey = "b", Bucket = "mirror" };
-        return new S3Bucket(options, TimeProvider.System) { SmallLimit = UpstreamDeadlines };
+        return new S3Bucket(options, TimeProvider.System) { SmallLimit = SmallLimit };
     }
 
     private void Serve()
@@ -128,7 +143,7 @@ public sealed class BreakerTests : IAsyncDisposable
                 await response.OutputStream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(body), _end.Token);
             response.Close();
         }
-        catch (Exception gone) when (gone is OperationCanceledException or HttpListenerException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception gone) when (gone is OperationCanceledException or HttpListenerException or InvalidOperationException)
         {
             // The client gave up.
         }

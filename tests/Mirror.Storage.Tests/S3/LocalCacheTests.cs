@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.S3;
 
-/// <summary>The local disk in front of the bucket.</summary>
+/// <summary>Copies of the bucket's content on a local disk.</summary>
 public sealed class LocalCacheTests : StoreTests
 {
     private const int Size = 100_000;
@@ -37,7 +37,7 @@ public sealed class LocalCacheTests : StoreTests
         Assert.True(IsCached(digest));
         await RemoveFromBucketAsync(digest);
         Assert.Equal(bytes, await ReadAsync(digest));
-        // Whether it is stored is the bucket's to say.
+        // Only the bucket decides whether content is stored.
         Assert.Null(await Content.SizeAsync(digest, Cancel));
     }
 
@@ -69,14 +69,19 @@ public sealed class LocalCacheTests : StoreTests
     public async Task Damaged_content_is_not_kept()
     {
         using var client = (await SharedRadosgw.OrSkipAsync()).Client();
-        await client.PutObjectAsync(
-            new PutObjectRequest { BucketName = Radosgw.Bucket, Key = Key(Any(1)), InputStream = new MemoryStream(Bytes(Size)), UseChunkEncoding = false }, Cancel);
+        await client.PutObjectAsync(new PutObjectRequest
+        {
+            BucketName = Radosgw.Bucket,
+            Key = Key(Any(1)),
+            InputStream = new MemoryStream(Bytes(Size)),
+            UseChunkEncoding = false,
+        }, Cancel);
         Assert.NotNull(await ReadAsync(Any(1)));
         Assert.False(IsCached(Any(1)));
     }
 
     [Fact]
-    public async Task The_longest_unread_goes_first_also_after_a_restart()
+    public async Task The_least_recently_read_goes_first_also_after_a_restart()
     {
         List<Digest> digests = [];
         for (var i = 0; i < 3; i++)
@@ -85,11 +90,12 @@ public sealed class LocalCacheTests : StoreTests
         _store.Open(_options);
         digests.Add(await StoreInAsync(_store.Open(_options).Content, Bytes(Size)));
         Assert.Equal([true, false, true, true], digests.Select(IsCached));
-        Assert.Equal(3 * Size, Directory.EnumerateFiles(_cache.Path, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length));
+        var files = Directory.EnumerateFiles(_cache.Path, "*", SearchOption.AllDirectories);
+        Assert.Equal(3 * Size, files.Sum(file => new FileInfo(file).Length));
     }
 
     [Fact]
-    public async Task Content_longer_than_the_cache_passes_by()
+    public async Task Content_longer_than_the_cache_is_not_kept()
     {
         var bytes = Bytes((3 * Size) + 1);
         var digest = await StoreAsync(bytes);

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.S3;
 
-/// <summary>Content that comes over connections of which each is slow.</summary>
+/// <summary>Reads from a store whose connections are slow.</summary>
 public sealed class ReadAheadTests : StoreTests
 {
     private const int MiB = 1 << 20;
@@ -38,7 +38,7 @@ public sealed class ReadAheadTests : StoreTests
         _link.Busiest = 0;
         Assert.Equal(bytes, await ReadAsync(digest));
         Assert.InRange(_link.Busiest, 3, 4);
-        // From the start, now that it is known; and of a part no more than that.
+        // Now from the start, because connections are known to be slow. And of a part, no more than the part.
         Assert.Equal(bytes[(7 * MiB)..(29 * MiB)], await ReadAsync(digest, 7 * MiB, 29 * MiB));
         await using var content = await Content.OpenAsync(digest, Cancel);
         foreach (var (from, until) in new[] { (0, 1), (Size - 1, Size), (Size - (9 * MiB), Size), (3, 30 * MiB), (5, 6) })
@@ -46,7 +46,7 @@ public sealed class ReadAheadTests : StoreTests
     }
 
     [Fact]
-    public async Task A_reader_that_stops_keeps_what_it_has_and_asks_for_no_more()
+    public async Task A_reader_that_stops_causes_no_more_requests()
     {
         var bytes = Bytes(Size);
         await using var content = await Content.OpenAsync(await StoreAsync(bytes), Cancel);
@@ -56,7 +56,7 @@ public sealed class ReadAheadTests : StoreTests
         for (var filled = 0; filled < begun.Length;)
             filled += await content.ReadAsync(filled, begun.AsMemory(filled), Cancel);
         Assert.Equal(bytes[..begun.Length], begun);
-        // The piece it is in, and three more.
+        // The piece that it reads, and three more.
         await Until.TrueAsync(() => _link.Sent > 18 * MiB, () => "Nothing is read ahead.");
         Assert.Equal(4, _link.Asked);
         var rest = new byte[Size - begun.Length];
@@ -66,14 +66,14 @@ public sealed class ReadAheadTests : StoreTests
     }
 
     [Fact]
-    public async Task More_readers_than_there_are_buffers_for_all_get_it_right_and_so_do_those_after_them()
+    public async Task More_readers_than_buffers_get_the_right_bytes_and_so_do_later_ones()
     {
         var bytes = Bytes(Size / 2);
         var digest = await StoreAsync(bytes);
         for (var round = 0; round < 2; round++)
             foreach (var read in await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Task.Run(() => ReadAsync(digest), Cancel))))
                 Assert.True(bytes.AsSpan().SequenceEqual(read));
-        // All were given back, also by those who left in the middle.
+        // All buffers were returned, also by readers that left in the middle.
         for (var i = 0; i < 10; i++)
         {
             await using var content = await Content.OpenAsync(digest, Cancel);
@@ -87,7 +87,7 @@ public sealed class ReadAheadTests : StoreTests
     }
 
     [Fact]
-    public async Task Connections_that_break_are_followed_by_others()
+    public async Task A_broken_connection_is_replaced_by_another_one()
     {
         var bytes = Bytes(Size);
         var digest = await StoreAsync(bytes);
@@ -103,7 +103,7 @@ public sealed class ReadAheadTests : StoreTests
         Assert.Equal(bytes, read);
     }
 
-    // A connection brings so much and no more.
+    // A proxy that limits the bytes per second of each connection.
     private sealed class SlowLink : IAsyncDisposable
     {
         private const int BytesPerSecond = 24 * MiB;
@@ -128,12 +128,12 @@ public sealed class ReadAheadTests : StoreTests
 
         public Uri Url { get; }
 
-        /// <summary>The most connections that brought something at once.</summary>
+        /// <summary>The highest number of connections that transferred bytes at the same time.</summary>
         public int Busiest { get => Volatile.Read(ref _busiest); set => Volatile.Write(ref _busiest, value); }
 
         public long Sent { get => Volatile.Read(ref _sent); set => Volatile.Write(ref _sent, value); }
 
-        /// <summary>How many objects or parts of them were asked for.</summary>
+        /// <summary>How many objects, or parts of them, were requested.</summary>
         public int Asked { get => Volatile.Read(ref _asked); set => Volatile.Write(ref _asked, value); }
 
         public void Cut()
@@ -175,14 +175,15 @@ public sealed class ReadAheadTests : StoreTests
                 try
                 {
                     await store.ConnectAsync(_store.Host, _store.Port, _end.Token);
-                    await await Task.WhenAny(AskAsync(client.GetStream(), store.GetStream()), BringAsync(store.GetStream(), client.GetStream()));
+                    var (inner, outer) = (client.GetStream(), store.GetStream());
+                    await await Task.WhenAny(SendRequestsAsync(inner, outer), SendAnswersAsync(outer, inner));
                 }
-                catch (Exception cut) when (cut is IOException or SocketException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
+                catch (Exception cut) when (cut is IOException or SocketException or OperationCanceledException or InvalidOperationException)
                 {
                 }
         }
 
-        private async Task AskAsync(NetworkStream from, NetworkStream to)
+        private async Task SendRequestsAsync(NetworkStream from, NetworkStream to)
         {
             var buffer = new byte[64 * 1024];
             while (await from.ReadAsync(buffer, _end.Token) is > 0 and var read)
@@ -193,7 +194,7 @@ public sealed class ReadAheadTests : StoreTests
             }
         }
 
-        private async Task BringAsync(NetworkStream from, NetworkStream to)
+        private async Task SendAnswersAsync(NetworkStream from, NetworkStream to)
         {
             const int piece = 256 * 1024;
             var buffer = new byte[piece];

@@ -1,10 +1,11 @@
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Storage.Tests.S3;
 
-/// <summary>A store that goes away, or does not want us. The only tests that use the fragile gateway, one after the other.</summary>
+/// <summary>A store that goes away, or refuses the credentials. Only these tests use the fragile gateway, one after the other.</summary>
 public sealed class S3FaultTests : StoreTests
 {
     private const int MiB = 1 << 20;
@@ -28,7 +29,7 @@ public sealed class S3FaultTests : StoreTests
     }
 
     [Fact]
-    public async Task A_read_goes_on_behind_the_byte_where_it_was_cut()
+    public async Task A_read_continues_after_the_byte_where_it_was_cut()
     {
         var bytes = Bytes(40 * MiB);
         await using var content = await Content.OpenAsync(await StoreAsync(bytes), Cancel);
@@ -45,7 +46,7 @@ public sealed class S3FaultTests : StoreTests
     }
 
     [Fact]
-    public async Task A_store_that_is_gone_is_said_to_be_gone()
+    public async Task A_store_that_is_gone_is_unavailable_and_nothing_is_missing()
     {
         var bytes = Bytes(40 * MiB);
         var digest = await StoreAsync(bytes);
@@ -76,20 +77,21 @@ public sealed class S3FaultTests : StoreTests
     }
 
     [Fact]
-    public async Task A_wrong_secret_is_told_from_missing_content()
+    public async Task A_wrong_secret_does_not_look_like_missing_content()
     {
         var options = await _store.OptionsAsync();
         options.SecretKey = "wrong";
         using var other = new S3Store();
         var content = other.Open(options).Content;
-        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await content.PutAsync(Digest.Of([1]), new byte[] { 1 }, Cancel));
+        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(
+            async () => await content.PutAsync(Digest.Of([1]), new byte[] { 1 }, Cancel));
         Assert.Contains("SignatureDoesNotMatch", refused.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await content.SizeAsync(Any(1), Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await ListAsync(content.ListAsync(Cancel)));
     }
 
     [Fact]
-    public async Task A_bucket_that_is_not_there_is_said()
+    public async Task A_bucket_that_does_not_exist_is_named_in_the_error()
     {
         var options = await _store.OptionsAsync();
         options.Bucket = "nowhere";

@@ -33,11 +33,11 @@ public sealed class S3ReferenceStoreTests : ReferenceStoreTests
     }
 }
 
-/// <summary>A folder of its own in the shared bucket, and the settings to use it.</summary>
+/// <summary>A folder in the shared bucket that only one test uses, and the settings for it.</summary>
 internal sealed class S3Store : IDisposable
 {
     private readonly TempFolder _scratch = new();
-    private S3Bucket? _bucket;
+    private IBucket? _bucket;
 
     internal string Root { get; } = $"test/{Guid.NewGuid():N}";
 
@@ -58,14 +58,23 @@ internal sealed class S3Store : IDisposable
 
     internal async Task<Stores> OpenAsync() => Open(await OptionsAsync());
 
+    /// <param name="storeClock">How to change the dates that the store gives; null for not at all.</param>
     internal Stores Open(S3Options options, Func<DateTimeOffset, DateTimeOffset>? storeClock = null)
     {
         _bucket?.Dispose();
-        _bucket = new S3Bucket(options, TimeProvider.System) { StoreClock = storeClock ?? (told => told) };
-        return new(new BucketContentStore(_bucket, TimeProvider.System), new BucketReferenceStore(_bucket), new BucketReferrerStore(_bucket), new BucketSweepStore(_bucket));
+        _bucket = new S3Bucket(options, TimeProvider.System);
+        if (storeClock is not null)
+            _bucket = new AgedBucket(_bucket, storeClock);
+        return new(
+            new BucketContentStore(_bucket, options, TimeProvider.System),
+            new BucketReferenceStore(_bucket, TimeProvider.System),
+            new BucketReferrerStore(_bucket),
+            Sweepable(options.Scratch));
     }
 
-    internal S3Bucket Bucket => _bucket!;
+    internal BucketSweepStore Sweepable(string scratch) => new(Bucket, scratch, TimeProvider.System);
+
+    internal IBucket Bucket => _bucket!;
 
     public void Dispose()
     {

@@ -1,4 +1,5 @@
 using System.Text;
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Sweeping;
 using Mirror.Tests.Peers;
@@ -18,7 +19,7 @@ public sealed class S3RaceTests : RaceTests
     private protected override async Task<SweptStore> CreateAsync() => await S3SweptStore.CreateAsync();
 }
 
-/// <summary>The agreement between claims and sweeps, one step at a time.</summary>
+/// <summary>The steps by which claims and sweeps agree.</summary>
 public sealed class S3ClaimTests : IAsyncLifetime
 {
     private static readonly byte[] Bytes = Encoding.UTF8.GetBytes("layer");
@@ -45,7 +46,7 @@ public sealed class S3ClaimTests : IAsyncLifetime
             await _store.Content.PutAsync(Layer, Bytes, Stop);
             await _store.AgeAsync(TimeSpan.FromHours(1));
             await using var turn = await _store.Sweepable.BeginAsync(Stop);
-            // At random against each other, as different requests to the store are.
+            // With random delays, because requests to a store take different times.
             var sweeping = Task.Run(async () =>
             {
                 await Task.Delay(Random.Shared.Next(12), Stop);
@@ -67,17 +68,17 @@ public sealed class S3ClaimTests : IAsyncLifetime
     public async Task A_claim_waits_for_a_mark_that_it_found_and_for_no_later_one()
     {
         await _store.Content.PutAsync(Layer, Bytes, Stop);
-        await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/first", "", Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/first", "", Stop);
         var claim = _store.Content.TouchAsync(Layer, Stop).AsTask();
         await Until.TrueAsync(async () => await ClaimedAsync(), () => "Nothing was claimed.");
         Assert.False(claim.IsCompleted);
-        await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/second", "", Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/second", "", Stop);
         await _store.Bucket.DeleteAsync($"{RegistryLayout.Condemned(Layer)}/first", Stop);
         Assert.True(await claim);
     }
 
     [Fact]
-    public async Task A_sweep_beside_claims_of_another_process_takes_nothing_and_leaves_no_mark()
+    public async Task A_claim_of_another_process_stops_a_sweep_that_leaves_no_mark()
     {
         await _store.Content.PutAsync(Layer, Bytes, Stop);
         await _store.AgeAsync(TimeSpan.FromHours(2));
@@ -90,10 +91,10 @@ public sealed class S3ClaimTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Old_claims_and_marks_are_forgotten_and_young_ones_are_not()
+    public async Task Old_claims_and_marks_are_deleted_and_young_ones_are_not()
     {
         await _store.Content.PutAsync(Layer, Bytes, Stop);
-        await _store.Bucket.Writer.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/dead", "", Stop);
+        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/dead", "", Stop);
         await _store.SweepAsync();
         Assert.True(await ClaimedAsync());
         await _store.AgeAsync(TimeSpan.FromDays(9));
@@ -104,7 +105,7 @@ public sealed class S3ClaimTests : IAsyncLifetime
 
     private async Task<bool> ClaimedAsync()
     {
-        await foreach (var _ in _store.Bucket.ListAsync(RegistryLayout.Claims(Layer), Stop))
+        await foreach (var _ in _store.Bucket.ListFolderAsync(RegistryLayout.Claims(Layer), Stop))
             return true;
         return false;
     }

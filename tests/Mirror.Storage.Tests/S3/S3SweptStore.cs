@@ -1,24 +1,27 @@
-using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Sweeping;
 
 namespace Mirror.Storage.Tests.S3;
 
-/// <summary>A bucket that is swept.</summary>
+/// <summary>A bucket for the tests of sweeps.</summary>
 internal sealed class S3SweptStore : SweptStore
 {
     private readonly S3Store _store;
-    // Nobody can set the time of an object, so this process reads the store's clock as if it had been put forward.
+    // No client can set the date of an object, so this process changes the dates that the store gives.
     private readonly List<(DateTimeOffset At, TimeSpan By)> _ages;
 
-    private S3SweptStore(S3Store store, Stores stores, List<(DateTimeOffset At, TimeSpan By)> ages) : base(stores) => (_store, _ages) = (store, ages);
+    private S3SweptStore(S3Store store, Stores stores, List<(DateTimeOffset At, TimeSpan By)> ages) : base(stores) =>
+        (_store, _ages) = (store, ages);
 
-    public S3Bucket Bucket => _store.Bucket;
+    public IBucket Bucket => _store.Bucket;
 
     public static async Task<S3SweptStore> CreateAsync()
     {
         var (store, ages) = (new S3Store(), new List<(DateTimeOffset At, TimeSpan By)>());
-        return new(store, store.Open(await store.OptionsAsync(), told => ages.Where(age => age.At < told).Aggregate(told, (now, age) => now + age.By)), ages);
+        var stores = store.Open(
+            await store.OptionsAsync(), date => ages.Where(age => age.At < date).Aggregate(date, (now, age) => now + age.By));
+        return new(store, stores, ages);
     }
 
     /// <summary>Another process at the same bucket.</summary>
@@ -32,7 +35,7 @@ internal sealed class S3SweptStore : SweptStore
 
     public override async Task AgeAsync(TimeSpan by)
     {
-        await Bucket.Writer.PutTextAsync("mirror/now", "", Stop);
+        await Bucket.PutTextAsync("mirror/now", "", Stop);
         var now = (await Bucket.FindAsync("mirror/now", Stop))!.Value.Written;
         await Bucket.DeleteAsync("mirror/now", Stop);
         _ages.Add((now - _ages.Aggregate(TimeSpan.Zero, (sum, age) => sum + age.By), by));
@@ -42,13 +45,13 @@ internal sealed class S3SweptStore : SweptStore
     {
         List<string> paths = [];
         foreach (var folder in new[] { "docker", "mirror" })
-            await foreach (var (path, _, _) in Bucket.ListAsync(folder, Stop))
+            await foreach (var (path, _, _) in Bucket.ListFolderAsync(folder, Stop))
                 if (!path.StartsWith(RegistryLayout.AllClaims, StringComparison.Ordinal))
                     paths.Add(path);
         return paths;
     }
 
-    public override async Task DamageAsync(string path) => await Bucket.Writer.PutTextAsync(path, "", Stop);
+    public override async Task DamageAsync(string path) => await Bucket.PutTextAsync(path, "", Stop);
 
     public override void Dispose() => _store.Dispose();
 }

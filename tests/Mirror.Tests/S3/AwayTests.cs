@@ -15,7 +15,7 @@ public sealed class AwayTests
     [Theory]
     [InlineData("killed")]
     [InlineData("hanging")]
-    public async Task What_was_pulled_or_pushed_before_is_pulled_while_the_bucket_is_away(string how)
+    public async Task Images_pulled_or_pushed_before_can_be_pulled_while_the_bucket_is_away(string how)
     {
         MirrorProcess.Availability.OrSkip();
         DockerRegistry.Availability.OrSkip();
@@ -46,19 +46,28 @@ public sealed class AwayTests
             store.HangGateway();
         try
         {
-            // It says that the store is away, and serves what it has all the same.
-            await Until.TrueAsync(async () => (await HealthAsync(mirror)).Contains("storagedriver_s3", StringComparison.Ordinal), () => "It says that all is well.");
+            // The mirror reports that the store is away, and serves its copies.
+            await Until.TrueAsync(
+                async () => (await HealthAsync(mirror)).Contains("storagedriver_s3", StringComparison.Ordinal),
+                () => "The mirror reports that the store is healthy.");
             await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/acme/hello:1");
             await AssertPulledAsync(skopeo, pushed, $"{mirror.Authority}/local/app:1");
             if (how == "killed")
             {
-                // A new process knows it, too.
+                // A new process has the copies, too.
                 await mirror.StopAsync();
                 await mirror.StartAgainAsync();
                 await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/acme/hello:1");
                 await AssertPulledAsync(skopeo, pushed, $"{mirror.Authority}/local/app:1");
             }
-            foreach (var unknown in new[] { "local/app/manifests/2", "local/other/manifests/1", $"local/app/blobs/{mirrored.Blobs.First()}", $"local/app/blobs/{Digest.Of([1])}" })
+            string[] paths =
+            [
+                "local/app/manifests/2",
+                "local/other/manifests/1",
+                $"local/app/blobs/{mirrored.Blobs.First()}",
+                $"local/app/blobs/{Digest.Of([1])}",
+            ];
+            foreach (var unknown in paths)
             {
                 using var answer = await mirror.GetAsync(unknown);
                 Assert.Equal((unknown, HttpStatusCode.ServiceUnavailable), (unknown, answer.StatusCode));
@@ -76,10 +85,10 @@ public sealed class AwayTests
         {
             using var answer = await mirror.GetAsync("local/other/manifests/1");
             return answer.StatusCode == HttpStatusCode.NotFound;
-        }, () => "The bucket is back and not used.");
+        }, () => "The bucket is back, but it is not used.");
         await skopeo.PushAsync(mirrored, $"{mirror.Authority}/local/other:1");
         await AssertPulledAsync(skopeo, mirrored, $"{mirror.Authority}/local/other:1");
-        await Until.TrueAsync(async () => await HealthAsync(mirror) == "{}", () => "It says that the store is away.");
+        await Until.TrueAsync(async () => await HealthAsync(mirror) == "{}", () => "The mirror reports that the store is away.");
     }
 
     private static async Task<string> HealthAsync(MirrorProcess mirror)
@@ -89,11 +98,12 @@ public sealed class AwayTests
     }
 
     [Fact]
-    public async Task With_credentials_that_the_store_does_not_take_nothing_is_missing()
+    public async Task With_wrong_credentials_the_answer_is_unavailable_and_not_missing()
     {
         MirrorProcess.Availability.OrSkip();
         var store = await SharedRadosgw.OrSkipAsync();
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Driver = BucketDriver.Of(store.Url, "test", secretKey: "expired") });
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Driver = BucketDriver.Of(store.Url, "test", secretKey: "expired") });
         foreach (var path in new[] { "local/app/manifests/1", $"local/app/blobs/{Digest.Of([1])}", "local/app/tags/list", "_catalog" })
         {
             using var answer = await mirror.GetAsync(path);

@@ -2,13 +2,13 @@ using Mirror.Tests.Peers;
 
 namespace Mirror.Tests.S3;
 
-/// <summary>The name of the tests that may take the gateway away, one after the other: there is one for that.</summary>
+/// <summary>The collection of the tests that stop the fragile gateway, so that they run one after the other.</summary>
 internal static class FragileGateway
 {
     internal const string Name = "fragile gateway";
 }
 
-/// <summary>The section <c>storage.s3</c>, in lines that the mirror and docker-registry read alike.</summary>
+/// <summary>The section <c>storage.s3</c>, as both the mirror and docker-registry read it.</summary>
 internal static class BucketDriver
 {
     internal static string Of(Uri url, string root, string? secretKey = null) =>

@@ -37,7 +37,7 @@ public sealed class BucketTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_cold_blob_is_streamed_and_a_warm_one_is_the_buckets_to_send()
+    public async Task A_cold_blob_is_streamed_and_a_warm_one_is_redirected_to_the_bucket()
     {
         var blob = _hub.AddBlob(Repository, HubBlob.Seeded(1, 12 * MiB));
         await using var mirror = await StartAsync();
@@ -59,7 +59,7 @@ public sealed class BucketTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_redirects_warm_blobs_and_parts_of_them_come_through_the_mirror()
+    public async Task Without_redirects_the_mirror_sends_warm_blobs_and_ranges_of_them()
     {
         var blob = _hub.AddBlob(Repository, HubBlob.Seeded(2, 12 * MiB));
         await using var mirror = await StartAsync("  redirect:\n    disable: true\n");
@@ -78,7 +78,7 @@ public sealed class BucketTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_image_that_docker_registry_pushed_into_the_bucket_is_served()
+    public async Task An_image_that_docker_registry_put_into_the_bucket_is_served()
     {
         var image = TestImage.Create(seed: 40, layers: 3);
         await using (var old = await RegistryAsync())
@@ -114,16 +114,18 @@ public sealed class BucketTests : IAsyncLifetime
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
         {
             Driver = Driver(_store.Url) + $"    scratchdirectory: {scratch.Path}\n",
-            // Nobody listens there.
-            More = $"notifications:\n  endpoints:\n    - {{name: ci, url: 'http://127.0.0.1:{Ports.Free()}', timeout: 1s, threshold: 1, backoff: 1s}}\n",
+            // Nothing listens on that port.
+            More = "notifications:\n  endpoints:\n"
+                + $"    - {{name: ci, url: 'http://127.0.0.1:{Ports.Free()}', timeout: 1s, threshold: 1, backoff: 1s}}\n",
         });
         byte[] bytes = [1, 2, 3];
-        using var pushed = await Http.Client.PostAsync(new Uri(mirror.Url, $"/v2/local/app/blobs/uploads/?digest={Digest.Of(bytes)}"), new ByteArrayContent(bytes), Cancel);
+        var upload = new Uri(mirror.Url, $"/v2/local/app/blobs/uploads/?digest={Digest.Of(bytes)}");
+        using var pushed = await Http.Client.PostAsync(upload, new ByteArrayContent(bytes), Cancel);
         Assert.Equal(HttpStatusCode.Created, pushed.StatusCode);
+        var queue = Path.Combine(scratch.Path, RegistryLayout.Notifications, "ci");
         await Until.TrueAsync(
-            () => Directory.EnumerateFiles(Path.Combine(scratch.Path, RegistryLayout.Notifications, "ci"), "*.events", SearchOption.AllDirectories)
-                .Any(file => new FileInfo(file).Length > 0),
-            () => $"No event waits below {scratch.Path}.");
+            () => Directory.EnumerateFiles(queue, "*.events", SearchOption.AllDirectories).Any(file => new FileInfo(file).Length > 0),
+            () => $"No event waits in {queue}.");
     }
 
     [Fact]
@@ -131,7 +133,8 @@ public sealed class BucketTests : IAsyncLifetime
     {
         var blob = _hub.AddBlob(Repository, HubBlob.Seeded(3, MiB));
         await _store.StartGatewayAsync();
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = _hub.Url, Driver = Driver(_store.FragileUrl) });
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = _hub.Url, Driver = Driver(_store.FragileUrl) });
         using (var cold = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}"))
             Assert.Equal(blob.Digest, Digest.Of(await cold.Content.ReadAsByteArrayAsync(Cancel)));
         await mirror.UntilStoredAsync($"{Repository}/blobs/{blob.Digest}");
@@ -140,7 +143,7 @@ public sealed class BucketTests : IAsyncLifetime
         using (var away = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}"))
         {
             Assert.Equal(HttpStatusCode.ServiceUnavailable, away.StatusCode);
-            // Whose bucket it is, and where, is not the client's to know.
+            // The client does not learn the address or the credentials of the bucket.
             Assert.DoesNotContain(Radosgw.AccessKey, await away.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
         }
         await _store.StartGatewayAsync();

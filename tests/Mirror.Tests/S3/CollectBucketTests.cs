@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Mirror.Tests.S3;
 
-/// <summary>Two replicas over one bucket that is collected without rest, by the command and by one of them, with no grace.</summary>
+/// <summary>Two replicas over one bucket. The command and one replica collect garbage all the time, without a grace period.</summary>
 public sealed class CollectBucketTests
 {
     private const int AtOnce = 6;
@@ -37,7 +37,8 @@ public sealed class CollectBucketTests
         }, Cancel);
         var (refused, standing) = (0, new ConcurrentBag<(string Name, string Tag, byte[] Manifest, byte[][] Blobs)>());
 
-        await Parallel.ForEachAsync(Enumerable.Range(0, Images), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Cancel }, async (image, _) =>
+        var pushers = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Cancel };
+        await Parallel.ForEachAsync(Enumerable.Range(0, Images), pushers, async (image, _) =>
         {
             var mirror = image % 2 == 0 ? one : other;
             var (name, tag) = ($"acme/app{image % 3}", $"v{image}");
@@ -57,8 +58,9 @@ public sealed class CollectBucketTests
         {
         }
 
+        var own = one.Log.Count(line => line.Contains("garbage collection freed", StringComparison.Ordinal));
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{standing.Count} images stand, {refused} pushes were told to send a blob again, {runs} collections beside {one.Log.Count(line => line.Contains("garbage collection freed", StringComparison.Ordinal))} of a server's");
+            $"{standing.Count} images stand, {refused} pushes sent a blob again, {runs} collections by command, {own} by a server");
         await using var old = await DockerRegistry.StartAsync(driver: driver);
         using var skopeo = new Skopeo();
         foreach (var (name, tag, manifest, blobs) in standing)
@@ -67,23 +69,25 @@ public sealed class CollectBucketTests
             var pulled = await skopeo.PullAsync($"{old.Authority}/{name}:{tag}");
             Assert.Equal(manifest, await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), Cancel));
         }
-        // What nothing names is gone.
+        // Content without a name is gone.
         var (dry, output) = await other.RunAsync("garbage-collect", "-d", "-m");
         Assert.Equal(0, dry);
         Assert.Contains(" 0 blobs and 0 manifests eligible", output, StringComparison.Ordinal);
-        var named = standing.SelectMany(image => image.Blobs.Append(image.Manifest)).Select(bytes => Digest.Of(bytes)).Distinct().Count();
+        var named = standing.SelectMany(image => image.Blobs.Append(image.Manifest)).DistinctBy(bytes => Digest.Of(bytes)).Count();
         Assert.Contains($"{named} blobs marked", output, StringComparison.Ordinal);
     }
 
-    private static Task<MirrorProcess> StartAsync(string driver, string scratch, bool collects) => MirrorProcess.StartAsync(new MirrorSettings
-    {
-        Driver = driver,
-        Environment = new Dictionary<string, string>
+    private static Task<MirrorProcess> StartAsync(string driver, string scratch, bool collects) =>
+        MirrorProcess.StartAsync(new MirrorSettings
         {
-            ["REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECT"] = $"{{enabled: {(collects ? "true" : "false")}, interval: 1s, grace: 0s, deleteuntagged: true}}",
-            ["REGISTRY_STORAGE_REDIRECT_DISABLE"] = "true",
-            ["REGISTRY_STORAGE_S3_SCRATCHDIRECTORY"] = scratch,
-            ["REGISTRY_LOG_LEVEL"] = "info",
-        },
-    });
+            Driver = driver,
+            Environment = new Dictionary<string, string>
+            {
+                ["REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECT"] =
+                    $"{{enabled: {(collects ? "true" : "false")}, interval: 1s, grace: 0s, deleteuntagged: true}}",
+                ["REGISTRY_STORAGE_REDIRECT_DISABLE"] = "true",
+                ["REGISTRY_STORAGE_S3_SCRATCHDIRECTORY"] = scratch,
+                ["REGISTRY_LOG_LEVEL"] = "info",
+            },
+        });
 }

@@ -1,20 +1,18 @@
-using System.Net.Security;
 using Amazon;
 using Amazon.Runtime;
 using Amazon.S3;
 
 namespace Mirror.Storage.Buckets.S3;
 
-/// <summary>Makes the SDK's client as the settings have it.</summary>
+/// <summary>Creates the client of AWS's library from the settings.</summary>
 internal static class S3Client
 {
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
 
-    // What a body is sent in. The SDK's own 8 KiB cost the store as much as us.
+    // For request bodies. The library's 8 KiB cost much processor time, in the store as well.
     private const int BufferSize = 256 * 1024;
 
-    /// <summary>A client of the store.</summary>
-    /// <param name="endpoint">Its address; null is AWS's own for the region.</param>
+    /// <param name="endpoint">The address of the store; null for AWS in the region of the settings.</param>
     public static AmazonS3Client Create(S3Options options, string? endpoint)
     {
         var checksums = options.Checksums ?? endpoint is null;
@@ -26,7 +24,7 @@ internal static class S3Client
             UseFIPSEndpoint = options.UseFipsEndpoint,
             RequestChecksumCalculation = checksums ? RequestChecksumCalculation.WHEN_SUPPORTED : RequestChecksumCalculation.WHEN_REQUIRED,
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
-            // Backs off with jitter, on throttling, 5xx and lost connections.
+            // Repeats with random pauses after throttling, 5xx and lost connections.
             RetryMode = RequestRetryMode.Standard,
             MaxErrorRetry = 2,
             HttpClientFactory = new Connections(options.SkipVerify),
@@ -48,7 +46,7 @@ internal static class S3Client
     private static string Url(string endpoint, bool secure) =>
         endpoint.Contains("://", StringComparison.Ordinal) ? endpoint : $"{(secure ? "https" : "http")}://{endpoint}";
 
-    // One pool of connections for the store, as long as the process. Time limits are the business of those who ask: a part takes longer than a link.
+    // One pool of connections for the life of the process. It has no time limit: each call has its own.
 #pragma warning disable CA1001
     private sealed class Connections(bool skipVerify) : HttpClientFactory
 #pragma warning restore CA1001
@@ -59,8 +57,8 @@ internal static class S3Client
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             AllowAutoRedirect = false,
             UseCookies = false,
-#pragma warning disable CA5359 // What storage.s3.skipverify asks for.
-            SslOptions = skipVerify ? new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true } : new(),
+#pragma warning disable CA5359 // storage.s3.skipverify asks for it.
+            SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
 #pragma warning restore CA5359
         })
         {

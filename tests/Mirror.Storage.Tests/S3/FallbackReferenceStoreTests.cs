@@ -7,34 +7,34 @@ using Xunit;
 
 namespace Mirror.Storage.Tests.S3;
 
-/// <summary>The contract, and what is remembered of a store that goes away. Any store serves for the bucket.</summary>
-public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
+/// <summary>The contract, and the copies that answer while the bucket is away. A store of files stands in for the bucket.</summary>
+public sealed class FallbackReferenceStoreTests : ReferenceStoreTests
 {
     private static readonly RepositoryName App = Name("local/app");
 
     private readonly TempFolder _folder = new();
-    private readonly TempFolder _memory = new();
+    private readonly TempFolder _local = new();
     private Fickle _bucket = null!;
 
-    // Lists are passed on, and each tag is flushed to two disks here.
+    // Lists come from the bucket, and each tag is flushed to disk twice.
     protected override int ManyTags => 20;
 
     protected override Task<Stores> CreateAsync()
     {
         var files = FileStore.In(_folder);
         _bucket = new Fickle(files.References);
-        return Task.FromResult(files with { References = new FallbackReferenceStore(_bucket, new FileReferenceStore(_memory.Path)) });
+        return Task.FromResult(files with { References = new FallbackReferenceStore(_bucket, new FileReferenceStore(_local.Path)) });
     }
 
     public override ValueTask DisposeAsync()
     {
         _folder.Dispose();
-        _memory.Dispose();
+        _local.Dispose();
         return base.DisposeAsync();
     }
 
     [Fact]
-    public async Task What_was_seen_or_written_is_known_while_the_bucket_is_away()
+    public async Task What_was_read_or_written_is_known_while_the_bucket_is_away()
     {
         await _bucket.LinkBlobAsync(App, Any(1), Cancel);
         await _bucket.LinkManifestAsync(App, Any(2), "a/b", Cancel);
@@ -56,7 +56,7 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
     }
 
     [Fact]
-    public async Task What_was_never_seen_is_unknown_and_not_missing()
+    public async Task What_was_never_read_is_unknown_and_not_missing()
     {
         await References.LinkBlobAsync(App, Any(1), Cancel);
         _bucket.IsAway = true;
@@ -64,18 +64,18 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.HasBlobAsync(Name("local/other"), Any(1), Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.FindManifestAsync(App, Any(1), Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.ResolveTagAsync(App, "t", Cancel));
-        // Nothing may rely on what cannot be claimed.
+        // Without a claim, a push may not rely on the blob.
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.TouchBlobAsync(App, Any(1), Cancel));
     }
 
     [Fact]
-    public async Task What_moved_or_went_is_not_remembered_as_it_was()
+    public async Task What_another_process_changed_or_deleted_leaves_no_old_copy()
     {
         await References.LinkBlobAsync(App, Any(1), Cancel);
         await References.LinkManifestAsync(App, Any(2), "a/b", Cancel);
         await References.SetTagAsync(App, "t", Any(2), Cancel);
         await References.SetTagAsync(App, "gone", Any(2), Cancel);
-        // By another process.
+        // As another process would.
         await _bucket.UnlinkBlobAsync(App, Any(1), Cancel);
         await _bucket.LinkManifestAsync(App, Any(2), null, Cancel);
         await _bucket.SetTagAsync(App, "t", Any(3), Cancel);
@@ -93,7 +93,7 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
     }
 
     [Fact]
-    public async Task What_was_to_be_deleted_is_no_longer_served_though_the_bucket_did_not_hear_of_it()
+    public async Task A_delete_that_the_bucket_missed_is_not_served_any_more()
     {
         await References.LinkBlobAsync(App, Any(1), Cancel);
         await References.LinkManifestAsync(App, Any(2), "a/b", Cancel);
@@ -107,41 +107,55 @@ public sealed class RememberingReferenceStoreTests : ReferenceStoreTests
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await References.ResolveTagAsync(App, "t", Cancel));
     }
 
-    // A store that can be told to go away.
+    // A store that is away when the test says so.
     private sealed class Fickle(IReferenceStore store) : IReferenceStore
     {
         public bool IsAway { get; set; }
 
         private IReferenceStore Store => IsAway ? throw new StoreUnavailableException("The bucket is away.") : store;
 
-        public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) => Store.ExistsAsync(name, cancellationToken);
+        public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+            Store.ExistsAsync(name, cancellationToken);
 
-        public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.LinkBlobAsync(name, digest, cancellationToken);
+        public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+            Store.LinkBlobAsync(name, digest, cancellationToken);
 
-        public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.HasBlobAsync(name, digest, cancellationToken);
+        public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+            Store.HasBlobAsync(name, digest, cancellationToken);
 
-        public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.TouchBlobAsync(name, digest, cancellationToken);
+        public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+            Store.TouchBlobAsync(name, digest, cancellationToken);
 
-        public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.UnlinkBlobAsync(name, digest, cancellationToken);
+        public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+            Store.UnlinkBlobAsync(name, digest, cancellationToken);
 
-        public ValueTask LinkManifestAsync(RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken) =>
+        public ValueTask LinkManifestAsync(
+            RepositoryName name, Digest digest, string? mediaType, CancellationToken cancellationToken) =>
             Store.LinkManifestAsync(name, digest, mediaType, cancellationToken);
 
-        public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(
+            RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
             Store.FindManifestAsync(name, digest, cancellationToken);
 
-        public ValueTask<bool> TouchManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.TouchManifestAsync(name, digest, cancellationToken);
+        public ValueTask<bool> TouchManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+            Store.TouchManifestAsync(name, digest, cancellationToken);
 
-        public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) => Store.UnlinkManifestAsync(name, digest, cancellationToken);
+        public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+            Store.UnlinkManifestAsync(name, digest, cancellationToken);
 
-        public ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) => Store.ResolveTagAsync(name, tag, cancellationToken);
+        public ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+            Store.ResolveTagAsync(name, tag, cancellationToken);
 
-        public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken) => Store.SetTagAsync(name, tag, digest, cancellationToken);
+        public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken) =>
+            Store.SetTagAsync(name, tag, digest, cancellationToken);
 
-        public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) => Store.DeleteTagAsync(name, tag, cancellationToken);
+        public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+            Store.DeleteTagAsync(name, tag, cancellationToken);
 
-        public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) => Store.ListTagsAsync(name, cancellationToken);
+        public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+            Store.ListTagsAsync(name, cancellationToken);
 
-        public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) => Store.ListRepositoriesAsync(cancellationToken);
+        public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) =>
+            Store.ListRepositoriesAsync(cancellationToken);
     }
 }

@@ -1,0 +1,76 @@
+using System.Text;
+
+namespace Mirror.Storage.Buckets;
+
+/// <summary>What the stores in this folder ask of a bucket, put together from the calls of <see cref="IBucket"/>.</summary>
+public static class BucketObjects
+{
+    extension(IBucket bucket)
+    {
+        /// <summary>Asks whether the store can be used at all with the address, bucket and credentials of the settings.</summary>
+        /// <exception cref="StoreUnavailableException">It cannot; the message says why.</exception>
+        public async ValueTask CheckAsync(CancellationToken cancellationToken)
+        {
+            await foreach (var _ in bucket.ListAsync("", 1, cancellationToken))
+                return;
+        }
+
+        internal async ValueTask<bool> ExistsAsync(string path, CancellationToken cancellationToken) =>
+            await bucket.SizeAsync(path, cancellationToken) is not null;
+
+        /// <summary>An object as a list shows it; null if it does not exist. Lists give finer dates than other answers.</summary>
+        internal async ValueTask<BucketObject?> FindAsync(string path, CancellationToken cancellationToken)
+        {
+            await foreach (var found in bucket.ListAsync(path, 1, cancellationToken))
+                return found.Path == path ? found : null;
+            return null;
+        }
+
+        internal async ValueTask<bool> IsEmptyAsync(string folder, CancellationToken cancellationToken)
+        {
+            await foreach (var _ in bucket.ListFolderAsync(folder, cancellationToken, max: 1))
+                return false;
+            return true;
+        }
+
+        /// <summary>The objects below a folder, at any depth.</summary>
+        internal IAsyncEnumerable<BucketObject> ListFolderAsync(string folder, CancellationToken cancellationToken, int? max = null) =>
+            bucket.ListAsync($"{folder}/", max, cancellationToken);
+
+        /// <summary>Writes a small object, or replaces it.</summary>
+        internal async ValueTask PutTextAsync(string path, string text, CancellationToken cancellationToken) =>
+            await bucket.PutBytesAsync(path, Encoding.UTF8.GetBytes(text), onlyIfAbsent: false, cancellationToken);
+
+        /// <summary>Writes a small object; see <see cref="IBucket.PutAsync"/>.</summary>
+        internal ValueTask<bool> PutBytesAsync(string path, byte[] bytes, bool onlyIfAbsent, CancellationToken cancellationToken) =>
+            bucket.PutAsync(path, () => new MemoryStream(bytes, writable: false), bytes.Length, onlyIfAbsent, cancellationToken);
+
+        /// <summary>
+        /// Writes content, whose bytes its path names: an object that exists is left as it is, unless its length shows that it is damaged.
+        /// </summary>
+        /// <param name="write">Writes the object, or only if it is absent; see <see cref="IBucket.PutAsync"/>.</param>
+        /// <returns>False if an object was left as it is.</returns>
+        internal async ValueTask<bool> PutContentAsync(
+            string path, long length, Func<bool, ValueTask<bool>> write, CancellationToken cancellationToken) =>
+            await write(true) || (await bucket.SizeAsync(path, cancellationToken) != length && await write(false));
+
+        /// <summary>Deletes an object; false if it did not exist.</summary>
+        internal async ValueTask<bool> TryDeleteAsync(string path, CancellationToken cancellationToken)
+        {
+            if (!await bucket.ExistsAsync(path, cancellationToken))
+                return false;
+            await bucket.DeleteAsync(path, cancellationToken);
+            return true;
+        }
+
+        /// <summary>Deletes everything below a folder; false if there was nothing.</summary>
+        internal async ValueTask<bool> DeleteFolderAsync(string folder, CancellationToken cancellationToken)
+        {
+            List<string> paths = [];
+            await foreach (var found in bucket.ListFolderAsync(folder, cancellationToken))
+                paths.Add(found.Path);
+            await bucket.DeleteAsync(paths, cancellationToken);
+            return paths.Count > 0;
+        }
+    }
+}

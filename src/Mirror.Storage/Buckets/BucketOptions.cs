@@ -1,0 +1,31 @@
+namespace Mirror.Storage.Buckets;
+
+/// <summary>The settings that a bucket has, whatever service it belongs to.</summary>
+public abstract class BucketOptions
+{
+    /// <summary>The length of a part of an upload in bytes. Default 10 MiB. Shorter content is uploaded whole.</summary>
+    public long ChunkSize { get; set; } = 10 << 20;
+
+    /// <summary>
+    /// The local folder for downloads, pushes and events on their way. Default: <c>scratch</c> in the local cache, or else
+    /// <c>mirror-scratch</c> in the system's temporary folder.
+    /// </summary>
+    public string? ScratchDirectory { get; set; }
+
+    /// <summary>The folder that <see cref="ScratchDirectory"/> and its default come to.</summary>
+    public string Scratch => LocalCache.Path is { } cache
+        ? Path.Combine(cache, "scratch")
+        : ScratchDirectory ?? Path.Combine(Path.GetTempPath(), "mirror-scratch");
+
+    public LocalCacheOptions LocalCache { get; set; } = new();
+}
+
+/// <summary>Section <c>localcache</c> of a bucket: copies of its content on a local disk.</summary>
+public sealed class LocalCacheOptions
+{
+    /// <summary>The folder, which belongs to this process alone. Default null: no cache.</summary>
+    public string? Path { get; set; }
+
+    /// <summary>How many bytes it may hold. Default 10 GiB.</summary>
+    public long MaxSize { get; set; } = 10L << 30;
+}
