@@ -8,17 +8,20 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use, if <c>proxy.max_size</c> limits them. Without a limit nothing is recorded.
+/// How many bytes of mirrored blobs there are, and which blobs are in use, if <c>proxy.max_size</c> limits them. Without a limit nothing is
+/// recorded.
 /// </summary>
 public sealed class CacheSize(ProxyOptions proxy, IContentStore content, RegistryMetrics metrics, TimeProvider time)
 {
-    // Record a use at most this often; it bounds the accuracy of the LRU order. Shorter than the evictor's grace, so that blobs in steady use stay.
+    // Record a use at most this often; it bounds the accuracy of the LRU order. Shorter than the evictor's grace, so that blobs in steady
+    // use stay.
     private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
 
     // With more blobs in use than this, uses are recorded more often than needed.
     private const int MaxRemembered = 100_000;
 
-    private readonly Channel<bool> _exceeded = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _exceeded =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
     private long _usedSince = time.GetTimestamp();
     private long _counted;

@@ -8,20 +8,19 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Blobs of mirrored repositories. All repositories share the stored content; for each one, upstream must prove once that it may serve a blob.
+/// Blobs of mirrored repositories. All repositories share the stored content; for each one, upstream must prove once that it may serve a
+/// blob. Methods that find ask the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
-/// <remarks>
-/// <c>Find…</c> asks the store only. <c>Fetch…</c> follows where that found nothing, and asks upstream.
-/// </remarks>
 public sealed partial class MirroredBlobs(
-    UpstreamClient upstream, FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, CacheSize cache,
+    FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, CacheSize cache,
     UpstreamDeadlines deadlines, ILogger<MirroredBlobs> log)
 {
     private readonly SingleFlight<(RepositoryName, Digest), long?> _heads = new();
 
     /// <summary>Opens a stored blob that the repository may serve.</summary>
     /// <returns>The blob; else null, and whether another repository has it stored.</returns>
-    public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(
+        RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (await content.OpenAsync(digest, cancellationToken) is not { } stored)
             return (null, false);
@@ -58,21 +57,18 @@ public sealed partial class MirroredBlobs(
         }
     }
 
-    /// <summary>The length in bytes of a stored blob that the repository may serve.</summary>
-    /// <returns>The length; else null, and the length of the blob if another repository has it stored.</returns>
-    public async ValueTask<(Answer<long?>? Hit, long? Stored)> FindSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        var size = await content.SizeAsync(digest, cancellationToken);
-        return size is not null && await references.HasBlobAsync(name, digest, cancellationToken) ? (new(size, CacheStatus.Hit), size) : (null, size);
-    }
+    /// <summary>The length in bytes of a stored blob that the repository may serve; null where upstream must be asked.</summary>
+    public async ValueTask<Answer<long?>?> FindSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        await content.SizeAsync(digest, cancellationToken) is { } size && await references.HasBlobAsync(name, digest, cancellationToken)
+            ? new(size, CacheStatus.Hit)
+            : null;
 
-    /// <summary>The length in bytes of a blob that <see cref="FindSizeAsync"/> did not find, by a HEAD upstream; null where upstream does not tell.</summary>
-    /// <param name="stored">The blob's length if another repository has it stored.</param>
+    /// <summary>The length in bytes of another blob, by a HEAD upstream; null where upstream does not tell.</summary>
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
-    public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, long? stored, CancellationToken cancellationToken)
+    public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var size = await HeadAsync(name, digest, cancellationToken);
-        if (stored is null)
+        if (await content.SizeAsync(digest, cancellationToken) is not { } stored)
             return new(size, CacheStatus.Miss);
         await LinkAsync(name, digest, cancellationToken);
         return new(stored, CacheStatus.Revalidated);
@@ -90,7 +86,8 @@ public sealed partial class MirroredBlobs(
         return await content.OpenAsync(digest, cancellationToken) is { } stored ? new(stored, status) : null;
     }
 
-    private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
+    private async ValueTask<Answer<Content>?> OpenFillAsync(
+        RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
     {
         var (fill, joined) = fills.JoinOrStart(source, name, digest, ignoreLease);
         Content? filling = null;
@@ -99,17 +96,17 @@ public sealed partial class MirroredBlobs(
             if (!fill.IsFor(name))
             {
                 await HeadAsync(name, digest, cancellationToken);
-                fill.TryAdd(name);
+                fill.Add(name);
             }
             if (await deadlines.WaitForMissAsync(name, fill.Opened, cancellationToken))
-                filling = fill.OpenRead(name);
+                filling = fill.OpenRead();
             return filling is null ? null : new(filling, joined || fill.Transfer.Owner is not null ? CacheStatus.Joined : CacheStatus.Miss);
         }
         catch (Exception failure) when (failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
         {
             // The store has no room for the blob. The client still gets it from upstream.
             LogUncached(digest.ToString(), failure.Message);
-            return new(await UncachedContent.OpenAsync(fill.Transfer, name, cancellationToken), CacheStatus.Miss);
+            return new(await UncachedContent.OpenAsync(fill.Transfer, cancellationToken), CacheStatus.Miss);
         }
         finally
         {
@@ -121,7 +118,7 @@ public sealed partial class MirroredBlobs(
     // One HEAD upstream proves that the repository may serve the blob.
     private async Task<long?> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        var head = _heads.JoinOrStart((name, digest), stop => upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
+        var head = _heads.JoinOrStart((name, digest), stop => source.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
         return (await deadlines.WaitForMissAsync(name, head, cancellationToken)).Result;
     }
 

@@ -6,12 +6,10 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Manifests of mirrored repositories. By digest, a stored manifest is served and upstream is not asked. By tag, upstream is asked by one HEAD for all
-/// waiting clients when the last check of the tag is older than <c>proxy.tags_cache_ttl</c>.
+/// Manifests of mirrored repositories. By digest, a stored manifest is served and upstream is not asked. By tag, upstream is asked by one
+/// HEAD for all waiting clients when the last check of the tag is older than <c>proxy.tags_cache_ttl</c>. Methods that find ask the caches
+/// and the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
-/// <remarks>
-/// <c>Find…</c> asks the cache and the store only. <c>Fetch…</c> follows where that found nothing, and asks upstream.
-/// </remarks>
 public sealed partial class MirroredManifests(
     UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, UpstreamDeadlines deadlines, CachePolicies policies,
     ILogger<MirroredManifests> log)
@@ -33,7 +31,8 @@ public sealed partial class MirroredManifests(
     }
 
     /// <summary>What a reference names, if that is known without asking upstream; else null.</summary>
-    public async ValueTask<Answer<Descriptor>?> FindDescriptorAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
+    public async ValueTask<Answer<Descriptor>?> FindDescriptorAsync(
+        RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         var current = reference.IsTag(out var tag, out var digest)
             ? await FindTagAsync(name, tag, cancellationToken)
@@ -66,12 +65,14 @@ public sealed partial class MirroredManifests(
 
     /// <summary>What a reference names now, by HEAD if upstream supports it: a client's HEAD must not count as a pull upstream.</summary>
     /// <exception cref="UpstreamException">Upstream gave another answer, and no stored manifest can be served instead.</exception>
-    public async ValueTask<Answer<Descriptor>> FetchDescriptorAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
+    public async ValueTask<Answer<Descriptor>> FetchDescriptorAsync(
+        RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         if (reference.IsTag(out var tag, out var digest))
         {
             var current = await CheckTagAsync(name, tag, cancellationToken);
-            return current.CacheStatus == CacheStatus.Revalidated && await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is null
+            return current.CacheStatus == CacheStatus.Revalidated
+                && await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is null
                 ? current with { CacheStatus = CacheStatus.Miss }
                 : current;
         }
@@ -80,12 +81,13 @@ public sealed partial class MirroredManifests(
             : DescriptorOf(await FetchByDigestAsync(name, digest, hasCopy: false, cancellationToken));
     }
 
-    private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) => new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale);
+    private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) =>
+        new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale);
 
     // What the tag names, if upstream was asked within the TTL, or never moves the tag.
     private async ValueTask<Descriptor?> FindTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
-        if (await tags.FreshAsync(name, tag) is { } fresh)
+        if (await tags.Freshness.FreshAsync(name, tag) is { } fresh)
             return fresh;
         return policies.Of(name).IsImmutable(tag) ? (await FindLastAsync(name, tag, cancellationToken))?.Descriptor : null;
     }
@@ -93,7 +95,7 @@ public sealed partial class MirroredManifests(
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         // 1. Another request may have checked the tag since this one looked.
-        if (tags.Fresh(name, tag) is { } fresh)
+        if (tags.Freshness.Fresh(name, tag) is { } fresh)
             return new(fresh, CacheStatus.Hit);
 
         // 2. One check for all clients. Without a stored manifest they must wait for it.
@@ -122,11 +124,13 @@ public sealed partial class MirroredManifests(
     }
 
     private async ValueTask<Manifest?> FindLastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        await tags.StoredAsync(name, tag, cancellationToken) is { } digest ? await manifests.FindAsync(name, digest, cancellationToken) : null;
+        await tags.StoredAsync(name, tag, cancellationToken) is { } digest
+            ? await manifests.FindAsync(name, digest, cancellationToken)
+            : null;
 
     // The manifest that may be served while upstream cannot be asked.
     private async ValueTask<Manifest?> FindCopyAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        tags.MayBeServedStale(name, tag) ? await FindLastAsync(name, tag, cancellationToken) : null;
+        tags.Freshness.MayBeServedStale(name, tag) ? await FindLastAsync(name, tag, cancellationToken) : null;
 
     private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException failure)
     {
@@ -162,7 +166,8 @@ public sealed partial class MirroredManifests(
         return current;
     }
 
-    // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate limit alone.
+    // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate
+    // limit alone.
     private async Task RefreshAsync(RepositoryName name, Task<(Descriptor Result, bool Joined)> check)
     {
         try
@@ -177,7 +182,8 @@ public sealed partial class MirroredManifests(
         }
     }
 
-    private async ValueTask<Answer<Manifest>> FetchByDigestAsync(RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
+    private async ValueTask<Answer<Manifest>> FetchByDigestAsync(
+        RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
     {
         var fetch = _fetches.JoinOrStart((name, digest), stop => FetchOnceAsync(name, digest, stop), CancellationToken.None);
         var (manifest, joined) = await (hasCopy
@@ -191,7 +197,8 @@ public sealed partial class MirroredManifests(
         Manifest? manifest = null;
         if (await manifests.ReadAsync(digest, cancellationToken) is { } bytes)
         {
-            // Another fetch may have stored it since this request looked. If another repository has it, one HEAD proves that this one may serve it.
+            // Another fetch may have stored it since this request looked. If another repository has it, one HEAD proves that this one may
+            // serve it.
             if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
             if (await HeadAsync(name, digest) is { } head)

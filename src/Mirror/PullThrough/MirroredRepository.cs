@@ -7,8 +7,8 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// A repository of an upstream. A hit comes from the store, and passes nothing that is made for misses. A miss is fetched once for all clients, and
-/// waits for an upstream that is away (<see cref="OutageRetry"/>).
+/// A repository of an upstream. A hit comes from the store, and passes nothing that is made for misses. A miss is fetched once for all
+/// clients, and waits for an upstream that is away (<see cref="OutageRetry"/>).
 /// </summary>
 public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirror) : IRepository
 {
@@ -18,7 +18,8 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         await mirror.Manifests.FindAsync(name, reference, cancellationToken) ?? await FetchManifestAsync(reference, cancellationToken);
 
     public async ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
-        await mirror.Manifests.FindDescriptorAsync(name, reference, cancellationToken) ?? await FetchDescriptorAsync(reference, cancellationToken);
+        await mirror.Manifests.FindDescriptorAsync(name, reference, cancellationToken)
+            ?? await FetchDescriptorAsync(reference, cancellationToken);
 
     public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken)
     {
@@ -26,11 +27,8 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         return hit ?? await FetchBlobAsync(digest, isStored, ignoreLease, cancellationToken);
     }
 
-    public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        var (hit, stored) = await mirror.Blobs.FindSizeAsync(name, digest, cancellationToken);
-        return hit ?? await FetchBlobSizeAsync(digest, stored, cancellationToken);
-    }
+    public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
+        await mirror.Blobs.FindSizeAsync(name, digest, cancellationToken) ?? await FetchBlobSizeAsync(digest, cancellationToken);
 
     public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken)
     {
@@ -51,7 +49,8 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         }
     }
 
-    public ValueTask<Answer<ReferrerPage>> ListReferrersAsync(Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
+    public ValueTask<Answer<ReferrerPage>> ListReferrersAsync(
+        Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
         mirror.Referrers.ListAsync(name, subject, artifactType, cancellationToken);
 
     public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken)
@@ -73,29 +72,17 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         mirror.Deletions.RemoveBlobAsync(name, digest, cancellationToken);
 
     // Methods of their own, since a lambda's closure is allocated where its method begins: a hit does without.
-    private ValueTask<Answer<Manifest>?> FetchManifestAsync(Reference reference, CancellationToken cancellationToken) =>
-        FetchAsync(stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellationToken);
+    private ValueTask<Answer<Manifest>?> FetchManifestAsync(Reference reference, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellation);
 
-    private ValueTask<Answer<Descriptor>?> FetchDescriptorAsync(Reference reference, CancellationToken cancellationToken) =>
-        FetchAsync(stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellationToken);
+    private ValueTask<Answer<Descriptor>?> FetchDescriptorAsync(Reference reference, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellation);
 
-    private ValueTask<Answer<Content>?> FetchBlobAsync(Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellationToken) =>
-        FetchAsync(stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellationToken);
+    private ValueTask<Answer<Content>?> FetchBlobAsync(Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellation);
 
-    private ValueTask<Answer<long?>?> FetchBlobSizeAsync(Digest digest, long? stored, CancellationToken cancellationToken) =>
-        FetchAsync(stop => mirror.Blobs.FetchSizeAsync(name, digest, stored, stop), cancellationToken);
-
-    private async ValueTask<Answer<T>?> FetchAsync<T>(Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await mirror.OutageRetry.RunAsync(name, fetch, cancellationToken);
-        }
-        catch (UpstreamRefusedException)
-        {
-            return null;
-        }
-    }
+    private ValueTask<Answer<long?>?> FetchBlobSizeAsync(Digest digest, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Blobs.FetchSizeAsync(name, digest, stop), cancellation);
 }
 
 /// <summary>What the repositories of one upstream share.</summary>

@@ -5,11 +5,12 @@ using Mirror.Storage.Stores;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// The tags of mirrored repositories: when they were last checked, and which stored manifest they name. A stored tag moves only to a manifest
-/// that is stored, so that it never names a manifest that the mirror cannot serve.
+/// The tags of mirrored repositories: when they were last checked, and which stored manifest they name. A stored tag moves only to a
+/// manifest that is stored, so that it never names a manifest that the mirror cannot serve.
 /// </summary>
 /// <remarks>
-/// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is stored.
+/// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
+/// stored.
 /// </remarks>
 public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore references, ILogger<MirroredTags> log) : IDisposable
 {
@@ -19,21 +20,16 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
     private readonly MemoryCache _pending = new(new MemoryCacheOptions { SizeLimit = MaxPending });
     private readonly Lock _gate = new();
 
-    /// <inheritdoc cref="TagFreshness.Fresh"/>
-    public Descriptor? Fresh(RepositoryName name, string tag) => freshness.Fresh(name, tag);
-
-    /// <inheritdoc cref="TagFreshness.FreshAsync"/>
-    public ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag) => freshness.FreshAsync(name, tag);
-
-    /// <inheritdoc cref="TagFreshness.MayBeServedStale"/>
-    public bool MayBeServedStale(RepositoryName name, string tag) => freshness.MayBeServedStale(name, tag);
+    /// <summary>When the tags were last checked.</summary>
+    public TagFreshness Freshness => freshness;
 
     /// <summary>The stored manifest that the tag names; null for a tag that was never stored.</summary>
     public ValueTask<Digest?> StoredAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         references.ResolveTagAsync(name, tag, cancellationToken);
 
     /// <summary>Takes in what upstream just said the tag names. The stored tag moves now, or when that manifest is stored.</summary>
-    public async ValueTask CheckedAsync(RepositoryName name, string tag, Descriptor current, bool isStored, CancellationToken cancellationToken)
+    public async ValueTask CheckedAsync(
+        RepositoryName name, string tag, Descriptor current, bool isStored, CancellationToken cancellationToken)
     {
         var moved = await references.ResolveTagAsync(name, tag, cancellationToken) is { } previous && previous != current.Digest;
         if (isStored)
@@ -83,9 +79,10 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
     {
         lock (_gate)
         {
-            _pending.TryGetValue((name, digest), out string[]? tags);
-            if (tags?.Contains(tag) is not true)
-                _pending.Set((name, digest), (string[])[.. tags ?? [], tag], new MemoryCacheEntryOptions { Size = 1 + (tags?.Length ?? 0) });
+            if (_pending.TryGetValue((name, digest), out string[]? tags) && tags!.Contains(tag))
+                return;
+            string[] more = [.. tags ?? [], tag];
+            _pending.Set((name, digest), more, new MemoryCacheEntryOptions { Size = more.Length });
         }
     }
 

@@ -1,3 +1,4 @@
+using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
@@ -5,8 +6,8 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Retries requests for missing content while one upstream cannot be reached or says "later" (<c>proxy.hold</c>). All held requests wake at the
-/// same moment, so that requests for the same content share one attempt. When a held request is cancelled, its attempts end.
+/// Retries requests for missing content while one upstream cannot be reached or says "later" (<c>proxy.hold</c>). All held requests wake at
+/// the same moment, so that requests for the same content share one attempt. When a held request is cancelled, its attempts end.
 /// </summary>
 public sealed partial class OutageRetry(
     CachePolicies policies, UpstreamOrigin upstream, RegistryMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time,
@@ -17,15 +18,17 @@ public sealed partial class OutageRetry(
     // For a 429 without Retry-After.
     private static readonly TimeSpan IntervalWhenLimited = TimeSpan.FromSeconds(10);
 
+    private readonly CancellationToken _stopping = lifetime.ApplicationStopping;
     private readonly Lock _gate = new();
     private Task _nextWake = Task.CompletedTask;
     private int _held;
 
-    /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no, the time is over, or the server stops.</summary>
+    /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no (null), the time is over, or the server stops.</summary>
     /// <exception cref="UpstreamException">
-    /// What the last attempt threw. A <c>Retry-After</c> longer than the time that is left is thrown at once, because waiting would be in vain.
-    /// </exception>
-    public async ValueTask<T> RunAsync<T>(RepositoryName name, Func<CancellationToken, ValueTask<T>> fetch, CancellationToken cancellationToken)
+    /// What the last attempt threw. A <c>Retry-After</c> longer than the time that is left is thrown at once, because waiting would be in
+    /// vain. </exception>
+    public async ValueTask<Answer<T>?> RunAsync<T>(
+        RepositoryName name, Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
     {
         var hold = policies.Of(name).Hold;
         var started = time.GetTimestamp();
@@ -39,11 +42,15 @@ public sealed partial class OutageRetry(
                 {
                     return await fetch(cancellationToken);
                 }
-                catch (UpstreamException failure) when (failure is not UpstreamRefusedException && hold > TimeSpan.Zero)
+                catch (UpstreamRefusedException)
+                {
+                    return null;
+                }
+                catch (UpstreamException failure) when (hold > TimeSpan.Zero)
                 {
                     left = hold - time.GetElapsedTime(started);
                     pause = failure is UpstreamLimitedException limited ? limited.RetryAfter ?? IntervalWhenLimited : Interval;
-                    if (left <= TimeSpan.Zero || failure is UpstreamLimitedException && pause > left || lifetime.ApplicationStopping.IsCancellationRequested)
+                    if (left <= TimeSpan.Zero || failure is UpstreamLimitedException && pause > left || _stopping.IsCancellationRequested)
                         throw;
                     if (!held)
                         Begin(hold, failure);
@@ -61,7 +68,7 @@ public sealed partial class OutageRetry(
 
     private async Task PauseAsync(TimeSpan pause, TimeSpan left, CancellationToken cancellationToken)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping);
         var wake = pause <= Interval ? NextWake() : Task.Delay(pause, time, stop.Token);
         await wake.WaitAsync(left, time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
@@ -88,7 +95,8 @@ public sealed partial class OutageRetry(
             LogOver(upstream.Authority);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "requests for missing content wait for {Upstream}, up to {Seconds} s each (proxy.hold): {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "requests for missing content wait for {Upstream}, up to {Seconds} s each (proxy.hold): {Reason}")]
     private partial void LogHolding(string upstream, double seconds, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "no request waits for {Upstream} any more")]

@@ -67,7 +67,7 @@ public static class PullThroughRegistration
             return new UpstreamMirror(
                 client,
                 manifests,
-                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, client, source, deadlines),
+                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, source, deadlines),
                 ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
                 provider.GetRequiredService<TagFreshness>(),
                 provider.GetRequiredService<RepositoryDeletions>(),

@@ -43,15 +43,16 @@ public sealed class TagFreshness : IDisposable
         if (Fresh(name, tag) is { } known)
             return known;
         var ttl = _policies.Of(name).TagsCacheTtl;
-        if (ttl == TimeSpan.Zero || await _shared.FindAsync(Kind, Key(name, tag)) is not { } text || Parse(text, ttl) is not var (descriptor, age))
+        if (ttl == TimeSpan.Zero || await _shared.FindAsync(Kind, Key(name, tag)) is not { } text
+            || Parse(text, ttl) is not var (descriptor, age))
             return null;
         Remember(name, tag, descriptor, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency));
         return Fresh(name, tag);
     }
 
     /// <summary>
-    /// Whether a tag may be served while upstream cannot be asked (<c>proxy.max_stale</c>). A tag whose last check was forgotten counts as checked
-    /// when this process started.
+    /// Whether a tag may be served while upstream cannot be asked (<c>proxy.max_stale</c>). A tag whose last check was forgotten counts as
+    /// checked when this process started.
     /// </summary>
     public bool MayBeServedStale(RepositoryName name, string tag) =>
         _policies.Of(name).MaxStale is not { } maxStale

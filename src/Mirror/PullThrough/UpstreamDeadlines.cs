@@ -3,7 +3,7 @@ using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
-/// <summary>How long clients wait for the first answer of one upstream. When a client stops waiting, the request to upstream goes on.</summary>
+/// <summary>How long clients wait for an answer of one upstream. The request to upstream goes on without them.</summary>
 public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
 {
     // Requests answered from the cache still check in the background, so the silence is renewed while clients keep coming.
@@ -16,8 +16,7 @@ public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
     /// <exception cref="UpstreamUnavailableException">No answer came in time.</exception>
     public async Task<T> WaitForMissAsync<T>(RepositoryName name, Task<T> answer, CancellationToken cancellationToken)
     {
-        if (policies.Of(name).FailFast is not { } limit)
-            return await answer.WaitAsync(cancellationToken);
+        var limit = policies.Of(name).FailFast ?? Timeout.InfiniteTimeSpan;
         try
         {
             return await answer.WaitAsync(limit, time, cancellationToken);

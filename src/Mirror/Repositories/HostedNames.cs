@@ -4,8 +4,8 @@ using Mirror.Storage;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// Which repositories are hosted: clients push to them, and upstream is never asked for them. These are the ones that <c>hosted.repositories</c>
-/// matches; without an upstream, all of them.
+/// Which repositories are hosted: clients push to them, and upstream is never asked for them. These are the ones that
+/// <c>hosted.repositories</c> matches; without an upstream, all of them.
 /// </summary>
 public sealed class HostedNames(MirrorOptions options)
 {

@@ -8,7 +8,7 @@ internal static class TagPages
 {
     extension(IReferenceStore references)
     {
-        /// <summary>The stored tags after <paramref name="last"/> in ordinal order; null for a repository that has nothing stored.</summary>
+        /// <summary>The stored tags after <paramref name="last"/> in ordinal order; null for an unknown repository.</summary>
         /// <param name="count">How many at most; null for all.</param>
         /// <param name="last">Null for the first page.</param>
         public async ValueTask<TagPage?> PageOfTagsAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)

@@ -8,7 +8,8 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// One download of a blob from upstream into the store. It belongs to the server: clients read its spool, come and go, and the download goes on.
+/// One download of a blob from upstream into the store. It belongs to the server: clients read its spool, come and go, and the download
+/// goes on.
 /// </summary>
 public sealed partial class Fill
 {
@@ -30,7 +31,8 @@ public sealed partial class Fill
     private int _holders = 1;
 
     internal Fill(
-        FillTransfer transfer, IContentStore content, IReferenceStore references, CacheSize cache, RegistryMetrics metrics, TimeProvider time, ILogger log)
+        FillTransfer transfer, IContentStore content, IReferenceStore references, CacheSize cache, RegistryMetrics metrics,
+        TimeProvider time, ILogger log)
     {
         (_content, _references, _cache, _metrics, _time, _log) = (content, references, cache, metrics, time, log);
         (Transfer, _names) = (transfer, [transfer.Name]);
@@ -41,7 +43,7 @@ public sealed partial class Fill
     /// <summary>How the bytes come.</summary>
     internal FillTransfer Transfer { get; }
 
-    /// <summary>Completes when the fill has an answer: true if readers can be opened, false if the content turned out to be stored already.</summary>
+    /// <summary>Completes with true when readers can be opened, or with false if the content turned out to be stored already.</summary>
     /// <exception cref="UpstreamException">Upstream gave one of the other answers.</exception>
     /// <exception cref="IOException">The store has no room for a spool.</exception>
     public Task<bool> Opened => Transfer.Opened;
@@ -53,20 +55,17 @@ public sealed partial class Fill
             return _names.Contains(name);
     }
 
-    /// <summary>Adds a repository that may serve the blob, so that the blob is linked into it as well; false if it is too late for that.</summary>
-    public bool TryAdd(RepositoryName name)
+    /// <summary>Adds a repository that may serve the blob. The blob is linked into it as well, unless linking has begun.</summary>
+    public void Add(RepositoryName name)
     {
         lock (_gate)
-        {
             if (!_isLinking)
                 _names.Add(name);
-            return !_isLinking;
-        }
     }
 
     /// <summary>
-    /// Whether a reader far ahead of the download may request this many bytes itself. All such side requests share a budget of a tenth of the blob;
-    /// otherwise each resuming client would cause its own download.
+    /// Whether a reader far ahead of the download may request this many bytes itself. All such side requests share a budget of a tenth of
+    /// the blob; otherwise each resuming client would cause its own download.
     /// </summary>
     internal bool TryReserveSideRequest(long bytes, long length)
     {
@@ -103,11 +102,13 @@ public sealed partial class Fill
             await spool.DisposeAsync();
     }
 
-    /// <summary>Opens a reader of the growing spool. The caller has joined and awaited <see cref="Opened"/>; disposing the reader leaves the fill.</summary>
-    /// <param name="name">The repository in whose name upstream is asked if the reader must ask itself.</param>
-    public FillContent OpenRead(RepositoryName name) => new(this, name, Transfer.Spool!);
+    /// <summary>Opens a reader of the growing spool. Call it after <see cref="Opened"/>; disposing the reader leaves the fill.</summary>
+    public FillContent OpenRead() => new(this, Transfer.Spool!);
 
-    /// <summary>Downloads, verifies, stores and links the blob. Never throws: the readers and <see cref="Opened"/> get the exception.</summary>
+    /// <summary>Completes when the fill has ended.</summary>
+    internal Task Ended { get; set; } = Task.CompletedTask;
+
+    /// <summary>Downloads, verifies, stores and links the blob. Never throws: readers and <see cref="Opened"/> get the exception.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
         var started = _time.GetTimestamp();

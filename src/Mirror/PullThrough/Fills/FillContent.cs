@@ -6,10 +6,11 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// What one client reads while a blob is being downloaded: the growing spool. There are two exceptions. A client that wants a small part far ahead of
-/// the download requests that part itself. When the disk is full, each client goes on from upstream; its bytes are still checked against the digest.
+/// What one client reads while a blob is being downloaded: the growing spool. There are two exceptions. A client that wants a small part
+/// far ahead of the download requests that part itself. When the disk is full, each client goes on from upstream; its bytes are still
+/// checked against the digest.
 /// </summary>
-public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : Content
+public sealed class FillContent(Fill fill, Spool spool) : Content
 {
     // Bytes that are nearer than this arrive with the download before the response to a side request would.
     private const long MinDistance = 8 << 20;
@@ -26,14 +27,14 @@ public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : C
     {
         if (from - spool.Length <= MinDistance || Length is not { } length)
             return;
-        // The last bytes come from the spool in any case, and therefore only after the digest was verified. A part from the middle cannot be
-        // verified before the whole blob is there: a client that requests parts verifies the whole itself.
+        // The last bytes come from the spool in any case, and therefore only after the digest was verified. A part from the middle cannot
+        // be verified before the whole blob is there: a client that requests parts verifies the whole itself.
         var end = Math.Min(until, length - Spool.TailLength);
         if (end <= from || !fill.TryReserveSideRequest(end - from, length))
             return;
         try
         {
-            _side = await fill.Transfer.OpenRangeAsync(name, from, end, cancellationToken);
+            _side = await fill.Transfer.OpenRangeAsync(from, end, cancellationToken);
             _sideEnd = end;
         }
         catch (UpstreamException)
@@ -65,7 +66,7 @@ public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : C
         // The inner exception tells why the fill ended. If our disk failed, upstream can still be read.
         catch (IOException ended) when (ended.InnerException is IOException and not DigestMismatchException)
         {
-            _uncached = UncachedContent.After(_spooled, offset, fill.Transfer, name);
+            _uncached = UncachedContent.After(_spooled, offset, fill.Transfer);
             return await _uncached.ReadAsync(offset, buffer, cancellationToken);
         }
     }

@@ -12,28 +12,23 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
     // The limit if neither the body, nor the registry, nor a manifest tells the length. Every known registry tells it.
     private const long MaxUnknownLength = 256 << 20;
 
-    /// <summary>The upstream's host and port, for logs and errors.</summary>
-    public string Authority => upstream.Origin.Authority;
+    public UpstreamClient Upstream => upstream;
 
-    /// <summary>The blob's length at upstream in bytes; null where upstream does not tell.</summary>
+    /// <summary>Opens a blob at upstream, to be read in order from an offset to its end.</summary>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    public Task<long?> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        upstream.HeadBlobAsync(name, digest, cancellationToken);
-
-    /// <summary>Opens the blob at upstream, to be read in order from an offset to its end.</summary>
-    /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    public async Task<Content> DownloadAsync(RepositoryName name, Digest digest, long from, CancellationToken cancellationToken)
+    public async Task<Content> DownloadAsync(RepositoryName name, Digest digest, long from, CancellationToken stop)
     {
         // Use several connections only if the blob is long enough to keep all of them busy.
-        if (connections > 1 && await HeadAsync(name, digest, cancellationToken) is { } length
+        if (connections > 1 && await upstream.HeadBlobAsync(name, digest, stop) is { } length
             && length - from > connections * (long)ParallelContent.RangeLength)
             return new ParallelContent(upstream, connections, time, name, digest, from, length);
-        var content = await UpstreamContent.OpenAsync(upstream, name, digest, from, null, time, cancellationToken);
+        var content = await UpstreamContent.OpenAsync(upstream, name, digest, from, null, time, stop);
         try
         {
-            // If the body's length is unknown or contradicts a manifest, either the body will end too early or the manifest is wrong. A HEAD decides.
+            // If the body's length is unknown or contradicts a manifest, either the body will end too early or the manifest is wrong. A
+            // HEAD decides.
             if ((content.Length is null || sizes[digest] is { } expected && expected != content.Length)
-                && await HeadAsync(name, digest, cancellationToken) is { } whole)
+                && await upstream.HeadBlobAsync(name, digest, stop) is { } whole)
                 content.Expect(whole);
             return content;
         }
@@ -44,30 +39,29 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
         }
     }
 
-    /// <summary>Opens the blob at the replica that downloads it, to be read in order.</summary>
-    /// <param name="end">The offset after the last wanted byte; null for all.</param>
-    /// <exception cref="UpstreamException">What upstream answered to that replica.</exception>
-    /// <exception cref="ReplicaLostException">The replica cannot be reached.</exception>
-    public async Task<Content> FollowAsync(Uri replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken) =>
-        await ReplicaContent.OpenAsync(replicas, time, replica, name, digest, from, end, cancellationToken);
+    /// <summary>Opens a blob at the replica that downloads it, to be read in order. <inheritdoc cref="ReplicaContent.OpenAsync"/></summary>
+    public Task<ReplicaContent> FollowAsync(
+        Uri replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken stop) =>
+        ReplicaContent.OpenAsync(replicas, time, replica, name, digest, from, end, stop);
 
-    /// <summary>Opens a part of the blob for one client, apart from the fill: at the replica that downloads it if there is one, else at upstream.</summary>
+    /// <summary>Opens a part of a blob for one client: at the replica that downloads it if there is one, else at upstream.</summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    public async Task<Content> OpenRangeAsync(Uri? replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
+    public async Task<Content> OpenRangeAsync(
+        Uri? replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken stop)
     {
         try
         {
             if (replica is not null)
-                return await FollowAsync(replica, name, digest, from, end, cancellationToken);
+                return await FollowAsync(replica, name, digest, from, end, stop);
         }
         catch (ReplicaLostException)
         {
             // Ask upstream.
         }
-        return await UpstreamContent.OpenAsync(upstream, name, digest, from, end, time, cancellationToken);
+        return await UpstreamContent.OpenAsync(upstream, name, digest, from, end, time, stop);
     }
 
-    /// <summary>How many bytes the blob may have at most: without a limit, an endless body would fill the disk.</summary>
+    /// <summary>How many bytes a blob may have at most: without a limit, an endless body would fill the disk.</summary>
     public long MaxLength(Content content, Digest digest) => content.Length ?? sizes[digest] ?? MaxUnknownLength;
 }

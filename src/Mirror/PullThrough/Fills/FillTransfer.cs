@@ -9,8 +9,9 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// Brings the bytes of a fill into its spool: from upstream if this replica gets the lease of the digest, else from the replica that has it. If that
-/// replica is lost, the transfer goes on after the last received byte, from the next owner of the lease, from the store, or from upstream.
+/// Brings the bytes of a fill into its spool: from upstream if this replica gets the lease of the digest, else from the replica that has
+/// it. If that replica is lost, the transfer goes on after the last received byte, from the next owner of the lease, from the store, or
+/// from upstream.
 /// </summary>
 /// <param name="name">The repository in whose name upstream is asked.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
@@ -33,7 +34,7 @@ internal sealed partial class FillTransfer(
     public Digest Digest => digest;
 
     /// <summary>The upstream's host and port, for logs and errors.</summary>
-    public string Authority => source.Authority;
+    public string Authority => source.Upstream.Origin.Authority;
 
     /// <inheritdoc cref="Fill.Opened"/>
     public Task<bool> Opened => _opened.Task;
@@ -61,15 +62,16 @@ internal sealed partial class FillTransfer(
         catch (Exception failure)
         {
             _opened.TrySetException(failure);
-            // All clients may have left: observe the exception here.
+            // Observe the exception, because all clients may have left.
             await ((Task)_opened.Task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw;
         }
     }
 
     /// <summary>
-    /// Waits until the replica that downloaded has stored the blob. The owner of a lease stores the blob before it returns the lease. If the lease is
-    /// free and the blob is not stored, the owner failed: then one of the other replicas takes the lease and stores its own copy.
+    /// Waits until the replica that downloaded has stored the blob. The owner of a lease stores the blob before it returns the lease. If
+    /// the lease is free and the blob is not stored, the owner failed: then one of the other replicas takes the lease and stores its own
+    /// copy.
     /// </summary>
     /// <returns>False where this replica has to store the blob.</returns>
     /// <exception cref="IOException">The store cannot be read.</exception>
@@ -83,12 +85,14 @@ internal sealed partial class FillTransfer(
         return Owner is not null;
     }
 
-    /// <summary>Opens a part of the blob for one client, apart from the spool.</summary>
-    /// <param name="repository">The repository in whose name upstream is asked.</param>
+    /// <summary>
+    /// Opens a part of the blob for one client, apart from the spool. The client's repository may be another one, even of another upstream;
+    /// that it may serve the blob was proved before.
+    /// </summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    public Task<Content> OpenRangeAsync(RepositoryName repository, long from, long? end, CancellationToken cancellationToken) =>
-        source.OpenRangeAsync(Owner, repository, digest, from, end, cancellationToken);
+    public Task<Content> OpenRangeAsync(long from, long? end, CancellationToken cancellationToken) =>
+        source.OpenRangeAsync(Owner, name, digest, from, end, cancellationToken);
 
     /// <summary>Returns the lease.</summary>
     public ValueTask DisposeAsync() => _lease.DisposeAsync();
@@ -149,12 +153,12 @@ internal sealed partial class FillTransfer(
                 return Spool;
             }
 
-        // 2. Open a spool, unless an earlier attempt has one. Keep what an earlier process left in it, if that is not longer than the blob. It may
-        //    even be the whole blob, if that process ended before the commit.
+        // 2. Open a spool, unless an earlier attempt has one. Keep what an earlier process left in it, if that is not longer than the blob.
+        // It may even be the whole blob, if that process ended before the commit.
         if (Spool is null)
         {
             Spool = await content.SpoolAsync(digest, stop);
-            var size = Spool.Length > 0 ? await source.HeadAsync(name, digest, stop) : null;
+            var size = Spool.Length > 0 ? await source.Upstream.HeadBlobAsync(name, digest, stop) : null;
             if (size >= Spool.Length)
                 LogResumed(log, digest.ToString(), Spool.Length);
             else
@@ -206,10 +210,10 @@ internal sealed partial class FillTransfer(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "resuming the download of {Digest} at byte {Offset}, where an earlier one ended")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "resuming the download of {Digest} at byte {Offset}")]
     private static partial void LogResumed(ILogger log, string digest, long offset);
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "lost the replica that downloads {Digest} at byte {Offset}; going on from there with another replica, the store or upstream: {Reason}")]
+        Message = "lost the replica that downloads {Digest} at byte {Offset}; resuming there with another source: {Reason}")]
     private static partial void LogLost(ILogger log, string digest, long offset, string reason);
 }

@@ -6,8 +6,8 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// A blob at the replica that downloads it, read in order from one offset on. That replica verifies the digest before it sends the last bytes. A broken
-/// connection is not resumed here: <see cref="FillTransfer"/> then looks for another source.
+/// A blob at the replica that downloads it, read in order from one offset on. That replica verifies the digest before it sends the last
+/// bytes. After a broken connection, <see cref="FillTransfer"/> looks for another source.
 /// </summary>
 public sealed class ReplicaContent : Content
 {
@@ -30,7 +30,8 @@ public sealed class ReplicaContent : Content
     /// <exception cref="UpstreamException">What upstream answered to that replica.</exception>
     /// <exception cref="ReplicaLostException">The replica cannot be reached, or answers as no replica does.</exception>
     public static async Task<ReplicaContent> OpenAsync(
-        ReplicaBlobs replicas, TimeProvider time, Uri replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
+        ReplicaBlobs replicas, TimeProvider time, Uri replica, RepositoryName name, Digest digest, long from, long? end,
+        CancellationToken cancellationToken)
     {
         var response = await replicas.GetAsync(replica, name, digest, from, end, cancellationToken);
         try
@@ -46,8 +47,9 @@ public sealed class ReplicaContent : Content
                 _ => throw new ReplicaLostException(status),
             };
             if (start != from)
-                throw new ReplicaLostException($"the replica {replica.Authority} sent {digest} from byte {start} on; requested was byte {from}");
-            return new ReplicaContent(replicas, replica, digest, from, response, await response.Content.ReadAsStreamAsync(cancellationToken));
+                throw new ReplicaLostException($"the replica {replica.Authority} sent {digest} from byte {start} on instead of {from}");
+            var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+            return new ReplicaContent(replicas, replica, digest, from, response, body);
         }
         catch
         {

@@ -12,11 +12,12 @@ public sealed class RunningFills(
     IContentStore content, IReferenceStore references, CacheSize cache, FillLeases leases, RegistryMetrics metrics, TimeProvider time,
     ILogger<Fill> log) : IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<Digest, Running> _running = new();
+    private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
 
     /// <summary>
-    /// Joins the fill of a digest, or starts one. The caller leaves it by <see cref="Fill.LeaveAsync"/>, or by disposing the reader that it opened.
+    /// Joins the fill of a digest, or starts one. The caller leaves it by <see cref="Fill.LeaveAsync"/>, or by disposing the reader that it
+    /// opened.
     /// </summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>
@@ -27,22 +28,22 @@ public sealed class RunningFills(
         {
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
             if (_running.Count >= OpenFiles.MaxDownloads && !_running.ContainsKey(digest))
-                throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running; the limit of open files allows no further one.");
+                throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running: the limit of open files is reached.");
             var transfer = new FillTransfer(source, content, leases, metrics, time, log, name, digest, ignoreLease);
-            var own = new Running(new Fill(transfer, content, references, cache, metrics, time, log));
-            var running = _running.GetOrAdd(digest, own);
-            if (!running.Fill.TryJoin())
+            var own = new Fill(transfer, content, references, cache, metrics, time, log);
+            var fill = _running.GetOrAdd(digest, own);
+            if (!fill.TryJoin())
             {
                 // This fill has just ended, and is about to be removed from the list. Remove it and retry.
-                _running.TryRemove(new(digest, running));
+                _running.TryRemove(new(digest, fill));
                 continue;
             }
-            if (running == own)
+            if (fill == own)
                 // On this thread until the request to upstream is sent: another thread would have to wake up first.
-                own.Task = RunAsync(own);
+                own.Ended = RunAsync(own);
             else
                 metrics.ClientJoined();
-            return (running.Fill, running != own);
+            return (fill, fill != own);
         }
     }
 
@@ -52,25 +53,18 @@ public sealed class RunningFills(
         if (_stop.IsCancellationRequested)
             return;
         await _stop.CancelAsync();
-        await Task.WhenAll(_running.Values.Select(running => running.Task));
+        await Task.WhenAll(_running.Values.Select(fill => fill.Ended));
     }
 
-    private async Task RunAsync(Running own)
+    private async Task RunAsync(Fill fill)
     {
         try
         {
-            await own.Fill.RunAsync(_stop.Token);
+            await fill.RunAsync(_stop.Token);
         }
         finally
         {
-            _running.TryRemove(new(own.Fill.Digest, own));
+            _running.TryRemove(new(fill.Digest, fill));
         }
-    }
-
-    private sealed class Running(Fill fill)
-    {
-        public Fill Fill => fill;
-
-        public Task Task { get; set; } = Task.CompletedTask;
     }
 }

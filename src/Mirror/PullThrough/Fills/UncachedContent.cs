@@ -5,43 +5,42 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// A blob from upstream for one client, when the store has no room for it. It is hashed from its first byte on, and the last bytes are returned only
-/// if the digest is right. Bytes that a failed spool still has are read from there.
+/// A blob from upstream for one client, when the store has no room for it. It is hashed from its first byte on, and the last bytes are
+/// returned only if the digest is right. Bytes that a failed spool still has are read from there.
 /// </summary>
 public sealed class UncachedContent : Content
 {
     private const int SkipBufferSize = 64 * 1024;
 
     private readonly FillTransfer _transfer;
-    private readonly RepositoryName _name;
     private readonly Content? _spooled;
     private readonly long _spooledLength;
     private readonly IncrementalHash _hash;
     private Content? _source;
     private long _hashed;
 
-    private UncachedContent(FillTransfer transfer, RepositoryName name, Content? spooled, long spooledLength) =>
-        (_transfer, _name, _spooled, _spooledLength, _hash) = (transfer, name, spooled, spooledLength, transfer.Digest.NewHash());
+    private UncachedContent(FillTransfer transfer, Content? spooled, long spooledLength) =>
+        (_transfer, _spooled, _spooledLength, _hash) = (transfer, spooled, spooledLength, transfer.Digest.NewHash());
 
     public override long? Length => _spooled?.Length ?? _source?.Length;
 
     /// <summary>The whole blob from upstream.</summary>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    internal static async ValueTask<UncachedContent> OpenAsync(FillTransfer transfer, RepositoryName name, CancellationToken cancellationToken)
+    internal static async ValueTask<UncachedContent> OpenAsync(FillTransfer transfer, CancellationToken cancellationToken)
     {
-        var content = new UncachedContent(transfer, name, null, 0);
-        content._source = await transfer.OpenRangeAsync(name, 0, null, cancellationToken);
+        var content = new UncachedContent(transfer, null, 0);
+        content._source = await transfer.OpenRangeAsync(0, null, cancellationToken);
         if (content.Length is not null)
             return content;
         await content.DisposeAsync();
         throw new UpstreamUnavailableException(
-            $"The store has no room for {transfer.Digest}, and upstream does not tell its length: it cannot be verified on its way to the client.");
+            $"The store has no room for {transfer.Digest}, and it cannot be verified without: upstream does not tell its length.");
     }
 
     /// <summary>What a failed spool has, then the rest from upstream.</summary>
     /// <param name="spooled">Is read up to <paramref name="spooledLength"/>. The caller disposes it.</param>
-    internal static UncachedContent After(Content spooled, long spooledLength, FillTransfer transfer, RepositoryName name) =>
-        new(transfer, name, spooled, spooledLength);
+    internal static UncachedContent After(Content spooled, long spooledLength, FillTransfer transfer) =>
+        new(transfer, spooled, spooledLength);
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -50,9 +49,10 @@ public sealed class UncachedContent : Content
         if (_hashed < offset)
         {
             var skipped = new byte[SkipBufferSize];
-            while (_hashed < offset && await ReadNextAsync(skipped.AsMemory(0, (int)Math.Min(skipped.Length, offset - _hashed)), cancellationToken) > 0)
-            {
-            }
+            int count;
+            do
+                count = (int)Math.Min(skipped.Length, offset - _hashed);
+            while (count > 0 && await ReadNextAsync(skipped.AsMemory(0, count), cancellationToken) > 0);
         }
         return await ReadNextAsync(buffer, cancellationToken);
     }
@@ -74,7 +74,7 @@ public sealed class UncachedContent : Content
             read = await _spooled!.ReadAsync(_hashed, buffer[..(int)Math.Min(buffer.Length, _spooledLength - _hashed)], cancellationToken);
         else
         {
-            _source ??= await _transfer.OpenRangeAsync(_name, _hashed, null, cancellationToken);
+            _source ??= await _transfer.OpenRangeAsync(_hashed, null, cancellationToken);
             read = await _source.ReadAsync(_hashed, buffer, cancellationToken);
         }
         _hash.AppendData(buffer.Span[..read]);
