@@ -7,10 +7,7 @@ using Mirror.Telemetry;
 
 namespace Mirror.PullThrough;
 
-/// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use, if <c>proxy.max_size</c> limits them. Without a limit nothing is
-/// recorded.
-/// </summary>
+/// <summary>How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them.</summary>
 public sealed class CacheSize(ProxyOptions proxy, IContentStore content, RegistryMetrics metrics, TimeProvider time)
 {
     // Record a use at most this often; it bounds the accuracy of the LRU order. Shorter than the evictor's grace, so that blobs in steady

@@ -3,10 +3,7 @@ using Mirror.Storage;
 
 namespace Mirror.PullThrough;
 
-/// <summary>
-/// Decides what a name means: a hosted repository, which clients push to and which is never looked up upstream, or a mirrored one, which is
-/// read-only.
-/// </summary>
+/// <summary>Decides whether a name means a hosted repository, which clients push to, or a mirrored one, which is read-only.</summary>
 public sealed class RepositoryResolver(HostedNames hosted, HostedStores stores, UpstreamSelector upstreams)
 {
     /// <summary>Whether clients may push to a name.</summary>

@@ -83,6 +83,6 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     }
 
     [LoggerMessage(Level = LogLevel.Error,
-        Message = "stored content {Digest} is damaged: {Length} bytes, expected {Expected}; hidden, and downloaded again if it is mirrored")]
+        Message = "stored content {Digest} is damaged: {Length} bytes, expected {Expected}; hidden, and downloaded again if mirrored")]
     private partial void LogDamaged(string digest, long length, long? expected);
 }

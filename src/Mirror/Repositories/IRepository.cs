@@ -35,9 +35,7 @@ public interface IRepository
     ValueTask<Answer<ReferrerPage>> ListReferrersAsync(
         Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Deletes a manifest and every tag that names it; false where there is none. A mirrored one can be downloaded again.
-    /// </summary>
+    /// <summary>Deletes a manifest and every tag that names it; false where there is none. A mirrored one can be fetched again.</summary>
     ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>Deletes a tag, but not its manifest; false where there is none.</summary>

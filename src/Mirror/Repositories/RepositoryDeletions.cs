@@ -3,10 +3,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
 
-/// <summary>
-/// Deletes manifests, tags and blobs from a repository. A mirrored repository downloads them again when they are asked for. A garbage
-/// collection deletes the content later.
-/// </summary>
+/// <summary>Deletes manifests, tags and blobs from a repository. A garbage collection deletes their content later.</summary>
 public sealed class RepositoryDeletions(
     IReferenceStore references, IReferrerStore referrers, ManifestCache manifests, RepositoryLocks locks)
 {

@@ -15,26 +15,12 @@ internal static class TagPages
         {
             if (!await references.ExistsAsync(name, cancellationToken))
                 return null;
-            var tags = await references.ListTagsAsync(name, cancellationToken);
-            var start = last is null ? 0 : FirstAfter(tags, last);
-            var page = new string[Math.Min(count ?? int.MaxValue, tags.Count - start)];
-            for (var i = 0; i < page.Length; i++)
-                page[i] = tags[start + i];
-            return new TagPage(page, page.Length > 0 && start + page.Length < tags.Count);
+            var listed = await references.ListTagsAsync(name, cancellationToken);
+            var tags = listed as string[] ?? [.. listed];
+            var found = last is null ? ~0 : Array.BinarySearch(tags, last, StringComparer.Ordinal);
+            var start = found < 0 ? ~found : found + 1;
+            var page = tags.AsSpan(start, Math.Min(count ?? int.MaxValue, tags.Length - start)).ToArray();
+            return new TagPage(page, page.Length > 0 && start + page.Length < tags.Length);
         }
-    }
-
-    private static int FirstAfter(IReadOnlyList<string> tags, string last)
-    {
-        var (low, high) = (0, tags.Count);
-        while (low < high)
-        {
-            var middle = (low + high) / 2;
-            if (string.CompareOrdinal(tags[middle], last) > 0)
-                high = middle;
-            else
-                low = middle + 1;
-        }
-        return low;
     }
 }

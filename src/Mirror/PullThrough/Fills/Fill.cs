@@ -11,44 +11,32 @@ namespace Mirror.PullThrough.Fills;
 /// One download of a blob from upstream into the store. It belongs to the server: clients read its spool, come and go, and the download
 /// goes on.
 /// </summary>
-public sealed partial class Fill
+internal sealed partial class Fill(
+    FillTransfer transfer, IContentStore content, IReferenceStore references, CacheSize cache, RegistryMetrics metrics, TimeProvider time,
+    ILogger log)
 {
     // Side requests of all readers together may cost this part of the blob.
     private const int SideRequestShare = 10;
 
-    private readonly IContentStore _content;
-    private readonly IReferenceStore _references;
-    private readonly CacheSize _cache;
-    private readonly RegistryMetrics _metrics;
-    private readonly TimeProvider _time;
-    private readonly ILogger _log;
     private readonly Lock _gate = new();
-    private readonly HashSet<RepositoryName> _names;
+    private readonly HashSet<RepositoryName> _names = [transfer.Name];
     private readonly ActivityContext _request = Activity.Current?.Context ?? default;
     private bool _isLinking;
     private long _sideRequested;
     // The fill itself and every client that reads or is about to. The last one to leave closes the spool.
     private int _holders = 1;
 
-    internal Fill(
-        FillTransfer transfer, IContentStore content, IReferenceStore references, CacheSize cache, RegistryMetrics metrics,
-        TimeProvider time, ILogger log)
-    {
-        (_content, _references, _cache, _metrics, _time, _log) = (content, references, cache, metrics, time, log);
-        (Transfer, _names) = (transfer, [transfer.Name]);
-    }
-
-    public Digest Digest => Transfer.Digest;
+    public Digest Digest => transfer.Digest;
 
     /// <summary>How the bytes come.</summary>
-    internal FillTransfer Transfer { get; }
+    public FillTransfer Transfer => transfer;
 
     /// <summary>Completes with true when readers can be opened, or with false if the content turned out to be stored already.</summary>
     /// <exception cref="UpstreamException">Upstream gave one of the other answers.</exception>
     /// <exception cref="IOException">The store has no room for a spool.</exception>
-    public Task<bool> Opened => Transfer.Opened;
+    public Task<bool> Opened => transfer.Opened;
 
-    /// <summary>Whether the repository is known to may serve this blob.</summary>
+    /// <summary>Whether it is already proved that the repository may serve this blob.</summary>
     public bool IsFor(RepositoryName name)
     {
         lock (_gate)
@@ -67,7 +55,7 @@ public sealed partial class Fill
     /// Whether a reader far ahead of the download may request this many bytes itself. All such side requests share a budget of a tenth of
     /// the blob; otherwise each resuming client would cause its own download.
     /// </summary>
-    internal bool TryReserveSideRequest(long bytes, long length)
+    public bool TryReserveSideRequest(long bytes, long length)
     {
         lock (_gate)
         {
@@ -79,7 +67,7 @@ public sealed partial class Fill
     }
 
     /// <summary>Keeps the spool open until <see cref="LeaveAsync"/>; false if the fill has ended and its spool is closed.</summary>
-    internal bool TryJoin()
+    public bool TryJoin()
     {
         lock (_gate)
         {
@@ -91,38 +79,38 @@ public sealed partial class Fill
     }
 
     /// <summary>Undoes <see cref="TryJoin"/>.</summary>
-    internal async ValueTask LeaveAsync()
+    public async ValueTask LeaveAsync()
     {
         lock (_gate)
         {
             if (--_holders > 0)
                 return;
         }
-        if (Transfer.Spool is { } spool)
+        if (transfer.Spool is { } spool)
             await spool.DisposeAsync();
     }
 
     /// <summary>Opens a reader of the growing spool. Call it after <see cref="Opened"/>; disposing the reader leaves the fill.</summary>
-    public FillContent OpenRead() => new(this, Transfer.Spool!);
+    public FillContent OpenRead() => new(this, transfer.Spool!);
 
     /// <summary>Completes when the fill has ended.</summary>
-    internal Task Ended { get; set; } = Task.CompletedTask;
+    public Task Ended { get; set; } = Task.CompletedTask;
 
     /// <summary>Downloads, verifies, stores and links the blob. Never throws: readers and <see cref="Opened"/> get the exception.</summary>
-    internal async Task RunAsync(CancellationToken stop)
+    public async Task RunAsync(CancellationToken stop)
     {
-        var started = _time.GetTimestamp();
+        var started = time.GetTimestamp();
         var completed = false;
         string? error = null;
-        _metrics.FillStarted();
-        var span = Traces.StartFill(ContentKind.Blob, Digest, Transfer.Name, Transfer.Authority, _request);
+        metrics.FillStarted();
+        var span = Traces.StartFill(ContentKind.Blob, Digest, transfer.Name, transfer.Authority, _request);
         try
         {
-            if (await Transfer.ReceiveAsync(stop) is { } spool)
+            if (await transfer.ReceiveAsync(stop) is { } spool)
             {
                 // Only verified content is stored, and only then do readers get its last bytes.
                 if (!await spool.VerifyAsync(Digest, stop))
-                    throw new DigestMismatchException($"{Transfer.Authority} sent other bytes than {Digest} names; they are dropped.");
+                    throw new DigestMismatchException($"{transfer.Authority} sent other bytes than {Digest} names; they are dropped.");
                 spool.Complete();
                 await StoreAsync(spool, stop);
             }
@@ -132,18 +120,18 @@ public sealed partial class Fill
         {
             error = failure.Message;
             if (failure is not UpstreamRefusedException)
-                LogFailed(_log, Digest.ToString(), Transfer.Authority, failure.Message);
-            Transfer.Spool?.Fail(failure);
+                LogFailed(Digest.ToString(), transfer.Authority, failure.Message);
+            transfer.Spool?.Fail(failure);
             // Keep what upstream cut off, if it can be found again. After a disk failure delete it: it may be what filled the disk.
-            if (failure is IOException || Transfer.IsPrivate)
-                Transfer.Spool?.Delete();
+            if (failure is IOException || transfer.IsPrivate)
+                transfer.Spool?.Delete();
         }
         finally
         {
-            span.EndFill(Transfer.Spool?.Length ?? 0, error);
+            span.EndFill(transfer.Spool?.Length ?? 0, error);
             await LeaveAsync();
-            await Transfer.DisposeAsync();
-            _metrics.FillEnded(completed, _time.GetElapsedTime(started).TotalSeconds);
+            await transfer.DisposeAsync();
+            metrics.FillEnded(completed, time.GetElapsedTime(started).TotalSeconds);
         }
     }
 
@@ -152,19 +140,19 @@ public sealed partial class Fill
     {
         try
         {
-            if (await Transfer.IsStoredByOwnerAsync(stop))
+            if (await transfer.IsStoredByOwnerAsync(stop))
                 spool.Delete();
             else
             {
-                await _content.CommitAsync(spool, Digest, stop);
-                _cache.Stored(spool.Length);
+                await content.CommitAsync(spool, Digest, stop);
+                cache.Stored(spool.Length);
             }
             foreach (var name in NamesToLink())
-                await _references.LinkBlobAsync(name, Digest, stop);
+                await references.LinkBlobAsync(name, Digest, stop);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotStored(_log, Digest.ToString(), failure.Message);
+            LogNotStored(Digest.ToString(), failure.Message);
             spool.Delete();
         }
     }
@@ -179,8 +167,8 @@ public sealed partial class Fill
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "the download of {Digest} from {Upstream} failed: {Reason}")]
-    private static partial void LogFailed(ILogger log, string digest, string upstream, string reason);
+    private partial void LogFailed(string digest, string upstream, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} was served but cannot be stored: {Reason}")]
-    private static partial void LogNotStored(ILogger log, string digest, string reason);
+    private partial void LogNotStored(string digest, string reason);
 }

@@ -10,7 +10,7 @@ namespace Mirror.PullThrough.Fills;
 /// far ahead of the download requests that part itself. When the disk is full, each client goes on from upstream; its bytes are still
 /// checked against the digest.
 /// </summary>
-public sealed class FillContent(Fill fill, Spool spool) : Content
+internal sealed class FillContent(Fill fill, Spool spool) : Content
 {
     // Bytes that are nearer than this arrive with the download before the response to a side request would.
     private const long MinDistance = 8 << 20;

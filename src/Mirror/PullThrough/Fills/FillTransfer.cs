@@ -10,8 +10,7 @@ namespace Mirror.PullThrough.Fills;
 
 /// <summary>
 /// Brings the bytes of a fill into its spool: from upstream if this replica gets the lease of the digest, else from the replica that has
-/// it. If that replica is lost, the transfer goes on after the last received byte, from the next owner of the lease, from the store, or
-/// from upstream.
+/// it. If that replica is lost, the transfer resumes at the next owner of the lease, the store, or upstream.
 /// </summary>
 /// <param name="name">The repository in whose name upstream is asked.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
@@ -69,9 +68,8 @@ internal sealed partial class FillTransfer(
     }
 
     /// <summary>
-    /// Waits until the replica that downloaded has stored the blob. The owner of a lease stores the blob before it returns the lease. If
-    /// the lease is free and the blob is not stored, the owner failed: then one of the other replicas takes the lease and stores its own
-    /// copy.
+    /// Waits until the owner of the lease has stored the blob, which it does before it returns the lease. If it returns the lease without,
+    /// it failed, and one of the other replicas takes the lease and stores its own copy.
     /// </summary>
     /// <returns>False where this replica has to store the blob.</returns>
     /// <exception cref="IOException">The store cannot be read.</exception>
@@ -113,7 +111,7 @@ internal sealed partial class FillTransfer(
                 var length = Spool?.Length ?? 0;
                 if (length != loggedAt)
                 {
-                    LogLost(log, digest.ToString(), length, lost.Message);
+                    LogLost(digest.ToString(), length, lost.Message);
                     metrics.TakenOver();
                 }
                 loggedAt = length;
@@ -160,7 +158,7 @@ internal sealed partial class FillTransfer(
             Spool = await content.SpoolAsync(digest, stop);
             var size = Spool.Length > 0 ? await source.Upstream.HeadBlobAsync(name, digest, stop) : null;
             if (size >= Spool.Length)
-                LogResumed(log, digest.ToString(), Spool.Length);
+                LogResumed(digest.ToString(), Spool.Length);
             else
                 Spool.Reset();
             if (size == Spool.Length)
@@ -211,9 +209,9 @@ internal sealed partial class FillTransfer(
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "resuming the download of {Digest} at byte {Offset}")]
-    private static partial void LogResumed(ILogger log, string digest, long offset);
+    private partial void LogResumed(string digest, long offset);
 
     [LoggerMessage(Level = LogLevel.Warning,
         Message = "lost the replica that downloads {Digest} at byte {Offset}; resuming there with another source: {Reason}")]
-    private static partial void LogLost(ILogger log, string digest, long offset, string reason);
+    private partial void LogLost(string digest, long offset, string reason);
 }

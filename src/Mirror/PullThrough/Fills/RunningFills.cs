@@ -10,15 +10,12 @@ namespace Mirror.PullThrough.Fills;
 /// <summary>The running downloads: at most one for each digest, whatever number of clients and repositories ask for it.</summary>
 public sealed class RunningFills(
     IContentStore content, IReferenceStore references, CacheSize cache, FillLeases leases, RegistryMetrics metrics, TimeProvider time,
-    ILogger<Fill> log) : IAsyncDisposable
+    ILogger<RunningFills> log) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
 
-    /// <summary>
-    /// Joins the fill of a digest, or starts one. The caller leaves it by <see cref="Fill.LeaveAsync"/>, or by disposing the reader that it
-    /// opened.
-    /// </summary>
+    /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>
     /// <exception cref="StoreUnavailableException">The limit of open files allows no further download.</exception>

@@ -8,7 +8,7 @@ namespace Mirror.PullThrough.Fills;
 /// A blob from upstream for one client, when the store has no room for it. It is hashed from its first byte on, and the last bytes are
 /// returned only if the digest is right. Bytes that a failed spool still has are read from there.
 /// </summary>
-public sealed class UncachedContent : Content
+internal sealed class UncachedContent : Content
 {
     private const int SkipBufferSize = 64 * 1024;
 
@@ -26,7 +26,7 @@ public sealed class UncachedContent : Content
 
     /// <summary>The whole blob from upstream.</summary>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    internal static async ValueTask<UncachedContent> OpenAsync(FillTransfer transfer, CancellationToken cancellationToken)
+    public static async ValueTask<UncachedContent> OpenAsync(FillTransfer transfer, CancellationToken cancellationToken)
     {
         var content = new UncachedContent(transfer, null, 0);
         content._source = await transfer.OpenRangeAsync(0, null, cancellationToken);
@@ -39,7 +39,7 @@ public sealed class UncachedContent : Content
 
     /// <summary>What a failed spool has, then the rest from upstream.</summary>
     /// <param name="spooled">Is read up to <paramref name="spooledLength"/>. The caller disposes it.</param>
-    internal static UncachedContent After(Content spooled, long spooledLength, FillTransfer transfer) =>
+    public static UncachedContent After(Content spooled, long spooledLength, FillTransfer transfer) =>
         new(transfer, spooled, spooledLength);
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
