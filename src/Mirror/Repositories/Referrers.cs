@@ -19,7 +19,8 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
     /// </summary>
     /// <param name="artifactType">Only manifests of this type; null for all.</param>
     /// <param name="last">The last digest of the previous page; null for the first page.</param>
-    public async ValueTask<ReferrerPage> PageAsync(RepositoryName name, Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken)
+    public async ValueTask<ReferrerPage> PageAsync(
+        RepositoryName name, Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken)
     {
         var digests = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var referrer in await store.ListAsync(name, subject, cancellationToken))
@@ -29,9 +30,10 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
 
         List<ReadOnlyMemory<byte>> page = [];
         var (bytes, end) = (0, last);
-        foreach (var referrer in digests.Where(text => last is null || string.CompareOrdinal(text, last.ToString()) > 0).Select(text => Digest.Parse(text)))
+        foreach (var text in digests.SkipWhile(text => last is not null && string.CompareOrdinal(text, last.ToString()) <= 0))
         {
-            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || artifactType is not null && ManifestDocument.ArtifactTypeOf(descriptor) != artifactType)
+            var referrer = Digest.Parse(text);
+            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || !IsOfType(descriptor, artifactType))
                 continue;
             if (page.Count > 0 && bytes + descriptor.Length > PageBytes)
                 return new ReferrerPage(page, end);
@@ -46,23 +48,29 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
 
     /// <summary>The descriptors of one artifact type; null keeps all.</summary>
     public static IReadOnlyList<ReadOnlyMemory<byte>> OfType(IReadOnlyList<ReadOnlyMemory<byte>> descriptors, string? artifactType) =>
-        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => ManifestDocument.ArtifactTypeOf(descriptor) == artifactType)];
+        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => IsOfType(descriptor, artifactType))];
+
+    private static bool IsOfType(ReadOnlyMemory<byte> descriptor, string? artifactType) =>
+        artifactType is null || ManifestDocument.ArtifactTypeOf(descriptor) == artifactType;
 
     // Null for a manifest that was deleted, also by another process.
-    private async ValueTask<byte[]?> DescribeAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
+    private async ValueTask<byte[]?> DescribeAsync(
+        RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
     {
         if (!(await references.FindManifestAsync(name, referrer, cancellationToken)).Linked)
             return null;
         if (await store.ReadAsync(name, subject, referrer, cancellationToken) is { } entered)
             return entered;
-        return await manifests.FindAsync(name, referrer, cancellationToken) is { } manifest && ManifestDocument.TryParse(manifest.Bytes, out var document, out _)
+        return await manifests.FindAsync(name, referrer, cancellationToken) is { } manifest
+            && ManifestDocument.TryParse(manifest.Bytes, out var document, out _)
             ? document.DescriptorAsReferrer(manifest.Descriptor)
             : null;
     }
 
     private async ValueTask<IEnumerable<Digest>> TaggedAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
         await references.ResolveTagAsync(name, FallbackTag(subject), cancellationToken) is { } tagged
-            && await manifests.FindAsync(name, tagged, cancellationToken) is { } index && ManifestDocument.TryParse(index.Bytes, out var document, out _)
+            && await manifests.FindAsync(name, tagged, cancellationToken) is { } index
+            && ManifestDocument.TryParse(index.Bytes, out var document, out _)
             ? document.Manifests.Select(entry => entry.Digest)
             : [];
 }
