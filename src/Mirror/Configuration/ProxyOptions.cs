@@ -48,4 +48,7 @@ public sealed class ProxyOptions : UpstreamOptions
 
     /// <summary>Further upstreams, chosen by <c>?ns=</c> or by the first component of a name. Default none.</summary>
     public UpstreamOptions[] Upstreams { get; set; } = [];
+
+    /// <summary>Whether there is anything to mirror. Without an upstream this is a plain registry.</summary>
+    public bool HasUpstream => RemoteUrl is not null || Upstreams.Length > 0;
 }

@@ -32,15 +32,15 @@ public sealed partial class Evictions(
         var started = time.GetTimestamp();
         try
         {
-            if (await Task.Run(() => evictor.EvictAsync(cache.Most!.Value, repositories.IsMirrored, stop), stop) is not { } evicted)
+            if (await Task.Run(() => evictor.EvictAsync(cache.MaxBytes!.Value, repositories.IsMirrored, stop), stop) is not { } evicted)
                 return false;
             cache.Counted(evicted.Bytes);
             metrics.Evicted(evicted.Blobs, evicted.Freed);
             if (evicted.Blobs > 0)
                 LogEvicted(evicted.Blobs, evicted.Freed, evicted.Bytes, time.GetElapsedTime(started).TotalSeconds);
-            if (evicted.Bytes > cache.Most)
-                LogStillFull(evicted.Bytes, cache.Most.Value);
-            return evicted.Bytes <= cache.Most;
+            if (evicted.Bytes > cache.MaxBytes)
+                LogStillFull(evicted.Bytes, cache.MaxBytes.Value);
+            return evicted.Bytes <= cache.MaxBytes;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {

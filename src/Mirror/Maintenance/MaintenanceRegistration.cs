@@ -19,7 +19,7 @@ public static class MaintenanceRegistration
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider =>
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
-        if (proxy.MaxSize is not null && (proxy.RemoteUrl is not null || proxy.Upstreams.Length > 0))
+        if (proxy is { MaxSize: not null, HasUpstream: true })
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<Evictions>(
                 provider, new Evictor(Unchecked(provider), References(provider), SweepStore(provider))));
         return services;

@@ -14,7 +14,7 @@ public sealed class StoreVerifier(MirrorOptions options, IContentStore content, 
 {
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(10);
 
-    private readonly NamePattern[] _hosted = [.. options.Hosted.Repositories.Select(pattern => new NamePattern(pattern))];
+    private readonly HostedNames _hosted = new(options);
 
     /// <summary>Verifies, writes what is damaged, and with <paramref name="repair"/> deletes it.</summary>
     /// <param name="output">Gets a line for each damaged blob or manifest, and a summary.</param>
@@ -76,7 +76,7 @@ public sealed class StoreVerifier(MirrorOptions options, IContentStore content, 
     {
         List<string> broken = [];
         await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
-            if (IsHosted(name))
+            if (_hosted.Contains(name))
                 foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
                     if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest
                         && await NeedsAsync(digest, damaged, cancellationToken))
@@ -103,9 +103,6 @@ public sealed class StoreVerifier(MirrorOptions options, IContentStore content, 
         }
         return false;
     }
-
-    private bool IsHosted(RepositoryName name) =>
-        options.Proxy.RemoteUrl is null && options.Proxy.Upstreams.Length == 0 || NamePattern.AnyMatches(_hosted, name.ToString());
 
     private static string Amount(long count, long bytes) =>
         string.Create(CultureInfo.InvariantCulture, $"{count} files with {bytes / 1048576.0:F1} MiB");

@@ -7,55 +7,56 @@ using Mirror.Telemetry;
 
 namespace Mirror.PullThrough;
 
-/// <summary>How much mirrored content there is, and which of it is used, where <c>proxy.max_size</c> limits it. Without a limit nothing is kept track of.</summary>
+/// <summary>How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them.</summary>
 public sealed class CacheSize(ProxyOptions proxy, IContentStore content, RegistryMetrics metrics, TimeProvider time)
 {
-    // A use is written down once in so long: that is how exactly "longest unused" is told. Less than Evictor's grace, so that what is in steady use
-    // never goes.
-    private static readonly TimeSpan Exactness = TimeSpan.FromSeconds(30);
+    // Record a use at most this often; it bounds the accuracy of the LRU order. Shorter than the evictor's grace, so that blobs in steady
+    // use stay.
+    private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
 
-    // Beyond that uses are written down more often than needed.
+    // With more blobs in use than this, uses are recorded more often than needed.
     private const int MaxRemembered = 100_000;
 
-    private readonly Channel<bool> _exceeded = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _exceeded =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
     private long _usedSince = time.GetTimestamp();
     private long _counted;
     private long _stored;
     private long _storedBefore;
 
-    /// <summary>In bytes; null where there is no limit.</summary>
-    public long? Most => proxy.MaxSize;
+    /// <summary>The limit in bytes; null where there is none.</summary>
+    public long? MaxBytes => proxy.MaxSize;
 
-    /// <summary>More was stored by this process.</summary>
+    /// <summary>This process stored a mirrored blob.</summary>
     public void Stored(long bytes)
     {
-        if (Most is not { } most)
+        if (MaxBytes is not { } max)
             return;
         Interlocked.Add(ref _stored, bytes);
         metrics.CacheSize(Bytes);
-        if (Bytes > most)
+        if (Bytes > max)
             _exceeded.Writer.TryWrite(true);
     }
 
-    /// <summary>It is about to be counted how much there is; what is stored meanwhile may be found or not, and counts twice rather than never.</summary>
+    /// <summary>Call before measuring. Bytes stored during the measurement may count twice, never not at all.</summary>
     public void BeginCount() => _storedBefore = Volatile.Read(ref _stored);
 
-    /// <summary>So much was found.</summary>
+    /// <summary>Takes in the measured number of bytes.</summary>
     public void Counted(long bytes)
     {
         Volatile.Write(ref _counted, bytes);
         Interlocked.Add(ref _stored, -_storedBefore);
         metrics.CacheSize(Bytes);
         _exceeded.Reader.TryRead(out _);
-        if (Bytes > Most)
+        if (Bytes > MaxBytes)
             _exceeded.Writer.TryWrite(true);
     }
 
-    /// <summary>Completes when there seems to be more than the limit, or at the latest after <paramref name="longest"/>.</summary>
-    public async Task UntilExceededAsync(TimeSpan longest, CancellationToken cancellationToken)
+    /// <summary>Completes when there seem to be more bytes than the limit, or after <paramref name="maxWait"/>.</summary>
+    public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
-        using var end = new CancellationTokenSource(longest, time);
+        using var end = new CancellationTokenSource(maxWait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, end.Token);
         try
         {
@@ -63,16 +64,16 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            // Long enough.
+            // The wait is over.
         }
     }
 
-    /// <summary>Content is served: it is among the last to go from now on.</summary>
+    /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
     public async ValueTask UsedAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (Most is null)
+        if (MaxBytes is null)
             return;
-        if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > Exactness || _used.Count >= MaxRemembered)
+        if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > UseInterval || _used.Count >= MaxRemembered)
         {
             Volatile.Write(ref _usedSince, time.GetTimestamp());
             _used.Clear();
@@ -85,7 +86,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // Where nothing can be written, nothing will be removed either.
+            // A store that cannot be written cannot evict either.
         }
     }
 

@@ -1,117 +1,143 @@
 using Mirror.PullThrough.Fills;
 using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Blobs of mirrored repositories. Content is shared by all of them; each one's right to it was proved by upstream, once.
+/// Blobs of mirrored repositories. All repositories share the stored content; for each one, upstream must prove once that it may serve a
+/// blob. Methods that find ask the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
-public sealed partial class MirroredBlobs(FillContext context, RunningFills fills, UpstreamDeadlines deadlines, ILogger<MirroredBlobs> log)
+public sealed partial class MirroredBlobs(
+    FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, CacheSize cache,
+    UpstreamDeadlines deadlines, ILogger<MirroredBlobs> log)
 {
-    private readonly SingleFlight<(RepositoryName, Digest), long?> _proving = new();
+    private readonly SingleFlight<(RepositoryName, Digest), long?> _heads = new();
 
-    /// <summary>Opens a blob: from the store, from the fill that is running, or from one that this call starts.</summary>
-    /// <param name="ignoreLease">Whether this replica downloads what is missing, though another one may be about to.</param>
-    /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
-    public async ValueTask<Answer<Content>> OpenAsync(RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
+    /// <summary>Opens a stored blob that the repository may serve.</summary>
+    /// <returns>The blob; else null, and whether another repository has it stored.</returns>
+    public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(
+        RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        while (true)
-        {
-            if (await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
-                return stored;
-            if (await OpenFillAsync(name, digest, ignoreLease, cancellationToken) is { } filling)
-                return filling;
-            // Stored between the two looks: look again.
-        }
-    }
-
-    /// <summary>A blob's length, by a HEAD upstream at most.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer, and the blob is not stored.</exception>
-    public async ValueTask<Answer<long?>> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        var size = await context.Content.SizeAsync(digest, cancellationToken);
-        if (size is not null && await context.References.HasBlobAsync(name, digest, cancellationToken))
-            return new(size, CacheStatus.Hit);
-        var proved = await ProveAsync(name, digest, cancellationToken);
-        if (size is null)
-            return new(proved, CacheStatus.Miss);
-        await LinkAsync(name, digest, cancellationToken);
-        return new(size, CacheStatus.Revalidated);
-    }
-
-    private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        if (await context.Content.OpenAsync(digest, cancellationToken) is not { } stored)
-            return null;
+        if (await content.OpenAsync(digest, cancellationToken) is not { } stored)
+            return (null, false);
         try
         {
-            await context.Cache.UsedAsync(digest, cancellationToken);
-            if (await context.References.HasBlobAsync(name, digest, cancellationToken))
-                return new(stored, CacheStatus.Hit);
-            await ProveAsync(name, digest, cancellationToken);
-            await LinkAsync(name, digest, cancellationToken);
-            return new(stored, CacheStatus.Revalidated);
+            await cache.UsedAsync(digest, cancellationToken);
+            if (await references.HasBlobAsync(name, digest, cancellationToken))
+                return (new(stored, CacheStatus.Hit), true);
         }
         catch
         {
             await stored.DisposeAsync();
             throw;
         }
+        await stored.DisposeAsync();
+        return (null, true);
     }
 
-    private async ValueTask<Answer<Content>?> OpenFillAsync(RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
+    /// <summary>Opens a blob that <see cref="FindAsync"/> did not find: joins its download, or starts one.</summary>
+    /// <param name="isStored">Whether <see cref="FindAsync"/> found it stored by another repository.</param>
+    /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>
+    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
+    public async ValueTask<Answer<Content>> FetchAsync(
+        RepositoryName name, Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellationToken)
     {
-        var (fill, joined) = fills.JoinOrStart(context, name, digest, ignoreLease);
-        Content? content = null;
+        while (true)
+        {
+            if (isStored && await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
+                return stored;
+            if (await OpenFillAsync(name, digest, ignoreLease, cancellationToken) is { } filling)
+                return filling;
+            // A download ended since this request looked into the store.
+            isStored = true;
+        }
+    }
+
+    /// <summary>The length in bytes of a stored blob that the repository may serve; null where upstream must be asked.</summary>
+    public async ValueTask<Answer<long?>?> FindSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        await content.SizeAsync(digest, cancellationToken) is { } size && await references.HasBlobAsync(name, digest, cancellationToken)
+            ? new(size, CacheStatus.Hit)
+            : null;
+
+    /// <summary>The length in bytes of another blob, by a HEAD upstream; null where upstream does not tell.</summary>
+    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
+    public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        var size = await HeadAsync(name, digest, cancellationToken);
+        if (await content.SizeAsync(digest, cancellationToken) is not { } stored)
+            return new(size, CacheStatus.Miss);
+        await LinkAsync(name, digest, cancellationToken);
+        return new(stored, CacheStatus.Revalidated);
+    }
+
+    private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        var status = CacheStatus.Hit;
+        if (!await references.HasBlobAsync(name, digest, cancellationToken))
+        {
+            await HeadAsync(name, digest, cancellationToken);
+            await LinkAsync(name, digest, cancellationToken);
+            status = CacheStatus.Revalidated;
+        }
+        return await content.OpenAsync(digest, cancellationToken) is { } stored ? new(stored, status) : null;
+    }
+
+    private async ValueTask<Answer<Content>?> OpenFillAsync(
+        RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
+    {
+        var (fill, joined) = fills.JoinOrStart(source, name, digest, ignoreLease);
+        Content? filling = null;
         try
         {
             if (!fill.IsFor(name))
             {
-                await ProveAsync(name, digest, cancellationToken);
-                fill.TryAdd(name);
+                await HeadAsync(name, digest, cancellationToken);
+                fill.Add(name);
             }
-            if (await deadlines.WaitForMissAsync(fill.Opened, cancellationToken))
-                content = fill.OpenRead(name);
-            return content is null ? null : new(content, joined || fill.Transfer.Owner is not null ? CacheStatus.Joined : CacheStatus.Miss);
+            if (await deadlines.WaitForMissAsync(name, fill.Opened, cancellationToken))
+                filling = fill.OpenRead();
+            return filling is null ? null : new(filling, joined || fill.Transfer.Owner is not null ? CacheStatus.Joined : CacheStatus.Miss);
         }
         catch (Exception failure) when (failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
         {
-            // No place to store it: the client still gets it.
+            // The store has no room for the blob. The client still gets it from upstream.
             LogUncached(digest.ToString(), failure.Message);
-            return new(await UncachedContent.OpenAsync(fill, name, cancellationToken), CacheStatus.Miss);
+            return new(await UncachedContent.OpenAsync(fill.Transfer, cancellationToken), CacheStatus.Miss);
         }
         finally
         {
-            if (content is null)
+            if (filling is null)
                 await fill.LeaveAsync();
         }
     }
 
-    // One HEAD upstream proves a repository's right to content that is here already.
-    private async Task<long?> ProveAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    // One HEAD upstream proves that the repository may serve the blob.
+    private async Task<long?> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        var proving = _proving.JoinOrStart((name, digest), stop => context.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
-        return (await deadlines.WaitForMissAsync(proving, cancellationToken)).Result;
+        var head = _heads.JoinOrStart((name, digest), stop => source.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
+        return (await deadlines.WaitForMissAsync(name, head, cancellationToken)).Result;
     }
 
     private async ValueTask LinkAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         try
         {
-            await context.References.LinkBlobAsync(name, digest, cancellationToken);
+            await references.LinkBlobAsync(name, digest, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotLinked(digest.ToString(), failure.Message);
+            LogNotLinked(digest.ToString(), name.ToString(), failure.Message);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} goes to the client uncached: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "cannot store {Digest}; it is served uncached: {Reason}")]
     private partial void LogUncached(string digest, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} is served, but its right cannot be stored and will be asked for again: {Reason}")]
-    private partial void LogNotLinked(string digest, string reason);
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "served {Digest}, but could not record that {Repository} may serve it; upstream will be asked again: {Reason}")]
+    private partial void LogNotLinked(string digest, string repository, string reason);
 }

@@ -6,185 +6,222 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Manifests of mirrored repositories. By digest what is stored is served and upstream is not asked; by tag upstream is asked, by HEAD and once
-/// for all who wait, when the last check is older than <c>proxy.tags_cache_ttl</c>.
+/// Manifests of mirrored repositories. By digest, a stored manifest is served and upstream is not asked. By tag, upstream is asked by one
+/// HEAD for all waiting clients when the last check of the tag is older than <c>proxy.tags_cache_ttl</c>. Methods that find ask the caches
+/// and the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
-public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, UpstreamDeadlines deadlines, ILogger<MirroredManifests> log)
+public sealed partial class MirroredManifests(
+    UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, UpstreamDeadlines deadlines, CachePolicies policies,
+    ILogger<MirroredManifests> log)
 {
-    private readonly SingleFlight<(RepositoryName, string), Descriptor> _checking = new();
-    private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetching = new();
-    private readonly SingleFlight<(RepositoryName, Digest), Descriptor?> _proving = new();
+    private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
+    private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
+    private readonly SingleFlight<(RepositoryName, Digest), Descriptor?> _heads = new();
 
-    /// <summary>The manifest that a reference names.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer, and there is no copy to serve instead.</exception>
-    public async ValueTask<Answer<Manifest>> GetAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
-    {
-        if (!reference.IsTag(out var tag, out var digest))
-            return await GetByDigestAsync(name, digest, cancellationToken);
-
-        // What the tag names now, then that by digest: whatever moves in between, header and body agree.
-        var now = await ResolveAsync(name, tag, cancellationToken);
-        if (await manifests.FindAsync(name, now.Value.Digest, cancellationToken) is { } stored)
-            return new(stored, now.CacheStatus, now.Stale);
-        var copy = await CopyAsync(name, tag, cancellationToken);
-        try
-        {
-            return await FetchOnceAsync(name, now.Value.Digest, copy is not null, cancellationToken);
-        }
-        // The tag moved, but what it moved to cannot be had now.
-        catch (UpstreamException trouble) when (copy is not null && trouble is not UpstreamRefusedException)
-        {
-            return Stale(name, tag, copy, trouble);
-        }
-    }
-
-    /// <summary>What a reference names, by a HEAD at most: a HEAD never costs a pull upstream.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer, and there is no copy to serve instead.</exception>
-    public async ValueTask<Answer<Descriptor>> HeadAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
+    /// <summary>The stored manifest that a reference names; null where upstream must be asked.</summary>
+    public async ValueTask<Answer<Manifest>?> FindAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         if (reference.IsTag(out var tag, out var digest))
         {
-            var now = await ResolveAsync(name, tag, cancellationToken);
-            return now.CacheStatus == CacheStatus.Revalidated && await manifests.FindAsync(name, now.Value.Digest, cancellationToken) is null
-                ? now with { CacheStatus = CacheStatus.Miss }
-                : now;
+            if (await FindTagAsync(name, tag, cancellationToken) is not { } current)
+                return null;
+            digest = current.Digest;
         }
-        if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
-            return new(stored.Descriptor, CacheStatus.Hit);
-        return await deadlines.WaitForMissAsync(ProveAsync(name, digest), cancellationToken) is { } proved
-            ? new(proved, CacheStatus.Miss)
-            : Described(await GetByDigestAsync(name, digest, cancellationToken));
+        return await manifests.FindAsync(name, digest, cancellationToken) is { } stored ? new(stored, CacheStatus.Hit) : null;
     }
 
-    private static Answer<Descriptor> Described(Answer<Manifest> answer) => new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale);
-
-    private async ValueTask<Answer<Descriptor>> ResolveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    /// <summary>What a reference names, if that is known without asking upstream; else null.</summary>
+    public async ValueTask<Answer<Descriptor>?> FindDescriptorAsync(
+        RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
-        // 1. Checked lately, or never to be checked again: no question to upstream at all.
-        if (await tags.FreshAsync(name, tag) is { } fresh)
-            return new(fresh, CacheStatus.Hit);
-        var stored = tags.ChecksLater(tag) ? await LastAsync(name, tag, cancellationToken) : null;
-        if (stored is not null && tags.IsImmutable(tag))
-            return new(stored.Descriptor, CacheStatus.Hit);
+        var current = reference.IsTag(out var tag, out var digest)
+            ? await FindTagAsync(name, tag, cancellationToken)
+            : (await manifests.FindAsync(name, digest, cancellationToken))?.Descriptor;
+        return current is { } descriptor ? new(descriptor, CacheStatus.Hit) : null;
+    }
 
-        // 2. Answered at once, and checked behind the client's back.
-        var checking = _checking.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None);
-        if (stored is not null && tags.MayBeServedStale(name, tag))
-        {
-            _ = RefreshAsync(name, checking);
-            return new(stored.Descriptor, CacheStatus.Stale, "it is being checked in the background");
-        }
+    /// <summary>The manifest that a reference names now. A stored one is served where upstream does not answer.</summary>
+    /// <exception cref="UpstreamException">Upstream gave another answer, and no stored manifest can be served instead.</exception>
+    public async ValueTask<Answer<Manifest>> FetchAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
+    {
+        if (!reference.IsTag(out var tag, out var digest))
+            return await FetchByDigestAsync(name, digest, hasCopy: false, cancellationToken);
 
-        // 3. Checked now, once for all who wait.
-        var copy = await CopyAsync(name, tag, cancellationToken);
-        if (copy is null)
-            return new((await deadlines.WaitForMissAsync(checking, cancellationToken)).Result, CacheStatus.Revalidated);
+        // Resolve the tag, then get the manifest by digest: header and body agree, even if the tag moves in between.
+        var current = await CheckTagAsync(name, tag, cancellationToken);
+        if (await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is { } stored)
+            return new(stored, current.CacheStatus, current.Stale);
+        var copy = await FindCopyAsync(name, tag, cancellationToken);
         try
         {
-            return new((await deadlines.WaitForRefreshAsync(checking, cancellationToken)).Result, CacheStatus.Revalidated);
+            return await FetchByDigestAsync(name, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
         }
-        // 4. Upstream says nothing, nothing yet, or later: what the tag last named here, marked as such.
-        catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
+        // The tag moved, but its new manifest cannot be fetched now.
+        catch (UpstreamException failure) when (copy is not null && failure is not UpstreamRefusedException)
         {
-            if (!checking.IsCompleted)
-                _ = RefreshAsync(name, checking);
-            return Described(Stale(name, tag, copy, trouble));
+            return Stale(name, tag, copy, failure);
         }
     }
 
-    private async ValueTask<Manifest?> LastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        await tags.LastAsync(name, tag, cancellationToken) is { } digest ? await manifests.FindAsync(name, digest, cancellationToken) : null;
-
-    // What may be served where upstream cannot be asked.
-    private async ValueTask<Manifest?> CopyAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        tags.MayBeServedStale(name, tag) ? await LastAsync(name, tag, cancellationToken) : null;
-
-    private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException trouble)
+    /// <summary>What a reference names now, by HEAD if upstream supports it: a client's HEAD must not count as a pull upstream.</summary>
+    /// <exception cref="UpstreamException">Upstream gave another answer, and no stored manifest can be served instead.</exception>
+    public async ValueTask<Answer<Descriptor>> FetchDescriptorAsync(
+        RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
-        LogStale(name.ToString(), tag, trouble.Message);
-        return new(copy, CacheStatus.Stale, trouble.Message);
+        if (reference.IsTag(out var tag, out var digest))
+        {
+            var current = await CheckTagAsync(name, tag, cancellationToken);
+            return current.CacheStatus == CacheStatus.Revalidated
+                && await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is null
+                ? current with { CacheStatus = CacheStatus.Miss }
+                : current;
+        }
+        return await deadlines.WaitForMissAsync(name, HeadAsync(name, digest), cancellationToken) is { } head
+            ? new(head, CacheStatus.Miss)
+            : DescriptorOf(await FetchByDigestAsync(name, digest, hasCopy: false, cancellationToken));
+    }
+
+    private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) =>
+        new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale);
+
+    // What the tag names, if upstream was asked within the TTL, or never moves the tag.
+    private async ValueTask<Descriptor?> FindTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    {
+        if (await tags.Freshness.FreshAsync(name, tag) is { } fresh)
+            return fresh;
+        return policies.Of(name).IsImmutable(tag) ? (await FindLastAsync(name, tag, cancellationToken))?.Descriptor : null;
+    }
+
+    private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    {
+        // 1. Another request may have checked the tag since this one looked.
+        if (tags.Freshness.Fresh(name, tag) is { } fresh)
+            return new(fresh, CacheStatus.Hit);
+
+        // 2. One check for all clients. Without a stored manifest they must wait for it.
+        var check = _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None);
+        if (await FindCopyAsync(name, tag, cancellationToken) is not { } copy)
+            return new((await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result, CacheStatus.Revalidated);
+
+        // 3. Serve the stored manifest, and check in the background.
+        if (policies.Of(name).StaleWhileRevalidate)
+        {
+            _ = RefreshAsync(name, check);
+            return new(copy.Descriptor, CacheStatus.Stale, "the tag is being checked in the background");
+        }
+
+        // 4. Wait a moment for the check. If upstream does not answer, or says "later", serve the stored manifest, marked as stale.
+        try
+        {
+            return new((await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result, CacheStatus.Revalidated);
+        }
+        catch (UpstreamException failure) when (failure is not UpstreamRefusedException)
+        {
+            if (!check.IsCompleted)
+                _ = RefreshAsync(name, check);
+            return DescriptorOf(Stale(name, tag, copy, failure));
+        }
+    }
+
+    private async ValueTask<Manifest?> FindLastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        await tags.StoredAsync(name, tag, cancellationToken) is { } digest
+            ? await manifests.FindAsync(name, digest, cancellationToken)
+            : null;
+
+    // The manifest that may be served while upstream cannot be asked.
+    private async ValueTask<Manifest?> FindCopyAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        tags.Freshness.MayBeServedStale(name, tag) ? await FindLastAsync(name, tag, cancellationToken) : null;
+
+    private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException failure)
+    {
+        LogStale(name.ToString(), tag, failure.Message);
+        return new(copy, CacheStatus.Stale, failure.Message);
     }
 
     private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
-        Descriptor now;
+        Descriptor current;
         try
         {
             var reference = Reference.Parse(tag);
             if (await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
-                now = head;
+                current = head;
             else
             {
-                // A HEAD without length or digest says nothing: only the bytes can tell.
+                // Upstream's HEAD lacks the length or the digest: only the manifest itself can tell.
                 var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
                 await StoreAsync(name, manifest, cancellationToken);
-                now = manifest.Descriptor;
+                current = manifest.Descriptor;
             }
         }
         catch (UpstreamRefusedException)
         {
-            // Gone upstream: it stops being served by tag. What it named stays, by digest.
+            // Upstream deleted the tag. The manifest that it named is still served by digest.
             await tags.RemoveAsync(name, tag, cancellationToken);
             throw;
         }
-        var stored = await manifests.FindAsync(name, now.Digest, cancellationToken);
-        now = stored?.Descriptor ?? now;
-        await tags.CheckedAsync(name, tag, now, isStored: stored is not null, cancellationToken);
-        return now;
+        var stored = await manifests.FindAsync(name, current.Digest, cancellationToken);
+        current = stored?.Descriptor ?? current;
+        await tags.CheckedAsync(name, tag, current, isStored: stored is not null, cancellationToken);
+        return current;
     }
 
-    // Nobody waits for this, so it does not touch what is left for those who will.
-    private async Task RefreshAsync(RepositoryName name, Task<(Descriptor Result, bool Joined)> checking)
+    // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate
+    // limit alone.
+    private async Task RefreshAsync(RepositoryName name, Task<(Descriptor Result, bool Joined)> check)
     {
         try
         {
-            var (now, joined) = await checking;
-            if (!joined && !upstream.IsNearlySpent)
-                await GetByDigestAsync(name, now.Digest, CancellationToken.None);
+            var (current, joined) = await check;
+            if (!joined && !upstream.IsNearlySpent && await manifests.FindAsync(name, current.Digest, CancellationToken.None) is null)
+                await FetchByDigestAsync(name, current.Digest, hasCopy: false, CancellationToken.None);
         }
-        catch (UpstreamException trouble)
+        catch (UpstreamException failure)
         {
-            LogNotRefreshed(name.ToString(), trouble.Message);
+            LogNotRefreshed(name.ToString(), failure.Message);
         }
     }
 
-    private async ValueTask<Answer<Manifest>> GetByDigestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    private async ValueTask<Answer<Manifest>> FetchByDigestAsync(
+        RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
     {
-        if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
-            return new(stored, CacheStatus.Hit);
-        return await FetchOnceAsync(name, digest, hasCopy: false, cancellationToken);
+        var fetch = _fetches.JoinOrStart((name, digest), stop => FetchOnceAsync(name, digest, stop), CancellationToken.None);
+        var (manifest, joined) = await (hasCopy
+            ? deadlines.WaitForRefreshAsync(name, fetch, cancellationToken)
+            : deadlines.WaitForMissAsync(name, fetch, cancellationToken));
+        return new(manifest, joined ? CacheStatus.Joined : CacheStatus.Miss);
     }
 
-    private async ValueTask<Answer<Manifest>> FetchOnceAsync(RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
+    private async Task<Manifest> FetchOnceAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        var fetching = _fetching.JoinOrStart((name, digest), stop => FetchAsync(name, digest, stop), CancellationToken.None);
-        var (fetched, joined) = await (hasCopy ? deadlines.WaitForRefreshAsync(fetching, cancellationToken) : deadlines.WaitForMissAsync(fetching, cancellationToken));
-        return new(fetched, joined ? CacheStatus.Joined : CacheStatus.Miss);
-    }
-
-    private async Task<Manifest> FetchAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        // Stored for another repository: one HEAD proves this one's right to it.
-        var manifest = await manifests.ReadAsync(digest, cancellationToken) is { } bytes && await ProveAsync(name, digest) is { } proved
-            ? new Manifest(proved with { Size = bytes.Length }, bytes)
-            : await upstream.GetManifestAsync(name, digest, cancellationToken);
+        Manifest? manifest = null;
+        if (await manifests.ReadAsync(digest, cancellationToken) is { } bytes)
+        {
+            // Another fetch may have stored it since this request looked. If another repository has it, one HEAD proves that this one may
+            // serve it.
+            if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
+                return stored;
+            if (await HeadAsync(name, digest) is { } head)
+                manifest = new Manifest(head with { Size = bytes.Length }, bytes);
+        }
+        manifest ??= await upstream.GetManifestAsync(name, digest, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest;
     }
 
-    private async Task<Descriptor?> ProveAsync(RepositoryName name, Digest digest) =>
-        (await _proving.JoinOrStart((name, digest), stop => upstream.HeadManifestAsync(name, digest, stop), CancellationToken.None)).Result;
+    private async Task<Descriptor?> HeadAsync(RepositoryName name, Digest digest) =>
+        (await _heads.JoinOrStart((name, digest), stop => upstream.HeadManifestAsync(name, digest, stop), CancellationToken.None)).Result;
 
     private async ValueTask StoreAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
     {
         try
         {
             await manifests.PutAsync(name, manifest, cancellationToken);
-            await tags.StoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
+            await tags.ManifestStoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // The client asked for a manifest, not for a copy of it in our store.
+            // The client can be served without a stored copy.
             LogNotStored(manifest.Descriptor.Digest.ToString(), name.ToString(), failure);
         }
     }
@@ -195,6 +232,6 @@ public sealed partial class MirroredManifests(UpstreamClient upstream, MirroredT
     [LoggerMessage(Level = LogLevel.Warning, Message = "a tag of {Name} could not be checked in the background: {Reason}")]
     private partial void LogNotRefreshed(string name, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "cannot store {Digest} of {Name}; it is served uncached")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "cannot store manifest {Digest} of {Name}; it is served uncached")]
     private partial void LogNotStored(string digest, string name, Exception failure);
 }

@@ -6,78 +6,86 @@ using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
-/// <summary>A repository of an upstream. What is stored is served; what is missing is fetched once, whoever asks.</summary>
-public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirroring) : IRepository
+/// <summary>
+/// A repository of an upstream. A hit comes from the store, and passes nothing that is made for misses. A miss is fetched once for all
+/// clients, and waits for an upstream that is away (<see cref="OutageRetry"/>).
+/// </summary>
+public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirror) : IRepository
 {
     public RepositoryName Name => name;
 
-    public ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken) =>
-        AskAsync(static (mirroring, name, reference, stop) => mirroring.Manifests.GetAsync(name, reference, stop), reference, cancellationToken);
+    public async ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken) =>
+        await mirror.Manifests.FindAsync(name, reference, cancellationToken) ?? await FetchManifestAsync(reference, cancellationToken);
 
-    public ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
-        AskAsync(static (mirroring, name, reference, stop) => mirroring.Manifests.HeadAsync(name, reference, stop), reference, cancellationToken);
+    public async ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken) =>
+        await mirror.Manifests.FindDescriptorAsync(name, reference, cancellationToken)
+            ?? await FetchDescriptorAsync(reference, cancellationToken);
 
-    public ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken) =>
-        AskAsync(static (mirroring, name, blob, stop) => mirroring.Blobs.OpenAsync(name, blob.digest, blob.ignoreLease, stop), (digest, ignoreLease), cancellationToken);
+    public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken)
+    {
+        var (hit, isStored) = await mirror.Blobs.FindAsync(name, digest, cancellationToken);
+        return hit ?? await FetchBlobAsync(digest, isStored, ignoreLease, cancellationToken);
+    }
 
-    public ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
-        AskAsync(static (mirroring, name, digest, stop) => mirroring.Blobs.HeadAsync(name, digest, stop), digest, cancellationToken);
+    public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
+        await mirror.Blobs.FindSizeAsync(name, digest, cancellationToken) ?? await FetchBlobSizeAsync(digest, cancellationToken);
 
     public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken)
     {
         try
         {
-            return new Answer<TagPage>(await mirroring.Upstream.ListTagsAsync(name, count, last, cancellationToken), CacheStatus.Miss);
+            return new Answer<TagPage>(await mirror.Upstream.ListTagsAsync(name, count, last, cancellationToken), CacheStatus.Miss);
         }
         catch (UpstreamRefusedException)
         {
             return null;
         }
-        catch (UpstreamException trouble) when (trouble is not UpstreamRefusedException)
+        catch (UpstreamException failure)
         {
-            // Ours, when upstream's cannot be had: a part, and said to be.
-            if (await StoredTags.PageAsync(mirroring.References, name, count, last, cancellationToken) is { } page)
-                return new Answer<TagPage>(page, CacheStatus.Stale, trouble.Message);
+            // Upstream's list cannot be had: list the stored tags, marked as stale.
+            if (await mirror.References.PageOfTagsAsync(name, count, last, cancellationToken) is { } page)
+                return new Answer<TagPage>(page, CacheStatus.Stale, failure.Message);
             throw;
         }
     }
 
-    public ValueTask<Answer<ReferrerPage>> ListReferrersAsync(Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
-        mirroring.Referrers.ListAsync(name, subject, artifactType, cancellationToken);
+    public ValueTask<Answer<ReferrerPage>> ListReferrersAsync(
+        Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
+        mirror.Referrers.ListAsync(name, subject, artifactType, cancellationToken);
 
     public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (await mirroring.RepositoryDeletions.RemoveManifestAsync(name, digest, cancellationToken) is not { } tags)
+        if (await mirror.Deletions.RemoveManifestAsync(name, digest, cancellationToken) is not { } tags)
             return false;
         foreach (var tag in tags)
-            await mirroring.Checks.ForgetAsync(name, tag);
+            await mirror.Freshness.ForgetAsync(name, tag);
         return true;
     }
 
     public async ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken)
     {
-        await mirroring.Checks.ForgetAsync(name, tag);
-        return await mirroring.RepositoryDeletions.RemoveTagAsync(name, tag, cancellationToken);
+        await mirror.Freshness.ForgetAsync(name, tag);
+        return await mirror.Deletions.RemoveTagAsync(name, tag, cancellationToken);
     }
 
-    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => mirroring.RepositoryDeletions.RemoveBlobAsync(name, digest, cancellationToken);
+    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) =>
+        mirror.Deletions.RemoveBlobAsync(name, digest, cancellationToken);
 
-    private async ValueTask<Answer<T>?> AskAsync<TWhat, T>(
-        Func<UpstreamMirror, RepositoryName, TWhat, CancellationToken, ValueTask<Answer<T>>> ask, TWhat what, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await mirroring.OutageRetry.AskAsync(
-                static (question, stop) => question.ask(question.mirroring, question.name, question.what, stop), (ask, mirroring, name, what), cancellationToken);
-        }
-        catch (UpstreamRefusedException)
-        {
-            return null;
-        }
-    }
+    // Methods of their own, since a lambda's closure is allocated where its method begins: a hit does without.
+    private ValueTask<Answer<Manifest>?> FetchManifestAsync(Reference reference, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellation);
+
+    private ValueTask<Answer<Descriptor>?> FetchDescriptorAsync(Reference reference, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellation);
+
+    private ValueTask<Answer<Content>?> FetchBlobAsync(Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellation);
+
+    private ValueTask<Answer<long?>?> FetchBlobSizeAsync(Digest digest, CancellationToken cancellation) =>
+        mirror.OutageRetry.RunAsync(name, stop => mirror.Blobs.FetchSizeAsync(name, digest, stop), cancellation);
 }
 
 /// <summary>What the repositories of one upstream share.</summary>
 public sealed record UpstreamMirror(
-    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagFreshness Checks, RepositoryDeletions RepositoryDeletions, IReferenceStore References,
-    OutageRetry OutageRetry);
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagFreshness Freshness,
+    RepositoryDeletions Deletions, IReferenceStore References, OutageRetry OutageRetry);

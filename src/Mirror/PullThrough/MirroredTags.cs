@@ -1,56 +1,55 @@
-using Mirror.Configuration;
-using Mirror.Repositories;
+using Microsoft.Extensions.Caching.Memory;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// The tags of mirrored repositories: when they were last checked, and what they name here. A tag moves only to a manifest that is stored, so
-/// that it never names what cannot be served.
+/// The tags of mirrored repositories: when they were last checked, and which stored manifest they name. A stored tag moves only to a
+/// manifest that is stored, so that it never names a manifest that the mirror cannot serve.
 /// </summary>
-public sealed partial class MirroredTags(ProxyOptions proxy, TagFreshness checks, PendingTags pending, IReferenceStore references, ILogger<MirroredTags> log)
+/// <remarks>
+/// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
+/// stored.
+/// </remarks>
+public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore references, ILogger<MirroredTags> log) : IDisposable
 {
-    private readonly NamePattern[] _immutable = [.. proxy.ImmutableTags.Select(pattern => new NamePattern(pattern))];
+    private const int MaxPending = 100_000;
 
-    /// <summary>What the tag names, if upstream said so within <c>proxy.tags_cache_ttl</c>.</summary>
-    public ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag) => checks.FreshAsync(name, tag);
+    // The pending tags of each manifest that is not stored yet.
+    private readonly MemoryCache _pending = new(new MemoryCacheOptions { SizeLimit = MaxPending });
+    private readonly Lock _gate = new();
 
-    /// <summary>Whether upstream never moves the tag (<c>proxy.immutable_tags</c>).</summary>
-    public bool IsImmutable(string tag) => NamePattern.AnyMatches(_immutable, tag);
+    /// <summary>When the tags were last checked.</summary>
+    public TagFreshness Freshness => freshness;
 
-    /// <summary>Whether the tag is served before it is checked, or without.</summary>
-    public bool ChecksLater(string tag) => proxy.StaleWhileRevalidate || IsImmutable(tag);
-
-    /// <summary>Whether the tag may be served though upstream cannot be asked (<c>proxy.max_stale</c>).</summary>
-    public bool MayBeServedStale(RepositoryName name, string tag) => checks.MayBeServedStale(name, tag);
-
-    /// <summary>What the tag named when it was last stored; null where it never was.</summary>
-    public ValueTask<Digest?> LastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+    /// <summary>The stored manifest that the tag names; null for a tag that was never stored.</summary>
+    public ValueTask<Digest?> StoredAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         references.ResolveTagAsync(name, tag, cancellationToken);
 
-    /// <summary>Upstream said what the tag names: it moves now, or when that is stored.</summary>
-    public async ValueTask CheckedAsync(RepositoryName name, string tag, Descriptor now, bool isStored, CancellationToken cancellationToken)
+    /// <summary>Takes in what upstream just said the tag names. The stored tag moves now, or when that manifest is stored.</summary>
+    public async ValueTask CheckedAsync(
+        RepositoryName name, string tag, Descriptor current, bool isStored, CancellationToken cancellationToken)
     {
-        var moved = await references.ResolveTagAsync(name, tag, cancellationToken) is { } last && last != now.Digest;
+        var moved = await references.ResolveTagAsync(name, tag, cancellationToken) is { } previous && previous != current.Digest;
         if (isStored)
-            await MoveAsync(name, tag, now.Digest, cancellationToken);
+            await MoveAsync(name, tag, current.Digest, cancellationToken);
         else
-            pending.Add(name, tag, now.Digest);
-        await checks.CheckedAsync(name, tag, now, moved);
+            AddPending(name, tag, current.Digest);
+        await freshness.CheckedAsync(name, tag, current, moved);
     }
 
-    /// <summary>A manifest is stored: the tags that waited for it move.</summary>
-    public async ValueTask StoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    /// <summary>A manifest was stored: moves the pending tags that name it.</summary>
+    public async ValueTask ManifestStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        foreach (var tag in pending.Take(name, digest))
+        foreach (var tag in TakePending(name, digest))
             await MoveAsync(name, tag, digest, cancellationToken);
     }
 
-    /// <summary>Upstream has the tag no longer.</summary>
+    /// <summary>Removes a tag that upstream no longer has.</summary>
     public async ValueTask RemoveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
-        await checks.ForgetAsync(name, tag);
+        await freshness.ForgetAsync(name, tag);
         try
         {
             await references.DeleteTagAsync(name, tag, cancellationToken);
@@ -60,6 +59,8 @@ public sealed partial class MirroredTags(ProxyOptions proxy, TagFreshness checks
             LogNotMoved(name.ToString(), tag, failure.Message);
         }
     }
+
+    public void Dispose() => _pending.Dispose();
 
     private async ValueTask MoveAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
@@ -71,6 +72,28 @@ public sealed partial class MirroredTags(ProxyOptions proxy, TagFreshness checks
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogNotMoved(name.ToString(), tag, failure.Message);
+        }
+    }
+
+    private void AddPending(RepositoryName name, string tag, Digest digest)
+    {
+        lock (_gate)
+        {
+            if (_pending.TryGetValue((name, digest), out string[]? tags) && tags!.Contains(tag))
+                return;
+            string[] more = [.. tags ?? [], tag];
+            _pending.Set((name, digest), more, new MemoryCacheEntryOptions { Size = more.Length });
+        }
+    }
+
+    private string[] TakePending(RepositoryName name, Digest digest)
+    {
+        lock (_gate)
+        {
+            if (!_pending.TryGetValue((name, digest), out string[]? tags))
+                return [];
+            _pending.Remove((name, digest));
+            return tags!;
         }
     }
 

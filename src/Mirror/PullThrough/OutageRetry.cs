@@ -1,32 +1,37 @@
-using Mirror.Configuration;
+using Mirror.Repositories;
+using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Keeps requests for what is not here waiting while their upstream says nothing, or later (<c>proxy.hold</c>). All whom it keeps waiting are
-/// woken together, so that those who want the same thing share one attempt, and a request that nobody waits for any more is not made.
+/// Retries requests for missing content while one upstream cannot be reached or says "later" (<c>proxy.hold</c>). All held requests wake at
+/// the same moment, so that requests for the same content share one attempt. When a held request is cancelled, its attempts end.
 /// </summary>
 public sealed partial class OutageRetry(
-    ProxyOptions proxy, UpstreamOrigin upstream, RegistryMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<OutageRetry> log)
+    CachePolicies policies, UpstreamOrigin upstream, RegistryMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time,
+    ILogger<OutageRetry> log)
 {
-    // An upstream that is down hears of few of these attempts: its breaker refuses the others.
-    private static readonly TimeSpan Pace = TimeSpan.FromSeconds(2);
-    // Where "later" comes without a time.
-    private static readonly TimeSpan PaceWhenLimited = TimeSpan.FromSeconds(10);
+    // Few of these attempts reach an upstream that is down: its circuit breaker refuses the others.
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+    // For a 429 without Retry-After.
+    private static readonly TimeSpan IntervalWhenLimited = TimeSpan.FromSeconds(10);
 
+    private readonly CancellationToken _stopping = lifetime.ApplicationStopping;
     private readonly Lock _gate = new();
-    private Task _next = Task.CompletedTask;
+    private Task _nextWake = Task.CompletedTask;
     private int _held;
 
-    /// <summary>Asks, and asks again until there is an answer, the time is over or the server is about to stop.</summary>
+    /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no (null), the time is over, or the server stops.</summary>
     /// <exception cref="UpstreamException">
-    /// The last answer. "Later" is passed on at once where that is behind the end of the time: waiting would bring nothing.
-    /// </exception>
-    public async ValueTask<T> AskAsync<TQuestion, T>(Func<TQuestion, CancellationToken, ValueTask<T>> ask, TQuestion question, CancellationToken cancellationToken)
+    /// What the last attempt threw. A <c>Retry-After</c> longer than the time that is left is thrown at once, because waiting would be in
+    /// vain. </exception>
+    public async ValueTask<Answer<T>?> RunAsync<T>(
+        RepositoryName name, Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
     {
-        var began = time.GetTimestamp();
+        var hold = policies.Of(name).Hold;
+        var started = time.GetTimestamp();
         var held = false;
         try
         {
@@ -35,12 +40,20 @@ public sealed partial class OutageRetry(
                 TimeSpan pause, left;
                 try
                 {
-                    return await ask(question, cancellationToken);
+                    return await fetch(cancellationToken);
                 }
-                catch (UpstreamException trouble) when (IsWorthWaiting(trouble, began, out pause, out left))
+                catch (UpstreamRefusedException)
                 {
+                    return null;
+                }
+                catch (UpstreamException failure) when (hold > TimeSpan.Zero)
+                {
+                    left = hold - time.GetElapsedTime(started);
+                    pause = failure is UpstreamLimitedException limited ? limited.RetryAfter ?? IntervalWhenLimited : Interval;
+                    if (left <= TimeSpan.Zero || failure is UpstreamLimitedException && pause > left || _stopping.IsCancellationRequested)
+                        throw;
                     if (!held)
-                        Begin(trouble);
+                        Begin(hold, failure);
                     held = true;
                 }
                 await PauseAsync(pause, left, cancellationToken);
@@ -53,37 +66,26 @@ public sealed partial class OutageRetry(
         }
     }
 
-    private bool IsWorthWaiting(UpstreamException trouble, long began, out TimeSpan pause, out TimeSpan left)
-    {
-        left = proxy.Hold - time.GetElapsedTime(began);
-        pause = trouble is UpstreamLimitedException limited ? limited.RetryAfter ?? PaceWhenLimited : Pace;
-        return trouble switch
-        {
-            UpstreamRefusedException => false,
-            UpstreamLimitedException when pause > left => false,
-            _ => left > TimeSpan.Zero && !lifetime.ApplicationStopping.IsCancellationRequested,
-        };
-    }
-
     private async Task PauseAsync(TimeSpan pause, TimeSpan left, CancellationToken cancellationToken)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-        await (pause <= Pace ? Next() : Task.Delay(pause, time, stop.Token)).WaitAsync(left, time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping);
+        var wake = pause <= Interval ? NextWake() : Task.Delay(pause, time, stop.Token);
+        await wake.WaitAsync(left, time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    // The same moment for all.
-    private Task Next()
+    // One timer for all held requests.
+    private Task NextWake()
     {
         lock (_gate)
-            return _next = _next.IsCompleted ? Task.Delay(Pace, time) : _next;
+            return _nextWake = _nextWake.IsCompleted ? Task.Delay(Interval, time) : _nextWake;
     }
 
-    private void Begin(UpstreamException trouble)
+    private void Begin(TimeSpan hold, UpstreamException failure)
     {
         metrics.RequestHeld();
         if (Interlocked.Increment(ref _held) == 1)
-            LogHolding(upstream.Authority, proxy.Hold.TotalSeconds, trouble.Message);
+            LogHolding(upstream.Authority, hold.TotalSeconds, failure.Message);
     }
 
     private void End()
@@ -93,7 +95,8 @@ public sealed partial class OutageRetry(
             LogOver(upstream.Authority);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "requests for what is not here wait for {Upstream}, up to {Seconds} s each: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "requests for missing content wait for {Upstream}, up to {Seconds} s each (proxy.hold): {Reason}")]
     private partial void LogHolding(string upstream, double seconds, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "no request waits for {Upstream} any more")]

@@ -20,7 +20,8 @@ public static class PullThroughRegistration
         services.AddSingleton<Referrers>();
         services.AddSingleton<HostedStores>();
         services.AddSingleton<TagFreshness>();
-        services.AddSingleton<PendingTags>();
+        services.AddSingleton<HostedNames>();
+        services.AddSingleton<CachePolicies>();
         services.AddSingleton<MirroredTags>();
         services.AddSingleton<ExpectedSizes>();
         services.AddSingleton<CacheSize>();
@@ -59,15 +60,14 @@ public static class PullThroughRegistration
             var references = provider.GetRequiredService<IReferenceStore>();
             var client = new UpstreamClient(
                 origin, provider.GetRequiredKeyedService<Accounts>(origin.Name), provider.GetRequiredService<IHttpClientFactory>().CreateClient(registry), metrics, time);
-            var context = new FillContext(
-                client, options.ParallelRanges, provider.GetRequiredService<IContentStore>(), references, provider.GetRequiredService<CacheSize>(),
-                provider.GetRequiredService<ExpectedSizes>(), provider.GetRequiredService<FillLeases>(), provider.GetRequiredService<ReplicaBlobs>(), metrics, time, provider.GetRequiredService<ILogger<Fill>>());
+            var source = new FillSource(
+                client, options.ParallelRanges, provider.GetRequiredService<ExpectedSizes>(), provider.GetRequiredService<ReplicaBlobs>(), time);
             var deadlines = ActivatorUtilities.CreateInstance<UpstreamDeadlines>(provider);
             var manifests = ActivatorUtilities.CreateInstance<MirroredManifests>(provider, client, deadlines);
             return new UpstreamMirror(
                 client,
                 manifests,
-                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, context, deadlines),
+                ActivatorUtilities.CreateInstance<MirroredBlobs>(provider, source, deadlines),
                 ActivatorUtilities.CreateInstance<MirroredReferrers>(provider, client, manifests),
                 provider.GetRequiredService<TagFreshness>(),
                 provider.GetRequiredService<RepositoryDeletions>(),

@@ -1,23 +1,22 @@
-using Mirror.Configuration;
+using Mirror.Storage;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
-/// <summary>How long clients are kept waiting for one upstream's first answer. What was asked goes on without them.</summary>
-public sealed class UpstreamDeadlines(ProxyOptions proxy, TimeProvider time)
+/// <summary>How long clients wait for an answer of one upstream. The request to upstream goes on without them.</summary>
+public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
 {
-    // Whoever is answered without waiting has a check made behind his back, so while there are clients this is renewed until upstream answers.
-    private static readonly TimeSpan SilenceLasts = TimeSpan.FromMinutes(1);
+    // Requests answered from the cache still check in the background, so the silence is renewed while clients keep coming.
+    private static readonly TimeSpan SilenceLife = TimeSpan.FromMinutes(1);
 
-    // Upstream failed lately and has not answered since: nobody who has a copy waits for it again before it does. Zero: it answers.
+    // When upstream last failed to answer; 0 while it answers. While set, requests with a stored copy do not wait.
     private long _silentSince;
 
-    /// <summary>Waits for what there is no copy of, no longer than <c>proxy.fail_fast</c>.</summary>
+    /// <summary>Waits for content that is not stored, at most <c>proxy.fail_fast</c>.</summary>
     /// <exception cref="UpstreamUnavailableException">No answer came in time.</exception>
-    public async Task<T> WaitForMissAsync<T>(Task<T> answer, CancellationToken cancellationToken)
+    public async Task<T> WaitForMissAsync<T>(RepositoryName name, Task<T> answer, CancellationToken cancellationToken)
     {
-        if (proxy.FailFast is not { } limit)
-            return await answer.WaitAsync(cancellationToken);
+        var limit = policies.Of(name).FailFast ?? Timeout.InfiniteTimeSpan;
         try
         {
             return await answer.WaitAsync(limit, time, cancellationToken);
@@ -28,12 +27,13 @@ public sealed class UpstreamDeadlines(ProxyOptions proxy, TimeProvider time)
         }
     }
 
-    /// <summary>Waits for news of what there is a copy of, no longer than <c>proxy.stale_after</c>, and not at all while upstream is silent.</summary>
+    /// <summary>Waits for news of stored content, at most <c>proxy.stale_after</c>, and not at all while upstream is silent.</summary>
     /// <exception cref="UpstreamUnavailableException">No answer came in time.</exception>
-    public async Task<T> WaitForRefreshAsync<T>(Task<T> answer, CancellationToken cancellationToken)
+    public async Task<T> WaitForRefreshAsync<T>(RepositoryName name, Task<T> answer, CancellationToken cancellationToken)
     {
         _ = ListenAsync(answer);
-        var limit = proxy.FailFast < proxy.StaleAfter ? proxy.FailFast.Value : proxy.StaleAfter;
+        var policy = policies.Of(name);
+        var limit = policy.FailFast < policy.StaleAfter ? policy.FailFast.Value : policy.StaleAfter;
         try
         {
             return await answer.WaitAsync(IsSilent ? TimeSpan.Zero : limit, time, cancellationToken);
@@ -45,27 +45,15 @@ public sealed class UpstreamDeadlines(ProxyOptions proxy, TimeProvider time)
         }
     }
 
-    private bool IsSilent => Volatile.Read(ref _silentSince) is not 0 and var since && time.GetElapsedTime(since) < SilenceLasts;
+    private bool IsSilent => Volatile.Read(ref _silentSince) is not 0 and var since && time.GetElapsedTime(since) < SilenceLife;
 
     private async Task ListenAsync(Task answer)
     {
-        try
-        {
-            await answer;
-            Volatile.Write(ref _silentSince, 0);
-        }
-        catch (UpstreamUnavailableException)
-        {
+        await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (answer.Exception?.InnerException is UpstreamUnavailableException)
             Volatile.Write(ref _silentSince, time.GetTimestamp());
-        }
-        catch (UpstreamException)
-        {
-            // "No" and "later" are answers.
+        // "No" and "later" are answers as well. A failure of our own store says nothing about upstream.
+        else if (answer.IsCompletedSuccessfully || answer.Exception?.InnerException is UpstreamException)
             Volatile.Write(ref _silentSince, 0);
-        }
-        catch (IOException)
-        {
-            // Our store's trouble; whoever waits is told.
-        }
     }
 }

@@ -10,9 +10,6 @@ public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
 {
     private readonly UpstreamMirror? _default = all.FirstOrDefault(mirroring => mirroring.Upstream.Origin.Prefix.Length == 0);
 
-    /// <summary>Whether there is any; without one every name is hosted.</summary>
-    public bool Any => all.Count > 0;
-
     /// <summary>A name as it is stored here: without the default upstream's own name before it, and on Docker Hub with <c>library/</c>.</summary>
     public RepositoryName Stored(RepositoryName name)
     {

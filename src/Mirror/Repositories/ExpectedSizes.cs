@@ -4,21 +4,21 @@ using Mirror.Storage;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// How long content is, as the manifests say that were read lately. A hint and no more: anybody can write a manifest, so what contradicts it is
-/// looked at closely, and never refused for its sake.
+/// The lengths of blobs according to recently read manifests. Only a hint: anyone can push a manifest, so a mismatch triggers verification,
+/// not rejection.
 /// </summary>
 public sealed class ExpectedSizes : IDisposable
 {
     private const int MaxSizes = 30_000;
-    // Images have at most 127 layers, and an index a few dozen images.
+    // An image has at most 127 layers, and an index a few dozen images.
     private const int MaxOfOneManifest = 1_000;
 
     private readonly MemoryCache _sizes = new(new MemoryCacheOptions { SizeLimit = MaxSizes });
 
-    /// <summary>The length in bytes; null where no manifest said it.</summary>
+    /// <summary>The length in bytes; null where no manifest has told it.</summary>
     public long? this[Digest digest] => _sizes.TryGetValue(digest, out Size? size) ? size!.Bytes : null;
 
-    /// <summary>Takes in what a manifest says of the content it names.</summary>
+    /// <summary>Learns the lengths of what a manifest names.</summary>
     public void Learn(ManifestDocument manifest)
     {
         foreach (var entry in manifest.Entries.Take(MaxOfOneManifest))
@@ -26,7 +26,7 @@ public sealed class ExpectedSizes : IDisposable
                 Claim(entry.Digest, size);
     }
 
-    /// <summary>Content of this length was hashed and is right: what manifests say from now on does not matter.</summary>
+    /// <summary>Content of this length was verified. From now on manifests that say otherwise are ignored.</summary>
     public void MarkVerified(Digest digest, long size) => Set(digest, new Size(size, IsVerified: true));
 
     public void Dispose() => _sizes.Dispose();

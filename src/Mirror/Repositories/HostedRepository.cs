@@ -4,13 +4,13 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
 
-/// <summary>What the hosted repositories share.</summary>
+/// <summary>What all hosted repositories share.</summary>
 public sealed record HostedStores(
-    IContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers, RepositoryDeletions RepositoryDeletions, RepositoryLocks Locks,
-    PushProtection PushProtection);
+    IContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers,
+    RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection);
 
-/// <summary>A repository that is pushed to here. What it has not got, nobody has.</summary>
-public sealed class HostedRepository(RepositoryName name, HostedStores hosting) : IRepository
+/// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
+public sealed class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
 {
     public RepositoryName Name => name;
 
@@ -18,69 +18,73 @@ public sealed class HostedRepository(RepositoryName name, HostedStores hosting) 
     {
         if (reference.IsTag(out var tag, out var digest))
         {
-            if (await hosting.References.ResolveTagAsync(name, tag, cancellationToken) is not { } named)
+            if (await stores.References.ResolveTagAsync(name, tag, cancellationToken) is not { } named)
                 return null;
             digest = named;
         }
-        return await hosting.Manifests.FindAsync(name, digest, cancellationToken) is { } manifest ? new Answer<Manifest>(manifest, null) : null;
+        return await stores.Manifests.FindAsync(name, digest, cancellationToken) is { } manifest ? new(manifest, null) : null;
     }
 
     public async ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken)
     {
         if (await GetManifestAsync(reference, cancellationToken) is not { } answer)
             return null;
-        await TouchAsync(hosting.References.TouchManifestAsync(name, answer.Value.Descriptor.Digest, cancellationToken));
+        await TouchAsync(stores.References.TouchManifestAsync(name, answer.Value.Descriptor.Digest, cancellationToken));
         return new Answer<Descriptor>(answer.Value.Descriptor, null);
     }
 
     public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken) =>
-        await hosting.References.HasBlobAsync(name, digest, cancellationToken) && await hosting.Content.OpenAsync(digest, cancellationToken) is { } stored
-            ? new Answer<Content>(stored, null)
-            : null;
+        await stores.References.HasBlobAsync(name, digest, cancellationToken)
+            && await stores.Content.OpenAsync(digest, cancellationToken) is { } stored ? new(stored, null) : null;
 
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (!await hosting.References.HasBlobAsync(name, digest, cancellationToken) || await hosting.Content.SizeAsync(digest, cancellationToken) is not { } size)
+        if (!await stores.References.HasBlobAsync(name, digest, cancellationToken)
+            || await stores.Content.SizeAsync(digest, cancellationToken) is not { } size)
             return null;
-        await TouchAsync(hosting.References.TouchBlobAsync(name, digest, cancellationToken));
-        await TouchAsync(hosting.Content.TouchAsync(digest, cancellationToken));
+        await TouchAsync(stores.References.TouchBlobAsync(name, digest, cancellationToken));
+        await TouchAsync(stores.Content.TouchAsync(digest, cancellationToken));
         return new Answer<long?>(size, null);
     }
 
     public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken) =>
-        await StoredTags.PageAsync(hosting.References, name, count, last, cancellationToken) is { } page ? new Answer<TagPage>(page, null) : null;
+        await stores.References.PageOfTagsAsync(name, count, last, cancellationToken) is { } page ? new Answer<TagPage>(page, null) : null;
 
-    public async ValueTask<Answer<ReferrerPage>> ListReferrersAsync(Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
-        new(await hosting.Referrers.PageAsync(name, subject, artifactType, last, cancellationToken), null);
+    public async ValueTask<Answer<ReferrerPage>> ListReferrersAsync(
+        Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
+        new(await stores.Referrers.PageAsync(name, subject, artifactType, last, cancellationToken), null);
 
     public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken) =>
-        await hosting.RepositoryDeletions.RemoveManifestAsync(name, digest, cancellationToken) is not null;
+        await stores.Deletions.RemoveManifestAsync(name, digest, cancellationToken) is not null;
 
-    public ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken) => hosting.RepositoryDeletions.RemoveTagAsync(name, tag, cancellationToken);
+    public ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken) =>
+        stores.Deletions.RemoveTagAsync(name, tag, cancellationToken);
 
-    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) => hosting.RepositoryDeletions.RemoveBlobAsync(name, digest, cancellationToken);
+    public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) =>
+        stores.Deletions.RemoveBlobAsync(name, digest, cancellationToken);
 
-    /// <summary>Lets the repository serve a blob, and keeps that for a while from being collected; false where it is not stored.</summary>
+    /// <summary>Links a blob into the repository and protects it from a garbage collection; false where it is not stored.</summary>
     public async ValueTask<bool> LinkBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
-        using var turn = await hosting.Locks.EnterAsync(name, cancellationToken);
-        await hosting.References.LinkBlobAsync(name, digest, cancellationToken);
-        return await hosting.Content.TouchAsync(digest, cancellationToken);
+        using var turn = await stores.Locks.EnterAsync(name, cancellationToken);
+        await stores.References.LinkBlobAsync(name, digest, cancellationToken);
+        return await stores.Content.TouchAsync(digest, cancellationToken);
     }
 
     /// <summary>
-    /// Stores a manifest, enters it under its subject, and makes tags name it. Once this returns all of it survives a power cut; what it needs
-    /// was in the repository at that moment.
+    /// Stores a manifest, lists it under its subject, and points tags at it. When this returns, all of it survives a power cut, and the
+    /// repository had everything that the manifest needs.
     /// </summary>
-    /// <param name="blobs">Blobs that it needs.</param>
-    /// <param name="children">Manifests that it needs.</param>
-    /// <returns>Null where it is stored; else what it needs and the repository has not: no tag names it.</returns>
+    /// <param name="blobs">The blobs that the manifest needs.</param>
+    /// <param name="children">The manifests that the manifest needs.</param>
+    /// <returns>Null where it was stored; else what it needs and the repository lacks. Then no tag points at it.</returns>
     public async ValueTask<Digest?> PutManifestAsync(
-        Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags, CancellationToken cancellationToken)
+        Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags,
+        CancellationToken cancellationToken)
     {
-        using var turn = await hosting.Locks.EnterAsync(name, cancellationToken);
+        using var turn = await stores.Locks.EnterAsync(name, cancellationToken);
 
-        // 1. What it needs.
+        // 1. Check that the repository has what the manifest needs.
         (blobs, children) = ([.. blobs.Distinct()], [.. children.Distinct()]);
         foreach (var blob in blobs)
             if (await HeadBlobAsync(blob, cancellationToken) is null)
@@ -89,34 +93,35 @@ public sealed class HostedRepository(RepositoryName name, HostedStores hosting) 
             if (await HeadManifestAsync(child, cancellationToken) is null)
                 return child;
 
-        // 2. Its entry under its subject, before it can be found: none that can be is ever missing there. Then itself.
+        // 2. List it under its subject, then store it: a stored manifest is never missing from that list.
         if (document.Subject is { } subject)
-            await hosting.ReferrerEntries.AddAsync(name, subject, manifest.Descriptor.Digest, document.DescriptorAsReferrer(manifest.Descriptor), cancellationToken);
-        await hosting.Manifests.PutAsync(name, manifest, cancellationToken);
+            await stores.ReferrerEntries.AddAsync(
+                name, subject, manifest.Descriptor.Digest, document.DescriptorAsReferrer(manifest.Descriptor), cancellationToken);
+        await stores.Manifests.PutAsync(name, manifest, cancellationToken);
 
-        // 3. Whether a garbage collection, in this process or another, took any of it before it had this name. If not it no longer will.
+        // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. From now on none will.
         IReadOnlyList<Digest> manifests = [manifest.Descriptor.Digest, .. children];
-        if (await hosting.PushProtection.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } taken)
+        if (await stores.Protection.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } taken)
             return taken;
 
-        // 4. The tags, which from here on name something that is there.
+        // 4. Point the tags at it.
         foreach (var tag in tags)
-            await hosting.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
+            await stores.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
 
-        // 5. The same for collections that take what has no tag.
-        return tags.Count == 0 ? null : await hosting.PushProtection.FirstMissingAsync(name, blobs, manifests, cancellationToken);
+        // 5. Repeat step 3 for garbage collections that delete untagged manifests.
+        return tags.Count == 0 ? null : await stores.Protection.FirstMissingAsync(name, blobs, manifests, cancellationToken);
     }
 
-    // A push asks what it need not send, and names it later: until then it must not be swept.
-    private static async ValueTask TouchAsync(ValueTask<bool> renewal)
+    // A client asks for what it need not push, and pushes a manifest that names it later. Until then a sweep must not delete it.
+    private static async ValueTask TouchAsync(ValueTask<bool> touch)
     {
         try
         {
-            await renewal;
+            await touch;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // A store that may only be read answers all the same; nothing is pushed to it.
+            // A read-only store can still be read, and takes no push that would need this.
         }
     }
 }

@@ -5,16 +5,16 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
 
-/// <summary>The manifests that repositories have stored, the ones asked for lately in memory. The cache is bounded in bytes and only repeats the store.</summary>
+/// <summary>Stores and reads the manifests of repositories, and keeps recently used ones in memory, up to a number of bytes.</summary>
 public sealed class ManifestCache : IDisposable
 {
     private const long CacheBytes = 32 << 20;
-    // What an entry costs beside its bytes, roughly.
+    // What an entry costs in addition to its bytes, roughly.
     private const int EntryOverhead = 512;
 
-    // Another process may take a manifest from a repository. Replicas say so at once, if they are heard; this is for all others, such as one
-    // that collects garbage.
-    private static readonly TimeSpan Believed = TimeSpan.FromSeconds(1);
+    // Look into the store again after this time, because another process may have deleted the manifest. Replicas announce it at once, but a
+    // garbage collection from the command line does not.
+    private static readonly TimeSpan LinkTtl = TimeSpan.FromSeconds(1);
 
     private readonly IContentStore _content;
     private readonly IReferenceStore _references;
@@ -26,25 +26,26 @@ public sealed class ManifestCache : IDisposable
     private long _removals;
 
     public ManifestCache(
-        IContentStore content, IReferenceStore references, ExpectedSizes sizes, FleetCache shared, Announcements announcements, TimeProvider time)
+        IContentStore content, IReferenceStore references, ExpectedSizes sizes, FleetCache shared, Announcements announcements,
+        TimeProvider time)
     {
         (_content, _references, _sizes, _shared, _announcements, _time) = (content, references, sizes, shared, announcements, time);
         announcements.ManifestRemoved += Forget;
         announcements.Missed += ForgetAll;
     }
 
-    /// <summary>A manifest that the repository has; null where it has none, or its content is gone.</summary>
+    /// <summary>A manifest of the repository; null where it is not linked, or its content is missing or damaged.</summary>
     public async ValueTask<Manifest?> FindAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var inMemory = _cache.TryGetValue((name, digest), out Entry? cached);
-        if (inMemory && _time.GetElapsedTime(cached!.CheckedAt) < Believed)
+        if (inMemory && _time.GetElapsedTime(cached!.CheckedAt) < LinkTtl)
             return cached.Manifest;
-        // What is removed while it is being read must not be remembered.
+        // Do not cache a manifest that is deleted while it is being read.
         var removals = Volatile.Read(ref _removals);
         var (linked, mediaType) = await _references.FindManifestAsync(name, digest, cancellationToken);
         if (linked && inMemory)
         {
-            // What is linked is never swept.
+            // A sweep never deletes the content of a linked manifest, so the cached bytes are still stored.
             cached!.CheckedAt = _time.GetTimestamp();
             return cached.Manifest;
         }
@@ -60,7 +61,7 @@ public sealed class ManifestCache : IDisposable
         return manifest;
     }
 
-    /// <summary>Stores a verified manifest and lets the repository serve it.</summary>
+    /// <summary>Stores a verified manifest and links it into the repository.</summary>
     public async ValueTask PutAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
     {
         await _content.PutAsync(manifest.Descriptor.Digest, manifest.Bytes, cancellationToken);
@@ -71,7 +72,7 @@ public sealed class ManifestCache : IDisposable
         Remember(name, manifest, document);
     }
 
-    /// <summary>Takes a manifest from a repository; false where it had none.</summary>
+    /// <summary>Unlinks a manifest from a repository; false where it was not linked.</summary>
     public async ValueTask<bool> RemoveAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var removed = await _references.UnlinkManifestAsync(name, digest, cancellationToken);
@@ -80,7 +81,7 @@ public sealed class ManifestCache : IDisposable
         return removed;
     }
 
-    /// <summary>The stored bytes of a manifest, whichever repositories have it; null where there are none or they are too many to be one.</summary>
+    /// <summary>The stored bytes of a manifest of any repository; null where they are missing, damaged or too long.</summary>
     public async ValueTask<byte[]?> ReadAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (await _shared.ManifestAsync(digest) is { } shared)
@@ -99,7 +100,9 @@ public sealed class ManifestCache : IDisposable
         if (document is not null)
             _sizes.Learn(document);
         _cache.Set(
-            (name, manifest.Descriptor.Digest), new Entry(manifest, _time.GetTimestamp()), new MemoryCacheEntryOptions { Size = manifest.Bytes.Length + EntryOverhead });
+            (name, manifest.Descriptor.Digest),
+            new Entry(manifest, _time.GetTimestamp()),
+            new MemoryCacheEntryOptions { Size = manifest.Bytes.Length + EntryOverhead });
     }
 
     private void Forget(RepositoryName name, Digest digest)
@@ -120,7 +123,7 @@ public sealed class ManifestCache : IDisposable
 
         public Manifest Manifest => manifest;
 
-        /// <summary>When the repository was last seen to have it.</summary>
+        /// <summary>When the link was last seen in the store.</summary>
         public long CheckedAt
         {
             get => Volatile.Read(ref _checkedAt);

@@ -3,23 +3,24 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
 
-/// <summary>One page of what refers to a manifest: descriptors as JSON.</summary>
-/// <param name="Next">The digest to go on behind; null on the last page.</param>
+/// <summary>One page of the manifests that refer to a manifest: their descriptors as JSON.</summary>
+/// <param name="Next">The last digest of this page; null on the last page.</param>
 public sealed record ReferrerPage(IReadOnlyList<ReadOnlyMemory<byte>> Descriptors, Digest? Next);
 
-/// <summary>What the manifests of a hosted repository refer to.</summary>
+/// <summary>Lists which manifests of a hosted repository refer to a manifest.</summary>
 public sealed class Referrers(IReferrerStore store, IReferenceStore references, ManifestCache manifests)
 {
-    /// <summary>The bytes of descriptors on one page: what clients take as one index.</summary>
+    // The bytes of the descriptors on one page: clients read an index of at most 4 MiB.
     private const int PageBytes = 3 << 20;
 
     /// <summary>
-    /// A page of the manifests that refer to <paramref name="subject"/>: those pushed with it as their subject, and those that older clients
-    /// listed under the tag made for it (OCI distribution-spec 1.1.1, "Referrers Tag Schema").
+    /// A page of the manifests that refer to <paramref name="subject"/>: those pushed with it as their subject, and those that older
+    /// clients listed under the tag made for it (OCI distribution-spec 1.1.1, "Referrers Tag Schema").
     /// </summary>
-    /// <param name="artifactType">The only type wanted; null for all.</param>
-    /// <param name="last">The digest to go on behind; null for the first page.</param>
-    public async ValueTask<ReferrerPage> PageAsync(RepositoryName name, Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken)
+    /// <param name="artifactType">Only manifests of this type; null for all.</param>
+    /// <param name="last">The last digest of the previous page; null for the first page.</param>
+    public async ValueTask<ReferrerPage> PageAsync(
+        RepositoryName name, Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken)
     {
         var digests = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var referrer in await store.ListAsync(name, subject, cancellationToken))
@@ -28,41 +29,48 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
             digests.Add(referrer.ToString());
 
         List<ReadOnlyMemory<byte>> page = [];
-        var (bytes, behind) = (0, last);
-        foreach (var referrer in digests.Where(text => last is null || string.CompareOrdinal(text, last.ToString()) > 0).Select(text => Digest.Parse(text)))
+        var (bytes, end) = (0, last);
+        foreach (var text in digests.SkipWhile(text => last is not null && string.CompareOrdinal(text, last.ToString()) <= 0))
         {
-            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || artifactType is not null && ManifestDocument.ArtifactTypeOf(descriptor) != artifactType)
+            var referrer = Digest.Parse(text);
+            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || !IsOfType(descriptor, artifactType))
                 continue;
             if (page.Count > 0 && bytes + descriptor.Length > PageBytes)
-                return new ReferrerPage(page, behind);
+                return new ReferrerPage(page, end);
             page.Add(descriptor);
-            (bytes, behind) = (bytes + descriptor.Length, referrer);
+            (bytes, end) = (bytes + descriptor.Length, referrer);
         }
         return new ReferrerPage(page, null);
     }
 
-    /// <summary>The tag under which clients list what refers to a manifest where a registry does not: <c>sha256-&lt;hex&gt;</c>, 64 of its digits at most.</summary>
+    /// <summary>The tag that clients use where a registry has no referrers API: <c>sha256-&lt;hex&gt;</c>, 64 digits at most.</summary>
     public static string FallbackTag(Digest subject) => $"{subject.Algorithm}-{subject.Hex[..64]}";
 
-    /// <summary>Keeps those of a type; null keeps all.</summary>
+    /// <summary>The descriptors of one artifact type; null keeps all.</summary>
     public static IReadOnlyList<ReadOnlyMemory<byte>> OfType(IReadOnlyList<ReadOnlyMemory<byte>> descriptors, string? artifactType) =>
-        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => ManifestDocument.ArtifactTypeOf(descriptor) == artifactType)];
+        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => IsOfType(descriptor, artifactType))];
 
-    // Gone manifests do not count, whoever took them.
-    private async ValueTask<byte[]?> DescribeAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
+    private static bool IsOfType(ReadOnlyMemory<byte> descriptor, string? artifactType) =>
+        artifactType is null || ManifestDocument.ArtifactTypeOf(descriptor) == artifactType;
+
+    // Null for a manifest that was deleted, also by another process.
+    private async ValueTask<byte[]?> DescribeAsync(
+        RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
     {
         if (!(await references.FindManifestAsync(name, referrer, cancellationToken)).Linked)
             return null;
         if (await store.ReadAsync(name, subject, referrer, cancellationToken) is { } entered)
             return entered;
-        return await manifests.FindAsync(name, referrer, cancellationToken) is { } manifest && ManifestDocument.TryParse(manifest.Bytes, out var document, out _)
+        return await manifests.FindAsync(name, referrer, cancellationToken) is { } manifest
+            && ManifestDocument.TryParse(manifest.Bytes, out var document, out _)
             ? document.DescriptorAsReferrer(manifest.Descriptor)
             : null;
     }
 
     private async ValueTask<IEnumerable<Digest>> TaggedAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
         await references.ResolveTagAsync(name, FallbackTag(subject), cancellationToken) is { } tagged
-            && await manifests.FindAsync(name, tagged, cancellationToken) is { } index && ManifestDocument.TryParse(index.Bytes, out var document, out _)
+            && await manifests.FindAsync(name, tagged, cancellationToken) is { } index
+            && ManifestDocument.TryParse(index.Bytes, out var document, out _)
             ? document.Manifests.Select(entry => entry.Digest)
             : [];
 }

@@ -3,40 +3,45 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
 
-/// <summary>Takes names out of a repository: pushed ones for good, mirrored ones until they are asked for again. Content stays until it is collected.</summary>
-public sealed class RepositoryDeletions(IReferenceStore references, IReferrerStore referrers, ManifestCache manifests, RepositoryLocks locks)
+/// <summary>Deletes manifests, tags and blobs from a repository. A garbage collection deletes their content later.</summary>
+public sealed class RepositoryDeletions(
+    IReferenceStore references, IReferrerStore referrers, ManifestCache manifests, RepositoryLocks locks)
 {
-    /// <summary>Takes a manifest out, with every tag that names it; they are returned. Null where the repository has none.</summary>
-    public async ValueTask<IReadOnlyList<string>?> RemoveManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    /// <summary>Deletes a manifest and every tag that names it.</summary>
+    /// <returns>The deleted tags; null where the repository does not have the manifest.</returns>
+    public async ValueTask<IReadOnlyList<string>?> RemoveManifestAsync(
+        RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         using var turn = await locks.EnterAsync(name, cancellationToken);
         if (!(await references.FindManifestAsync(name, digest, cancellationToken)).Linked)
             return null;
 
-        // 1. The tags, so that none ever names what is not there.
+        // 1. Delete the tags first, so that no tag names a missing manifest.
         List<string> tags = [];
         foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) == digest && await references.DeleteTagAsync(name, tag, cancellationToken))
+            if (await references.ResolveTagAsync(name, tag, cancellationToken) == digest
+                && await references.DeleteTagAsync(name, tag, cancellationToken))
                 tags.Add(tag);
 
-        // 2. The manifest.
-        var subject = await manifests.ReadAsync(digest, cancellationToken) is { } bytes && ManifestDocument.TryParse(bytes, out var document, out _) ? document.Subject : null;
+        // 2. Delete the manifest.
+        var bytes = await manifests.ReadAsync(digest, cancellationToken);
+        var subject = bytes is not null && ManifestDocument.TryParse(bytes, out var document, out _) ? document.Subject : null;
         await manifests.RemoveAsync(name, digest, cancellationToken);
 
-        // 3. Its entry under its subject, which no longer counts.
+        // 3. Delete its entry under its subject.
         if (subject is { } referred)
             await referrers.RemoveAsync(name, referred, digest, cancellationToken);
         return tags;
     }
 
-    /// <summary>Takes a tag out; false where there was none.</summary>
+    /// <summary>Deletes a tag; false where there was none.</summary>
     public async ValueTask<bool> RemoveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         using var turn = await locks.EnterAsync(name, cancellationToken);
         return await references.DeleteTagAsync(name, tag, cancellationToken);
     }
 
-    /// <summary>Takes a blob out; false where there was none.</summary>
+    /// <summary>Deletes a blob from the repository; false where there was none.</summary>
     public async ValueTask<bool> RemoveBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         using var turn = await locks.EnterAsync(name, cancellationToken);

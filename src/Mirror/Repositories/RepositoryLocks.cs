@@ -3,15 +3,15 @@ using Mirror.Storage;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// One change at a time to what a repository's names point at, so that a delete never takes what a push was just told it has. Readers, and
-/// bytes on their way in, wait for nobody.
+/// Lets one request at a time change the links and tags of a repository, so that a delete never removes what a push was just told exists.
+/// Readers and uploads take no lock.
 /// </summary>
 public sealed class RepositoryLocks : IDisposable
 {
-    // Repositories share locks, or there would have to be one for every name that was ever asked for.
+    // Repositories share locks; otherwise each requested name would need its own for ever.
     private readonly SemaphoreSlim[] _locks = [.. Enumerable.Range(0, 256).Select(_ => new SemaphoreSlim(1, 1))];
 
-    /// <summary>Waits for the repository's turn, which ends when the result is disposed.</summary>
+    /// <summary>Waits for the repository's lock. Dispose the result to release it.</summary>
     public async ValueTask<Turn> EnterAsync(RepositoryName name, CancellationToken cancellationToken)
     {
         var one = _locks[(uint)name.GetHashCode() % (uint)_locks.Length];

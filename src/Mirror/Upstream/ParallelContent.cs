@@ -1,4 +1,3 @@
-using Mirror.PullThrough.Fills;
 using Mirror.Storage;
 
 namespace Mirror.Upstream;
@@ -12,7 +11,9 @@ public sealed class ParallelContent : Content
     /// <summary>How long each range is, in bytes. The memory of a fill is this times the number of connections.</summary>
     public const int RangeLength = 4 << 20;
 
-    private readonly FillContext _context;
+    private readonly UpstreamClient _upstream;
+    private readonly int _connections;
+    private readonly TimeProvider _time;
     private readonly RepositoryName _name;
     private readonly Digest _digest;
     private readonly long _length;
@@ -24,10 +25,14 @@ public sealed class ParallelContent : Content
     private byte[] _current = [];
     private int _used;
 
+    /// <param name="connections">How many ranges are requested at once.</param>
     /// <param name="from">The first byte wanted.</param>
     /// <param name="length">The whole blob's length in bytes.</param>
-    public ParallelContent(FillContext context, RepositoryName name, Digest digest, long from, long length) =>
-        (_context, _name, _digest, _asked, _position, _length) = (context, name, digest, from, from, length);
+    public ParallelContent(UpstreamClient upstream, int connections, TimeProvider time, RepositoryName name, Digest digest, long from, long length)
+    {
+        (_upstream, _connections, _time) = (upstream, connections, time);
+        (_name, _digest, _asked, _position, _length) = (name, digest, from, from, length);
+    }
 
     public override long? Length => _length;
 
@@ -37,7 +42,7 @@ public sealed class ParallelContent : Content
             return await _whole.ReadAsync(offset, buffer, cancellationToken);
         if (offset != _position)
             throw new IOException("Ranges that are read ahead can only be read in order.");
-        while (_ahead.Count < _context.ParallelRanges && _asked < _length)
+        while (_ahead.Count < _connections && _asked < _length)
         {
             var (from, until) = (_asked, Math.Min(_asked + RangeLength, _length));
             _ahead.Enqueue(Task.Run(() => FetchAsync(from, until, _stop.Token), CancellationToken.None));
@@ -55,7 +60,7 @@ public sealed class ParallelContent : Content
             catch (UpstreamUnavailableException refused) when (refused.IsRangeIgnored)
             {
                 await _stop.CancelAsync();
-                _whole = await UpstreamContent.OpenAsync(_context.Upstream, _name, _digest, _position, null, _context.Time, cancellationToken);
+                _whole = await UpstreamContent.OpenAsync(_upstream, _name, _digest, _position, null, _time, cancellationToken);
                 return await _whole.ReadAsync(offset, buffer, cancellationToken);
             }
             _ = _ahead.Dequeue();
@@ -79,13 +84,13 @@ public sealed class ParallelContent : Content
 
     private async Task<byte[]> FetchAsync(long from, long until, CancellationToken cancellationToken)
     {
-        await using var source = await UpstreamContent.OpenAsync(_context.Upstream, _name, _digest, from, until, _context.Time, cancellationToken);
+        await using var source = await UpstreamContent.OpenAsync(_upstream, _name, _digest, from, until, _time, cancellationToken);
         var range = new byte[until - from];
         for (var filled = 0; filled < range.Length;)
         {
             var read = await source.ReadAsync(from + filled, range.AsMemory(filled), cancellationToken);
             if (read == 0)
-                throw new UpstreamUnavailableException($"{_context.Upstream.Origin.Authority} ended a range of {_digest} early.");
+                throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} ended a range of {_digest} early.");
             filled += read;
         }
         return range;

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>A blob the mirror has not: what upstream is asked, and what clients get.</summary>
+/// <summary>A blob that the mirror has not stored: the requests to upstream, and what clients get.</summary>
 public sealed class ColdBlobTests : MirrorOfHub
 {
     private const int MiB = 1024 * 1024;
@@ -19,7 +19,7 @@ public sealed class ColdBlobTests : MirrorOfHub
         Hub.Link.BytesPerSecond = 50 * MiB;
         var gate = new Gate();
         Hub.Fault(blob.Digest, BlobFault.StalledAt(MiB, gate));
-        // All are there, with their headers, before upstream has sent more than the first of 64 MiB.
+        // All clients have their headers before upstream has sent more than the first of 64 MiB.
         var responses = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Mirror.GetAsync(BlobPath(blob.Digest))));
         gate.Open();
         var digests = await Task.WhenAll(responses.Select(DigestOfAsync));
@@ -39,7 +39,7 @@ public sealed class ColdBlobTests : MirrorOfHub
         var lengths = await Task.WhenAll(Enumerable.Range(0, 50).Select(async _ =>
         {
             using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
-            // Only the length is looked at: fifty copies to hash would take this machine minutes.
+            // Only count the bytes: hashing fifty copies would take minutes.
             await using var body = await response.Content.ReadAsStreamAsync(Cancel);
             var counter = new CountingSink();
             await body.CopyToAsync(counter, 256 * 1024, Cancel);
@@ -63,7 +63,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_range_is_answered_with_206_and_just_these_bytes()
+    public async Task A_range_gets_206_and_exactly_its_bytes()
     {
         Hub.AddBlob(Repository, Blob);
         using var response = await Mirror.GetAsync(BlobPath(Blob.Digest), ("Range", "bytes=1000-1999"));
@@ -88,21 +88,21 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_client_that_reads_nothing_for_a_while_gets_the_rest()
+    public async Task A_client_that_pauses_for_a_while_gets_the_rest()
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(5, 48 * MiB));
         using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
         await using var body = await response.Content.ReadAsStreamAsync(Cancel);
         var read = new byte[blob.Size];
         await body.ReadExactlyAsync(read.AsMemory(0, MiB), Cancel);
-        // Longer than a server that knows nothing of layers waits.
+        // Longer than the default minimum rate of Kestrel allows.
         await Task.Delay(TimeSpan.FromSeconds(8), Cancel);
         await body.ReadExactlyAsync(read.AsMemory(MiB), Cancel);
         Assert.Equal(blob.Digest, Storage.Digest.Of(read));
     }
 
     [Fact]
-    public async Task A_crowd_that_comes_back_for_the_rest_of_a_blob_shares_one_download_of_it()
+    public async Task Clients_that_resume_a_blob_share_one_download()
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(4, 48 * MiB));
         var gate = new Gate();
@@ -129,7 +129,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task The_fill_completes_when_its_only_client_hangs_up()
+    public async Task The_fill_completes_when_its_only_client_disconnects()
     {
         Hub.AddBlob(Repository, Blob);
         var gate = new Gate();
@@ -139,9 +139,10 @@ public sealed class ColdBlobTests : MirrorOfHub
             await using var body = await response.Content.ReadAsStreamAsync(Cancel);
             await body.ReadExactlyAsync(new byte[MiB / 2], Cancel);
         }
-        // The mirror knows that nobody is left before upstream goes on.
+        // The mirror knows that the only client has left before upstream goes on.
         await Until.TrueAsync(
-            async () => await Mirror.MetricAsync("registry_http_in_flight_requests", ("handler", "blob")) == 0, () => "The client is still counted.");
+            async () => await Mirror.MetricAsync("registry_http_in_flight_requests", ("handler", "blob")) == 0,
+            () => "The client is still counted.");
         gate.Open();
         await Mirror.UntilStoredAsync(BlobPath(Blob.Digest));
 
@@ -153,7 +154,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_layer_stored_for_one_repository_costs_another_one_HEAD_and_no_bytes()
+    public async Task A_layer_stored_for_another_repository_costs_one_HEAD_and_no_bytes()
     {
         Hub.AddBlob(Repository, Blob);
         Hub.AddBlob("library/redis", Blob);
@@ -168,7 +169,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_layer_is_not_given_to_a_repository_that_upstream_does_not_have_it_in()
+    public async Task A_layer_is_not_served_in_a_repository_that_lacks_it_upstream()
     {
         Hub.AddBlob(Repository, Blob);
         Hub.AddImage("library/redis", "latest");
@@ -195,7 +196,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_body_that_ends_cleanly_but_too_early_is_never_passed_off_as_the_blob()
+    public async Task A_body_that_ends_too_early_is_never_taken_for_the_blob()
     {
         Hub.AddBlob(Repository, Blob);
         Hub.Fault(Blob.Digest, BlobFault.ShortAt(3 * MiB));
@@ -219,12 +220,12 @@ public sealed class ColdBlobTests : MirrorOfHub
         var requests = Hub.Log.Requests.Where(r => r.Asked == Asked.BlobBytes).ToList();
         Assert.Equal(2, requests.Count);
         Assert.StartsWith("bytes=", requests[1].Range, StringComparison.Ordinal);
-        // A fresh signature: the first may have run out by then.
+        // A new signature: the first one may have expired by then.
         Assert.NotEqual(requests[0].Query, requests[1].Query);
     }
 
     [Fact]
-    public async Task A_resumed_download_copes_with_a_cdn_that_ignores_ranges()
+    public async Task A_download_is_resumed_although_the_cdn_ignores_ranges()
     {
         Hub.AddBlob(Repository, Blob);
         Hub.Fault(Blob.Digest, BlobFault.ClosedAt(3 * MiB));
@@ -234,7 +235,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task An_expired_signature_is_answered_with_a_fresh_one()
+    public async Task An_expired_signature_is_replaced()
     {
         Hub.AddBlob(Repository, Blob);
         Hub.Fault(Blob.Digest, BlobFault.ClosedAt(3 * MiB));
@@ -244,7 +245,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Headers_say_what_is_coming_before_the_first_byte()
+    public async Task Headers_arrive_before_the_first_byte()
     {
         Hub.AddBlob(Repository, Blob);
         using var response = await Mirror.GetAsync(BlobPath(Blob.Digest), ("Accept-Encoding", "zstd, gzip, deflate"));
@@ -254,7 +255,9 @@ public sealed class ColdBlobTests : MirrorOfHub
         Assert.Equal(Blob.Size, response.Content.Headers.ContentLength);
         Assert.Empty(response.Content.Headers.ContentEncoding);
         Assert.Equal(Blob.Digest, await DigestOfAsync(response));
-        Assert.All(Hub.Log.Requests.Where(r => r.Asked == Asked.BlobBytes), r => Assert.True(r.AcceptEncoding is null or "identity", r.AcceptEncoding));
+        Assert.All(
+            Hub.Log.Requests.Where(r => r.Asked == Asked.BlobBytes),
+            r => Assert.True(r.AcceptEncoding is null or "identity", r.AcceptEncoding));
     }
 
     [Fact]
@@ -287,7 +290,7 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task What_was_stored_is_served_after_a_SIGKILL()
+    public async Task A_stored_blob_is_served_after_a_SIGKILL()
     {
         Hub.AddBlob(Repository, Blob);
         await FillAsync();
@@ -306,7 +309,7 @@ public sealed class ColdBlobTests : MirrorOfHub
         await Mirror.UntilStoredAsync(BlobPath(Blob.Digest));
     }
 
-    /// <summary>Takes bytes and keeps their number.</summary>
+    /// <summary>Counts bytes and drops them.</summary>
     private sealed class CountingSink : Stream
     {
         private long _count;

@@ -6,7 +6,7 @@ using Xunit;
 namespace Mirror.Tests.PullThrough;
 
 /// <summary>
-/// What holds for Docker Hub alone, which the mirror knows by its name. The scripted hub has its names, over TLS, by way of a proxy.
+/// Rules for Docker Hub only, which the mirror recognizes by its host name. The scripted hub has these names, with TLS, through a proxy.
 /// </summary>
 public sealed class DockerHubNamesTests : MirrorOfHub
 {

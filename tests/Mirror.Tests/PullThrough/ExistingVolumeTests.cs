@@ -4,13 +4,13 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>The mirror takes the place of <c>registry:2</c> on the volume that is there, and gives it back.</summary>
+/// <summary>The mirror replaces <c>registry:2</c> on an existing volume, and <c>registry:2</c> replaces the mirror.</summary>
 public sealed class ExistingVolumeTests
 {
     private readonly TestImage _image = TestImage.Create(seed: 30, layers: 3);
 
     [Fact]
-    public async Task A_volume_filled_by_docker_registry_is_served_as_it_stands()
+    public async Task A_volume_filled_by_docker_registry_is_served_unchanged()
     {
         await using var old = await FilledAsync();
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = old.Root });
@@ -18,7 +18,7 @@ public sealed class ExistingVolumeTests
     }
 
     [Fact]
-    public async Task A_cache_filled_by_docker_registry_is_served_with_upstream_away()
+    public async Task A_cache_filled_by_docker_registry_is_served_without_upstream()
     {
         await using var upstream = await FilledAsync(stop: false);
         await using var old = await DockerRegistry.StartAsync(upstream.Url);
@@ -30,10 +30,10 @@ public sealed class ExistingVolumeTests
     }
 
     [Fact]
-    public async Task What_the_mirror_has_stored_docker_registry_serves()
+    public async Task Docker_registry_serves_what_the_mirror_stored()
     {
         await using var upstream = await FilledAsync(stop: false);
-        // The volume belongs to docker-registry, which is started on it last.
+        // Started first, because the volume belongs to this process; it serves last.
         await using var last = await DockerRegistry.StartAsync();
         await last.StopAsync();
         await using (var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = last.Root, Upstream = upstream.Url }))
@@ -67,7 +67,8 @@ public sealed class ExistingVolumeTests
     {
         using var skopeo = new Skopeo();
         var pulled = await skopeo.PullAsync(image);
-        Assert.Equal(_image.Manifest, await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), TestContext.Current.CancellationToken));
+        var manifest = await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), TestContext.Current.CancellationToken);
+        Assert.Equal(_image.Manifest, manifest);
         Assert.All(_image.Blobs, blob => Assert.True(File.Exists(Path.Combine(pulled, blob.Hex))));
     }
 }

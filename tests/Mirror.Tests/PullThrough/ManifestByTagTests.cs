@@ -8,11 +8,11 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>Within <c>tags_cache_ttl</c> a tag is answered without asking anyone.</summary>
+/// <summary>Within <c>tags_cache_ttl</c> a tag is served without a request to upstream.</summary>
 public sealed class FreshTagTests : MirrorOfHub
 {
     [Fact]
-    public async Task A_tag_asked_again_within_its_time_asks_upstream_nothing()
+    public async Task A_tag_within_its_TTL_sends_no_request_upstream()
     {
         var image = Hub.AddImage(Repository, "latest");
         using (await Mirror.GetAsync(ManifestPath("latest")))
@@ -24,7 +24,7 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_cold_tag_costs_one_pull_however_many_ask()
+    public async Task A_cold_tag_costs_one_pull_for_all_clients()
     {
         Hub.AddImage(Repository, "latest");
         var gate = new Gate();
@@ -37,7 +37,7 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task The_answer_has_type_digest_etag_and_length_and_the_bytes_as_they_were_pushed()
+    public async Task A_manifest_has_its_type_digest_etag_length_and_original_bytes()
     {
         var image = Hub.AddImage(Repository, "latest");
         using var response = await Mirror.GetAsync(ManifestPath("latest"), ("Accept-Encoding", "gzip"));
@@ -51,7 +51,7 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task HEAD_of_a_cold_tag_is_no_pull()
+    public async Task HEAD_of_a_cold_tag_costs_no_pull()
     {
         var image = Hub.AddImage(Repository, "latest");
         using var response = await Mirror.HeadAsync(ManifestPath("latest"));
@@ -61,7 +61,7 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_manifest_by_digest_never_asks_upstream_when_present()
+    public async Task A_stored_manifest_by_digest_sends_no_request_upstream()
     {
         var image = Hub.AddImage(Repository, "latest");
         using (await Mirror.GetAsync(ManifestPath(image.Digest)))
@@ -72,7 +72,7 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Oci_content_is_found_though_the_client_did_not_name_its_type()
+    public async Task An_OCI_manifest_is_served_if_Accept_lacks_its_type()
     {
         var image = Hub.AddImage(Repository, "latest", Images.TestImage.Create(1, oci: true));
         using var response = await Mirror.GetAsync(ManifestPath("latest"), ("Accept", new Images.ImageTypes(Oci: false).Manifest));
@@ -95,11 +95,11 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_manifest_whose_bytes_are_not_its_digest_is_not_served()
+    public async Task A_manifest_with_a_wrong_digest_is_not_served()
     {
         var image = Hub.AddImage(Repository, "latest");
         var other = Digest.Of("another"u8);
-        // Upstream finds these bytes under a digest that is not theirs.
+        // Upstream serves these bytes under another digest.
         Hub.MoveTag(Repository, other.ToString(), image.Digest);
         using var response = await Mirror.GetAsync(ManifestPath(other));
         Assert.NotEqual(HttpStatusCode.OK, response.StatusCode);
@@ -107,7 +107,7 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Tags_are_upstreams_and_ours_when_upstream_cannot_be_had()
+    public async Task Tags_are_listed_from_upstream_or_else_from_the_store()
     {
         Hub.AddImage(Repository, "1.0");
         Hub.AddImage(Repository, "latest");
@@ -128,7 +128,7 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 }
 
-/// <summary>A tag whose time is over is looked at again, by HEAD, and never mixed up.</summary>
+/// <summary>A tag whose TTL is over is checked by HEAD, and its digest and body always agree.</summary>
 public sealed class LapsedTagTests : MirrorOfHub
 {
     protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, TagsCacheTtl = "0" };
@@ -148,7 +148,7 @@ public sealed class LapsedTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_changed_tag_is_fetched_by_the_digest_just_learnt()
+    public async Task A_moved_tag_is_fetched_by_its_new_digest()
     {
         Hub.AddImage(Repository, "latest");
         using (await Mirror.GetAsync(ManifestPath("latest")))
@@ -164,7 +164,7 @@ public sealed class LapsedTagTests : MirrorOfHub
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_tag_that_moves_while_it_is_asked_for_never_mixes_digest_and_body(bool known)
+    public async Task A_tag_that_moves_during_a_request_never_mixes_digest_and_body(bool known)
     {
         Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 10));
         if (known)
@@ -186,7 +186,7 @@ public sealed class LapsedTagTests : MirrorOfHub
     [InlineData("reset")]
     [InlineData("503")]
     [InlineData("429")]
-    public async Task What_upstream_cannot_confirm_is_served_as_it_was_with_a_warning(string trouble)
+    public async Task A_tag_that_cannot_be_checked_is_served_stale_with_a_warning(string trouble)
     {
         var image = Hub.AddImage(Repository, "latest");
         using (await Mirror.GetAsync(ManifestPath("latest")))
@@ -201,7 +201,7 @@ public sealed class LapsedTagTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_tag_deleted_upstream_is_gone_here_too()
+    public async Task A_tag_deleted_upstream_is_404()
     {
         Hub.AddImage(Repository, "latest");
         using (await Mirror.GetAsync(ManifestPath("latest")))

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>A scripted Docker Hub and the mirror of it, fresh for every test.</summary>
+/// <summary>A scripted Docker Hub and a mirror of it, both new for each test.</summary>
 public abstract class MirrorOfHub : IAsyncLifetime
 {
     protected const string Repository = "library/nginx";
@@ -32,7 +32,7 @@ public abstract class MirrorOfHub : IAsyncLifetime
             await Hub.DisposeAsync();
             throw;
         }
-        // What the mirror asks at its start is its own affair.
+        // Ignore what the mirror requests when it starts.
         Hub.Log.Clear();
     }
 
@@ -47,7 +47,7 @@ public abstract class MirrorOfHub : IAsyncLifetime
 
     protected virtual MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url };
 
-    /// <summary>The digest of a body read to its end, without holding it.</summary>
+    /// <summary>Reads a body to its end, without keeping it, and returns its digest.</summary>
     protected static async Task<Digest> DigestOfAsync(HttpResponseMessage response)
     {
         using var hash = Digest.NewHash("sha256");
@@ -58,14 +58,14 @@ public abstract class MirrorOfHub : IAsyncLifetime
         return Digest.FromHash("sha256", hash.GetCurrentHash());
     }
 
-    /// <summary>The answer has this status and a registry's error list, as JSON.</summary>
+    /// <summary>Checks that a response has this status and a list of errors in JSON, as registries send it.</summary>
     protected static async Task AssertErrorAsync(HttpStatusCode status, HttpResponseMessage response)
     {
         Assert.Equal(status, response.StatusCode);
         Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
         var body = await response.Content.ReadFromJsonAsync<JsonElement>(Cancel);
         Assert.NotEqual("", body.GetProperty("errors")[0].GetProperty("code").GetString());
-        // A challenge passed on would send clients to Docker Hub for tokens by themselves.
+        // With upstream's challenge, clients would ask Docker Hub for tokens themselves.
         Assert.Empty(response.Headers.WwwAuthenticate);
     }
 

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>The clients people have pull through the mirror from a real registry, twice; the second time upstream is not asked.</summary>
+/// <summary>Common clients pull from a real registry through the mirror, twice; the second pull sends no request upstream.</summary>
 public sealed class PullThroughRealClientsTests
 {
     private const string Name = "docker.io/library/hello:1";
@@ -62,7 +62,8 @@ public sealed class PullThroughRealClientsTests
         TestImage[] images = [TestImage.Create(21, oci: true), TestImage.Create(22, oci: true, architecture: "arm64")];
         var index = await skopeo.PushIndexAsync(images, $"{upstream.Authority}/library/hello:1");
         var pulled = await skopeo.PullAsync(Name);
-        Assert.Equal(index, Storage.Digest.Of(await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), TestContext.Current.CancellationToken)));
+        var manifest = await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), TestContext.Current.CancellationToken);
+        Assert.Equal(index, Storage.Digest.Of(manifest));
         Assert.All(images.SelectMany(i => i.Blobs), blob => Assert.True(File.Exists(Path.Combine(pulled, blob.Hex))));
     }
 

@@ -6,11 +6,11 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>Tokens are asked for once and shared by all.</summary>
+/// <summary>The mirror requests each token once and uses it for all clients.</summary>
 public sealed class TokenTests : MirrorOfHub
 {
     [Fact]
-    public async Task One_token_per_scope_is_asked_for_however_many_wait()
+    public async Task One_token_per_scope_is_requested_for_all_clients()
     {
         var blobs = Enumerable.Range(0, 20).Select(i => Hub.AddBlob(Repository, HubBlob.Seeded(i, 1000))).ToList();
         var gate = new Gate();
@@ -24,7 +24,7 @@ public sealed class TokenTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_token_no_longer_good_is_renewed_and_the_client_notices_nothing()
+    public async Task A_revoked_token_is_renewed_unnoticed_by_the_client()
     {
         var image = Hub.AddImage(Repository, "latest");
         using (await Mirror.GetAsync(ManifestPath("latest")))
@@ -35,7 +35,7 @@ public sealed class TokenTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_token_that_does_not_say_how_long_it_lives_is_used_all_the_same()
+    public async Task A_token_without_a_lifetime_is_used()
     {
         Hub.TokenLifetime = null;
         Hub.AddImage(Repository, "latest");
@@ -44,7 +44,7 @@ public sealed class TokenTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task An_upstream_that_asks_for_no_token_is_not_offered_one()
+    public async Task An_upstream_that_wants_no_token_gets_none()
     {
         Hub.AsksForTokens = false;
         Hub.AddImage(Repository, "latest");
@@ -63,7 +63,7 @@ public sealed class TokenTests : MirrorOfHub
     }
 }
 
-/// <summary>The account goes to the upstream's own token service and to no one else.</summary>
+/// <summary>Only the upstream's own token service gets the account.</summary>
 public sealed class CredentialsTests : MirrorOfHub
 {
     private static readonly string Basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes("ann:canary-7d1f"));
@@ -75,7 +75,7 @@ public sealed class CredentialsTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task The_token_service_sees_the_account_the_registry_a_token_and_the_cdn_neither()
+    public async Task Only_the_token_service_sees_the_account_and_the_cdn_sees_nothing()
     {
         var image = Hub.AddImage("acme/secret", "latest", HubBlob.Seeded(1, 1000));
         Hub.Private.Add("acme/secret");
@@ -89,7 +89,7 @@ public sealed class CredentialsTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_realm_on_a_foreign_host_does_not_get_the_account()
+    public async Task A_realm_on_another_host_does_not_get_the_account()
     {
         await using var foreign = await ScriptedHub.StartAsync("127.0.0.2");
         Hub.AddImage(Repository, "latest");

@@ -5,16 +5,17 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>For something the mirror has not: upstream's no, upstream's later and upstream's silence stay three different answers.</summary>
+/// <summary>For missing content, upstream's "no", "later" and silence become three different answers.</summary>
 public sealed class UpstreamAnswersTests : MirrorOfHub
 {
     private static readonly HubBlob Blob = HubBlob.Seeded(11, 1024);
 
-    public static TheoryData<string> Paths => [$"{Repository}/manifests/latest", $"{Repository}/manifests/{Digest.Of("cold"u8)}", $"{Repository}/blobs/{Blob.Digest}"];
+    public static TheoryData<string> Paths =>
+        [$"{Repository}/manifests/latest", $"{Repository}/manifests/{Digest.Of("cold"u8)}", $"{Repository}/blobs/{Blob.Digest}"];
 
     [Theory]
     [MemberData(nameof(Paths))]
-    public async Task Not_there_is_404(string path)
+    public async Task Missing_content_is_404(string path)
     {
         Hub.AddImage(Repository, "another");
         using var response = await Mirror.GetAsync(path);
@@ -23,7 +24,7 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
 
     [Theory]
     [MemberData(nameof(Paths))]
-    public async Task Refused_in_spite_of_a_good_token_is_404(string path)
+    public async Task Refused_despite_a_good_token_is_404(string path)
     {
         Script(Answer.RefusedDespiteToken);
         using var response = await Mirror.GetAsync(path);
@@ -41,7 +42,7 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_limit_told_in_plain_text_is_429_in_JSON()
+    public async Task A_429_in_plain_text_becomes_429_in_JSON()
     {
         Script(Answer.TooManyRequestsInPlainText);
         using var response = await Mirror.GetAsync(ManifestPath("latest"));
@@ -77,7 +78,7 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_token_service_that_cannot_be_had_is_503()
+    public async Task An_unreachable_token_service_is_503()
     {
         Hub.AddImage(Repository, "latest");
         await Hub.Token.TakeDownAsync();
@@ -86,7 +87,7 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_page_for_people_is_no_manifest()
+    public async Task An_HTML_page_is_no_manifest()
     {
         Script(Answer.Html());
         using var response = await Mirror.GetAsync(ManifestPath("latest"));
@@ -94,7 +95,7 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task One_failure_among_good_answers_is_retried_and_clients_notice_nothing()
+    public async Task A_single_failure_is_retried_unnoticed_by_clients()
     {
         Hub.AddImage(Repository, "latest");
         Hub.Script(Asked.Manifest, Answer.Status(503, "UNAVAILABLE"), times: 1);
@@ -103,7 +104,7 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_failure_is_not_remembered_as_an_answer()
+    public async Task A_failure_is_not_cached()
     {
         using (await Mirror.GetAsync(ManifestPath("latest")))
             Hub.AddImage(Repository, "latest");

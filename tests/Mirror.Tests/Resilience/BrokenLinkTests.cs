@@ -8,7 +8,10 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>Bodies that are cut, stall, or are wrong: the client sees one unbroken download, or a broken one, but never a wrong one that ends well.</summary>
+/// <summary>
+/// Upstream bodies that are cut, stall or are wrong: a client gets the right bytes or a broken download, never wrong bytes that end
+/// cleanly.
+/// </summary>
 public sealed class BrokenLinkTests : MirrorOfHub
 {
     private const int Size = 4 << 20;
@@ -16,10 +19,10 @@ public sealed class BrokenLinkTests : MirrorOfHub
     protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, More = "  idle_timeout: 2s\n" };
 
     [Fact]
-    public async Task A_body_cut_anywhere_is_resumed_and_fetched_hardly_twice()
+    public async Task A_body_cut_anywhere_is_resumed_with_few_bytes_fetched_twice()
     {
         var cuts = Figures.Count(20, 500);
-        // More pulls than Docker Hub gives away.
+        // The test pulls more often than Docker Hub's limit allows.
         Hub.PullLimit = null;
         var random = Figures.Random(1);
         var (whole, wrong, clean, sent) = (0, 0, 0, 0L);
@@ -29,7 +32,7 @@ public sealed class BrokenLinkTests : MirrorOfHub
             var image = Hub.AddImage(Repository, $"v{i}", layers);
             foreach (var layer in layers)
                 Hub.Fault(layer.Digest, Cut(i++ % 4, random.NextInt64(Size)));
-            // As every client does: the manifest first.
+            // Get the manifest first, as clients do.
             using (await Mirror.GetAsync(ManifestPath($"v{i - layers.Length}")))
                 foreach (var (ended, right) in await Task.WhenAll(layers.Select(PullAsync)))
                 {
@@ -41,7 +44,9 @@ public sealed class BrokenLinkTests : MirrorOfHub
             Assert.All(image.Layers, layer => Assert.Equal(0, Hub.Log.BodyBytes(image.Config.Digest)));
         }
         var again = (sent - (long)cuts * Size) / ((double)cuts * Size);
-        Figures.Report(string.Create(CultureInfo.InvariantCulture, $"{cuts} cuts: {whole} completed, {wrong} with wrong bytes, {clean} clean ends to wrong bytes, {again:P2} fetched again"));
+        Figures.Report(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{cuts} cuts: {whole} completed, {wrong} with wrong bytes, {clean} clean ends to wrong bytes, {again:P2} fetched again"));
         Assert.Equal(0, wrong);
         Assert.Equal(0, clean);
         Assert.InRange(whole, cuts * 0.99, cuts);
@@ -49,7 +54,7 @@ public sealed class BrokenLinkTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_wrong_byte_anywhere_is_neither_stored_nor_given_an_end()
+    public async Task A_wrong_byte_anywhere_is_not_stored_and_the_body_never_ends()
     {
         var random = Figures.Random(2);
         var count = Figures.Count(20, 200);
@@ -65,7 +70,7 @@ public sealed class BrokenLinkTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_short_body_that_ends_cleanly_is_completed_since_the_manifest_knew_its_length()
+    public async Task A_short_body_is_completed_if_the_manifest_tells_its_length()
     {
         var layer = HubBlob.Seeded(1, Size);
         Hub.AddImage(Repository, "latest", layer);
@@ -76,7 +81,7 @@ public sealed class BrokenLinkTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_manifest_that_lies_about_a_length_does_not_spoil_the_blob_for_others()
+    public async Task A_manifest_with_a_wrong_length_does_not_spoil_the_blob()
     {
         var layer = HubBlob.Seeded(1, Size);
         Hub.AddImage(Repository, "latest", layer);
@@ -90,7 +95,7 @@ public sealed class BrokenLinkTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Attempts_that_bring_nothing_stop_and_the_next_client_begins_where_it_ended()
+    public async Task Attempts_without_bytes_end_and_the_next_client_resumes()
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
         Hub.Fault(blob.Digest, BlobFault.ClosedAt(Size / 2), times: 100);
@@ -99,13 +104,13 @@ public sealed class BrokenLinkTests : MirrorOfHub
         while (Hub.NextFault(blob.Digest) is not null)
         {
         }
-        // The CDN is left alone for a while first.
-        await Until.TrueAsync(async () => await PullAsync(blob) == (true, true), () => "It cannot be pulled any more.");
+        // First wait until the circuit breaker lets requests through again.
+        await Until.TrueAsync(async () => await PullAsync(blob) == (true, true), () => "The blob can no longer be pulled.");
         Assert.InRange(Hub.Log.BodyBytes(blob.Digest), Size, Size + Size / 50);
     }
 
     [Fact]
-    public async Task An_endless_body_of_unknown_length_ends_where_the_manifest_said()
+    public async Task An_endless_body_is_cut_at_the_length_in_the_manifest()
     {
         var layer = HubBlob.Seeded(1, 100_000);
         Hub.AddImage(Repository, "latest", layer);
@@ -120,20 +125,22 @@ public sealed class BrokenLinkTests : MirrorOfHub
             if (response.StatusCode == HttpStatusCode.OK)
                 await Assert.ThrowsAnyAsync<HttpRequestException>(() => response.Content.ReadAsByteArrayAsync(Cancel));
         Assert.False(IsStored(layer.Digest));
-        Assert.Empty(Directory.Exists(Path.Combine(Mirror.Root, "mirror/fills/sha256")) ? Directory.GetFiles(Path.Combine(Mirror.Root, "mirror/fills/sha256")) : []);
+        var fills = Path.Combine(Mirror.Root, "mirror/fills/sha256");
+        Assert.Empty(Directory.Exists(fills) ? Directory.GetFiles(fills) : []);
     }
 
     [Fact]
-    public async Task The_tag_moves_between_every_two_answers_and_header_and_body_agree()
+    public async Task Header_and_body_agree_while_the_tag_keeps_moving()
     {
-        HubImage[] images = [Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 10)), Hub.AddImage(Repository, "latest", HubBlob.Seeded(2, 10))];
+        HubImage[] images = [.. new[] { 1, 2 }.Select(seed => Hub.AddImage(Repository, "latest", HubBlob.Seeded(seed, 10)))];
         var asked = 0;
-        Hub.Script(Asked.Manifest, Answer.After(() => Hub.MoveTag(Repository, "latest", images[Interlocked.Increment(ref asked) % 2].Digest)));
+        Hub.Script(
+            Asked.Manifest, Answer.After(() => Hub.MoveTag(Repository, "latest", images[Interlocked.Increment(ref asked) % 2].Digest)));
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, TagsCacheTtl = "0" });
         var count = Figures.Count(100, 1000);
         for (var i = 0; i < count; i++)
         {
-            // Cold again, so that there is a GET to move in front of.
+            // Delete the manifests, so that the mirror sends a GET and the tag can move before it.
             if (i % 2 == 0)
                 foreach (var image in images)
                     using (await mirror.SendAsync(HttpMethod.Delete, ManifestPath(image.Digest)))
@@ -162,7 +169,7 @@ public sealed class BrokenLinkTests : MirrorOfHub
         var (buffer, expected) = (new byte[64 * 1024], new byte[64 * 1024]);
         try
         {
-            // A reset may overtake what was sent before it, even the headers.
+            // A reset can discard bytes that were sent before it, even the headers.
             using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
             if (response.StatusCode != HttpStatusCode.OK)
                 return (false, true);

@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>Content that changed in the store is not served as good, and is found and mended.</summary>
+/// <summary>The mirror does not serve content that was damaged in the store; it finds and repairs it.</summary>
 public sealed class DamagedStoreTests : MirrorOfHub
 {
     private static readonly HubBlob Layer = HubBlob.Seeded(1, 300_000);
@@ -19,7 +19,7 @@ public sealed class DamagedStoreTests : MirrorOfHub
     [InlineData(100_000)]
     [InlineData(299_999)]
     [InlineData(300_001)]
-    public async Task A_layer_of_another_length_is_fetched_again(int length)
+    public async Task A_layer_with_a_wrong_length_is_downloaded_again(int length)
     {
         await PullAsync();
         using (var file = File.OpenHandle(PathOf(Layer.Digest), FileMode.Open, FileAccess.ReadWrite))
@@ -31,14 +31,15 @@ public sealed class DamagedStoreTests : MirrorOfHub
             Assert.Equal(Layer.Digest, await DigestOfAsync(response));
         Assert.Equal(Layer.Size, Hub.Log.BodyBytes(Layer.Digest));
         await Mirror.UntilStoredAsync(BlobPath(Layer.Digest));
-        // Lines take a moment through the program's queue and the pipe.
+        // A log line takes a moment to arrive.
         await Until.TrueAsync(
-            () => Mirror.Log.Any(line => line.Contains("damaged", StringComparison.Ordinal) && line.Contains(Layer.Digest.ToString(), StringComparison.Ordinal)),
-            () => $"It is not said:\n{string.Join('\n', Mirror.Log)}");
+            () => Mirror.Log.Any(line =>
+                line.Contains("damaged", StringComparison.Ordinal) && line.Contains(Layer.Digest.ToString(), StringComparison.Ordinal)),
+            () => $"The log does not tell:\n{string.Join('\n', Mirror.Log)}");
     }
 
     [Fact]
-    public async Task An_empty_file_is_no_layer_even_where_no_manifest_is_known()
+    public async Task An_empty_file_is_no_layer_even_without_its_manifest()
     {
         await PullAsync();
         await Mirror.KillAsync();
@@ -49,7 +50,7 @@ public sealed class DamagedStoreTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Without_upstream_a_damaged_layer_is_unavailable_and_never_a_short_200()
+    public async Task Without_upstream_a_damaged_layer_is_503_and_never_a_short_200()
     {
         await PullAsync();
         using (var file = File.OpenHandle(PathOf(Layer.Digest), FileMode.Open, FileAccess.ReadWrite))
@@ -60,7 +61,7 @@ public sealed class DamagedStoreTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_damaged_manifest_is_fetched_again()
+    public async Task A_damaged_manifest_is_downloaded_again()
     {
         var image = await PullAsync();
         await Mirror.KillAsync();
@@ -75,7 +76,8 @@ public sealed class DamagedStoreTests : MirrorOfHub
     {
         var image = await PullAsync();
         await Mirror.KillAsync();
-        foreach (var link in Directory.GetFiles(Path.Combine(Mirror.Root, "docker/registry/v2/repositories"), "link", SearchOption.AllDirectories))
+        var repositories = Path.Combine(Mirror.Root, "docker/registry/v2/repositories");
+        foreach (var link in Directory.GetFiles(repositories, "link", SearchOption.AllDirectories))
             await File.WriteAllTextAsync(link, "", Cancel);
         await Mirror.StartAgainAsync();
         using var manifest = await Mirror.GetAsync(ManifestPath("latest"));
@@ -85,7 +87,7 @@ public sealed class DamagedStoreTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Verify_finds_every_damage_and_repair_has_it_fetched_again()
+    public async Task Verify_finds_damage_and_repair_lets_it_be_downloaded_again()
     {
         var image = await PullAsync();
         Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
@@ -107,7 +109,7 @@ public sealed class DamagedStoreTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Verify_names_the_hosted_images_that_have_to_be_pushed_again()
+    public async Task Verify_names_the_hosted_images_to_push_again()
     {
         var (content, references) = (new FileContentStore(Mirror.Root), new FileReferenceStore(Mirror.Root));
         var hosted = RepositoryName.Parse("local/app");
@@ -115,7 +117,9 @@ public sealed class DamagedStoreTests : MirrorOfHub
         foreach (var (bytes, isManifest) in new[] { (Layer.Slice(0, Layer.Size), false), (image.Bytes, true) })
         {
             await content.PutAsync(Digest.Of(bytes), bytes, Cancel);
-            await (isManifest ? references.LinkManifestAsync(hosted, Digest.Of(bytes), null, Cancel) : references.LinkBlobAsync(hosted, Digest.Of(bytes), Cancel));
+            await (isManifest
+                ? references.LinkManifestAsync(hosted, Digest.Of(bytes), null, Cancel)
+                : references.LinkBlobAsync(hosted, Digest.Of(bytes), Cancel));
         }
         await references.SetTagAsync(hosted, "1.0", image.Digest, Cancel);
         await FlipAsync(Layer.Digest);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Upstream;
@@ -8,7 +9,9 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>A disk that takes no more: what is here is served, what is not goes through uncached, and when the trouble is over so is ours.</summary>
+/// <summary>
+/// The disk cannot be written: stored content is served, missing content is passed on uncached, and later it is stored again.
+/// </summary>
 public sealed class DiskTroubleTests : MirrorOfHub
 {
     private const int Size = 6 << 20;
@@ -18,10 +21,11 @@ public sealed class DiskTroubleTests : MirrorOfHub
     [InlineData("full in the middle of a download")]
     [InlineData("no inodes")]
     [InlineData("read-only")]
-    public async Task A_store_that_takes_nothing_still_serves_and_passes_on(string trouble)
+    public async Task A_full_or_read_only_store_serves_and_passes_blobs_on(string trouble)
     {
         await using var volume = await LoopVolume.MountAsync(24, 160);
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, TagsCacheTtl = "0", Root = Path.Combine(volume.Path, "root") });
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, TagsCacheTtl = "0", Root = Path.Combine(volume.Path, "root") });
         var cached = Hub.AddImage(Repository, "cached", HubBlob.Seeded(1, 1 << 20));
         await PullAsync(mirror, "cached", cached);
         foreach (var blob in cached.Layers.Append(cached.Config))
@@ -39,14 +43,14 @@ public sealed class DiskTroubleTests : MirrorOfHub
             await PullAsync(mirror, "cold", cold);
         }
         foreach (var layer in cold.Layers)
-            Assert.False(File.Exists(Path.Combine(mirror.Root, "docker/registry/v2/blobs/sha256", layer.Digest.Hex[..2], layer.Digest.Hex, "data")));
+            Assert.False(File.Exists(Path.Combine(mirror.Root, RegistryLayout.BlobData(layer.Digest))));
 
         if (trouble == "read-only")
             await volume.RemountAsync("rw");
         else
             volume.Relieve();
-        // Work behind the clients' backs may still be at it; then nothing half-written is left.
-        await Until.TrueAsync(() => Files(mirror, "mirror/tmp").Length == 0, () => "Half-written files are left.");
+        // Background work may still be running. When it ends, it leaves no partial files.
+        await Until.TrueAsync(() => Files(mirror, "mirror/tmp").Length == 0, () => "Partial files are left.");
         await PullAsync(mirror, "cold", cold);
         foreach (var blob in cold.Layers.Append(cold.Config))
             await mirror.UntilStoredAsync(BlobPath(blob.Digest));
@@ -55,10 +59,11 @@ public sealed class DiskTroubleTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_wrong_byte_is_not_passed_on_as_right_when_nothing_can_be_stored()
+    public async Task A_wrong_byte_aborts_an_uncached_download()
     {
         await using var volume = await LoopVolume.MountAsync(24, 160);
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
         volume.FillUp();
         foreach (var offset in new[] { 0, Size / 2, Size - 1 })
         {
@@ -71,7 +76,7 @@ public sealed class DiskTroubleTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Connections_up_to_the_limit_of_open_files_leave_those_that_are_served_alone()
+    public async Task Too_many_connections_do_not_disturb_the_existing_ones()
     {
         if (Availability.Of("prlimit") is { IsAvailable: false } missing)
             missing.OrSkip();
@@ -92,10 +97,10 @@ public sealed class DiskTroubleTests : MirrorOfHub
             }
             catch (SocketException)
             {
-                // One too many.
+                // The mirror refused the connection.
             }
         }
-        // This client's connection was there before.
+        // This client's connection is older.
         await PullAsync(mirror, "latest", image);
         held.ForEach(socket => socket.Dispose());
         await Until.TrueAsync(
@@ -112,7 +117,7 @@ public sealed class DiskTroubleTests : MirrorOfHub
                     return false;
                 }
             },
-            () => "It does not recover.");
+            () => "The mirror does not accept new connections again.");
     }
 
     private static void FillUp(LoopVolume volume, string trouble)
@@ -124,7 +129,9 @@ public sealed class DiskTroubleTests : MirrorOfHub
     }
 
     private static string[] Files(MirrorProcess mirror, string folder) =>
-        Directory.Exists(Path.Combine(mirror.Root, folder)) ? Directory.GetFiles(Path.Combine(mirror.Root, folder), "*", SearchOption.AllDirectories) : [];
+        Path.Combine(mirror.Root, folder) is var path && Directory.Exists(path)
+            ? Directory.GetFiles(path, "*", SearchOption.AllDirectories)
+            : [];
 
     private static async Task PullAsync(MirrorProcess mirror, string tag, HubImage image)
     {

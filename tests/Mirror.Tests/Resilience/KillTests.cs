@@ -10,13 +10,13 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>SIGKILL at any moment, and SIGTERM.</summary>
+/// <summary>The mirror is stopped by SIGKILL at any moment, or by SIGTERM.</summary>
 public sealed class KillTests : MirrorOfHub
 {
     private const int Size = 2 << 20;
 
     [Fact]
-    public async Task Killed_at_random_moments_of_eight_cold_pulls_it_serves_nothing_wrong_and_pulls_work_again()
+    public async Task Killed_during_cold_pulls_it_serves_no_wrong_byte_and_resumes()
     {
         var random = Figures.Random(3);
         var rounds = Figures.Count(4, 100);
@@ -29,7 +29,7 @@ public sealed class KillTests : MirrorOfHub
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
             var uploads = Enumerable.Range(0, 4).Select(_ => UploadAsync(stop.Token)).ToList();
             var moment = random.NextInt64(8 * Size);
-            await Until.TrueAsync(() => Hub.Log.BodyBytes() >= moment, () => "Nothing is pulled.");
+            await Until.TrueAsync(() => Hub.Log.BodyBytes() >= moment, () => "The pulls do not progress.");
             await Mirror.KillAsync();
             Assert.All(await Task.WhenAll(pulls), pull => Assert.True(pull.Right));
             await stop.CancelAsync();
@@ -40,11 +40,13 @@ public sealed class KillTests : MirrorOfHub
             ready.Add(Stopwatch.GetElapsedTime(started));
             Assert.All(await Task.WhenAll(blobs.ConvertAll(PullAsync)), pull => Assert.Equal((true, true), pull));
         }
-        Figures.Report($"{rounds} kills during 8 cold pulls and 4 uploads: 0 wrong bytes, every pull works afterwards, ready after {Figures.Milliseconds(ready, .5)} (median), {Figures.Milliseconds(ready, 1)} (worst)");
+        Figures.Report(
+            $"{rounds} kills during 8 cold pulls and 4 uploads: 0 wrong bytes, every pull works afterwards, "
+            + $"ready after {Figures.Milliseconds(ready, .5)} (median), {Figures.Milliseconds(ready, 1)} (worst)");
     }
 
     [Fact]
-    public async Task What_is_left_of_downloads_and_uploads_does_not_hold_up_a_start()
+    public async Task Thousands_of_partial_downloads_and_uploads_do_not_delay_a_start()
     {
         await Mirror.KillAsync();
         List<TimeSpan> bare = [], littered = [];
@@ -52,13 +54,15 @@ public sealed class KillTests : MirrorOfHub
         const int leftovers = 2000;
         for (var i = 0; i < leftovers; i++)
         {
-            // Sparse: half of a layer that never came whole.
+            // A sparse file: half of a layer that was never completed.
             MakeHalf(RegistryLayout.Fill(Digest.Parse($"sha256:{i:x64}")));
             MakeHalf(RegistryLayout.UploadData(RepositoryName.Parse($"local/app-{i % 50}"), Guid.NewGuid()));
         }
         await MeasureAsync(littered);
-        Figures.Report($"{leftovers} half downloads and {leftovers} half uploads of 64 MiB: ready after {Figures.Milliseconds(littered, .5)} (median), {Figures.Milliseconds(littered, 1)} (worst); without them {Figures.Milliseconds(bare, .5)}");
-        // Not a matter of speed: reading what is left would take minutes.
+        Figures.Report(
+            $"{leftovers} half downloads and half uploads each: ready after {Figures.Milliseconds(littered, .5)} (median), "
+            + $"{Figures.Milliseconds(littered, 1)} (worst); without them {Figures.Milliseconds(bare, .5)}");
+        // A generous limit: reading all partial files would take minutes.
         Assert.InRange(littered.Min(), TimeSpan.Zero, TimeSpan.FromSeconds(20));
 
         void MakeHalf(string path)
@@ -82,7 +86,7 @@ public sealed class KillTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task SIGTERM_lets_running_downloads_finish_and_takes_no_new_ones()
+    public async Task SIGTERM_lets_running_downloads_finish_and_refuses_new_ones()
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
         var gate = new Gate();
@@ -103,14 +107,14 @@ public sealed class KillTests : MirrorOfHub
                     return true;
                 }
             },
-            () => "New connections are still taken.");
+            () => "The mirror still accepts connections.");
         gate.Open();
         Assert.Equal(blob.Digest, await DigestOfAsync(response));
         Assert.Equal(0, await Mirror.EndedAsync());
         Assert.True(IsStored(blob.Digest));
     }
 
-    // Chunk by chunk until it is killed.
+    // Uploads chunks until the mirror is killed.
     private async Task UploadAsync(CancellationToken stop)
     {
         var repository = new PushedRepository(Mirror, "local/app");
@@ -124,7 +128,7 @@ public sealed class KillTests : MirrorOfHub
         }
         catch (Exception gone) when (gone is HttpRequestException or IOException)
         {
-            // Killed.
+            // The mirror was killed.
         }
     }
 

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>Upstream is away, in ten ways: what is here is served, by tag and by digest.</summary>
+/// <summary>Upstream is away, in several ways: stored content is served, by tag and by digest.</summary>
 public sealed class OutageTests : MirrorOfHub
 {
     protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, TagsCacheTtl = "0" };
@@ -24,7 +24,7 @@ public sealed class OutageTests : MirrorOfHub
     [InlineData("429")]
     [InlineData("no token service")]
     [InlineData("no CDN")]
-    public async Task What_is_cached_is_pulled_as_ever(string how)
+    public async Task Cached_images_can_be_pulled(string how)
     {
         var images = Enumerable.Range(0, 3).Select(i => Hub.AddImage(Repository, $"v{i}", HubBlob.Seeded(i, 20_000))).ToList();
         for (var i = 0; i < images.Count; i++)
@@ -32,11 +32,12 @@ public sealed class OutageTests : MirrorOfHub
         foreach (var image in images)
             await Mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
 
+        var here = Settings(Hub) with { Root = Mirror.Root };
         await using var elsewhere = how switch
         {
-            "no such name" => await MirrorProcess.StartAsync(Settings(Hub) with { Root = Mirror.Root, Upstream = new("http://registry.invalid:5000") }),
-            // A registry that speaks plain HTTP answers a TLS greeting with rubbish.
-            "TLS" => await MirrorProcess.StartAsync(Settings(Hub) with { Root = Mirror.Root, Upstream = new($"https://{Hub.Registry.Authority}") }),
+            "no such name" => await MirrorProcess.StartAsync(here with { Upstream = new("http://registry.invalid:5000") }),
+            // A registry that speaks plain HTTP cannot answer a TLS handshake.
+            "TLS" => await MirrorProcess.StartAsync(here with { Upstream = new($"https://{Hub.Registry.Authority}") }),
             _ => null,
         };
         using var hole = how == "black hole" ? await BlackHoleAsync() : null;
@@ -54,16 +55,20 @@ public sealed class OutageTests : MirrorOfHub
             await Until.TrueAsync(
                 async () => await mirror.MetricAsync("mirror_answers_total", ("type", "manifest"), ("outcome", "stale")) == stale
                     && mirror.Log.Any(line => line.Contains("cache=stale", StringComparison.Ordinal)),
-                () => "Neither metrics nor log say what was served stale.");
+                () => "Metrics or log do not tell what was served stale.");
         }
-        // The registry itself is away, or only tells to come later, or it is what stands beside it.
+        // The registry itself answers when it sends 429, or when only its token service or its CDN is away.
         var isUp = how is "429" or "no token service" or "no CDN";
-        await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_upstream_up") == (isUp ? 1 : 0), () => "The metrics do not say whether upstream is up.");
-        Figures.Report($"upstream down, {how}: {before.Count + after.Count} requests, all right; p99 at first {Figures.Milliseconds(before, .99)}, then {Figures.Milliseconds(after, .99)}");
+        await Until.TrueAsync(
+            async () => await mirror.MetricAsync("mirror_upstream_up") == (isUp ? 1 : 0),
+            () => "The metrics do not tell whether upstream is up.");
+        Figures.Report(
+            $"upstream down, {how}: {before.Count + after.Count} requests, all right; "
+            + $"p99 at first {Figures.Milliseconds(before, .99)}, then {Figures.Milliseconds(after, .99)}");
     }
 
     [Fact]
-    public async Task A_client_with_a_copy_here_is_answered_while_upstream_still_thinks()
+    public async Task A_stored_copy_is_served_while_upstream_is_slow()
     {
         var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
         using (await Mirror.GetAsync(ManifestPath("latest")))
@@ -73,13 +78,13 @@ public sealed class OutageTests : MirrorOfHub
         using var response = await Mirror.GetAsync(ManifestPath("latest"));
         Assert.Equal(CacheAnswer.Stale, CacheAnswer.Of(response));
         Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
-        // The first question is still open: nobody waited until it was given up.
+        // The request to upstream is still open: the client did not wait for it to time out.
         Assert.Equal(0, Assert.Single(Hub.Log.Requests).Status);
         gate.Open();
     }
 
     [Fact]
-    public async Task Once_upstream_answers_again_tags_are_checked_again()
+    public async Task Tags_are_checked_again_when_upstream_is_back()
     {
         Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
         using (await Mirror.GetAsync(ManifestPath("latest")))
@@ -93,7 +98,8 @@ public sealed class OutageTests : MirrorOfHub
             async () =>
             {
                 using var now = await Mirror.GetAsync(ManifestPath("latest"));
-                return CacheAnswer.Of(now) != CacheAnswer.Stale && (await now.Content.ReadAsByteArrayAsync(Cancel)).AsSpan().SequenceEqual(moved.Bytes);
+                var bytes = await now.Content.ReadAsByteArrayAsync(Cancel);
+                return CacheAnswer.Of(now) != CacheAnswer.Stale && bytes.AsSpan().SequenceEqual(moved.Bytes);
             },
             () => "The tag is served stale for ever.");
     }
@@ -103,7 +109,8 @@ public sealed class OutageTests : MirrorOfHub
     {
         var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
         await PullAsync(Mirror, "latest", image, []);
-        await Mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+        foreach (var blob in image.Layers.Append(image.Config))
+            await Mirror.UntilStoredAsync(BlobPath(blob.Digest));
         await Hub.Registry.TakeDownAsync();
         await Hub.Token.TakeDownAsync();
         await Mirror.KillAsync();
@@ -111,8 +118,8 @@ public sealed class OutageTests : MirrorOfHub
         Assert.Equal(2, await PullAsync(Mirror, "latest", image, []));
     }
 
-    /// <summary>HEAD and GET by tag, GET by digest, and every blob, as a client does.</summary>
-    /// <returns>How many answers were marked stale.</returns>
+    /// <summary>Pulls as a client does: HEAD and GET by tag, GET by digest, then each blob.</summary>
+    /// <returns>How many responses were marked as stale.</returns>
     private static async Task<int> PullAsync(MirrorProcess mirror, string tag, HubImage image, List<TimeSpan> times)
     {
         var stale = 0;

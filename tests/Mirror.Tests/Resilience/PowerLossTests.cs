@@ -11,12 +11,13 @@ using Xunit;
 namespace Mirror.Tests.Resilience;
 
 /// <summary>
-/// The power fails: what was only in memory is gone. The volume hands nothing to its device by itself, so what was not flushed before it was
-/// acknowledged is missing afterwards.
+/// The power fails, and everything that was only in memory is lost. The volume writes nothing to its device by itself, so whatever was not
+/// flushed before it was acknowledged is missing afterwards.
 /// </summary>
 /// <remarks>
-/// These tests were seen to fail without each of the flushes: of a file before it gets its name, and of the folder behind <c>Publish</c>, <c>Rename</c>
-/// and <c>DeleteFolder</c>. The one they do not miss is that of <c>CreateFolder</c>: ext4 writes its whole journal at the next flush of anything.
+/// These tests fail if any of these flushes is left out: of a file before it gets its name, and of the folder in <c>Publish</c>,
+/// <c>Rename</c> and <c>DeleteFolder</c>. They do not notice a missing flush in <c>CreateFolder</c>, because ext4 writes its whole journal
+/// at the next flush.
 /// </remarks>
 public sealed class PowerLossTests : MirrorOfHub
 {
@@ -24,7 +25,7 @@ public sealed class PowerLossTests : MirrorOfHub
     private const int Size = 1 << 20;
 
     [Fact]
-    public async Task What_was_acknowledged_is_there()
+    public async Task Acknowledged_pushes_survive_a_power_cut()
     {
         await using var volume = await VolumeAsync();
         await using var mirror = await StartAsync(volume);
@@ -34,7 +35,7 @@ public sealed class PowerLossTests : MirrorOfHub
         {
             var (bytes, config) = (HubBlob.Seeded(round, Size).Slice(0, Size), Encoding.UTF8.GetBytes($"config {round}"));
 
-            // 1. A blob, in one request and in several.
+            // 1. Push a blob in one request, and another one in several.
             var whole = await repository.PushAsync(config);
             await AfterCutAsync(async after => Assert.Equal(config, await after.BytesAsync($"blobs/{whole}")));
             var location = await repository.BeginAsync();
@@ -43,7 +44,7 @@ public sealed class PowerLossTests : MirrorOfHub
                 Assert.Equal((HttpStatusCode.Accepted, HttpStatusCode.Created), (patched.StatusCode, put.StatusCode));
             await AfterCutAsync(async after => Assert.Equal(bytes, await after.BytesAsync($"blobs/{Digest.Of(bytes)}")));
 
-            // 2. A manifest, with a tag that is new, and with one that moves.
+            // 2. Push manifests to a new tag, and to a tag that moves.
             foreach (var tag in new[] { $"v{round}", "latest", "latest" })
             {
                 var (manifest, text) = await repository.PushManifestAsync(tag, $"{round} {tag} {cuts}");
@@ -54,12 +55,13 @@ public sealed class PowerLossTests : MirrorOfHub
                 });
             }
 
-            // 3. What was taken out stays out.
+            // 3. Delete a tag: it stays deleted.
             using (var deleted = await repository.SendAsync("DELETE", $"manifests/v{round}"))
                 Assert.Equal(HttpStatusCode.Accepted, deleted.StatusCode);
-            await AfterCutAsync(async after => Assert.Equal(HttpStatusCode.NotFound, await after.StatusOfAsync("GET", $"manifests/v{round}")));
+            await AfterCutAsync(async after =>
+                Assert.Equal(HttpStatusCode.NotFound, await after.StatusOfAsync("GET", $"manifests/v{round}")));
         }
-        Figures.Report($"{cuts} power cuts right behind an acknowledgement: everything acknowledged is there");
+        Figures.Report($"{cuts} power cuts right after an acknowledgement: everything acknowledged is there");
 
         async Task AfterCutAsync(Func<PushedRepository, Task> check)
         {
@@ -72,7 +74,7 @@ public sealed class PowerLossTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task An_upload_in_the_middle_goes_on_or_begins_again_and_never_ends_wrong()
+    public async Task A_cut_upload_is_resumed_or_restarted_and_never_wrong()
     {
         await using var volume = await VolumeAsync();
         await using var mirror = await StartAsync(volume);
@@ -105,7 +107,7 @@ public sealed class PowerLossTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task At_random_moments_of_cold_pulls_and_pushes_nothing_wrong_is_left()
+    public async Task Power_cuts_during_pulls_and_pushes_leave_nothing_wrong()
     {
         var random = Figures.Random(11);
         var rounds = Figures.Count(2, 40);
@@ -114,16 +116,18 @@ public sealed class PowerLossTests : MirrorOfHub
         {
             await using var volume = await VolumeAsync();
             await using var mirror = await StartAsync(volume);
-            var images = Enumerable.Range(0, 4).Select(i => Hub.AddImage(Repository, $"r{round}-{i}", HubBlob.Seeded(round * 8 + i, Size), HubBlob.Seeded(round * 8 + i + 4, Size))).ToList();
+            var images = Enumerable.Range(round * 8, 4)
+                .Select((seed, i) => Hub.AddImage(Repository, $"r{round}-{i}", HubBlob.Seeded(seed, Size), HubBlob.Seeded(seed + 4, Size)))
+                .ToList();
             var acknowledged = new ConcurrentBag<(string Tag, Digest Manifest, Digest Layer)>();
             Hub.Log.Clear();
             using var stop = new CancellationTokenSource();
             var pulls = images.Select((image, i) => PullAsync(mirror, $"r{round}-{i}", image, mustEnd: false)).ToList();
             var pushes = PushUntilAsync(new PushedRepository(mirror, Name), acknowledged, stop.Token);
             var moment = random.NextInt64(8 * Size);
-            await Until.TrueAsync(() => Hub.Log.BodyBytes() >= moment, () => "Nothing is pulled.");
+            await Until.TrueAsync(() => Hub.Log.BodyBytes() >= moment, () => "The pulls do not progress.");
             mirror.StandStill();
-            // Of what is acknowledged behind this line nothing is asked.
+            // What is acknowledged after this line is not checked.
             var sure = acknowledged.ToList();
             await using var left = await volume.AfterPowerCutAsync();
             await mirror.KillAsync();
@@ -139,17 +143,20 @@ public sealed class PowerLossTests : MirrorOfHub
             }
             foreach (var (image, i) in images.Select((image, i) => (image, i)))
                 await PullAsync(again, $"r{round}-{i}", image, mustEnd: true);
-            // Content under its final name is right, all of it, whether or not anybody asked.
+            // All content under a final name is right, also what no client asked for.
             var (code, output) = await again.RunAsync("verify");
             Assert.True(code == 0, output);
         }
-        Figures.Report($"{rounds} power cuts in the middle of cold pulls and pushes: nothing wrong under a final name, every acknowledged push whole, every pull works afterwards");
+        Figures.Report(
+            $"{rounds} power cuts in the middle of cold pulls and pushes: nothing wrong under a final name, "
+            + "every acknowledged push whole, every pull works afterwards");
     }
 
-    // Nothing reaches the device by itself while a test runs.
+    // With this option nothing reaches the device by itself while a test runs.
     private static Task<LoopVolume> VolumeAsync() => LoopVolume.MountAsync(48, 4000, "commit=600");
 
-    private Task<MirrorProcess> StartAsync(LoopVolume volume) => MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
+    private Task<MirrorProcess> StartAsync(LoopVolume volume) =>
+        MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
 
     private static async Task<LoopVolume> CutAsync(LoopVolume volume, MirrorProcess mirror)
     {
@@ -175,7 +182,8 @@ public sealed class PowerLossTests : MirrorOfHub
         }
     }
 
-    private static async Task PushUntilAsync(PushedRepository repository, ConcurrentBag<(string, Digest, Digest)> acknowledged, CancellationToken stop)
+    private static async Task PushUntilAsync(
+        PushedRepository repository, ConcurrentBag<(string, Digest, Digest)> acknowledged, CancellationToken stop)
     {
         try
         {
@@ -190,7 +198,7 @@ public sealed class PowerLossTests : MirrorOfHub
         }
         catch (Exception cut) when (cut is HttpRequestException or IOException)
         {
-            // The power was cut: not acknowledged.
+            // The power was cut before the acknowledgement.
         }
     }
 }

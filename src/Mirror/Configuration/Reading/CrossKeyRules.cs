@@ -58,7 +58,7 @@ internal static class CrossKeyRules
         if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
             findings.Warnings.Add("storage.s3.scratchdirectory has no effect with storage.s3.localcache.path, which has a folder for it");
 
-        if (proxy is { MaxSize: not null, RemoteUrl: null, Upstreams: [] })
+        if (proxy is { MaxSize: not null, HasUpstream: false })
             findings.Warnings.Add("proxy.max_size has no effect without an upstream: what is pushed here is never removed to make room");
 
         if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))

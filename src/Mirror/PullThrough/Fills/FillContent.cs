@@ -6,17 +6,18 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// What one client reads while a blob is on its way: the growing spool. Two detours: a client that wants little from far ahead of the fill asks upstream
-/// for its own range, and when the disk takes no more, each client goes on from upstream, checked against the digest all the same.
+/// What one client reads while a blob is being downloaded: the growing spool. There are two exceptions. A client that wants a small part
+/// far ahead of the download requests that part itself. When the disk is full, each client goes on from upstream; its bytes are still
+/// checked against the digest.
 /// </summary>
-public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : Content
+internal sealed class FillContent(Fill fill, Spool spool) : Content
 {
-    /// <summary>How far ahead of the fill a client is worth a request of its own, in bytes: less arrives before such a request would be answered.</summary>
-    public const long FarAhead = 8 << 20;
+    // Bytes that are nearer than this arrive with the download before the response to a side request would.
+    private const long MinDistance = 8 << 20;
 
     private readonly Content _spooled = spool.OpenRead();
-    private Content? _ahead;
-    private long _aheadEnd;
+    private Content? _side;
+    private long _sideEnd;
     private UncachedContent? _uncached;
     private int _disposed;
 
@@ -24,23 +25,21 @@ public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : C
 
     public override async ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken)
     {
-        if (from - spool.Length <= FarAhead || Length is not { } length)
+        if (from - spool.Length <= MinDistance || Length is not { } length)
             return;
-        // The last bytes come from the spool even so, and therefore only once the digest has proved right. An interior range cannot be
-        // verified before the whole is there: who asks for parts verifies the whole.
-        _aheadEnd = Math.Min(until, length - Spool.TailLength);
-        if (_aheadEnd <= from || !fill.TryGoAhead(_aheadEnd - from, length))
-        {
-            _aheadEnd = 0;
+        // The last bytes come from the spool in any case, and therefore only after the digest was verified. A part from the middle cannot
+        // be verified before the whole blob is there: a client that requests parts verifies the whole itself.
+        var end = Math.Min(until, length - Spool.TailLength);
+        if (end <= from || !fill.TryReserveSideRequest(end - from, length))
             return;
-        }
         try
         {
-            _ahead = await fill.Transfer.OpenBesideAsync(name, from, _aheadEnd, cancellationToken);
+            _side = await fill.Transfer.OpenRangeAsync(from, end, cancellationToken);
+            _sideEnd = end;
         }
         catch (UpstreamException)
         {
-            // A second request is refused: the fill will get there.
+            // Wait for the download instead.
         }
     }
 
@@ -48,26 +47,26 @@ public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : C
     {
         if (_uncached is not null)
             return await _uncached.ReadAsync(offset, buffer, cancellationToken);
-        if (_ahead is not null && offset < _aheadEnd)
+        if (_side is not null && offset < _sideEnd)
         {
             try
             {
-                return await _ahead.ReadAsync(offset, buffer, cancellationToken);
+                return await _side.ReadAsync(offset, buffer, cancellationToken);
             }
             catch (ReplicaLostException)
             {
-                // The fill finds somebody else, and gets there.
-                _aheadEnd = 0;
+                // The fill finds another source; wait for it.
+                _sideEnd = 0;
             }
         }
         try
         {
             return await _spooled.ReadAsync(offset, buffer, cancellationToken);
         }
-        // The spool tells its readers why it ended. A disk that failed is not upstream's fault: upstream can still be read.
+        // The inner exception tells why the fill ended. If our disk failed, upstream can still be read.
         catch (IOException ended) when (ended.InnerException is IOException and not DigestMismatchException)
         {
-            _uncached = UncachedContent.Behind(_spooled, offset, fill, name);
+            _uncached = UncachedContent.After(_spooled, offset, fill.Transfer);
             return await _uncached.ReadAsync(offset, buffer, cancellationToken);
         }
     }
@@ -76,8 +75,8 @@ public sealed class FillContent(Fill fill, RepositoryName name, Spool spool) : C
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
-        if (_ahead is not null)
-            await _ahead.DisposeAsync();
+        if (_side is not null)
+            await _side.DisposeAsync();
         if (_uncached is not null)
             await _uncached.DisposeAsync();
         await fill.LeaveAsync();

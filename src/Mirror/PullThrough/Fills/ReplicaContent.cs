@@ -6,48 +6,50 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// A blob as the replica has it that downloads it, verified by that one before its last bytes. Read in order, from one offset on. What breaks off is not
-/// resumed here: who has the bytes then is for the reader to find out.
+/// A blob at the replica that downloads it, read in order from one offset on. That replica verifies the digest before it sends the last
+/// bytes. After a broken connection, <see cref="FillTransfer"/> looks for another source.
 /// </summary>
 public sealed class ReplicaContent : Content
 {
-    private readonly FillContext _context;
+    private readonly ReplicaBlobs _replicas;
     private readonly Uri _replica;
     private readonly Digest _digest;
     private readonly HttpResponseMessage _response;
     private readonly Stream _body;
     private long _position;
 
-    private ReplicaContent(FillContext context, Uri replica, Digest digest, long from, HttpResponseMessage response, Stream body) =>
-        (_context, _replica, _digest, _position, _response, _body) = (context, replica, digest, from, response, body);
+    private ReplicaContent(ReplicaBlobs replicas, Uri replica, Digest digest, long from, HttpResponseMessage response, Stream body) =>
+        (_replicas, _replica, _digest, _position, _response, _body) = (replicas, replica, digest, from, response, body);
 
-    public override long? Length =>
-        _response.StatusCode == HttpStatusCode.PartialContent ? _response.Content.Headers.ContentRange?.Length : _response.Content.Headers.ContentLength;
+    public override long? Length => _response.StatusCode == HttpStatusCode.PartialContent
+        ? _response.Content.Headers.ContentRange?.Length
+        : _response.Content.Headers.ContentLength;
 
     /// <summary>Asks a replica for a blob from an offset on.</summary>
-    /// <param name="end">The byte behind the last one wanted; null for all.</param>
-    /// <exception cref="UpstreamException">The replica has asked upstream, and this is what it was told.</exception>
-    /// <exception cref="ReplicaLostException">It cannot be reached, or answers what no replica answers.</exception>
+    /// <param name="end">The offset after the last wanted byte; null for all.</param>
+    /// <exception cref="UpstreamException">What upstream answered to that replica.</exception>
+    /// <exception cref="ReplicaLostException">The replica cannot be reached, or answers as no replica does.</exception>
     public static async Task<ReplicaContent> OpenAsync(
-        FillContext context, Uri replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
+        ReplicaBlobs replicas, TimeProvider time, Uri replica, RepositoryName name, Digest digest, long from, long? end,
+        CancellationToken cancellationToken)
     {
-        var response = await context.Replicas.GetAsync(replica, name, digest, from, end, cancellationToken);
+        var response = await replicas.GetAsync(replica, name, digest, from, end, cancellationToken);
         try
         {
-            var status = (int)response.StatusCode;
-            var said = $"the replica {replica.Authority} answered {status} for {digest}";
-            var starts = response.StatusCode switch
+            var status = $"the replica {replica.Authority} answered {(int)response.StatusCode} for {digest}";
+            var start = response.StatusCode switch
             {
                 HttpStatusCode.OK => 0,
                 HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From,
-                HttpStatusCode.NotFound => throw new UpstreamRefusedException(said),
-                HttpStatusCode.TooManyRequests => throw new UpstreamLimitedException(said, UpstreamRequest.RetryAfter(response, context.Time)),
-                HttpStatusCode.ServiceUnavailable => throw new UpstreamUnavailableException(said),
-                _ => throw new ReplicaLostException(said),
+                HttpStatusCode.NotFound => throw new UpstreamRefusedException(status),
+                HttpStatusCode.TooManyRequests => throw new UpstreamLimitedException(status, UpstreamRequest.RetryAfter(response, time)),
+                HttpStatusCode.ServiceUnavailable => throw new UpstreamUnavailableException(status),
+                _ => throw new ReplicaLostException(status),
             };
-            if (starts != from)
-                throw new ReplicaLostException($"the replica {replica.Authority} sent another range of {digest} than was asked for");
-            return new ReplicaContent(context, replica, digest, from, response, await response.Content.ReadAsStreamAsync(cancellationToken));
+            if (start != from)
+                throw new ReplicaLostException($"the replica {replica.Authority} sent {digest} from byte {start} on instead of {from}");
+            var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+            return new ReplicaContent(replicas, replica, digest, from, response, body);
         }
         catch
         {
@@ -56,12 +58,12 @@ public sealed class ReplicaContent : Content
         }
     }
 
-    /// <exception cref="ReplicaLostException">The replica was lost: whoever has the bytes now, it is another one.</exception>
+    /// <exception cref="ReplicaLostException">The connection broke, or the replica lost its lease: look for another source.</exception>
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (offset != _position)
-            throw new ArgumentException("What another replica sends can only be read in order.", nameof(offset));
-        var read = await _context.Replicas.ReadAsync(_replica, _digest, _body, buffer, cancellationToken);
+            throw new ArgumentException("A replica's response can be read in order only.", nameof(offset));
+        var read = await _replicas.ReadAsync(_replica, _digest, _body, buffer, cancellationToken);
         _position += read;
         return read;
     }

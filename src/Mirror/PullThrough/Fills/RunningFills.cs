@@ -1,73 +1,67 @@
 using System.Collections.Concurrent;
+using Mirror.Fleet;
 using Mirror.Limits;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
+using Mirror.Telemetry;
 
 namespace Mirror.PullThrough.Fills;
 
-/// <summary>The blobs on their way in: at most one fill for a digest, whichever repositories and however many clients ask for it.</summary>
-public sealed class RunningFills : IAsyncDisposable
+/// <summary>The running downloads: at most one for each digest, whatever number of clients and repositories ask for it.</summary>
+public sealed class RunningFills(
+    IContentStore content, IReferenceStore references, CacheSize cache, FillLeases leases, RegistryMetrics metrics, TimeProvider time,
+    ILogger<RunningFills> log) : IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<Digest, Running> _running = new();
+    private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
 
-    /// <summary>The running fill for a digest; null where there is none.</summary>
-    public Fill? Find(Digest digest) => _running.TryGetValue(digest, out var running) ? running.Fill : null;
-
-    /// <summary>
-    /// The fill for a digest, started from <paramref name="name"/> where none was running. The caller has joined it and leaves by
-    /// <see cref="Fill.LeaveAsync"/> or by disposing what it reads.
-    /// </summary>
-    /// <param name="ignoreLease">Whether it is started though another replica has one.</param>
-    /// <exception cref="StoreUnavailableException">As many are running as the limit of open files has room for.</exception>
-    internal (Fill Fill, bool Joined) JoinOrStart(FillContext context, RepositoryName name, Digest digest, bool ignoreLease)
+    /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
+    /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
+    /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>
+    /// <exception cref="StoreUnavailableException">The limit of open files allows no further download.</exception>
+    internal (Fill Fill, bool Joined) JoinOrStart(FillSource source, RepositoryName name, Digest digest, bool ignoreLease)
     {
         while (true)
         {
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
-            if (_running.Count >= OpenFiles.MaxDownloads && Find(digest) is null)
-                throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running, and the limit of open files has no room for another.");
-            var own = new Running(new Fill(context, name, digest, ignoreLease));
-            var running = _running.GetOrAdd(digest, own);
-            if (!running.Fill.TryJoin())
+            if (_running.Count >= OpenFiles.MaxDownloads && !_running.ContainsKey(digest))
+                throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running: the limit of open files is reached.");
+            var transfer = new FillTransfer(source, content, leases, metrics, time, log, name, digest, ignoreLease);
+            var own = new Fill(transfer, content, references, cache, metrics, time, log);
+            var fill = _running.GetOrAdd(digest, own);
+            if (!fill.TryJoin())
             {
-                // Over, and about to be taken off the list: help, and look again.
-                _running.TryRemove(new(digest, running));
+                // This fill has just ended, and is about to be removed from the list. Remove it and retry.
+                _running.TryRemove(new(digest, fill));
                 continue;
             }
-            if (running == own)
-                // On this thread until it has asked upstream: another one would have to wake up first.
-                own.Task = RunAsync(own);
+            if (fill == own)
+                // On this thread until the request to upstream is sent: another thread would have to wake up first.
+                own.Ended = RunAsync(own);
             else
-                context.Metrics.ClientJoined();
-            return (running.Fill, running != own);
+                metrics.ClientJoined();
+            return (fill, fill != own);
         }
     }
 
-    /// <summary>Stops every fill; what they have so far stays in their spools.</summary>
+    /// <summary>Stops every fill. What they have received stays in their spools.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_stop.IsCancellationRequested)
             return;
         await _stop.CancelAsync();
-        await Task.WhenAll(_running.Values.Select(running => running.Task));
+        await Task.WhenAll(_running.Values.Select(fill => fill.Ended));
     }
 
-    private async Task RunAsync(Running own)
+    private async Task RunAsync(Fill fill)
     {
         try
         {
-            await own.Fill.RunAsync(_stop.Token);
+            await fill.RunAsync(_stop.Token);
         }
         finally
         {
-            _running.TryRemove(new(own.Fill.Digest, own));
+            _running.TryRemove(new(fill.Digest, fill));
         }
-    }
-
-    private sealed class Running(Fill fill)
-    {
-        public Fill Fill => fill;
-
-        public Task Task { get; set; } = Task.CompletedTask;
     }
 }

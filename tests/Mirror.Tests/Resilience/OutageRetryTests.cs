@@ -7,8 +7,8 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary><c>proxy.hold</c>: clients that would rather wait than fail.</summary>
-public sealed class HoldTests : MirrorOfHub
+/// <summary>With <c>proxy.hold</c>, requests for missing content wait for an upstream that is away.</summary>
+public sealed class OutageRetryTests : MirrorOfHub
 {
     private static readonly HubBlob Layer = HubBlob.Seeded(1, 100_000);
 
@@ -44,14 +44,17 @@ public sealed class HoldTests : MirrorOfHub
                 Assert.Equal(other.Digest, await DigestOfAsync(response));
             }
         Assert.Equal(pulled.Manifest, await File.ReadAllBytesAsync(Path.Combine(await pull, "manifest.json"), Cancel));
-        // However many waited, it was asked for once.
+        // One download for all that waited.
         Assert.Equal(other.Size, Hub.Log.BodyBytes(other.Digest));
-        Assert.Single(Hub.Log.Requests, r => r.Asked == Asked.Manifest && r.Method == "GET" && r.Path.EndsWith(image.Digest.ToString(), StringComparison.Ordinal) && r.Status == 200);
+        Assert.Single(
+            Hub.Log.Requests,
+            r => r.Asked == Asked.Manifest && r.Method == "GET" && r.Status == 200
+                && r.Path.EndsWith(image.Digest.ToString(), StringComparison.Ordinal));
         await UntilHeldAsync(0);
     }
 
     [Fact]
-    public async Task Later_is_waited_for()
+    public async Task A_429_is_waited_for()
     {
         Hub.AddImage(Repository, "latest", Layer);
         Hub.Script(r => r.Origin == "registry", Answer.TooManyRequests("2"), times: 1);
@@ -61,7 +64,7 @@ public sealed class HoldTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Later_than_the_time_that_clients_are_given_is_said_at_once()
+    public async Task A_Retry_After_longer_than_the_hold_is_429_at_once()
     {
         Hub.AddImage(Repository, "latest", Layer);
         Hub.Script(r => r.Origin == "registry", Answer.TooManyRequests("3600"), times: 1);
@@ -71,7 +74,7 @@ public sealed class HoldTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task What_upstream_has_not_is_404_at_once()
+    public async Task A_tag_that_upstream_lacks_is_404_at_once()
     {
         Hub.AddImage(Repository, "latest", Layer);
         using var response = await Mirror.GetAsync(ManifestPath("missing"));
@@ -79,19 +82,19 @@ public sealed class HoldTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task When_the_time_is_over_it_is_503_after_more_than_one_attempt()
+    public async Task When_the_hold_is_over_it_is_503_after_several_attempts()
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = "  hold: 3s\n" });
         Hub.AddImage(Repository, "latest", Layer);
         Hub.Script(r => r.Origin == "registry", Answer.Status(503));
         using var response = await mirror.GetAsync(ManifestPath("latest"));
         await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
-        // One attempt is three requests.
+        // Each attempt is three requests.
         Assert.InRange(Hub.Log.Requests.Count, 4, 9);
     }
 
     [Fact]
-    public async Task A_client_that_hangs_up_is_waited_for_no_longer_and_neither_is_a_server_that_stops()
+    public async Task A_hold_ends_when_the_client_disconnects_or_the_server_stops()
     {
         await Hub.Registry.TakeDownAsync();
         using var impatient = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
@@ -109,9 +112,9 @@ public sealed class HoldTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_download_that_broke_off_goes_on_when_upstream_is_back()
+    public async Task A_broken_download_is_resumed_when_upstream_is_back()
     {
-        // Without the setting it is given up after some 15 s.
+        // Without the setting, the download ends after about 15 s.
         if (!Figures.Full)
             Assert.Skip("takes 25 s: with MIRROR_TESTS=full");
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(4, 1 << 20));
@@ -125,5 +128,7 @@ public sealed class HoldTests : MirrorOfHub
     }
 
     private Task UntilHeldAsync(int requests) =>
-        Until.TrueAsync(async () => await Mirror.MetricAsync("mirror_held_requests") == requests, () => $"There are never {requests} requests held:\n{string.Join('\n', Mirror.Log)}");
+        Until.TrueAsync(
+            async () => await Mirror.MetricAsync("mirror_held_requests") == requests,
+            () => $"{requests} requests were never held:\n{string.Join('\n', Mirror.Log)}");
 }

@@ -1,0 +1,26 @@
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Repositories;
+
+/// <summary>Cuts a repository's stored tags into pages.</summary>
+internal static class TagPages
+{
+    extension(IReferenceStore references)
+    {
+        /// <summary>The stored tags after <paramref name="last"/> in ordinal order; null for an unknown repository.</summary>
+        /// <param name="count">How many at most; null for all.</param>
+        /// <param name="last">Null for the first page.</param>
+        public async ValueTask<TagPage?> PageOfTagsAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
+        {
+            if (!await references.ExistsAsync(name, cancellationToken))
+                return null;
+            var listed = await references.ListTagsAsync(name, cancellationToken);
+            var tags = listed as string[] ?? [.. listed];
+            var found = last is null ? ~0 : Array.BinarySearch(tags, last, StringComparer.Ordinal);
+            var start = found < 0 ? ~found : found + 1;
+            var page = tags.AsSpan(start, Math.Min(count ?? int.MaxValue, tags.Length - start)).ToArray();
+            return new TagPage(page, page.Length > 0 && start + page.Length < tags.Length);
+        }
+    }
+}
