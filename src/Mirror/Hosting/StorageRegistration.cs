@@ -5,6 +5,7 @@ using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
+using Mirror.Telemetry;
 
 namespace Mirror.Hosting;
 
@@ -24,8 +25,8 @@ public static class StorageRegistration
     }
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
-        .AddContent(_ => new FileContentStore(root))
-        .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
+        .AddContent(provider => provider.Timed(new FileContentStore(root), "filesystem"))
+        .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root), "filesystem"))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
         .AddSingleton<ISweepStore>(new FileSweepStore(root));
@@ -33,10 +34,12 @@ public static class StorageRegistration
     private static IServiceCollection AddBucket(this IServiceCollection services, S3Options options) => services
         .AddSingleton(provider => new S3Bucket(options, provider.GetRequiredService<TimeProvider>()))
         .AddSingleton<BucketContentStore>()
-        .AddContent(provider => provider.GetRequiredService<BucketContentStore>())
-        .AddSingleton<IReferenceStore>(provider => provider.GetRequiredService<S3Bucket>() is var bucket && options.LocalCache.Path is { } local
-            ? new FallbackReferenceStore(new BucketReferenceStore(bucket), new FileReferenceStore(Path.Combine(local, "seen")))
-            : new BucketReferenceStore(bucket))
+        .AddContent(provider => provider.Timed(provider.GetRequiredService<BucketContentStore>(), "s3aws"))
+        .AddSingleton<IReferenceStore>(provider =>
+        {
+            var references = provider.Timed(new BucketReferenceStore(provider.GetRequiredService<S3Bucket>()), "s3aws");
+            return options.LocalCache.Path is { } local ? new FallbackReferenceStore(references, new FileReferenceStore(Path.Combine(local, "seen"))) : references;
+        })
         .AddSingleton<IReferrerStore, BucketReferrerStore>()
         // A push on its way in belongs to the process that takes it, like a download.
         .AddSingleton<IUploadStore>(new FileUploadStore(options.Scratch))
