@@ -14,7 +14,7 @@ public static class DebugEndpoints
         app.MapWhen(context => context.Connection.LocalPort == address.Port, branch => branch.UseRouting().UseEndpoints(endpoints =>
         {
             if (debug.Prometheus.Enabled)
-                endpoints.MapPrometheus(debug.Prometheus.Path);
+                endpoints.MapMetrics(debug.Prometheus.Path);
             endpoints.MapGet("/debug/health", static (IServiceProvider services) => Answer(services.GetService<HealthChecks>()?.Failing));
             endpoints.MapGet("/debug/live", static () => Results.Text("{}", "application/json"));
             endpoints.MapGet("/debug/ready", static async (Readiness readiness, CancellationToken aborted) => Answer(await readiness.WhyNotAsync(aborted)));

@@ -8,6 +8,7 @@ public static class HealthRegistration
     /// <summary>Adds <see cref="HealthChecks"/> where any are configured.</summary>
     public static IServiceCollection AddHealth(this IServiceCollection services, HealthOptions health)
     {
+        services.AddSingleton<Readiness>();
         if (health is { StorageDriver.Enabled: false, File: [], Http: [], Tcp: [] })
             return services;
         services.AddHttpClient(HttpCheck.Client)

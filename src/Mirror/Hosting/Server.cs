@@ -29,12 +29,10 @@ public static partial class Server
         // which only is so where the runtime is told as well to do without its pool of threads (DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS).
         builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         ResponseMemoryPool.Use(builder.Services);
-        builder.Logging.AddMirrorLogging(options.Log.Level, options.Log.Formatter, options.Log.Fields);
-        builder.Logging.AddFilter("Yarp", LogLevel.Warning);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddMirrorOptions(options);
-        builder.Services.AddMirrorTelemetry();
+        builder.AddTelemetry(options.Log, options.Http.Debug);
         builder.Services.AddDebugEndpoints(options.Http.Debug);
         builder.Services.AddStorage(options.Storage);
         builder.Services.AddHealth(options.Health);

@@ -5,6 +5,7 @@ using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
+using Mirror.Telemetry;
 
 namespace Mirror.Hosting;
 
@@ -27,22 +28,22 @@ public static class StorageRegistration
     }
 
     private static IServiceCollection AddS3(this IServiceCollection services, S3Options options) =>
-        services.AddBucket(options, time => new S3Bucket(options, time));
+        services.AddBucket(options, "s3aws", time => new S3Bucket(options, time));
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
-        .AddContent(_ => new FileContentStore(root))
-        .AddSingleton<IReferenceStore>(new FileReferenceStore(root))
+        .AddContent(provider => provider.Timed(new FileContentStore(root), "filesystem"))
+        .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root), "filesystem"))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
         .AddSingleton<ISweepStore>(new FileSweepStore(root));
 
     private static IServiceCollection AddBucket(
-        this IServiceCollection services, BucketOptions options, Func<TimeProvider, IBucket> open) => services
+        this IServiceCollection services, BucketOptions options, string driver, Func<TimeProvider, IBucket> open) => services
         .AddSingleton(provider => open(provider.GetRequiredService<TimeProvider>()))
-        .AddContent(provider => ActivatorUtilities.CreateInstance<BucketContentStore>(provider, options))
+        .AddContent(provider => provider.Timed(ActivatorUtilities.CreateInstance<BucketContentStore>(provider, options), driver))
         .AddSingleton<IReferenceStore>(provider =>
         {
-            var references = ActivatorUtilities.CreateInstance<BucketReferenceStore>(provider);
+            var references = provider.Timed(ActivatorUtilities.CreateInstance<BucketReferenceStore>(provider), driver);
             return options.LocalCache.Path is { } local
                 ? new FallbackReferenceStore(references, new FileReferenceStore(Path.Combine(local, "seen")))
                 : references;

@@ -1,6 +1,6 @@
 namespace Mirror.Telemetry;
 
-/// <summary>One line of the access log. Null and empty strings are written as a dash.</summary>
+/// <summary>One line of the access log. A null or empty string becomes a dash.</summary>
 public readonly record struct AccessEntry
 {
     /// <summary>The client's address, without its port.</summary>

@@ -1,26 +1,25 @@
 using System.Buffers;
+using System.Globalization;
+using System.Text;
 
 namespace Mirror.Telemetry;
 
 /// <summary>
-/// Apache's combined log format, on stdout. Writing an entry copies a line into memory; a pull never waits for the
-/// log's reader. Lines for which a reader that stands still leaves no room are dropped, counted, and told of in the application log.
+/// Apache's combined log format, on stdout. Writing an entry copies a line into memory: a pull never waits for the reader of the log.
+/// When the reader falls too far behind, lines are dropped and counted, and the application log says how many.
 /// </summary>
 public sealed partial class AccessLog : IDisposable
 {
-    // Printable ASCII without what has a meaning inside quotes.
-    private static readonly SearchValues<char> Quotable =
-        SearchValues.Create([.. Enumerable.Range(' ', 0x7f - ' ').Select(c => (char)c).Where(c => c is not ('"' or '\\'))]);
-
     // Outside quotes a blank ends the field.
-    private static readonly SearchValues<char> Bare =
+    private static readonly SearchValues<char> Unquoted =
         SearchValues.Create([.. Enumerable.Range('!', 0x7f - '!').Select(c => (char)c).Where(c => c is not ('"' or '\\'))]);
 
     [ThreadStatic]
-    private static Utf8Buffer? _line;
+    private static StringBuilder? _line;
 
+    private readonly RegistryMetrics _metrics;
     private readonly ILogger _logger;
-    private readonly LineSink _sink;
+    private readonly LineWriter _lines;
 
     public AccessLog(RegistryMetrics metrics, ILogger<AccessLog> logger)
         : this(Console.OpenStandardOutput(), metrics, logger)
@@ -29,75 +28,67 @@ public sealed partial class AccessLog : IDisposable
 
     internal AccessLog(Stream stream, RegistryMetrics metrics, ILogger logger)
     {
-        _logger = logger;
-        _sink = new LineSink("access log", stream, TimeSpan.Zero, lines =>
-        {
-            metrics.AccessLinesDropped(lines);
-            LogDropped(lines);
-        });
+        (_metrics, _logger) = (metrics, logger);
+        _lines = new LineWriter("access log", stream, ReportDropped);
     }
 
-    /// <summary>Takes one entry. Never waits, never fails.</summary>
+    /// <summary>Takes one entry. Never waits and never fails.</summary>
     public void Write(in AccessEntry entry)
     {
-        var line = _line ??= new Utf8Buffer();
+        var line = _line ??= new StringBuilder(512);
         line.Clear();
-        Field(line, entry.RemoteAddress, Bare);
-        line.Append(" - "u8);
-        Field(line, entry.User, Bare);
-        line.Append(" ["u8);
-        line.Append(entry.Time.UtcDateTime, "dd/MMM/yyyy:HH:mm:ss");
-        line.Append(" +0000] \""u8);
-        Field(line, entry.Method, Bare);
-        line.Append((byte)' ');
-        Field(line, entry.Uri, Quotable);
-        line.Append((byte)' ');
-        Field(line, entry.Protocol, Bare);
-        line.Append("\" "u8);
-        line.Append(entry.Status);
-        line.Append((byte)' ');
-        line.Append(entry.Bytes);
-        line.Append(" \""u8);
-        Field(line, entry.Referer, Quotable);
-        line.Append("\" \""u8);
-        Field(line, entry.UserAgent, Quotable);
-        line.Append("\"\n"u8);
-        _sink.Write(line.Written);
+        AppendField(line, entry.RemoteAddress, Unquoted);
+        line.Append(" - ");
+        AppendField(line, entry.User, Unquoted);
+        line.Append(CultureInfo.InvariantCulture, $" [{entry.Time.UtcDateTime:dd/MMM/yyyy:HH:mm:ss} +0000] \"");
+        AppendField(line, entry.Method, Unquoted);
+        line.Append(' ');
+        AppendField(line, entry.Uri, LineEscapes.Quotable);
+        line.Append(' ');
+        AppendField(line, entry.Protocol, Unquoted);
+        line.Append(CultureInfo.InvariantCulture, $"\" {entry.Status} {entry.Bytes} \"");
+        AppendField(line, entry.Referer, LineEscapes.Quotable);
+        line.Append("\" \"");
+        AppendField(line, entry.UserAgent, LineEscapes.Quotable);
+        line.Append("\"\n");
+        _lines.Write(line);
     }
 
-    public void Dispose() => _sink.Dispose();
+    /// <summary>Writes what was taken, for at most five seconds.</summary>
+    public void Dispose() => _lines.Dispose();
 
-    private static void Field(Utf8Buffer line, ReadOnlySpan<char> text, SearchValues<char> allowed)
+    private void ReportDropped(long lines)
+    {
+        _metrics.AccessLinesDropped(lines);
+        LogDropped(lines);
+    }
+
+    private static void AppendField(StringBuilder line, ReadOnlySpan<char> text, SearchValues<char> allowed)
     {
         if (text.IsEmpty)
-            line.Append((byte)'-');
+            line.Append('-');
         else if (!text.ContainsAnyExcept(allowed))
             line.Append(text);
         else
-            Escape(line, text, allowed);
+            AppendEscaped(line, text, allowed);
     }
 
     // As Apache does: C's escapes, and \xhh for every other byte that is not printable ASCII.
-    private static void Escape(Utf8Buffer line, ReadOnlySpan<char> text, SearchValues<char> allowed)
+    private static void AppendEscaped(StringBuilder line, ReadOnlySpan<char> text, SearchValues<char> allowed)
     {
         Span<byte> bytes = stackalloc byte[4];
         foreach (var rune in text.EnumerateRunes())
         {
             if (rune.IsAscii && allowed.Contains((char)rune.Value))
-            {
-                line.Append((byte)rune.Value);
-                continue;
-            }
-            if (line.TryAppendEscape(rune.Value))
-                continue;
-            foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
-            {
-                line.Append("\\x"u8);
-                line.Append(b, "x2");
-            }
+                line.Append((char)rune.Value);
+            else if (LineEscapes.Of(rune) is { } escape)
+                line.Append(escape);
+            else
+                foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
+                    line.Append(CultureInfo.InvariantCulture, $"\\x{b:x2}");
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "access log: {Lines} lines dropped, whoever reads stdout does not keep up")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "access log: {Lines} lines dropped, because the reader of stdout does not keep up")]
     private partial void LogDropped(long lines);
 }

@@ -1,6 +1,6 @@
 namespace Mirror.Telemetry;
 
-/// <summary>A request that was answered, in the words of registry:2's log. Empty and null values are left out of the line.</summary>
+/// <summary>A request that was answered, with the fields of <c>registry:2</c>'s log. The line leaves out null and empty values.</summary>
 public readonly record struct CompletedRequest
 {
     public required string Id { get; init; }
@@ -33,13 +33,13 @@ public readonly record struct CompletedRequest
     /// <summary>Digest of a blob request.</summary>
     public string? Digest { get; init; }
 
-    /// <summary>The upload.</summary>
+    /// <summary>The UUID of an upload request.</summary>
     public string? Upload { get; init; }
 
-    /// <summary>The OCI error's code, where one was answered.</summary>
+    /// <summary>The code of the OCI error, if the answer is one.</summary>
     public string? ErrorCode { get; init; }
     public string? ErrorMessage { get; init; }
 
-    /// <summary>Where the content came from; null for what is not mirrored.</summary>
+    /// <summary>The source of the content; null for a repository that is not mirrored.</summary>
     public CacheStatus? Cache { get; init; }
 }

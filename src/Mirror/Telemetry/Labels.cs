@@ -1,19 +1,28 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
 
 namespace Mirror.Telemetry;
 
 /// <summary>
-/// Label values for what clients and upstreams choose themselves. Both sets are closed, so that no peer can make a
-/// new time series by inventing a method or a status.
+/// Values of labels. The sets of statuses and methods are closed: no client and no upstream can make a new time series by inventing one.
 /// </summary>
-internal static class Labels
+public static class Labels
 {
     private static readonly string[] Statuses = BuildStatuses();
 
-    /// <summary>A usual status as its number, an unusual one as its class (<c>4xx</c>), nonsense as <c>other</c>.</summary>
+    extension<T>(T value) where T : struct, Enum
+    {
+        /// <summary>
+        /// A member of one of this namespace's enums in <c>snake_case</c>, such as <c>blob_upload</c>: a label of metrics, a field of the log.
+        /// </summary>
+        public string Label => Names<T>.All[Unsafe.BitCast<T, int>(value)];
+    }
+
+    /// <summary>A frequent status as its number, a rare one as its class (<c>4xx</c>), and anything else as <c>other</c>.</summary>
     public static string Status(int status) => (uint)status < (uint)Statuses.Length ? Statuses[status] : "other";
 
-    /// <summary>Lower case, as <c>registry:3</c> writes it; <c>other</c> for a method no registry knows.</summary>
+    /// <summary>Lower case, as <c>registry:3</c> writes it; <c>other</c> for a method that no registry knows.</summary>
     public static string Method(string method) => method switch
     {
         "GET" => "get",
@@ -40,5 +49,10 @@ internal static class Labels
         foreach (var status in usual)
             statuses[status] = status.ToString(CultureInfo.InvariantCulture);
         return statuses;
+    }
+
+    private static class Names<T> where T : struct, Enum
+    {
+        public static readonly string[] All = [.. Enum.GetNames<T>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)];
     }
 }

@@ -2,10 +2,10 @@ using System.Diagnostics.Metrics;
 
 namespace Mirror.Telemetry;
 
-/// <summary>The process as Prometheus' own client libraries name it, so that existing dashboards and alerts read it.</summary>
+/// <summary>Metrics of the process, with the names of Prometheus' own client libraries: existing dashboards and alerts know them.</summary>
 internal static class ProcessMetrics
 {
-    /// <summary>Adds the instruments to a meter. They are read when scraped and cost nothing otherwise.</summary>
+    /// <summary>Adds the instruments to a meter. They cost something only during a scrape.</summary>
     public static void AddTo(Meter meter)
     {
         var started = DateTimeOffset.FromUnixTimeMilliseconds(StartTimeMilliseconds());
@@ -24,6 +24,6 @@ internal static class ProcessMetrics
         return new DateTimeOffset(process.StartTime).ToUnixTimeMilliseconds();
     }
 
-    // One less: the enumeration has the directory itself open.
+    // Minus one: the enumeration itself has the directory open.
     private static long OpenFiles() => Directory.EnumerateFileSystemEntries("/proc/self/fd").LongCount() - 1;
 }

@@ -16,11 +16,11 @@ public sealed class RegistryMetrics
     /// <summary>The name to listen to.</summary>
     public const string MeterName = "Mirror";
 
-    private static readonly Tag[] Handlers = Tags<RouteKind>("handler", handler => handler.Label);
-    private static readonly Tag[] Types = Tags<ContentKind>("type", kind => kind.Label);
-    private static readonly Tag[] Outcomes = Tags<CacheStatus>("outcome", outcome => outcome.Label);
-    private static readonly Tag[] UpstreamKinds = Tags<UpstreamKind>("kind", kind => kind.Label);
-    private static readonly Tag[] UpstreamTypes = Tags<UpstreamKind>("type", kind => kind.Label);
+    private static readonly Tag[] Handlers = Tags<RouteKind>("handler");
+    private static readonly Tag[] Types = Tags<ContentKind>("type");
+    private static readonly Tag[] Outcomes = Tags<CacheStatus>("outcome");
+    private static readonly Tag[] UpstreamKinds = Tags<UpstreamKind>("kind");
+    private static readonly Tag[] UpstreamTypes = Tags<UpstreamKind>("type");
     private static readonly Tag Completed = new("outcome", "completed");
     private static readonly Tag Failed = new("outcome", "failed");
 
@@ -295,6 +295,5 @@ public sealed class RegistryMetrics
     private Histogram<double> Histogram(string name, string unit, string description, double[] bounds) =>
         Meter.CreateHistogram(name, unit, description, null, new InstrumentAdvice<double> { HistogramBucketBoundaries = bounds });
 
-    private static Tag[] Tags<T>(string key, Func<T, string> word) where T : struct, Enum =>
-        [.. Enum.GetValues<T>().Select(value => new Tag(key, word(value)))];
+    private static Tag[] Tags<T>(string key) where T : struct, Enum => [.. Enum.GetValues<T>().Select(value => new Tag(key, value.Label))];
 }

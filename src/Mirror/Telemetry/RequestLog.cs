@@ -3,16 +3,16 @@ using Mirror.Configuration;
 namespace Mirror.Telemetry;
 
 /// <summary>
-/// The application log's line for each request: registry:2's <c>response completed</c> with its fields, and ours,
-/// <c>cache</c>, which says where the content came from.
+/// The line of the application log for each request: <c>registry:2</c>'s <c>response completed</c> with its fields, and one of ours,
+/// <c>cache</c>, which names the source of the content.
 /// </summary>
 public static class RequestLog
 {
     private static readonly EventId Event = new(1, "ResponseCompleted");
 
     /// <summary>
-    /// Writes the line: an error for our own failures, information for the rest, since a client that is told no is nothing
-    /// to wake anybody for. Costs nothing where that level is off.
+    /// Writes the line at level error for a failure of the mirror itself (500), and at level info for every other answer: a refused client
+    /// must not wake the operator. Costs nothing where that level is off.
     /// </summary>
     public static void Completed(ILogger logger, in CompletedRequest request)
     {

@@ -1,7 +1,6 @@
-
 namespace Mirror.Telemetry;
 
-/// <summary>The route that answered: <c>registry:2</c>'s route names, and two it has not.</summary>
+/// <summary>The route of a request: the routes of <c>registry:2</c>, and two more.</summary>
 public enum RouteKind
 {
     /// <summary><c>/v2/</c></summary>
@@ -18,27 +17,6 @@ public enum RouteKind
     BlobUploadChunk,
     Referrers,
 
-    /// <summary>Whatever is no route of a registry.</summary>
+    /// <summary>No route of a registry.</summary>
     Other,
-}
-
-public static class RouteKindLabels
-{
-    extension(RouteKind kind)
-    {
-        /// <summary>The label's value. A constant: nothing is allocated.</summary>
-        public string Label => kind switch
-        {
-            RouteKind.Base => "base",
-            RouteKind.Manifest => "manifest",
-            RouteKind.Catalog => "catalog",
-            RouteKind.Tags => "tags",
-            RouteKind.Blob => "blob",
-            RouteKind.BlobUpload => "blob_upload",
-            RouteKind.BlobUploadChunk => "blob_upload_chunk",
-            RouteKind.Referrers => "referrers",
-            RouteKind.Other => "other",
-            _ => throw new ArgumentOutOfRangeException(nameof(kind)),
-        };
-    }
 }

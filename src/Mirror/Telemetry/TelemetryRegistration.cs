@@ -1,25 +1,64 @@
-using Mirror.Health;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging.Console;
+using Mirror.Configuration;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Telemetry;
 
+/// <summary>Registers the services of Telemetry.</summary>
 public static class TelemetryRegistration
 {
+    // A reader that pauses for a moment, as the log driver of a container may, costs no line.
+    private const int MaxWaitingLines = 2500;
+
     /// <summary>
-    /// Metrics, the access log, and, where the standard <c>OTEL_*</c> variables ask for it, export by OTLP. Nothing is
-    /// collected until <see cref="PrometheusEndpoint.MapPrometheus"/> or those variables say who reads it.
+    /// Adds metrics, traces, the access log on stdout, and the application log on stderr, which takes the place of every other logger.
+    /// Nothing is collected or exported unless the configuration (<c>http.debug.prometheus</c>) or the standard <c>OTEL_*</c> variables ask
+    /// for it.
     /// </summary>
-    public static IServiceCollection AddMirrorTelemetry(this IServiceCollection services)
+    public static void AddTelemetry(this IHostApplicationBuilder builder, LogOptions log, DebugOptions debug)
     {
-        services.AddMetrics();
-        services.AddSingleton<RegistryMetrics>();
-        services.AddSingleton<PrometheusScrape>();
-        services.AddSingleton<AccessLog>();
-        services.AddSingleton<Readiness>();
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.AddMetrics().AddSingleton<RegistryMetrics>().AddSingleton<AccessLog>();
+        var prometheus = debug is { Addr: not null, Prometheus.Enabled: true };
         var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable);
-        if (otlp.Traces)
-            OtlpExport.DescribeRequests();
-        if (otlp.Any)
-            services.AddHostedService(provider => new OtlpExport(otlp, provider.GetRequiredService<RegistryMetrics>()));
-        return services;
+        // Otherwise the SDK is not even loaded.
+        if (prometheus || otlp.Any)
+            builder.AddOpenTelemetry(prometheus, otlp);
+        AddApplicationLog(builder.Logging, log);
     }
+
+    /// <summary>The store, with its calls timed where metrics are kept: a command that runs beside the server keeps none.</summary>
+    public static IContentStore Timed(this IServiceProvider services, IContentStore store, string driver) =>
+        services.GetService<RegistryMetrics>() is { } metrics ? new TimedContentStore(store, new StorageTimer(metrics, driver)) : store;
+
+    /// <inheritdoc cref="Timed(IServiceProvider, IContentStore, string)"/>
+    public static IReferenceStore Timed(this IServiceProvider services, IReferenceStore store, string driver) =>
+        services.GetService<RegistryMetrics>() is { } metrics ? new TimedReferenceStore(store, new StorageTimer(metrics, driver)) : store;
+
+    private static void AddApplicationLog(ILoggingBuilder logging, LogOptions log)
+    {
+        logging.ClearProviders().SetMinimumLevel(log.Level);
+        // The framework logs again what our own lines say better: requests, and upstream requests with their URLs.
+        var quiet = log.Level > LogLevel.Warning ? log.Level : LogLevel.Warning;
+        logging.AddFilter("Microsoft", quiet).AddFilter("System", quiet).AddFilter("Polly", quiet).AddFilter("Yarp", quiet);
+        logging.Services.AddSingleton<ConsoleFormatter>(services => NewFormatter(log, services.GetRequiredService<TimeProvider>()));
+        // Not by AddConsole, which adds three more formatters, each with its configuration: 2 MB of an idle server's memory.
+        logging.AddConsole(console =>
+        {
+            console.FormatterName = LogLineFormatter.FormatterName;
+            console.LogToStandardErrorThreshold = LogLevel.Trace;
+            // A stderr that nobody reads must not stop the server.
+            console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+            console.MaxQueueLength = MaxWaitingLines;
+        });
+    }
+
+    internal static ConsoleFormatter NewFormatter(LogOptions log, TimeProvider time) => log.Formatter switch
+    {
+        LogFormatter.Text => new TextLogFormatter(log.Fields, time),
+        LogFormatter.Json => new JsonLogFormatter(logstash: false, log.Fields, time),
+        LogFormatter.Logstash => new JsonLogFormatter(logstash: true, log.Fields, time),
+        _ => throw new ArgumentOutOfRangeException(nameof(log)),
+    };
 }

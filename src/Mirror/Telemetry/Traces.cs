@@ -3,21 +3,21 @@ using Mirror.Storage;
 
 namespace Mirror.Telemetry;
 
-/// <summary>The spans that are ours; requests in and out have the framework's own.</summary>
+/// <summary>Our own spans. Requests in and out have spans of the framework.</summary>
 public static class Traces
 {
-    /// <summary>The name to listen to.</summary>
+    /// <summary>The name of our source of spans.</summary>
     public const string SourceName = "Mirror";
 
     private static readonly ActivitySource Source = new(SourceName);
 
     /// <summary>
-    /// A span for a download from upstream, null when nobody listens. A download belongs to the server, so the span begins a
-    /// trace of its own, linked to the request that started it. Call it inside the download's own task: upstream requests
-    /// made from there become its children.
+    /// Starts the span of a download from upstream; null where spans are not collected. A download belongs to the server, so its span starts
+    /// a trace of its own, with a link to the request that started the download. Call it inside the task of the download: upstream requests
+    /// of that task become its children.
     /// </summary>
-    /// <param name="askedBy">The request that started the download: its <see cref="Activity.Current"/>.</param>
-    /// <param name="upstream">The upstream's host.</param>
+    /// <param name="askedBy">The <see cref="Activity.Current"/> of the request that started the download.</param>
+    /// <param name="upstream">The host of the upstream.</param>
     public static Activity? StartFill(ContentKind kind, Digest digest, RepositoryName repository, string upstream, ActivityContext askedBy)
     {
         if (!Source.HasListeners())
@@ -37,8 +37,8 @@ public static class Traces
             name: "fill");
     }
 
-    /// <summary>Ends a span begun by <see cref="StartFill"/>.</summary>
-    /// <param name="error">What went wrong, in one sentence; null where nothing did.</param>
+    /// <summary>Ends a span that <see cref="StartFill"/> started.</summary>
+    /// <param name="error">What went wrong, in one sentence; null after a complete download.</param>
     public static void EndFill(this Activity? fill, long bytes, string? error)
     {
         if (fill is null)
@@ -50,11 +50,11 @@ public static class Traces
     }
 
     /// <summary>
-    /// Tells the server's span what the server leaves out: what was answered, and from where. To be called before the
-    /// request ends; does nothing where requests are not traced.
+    /// Adds to the span of a request what the framework leaves out: the status of the answer and the source of the content. Call it before
+    /// the request ends. Does nothing where requests are not traced.
     /// </summary>
-    /// <param name="request">The request's <see cref="Activity.Current"/>.</param>
-    /// <param name="cache">Null for what is not mirrored.</param>
+    /// <param name="request">The <see cref="Activity.Current"/> of the request.</param>
+    /// <param name="cache">Null for a repository that is not mirrored.</param>
     public static void EndRequest(this Activity? request, RouteKind kind, string method, int status, CacheStatus? cache)
     {
         if (request is not { IsAllDataRequested: true })

@@ -147,6 +147,11 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     public void GoOn() => _process!.Signal("CONT");
 
+    /// <summary>Leaves its logs in its pipes until <see cref="GoOnReading"/>, as a log driver that hangs.</summary>
+    public void StopReading() => _process!.StopReading();
+
+    public void GoOnReading() => _process!.GoOnReading();
+
     /// <summary>SIGTERM, without waiting for the end.</summary>
     public void AskToStop() => _process!.Signal("TERM");
 

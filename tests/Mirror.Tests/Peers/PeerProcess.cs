@@ -12,6 +12,7 @@ internal sealed class PeerProcess : IAsyncDisposable
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
     private readonly ConcurrentQueue<string> _outLines = new();
+    private readonly ManualResetEventSlim _reading = new(initialState: true);
     private bool _disposed;
 
     private PeerProcess(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment)
@@ -53,6 +54,11 @@ internal sealed class PeerProcess : IAsyncDisposable
 
     internal static PeerProcess Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null) =>
         new(program, arguments, environment);
+
+    /// <summary>Leaves what it writes in its pipes until <see cref="GoOnReading"/>.</summary>
+    internal void StopReading() => _reading.Reset();
+
+    internal void GoOnReading() => _reading.Set();
 
     /// <summary>Runs a program to its end.</summary>
     /// <exception cref="PeerFailedException">It ended with another code than 0.</exception>
@@ -142,6 +148,7 @@ internal sealed class PeerProcess : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _disposed, true))
             return;
+        _reading.Set();
         await StopAsync();
         _process.Dispose();
     }
@@ -150,6 +157,7 @@ internal sealed class PeerProcess : IAsyncDisposable
     {
         if (line is null)
             return;
+        _reading.Wait();
         _lines.Enqueue(line);
         also?.Enqueue(line);
     }

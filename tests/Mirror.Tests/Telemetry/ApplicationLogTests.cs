@@ -1,29 +1,49 @@
-using System.Text;
+using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
 using Mirror.Configuration;
 using Mirror.Telemetry;
+using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Tests.Telemetry;
 
 public sealed partial class ApplicationLogTests
 {
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
     private sealed class Clock : TimeProvider
     {
         public override DateTimeOffset GetUtcNow() => new DateTimeOffset(2026, 8, 1, 9, 5, 3, TimeSpan.Zero).AddTicks(1234567);
     }
 
-    private static string Lines(LogFormatter formatter, Action<ILogger> say, params (string Key, string Value)[] fields)
+    private static string Lines(LogFormatter formatter, Action<ILogger> write, params (string Key, string Value)[] fields)
     {
-        using var stream = new MemoryStream();
-        using (var provider = new LineLoggerProvider(
-            stream, LoggingRegistration.FormatOf(formatter), fields.ToDictionary(field => field.Key, field => field.Value), new Clock()))
+        var options = new LogOptions { Formatter = formatter, Fields = fields.ToDictionary(field => field.Key, field => field.Value) };
+        var logger = new Logger(TelemetryRegistration.NewFormatter(options, new Clock()));
+        write(logger);
+        return logger.Text;
+    }
+
+    /// <summary>As the framework's console logger, without the console.</summary>
+    private sealed class Logger(ConsoleFormatter formatter) : ILogger
+    {
+        public string Text { get; private set; } = "";
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> format)
         {
-            say(provider.CreateLogger("Mirror.PullThrough"));
+            using var line = new StringWriter();
+            formatter.Write(new LogEntry<TState>(logLevel, "Mirror.PullThrough", eventId, state, exception, format), null, line);
+            Text += line;
         }
-        return Encoding.UTF8.GetString(stream.ToArray());
     }
 
     private static CompletedRequest Request => new()
@@ -131,22 +151,46 @@ public sealed partial class ApplicationLogTests
     [Fact]
     public async Task Lines_from_many_threads_are_all_there_and_whole()
     {
-        using var stream = new MemoryStream();
-        using (var provider = new LineLoggerProvider(stream, new TextLines(), new Dictionary<string, string>(), new Clock()))
+        MirrorProcess.Availability.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(thread => Task.Run(async () =>
         {
-            var log = provider.CreateLogger("Mirror");
-            await Task.WhenAll(Enumerable.Range(0, 8).Select(thread => Task.Run(() =>
-            {
-                for (var i = 0; i < 2000; i++)
-                    SayFailed(log, $"d{thread}-{i}", i, null);
-            }, TestContext.Current.CancellationToken)));
-        }
+            for (var i = 0; i < 250; i++)
+                (await mirror.GetAsync($"test/app/manifests/d{thread}-{i}")).Dispose();
+        }, Cancel)));
 
-        var lines = Encoding.UTF8.GetString(stream.ToArray()).TrimEnd('\n').Split('\n');
-        Assert.Equal(16000, lines.Distinct().Count());
-        Assert.All(lines, line => Assert.Matches(WholeLine(), line));
+        await Until.TrueAsync(() => Whole(mirror).Count == 2000, () => $"{Whole(mirror).Count} lines of 2000");
+        static HashSet<string> Whole(MirrorProcess mirror) => [.. mirror.Log.Where(line => WholeLine().IsMatch(line))];
     }
 
-    [GeneratedRegex("^time=\"[^\"]+\" level=warning msg=\"download of (d[0-9-]+) failed after [0-9]+ bytes\" digest=\\1 bytes=[0-9]+$")]
+    [Fact]
+    public async Task A_reader_that_stands_still_stops_no_request_and_learns_what_it_missed()
+    {
+        MirrorProcess.Availability.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        // Its readers of both logs stand still: the pipes fill, and then the server's own memory for lines.
+        mirror.StopReading();
+        var agent = new string('a', 600);
+        for (var i = 0; i < 6000; i++)
+            using (var response = await mirror.GetAsync("", ("User-Agent", agent)).WaitAsync(TimeSpan.FromSeconds(5), Cancel))
+                Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+
+        mirror.GoOnReading();
+        await Until.TrueAsync(
+            async () =>
+            {
+                (await mirror.GetAsync("")).Dispose();
+                return Dropped().IsMatch(string.Join('\n', mirror.Log)) && DroppedAccess().IsMatch(string.Join('\n', mirror.Log));
+            },
+            () => "Neither log tells what it dropped.");
+    }
+
+    [GeneratedRegex("^time=\"[^\"]+\" level=info msg=\"response completed with error\" .* vars.reference=d[0-9]-[0-9]+ err.code=MANIFEST_UNKNOWN err.message=\"[^\"]+\"$")]
     private static partial Regex WholeLine();
+
+    [GeneratedRegex("[0-9]+ message\\(s\\) dropped because of queue size limit")]
+    private static partial Regex Dropped();
+
+    [GeneratedRegex("access log: [0-9]+ lines dropped, because the reader of stdout does not keep up")]
+    private static partial Regex DroppedAccess();
 }

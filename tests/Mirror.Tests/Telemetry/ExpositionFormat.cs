@@ -7,7 +7,8 @@ namespace Mirror.Tests.Telemetry;
 /// <summary>Reads Prometheus' text format 0.0.4, strictly: a line it does not understand fails the test.</summary>
 internal static partial class ExpositionFormat
 {
-    /// <summary>Every sample's value by its name and labels, as they stand in the line: labels in alphabetical order, then le.</summary>
+    /// <summary>Every sample's value by its name and labels, as they stand in the line: labels in alphabetical order, then le. Empty braces
+    /// are left out.</summary>
     public static Dictionary<string, double> Read(string text)
     {
         Assert.EndsWith("\n", text, StringComparison.Ordinal);
@@ -33,7 +34,7 @@ internal static partial class ExpositionFormat
                 "-Inf" => double.NegativeInfinity,
                 var number => double.Parse(number, CultureInfo.InvariantCulture),
             };
-            Assert.True(samples.TryAdd(name + sample.Groups["labels"].Value, value), $"twice: {line}");
+            Assert.True(samples.TryAdd(name + (sample.Groups["labels"].Value is "{}" ? "" : sample.Groups["labels"].Value), value), $"twice: {line}");
         }
         return samples;
     }
@@ -41,7 +42,11 @@ internal static partial class ExpositionFormat
     [GeneratedRegex("^# TYPE (?<name>[a-zA-Z_:][a-zA-Z0-9_:]*) (?<type>counter|gauge|histogram)$")]
     private static partial Regex TypeLine();
 
-    [GeneratedRegex("""^(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?<labels>\{[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\["\\n])*"(,[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\["\\n])*")*\})? (?<value>[-+0-9.eE]+|NaN|\+Inf|-Inf)$""")]
+    [GeneratedRegex("""
+        ^(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
+        (?<labels>\{([a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\["\\n])*"(,(?!\})|(?=\})))*\})?
+        [ ](?<value>[-+0-9.eE]+|NaN|\+Inf|-Inf)$
+        """, RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex SampleLine();
 
     [GeneratedRegex("_(bucket|sum|count)$")]

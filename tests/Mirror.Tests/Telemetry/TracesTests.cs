@@ -60,7 +60,7 @@ public sealed class TracesTests
     public async Task Neither_a_signed_urls_query_nor_a_credential_is_recorded()
     {
         var cancel = TestContext.Current.CancellationToken;
-        OtlpExport.DescribeRequests();
+        OpenTelemetryRegistration.DescribeRequests();
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         await using var app = builder.Build();
