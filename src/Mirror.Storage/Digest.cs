@@ -8,7 +8,7 @@ namespace Mirror.Storage;
 /// The name of content: a hash algorithm and the hash of the bytes, written <c>sha256:&lt;64 hex&gt;</c> or
 /// <c>sha512:&lt;128 hex&gt;</c> (OCI image-spec, descriptor, "Digests"). Other algorithms are not supported.
 /// </summary>
-public readonly record struct Digest : IParsable<Digest>
+public readonly record struct Digest
 {
     /// <summary>How a digest is written, for messages to people.</summary>
     public const string Format = "sha256:<64 hex> or sha512:<128 hex>, lower case";
@@ -67,10 +67,8 @@ public readonly record struct Digest : IParsable<Digest>
         return valid;
     }
 
-    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out Digest result) => TryParse(s, out result);
-
     /// <exception cref="FormatException">The text is not a digest of a supported algorithm.</exception>
-    public static Digest Parse(string s, IFormatProvider? provider = null) =>
+    public static Digest Parse(string s) =>
         TryParse(s, out var digest) ? digest : throw new FormatException($"'{s}' is not a digest: {Format}.");
 
     public override string ToString() => _text ?? "";

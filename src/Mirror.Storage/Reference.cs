@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace Mirror.Storage;
 
 /// <summary>What follows <c>manifests/</c> in a URL: a tag or a digest.</summary>
-public readonly partial record struct Reference : IParsable<Reference>
+public readonly partial record struct Reference
 {
     private readonly string? _tag;
     private readonly Digest _digest;
@@ -41,10 +41,8 @@ public readonly partial record struct Reference : IParsable<Reference>
         return true;
     }
 
-    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out Reference result) => TryParse(s, out result);
-
     /// <exception cref="FormatException">The text is neither a tag nor a digest.</exception>
-    public static Reference Parse(string s, IFormatProvider? provider = null) =>
+    public static Reference Parse(string s) =>
         TryParse(s, out var reference) ? reference : throw new FormatException($"'{s}' is neither a tag nor a digest.");
 
     public override string ToString() => _tag ?? _digest.ToString();

@@ -7,7 +7,7 @@ namespace Mirror.Storage;
 /// The name of a repository, such as <c>library/nginx</c>: lower-case components joined by <c>/</c>, 255 characters at most
 /// (OCI distribution-spec 1.1.1, "Pulling manifests"). No component of a parsed name consists of dots, so it is safe as a relative path.
 /// </summary>
-public readonly partial record struct RepositoryName : IParsable<RepositoryName>, IComparable<RepositoryName>
+public readonly partial record struct RepositoryName : IComparable<RepositoryName>
 {
     /// <summary>The length of the longest valid name, in characters.</summary>
     public const int MaxLength = 255;
@@ -23,11 +23,8 @@ public readonly partial record struct RepositoryName : IParsable<RepositoryName>
         return valid;
     }
 
-    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out RepositoryName result) =>
-        TryParse(s, out result);
-
     /// <exception cref="FormatException">The text breaks the grammar.</exception>
-    public static RepositoryName Parse(string s, IFormatProvider? provider = null) =>
+    public static RepositoryName Parse(string s) =>
         TryParse(s, out var name) ? name : throw new FormatException($"'{s}' is not a valid repository name.");
 
     /// <summary>

@@ -11,14 +11,9 @@ internal static partial class Durable
 {
     private static readonly int ReadOnlyCloseOnExec = OperatingSystem.IsLinux() ? 0x80000 : 0x1000000;
 
-    /// <summary>Writes a small file: writes and flushes a temporary file, then renames it over the final name.</summary>
-    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes) =>
-        WriteFile(temporaryFolder, path, bytes, Rename);
-
-    /// <summary>
-    /// Writes a small file: writes and flushes a temporary file, then gives it its final name by <paramref name="publish"/>.
-    /// </summary>
-    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes, Action<string, string> publish)
+    /// <summary>Writes a small file: writes and flushes a temporary file, then gives it its final name.</summary>
+    /// <param name="publish">How to do that; null renames it over a file of that name.</param>
+    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes, Action<string, string>? publish = null)
     {
         Directory.CreateDirectory(temporaryFolder);
         var temporary = Path.Combine(temporaryFolder, Path.GetRandomFileName());
@@ -30,7 +25,7 @@ internal static partial class Durable
                 RandomAccess.Write(file, bytes, 0);
                 RandomAccess.FlushToDisk(file);
             }
-            publish(temporary, path);
+            (publish ?? Rename)(temporary, path);
         }
         catch
         {

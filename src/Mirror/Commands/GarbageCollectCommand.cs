@@ -1,9 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using Mirror.Hosting;
-using Mirror.Repositories;
+using Mirror.Maintenance;
 using Mirror.Storage.GarbageCollection;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
 
@@ -35,25 +34,20 @@ internal static class GarbageCollectCommand
                 DryRun = parsed.GetValue(dryRun),
                 DeleteUntagged = parsed.GetValue(deleteUntagged),
             };
-            if (storage.S3 is null && !Directory.Exists(storage.Filesystem.RootDirectory))
+            if (storage is { S3: null, Filesystem.RootDirectory: var root } && !Directory.Exists(root))
             {
-                var root = storage.Filesystem.RootDirectory;
                 await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: the folder {root} does not exist");
                 return ExitCode.Failed;
             }
 
             await using var stores = storage.Open();
-            var sweeper = new Sweeper(
-                stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked),
-                stores.GetRequiredService<IReferenceStore>(),
-                stores.GetRequiredService<ISweepStore>());
-            var result = await sweeper.SweepAsync(options, parsed.GetValue(quiet) ? null : output.WriteLine, cancellationToken);
-            if (result is null)
+            var progress = parsed.GetValue(quiet) ? (Action<string>?)null : output.WriteLine;
+            if (await MaintenanceRegistration.CreateSweeper(stores).SweepAsync(options, progress, cancellationToken) is not { } result)
             {
                 await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");
                 return ExitCode.Busy;
             }
-            if (!parsed.GetValue(quiet))
+            if (progress is not null)
                 Write(result, options, output);
             return ExitCode.Ok;
         });
@@ -63,12 +57,11 @@ internal static class GarbageCollectCommand
     private static void Write(SweepResult result, SweepOptions options, TextWriter output)
     {
         output.WriteLine();
-        output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{result.Marked} blobs marked, {result.Blobs} blobs and {result.Manifests} manifests eligible for deletion"));
+        Line($"{result.Marked} blobs marked, {result.Blobs} blobs and {result.Manifests} manifests eligible for deletion");
         if (result.Leftovers > 0)
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Leftovers} temporary files of processes that ended"));
-        var freed = options.DryRun ? "would free" : "freed";
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{freed} {result.Bytes} bytes"));
+            Line($"{result.Leftovers} temporary files of processes that died");
+        Line($"{(options.DryRun ? "would free" : "freed")} {result.Bytes} bytes");
+
+        void Line(FormattableString text) => output.WriteLine(text.ToString(CultureInfo.InvariantCulture));
     }
 }

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using Mirror.Hosting;
 using Mirror.Maintenance;
-using Mirror.Repositories;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
 
@@ -26,11 +24,7 @@ internal static class VerifyCommand
                 return ExitCode.Failed;
             var storage = configuration.Options.Storage;
             await using var stores = storage.Open();
-            var verifier = new StoreVerifier(
-                configuration.Options,
-                stores.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked),
-                stores.GetRequiredService<IReferenceStore>(),
-                TimeProvider.System);
+            var verifier = ActivatorUtilities.CreateInstance<StoreVerifier>(stores, configuration.Options);
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             return await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Failed;
         });

@@ -13,7 +13,7 @@ public static class MaintenanceRegistration
     /// </summary>
     public static IServiceCollection AddMaintenance(this IServiceCollection services, StorageOptions storage, ProxyOptions proxy)
     {
-        services.AddSingleton(provider => new Sweeper(Unchecked(provider), References(provider), SweepStore(provider)));
+        services.AddSingleton(CreateSweeper);
         services.AddSingleton<PushProtection>();
         services.AddHostedService<UploadPurging>();
         if (storage.Maintenance.GarbageCollect.Enabled)
@@ -24,6 +24,9 @@ public static class MaintenanceRegistration
                 provider, new Evictor(Unchecked(provider), References(provider), SweepStore(provider))));
         return services;
     }
+
+    /// <summary>A sweeper of the stores in a container.</summary>
+    public static Sweeper CreateSweeper(IServiceProvider stores) => new(Unchecked(stores), References(stores), SweepStore(stores));
 
     private static IContentStore Unchecked(IServiceProvider provider) =>
         provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked);

@@ -10,7 +10,9 @@ namespace Mirror.Maintenance;
 /// Reads all stored content and compares it with its digest (<c>mirror verify</c>). Memory does not grow with the store. Servers may use
 /// the store meanwhile.
 /// </summary>
-public sealed class StoreVerifier(MirrorOptions options, IContentStore content, IReferenceStore references, TimeProvider time)
+public sealed class StoreVerifier(
+    MirrorOptions options, [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references,
+    TimeProvider time)
 {
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(10);
 
