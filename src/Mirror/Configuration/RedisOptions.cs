@@ -33,7 +33,9 @@ public sealed class RedisOptions
     /// <summary>How long connecting may take. Default 1 second. It happens in the background; no client waits for it.</summary>
     public TimeSpan DialTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long to wait for an answer before going on without it. Default 200 ms; at least 50 ms and at most 1 second are used.</summary>
+    /// <summary>
+    /// How long to wait for an answer before going on without it. Default 200 ms; at least 50 ms and at most 1 second are used.
+    /// </summary>
     public TimeSpan ReadTimeout { get; set; } = TimeSpan.FromMilliseconds(200);
 
     public RedisTlsOptions Tls { get; set; } = new();

@@ -3,8 +3,9 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What replicas over one store tell each other at once: a manifest was removed, or a tag moved. A lost message only causes delay: caches expire. Each replica
-/// publishes a heartbeat to itself; when heartbeats resume after a gap, messages may have been missed, and caches are cleared.
+/// What replicas over one store tell each other at once: a manifest was removed, or a tag moved. A lost message only causes delay: caches
+/// expire. Each replica publishes a heartbeat to itself; when heartbeats resume after a gap, messages may have been missed, and caches are
+/// cleared.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
 public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard? redis = null) : BackgroundService
@@ -73,7 +74,8 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
     // Messages are not signed: a forged one only makes this replica ask the store, or upstream, again.
     private void Hear(string message)
     {
-        if (message.Split(' ') is not [var sender, var repository, var what] || sender == _self || !RepositoryName.TryParse(repository, out var name))
+        if (message.Split(' ') is not [var sender, var repository, var what] || sender == _self
+            || !RepositoryName.TryParse(repository, out var name))
             return;
         // A digest has a colon, and a tag has none.
         if (Digest.TryParse(what, out var digest))

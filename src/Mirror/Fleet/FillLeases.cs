@@ -1,17 +1,16 @@
-using System.Text;
 using Mirror.Storage;
 using Mirror.Telemetry;
 
 namespace Mirror.Fleet;
 
 /// <summary>
-/// Which replica downloads a digest. One replica at a time holds the lease of a digest and renews it while it downloads. A lease only saves requests to
-/// upstream: where it is lost, or Redis does not answer, two replicas download the same bytes, and both are right.
+/// Which replica downloads a digest. One replica at a time holds the lease of a digest and renews it while it downloads. A lease only saves
+/// requests to upstream: where it is lost, or Redis does not answer, two replicas download the same bytes, and both are right.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
 public sealed partial class FillLeases(
-    Replica self, FleetKeys secrets, ReplicaSignature signature, RedisKeys keys, RegistryMetrics metrics, TimeProvider time, ILogger<FillLeases> log,
-    RedisGuard? redis = null)
+    Replica self, FleetKeys secrets, ReplicaSignature signature, RedisKeys keys, RegistryMetrics metrics, TimeProvider time,
+    ILogger<FillLeases> log, RedisGuard? redis = null)
 {
     /// <summary>How long a lease lives after its last renewal: the pause that the death of its holder costs.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromSeconds(6);
@@ -35,22 +34,18 @@ public sealed partial class FillLeases(
             if (taken)
                 return Hold(shared, key, value);
             // If the lease ended between the two questions, try again.
-            if (await shared.HolderAsync(key) is { } held)
-            {
-                var theirs = Encoding.ASCII.GetString(held);
-                return Elsewhere(key, theirs) is { } owner ? new FillLease(owner, () => new(shared.ReleaseAsync(key, theirs))) : FillLease.None;
-            }
+            if (await shared.HolderAsync(key) is { } theirs)
+                return OwnerOf(key, theirs) is { } owner ? new(owner, () => new(shared.ReleaseAsync(key, theirs))) : FillLease.None;
         }
         return FillLease.None;
     }
 
     /// <summary>The other replica that downloads a digest now; null where none does, or Redis does not answer.</summary>
     public async ValueTask<Uri?> HolderAsync(Digest digest) =>
-        _redis is not null && await _redis.HolderAsync(keys.Lease(digest)) is { } held ? Elsewhere(keys.Lease(digest), Encoding.ASCII.GetString(held)) : null;
+        _redis is not null && await _redis.HolderAsync(keys.Lease(digest)) is { } held ? OwnerOf(keys.Lease(digest), held) : null;
 
-    private Uri? Elsewhere(string key, string value) =>
-        signature.TryReadText(key, value, out var text) && Uri.TryCreate(text.Split(' ')[0], UriKind.Absolute, out var owner) && self.IsOther(owner)
-            ? owner : null;
+    private Uri? OwnerOf(string key, string value) =>
+        signature.TryReadText(key, value, out var text) ? self.OtherAt(text.Split(' ')[0]) : null;
 
     private FillLease Hold(RedisGuard shared, string key, string value)
     {

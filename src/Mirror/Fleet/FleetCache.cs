@@ -4,7 +4,8 @@ using Mirror.Telemetry;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// The small facts that replicas share by Redis. A replica checks what it reads: a manifest by its digest, every other fact by a seal that needs
+/// The small facts that replicas share by Redis. A replica checks what it reads: a manifest by its digest, every other fact by a seal that
+/// needs
 /// <c>http.secret</c>. Who may read what is never shared.
 /// </summary>
 /// <param name="redis">Null where Redis is not configured: nothing is shared then.</param>
@@ -39,7 +40,9 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
     /// <summary>A name for a fact, made of parts that a reader of Redis must not learn, such as a credential.</summary>
     public string NameOf(params ReadOnlySpan<string> parts) => _sealed is null ? "" : secrets.Name(parts);
 
-    /// <summary>A fact that a replica of this fleet shared; null where there is none, or its seal is wrong, or Redis does not answer.</summary>
+    /// <summary>
+    /// A fact that a replica of this fleet shared; null where there is none, or its seal is wrong, or Redis does not answer.
+    /// </summary>
     public async ValueTask<string?> FindAsync(string kind, string name)
     {
         if (_sealed is null)

@@ -17,9 +17,11 @@ public sealed partial class FleetIdentity(MirrorOptions options, ILogger<FleetId
     /// <summary>The store, 16 hexadecimal digits. The first use may write a small file into the store's folder.</summary>
     public string Store => _store.Value;
 
-    /// <summary>Everything that decides what a repository's name means upstream: each upstream's address and name, and our own path prefix.</summary>
-    public string Upstreams { get; } = string.Join(
-        '\n', options.Proxy.Upstreams.Prepend(options.Proxy).Select(upstream => $"{upstream.Name} {upstream.RemoteUrl}").Append(options.Http.Prefix));
+    /// <summary>
+    /// Everything that decides what a repository's name means upstream: each upstream's address and name, and our own path prefix.
+    /// </summary>
+    public string Upstreams { get; } = string.Join('\n', options.Proxy.Upstreams
+        .Prepend(options.Proxy).Select(upstream => $"{upstream.Name} {upstream.RemoteUrl}").Prepend(options.Http.Prefix));
 
     private static string StoreOf(StorageOptions storage, ILogger log)
     {
@@ -45,6 +47,6 @@ public sealed partial class FleetIdentity(MirrorOptions options, ILogger<FleetId
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "cannot write the store's identity into {Folder}; using the folder's path instead: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "cannot write the store's identity into {Folder}; using its path instead: {Reason}")]
     private static partial void LogNoIdentity(ILogger log, string folder, string reason);
 }

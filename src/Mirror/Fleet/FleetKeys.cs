@@ -25,7 +25,9 @@ public sealed class FleetKeys
     public byte[] For(string use) =>
         HKDF.DeriveKey(HashAlgorithmName.SHA256, _secret, 32, info: Encoding.UTF8.GetBytes($"mirror fleet {use}"));
 
-    /// <summary>A name made of <paramref name="parts"/>: the same in every replica, and a reader without the secret learns nothing from it.</summary>
+    /// <summary>
+    /// A name made of <paramref name="parts"/>: the same in every replica, and a reader without the secret learns nothing from it.
+    /// </summary>
     public string Name(params ReadOnlySpan<string> parts) =>
         Convert.ToHexStringLower(HMACSHA256.HashData(_names, Encoding.UTF8.GetBytes(string.Join('\0', parts))));
 }

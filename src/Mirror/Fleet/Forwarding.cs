@@ -14,23 +14,27 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
         ActivityTimeout = TimeSpan.FromMinutes(3),
     };
 
-    /// <summary>Answers with the other replica's answer; false where that one cannot be reached, and the client has no answer yet.</summary>
+    /// <summary>
+    /// Answers with the other replica's answer; false where that one cannot be reached, and the client has no answer yet.
+    /// </summary>
     /// <exception cref="ReplicaLostException">The replica was lost in the middle of the request or the answer.</exception>
     public async Task<bool> TryAsync(HttpContext context, Uri replica)
     {
         metrics.Forwarded();
-        var error = await forwarder.SendAsync(context, replica.AbsoluteUri, connections, Config, Transformer.Instance, context.RequestAborted);
+        var destination = replica.AbsoluteUri;
+        var error = await forwarder.SendAsync(context, destination, connections, Config, Transformer.Instance, context.RequestAborted);
         if (error == ForwarderError.None)
             return true;
         context.RequestAborted.ThrowIfCancellationRequested();
         var failure = context.GetForwarderErrorFeature()?.Exception;
         // Part of the client's body may have been sent and lost. Only a request that never left this process can be tried again.
-        if (!context.Response.HasStarted && error is ForwarderError.Request or ForwarderError.RequestTimedOut && ReplicaConnections.IsRefused(failure))
+        var isRefused = error is ForwarderError.Request or ForwarderError.RequestTimedOut && ReplicaConnections.IsRefused(failure);
+        if (isRefused && !context.Response.HasStarted)
         {
             context.Response.StatusCode = StatusCodes.Status200OK;
             return false;
         }
-        throw new ReplicaLostException($"The connection to the replica {replica.Authority} was lost while it answered a forwarded request.", failure);
+        throw new ReplicaLostException($"The replica {replica.Authority} was lost while it answered a forwarded request.", failure);
     }
 
     private sealed class Transformer : HttpTransformer

@@ -8,8 +8,8 @@ using StackExchange.Redis;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// The one file that speaks to Redis: a cache, leases and announcements, over one connection. It connects in the background, and again after it lost the
-/// server; until then every call fails at once. Callers limit the time themselves (<see cref="RedisGuard"/>).
+/// The one file that speaks to Redis: a cache, leases and announcements, over one connection. It connects in the background, and again
+/// after it lost the server; until then every call fails at once. Callers limit the time themselves (<see cref="RedisGuard"/>).
 /// </summary>
 public sealed class RedisClient : IAsyncDisposable
 {
@@ -31,7 +31,7 @@ public sealed class RedisClient : IAsyncDisposable
     public RedisClient(RedisOptions options)
     {
         _options = options;
-        Cache = new RedisCache(new RedisCacheOptions { ConnectionMultiplexerFactory = async () => await ConnectionAsync(CancellationToken.None) });
+        Cache = new RedisCache(new RedisCacheOptions { ConnectionMultiplexerFactory = async () => await ConnectionAsync(default) });
     }
 
     /// <summary>Values that end by themselves. Lives are counted in whole seconds.</summary>
@@ -42,7 +42,7 @@ public sealed class RedisClient : IAsyncDisposable
         await (await DatabaseAsync(token)).StringSetAsync(key, value, life, When.NotExists);
 
     /// <summary>The value that <see cref="TakeAsync"/> wrote; null where there is none.</summary>
-    public async Task<byte[]?> HolderAsync(string key, CancellationToken token) => await (await DatabaseAsync(token)).StringGetAsync(key);
+    public async Task<string?> HolderAsync(string key, CancellationToken token) => await (await DatabaseAsync(token)).StringGetAsync(key);
 
     /// <summary>Prolongs the life of what <see cref="TakeAsync"/> wrote; false where another value stands there now.</summary>
     public async Task<bool> RenewAsync(string key, string value, TimeSpan life, CancellationToken token) =>
@@ -60,7 +60,9 @@ public sealed class RedisClient : IAsyncDisposable
     public async Task ListenAsync(string channel, Action<string> heard, CancellationToken token) =>
         await (await ConnectionAsync(token)).GetSubscriber().SubscribeAsync(RedisChannel.Literal(channel), (_, message) => heard(message!));
 
-    /// <summary>Whether a failure is the server's own answer, such as that its memory is full or that it is read-only: it can be asked other things.</summary>
+    /// <summary>
+    /// Whether a failure is the server's own answer, such as that its memory is full or that it is read-only: it can be asked other things.
+    /// </summary>
     public static bool IsAnswer(Exception failure) => failure is RedisServerException;
 
     public async ValueTask DisposeAsync()

@@ -9,8 +9,8 @@ using Polly.Timeout;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// Time limits and a circuit breaker around <see cref="RedisClient"/>. A Redis that is gone, hangs, is full or read-only costs little time, and no request
-/// fails for it: no method here throws. Null or false means that Redis gave no answer.
+/// Time limits and a circuit breaker around <see cref="RedisClient"/>. A Redis that is gone, hangs, is full or read-only costs little time,
+/// and no request fails for it: no method here throws. Null or false means that Redis gave no answer.
 /// </summary>
 public sealed partial class RedisGuard
 {
@@ -47,7 +47,7 @@ public sealed partial class RedisGuard
         AskAsync<bool?>(_leases, "Take", async stop => await _client.TakeAsync(key, value, life, stop));
 
     /// <summary>The value of the lease; null where it is free.</summary>
-    public Task<byte[]?> HolderAsync(string key) => AskAsync(_leases, "Holder", stop => _client.HolderAsync(key, stop));
+    public Task<string?> HolderAsync(string key) => AskAsync(_leases, "Holder", stop => _client.HolderAsync(key, stop));
 
     /// <summary>Whether the lease is still ours, or ours again.</summary>
     public Task<bool?> RenewAsync(string key, string value, TimeSpan life) =>
@@ -57,10 +57,12 @@ public sealed partial class RedisGuard
     public Task ReleaseAsync(string key, string value) => AskAsync(_leases, "Release", stop => _client.ReleaseAsync(key, value, stop));
 
     /// <summary>Sends a message to the other replicas; false where it was not sent.</summary>
-    public Task<bool> AnnounceAsync(string channel, string message) => DoAsync("Announce", stop => _client.AnnounceAsync(channel, message, stop));
+    public Task<bool> AnnounceAsync(string channel, string message) =>
+        DoAsync("Announce", stop => _client.AnnounceAsync(channel, message, stop));
 
     /// <summary>Listens to the other replicas; false where that failed and is to be tried again.</summary>
-    public Task<bool> ListenAsync(string channel, Action<string> heard) => DoAsync("Listen", stop => _client.ListenAsync(channel, heard, stop));
+    public Task<bool> ListenAsync(string channel, Action<string> heard) =>
+        DoAsync("Listen", stop => _client.ListenAsync(channel, heard, stop));
 
     private Task<bool> DoAsync(string operation, Func<CancellationToken, Task> act) => AskAsync(_facts, operation, async stop =>
     {
@@ -93,11 +95,13 @@ public sealed partial class RedisGuard
         }
     }
 
-    private ResiliencePipeline Build(string about, TimeSpan timeout, TimeProvider time) => new ResiliencePipelineBuilder { TimeProvider = time }
+    private ResiliencePipeline Build(string what, TimeSpan limit, TimeProvider time) =>
+        new ResiliencePipelineBuilder { TimeProvider = time }
         .AddCircuitBreaker(new CircuitBreakerStrategyOptions
         {
             // A server that answers with an error is alive, and opens no circuit.
-            ShouldHandle = new PredicateBuilder().Handle<Exception>(failure => failure is not OperationCanceledException && !RedisClient.IsAnswer(failure)),
+            ShouldHandle = static tried => ValueTask.FromResult(
+                tried.Outcome.Exception is { } failure and not OperationCanceledException && !RedisClient.IsAnswer(failure)),
             FailureRatio = 0.5,
             MinimumThroughput = 3,
             SamplingDuration = TimeSpan.FromSeconds(10),
@@ -106,24 +110,24 @@ public sealed partial class RedisGuard
                 ValueTask.FromResult(FirstBreak * (broken.HalfOpenAttempts switch { 0 => 1, 1 => 2, _ => 5 })),
             OnOpened = opened =>
             {
-                LogOpened(about, opened.Outcome.Exception?.Message ?? "");
+                LogOpened(what, opened.Outcome.Exception?.Message ?? "");
                 return default;
             },
             OnClosed = _ =>
             {
-                LogClosed(about);
+                LogClosed(what);
                 return default;
             },
         })
-        .AddTimeout(timeout)
+        .AddTimeout(limit)
         .Build();
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "redis: {Operation} failed: {Reason}")]
     private partial void LogFailed(string operation, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "redis: {About} are off for a moment after repeated failures; this replica goes on alone: {Reason}")]
-    private partial void LogOpened(string about, string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "redis: {What} are off for a moment after repeated failures: {Reason}")]
+    private partial void LogOpened(string what, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "redis: {About} are on again")]
-    private partial void LogClosed(string about);
+    [LoggerMessage(Level = LogLevel.Information, Message = "redis: {What} are on again")]
+    private partial void LogClosed(string what);
 }

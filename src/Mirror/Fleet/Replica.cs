@@ -16,6 +16,6 @@ public sealed class Replica
     /// <summary>Where the other replicas reach this one.</summary>
     public Uri Address { get; }
 
-    /// <summary>Whether an address is another replica's.</summary>
-    public bool IsOther(Uri address) => address != Address;
+    /// <summary>The address of another replica, from its text; null where it is this one's, or no address.</summary>
+    public Uri? OtherAt(string text) => Uri.TryCreate(text, UriKind.Absolute, out var address) && address != Address ? address : null;
 }

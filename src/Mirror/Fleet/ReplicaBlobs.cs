@@ -28,12 +28,12 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
 
     /// <summary>Reads the next bytes of a response.</summary>
     /// <exception cref="ReplicaLostException">The connection was lost, or the replica was silent and has lost its lease.</exception>
-    public async ValueTask<int> ReadAsync(Uri replica, Digest digest, Stream body, Memory<byte> buffer, CancellationToken cancellationToken) =>
-        await WhileHeldAsync(replica, digest, stop => body.ReadAsync(buffer, stop).AsTask(), cancellationToken);
+    public async ValueTask<int> ReadAsync(Uri replica, Digest digest, Stream body, Memory<byte> buffer, CancellationToken stop) =>
+        await WhileHeldAsync(replica, digest, token => body.ReadAsync(buffer, token).AsTask(), stop);
 
-    private async Task<T> WhileHeldAsync<T>(Uri replica, Digest digest, Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
+    private async Task<T> WhileHeldAsync<T>(Uri replica, Digest digest, Func<CancellationToken, Task<T>> ask, CancellationToken stop)
     {
-        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var asking = ask(giveUp.Token);
         try
         {
@@ -41,17 +41,17 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
             {
                 try
                 {
-                    return await asking.WaitAsync(Silence, time, cancellationToken);
+                    return await asking.WaitAsync(Silence, time, stop);
                 }
                 catch (TimeoutException) when (!asking.IsCompleted)
                 {
                     if (await leases.HolderAsync(digest) != replica)
-                        throw new ReplicaLostException($"The replica {replica.Authority} is silent and no longer holds the lease of {digest}.");
+                        throw new ReplicaLostException($"The replica {replica.Authority} is silent and no longer holds its lease.");
                 }
             }
         }
         catch (Exception lost) when (lost is HttpRequestException || lost is IOException and not ReplicaLostException
-            || lost is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            || lost is OperationCanceledException && !stop.IsCancellationRequested)
         {
             throw new ReplicaLostException($"The connection to the replica {replica.Authority} was lost: {lost.Message}", lost);
         }

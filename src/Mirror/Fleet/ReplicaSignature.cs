@@ -5,7 +5,9 @@ using System.Text;
 
 namespace Mirror.Fleet;
 
-/// <summary>Signs requests between replicas, and short texts that come back by Redis or by a client (HMAC-SHA256). It hides nothing.</summary>
+/// <summary>
+/// Signs requests between replicas, and short texts that come back by Redis or by a client (HMAC-SHA256). It hides nothing.
+/// </summary>
 public sealed class ReplicaSignature(FleetKeys keys, TimeProvider time)
 {
     /// <summary>The header of a signed request.</summary>
@@ -23,7 +25,7 @@ public sealed class ReplicaSignature(FleetKeys keys, TimeProvider time)
     public bool IsFromReplica(HttpRequest request)
     {
         if (!keys.IsShared || request.Headers[Header] is not [{ } header]
-            || !long.TryParse(header.AsSpan(0, Math.Max(0, header.IndexOf(':'))), NumberStyles.None, CultureInfo.InvariantCulture, out var at)
+            || !long.TryParse(header.Split(':')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var at)
             || Math.Abs(time.GetUtcNow().ToUnixTimeSeconds() - at) > Leeway.TotalSeconds)
             return false;
         return AreEqual(header, SignAt(at, request.Method, SignedPart(request)));

@@ -34,8 +34,8 @@ public sealed class SealedText(FleetKeys keys)
         try
         {
             using var aes = new AesGcm(_key, TagSize);
-            aes.Decrypt(
-                box.AsSpan(0, NonceSize), box.AsSpan(NonceSize + TagSize), box.AsSpan(NonceSize, TagSize), plain, Encoding.UTF8.GetBytes(place));
+            var about = Encoding.UTF8.GetBytes(place);
+            aes.Decrypt(box.AsSpan(0, NonceSize), box.AsSpan(NonceSize + TagSize), box.AsSpan(NonceSize, TagSize), plain, about);
         }
         catch (AuthenticationTagMismatchException)
         {

@@ -2,13 +2,16 @@ using Mirror.Configuration;
 
 namespace Mirror.Fleet;
 
-/// <summary>After a signal to stop: readiness fails, and the server takes requests for a while longer, until load balancers have noticed.</summary>
+/// <summary>
+/// After a signal to stop: readiness fails, and the server takes requests for a while longer, until load balancers have noticed.
+/// </summary>
 public sealed class ShutdownDelay(MirrorOptions options, TimeProvider time) : IHostedLifecycleService
 {
     private static readonly TimeSpan AmongReplicas = TimeSpan.FromSeconds(2);
 
     /// <summary>How long requests are still taken (<c>fleet.leave</c>).</summary>
-    public static TimeSpan TimeOf(MirrorOptions options) => options.Fleet.Leave ?? (options.SharesByRedis() ? AmongReplicas : TimeSpan.Zero);
+    public static TimeSpan TimeOf(MirrorOptions options) =>
+        options.Fleet.Leave ?? (options.SharesByRedis() ? AmongReplicas : TimeSpan.Zero);
 
     // The host calls this before it stops the listeners.
     public async Task StoppingAsync(CancellationToken cancellationToken)

@@ -1,15 +1,17 @@
 namespace Mirror.Limits;
 
 /// <summary>
-/// Divides the files that the process may open (<c>ulimit -n</c>) between clients and downloads, so that a crowd of new ones cannot stop those already
-/// being served. Each limit is null where the system sets none.
+/// Divides the files that the process may open (<c>ulimit -n</c>) between clients and downloads, so that a crowd of new ones cannot stop
+/// those already being served. Each limit is null where the system sets none.
 /// </summary>
 internal static class OpenFiles
 {
     // Kept for the process itself: libraries, logs, folders being flushed, open uploads.
     private const long Own = 256;
 
-    /// <summary>The largest number of client connections: three quarters of the rest, two files each, a connection and what it reads.</summary>
+    /// <summary>
+    /// The largest number of client connections: three quarters of the rest, two files each, a connection and what it reads.
+    /// </summary>
     public static long? MaxConnections { get; } = Limit() is { } files ? Math.Max(16, (files - Own) * 3 / 8) : null;
 
     /// <summary>The largest number of downloads: the last quarter, two files each, a spool and a connection to upstream.</summary>

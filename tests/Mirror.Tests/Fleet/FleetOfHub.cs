@@ -90,7 +90,8 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
         Upstream = Hub.Url,
         Root = _bucket is null ? _volume.Path : null,
         // The replicas run on one machine, and each needs a scratch folder of its own.
-        Driver = _bucket is not null ? $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n" : null,
+        Driver = _bucket is null ? null
+            : $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n",
         More = $"redis:\n  addr: {Redis.Address}\n",
         Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "0s" },
     };
@@ -103,7 +104,8 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     /// <param name="server">A replica, or the load balancer in front of all.</param>
     protected static async Task<HttpResponseMessage> PullAsync(Uri server, Digest digest, string repository = Repository)
     {
-        var response = await Http.Client.GetAsync(new Uri(server, $"/v2/{BlobPath(digest, repository)}"), HttpCompletionOption.ResponseHeadersRead, Cancel);
+        var url = new Uri(server, $"/v2/{BlobPath(digest, repository)}");
+        var response = await Http.Client.GetAsync(url, HttpCompletionOption.ResponseHeadersRead, Cancel);
         if (response is not { StatusCode: HttpStatusCode.TemporaryRedirect, Headers.Location: { } location })
             return response;
         response.Dispose();

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Text;
 using Mirror.Fleet;
 using Mirror.Tests.Peers;
@@ -146,7 +145,8 @@ public sealed class FollowingBehindPasswordsTests : FleetOfHub
     {
         Volume.Write("htpasswd", Alice);
         var settings = base.Settings(replica);
-        return settings with { More = $"{settings.More}auth: {{htpasswd: {{realm: fleet, path: {Path.Combine(Volume.Path, "htpasswd")}}}}}\n" };
+        var path = Path.Combine(Volume.Path, "htpasswd");
+        return settings with { More = $"{settings.More}auth: {{htpasswd: {{realm: fleet, path: {path}}}}}\n" };
     }
 
     [Fact]
@@ -181,7 +181,7 @@ public sealed class FollowingBehindPasswordsTests : FleetOfHub
     {
         var request = new HttpRequestMessage(method, new Uri(Replicas[replica].Url, $"/v2/{path}"));
         if (credential is not null)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credential)));
+            request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credential)));
         if (signature is not null)
             request.Headers.TryAddWithoutValidation(ReplicaSignature.Header, signature);
         return Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancel);

@@ -47,7 +47,8 @@ public sealed class RedisSentinelTests : FleetOfHub
 
         await Redis.KillAsync();
         await _second.UntilListeningAsync(Keys.Changes, Replicas.Count);
-        await Until.TrueAsync(async () => (await _second.DoAsync("ROLE")).Contains("master", StringComparison.Ordinal), () => "There was no failover.");
+        await Until.TrueAsync(
+            async () => (await _second.DoAsync("ROLE")).Contains("master", StringComparison.Ordinal), () => "There was no failover.");
         // Redis counts as away for a few seconds after the failures.
         await Until.TrueAsync(async () =>
         {

@@ -31,7 +31,8 @@ internal sealed class ScriptedReplica(ReplicaSignature signature) : IAsyncDispos
 
     /// <summary>Takes the lease of a download, until a test deletes it.</summary>
     /// <param name="key">The lease's key in Redis.</param>
-    public Task TakeAsync(RedisProcess redis, string key) => redis.DoAsync("SET", key, signature.SignText(key, $"{Url.AbsoluteUri} {Guid.NewGuid():N}"));
+    public Task TakeAsync(RedisProcess redis, string key) =>
+        redis.DoAsync("SET", key, signature.SignText(key, $"{Url.AbsoluteUri} {Guid.NewGuid():N}"));
 
     public async ValueTask DisposeAsync()
     {

@@ -84,7 +84,9 @@ public sealed class TwoMirrorsTests
         var otherStore = Of(b, "https://one.example");
         Assert.All(Names(keys).Zip(Names(otherStore)), pair => Assert.NotEqual(pair.First, pair.Second));
         // The same store with another upstream: facts and leases differ, and changes of the store are announced to both.
-        foreach (var other in new[] { Of(a, "https://two.example"), Of(a, "https://one.example", "/docker/"), Of(a, "https://one.example", named: "one") })
+        const string same = "https://one.example";
+        RedisKeys[] others = [Of(a, "https://two.example"), Of(a, same, "/docker/"), Of(a, same, named: "one")];
+        foreach (var other in others)
         {
             Assert.All(Names(keys)[..2].Zip(Names(other)), pair => Assert.NotEqual(pair.First, pair.Second));
             Assert.Equal(keys.Changes, other.Changes);
@@ -106,11 +108,16 @@ public sealed class TwoMirrorsTests
             new(new FleetKeys(new HttpOptions { Secret = "s" }), new FleetIdentity(options, NullLogger<FleetIdentity>.Instance));
     }
 
-    private static Task<MirrorProcess> StartAsync(ScriptedHub hub, RedisProcess redis, string root) => MirrorProcess.StartAsync(new MirrorSettings
-    {
-        Upstream = hub.Url,
-        Root = root,
-        More = $"redis:\n  addr: {redis.Address}\n",
-        Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = "asecretforlocaldevelopment", ["REGISTRY_FLEET_LEAVE"] = "0s" },
-    });
+    private static Task<MirrorProcess> StartAsync(ScriptedHub hub, RedisProcess redis, string root) =>
+        MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = hub.Url,
+            Root = root,
+            More = $"redis:\n  addr: {redis.Address}\n",
+            Environment = new Dictionary<string, string>
+            {
+                ["REGISTRY_HTTP_SECRET"] = "asecretforlocaldevelopment",
+                ["REGISTRY_FLEET_LEAVE"] = "0s",
+            },
+        });
 }

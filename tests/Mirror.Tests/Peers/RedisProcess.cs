@@ -50,19 +50,20 @@ public sealed class RedisProcess : IAsyncDisposable
     public Task KillAsync() => _process!.KillAsync();
 
     /// <summary>Sends one command and returns the first part of the answer, as Redis wrote it.</summary>
-    public async Task<string> DoAsync(params string[] words)
+    public async Task<string> DoAsync(params string[] command)
     {
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", _port, Xunit.TestContext.Current.CancellationToken);
         await using var stream = client.GetStream();
         if (Array.IndexOf(_settings, "--requirepass") is >= 0 and var at)
             await SendAsync("AUTH", _settings[at + 1]);
-        return await SendAsync(words);
+        return await SendAsync(command);
 
-        async Task<string> SendAsync(params string[] command)
+        async Task<string> SendAsync(params string[] sent)
         {
-            var request = $"*{command.Length}\r\n{string.Concat(command.Select(word => $"${Encoding.UTF8.GetByteCount(word)}\r\n{word}\r\n"))}";
-            await stream.WriteAsync(Encoding.UTF8.GetBytes(request), Xunit.TestContext.Current.CancellationToken);
+            var words = sent.Select(word => $"${Encoding.UTF8.GetByteCount(word)}\r\n{word}\r\n");
+            var request = Encoding.UTF8.GetBytes($"*{sent.Length}\r\n{string.Concat(words)}");
+            await stream.WriteAsync(request, Xunit.TestContext.Current.CancellationToken);
             var buffer = new byte[256 * 1024];
             var read = await stream.ReadAsync(buffer, Xunit.TestContext.Current.CancellationToken);
             return Encoding.UTF8.GetString(buffer, 0, read);

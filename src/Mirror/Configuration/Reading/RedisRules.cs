@@ -6,16 +6,16 @@ internal static class RedisRules
     // From the samples of registry:2 and registry:3, from recipes that are widely copied, and from our own documents.
     private static readonly string[] SampleSecrets =
     [
-        "asecretforlocaldevelopment", "ALongRandomSecretForRegistry", "long-and-random-alphanumeric-string", "secret-key", "secret", "changeme",
-        "the same for all, long and random",
+        "asecretforlocaldevelopment", "ALongRandomSecretForRegistry", "long-and-random-alphanumeric-string", "secret-key", "secret",
+        "changeme", "the same for all, long and random",
     ];
 
     public static void Warn(RedisOptions redis, string? secret, Findings findings)
     {
         if (string.IsNullOrEmpty(secret))
-            findings.Warnings.Add("redis without http.secret shares manifests only: replicas cannot recognize each other, and each downloads for itself");
+            findings.Warnings.Add("redis without http.secret shares manifests only, and each replica downloads for itself");
         else if (SampleSecrets.Contains(secret, StringComparer.OrdinalIgnoreCase))
-            findings.Warnings.Add("http.secret is a published sample: anyone who reaches a replica or Redis can pass for a replica; set it to: openssl rand -hex 32");
+            findings.Warnings.Add("http.secret is a published sample, so others can pass for a replica; use: openssl rand -hex 32");
         if (redis is { Username: not null, Password: null })
             findings.Warnings.Add("redis.username has no effect without redis.password");
         if (redis is { SentinelUsername: not null, SentinelPassword: null })
