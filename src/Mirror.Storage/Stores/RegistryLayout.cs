@@ -20,6 +20,7 @@ namespace Mirror.Storage.Stores;
 /// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: the spool of a fill
 /// mirror/tmp/                                                     ours: small files before they get their final name
 /// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint
+/// mirror/identity                                                 ours: sixteen random bytes that tell this store from others
 /// mirror/sweep.lock                                               ours: locked by the sweep that runs
 /// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a sweep that runs
 /// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process touched this content
@@ -34,6 +35,7 @@ public static class RegistryLayout
     public const string Fills = "mirror/fills";
     public const string Temporary = "mirror/tmp";
     public const string Notifications = "mirror/notifications";
+    public const string StoreIdentity = "mirror/identity";
     public const string SweepLock = "mirror/sweep.lock";
     public const string Sweeps = "mirror/sweeps";
     public const string AllClaims = "mirror/claims";

@@ -1,27 +1,41 @@
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>redis</c>: what replicas share and may forget. The keys are those of both generations of the registry.</summary>
+/// <summary>Section <c>redis</c>: what replicas share and may lose. The keys are those of both generations of the registry.</summary>
 public sealed class RedisOptions
 {
-    /// <summary>One server, <c>host:port</c> (2.x); null (the default) where <see cref="Addrs"/> says it, or there is none.</summary>
+    /// <summary>One server, <c>host:port</c> (2.x); null (the default) where <see cref="Addrs"/> names it, or there is none.</summary>
     public string? Addr { get; set; }
 
-    /// <summary>The servers of a cluster, or one (3.x). Default none.</summary>
+    /// <summary>The servers of a cluster, or one server, or the Sentinels of <see cref="MasterName"/> (3.x). Default none.</summary>
     public string[] Addrs { get; set; } = [];
 
-    /// <summary>What the server is to call our connections; null (the default) is the machine's name.</summary>
+    /// <summary>The name that Redis shows for our connections; null (the default) is the machine's name.</summary>
     public string? ClientName { get; set; }
 
-    /// <summary>The password of Redis' default user; null (the default) means none is asked for.</summary>
+    /// <summary>The Redis user (ACL) to log in as; null (the default) is Redis' default user. It needs a <see cref="Password"/>.</summary>
+    public string? Username { get; set; }
+
+    /// <summary>The user's password; null (the default) means no login.</summary>
     public string? Password { get; set; }
+
+    /// <summary>The master's name at the Sentinels; null (the default) means that <see cref="Addrs"/> are servers.</summary>
+    public string? MasterName { get; set; }
+
+    /// <summary>The user to log in as at the Sentinels; null (the default) is their default user.</summary>
+    public string? SentinelUsername { get; set; }
+
+    /// <summary>The password at the Sentinels; null (the default) means no login.</summary>
+    public string? SentinelPassword { get; set; }
 
     /// <summary>The number of the database. Default 0.</summary>
     public int Db { get; set; }
 
-    /// <summary>How long connecting may take. Default 1 second; it happens in the background, no client waits for it.</summary>
+    /// <summary>How long connecting may take. Default 1 second. It happens in the background; no client waits for it.</summary>
     public TimeSpan DialTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long an answer is waited for before going on without. Default 200 ms; taken as 50 ms at least and 1 second at most.</summary>
+    /// <summary>
+    /// How long to wait for an answer before going on without it. Default 200 ms; at least 50 ms and at most 1 second are used.
+    /// </summary>
     public TimeSpan ReadTimeout { get; set; } = TimeSpan.FromMilliseconds(200);
 
     public RedisTlsOptions Tls { get; set; } = new();
@@ -33,15 +47,15 @@ public sealed class RedisOptions
 /// <summary>Section <c>redis.tls</c>.</summary>
 public sealed class RedisTlsOptions
 {
-    /// <summary>Whether to speak TLS. Default false; naming a certificate or an authority asks for it as well.</summary>
+    /// <summary>Whether to use TLS. Default false; a certificate or an authority turns it on as well.</summary>
     public bool Enabled { get; set; }
 
-    /// <summary>A PEM file with our own certificate; null (the default) means none is shown.</summary>
+    /// <summary>A PEM file with our own certificate; null (the default) means that we show none.</summary>
     public string? Certificate { get; set; }
 
     /// <summary>A PEM file with that certificate's key.</summary>
     public string? Key { get; set; }
 
-    /// <summary>PEM files with the authorities to believe in place of the system's. Default none.</summary>
+    /// <summary>PEM files with the authorities to trust in place of the system's. Default none.</summary>
     public string[] RootCas { get; set; } = [];
 }

@@ -3,21 +3,18 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What replicas tell each other at once: that a manifest was removed, or that a tag moved. What is not heard is noticed all the same: what is pushed
-/// and deleted here by looking into the store, which is believed for a second, and tags upstream when their time is up. Each replica keeps calling itself
-/// on the same connection: who hears himself hears the others, and who hears himself again forgets what he remembers.
+/// What replicas over one store tell each other at once: a manifest was removed, or a tag moved. A lost message only causes delay: caches
+/// expire. Each replica publishes a heartbeat to itself; when heartbeats resume after a gap, messages may have been missed, and caches are
+/// cleared.
 /// </summary>
-/// <param name="memory">Null where there is nobody to hear.</param>
-public sealed class Announcements(TimeProvider time, RedisGuard? memory = null) : BackgroundService
+/// <param name="redis">Null where there are no other replicas.</param>
+public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard? redis = null) : BackgroundService
 {
-    private const string Changes = "mirror:1:changes";
-
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxSilence = TimeSpan.FromSeconds(2.5);
 
     private readonly string _self = Guid.NewGuid().ToString("N");
     private long _heard;
-    private bool _listening;
 
     /// <summary>Another replica removed a manifest from a repository.</summary>
     public event Action<RepositoryName, Digest>? ManifestRemoved;
@@ -25,39 +22,32 @@ public sealed class Announcements(TimeProvider time, RedisGuard? memory = null) 
     /// <summary>Another replica learnt that a tag names something else, or nothing.</summary>
     public event Action<RepositoryName, string>? TagMoved;
 
-    /// <summary>Announcements may have been missed: whatever is remembered may have changed.</summary>
+    /// <summary>Announcements may have been missed: clear what they would have changed.</summary>
     public event Action? Missed;
-
-    private string OwnBeat => $"mirror:1:beat:{_self}";
 
     private bool IsHearing => Volatile.Read(ref _heard) is not 0 and var heard && time.GetElapsedTime(heard) < MaxSilence;
 
-    public async ValueTask ManifestRemovedAsync(RepositoryName name, Digest digest)
-    {
-        if (memory is not null)
-            await memory.AnnounceAsync(Changes, $"{_self} {name} {digest}");
-    }
+    /// <summary>Tells the other replicas that a repository no longer has a manifest.</summary>
+    public ValueTask ManifestRemovedAsync(RepositoryName name, Digest digest) => AnnounceAsync(name, digest.ToString());
 
-    public async ValueTask TagMovedAsync(RepositoryName name, string tag)
-    {
-        if (memory is not null)
-            await memory.AnnounceAsync(Changes, $"{_self} {name} {tag}");
-    }
+    /// <summary>Tells the other replicas that a tag names something else, or nothing.</summary>
+    public ValueTask TagMovedAsync(RepositoryName name, string tag) => AnnounceAsync(name, tag);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (memory is null)
+        if (redis is null)
             return;
+        var heartbeat = RedisKeys.Heartbeat(_self);
+        var listening = false;
         using var timer = new PeriodicTimer(Beat, time);
         try
         {
             do
             {
-                // The client listens again by itself after a lost connection; only the first time is ours.
-                if (!_listening)
-                    _listening = await memory.ListenAsync(Changes, Hear) && await memory.ListenAsync(OwnBeat, _ => HearSelf());
-                if (_listening)
-                    await memory.AnnounceAsync(OwnBeat, "");
+                // The first subscription is ours to make; after a lost connection the client makes it again.
+                listening = listening || await redis.ListenAsync(keys.Changes, Hear) && await redis.ListenAsync(heartbeat, _ => HearSelf());
+                if (listening)
+                    await redis.AnnounceAsync(heartbeat, "");
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }
@@ -65,6 +55,12 @@ public sealed class Announcements(TimeProvider time, RedisGuard? memory = null) 
         {
             // The server stops.
         }
+    }
+
+    private async ValueTask AnnounceAsync(RepositoryName name, string what)
+    {
+        if (redis is not null)
+            await redis.AnnounceAsync(keys.Changes, $"{_self} {name} {what}");
     }
 
     private void HearSelf()
@@ -75,12 +71,13 @@ public sealed class Announcements(TimeProvider time, RedisGuard? memory = null) 
             Missed?.Invoke();
     }
 
-    // Anybody who reaches Redis may say this: it only makes us ask the store, or upstream, again.
+    // Messages are not signed: a forged one only makes this replica ask the store, or upstream, again.
     private void Hear(string message)
     {
-        if (message.Split(' ') is not [var who, var of, var what] || who == _self || !RepositoryName.TryParse(of, out var name))
+        if (message.Split(' ') is not [var sender, var repository, var what] || sender == _self
+            || !RepositoryName.TryParse(repository, out var name))
             return;
-        // No tag has a colon.
+        // A digest has a colon, and a tag has none.
         if (Digest.TryParse(what, out var digest))
             ManifestRemoved?.Invoke(name, digest);
         else

@@ -4,65 +4,67 @@ using Mirror.Telemetry;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// The small facts that replicas tell each other by <see cref="RedisGuard"/>. What is read is checked, never trusted: a manifest by its digest,
-/// everything else by a seal that only holders of <c>http.secret</c> can make, and only for that place. Who may see what is not among them.
+/// The small facts that replicas share by Redis. A replica checks what it reads: a manifest by its digest, every other fact by a seal that
+/// needs
+/// <c>http.secret</c>. Who may read what is never shared.
 /// </summary>
-/// <param name="memory">Null where nothing is shared.</param>
-public sealed class FleetCache(FleetSecret secret, RegistryMetrics metrics, RedisGuard? memory = null)
+/// <param name="redis">Null where Redis is not configured: nothing is shared then.</param>
+public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys keys, RegistryMetrics metrics, RedisGuard? redis = null)
 {
-    private const string Prefix = "mirror:1:";
-    // Larger ones are rare, and the store has them.
-    private const int MaxManifest = 256 * 1024;
+    // Larger manifests are rare, and the store has them.
+    private const int MaxManifestBytes = 256 * 1024;
 
     private static readonly TimeSpan ManifestLife = TimeSpan.FromHours(24);
 
-    /// <summary>The bytes that a digest names; null where they are not shared.</summary>
+    // A seal by a secret that no other replica has would be of no use to them.
+    private readonly RedisGuard? _sealed = secrets.IsShared ? redis : null;
+
+    /// <summary>The bytes of a manifest; null where no replica shared it, or Redis does not answer.</summary>
     public async ValueTask<byte[]?> ManifestAsync(Digest digest)
     {
-        if (memory is null)
+        if (redis is null)
             return null;
-        var bytes = await memory.GetAsync(ManifestKey(digest));
-        var good = bytes is { Length: > 0 and <= MaxManifest } && Digest.Of(bytes, digest.Algorithm) == digest;
+        var bytes = await redis.GetAsync(RedisKeys.Manifest(digest));
+        var good = bytes is { Length: > 0 and <= MaxManifestBytes } && Digest.Of(bytes, digest.Algorithm) == digest;
         metrics.SharedFact(good);
         return good ? bytes : null;
     }
 
-    /// <summary>Shares a verified manifest. Nobody waits for it.</summary>
+    /// <summary>Shares a verified manifest, in the background.</summary>
     public void RememberManifest(Digest digest, ReadOnlyMemory<byte> bytes)
     {
-        if (memory is not null && bytes.Length <= MaxManifest)
-            _ = memory.SetAsync(ManifestKey(digest), bytes.ToArray(), ManifestLife);
+        if (redis is not null && bytes.Length <= MaxManifestBytes)
+            _ = redis.SetAsync(RedisKeys.Manifest(digest), bytes.ToArray(), ManifestLife);
     }
 
-    /// <summary>A name for what must not be told, such as a credential, from all that makes it what it is.</summary>
-    public string NameOf(params ReadOnlySpan<string> parts) => memory is null ? "" : secret.Name(parts);
+    /// <summary>A name for a fact, made of parts that a reader of Redis must not learn, such as a credential.</summary>
+    public string NameOf(params ReadOnlySpan<string> parts) => _sealed is null ? "" : secrets.Name(parts);
 
-    /// <summary>A fact that a replica shared; null where there is none, or none that can be believed.</summary>
+    /// <summary>
+    /// A fact that a replica of this fleet shared; null where there is none, or its seal is wrong, or Redis does not answer.
+    /// </summary>
     public async ValueTask<string?> FindAsync(string kind, string name)
     {
-        if (memory is null || !secret.IsShared)
+        if (_sealed is null)
             return null;
-        var key = Key(kind, name);
-        var good = secret.TryOpen(key, await memory.GetAsync(key), out var text);
+        var key = keys.Fact(kind, name);
+        var good = seal.TryOpen(key, await _sealed.GetAsync(key), out var text);
         metrics.SharedFact(good);
         return good ? text : null;
     }
 
+    /// <summary>Shares a fact for this long. A life under one second shares nothing.</summary>
     public async ValueTask RememberAsync(string kind, string name, string text, TimeSpan life)
     {
-        if (memory is null || !secret.IsShared)
-            return;
-        var key = Key(kind, name);
-        await memory.SetAsync(key, secret.Seal(key, text), life);
+        var key = _sealed is null ? "" : keys.Fact(kind, name);
+        if (_sealed is not null)
+            await _sealed.SetAsync(key, seal.Seal(key, text), life);
     }
 
+    /// <summary>Takes a fact back.</summary>
     public async ValueTask ForgetAsync(string kind, string name)
     {
-        if (memory is not null && secret.IsShared)
-            await memory.RemoveAsync(Key(kind, name));
+        if (_sealed is not null)
+            await _sealed.RemoveAsync(keys.Fact(kind, name));
     }
-
-    private static string ManifestKey(Digest digest) => Key("manifest", digest.ToString());
-
-    private static string Key(string kind, string name) => $"{Prefix}{kind}:{name}";
 }

@@ -2,7 +2,7 @@ using Mirror.Configuration;
 
 namespace Mirror.Fleet;
 
-/// <summary>Wires the room <c>Fleet</c>.</summary>
+/// <summary>Registers the Fleet services.</summary>
 public static class FleetRegistration
 {
     public static IServiceCollection AddFleet(this IServiceCollection services, MirrorOptions options)
@@ -18,7 +18,11 @@ public static class FleetRegistration
             .AddSingleton<ReplicaConnections>()
             .AddSingleton<ReplicaBlobs>()
             .AddSingleton<Forwarding>()
-            .AddSingleton<FleetSecret>()
+            .AddSingleton<FleetIdentity>()
+            .AddSingleton<FleetKeys>()
+            .AddSingleton<RedisKeys>()
+            .AddSingleton<ReplicaSignature>()
+            .AddSingleton<SealedText>()
             .AddSingleton<FleetCache>()
             .AddSingleton<Announcements>()
             .AddHostedService(provider => provider.GetRequiredService<Announcements>());

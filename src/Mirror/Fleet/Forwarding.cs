@@ -4,7 +4,7 @@ using Yarp.ReverseProxy.Forwarder;
 
 namespace Mirror.Fleet;
 
-/// <summary>Passes requests on to the replica that has an upload open. A request that was passed on is never passed on again.</summary>
+/// <summary>Forwards requests to the replica that has an upload open. A forwarded request is never forwarded again.</summary>
 public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections connections, RegistryMetrics metrics)
 {
     private static readonly ForwarderRequestConfig Config = new()
@@ -14,49 +14,55 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
         ActivityTimeout = TimeSpan.FromMinutes(3),
     };
 
-    /// <summary>Answers with what another replica answers; false where it cannot be reached, and nothing was answered yet.</summary>
-    /// <exception cref="ReplicaLostException">It was lost in the middle.</exception>
+    /// <summary>
+    /// Answers with the other replica's answer; false where that one cannot be reached, and the client has no answer yet.
+    /// </summary>
+    /// <exception cref="ReplicaLostException">The replica was lost in the middle of the request or the answer.</exception>
     public async Task<bool> TryAsync(HttpContext context, Uri replica)
     {
         metrics.Forwarded();
-        var error = await forwarder.SendAsync(context, replica.AbsoluteUri, connections, Config, Transformer.Instance, context.RequestAborted);
+        var destination = replica.AbsoluteUri;
+        var error = await forwarder.SendAsync(context, destination, connections, Config, Transformer.Instance, context.RequestAborted);
         if (error == ForwarderError.None)
             return true;
         context.RequestAborted.ThrowIfCancellationRequested();
         var failure = context.GetForwarderErrorFeature()?.Exception;
-        // The client's body may be gone with what was sent of it: only what never left can be tried again.
-        if (!context.Response.HasStarted && error is ForwarderError.Request or ForwarderError.RequestTimedOut && ReplicaConnections.IsRefused(failure))
+        // Part of the client's body may have been sent and lost. Only a request that never left this process can be tried again.
+        var isRefused = error is ForwarderError.Request or ForwarderError.RequestTimedOut && ReplicaConnections.IsRefused(failure);
+        if (isRefused && !context.Response.HasStarted)
         {
             context.Response.StatusCode = StatusCodes.Status200OK;
             return false;
         }
-        throw new ReplicaLostException($"The replica {replica.Authority} was lost in the middle of an answer.", failure);
+        throw new ReplicaLostException($"The replica {replica.Authority} was lost while it answered a forwarded request.", failure);
     }
 
     private sealed class Transformer : HttpTransformer
     {
         public static readonly Transformer Instance = new();
 
-        public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+        public override async ValueTask TransformRequestAsync(
+            HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
         {
             await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
-            // Locations are made from the name that the client knows.
+            // The other replica makes Location headers from the host name that the client used.
             proxyRequest.Headers.Host = httpContext.Request.Host.Value;
-            ReplicaConnections.Sign(proxyRequest, FleetSecret.SignedPart(httpContext.Request));
+            ReplicaConnections.Sign(proxyRequest, ReplicaSignature.SignedPart(httpContext.Request));
         }
 
-        public override ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+        public override ValueTask<bool> TransformResponseAsync(
+            HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
         {
-            // The other one has said it all.
+            // The other replica has set all of our headers already.
             httpContext.Response.Headers.Clear();
             return base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         }
     }
 }
 
-/// <summary>Another replica had what was asked for, and is gone.</summary>
+/// <summary>A replica that had what was asked for is gone.</summary>
 public sealed class ReplicaLostException(string message, Exception? inner = null) : IOException(message, inner)
 {
-    /// <summary>Nobody listens at its address: its leases are nobody's.</summary>
+    /// <summary>Whether its address refuses connections, so that it renews no lease any more.</summary>
     public bool IsRefused => ReplicaConnections.IsRefused(InnerException);
 }

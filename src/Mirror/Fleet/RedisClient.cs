@@ -1,18 +1,19 @@
+using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Caching.Distributed;
+using Microsoft.Extensions.Caching.StackExchangeRedis;
 using Mirror.Configuration;
 using StackExchange.Redis;
 
 namespace Mirror.Fleet;
 
 /// <summary>
-/// The one place that speaks to Redis: a cache, leases and announcements. It connects in the background and again whenever it lost the server;
-/// until then every call fails. Callers bound the time themselves (<see cref="RedisGuard"/>).
+/// The one file that speaks to Redis: a cache, leases and announcements, over one connection. It connects in the background, and again
+/// after it lost the server; until then every call fails at once. Callers limit the time themselves (<see cref="RedisGuard"/>).
 /// </summary>
-/// <remarks>Keeps to what StackExchange.Redis 1.2 and 2.x have in common.</remarks>
-public sealed class RedisClient : IDistributedCache, IAsyncDisposable
+public sealed class RedisClient : IAsyncDisposable
 {
-    // Of another: left alone. Of nobody, because Redis forgot or was restarted: taken again.
+    // Another replica's lease stays. Where Redis forgot the lease, or was restarted, it is taken again.
     private const string Renew = """
         local held = redis.call('get', KEYS[1])
         if held == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end
@@ -22,115 +23,132 @@ public sealed class RedisClient : IDistributedCache, IAsyncDisposable
 
     private const string Release = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
 
-    private readonly Lazy<Task<ConnectionMultiplexer>> _connection;
-    private readonly int _database;
+    private readonly Lock _gate = new();
+    private readonly RedisOptions _options;
+    private ConnectionMultiplexer? _sentinels;
+    private Task<ConnectionMultiplexer>? _connection;
 
     public RedisClient(RedisOptions options)
     {
-        _database = options.Db;
-        // Off the caller's thread: dialling begins with a name look-up that cannot be told to hurry.
-        _connection = new(() => Task.Run(() => ConnectionMultiplexer.ConnectAsync(Configure(options))));
+        _options = options;
+        Cache = new RedisCache(new RedisCacheOptions { ConnectionMultiplexerFactory = async () => await ConnectionAsync(default) });
     }
 
-    public byte[]? Get(string key) => GetAsync(key).GetAwaiter().GetResult();
+    /// <summary>Values that end by themselves. Lives are counted in whole seconds.</summary>
+    public IDistributedCache Cache { get; }
 
-    public async Task<byte[]?> GetAsync(string key, CancellationToken token = default) => await (await DatabaseAsync(token)).StringGetAsync(key);
-
-    public void Set(string key, byte[] value, DistributedCacheEntryOptions options) => SetAsync(key, value, options).GetAwaiter().GetResult();
-
-    public async Task SetAsync(string key, byte[] value, DistributedCacheEntryOptions options, CancellationToken token = default) =>
-        await (await DatabaseAsync(token)).StringSetAsync(key, value, options.AbsoluteExpirationRelativeToNow, When.Always, CommandFlags.None);
-
-    public void Refresh(string key)
-    {
-        // Nothing is kept for being used: entries end when they were said to.
-    }
-
-    public Task RefreshAsync(string key, CancellationToken token = default) => Task.CompletedTask;
-
-    public void Remove(string key) => RemoveAsync(key).GetAwaiter().GetResult();
-
-    public async Task RemoveAsync(string key, CancellationToken token = default) => await (await DatabaseAsync(token)).KeyDeleteAsync(key);
-
-    /// <summary>Puts a value where there is none; false where there is one.</summary>
+    /// <summary>Writes a value where there is none; false where there is one.</summary>
     public async Task<bool> TakeAsync(string key, string value, TimeSpan life, CancellationToken token) =>
-        await (await DatabaseAsync(token)).StringSetAsync(key, value, life, When.NotExists, CommandFlags.None);
+        await (await DatabaseAsync(token)).StringSetAsync(key, value, life, When.NotExists);
 
-    /// <summary>Prolongs what <see cref="TakeAsync"/> put; false where another value stands there by now.</summary>
-    public async Task<bool> TouchAsync(string key, string value, TimeSpan life, CancellationToken token) =>
+    /// <summary>The value that <see cref="TakeAsync"/> wrote; null where there is none.</summary>
+    public async Task<string?> HolderAsync(string key, CancellationToken token) => await (await DatabaseAsync(token)).StringGetAsync(key);
+
+    /// <summary>Prolongs the life of what <see cref="TakeAsync"/> wrote; false where another value stands there now.</summary>
+    public async Task<bool> RenewAsync(string key, string value, TimeSpan life, CancellationToken token) =>
         (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Renew, [key], [value, (long)life.TotalMilliseconds]) == 1;
 
-    /// <summary>Removes what <see cref="TakeAsync"/> put, and nothing else.</summary>
+    /// <summary>Removes what <see cref="TakeAsync"/> wrote, and no other value.</summary>
     public async Task<bool> ReleaseAsync(string key, string value, CancellationToken token) =>
         (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Release, [key], [value]) == 1;
 
-    /// <summary>Tells all who listen, this process among them.</summary>
+    /// <summary>Sends a message to every listener of a channel, this process included.</summary>
     public async Task AnnounceAsync(string channel, string message, CancellationToken token) =>
-        await (await ConnectionAsync(token)).GetSubscriber().PublishAsync(Literal(channel), message);
+        await (await ConnectionAsync(token)).GetSubscriber().PublishAsync(RedisChannel.Literal(channel), message);
 
-    /// <summary>Listens until the process ends. What is said while the connection is lost is not heard.</summary>
+    /// <summary>Listens to a channel until the process ends. Messages sent while the connection is lost are not heard.</summary>
     public async Task ListenAsync(string channel, Action<string> heard, CancellationToken token) =>
-        await (await ConnectionAsync(token)).GetSubscriber().SubscribeAsync(Literal(channel), (_, message) => heard(message!));
+        await (await ConnectionAsync(token)).GetSubscriber().SubscribeAsync(RedisChannel.Literal(channel), (_, message) => heard(message!));
 
-    /// <summary>Whether a failure is the server's own answer, such as that it is full or read-only: it is there, and can be asked other things.</summary>
+    /// <summary>
+    /// Whether a failure is the server's own answer, such as that its memory is full or that it is read-only: it can be asked other things.
+    /// </summary>
     public static bool IsAnswer(Exception failure) => failure is RedisServerException;
 
     public async ValueTask DisposeAsync()
     {
-        if (!_connection.IsValueCreated)
-            return;
         try
         {
-            var connection = await _connection.Value;
-            await connection.CloseAsync(allowCommandsToComplete: false);
-            connection.Dispose();
+            if (_connection is { } connection)
+                await (await connection).DisposeAsync();
+            if (_sentinels is { } sentinels)
+                await sentinels.DisposeAsync();
         }
         catch (Exception gone) when (gone is RedisException or TimeoutException or ObjectDisposedException)
         {
-            // Nothing is owed to a server that has gone.
+            // The server is gone, and so is the connection to it.
         }
     }
 
-    private static RedisChannel Literal(string channel) => new(channel, RedisChannel.PatternMode.Literal);
+    private async ValueTask<IDatabase> DatabaseAsync(CancellationToken token) => (await ConnectionAsync(token)).GetDatabase();
 
-    private async ValueTask<IDatabase> DatabaseAsync(CancellationToken token) => (await ConnectionAsync(token)).GetDatabase(_database);
-
-    private async ValueTask<ConnectionMultiplexer> ConnectionAsync(CancellationToken token) => await _connection.Value.WaitAsync(token);
-
-    private static ConfigurationOptions Configure(RedisOptions options)
+    private async ValueTask<ConnectionMultiplexer> ConnectionAsync(CancellationToken token)
     {
+        Task<ConnectionMultiplexer> connection;
+        lock (_gate)
+        {
+            // Not on the caller's thread: connecting begins with a name look-up that cannot be cancelled.
+            if (_connection is null or { IsFaulted: true })
+                _connection = Task.Run(ConnectAsync, CancellationToken.None);
+            connection = _connection;
+        }
+        return await connection.WaitAsync(token);
+    }
+
+    private async Task<ConnectionMultiplexer> ConnectAsync()
+    {
+        var server = Configure(_options.Username, _options.Password);
+        if (_options.MasterName is not { } name)
+            return await ConnectionMultiplexer.ConnectAsync(server);
+        server.ServiceName = name;
+        // The Sentinels say which server is the master, now and after each failover. They have users of their own.
+        _sentinels ??= await ConnectionMultiplexer.SentinelConnectAsync(Configure(_options.SentinelUsername, _options.SentinelPassword));
+        return _sentinels.GetSentinelMasterConnection(server);
+    }
+
+    private ConfigurationOptions Configure(string? user, string? password)
+    {
+        var tls = _options.Tls;
         var configuration = new ConfigurationOptions
         {
-            // The server may come up after us, and go and come back.
+            // The server may start after us, stop, and come back.
             AbortOnConnectFail = false,
-            ConnectTimeout = (int)options.DialTimeout.TotalMilliseconds,
+            ConnectTimeout = (int)_options.DialTimeout.TotalMilliseconds,
             ReconnectRetryPolicy = new LinearRetry(500),
             KeepAlive = 5,
-            Password = options.Password,
-            ClientName = options.ClientName,
-            Ssl = options.Tls is { Enabled: true } or { Certificate: not null } or { RootCas.Length: > 0 },
+            // A command that waits for the server to come back would be carried out when its caller has long gone on without it.
+            BacklogPolicy = BacklogPolicy.FailFast,
+            DefaultDatabase = _options.Db,
+            User = user,
+            Password = password,
+            ClientName = _options.ClientName,
+            // A Redis user may be limited to our own keys and channels, so the client must not touch its own.
+            TieBreaker = "",
+            ConfigurationChannel = "",
+            SetClientLibrary = false,
+            Ssl = tls is { Enabled: true } or { Certificate: not null } or { RootCas.Length: > 0 },
         };
-        foreach (var server in options.Servers())
+        foreach (var server in _options.Servers())
             configuration.EndPoints.Add(server);
-        if (options.Tls is { Certificate: { } certificate, Key: { } key })
+        if (tls is { Certificate: { } certificate, Key: { } key })
         {
             var own = X509Certificate2.CreateFromPemFile(certificate, key);
             configuration.CertificateSelection += (_, _, _, _, _) => own;
         }
-        if (options.Tls.RootCas is { Length: > 0 } authorities)
+        if (tls.RootCas is { Length: > 0 } files)
         {
             var roots = new X509Certificate2Collection();
-            foreach (var file in authorities)
+            foreach (var file in files)
                 roots.ImportFromPemFile(file);
-            configuration.CertificateValidation += (_, certificate, _, errors) => Believes(roots, certificate, errors);
+            configuration.CertificateValidation += (_, shown, _, errors) => IsTrusted(roots, shown, errors);
         }
         return configuration;
     }
 
-    // As the system would decide, with other roots: names and validity count all the same.
-    private static bool Believes(X509Certificate2Collection roots, X509Certificate? shown, System.Net.Security.SslPolicyErrors errors)
+    // The system's own check with other roots: the host's name and the dates still count.
+    private static bool IsTrusted(X509Certificate2Collection roots, X509Certificate? shown, SslPolicyErrors errors)
     {
-        if (shown is null || (errors & ~System.Net.Security.SslPolicyErrors.RemoteCertificateChainErrors) != 0)
+        if (shown is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != 0)
             return false;
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;

@@ -9,92 +9,85 @@ using Polly.Timeout;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What replicas share and may forget. Every question has a short time limit, and where several fail in a row none is asked for a while: a server that
-/// is gone, hangs, is full or read-only costs little time, and no request fails for it. Nothing here throws.
+/// Time limits and a circuit breaker around <see cref="RedisClient"/>. A Redis that is gone, hangs, is full or read-only costs little time,
+/// and no request fails for it: no method here throws. Null or false means that Redis gave no answer.
 /// </summary>
 public sealed partial class RedisGuard
 {
-    private static readonly TimeSpan MinWait = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LeaseWait = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MinTimeout = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MaxTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LeaseTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstBreak = TimeSpan.FromSeconds(1);
 
-    private readonly RedisClient _server;
-    private readonly IDistributedCache _cache;
+    private readonly RedisClient _client;
     private readonly RegistryMetrics _metrics;
     private readonly ILogger _log;
     private readonly ResiliencePipeline _facts;
     private readonly ResiliencePipeline _leases;
 
-    public RedisGuard(RedisClient server, RedisOptions options, RegistryMetrics metrics, TimeProvider time, ILogger<RedisGuard> log)
+    public RedisGuard(RedisClient client, RedisOptions options, RegistryMetrics metrics, TimeProvider time, ILogger<RedisGuard> log)
     {
-        (_server, _cache, _metrics, _log) = (server, server, metrics, log);
-        _facts = Build("what replicas share", options.ReadTimeout < MinWait ? MinWait : options.ReadTimeout > MaxWait ? MaxWait : options.ReadTimeout, time);
-        // To learn who downloads is worth more than a fact: going on without costs a whole download.
-        _leases = Build("who downloads what", LeaseWait, time);
+        (_client, _metrics, _log) = (client, metrics, log);
+        _facts = Build("shared facts", TimeSpan.FromTicks(Math.Clamp(options.ReadTimeout.Ticks, MinTimeout.Ticks, MaxTimeout.Ticks)), time);
+        // Lease calls get a longer timeout: without the lease we would download the blob a second time.
+        _leases = Build("download leases", LeaseTimeout, time);
     }
 
-    /// <summary>What stands under a key; null where nothing does, or nobody can say.</summary>
-    public Task<byte[]?> GetAsync(string key) => AskAsync(_facts, "Get", null, stop => _cache.GetAsync(key, stop));
+    /// <summary>The value of a key; null where there is none.</summary>
+    public Task<byte[]?> GetAsync(string key) => AskAsync(_facts, "Get", stop => _client.Cache.GetAsync(key, stop));
 
-    /// <summary>Keeps a value for others, for a while at most.</summary>
-    public Task SetAsync(string key, byte[] value, TimeSpan life) => AskAsync(_facts, "Set", false, async stop =>
-    {
-        await _cache.SetAsync(key, value, new DistributedCacheEntryOptions { AbsoluteExpirationRelativeToNow = life }, stop);
-        return true;
-    });
+    /// <summary>Writes a value that ends by itself after <paramref name="life"/>.</summary>
+    public Task SetAsync(string key, byte[] value, TimeSpan life) => DoAsync("Set", stop =>
+        _client.Cache.SetAsync(key, value, new DistributedCacheEntryOptions { AbsoluteExpirationRelativeToNow = life }, stop));
 
-    public Task RemoveAsync(string key) => AskAsync(_facts, "Remove", false, async stop =>
-    {
-        await _cache.RemoveAsync(key, stop);
-        return true;
-    });
+    public Task RemoveAsync(string key) => DoAsync("Remove", stop => _client.Cache.RemoveAsync(key, stop));
 
-    /// <summary>Whether the key was free and is taken now; null where nobody can say.</summary>
+    /// <summary>Whether a lease was free and is ours now.</summary>
     public Task<bool?> TakeAsync(string key, string value, TimeSpan life) =>
-        AskAsync<bool?>(_leases, "Take", null, async stop => await _server.TakeAsync(key, value, life, stop));
+        AskAsync<bool?>(_leases, "Take", async stop => await _client.TakeAsync(key, value, life, stop));
 
-    /// <summary>Who took a key; null where nobody did, or nobody can say.</summary>
-    public Task<byte[]?> HolderAsync(string key) => AskAsync(_leases, "Holder", null, stop => _cache.GetAsync(key, stop));
+    /// <summary>The value of the lease; null where it is free.</summary>
+    public Task<string?> HolderAsync(string key) => AskAsync(_leases, "Holder", stop => _client.HolderAsync(key, stop));
 
-    /// <summary>Whether the key is still, or again, ours; null where nobody can say.</summary>
-    public Task<bool?> TouchAsync(string key, string value, TimeSpan life) =>
-        AskAsync<bool?>(_leases, "Renew", null, async stop => await _server.TouchAsync(key, value, life, stop));
+    /// <summary>Whether the lease is still ours, or ours again.</summary>
+    public Task<bool?> RenewAsync(string key, string value, TimeSpan life) =>
+        AskAsync<bool?>(_leases, "Renew", async stop => await _client.RenewAsync(key, value, life, stop));
 
-    public Task ReleaseAsync(string key, string value) => AskAsync(_leases, "Release", false, stop => _server.ReleaseAsync(key, value, stop));
+    /// <summary>Ends a lease, if it still has this value.</summary>
+    public Task ReleaseAsync(string key, string value) => AskAsync(_leases, "Release", stop => _client.ReleaseAsync(key, value, stop));
 
-    /// <summary>Tells the other replicas; false where nobody can be told.</summary>
-    public Task<bool> AnnounceAsync(string channel, string message) => AskAsync(_facts, "Announce", false, async stop =>
+    /// <summary>Sends a message to the other replicas; false where it was not sent.</summary>
+    public Task<bool> AnnounceAsync(string channel, string message) =>
+        DoAsync("Announce", stop => _client.AnnounceAsync(channel, message, stop));
+
+    /// <summary>Listens to the other replicas; false where that failed and is to be tried again.</summary>
+    public Task<bool> ListenAsync(string channel, Action<string> heard) =>
+        DoAsync("Listen", stop => _client.ListenAsync(channel, heard, stop));
+
+    private Task<bool> DoAsync(string operation, Func<CancellationToken, Task> act) => AskAsync(_facts, operation, async stop =>
     {
-        await _server.AnnounceAsync(channel, message, stop);
+        await act(stop);
         return true;
     });
 
-    /// <summary>Listens to the other replicas; false where that cannot be begun now.</summary>
-    public Task<bool> ListenAsync(string channel, Action<string> heard) => AskAsync(_facts, "Listen", false, async stop =>
-    {
-        await _server.ListenAsync(channel, heard, stop);
-        return true;
-    });
-
-    private async Task<T> AskAsync<T>(ResiliencePipeline pipeline, string operation, T otherwise, Func<CancellationToken, Task<T>> ask)
+    private async Task<T?> AskAsync<T>(ResiliencePipeline pipeline, string operation, Func<CancellationToken, Task<T?>> ask)
     {
         var started = Stopwatch.GetTimestamp();
         try
         {
-            // The client has no limit of its own for a question that was sent: we stop waiting, and let it come to its end unseen.
+            // The client cannot cancel a command that it has sent: stop waiting for it, and let it end by itself.
             return await pipeline.ExecuteAsync(async stop => await ask(stop).WaitAsync(stop));
         }
         catch (BrokenCircuitException)
         {
-            return otherwise;
+            return default;
         }
-        // Redis, the network, TLS, the client's own state: whatever it is, the answer is that nobody knows.
+        // Redis, the network, TLS or the client's own state: in each case Redis gave no answer.
         catch (Exception failure)
         {
             _metrics.RedisFailed();
             LogFailed(operation, failure is TimeoutRejectedException ? "no answer in time" : failure.Message);
-            return otherwise;
+            return default;
         }
         finally
         {
@@ -102,36 +95,39 @@ public sealed partial class RedisGuard
         }
     }
 
-    private ResiliencePipeline Build(string about, TimeSpan wait, TimeProvider time) => new ResiliencePipelineBuilder { TimeProvider = time }
+    private ResiliencePipeline Build(string what, TimeSpan limit, TimeProvider time) =>
+        new ResiliencePipelineBuilder { TimeProvider = time }
         .AddCircuitBreaker(new CircuitBreakerStrategyOptions
         {
-            // A server that answers, if only to refuse, is there.
-            ShouldHandle = new PredicateBuilder().Handle<Exception>(failure => failure is not OperationCanceledException && !RedisClient.IsAnswer(failure)),
+            // A server that answers with an error is alive, and opens no circuit.
+            ShouldHandle = static tried => ValueTask.FromResult(
+                tried.Outcome.Exception is { } failure and not OperationCanceledException && !RedisClient.IsAnswer(failure)),
             FailureRatio = 0.5,
             MinimumThroughput = 3,
             SamplingDuration = TimeSpan.FromSeconds(10),
-            // One question in each break is lost; the longer the trouble lasts, the fewer they are.
-            BreakDurationGenerator = static broken => ValueTask.FromResult(broken.HalfOpenAttempts switch { 0 => FirstBreak, 1 => 2 * FirstBreak, _ => 5 * FirstBreak }),
+            // Each break ends with one question that may be lost. The longer Redis is away, the fewer these are.
+            BreakDurationGenerator = static broken =>
+                ValueTask.FromResult(FirstBreak * (broken.HalfOpenAttempts switch { 0 => 1, 1 => 2, _ => 5 })),
             OnOpened = opened =>
             {
-                LogOpened(about, opened.Outcome.Exception?.Message ?? "");
+                LogOpened(what, opened.Outcome.Exception?.Message ?? "");
                 return default;
             },
             OnClosed = _ =>
             {
-                LogClosed(about);
+                LogClosed(what);
                 return default;
             },
         })
-        .AddTimeout(wait)
+        .AddTimeout(limit)
         .Build();
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "redis: {Operation} failed: {Reason}")]
     private partial void LogFailed(string operation, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "redis fails and is not asked for a moment about {About}; this replica goes on by itself: {Reason}")]
-    private partial void LogOpened(string about, string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "redis: {What} are off for a moment after repeated failures: {Reason}")]
+    private partial void LogOpened(string what, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "redis is asked again about {About}")]
-    private partial void LogClosed(string about);
+    [LoggerMessage(Level = LogLevel.Information, Message = "redis: {What} are on again")]
+    private partial void LogClosed(string what);
 }

@@ -2,7 +2,7 @@ using Mirror.Configuration;
 
 namespace Mirror.Fleet;
 
-/// <summary>This process among the others.</summary>
+/// <summary>This process among the replicas.</summary>
 public sealed class Replica
 {
     public Replica(MirrorOptions options)
@@ -13,9 +13,9 @@ public sealed class Replica
         Address = options.Fleet.Address is { } given ? new Uri(given) : new UriBuilder(scheme, host, listen.Port).Uri;
     }
 
-    /// <summary>Where the others reach it.</summary>
+    /// <summary>Where the other replicas reach this one.</summary>
     public Uri Address { get; }
 
-    /// <summary>Whether an address is another replica's.</summary>
-    public bool IsOther(Uri address) => address != Address;
+    /// <summary>The address of another replica, from its text; null where it is this one's, or no address.</summary>
+    public Uri? OtherAt(string text) => Uri.TryCreate(text, UriKind.Absolute, out var address) && address != Address ? address : null;
 }

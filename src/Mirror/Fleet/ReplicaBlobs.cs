@@ -4,18 +4,19 @@ using Mirror.Storage;
 
 namespace Mirror.Fleet;
 
-/// <summary>Asks the replica that downloads a blob for its bytes.</summary>
+/// <summary>Asks the replica that downloads a blob for the blob's bytes.</summary>
 public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connections, FillLeases leases, TimeProvider time)
 {
-    // A replica that is silent for so long is looked up: while it has its lease it waits for upstream, and so do we.
+    // After this silence we look up the replica's lease. While it holds the lease it waits for upstream, and we wait for it.
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(5);
 
     private readonly string _prefix = $"{http.Prefix.TrimEnd('/')}/v2/";
 
-    /// <summary>Asks for a blob's bytes; returns with the answer's headers, whatever it says.</summary>
-    /// <param name="end">The byte behind the last one wanted; null for all.</param>
-    /// <exception cref="ReplicaLostException">It cannot be reached, or has lost its lease without having said anything.</exception>
-    public async Task<HttpResponseMessage> GetAsync(Uri replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
+    /// <summary>Asks for a blob's bytes; returns when the response's headers are there, whatever its status.</summary>
+    /// <param name="end">The offset after the last byte wanted; null for all.</param>
+    /// <exception cref="ReplicaLostException">The replica cannot be reached, or was silent and has lost its lease.</exception>
+    public async Task<HttpResponseMessage> GetAsync(
+        Uri replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
     {
         var path = $"{_prefix}{name}/blobs/{digest}";
         var request = new HttpRequestMessage(HttpMethod.Get, new Uri(replica, path));
@@ -25,14 +26,14 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
         return await WhileHeldAsync(replica, digest, stop => connections.SendAsync(request, stop), cancellationToken);
     }
 
-    /// <summary>Reads on in an answer.</summary>
-    /// <exception cref="ReplicaLostException">The connection was lost, or the replica is silent and has lost its lease.</exception>
-    public async ValueTask<int> ReadAsync(Uri replica, Digest digest, Stream body, Memory<byte> buffer, CancellationToken cancellationToken) =>
-        await WhileHeldAsync(replica, digest, stop => body.ReadAsync(buffer, stop).AsTask(), cancellationToken);
+    /// <summary>Reads the next bytes of a response.</summary>
+    /// <exception cref="ReplicaLostException">The connection was lost, or the replica was silent and has lost its lease.</exception>
+    public async ValueTask<int> ReadAsync(Uri replica, Digest digest, Stream body, Memory<byte> buffer, CancellationToken stop) =>
+        await WhileHeldAsync(replica, digest, token => body.ReadAsync(buffer, token).AsTask(), stop);
 
-    private async Task<T> WhileHeldAsync<T>(Uri replica, Digest digest, Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
+    private async Task<T> WhileHeldAsync<T>(Uri replica, Digest digest, Func<CancellationToken, Task<T>> ask, CancellationToken stop)
     {
-        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var asking = ask(giveUp.Token);
         try
         {
@@ -40,23 +41,23 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
             {
                 try
                 {
-                    return await asking.WaitAsync(Silence, time, cancellationToken);
+                    return await asking.WaitAsync(Silence, time, stop);
                 }
                 catch (TimeoutException) when (!asking.IsCompleted)
                 {
                     if (await leases.HolderAsync(digest) != replica)
-                        throw new ReplicaLostException($"The replica {replica.Authority} is silent and does not have its lease any more.");
+                        throw new ReplicaLostException($"The replica {replica.Authority} is silent and no longer holds its lease.");
                 }
             }
         }
         catch (Exception lost) when (lost is HttpRequestException || lost is IOException and not ReplicaLostException
-            || lost is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            || lost is OperationCanceledException && !stop.IsCancellationRequested)
         {
-            throw new ReplicaLostException($"The replica {replica.Authority} was lost: {lost.Message}", lost);
+            throw new ReplicaLostException($"The connection to the replica {replica.Authority} was lost: {lost.Message}", lost);
         }
         finally
         {
-            // What it reads into is the caller's again only when it has ended.
+            // The read may still write into the caller's buffer; wait for it.
             await giveUp.CancelAsync();
             await ((Task)asking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }

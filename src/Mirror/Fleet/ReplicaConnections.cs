@@ -2,13 +2,13 @@ using System.Net;
 
 namespace Mirror.Fleet;
 
-/// <summary>Requests to other replicas, each with the proof that it comes from one of them.</summary>
+/// <summary>Sends requests to other replicas, each with the signature that shows that it comes from a replica.</summary>
 public sealed class ReplicaConnections : HttpMessageInvoker
 {
-    private static readonly HttpRequestOptionsKey<string> Proved = new("what is proved");
+    private static readonly HttpRequestOptionsKey<string> SignedPath = new("signed path");
 
-    public ReplicaConnections(FleetSecret secret)
-        : base(new ProvingHandler(secret)
+    public ReplicaConnections(ReplicaSignature signature)
+        : base(new SigningHandler(signature)
         {
             InnerHandler = new SocketsHttpHandler
             {
@@ -17,27 +17,27 @@ public sealed class ReplicaConnections : HttpMessageInvoker
                 UseCookies = false,
                 UseProxy = false,
                 ConnectTimeout = TimeSpan.FromSeconds(1),
-                // Replicas come and go under the same name.
+                // A replica's name may get another address.
                 PooledConnectionLifetime = TimeSpan.FromMinutes(1),
             },
         })
     {
     }
 
-    /// <summary>Says what a request asks for, as the other side will see it: the proof holds for nothing else.</summary>
-    public static void Sign(HttpRequestMessage request, string pathAndQuery) => request.Options.Set(Proved, pathAndQuery);
+    /// <summary>Has a request signed for this path, as the other replica will see it. The signature is valid for no other.</summary>
+    public static void Sign(HttpRequestMessage request, string pathAndQuery) => request.Options.Set(SignedPath, pathAndQuery);
 
-    /// <summary>Whether nobody listens at a replica's address any more: its process has ended, or takes no new connections.</summary>
+    /// <summary>Whether a replica's address refuses connections: its process has ended, or takes no new connections.</summary>
     public static bool IsRefused(Exception? failure) =>
         failure is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError };
 
-    private sealed class ProvingHandler(FleetSecret secret) : DelegatingHandler
+    private sealed class SigningHandler(ReplicaSignature signature) : DelegatingHandler
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
-            request.Headers.Remove(FleetSecret.Header);
-            if (request.Options.TryGetValue(Proved, out var path))
-                request.Headers.TryAddWithoutValidation(FleetSecret.Header, secret.Sign(request.Method.Method, path));
+            request.Headers.Remove(ReplicaSignature.Header);
+            if (request.Options.TryGetValue(SignedPath, out var path))
+                request.Headers.TryAddWithoutValidation(ReplicaSignature.Header, signature.Sign(request.Method.Method, path));
             return base.SendAsync(request, cancellationToken);
         }
     }

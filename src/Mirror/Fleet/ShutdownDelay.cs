@@ -2,15 +2,18 @@ using Mirror.Configuration;
 
 namespace Mirror.Fleet;
 
-/// <summary>After a signal to stop: readiness says no, and requests are still taken for a while, until whoever sends them has noticed.</summary>
+/// <summary>
+/// After a signal to stop: readiness fails, and the server takes requests for a while longer, until load balancers have noticed.
+/// </summary>
 public sealed class ShutdownDelay(MirrorOptions options, TimeProvider time) : IHostedLifecycleService
 {
     private static readonly TimeSpan AmongReplicas = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long (<c>fleet.leave</c>).</summary>
-    public static TimeSpan TimeOf(MirrorOptions options) => options.Fleet.Leave ?? (options.SharesByRedis() ? AmongReplicas : TimeSpan.Zero);
+    /// <summary>How long requests are still taken (<c>fleet.leave</c>).</summary>
+    public static TimeSpan TimeOf(MirrorOptions options) =>
+        options.Fleet.Leave ?? (options.SharesByRedis() ? AmongReplicas : TimeSpan.Zero);
 
-    // Before the listeners are told to stop.
+    // The host calls this before it stops the listeners.
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         try
@@ -19,7 +22,7 @@ public sealed class ShutdownDelay(MirrorOptions options, TimeProvider time) : IH
         }
         catch (OperationCanceledException)
         {
-            // Stop now.
+            // The host's own time limit has passed: stop now.
         }
     }
 

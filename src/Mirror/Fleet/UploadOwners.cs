@@ -1,22 +1,33 @@
+using System.Buffers.Text;
+using System.Text;
+
 namespace Mirror.Fleet;
 
 /// <summary>
-/// Which replica has an upload open. Clients are told so themselves, sealed, in the address to go on at; they know nothing of it and give it back, as
-/// they do with registry:2's <c>_state</c>. So a push does not need Redis.
+/// Which replica has an upload open. The upload's address carries that replica's own address, signed, in <c>_state</c>, as registry:2's
+/// does. Clients return it unread, so a push does not need Redis.
 /// </summary>
-/// <param name="memory">Null where there are no other replicas.</param>
-public sealed class UploadOwners(Replica self, FleetSecret secret, RedisGuard? memory = null)
+/// <param name="redis">Null where this is the only replica.</param>
+public sealed class UploadOwners(Replica self, FleetIdentity fleet, FleetKeys keys, ReplicaSignature signature, RedisGuard? redis = null)
 {
     private const string Parameter = "_state";
 
-    private readonly bool _any = memory is not null && secret.IsShared;
+    private readonly bool _any = redis is not null && keys.IsShared;
 
-    /// <summary>What to add to an upload's address; empty where this is the only replica.</summary>
-    public string Query(Guid id) => _any ? $"?{Parameter}={secret.SealText(Place(id.ToString()), self.Address.AbsoluteUri)}" : "";
+    /// <summary>The query of an upload's address; empty where this is the only replica.</summary>
+    public string Query(Guid id)
+    {
+        if (!_any)
+            return "";
+        var state = signature.SignText(Place(id.ToString()), self.Address.AbsoluteUri);
+        return $"?{Parameter}={Base64Url.EncodeToString(Encoding.ASCII.GetBytes(state))}";
+    }
 
-    /// <summary>The other replica that has an upload open; null where it is this one, or the address does not say.</summary>
+    /// <summary>The other replica that has an upload open; null where it is this one, or the address names no replica.</summary>
     public Uri? Elsewhere(IQueryCollection query, string id) =>
-        _any && secret.TryOpenText(Place(id), query[Parameter], out var text) && Uri.TryCreate(text, UriKind.Absolute, out var holder) && self.IsOther(holder) ? holder : null;
+        _any && query[Parameter] is [{ } state] && Base64Url.IsValid(state)
+            && signature.TryReadText(Place(id), Encoding.ASCII.GetString(Base64Url.DecodeFromChars(state)), out var address)
+            ? self.OtherAt(address) : null;
 
-    private static string Place(string id) => $"upload {id}";
+    private string Place(string id) => $"upload {fleet.Store} {id}";
 }

@@ -1,18 +1,20 @@
 namespace Mirror.Limits;
 
 /// <summary>
-/// How the files that the process may open (<c>ulimit -n</c>) are shared out, so that what is served goes on being served however much more is asked
-/// for. Where there is no such limit, neither are there these.
+/// Divides the files that the process may open (<c>ulimit -n</c>) between clients and downloads, so that a crowd of new ones cannot stop
+/// those already being served. Each limit is null where the system sets none.
 /// </summary>
 internal static class OpenFiles
 {
-    // The process' own: libraries, logs, folders being flushed, pushes that stand open.
+    // Kept for the process itself: libraries, logs, folders being flushed, open uploads.
     private const long Own = 256;
 
-    /// <summary>How many clients at once: three quarters of the rest, since each may have a file open beside its connection.</summary>
+    /// <summary>
+    /// The largest number of client connections: three quarters of the rest, two files each, a connection and what it reads.
+    /// </summary>
     public static long? MaxConnections { get; } = Limit() is { } files ? Math.Max(16, (files - Own) * 3 / 8) : null;
 
-    /// <summary>How many downloads at once: what remains, since each has its file and a connection upstream.</summary>
+    /// <summary>The largest number of downloads: the last quarter, two files each, a spool and a connection to upstream.</summary>
     public static long? MaxDownloads { get; } = Limit() is { } files ? Math.Max(16, (files - Own) / 8) : null;
 
     private static long? Limit()

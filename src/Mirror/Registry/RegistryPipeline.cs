@@ -16,7 +16,7 @@ namespace Mirror.Registry;
 /// the access log line afterwards.
 /// </summary>
 public sealed partial class RegistryPipeline(
-    RegistryRoutes routes, HttpOptions http, FleetSecret secret, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
+    RegistryRoutes routes, HttpOptions http, ReplicaSignature signature, LogOptions logging, RegistryMetrics metrics, AccessLog accessLog, TimeProvider time, ILogger<RegistryPipeline> log,
     BasicAccess? access = null, HealthChecks? health = null)
 {
     // What a client is told to wait where upstream did not say.
@@ -53,7 +53,7 @@ public sealed partial class RegistryPipeline(
     private async ValueTask AuthenticateAsync(RegistryRequest request)
     {
         // Load balancers ask for "/", which says nothing. A replica asks for blobs that its own clients were let in for.
-        if (access is null || request.Route.Kind is RouteKind.Other || request.Route.Kind is RouteKind.Blob && request.Http.Request.Method == "GET" && secret.IsFromReplica(request.Http.Request))
+        if (access is null || request.Route.Kind is RouteKind.Other || request.Route.Kind is RouteKind.Blob && request.Http.Request.Method == "GET" && signature.IsFromReplica(request.Http.Request))
             return;
         request.User = await access.UserAsync(request.Http.Request.Headers.Authorization, request.Aborted)
             ?? throw new RegistryException(RegistryError.Unauthorized, "a user name and its password are needed") { Headers = [("WWW-Authenticate", access.Challenge)] };

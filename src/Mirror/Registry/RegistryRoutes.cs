@@ -10,7 +10,7 @@ namespace Mirror.Registry;
 /// <summary>Every route of the registry, in one table.</summary>
 public sealed class RegistryRoutes(
     RepositoryResolver repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations,
-    FleetSecret secret, Forwarding forwarding, UploadOwners holders, RegistryEvents events, MirrorOptions options)
+    ReplicaSignature signature, Forwarding forwarding, UploadOwners holders, RegistryEvents events, MirrorOptions options)
 {
     private static readonly byte[] Empty = "{}"u8.ToArray();
 
@@ -19,7 +19,7 @@ public sealed class RegistryRoutes(
     public async Task AnswerAsync(RegistryRequest request)
     {
         // An upload goes on where it was begun; if that is gone, here, where its bytes may be as well.
-        if (request.Route.Kind is RouteKind.BlobUploadChunk && !secret.IsFromReplica(request.Http.Request)
+        if (request.Route.Kind is RouteKind.BlobUploadChunk && !signature.IsFromReplica(request.Http.Request)
             && holders.Elsewhere(request.Http.Request.Query, request.Route.Last) is { } holder && await forwarding.TryAsync(request.Http, holder))
             return;
         await RouteAsync(request);
@@ -33,7 +33,7 @@ public sealed class RegistryRoutes(
         (RouteKind.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
         (RouteKind.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories, events) : ManifestRoute.GetAsync(request, repositories, events),
         (RouteKind.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories, events)
-            : BlobRoute.GetAsync(request, repositories, events, redirects: !options.Storage.Redirect.Disable, forReplica: secret.IsFromReplica(request.Http.Request)),
+            : BlobRoute.GetAsync(request, repositories, events, redirects: !options.Storage.Redirect.Disable, forReplica: signature.IsFromReplica(request.Http.Request)),
         (RouteKind.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
 
         (RouteKind.Manifest or RouteKind.Blob or RouteKind.BlobUpload or RouteKind.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>

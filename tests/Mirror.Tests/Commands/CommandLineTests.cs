@@ -54,7 +54,7 @@ public sealed class CommandLineTests : IDisposable
             http: {secret: hunter2, draintimeout: 90}
             log: {fields: {api_key: hunter2, service: registry}}
             proxy: {remoteurl: https://index.docker.io, username: me, password: hunter2}
-            redis: {addr: "r:6379", password: hunter2, sentinelpassword: hunter2}
+            redis: {addr: "r:6379", password: hunter2, sentinelpassword: hunter2, readonly: true}
             notifications:
               endpoints:
                 - {name: a, url: "https://me:hunter2@x/y", headers: {Authorization: [Bearer hunter2], X-Other: hunter2}}
@@ -70,7 +70,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("  password: '***'\n", output);
         Assert.Contains("    url: https://***@x/y\n", output);
         Assert.Contains("    service: registry\n", output);
-        Assert.Contains("warning: redis.sentinelpassword is accepted but not acted on yet\n", error);
+        Assert.Contains("warning: redis.readonly is accepted but not acted on yet\n", error);
     }
 
     [Fact]

@@ -1,4 +1,7 @@
 using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
 using Mirror.Tests.S3;
@@ -7,7 +10,7 @@ using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>What the replicas of a test store in together.</summary>
+/// <summary>The store that the replicas of a test share.</summary>
 public enum SharedStore
 {
     Folder,
@@ -27,7 +30,7 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     private readonly TempFolder _volume = new();
     private Radosgw? _bucket;
 
-    /// <summary>The folder that all replicas share; over a bucket, where each has its scratch folder.</summary>
+    /// <summary>The folder that all replicas share. Over a bucket it holds the scratch folder of each.</summary>
     protected TempFolder Volume => _volume;
 
     protected ScriptedHub Hub { get; private set; } = null!;
@@ -35,6 +38,20 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     protected RedisProcess Redis { get; private set; } = null!;
 
     protected IReadOnlyList<MirrorProcess> Replicas { get; private set; } = [];
+
+    /// <summary>The fleet's names in Redis, as the replicas over a folder compute them.</summary>
+    internal RedisKeys Keys => new(Secrets, new FleetIdentity(
+        new MirrorOptions
+        {
+            Proxy = new() { RemoteUrl = new Uri(Hub.Url.GetLeftPart(UriPartial.Authority)) },
+            Storage = new() { Filesystem = new() { RootDirectory = _volume.Path } },
+        },
+        NullLogger<FleetIdentity>.Instance));
+
+    /// <summary>Signs as the replicas do.</summary>
+    internal ReplicaSignature Signature { get; } = new(Secrets, TimeProvider.System);
+
+    private static FleetKeys Secrets { get; } = new(new HttpOptions { Secret = Secret });
 
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -50,7 +67,7 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
         Hub.Log.Clear();
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
         foreach (var (i, replica) in Replicas.Index())
@@ -72,8 +89,9 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     {
         Upstream = Hub.Url,
         Root = _bucket is null ? _volume.Path : null,
-        // Replicas on one machine: what is on its way in is each one's own.
-        Driver = _bucket is not null ? $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n" : null,
+        // The replicas run on one machine, and each needs a scratch folder of its own.
+        Driver = _bucket is null ? null
+            : $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n",
         More = $"redis:\n  addr: {Redis.Address}\n",
         Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "0s" },
     };
@@ -82,18 +100,19 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
 
     protected static string BlobPath(Digest digest, string repository = Repository) => $"{repository}/blobs/{digest}";
 
-    /// <summary>Asks for a blob, and the bucket for it where the answer says so.</summary>
-    /// <param name="server">A replica, or what stands in front of all.</param>
+    /// <summary>GET of a blob; follows a redirect to the bucket.</summary>
+    /// <param name="server">A replica, or the load balancer in front of all.</param>
     protected static async Task<HttpResponseMessage> PullAsync(Uri server, Digest digest, string repository = Repository)
     {
-        var response = await Http.Client.GetAsync(new Uri(server, $"/v2/{BlobPath(digest, repository)}"), HttpCompletionOption.ResponseHeadersRead, Cancel);
+        var url = new Uri(server, $"/v2/{BlobPath(digest, repository)}");
+        var response = await Http.Client.GetAsync(url, HttpCompletionOption.ResponseHeadersRead, Cancel);
         if (response is not { StatusCode: HttpStatusCode.TemporaryRedirect, Headers.Location: { } location })
             return response;
         response.Dispose();
         return await Http.Client.GetAsync(location, HttpCompletionOption.ResponseHeadersRead, Cancel);
     }
 
-    /// <summary>A blob of which upstream has sent a quarter, and goes on when the gate opens; one client of the replica that downloads it has its headers.</summary>
+    /// <summary>Starts the download of a blob at a replica. Upstream has sent a quarter of it and goes on when the gate opens.</summary>
     protected async Task<(HubBlob Blob, Gate Gate, HttpResponseMessage First)> BeginAsync(MirrorProcess replica, int size = 32 * MiB)
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(7, size));
@@ -104,7 +123,7 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
         return (blob, gate, first);
     }
 
-    /// <summary>The digest of a body read to its end, without holding it.</summary>
+    /// <summary>Reads a body to its end and returns its digest.</summary>
     protected static async Task<Digest> DigestOfAsync(HttpResponseMessage response)
     {
         using var hash = Digest.NewHash("sha256");
@@ -116,6 +135,6 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     }
 }
 
-/// <summary>Five processes and many clients each: one such test at a time, and nothing beside it.</summary>
+/// <summary>Each of these tests starts five processes and many clients, so they run one at a time and alone.</summary>
 [CollectionDefinition(nameof(FleetOfHub), DisableParallelization = true)]
 public sealed class FleetAlone;

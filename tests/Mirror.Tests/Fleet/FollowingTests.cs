@@ -1,7 +1,5 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Text;
-using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
@@ -9,19 +7,16 @@ using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>A replica that follows another one's download: what its own clients see of it.</summary>
+/// <summary>What the clients of a replica see while it follows another replica's download.</summary>
 public sealed class FollowingTests : FleetOfHub
 {
-    private readonly ScriptedReplica _owner = new();
-
     [Theory]
     [InlineData(404)]
     [InlineData(429)]
     [InlineData(503)]
-    public async Task What_upstream_told_the_one_that_downloads_is_told_to_all(int status)
+    public async Task Upstreams_answer_to_the_replica_that_downloads_goes_to_all_clients(int status)
     {
-        await using var owner = _owner;
-        await owner.StartAsync();
+        await using var owner = await StartOwnerAsync();
         owner.Answer = http =>
         {
             http.Response.StatusCode = status;
@@ -29,30 +24,29 @@ public sealed class FollowingTests : FleetOfHub
             return Task.CompletedTask;
         };
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(20, MiB));
-        await owner.TakeAsync(Redis, blob.Digest);
+        await owner.TakeAsync(Redis, Keys.Lease(blob.Digest));
         using var response = await Replicas[0].GetAsync(BlobPath(blob.Digest));
         Assert.Equal(status, (int)response.StatusCode);
         if (status == 429)
             Assert.Equal(TimeSpan.FromSeconds(7), response.Headers.RetryAfter?.Delta);
-        Assert.Equal(0, owner.Unproved);
+        Assert.Equal(0, owner.Unsigned);
         Assert.Equal(0, Hub.Log.Count(Asked.BlobBytes));
     }
 
     [Fact]
-    public async Task Bytes_that_another_replica_sent_are_verified_like_everybody_elses()
+    public async Task Bytes_from_another_replica_are_verified()
     {
-        await using var owner = _owner;
-        await owner.StartAsync();
+        await using var owner = await StartOwnerAsync();
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(21, MiB));
         owner.Answer = http =>
         {
             http.Response.ContentLength = blob.Size;
             return http.Response.Body.WriteAsync(new byte[blob.Size], Cancel).AsTask();
         };
-        await owner.TakeAsync(Redis, blob.Digest);
+        await owner.TakeAsync(Redis, Keys.Lease(blob.Digest));
         using (var wrong = await Replicas[0].GetAsync(BlobPath(blob.Digest)))
             await Assert.ThrowsAnyAsync<Exception>(() => DigestOfAsync(wrong));
-        await Redis.DoAsync("DEL", $"mirror:1:fill:{blob.Digest}");
+        await Redis.DoAsync("DEL", Keys.Lease(blob.Digest));
         using var right = await Replicas[0].GetAsync(BlobPath(blob.Digest));
         Assert.Equal(blob.Digest, await DigestOfAsync(right));
     }
@@ -61,65 +55,62 @@ public sealed class FollowingTests : FleetOfHub
     [InlineData(500)]
     [InlineData(401)]
     [InlineData(206)]
-    public async Task One_that_answers_nonsense_is_left_and_the_bytes_come_from_upstream(int status)
+    public async Task After_a_senseless_answer_of_a_replica_the_bytes_come_from_upstream(int status)
     {
-        await using var owner = _owner;
-        await owner.StartAsync();
+        await using var owner = await StartOwnerAsync();
         owner.Answer = http =>
         {
             http.Response.StatusCode = status;
             return Task.CompletedTask;
         };
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(22, MiB));
-        await owner.TakeAsync(Redis, blob.Digest);
+        await owner.TakeAsync(Redis, Keys.Lease(blob.Digest));
         using var response = await Replicas[0].GetAsync(BlobPath(blob.Digest));
         Assert.Equal(blob.Digest, await DigestOfAsync(response));
         Assert.Equal(1, Hub.Log.Count(Asked.BlobBytes));
     }
 
     [Fact]
-    public async Task One_that_is_cut_off_costs_no_byte_twice()
+    public async Task A_replica_whose_connection_is_cut_costs_no_byte_twice()
     {
-        await using var owner = _owner;
-        await owner.StartAsync();
+        await using var owner = await StartOwnerAsync();
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(23, 4 * MiB));
         owner.Answer = async http =>
         {
             http.Response.ContentLength = blob.Size;
             await http.Response.Body.WriteAsync(blob.Slice(0, 3 * MiB), Cancel);
-            await Redis.DoAsync("DEL", $"mirror:1:fill:{blob.Digest}");
+            await Redis.DoAsync("DEL", Keys.Lease(blob.Digest));
             http.Abort();
         };
-        await owner.TakeAsync(Redis, blob.Digest);
+        await owner.TakeAsync(Redis, Keys.Lease(blob.Digest));
         using var response = await Replicas[0].GetAsync(BlobPath(blob.Digest));
         Assert.Equal(blob.Digest, await DigestOfAsync(response));
-        // What the connection had in flight when it was cut may be lost.
+        // Bytes that were in flight when the connection was cut may be lost.
         Assert.InRange(Hub.Log.BodyBytes(blob.Digest), MiB, 4 * MiB - 1);
         Assert.Equal(1, owner.Requests);
     }
 
     [Fact]
-    public async Task What_was_stored_while_another_had_the_lease_is_not_downloaded_again()
+    public async Task A_blob_stored_while_another_replica_held_the_lease_is_not_downloaded_again()
     {
-        await using var owner = _owner;
-        await owner.StartAsync();
+        await using var owner = await StartOwnerAsync();
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(24, MiB));
         owner.Answer = async http =>
         {
-            await Redis.DoAsync("DEL", $"mirror:1:fill:{blob.Digest}");
+            await Redis.DoAsync("DEL", Keys.Lease(blob.Digest));
             using (var other = await Replicas[1].GetAsync(BlobPath(blob.Digest)))
                 Assert.Equal(blob.Digest, await DigestOfAsync(other));
             await Replicas[1].UntilStoredAsync(BlobPath(blob.Digest));
             http.Response.StatusCode = 500;
         };
-        await owner.TakeAsync(Redis, blob.Digest);
+        await owner.TakeAsync(Redis, Keys.Lease(blob.Digest));
         using var response = await Replicas[0].GetAsync(BlobPath(blob.Digest));
         Assert.Equal(blob.Digest, await DigestOfAsync(response));
         Assert.Equal(1, Hub.Log.Count(Asked.BlobBytes));
     }
 
     [Fact]
-    public async Task Twenty_clients_of_a_replica_are_one_to_the_replica_that_downloads()
+    public async Task Twenty_clients_of_one_replica_cost_the_downloading_replica_one_request()
     {
         var (blob, gate, first) = await BeginAsync(Replicas[0]);
         using var whole = first;
@@ -135,23 +126,31 @@ public sealed class FollowingTests : FleetOfHub
         Assert.Equal(blob.Digest, await DigestOfAsync(whole));
         Assert.Equal(blob.Size, Hub.Log.BodyBytes(blob.Digest));
     }
+
+    private async Task<ScriptedReplica> StartOwnerAsync()
+    {
+        var owner = new ScriptedReplica(Signature);
+        await owner.StartAsync();
+        return owner;
+    }
 }
 
 /// <summary>Replicas that ask their clients for a password.</summary>
 public sealed class FollowingBehindPasswordsTests : FleetOfHub
 {
-    // The password is "secret", at the least cost that bcrypt knows.
+    // The password is "secret", at the lowest cost of bcrypt.
     private const string Alice = "alice:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
 
     protected override MirrorSettings Settings(int replica)
     {
         Volume.Write("htpasswd", Alice);
         var settings = base.Settings(replica);
-        return settings with { More = $"{settings.More}auth: {{htpasswd: {{realm: fleet, path: {Path.Combine(Volume.Path, "htpasswd")}}}}}\n" };
+        var path = Path.Combine(Volume.Path, "htpasswd");
+        return settings with { More = $"{settings.More}auth: {{htpasswd: {{realm: fleet, path: {path}}}}}\n" };
     }
 
     [Fact]
-    public async Task A_replica_needs_none_to_follow_another_and_is_let_in_for_nothing_else()
+    public async Task A_signature_opens_one_blob_without_a_password_and_nothing_else()
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(30, 8 * MiB));
         var gate = new Gate();
@@ -165,24 +164,26 @@ public sealed class FollowingBehindPasswordsTests : FleetOfHub
         Assert.Equal(blob.Digest, await DigestOfAsync(first));
         Assert.Equal(1, Hub.Log.Count(Asked.BlobBytes));
 
-        var secret = new FleetSecret(new HttpOptions { Secret = Secret }, TimeProvider.System);
-        foreach (var (method, path) in new[] { ("GET", "_catalog"), ("GET", ManifestPath("latest")), ("GET", $"{Repository}/tags/list"), ("HEAD", BlobPath(blob.Digest)),
-            ("DELETE", BlobPath(blob.Digest)), ("POST", "local/app/blobs/uploads/"), ("PUT", "local/app/manifests/latest") })
+        foreach (var (method, path) in new[]
         {
-            using var refused = await AskAsync(new HttpMethod(method), 0, path, null, secret.Sign(method, $"/v2/{path}"));
+            ("GET", "_catalog"), ("GET", ManifestPath("latest")), ("GET", $"{Repository}/tags/list"), ("HEAD", BlobPath(blob.Digest)),
+            ("DELETE", BlobPath(blob.Digest)), ("POST", "local/app/blobs/uploads/"), ("PUT", "local/app/manifests/latest"),
+        })
+        {
+            using var refused = await AskAsync(new HttpMethod(method), 0, path, null, Signature.Sign(method, $"/v2/{path}"));
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
         }
-        using var other = await AskAsync(HttpMethod.Get, 0, BlobPath(blob.Digest), null, secret.Sign("GET", "/v2/something/else"));
+        using var other = await AskAsync(HttpMethod.Get, 0, BlobPath(blob.Digest), null, Signature.Sign("GET", "/v2/something/else"));
         Assert.Equal(HttpStatusCode.Unauthorized, other.StatusCode);
     }
 
-    private Task<HttpResponseMessage> AskAsync(HttpMethod method, int replica, string path, string? credential, string? proof = null)
+    private Task<HttpResponseMessage> AskAsync(HttpMethod method, int replica, string path, string? credential, string? signature = null)
     {
         var request = new HttpRequestMessage(method, new Uri(Replicas[replica].Url, $"/v2/{path}"));
         if (credential is not null)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credential)));
-        if (proof is not null)
-            request.Headers.TryAddWithoutValidation(FleetSecret.Header, proof);
+            request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credential)));
+        if (signature is not null)
+            request.Headers.TryAddWithoutValidation(ReplicaSignature.Header, signature);
         return Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancel);
     }
 }

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>A cold digest asked for at every replica: one of them downloads it, for all.</summary>
+/// <summary>A cold digest that is asked for at every replica: one of them downloads it, for all.</summary>
 public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
 {
     [Fact]
@@ -29,13 +29,13 @@ public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
 
         Assert.All(image.Layers, layer => Assert.Equal(layer.Size, Hub.Log.BodyBytes(layer.Digest)));
         Assert.Equal(image.Layers.Count + 1, Hub.Log.Count(Asked.BlobBytes));
-        // Clients have their last byte before the store's disk has it, and until then nobody else may begin.
+        // Clients have the last byte before the store has it on its disk. Until then the lease is held.
         foreach (var replica in Replicas)
-            await Until.TrueAsync(async () => await replica.MetricAsync("mirror_fleet_leases_held") == 0, () => "A lease is held for ever.");
+            await Until.TrueAsync(async () => await replica.MetricAsync("mirror_fleet_leases_held") == 0, () => "A lease is still held.");
     }
 
     [Fact]
-    public async Task A_range_is_streamed_from_the_spool_of_the_one_that_downloads()
+    public async Task A_range_is_streamed_from_the_spool_of_the_downloading_replica()
     {
         var (blob, gate, first) = await BeginAsync(Replicas[0]);
         using var whole = first;
@@ -49,10 +49,10 @@ public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
     }
 
     [Fact]
-    public async Task When_the_one_that_downloads_is_killed_the_clients_of_the_others_notice_only_a_pause()
+    public async Task Clients_of_other_replicas_notice_only_a_pause_when_the_downloading_one_is_killed()
     {
         var (blob, gate, first) = await BeginAsync(Replicas[0], 64 * MiB);
-        // Each has so much of it that it would be far ahead of whoever begins again.
+        // Each client has 12 MiB: far ahead of a replica that would begin again.
         var had = blob.Slice(0, 12 * MiB);
         first.Dispose();
         var clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Replicas[1 + i % 2].GetAsync(BlobPath(blob.Digest))));
@@ -81,11 +81,12 @@ public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
 
         Assert.All(ends, end => Assert.Equal(blob.Digest, end));
         Assert.InRange(Hub.Log.BodyBytes(blob.Digest), blob.Size, blob.Size * 13 / 10);
-        Assert.True(await Replicas[1].MetricAsync("mirror_fleet_takeovers_total") + await Replicas[2].MetricAsync("mirror_fleet_takeovers_total") >= 1);
+        var takeovers = await Task.WhenAll(Replicas.Skip(1).Select(replica => replica.MetricAsync("mirror_fleet_takeovers_total")));
+        Assert.True(takeovers.Sum() >= 1);
     }
 
     [Fact]
-    public async Task One_that_stops_in_good_order_leaves_its_download_to_another()
+    public async Task A_replica_that_stops_in_order_leaves_its_download_to_another()
     {
         var (blob, gate, first) = await BeginAsync(Replicas[0]);
         first.Dispose();
@@ -101,9 +102,9 @@ public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
 public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(SharedStore.Folder)
 {
     [Fact]
-    public async Task What_a_second_download_left_in_its_spool_is_swept_once_it_is_old()
+    public async Task The_spool_of_a_second_download_is_swept_when_it_is_old()
     {
-        // Without Redis two replicas download, and the second one's spool has a name of its own.
+        // Without Redis two replicas download, and the second replica's spool has another name.
         await Redis.KillAsync();
         var (blob, gate, first) = await BeginAsync(Replicas[0]);
         first.Dispose();
@@ -118,7 +119,7 @@ public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(SharedStore
         await Replicas[0].UntilStoredAsync(BlobPath(blob.Digest));
         using (var pulled = await Replicas[2].GetAsync(BlobPath(blob.Digest)))
             Assert.Equal(blob.Digest, await DigestOfAsync(pulled));
-        // Nobody goes on with it: the name that is looked for was the first one's.
+        // No replica resumes this spool: they look for the first replica's.
         var left = Assert.Single(Spools());
         File.SetLastWriteTimeUtc(left, DateTime.UtcNow.AddDays(-30));
         await Replicas[0].CollectAsync();
@@ -128,7 +129,7 @@ public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(SharedStore
     }
 
     [Fact]
-    public async Task A_blob_of_another_digest_than_its_bytes_never_ends_well_at_any_replica()
+    public async Task A_blob_with_a_wrong_byte_ends_in_an_error_at_every_replica()
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(9, 4 * MiB));
         var gate = new Gate();

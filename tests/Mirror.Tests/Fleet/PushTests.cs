@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>A push whose requests reach one replica after the other, and what others see of it.</summary>
+/// <summary>Pushes whose requests reach different replicas.</summary>
 public abstract class PushTests(SharedStore store) : FleetOfHub(store)
 {
     private const string Pushed = "local/app";
@@ -19,7 +19,8 @@ public abstract class PushTests(SharedStore store) : FleetOfHub(store)
         var location = await StartAsync(Replicas[0]);
         for (var i = 0; i < 3; i++)
         {
-            using var patched = await SendAsync(Replicas[(i + 1) % 3], HttpMethod.Patch, location, blob.Slice(i * MiB, (i + 1) * MiB), i * MiB);
+            var chunk = blob.Slice(i * MiB, (i + 1) * MiB);
+            using var patched = await SendAsync(Replicas[(i + 1) % 3], HttpMethod.Patch, location, chunk, i * MiB);
             Assert.Equal(HttpStatusCode.Accepted, patched.StatusCode);
             Assert.Equal($"0-{(i + 1) * MiB - 1}", patched.Headers.GetValues("Range").Single());
             location = patched.Headers.Location!.PathAndQuery;
@@ -46,7 +47,7 @@ public abstract class PushTests(SharedStore store) : FleetOfHub(store)
     }
 
     [Fact]
-    public async Task What_is_pushed_moved_and_deleted_at_one_replica_is_so_at_every_other_within_a_second()
+    public async Task Pushes_moves_and_deletions_are_seen_by_all_replicas_within_a_second()
     {
         var config = HubBlob.Of("{}"u8.ToArray());
         await PushAsync(config);
@@ -68,8 +69,12 @@ public abstract class PushTests(SharedStore store) : FleetOfHub(store)
         }
     }
 
-    private static byte[] Manifest(HubBlob config, string which) => System.Text.Encoding.UTF8.GetBytes(
-        $$$"""{"schemaVersion":2,"mediaType":"{{{ManifestType}}}","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{{config.Digest}}}","size":{{{config.Size}}}},"layers":[],"annotations":{"which":"{{{which}}}"}}""");
+    private static byte[] Manifest(HubBlob config, string which) => System.Text.Encoding.UTF8.GetBytes($$$"""
+        {
+          "schemaVersion": 2, "mediaType": "{{{ManifestType}}}", "layers": [], "annotations": {"which": "{{{which}}}"},
+          "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "{{{config.Digest}}}", "size": {{{config.Size}}}}
+        }
+        """);
 
     private static async Task<byte[]?> TagAsync(MirrorProcess replica)
     {
@@ -97,7 +102,9 @@ public abstract class PushTests(SharedStore store) : FleetOfHub(store)
         return response.Headers.Location!.PathAndQuery;
     }
 
-    protected static Task<HttpResponseMessage> SendAsync(MirrorProcess replica, HttpMethod method, string pathAndQuery, byte[]? body = null, long? from = null, string type = "application/octet-stream")
+    protected static Task<HttpResponseMessage> SendAsync(
+        MirrorProcess replica, HttpMethod method, string pathAndQuery, byte[]? body = null, long? from = null,
+        string type = "application/octet-stream")
     {
         var request = new HttpRequestMessage(method, new Uri(replica.Url, pathAndQuery));
         if (body is not null)
@@ -134,7 +141,7 @@ public sealed class PushOverAFolderTests() : PushTests(SharedStore.Folder)
 
 public sealed class PushOverABucketTests() : PushTests(SharedStore.Bucket)
 {
-    // What was sent is on the dead replica's own disk.
+    // The first part is on the dead replica's own disk.
     [Fact]
     public async Task An_upload_whose_replica_is_gone_is_unknown_and_can_be_begun_again()
     {
@@ -148,7 +155,8 @@ public sealed class PushOverABucketTests() : PushTests(SharedStore.Bucket)
             Assert.Equal(HttpStatusCode.NotFound, second.StatusCode);
             Assert.Contains("BLOB_UPLOAD_UNKNOWN", await second.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
         }
-        using var put = await SendAsync(Replicas[2], HttpMethod.Put, $"{await StartAsync(Replicas[1])}&digest={blob.Digest}", blob.Slice(0, blob.Size));
+        location = await StartAsync(Replicas[1]);
+        using var put = await SendAsync(Replicas[2], HttpMethod.Put, $"{location}&digest={blob.Digest}", blob.Slice(0, blob.Size));
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
     }
 }

@@ -11,7 +11,7 @@ public abstract class RestartTests(SharedStore store) : FleetOfHub(store)
 {
     protected override MirrorSettings Settings(int replica) => base.Settings(replica) with
     {
-        Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = "shared by all replicas", ["REGISTRY_FLEET_LEAVE"] = "1s" },
+        Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "1s" },
     };
 
     [Fact]
@@ -28,13 +28,14 @@ public abstract class RestartTests(SharedStore store) : FleetOfHub(store)
         {
             while (!done.IsCancellationRequested)
             {
-                // Cold ones and warm ones, in the same order for everybody.
+                // Cold and warm images, in the same order for all clients.
                 var pull = Interlocked.Increment(ref pulls);
                 var i = pull / 4 % images.Length;
                 try
                 {
                     using var manifest = await Http.Client.GetAsync(new Uri(nginx.Url, $"/v2/{ManifestPath($"t{i}")}"), Cancel);
-                    if (!manifest.IsSuccessStatusCode || !(await manifest.Content.ReadAsByteArrayAsync(Cancel)).SequenceEqual(images[i].Bytes))
+                    var bytes = await manifest.Content.ReadAsByteArrayAsync(Cancel);
+                    if (!manifest.IsSuccessStatusCode || !bytes.SequenceEqual(images[i].Bytes))
                         failures.Enqueue($"manifest {i}: {manifest.StatusCode}");
                     using var blob = await PullAsync(nginx.Url, images[i].Layers[0].Digest);
                     if (!blob.IsSuccessStatusCode || images[i].Layers[0].Digest != await DigestOfAsync(blob))
@@ -50,7 +51,7 @@ public abstract class RestartTests(SharedStore store) : FleetOfHub(store)
         foreach (var replica in Replicas)
         {
             var before = pulls;
-            await Until.TrueAsync(() => pulls > before + 20, () => "Nobody pulls.");
+            await Until.TrueAsync(() => pulls > before + 20, () => "No client pulls.");
             await replica.StopAsync();
             await replica.StartAgainAsync();
         }
@@ -76,7 +77,10 @@ public abstract class RestartTests(SharedStore store) : FleetOfHub(store)
                 text = text.Replace($"mirror-{i + 1}:5000", replica.Authority, StringComparison.Ordinal);
             text = text.Replace("listen 5000", $"listen {nginx.Url.Authority}", StringComparison.Ordinal);
             var folder = nginx._folder.Path;
-            text = $"daemon off;\npid {folder}/pid;\nerror_log stderr;\n{text.Replace("http {", $"http {{\nclient_body_temp_path {folder}/b;\nproxy_temp_path {folder}/p;\nfastcgi_temp_path {folder}/f;\nuwsgi_temp_path {folder}/u;\nscgi_temp_path {folder}/s;", StringComparison.Ordinal)}";
+            var paths = string.Concat(
+                new[] { "client_body", "proxy", "fastcgi", "uwsgi", "scgi" }.Select(name => $"{name}_temp_path {folder}/{name};\n"));
+            text = text.Replace("http {", $"http {{\n{paths}", StringComparison.Ordinal);
+            text = $"daemon off;\npid {folder}/pid;\nerror_log stderr;\n{text}";
             nginx._process = PeerProcess.Start("nginx", ["-p", folder, "-c", nginx._folder.Write("nginx.conf", text)]);
             await nginx._process.UntilAnswersAsync(new Uri(nginx.Url, "/v2/"));
             return nginx;

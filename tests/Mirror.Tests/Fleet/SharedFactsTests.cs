@@ -6,11 +6,11 @@ using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>What replicas tell each other by Redis, and what becomes of requests when Redis fails.</summary>
+/// <summary>What replicas share by Redis, and how requests fare when Redis fails.</summary>
 public sealed class SharedFactsTests : FleetOfHub
 {
     [Fact]
-    public async Task What_one_replica_learnt_of_a_tag_the_others_do_not_ask_again()
+    public async Task Upstream_is_asked_once_about_a_tag_for_all_replicas()
     {
         var image = Hub.AddImage(Repository, "latest");
         foreach (var replica in Replicas)
@@ -18,14 +18,14 @@ public sealed class SharedFactsTests : FleetOfHub
             using var response = await replica.GetAsync(ManifestPath("latest"));
             Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
         }
-        // The very first question, of each replica, is asked without a token.
+        // Each replica's very first request has no token, and is refused.
         Assert.Equal(1, Hub.Log.Requests.Count(r => r is { Asked: Asked.Manifest, Method: "HEAD", Status: 200 }));
         Assert.Equal(1, Hub.Log.Count(Asked.Manifest, "GET"));
         Assert.Equal(1, Hub.Log.TokensIssued.Values.Sum());
     }
 
     [Fact]
-    public async Task A_manifest_asked_for_everywhere_at_once_costs_a_request_for_each_replica_at_most()
+    public async Task A_manifest_asked_for_at_all_replicas_at_once_costs_one_request_each_at_most()
     {
         var image = Hub.AddImage(Repository, "latest");
         await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
@@ -37,47 +37,58 @@ public sealed class SharedFactsTests : FleetOfHub
     }
 
     [Fact]
-    public async Task No_credential_and_no_token_can_be_read_in_Redis()
+    public async Task Redis_shows_no_credential_and_no_token_and_every_key_ends_by_itself()
     {
         Hub.AddImage(Repository, "latest");
         using var response = await Replicas[0].GetAsync(ManifestPath("latest"));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         var token = Assert.Single(Hub.Log.AuthorizationSeenBy("registry")).Split(' ')[1];
-        var keys = await Redis.KeysAsync("mirror:*");
+        var keys = await Redis.KeysAsync("*");
         Assert.Contains(keys, key => key.Contains(":token:", StringComparison.Ordinal));
+        // The format's number: two versions with different formats can run over one Redis.
+        Assert.All(keys, key => Assert.StartsWith("mirror:2:", key, StringComparison.Ordinal));
         foreach (var key in keys)
         {
-            Assert.DoesNotContain(token, key + await Redis.DoAsync("GET", key), StringComparison.Ordinal);
+            var value = await Redis.DoAsync("HGETALL", key) + await Redis.DoAsync("GET", key);
+            Assert.DoesNotContain(token, key + value, StringComparison.Ordinal);
             Assert.DoesNotContain(await Redis.DoAsync("PTTL", key), ":-1\r\n", StringComparison.Ordinal);
         }
     }
 
-    [Fact]
-    public async Task What_nobody_of_us_wrote_is_not_believed()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Values_that_no_replica_wrote_are_ignored(bool asHash)
     {
         var image = Hub.AddImage(Repository, "latest");
         using (var first = await Replicas[0].GetAsync(ManifestPath("latest")))
             Assert.Equal(HttpStatusCode.OK, first.StatusCode);
-        // Another manifest under this digest, and other facts under the sealed keys: one of another place, one of nobody.
-        var keys = await Redis.KeysAsync("mirror:*");
+        // Another manifest under this digest, a sealed value under another key, and a value without a seal: as RedisCache writes, or as
+        // plain text.
+        var keys = await Redis.KeysAsync("*");
         var tag = keys.Single(key => key.Contains(":tag:", StringComparison.Ordinal));
-        await Redis.DoAsync("SET", keys.Single(key => key.Contains(":manifest:", StringComparison.Ordinal)), "{}");
+        var manifest = keys.Single(key => key.Contains(":manifest:", StringComparison.Ordinal));
+        var forged = $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} {image.Config.Digest} 2 x";
         await Redis.DoAsync("RENAME", tag, tag.Replace(":latest", ":other", StringComparison.Ordinal));
-        await Redis.DoAsync("SET", tag, $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} {image.Layers.Select(l => l.Digest).FirstOrDefault(image.Digest)} 2 x");
+        await WriteAsync(manifest, "{}");
+        await WriteAsync(tag, forged);
         using (var second = await Replicas[1].GetAsync(ManifestPath("latest")))
             Assert.Equal(image.Bytes, await second.Content.ReadAsByteArrayAsync(Cancel));
         using var other = await Replicas[1].GetAsync(ManifestPath("other"));
         Assert.Equal(HttpStatusCode.NotFound, other.StatusCode);
+
+        Task WriteAsync(string key, string value) =>
+            asHash ? Redis.DoAsync("HSET", key, "data", value, "absexp", "-1", "sldexp", "-1") : Redis.DoAsync("SET", key, value);
     }
 
     [Fact]
-    public async Task A_tag_that_moved_is_seen_by_every_replica_within_a_second()
+    public async Task All_replicas_see_a_moved_tag_within_a_second()
     {
         Hub.AddImage(Repository, "latest");
         foreach (var replica in Replicas)
             (await replica.GetAsync(ManifestPath("latest"))).Dispose();
         var moved = Hub.AddImage(Repository, "latest", HubBlob.Seeded(5, 100));
-        // One replica learns of it: its own check has run out because the fact was forgotten everywhere.
+        // One replica learns of it, because it and Redis have forgotten the last check.
         await Redis.DoAsync("FLUSHALL");
         await Replicas[0].StopAsync();
         await Replicas[0].StartAgainAsync();
@@ -100,7 +111,7 @@ public sealed class SharedFactsTests : FleetOfHub
     [InlineData("full")]
     [InlineData("read-only")]
     [InlineData("flushed")]
-    public async Task Whatever_Redis_does_pulls_succeed_and_little_time_is_lost(string fault)
+    public async Task Pulls_succeed_in_little_time_while_Redis_fails(string fault)
     {
         var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, MiB), HubBlob.Seeded(2, MiB));
         await BreakAsync(fault);
@@ -115,18 +126,18 @@ public sealed class SharedFactsTests : FleetOfHub
                 Assert.Equal(layer.Digest, await DigestOfAsync(blob));
             }
         }
-        // Nine requests. A second or so is lost here and there; not one for each question.
+        // Nine requests. Some lose a second or so, but not one for each question to Redis.
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
         Assert.InRange(Hub.Log.Count(Asked.BlobBytes), image.Layers.Count, image.Layers.Count * 3);
     }
 
     [Fact]
-    public async Task Redis_killed_in_the_middle_of_a_pull_is_not_noticed_by_clients()
+    public async Task Clients_do_not_notice_that_Redis_is_killed_during_a_pull()
     {
         var (blob, gate, first) = await BeginAsync(Replicas[0]);
         using var second = await Replicas[1].GetAsync(BlobPath(blob.Digest));
         await Redis.KillAsync();
-        // This one learns of nobody and downloads for itself.
+        // This replica finds no lease and downloads for itself.
         var third = Replicas[2].GetAsync(BlobPath(blob.Digest));
         gate.Open();
         Assert.Equal(blob.Digest, await DigestOfAsync(first));
@@ -162,7 +173,7 @@ public sealed class SharedFactsTests : FleetOfHub
         {
             (await Replicas[0].GetAsync(ManifestPath("two"))).Dispose();
             (await Replicas[0].GetAsync(ManifestPath(Guid.NewGuid().ToString("N")))).Dispose();
-            return (await Redis.DoAsync("PUBSUB", "NUMSUB", "mirror:1:changes")).Contains(":3\r\n", StringComparison.Ordinal);
+            return (await Redis.DoAsync("PUBSUB", "NUMSUB", Keys.Changes)).Contains(":3\r\n", StringComparison.Ordinal);
         }, () => "Not every replica listens again:\n" + string.Join('\n', Replicas[0].Log));
     }
 

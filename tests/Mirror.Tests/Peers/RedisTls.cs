@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Mirror.Tests.Peers;
 
-/// <summary>An authority of its own, a certificate by it for Redis, and one for its clients, without which Redis lets nobody in.</summary>
+/// <summary>A private authority, a certificate for Redis, and one for its clients. Redis refuses clients without it.</summary>
 public sealed class RedisTls : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -12,7 +12,8 @@ public sealed class RedisTls : IDisposable
 
     public RedisTls()
     {
-        using var authority = New("CN=tests", request => request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true)));
+        using var authority = New("CN=tests", request =>
+            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true)));
         var (from, until) = (DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1));
         using var root = authority.Request.CreateSelfSigned(from, until);
         _folder.Write("ca.pem", root.ExportCertificatePem());
@@ -41,7 +42,8 @@ public sealed class RedisTls : IDisposable
     /// <summary>What redis-server is told.</summary>
     public IEnumerable<string> Arguments =>
     [
-        "--tls-port", _port.ToString(CultureInfo.InvariantCulture), "--tls-cert-file", _folder["server.pem"], "--tls-key-file", _folder["server.key"],
+        "--tls-port", _port.ToString(CultureInfo.InvariantCulture),
+        "--tls-cert-file", _folder["server.pem"], "--tls-key-file", _folder["server.key"],
         "--tls-ca-cert-file", Authority, "--tls-auth-clients", "yes",
     ];
 

@@ -52,8 +52,8 @@ internal static class CrossKeyRules
         if (http.Debug is { Addr: null, Prometheus.Enabled: true })
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
 
-        if (options.SharesByRedis() && string.IsNullOrEmpty(http.Secret))
-            findings.Warnings.Add("redis without http.secret shares manifests only: replicas cannot prove themselves to each other, and each fills for itself");
+        if (options.SharesByRedis())
+            RedisRules.Warn(options.Redis, http.Secret, findings);
 
         if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
             findings.Warnings.Add("storage.s3.scratchdirectory has no effect with storage.s3.localcache.path, which has a folder for it");

@@ -136,7 +136,7 @@ internal static class KnownKeys
                     List("mediatypes", Value("*")),
                     List("actions", Value("*", OneOf("pull", "push", "mount", "delete"))))))),
         Section("redis",
-            // 2.x: one address and a pool of its own making. One connection carries every question here, so there is no pool to set up.
+            // 2.x: one address and a pool. We use one connection for everything, so there is no pool to set up.
             Value("addr", HostAndPort),
             Section("pool",
                 Value("maxidle", Integer(min: 0)),
@@ -147,16 +147,16 @@ internal static class KnownKeys
             Value("clientname"),
             Value("db", Integer(min: 0)),
             Value("protocol", Integer()),
-            Value("username", OneOf("default") with { Allowed = "default; other users of Redis are not available yet" }),
+            Value("username"),
             Value("password").Secret(),
-            Value("sentinelusername").Later(),
-            Value("sentinelpassword").Secret().Later(),
+            Value("sentinelusername"),
+            Value("sentinelpassword").Secret(),
             Value("maxretries", Integer()),
             Value("minretrybackoff", Duration),
             Value("maxretrybackoff", Duration),
             Value("dialtimeout", Duration),
             Value("readtimeout", Duration),
-            // A question and its answer have one time limit, readtimeout.
+            // One time limit, readtimeout, covers sending a command and reading its answer.
             Value("writetimeout", Duration),
             Value("contexttimeoutenabled", TrueOrFalse),
             Value("poolfifo", TrueOrFalse),
@@ -171,7 +171,7 @@ internal static class KnownKeys
             Value("readonly", TrueOrFalse).Later(),
             Value("routebylatency", TrueOrFalse).Later(),
             Value("routerandomly", TrueOrFalse).Later(),
-            Value("mastername").Refused("Redis Sentinel is not available yet; name the server itself in redis.addrs"),
+            Value("mastername"),
             Value("disableidentity", TrueOrFalse),
             Value("identitysuffix"),
             Value("unstableresp3", TrueOrFalse),

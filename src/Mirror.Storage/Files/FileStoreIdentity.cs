@@ -1,0 +1,24 @@
+using Mirror.Storage.Disk;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>The random identity of a store's folder: the same for all processes that share the folder, and no other folder's.</summary>
+public static class FileStoreIdentity
+{
+    /// <summary>Returns the identity of the store in <paramref name="root"/>. The first process that asks writes it.</summary>
+    /// <exception cref="IOException">The folder cannot be read or written; also as <see cref="UnauthorizedAccessException"/>.</exception>
+    public static string Of(string root)
+    {
+        var path = Path.Combine(root, RegistryLayout.StoreIdentity);
+        if (!File.Exists(path))
+            Durable.WriteFile(Path.Combine(root, RegistryLayout.Temporary), path, Guid.NewGuid().ToByteArray(), static (written, final) =>
+            {
+                // If another process was first, its file stays.
+                Durable.Link(written, final);
+                File.Delete(written);
+                Durable.FlushFolder(Path.GetDirectoryName(final)!);
+            });
+        return Convert.ToHexStringLower(File.ReadAllBytes(path));
+    }
+}

@@ -1,0 +1,30 @@
+using Mirror.Storage;
+
+namespace Mirror.Fleet;
+
+/// <summary>
+/// The names of everything that replicas keep in Redis. Each name contains what makes the entry another mirror's: the store, the upstreams,
+/// or both. Only a manifest needs neither, because its digest proves its bytes.
+/// </summary>
+public sealed class RedisKeys(FleetKeys keys, FleetIdentity identity)
+{
+    // The format's number. Raise it when a format changes: two versions can then run over one Redis.
+    private const string Prefix = "mirror:2:";
+
+    private readonly Lazy<string> _mirror = new(() => keys.Name(identity.Store, identity.Upstreams)[..16]);
+
+    /// <summary>The channel for changes of this store.</summary>
+    public string Changes => $"{Prefix}changes:{identity.Store}";
+
+    /// <summary>The channel on which a replica hears itself.</summary>
+    /// <param name="replica">A name that no other process has.</param>
+    public static string Heartbeat(string replica) => $"{Prefix}beat:{replica}";
+
+    public static string Manifest(Digest digest) => $"{Prefix}manifest:{digest}";
+
+    /// <summary>The lease of a digest's download.</summary>
+    public string Lease(Digest digest) => $"{Prefix}fill:{_mirror.Value}:{digest}";
+
+    /// <summary>A fact that upstream told, such as what a tag names.</summary>
+    public string Fact(string kind, string name) => $"{Prefix}{kind}:{_mirror.Value}:{name}";
+}
