@@ -24,19 +24,18 @@ public sealed partial class MirroredBlobs(
     {
         if (await content.OpenAsync(digest, cancellationToken) is not { } stored)
             return (null, false);
+        var isLinked = false;
         try
         {
             await cache.UsedAsync(digest, cancellationToken);
-            if (await references.HasBlobAsync(name, digest, cancellationToken))
-                return (new(stored, CacheStatus.Hit), true);
+            isLinked = await references.HasBlobAsync(name, digest, cancellationToken);
+            return (isLinked ? new Answer<Content>(stored, CacheStatus.Hit) : null, true);
         }
-        catch
+        finally
         {
-            await stored.DisposeAsync();
-            throw;
+            if (!isLinked)
+                await stored.DisposeAsync();
         }
-        await stored.DisposeAsync();
-        return (null, true);
     }
 
     /// <summary>Opens a blob that <see cref="FindAsync"/> did not find: joins its download, or starts one.</summary>
