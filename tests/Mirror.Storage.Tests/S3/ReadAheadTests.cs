@@ -178,7 +178,8 @@ public sealed class ReadAheadTests : StoreTests
                     var (inner, outer) = (client.GetStream(), store.GetStream());
                     await await Task.WhenAny(SendRequestsAsync(inner, outer), SendAnswersAsync(outer, inner));
                 }
-                catch (Exception cut) when (cut is IOException or SocketException or OperationCanceledException or InvalidOperationException)
+                catch (Exception cut) when (
+                    cut is IOException or SocketException or OperationCanceledException or InvalidOperationException)
                 {
                 }
         }
