@@ -59,7 +59,7 @@ public sealed partial class FillLeases(Replica self, FleetSecret secret, Registr
             await stop.CancelAsync();
             await renewing;
             stop.Dispose();
-            metrics.LeaseGiven();
+            metrics.LeaseReleased();
             await shared.ReleaseAsync(key, value);
         });
     }

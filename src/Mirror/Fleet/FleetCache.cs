@@ -23,7 +23,7 @@ public sealed class FleetCache(FleetSecret secret, RegistryMetrics metrics, Redi
             return null;
         var bytes = await memory.GetAsync(ManifestKey(digest));
         var good = bytes is { Length: > 0 and <= MaxManifest } && Digest.Of(bytes, digest.Algorithm) == digest;
-        metrics.SharedFact(good);
+        metrics.RecordCacheLookup(good);
         return good ? bytes : null;
     }
 
@@ -44,7 +44,7 @@ public sealed class FleetCache(FleetSecret secret, RegistryMetrics metrics, Redi
             return null;
         var key = Key(kind, name);
         var good = secret.TryOpen(key, await memory.GetAsync(key), out var text);
-        metrics.SharedFact(good);
+        metrics.RecordCacheLookup(good);
         return good ? text : null;
     }
 

@@ -18,7 +18,7 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
     /// <exception cref="ReplicaLostException">It was lost in the middle.</exception>
     public async Task<bool> TryAsync(HttpContext context, Uri replica)
     {
-        metrics.Forwarded();
+        metrics.RecordForward();
         var error = await forwarder.SendAsync(context, replica.AbsoluteUri, connections, Config, Transformer.Instance, context.RequestAborted);
         if (error == ForwarderError.None)
             return true;

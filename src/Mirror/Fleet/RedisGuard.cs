@@ -92,13 +92,13 @@ public sealed partial class RedisGuard
         // Redis, the network, TLS, the client's own state: whatever it is, the answer is that nobody knows.
         catch (Exception failure)
         {
-            _metrics.RedisFailed();
+            _metrics.RecordRedisFailure();
             LogFailed(operation, failure is TimeoutRejectedException ? "no answer in time" : failure.Message);
             return otherwise;
         }
         finally
         {
-            _metrics.RedisAsked(operation, Stopwatch.GetElapsedTime(started).TotalSeconds);
+            _metrics.ObserveRedisCall(operation, Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
     }
 
