@@ -57,7 +57,7 @@ public sealed partial class FillLeases(
             await stop.CancelAsync();
             await renewing;
             stop.Dispose();
-            metrics.LeaseGiven();
+            metrics.LeaseReleased();
             await shared.ReleaseAsync(key, value);
         });
     }

@@ -26,7 +26,7 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
             return null;
         var bytes = await redis.GetAsync(RedisKeys.Manifest(digest));
         var good = bytes is { Length: > 0 and <= MaxManifestBytes } && Digest.Of(bytes, digest.Algorithm) == digest;
-        metrics.SharedFact(good);
+        metrics.RecordCacheLookup(good);
         return good ? bytes : null;
     }
 
@@ -49,7 +49,7 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
             return null;
         var key = keys.Fact(kind, name);
         var good = seal.TryOpen(key, await _sealed.GetAsync(key), out var text);
-        metrics.SharedFact(good);
+        metrics.RecordCacheLookup(good);
         return good ? text : null;
     }
 

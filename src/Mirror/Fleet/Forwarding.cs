@@ -20,7 +20,7 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
     /// <exception cref="ReplicaLostException">The replica was lost in the middle of the request or the answer.</exception>
     public async Task<bool> TryAsync(HttpContext context, Uri replica)
     {
-        metrics.Forwarded();
+        metrics.RecordForward();
         var destination = replica.AbsoluteUri;
         var error = await forwarder.SendAsync(context, destination, connections, Config, Transformer.Instance, context.RequestAborted);
         if (error == ForwarderError.None)

@@ -85,13 +85,13 @@ public sealed partial class RedisGuard
         // Redis, the network, TLS or the client's own state: in each case Redis gave no answer.
         catch (Exception failure)
         {
-            _metrics.RedisFailed();
+            _metrics.RecordRedisFailure();
             LogFailed(operation, failure is TimeoutRejectedException ? "no answer in time" : failure.Message);
             return default;
         }
         finally
         {
-            _metrics.RedisAsked(operation, Stopwatch.GetElapsedTime(started).TotalSeconds);
+            _metrics.ObserveRedisCall(operation, Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
     }
 

@@ -35,7 +35,7 @@ public sealed partial class Evictions(
             if (await Task.Run(() => evictor.EvictAsync(cache.MaxBytes!.Value, repositories.IsMirrored, stop), stop) is not { } evicted)
                 return false;
             cache.Counted(evicted.Bytes);
-            metrics.Evicted(evicted.Blobs, evicted.Freed);
+            metrics.RecordEvictions(evicted.Blobs, evicted.Freed);
             if (evicted.Blobs > 0)
                 LogEvicted(evicted.Blobs, evicted.Freed, evicted.Bytes, time.GetElapsedTime(started).TotalSeconds);
             if (evicted.Bytes > cache.MaxBytes)

@@ -41,7 +41,7 @@ internal sealed partial class EventEndpoint : IDisposable
             })
             .AddTimeout(options.Timeout)
             .Build();
-        metrics.NotificationsWaiting(options.Name, queue.Pending);
+        metrics.RecordPendingEvents(options.Name, queue.Pending);
     }
 
     public bool Wants(string action, string? mediaType) => !_ignoredActions.Contains(action) && !(mediaType is not null && _ignoredTypes.Contains(mediaType));
@@ -49,11 +49,11 @@ internal sealed partial class EventEndpoint : IDisposable
     /// <summary>Queues an event. Telling of a request never fails it: what the disk does not take is lost, counted and said.</summary>
     public void Add(ReadOnlySpan<byte> json)
     {
-        _metrics.NotificationsCounted(_options.Name, "Events", 1);
+        _metrics.RecordEvents(_options.Name, "Events", 1);
         try
         {
             var dropped = _queue.Append(json);
-            _metrics.NotificationsWaiting(_options.Name, 1 - dropped);
+            _metrics.RecordPendingEvents(_options.Name, 1 - dropped);
             if (dropped > 0)
                 Dropped(dropped, "the queue is full");
         }
@@ -71,8 +71,8 @@ internal sealed partial class EventEndpoint : IDisposable
             var batch = await _queue.NextAsync(stop);
             var envelope = batch.Envelope();
             await _untilDelivered.ExecuteAsync(async attempt => await PostAsync(envelope, attempt), stop);
-            _metrics.NotificationsCounted(_options.Name, "Successes", batch.Events.Count);
-            _metrics.NotificationsWaiting(_options.Name, -_queue.Delivered(batch));
+            _metrics.RecordEvents(_options.Name, "Successes", batch.Events.Count);
+            _metrics.RecordPendingEvents(_options.Name, -_queue.Delivered(batch));
         }
     }
 
@@ -98,7 +98,7 @@ internal sealed partial class EventEndpoint : IDisposable
             }
         }
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-        _metrics.NotificationAnswered(_options.Name, (int)response.StatusCode);
+        _metrics.RecordEventAnswer(_options.Name, (int)response.StatusCode);
         // A redirect is taken for delivered, as by registry:2, and not followed: its target is not who was configured.
         if (response.StatusCode is < HttpStatusCode.OK or >= HttpStatusCode.BadRequest)
             throw new HttpRequestException($"it answered {(int)response.StatusCode}", null, response.StatusCode);
@@ -114,7 +114,7 @@ internal sealed partial class EventEndpoint : IDisposable
 
     private ValueTask Failed(OnRetryArguments<object> attempt)
     {
-        _metrics.NotificationsCounted(_options.Name, attempt.Outcome.Exception is HttpRequestException { StatusCode: not null } ? "Failures" : "Errors", 1);
+        _metrics.RecordEvents(_options.Name, attempt.Outcome.Exception is HttpRequestException { StatusCode: not null } ? "Failures" : "Errors", 1);
         // Once when it starts and once when it lasts, not at every attempt.
         if (attempt.AttemptNumber == 0 || attempt.AttemptNumber + 1 == _options.Threshold)
             LogFailed(_log, _options.Name, attempt.AttemptNumber + 1, _queue.Pending, attempt.Outcome.Exception!.Message);
@@ -123,7 +123,7 @@ internal sealed partial class EventEndpoint : IDisposable
 
     private void Dropped(int events, string why)
     {
-        _metrics.NotificationsCounted(_options.Name, "Dropped", events);
+        _metrics.RecordEvents(_options.Name, "Dropped", events);
         LogDropped(_log, events, _options.Name, why);
     }
 

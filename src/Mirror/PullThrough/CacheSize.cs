@@ -34,7 +34,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
         if (MaxBytes is not { } max)
             return;
         Interlocked.Add(ref _stored, bytes);
-        metrics.CacheSize(Bytes);
+        metrics.RecordCacheSize(Bytes);
         if (Bytes > max)
             _exceeded.Writer.TryWrite(true);
     }
@@ -47,7 +47,7 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     {
         Volatile.Write(ref _counted, bytes);
         Interlocked.Add(ref _stored, -_storedBefore);
-        metrics.CacheSize(Bytes);
+        metrics.RecordCacheSize(Bytes);
         _exceeded.Reader.TryRead(out _);
         if (Bytes > MaxBytes)
             _exceeded.Writer.TryWrite(true);

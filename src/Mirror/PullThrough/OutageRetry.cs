@@ -90,7 +90,7 @@ public sealed partial class OutageRetry(
 
     private void End()
     {
-        metrics.RequestLetGo();
+        metrics.RequestReleased();
         if (Interlocked.Decrement(ref _held) == 0)
             LogOver(upstream.Authority);
     }

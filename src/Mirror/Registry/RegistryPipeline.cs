@@ -76,7 +76,7 @@ public sealed partial class RegistryPipeline(
         var response = request.Http.Response;
         if (request.Aborted.IsCancellationRequested)
         {
-            metrics.ClientAborted();
+            metrics.RecordClientAbort();
             return;
         }
         var (error, detail, retryAfter) = ToRegistryError(failure);
@@ -105,7 +105,7 @@ public sealed partial class RegistryPipeline(
         }
         catch (Exception gone) when (gone is IOException or OperationCanceledException)
         {
-            metrics.ClientAborted();
+            metrics.RecordClientAbort();
         }
     }
 
@@ -130,7 +130,7 @@ public sealed partial class RegistryPipeline(
         var status = context.Response.StatusCode;
         var kind = route.Kind switch { RouteKind.Blob => ContentKind.Blob, RouteKind.Manifest => ContentKind.Manifest, _ => (ContentKind?)null };
         if (request.CacheStatus is { } outcome && kind is { } content)
-            metrics.Answered(content, outcome, request.Written);
+            metrics.RecordAnswer(content, outcome, request.Written);
         metrics.RequestEnded(route.Kind, context.Request.Method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
 
         Activity.Current?.EndRequest(route.Kind, context.Request.Method, status, request.CacheStatus);

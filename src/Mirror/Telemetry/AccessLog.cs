@@ -59,7 +59,7 @@ public sealed partial class AccessLog : IDisposable
 
     private void ReportDropped(long lines)
     {
-        _metrics.AccessLinesDropped(lines);
+        _metrics.RecordDroppedLines(lines);
         LogDropped(lines);
     }
 

@@ -7,13 +7,13 @@ using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 namespace Mirror.Telemetry;
 
 /// <summary>
-/// Every number the mirror keeps of itself: <c>registry:3</c>'s metrics under their own names, ours beside them under
-/// <c>mirror_</c>. What each means is in <c>docs/metrics.md</c>. Safe from any thread; nothing is allocated per call, and
-/// without a listener a call costs a few nanoseconds. No label ever holds a repository name.
+/// All metrics of the mirror: those of <c>registry:3</c> under their own names, and ours under <c>mirror_</c>. <c>docs/metrics.md</c> explains
+/// each. The methods are thread-safe and allocate nothing; while no exporter listens, a call costs a few nanoseconds. No label holds a
+/// repository name.
 /// </summary>
 public sealed class RegistryMetrics
 {
-    /// <summary>The name to listen to.</summary>
+    /// <summary>The name of the meter, by which exporters find it.</summary>
     public const string MeterName = "Mirror";
 
     private static readonly Tag[] Handlers = Tags<RouteKind>("handler");
@@ -110,21 +110,21 @@ public sealed class RegistryMetrics
         _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
     }
 
-    /// <summary>This instance's own meter: several may bear its name in one process.</summary>
+    /// <summary>The meter of this instance. In one process several meters can have its name.</summary>
     internal Meter Meter { get; }
 
-    // registry:3's own.
+    // As in registry:3.
     private static double[] Durations => [.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 25, 60];
 
     private static double[] FillDurations => [.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600];
 
-    // registry:3's own: 1 KiB to 2 GiB, each the double of the one before.
+    // As in registry:3: 1 KiB to 2 GiB, each the double of the one before.
     private static double[] Sizes => [.. Enumerable.Range(10, 22).Select(power => Math.Pow(2, power))];
 
     public void RequestStarted(RouteKind kind) => _inFlight.Add(1, Handlers[(int)kind]);
 
-    /// <param name="method">As the client wrote it.</param>
-    /// <param name="status">As sent; for an aborted answer, the one that had been begun.</param>
+    /// <param name="method">As the client sent it.</param>
+    /// <param name="status">As sent, also where the answer was aborted later.</param>
     /// <param name="requestBytes">Body bytes received.</param>
     /// <param name="responseBytes">Body bytes sent.</param>
     public void RequestEnded(RouteKind kind, string method, int status, double seconds, long requestBytes, long responseBytes)
@@ -138,9 +138,9 @@ public sealed class RegistryMetrics
         _responseSizes.Record(responseBytes, handlerTag);
     }
 
-    /// <summary>A pull of mirrored content was answered.</summary>
-    /// <param name="bytes">Body bytes sent: none for a HEAD or a 304, fewer than the whole for a range or an abort.</param>
-    public void Answered(ContentKind kind, CacheStatus outcome, long bytes)
+    /// <summary>Records the answer to a pull of mirrored content.</summary>
+    /// <param name="bytes">Body bytes sent: none for a HEAD or a 304, a part for a range or an aborted answer.</param>
+    public void RecordAnswer(ContentKind kind, CacheStatus outcome, long bytes)
     {
         var type = Types[(int)kind];
         _answers.Add(1, type, Outcomes[(int)outcome]);
@@ -149,10 +149,9 @@ public sealed class RegistryMetrics
         _proxyPushedBytes.Add(bytes, type);
     }
 
-    /// <param name="method">As sent.</param>
     /// <param name="status">Null where no answer came.</param>
-    /// <param name="seconds">Until the response's headers, or the error.</param>
-    public void UpstreamAnswered(UpstreamKind kind, string method, int? status, double seconds)
+    /// <param name="seconds">Until the headers of the response, or the error.</param>
+    public void ObserveUpstreamRequest(UpstreamKind kind, string method, int? status, double seconds)
     {
         var kindTag = UpstreamKinds[(int)kind];
         var statusTag = new Tag("status", status is { } code ? Labels.Status(code) : "error");
@@ -160,11 +159,11 @@ public sealed class RegistryMetrics
         _upstreamSeconds.Record(seconds, kindTag);
     }
 
-    /// <summary>Body bytes arrived from upstream. Call it per buffer or per body; only the sum is kept.</summary>
-    public void UpstreamBytes(UpstreamKind kind, long bytes)
+    /// <summary>Records body bytes from upstream: call it for each buffer, or once for each body.</summary>
+    public void RecordUpstreamBytes(UpstreamKind kind, long bytes)
     {
         _upstreamBytes.Add(bytes, UpstreamTypes[(int)kind]);
-        // registry:3 counts content only: neither tokens nor lists.
+        // registry:3 counts content only, not tokens or lists.
         if (kind is UpstreamKind.Blob)
             _proxyPulledBytes.Add(bytes, Types[(int)ContentKind.Blob]);
         else if (kind is UpstreamKind.Manifest)
@@ -173,38 +172,38 @@ public sealed class RegistryMetrics
 
     public void FillStarted() => _fillsRunning.Add(1);
 
-    /// <param name="completed">True when the content was verified and given to the clients whole.</param>
+    /// <param name="completed">Whether all content arrived and was verified.</param>
     public void FillEnded(bool completed, double seconds)
     {
         _fillsRunning.Add(-1);
         _fillSeconds.Record(seconds, completed ? Completed : Failed);
     }
 
-    public void ClientJoined() => _fillClientsJoined.Add(1);
+    public void RecordJoin() => _fillClientsJoined.Add(1);
 
-    /// <summary>How much mirrored content there is now, as far as is known.</summary>
-    public void CacheSize(long bytes) => _cacheSize.Record(bytes);
+    /// <summary>Records the present size of the cache.</summary>
+    public void RecordCacheSize(long bytes) => _cacheSize.Record(bytes);
 
-    /// <summary>Blobs made room (<c>proxy.max_size</c>).</summary>
-    public void Evicted(int blobs, long bytes)
+    /// <summary>Records blobs that were evicted (<c>proxy.max_size</c>).</summary>
+    public void RecordEvictions(int blobs, long bytes)
     {
         _evicted.Add(blobs);
         _evictedBytes.Add(bytes);
     }
 
-    /// <summary>A request is kept waiting (<c>proxy.hold</c>), until <see cref="RequestLetGo"/>.</summary>
+    /// <summary>Counts a request that waits for upstream (<c>proxy.hold</c>), until <see cref="RequestReleased"/>.</summary>
     public void RequestHeld() => _held.Add(1);
 
-    public void RequestLetGo() => _held.Add(-1);
+    public void RequestReleased() => _held.Add(-1);
 
     /// <summary>Whether an upstream answered when it was asked last.</summary>
     /// <param name="upstream">The configured upstream's host. Configured ones only: it becomes a label.</param>
-    public void UpstreamUp(string upstream, bool answered) => _upstreamUp.Record(answered ? 1 : 0, new Tag("upstream", upstream));
+    public void RecordUpstreamUp(string upstream, bool answered) => _upstreamUp.Record(answered ? 1 : 0, new Tag("upstream", upstream));
 
-    /// <summary>What upstream last said of its rate limit; null where it did not say.</summary>
+    /// <summary>Records the rate limit that upstream reported; null for a value that it did not report.</summary>
     /// <param name="upstream">The configured upstream's host. Configured ones only: it becomes a label.</param>
-    /// <param name="account">The account's place among the upstream's.</param>
-    public void RateLimit(string upstream, int account, long? limit, long? remaining)
+    /// <param name="account">The index of the account among the accounts of the upstream.</param>
+    public void RecordRateLimit(string upstream, int account, long? limit, long? remaining)
     {
         var tag = new TagList { new Tag("upstream", upstream), new Tag("account", account) };
         if (limit is { } allowed)
@@ -215,24 +214,24 @@ public sealed class RegistryMetrics
 
     /// <param name="endpoint">Its configured name: it becomes a label.</param>
     /// <param name="type">A constant word: <c>Events</c>, <c>Successes</c>, <c>Failures</c> (answers), <c>Errors</c> (no answer), and ours, <c>Dropped</c>.</param>
-    internal void NotificationsCounted(string endpoint, string type, long events) =>
+    internal void RecordEvents(string endpoint, string type, long events) =>
         _notifications.Add(events, new Tag("type", type), new Tag("endpoint", endpoint));
 
-    internal void NotificationsWaiting(string endpoint, long more) => _notificationsPending.Add(more, new Tag("endpoint", endpoint));
+    internal void RecordPendingEvents(string endpoint, long more) => _notificationsPending.Add(more, new Tag("endpoint", endpoint));
 
-    internal void NotificationAnswered(string endpoint, int status) =>
+    internal void RecordEventAnswer(string endpoint, int status) =>
         _notificationAnswers.Add(1, new Tag("code", $"{status} {ReasonPhrases.GetReasonPhrase(status)}".TrimEnd()), new Tag("endpoint", endpoint));
 
-    public void ClientAborted() => _clientAborts.Add(1);
+    public void RecordClientAbort() => _clientAborts.Add(1);
 
-    /// <param name="driver"><c>filesystem</c>, <c>s3</c> and so on, as in the configuration.</param>
-    /// <param name="action">A constant word of the store's, such as <c>Stat</c> or <c>PutContent</c>.</param>
-    public void StorageAction(string driver, string action, double seconds) =>
+    /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>.</param>
+    /// <param name="action">A constant of <see cref="StorageTimer"/>.</param>
+    public void ObserveStorageAction(string driver, string action, double seconds) =>
         _storageSeconds.Record(seconds, new Tag("driver", driver), new Tag("action", action));
 
-    /// <summary>A fact was looked up in what replicas share.</summary>
-    /// <param name="hit">Whether it was there and could be believed.</param>
-    public void SharedFact(bool hit)
+    /// <summary>Records a lookup in Redis.</summary>
+    /// <param name="hit">Whether Redis had a valid value.</param>
+    public void RecordCacheLookup(bool hit)
     {
         _cacheRequests.Add(1);
         if (hit)
@@ -240,29 +239,29 @@ public sealed class RegistryMetrics
     }
 
     /// <param name="operation">A constant word.</param>
-    public void RedisAsked(string operation, double seconds) => _redisSeconds.Record(seconds, new Tag("operation", operation));
+    public void ObserveRedisCall(string operation, double seconds) => _redisSeconds.Record(seconds, new Tag("operation", operation));
 
-    public void RedisFailed() => _cacheErrors.Add(1);
+    public void RecordRedisFailure() => _cacheErrors.Add(1);
 
     public void LeaseTaken() => _leases.Add(1);
 
-    public void LeaseGiven() => _leases.Add(-1);
+    public void LeaseReleased() => _leases.Add(-1);
 
-    public void Forwarded() => _forwards.Add(1);
+    public void RecordForward() => _forwards.Add(1);
 
-    public void Followed() => _follows.Add(1);
+    public void RecordFollow() => _follows.Add(1);
 
-    public void TakenOver() => _takeovers.Add(1);
+    public void RecordTakeover() => _takeovers.Add(1);
 
-    internal void AccessLinesDropped(long lines) => _accessLinesDropped.Add(lines);
+    internal void RecordDroppedLines(long lines) => _accessLinesDropped.Add(lines);
 
-    /// <summary>A view for the SDK, which listens by name alone: another instance's numbers would be added to these.</summary>
+    /// <summary>A view that drops the meters of other instances: the SDK listens by name and would add their numbers to these.</summary>
     internal MetricStreamConfiguration? DropOthers(Instrument instrument) =>
         instrument.Meter.Name == MeterName && instrument.Meter != Meter ? MetricStreamConfiguration.Drop : null;
 
     /// <summary>
-    /// Shows the counters before their first event, as registry:3 does: a rate over a series that appears with its first
-    /// increment does not see that increment.
+    /// Shows the counters before their first event, as <c>registry:3</c> does. Prometheus' <c>rate</c> does not see the first increment of a
+    /// series that appears with it.
     /// </summary>
     internal void StartAtZero()
     {

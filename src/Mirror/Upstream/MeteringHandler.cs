@@ -18,13 +18,13 @@ public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin orig
             {
                 // No such header: no limit for this account or image.
                 account.Observe(Limit(response, "ratelimit-limit"), Limit(response, "ratelimit-remaining"));
-                metrics.RateLimit(origin.Authority, account.Index, Limit(response, "ratelimit-limit"), Limit(response, "ratelimit-remaining"));
+                metrics.RecordRateLimit(origin.Authority, account.Index, Limit(response, "ratelimit-limit"), Limit(response, "ratelimit-remaining"));
             }
             return response;
         }
         finally
         {
-            metrics.UpstreamAnswered(kind, request.Method.Method, status, time.GetElapsedTime(started).TotalSeconds);
+            metrics.ObserveUpstreamRequest(kind, request.Method.Method, status, time.GetElapsedTime(started).TotalSeconds);
         }
     }
 

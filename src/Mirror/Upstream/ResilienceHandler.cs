@@ -36,7 +36,7 @@ public sealed class ResilienceHandler(UpstreamOrigin origin, RegistryMetrics met
         {
             // Neither a CDN nor a token service: they have their kinds. And nothing is learnt where the one who asked has left.
             if (origin.IsSameOrigin(request.RequestUri) && (isUp || !cancellationToken.IsCancellationRequested))
-                metrics.UpstreamUp(origin.Authority, isUp);
+                metrics.RecordUpstreamUp(origin.Authority, isUp);
         }
     }
 

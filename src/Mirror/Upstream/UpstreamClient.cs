@@ -38,7 +38,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         using var response = await AskAsync(HttpMethod.Get, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
         Require(response, name, $"manifests/{reference}");
         var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
-        metrics.UpstreamBytes(UpstreamKind.Manifest, bytes.Length);
+        metrics.RecordUpstreamBytes(UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var named) ? Described(response, reference) : named;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         if (expected is not null && digest != expected)
@@ -52,7 +52,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     }
 
     /// <summary>Counts bytes of a blob as they come.</summary>
-    internal void Received(int bytes) => metrics.UpstreamBytes(UpstreamKind.Blob, bytes);
+    internal void Received(int bytes) => metrics.RecordUpstreamBytes(UpstreamKind.Blob, bytes);
 
     /// <summary>A blob's length in bytes, without its bytes; null where upstream does not say.</summary>
     public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)

@@ -201,7 +201,7 @@ public sealed class PrometheusTests : MirrorOfHub
     {
         await using var one = await StartInProcessAsync();
         await using var other = await StartInProcessAsync();
-        other.Services.GetRequiredService<RegistryMetrics>().ClientAborted();
+        other.Services.GetRequiredService<RegistryMetrics>().RecordClientAbort();
 
         Assert.Equal(0, (await ScrapeAsync(new Uri(one.Urls.First())))["mirror_client_aborts_total"]);
         Assert.Equal(1, (await ScrapeAsync(new Uri(other.Urls.First())))["mirror_client_aborts_total"]);

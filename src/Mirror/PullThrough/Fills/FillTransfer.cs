@@ -112,7 +112,7 @@ internal sealed partial class FillTransfer(
                 if (length != loggedAt)
                 {
                     LogLost(digest.ToString(), length, lost.Message);
-                    metrics.TakenOver();
+                    metrics.RecordTakeover();
                 }
                 loggedAt = length;
                 if (lost.IsRefused)
@@ -133,7 +133,7 @@ internal sealed partial class FillTransfer(
     {
         // Wait for the owner's response first: by then it has opened the resumable spool. In a shared folder ours must be another file.
         await using var body = await source.FollowAsync(owner, name, digest, Spool?.Length ?? 0, null, stop);
-        metrics.Followed();
+        metrics.RecordFollow();
         if (Spool is null)
             (Spool, IsPrivate) = (await content.SpoolPrivatelyAsync(digest, stop), true);
         await CopyAsync(body, Spool, stop);

@@ -39,7 +39,7 @@ public sealed class RunningFills(
                 // On this thread until the request to upstream is sent: another thread would have to wake up first.
                 own.Ended = RunAsync(own);
             else
-                metrics.ClientJoined();
+                metrics.RecordJoin();
             return (fill, fill != own);
         }
     }
