@@ -35,9 +35,7 @@ public readonly record struct ListenAddress(string Host, int Port)
 
     /// <exception cref="FormatException">The text is not an address to listen on.</exception>
     public static ListenAddress Parse(string s) =>
-        TryParse(s, out var address)
-        ? address
-        : throw new FormatException($"'{s}' is not an address to listen on; it must be host:port or :port.");
+        TryParse(s, out var address) ? address : throw new FormatException($"'{s}' is not an address to listen on, host:port or :port.");
 
     /// <summary>Whether only this machine can reach the address.</summary>
     public bool IsLoopback => IsLocalhost || IPAddress.TryParse(Host, out var ip) && IPAddress.IsLoopback(ip);
