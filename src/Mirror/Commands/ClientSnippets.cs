@@ -2,21 +2,21 @@ using Mirror.Configuration;
 
 namespace Mirror.Commands;
 
-/// <summary>What to put into each client's own configuration so that it comes here.</summary>
+/// <summary>The settings that make each client use this registry.</summary>
 public static class ClientSnippets
 {
-    /// <summary>Writes one snippet per client, each under the path of the file it belongs in.</summary>
+    /// <summary>Writes one snippet for each client, under the path of the file that it belongs to.</summary>
     public static void Write(MirrorOptions options, TextWriter output)
     {
-        var here = Here(options.Http);
+        var registry = UrlOf(options.Http);
         if (options.Http.Host is null && ListenAddress.Parse(options.Http.Addr).IsAnyInterface)
             output.WriteLine($"""
-                # {here.Authority} is right on this machine only: put the name that clients reach it by in its place,
-                # or into http.host and run this again.
+                # {registry.Authority} works on this machine only: replace it by the name of this machine that clients know,
+                # or set http.host and run this again.
 
                 """);
 
-        var sections = options.Proxy.RemoteUrl is { } upstream ? Mirror(here, upstream) : Registry(here);
+        var sections = options.Proxy.RemoteUrl is { } upstream ? Mirror(registry, upstream) : Registry(registry);
         foreach (var (file, text) in sections)
         {
             output.WriteLine($"## {file}");
@@ -27,7 +27,7 @@ public static class ClientSnippets
     }
 
     /// <summary>The URL of this registry, without <c>v2/</c> and without a slash at its end.</summary>
-    internal static Uri Here(HttpOptions http)
+    private static Uri UrlOf(HttpOptions http)
     {
         if (http.Host is { } host)
             return new Uri(host);
@@ -37,13 +37,13 @@ public static class ClientSnippets
         return new Uri($"http://{address}{http.Prefix.TrimEnd('/')}");
     }
 
-    private static IEnumerable<(string File, string Text)> Mirror(Uri here, Uri upstream)
+    private static IEnumerable<(string File, string Text)> Mirror(Uri registry, Uri upstream)
     {
         var isHub = DockerHub.Is(upstream);
         var name = isHub ? "docker.io" : upstream.Authority;
-        var url = Text(here);
-        var hasPath = here.AbsolutePath is not "/";
-        var isPlain = here.Scheme is "http";
+        var url = Text(registry);
+        var hasPath = registry.AbsolutePath is not "/";
+        var isPlain = registry.Scheme is "http";
 
         yield return ("/etc/docker/daemon.json (Docker Engine)", isHub
             ? $$"""
@@ -63,26 +63,26 @@ public static class ClientSnippets
               capabilities = ["pull", "resolve"]
             """);
 
-        // The image's name is written behind the location, library/ included, so nothing else belongs there.
+        // The client appends the name of the image, library/ included, to the location.
         yield return ("/etc/containers/registries.conf.d/mirror.conf (podman, CRI-O, skopeo)", hasPath
-            ? NotUnderPath(here)
+            ? NotUnderPath(registry)
             : $"""
               [[registry]]
               prefix = "{name}"
               location = "{name}"
 
               [[registry.mirror]]
-              location = "{here.Authority}"
+              location = "{registry.Authority}"
               insecure = {(isPlain ? "true" : "false")}
               """);
 
-        // A path given here would be asked for behind /v2/.
+        // The client would put a path after /v2/.
         yield return ("/etc/buildkit/buildkitd.toml (BuildKit)", hasPath
-            ? NotUnderPath(here)
+            ? NotUnderPath(registry)
             : $"""
               [registry."{name}"]
-                mirrors = ["{here.Authority}"]
-              """ + (isPlain ? "\n\n" + BuildKitPlain(here) : ""));
+                mirrors = ["{registry.Authority}"]
+              """ + (isPlain ? "\n\n" + BuildKitPlain(registry) : ""));
 
         yield return ("/etc/rancher/k3s/registries.yaml (k3s; RKE2: /etc/rancher/rke2/registries.yaml)", $"""
             mirrors:
@@ -92,52 +92,52 @@ public static class ClientSnippets
             """);
     }
 
-    private static IEnumerable<(string File, string Text)> Registry(Uri here)
+    private static IEnumerable<(string File, string Text)> Registry(Uri registry)
     {
-        if (here.Scheme is "https")
+        if (registry.Scheme is "https")
         {
             yield return ("any client", $"""
-                # Nothing to set: images are named {here.Authority}/<repository>, and the registry speaks https.
+                # Nothing to set: images are named {registry.Authority}/<repository>, and the registry speaks https.
                 """);
             yield break;
         }
 
         yield return ("/etc/docker/daemon.json (Docker Engine)", $$"""
             {
-              "insecure-registries": ["{{here.Authority}}"]
+              "insecure-registries": ["{{registry.Authority}}"]
             }
             """);
 
-        yield return ($"/etc/containerd/certs.d/{here.Authority}/hosts.toml (containerd)", $"""
-            server = "{Text(here)}"
+        yield return ($"/etc/containerd/certs.d/{registry.Authority}/hosts.toml (containerd)", $"""
+            server = "{Text(registry)}"
 
-            [host."{Text(here)}"]
+            [host."{Text(registry)}"]
               capabilities = ["pull", "resolve", "push"]
             """);
 
         yield return ("/etc/containers/registries.conf.d/registry.conf (podman, CRI-O, skopeo)", $"""
             [[registry]]
-            location = "{here.Authority}"
+            location = "{registry.Authority}"
             insecure = true
             """);
 
-        yield return ("/etc/buildkit/buildkitd.toml (BuildKit)", BuildKitPlain(here));
+        yield return ("/etc/buildkit/buildkitd.toml (BuildKit)", BuildKitPlain(registry));
 
         yield return ("/etc/rancher/k3s/registries.yaml (k3s; RKE2: /etc/rancher/rke2/registries.yaml)", $"""
             mirrors:
-              "{here.Authority}":
+              "{registry.Authority}":
                 endpoint:
-                  - "{Text(here)}"
+                  - "{Text(registry)}"
             """);
     }
 
-    private static string BuildKitPlain(Uri here) => $"""
-        [registry."{here.Authority}"]
+    private static string BuildKitPlain(Uri registry) => $"""
+        [registry."{registry.Authority}"]
           http = true
         """;
 
-    private static string NotUnderPath(Uri here) =>
-        $"# Not possible while the registry is under {here.AbsolutePath}: this client puts a path behind /v2/, not before it.";
+    private static string NotUnderPath(Uri registry) =>
+        $"# Not possible while the registry is under {registry.AbsolutePath}: this client puts a path after /v2/, not before it.";
 
     private static string Text(Uri url) => url.AbsoluteUri.TrimEnd('/');
 }

@@ -1,21 +1,29 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.Reflection;
+using Mirror.Configuration;
+using Mirror.Hosting;
 
 namespace Mirror.Commands;
 
-/// <summary>The verbs, and what the process ends with.</summary>
+/// <summary>The verbs, and the exit codes that they end with. A verb of more than a few lines has a file of its own.</summary>
 internal static class CommandLine
 {
-    /// <summary>Does what <paramref name="args"/> ask and returns the exit code (<see cref="ExitCode"/>).</summary>
-    public static async Task<int> RunAsync(string[] args, IReadOnlyDictionary<string, string> environment, TextWriter output, TextWriter error)
+    /// <summary>Runs the verb that <paramref name="args"/> name and returns the exit code (<see cref="ExitCode"/>).</summary>
+    public static async Task<int> RunAsync(
+        string[] args, IReadOnlyDictionary<string, string> environment, TextWriter output, TextWriter error)
     {
-        var serve = ServeCommand.Create(environment);
+        var serve = Verb(environment, "serve", "Run the mirror until it is stopped.", async (configuration, _, cancellationToken) =>
+            await Server.RunAsync(configuration.Options, configuration.Warnings, cancellationToken));
         var root = new RootCommand("A pull-through mirror of Docker Hub, and a registry. Without a verb it serves.")
         {
             serve,
-            CheckConfigCommand.Create(environment),
-            ClientsCommand.Create(environment),
+            PrintingVerb(
+                environment, "check-config", "Print the effective configuration with secrets masked, or every mistake in it.",
+                EffectiveConfiguration.Write),
+            PrintingVerb(
+                environment, "clients", "Print the settings that make Docker, containerd, podman, BuildKit and k3s use this mirror.",
+                (configuration, output) => ClientSnippets.Write(configuration.Options, output)),
             VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
         };
@@ -24,7 +32,7 @@ internal static class CommandLine
         version.Aliases.Add("-v");
         version.Action = new PrintVersion();
 
-        // The registry's image takes a configuration file alone as its command and serves it; compose files rely on that.
+        // The image of the registry serves a configuration file that is its only argument, and compose files rely on that.
         if (args is [var only] && (only.EndsWith(".yml", StringComparison.Ordinal) || only.EndsWith(".yaml", StringComparison.Ordinal)))
             args = [serve.Name, only];
 
@@ -41,10 +49,37 @@ internal static class CommandLine
             Output = output,
             Error = error,
             EnableDefaultExceptionHandler = false,
-            // The host answers signals itself; a second handler would cut its draining short.
+            // The host handles signals itself; a second handler would stop it before running requests have ended.
             ProcessTerminationTimeout = null,
         });
     }
+
+    /// <summary>A verb that takes a configuration file. Its mistakes end the verb before <paramref name="act"/>.</summary>
+    private static Command Verb(
+        IReadOnlyDictionary<string, string> environment, string name, string description,
+        Func<MirrorConfiguration, InvocationConfiguration, CancellationToken, Task> act)
+    {
+        var file = new ConfigurationArgument(environment);
+        var command = new Command(name, description) { file.Argument };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            if (file.Load(parsed) is not { } configuration)
+                return ExitCode.Failed;
+            await act(configuration, parsed.InvocationConfiguration, cancellationToken);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    /// <summary>A verb that prints something about the configuration to stdout, and its warnings to stderr.</summary>
+    private static Command PrintingVerb(
+        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print) =>
+        Verb(environment, name, description, (configuration, console, _) =>
+        {
+            ConfigurationArgument.WriteWarnings(configuration, console.Error);
+            print(configuration, console.Output);
+            return Task.CompletedTask;
+        });
 
     private sealed class PrintVersion : SynchronousCommandLineAction
     {

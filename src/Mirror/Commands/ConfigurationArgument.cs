@@ -4,7 +4,7 @@ using Mirror.Configuration;
 
 namespace Mirror.Commands;
 
-/// <summary>The one argument every verb takes, and how a configuration that does not hold ends it.</summary>
+/// <summary>The argument that every verb takes: the configuration file.</summary>
 internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> environment)
 {
     public Argument<string?> Argument { get; } = new("config.yml")
@@ -15,26 +15,27 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         Validators = { RefuseOptions },
     };
 
-    /// <summary>Loads the configuration, or writes what is wrong with it and returns null.</summary>
+    /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
     public MirrorConfiguration? Load(ParseResult parsed)
     {
         var configuration = MirrorConfiguration.Load(parsed.GetValue(Argument), environment);
         if (configuration.Errors.Count is 0)
             return configuration;
 
-        WriteWarnings(configuration, parsed);
+        var error = parsed.InvocationConfiguration.Error;
+        WriteWarnings(configuration, error);
         foreach (var mistake in configuration.Errors)
-            parsed.InvocationConfiguration.Error.WriteLine($"error: {mistake}");
+            error.WriteLine($"error: {mistake}");
         return null;
     }
 
-    public static void WriteWarnings(MirrorConfiguration configuration, ParseResult parsed)
+    public static void WriteWarnings(MirrorConfiguration configuration, TextWriter error)
     {
         foreach (var warning in configuration.Warnings)
-            parsed.InvocationConfiguration.Error.WriteLine($"warning: {warning}");
+            error.WriteLine($"warning: {warning}");
     }
 
-    // An option that no verb knows would be taken for the file.
+    // Otherwise an option that the verb does not know would be taken for the file.
     private static void RefuseOptions(ArgumentResult argument)
     {
         foreach (var token in argument.Tokens.Where(token => token.Value.StartsWith('-')))

@@ -8,21 +8,21 @@ using YamlDotNet.Core.Events;
 
 namespace Mirror.Commands;
 
-/// <summary>Writes the configuration that holds, defaults included, as YAML with every secret masked.</summary>
+/// <summary>Writes the configuration in force as YAML: with defaults, and with secrets masked.</summary>
 public static class EffectiveConfiguration
 {
     public static void Write(MirrorConfiguration configuration, TextWriter output)
     {
-        // The options go over the values, because they hold the defaults too.
-        Dictionary<string, string?> held = new(StringComparer.OrdinalIgnoreCase) { ["version"] = "0.1" };
-        Flatten(configuration.Options, "", held);
-        // The driver that was not chosen has defaults, too.
+        Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase) { ["version"] = "0.1" };
+        Flatten(configuration.Options, "", settings);
+        // The driver that the user did not choose has defaults too.
         if (configuration.Options.Storage.S3 is not null)
-            foreach (var unused in held.Keys.Where(key => key.StartsWith("storage:filesystem", StringComparison.Ordinal)).ToList())
-                held.Remove(unused);
+            foreach (var unused in settings.Keys.Where(key => key.StartsWith("storage:filesystem", StringComparison.Ordinal)).ToList())
+                settings.Remove(unused);
+        // The settings over the values of the file, which also has keys that are not acted on.
         var tree = new ConfigurationBuilder()
             .AddInMemoryCollection(configuration.Values.AsEnumerable())
-            .AddInMemoryCollection(held)
+            .AddInMemoryCollection(settings)
             .Build();
 
         var yaml = new Emitter(output);
@@ -33,7 +33,7 @@ public static class EffectiveConfiguration
         yaml.Emit(new StreamEnd());
     }
 
-    /// <summary>Every option in its section's spelling. Reflection is slow, but only a person reading the result waits for it.</summary>
+    /// <summary>Adds every setting by the path of its key. Reflection is slow, but only this verb uses it.</summary>
     private static void Flatten(object options, string path, Dictionary<string, string?> values)
     {
         foreach (var property in options.GetType().GetProperties().Where(property => property.CanWrite))
@@ -74,21 +74,13 @@ public static class EffectiveConfiguration
         }
     }
 
-    private static string Text(object value) => value switch
+    /// <summary>The value of a setting as the file spells it.</summary>
+    internal static string Text(object value) => value switch
     {
         true => "true",
         false => "false",
         TimeSpan duration => GoDuration.Format(duration),
-        LogLevel.Information => "info",
-        LogLevel.Warning => "warn",
-        LogLevel.Critical => "fatal",
-        ClientAuth.RequireAndVerify => "require-and-verify-client-cert",
-        ClientAuth.VerifyIfGiven => "verify-client-cert-if-given",
-        TlsVersion.Tls12 => "tls1.2",
-        TlsVersion.Tls13 => "tls1.3",
-#pragma warning disable CA1308 // The registry's words are lower case.
-        Enum word => word.ToString().ToLowerInvariant(),
-#pragma warning restore CA1308
+        Enum word => ValueRules.WordOf(word),
         Uri url => url.OriginalString,
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
@@ -96,7 +88,7 @@ public static class EffectiveConfiguration
     private static void EmitMapping(Emitter yaml, KnownKey? key, IEnumerable<IConfigurationSection> children)
     {
         yaml.Emit(new MappingStart());
-        // In the order of the table, which is the order people know from the registry's documentation.
+        // The order of the table is the order of the registry's own documentation.
         foreach (var child in children.OrderBy(child => key?.Children.TakeWhile(known => known.Name != child.Key).Count() ?? 0))
         {
             yaml.Emit(new Scalar(child.Key));
@@ -121,6 +113,6 @@ public static class EffectiveConfiguration
             yaml.Emit(new Scalar(Secrets.Mask(key, section.Key, section.Value ?? "")));
     }
 
-    // Where a list or a map is secret, so is each of its entries.
+    // The entries of a secret list or map are secret.
     private static KnownKey? Inherit(KnownKey key) => key.IsSecret ? key.Entry?.Secret() : key.Entry;
 }

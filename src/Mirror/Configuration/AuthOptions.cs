@@ -1,18 +1,18 @@
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>auth</c>: who may use the registry. Without it everybody may.</summary>
+/// <summary>Section <c>auth</c>: who may use the registry. Without it, every client may.</summary>
 public sealed class AuthOptions
 {
-    /// <summary>Users with passwords; null (the default) asks for none.</summary>
+    /// <summary>Null: clients need no password.</summary>
     public HtpasswdOptions? Htpasswd { get; set; }
 }
 
-/// <summary>Section <c>auth.htpasswd</c>: whoever has a password may do everything.</summary>
+/// <summary>Section <c>auth.htpasswd</c>: each user with a password may do everything.</summary>
 public sealed class HtpasswdOptions
 {
-    /// <summary>What clients are told they are asked for.</summary>
+    /// <summary>The name that clients show when they ask for a password.</summary>
     public string Realm { get; set; } = "";
 
-    /// <summary>A file of <c>htpasswd -B</c>: bcrypt only. It is read again when it changes.</summary>
+    /// <summary>A file that <c>htpasswd -B</c> writes (bcrypt only). The server reads it again when it changes.</summary>
     public string Path { get; set; } = "";
 }

@@ -1,6 +1,6 @@
 namespace Mirror.Configuration;
 
-/// <summary>The names people know Docker Hub by, and the one that speaks the registry protocol.</summary>
+/// <summary>The names of Docker Hub, and the address where it speaks the registry protocol.</summary>
 public static class DockerHub
 {
     private static readonly HashSet<string> Names = new(StringComparer.OrdinalIgnoreCase)
@@ -8,9 +8,9 @@ public static class DockerHub
         "docker.io", "index.docker.io", "registry-1.docker.io", "registry.docker.io", "registry.hub.docker.com", "hub.docker.com",
     };
 
-    /// <summary>Where Docker Hub answers.</summary>
+    /// <summary>The address that speaks the registry protocol.</summary>
     public static Uri Registry { get; } = new("https://registry-1.docker.io");
 
-    /// <summary>Whether <paramref name="url"/> means Docker Hub, by whichever of its names.</summary>
+    /// <summary>Whether <paramref name="url"/> means Docker Hub under any of its names.</summary>
     public static bool Is(Uri url) => url.IsDefaultPort && Names.Contains(url.Host);
 }

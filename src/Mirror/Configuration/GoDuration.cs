@@ -6,7 +6,7 @@ namespace Mirror.Configuration;
 
 /// <summary>
 /// Durations as Go writes them (<c>10m</c>, <c>1h30m</c>, <c>1.5h</c>, <c>500ms</c>), or as whole seconds (<c>600</c>).
-/// They are kept to 100 nanoseconds; what is finer is cut off.
+/// The precision is 100 nanoseconds; the rest is cut off.
 /// </summary>
 public static partial class GoDuration
 {
@@ -22,7 +22,8 @@ public static partial class GoDuration
         var ticks = 0m;
         foreach (var (i, number) in match.Groups["number"].Captures.Index())
         {
-            if (!decimal.TryParse(number.Value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) || value > long.MaxValue)
+            if (!decimal.TryParse(number.Value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
+                || value > long.MaxValue)
                 return false;
             ticks += value * Ticks(units.Count > 0 ? units[i].Value : "s");
         }
@@ -35,14 +36,14 @@ public static partial class GoDuration
         return true;
     }
 
-    /// <summary>The shortest spelling that <see cref="TryParse"/> reads back: <c>1h30m</c>, <c>500ms</c>, <c>0s</c>.</summary>
+    /// <summary>The shortest text that <see cref="TryParse"/> reads as this duration: <c>1h30m</c>, <c>500ms</c>, <c>0s</c>.</summary>
     public static string Format(TimeSpan duration)
     {
         if (duration == TimeSpan.Zero)
             return "0s";
 
         var text = new StringBuilder(duration < TimeSpan.Zero ? "-" : "");
-        // A decimal, because the negation of the least duration is no TimeSpan.
+        // A decimal: the negation of TimeSpan.MinValue is not a TimeSpan.
         var rest = Math.Abs((decimal)duration.Ticks);
         string[] units = rest < TimeSpan.TicksPerSecond ? ["ms"] : ["h", "m", "s"];
         foreach (var unit in units)
@@ -66,7 +67,9 @@ public static partial class GoDuration
         _ => TimeSpan.TicksPerMicrosecond,
     };
 
-    // Micro is written with u, the micro sign or the Greek letter.
-    [GeneratedRegex(@"\A[-+]?(?:(?<number>[0-9]+)|(?:(?<number>[0-9]+\.?[0-9]*|\.[0-9]+)(?<unit>ns|us|\u00B5s|\u03BCs|ms|s|m|h))+)\z", RegexOptions.CultureInvariant)]
+    // Microseconds are written with u, the micro sign or the Greek letter mu.
+    [GeneratedRegex(
+        @"\A[-+]?(?:(?<number>[0-9]+)|(?:(?<number>[0-9]+\.?[0-9]*|\.[0-9]+)(?<unit>ns|us|\u00B5s|\u03BCs|ms|s|m|h))+)\z",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Grammar();
 }

@@ -1,6 +1,6 @@
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>health</c>: what has to be well for the registry to say that it is.</summary>
+/// <summary>Section <c>health</c>: the checks that decide whether the registry reports that it is healthy.</summary>
 public sealed class HealthOptions
 {
     public StorageHealthOptions StorageDriver { get; set; } = new();
@@ -12,50 +12,50 @@ public sealed class HealthOptions
     public TcpHealthOptions[] Tcp { get; set; } = [];
 }
 
-/// <summary>What all checks have in common.</summary>
+/// <summary>The settings of every check.</summary>
 public abstract class HealthCheckOptions
 {
-    /// <summary>How long from one look to the next; less than a second is a second. Default 10 seconds, as for 0.</summary>
+    /// <summary>The time between two checks, at most 24 hours. Zero means the default; below a second it is a second.</summary>
     public TimeSpan Interval { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>After how many failures in a row it counts; 0 (the default) as 1: after the first.</summary>
-    public int Threshold { get; set; }
+    /// <summary>How many failures in a row make the check unhealthy. Zero means the default.</summary>
+    public int Threshold { get; set; } = 1;
 }
 
-/// <summary><c>health.storagedriver</c>: whether the store answers.</summary>
+/// <summary><c>health.storagedriver</c>: healthy while the store answers.</summary>
 public sealed class StorageHealthOptions : HealthCheckOptions
 {
-    /// <summary>Default false.</summary>
     public bool Enabled { get; set; }
 }
 
-/// <summary>An entry of <c>health.file</c>: unhealthy for as long as a file is there, so that an operator may take the registry out by touching it.</summary>
+/// <summary>An entry of <c>health.file</c>: unhealthy while a file exists. An operator creates the file to take the registry out of
+/// service.</summary>
 public sealed class FileHealthOptions : HealthCheckOptions
 {
     public string File { get; set; } = "";
 }
 
-/// <summary>An entry of <c>health.http</c>: healthy while a HEAD of an address has a certain status.</summary>
+/// <summary>An entry of <c>health.http</c>: healthy while HEAD of a URL is answered with the right status.</summary>
 public sealed class HttpHealthOptions : HealthCheckOptions
 {
     public Uri? Uri { get; set; }
 
-    /// <summary>Sent with it.</summary>
+    /// <summary>Headers of the request.</summary>
     public Dictionary<string, string[]> Headers { get; set; } = [];
 
-    /// <summary>Default 200.</summary>
+    /// <summary>The right status; from 100 to 599.</summary>
     public int StatusCode { get; set; } = StatusCodes.Status200OK;
 
-    /// <summary>For the answer. Default 10 seconds, as for 0.</summary>
-    public TimeSpan Timeout { get; set; }
+    /// <summary>How long to wait for the response, at most 24 hours. Zero means the default.</summary>
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 }
 
-/// <summary>An entry of <c>health.tcp</c>: healthy while an address can be connected to.</summary>
+/// <summary>An entry of <c>health.tcp</c>: healthy while an address accepts connections.</summary>
 public sealed class TcpHealthOptions : HealthCheckOptions
 {
-    /// <summary>As <c>host:port</c>.</summary>
+    /// <summary><c>host:port</c>.</summary>
     public string Addr { get; set; } = "";
 
-    /// <summary>For the connection. Default 10 seconds, as for 0.</summary>
-    public TimeSpan Timeout { get; set; }
+    /// <summary>How long to wait for the connection, at most 24 hours. Zero means the default.</summary>
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 }

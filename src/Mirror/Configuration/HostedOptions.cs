@@ -1,9 +1,9 @@
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>hosted</c>: the repositories that are pushed to here and never looked up upstream.</summary>
+/// <summary>Section <c>hosted</c>: the repositories that clients push to. The server never asks an upstream for them.</summary>
 public sealed class HostedOptions
 {
-    /// <summary>Patterns of repository names: <c>*</c> stands for anything within one component, <c>**</c> for any number of components.
-    /// Default <c>local/**</c>. Without an upstream every name is hosted, whatever stands here.</summary>
+    /// <summary>Patterns of repository names: <c>*</c> matches any text within one component, <c>**</c> any number of components.
+    /// If there is no upstream, every repository is hosted.</summary>
     public string[] Repositories { get; set; } = ["local/**"];
 }

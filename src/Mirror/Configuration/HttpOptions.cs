@@ -1,28 +1,30 @@
+using System.Security.Authentication;
+
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>http</c>: where and how this registry is reached.</summary>
+/// <summary>Section <c>http</c>: where and how clients reach this registry.</summary>
 public sealed class HttpOptions
 {
-    /// <summary>Where to listen, as Go writes it (see <see cref="ListenAddress"/>). Default <c>:5000</c>, every interface;
-    /// <c>localhost:5000</c> where there is no configuration file.</summary>
+    /// <summary>The address to listen on, as Go writes it (see <see cref="ListenAddress"/>): the default is every interface. Without a
+    /// configuration file it is <c>localhost:5000</c>.</summary>
     public string Addr { get; set; } = ":5000";
 
-    /// <summary>The http or https URL under which clients reach this registry, prefix included; null (the default) takes it from each request.</summary>
+    /// <summary>The http or https URL by which clients reach this registry, prefix included. Null: the URL of each request.</summary>
     public string? Host { get; set; }
 
-    /// <summary>The path that stands before <c>v2/</c>; it begins and ends with a slash. Default <c>/</c>.</summary>
+    /// <summary>The path in front of <c>v2/</c>; it begins and ends with a slash.</summary>
     public string Prefix { get; set; } = "/";
 
-    /// <summary>Whether <c>Location</c> headers are relative. Default false.</summary>
+    /// <summary>Whether <c>Location</c> headers are relative.</summary>
     public bool RelativeUrls { get; set; }
 
-    /// <summary>Headers added to every answer; names are compared without regard to case. Default none.</summary>
+    /// <summary>Headers that are added to every response. Their names are compared without regard to case.</summary>
     public Dictionary<string, string[]> Headers { get; set; } = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>How long running requests may take to end after a signal to stop; zero ends them at once. Default 30 seconds.</summary>
+    /// <summary>How long running requests may take to end after a signal to stop. Zero: they are ended at once.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The key that signs the state of uploads, the same for all replicas; null (the default) means one drawn at each start.</summary>
+    /// <summary>The key that signs the state of uploads; all replicas need the same one. Null: a random key for each start.</summary>
     public string? Secret { get; set; }
 
     public TlsOptions Tls { get; set; } = new();
@@ -30,4 +32,70 @@ public sealed class HttpOptions
     public DebugOptions Debug { get; set; } = new();
 
     public Http2Options Http2 { get; set; } = new();
+}
+
+/// <summary>Section <c>http.tls</c>: HTTPS, and the certificates that clients must show. Without a certificate the registry speaks plain
+/// HTTP.</summary>
+public sealed class TlsOptions
+{
+    /// <summary>A PEM file: the certificate of the server, then the certificates that issued it. Null: plain HTTP.</summary>
+    public string? Certificate { get; set; }
+
+    /// <summary>A PEM file with the key of the certificate.</summary>
+    public string? Key { get; set; }
+
+    /// <summary>PEM files of the authorities that issue the certificates of clients. Empty: clients need no certificate.</summary>
+    public string[] ClientCas { get; set; } = [];
+
+    /// <summary>Whether a client must show a certificate. It is used only together with <see cref="ClientCas"/>.</summary>
+    public ClientAuth ClientAuth { get; set; } = ClientAuth.RequireAndVerify;
+
+    /// <summary>The oldest version of the protocol that is spoken.</summary>
+    public TlsVersion MinimumTls { get; set; } = TlsVersion.Tls12;
+
+    /// <summary>The versions from <see cref="MinimumTls"/> on.</summary>
+    public SslProtocols Protocols => MinimumTls is TlsVersion.Tls13 ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13;
+}
+
+/// <summary>Whether a client must show a certificate.</summary>
+public enum ClientAuth
+{
+    /// <summary>A client must show a certificate of a configured authority.</summary>
+    RequireAndVerify,
+
+    /// <summary>A client may show no certificate; if it shows one, it must be of a configured authority.</summary>
+    VerifyIfGiven,
+}
+
+/// <summary>The versions of TLS that are safe. The file of <c>registry:3</c> may name older ones; they are read as 1.2.</summary>
+public enum TlsVersion
+{
+    Tls12,
+    Tls13,
+}
+
+/// <summary>Section <c>http.debug</c>: a second server, for metrics and health. It speaks plain HTTP and asks for no credentials.</summary>
+public sealed class DebugOptions
+{
+    /// <summary>The address to listen on, as Go writes it (see <see cref="ListenAddress"/>). Null: there is no such server.</summary>
+    public string? Addr { get; set; }
+
+    public PrometheusOptions Prometheus { get; set; } = new();
+}
+
+/// <summary>Section <c>http.debug.prometheus</c>.</summary>
+public sealed class PrometheusOptions
+{
+    /// <summary>Whether the debug server serves metrics.</summary>
+    public bool Enabled { get; set; }
+
+    /// <summary>The path of the metrics; it begins with a slash.</summary>
+    public string Path { get; set; } = "/metrics";
+}
+
+/// <summary>Section <c>http.http2</c>.</summary>
+public sealed class Http2Options
+{
+    /// <summary>Whether the server refuses HTTP/2.</summary>
+    public bool Disabled { get; set; }
 }

@@ -7,12 +7,12 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Mirror.Configuration;
 
 /// <summary>
-/// An address to listen on, as Go writes it: <c>:5000</c> is every interface, <c>localhost:5000</c> both loopbacks,
-/// <c>10.0.0.1:5000</c> and <c>[::1]:5000</c> one interface. A name is looked up when listening begins.
+/// An address to listen on, as Go writes it: <c>:5000</c> is every interface, <c>localhost:5000</c> is both loopback addresses,
+/// <c>10.0.0.1:5000</c> and <c>[::1]:5000</c> are one interface. A host name is resolved when the server starts to listen.
 /// </summary>
-/// <param name="Host">Empty for every interface; IPv6 without its brackets.</param>
-/// <param name="Port">0 to 65535; 0 lets the system choose.</param>
-public readonly record struct ListenAddress(string Host, int Port) : IParsable<ListenAddress>
+/// <param name="Host">Empty for every interface. An IPv6 address has no brackets.</param>
+/// <param name="Port">From 0 to 65535. With 0 the system chooses the port.</param>
+public readonly record struct ListenAddress(string Host, int Port)
 {
     public static bool TryParse([NotNullWhen(true)] string? s, out ListenAddress address)
     {
@@ -33,23 +33,21 @@ public readonly record struct ListenAddress(string Host, int Port) : IParsable<L
         return valid;
     }
 
-    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out ListenAddress result) => TryParse(s, out result);
-
     /// <exception cref="FormatException">The text is not an address to listen on.</exception>
-    public static ListenAddress Parse(string s, IFormatProvider? provider = null) =>
-        TryParse(s, out var address) ? address : throw new FormatException($"'{s}' is not an address to listen on: host:port or :port.");
+    public static ListenAddress Parse(string s) =>
+        TryParse(s, out var address) ? address : throw new FormatException($"'{s}' is not an address to listen on, host:port or :port.");
 
     /// <summary>Whether only this machine can reach the address.</summary>
     public bool IsLoopback => IsLocalhost || IPAddress.TryParse(Host, out var ip) && IPAddress.IsLoopback(ip);
 
-    /// <summary>Whether the address names no interface in particular.</summary>
+    /// <summary>Whether the address stands for every interface.</summary>
     public bool IsAnyInterface => Host is "" or "0.0.0.0" || IPAddress.TryParse(Host, out var ip) && ip.Equals(IPAddress.IPv6Any);
 
     private bool IsLocalhost => Host.Equals("localhost", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Makes Kestrel listen here.</summary>
-    /// <param name="configure">What else is to be set on the endpoint: protocols, TLS.</param>
-    /// <exception cref="SocketException">The host is a name that does not resolve.</exception>
+    /// <param name="configure">Sets the rest of the endpoint: protocols, TLS.</param>
+    /// <exception cref="SocketException">The host name cannot be resolved.</exception>
     public void Listen(KestrelServerOptions kestrel, Action<ListenOptions> configure)
     {
         if (Host is "")
@@ -57,7 +55,7 @@ public readonly record struct ListenAddress(string Host, int Port) : IParsable<L
         else if (IsLocalhost && Port != 0)
             kestrel.ListenLocalhost(Port, configure);
         else if (IsLocalhost)
-            // Two loopbacks cannot be given one port that the system chooses.
+            // The system would choose a different port for each of the two loopback addresses.
             kestrel.Listen(IPAddress.Loopback, Port, configure);
         else
             kestrel.Listen(IPAddress.TryParse(Host, out var ip) ? ip : Resolve(Host), Port, configure);
@@ -65,7 +63,7 @@ public readonly record struct ListenAddress(string Host, int Port) : IParsable<L
 
     public override string ToString() => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 
-    // Go too takes one address of a name, IPv4 before IPv6.
+    // Go takes one address of a name too, and prefers IPv4.
     private static IPAddress Resolve(string host) =>
         Dns.GetHostAddresses(host).OrderBy(ip => ip.AddressFamily != AddressFamily.InterNetwork).First();
 }

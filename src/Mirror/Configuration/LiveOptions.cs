@@ -1,20 +1,27 @@
 namespace Mirror.Configuration;
 
 /// <summary>
-/// The settings in force, for those settings that may change while the server runs: policies, users, accounts, certificates and the log level.
-/// Code that reads one of them asks here each time, or when <see cref="Changed"/> is raised, and keeps no copy.
+/// The settings in force, for those settings that may change while the server runs. Code that reads one of them asks
+/// <see cref="Current"/> each time, or again after <see cref="Changed"/>, and keeps no copy. The log level is asked here for each line.
+/// Nothing calls <see cref="Replace"/> yet. Before a reload of the configuration file may do so, these settings must be asked here too:
+/// <list type="bullet">
+/// <item>how long cached tags are used (<c>proxy.tags_cache_ttl</c> and the other keys that could differ between repositories);</item>
+/// <item>users: <c>auth.htpasswd</c>. A changed file is read again today, but another path is not noticed;</item>
+/// <item>accounts at upstream registries: <c>username</c>, <c>password</c>, <c>credentials</c> and <c>exec</c>;</item>
+/// <item>certificates and keys: <c>http.tls</c> and <c>proxy.tls</c>. Their files are read once, at start.</item>
+/// </list>
 /// </summary>
 public sealed class LiveOptions(MirrorOptions options)
 {
     private MirrorOptions _current = options;
 
-    /// <summary>The settings in force now.</summary>
-    public MirrorOptions Current => Volatile.Read(ref _current);
-
     /// <summary>Raised after <see cref="Current"/> was replaced, on the thread that replaced it.</summary>
     public event Action? Changed;
 
-    /// <summary>Puts other settings in force.</summary>
+    /// <summary>The settings in force now.</summary>
+    public MirrorOptions Current => Volatile.Read(ref _current);
+
+    /// <summary>Puts other settings in force. They must have passed the checks of <see cref="MirrorConfiguration"/>.</summary>
     public void Replace(MirrorOptions options)
     {
         Volatile.Write(ref _current, options);

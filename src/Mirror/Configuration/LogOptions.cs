@@ -3,14 +3,33 @@ namespace Mirror.Configuration;
 /// <summary>Section <c>log</c>.</summary>
 public sealed class LogOptions
 {
-    /// <summary>The least severe level that is written. Default <see cref="LogLevel.Information"/>, in the file <c>info</c>.</summary>
+    /// <summary>The least severe level that is written. The file calls the default <c>info</c>.</summary>
     public LogLevel Level { get; set; } = LogLevel.Information;
 
-    /// <summary>How a line is written. Default <see cref="LogFormatter.Text"/>.</summary>
-    public LogFormatter Formatter { get; set; }
+    public LogFormatter Formatter { get; set; } = LogFormatter.Text;
 
-    /// <summary>Fields added to each line. Default none.</summary>
+    /// <summary>Fields that are added to each line.</summary>
     public Dictionary<string, string> Fields { get; set; } = [];
 
     public AccessLogOptions AccessLog { get; set; } = new();
+}
+
+/// <summary>How a line of the log is written.</summary>
+public enum LogFormatter
+{
+    /// <summary><c>time="..." level=info msg="..." field=value</c></summary>
+    Text,
+
+    /// <summary>One JSON object for each line, with the keys of logrus.</summary>
+    Json,
+
+    /// <summary>One JSON object for each line, with the keys of Logstash.</summary>
+    Logstash,
+}
+
+/// <summary>Section <c>log.accesslog</c>.</summary>
+public sealed class AccessLogOptions
+{
+    /// <summary>Whether no line is written to standard output for each request.</summary>
+    public bool Disabled { get; set; }
 }

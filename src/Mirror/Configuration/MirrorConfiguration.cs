@@ -4,7 +4,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace Mirror.Configuration;
 
-/// <summary>The configuration as it was found: the file, then the environment over it.</summary>
+/// <summary>The configuration: the file, with the environment variables over it.</summary>
 public sealed class MirrorConfiguration
 {
     private MirrorConfiguration(string? file, IReadOnlyDictionary<string, string?> values, Findings findings)
@@ -12,7 +12,7 @@ public sealed class MirrorConfiguration
         File = file;
         Values = new ConfigurationBuilder().AddInMemoryCollection(values).Build();
         Options = new MirrorOptions();
-        // The binder adds to an array that is there, and a list that is given stands alone.
+        // A list that the user gives replaces the default, but the binder would append to it.
         if (Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
         Values.Bind(Options);
@@ -20,28 +20,29 @@ public sealed class MirrorConfiguration
         Warnings = findings.Warnings;
     }
 
-    /// <summary>The file that was read; null where there is none and the built-in configuration holds.</summary>
+    /// <summary>The file that was read. Null: there is no file, and the built-in configuration is used.</summary>
     public string? File { get; }
 
-    /// <summary>What is acted on. Where there are <see cref="Errors"/>, the values in error are at their defaults.</summary>
+    /// <summary>The settings. Values with <see cref="Errors"/> have their defaults.</summary>
     public MirrorOptions Options { get; }
 
-    /// <summary>Every known key that was given, in the binder's spelling: <c>proxy:tags_cache_ttl</c> is <c>00:10:00</c>.</summary>
+    /// <summary>Every known key that the user gave, as the binder reads it: <c>proxy:tags_cache_ttl</c> is <c>00:10:00</c>.</summary>
     public IConfiguration Values { get; }
 
-    /// <summary>What makes a start impossible, a line each; none where all is well.</summary>
+    /// <summary>The mistakes that prevent a start, one line each.</summary>
     public IReadOnlyList<string> Errors { get; }
 
-    /// <summary>What was ignored, a line each.</summary>
+    /// <summary>What is ignored, one line each.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>Reads the configuration. What is wrong with it is returned, never thrown.</summary>
-    /// <param name="path">The file asked for; null looks where the registry's users put it.</param>
-    /// <param name="environment">The process's environment; only <c>REGISTRY_*</c> is read.</param>
+    /// <summary>Reads the configuration. Mistakes are returned in <see cref="Errors"/>, never thrown.</summary>
+    /// <param name="path">The file to read. Null: the file is searched for in the usual places.</param>
+    /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c> is read.</param>
     public static MirrorConfiguration Load(string? path, IReadOnlyDictionary<string, string> environment) =>
         Load(path, environment, ConfigurationFile.UsualPaths);
 
-    internal static MirrorConfiguration Load(string? path, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> usualPaths)
+    internal static MirrorConfiguration Load(
+        string? path, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> usualPaths)
     {
         var findings = new Findings();
         var reader = new KeyReader(findings);
@@ -57,12 +58,12 @@ public sealed class MirrorConfiguration
         return configuration;
     }
 
-    /// <summary>The file's tree, or null (and an error) where it cannot be read.</summary>
+    /// <summary>The tree of the file, or null and an error if it cannot be read.</summary>
     private static YamlNode? Tree(string? file, Findings findings)
     {
         try
         {
-            var root = YamlText.Parse(file is null ? BuiltInConfiguration.Yaml : System.IO.File.ReadAllText(file));
+            var root = YamlText.Parse(file is null ? ConfigurationFile.BuiltIn : System.IO.File.ReadAllText(file));
             return root.IsEmpty ? new YamlMappingNode() : root;
         }
         catch (YamlException e)

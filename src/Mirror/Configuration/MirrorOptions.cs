@@ -1,6 +1,10 @@
 namespace Mirror.Configuration;
 
-/// <summary>Every setting that is acted on, one property per section of the configuration file.</summary>
+/// <summary>
+/// Every setting that is acted on: a property for each section of the configuration file, and a file for each section's class. A setting's
+/// default is the value that its property starts with. Where that is null, the comment says what null means. The rules for what a
+/// user may write stand in <see cref="Reading.KnownKeys"/>.
+/// </summary>
 public sealed class MirrorOptions
 {
     public LogOptions Log { get; set; } = new();
@@ -11,25 +15,25 @@ public sealed class MirrorOptions
 
     public HttpOptions Http { get; set; } = new();
 
-    public ProxyOptions Proxy { get; set; } = new();
-
-    public HostedOptions Hosted { get; set; } = new();
-
     public NotificationOptions Notifications { get; set; } = new();
-
-    public ValidationOptions Validation { get; set; } = new();
-
-    public CatalogOptions Catalog { get; set; } = new();
-
-    public HealthOptions Health { get; set; } = new();
-
-    public TagsOptions Tags { get; set; } = new();
 
     public RedisOptions Redis { get; set; } = new();
 
     public FleetOptions Fleet { get; set; } = new();
 
-    /// <summary>Whether facts are shared by Redis. registry:2 wants both the section and the word in <c>storage.cache</c>; here a server is enough
-    /// unless that word says otherwise.</summary>
+    public HealthOptions Health { get; set; } = new();
+
+    public ProxyOptions Proxy { get; set; } = new();
+
+    public HostedOptions Hosted { get; set; } = new();
+
+    public ValidationOptions Validation { get; set; } = new();
+
+    public CatalogOptions Catalog { get; set; } = new();
+
+    public TagsOptions Tags { get; set; } = new();
+
+    /// <summary>Whether the server uses Redis. <c>registry:2</c> needs the section and the word in <c>storage.cache</c>; for us a server in
+    /// section <c>redis</c> is enough, unless <c>storage.cache</c> names another cache.</summary>
     public bool SharesByRedis() => Redis.Servers().Count > 0 && Storage.Cache.BlobDescriptor is (null or "redis");
 }

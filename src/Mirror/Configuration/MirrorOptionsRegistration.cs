@@ -1,11 +1,12 @@
 namespace Mirror.Configuration;
 
-/// <summary>Gives each room its own options. Settings change by restart only, so they are plain singletons.</summary>
+/// <summary>Registers each section as a singleton of its own type, so that a service takes only the settings that it uses.</summary>
 public static class MirrorOptionsRegistration
 {
     extension(IServiceCollection services)
     {
-        /// <summary>Registers every section of <paramref name="options"/> as a singleton of its own type.</summary>
+        /// <summary>Registers the sections of <paramref name="options"/>, which stay as they are until a restart, and <see
+        /// cref="LiveOptions"/>.</summary>
         public IServiceCollection AddMirrorOptions(MirrorOptions options) => services
             .AddSingleton(options)
             .AddSingleton<LiveOptions>()

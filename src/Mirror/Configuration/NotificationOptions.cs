@@ -1,57 +1,56 @@
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>notifications</c>: who is told of pulls, pushes, mounts and deletes.</summary>
+/// <summary>Section <c>notifications</c>: webhooks for pulls, pushes, mounts and deletes.</summary>
 public sealed class NotificationOptions
 {
     public NotificationEventOptions Events { get; set; } = new();
 
-    /// <summary>Where events are sent. Default nowhere.</summary>
     public NotificationEndpointOptions[] Endpoints { get; set; } = [];
 }
 
 /// <summary>Section <c>notifications.events</c>.</summary>
 public sealed class NotificationEventOptions
 {
-    /// <summary>Whether an event of a manifest lists what that refers to. Default false.</summary>
+    /// <summary>Whether an event of a manifest lists the content that the manifest refers to.</summary>
     public bool IncludeReferences { get; set; }
 }
 
-/// <summary>One entry of <c>notifications.endpoints</c>.</summary>
+/// <summary>An entry of <c>notifications.endpoints</c>: a receiver of events.</summary>
 public sealed class NotificationEndpointOptions
 {
-    /// <summary>What metrics, log and queue call it; each endpoint has its own.</summary>
+    /// <summary>The name of the endpoint in metrics, in the log and in the folder of its queue. No two endpoints may share it.</summary>
     public string Name { get; set; } = "";
 
-    /// <summary>Whether nothing is sent, and nothing kept for later. Default false.</summary>
+    /// <summary>Whether events are neither sent nor kept for later.</summary>
     public bool Disabled { get; set; }
 
-    /// <summary>Where events are posted.</summary>
+    /// <summary>The http or https URL that events are posted to.</summary>
     public Uri Url { get; set; } = null!;
 
-    /// <summary>Headers of every request; they go before ours. Default none.</summary>
+    /// <summary>Headers of every request; they replace our own of the same name.</summary>
     public Dictionary<string, string[]> Headers { get; set; } = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>How long one attempt may take. Default 1 second.</summary>
+    /// <summary>How long one attempt may take; from 10 ms to 24 hours.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How many attempts in a row fail before <see cref="Backoff"/> is kept between the next ones. Default 10.</summary>
+    /// <summary>After this many failed attempts in a row the server waits for <see cref="Backoff"/> before each next one.</summary>
     public int Threshold { get; set; } = 10;
 
-    /// <summary>How long to wait between attempts that keep failing. Default 1 second.</summary>
+    /// <summary>The time between attempts while they keep failing.</summary>
     public TimeSpan Backoff { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Media types that are not told of; the older spelling of <c>ignore.mediatypes</c>.</summary>
+    /// <summary>The older spelling of <see cref="NotificationIgnoreOptions.MediaTypes"/>.</summary>
     public string[] IgnoredMediaTypes { get; set; } = [];
 
     public NotificationIgnoreOptions Ignore { get; set; } = new();
 }
 
-/// <summary>Section <c>ignore</c> of an endpoint.</summary>
+/// <summary>Section <c>ignore</c> of an endpoint: the events that are not sent to it.</summary>
 public sealed class NotificationIgnoreOptions
 {
-    /// <summary>Media types that are not told of. Default none.</summary>
+    /// <summary>Events of content of these media types.</summary>
     public string[] MediaTypes { get; set; } = [];
 
-    /// <summary>Actions that are not told of: <c>pull</c>, <c>push</c>, <c>mount</c>, <c>delete</c>. Default none.</summary>
+    /// <summary>Events of these actions: <c>pull</c>, <c>push</c>, <c>mount</c>, <c>delete</c>.</summary>
     public string[] Actions { get; set; } = [];
 }

@@ -2,26 +2,105 @@ using Mirror.Storage.Buckets.S3;
 
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>storage</c>: where content is kept and whether it may be deleted.</summary>
+/// <summary>Section <c>storage</c>: where content is kept, and what may be deleted.</summary>
 public sealed class StorageOptions
 {
-    /// <summary>Where content is kept unless <see cref="S3"/> is given.</summary>
+    /// <summary>The folder for content, unless <see cref="S3"/> is set.</summary>
     public FilesystemOptions Filesystem { get; set; } = new();
 
-    /// <summary>The bucket where content is kept; null where it is kept in files.</summary>
+    /// <summary>The bucket for content. Null: content is kept in files.</summary>
     public S3Options? S3 { get; set; }
 
-    /// <summary>Where content is kept, as logs say it.</summary>
-    public string Place => S3 is { } s3 ? $"s3://{s3.Bucket}/{s3.RootDirectory.Trim('/')}" : Filesystem.RootDirectory;
-
-    /// <summary>The folder on this machine for what is on its way, such as notifications: the store's own, or a bucket's scratch folder.</summary>
-    public string Local => S3?.Scratch ?? Filesystem.RootDirectory;
+    public DeleteOptions Delete { get; set; } = new();
 
     public RedirectOptions Redirect { get; set; } = new();
 
     public CacheOptions Cache { get; set; } = new();
 
-    public DeleteOptions Delete { get; set; } = new();
-
     public MaintenanceOptions Maintenance { get; set; } = new();
+
+    /// <summary>The place of content as logs show it.</summary>
+    public string Location => S3 is { } s3 ? $"s3://{s3.Bucket}/{s3.RootDirectory.Trim('/')}" : Filesystem.RootDirectory;
+
+    /// <summary>A folder of this machine, for notifications that wait: the store's own folder, or the scratch folder of a bucket.</summary>
+    public string LocalDirectory => S3?.Scratch ?? Filesystem.RootDirectory;
+}
+
+/// <summary>Section <c>storage.filesystem</c>: content as files, in the layout of <c>registry:2</c>.</summary>
+public sealed class FilesystemOptions
+{
+    /// <summary>The folder that holds <c>docker/registry/v2</c>. Without a configuration file it is <c>./mirror-data</c>.</summary>
+    public string RootDirectory { get; set; } = "/var/lib/registry";
+}
+
+/// <summary>Section <c>storage.delete</c>.</summary>
+public sealed class DeleteOptions
+{
+    /// <summary>Whether clients may delete manifests, tags and blobs.</summary>
+    public bool Enabled { get; set; }
+}
+
+/// <summary>Section <c>storage.redirect</c>.</summary>
+public sealed class RedirectOptions
+{
+    /// <summary>Whether the server always sends blobs itself, also where it could redirect clients to the bucket.</summary>
+    public bool Disable { get; set; }
+}
+
+/// <summary>Section <c>storage.cache</c>.</summary>
+public sealed class CacheOptions
+{
+    /// <summary><c>none</c>, <c>inmemory</c> or <c>redis</c>. Null: <c>redis</c> if section <c>redis</c> names a server, else
+    /// <c>inmemory</c>.</summary>
+    public string? BlobDescriptor { get; set; }
+}
+
+/// <summary>Section <c>storage.maintenance</c>.</summary>
+public sealed class MaintenanceOptions
+{
+    public UploadPurgingOptions UploadPurging { get; set; } = new();
+
+    public ReadOnlyOptions ReadOnly { get; set; } = new();
+
+    public GarbageCollectOptions GarbageCollect { get; set; } = new();
+}
+
+/// <summary>Section <c>storage.maintenance.uploadpurging</c>: the removal of uploads that clients began and did not finish.</summary>
+public sealed class UploadPurgingOptions
+{
+    public bool Enabled { get; set; } = true;
+
+    /// <summary>An upload that received no bytes for this long is removed.</summary>
+    public TimeSpan Age { get; set; } = TimeSpan.FromDays(7);
+
+    /// <summary>The time between two removals.</summary>
+    public TimeSpan Interval { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>Whether the server only logs what it would remove.</summary>
+    public bool DryRun { get; set; }
+}
+
+/// <summary>Section <c>storage.maintenance.readonly</c>.</summary>
+public sealed class ReadOnlyOptions
+{
+    /// <summary>Whether clients can neither push nor delete. A mirror still stores what it downloads.</summary>
+    public bool Enabled { get; set; }
+}
+
+/// <summary>Section <c>storage.maintenance.garbagecollect</c>: the removal of content that no manifest and no tag names, while the registry
+/// serves.</summary>
+public sealed class GarbageCollectOptions
+{
+    /// <summary>Whether the server collects garbage by itself. The verb <c>garbage-collect</c> works in both cases.</summary>
+    public bool Enabled { get; set; }
+
+    /// <summary>The time between two collections; a second or more.</summary>
+    public TimeSpan Interval { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>Content that was pushed or read within this time stays. It must be longer than any push takes.</summary>
+    public TimeSpan Grace { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>Whether manifests without a tag are removed too, unless a tagged index lists them or they refer to a manifest that
+    /// stays.</summary>
+    public bool DeleteUntagged { get; set; }
 }

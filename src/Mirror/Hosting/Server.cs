@@ -13,70 +13,96 @@ using Mirror.Telemetry;
 
 namespace Mirror.Hosting;
 
-/// <summary>The registry at work.</summary>
+/// <summary>Puts the server together and runs it.</summary>
 public static partial class Server
 {
+    // Clients that unpack while they download read in bursts, and may pause this long.
     private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(1);
 
-    /// <summary>Serves until <paramref name="cancellationToken"/> or a signal ends it.</summary>
-    /// <param name="warnings">What the configuration says that is ignored, a line each.</param>
+    /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled or a signal stops the process.</summary>
+    /// <param name="warnings">The warnings about the configuration, one line each.</param>
     public static async Task RunAsync(MirrorOptions options, IReadOnlyList<string> warnings, CancellationToken cancellationToken)
     {
-        // Nothing of the framework's own configuration: its files would be looked for, and watched, in whatever folder the server is started.
+        // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore();
-        // An answer is sent by the thread that has it, instead of waking another one up. The name warns of work that holds up other connections,
-        // which only is so where the runtime is told as well to do without its pool of threads (DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS).
-        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
-        ResponseMemoryPool.Use(builder.Services);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
-        builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddMirrorOptions(options);
-        builder.AddTelemetry(options.Log, options.Http.Debug);
-        builder.Services.AddDebugEndpoints(options.Http.Debug);
-        builder.Services.AddStorage(options.Storage);
-        builder.Services.AddHealth(options.Health);
-        builder.Services.AddFleet(options);
-        builder.Services.AddRepositories(options.Proxy);
-        builder.Services.AddAccess(options.Auth);
-        builder.Services.AddRegistry();
-        builder.Services.AddMaintenance(options.Storage, options.Proxy);
-        builder.Services.AddNotifications(options);
-        if (options.Http.Tls.Certificate is not null)
-            builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Http));
-
+        SetUpKestrel(builder.WebHost, options.Http);
+        AddServices(builder, options);
         await using var app = builder.Build();
+        SetUpPipeline(app, options.Http);
+
         foreach (var warning in warnings)
             LogWarning(app.Logger, warning);
-        if (options.Http.Debug.Addr is { } debug)
-            app.MapDebug(ListenAddress.Parse(debug), options.Http.Debug);
-        UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());
-        app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
-
         await app.StartAsync(cancellationToken);
-        LogReady(app.Logger, string.Join(", ", app.Urls), options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry", options.Storage.Place);
+        var upstream = options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry";
+        LogReady(app.Logger, string.Join(", ", app.Urls), upstream, options.Storage.Location);
         await app.WaitForShutdownAsync(cancellationToken);
+    }
+
+    private static void SetUpKestrel(ConfigureWebHostBuilder host, HttpOptions http)
+    {
+        host.UseKestrelCore();
+        // Write responses on the thread that produced them. "Unsafe" refers to blocking other connections, which happens only if
+        // DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS is set as well.
+        host.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
+        if (http.Tls.Certificate is not null)
+            host.UseKestrelHttpsConfiguration();
+        host.ConfigureKestrel(kestrel =>
+        {
+            SetLimits(kestrel);
+            Listen(kestrel, http);
+        });
+    }
+
+    private static void SetLimits(KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+        // A layer may have any size. The code that reads manifests has its own limit.
+        kestrel.Limits.MaxRequestBodySize = null;
+        // Drop a client only after a minute without progress.
+        kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: MaxPause);
+        // Refuse new connections before file descriptors run out, so that existing clients are still served.
+        kestrel.Limits.MaxConcurrentConnections = OpenFiles.MaxConnections;
     }
 
     private static void Listen(KestrelServerOptions kestrel, HttpOptions http)
     {
-        kestrel.AddServerHeader = false;
-        // Layers have no largest size; manifests have one of their own.
-        kestrel.Limits.MaxRequestBodySize = null;
-        // Whoever unpacks what he downloads, or sits behind a proxy that is busy, reads in fits: only one that takes nothing at all for so long is gone.
-        kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: MaxPause);
-        // Past the limit of open files nobody is served; before it, one connection too many is refused and the others are.
-        kestrel.Limits.MaxConcurrentConnections = OpenFiles.MaxConnections;
         ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
         {
-            // HTTP/2 is agreed upon during the TLS handshake; without TLS there is none.
-            endpoint.Protocols = http.Tls.Certificate is null || http.Http2.Disabled ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+            // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
+            var isHttp1Only = http.Tls.Certificate is null || http.Http2.Disabled;
+            endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.Certificate is not null)
                 HttpsEndpoint.Use(endpoint, http.Tls);
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+    }
+
+    private static void AddServices(WebApplicationBuilder builder, MirrorOptions options)
+    {
+        var services = builder.Services;
+        ResponseMemoryPool.Use(services);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
+        services.AddSingleton(TimeProvider.System);
+        services.AddMirrorOptions(options);
+        builder.AddTelemetry(options.Log, options.Http.Debug);
+        services.AddDebugEndpoints(options.Http.Debug);
+        services.AddStorage(options.Storage);
+        services.AddHealth(options.Health);
+        services.AddFleet(options);
+        services.AddRepositories(options.Proxy);
+        services.AddAccess(options.Auth);
+        services.AddRegistry();
+        services.AddMaintenance(options.Storage, options.Proxy);
+        services.AddNotifications(options);
+    }
+
+    private static void SetUpPipeline(WebApplication app, HttpOptions http)
+    {
+        if (http.Debug.Addr is { } debug)
+            app.MapDebug(ListenAddress.Parse(debug), http.Debug);
+        UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());
+        app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {Warning}")]

@@ -12,7 +12,7 @@ public static class NotificationsRegistration
     public static IServiceCollection AddNotifications(this IServiceCollection services, MirrorOptions options)
     {
         var endpoints = options.Notifications.Endpoints.Where(endpoint => !endpoint.Disabled).ToArray();
-        services.AddSingleton(provider => Array.ConvertAll(endpoints, endpoint => Create(provider, endpoint, options.Storage.Local)));
+        services.AddSingleton(provider => Array.ConvertAll(endpoints, endpoint => Create(provider, endpoint, options.Storage.LocalDirectory)));
         services.AddSingleton(provider => new RegistryEvents(
             provider.GetRequiredService<EventEndpoint[]>(), options, provider.GetRequiredService<Locations>(), provider.GetRequiredService<TimeProvider>()));
         if (endpoints.Length > 0)

@@ -38,10 +38,7 @@ public static class TelemetryRegistration
 
     private static void AddApplicationLog(ILoggingBuilder logging, LogOptions log)
     {
-        logging.ClearProviders().SetMinimumLevel(log.Level);
-        // The framework logs again what our own lines say better: requests, and upstream requests with their URLs.
-        var quiet = log.Level > LogLevel.Warning ? log.Level : LogLevel.Warning;
-        logging.AddFilter("Microsoft", quiet).AddFilter("System", quiet).AddFilter("Polly", quiet).AddFilter("Yarp", quiet);
+        logging.ClearProviders().FilterByLiveLevel();
         logging.Services.AddSingleton<ConsoleFormatter>(services => NewFormatter(log, services.GetRequiredService<TimeProvider>()));
         // Not by AddConsole, which adds three more formatters, each with its configuration: 2 MB of an idle server's memory.
         logging.AddConsole(console =>

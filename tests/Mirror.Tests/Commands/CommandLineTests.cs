@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Mirror.Tests.Commands;
 
-/// <summary>The verbs, from the arguments to the exit code and the two outputs.</summary>
+/// <summary>The verbs: their arguments, exit codes, stdout and stderr.</summary>
 public sealed class CommandLineTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
@@ -23,7 +23,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("bogus")]
     [InlineData("serve", "a", "b")]
     [InlineData("check-config", "--loud")]
-    public async Task A_command_line_that_is_not_understood_ends_with_2(params string[] args)
+    public async Task A_command_line_that_is_not_valid_ends_with_2(params string[] args)
     {
         var (code, output, error) = await RunAsync(args);
 
@@ -36,7 +36,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("check-config")]
     [InlineData("clients")]
     [InlineData(null)]
-    public async Task A_configuration_in_error_ends_every_verb_with_1(string? verb)
+    public async Task A_configuration_with_mistakes_ends_every_verb_with_1(string? verb)
     {
         var file = Write("version: 0.1\nhttp: {addr: x}\nauth: silly\n");
 
@@ -47,7 +47,7 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task The_effective_configuration_has_the_defaults_and_no_secret()
+    public async Task The_effective_configuration_has_defaults_and_no_secret()
     {
         var file = Write("""
             version: 0.1
@@ -74,9 +74,11 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task The_effective_configuration_reads_back_to_itself()
+    public async Task The_effective_configuration_is_read_back_to_itself()
     {
-        var (_, first, _) = await RunAsync(["check-config", Write("version: 0.1\nhosted: {repositories: [\"**\", a/*]}\nlog: {level: warn}\n")]);
+        var file = Write("version: 0.1\nhosted: {repositories: [\"**\", a/*]}\nlog: {level: warn}\n");
+
+        var (_, first, _) = await RunAsync(["check-config", file]);
         var (code, second, error) = await RunAsync(["check-config", Write(first)]);
 
         Assert.Equal((0, ""), (code, error));
@@ -84,9 +86,11 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task A_mirror_s_clients_are_shown_each_file_they_need()
+    public async Task The_clients_of_a_mirror_get_each_file_that_they_need()
     {
-        var (code, output, _) = await RunAsync(["clients", Write("version: 0.1\nhttp: {host: https://mirror.example}\nproxy: {remoteurl: https://docker.io}\n")]);
+        var file = Write("version: 0.1\nhttp: {host: https://mirror.example}\nproxy: {remoteurl: https://docker.io}\n");
+
+        var (code, output, _) = await RunAsync(["clients", file]);
 
         Assert.Equal(0, code);
         Assert.Contains("\"registry-mirrors\": [\"https://mirror.example\"]", output);
@@ -99,7 +103,7 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task A_plain_registry_s_clients_are_told_that_it_is_insecure()
+    public async Task The_clients_of_a_plain_registry_learn_that_it_is_insecure()
     {
         var (_, output, _) = await RunAsync(["clients", Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\"}\n")]);
 
@@ -108,9 +112,11 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task Clients_that_put_a_path_behind_v2_are_told_so()
+    public async Task Clients_that_put_a_path_after_v2_get_no_settings()
     {
-        var (_, output, _) = await RunAsync(["clients", Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\", prefix: /docker/}\nproxy: {remoteurl: https://docker.io}\n")]);
+        var file = Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\", prefix: /docker/}\nproxy: {remoteurl: https://docker.io}\n");
+
+        var (_, output, _) = await RunAsync(["clients", file]);
 
         Assert.Contains("\"registry-mirrors\": [\"http://10.0.0.1:5000/docker\"]", output);
         Assert.Contains("# Not possible while the registry is under /docker", output);

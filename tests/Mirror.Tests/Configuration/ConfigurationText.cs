@@ -2,10 +2,10 @@ using Mirror.Configuration;
 
 namespace Mirror.Tests.Configuration;
 
-/// <summary>Loads configurations that a test writes out, away from the machine's own files and environment.</summary>
+/// <summary>Loads configurations from text, without the files and the environment of the machine.</summary>
 internal static class ConfigurationText
 {
-    /// <summary>The least that a file must say.</summary>
+    /// <summary>The shortest file without a mistake.</summary>
     public const string VersionLine = "version: 0.1\n";
 
     public static MirrorConfiguration Load(string yaml, params (string Name, string Value)[] environment)

@@ -3,30 +3,31 @@ using static Mirror.Tests.Configuration.ConfigurationText;
 
 namespace Mirror.Tests.Configuration;
 
-/// <summary><c>REGISTRY_A_B_C=v</c> over <c>a.b.c</c>.</summary>
+/// <summary><c>REGISTRY_A_B_C=v</c> overrides <c>a.b.c</c>.</summary>
 public sealed class EnvironmentTests
 {
     [Fact]
-    public void A_variable_goes_before_the_file() =>
+    public void A_variable_overrides_the_file() =>
         Assert.Equal(":6000", Load(VersionLine + "http: {addr: \":5000\"}", ("REGISTRY_HTTP_ADDR", ":6000")).Options.Http.Addr);
 
     [Fact]
-    public void A_key_with_an_underscore_can_be_given() =>
+    public void A_key_with_an_underscore_can_be_set() =>
         Assert.Equal(TimeSpan.FromHours(1), LoadNothing(("REGISTRY_PROXY_TAGS_CACHE_TTL", "1h")).Options.Proxy.TagsCacheTtl);
 
     [Fact]
-    public void A_section_given_whole_stands_in_place_of_the_file_s_and_comes_before_its_fields()
+    public void A_whole_section_replaces_that_of_the_file_and_comes_before_its_keys()
     {
-        var storage = Load(
+        var loaded = Load(
             VersionLine + "storage: {filesystem: {maxthreads: 50}, delete: {enabled: true}}",
             ("REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS", "60"),
-            ("REGISTRY_STORAGE", "{filesystem: {rootdirectory: /x}}")).Options.Storage;
+            ("REGISTRY_STORAGE", "{filesystem: {rootdirectory: /x}}"));
 
-        Assert.Equal(("/x", 60, false), (storage.Filesystem.RootDirectory, storage.Filesystem.MaxThreads, storage.Delete.Enabled));
+        Assert.Equal("60", loaded.Values["storage:filesystem:maxthreads"]);
+        Assert.Equal(("/x", false), (loaded.Options.Storage.Filesystem.RootDirectory, loaded.Options.Storage.Delete.Enabled));
     }
 
     [Fact]
-    public void A_driver_can_be_named_alone()
+    public void A_driver_can_be_chosen_by_its_name_alone()
     {
         var chosen = Load(VersionLine, ("REGISTRY_STORAGE", "filesystem"), ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/x"));
         Assert.Equal("/x", chosen.Options.Storage.Filesystem.RootDirectory);
@@ -36,7 +37,7 @@ public sealed class EnvironmentTests
     }
 
     [Fact]
-    public void List_entries_are_given_by_index()
+    public void List_entries_are_set_by_index()
     {
         var loaded = Load(
             VersionLine + "hosted: {repositories: [a/**, b/**]}",
@@ -47,11 +48,12 @@ public sealed class EnvironmentTests
     }
 
     [Fact]
-    public void An_index_beyond_the_list_s_end_is_an_error() =>
-        Assert.StartsWith("REGISTRY_HOSTED_REPOSITORIES_4: ", Assert.Single(Load(VersionLine, ("REGISTRY_HOSTED_REPOSITORIES_4", "a")).Errors));
+    public void An_index_after_the_next_free_one_is_an_error() =>
+        Assert.StartsWith(
+            "REGISTRY_HOSTED_REPOSITORIES_4: ", Assert.Single(Load(VersionLine, ("REGISTRY_HOSTED_REPOSITORIES_4", "a")).Errors));
 
     [Fact]
-    public void Names_of_the_user_s_own_can_be_given()
+    public void Entries_under_a_map_can_be_set()
     {
         var options = Load(
             VersionLine + "http: {headers: {X-One: one}}",
@@ -67,21 +69,21 @@ public sealed class EnvironmentTests
     [InlineData("a: b")]
     [InlineData("*star")]
     [InlineData("{brace")]
-    public void A_password_is_text_whatever_YAML_would_make_of_it(string password) =>
+    public void A_password_is_text_even_if_YAML_has_a_meaning_for_it(string password) =>
         Assert.Equal(password, LoadNothing(("REGISTRY_PROXY_PASSWORD", password)).Options.Proxy.Password);
 
     [Fact]
-    public void An_empty_variable_takes_a_value_away() => Assert.Null(LoadNothing(("REGISTRY_PROXY_REMOTEURL", "")).Options.Proxy.RemoteUrl);
+    public void An_empty_variable_removes_a_value() => Assert.Null(LoadNothing(("REGISTRY_PROXY_REMOTEURL", "")).Options.Proxy.RemoteUrl);
 
     [Theory]
     [InlineData("REGISTRY_PROXY_REMOTURL")]
     [InlineData("REGISTRY_PORT_5000_TCP")]
     [InlineData("REGISTRY_HTTP_")]
-    public void A_variable_for_no_known_key_is_warned_about(string variable) =>
+    public void A_variable_that_stands_for_no_known_key_causes_a_warning(string variable) =>
         Assert.StartsWith(variable + " ", Assert.Single(LoadNothing((variable, "x")).Warnings));
 
     [Fact]
-    public void A_section_that_is_not_yaml_is_an_error_without_its_text()
+    public void A_section_that_is_not_YAML_is_an_error_that_hides_its_text()
     {
         var error = Assert.Single(Load(VersionLine, ("REGISTRY_PROXY", "{password: hunter2")).Errors);
 

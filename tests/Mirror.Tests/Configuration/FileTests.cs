@@ -4,7 +4,7 @@ using static Mirror.Tests.Configuration.ConfigurationText;
 
 namespace Mirror.Tests.Configuration;
 
-/// <summary>Which file is read, and what holds without one.</summary>
+/// <summary>Which file is read, and the configuration if there is none.</summary>
 public sealed class FileTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
@@ -28,7 +28,7 @@ public sealed class FileTests : IDisposable
     public void A_file_without_proxy_is_a_plain_registry() => Assert.Null(Load(VersionLine).Options.Proxy.RemoteUrl);
 
     [Fact]
-    public void The_argument_goes_before_the_variable_and_the_variable_before_the_usual_paths()
+    public void The_argument_comes_before_the_variable_and_that_before_the_usual_paths()
     {
         var (argument, variable, usual) = (Write("argument"), Write("variable"), Write("usual"));
         var environment = Environment(("REGISTRY_CONFIGURATION_PATH", variable));
@@ -39,7 +39,7 @@ public sealed class FileTests : IDisposable
     }
 
     [Fact]
-    public void A_file_asked_for_and_absent_is_an_error()
+    public void A_named_file_that_does_not_exist_is_an_error()
     {
         var loaded = MirrorConfiguration.Load("/nowhere/config.yml", Environment(), []);
 
@@ -47,7 +47,7 @@ public sealed class FileTests : IDisposable
     }
 
     [Fact]
-    public void What_is_not_yaml_names_file_line_and_column()
+    public void An_error_about_YAML_names_file_line_and_column()
     {
         var file = Write("broken", "version: 0.1\nhttp:\n  addr: [\n");
 
@@ -60,10 +60,11 @@ public sealed class FileTests : IDisposable
     public void A_key_given_twice_is_an_error() => Assert.Contains("line 2", Assert.Single(Load("version: 0.1\nversion: 0.1\n").Errors));
 
     [Fact]
-    public void An_anchor_within_itself_is_an_error() => Assert.Contains("contains itself", Assert.Single(Load("log: &a {hooks: [*a]}").Errors));
+    public void An_anchor_that_contains_itself_is_an_error() =>
+        Assert.Contains("contains itself", Assert.Single(Load("log: &a {hooks: [*a]}").Errors));
 
     [Fact]
-    public void The_image_s_own_configuration_is_taken_as_it_is()
+    public void The_configuration_of_the_registry_image_is_accepted()
     {
         var loaded = Load("""
             version: 0.1

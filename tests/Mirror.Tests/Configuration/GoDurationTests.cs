@@ -20,7 +20,7 @@ public sealed class GoDurationTests
     [InlineData("2000µs", 2)]
     [InlineData("2000μs", 2)]
     [InlineData("3000000ns", 3)]
-    public void Go_s_spellings_and_whole_seconds_are_read(string text, long milliseconds)
+    public void Durations_of_Go_and_whole_seconds_are_read(string text, long milliseconds)
     {
         Assert.True(GoDuration.TryParse(text, out var duration));
         Assert.Equal(TimeSpan.FromMilliseconds(milliseconds), duration);
@@ -41,7 +41,7 @@ public sealed class GoDurationTests
     [InlineData("99999999999999999999h")]
     [InlineData("9999999999999h")]
     [InlineData("9999999999999999999999999999999999999999s")]
-    public void Everything_else_is_refused(string text) => Assert.False(GoDuration.TryParse(text, out _));
+    public void Other_text_is_refused(string text) => Assert.False(GoDuration.TryParse(text, out _));
 
     [Theory]
     [InlineData("0s")]
@@ -52,7 +52,7 @@ public sealed class GoDurationTests
     [InlineData("168h")]
     [InlineData("-1h5s")]
     [InlineData("0.0001ms")]
-    public void What_is_written_is_short_and_reads_back(string text)
+    public void The_written_text_is_short_and_is_read_back(string text)
     {
         Assert.True(GoDuration.TryParse(text, out var duration));
         var written = GoDuration.Format(duration);

@@ -15,7 +15,7 @@ public sealed class ListenAddressTests
     [InlineData("localhost:0", "localhost", 0)]
     [InlineData("[::1]:5000", "::1", 5000)]
     [InlineData("mirror.example:65535", "mirror.example", 65535)]
-    public void Go_s_spellings_are_read_and_written_back(string text, string host, int port)
+    public void Addresses_of_Go_are_read_and_written_back(string text, string host, int port)
     {
         var address = ListenAddress.Parse(text);
 
@@ -35,7 +35,7 @@ public sealed class ListenAddressTests
     [InlineData("[127.0.0.1]:5000")]
     [InlineData("http://localhost:5000")]
     [InlineData("a b:5000")]
-    public void Everything_else_is_refused(string text) => Assert.False(ListenAddress.TryParse(text, out _));
+    public void Other_text_is_refused(string text) => Assert.False(ListenAddress.TryParse(text, out _));
 
     [Theory]
     [InlineData("localhost:5000", true, false)]
@@ -45,7 +45,7 @@ public sealed class ListenAddressTests
     [InlineData("0.0.0.0:5000", false, true)]
     [InlineData("[::]:5000", false, true)]
     [InlineData("10.0.0.1:5000", false, false)]
-    public void Loopback_and_every_interface_are_told_apart(string text, bool isLoopback, bool isAnyInterface)
+    public void Loopback_and_every_interface_are_recognized(string text, bool isLoopback, bool isAnyInterface)
     {
         var address = ListenAddress.Parse(text);
 
@@ -56,7 +56,7 @@ public sealed class ListenAddressTests
     [InlineData("localhost:0")]
     [InlineData("127.0.0.1:0")]
     [InlineData(":0")]
-    public async Task Kestrel_listens_there(string text)
+    public async Task Kestrel_listens_at_the_address(string text)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.ConfigureKestrel(kestrel => ListenAddress.Parse(text).Listen(kestrel, _ => { }));

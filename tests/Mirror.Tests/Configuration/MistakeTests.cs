@@ -3,17 +3,18 @@ using static Mirror.Tests.Configuration.ConfigurationText;
 
 namespace Mirror.Tests.Configuration;
 
-/// <summary>What stops a start, what is only warned about, and in which words.</summary>
+/// <summary>Mistakes that prevent a start, mistakes that only cause a warning, and the words of both.</summary>
 public sealed class MistakeTests
 {
     [Fact]
-    public void A_wrong_value_names_its_path_what_it_was_and_what_is_allowed() => Assert.Equal(
+    public void An_error_names_the_path_the_value_and_what_is_allowed() => Assert.Equal(
         "proxy.remoteurl: \"ftp://x\" is not allowed: an http or https URL without user info, query or fragment",
         Assert.Single(Load(VersionLine + "proxy: {remoteurl: ftp://x}").Errors));
 
     [Fact]
-    public void A_wrong_duration_names_its_path() =>
-        Assert.StartsWith("proxy.tags_cache_ttl: \"10x\" is not allowed: ", Assert.Single(Load(VersionLine + "proxy: {tags_cache_ttl: 10x}").Errors));
+    public void An_error_about_a_duration_names_its_path() =>
+        Assert.StartsWith(
+            "proxy.tags_cache_ttl: \"10x\" is not allowed: ", Assert.Single(Load(VersionLine + "proxy: {tags_cache_ttl: 10x}").Errors));
 
     [Theory]
     [InlineData("storage: {filesystem: {maxthreads: 24}}", "storage.filesystem.maxthreads")]
@@ -52,11 +53,11 @@ public sealed class MistakeTests
     [InlineData("health: {file: [{file: /a, interval: 1000h}]}", "health.file.0.interval")]
     [InlineData("health: {tcp: [{addr: \"h:0\"}]}", "health.tcp.0.addr")]
     [InlineData("hosted: {repositories: [ok, Not/Ok]}", "hosted.repositories.1")]
-    public void Every_wrong_value_stops_the_start(string yaml, string path) =>
+    public void Every_wrong_value_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
 
     [Fact]
-    public void All_mistakes_are_told_at_once() =>
+    public void All_mistakes_are_reported_at_once() =>
         Assert.Equal(3, Load("version: 9\nhttp: {addr: x}\nproxy: {remoteurl: y}").Errors.Count);
 
     [Theory]
@@ -73,7 +74,7 @@ public sealed class MistakeTests
     [InlineData("storage: gcs", "storage.gcs")]
     [InlineData("http: {tls: {certificate: /c}}", "http.tls")]
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
-    public void What_would_be_unsafe_to_ignore_stops_the_start(string yaml, string path) =>
+    public void A_key_that_is_unsafe_to_ignore_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
 
     [Theory]
@@ -81,13 +82,13 @@ public sealed class MistakeTests
     [InlineData("auth: {htpasswd: }")]
     [InlineData("auth: {htpasswd: {}}")]
     [InlineData("auth: {htpasswd: {realm: r}}")]
-    public void Passwords_without_their_file_stop_the_start(string yaml) =>
+    public void Passwords_without_their_file_prevent_a_start(string yaml) =>
         Assert.Contains("auth.htpasswd.path: missing; text is required", Load(VersionLine + yaml).Errors);
 
     [Theory]
     [InlineData("auth: {htpaswd: {}}", "auth.htpaswd")]
     [InlineData("storage: {filesytem: {rootdirectory: /x}}", "storage.filesytem")]
-    public void An_unknown_driver_or_way_of_authentication_stops_the_start(string yaml, string path) =>
+    public void An_unknown_driver_or_way_of_authentication_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + " is not a known key", Assert.Single(Load(VersionLine + yaml).Errors));
 
     [Theory]
@@ -100,7 +101,7 @@ public sealed class MistakeTests
     [InlineData("storage: {cache: {layerinfo: inmemory, blobdescriptorsize: 1000}}")]
     [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], unstableresp3: true}\nstorage: {cache: {blobdescriptor: redis}}")]
     [InlineData("http: {secret: s}\nredis: {addr: \"x:6379\", dialtimeout: 10ms, pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}}")]
-    public void What_asks_for_nothing_is_not_a_mistake(string yaml)
+    public void A_key_that_needs_no_action_is_not_a_mistake(string yaml)
     {
         var loaded = Load(VersionLine + yaml);
 
@@ -114,7 +115,7 @@ public sealed class MistakeTests
     [InlineData("remoteurl: x", "remoteurl", "proxy.remoteurl")]
     [InlineData("storage: {filesystem: {maxthread: 50}}", "storage.filesystem.maxthread", "storage.filesystem.maxthreads")]
     [InlineData("redis: {pasword: x}", "redis.pasword", "redis.password")]
-    public void An_unknown_key_is_warned_about_with_the_nearest_known_one(string yaml, string unknown, string nearest) =>
+    public void An_unknown_key_causes_a_warning_with_the_nearest_known_key(string yaml, string unknown, string nearest) =>
         Assert.Contains($"{unknown} is not a known key and is ignored; nearest known key: {nearest}", Load(VersionLine + yaml).Warnings);
 
     [Theory]
@@ -123,7 +124,7 @@ public sealed class MistakeTests
     [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
     [InlineData("http: {tls: {ciphersuites: [a]}}", "http.tls.ciphersuites")]
-    public void A_key_that_nothing_acts_on_yet_is_warned_about(string yaml, string path) =>
+    public void A_key_that_is_not_acted_on_yet_causes_a_warning(string yaml, string path) =>
         Assert.Equal($"{path} is accepted but not acted on yet", Assert.Single(Load(VersionLine + yaml).Warnings));
 
     [Theory]

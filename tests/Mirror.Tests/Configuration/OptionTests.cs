@@ -6,7 +6,7 @@ using static Mirror.Tests.Configuration.ConfigurationText;
 
 namespace Mirror.Tests.Configuration;
 
-/// <summary>From a key in the file to a property.</summary>
+/// <summary>Keys of the file, and the properties that they set.</summary>
 public sealed class OptionTests
 {
     [Fact]
@@ -45,8 +45,10 @@ public sealed class OptionTests
         Assert.Empty(loaded.Errors);
         Assert.Empty(loaded.Warnings);
         var (log, storage, http, proxy) = (loaded.Options.Log, loaded.Options.Storage, loaded.Options.Http, loaded.Options.Proxy);
-        Assert.Equal((LogLevel.Debug, LogFormatter.Logstash, "test", true), (log.Level, log.Formatter, log.Fields["environment"], log.AccessLog.Disabled));
-        Assert.Equal(("/data", 25, true), (storage.Filesystem.RootDirectory, storage.Filesystem.MaxThreads, storage.Delete.Enabled));
+        Assert.Equal((LogLevel.Debug, LogFormatter.Logstash), (log.Level, log.Formatter));
+        Assert.Equal(("test", true), (log.Fields["environment"], log.AccessLog.Disabled));
+        Assert.Equal(("/data", true), (storage.Filesystem.RootDirectory, storage.Delete.Enabled));
+        Assert.Equal("25", loaded.Values["storage:filesystem:maxthreads"]);
         Assert.Equal(("[::1]:5001", "https://mirror.example", "/docker/", true), (http.Addr, http.Host, http.Prefix, http.RelativeUrls));
         Assert.Equal(["one"], http.Headers["x-one"]);
         Assert.Equal(["two", "three"], http.Headers["X-Two"]);
@@ -60,7 +62,7 @@ public sealed class OptionTests
     [Theory]
     [InlineData("s3")]
     [InlineData("s3aws")]
-    public void A_bucket_is_given_by_the_keys_of_the_registry(string driver)
+    public void A_bucket_is_set_by_the_keys_of_the_registry(string driver)
     {
         var loaded = Load(VersionLine + $$"""
             storage:
@@ -81,7 +83,8 @@ public sealed class OptionTests
         Assert.Empty(loaded.Errors);
         Assert.Empty(loaded.Warnings);
         var (storage, s3) = (loaded.Options.Storage, loaded.Options.Storage.S3!);
-        Assert.Equal(("a", "s", "eu-central-1", "store:9000", "images", "/registry"), (s3.AccessKey, s3.SecretKey, s3.Region, s3.RegionEndpoint, s3.Bucket, s3.RootDirectory));
+        Assert.Equal(("a", "s", "eu-central-1"), (s3.AccessKey, s3.SecretKey, s3.Region));
+        Assert.Equal(("store:9000", "images", "/registry"), (s3.RegionEndpoint, s3.Bucket, s3.RootDirectory));
         Assert.Equal((false, false, 5L << 20, "STANDARD"), (s3.Secure, s3.SkipVerify, s3.ChunkSize, s3.StorageClass));
         Assert.Equal(("/cache", 100L << 30, true), (s3.LocalCache.Path, s3.LocalCache.MaxSize, storage.Redirect.Disable));
 
@@ -92,7 +95,7 @@ public sealed class OptionTests
     }
 
     [Fact]
-    public void Every_key_for_those_who_push_reaches_its_property()
+    public void Every_key_about_pushes_reaches_its_property()
     {
         var loaded = Load("""
             version: 0.1
@@ -112,23 +115,25 @@ public sealed class OptionTests
         Assert.Empty(loaded.Errors);
         Assert.Empty(loaded.Warnings);
         var (maintenance, validation) = (loaded.Options.Storage.Maintenance, loaded.Options.Validation);
-        Assert.Equal((false, TimeSpan.FromHours(1), TimeSpan.FromHours(2), true),
-            (maintenance.UploadPurging.Enabled, maintenance.UploadPurging.Age, maintenance.UploadPurging.Interval, maintenance.UploadPurging.DryRun));
+        var purging = maintenance.UploadPurging;
+        Assert.Equal((false, true), (purging.Enabled, purging.DryRun));
+        Assert.Equal((TimeSpan.FromHours(1), TimeSpan.FromHours(2)), (purging.Age, purging.Interval));
         Assert.True(maintenance.ReadOnly.Enabled);
         Assert.True(validation.Disabled);
         Assert.Equal(["^https://a"], validation.Manifests.Urls.Allow);
         Assert.Equal(["b", "c"], validation.Manifests.Urls.Deny);
         Assert.Equal(RequiredPlatforms.List, validation.Manifests.Indexes.Platforms);
-        Assert.Equal(("linux", "amd64"), (validation.Manifests.Indexes.PlatformList[0].Os, validation.Manifests.Indexes.PlatformList[0].Architecture));
+        var platform = validation.Manifests.Indexes.PlatformList[0];
+        Assert.Equal(("linux", "amd64"), (platform.Os, platform.Architecture));
         Assert.Equal((5, 6), (loaded.Options.Catalog.MaxEntries, loaded.Options.Tags.MaxTags));
     }
 
     [Fact]
-    public void What_is_not_given_has_its_default()
+    public void A_key_that_the_file_does_not_have_has_its_default()
     {
         var options = Load(VersionLine).Options;
 
-        Assert.Equal(("/var/lib/registry", 100), (options.Storage.Filesystem.RootDirectory, options.Storage.Filesystem.MaxThreads));
+        Assert.Equal("/var/lib/registry", options.Storage.Filesystem.RootDirectory);
         Assert.Equal((":5000", "/", TimeSpan.FromSeconds(30)), (options.Http.Addr, options.Http.Prefix, options.Http.DrainTimeout));
         Assert.Equal(TimeSpan.FromMinutes(10), options.Proxy.TagsCacheTtl);
         Assert.Equal(["local/**"], options.Hosted.Repositories);
@@ -137,7 +142,7 @@ public sealed class OptionTests
     }
 
     [Fact]
-    public void A_list_given_stands_in_place_of_the_default()
+    public void A_list_in_the_file_replaces_the_default()
     {
         Assert.Equal(["a/b"], Load(VersionLine + "hosted: {repositories: a/b}").Options.Hosted.Repositories);
         Assert.Empty(Load(VersionLine + "hosted: {repositories: []}").Options.Hosted.Repositories);
@@ -150,14 +155,16 @@ public sealed class OptionTests
     [InlineData("https://hub.docker.com")]
     [InlineData("https://registry.hub.docker.com")]
     [InlineData("https://registry-1.docker.io/")]
-    public void Docker_Hub_is_understood_by_all_its_names(string url) =>
-        Assert.Equal("https://registry-1.docker.io", Load(VersionLine + $"proxy: {{remoteurl: \"{url}\"}}").Options.Proxy.RemoteUrl!.OriginalString);
+    public void Docker_Hub_is_recognized_by_all_its_names(string url) =>
+        Assert.Equal(
+            "https://registry-1.docker.io",
+            Load(VersionLine + $"proxy: {{remoteurl: \"{url}\"}}").Options.Proxy.RemoteUrl!.OriginalString);
 
     [Theory]
     [InlineData("{command: c}", null)]
     [InlineData("{command: c, lifetime: 0}", 0)]
     [InlineData("{command: c, lifetime: 1h}", 3600)]
-    public void A_credential_helper_s_lifetime_may_be_none_zero_or_some(string exec, int? seconds)
+    public void The_lifetime_of_a_credential_helper_may_be_absent_zero_or_longer(string exec, int? seconds)
     {
         var helper = Load(VersionLine + $"proxy: {{remoteurl: https://docker.io, exec: {exec}}}").Options.Proxy.Exec!;
 
@@ -166,17 +173,21 @@ public sealed class OptionTests
     }
 
     [Fact]
-    public void Old_spellings_are_read_where_the_new_one_is_absent()
+    public void An_old_name_is_read_if_the_new_one_is_absent()
     {
         var old = Load(VersionLine + "loglevel: error\nmirroring: {tags_cache_ttl: 60}").Options;
         Assert.Equal((LogLevel.Error, TimeSpan.FromMinutes(1)), (old.Log.Level, old.Proxy.TagsCacheTtl));
 
-        var both = Load(VersionLine + "loglevel: error\nlog: {level: warn}\nproxy: {tags_cache_ttl: 5s}\nmirroring: {tags_cache_ttl: 60}").Options;
+        var both = Load(
+            VersionLine + "loglevel: error\nlog: {level: warn}\nproxy: {tags_cache_ttl: 5s}\nmirroring: {tags_cache_ttl: 60}").Options;
         Assert.Equal((LogLevel.Warning, TimeSpan.FromSeconds(5)), (both.Log.Level, both.Proxy.TagsCacheTtl));
     }
 
     [Fact]
-    public void Merge_keys_are_merged() => Assert.Equal(
-        "/y",
-        Load(VersionLine + "storage:\n  filesystem:\n    <<: {maxthreads: 50, rootdirectory: /x}\n    rootdirectory: /y\n").Options.Storage.Filesystem.RootDirectory);
+    public void Merge_keys_are_merged()
+    {
+        var loaded = Load(VersionLine + "storage:\n  filesystem:\n    <<: {maxthreads: 50, rootdirectory: /x}\n    rootdirectory: /y\n");
+
+        Assert.Equal("/y", loaded.Options.Storage.Filesystem.RootDirectory);
+    }
 }

@@ -1,6 +1,6 @@
 namespace Mirror.Configuration.Reading;
 
-/// <summary>What no single key can tell: settings that are each allowed but not together.</summary>
+/// <summary>Checks settings that are allowed alone, but not together or not without another one.</summary>
 internal static class CrossKeyRules
 {
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
@@ -8,19 +8,21 @@ internal static class CrossKeyRules
         var (http, proxy) = (options.Http, options.Proxy);
 
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
-            findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: another address than http.addr");
+            findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: it must differ from http.addr");
 
         if (options.Auth.Htpasswd is { } htpasswd && htpasswd.Path.Length > 0 && !File.Exists(htpasswd.Path))
-            findings.Errors.Add($"auth.htpasswd.path: \"{htpasswd.Path}\" is not there; make it with: htpasswd -Bc {htpasswd.Path} USER");
+            findings.Errors.Add(
+                $"auth.htpasswd.path: \"{htpasswd.Path}\" does not exist; create it with: htpasswd -Bc {htpasswd.Path} USER");
         if (options.Storage.Cache.BlobDescriptor == "redis" && options.Redis.Servers().Count == 0)
-            findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: without redis.addr there is no server to ask");
+            findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: redis.addr names no server");
         if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
             findings.Errors.Add("redis.tls.certificate and redis.tls.key are used together only; one is missing");
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 
         if (proxy.Hold > TimeSpan.Zero && proxy.FailFast is not null)
-            findings.Errors.Add("proxy.hold: not allowed with proxy.fail_fast: one waits for an upstream that is away, the other gives up on it");
+            findings.Errors.Add(
+                "proxy.hold: not allowed with proxy.fail_fast: one waits for an upstream that does not answer, the other does not");
 
         foreach (var (i, upstream) in proxy.Upstreams.Index())
         {
@@ -28,24 +30,27 @@ internal static class CrossKeyRules
             if (upstream.RemoteUrl is null)
                 findings.Errors.Add($"proxy.upstreams.{i}.remoteurl is missing: the registry's http or https URL");
             else if (proxy.Upstreams.Take(i).Any(other => (other.Name ?? other.RemoteUrl?.Host) == name))
-                findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: a name that no other upstream has");
+                findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: another upstream has this name");
         }
 
         if (options.Storage.S3 is { } s3)
         {
             if (values.GetSection("storage:filesystem").Exists())
-                findings.Errors.Add("storage: filesystem and s3 are not allowed together: content is kept in one place");
+                findings.Errors.Add("storage: filesystem and s3 are not allowed together: a store has one place for content");
             if (s3.AccessKey is null != s3.SecretKey is null)
                 findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
             if (proxy.MaxSize is not null)
-                findings.Errors.Add("proxy.max_size: not available with storage.s3; what is kept locally of a bucket is limited by storage.s3.localcache.maxsize");
+                findings.Errors.Add(
+                    "proxy.max_size: not available with storage.s3; storage.s3.localcache.maxsize limits the local copy of a bucket");
         }
 
-        foreach (var (i, endpoint) in options.Notifications.Endpoints.Index())
-            if (options.Notifications.Endpoints.Take(i).Any(other => other.Name == endpoint.Name))
-                findings.Errors.Add($"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: a name that no other endpoint has");
+        var endpoints = options.Notifications.Endpoints;
+        foreach (var (i, endpoint) in endpoints.Index())
+            if (endpoints.Take(i).Any(other => other.Name == endpoint.Name))
+                findings.Errors.Add(
+                    $"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: another endpoint has this name");
 
-        // Beside a mistake a default stands in for what was meant, and would be warned about in vain.
+        // A mistaken value has its default, so that a warning about it could be wrong.
         if (findings.Errors.Count > 0)
             return;
 
@@ -56,15 +61,16 @@ internal static class CrossKeyRules
             RedisRules.Warn(options.Redis, http.Secret, findings);
 
         if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
-            findings.Warnings.Add("storage.s3.scratchdirectory has no effect with storage.s3.localcache.path, which has a folder for it");
+            findings.Warnings.Add(
+                "storage.s3.scratchdirectory has no effect with storage.s3.localcache.path: the local cache has its own scratch folder");
 
         if (proxy is { MaxSize: not null, HasUpstream: false })
-            findings.Warnings.Add("proxy.max_size has no effect without an upstream: what is pushed here is never removed to make room");
+            findings.Warnings.Add("proxy.max_size has no effect without an upstream: pushed content is never removed to make room");
 
         if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
-            findings.Warnings.Add("proxy names credentials but no remoteurl: this is a plain registry, and they are not used");
+            findings.Warnings.Add("proxy has credentials but no remoteurl: this is a plain registry, and they are not used");
         else if (proxy.Exec is not null && (proxy.Username, proxy.Password) is not (null, null))
-            findings.Warnings.Add("proxy.exec goes before proxy.username and proxy.password, which are not used");
+            findings.Warnings.Add("proxy.exec is used, and proxy.username and proxy.password are not");
         else if (proxy.Username is null != proxy.Password is null)
             findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
     }

@@ -5,9 +5,9 @@ using YamlDotNet.RepresentationModel;
 namespace Mirror.Configuration.Reading;
 
 /// <summary>
-/// Applies the registry's rule that <c>REGISTRY_A_B_C=v</c> stands for <c>a.b.c: v</c>. The value is YAML, so a whole section can be given;
-/// variables are applied in lexical order, so a section comes before its fields. The name is looked up among the known
-/// keys, which is why a key that itself contains <c>_</c> can be given too.
+/// Applies the registry's rule that the variable <c>REGISTRY_A_B_C=v</c> means <c>a.b.c: v</c>. The value is YAML, so it can be a whole
+/// section. Variables are applied in the order of their names, so a section comes before its keys. The name is compared with the known
+/// keys, so a key with <c>_</c> in its name is found too.
 /// </summary>
 internal static class EnvironmentOverrides
 {
@@ -20,18 +20,18 @@ internal static class EnvironmentOverrides
             if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable)
                 continue;
 
-            List<PooledArray> path = [];
+            List<(KnownKey Key, string Name)> path = [];
             if (!Resolve(KnownKeys.Root, variable[Prefix.Length..], path))
                 findings.Warnings.Add($"{variable} stands for no known key and is ignored");
             else if (ValueFor(path[^1].Key, text) is not { } value)
                 findings.Errors.Add($"{variable}: the value is not YAML");
             else if (!Set(root, path, value))
-                findings.Errors.Add($"{variable}: the list has no such entry, nor is it the next");
+                findings.Errors.Add($"{variable}: the list has no such entry, and it is not the next one");
         }
     }
 
-    /// <summary>Finds the keys that <paramref name="rest"/> spells, from the outside in.</summary>
-    private static bool Resolve(KnownKey key, string rest, List<PooledArray> path)
+    /// <summary>Finds the keys that <paramref name="rest"/> names below <paramref name="key"/>, the outermost first.</summary>
+    private static bool Resolve(KnownKey key, string rest, List<(KnownKey Key, string Name)> path)
     {
         if (rest is "")
             return path.Count > 0;
@@ -42,7 +42,7 @@ internal static class EnvironmentOverrides
             {
                 if (After(rest, child.Name) is not { } remainder)
                     continue;
-                path.Add(new PooledArray(child, child.Name));
+                path.Add((child, child.Name));
                 if (Resolve(child, remainder, path))
                     return true;
                 path.RemoveAt(path.Count - 1);
@@ -50,16 +50,17 @@ internal static class EnvironmentOverrides
             return false;
         }
 
-        // The names under a map are the user's, so nothing tells a separator from a letter: the whole rest is one name.
+        // The user chooses the names under a map, so an underscore there is a part of the name.
         var name = key.Shape is KeyShape.List ? rest.Split('_')[0] : rest;
         var entry = key.Shape is KeyShape.Anything ? key : key.Entry;
-        if (entry is null || key.Shape is KeyShape.List && !int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        var isIndex = int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+        if (entry is null || key.Shape is KeyShape.List && !isIndex)
             return false;
-        path.Add(new PooledArray(entry, name.ToLowerInvariant()));
+        path.Add((entry, name.ToLowerInvariant()));
         return Resolve(entry, After(rest, name)!, path);
     }
 
-    /// <summary>What follows a name at the start of <paramref name="rest"/>, or null where it does not start with that name.</summary>
+    /// <summary>The part of <paramref name="rest"/> after a name and its underscore, or null if it does not start with that name.</summary>
     private static string? After(string rest, string name) =>
         !rest.StartsWith(name, StringComparison.OrdinalIgnoreCase) ? null
         : rest.Length == name.Length ? ""
@@ -78,16 +79,16 @@ internal static class EnvironmentOverrides
             parsed = null;
         }
 
-        // A password such as "#1" or "a: b" is text, whatever YAML would make of it. So is a pattern such as "**".
+        // A password such as "#1" or "a: b", or a pattern such as "**", is text here, although it has a meaning in YAML.
         return key.Shape switch
         {
-            KeyShape.Value when parsed is not YamlScalarNode || parsed.IsEmpty && text is not "null" and not "~" => new YamlScalarNode(text),
+            KeyShape.Value when parsed is not YamlScalarNode || parsed.IsEmpty && text is not ("null" or "~") => new YamlScalarNode(text),
             KeyShape.List when parsed is null => new YamlScalarNode(text),
             _ => parsed,
         };
     }
 
-    private static bool Set(YamlMappingNode root, List<PooledArray> path, YamlNode value)
+    private static bool Set(YamlMappingNode root, List<(KnownKey Key, string Name)> path, YamlNode value)
     {
         YamlNode node = root;
         var parent = KnownKeys.Root;
@@ -109,16 +110,17 @@ internal static class EnvironmentOverrides
             else
             {
                 var map = (YamlMappingNode)node;
-                var existing = map.Children.Keys.FirstOrDefault(k => name.Equals((k as YamlScalarNode)?.Value, StringComparison.OrdinalIgnoreCase))
-                    ?? new YamlScalarNode(name);
-                node = map.Children[existing] = isLast ? value : Container(key, map.Children.TryGetValue(existing, out var old) ? old : null);
+                var existing = map.Children.Keys.OfType<YamlScalarNode>()
+                    .FirstOrDefault(other => name.Equals(other.Value, StringComparison.OrdinalIgnoreCase)) ?? new YamlScalarNode(name);
+                var old = map.Children.TryGetValue(existing, out var found) ? found : null;
+                node = map.Children[existing] = isLast ? value : Container(key, old);
             }
             parent = key;
         }
         return true;
     }
 
-    /// <summary>The node itself where fields can be set in it, else one in its place.</summary>
+    /// <summary>The node itself if keys can be set in it, else a new node that replaces it.</summary>
     private static YamlNode Container(KnownKey key, YamlNode? node) => key.Shape switch
     {
         KeyShape.List when node is YamlSequenceNode => node,
@@ -128,6 +130,4 @@ internal static class EnvironmentOverrides
         _ when key.IsChoice && node is YamlScalarNode { IsEmpty: false } choice => new YamlMappingNode(choice, new YamlScalarNode()),
         _ => new YamlMappingNode(),
     };
-
-    private readonly record struct PooledArray(KnownKey Key, string Name);
 }

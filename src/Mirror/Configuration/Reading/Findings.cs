@@ -1,11 +1,11 @@
 namespace Mirror.Configuration.Reading;
 
-/// <summary>What is wrong with a configuration: all of it, so that one start shows every mistake.</summary>
+/// <summary>Every mistake in a configuration, so that one start shows them all.</summary>
 internal sealed class Findings
 {
-    /// <summary>What stops the start, a line each.</summary>
+    /// <summary>The mistakes that prevent a start, one line each.</summary>
     public List<string> Errors { get; } = [];
 
-    /// <summary>What is ignored, a line each.</summary>
+    /// <summary>What is ignored, one line each.</summary>
     public List<string> Warnings { get; } = [];
 }

@@ -4,72 +4,73 @@ using YamlDotNet.RepresentationModel;
 namespace Mirror.Configuration.Reading;
 
 /// <summary>
-/// Holds a tree of YAML against the table of known keys: values that are allowed come out flat, in the spelling the binder takes;
-/// everything else becomes a warning or an error.
+/// Compares a tree of YAML with the table of known keys. Allowed values go to <see cref="Values"/> as the binder reads them; everything
+/// else becomes an error or a warning.
 /// </summary>
 internal sealed class KeyReader(Findings findings)
 {
-    private readonly Dictionary<string, string?> _oldSpellings = [];
+    private readonly Dictionary<string, string?> _aliases = [];
 
-    /// <summary>The values read so far, by the binder's paths.</summary>
+    /// <summary>The values that were read, by the paths that the binder uses (<c>proxy:remoteurl</c>).</summary>
     public Dictionary<string, string?> Values { get; } = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Reads a whole configuration.</summary>
     public void Read(YamlNode root)
     {
-        Read(KnownKeys.Root, root, KeyPath.Root, later: false);
-        foreach (var (path, value) in _oldSpellings)
+        Read(KnownKeys.Root, root, path: "", isIgnored: false);
+        foreach (var (path, value) in _aliases)
             Values.TryAdd(path, value);
     }
 
-    private void Read(KnownKey key, YamlNode node, KeyPath path, bool later)
+    private void Read(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
         if (key.Refusal is { } why)
         {
             if (key.Shape is not KeyShape.Value || !node.IsEmpty)
-                findings.Errors.Add($"{path.Shown}: {why}");
+                findings.Errors.Add($"{Shown(path)}: {why}");
             return;
         }
 
-        if (key.IsLater && !later && !node.IsEmpty)
+        if (key.IsNotActedOn && !isIgnored && !node.IsEmpty)
         {
-            findings.Warnings.Add($"{path.Shown} is accepted but not acted on yet");
-            later = true;
+            findings.Warnings.Add($"{Shown(path)} is accepted but not acted on yet");
+            isIgnored = true;
         }
 
         switch (key.Shape)
         {
             case KeyShape.Value:
-                ReadValue(key, node, path, later);
+                ReadValue(key, node, path, isIgnored);
                 break;
             case KeyShape.Section:
-                ReadSection(key, node, key.NowSpelled is { } current ? KeyPath.Of(current) : path, later);
+                ReadSection(key, node, key.AliasTarget ?? path, isIgnored);
                 break;
             case KeyShape.List:
-                ReadList(key, node, path, later);
+                ReadList(key, node, path, isIgnored);
                 break;
             case KeyShape.Map:
-                ReadMap(key, node, path, later);
+                foreach (var (name, child) in Entries(key, node, path) ?? [])
+                    Read(key.Entry!, child, Join(path, name), isIgnored);
                 break;
         }
     }
 
-    private void ReadValue(KnownKey key, YamlNode node, KeyPath path, bool later)
+    private void ReadValue(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
         if (node.IsEmpty)
             return;
 
         var text = (node as YamlScalarNode)?.Value;
-        var canonical = text is null ? null : later ? text : key.Rule.Canonical(text);
+        var canonical = text is null || isIgnored ? text : key.Rule.Canonical(text);
         if (canonical is null)
-            findings.Errors.Add($"{path.Shown}: {Shown(key, node)} is not allowed: {key.Rule.Allowed}");
-        else if (key.NowSpelled is { } current)
-            _oldSpellings[KeyPath.Of(current).Bound] = canonical;
+            findings.Errors.Add($"{Shown(path)}: {Shown(key, node)} is not allowed: {key.Rule.Allowed}");
+        else if (key.AliasTarget is { } target)
+            _aliases[target] = canonical;
         else
-            Values[path.Bound] = canonical;
+            Values[path] = canonical;
     }
 
-    private void ReadSection(KnownKey key, YamlNode node, KeyPath path, bool later)
+    private void ReadSection(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
         if (key.IsChoice && node is YamlScalarNode { IsEmpty: false } choice)
             node = new YamlMappingNode(choice, new YamlScalarNode());
@@ -78,52 +79,52 @@ internal sealed class KeyReader(Findings findings)
             return;
 
         foreach (var (name, child) in entries)
-        {
             if (key.Find(name) is { } known)
-                Read(known, child, path.Child(name), later);
-            else if (key.IsStrict)
-                findings.Errors.Add($"{path.Child(name).Shown} is not a known key, and ignoring it would not be safe; nearest known key: {Suggestions.Key(key, path.Shown, name)}");
+                Read(known, child, Join(path, name), isIgnored);
             else
-                findings.Warnings.Add($"{path.Child(name).Shown} is not a known key and is ignored; nearest known key: {Suggestions.Key(key, path.Shown, name)}");
-        }
+            {
+                var (found, consequence) = key.IsChoice
+                    ? (findings.Errors, ", and ignoring it would not be safe")
+                    : (findings.Warnings, " and is ignored");
+                var nearest = Suggestions.Key(key, Shown(path), name);
+                found.Add($"{Shown(Join(path, name))} is not a known key{consequence}; nearest known key: {nearest}");
+            }
 
-        foreach (var required in key.Children.Where(child => child.IsRequired && !Values.ContainsKey(path.Child(child.Name).Bound)))
-        {
-            // One that is there but wrong has been reported already.
+        foreach (var required in key.Children.Where(child => child.IsRequired && !Values.ContainsKey(Join(path, child.Name))))
+            // A value that is given but not allowed has its error already.
             if (!entries.Any(entry => entry.Name == required.Name && !entry.Node.IsEmpty))
-                findings.Errors.Add($"{path.Child(required.Name).Shown}: missing; {required.Rule.Allowed} is required");
-        }
+                findings.Errors.Add($"{Shown(Join(path, required.Name))}: missing; {required.Rule.Allowed} is required");
     }
 
-    private void ReadMap(KnownKey key, YamlNode node, KeyPath path, bool later)
-    {
-        foreach (var (name, child) in Entries(key, node, path) ?? [])
-            Read(key.Entry!, child, path.Child(name), later);
-    }
-
-    private void ReadList(KnownKey key, YamlNode node, KeyPath path, bool later)
+    private void ReadList(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
         if (node.IsEmpty)
             return;
 
-        // Said to be empty, which is not the same as not said: the binder must not put the default there.
-        Values[path.Bound] = "";
+        // An empty list differs from no list: with it, the binder must not use the default.
+        Values[path] = "";
         IEnumerable<YamlNode> entries = node is YamlSequenceNode list ? list : [node];
         foreach (var (i, entry) in entries.Index())
-            Read(key.Entry!, entry, path.Child(i.ToString(CultureInfo.InvariantCulture)), later);
+            Read(key.Entry!, entry, Join(path, i.ToString(CultureInfo.InvariantCulture)), isIgnored);
     }
 
-    /// <summary>The entries of a mapping, none for an empty node, or null (and an error) for anything else.</summary>
-    private List<(string Name, YamlNode Node)>? Entries(KnownKey key, YamlNode node, KeyPath path)
+    /// <summary>The entries of a mapping, none for an empty node, or null and an error for anything else.</summary>
+    private List<(string Name, YamlNode Node)>? Entries(KnownKey key, YamlNode node, string path)
     {
         if (node.IsEmpty)
             return [];
         if (node is YamlMappingNode map)
             return [.. map.Children.Select(entry => ((entry.Key as YamlScalarNode)?.Value ?? "", entry.Value))];
 
-        findings.Errors.Add($"{(path.Shown is "" ? "the configuration" : path.Shown)}: {Shown(key, node)} is not allowed: a section of keys and values");
+        var section = path is "" ? "the configuration" : Shown(path);
+        findings.Errors.Add($"{section}: {Shown(key, node)} is not allowed: a section of keys and values");
         return null;
     }
+
+    private static string Join(string path, string name) => path is "" ? name : ConfigurationPath.Combine(path, name);
+
+    /// <summary>The path as messages write it: <c>proxy.remoteurl</c>.</summary>
+    private static string Shown(string path) => path.Replace(':', '.');
 
     private static string Shown(KnownKey key, YamlNode node) => node switch
     {

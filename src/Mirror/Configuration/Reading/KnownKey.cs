@@ -1,72 +1,77 @@
 namespace Mirror.Configuration.Reading;
 
-/// <summary>What stands under a key.</summary>
+/// <summary>What a key holds.</summary>
 internal enum KeyShape
 {
     /// <summary>One value, which follows a rule.</summary>
     Value,
 
-    /// <summary>Keys that are known by name.</summary>
+    /// <summary>Keys that the table knows by name.</summary>
     Section,
 
-    /// <summary>Any number of entries alike; a single entry may stand without the list around it.</summary>
+    /// <summary>Any number of entries of one kind. A list of one entry may be written without the list.</summary>
     List,
 
-    /// <summary>Keys the user chooses, with entries alike.</summary>
+    /// <summary>Keys that the user chooses, with entries of one kind.</summary>
     Map,
 
-    /// <summary>Whatever the user writes.</summary>
+    /// <summary>Anything; it is not checked.</summary>
     Anything,
 }
 
-/// <summary>One row of the table of known keys: what may stand under a name and what becomes of it.</summary>
+/// <summary>One row of the table of known keys: what may stand under a name, and what happens to it.</summary>
 internal sealed record KnownKey(string Name, KeyShape Shape)
 {
     /// <summary>The keys of a section.</summary>
     public IReadOnlyList<KnownKey> Children { get; init; } = [];
 
-    /// <summary>What each entry of a list or map is.</summary>
+    /// <summary>The row for each entry of a list or a map.</summary>
     public KnownKey? Entry { get; init; }
 
     public ValueRule Rule { get; init; } = ValueRules.Text;
 
-    /// <summary>Whether the key is accepted although nothing acts on it yet.</summary>
-    public bool IsLater { get; private init; }
+    public bool IsNotActedOn { get; private init; }
 
-    /// <summary>Why the key stops the start, or null where it does not.</summary>
+    public bool HasNoEffect { get; private init; }
+
+    /// <summary>Why the key prevents a start. Null: it does not.</summary>
     public string? Refusal { get; private init; }
 
-    /// <summary>Whether its section cannot do without it.</summary>
     public bool IsRequired { get; private init; }
 
-    /// <summary>Whether its values are never shown.</summary>
     public bool IsSecret { get; private init; }
 
-    /// <summary>Whether an unknown key under this section stops the start, because ignoring it would be unsafe.</summary>
-    public bool IsStrict { get; private init; }
-
-    /// <summary>Whether the section may be written as the name of one of its keys alone: <c>storage: filesystem</c>.</summary>
     public bool IsChoice { get; private init; }
 
-    /// <summary>The path by which the value is known today, or null; a value under that path goes before this one.</summary>
-    public string? NowSpelled { get; private init; }
+    /// <summary>The path of the key that this is another name of, as the binder writes paths. Null: it is not another name.</summary>
+    public string? AliasTarget { get; private init; }
 
-    /// <summary>Accepted, with a warning that nothing acts on it yet.</summary>
-    public KnownKey Later() => this with { IsLater = true };
+    /// <summary>Accepted with a warning: the user asks for something that the server cannot do yet.</summary>
+    public KnownKey NotActedOn() => this with { IsNotActedOn = true };
 
-    /// <summary>Known, but ignoring it would do other than was asked, so it stops the start.</summary>
+    /// <summary>Accepted without a warning: the server needs no such setting to do what the user asks for.</summary>
+    public KnownKey NoEffect() => this with { HasNoEffect = true };
+
+    /// <summary>Prevents a start, because to ignore the key would be unsafe, or the opposite of what the user asks for.</summary>
     public KnownKey Refused(string why) => this with { Refusal = why };
 
+    /// <summary>Its section is a mistake without it.</summary>
     public KnownKey Required() => this with { IsRequired = true };
 
+    /// <summary>Its values are never printed.</summary>
     public KnownKey Secret() => this with { IsSecret = true };
 
-    /// <summary>A section of which one key is chosen; another than the known ones stops the start.</summary>
-    public KnownKey Choice() => this with { IsStrict = true, IsChoice = true };
+    /// <summary>
+    /// A section of which the user chooses one key, and which may be written as the name of that key alone (<c>storage: filesystem</c>). An
+    /// unknown key in it prevents a start, because to ignore it would be unsafe.
+    /// </summary>
+    public KnownKey Choice() => this with { IsChoice = true };
 
-    public KnownKey Now(string path) => this with { NowSpelled = path };
+    /// <summary>Another name of the key at <paramref name="path"/>. If a file has both, the value at <paramref name="path"/> is
+    /// used.</summary>
+    public KnownKey AliasOf(string path) => this with { AliasTarget = path.Replace('.', ':') };
 
-    /// <summary>What is known under <paramref name="name"/>, or null.</summary>
+    /// <summary>The row for <paramref name="name"/> below this one, or null.</summary>
     public KnownKey? Find(string name) => Shape switch
     {
         KeyShape.Section => Children.FirstOrDefault(child => child.Name == name),

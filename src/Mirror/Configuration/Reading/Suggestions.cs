@@ -4,9 +4,10 @@ namespace Mirror.Configuration.Reading;
 internal static class Suggestions
 {
     /// <summary>
-    /// The path of the key nearest to <paramref name="name"/>: the same name in another section, else the sibling with the fewest edits.
+    /// The path of the key nearest to <paramref name="name"/>: a key of this section with a similar name, else a key of another section with
+    /// the same name, else the most similar key of this section.
     /// </summary>
-    /// <param name="sectionPath">The section's path; empty for the whole file.</param>
+    /// <param name="sectionPath">The path of the section; empty for the whole file.</param>
     public static string Key(KnownKey section, string sectionPath, string name)
     {
         var sibling = section.Children.MinBy(child => Distance(child.Name, name))!;
@@ -14,8 +15,8 @@ internal static class Suggestions
         return (isTypo ? null : Elsewhere(KnownKeys.Root, "", name)) ?? Join(sectionPath, sibling.Name);
     }
 
-    /// <summary>The number of letters to insert, delete or replace, capitals aside (Levenshtein, one row at a time).</summary>
-    public static int Distance(string a, string b)
+    /// <summary>The number of letters to insert, delete or replace (Levenshtein distance), without regard to case.</summary>
+    private static int Distance(string a, string b)
     {
         var row = Enumerable.Range(0, b.Length + 1).ToArray();
         for (var i = 1; i <= a.Length; i++)

@@ -3,12 +3,17 @@ using System.Text.RegularExpressions;
 
 namespace Mirror.Configuration.Reading;
 
-/// <summary>The rules that values follow; each is named once here and used throughout the table of known keys.</summary>
+/// <summary>The texts that a value may have.</summary>
+/// <param name="Allowed">The end of an error message: what is allowed.</param>
+/// <param name="Canonical">The spelling that the binder gets for a text, or null if the text is not allowed.</param>
+internal sealed record ValueRule(string Allowed, Func<string, string?> Canonical);
+
+/// <summary>The rules for values. The table of known keys uses them by name.</summary>
 internal static partial class ValueRules
 {
     public static readonly ValueRule Text = new("text", text => text);
 
-    // YAML 1.1's spellings, because the registry's own parser takes them.
+    // The words of YAML 1.1, which the registry's own parser accepts.
     public static readonly ValueRule TrueOrFalse = new("true or false", text => text.ToUpperInvariant() switch
     {
         "TRUE" or "YES" or "ON" or "Y" => "true",
@@ -16,59 +21,31 @@ internal static partial class ValueRules
         _ => null,
     });
 
-    public static readonly ValueRule Duration = new(
-        "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative",
-        text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+    public static readonly ValueRule Duration = Durations(
+        "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative", min: TimeSpan.Zero);
 
-    public static readonly ValueRule Interval = new(
-        "a duration such as 10m or 24h, of a second or more",
-        text => GoDuration.TryParse(text, out var interval) && interval >= TimeSpan.FromSeconds(1) ? interval.ToString("c", CultureInfo.InvariantCulture) : null);
+    public static readonly ValueRule LongerThanZero = Durations(
+        "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero", min: TimeSpan.FromTicks(1));
 
-    public static readonly ValueRule UpToADay = new(
-        "a duration such as 500ms or 10s, 24h at most",
-        text => GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero && duration <= TimeSpan.FromDays(1) ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+    public static readonly ValueRule Interval = Durations(
+        "a duration such as 10m or 24h, of a second or more", min: TimeSpan.FromSeconds(1));
 
-    public static readonly ValueRule AttemptTimeout = new(
-        "a duration from 10ms to 24h, such as 500ms or 1s",
-        text => GoDuration.TryParse(text, out var timeout) && timeout >= TimeSpan.FromMilliseconds(10) && timeout <= TimeSpan.FromDays(1) ? timeout.ToString("c", CultureInfo.InvariantCulture) : null);
+    public static readonly ValueRule UpToADay = Durations(
+        "a duration such as 500ms or 10s, 24h at most", min: TimeSpan.Zero, max: TimeSpan.FromDays(1));
 
-    public static readonly ValueRule LongerThanZero = new(
-        "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero",
-        text => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration.ToString("c", CultureInfo.InvariantCulture) : null);
+    public static readonly ValueRule AttemptTimeout = Durations(
+        "a duration from 10ms to 24h, such as 500ms or 1s", min: TimeSpan.FromMilliseconds(10), max: TimeSpan.FromDays(1));
 
-    public static readonly ValueRule Level = new("error, warn, info or debug", text => text.ToUpperInvariant() switch
-    {
-        "PANIC" or "FATAL" => nameof(LogLevel.Critical),
-        "ERROR" => nameof(LogLevel.Error),
-        "WARN" or "WARNING" => nameof(LogLevel.Warning),
-        "INFO" => nameof(LogLevel.Information),
-        "DEBUG" => nameof(LogLevel.Debug),
-        "TRACE" => nameof(LogLevel.Trace),
-        _ => null,
-    });
+    public static readonly ValueRule Level = WordFor<LogLevel>("error, warn, info or debug", StringComparison.OrdinalIgnoreCase);
 
-    public static readonly ValueRule Formatter = new("text, json or logstash", text => text switch
-    {
-        "text" => nameof(LogFormatter.Text),
-        "json" => nameof(LogFormatter.Json),
-        "logstash" => nameof(LogFormatter.Logstash),
-        _ => null,
-    });
+    public static readonly ValueRule Formatter = WordFor<LogFormatter>("text, json or logstash");
 
-    public static readonly ValueRule MinimumTls = new("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3", text => text switch
-    {
-        "tls1.0" or "tls1.1" or "tls1.2" => nameof(TlsVersion.Tls12),
-        "tls1.3" => nameof(TlsVersion.Tls13),
-        _ => null,
-    });
+    public static readonly ValueRule MinimumTls = WordFor<TlsVersion>("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3");
 
-    // The other words of registry:3 let any certificate pass, or none: they are refused rather than taken for more than they are.
-    public static readonly ValueRule ClientAuth = new("require-and-verify-client-cert or verify-client-cert-if-given", text => text switch
-    {
-        "require-and-verify-client-cert" => nameof(Configuration.ClientAuth.RequireAndVerify),
-        "verify-client-cert-if-given" => nameof(Configuration.ClientAuth.VerifyIfGiven),
-        _ => null,
-    });
+    // registry:3 has more words, which accept any certificate or none. They are refused, because a user might expect a check from them.
+    public static readonly ValueRule ClientAuth = WordFor<ClientAuth>("require-and-verify-client-cert or verify-client-cert-if-given");
+
+    public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list");
 
     public static readonly ValueRule Address = new(
         "host:port or :port, with a port from 0 to 65535",
@@ -86,49 +63,35 @@ internal static partial class ValueRules
         "an http or https URL without user info, query or fragment",
         text => PlainUrl(text) is null ? null : text.TrimEnd('/'));
 
-    public static readonly ValueRule EndpointUrl = new(
-        "an http or https URL",
-        text => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host is not "" ? text : null);
+    public static readonly ValueRule EndpointUrl = new("an http or https URL", text => HttpUrl(text) is null ? null : text);
 
-    public static readonly ValueRule UrlPath = new(
-        "a path that begins with a slash, without query or fragment",
-        text => PathGrammar().IsMatch(text) ? text : null);
+    public static readonly ValueRule UrlPath = Matching("a path that begins with a slash, without query or fragment", PathGrammar());
 
     public static readonly ValueRule UrlPrefix = new(
         "a path that begins and ends with a slash, without query or fragment",
         text => PathGrammar().IsMatch(text) ? text.TrimEnd('/') + "/" : null);
 
-    public static readonly ValueRule RepositoryPattern = new(
-        "a repository name in which * stands for anything within a component and ** for any number of components",
-        text => PatternGrammar().IsMatch(text) ? text : null);
+    public static readonly ValueRule RepositoryPattern = Matching(
+        "a repository name in which * stands for anything within a component and ** for any number of components", PatternGrammar());
 
-    public static readonly ValueRule TagPattern = new(
-        "a tag in which * stands for anything",
-        text => TagPatternGrammar().IsMatch(text) ? text : null);
+    public static readonly ValueRule TagPattern = Matching("a tag in which * stands for anything", TagPatternGrammar());
 
-    public static readonly ValueRule UpstreamName = new(
-        "a host name without a port, such as ghcr.io",
-        text => UpstreamNameGrammar().IsMatch(text) ? text : null);
+    public static readonly ValueRule UpstreamName = Matching("a host name without a port, such as ghcr.io", UpstreamNameGrammar());
 
     public static readonly ValueRule HostName = new(
         "a host name, with :port where it is not the scheme's own",
-        text => Uri.TryCreate($"https://{text}/", UriKind.Absolute, out var url) && url.UserInfo is "" && url.AbsolutePath is "/" ? text : null);
+        text => HttpUrl($"https://{text}/") is { UserInfo: "", AbsolutePath: "/" } ? text : null);
 
     public static readonly ValueRule StoreEndpoint = new(
         "an http or https URL without path or user info, or host:port",
-        text => PlainUrl(text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}") is { AbsolutePath: "/" } ? text.TrimEnd('/') : null);
+        text => PlainUrl(text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}") is { AbsolutePath: "/" }
+            ? text.TrimEnd('/')
+            : null);
 
-    public static readonly ValueRule HeaderValue = new("one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
+    public static readonly ValueRule HeaderValue = new(
+        "one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
 
-    public static readonly ValueRule Platforms = new("all, none or list", text => text switch
-    {
-        "all" => nameof(RequiredPlatforms.All),
-        "none" => nameof(RequiredPlatforms.None),
-        "list" => nameof(RequiredPlatforms.List),
-        _ => null,
-    });
-
-    // What matches in time that grows with the text only, whatever the expression: it is held against what clients send.
+    // Clients choose the text that is matched. Without backtracking, the time grows only with the length of that text.
     public static readonly ValueRule Pattern = new("a regular expression without backreferences and lookarounds", text =>
     {
         try
@@ -142,6 +105,24 @@ internal static partial class ValueRules
         }
     });
 
+    public static readonly ValueRule Version4Signatures = new(
+        "true; there are no version 2 signatures", text => TrueOrFalse.Canonical(text) is "true" ? "true" : null);
+
+    // The words of the registry's file for the values of our enumerations. The first word of a value is the one that check-config prints.
+    private static readonly (string Word, Enum Value)[] Words =
+    [
+        ("fatal", LogLevel.Critical), ("panic", LogLevel.Critical), ("error", LogLevel.Error), ("warn", LogLevel.Warning),
+        ("warning", LogLevel.Warning), ("info", LogLevel.Information), ("debug", LogLevel.Debug), ("trace", LogLevel.Trace),
+        ("text", LogFormatter.Text), ("json", LogFormatter.Json), ("logstash", LogFormatter.Logstash),
+        ("tls1.2", TlsVersion.Tls12), ("tls1.1", TlsVersion.Tls12), ("tls1.0", TlsVersion.Tls12), ("tls1.3", TlsVersion.Tls13),
+        ("require-and-verify-client-cert", Configuration.ClientAuth.RequireAndVerify),
+        ("verify-client-cert-if-given", Configuration.ClientAuth.VerifyIfGiven),
+        ("all", RequiredPlatforms.All), ("none", RequiredPlatforms.None), ("list", RequiredPlatforms.List),
+    ];
+
+    /// <summary>The word of the registry's file for a value.</summary>
+    public static string WordOf(Enum value) => Array.Find(Words, known => known.Value.Equals(value)).Word;
+
     public static ValueRule Integer(int min = int.MinValue, int max = int.MaxValue) => new(
         (min, max) switch
         {
@@ -149,7 +130,8 @@ internal static partial class ValueRules
             (_, int.MaxValue) => $"a whole number, {min} or more",
             _ => $"a whole number from {min} to {max}",
         },
-        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
+        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            && number >= min && number <= max
             ? number.ToString(CultureInfo.InvariantCulture)
             : null);
 
@@ -158,19 +140,29 @@ internal static partial class ValueRules
         $"a number of bytes, {min} or more, or of KiB, MiB, GiB or TiB, such as 10GiB",
         text => SizeGrammar().Match(text) is { Success: true } match
             && long.TryParse(match.Groups["number"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            && "KMGT".IndexOf(match.Groups["unit"].Value, StringComparison.OrdinalIgnoreCase) is var unit
-            && (match.Groups["unit"].Length == 0 ? 0 : 10 * (unit + 1)) is var shift
+            && 10 * " KMGT".IndexOf(match.Groups["unit"].Value.PadLeft(1), StringComparison.OrdinalIgnoreCase) is var shift
             && number <= long.MaxValue >> shift && number << shift >= min
             ? (number << shift).ToString(CultureInfo.InvariantCulture)
             : null);
 
     public static ValueRule OneOf(params string[] values) => new(string.Join(" or ", values), text => values.Contains(text) ? text : null);
 
+    private static ValueRule WordFor<T>(string allowed, StringComparison comparison = StringComparison.Ordinal) where T : struct, Enum =>
+        new(allowed, text => Array.Find(Words, known => known.Value is T && known.Word.Equals(text, comparison)).Value?.ToString());
+
+    private static ValueRule Durations(string allowed, TimeSpan min, TimeSpan? max = null) => new(
+        allowed,
+        text => GoDuration.TryParse(text, out var duration) && duration >= min && duration <= (max ?? TimeSpan.MaxValue)
+            ? duration.ToString("c", CultureInfo.InvariantCulture)
+            : null);
+
+    private static ValueRule Matching(string allowed, Regex grammar) => new(allowed, text => grammar.IsMatch(text) ? text : null);
+
+    private static Uri? HttpUrl(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host is not "" ? url : null;
+
     private static Uri? PlainUrl(string text) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host is not ""
-            && url.UserInfo is "" && !text.AsSpan().ContainsAny('?', '#')
-            ? url
-            : null;
+        text.AsSpan().ContainsAny('?', '#') || HttpUrl(text) is not { UserInfo: "" } url ? null : url;
 
     [GeneratedRegex(@"\A/[^\s?#]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PathGrammar();

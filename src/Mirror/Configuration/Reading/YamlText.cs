@@ -3,13 +3,13 @@ using YamlDotNet.RepresentationModel;
 
 namespace Mirror.Configuration.Reading;
 
-/// <summary>YAML text as a tree of nodes, with <c>&lt;&lt;</c> merged.</summary>
+/// <summary>Reads YAML text as a tree of nodes, with merge keys (<c>&lt;&lt;</c>) applied.</summary>
 internal static class YamlText
 {
     private static readonly YamlScalarNode MergeKey = new("<<");
 
-    /// <summary>The first document's root; an empty document is an empty scalar.</summary>
-    /// <exception cref="YamlException">The text is not YAML; the exception says at which line and column.</exception>
+    /// <summary>The root of the first document; an empty scalar if the document is empty.</summary>
+    /// <exception cref="YamlException">The text is not YAML; the exception names the line and column.</exception>
     public static YamlNode Parse(string text)
     {
         var yaml = new YamlStream();
@@ -21,20 +21,19 @@ internal static class YamlText
     }
 
     /// <summary>
-    /// Puts the keys of <c>&lt;&lt;</c> beside those of the mapping it stands in, which go first. YamlDotNet's own merging parser
-    /// yields such a key twice.
+    /// Adds the keys of <c>&lt;&lt;</c> to its mapping, whose own keys win. YamlDotNet's MergingParser returns a key twice that both have.
     /// </summary>
-    private static void Merge(YamlNode node, HashSet<YamlNode> done, Stack<YamlNode> around)
+    private static void Merge(YamlNode node, HashSet<YamlNode> done, Stack<YamlNode> ancestors)
     {
-        if (around.Any(outer => ReferenceEquals(outer, node)))
+        if (ancestors.Contains(node, ReferenceEqualityComparer.Instance))
             throw new YamlException(node.Start, node.End, "An anchor contains itself.");
         if (!done.Add(node))
             return;
 
-        around.Push(node);
+        ancestors.Push(node);
         foreach (var child in (node as YamlMappingNode)?.Children.Values ?? (node as YamlSequenceNode)?.Children ?? [])
-            Merge(child, done, around);
-        around.Pop();
+            Merge(child, done, ancestors);
+        ancestors.Pop();
 
         if (node is not YamlMappingNode map || !map.Children.Remove(MergeKey, out var merged))
             return;
