@@ -1,6 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Caching.Distributed;
 using Mirror.Configuration;
+using Mirror.Tls;
 using StackExchange.Redis;
 
 namespace Mirror.Fleet;
@@ -117,26 +118,10 @@ public sealed class RedisClient : IDistributedCache, IAsyncDisposable
             var own = X509Certificate2.CreateFromPemFile(certificate, key);
             configuration.CertificateSelection += (_, _, _, _, _) => own;
         }
-        if (options.Tls.RootCas is { Length: > 0 } authorities)
-        {
-            var roots = new X509Certificate2Collection();
-            foreach (var file in authorities)
-                roots.ImportFromPemFile(file);
-            configuration.CertificateValidation += (_, certificate, _, errors) => Believes(roots, certificate, errors);
-        }
+        // Only the configured authorities are trusted, where there are any.
+        var authorities = new PrivateAuthorities(options.Tls.RootCas);
+        if (!authorities.IsEmpty)
+            configuration.CertificateValidation += (_, certificate, sent, errors) => authorities.TrustServer(certificate, sent, errors);
         return configuration;
-    }
-
-    // As the system would decide, with other roots: names and validity count all the same.
-    private static bool Believes(X509Certificate2Collection roots, X509Certificate? shown, System.Net.Security.SslPolicyErrors errors)
-    {
-        if (shown is null || (errors & ~System.Net.Security.SslPolicyErrors.RemoteCertificateChainErrors) != 0)
-            return false;
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(roots);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        using var certificate = new X509Certificate2(shown);
-        return chain.Build(certificate);
     }
 }
