@@ -16,7 +16,7 @@ public sealed class EventQueueTests : IDisposable
     [Fact]
     public async Task A_full_queue_drops_the_oldest_and_says_how_many()
     {
-        using var queue = EventQueue.Open(_folder.Path, segmentBytes: 50, mostSegments: 3);
+        using var queue = EventQueue.Open(_folder.Path, maxSegmentBytes: 50, maxSegments: 3);
         var dropped = Enumerable.Range(0, 100).Sum(i => queue.Append(Encoding.UTF8.GetBytes($"{i:D9}")));
         Assert.Equal(100 - dropped, queue.Pending);
         Assert.InRange(queue.Pending, 10, 15);
@@ -27,14 +27,14 @@ public sealed class EventQueueTests : IDisposable
     [Fact]
     public async Task What_was_delivered_does_not_come_back_and_its_files_go()
     {
-        using (var queue = EventQueue.Open(_folder.Path, segmentBytes: 50))
+        using (var queue = EventQueue.Open(_folder.Path, maxSegmentBytes: 50))
         {
             for (var i = 0; i < 30; i++)
                 queue.Append(Encoding.UTF8.GetBytes($"{i:D9}"));
             for (var batches = 0; batches < 2; batches++)
                 queue.Delivered(await queue.NextAsync(Cancel));
         }
-        using var again = EventQueue.Open(_folder.Path, segmentBytes: 50);
+        using var again = EventQueue.Open(_folder.Path, maxSegmentBytes: 50);
         Assert.Equal(20, again.Pending);
         Assert.Equal(Enumerable.Range(10, 20), await DrainAsync(again));
         Assert.Single(Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories));
