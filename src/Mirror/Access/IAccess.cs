@@ -25,8 +25,7 @@ public record AccessUser(string Name);
 /// </summary>
 /// <remarks>
 /// ASP.NET Core's authentication handlers are not used. They would allocate a principal and a ticket for each request, and write the
-/// challenge outside of the registry's one table of errors. They know nothing of repositories, so these questions would remain all the
-/// same.
+/// challenge outside of the registry's one table of errors. They know nothing of repositories, so these questions would remain.
 /// </remarks>
 public interface IAccess
 {

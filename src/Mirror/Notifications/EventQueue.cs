@@ -161,15 +161,10 @@ internal sealed class EventQueue : IDisposable
         }
         var number = (_segments.Last?.Value.Number ?? 0) + 1;
         _tail?.Dispose();
-        _segments.AddLast(Start(number, 0, 0));
-        return dropped;
-    }
-
-    private Segment Start(long number, long length, int events)
-    {
-        var segment = new Segment(number, Path.Combine(_folder, $"{number:D20}.events")) { Length = length, Events = events };
+        var segment = new Segment(number, Path.Combine(_folder, $"{number:D20}.events"));
         _tail = File.OpenHandle(segment.Path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
-        return segment;
+        _segments.AddLast(segment);
+        return dropped;
     }
 
     private void RemoveHead()
@@ -179,8 +174,7 @@ internal sealed class EventQueue : IDisposable
         _offset = 0;
     }
 
-    // The files hold the undelivered events from the recorded offset on. If the record cannot be read, all are sent: twice rather than
-    // never.
+    // The events from the recorded offset on are not delivered. If the record cannot be read, all are sent again: twice rather than never.
     private void Recover()
     {
         var record = Path.Combine(_folder, "delivered");

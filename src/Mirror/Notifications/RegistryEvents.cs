@@ -6,8 +6,8 @@ using Mirror.Storage;
 namespace Mirror.Notifications;
 
 /// <summary>
-/// Events for the configured endpoints, written after the fact. A call appends the event to each endpoint's queue and returns. Callers ask
-/// <see cref="IsEnabled"/> first, so that a registry without endpoints gathers nothing for them.
+/// Writes an event for each pull, push, mount and delete that succeeded. A call appends the event to each endpoint's queue and returns.
+/// Callers ask <see cref="IsEnabled"/> first, so that a registry without endpoints does no work for events.
 /// </summary>
 public sealed class RegistryEvents
 {

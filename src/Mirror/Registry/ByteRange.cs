@@ -16,7 +16,7 @@ internal static class ByteRange
         var asked = request.Headers.Range.ToString();
         if (!asked.StartsWith("bytes=", StringComparison.OrdinalIgnoreCase))
             return null;
-        // The client has other parts of the content that it names here. If that is not this content, it needs the whole.
+        // If-Range names the content of which the client has other parts. If that is not this content, it needs the whole.
         if (request.Headers.IfRange is { Count: > 0 } condition && condition != etag)
             return null;
         // "500-0" does not parse. The conformance tests of the specification expect 416 for it, not the whole.

@@ -158,7 +158,7 @@ public sealed class UploadRoute(
         }
         try
         {
-            // From here on nothing is cancelled when the client leaves: a blob without its link would be useless.
+            // The rest is not cancelled when the client leaves: a blob without its link would be useless.
             await content.CommitAsync(upload.Spool, digest, CancellationToken.None);
             await repository.LinkBlobAsync(digest, CancellationToken.None);
             if (events.IsEnabled)

@@ -112,7 +112,8 @@ public sealed class AccessTests : IAsyncLifetime
     {
         await PushAsync("secret/app");
         _rules.Allows = question => !question.Contains("secret", StringComparison.Ordinal);
-        Assert.Equal(StatusCodes.Status202Accepted, (await SendAsync("POST", $"/v2/mine/app/blobs/uploads/?mount={Blob}", "eve")).StatusCode);
+        var answer = await SendAsync("POST", $"/v2/mine/app/blobs/uploads/?mount={Blob}", "eve");
+        Assert.Equal(StatusCodes.Status202Accepted, answer.StatusCode);
     }
 
     private static string Text(HttpResponse response) => System.Text.Encoding.UTF8.GetString(((MemoryStream)response.Body).ToArray());
