@@ -2,10 +2,11 @@ using Mirror.Configuration;
 
 namespace Mirror.Access;
 
-/// <summary>Wires the room <c>Access</c>.</summary>
+/// <summary>Registers the <c>Access</c> services.</summary>
 public static class AccessRegistration
 {
-    /// <summary>Adds what the configuration asks for; nothing where everybody may come in.</summary>
-    public static IServiceCollection AddAccess(this IServiceCollection services, AuthOptions auth) =>
-        auth.Htpasswd is { } htpasswd ? services.AddSingleton(new BasicAccess(htpasswd)) : services;
+    /// <summary>Adds the <see cref="IAccess"/> that the configuration asks for.</summary>
+    public static IServiceCollection AddAccess(this IServiceCollection services, AuthOptions auth) => auth.Htpasswd is { } htpasswd
+        ? services.AddSingleton<IAccess>(_ => new HtpasswdAccess(htpasswd))
+        : services.AddSingleton<IAccess, OpenAccess>();
 }

@@ -1,8 +1,8 @@
-using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Caching.StackExchangeRedis;
 using Mirror.Configuration;
+using Mirror.Tls;
 using StackExchange.Redis;
 
 namespace Mirror.Fleet;
@@ -135,26 +135,10 @@ public sealed class RedisClient : IAsyncDisposable
             var own = X509Certificate2.CreateFromPemFile(certificate, key);
             configuration.CertificateSelection += (_, _, _, _, _) => own;
         }
-        if (tls.RootCas is { Length: > 0 } files)
-        {
-            var roots = new X509Certificate2Collection();
-            foreach (var file in files)
-                roots.ImportFromPemFile(file);
-            configuration.CertificateValidation += (_, shown, _, errors) => IsTrusted(roots, shown, errors);
-        }
+        // Only the configured authorities are trusted, where there are any.
+        var authorities = new PrivateAuthorities(tls.RootCas);
+        if (!authorities.IsEmpty)
+            configuration.CertificateValidation += (_, certificate, sent, errors) => authorities.TrustServer(certificate, sent, errors);
         return configuration;
-    }
-
-    // The system's own check with other roots: the host's name and the dates still count.
-    private static bool IsTrusted(X509Certificate2Collection roots, X509Certificate? shown, SslPolicyErrors errors)
-    {
-        if (shown is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != 0)
-            return false;
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(roots);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        using var certificate = new X509Certificate2(shown);
-        return chain.Build(certificate);
     }
 }

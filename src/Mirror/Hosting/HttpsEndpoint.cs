@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Mirror.Configuration;
+using Mirror.Tls;
 
 namespace Mirror.Hosting;
 
@@ -15,28 +16,19 @@ internal static class HttpsEndpoint
     {
         X509Certificate2Collection chain = [];
         chain.ImportFromPemFile(tls.Certificate!);
-        X509Certificate2Collection authorities = [];
-        foreach (var file in tls.ClientCas)
-            authorities.ImportFromPemFile(file);
+        var authorities = new PrivateAuthorities(tls.ClientCas);
         endpoint.UseHttps(https =>
         {
             https.ServerCertificate = X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key);
             https.ServerCertificateChain = chain;
             https.SslProtocols = tls.Protocols;
-            if (authorities.Count == 0)
+            if (authorities.IsEmpty)
                 return;
-            https.ClientCertificateMode = tls.ClientAuth is ClientAuth.RequireAndVerify ? ClientCertificateMode.RequireCertificate : ClientCertificateMode.AllowCertificate;
-            https.ClientCertificateValidation = (certificate, _, _) => IsIssuedBy(authorities, certificate);
+            https.ClientCertificateMode = tls.ClientAuth is ClientAuth.RequireAndVerify
+                ? ClientCertificateMode.RequireCertificate
+                : ClientCertificateMode.AllowCertificate;
+            // The machine's own authorities do not count: with them, every owner of a public certificate could connect.
+            https.ClientCertificateValidation = (certificate, sent, _) => authorities.HaveIssued(certificate, sent);
         });
-    }
-
-    // By the configured authorities and no others: the machine's own would let anybody in who has a public certificate.
-    private static bool IsIssuedBy(X509Certificate2Collection authorities, X509Certificate2 certificate)
-    {
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        return chain.Build(certificate);
     }
 }

@@ -1,21 +1,21 @@
-using System.Net.Http.Headers;
 using System.Net;
+using System.Net.Http.Headers;
 using System.Text;
 using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Telemetry;
+using Polly;
 using Polly.Retry;
 using Polly.Timeout;
-using Polly;
 
 namespace Mirror.Notifications;
 
-/// <summary>One receiver: what it is told, what waits for it, and how that gets there.</summary>
+/// <summary>One entry of <c>notifications.endpoints</c>: which events it wants, their queue, and their delivery.</summary>
 internal sealed partial class EventEndpoint : IDisposable
 {
     private const string MediaType = "application/vnd.docker.distribution.events.v2+json";
 
-    private static readonly TimeSpan MinWait = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MinDelay = TimeSpan.FromMilliseconds(50);
 
     private readonly NotificationEndpointOptions _options;
     private readonly EventQueue _queue;
@@ -26,7 +26,8 @@ internal sealed partial class EventEndpoint : IDisposable
     private readonly HashSet<string> _ignoredActions;
     private readonly ResiliencePipeline _untilDelivered;
 
-    public EventEndpoint(NotificationEndpointOptions options, EventQueue queue, HttpClient http, RegistryMetrics metrics, TimeProvider time, ILogger log)
+    public EventEndpoint(
+        NotificationEndpointOptions options, EventQueue queue, HttpClient http, RegistryMetrics metrics, TimeProvider time, ILogger log)
     {
         (_options, _queue, _http, _metrics, _log) = (options, queue, http, metrics, log);
         _ignoredTypes = [.. options.IgnoredMediaTypes, .. options.Ignore.MediaTypes];
@@ -36,18 +37,22 @@ internal sealed partial class EventEndpoint : IDisposable
             {
                 ShouldHandle = new PredicateBuilder().Handle<HttpRequestException>().Handle<TimeoutRejectedException>(),
                 MaxRetryAttempts = int.MaxValue,
-                DelayGenerator = attempt => ValueTask.FromResult<TimeSpan?>(Wait(attempt.AttemptNumber)),
-                OnRetry = Failed,
+                DelayGenerator = attempt => ValueTask.FromResult<TimeSpan?>(Delay(attempt.AttemptNumber)),
+                OnRetry = RecordFailure,
             })
             .AddTimeout(options.Timeout)
             .Build();
         metrics.RecordPendingEvents(options.Name, queue.Pending);
     }
 
-    public bool Wants(string action, string? mediaType) => !_ignoredActions.Contains(action) && !(mediaType is not null && _ignoredTypes.Contains(mediaType));
+    /// <summary>Whether the endpoint's settings ask for events of this action and media type.</summary>
+    public bool Wants(string action, string? mediaType) =>
+        !_ignoredActions.Contains(action) && !(mediaType is not null && _ignoredTypes.Contains(mediaType));
 
-    /// <summary>Queues an event. Telling of a request never fails it: what the disk does not take is lost, counted and said.</summary>
-    public void Add(ReadOnlySpan<byte> json)
+    /// <summary>
+    /// Queues an event. Never throws: an event that cannot be written is counted and logged as lost, and the request goes on.
+    /// </summary>
+    public void Enqueue(ReadOnlySpan<byte> json)
     {
         _metrics.RecordEvents(_options.Name, "Events", 1);
         try
@@ -55,15 +60,15 @@ internal sealed partial class EventEndpoint : IDisposable
             var dropped = _queue.Append(json);
             _metrics.RecordPendingEvents(_options.Name, 1 - dropped);
             if (dropped > 0)
-                Dropped(dropped, "the queue is full");
+                RecordLoss(dropped, "the queue is full");
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            Dropped(1, failure.Message);
+            RecordLoss(1, failure.Message);
         }
     }
 
-    /// <summary>Delivers, in order, until it is stopped.</summary>
+    /// <summary>Delivers events in order, and retries each batch until the endpoint takes it. Runs until it is cancelled.</summary>
     public async Task DeliverAsync(CancellationToken stop)
     {
         while (true)
@@ -99,37 +104,39 @@ internal sealed partial class EventEndpoint : IDisposable
         }
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         _metrics.RecordEventAnswer(_options.Name, (int)response.StatusCode);
-        // A redirect is taken for delivered, as by registry:2, and not followed: its target is not who was configured.
+        // A redirect counts as delivered, as in registry:2. It is not followed: its target is not the endpoint that was configured.
         if (response.StatusCode is < HttpStatusCode.OK or >= HttpStatusCode.BadRequest)
-            throw new HttpRequestException($"it answered {(int)response.StatusCode}", null, response.StatusCode);
+            throw new HttpRequestException($"the endpoint answered {(int)response.StatusCode}", null, response.StatusCode);
     }
 
-    private TimeSpan Wait(int attempt)
+    private TimeSpan Delay(int attempt)
     {
         if (attempt + 1 >= _options.Threshold)
             return _options.Backoff;
-        var growing = MinWait * Math.Pow(2, Math.Min(attempt, 10));
+        var growing = MinDelay * Math.Pow(2, Math.Min(attempt, 10));
         return growing < _options.Backoff ? growing : _options.Backoff;
     }
 
-    private ValueTask Failed(OnRetryArguments<object> attempt)
+    private ValueTask RecordFailure(OnRetryArguments<object> attempt)
     {
-        _metrics.RecordEvents(_options.Name, attempt.Outcome.Exception is HttpRequestException { StatusCode: not null } ? "Failures" : "Errors", 1);
-        // Once when it starts and once when it lasts, not at every attempt.
+        var answered = attempt.Outcome.Exception is HttpRequestException { StatusCode: not null };
+        _metrics.RecordEvents(_options.Name, answered ? "Failures" : "Errors", 1);
+        // Log the first failure, and the one that reaches the threshold, but not every attempt.
         if (attempt.AttemptNumber == 0 || attempt.AttemptNumber + 1 == _options.Threshold)
             LogFailed(_log, _options.Name, attempt.AttemptNumber + 1, _queue.Pending, attempt.Outcome.Exception!.Message);
         return ValueTask.CompletedTask;
     }
 
-    private void Dropped(int events, string why)
+    private void RecordLoss(int events, string why)
     {
         _metrics.RecordEvents(_options.Name, "Dropped", events);
         LogDropped(_log, events, _options.Name, why);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "endpoint {Endpoint} took no events, {Attempts} times now; {Pending} wait: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "endpoint {Endpoint} took no events in {Attempts} attempts; {Pending} are queued and will be sent again: {Reason}")]
     private static partial void LogFailed(ILogger log, string endpoint, int attempts, int pending, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Events} events for endpoint {Endpoint} are lost: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "lost {Events} events for endpoint {Endpoint}: {Reason}")]
     private static partial void LogDropped(ILogger log, int events, string endpoint, string reason);
 }

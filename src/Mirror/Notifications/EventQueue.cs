@@ -4,46 +4,49 @@ using Microsoft.Win32.SafeHandles;
 namespace Mirror.Notifications;
 
 /// <summary>
-/// Events on their way to one endpoint, in order, in files, so that the end of the process loses none:
+/// The events that wait for one endpoint, in order, in files, so that none is lost when the process ends:
 /// <code>
-/// &lt;folder&gt;/lock                          held by the process whose queue this is
-/// &lt;folder&gt;/00000000000000000007.events   one event a line; the oldest file is sent first, the newest is appended to
-/// &lt;folder&gt;/delivered                     how far the oldest file was delivered: its number and an offset
+/// &lt;folder&gt;/lock                          locked by the process that owns the queue
+/// &lt;folder&gt;/00000000000000000007.events   one event on each line; the oldest file is sent first, new events go to the newest file
+/// &lt;folder&gt;/delivered                     the delivered part of the oldest file: its number and an offset
 /// </code>
-/// An event may be delivered twice where the process ends between a delivery and its record. When the queue is full its oldest file goes: what
-/// happened lately is worth more to a receiver that was away for so long.
+/// If the process ends between a delivery and its record, the event is delivered twice. A full queue deletes its oldest file: for a
+/// receiver that was away for a long time, recent events are worth more.
 /// </summary>
 internal sealed class EventQueue : IDisposable
 {
-    private const int MaxBatch = 64;
-    private const int BatchBytes = 256 * 1024;
+    private const int MaxBatchEvents = 64;
+    private const int MaxBatchBytes = 256 * 1024;
 
     private readonly string _folder;
-    private readonly long _segmentBytes;
-    private readonly int _mostSegments;
+    private readonly long _maxSegmentBytes;
+    private readonly int _maxSegments;
     private readonly SafeFileHandle _lock;
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _added = new(0, 1);
-    // Oldest first; the last one is open for appending.
+    // Oldest first. The last one is open for appending.
     private readonly LinkedList<Segment> _segments = new();
     private SafeFileHandle? _tail;
     private long _offset;
 
-    private EventQueue(string folder, SafeFileHandle held, long segmentBytes, int mostSegments)
+    private EventQueue(string folder, SafeFileHandle held, long maxSegmentBytes, int maxSegments)
     {
-        (_folder, _lock, _segmentBytes, _mostSegments) = (folder, held, segmentBytes, mostSegments);
+        (_folder, _lock, _maxSegmentBytes, _maxSegments) = (folder, held, maxSegmentBytes, maxSegments);
         Recover();
     }
 
-    /// <summary>How many events wait.</summary>
+    /// <summary>How many events are not delivered yet.</summary>
     public int Pending
     {
         get { lock (_gate) return _segments.Sum(segment => segment.Events); }
     }
 
-    /// <summary>Opens the queue of an endpoint, with what an earlier process left in it.</summary>
-    /// <param name="folder">The endpoint's folder. Processes that share a storage get one below it each.</param>
-    public static EventQueue Open(string folder, long segmentBytes = 1 << 20, int mostSegments = 64)
+    /// <summary>Opens the queue of an endpoint, with the events that an earlier process left in it.</summary>
+    /// <param name="folder">The endpoint's folder. Each process that shares the storage gets a folder of its own below it.</param>
+    /// <param name="maxSegmentBytes">A file that has reached this size gets no further events.</param>
+    /// <param name="maxSegments">How many files there are at most.</param>
+    /// <exception cref="IOException">The folder cannot be written, or 100 processes use it.</exception>
+    public static EventQueue Open(string folder, long maxSegmentBytes = 1 << 20, int maxSegments = 64)
     {
         for (var slot = 0; ; slot++)
         {
@@ -51,17 +54,18 @@ internal sealed class EventQueue : IDisposable
             Directory.CreateDirectory(own);
             try
             {
-                return new EventQueue(own, File.OpenHandle(Path.Combine(own, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None), segmentBytes, mostSegments);
+                var held = File.OpenHandle(Path.Combine(own, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return new EventQueue(own, held, maxSegmentBytes, maxSegments);
             }
             catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && slot < 100)
             {
-                // Another process sends those.
+                // Another process owns this one. Try the next.
             }
         }
     }
 
-    /// <summary>Adds an event; returns how many old ones had to go for it.</summary>
-    /// <exception cref="IOException">The disk did not take it.</exception>
+    /// <summary>Adds an event; returns how many old events were deleted to make room.</summary>
+    /// <exception cref="IOException">The event could not be written.</exception>
     public int Append(ReadOnlySpan<byte> json)
     {
         var line = new byte[json.Length + 1];
@@ -70,7 +74,7 @@ internal sealed class EventQueue : IDisposable
         var dropped = 0;
         lock (_gate)
         {
-            if (_tail is null || _segments.Last!.Value.Length >= _segmentBytes)
+            if (_tail is null || _segments.Last!.Value.Length >= _maxSegmentBytes)
                 dropped = Rotate();
             var segment = _segments.Last!.Value;
             RandomAccess.Write(_tail!, line, segment.Length);
@@ -82,7 +86,7 @@ internal sealed class EventQueue : IDisposable
         return dropped;
     }
 
-    /// <summary>The oldest events, one at least, waiting until there are any.</summary>
+    /// <summary>Waits for events, and returns the oldest: at least one, at most 64.</summary>
     public async Task<EventBatch> NextAsync(CancellationToken cancellationToken)
     {
         while (true)
@@ -96,12 +100,12 @@ internal sealed class EventQueue : IDisposable
         }
     }
 
-    /// <summary>Records that a batch was delivered; returns how many events wait less for it.</summary>
+    /// <summary>Records that a batch was delivered; returns by how many events <see cref="Pending"/> fell.</summary>
     public int Delivered(EventBatch batch)
     {
         lock (_gate)
         {
-            // It may have been dropped meanwhile.
+            // A full queue may have deleted the file meanwhile.
             if (_segments.First is not { } head || head.Value.Number != batch.Segment)
                 return 0;
             head.Value.Events -= batch.Events.Count;
@@ -129,9 +133,9 @@ internal sealed class EventQueue : IDisposable
         if (_segments.First?.Value is not { Events: > 0 } segment)
             return null;
         using var file = File.OpenHandle(segment.Path, share: FileShare.ReadWrite | FileShare.Delete);
-        var bytes = new byte[Math.Min(BatchBytes, segment.Length - _offset)];
+        var bytes = new byte[Math.Min(MaxBatchBytes, segment.Length - _offset)];
         var read = bytes.AsMemory(0, RandomAccess.Read(file, bytes, _offset));
-        // One event that is larger than a batch is read by itself.
+        // An event larger than a batch is sent alone.
         if (!read.Span.Contains((byte)'\n'))
         {
             bytes = new byte[segment.Length - _offset];
@@ -139,7 +143,7 @@ internal sealed class EventQueue : IDisposable
         }
         List<ReadOnlyMemory<byte>> events = [];
         var start = 0;
-        while (events.Count < MaxBatch && read.Span[start..].IndexOf((byte)'\n') is >= 0 and var length)
+        while (events.Count < MaxBatchEvents && read.Span[start..].IndexOf((byte)'\n') is >= 0 and var length)
         {
             events.Add(read.Slice(start, length));
             start += length + 1;
@@ -150,22 +154,17 @@ internal sealed class EventQueue : IDisposable
     private int Rotate()
     {
         var dropped = 0;
-        if (_segments.Count >= _mostSegments)
+        if (_segments.Count >= _maxSegments)
         {
             dropped = _segments.First!.Value.Events;
             RemoveHead();
         }
         var number = (_segments.Last?.Value.Number ?? 0) + 1;
         _tail?.Dispose();
-        _segments.AddLast(Start(number, 0, 0));
-        return dropped;
-    }
-
-    private Segment Start(long number, long length, int events)
-    {
-        var segment = new Segment(number, Path.Combine(_folder, $"{number:D20}.events")) { Length = length, Events = events };
+        var segment = new Segment(number, Path.Combine(_folder, $"{number:D20}.events"));
         _tail = File.OpenHandle(segment.Path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
-        return segment;
+        _segments.AddLast(segment);
+        return dropped;
     }
 
     private void RemoveHead()
@@ -175,13 +174,14 @@ internal sealed class EventQueue : IDisposable
         _offset = 0;
     }
 
-    // What is in the files is what was not delivered, from the recorded place on. A record that cannot be read means from the start: rather twice.
+    // The events from the recorded offset on are not delivered. If the record cannot be read, all are sent again: twice rather than never.
     private void Recover()
     {
         var record = Path.Combine(_folder, "delivered");
         var (head, offset) = (0L, 0L);
         if (File.Exists(record) && File.ReadAllText(record).Split(' ') is [var number, var place]
-            && long.TryParse(number, CultureInfo.InvariantCulture, out var recorded) && long.TryParse(place, CultureInfo.InvariantCulture, out var at))
+            && long.TryParse(number, CultureInfo.InvariantCulture, out var recorded)
+            && long.TryParse(place, CultureInfo.InvariantCulture, out var at))
             (head, offset) = (recorded, at);
 
         foreach (var path in Directory.EnumerateFiles(_folder, "*.events").Order(StringComparer.Ordinal).ToList())
@@ -194,12 +194,13 @@ internal sealed class EventQueue : IDisposable
                 continue;
             }
             var bytes = File.ReadAllBytes(path);
-            // The end of the process may have cut the last line short.
+            // The last line may be incomplete, if the process ended while it was written.
             var length = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
             var from = named == head && offset <= length ? (int)offset : 0;
             if (_segments.Count == 0)
                 _offset = from;
-            _segments.AddLast(new Segment(named, path) { Length = length, Events = bytes.AsSpan(from, length - from).Count((byte)'\n') });
+            var events = bytes.AsSpan(from, length - from).Count((byte)'\n');
+            _segments.AddLast(new Segment(named, path) { Length = length, Events = events });
         }
         if (_segments.Last?.Value is { } last)
             _tail = File.OpenHandle(last.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
@@ -213,18 +214,18 @@ internal sealed class EventQueue : IDisposable
 
         public long Length { get; set; }
 
-        /// <summary>How many are not delivered yet.</summary>
+        /// <summary>How many of its events are not delivered yet.</summary>
         public int Events { get; set; }
     }
 }
 
-/// <summary>Events to deliver together.</summary>
-/// <param name="Segment">The file they are in.</param>
-/// <param name="End">The offset behind the last one.</param>
+/// <summary>Events that are sent in one request.</summary>
+/// <param name="Segment">The number of their file.</param>
+/// <param name="End">The offset after the last one.</param>
 /// <param name="Events">Each as JSON.</param>
 internal sealed record EventBatch(long Segment, long End, IReadOnlyList<ReadOnlyMemory<byte>> Events)
 {
-    /// <summary>The envelope that receivers know.</summary>
+    /// <summary>The body of the request: <c>{"events":[...]}</c>.</summary>
     public byte[] Envelope()
     {
         using var envelope = new MemoryStream();

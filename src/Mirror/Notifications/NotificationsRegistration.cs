@@ -1,20 +1,19 @@
 using Mirror.Configuration;
-using Mirror.Registry;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 
 namespace Mirror.Notifications;
 
-/// <summary>Wires the room <c>Notifications</c>.</summary>
+/// <summary>Registers the <c>Notifications</c> services.</summary>
 public static class NotificationsRegistration
 {
-    /// <summary>Adds <see cref="RegistryEvents"/>, and the endpoints behind it where any are configured.</summary>
+    /// <summary>Adds <see cref="RegistryEvents"/>, and the endpoints that are configured and not disabled.</summary>
     public static IServiceCollection AddNotifications(this IServiceCollection services, MirrorOptions options)
     {
         var endpoints = options.Notifications.Endpoints.Where(endpoint => !endpoint.Disabled).ToArray();
         services.AddSingleton(provider => Array.ConvertAll(endpoints, endpoint => Create(provider, endpoint, options.Storage.LocalDirectory)));
         services.AddSingleton(provider => new RegistryEvents(
-            provider.GetRequiredService<EventEndpoint[]>(), options, provider.GetRequiredService<Locations>(), provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<EventEndpoint[]>(), options, provider.GetRequiredService<TimeProvider>()));
         if (endpoints.Length > 0)
             services.AddHostedService<EventDelivery>();
         return services;
@@ -22,14 +21,18 @@ public static class NotificationsRegistration
 
     private static EventEndpoint Create(IServiceProvider provider, NotificationEndpointOptions endpoint, string root)
     {
-        // A name may hold anything; a folder's may not.
-        var folder = Path.Combine(root, RegistryLayout.Notifications, Uri.EscapeDataString(endpoint.Name).Replace(".", "%2E", StringComparison.Ordinal));
-        var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) })
+        // An endpoint's name may contain any character; the name of a folder may not.
+        var name = Uri.EscapeDataString(endpoint.Name).Replace(".", "%2E", StringComparison.Ordinal);
+        var handler = new SocketsHttpHandler
         {
-            Timeout = Timeout.InfiniteTimeSpan,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         };
         return new EventEndpoint(
-            endpoint, EventQueue.Open(folder), http, provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<TimeProvider>(),
+            endpoint, EventQueue.Open(Path.Combine(root, RegistryLayout.Notifications, name)),
+            new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan },
+            provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<RegistryEvents>>());
     }
 }

@@ -1,54 +1,87 @@
+using Mirror.Configuration;
 using Mirror.Notifications;
-using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 
-/// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c></summary>
-internal static class BlobRoute
+/// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling blobs", "Deleting Blobs").</summary>
+public sealed class BlobRoute(Locations locations, RegistryEvents events, StorageOptions storage)
 {
-    public static async Task HeadAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
+    private readonly bool _redirects = !storage.Redirect.Disable;
+
+    /// <summary>Answers with the headers of a blob. Nothing is downloaded for it.</summary>
+    public async Task HeadAsync(RegistryRequest request)
     {
         var digest = request.Digest;
-        var repository = repositories[request.Name];
-        var answer = await repository.HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
+        var answer = await request.Repository.HeadBlobAsync(digest, request.Aborted) ?? throw Unknown(digest);
         request.SetCacheStatus(answer);
         request.Http.Response.Headers.AcceptRanges = "bytes";
         if (!ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             request.Http.Response.ContentLength = answer.Value;
-        events.Pulled(request, repository.Name, digest, answer.Value);
+        if (events.IsEnabled)
+            events.Pulled(request.Origin(locations), request.Repository.Name, digest, answer.Value);
     }
 
-    /// <param name="redirects">Whether a client is sent to the store, where that serves it as well.</param>
-    /// <param name="forReplica">Whether another replica asks, which has found this one to be downloading the blob.</param>
-    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events, bool redirects, bool forReplica)
+    /// <summary>Sends a blob, or a part of it, to a client; or redirects the client to the store where that can serve it.</summary>
+    public async Task GetAsync(RegistryRequest request)
     {
         var digest = request.Digest;
-        var repository = repositories[request.Name];
-        var answer = await repository.OpenBlobAsync(digest, ignoreLease: forReplica, request.Aborted) ?? throw Unknown(digest);
-        request.SetCacheStatus(answer);
-        await using var content = answer.Value;
-        await AnswerAsync(request, digest, content, redirects && !forReplica);
-        // What a client pulled is counted where it asked.
-        if (request.Http.Response.StatusCode != StatusCodes.Status304NotModified && !forReplica)
-            events.Pulled(request, repository.Name, digest, content.Length);
+        await using var content = await OpenAsync(request, digest, ignoreLease: false);
+        await SendAsync(request, digest, content, _redirects);
+        if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
+            events.Pulled(request.Origin(locations), request.Repository.Name, digest, content.Length);
     }
 
-    private static async Task AnswerAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
+    /// <summary>
+    /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
+    /// none. No lease is asked for: the other replica has found that this one holds it.
+    /// </summary>
+    public async Task GetForReplicaAsync(RegistryRequest request)
     {
+        var digest = request.Digest;
+        await using var content = await OpenAsync(request, digest, ignoreLease: true);
+        await SendAsync(request, digest, content, redirects: false);
+    }
+
+    /// <summary>Removes a blob from the repository. A garbage collection deletes its bytes later.</summary>
+    public async Task DeleteAsync(RegistryRequest request)
+    {
+        var digest = request.Digest;
+        if (!await request.Repository.DeleteBlobAsync(digest, request.Aborted))
+            throw Unknown(digest);
+        if (events.IsEnabled)
+            events.Deleted(request.Origin(locations), request.Repository.Name, digest);
+        request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
+        request.Http.Response.ContentLength = 0;
+    }
+
+    private static async ValueTask<Content> OpenAsync(RegistryRequest request, Digest digest, bool ignoreLease)
+    {
+        var answer = await request.Repository.OpenBlobAsync(digest, ignoreLease, request.Aborted) ?? throw Unknown(digest);
+        request.SetCacheStatus(answer);
+        return answer.Value;
+    }
+
+    private static async Task SendAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
+    {
+        // 1. Headers; 304 where the client has the blob.
         var response = request.Http.Response;
         response.Headers.AcceptRanges = "bytes";
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             return;
+
+        // 2. The store's own address.
         if (redirects && content is ILocatedContent located)
         {
             response.StatusCode = StatusCodes.Status307TemporaryRedirect;
             response.Headers.Location = (await located.LocateAsync(request.Aborted)).OriginalString;
-            // The address holds for minutes, and for whoever knows it.
+            // The address is valid for minutes only, and for every client that knows it.
             response.Headers.CacheControl = "no-store";
             return;
         }
+
+        // 3. The range.
         var (from, end) = (0L, content.Length ?? long.MaxValue);
         if (content.Length is { } length)
         {
@@ -66,24 +99,13 @@ internal static class BlobRoute
             response.ContentLength = end - from;
         }
         await content.PrepareAsync(from, end, request.Aborted);
-        // The client learns length and digest now, however long the first byte takes.
+
+        // 4. The headers go out now, so that the client knows the length even if the first byte takes long. Then the bytes.
         await response.StartAsync(request.Aborted);
-        await SendAsync(request, content, from, end);
+        await CopyAsync(request, content, from, end);
     }
 
-    /// <summary>Takes a blob out of the repository; its bytes stay until they are collected.</summary>
-    public static async Task DeleteAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
-    {
-        var digest = request.Digest;
-        var repository = repositories[request.Name];
-        if (!await repository.DeleteBlobAsync(digest, request.Aborted))
-            throw Unknown(digest);
-        events.Deleted(request, repository.Name, digest);
-        request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
-        request.Http.Response.ContentLength = 0;
-    }
-
-    private static async Task SendAsync(RegistryRequest request, Content content, long from, long end)
+    private static async Task CopyAsync(RegistryRequest request, Content content, long from, long end)
     {
         using var step = SendSize.Take();
         var writer = request.Http.Response.BodyWriter;
@@ -93,7 +115,7 @@ internal static class BlobRoute
             var read = await content.ReadAsync(from, buffer[..(int)Math.Min(buffer.Length, end - from)], request.Aborted);
             if (read == 0)
             {
-                // Shorter than was promised: never a clean end.
+                // The client must not take a part for the whole.
                 if (end != long.MaxValue)
                     throw new EndOfStreamException($"The content ended at byte {from} of {end}.");
                 return;

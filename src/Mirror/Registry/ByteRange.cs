@@ -2,23 +2,24 @@ using Microsoft.Net.Http.Headers;
 
 namespace Mirror.Registry;
 
-/// <summary>The part of a body that a client asks for (RFC 9110, 14).</summary>
+/// <summary>The <c>Range</c> of a request (RFC 9110, 14).</summary>
 internal static class ByteRange
 {
     /// <summary>
-    /// The bytes wanted, end exclusive; null for the whole, which also answers several ranges at once and units other than bytes. An empty part
-    /// (<c>From == End</c>) means that it cannot be satisfied.
+    /// The requested bytes, end exclusive; null for the whole, also for several ranges at once and for units other than bytes. An empty
+    /// range (<c>From == End</c>) cannot be satisfied (416).
     /// </summary>
-    /// <param name="length">The whole length in bytes.</param>
+    /// <param name="length">The length of the whole in bytes.</param>
+    /// <param name="etag">The whole's ETag, with quotes, for <c>If-Range</c>.</param>
     public static (long From, long End)? Of(HttpRequest request, long length, string etag)
     {
         var asked = request.Headers.Range.ToString();
         if (!asked.StartsWith("bytes=", StringComparison.OrdinalIgnoreCase))
             return null;
-        // If-Range: a part of what the client has the rest of, or else the whole.
+        // If-Range names the content of which the client has other parts. If that is not this content, it needs the whole.
         if (request.Headers.IfRange is { Count: > 0 } condition && condition != etag)
             return null;
-        // "500-0" does not parse. The specification's tests want 416 for it, not the whole.
+        // "500-0" does not parse. The conformance tests of the specification expect 416 for it, not the whole.
         if (!RangeHeaderValue.TryParse(asked, out var range))
             return (0, 0);
         if (range.Ranges.Count != 1)

@@ -1,29 +1,31 @@
+using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 
-/// <summary><c>/v2/_catalog</c>: what is stored here, mirrored or hosted.</summary>
-internal static class CatalogRoute
+/// <summary><c>/v2/_catalog</c>: the stored repositories, mirrored and hosted, that the user may list.</summary>
+public sealed class CatalogRoute(IReferenceStore references, IAccess access, CatalogOptions options)
 {
     private const int DefaultCount = 100;
 
-    public static async Task GetAsync(RegistryRequest request, IReferenceStore references, CatalogOptions options)
+    public async Task GetAsync(RegistryRequest request)
     {
         var query = request.Http.Request.Query;
         var count = Paging.Count(query) ?? Math.Min(DefaultCount, options.MaxEntries);
         if (count > options.MaxEntries)
             throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is {options.MaxEntries} at most");
-        RepositoryName? last = query["last"] is { Count: > 0 } behind
-            ? RepositoryName.TryParse(behind.ToString(), out var name) ? name : throw new RegistryException(RegistryError.NameInvalid, "'last' is the repository to go on behind")
-            : null;
+        RepositoryName? last = query["last"] is not { Count: > 0 } given ? null
+            : RepositoryName.TryParse(given.ToString(), out var name) ? name
+            : throw new RegistryException(RegistryError.NameInvalid, "'last' is the last repository of the page before");
 
         List<string> page = [];
         var more = false;
         await foreach (var repository in references.ListRepositoriesAsync(request.Aborted))
         {
-            if (last is { } seen && repository <= seen)
+            if (last is { } seen && repository <= seen
+                || !await access.AuthorizeAsync(request.User, repository, AccessAction.List, request.Aborted))
                 continue;
             if (page.Count == count)
             {

@@ -4,31 +4,33 @@ using System.Text.RegularExpressions;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The part of a blob that a request brings: <c>Content-Range: start-end</c>, without a unit (OCI distribution-spec 1.1.1, "Pushing a blob in
+/// The <c>Content-Range</c> of a chunk: <c>start-end</c>, both inclusive, without a unit (OCI distribution-spec 1.1.1, "Pushing a blob in
 /// chunks").
 /// </summary>
 internal static partial class ContentRange
 {
-    /// <summary>How many bytes the request says it brings; as many as come where it does not say.</summary>
-    /// <param name="offset">Where the next byte belongs.</param>
-    /// <exception cref="RegistryException">It brings others than the next ones, or its length contradicts itself.</exception>
+    /// <summary>The announced length of a chunk in bytes; null where the request has no <c>Content-Range</c>.</summary>
+    /// <param name="offset">How many bytes the upload has.</param>
+    /// <exception cref="RegistryException">The chunk is not the next one, or the two lengths in the headers differ.</exception>
     public static long? Length(HttpRequest request, long offset)
     {
-        if (request.Headers.ContentRange is not { Count: > 0 } said)
+        if (request.Headers.ContentRange is not { Count: > 0 } header)
             return null;
-        var match = Grammar().Match(said.ToString());
-        if (!match.Success || !TryParse(match.Groups["start"].Value, out var start) || !TryParse(match.Groups["end"].Value, out var end) || end < start)
+        var match = Grammar().Match(header.ToString());
+        if (!match.Success || !TryParse(match.Groups["start"], out var start) || !TryParse(match.Groups["end"], out var end) || end < start)
             throw new RegistryException(RegistryError.RangeInvalid, "a chunk's Content-Range is start-end, both inclusive");
         if (start != offset)
             throw new RegistryException(RegistryError.RangeInvalid, $"the next chunk begins at byte {offset}");
         if (request.ContentLength is { } length && length != end - start + 1)
-            throw new RegistryException(RegistryError.SizeInvalid, $"a chunk of {end - start + 1} bytes was announced, and a body of {length}");
+            throw new RegistryException(
+                RegistryError.SizeInvalid, $"Content-Range announces {end - start + 1} bytes, but Content-Length {length}");
         return end - start + 1;
     }
 
-    private static bool TryParse(string digits, out long number) => long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number < long.MaxValue;
+    private static bool TryParse(Group digits, out long number) =>
+        long.TryParse(digits.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number < long.MaxValue;
 
-    // Some clients write a unit, and some the total behind a slash, as RFC 9110 has it.
+    // Some clients write a unit, or a slash and the total at the end, as in RFC 9110.
     [GeneratedRegex(@"\A(?:bytes[ =])?(?<start>[0-9]{1,19})-(?<end>[0-9]{1,19})(?:/(?:[0-9]{1,19}|\*))?\z", RegexOptions.CultureInvariant)]
     private static partial Regex Grammar();
 }

@@ -5,36 +5,33 @@ using Mirror.Storage;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The URLs that clients are sent on to. Absolute, under <c>http.host</c> or else the host that the client, or a proxy in front of this one, says
-/// it asked; with <c>http.relativeurls</c> the path alone.
+/// The URLs in <c>Location</c> headers and events. They begin with <c>http.host</c>, or else with the scheme and host that the client
+/// asked, through a proxy or directly. With <c>http.relativeurls</c> they are paths.
 /// </summary>
-public sealed class Locations(HttpOptions http, UploadOwners holders)
+public sealed class Locations(HttpOptions http, UploadOwners owners)
 {
     private readonly string _prefix = http.Prefix.TrimEnd('/');
 
-    public string Blob(HttpRequest request, RepositoryName name, Digest digest) => Of(request, $"/v2/{name}/blobs/{digest}");
+    /// <summary>What precedes <c>/v2/</c>; without a slash at its end.</summary>
+    public string BaseOf(HttpRequest request) =>
+        http.RelativeUrls ? _prefix
+        // http.host contains the prefix.
+        : http.Host ?? Asked(request) + _prefix;
 
-    public string Manifest(HttpRequest request, RepositoryName name, Digest digest) => Of(request, $"/v2/{name}/manifests/{digest}");
+    public string Blob(HttpRequest request, RepositoryName name, Digest digest) => $"{BaseOf(request)}/v2/{name}/blobs/{digest}";
 
-    public string Upload(HttpRequest request, RepositoryName name, Guid id) => Of(request, $"/v2/{name}/blobs/uploads/{id}{holders.Query(id)}");
+    public string Manifest(HttpRequest request, RepositoryName name, Digest digest) => $"{BaseOf(request)}/v2/{name}/manifests/{digest}";
 
-    private string Of(HttpRequest request, string path)
-    {
-        if (http.RelativeUrls)
-            return _prefix + path;
-        // What http.host says has the prefix in it.
-        if (http.Host is { } host)
-            return host + path;
-        return Asked(request) is { } asked ? asked + _prefix + path : _prefix + path;
-    }
+    public string Upload(HttpRequest request, RepositoryName name, Guid id) =>
+        $"{BaseOf(request)}/v2/{name}/blobs/uploads/{id}{owners.Query(id)}";
 
-    // RFC 7239 goes before the headers that were there before it, as in registry:2. What is no host and no scheme is not passed on.
+    // As in registry:2, Forwarded (RFC 7239) precedes the older X-Forwarded headers. Null where the result is not a scheme and a host.
     private static string? Asked(HttpRequest request)
     {
         var (scheme, host) = (request.Scheme, request.Host.Value);
         if (request.Headers["Forwarded"] is { Count: > 0 } forwarded)
         {
-            foreach (var pair in forwarded.ToString().Split(',')[0].Split(';', StringSplitOptions.TrimEntries))
+            foreach (var pair in First(forwarded.ToString()).Split(';', StringSplitOptions.TrimEntries))
             {
                 var value = pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..].Trim('"');
                 if (pair.StartsWith("proto=", StringComparison.OrdinalIgnoreCase))
@@ -50,11 +47,12 @@ public sealed class Locations(HttpOptions http, UploadOwners holders)
             if (request.Headers["X-Forwarded-Host"] is { Count: > 0 } hosts)
                 host = First(hosts.ToString());
         }
-        return scheme is "http" or "https" && Uri.TryCreate($"{scheme}://{host}", UriKind.Absolute, out var url) && url is { PathAndQuery: "/", Fragment: "", UserInfo: "" }
+        return scheme is "http" or "https" && Uri.TryCreate($"{scheme}://{host}", UriKind.Absolute, out var url)
+            && url is { PathAndQuery: "/", Fragment: "", UserInfo: "" }
             ? $"{scheme}://{url.Authority}"
             : null;
     }
 
-    // Each proxy adds itself behind a comma; the first is the one that the client asked.
+    // Each proxy appends its entry after a comma. The first entry tells what the client asked.
     private static string First(string list) => list.Split(',')[0].Trim();
 }

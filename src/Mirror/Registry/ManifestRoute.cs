@@ -4,94 +4,113 @@ using Mirror.Storage;
 
 namespace Mirror.Registry;
 
-/// <summary><c>/v2/&lt;name&gt;/manifests/&lt;tag or digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests")</summary>
-internal static class ManifestRoute
+/// <summary>
+/// <c>/v2/&lt;name&gt;/manifests/&lt;tag or digest&gt;</c>
+/// (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
+/// </summary>
+public sealed class ManifestRoute(RepositoryResolver repositories, ManifestRules rules, Locations locations, RegistryEvents events)
 {
-    public static async Task HeadAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
+    /// <summary>Answers with the headers of a manifest.</summary>
+    public async Task HeadAsync(RegistryRequest request)
     {
         var reference = request.Reference;
-        var repository = repositories[request.Name];
-        var answer = await repository.HeadManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
+        var answer = await request.Repository.HeadManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
         request.SetCacheStatus(answer);
-        if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, !reference.IsTag(out _, out _)))
+        if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: !reference.IsTag(out var tag, out _)))
             request.Http.Response.ContentLength = answer.Value.Size;
-        events.Pulled(request, repository.Name, answer.Value, Tag(reference), default);
+        if (events.IsEnabled)
+            events.Pulled(request.Origin(locations), request.Repository.Name, answer.Value, tag, default);
     }
 
-    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
+    /// <summary>Sends a manifest. For a tag, a client that cannot read an index gets the index's linux/amd64 manifest.</summary>
+    public async Task GetAsync(RegistryRequest request)
     {
         var reference = request.Reference;
-        var repository = repositories[request.Name];
+        var repository = request.Repository;
         var answer = await repository.GetManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
-        if (reference.IsTag(out _, out _) && PlatformChoice.Needed(request.Http.Request.Headers.Accept, answer.Value) is { } child)
+        if (reference.IsTag(out var tag, out _) && PlatformChoice.Needed(request.Http.Request.Headers.Accept, answer.Value) is { } child)
             answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
-        await SendAsync(request, answer.Value, !reference.IsTag(out _, out _));
-        events.Pulled(request, repository.Name, answer.Value.Descriptor, Tag(reference), answer.Value.Bytes);
+        var manifest = answer.Value;
+        if (!ContentHeaders.Set(request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest: tag is null))
+        {
+            request.Http.Response.ContentLength = manifest.Bytes.Length;
+            await request.Http.Response.BodyWriter.WriteAsync(manifest.Bytes, request.Aborted);
+            request.Written = manifest.Bytes.Length;
+        }
+        if (events.IsEnabled)
+            events.Pulled(request.Origin(locations), repository.Name, manifest.Descriptor, tag, manifest.Bytes);
     }
 
     /// <summary>
-    /// Takes a manifest as it is. It is answered for when it, what it is listed under, and its tags would survive a power cut.
+    /// Stores a manifest as it is. The answer is sent when the manifest, its entry in the referrers of its subject, and its tags would
+    /// survive a power cut.
     /// </summary>
-    public static async Task PutAsync(RegistryRequest request, RepositoryResolver repositories, ManifestRules rules, Locations locations, RegistryEvents events)
+    public async Task PutAsync(RegistryRequest request)
     {
         // 1. Where to, and under which names.
         var reference = request.Reference;
-        var repository = repositories.Hosted(request.Name) ?? throw Ownership.Mirrored(request.Name);
+        var repository = request.PushTarget(repositories);
         var tags = Tags(request, reference);
+        var byDigest = !reference.IsTag(out _, out var named);
 
-        // 2. The bytes, and that they are what they are called.
+        // 2. The bytes, and whether they are what they are called.
         if (await RequestBody.ReadAsync(request, Manifest.MaxBytes) is not { } bytes)
         {
-            // What is left of the body is not read.
+            // The rest of the body is not read.
             request.Http.Response.Headers.Connection = "close";
             throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {Manifest.MaxBytes} bytes at most");
         }
-        var digest = reference.IsTag(out _, out var named) ? Digest.Of(bytes) : Digest.Of(bytes, named.Algorithm);
-        if (!reference.IsTag(out _, out _) && digest != named)
-            throw new RegistryException(RegistryError.DigestInvalid, $"the bytes are {digest}");
+        var digest = byDigest ? Digest.Of(bytes, named.Algorithm) : Digest.Of(bytes);
+        if (byDigest && digest != named)
+            throw new RegistryException(RegistryError.DigestInvalid, $"the digest of the bytes is {digest}");
         if (!ManifestDocument.TryParse(bytes, out var document, out var problem))
             throw new RegistryException(RegistryError.ManifestInvalid, problem);
         var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document);
 
-        // 3. Stored, if what it needs is there.
+        // 3. Stored, if what it needs is in the repository.
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
             manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
         if (missing is { } needed)
             throw new RegistryException(RegistryError.ManifestBlobUnknown, $"{repository.Name} has no {needed}");
-        foreach (var tag in tags.DefaultIfEmpty<string?>(null))
-            events.Pushed(request, repository.Name, manifest.Descriptor, tag, bytes);
+        if (events.IsEnabled)
+        {
+            var origin = request.Origin(locations);
+            foreach (var tag in tags.DefaultIfEmpty<string?>(null))
+                events.Pushed(origin, repository.Name, manifest.Descriptor, tag, bytes);
+        }
 
+        // 4. The answer.
         var response = request.Http.Response;
         response.StatusCode = StatusCodes.Status201Created;
         response.Headers.Location = locations.Manifest(request.Http.Request, repository.Name, digest);
         response.Headers["Docker-Content-Digest"] = digest.ToString();
         if (document.Subject is { } subject)
             response.Headers["OCI-Subject"] = subject.ToString();
-        if (!reference.IsTag(out _, out _) && tags.Count > 0)
+        if (byDigest && tags.Count > 0)
             response.Headers["OCI-Tag"] = new([.. tags]);
         response.ContentLength = 0;
     }
 
-    /// <summary>Takes a tag out, or a manifest with every tag that names it. Both are gone at once.</summary>
-    public static async Task DeleteAsync(RegistryRequest request, RepositoryResolver repositories, RegistryEvents events)
+    /// <summary>Deletes a tag, or a manifest with every tag that names it.</summary>
+    public async Task DeleteAsync(RegistryRequest request)
     {
         var reference = request.Reference;
-        var repository = repositories[request.Name];
-        if (!await (reference.IsTag(out var tag, out var digest) ? repository.DeleteTagAsync(tag, request.Aborted) : repository.DeleteManifestAsync(digest, request.Aborted)))
+        var repository = request.Repository;
+        if (!await (reference.IsTag(out var tag, out var digest)
+            ? repository.DeleteTagAsync(tag, request.Aborted)
+            : repository.DeleteManifestAsync(digest, request.Aborted)))
             throw Unknown(reference);
-        if (tag is not null)
-            events.Deleted(request, repository.Name, tag);
-        else
-            events.Deleted(request, repository.Name, digest);
+        if (events.IsEnabled && tag is not null)
+            events.Deleted(request.Origin(locations), repository.Name, tag);
+        else if (events.IsEnabled)
+            events.Deleted(request.Origin(locations), repository.Name, digest);
         request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
         request.Http.Response.ContentLength = 0;
     }
 
-    private static string? Tag(Reference reference) => reference.IsTag(out var tag, out _) ? tag : null;
-
-    // The one in the path, or any number behind a digest.
+    // The tag in the path; or, after a digest in the path, any number of tags in the query.
     private static List<string> Tags(RegistryRequest request, Reference reference)
     {
         if (reference.IsTag(out var only, out _))
@@ -100,20 +119,11 @@ internal static class ManifestRoute
         foreach (var tag in request.Http.Request.Query["tag"])
         {
             if (!Reference.IsTagName(tag))
-                throw new RegistryException(RegistryError.TagInvalid, "a tag is a word character and up to 127 of word characters, '.' and '-'");
+                throw RegistryException.InvalidTag();
             if (!tags.Contains(tag))
                 tags.Add(tag);
         }
         return tags;
-    }
-
-    private static async Task SendAsync(RegistryRequest request, Manifest manifest, bool byDigest)
-    {
-        if (ContentHeaders.Set(request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest))
-            return;
-        request.Http.Response.ContentLength = manifest.Bytes.Length;
-        await request.Http.Response.BodyWriter.WriteAsync(manifest.Bytes, request.Aborted);
-        request.Written = manifest.Bytes.Length;
     }
 
     private static RegistryException Unknown(Reference reference) => new(RegistryError.ManifestUnknown, $"unknown manifest {reference}");

@@ -1,31 +1,36 @@
+using Mirror.Access;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 
-/// <summary>Which blobs a client may have without sending them: those it could read here (OCI distribution-spec 1.1.1, "Mounting a blob from another repository").</summary>
-public sealed class Mounts(RepositoryResolver repositories, IContentStore content, IReferenceStore references)
+/// <summary>
+/// Which blobs a client may add to a repository without sending them: those that it may read in another one (OCI distribution-spec 1.1.1,
+/// "Mounting a blob from another repository").
+/// </summary>
+public sealed class Mounts(RepositoryResolver repositories, IContentStore content, IReferenceStore references, IAccess access)
 {
     /// <summary>
-    /// Whether the blob is stored, in the repository that <c>from</c> names, or in any where there is none. A mirrored repository lends only what it
-    /// has: nothing is fetched for a mount.
+    /// Whether the blob is stored in a repository that the user may pull from: the one that <c>from</c> names, or any if there is no
+    /// <c>from</c>. Nothing is fetched from upstream for a mount.
     /// </summary>
-    public async ValueTask<bool> MayMountAsync(RegistryRequest request, Digest digest)
+    public async ValueTask<bool> IsAllowedAsync(RegistryRequest request, Digest digest)
     {
-        RepositoryName? from = request.Http.Request.Query["from"] is { Count: > 0 } named
-            ? RepositoryName.TryParse(named, out var name) ? name : throw new RegistryException(RegistryError.NameInvalid, "'from' is not the name of a repository")
-            : null;
+        RepositoryName? from = request.Http.Request.Query["from"] is not { Count: > 0 } given ? null
+            : RepositoryName.TryParse(given, out var name) ? name
+            : throw new RegistryException(RegistryError.NameInvalid, "'from' is not the name of a repository");
         if (await content.SizeAsync(digest, request.Aborted) is null)
             return false;
         if (from is { } source)
-            return await MayReadAsync(request, repositories[source].Name, digest);
+            return await IsReadableAsync(request, repositories[source].Name, digest);
         await foreach (var any in references.ListRepositoriesAsync(request.Aborted))
-            if (await MayReadAsync(request, any, digest))
+            if (await IsReadableAsync(request, any, digest))
                 return true;
         return false;
     }
 
-    // The one place that decides. Everybody may read everything so far.
-    private ValueTask<bool> MayReadAsync(RegistryRequest request, RepositoryName name, Digest digest) => references.HasBlobAsync(name, digest, request.Aborted);
+    private async ValueTask<bool> IsReadableAsync(RegistryRequest request, RepositoryName name, Digest digest) =>
+        await references.HasBlobAsync(name, digest, request.Aborted)
+        && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted);
 }

@@ -2,11 +2,11 @@ using System.Globalization;
 
 namespace Mirror.Registry;
 
-/// <summary>Lists in pages: <c>n</c>, <c>last</c> and the <c>Link</c> to the next (RFC 8288).</summary>
+/// <summary>Lists in pages: the parameters <c>n</c> and <c>last</c>, and the <c>Link</c> to the next page (RFC 8288).</summary>
 internal static class Paging
 {
-    /// <summary>How many entries the client wants at most; null where it does not say.</summary>
-    /// <exception cref="RegistryException">It is not a number from 0 on.</exception>
+    /// <summary>The parameter <c>n</c>: how many entries the client wants at most; null where there is none.</summary>
+    /// <exception cref="RegistryException">It is not a whole number from 0 on.</exception>
     public static int? Count(IQueryCollection query)
     {
         if (query["n"] is not { Count: > 0 } asked)
@@ -15,12 +15,11 @@ internal static class Paging
             : throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 0 to {int.MaxValue}");
     }
 
-    /// <summary>Points to the page behind <paramref name="last"/>.</summary>
+    /// <summary>Sets the <c>Link</c> to the page after <paramref name="last"/>.</summary>
     public static void Link(RegistryRequest request, int count, string last)
     {
         var http = request.Http.Request;
-        request.Http.Response.Headers.Link = $"<{http.PathBase}{http.Path}?last={Uri.EscapeDataString(last)}&n={count}{Namespace(request)}>; rel=\"next\"";
+        var ns = request.Namespace is { } name ? $"&ns={Uri.EscapeDataString(name)}" : "";
+        request.Http.Response.Headers.Link = $"<{http.PathBase}{http.Path}?last={Uri.EscapeDataString(last)}&n={count}{ns}>; rel=\"next\"";
     }
-
-    private static string Namespace(RegistryRequest request) => request.Namespace is { } ns ? $"&ns={Uri.EscapeDataString(ns)}" : "";
 }

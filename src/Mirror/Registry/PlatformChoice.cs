@@ -5,18 +5,19 @@ using Mirror.Storage;
 namespace Mirror.Registry;
 
 /// <summary>
-/// Clients from before multi-platform images ask for a tag and cannot take an index: they get its linux/amd64 manifest, as registries have
-/// always done for them. By digest nothing is ever converted.
+/// Clients that are older than multi-platform images cannot read an index. If they ask for a tag that names one, they get its linux/amd64
+/// manifest, as from other registries. An answer to a request by digest is never replaced.
 /// </summary>
 internal static class PlatformChoice
 {
-    /// <summary>The child to send instead; null where the client takes what there is, or there is no such child.</summary>
+    /// <summary>The child to send instead of an index; null if the client accepts the index, or it has no such child.</summary>
     public static Digest? Needed(StringValues accept, Manifest manifest)
     {
-        // No Accept means anything (RFC 9110, 12.5.1); most clients list the index types outright.
-        if (!MediaTypes.IsIndex(manifest.Descriptor.MediaType) || accept.Count == 0 || accept.ToString().Contains(manifest.Descriptor.MediaType, StringComparison.OrdinalIgnoreCase))
+        // A request without Accept accepts everything (RFC 9110, 12.5.1). Most clients name the index types.
+        var type = manifest.Descriptor.MediaType;
+        if (!MediaTypes.IsIndex(type) || accept.Count == 0 || accept.ToString().Contains(type, StringComparison.OrdinalIgnoreCase))
             return null;
-        if (!MediaTypeHeaderValue.TryParseList(accept, out var types) || types.Any(type => type.MatchesAllTypes || type.MatchesMediaType(manifest.Descriptor.MediaType)))
+        if (!MediaTypeHeaderValue.TryParseList(accept, out var types) || types.Any(a => a.MatchesAllTypes || a.MatchesMediaType(type)))
             return null;
         return ManifestDocument.Read(manifest.Bytes.Span)?.Manifests
             .FirstOrDefault(child => child.Platform is { Os: "linux", Architecture: "amd64" })?.Digest;

@@ -1,32 +1,39 @@
 using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Mirror.PullThrough;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
 
-/// <summary><c>/v2/&lt;name&gt;/referrers/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Listing Referrers"): always an index, empty where nothing is known.</summary>
-internal static class ReferrersRoute
+/// <summary>
+/// <c>/v2/&lt;name&gt;/referrers/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Listing Referrers"). It is always an index, empty
+/// where no referrer is known.
+/// </summary>
+public sealed class ReferrersRoute
 {
-    // Never shown in a page of HTML, and '+' is in most media types.
+    // Media types contain '+', which the default encoder escapes for pages of HTML. This is never shown in one.
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories)
+    public async Task GetAsync(RegistryRequest request)
     {
         var subject = request.Digest;
         var query = request.Http.Request.Query;
-        var type = query["artifactType"] is { Count: > 0 } asked && asked.ToString().Length > 0 ? asked.ToString() : null;
-        Digest? last = query["last"] is { Count: > 0 } behind
-            ? Digest.TryParse(behind, out var digest) ? digest : throw new RegistryException(RegistryError.DigestInvalid, "'last' is the digest to go on behind")
-            : null;
-        var answer = await repositories[request.Name].ListReferrersAsync(subject, type, last, request.Aborted);
+        var type = query["artifactType"] is { Count: > 0 } asked && asked.ToString() is { Length: > 0 } text ? text : null;
+        Digest? last = query["last"] is not { Count: > 0 } given ? null
+            : Digest.TryParse(given, out var digest) ? digest
+            : throw new RegistryException(RegistryError.DigestInvalid, "'last' is the last digest of the page before");
+        var answer = await request.Repository.ListReferrersAsync(subject, type, last, request.Aborted);
         request.SetCacheStatus(answer);
         var headers = request.Http.Response.Headers;
         if (type is not null)
             headers["OCI-Filters-Applied"] = "artifactType";
         if (answer.Value.Next is { } next)
-            headers.Link = $"<{request.Http.Request.Path.ToUriComponent()}{QueryString.Create([new("last", next.ToString()), .. type is null ? [] : new KeyValuePair<string, string?>[] { new("artifactType", type) }])}>; rel=\"next\"";
+        {
+            var page = QueryString.Create("last", next.ToString());
+            if (type is not null)
+                page = page.Add("artifactType", type);
+            headers.Link = $"<{request.Http.Request.Path.ToUriComponent()}{page}>; rel=\"next\"";
+        }
         await JsonBody.WriteAsync(request, Index(answer.Value.Descriptors), MediaTypes.OciIndex);
     }
 

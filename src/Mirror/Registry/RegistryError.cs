@@ -1,24 +1,27 @@
+using Mirror.Storage;
+
 namespace Mirror.Registry;
 
 /// <summary>
-/// The errors of the protocol, in one table: code, status and message (OCI distribution-spec 1.1.1, "Error Codes", and those that Docker's
-/// tooling knows beyond it).
+/// The errors of the protocol, in one table: code, status and message (OCI distribution-spec 1.1.1, "Error Codes"). Some are not in the
+/// specification, but Docker's tools know them.
 /// </summary>
 public sealed record RegistryError(string Code, int Status, string Message)
 {
     public static readonly RegistryError BlobUnknown = new("BLOB_UNKNOWN", 404, "blob unknown to registry");
-    public static readonly RegistryError BlobUploadInvalid = new("BLOB_UPLOAD_INVALID", 400, "blob upload invalid");
     public static readonly RegistryError BlobUploadUnknown = new("BLOB_UPLOAD_UNKNOWN", 404, "blob upload unknown to registry");
     public static readonly RegistryError Denied = new("DENIED", 403, "requested access to the resource is denied");
     public static readonly RegistryError DigestInvalid = new("DIGEST_INVALID", 400, "provided digest did not match uploaded content");
-    public static readonly RegistryError ManifestBlobUnknown = new("MANIFEST_BLOB_UNKNOWN", 404, "manifest references a manifest or blob unknown to registry");
+    public static readonly RegistryError ManifestBlobUnknown =
+        new("MANIFEST_BLOB_UNKNOWN", 404, "manifest references a manifest or blob unknown to registry");
     public static readonly RegistryError ManifestInvalid = new("MANIFEST_INVALID", 400, "manifest invalid");
     public static readonly RegistryError ManifestTooLarge = new("SIZE_INVALID", 413, "manifest too large");
     public static readonly RegistryError ManifestUnknown = new("MANIFEST_UNKNOWN", 404, "manifest unknown");
     public static readonly RegistryError NameInvalid = new("NAME_INVALID", 400, "invalid repository name");
     public static readonly RegistryError NameUnknown = new("NAME_UNKNOWN", 404, "repository name not known to registry");
     public static readonly RegistryError NotFound = new("UNSUPPORTED", 404, "no such route in a registry");
-    public static readonly RegistryError PaginationNumberInvalid = new("PAGINATION_NUMBER_INVALID", 400, "invalid number of results requested");
+    public static readonly RegistryError PaginationNumberInvalid =
+        new("PAGINATION_NUMBER_INVALID", 400, "invalid number of results requested");
     public static readonly RegistryError RangeInvalid = new("RANGE_INVALID", 416, "invalid content range");
     public static readonly RegistryError RequestTimeout = new("BLOB_UPLOAD_INVALID", 408, "the request's body did not arrive in time");
     public static readonly RegistryError SizeInvalid = new("SIZE_INVALID", 400, "provided length did not match content length");
@@ -33,13 +36,20 @@ public sealed record RegistryError(string Code, int Status, string Message)
 }
 
 /// <summary>Ends a request with an error of the protocol.</summary>
-/// <param name="detail">What was wrong, or what to do about it.</param>
+/// <param name="detail">What was wrong, or what the client can do about it; shown to the client.</param>
 public sealed class RegistryException(RegistryError error, string? detail = null) : Exception(detail ?? error.Message)
 {
     public RegistryError Error => error;
 
     public string? Detail => detail;
 
-    /// <summary>Headers to answer with, beside the error.</summary>
+    /// <summary>Headers to send with the error.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; set; } = [];
+
+    /// <summary>For a text that should be a digest and is not.</summary>
+    public static RegistryException InvalidDigest() => new(RegistryError.DigestInvalid, "a digest is " + Digest.Format);
+
+    /// <summary>For a text that should be a tag and is not.</summary>
+    public static RegistryException InvalidTag() =>
+        new(RegistryError.TagInvalid, "a tag is a letter, digit or '_', then up to 127 of letters, digits, '_', '.' and '-'");
 }

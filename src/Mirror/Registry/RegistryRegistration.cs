@@ -1,7 +1,7 @@
 
 namespace Mirror.Registry;
 
-/// <summary>Wires the room <c>Registry</c>.</summary>
+/// <summary>Registers the <c>Registry</c> services.</summary>
 public static class RegistryRegistration
 {
     public static IServiceCollection AddRegistry(this IServiceCollection services) => services
@@ -9,7 +9,15 @@ public static class RegistryRegistration
         .AddSingleton<ManifestRules>()
         .AddSingleton<Mounts>()
         .AddSingleton<Uploads>()
+        .AddSingleton<UploadForwarding>()
         .AddSingleton<UploadRoute>()
+        .AddSingleton<BlobRoute>()
+        .AddSingleton<ManifestRoute>()
+        .AddSingleton<TagsRoute>()
+        .AddSingleton<ReferrersRoute>()
+        .AddSingleton<CatalogRoute>()
         .AddSingleton<RegistryRoutes>()
+        .AddSingleton<ErrorAnswers>()
+        .AddSingleton<RequestRecord>()
         .AddSingleton<RegistryPipeline>();
 }

@@ -1,61 +1,94 @@
+using Mirror.Access;
+using Mirror.Notifications;
+using Mirror.PullThrough;
 using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Telemetry;
 
 namespace Mirror.Registry;
 
-/// <summary>One request on its way through the registry: what was asked, and what is to be told about it afterwards.</summary>
-public sealed class RegistryRequest(HttpContext http, RegistryRoute route)
+/// <summary>One request on its way through the registry: what it asks for, and what logs and metrics report of it.</summary>
+/// <param name="isFromReplica">Whether another replica sent it, and has proved that.</param>
+public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool isFromReplica)
 {
+    private IRepository? _repository;
+
     public HttpContext Http => http;
 
     public RegistryRoute Route => route;
 
     public bool IsHead => HttpMethods.IsHead(http.Request.Method);
 
+    public bool IsFromReplica => isFromReplica;
+
     public CancellationToken Aborted => http.RequestAborted;
 
-    /// <summary>How the answer came; null until it is known, and for what is not mirrored.</summary>
+    /// <summary>Where the answer came from; null until that is known, and for hosted repositories.</summary>
     public CacheStatus? CacheStatus { get; private set; }
 
-    /// <summary>Body bytes given to the client so far.</summary>
+    /// <summary>Body bytes sent to the client so far.</summary>
     public long Written { get; set; }
 
-    /// <summary>The error that was answered, and what its detail said.</summary>
+    /// <summary>The error that was answered, and its detail.</summary>
     public (RegistryError Error, string? Detail)? Failed { get; set; }
 
-    /// <summary>Who asks; null where nobody has to say so.</summary>
-    public string? User { get; set; }
+    /// <summary>The authenticated user; null where there is none.</summary>
+    public AccessUser? User { get; set; }
 
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
     public string? Namespace => http.Request.Query["ns"] is { Count: > 0 } ns ? ns.ToString() : null;
 
     /// <summary>The repository, with the registry before it where the client names one.</summary>
     /// <exception cref="RegistryException">The name breaks the grammar.</exception>
-    public RepositoryName Name =>
-        RepositoryName.TryParse(Namespace is { } ns ? $"{ns}/{route.Name}" : route.Name, out var name) ? name
-            : Namespace is not null && RepositoryName.TryParse(route.Name, out _) ? throw new RegistryException(RegistryError.NameUnknown, "no such registry is mirrored here")
-            : throw new RegistryException(RegistryError.NameInvalid, $"a name is lower-case letters, digits and separators in parts joined by '/', {RepositoryName.MaxLength} characters at most");
+    public RepositoryName Name => HasName(out var name) ? name : throw NoName();
+
+    /// <summary>The repository that the path names.</summary>
+    /// <exception cref="RegistryException">The name breaks the grammar.</exception>
+    public IRepository Repository
+    {
+        get => _repository ?? throw NoName();
+        set => _repository = value;
+    }
 
     /// <exception cref="RegistryException">It is neither a tag nor a digest.</exception>
     public Reference Reference =>
         Reference.TryParse(route.Last, out var reference) ? reference
-            : route.Last.Contains(':', StringComparison.Ordinal) ? throw new RegistryException(RegistryError.DigestInvalid, "a digest is " + Digest.Format)
-            : throw new RegistryException(RegistryError.TagInvalid, "a tag is a word character and up to 127 of word characters, '.' and '-'");
+            : route.Last.Contains(':', StringComparison.Ordinal) ? throw RegistryException.InvalidDigest()
+            : throw RegistryException.InvalidTag();
 
     /// <exception cref="RegistryException">It is not a digest.</exception>
-    public Digest Digest =>
-        Digest.TryParse(route.Last, out var digest) ? digest
-            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is " + Digest.Format);
+    public Digest Digest => Digest.TryParse(route.Last, out var digest) ? digest : throw RegistryException.InvalidDigest();
 
-    /// <summary>Says in the headers, and remembers for log and metrics, how an answer came. Before the first body byte.</summary>
+    /// <summary>The hosted repository that the request pushes to.</summary>
+    /// <exception cref="RegistryException">The repository is mirrored, or the name breaks the grammar.</exception>
+    public HostedRepository PushTarget(RepositoryResolver repositories) => repositories.Hosted(Name) ?? throw new RegistryException(
+        RegistryError.Denied, $"'{Name}' is mirrored and so read-only; to allow pushes, add a pattern for it to hosted.repositories");
+
+    /// <summary>Whether the path names a repository; false as well where the name breaks the grammar.</summary>
+    public bool HasName(out RepositoryName name) =>
+        RepositoryName.TryParse(Namespace is { } ns ? $"{ns}/{route.Name}" : route.Name, out name);
+
+    /// <summary>What an event tells of this request.</summary>
+    public EventOrigin Origin(Locations locations) => new(
+        http.TraceIdentifier, $"{http.Connection.RemoteIpAddress}:{http.Connection.RemotePort}",
+        http.Request.Host.Value, http.Request.Method, http.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null,
+        User?.Name, locations.BaseOf(http.Request));
+
+    /// <summary>Puts into headers, log and metrics where an answer came from. Call it before the first byte of the body.</summary>
     public void SetCacheStatus<T>(in Answer<T> answer)
     {
         CacheStatus = answer.CacheStatus;
         if (answer.CacheStatus is { } outcome)
             http.Response.Headers["X-Cache"] = outcome.Label;
-        // RFC 9111 5.5: 110 is "response is stale", but the distribution-spec allows 299 only, without a date.
+        // "110 - response is stale" (RFC 7234 5.5.1) would be the code for this, but the distribution-spec allows only 299 without a date.
         if (answer.Stale is not null)
             http.Response.Headers.Warning = "299 - \"stale: the upstream registry could not be asked\"";
     }
+
+    private RegistryException NoName() =>
+        Namespace is not null && RepositoryName.TryParse(route.Name, out _)
+            ? new RegistryException(RegistryError.NameUnknown, "the registry that 'ns' names is not mirrored")
+            : new RegistryException(
+                RegistryError.NameInvalid,
+                $"a name is parts of lower-case letters, digits and separators, joined by '/', at most {RepositoryName.MaxLength} long");
 }

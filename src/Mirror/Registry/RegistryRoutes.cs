@@ -1,60 +1,93 @@
+using Mirror.Access;
 using Mirror.Configuration;
-using Mirror.Fleet;
-using Mirror.Notifications;
 using Mirror.PullThrough;
-using Mirror.Storage.Stores;
+using Mirror.Storage;
 using Mirror.Telemetry;
 
 namespace Mirror.Registry;
 
-/// <summary>Every route of the registry, in one table.</summary>
-public sealed class RegistryRoutes(
-    RepositoryResolver repositories, IReferenceStore references, UploadRoute uploads, ManifestRules rules, Locations locations,
-    ReplicaSignature signature, Forwarding forwarding, UploadOwners holders, RegistryEvents events, MirrorOptions options)
+/// <summary>
+/// Every route of the registry, in one table: kind of path and method, what the client must be allowed to do, and the answer.
+/// </summary>
+public sealed class RegistryRoutes
 {
-    private static readonly byte[] Empty = "{}"u8.ToArray();
+    private static readonly byte[] EmptyObject = "{}"u8.ToArray();
 
-    /// <summary>Answers a request, or throws what it is answered with.</summary>
-    /// <exception cref="RegistryException">The protocol's own errors.</exception>
-    public async Task AnswerAsync(RegistryRequest request)
+    private readonly RepositoryResolver _repositories;
+    private readonly IAccess _access;
+    private readonly BlobRoute _blobs;
+    private readonly Dictionary<(RouteKind Kind, string Method), (AccessAction Action, Func<RegistryRequest, Task> Answer)> _table;
+
+    public RegistryRoutes(
+        BlobRoute blobs, ManifestRoute manifests, TagsRoute tags, ReferrersRoute referrers, CatalogRoute catalog, UploadRoute uploads,
+        UploadForwarding forwarding, RepositoryResolver repositories, IAccess access, StorageOptions storage)
     {
-        // An upload goes on where it was begun; if that is gone, here, where its bytes may be as well.
-        if (request.Route.Kind is RouteKind.BlobUploadChunk && !signature.IsFromReplica(request.Http.Request)
-            && holders.Elsewhere(request.Http.Request.Query, request.Route.Last) is { } holder && await forwarding.TryAsync(request.Http, holder))
-            return;
-        await RouteAsync(request);
+        (_repositories, _access, _blobs) = (repositories, access, blobs);
+        _table = new()
+        {
+            [(RouteKind.Base, "GET")] = (AccessAction.Pull, static request => JsonBody.WriteAsync(request, EmptyObject)),
+            [(RouteKind.Catalog, "GET")] = (AccessAction.List, catalog.GetAsync),
+            [(RouteKind.Tags, "GET")] = (AccessAction.Pull, tags.GetAsync),
+            [(RouteKind.Referrers, "GET")] = (AccessAction.Pull, referrers.GetAsync),
+            [(RouteKind.Manifest, "GET")] = (AccessAction.Pull, manifests.GetAsync),
+            [(RouteKind.Manifest, "HEAD")] = (AccessAction.Pull, manifests.HeadAsync),
+            [(RouteKind.Manifest, "PUT")] = (AccessAction.Push, Writing(manifests.PutAsync)),
+            [(RouteKind.Manifest, "DELETE")] = (AccessAction.Delete, Deleting(manifests.DeleteAsync)),
+            [(RouteKind.Blob, "GET")] = (AccessAction.Pull, blobs.GetAsync),
+            [(RouteKind.Blob, "HEAD")] = (AccessAction.Pull, blobs.HeadAsync),
+            [(RouteKind.Blob, "DELETE")] = (AccessAction.Delete, Deleting(blobs.DeleteAsync)),
+            [(RouteKind.BlobUpload, "POST")] = (AccessAction.Push, Writing(uploads.StartAsync)),
+            [(RouteKind.BlobUploadChunk, "GET")] = (AccessAction.Push, forwarding.Around(uploads.StatusAsync)),
+            [(RouteKind.BlobUploadChunk, "PATCH")] = (AccessAction.Push, forwarding.Around(Writing(uploads.PatchAsync))),
+            [(RouteKind.BlobUploadChunk, "PUT")] = (AccessAction.Push, forwarding.Around(Writing(uploads.PutAsync))),
+            [(RouteKind.BlobUploadChunk, "DELETE")] = (AccessAction.Push, forwarding.Around(Writing(uploads.CancelAsync))),
+        };
+
+        Func<RegistryRequest, Task> Writing(Func<RegistryRequest, Task> answer) => storage.Maintenance.ReadOnly.Enabled
+            ? static _ => throw new RegistryException(
+                RegistryError.Unsupported, "the registry is read-only because of storage.maintenance.readonly.enabled")
+            : answer;
+
+        Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) => Writing(storage.Delete.Enabled
+            ? answer
+            : static _ => throw new RegistryException(RegistryError.Unsupported, "deletes need storage.delete.enabled"));
     }
 
-    private Task RouteAsync(RegistryRequest request) => (request.Route.Kind, Verb(request)) switch
+    /// <summary>Answers a request, if the client may make it.</summary>
+    /// <exception cref="RegistryException">The error of the protocol to answer with.</exception>
+    public async Task AnswerAsync(RegistryRequest request)
     {
-        (RouteKind.Base, "GET") => JsonBody.WriteAsync(request, Empty),
-        (RouteKind.Catalog, "GET") => CatalogRoute.GetAsync(request, references, options.Catalog),
-        (RouteKind.Tags, "GET") => TagsRoute.GetAsync(request, repositories, options.Tags),
-        (RouteKind.Referrers, "GET") => ReferrersRoute.GetAsync(request, repositories),
-        (RouteKind.Manifest, "GET") => request.IsHead ? ManifestRoute.HeadAsync(request, repositories, events) : ManifestRoute.GetAsync(request, repositories, events),
-        (RouteKind.Blob, "GET") => request.IsHead ? BlobRoute.HeadAsync(request, repositories, events)
-            : BlobRoute.GetAsync(request, repositories, events, redirects: !options.Storage.Redirect.Disable, forReplica: signature.IsFromReplica(request.Http.Request)),
-        (RouteKind.BlobUploadChunk, "GET") => uploads.StatusAsync(request),
+        var (kind, method) = (request.Route.Kind, request.Http.Request.Method);
+        if (kind is RouteKind.Other)
+        {
+            // Load balancers ask for "/".
+            if (request.Http.Request.Path == "/" && (request.IsHead || method == "GET"))
+                return;
+            throw new RegistryException(RegistryError.NotFound);
+        }
+        // The route itself refuses a name that breaks the grammar, so that a client that may not come in gets 401 for every name.
+        RepositoryName? repository = request.HasName(out var name) ? (request.Repository = _repositories[name]).Name : null;
 
-        (RouteKind.Manifest or RouteKind.Blob or RouteKind.BlobUpload or RouteKind.BlobUploadChunk, not "GET") when options.Storage.Maintenance.ReadOnly.Enabled =>
-            throw new RegistryException(RegistryError.Unsupported, "the registry is read-only (storage.maintenance.readonly.enabled)"),
-        (RouteKind.Manifest, "PUT") => ManifestRoute.PutAsync(request, repositories, rules, locations, events),
-        (RouteKind.BlobUpload, "POST") => uploads.StartAsync(request),
-        (RouteKind.BlobUploadChunk, "PATCH") => uploads.PatchAsync(request),
-        (RouteKind.BlobUploadChunk, "PUT") => uploads.PutAsync(request),
-        (RouteKind.BlobUploadChunk, "DELETE") => uploads.CancelAsync(request),
+        // The replica that asks has let its client in.
+        if (request.IsFromReplica && kind is RouteKind.Blob && method == "GET")
+        {
+            await _blobs.GetForReplicaAsync(request);
+            return;
+        }
+        // HEAD is answered as GET, where there is no other row for it.
+        var found = _table.TryGetValue((kind, method), out var row) || request.IsHead && _table.TryGetValue((kind, "GET"), out row);
+        var (action, answer) = found
+            ? row
+            : (AccessAction.Pull, static _ => throw new RegistryException(RegistryError.Unsupported));
+        if (!await _access.AuthorizeAsync(request.User, repository, action, request.Aborted))
+            throw Refused(_access.Challenge(request.User, repository, action));
+        await answer(request);
+    }
 
-        (RouteKind.Manifest or RouteKind.Blob, "DELETE") when !options.Storage.Delete.Enabled =>
-            throw new RegistryException(RegistryError.Unsupported, "nothing may be deleted here (storage.delete.enabled)"),
-        (RouteKind.Manifest, "DELETE") => ManifestRoute.DeleteAsync(request, repositories, events),
-        (RouteKind.Blob, "DELETE") => BlobRoute.DeleteAsync(request, repositories, events),
-
-        // Load balancers ask for it.
-        (RouteKind.Other, "GET") when request.Http.Request.Path == "/" => Task.CompletedTask,
-        (RouteKind.Other, _) => throw new RegistryException(RegistryError.NotFound),
-        _ => throw new RegistryException(RegistryError.Unsupported),
-    };
-
-    // Every GET answers HEAD as well.
-    private static string Verb(RegistryRequest request) => request.IsHead ? "GET" : request.Http.Request.Method;
+    private static RegistryException Refused(string? challenge) => challenge is null
+        ? new RegistryException(RegistryError.Denied, "this user is not allowed to do this")
+        : new RegistryException(RegistryError.Unauthorized, "a user name and its password are needed")
+        {
+            Headers = [("WWW-Authenticate", challenge)],
+        };
 }

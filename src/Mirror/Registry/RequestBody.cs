@@ -4,30 +4,32 @@ using Mirror.Storage.Spooling;
 
 namespace Mirror.Registry;
 
-/// <summary>What clients send: layers of any length, straight into a spool, and small documents.</summary>
+/// <summary>Reads the bodies that clients send: layers of any length into a spool, and small documents into memory.</summary>
 internal static class RequestBody
 {
-    // One system call and one hash each; larger ones are no faster and are held for each client.
+    // One system call and one hash for each buffer. Larger ones are no faster, and each client that pushes holds one.
     private const int BufferSize = 256 * 1024;
 
-    /// <summary>How long a client may send nothing in the middle of a body. It may be compressing what comes next.</summary>
+    /// <summary>How long a client may send nothing in the middle of a body. It may be compressing the next bytes.</summary>
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromMinutes(2);
 
     /// <summary>
-    /// Appends a body to a spool as it arrives. What has arrived is kept, also where the connection dies: the client can go on behind it.
+    /// Appends a body to a spool as it arrives. If the connection breaks, the bytes that have arrived are kept, and the client can
+    /// continue after them.
     /// </summary>
-    /// <param name="most">How many bytes there may be at most.</param>
-    /// <returns>False where there are more; the first <paramref name="most"/> are kept.</returns>
-    public static async ValueTask<bool> AppendToAsync(RegistryRequest request, Spool spool, long most)
+    /// <param name="maxBytes">How many bytes the body may have.</param>
+    /// <returns>False if the body is longer; its first <paramref name="maxBytes"/> bytes are kept.</returns>
+    /// <exception cref="RegistryException">The client sent nothing for two minutes.</exception>
+    public static async ValueTask<bool> AppendToAsync(RegistryRequest request, Spool spool, long maxBytes)
     {
-        // Idle time counts here, not the average rate.
+        // The idle timeout below takes the place of Kestrel's minimum rate.
         if (request.Http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
             rate.MinDataRate = null;
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
-            for (var left = most; ;)
+            for (var left = maxBytes; ;)
             {
                 idle.CancelAfter(IdleTimeout);
                 var read = await request.Http.Request.Body.ReadAsync(buffer, idle.Token);
@@ -41,7 +43,8 @@ internal static class RequestBody
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            throw new RegistryException(RegistryError.RequestTimeout, $"nothing came for {IdleTimeout.TotalSeconds} seconds; what came before is kept");
+            throw new RegistryException(
+                RegistryError.RequestTimeout, $"no bytes arrived for {IdleTimeout.TotalSeconds} seconds; the bytes before are kept");
         }
         finally
         {
@@ -49,19 +52,19 @@ internal static class RequestBody
         }
     }
 
-    /// <summary>A whole body of bounded length.</summary>
-    /// <returns>Null where it is longer.</returns>
-    public static async ValueTask<byte[]?> ReadAsync(RegistryRequest request, int most)
+    /// <summary>Reads a whole body into memory, which grows with the bytes that arrive and not by the announced length.</summary>
+    /// <returns>Null if the body is longer than <paramref name="maxBytes"/>.</returns>
+    public static async ValueTask<byte[]?> ReadAsync(RegistryRequest request, int maxBytes)
     {
-        if (request.Http.Request.ContentLength > most)
+        if (request.Http.Request.ContentLength > maxBytes)
             return null;
-        using var body = new MemoryStream((int)(request.Http.Request.ContentLength ?? 0));
+        using var body = new MemoryStream();
         var buffer = ArrayPool<byte>.Shared.Rent(32 * 1024);
         try
         {
             while (await request.Http.Request.Body.ReadAsync(buffer, request.Aborted) is > 0 and var read)
             {
-                if (body.Length + read > most)
+                if (body.Length + read > maxBytes)
                     return null;
                 body.Write(buffer, 0, read);
             }

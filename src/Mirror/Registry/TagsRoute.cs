@@ -1,20 +1,19 @@
 using Mirror.Configuration;
-using Mirror.PullThrough;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
 
-/// <summary><c>/v2/&lt;name&gt;/tags/list</c></summary>
-internal static class TagsRoute
+/// <summary><c>/v2/&lt;name&gt;/tags/list</c> (OCI distribution-spec 1.1.1, "Listing Tags").</summary>
+public sealed class TagsRoute(TagsOptions options)
 {
-    public static async Task GetAsync(RegistryRequest request, RepositoryResolver repositories, TagsOptions options)
+    public async Task GetAsync(RegistryRequest request)
     {
         var query = request.Http.Request.Query;
         int? count = Paging.Count(query) is { } asked ? Math.Min(asked, options.MaxTags) : null;
-        var last = query["last"] is { Count: > 0 } behind ? behind.ToString() : null;
+        var last = query["last"] is { Count: > 0 } given ? given.ToString() : null;
         if (last is not null && !Reference.IsTagName(last))
-            throw new RegistryException(RegistryError.TagInvalid, "'last' is the tag to go on behind");
-        var answer = await repositories[request.Name].ListTagsAsync(count, last, request.Aborted)
+            throw new RegistryException(RegistryError.TagInvalid, "'last' is the last tag of the page before");
+        var answer = await request.Repository.ListTagsAsync(count, last, request.Aborted)
             ?? throw new RegistryException(RegistryError.NameUnknown, $"no repository {request.Route.Name}");
         request.SetCacheStatus(answer);
         var page = answer.Value;

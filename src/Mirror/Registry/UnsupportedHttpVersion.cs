@@ -4,25 +4,28 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Mirror.Registry;
 
 /// <summary>
-/// A message in a version of HTTP that there is none of is the client's mistake (400). The server below answers it with 505 before any of our
-/// code is asked; a 5xx is what alarms are set on, and no client should be able to raise one.
+/// Answers a request with an unknown version of HTTP with 400, since it is the client's mistake. Kestrel answers it with 505 before any of
+/// our code runs. Operators set alarms on 5xx, and no client should be able to raise one.
 /// </summary>
 internal sealed class UnsupportedHttpVersion : IObserver<KeyValuePair<string, object?>>
 {
-    // Raised once a message was refused and before the refusal is sent.
+    // Kestrel raises it after it has refused a request and before it sends the answer.
     private const string Refused = "Microsoft.AspNetCore.Server.Kestrel.BadRequest";
 
-    public static void SubscribeTo(DiagnosticListener server) => server.Subscribe(new UnsupportedHttpVersion(), static name => name == Refused);
+    private const int UnknownVersion = StatusCodes.Status505HttpVersionNotsupported;
+
+    public static void SubscribeTo(DiagnosticListener server) =>
+        server.Subscribe(new UnsupportedHttpVersion(), static name => name == Refused);
 
     public void OnNext(KeyValuePair<string, object?> value)
     {
         if (value.Value is not IFeatureCollection message
-            || message.Get<IHttpResponseFeature>() is not { HasStarted: false, StatusCode: StatusCodes.Status505HttpVersionNotsupported } response)
+            || message.Get<IHttpResponseFeature>() is not { HasStarted: false, StatusCode: UnknownVersion } response)
             return;
         response.StatusCode = StatusCodes.Status400BadRequest;
         response.Headers.Connection = "close";
         response.Headers.ContentLength = 0;
-        // Started now, it stays as it is.
+        // After the start Kestrel does not change it.
         _ = message.Get<IHttpResponseBodyFeature>()?.StartAsync();
     }
 

@@ -7,39 +7,45 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
-public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations, RegistryEvents events)
+public sealed class UploadRoute(
+    RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations, RegistryEvents events)
 {
     private const string DefaultAlgorithm = "sha256";
 
-    /// <summary>Begins an upload; or mounts a blob that is here; or takes the whole blob at once.</summary>
+    /// <summary>Mounts a stored blob, or stores a whole blob at once, or begins an upload.</summary>
     public async Task StartAsync(RegistryRequest request)
     {
-        var repository = Hosted(request);
+        var repository = request.PushTarget(repositories);
         var query = request.Http.Request.Query;
         if (query["digest-algorithm"] is { Count: > 0 } algorithm && !Digest.Algorithms.Contains(algorithm.ToString()))
             throw new RegistryException(RegistryError.DigestInvalid, $"'digest-algorithm' is {string.Join(" or ", Digest.Algorithms)}");
 
-        // 1. A blob that is here, in a repository that the client may read.
+        // 1. A stored blob, from a repository that the client may read.
         if (query.ContainsKey("mount"))
         {
             var digest = ParseDigest(query["mount"]);
-            if (await mounts.MayMountAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
+            if (await mounts.IsAllowedAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
             {
-                events.Mounted(request, repository.Name, digest, await content.SizeAsync(digest, request.Aborted), query["from"]);
+                if (events.IsEnabled)
+                {
+                    var size = await content.SizeAsync(digest, request.Aborted);
+                    events.Mounted(request.Origin(locations), repository.Name, digest, size, query["from"]);
+                }
                 Created(request, repository, digest);
                 return;
             }
         }
 
-        // 2. A blob in one request. Its digest is read first: a wrong one shall leave nothing behind.
+        // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
         Digest? whole = query.ContainsKey("digest") ? ParseDigest(query["digest"]) : null;
         var id = await uploads.StartAsync(repository.Name, request.Aborted);
         if (whole is not { } named)
         {
-            // 3. One in several.
             Accepted(request, repository.Name, id, 0, StatusCodes.Status202Accepted);
             return;
         }
+
+        // 3. A whole blob in this request.
         using (var upload = await HoldAsync(request, repository.Name, id, named.Algorithm))
         {
             try
@@ -48,7 +54,7 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
             }
             catch
             {
-                // Its id was told to nobody.
+                // No client knows its id, so none could continue it.
                 await upload.DeleteAsync();
                 throw;
             }
@@ -57,19 +63,19 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
         Created(request, repository, named);
     }
 
-    /// <summary>How far an upload is.</summary>
+    /// <summary>Answers how many bytes of an upload have arrived.</summary>
     public async Task StatusAsync(RegistryRequest request)
     {
-        var repository = Hosted(request);
+        var repository = request.PushTarget(repositories);
         var id = Id(request);
         var length = await uploads.LengthAsync(repository.Name, id, request.Aborted) ?? throw Unknown();
         Accepted(request, repository.Name, id, length, StatusCodes.Status204NoContent);
     }
 
-    /// <summary>Takes a chunk, or all that comes.</summary>
+    /// <summary>Appends a chunk, or a body of any length.</summary>
     public async Task PatchAsync(RegistryRequest request)
     {
-        var repository = Hosted(request);
+        var repository = request.PushTarget(repositories);
         var id = Id(request);
         long length;
         using (var upload = await HoldAsync(request, repository.Name, id))
@@ -80,10 +86,10 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
         Accepted(request, repository.Name, id, length, StatusCodes.Status202Accepted);
     }
 
-    /// <summary>Takes the last chunk, if any, and what came becomes a blob if it is what its digest names.</summary>
+    /// <summary>Appends the last chunk, if there is one. Then verifies the digest, and the upload becomes a blob.</summary>
     public async Task PutAsync(RegistryRequest request)
     {
-        var repository = Hosted(request);
+        var repository = request.PushTarget(repositories);
         var id = Id(request);
         var digest = ParseDigest(request.Http.Request.Query["digest"]);
         using (var upload = await HoldAsync(request, repository.Name, id, digest.Algorithm))
@@ -94,10 +100,10 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
         Created(request, repository, digest);
     }
 
-    /// <summary>Forgets an upload.</summary>
+    /// <summary>Deletes an upload.</summary>
     public async Task CancelAsync(RegistryRequest request)
     {
-        var repository = Hosted(request);
+        var repository = request.PushTarget(repositories);
         using (var upload = await HoldAsync(request, repository.Name, Id(request)))
             await upload.DeleteAsync();
         request.Http.Response.StatusCode = StatusCodes.Status204NoContent;
@@ -106,14 +112,13 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
     private static Guid Id(RegistryRequest request) => Guid.TryParseExact(request.Route.Last, "D", out var id) ? id : throw Unknown();
 
     private static Digest ParseDigest(Microsoft.Extensions.Primitives.StringValues text) =>
-        Digest.TryParse(text, out var digest) ? digest
-            : throw new RegistryException(RegistryError.DigestInvalid, "a digest is " + Digest.Format);
+        Digest.TryParse(text, out var digest) ? digest : throw RegistryException.InvalidDigest();
 
-    private static RegistryException Unknown() => new(RegistryError.BlobUploadUnknown, "no such upload: it was finished, cancelled, or abandoned for too long");
+    private static RegistryException Unknown() =>
+        new(RegistryError.BlobUploadUnknown, "no such upload: it was finished, cancelled, or abandoned for too long");
 
-    private HostedRepository Hosted(RegistryRequest request) => repositories.Hosted(request.Name) ?? throw Ownership.Mirrored(request.Name);
-
-    private async ValueTask<HeldUpload> HoldAsync(RegistryRequest request, RepositoryName name, Guid id, string algorithm = DefaultAlgorithm) =>
+    private async ValueTask<HeldUpload> HoldAsync(
+        RegistryRequest request, RepositoryName name, Guid id, string algorithm = DefaultAlgorithm) =>
         await uploads.HoldAsync(name, id, algorithm, request.Aborted) ?? throw Unknown();
 
     private async ValueTask ReceiveAsync(RegistryRequest request, RepositoryName name, Guid id, HeldUpload upload)
@@ -122,18 +127,21 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
         {
             var announced = ContentRange.Length(request.Http.Request, upload.Length);
             var end = upload.Length + announced;
-            if (!await RequestBody.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue) || end is not null && end != upload.Length)
-                throw new RegistryException(RegistryError.SizeInvalid, $"a chunk of {announced} bytes was announced, and another length came; {upload.Length} bytes are kept in all");
+            var fits = await RequestBody.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue);
+            if (!fits || end is not null && end != upload.Length)
+                throw new RegistryException(
+                    RegistryError.SizeInvalid,
+                    $"the chunk does not have the announced {announced} bytes; the upload now has {upload.Length} bytes");
         }
         catch (RegistryException refused)
         {
-            // Where to go on from is said with every refusal.
+            // Every error carries the offset to resume from.
             refused.Headers = Headers(request, name, id, upload.Length);
             throw;
         }
         catch (IOException full) when (full.IsNoSpace)
         {
-            // A full disk is not relieved by what filled it.
+            // Delete it: it is what filled the disk.
             await upload.DeleteAsync();
             throw;
         }
@@ -145,14 +153,16 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
         {
             var length = upload.Length;
             await upload.DeleteAsync();
-            throw new RegistryException(RegistryError.DigestInvalid, $"the {length} bytes that came are not {digest}; nothing of them is kept");
+            throw new RegistryException(
+                RegistryError.DigestInvalid, $"the {length} bytes of the upload do not have the digest {digest}; they were deleted");
         }
         try
         {
-            // From here on the client no longer counts: half of it done would be worth nothing.
+            // The rest is not cancelled when the client leaves: a blob without its link would be useless.
             await content.CommitAsync(upload.Spool, digest, CancellationToken.None);
             await repository.LinkBlobAsync(digest, CancellationToken.None);
-            events.Pushed(request, repository.Name, digest, upload.Length);
+            if (events.IsEnabled)
+                events.Pushed(request.Origin(locations), repository.Name, digest, upload.Length);
         }
         finally
         {
@@ -182,7 +192,7 @@ public sealed class UploadRoute(RepositoryResolver repositories, Mounts mounts, 
     private List<(string Name, string Value)> Headers(RegistryRequest request, RepositoryName name, Guid id, long length) =>
     [
         ("Location", locations.Upload(request.Http.Request, name, id)),
-        // An empty upload is 0-0 too: older Docker clients cannot read 0--1.
+        // An empty upload is 0-0 as well: older Docker clients cannot read 0--1.
         ("Range", $"0-{Math.Max(length - 1, 0)}"),
         ("Docker-Upload-UUID", id.ToString()),
     ];

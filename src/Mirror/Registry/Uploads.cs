@@ -6,8 +6,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The pushes on their way in. Their bytes are in the store; here are the open ones, one holder at a time, kept open between requests so that
-/// the hash goes along with the bytes. Closing one costs at most one more reading at its end.
+/// The uploads that are open in this process; their bytes are in the store. One request at a time may hold an upload. It stays open between
+/// requests, so that its bytes are hashed as they arrive. After an idle minute it is closed; the next request opens and hashes it again.
 /// </summary>
 public sealed class Uploads : IDisposable
 {
@@ -32,23 +32,23 @@ public sealed class Uploads : IDisposable
         return id;
     }
 
-    /// <summary>How many bytes of an upload have arrived, also while somebody holds it; null where there is no such upload.</summary>
+    /// <summary>How many bytes of an upload have arrived, also while a request holds it; null where there is no such upload.</summary>
     public async ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken) =>
-        _open.TryGetValue((name, id), out var open) && open is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true, Result: { IsEnded: false } upload } }
+        _open.TryGetValue((name, id), out var open) && Opened(open) is { IsEnded: false } upload
             ? upload.Length
             : await _store.LengthAsync(name, id, cancellationToken);
 
     /// <summary>
-    /// Holds an upload for one request, until the result is disposed; null where there is no such upload. The holder lets go before it answers:
-    /// the client's next request may come at once.
+    /// Holds an upload for one request, until the result is disposed; null where there is no such upload. Dispose it before the answer is
+    /// sent: the client's next request may follow at once.
     /// </summary>
-    /// <param name="algorithm">The hash to keep while bytes arrive, where it is not open yet.</param>
+    /// <param name="algorithm">The hash to compute while bytes arrive, if this call opens the upload.</param>
     /// <exception cref="RegistryException">Another request holds it.</exception>
     public async ValueTask<HeldUpload?> HoldAsync(RepositoryName name, Guid id, string algorithm, CancellationToken cancellationToken)
     {
         while (true)
         {
-            // Whoever opens it opens it for all who wait: only one at a time can have the file.
+            // Concurrent callers share one open: the file is exclusive.
             var own = new Lazy<Task<Upload?>>(() => OpenAsync(name, id, algorithm));
             var open = _open.GetOrAdd((name, id), own);
             Upload? upload = null;
@@ -68,7 +68,9 @@ public sealed class Uploads : IDisposable
                 case true:
                     return new HeldUpload(this, upload);
                 case false:
-                    throw new RegistryException(RegistryError.UploadBusy, "another request is writing to this upload; wait for its end, or ask for the status and go on from there");
+                    throw new RegistryException(
+                        RegistryError.UploadBusy,
+                        "another request writes to this upload; wait until it ends, ask for the status, and continue from there");
                 default:
                     _open.TryRemove(new((name, id), open));
                     continue;
@@ -76,8 +78,8 @@ public sealed class Uploads : IDisposable
         }
     }
 
-    /// <summary>Removes the uploads that no bytes came for since <paramref name="before"/>; none that is held.</summary>
-    /// <param name="dryRun">Whether they are only returned.</param>
+    /// <summary>Deletes the uploads that got no bytes since <paramref name="before"/>, and returns them. Open uploads are kept.</summary>
+    /// <param name="dryRun">Whether they are returned without being deleted.</param>
     public async IAsyncEnumerable<StoredUpload> PurgeAsync(
         DateTimeOffset before, bool dryRun, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -91,14 +93,14 @@ public sealed class Uploads : IDisposable
         }
     }
 
-    /// <summary>Closes every upload; what has arrived stays for the next process.</summary>
+    /// <summary>Closes every upload. The bytes that have arrived stay for the next process.</summary>
     public void Dispose()
     {
         _timer.Dispose();
         CloseIdle(TimeSpan.Zero);
     }
 
-    internal void LetGo(Upload upload) => upload.LetGo(_time.GetTimestamp());
+    internal void Release(Upload upload) => upload.Release(_time.GetTimestamp());
 
     internal async ValueTask DeleteAsync(Upload upload)
     {
@@ -108,14 +110,18 @@ public sealed class Uploads : IDisposable
     }
 
     private async Task<Upload?> OpenAsync(RepositoryName name, Guid id, string algorithm) =>
-        // A client that leaves must not end what others wait for.
-        await _store.OpenAsync(name, id, algorithm, CancellationToken.None) is { } spool ? new Upload(name, id, spool, _time.GetTimestamp()) : null;
+        // Not cancelled when the client leaves: other requests may wait for the same open.
+        await _store.OpenAsync(name, id, algorithm, CancellationToken.None) is { } spool
+            ? new Upload(name, id, spool, _time.GetTimestamp())
+            : null;
+
+    private static Upload? Opened(Lazy<Task<Upload?>> open) =>
+        open is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true, Result: var upload } } ? upload : null;
 
     private void CloseIdle(TimeSpan idle)
     {
         foreach (var (key, open) in _open)
-            if (open is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true, Result: { } upload } }
-                && _time.GetElapsedTime(upload.LastHeld) >= idle && upload.TryHold() is true)
+            if (Opened(open) is { } upload && _time.GetElapsedTime(upload.LastHeld) >= idle && upload.TryHold() is true)
             {
                 upload.End();
                 _open.TryRemove(new(key, open));
@@ -143,7 +149,7 @@ internal sealed class Upload(RepositoryName name, Guid id, Spool spool, long now
 
     public long LastHeld => Volatile.Read(ref _lastHeld);
 
-    /// <summary>True where it is the caller's now; false where it is another's; null where it is over.</summary>
+    /// <summary>True if the caller holds it now; false if another request does; null if it has ended.</summary>
     public bool? TryHold()
     {
         lock (_gate)
@@ -156,13 +162,13 @@ internal sealed class Upload(RepositoryName name, Guid id, Spool spool, long now
         }
     }
 
-    public void LetGo(long now)
+    public void Release(long now)
     {
         lock (_gate)
             (_held, _lastHeld) = (false, now);
     }
 
-    /// <summary>Closes it for good; only by its holder. The file is closed when the next one can open it.</summary>
+    /// <summary>Closes the file for good. Only the holder may call it.</summary>
     public void End()
     {
         lock (_gate)
@@ -173,7 +179,7 @@ internal sealed class Upload(RepositoryName name, Guid id, Spool spool, long now
     }
 }
 
-/// <summary>An upload in the hands of one request.</summary>
+/// <summary>An upload that one request holds.</summary>
 public sealed class HeldUpload : IDisposable
 {
     private readonly Uploads _uploads;
@@ -186,8 +192,8 @@ public sealed class HeldUpload : IDisposable
     /// <summary>How many bytes have arrived.</summary>
     public long Length => _upload.Length;
 
-    /// <summary>Forgets the upload and what is left of it. Nobody finds it any more.</summary>
+    /// <summary>Deletes the upload. Later requests get 404.</summary>
     public ValueTask DeleteAsync() => _uploads.DeleteAsync(_upload);
 
-    public void Dispose() => _uploads.LetGo(_upload);
+    public void Dispose() => _uploads.Release(_upload);
 }

@@ -1,21 +1,21 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using Mirror.Configuration;
+using Mirror.Tls;
 
 namespace Mirror.Upstream;
 
 /// <summary>The certificates that one upstream is checked with, and the one shown to it. Read once, at start.</summary>
 internal sealed class UpstreamTls
 {
-    private readonly X509Certificate2Collection _authorities = [];
+    private readonly PrivateAuthorities _authorities;
     private readonly X509Certificate2? _client;
 
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">A file holds no such certificate or key.</exception>
     public UpstreamTls(UpstreamTlsOptions options)
     {
-        if (options.Ca is { } ca)
-            _authorities.ImportFromPemFile(ca);
+        _authorities = new PrivateAuthorities(options.Ca is { } ca ? [ca] : []);
         if (options.Certificate is { } certificate)
             _client = X509Certificate2.CreateFromPemFile(certificate, options.Key);
     }
@@ -25,23 +25,12 @@ internal sealed class UpstreamTls
         var options = new SslClientAuthenticationOptions();
         if (_client is not null)
             options.ClientCertificates = [_client];
-        if (_authorities.Count > 0)
+        if (!_authorities.IsEmpty)
             options.RemoteCertificateValidationCallback = IsTrusted;
         return options;
     }
 
-    // The machine's own authorities, and then the configured ones: nothing but an unknown root is forgiven.
-    private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
-    {
-        if (errors == SslPolicyErrors.None)
-            return true;
-        if (errors != SslPolicyErrors.RemoteCertificateChainErrors || certificate is not X509Certificate2 leaf || chain is null)
-            return false;
-        using var own = new X509Chain();
-        own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        own.ChainPolicy.CustomTrustStore.AddRange(_authorities);
-        own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        own.ChainPolicy.ExtraStore.AddRange(chain.ChainElements.Select(element => element.Certificate).ToArray());
-        return own.Build(leaf);
-    }
+    // The machine's own authorities are trusted as well as the configured ones.
+    private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors) =>
+        errors == SslPolicyErrors.None || _authorities.TrustServer(certificate, sent, errors);
 }

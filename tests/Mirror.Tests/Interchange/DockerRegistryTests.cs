@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Mirror.Tests.Interchange;
 
-/// <summary>One volume in turn under <c>registry:2</c> and under us, with a garbage collection on either side.</summary>
+/// <summary>One volume served in turn by <c>registry:2</c> and by the mirror, each with its own garbage collection.</summary>
 public sealed class DockerRegistryTests : IAsyncLifetime
 {
     private readonly TestImage _kept = TestImage.Create(seed: 40, layers: 2);
@@ -32,7 +32,7 @@ public sealed class DockerRegistryTests : IAsyncLifetime
     public ValueTask DisposeAsync() => _registry is null ? ValueTask.CompletedTask : _registry.DisposeAsync();
 
     [Fact]
-    public async Task What_docker_registry_wrote_we_serve_delete_and_collect_and_it_goes_on_with_the_rest()
+    public async Task The_mirror_serves_deletes_and_collects_what_docker_registry_wrote()
     {
         await FillAsync(_registry.Authority);
         await _registry.StopAsync();
@@ -44,10 +44,10 @@ public sealed class DockerRegistryTests : IAsyncLifetime
             Assert.Equal(["deleted", "kept"], await TagsAsync(mirror.Url, "acme/app"));
             Assert.Equal(["acme/app", "acme/multi"], await CatalogAsync(mirror.Url));
             await DeleteAsync(mirror.Url, $"acme/app/manifests/{_deleted.Digest}");
-            // Beside the server.
-            var said = await mirror.CollectAsync("--delete-untagged");
-            Assert.Contains($"blob eligible for deletion: {_deleted.Layers[0].Digest}", said, StringComparison.Ordinal);
-            Assert.Contains("freed ", said, StringComparison.Ordinal);
+            // The command runs while the server serves.
+            var output = await mirror.CollectAsync("--delete-untagged");
+            Assert.Contains($"blob eligible for deletion: {_deleted.Layers[0].Digest}", output, StringComparison.Ordinal);
+            Assert.Contains("freed ", output, StringComparison.Ordinal);
             await AssertLeftAsync(mirror.Url);
         }
         AssertStored();
@@ -56,7 +56,7 @@ public sealed class DockerRegistryTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_pushed_to_us_docker_registry_serves_deletes_and_collects_and_we_go_on_with_the_rest()
+    public async Task Docker_registry_serves_deletes_and_collects_what_the_mirror_wrote()
     {
         await _registry.StopAsync();
         await using var mirror = await OpenAsync();
@@ -77,14 +77,14 @@ public sealed class DockerRegistryTests : IAsyncLifetime
 
         await mirror.StartAgainAsync();
         await AssertLeftAsync(mirror.Url);
-        // Pushed once more: what was collected under us is noticed as missing.
+        // The mirror notices that the other collection deleted its content, and accepts it again.
         using var skopeo = new Skopeo();
         await skopeo.PushAsync(_deleted, $"{mirror.Authority}/acme/app:deleted");
         await AssertServedAsync(mirror.Url, _deleted, "acme/app", "deleted");
     }
 
     [Fact]
-    public async Task What_we_deleted_docker_registry_collects()
+    public async Task Docker_registry_collects_what_the_mirror_deleted()
     {
         await _registry.StopAsync();
         await using var mirror = await OpenAsync();
@@ -99,7 +99,7 @@ public sealed class DockerRegistryTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_mirrored_docker_registry_serves_and_collects_nothing_of()
+    public async Task Docker_registry_serves_what_was_mirrored_and_collects_none_of_it()
     {
         await using var upstream = await DockerRegistry.StartAsync();
         await FillAsync(upstream.Authority);
@@ -132,14 +132,15 @@ public sealed class DockerRegistryTests : IAsyncLifetime
     {
         await AssertServedAsync(registry, _kept, "acme/app", "kept");
         Assert.Equal(["kept"], await TagsAsync(registry, "acme/app"));
-        foreach (var path in (string[])[$"manifests/{_deleted.Digest}", "manifests/deleted", .. _deleted.Blobs.Select(blob => $"blobs/{blob}")])
+        string[] deleted = [$"manifests/{_deleted.Digest}", "manifests/deleted", .. _deleted.Blobs.Select(blob => $"blobs/{blob}")];
+        foreach (var path in deleted)
             Assert.Equal(HttpStatusCode.NotFound, (await GetAsync(registry, $"acme/app/{path}")).Status);
         Assert.Equal(_index, Digest.Of((await GetAsync(registry, "acme/multi/manifests/1")).Body));
         await AssertServedAsync(registry, _amd, "acme/multi", _amd.Digest.ToString());
         await AssertServedAsync(registry, _arm, "acme/multi", _arm.Digest.ToString());
     }
 
-    // Neither more nor less than what is named.
+    // Exactly the blobs that a name refers to.
     private void AssertStored()
     {
         Digest[] named = [_kept.Digest, .. _kept.Blobs, _index, _amd.Digest, .. _amd.Blobs, _arm.Digest, .. _arm.Blobs];
@@ -174,6 +175,9 @@ public sealed class DockerRegistryTests : IAsyncLifetime
 
     private static Task<IEnumerable<string>> CatalogAsync(Uri registry) => ListAsync(registry, "_catalog", "repositories");
 
-    private static async Task<IEnumerable<string>> ListAsync(Uri registry, string path, string property) =>
-        (await Http.Client.GetFromJsonAsync<JsonElement>(new Uri(registry, $"/v2/{path}"), Cancel)).GetProperty(property).EnumerateArray().Select(entry => entry.GetString()!).Order();
+    private static async Task<IEnumerable<string>> ListAsync(Uri registry, string path, string property)
+    {
+        var answer = await Http.Client.GetFromJsonAsync<JsonElement>(new Uri(registry, $"/v2/{path}"), Cancel);
+        return answer.GetProperty(property).EnumerateArray().Select(entry => entry.GetString()!).Order();
+    }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Mirror.Notifications;
 using Mirror.Tests.Peers;
@@ -14,9 +15,9 @@ public sealed class EventQueueTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task A_full_queue_drops_the_oldest_and_says_how_many()
+    public async Task A_full_queue_drops_the_oldest_events_and_returns_how_many()
     {
-        using var queue = EventQueue.Open(_folder.Path, segmentBytes: 50, mostSegments: 3);
+        using var queue = EventQueue.Open(_folder.Path, maxSegmentBytes: 50, maxSegments: 3);
         var dropped = Enumerable.Range(0, 100).Sum(i => queue.Append(Encoding.UTF8.GetBytes($"{i:D9}")));
         Assert.Equal(100 - dropped, queue.Pending);
         Assert.InRange(queue.Pending, 10, 15);
@@ -25,23 +26,23 @@ public sealed class EventQueueTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_delivered_does_not_come_back_and_its_files_go()
+    public async Task Delivered_events_do_not_come_back_and_their_files_are_deleted()
     {
-        using (var queue = EventQueue.Open(_folder.Path, segmentBytes: 50))
+        using (var queue = EventQueue.Open(_folder.Path, maxSegmentBytes: 50))
         {
             for (var i = 0; i < 30; i++)
                 queue.Append(Encoding.UTF8.GetBytes($"{i:D9}"));
             for (var batches = 0; batches < 2; batches++)
                 queue.Delivered(await queue.NextAsync(Cancel));
         }
-        using var again = EventQueue.Open(_folder.Path, segmentBytes: 50);
+        using var again = EventQueue.Open(_folder.Path, maxSegmentBytes: 50);
         Assert.Equal(20, again.Pending);
         Assert.Equal(Enumerable.Range(10, 20), await DrainAsync(again));
         Assert.Single(Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories));
     }
 
     [Fact]
-    public async Task A_line_that_was_cut_short_is_forgotten_and_the_next_is_whole()
+    public async Task An_incomplete_last_line_is_ignored()
     {
         using (var queue = EventQueue.Open(_folder.Path))
             queue.Append("000000001"u8);
@@ -53,7 +54,7 @@ public sealed class EventQueueTests : IDisposable
     }
 
     [Fact]
-    public async Task A_damaged_record_means_once_more_rather_than_never()
+    public async Task After_a_damaged_record_events_come_twice_rather_than_never()
     {
         using (var queue = EventQueue.Open(_folder.Path))
         {
@@ -61,13 +62,14 @@ public sealed class EventQueueTests : IDisposable
             queue.Delivered(await queue.NextAsync(Cancel));
             queue.Append("000000002"u8);
         }
-        await File.WriteAllTextAsync(Assert.Single(Directory.GetFiles(_folder.Path, "delivered", SearchOption.AllDirectories)), "?", Cancel);
+        var record = Assert.Single(Directory.GetFiles(_folder.Path, "delivered", SearchOption.AllDirectories));
+        await File.WriteAllTextAsync(record, "?", Cancel);
         using var again = EventQueue.Open(_folder.Path);
         Assert.Equal([1, 2], await DrainAsync(again));
     }
 
     [Fact]
-    public void Two_processes_have_a_queue_each()
+    public void Each_process_has_its_own_queue()
     {
         using var one = EventQueue.Open(_folder.Path);
         using var other = EventQueue.Open(_folder.Path);
@@ -90,7 +92,7 @@ public sealed class EventQueueTests : IDisposable
         while (queue.Pending > 0)
         {
             var batch = await queue.NextAsync(Cancel);
-            events.AddRange(batch.Events.Select(json => int.Parse(Encoding.UTF8.GetString(json.Span), System.Globalization.CultureInfo.InvariantCulture)));
+            events.AddRange(batch.Events.Select(json => int.Parse(json.Span, CultureInfo.InvariantCulture)));
             queue.Delivered(batch);
         }
         return events;

@@ -6,7 +6,7 @@ using Mirror.Tests.Peers;
 
 namespace Mirror.Tests.Notifications;
 
-/// <summary>Somebody who wants to know what happens in a registry.</summary>
+/// <summary>An endpoint that receives events.</summary>
 internal sealed class EventReceiver : IAsyncDisposable
 {
     private readonly ConcurrentQueue<JsonElement> _events = new();
@@ -15,12 +15,12 @@ internal sealed class EventReceiver : IAsyncDisposable
 
     public Uri Url { get; } = new($"http://127.0.0.1:{Ports.Free()}/events");
 
-    /// <summary>The status of the answer to the request of this number, from 0 on.</summary>
+    /// <summary>The status to answer each request with; requests are numbered from 0 on.</summary>
     public Func<int, HttpStatusCode> Answers { get; set; } = _ => HttpStatusCode.OK;
 
     public int Requests { get; private set; }
 
-    /// <summary>Every event of every request that was taken.</summary>
+    /// <summary>Every event of every request that got a 2xx or 3xx.</summary>
     public IReadOnlyList<JsonElement> Events => [.. _events];
 
     public IReadOnlyList<(string Authorization, string ContentType)> Headers => [.. _headers];
@@ -41,7 +41,8 @@ internal sealed class EventReceiver : IAsyncDisposable
             _events.Enqueue(one.Clone());
     });
 
-    public Task UntilAsync(int events) => Until.TrueAsync(() => _events.Count >= events, () => $"{_events.Count} of {events} events came: {string.Join(", ", Actions)}");
+    public Task UntilAsync(int events) => Until.TrueAsync(
+        () => _events.Count >= events, () => $"{_events.Count} of {events} events came: {string.Join(", ", Actions)}");
 
     public async ValueTask DisposeAsync()
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
+using System.Text.Json;
 using Mirror.Storage;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
@@ -25,7 +26,7 @@ public sealed class NotificationTests : IAsyncLifetime
     public ValueTask DisposeAsync() => _receiver.DisposeAsync();
 
     [Fact]
-    public async Task What_happens_is_told_in_order_and_in_the_registrys_words()
+    public async Task Events_arrive_in_order_and_in_the_format_of_registry_2()
     {
         await _receiver.StartAsync();
         await using var mirror = await StartAsync("headers:\n        Authorization: [Bearer abc]", references: true);
@@ -44,26 +45,35 @@ public sealed class NotificationTests : IAsyncLifetime
         var target = push.GetProperty("target");
         Assert.Equal(
             (Types.Manifest, manifest.ToString(), "t/a", "1", $"{mirror.Url}v2/t/a/manifests/{manifest}"),
-            (target.GetProperty("mediaType").GetString(), target.GetProperty("digest").GetString(), target.GetProperty("repository").GetString(), target.GetProperty("tag").GetString(), target.GetProperty("url").GetString()));
+            (Text(target, "mediaType"), Text(target, "digest"), Text(target, "repository"), Text(target, "tag"), Text(target, "url")));
         Assert.Equal(target.GetProperty("size").GetInt64(), target.GetProperty("length").GetInt64());
-        Assert.Equal([config.ToString(), layer.ToString()], target.GetProperty("references").EnumerateArray().Select(r => r.GetProperty("digest").GetString()));
-        Assert.Equal(("PUT", mirror.Authority), (push.GetProperty("request").GetProperty("method").GetString(), push.GetProperty("request").GetProperty("host").GetString()));
+        var references = target.GetProperty("references").EnumerateArray().Select(reference => Text(reference, "digest"));
+        Assert.Equal([config.ToString(), layer.ToString()], references);
+        var request = push.GetProperty("request");
+        Assert.Equal(("PUT", mirror.Authority), (Text(request, "method"), Text(request, "host")));
         Assert.EndsWith($":{mirror.Url.Port}", push.GetProperty("source").GetProperty("addr").GetString(), StringComparison.Ordinal);
         Assert.EndsWith("Z", push.GetProperty("timestamp").GetString(), StringComparison.Ordinal);
         Assert.Equal("t/a", _receiver.Events[6].GetProperty("target").GetProperty("fromRepository").GetString());
         Assert.Equal("1", _receiver.Events[7].GetProperty("target").GetProperty("tag").GetString());
         Assert.False(_receiver.Events[8].GetProperty("target").TryGetProperty("mediaType", out _));
         Assert.Equal(9, _receiver.Events.Select(e => e.GetProperty("id").GetString()).Distinct().Count());
-        Assert.All(_receiver.Headers, headers => Assert.Equal(("Bearer abc", "application/vnd.docker.distribution.events.v2+json"), headers));
-        await Until.TrueAsync(async () => await mirror.MetricAsync("registry_notifications_events_total", ("type", "Successes"), ("endpoint", "spy")) == 9, () => "not counted");
+        const string type = "application/vnd.docker.distribution.events.v2+json";
+        Assert.All(_receiver.Headers, headers => Assert.Equal(("Bearer abc", type), headers));
+        await UntilMetricAsync(mirror, 9, "registry_notifications_events_total", ("type", "Successes"), ("endpoint", "spy"));
         Assert.Equal(0, await mirror.MetricAsync("registry_notifications_pending_total", ("endpoint", "spy")));
         Assert.True(await mirror.MetricAsync("registry_notifications_status_total", ("code", "200 OK"), ("endpoint", "spy")) > 0);
     }
 
     [Fact]
-    public async Task What_was_not_taken_is_told_again_before_anything_newer()
+    public async Task A_refused_event_is_sent_again_before_newer_ones()
     {
-        _receiver.Answers = request => request switch { < 4 => HttpStatusCode.InternalServerError, 5 => HttpStatusCode.Found, 7 => HttpStatusCode.BadGateway, _ => HttpStatusCode.OK };
+        _receiver.Answers = request => request switch
+        {
+            < 4 => HttpStatusCode.InternalServerError,
+            5 => HttpStatusCode.Found,
+            7 => HttpStatusCode.BadGateway,
+            _ => HttpStatusCode.OK,
+        };
         await _receiver.StartAsync();
         await using var mirror = await StartAsync("threshold: 3\n      backoff: 100ms");
         List<Digest> pushed = [];
@@ -76,7 +86,7 @@ public sealed class NotificationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_end_of_the_server_loses_no_event()
+    public async Task No_event_is_lost_when_the_server_stops_or_is_killed()
     {
         await using var mirror = await StartAsync("backoff: 100ms");
         List<Digest> pushed = [];
@@ -92,8 +102,8 @@ public sealed class NotificationTests : IAsyncLifetime
         await mirror.StartAgainAsync();
         await _receiver.UntilAsync(20);
         Assert.Equal(pushed.Select(digest => digest.ToString()), _receiver.Digests);
-        // Taken is not yet recorded as taken; what ends in between is told twice.
-        await Until.TrueAsync(async () => await mirror.MetricAsync("registry_notifications_pending_total", ("endpoint", "spy")) == 0, () => "some still wait");
+        // A delivery is recorded after the answer. If the server stopped in between, it would send the events again.
+        await UntilMetricAsync(mirror, 0, "registry_notifications_pending_total", ("endpoint", "spy"));
         await mirror.StopAsync();
         await mirror.StartAgainAsync();
         pushed.Add(await PushBlobAsync(mirror, "last"));
@@ -102,7 +112,7 @@ public sealed class NotificationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_an_endpoint_ignores_it_is_not_told()
+    public async Task Ignored_events_are_not_sent()
     {
         await _receiver.StartAsync();
         await using var mirror = await StartAsync("ignoredmediatypes: [application/octet-stream]\n      ignore:\n        actions: [pull]");
@@ -130,7 +140,8 @@ public sealed class NotificationTests : IAsyncLifetime
     {
         var bytes = Encoding.UTF8.GetBytes(text);
         var digest = Digest.Of(bytes);
-        using var response = await SendAsync(mirror, HttpMethod.Post, $"t/a/blobs/uploads/?digest={digest}", bytes, "application/octet-stream");
+        var path = $"t/a/blobs/uploads/?digest={digest}";
+        using var response = await SendAsync(mirror, HttpMethod.Post, path, bytes, "application/octet-stream");
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
         return digest;
     }
@@ -143,7 +154,13 @@ public sealed class NotificationTests : IAsyncLifetime
         return Digest.Of(manifest);
     }
 
-    private static async Task<HttpResponseMessage> SendAsync(MirrorProcess mirror, HttpMethod method, string path, byte[]? body = null, string? type = null)
+    private static string? Text(JsonElement parent, string name) => parent.GetProperty(name).GetString();
+
+    private static Task UntilMetricAsync(MirrorProcess mirror, double value, string name, params (string, string)[] labels) =>
+        Until.TrueAsync(async () => await mirror.MetricAsync(name, labels) == value, () => $"{name} is not {value}");
+
+    private static async Task<HttpResponseMessage> SendAsync(
+        MirrorProcess mirror, HttpMethod method, string path, byte[]? body = null, string? type = null)
     {
         using var request = new HttpRequestMessage(method, new Uri(mirror.Url, $"/v2/{path}"));
         if (body is not null)

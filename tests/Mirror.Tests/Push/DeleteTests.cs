@@ -6,13 +6,13 @@ using static Mirror.Tests.Push.PushedRepository;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>Taking out what was pushed, effective at once (OCI distribution-spec 1.1.1, "Content Management", end points 9 and 10).</summary>
+/// <summary>Deletes take effect at once (OCI distribution-spec 1.1.1, "Content Management", end points 9 and 10).</summary>
 public sealed class DeleteTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
 {
     private readonly PushedRepository _repository = registry.NewRepository();
 
     [Fact]
-    public async Task A_deleted_tag_is_gone_and_what_it_named_is_not()
+    public async Task A_deleted_tag_is_gone_but_its_manifest_is_not()
     {
         var (digest, _) = await _repository.PushManifestAsync("a");
         await _repository.PushManifestAsync("b");
@@ -24,7 +24,7 @@ public sealed class DeleteTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
-    public async Task A_deleted_manifest_takes_every_tag_that_names_it()
+    public async Task Deleting_a_manifest_deletes_every_tag_that_names_it()
     {
         var (digest, _) = await _repository.PushManifestAsync("a", "1");
         await _repository.PushManifestAsync("b", "1");
@@ -64,31 +64,35 @@ public sealed class DeleteTests(PlainRegistry registry) : IClassFixture<PlainReg
     [InlineData("manifests/sha256:abc", "DIGEST_INVALID")]
     [InlineData("manifests/.no", "TAG_INVALID")]
     [InlineData("blobs/sha256:abc", "DIGEST_INVALID")]
-    public async Task What_is_no_reference_is_400(string path, string code)
+    public async Task Deleting_something_that_is_no_reference_is_400(string path, string code)
     {
         using var response = await _repository.SendAsync("DELETE", path);
         await AssertErrorAsync(response, 400, code);
     }
 
     [Fact]
-    public async Task Nothing_is_deleted_where_that_is_not_enabled()
+    public async Task Deletes_are_refused_when_they_are_not_enabled()
     {
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Environment = new Dictionary<string, string> { ["REGISTRY_STORAGE_DELETE_ENABLED"] = "false" } });
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string> { ["REGISTRY_STORAGE_DELETE_ENABLED"] = "false" },
+        });
         var repository = new PushedRepository(mirror, "a/b");
         var (digest, _) = await repository.PushManifestAsync("t");
         foreach (var path in new[] { "manifests/t", $"manifests/{digest}", $"blobs/{Digest.Of("config "u8)}" })
         {
             using var response = await repository.SendAsync("DELETE", path);
             await AssertErrorAsync(response, 405, "UNSUPPORTED");
-            Assert.Contains("storage.delete.enabled", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            var body = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+            Assert.Contains("storage.delete.enabled", body, StringComparison.Ordinal);
             Assert.Equal(HttpStatusCode.OK, await repository.StatusOfAsync("HEAD", path));
         }
-        // An upload is cancelled, not deleted.
+        // DELETE of an upload cancels it, and does not count as a delete.
         Assert.Equal(HttpStatusCode.NoContent, await repository.StatusOfAsync("DELETE", await repository.BeginAsync()));
     }
 
     [Fact]
-    public async Task Read_only_means_every_route()
+    public async Task A_read_only_registry_refuses_every_route_that_writes()
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         var repository = new PushedRepository(mirror, "a/b");

@@ -9,13 +9,13 @@ using static Mirror.Tests.Push.PushedRepository;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>What outlives the process.</summary>
+/// <summary>What survives the end of the process.</summary>
 public sealed class DurabilityTests
 {
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task An_upload_goes_on_after_a_restart(bool killed)
+    public async Task An_upload_continues_after_a_restart(bool killed)
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         var repository = new PushedRepository(mirror, "a/b");
@@ -36,7 +36,7 @@ public sealed class DurabilityTests
     }
 
     [Fact]
-    public async Task What_was_acknowledged_outlives_a_kill_in_the_middle_of_pushes()
+    public async Task Acknowledged_pushes_survive_a_kill()
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         var random = new Random(7);
@@ -44,7 +44,8 @@ public sealed class DurabilityTests
         for (var round = 0; round < (Figures.Full ? 50 : 5); round++)
         {
             using var stop = new CancellationTokenSource();
-            var pushing = Task.WhenAll(Enumerable.Range(0, 4).Select(client => Task.Run(() => PushUntilAsync(new PushedRepository(mirror, $"r{client}/app"), $"{round}-{client}", acknowledged, stop.Token))));
+            var pushing = Task.WhenAll(Enumerable.Range(0, 4).Select(client => Task.Run(() =>
+                PushUntilAsync(new PushedRepository(mirror, $"r{client}/app"), $"{round}-{client}", acknowledged, stop.Token))));
             await Task.Delay(TimeSpan.FromMilliseconds(random.Next(200, 900)), TestContext.Current.CancellationToken);
             await mirror.KillAsync();
             await stop.CancelAsync();
@@ -72,7 +73,8 @@ public sealed class DurabilityTests
         for (var i = 0; i < 24; i++)
         {
             hash.AppendData(chunk);
-            using var patched = await repository.SendAsync("PATCH", location, chunk, null, ("Content-Range", $"{(long)i * chunk.Length}-{(long)(i + 1) * chunk.Length - 1}"));
+            var range = $"{(long)i * chunk.Length}-{(long)(i + 1) * chunk.Length - 1}";
+            using var patched = await repository.SendAsync("PATCH", location, chunk, null, ("Content-Range", range));
             Assert.Equal(HttpStatusCode.Accepted, patched.StatusCode);
         }
         using var done = await repository.SendAsync("PUT", $"{location}?digest={Digest.FromHash("sha256", hash.GetCurrentHash())}");
@@ -81,7 +83,7 @@ public sealed class DurabilityTests
     }
 
     [Fact]
-    public async Task Abandoned_uploads_are_removed_and_others_are_not()
+    public async Task Only_abandoned_uploads_are_purged()
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         var repository = new PushedRepository(mirror, "a/b");
@@ -94,13 +96,15 @@ public sealed class DurabilityTests
             Root = mirror.Root,
             Environment = new Dictionary<string, string> { ["REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL"] = "100ms" },
         });
-        await Until.TrueAsync(() => !Directory.Exists(Path.Combine(mirror.Root, RegistryLayout.Upload(name, Id(old)))), () => "the old upload is still there");
+        var purged = Path.Combine(mirror.Root, RegistryLayout.Upload(name, Id(old)));
+        await Until.TrueAsync(() => !Directory.Exists(purged), () => "the old upload is still there");
         Assert.True(Directory.Exists(Path.Combine(mirror.Root, RegistryLayout.Upload(name, Id(young)))));
     }
 
     private static Guid Id(string location) => Guid.Parse(location[(location.LastIndexOf('/') + 1)..]);
 
-    private static async Task PushUntilAsync(PushedRepository repository, string seed, ConcurrentDictionary<string, (Digest, Digest)> acknowledged, CancellationToken stop)
+    private static async Task PushUntilAsync(
+        PushedRepository repository, string seed, ConcurrentDictionary<string, (Digest, Digest)> acknowledged, CancellationToken stop)
     {
         try
         {
@@ -115,7 +119,7 @@ public sealed class DurabilityTests
         }
         catch (Exception gone) when (gone is HttpRequestException or IOException)
         {
-            // Killed in the middle: not acknowledged.
+            // The server was killed before it answered.
         }
     }
 }

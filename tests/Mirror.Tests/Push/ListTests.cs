@@ -11,7 +11,7 @@ public sealed class ListTests(PlainRegistry registry) : IClassFixture<PlainRegis
     private readonly PushedRepository _repository = registry.NewRepository();
 
     [Fact]
-    public async Task Tags_come_in_one_order_and_in_pages()
+    public async Task Tags_come_sorted_and_in_pages()
     {
         foreach (var tag in new[] { "b", "a", "C", "a.1", "a-1", "10", "9" })
             await _repository.PushManifestAsync(tag);
@@ -20,7 +20,7 @@ public sealed class ListTests(PlainRegistry registry) : IClassFixture<PlainRegis
         Assert.Equal(all[..3], await _repository.TagsAsync("?n=3"));
         Assert.Equal(all[3..], await _repository.TagsAsync("?last=C"));
         Assert.Equal(all[3..5], await _repository.TagsAsync("?last=C&n=2"));
-        // A tag that is no longer there, or never was, is a place in the order all the same.
+        // 'last' need not be an existing tag.
         Assert.Equal(all[3..], await _repository.TagsAsync("?last=Z"));
         Assert.Empty(await _repository.TagsAsync("?last=b"));
 
@@ -37,7 +37,7 @@ public sealed class ListTests(PlainRegistry registry) : IClassFixture<PlainRegis
     }
 
     [Fact]
-    public async Task None_asked_for_is_an_empty_list_without_a_link()
+    public async Task A_page_of_0_tags_is_an_empty_list_without_a_link()
     {
         await _repository.PushManifestAsync("a");
         using var response = await _repository.SendAsync("GET", "tags/list?n=0");
@@ -47,7 +47,7 @@ public sealed class ListTests(PlainRegistry registry) : IClassFixture<PlainRegis
     }
 
     [Fact]
-    public async Task More_than_the_most_is_clamped_and_linked()
+    public async Task A_page_is_limited_by_the_configured_maximum()
     {
         for (var i = 0; i < 3; i++)
             await _repository.PushManifestAsync($"t{i}");

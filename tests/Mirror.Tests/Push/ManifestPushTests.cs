@@ -6,7 +6,7 @@ using static Mirror.Tests.Push.PushedRepository;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>Manifests on their way in (OCI distribution-spec 1.1.1, "Pushing Manifests", end points 7a and 7b).</summary>
+/// <summary>Pushes of manifests (OCI distribution-spec 1.1.1, "Pushing Manifests", end points 7a and 7b).</summary>
 public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
 {
     private readonly PushedRepository _repository = registry.NewRepository();
@@ -14,9 +14,10 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     [Fact]
     public async Task A_manifest_comes_back_byte_for_byte_by_tag_and_by_digest()
     {
-        // Spaces that any re-encoding would lose.
+        // Writing the JSON again would lose these spaces.
         var config = await _repository.PushAsync("{}"u8.ToArray());
-        var bytes = Encoding.UTF8.GetBytes($$"""  {"config": {"digest":"{{config}}", "size": 2 , "mediaType":"a/b"} ,"schemaVersion":2,"layers" : []  }  """ + "\n");
+        var bytes = Encoding.UTF8.GetBytes(
+            $$"""  {"config": {"digest":"{{config}}", "size": 2 , "mediaType":"a/b"} ,"schemaVersion":2,"layers" : []  }  """ + "\n");
         using var put = await _repository.SendAsync("PUT", "manifests/v1", bytes, OciManifest + "; charset=utf-8");
         var digest = Digest.Of(bytes);
         Assert.Equal((HttpStatusCode.Created, digest.ToString()), (put.StatusCode, Header(put, "Docker-Content-Digest")));
@@ -28,14 +29,18 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
             Assert.Equal(bytes, await get.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
             Assert.Equal(OciManifest, get.Content.Headers.ContentType!.ToString());
             using var head = await _repository.SendAsync("HEAD", $"manifests/{reference}");
-            Assert.Equal((HttpStatusCode.OK, (long?)bytes.Length, digest.ToString()), (head.StatusCode, head.Content.Headers.ContentLength, Header(head, "Docker-Content-Digest")));
+            Assert.Equal(
+                (HttpStatusCode.OK, (long?)bytes.Length, digest.ToString()),
+                (head.StatusCode, head.Content.Headers.ContentLength, Header(head, "Docker-Content-Digest")));
         }
     }
 
     [Fact]
-    public async Task The_type_it_was_pushed_with_is_kept_where_the_bytes_do_not_say_it()
+    public async Task The_pushed_media_type_is_kept_if_the_manifest_has_none()
     {
-        var bytes = Encoding.UTF8.GetBytes($$"""{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"{{await _repository.PushAsync([1])}}","size":1},"layers":[]}""");
+        var config = await _repository.PushAsync([1]);
+        var bytes = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"{{config}}","size":1},"layers":[]}""");
         foreach (var type in new[] { MediaTypes.DockerManifest, MediaTypes.OciManifest, MediaTypes.DockerManifest })
         {
             using var put = await _repository.SendAsync("PUT", "manifests/t", bytes, type);
@@ -48,7 +53,7 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     [Theory]
     [InlineData("sha256")]
     [InlineData("sha512")]
-    public async Task A_manifest_pushed_by_digest_takes_the_tags_it_is_given(string algorithm)
+    public async Task A_manifest_pushed_by_digest_gets_the_tags_of_the_query(string algorithm)
     {
         var bytes = Manifest(await _repository.PushAsync([1], algorithm));
         var digest = Digest.Of(bytes, algorithm);
@@ -73,7 +78,7 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     }
 
     [Fact]
-    public async Task Another_digest_than_the_bytes_have_is_refused()
+    public async Task A_digest_that_does_not_match_the_manifest_is_refused()
     {
         var bytes = Manifest(await _repository.PushAsync([1]));
         using var put = await _repository.SendAsync("PUT", $"manifests/{Digest.Of("x"u8)}", bytes, OciManifest);
@@ -81,11 +86,11 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     }
 
     [Fact]
-    public async Task What_a_manifest_needs_must_be_there()
+    public async Task Blobs_of_a_manifest_must_be_in_the_repository()
     {
         using var put = await _repository.SendAsync("PUT", "manifests/t", Manifest(Digest.Of("missing"u8)), OciManifest);
         await AssertErrorAsync(put, 404, "MANIFEST_BLOB_UNKNOWN");
-        // In another repository is not here.
+        // Another repository's blob does not count.
         var elsewhere = await registry.NewRepository().PushAsync("elsewhere"u8.ToArray());
         using var other = await _repository.SendAsync("PUT", "manifests/t", Manifest(elsewhere), OciManifest);
         await AssertErrorAsync(other, 404, "MANIFEST_BLOB_UNKNOWN");
@@ -96,11 +101,12 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     [InlineData("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "")]
     [InlineData("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "")]
     [InlineData("application/vnd.oci.image.layer.v1.tar", ""","urls":["https://example.com/layer"]""")]
-    public async Task A_layer_that_is_elsewhere_need_not_be_here(string type, string urls)
+    public async Task A_layer_that_clients_get_elsewhere_need_not_be_pushed(string type, string urls)
     {
         var config = await _repository.PushAsync([1]);
         var bytes = Encoding.UTF8.GetBytes(
-            $$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"a/b","digest":"{{config}}","size":1},"layers":[{"mediaType":"{{type}}","digest":"{{Digest.Of("far"u8)}}","size":3{{urls}}}]}""");
+            $$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"a/b","digest":"{{config}}","size":1},"""
+            + $$""" "layers":[{"mediaType":"{{type}}","digest":"{{Digest.Of("far"u8)}}","size":3{{urls}}}]}""");
         using var put = await _repository.SendAsync("PUT", "manifests/t", bytes, OciManifest);
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
     }
@@ -108,11 +114,12 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     [Theory]
     [InlineData(MediaTypes.OciIndex)]
     [InlineData(MediaTypes.DockerManifestList)]
-    public async Task An_index_may_be_sparse(string type)
+    public async Task An_index_may_be_pushed_without_all_of_its_children(string type)
     {
         var (child, _) = await _repository.PushManifestAsync("child");
         var bytes = Encoding.UTF8.GetBytes(
-            $$"""{"schemaVersion":2,"mediaType":"{{type}}","manifests":[{"mediaType":"{{OciManifest}}","digest":"{{child}}","size":1},{"mediaType":"{{OciManifest}}","digest":"{{Digest.Of("no"u8)}}","size":1}]}""");
+            $$"""{"schemaVersion":2,"mediaType":"{{type}}","manifests":[{"mediaType":"{{OciManifest}}","digest":"{{child}}","size":1},"""
+            + $$"""{"mediaType":"{{OciManifest}}","digest":"{{Digest.Of("no"u8)}}","size":1}]}""");
         using var put = await _repository.SendAsync("PUT", "manifests/index", bytes, type);
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
         Assert.Equal(bytes, await _repository.BytesAsync("manifests/index"));
@@ -134,7 +141,7 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     }
 
     [Fact]
-    public async Task Without_a_type_the_manifests_own_counts()
+    public async Task Without_a_content_type_the_media_type_in_the_manifest_counts()
     {
         var bytes = Manifest(await _repository.PushAsync([1]));
         using var put = await _repository.SendAsync("PUT", "manifests/t", bytes);
@@ -143,10 +150,12 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
     }
 
     [Fact]
-    public async Task Four_mebibytes_are_taken_and_not_one_byte_more()
+    public async Task A_manifest_of_4_MiB_is_accepted_and_one_byte_more_is_not()
     {
         var config = await _repository.PushAsync([1]);
-        var (start, end) = ($$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"a/b","digest":"{{config}}","size":1},"layers":[],"annotations":{"a":" """, "\"}}");
+        var start = $$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"a/b","digest":"{{config}}","size":1},"""
+            + """ "layers":[],"annotations":{"a":" """;
+        const string end = "\"}}";
         byte[] Sized(int length) => Encoding.UTF8.GetBytes(start + new string('x', length - start.Length - end.Length) + end);
         using var fits = await _repository.SendAsync("PUT", "manifests/fits", Sized(4 << 20), OciManifest);
         Assert.Equal(HttpStatusCode.Created, fits.StatusCode);
@@ -168,15 +177,16 @@ public sealed class ManifestPushTests(PlainRegistry registry) : IClassFixture<Pl
         }
         catch (HttpRequestException)
         {
-            // The line is cut while the client still writes; whether it reads the answer first is up to it.
+            // The server closes the connection while the client still writes. The client may not have read the answer.
         }
     }
 
     [Fact]
-    public async Task Ten_thousand_entries_are_no_trouble()
+    public async Task An_index_may_have_25000_entries()
     {
         var (child, _) = await _repository.PushManifestAsync("child");
-        var entries = string.Join(',', Enumerable.Range(0, 25_000).Select(i => $$"""{"mediaType":"{{OciManifest}}","digest":"{{child}}","size":{{i}}}"""));
+        var entries = string.Join(',', Enumerable.Range(0, 25_000).Select(i =>
+            $$"""{"mediaType":"{{OciManifest}}","digest":"{{child}}","size":{{i}}}"""));
         var bytes = Encoding.UTF8.GetBytes($$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{{entries}}]}""");
         using var put = await _repository.SendAsync("PUT", "manifests/wide", bytes, MediaTypes.OciIndex);
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);

@@ -5,14 +5,14 @@ using static Mirror.Tests.Push.PushedRepository;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>Blobs that need not be sent again (OCI distribution-spec 1.1.1, "Mounting a blob from another repository", end point 11).</summary>
+/// <summary>Mounts (OCI distribution-spec 1.1.1, "Mounting a blob from another repository", end point 11).</summary>
 public sealed class MountTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
 {
     [Theory]
     [InlineData("sha256", true)]
     [InlineData("sha256", false)]
     [InlineData("sha512", true)]
-    public async Task A_blob_is_mounted_from_where_it_is(string algorithm, bool named)
+    public async Task A_blob_of_another_repository_is_mounted(string algorithm, bool named)
     {
         var (source, target) = (registry.NewRepository(), registry.NewRepository());
         var bytes = UploadTests.Bytes(1234);
@@ -26,11 +26,16 @@ public sealed class MountTests(PlainRegistry registry) : IClassFixture<PlainRegi
     }
 
     [Fact]
-    public async Task What_cannot_be_mounted_becomes_an_upload()
+    public async Task A_mount_that_is_not_possible_begins_an_upload()
     {
         var (source, other, target) = (registry.NewRepository(), registry.NewRepository(), registry.NewRepository());
         var digest = await source.PushAsync(UploadTests.Bytes(77));
-        foreach (var query in new[] { $"?mount={Digest.Of("nowhere"u8)}&from={source.Name}", $"?mount={Digest.Of("nowhere"u8)}", $"?mount={digest}&from={other.Name}", $"?mount={digest}&from=no/such" })
+        var unknown = Digest.Of("nowhere"u8);
+        foreach (var query in new[]
+        {
+            $"?mount={unknown}&from={source.Name}", $"?mount={unknown}",
+            $"?mount={digest}&from={other.Name}", $"?mount={digest}&from=no/such",
+        })
         {
             using var response = await target.SendAsync("POST", $"blobs/uploads/{query}");
             Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);

@@ -9,13 +9,13 @@ using static Mirror.Tests.Push.PushedRepository;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>A mirror that is pushed to: who owns a name, and what may pass from one kind of repository to the other.</summary>
+/// <summary>Hosted and mirrored repositories in one server: which names accept pushes, and what passes between the two kinds.</summary>
 public sealed class OwnershipTests
 {
     private readonly TestImage _image = TestImage.Create(seed: 31);
 
     [Fact]
-    public async Task A_hosted_name_is_pushed_to_and_never_asked_for_upstream()
+    public async Task Upstream_is_never_asked_for_a_hosted_repository()
     {
         await using var hub = await ScriptedHub.StartAsync();
         await using var mirror = await MirrorProcess.StartAsync(hub.Url);
@@ -30,16 +30,21 @@ public sealed class OwnershipTests
     }
 
     [Fact]
-    public async Task A_push_to_a_mirrored_name_is_denied_with_the_setting_that_would_allow_it()
+    public async Task A_denied_push_names_the_setting_that_would_allow_it()
     {
         await using var hub = await ScriptedHub.StartAsync();
         await using var mirror = await MirrorProcess.StartAsync(hub.Url);
         var repository = new PushedRepository(mirror, "library/nginx");
-        foreach (var (method, path) in new[] { ("POST", "blobs/uploads/"), ("POST", $"blobs/uploads/?digest={Digest.Of("x"u8)}"), ("PUT", "manifests/latest"), ("PATCH", $"blobs/uploads/{Guid.NewGuid()}") })
+        foreach (var (method, path) in new[]
+        {
+            ("POST", "blobs/uploads/"), ("POST", $"blobs/uploads/?digest={Digest.Of("x"u8)}"),
+            ("PUT", "manifests/latest"), ("PATCH", $"blobs/uploads/{Guid.NewGuid()}"),
+        })
         {
             using var response = await repository.SendAsync(method, path, "x"u8.ToArray(), OciManifest);
             await AssertErrorAsync(response, 403, "DENIED");
-            Assert.Contains("hosted.repositories", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            var body = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+            Assert.Contains("hosted.repositories", body, StringComparison.Ordinal);
         }
     }
 
@@ -52,7 +57,7 @@ public sealed class OwnershipTests
         var (mirrored, hosted) = (new PushedRepository(mirror, "library/hello"), new PushedRepository(mirror, "local/app"));
         var layer = _image.Layers[0];
 
-        // Not cached yet: nothing is fetched for a mount.
+        // The layer is not cached, and nothing is fetched for a mount.
         using var before = await hosted.SendAsync("POST", $"blobs/uploads/?mount={layer.Digest}&from=library/hello");
         Assert.Equal(HttpStatusCode.Accepted, before.StatusCode);
 
@@ -64,7 +69,7 @@ public sealed class OwnershipTests
     }
 
     [Fact]
-    public async Task Deleting_what_is_mirrored_forgets_it_until_it_is_asked_for_again()
+    public async Task A_deleted_mirrored_manifest_is_fetched_again_when_it_is_pulled()
     {
         await using var hub = await ScriptedHub.StartAsync();
         hub.AddImage("library/hello", "1", _image);
@@ -79,7 +84,7 @@ public sealed class OwnershipTests
     }
 
     [Fact]
-    public async Task Referrers_of_a_mirrored_manifest_are_an_index_whatever_upstream_says()
+    public async Task Referrers_are_an_index_even_if_upstream_does_not_know_the_route()
     {
         await using var hub = await ScriptedHub.StartAsync();
         hub.AddImage("library/hello", "1", _image);
@@ -95,13 +100,14 @@ public sealed class OwnershipTests
     public async Task Referrers_of_a_mirrored_manifest_come_from_upstream()
     {
         await using var upstream = await MirrorProcess.StartAsync(new MirrorSettings());
-        var there = new PushedRepository(upstream, "library/hello");
-        var (subject, _) = await there.PushManifestAsync("1");
-        var (referrer, _) = await there.PushManifestAsync("sig", "sig", subject, """ "artifactType":"x/sig" """);
+        var origin = new PushedRepository(upstream, "library/hello");
+        var (subject, _) = await origin.PushManifestAsync("1");
+        var (referrer, _) = await origin.PushManifestAsync("sig", "sig", subject, """ "artifactType":"x/sig" """);
         await using var mirror = await MirrorProcess.StartAsync(upstream.Url);
-        var here = new PushedRepository(mirror, "library/hello");
-        Assert.Contains(referrer.ToString(), await here.TextAsync($"referrers/{subject}"), StringComparison.Ordinal);
-        Assert.Contains(referrer.ToString(), await here.TextAsync($"referrers/{subject}?artifactType=x/sig"), StringComparison.Ordinal);
-        Assert.DoesNotContain(referrer.ToString(), await here.TextAsync($"referrers/{subject}?artifactType=x/other"), StringComparison.Ordinal);
+        var mirrored = new PushedRepository(mirror, "library/hello");
+        Assert.Contains(referrer.ToString(), await mirrored.TextAsync($"referrers/{subject}"), StringComparison.Ordinal);
+        Assert.Contains(referrer.ToString(), await mirrored.TextAsync($"referrers/{subject}?artifactType=x/sig"), StringComparison.Ordinal);
+        var others = await mirrored.TextAsync($"referrers/{subject}?artifactType=x/other");
+        Assert.DoesNotContain(referrer.ToString(), others, StringComparison.Ordinal);
     }
 }

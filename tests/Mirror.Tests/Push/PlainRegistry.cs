@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>A registry without an upstream that a class of tests shares; each test takes a repository of its own.</summary>
+/// <summary>A registry without an upstream, shared by a class of tests. Each test uses a repository of its own.</summary>
 public sealed class PlainRegistry : IAsyncLifetime
 {
     private static int _names;
@@ -30,8 +30,9 @@ public sealed class PushedRepository(MirrorProcess mirror, string name)
 
     public string Name => name;
 
-    /// <summary>Any request below the repository, or to a URL that the registry gave.</summary>
-    public async Task<HttpResponseMessage> SendAsync(string method, string path, byte[]? body = null, string? type = null, params (string Name, string Value)[] headers)
+    /// <summary>Sends a request to a path below the repository, or to a URL that the registry gave.</summary>
+    public async Task<HttpResponseMessage> SendAsync(
+        string method, string path, byte[]? body = null, string? type = null, params (string Name, string Value)[] headers)
     {
         var url = path.StartsWith("http", StringComparison.Ordinal) ? new Uri(path) : new Uri(mirror.Url, $"/v2/{name}/{path}");
         using var request = new HttpRequestMessage(new HttpMethod(method), url);
@@ -78,7 +79,8 @@ public sealed class PushedRepository(MirrorProcess mirror, string name)
     }
 
     /// <summary>Pushes an image of one tiny config and no layers.</summary>
-    public async Task<(Digest Digest, byte[] Bytes)> PushManifestAsync(string reference, string seed = "", Digest? subject = null, string? more = null)
+    public async Task<(Digest Digest, byte[] Bytes)> PushManifestAsync(
+        string reference, string seed = "", Digest? subject = null, string? more = null)
     {
         var bytes = Manifest(await PushAsync(Encoding.UTF8.GetBytes($"config {seed}")), subject, more);
         using var response = await SendAsync("PUT", $"manifests/{reference}", bytes, OciManifest);
@@ -94,18 +96,21 @@ public sealed class PushedRepository(MirrorProcess mirror, string name)
 
     public static byte[] Manifest(Digest config, Digest? subject = null, string? more = null)
     {
-        var text = new StringBuilder($$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"application/vnd.test.config","digest":"{{config}}","size":1},"layers":[]""");
+        var descriptor = $$"""{"mediaType":"application/vnd.test.config","digest":"{{config}}","size":1}""";
+        var text = $$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{{descriptor}},"layers":[]""";
         if (subject is not null)
-            text.Append(System.Globalization.CultureInfo.InvariantCulture, $$""","subject":{"mediaType":"{{OciManifest}}","digest":"{{subject}}","size":7}""");
+            text += $$""","subject":{"mediaType":"{{OciManifest}}","digest":"{{subject}}","size":7}""";
         if (more is not null)
-            text.Append(',').Append(more);
-        return Encoding.UTF8.GetBytes(text.Append('}').ToString());
+            text += $",{more}";
+        return Encoding.UTF8.GetBytes(text + "}");
     }
 
     public static string Location(HttpResponseMessage response) => response.Headers.Location!.OriginalString;
 
     public static string? Header(HttpResponseMessage response, string header) =>
-        response.Headers.TryGetValues(header, out var values) || response.Content.Headers.TryGetValues(header, out values) ? string.Join(", ", values) : null;
+        response.Headers.TryGetValues(header, out var values) || response.Content.Headers.TryGetValues(header, out values)
+            ? string.Join(", ", values)
+            : null;
 
     public static async Task AssertErrorAsync(HttpResponseMessage response, int status, string code)
     {

@@ -7,7 +7,7 @@ using static Mirror.Tests.Push.PushedRepository;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>What refers to a manifest (OCI distribution-spec 1.1.1, "Listing Referrers", end points 12a and 12b).</summary>
+/// <summary>The manifests that refer to a subject (OCI distribution-spec 1.1.1, "Listing Referrers", end points 12a and 12b).</summary>
 public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
 {
     private static readonly Digest Subject = Digest.Of("a subject that need not exist"u8);
@@ -15,15 +15,17 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
     private readonly PushedRepository _repository = registry.NewRepository();
 
     [Fact]
-    public async Task Nothing_known_is_an_empty_index()
+    public async Task A_subject_without_referrers_has_an_empty_index()
     {
         foreach (var subject in new[] { Subject, Digest.Of("x"u8, "sha512") })
         {
             using var response = await _repository.SendAsync("GET", $"referrers/{subject}");
             Assert.Equal((HttpStatusCode.OK, MediaTypes.OciIndex), (response.StatusCode, response.Content.Headers.ContentType!.ToString()));
             using var json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
-            Assert.Equal((2, MediaTypes.OciIndex, 0),
-                (json.RootElement.GetProperty("schemaVersion").GetInt32(), json.RootElement.GetProperty("mediaType").GetString(), json.RootElement.GetProperty("manifests").GetArrayLength()));
+            var root = json.RootElement;
+            Assert.Equal(2, root.GetProperty("schemaVersion").GetInt32());
+            Assert.Equal(MediaTypes.OciIndex, root.GetProperty("mediaType").GetString());
+            Assert.Equal(0, root.GetProperty("manifests").GetArrayLength());
         }
     }
 
@@ -35,7 +37,7 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
     }
 
     [Fact]
-    public async Task A_manifest_with_a_subject_is_listed_as_what_it_is()
+    public async Task A_referrer_is_listed_with_its_type_size_and_annotations()
     {
         var config = await _repository.PushAsync([1]);
         var bytes = Manifest(config, Subject, """ "artifactType":"application/vnd.test.sbom","annotations":{"org.test":"+ü\u0041"} """);
@@ -49,25 +51,27 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
     }
 
     [Fact]
-    public async Task The_configs_type_stands_in_for_the_artifacts()
+    public async Task Without_an_artifact_type_the_type_of_the_config_is_listed()
     {
         await _repository.PushManifestAsync("a", subject: Subject);
         Assert.Equal("application/vnd.test.config", Assert.Single(await ListAsync()).GetProperty("artifactType").GetString());
     }
 
     [Fact]
-    public async Task An_index_refers_too()
+    public async Task An_index_may_refer_to_a_subject()
     {
         var bytes = Encoding.UTF8.GetBytes(
-            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[],"artifactType":"x/y","subject":{"mediaType":"{{OciManifest}}","digest":"{{Subject}}","size":1} }""");
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[],"artifactType":"x/y","""
+            + $$""" "subject":{"mediaType":"{{OciManifest}}","digest":"{{Subject}}","size":1} }""");
         using var put = await _repository.SendAsync("PUT", "manifests/i", bytes, MediaTypes.OciIndex);
         Assert.Equal(Subject.ToString(), Header(put, "OCI-Subject"));
         var only = Assert.Single(await ListAsync());
-        Assert.Equal((MediaTypes.OciIndex, "x/y"), (only.GetProperty("mediaType").GetString(), only.GetProperty("artifactType").GetString()));
+        Assert.Equal(MediaTypes.OciIndex, only.GetProperty("mediaType").GetString());
+        Assert.Equal("x/y", only.GetProperty("artifactType").GetString());
     }
 
     [Fact]
-    public async Task The_filter_is_applied_and_said_to_be()
+    public async Task A_filter_is_applied_and_the_answer_says_so()
     {
         await _repository.PushManifestAsync("a", "a", Subject, """ "artifactType":"x/a" """);
         await _repository.PushManifestAsync("b", "b", Subject, """ "artifactType":"x/b" """);
@@ -79,12 +83,14 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
     }
 
     [Fact]
-    public async Task What_older_clients_listed_under_the_subjects_tag_is_listed_too()
+    public async Task Referrers_that_older_clients_put_under_a_tag_are_listed_as_well()
     {
         var (listed, _) = await _repository.PushManifestAsync("old", "old", more: """ "artifactType":"x/old" """);
         var (gone, _) = await _repository.PushManifestAsync("gone", "gone");
         var index = Encoding.UTF8.GetBytes(
-            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{OciManifest}}","digest":"{{listed}}","size":1},{"mediaType":"{{OciManifest}}","digest":"{{gone}}","size":1}]}""");
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":["""
+            + $$"""{"mediaType":"{{OciManifest}}","digest":"{{listed}}","size":1},"""
+            + $$"""{"mediaType":"{{OciManifest}}","digest":"{{gone}}","size":1}]}""");
         using var put = await _repository.SendAsync("PUT", $"manifests/sha256-{Subject.Hex}", index, MediaTypes.OciIndex);
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
         await _repository.PushManifestAsync("new", "new", Subject);
@@ -92,11 +98,12 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
 
         var all = await ListAsync();
         Assert.Equal(2, all.Length);
-        Assert.Contains(all, entry => entry.GetProperty("digest").GetString() == listed.ToString() && entry.GetProperty("artifactType").GetString() == "x/old");
+        var old = Assert.Single(all, entry => entry.GetProperty("digest").GetString() == listed.ToString());
+        Assert.Equal("x/old", old.GetProperty("artifactType").GetString());
     }
 
     [Fact]
-    public async Task A_deleted_manifest_refers_no_longer()
+    public async Task A_deleted_manifest_is_no_longer_listed()
     {
         var (digest, _) = await _repository.PushManifestAsync("a", "a", Subject);
         Assert.Single(await ListAsync());
@@ -105,7 +112,7 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
     }
 
     [Fact]
-    public async Task More_than_fits_into_one_index_comes_in_pages()
+    public async Task A_list_that_is_too_large_for_one_index_comes_in_pages()
     {
         var filler = new string('x', 1_500_000);
         for (var i = 0; i < 4; i++)

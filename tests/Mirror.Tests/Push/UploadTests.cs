@@ -9,7 +9,7 @@ using static Mirror.Tests.Push.PushedRepository;
 
 namespace Mirror.Tests.Push;
 
-/// <summary>Blobs on their way in (OCI distribution-spec 1.1.1, "Pushing blobs", end points 4 to 6, 13 and 14).</summary>
+/// <summary>Uploads of blobs (OCI distribution-spec 1.1.1, "Pushing blobs", end points 4 to 6, 13 and 14).</summary>
 public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
 {
     private readonly PushedRepository _repository = registry.NewRepository();
@@ -39,7 +39,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     [InlineData("put")]
     [InlineData("patch")]
     [InlineData("chunks")]
-    public async Task Other_bytes_than_the_digest_names_are_refused_and_not_kept(string form)
+    public async Task Bytes_that_do_not_match_the_digest_are_refused_and_deleted(string form)
     {
         var bytes = Bytes(1000);
         var wrong = Digest.Of("other"u8);
@@ -51,7 +51,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
-    public async Task An_upload_says_where_it_is_and_how_far()
+    public async Task An_upload_answers_its_location_and_its_length()
     {
         using var begun = await _repository.SendAsync("POST", "blobs/uploads/");
         var location = Location(begun);
@@ -77,10 +77,12 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     {
         var location = await _repository.BeginAsync();
         using var first = await _repository.SendAsync("PATCH", location, Bytes(10), null, ("Content-Range", "0-9"));
-        using var wrong = await _repository.SendAsync("PATCH", location, Bytes(range.StartsWith("11", StringComparison.Ordinal) ? 10 : 5), null, ("Content-Range", range));
+        var length = range.StartsWith("11", StringComparison.Ordinal) ? 10 : 5;
+        using var wrong = await _repository.SendAsync("PATCH", location, Bytes(length), null, ("Content-Range", range));
         await AssertErrorAsync(wrong, 416, "RANGE_INVALID");
         Assert.Equal("0-9", Header(wrong, "Range"));
-        using var last = await _repository.SendAsync("PUT", $"{location}?digest={Digest.Of(Bytes(10))}", Bytes(5), null, ("Content-Range", "3-7"));
+        var put = $"{location}?digest={Digest.Of(Bytes(10))}";
+        using var last = await _repository.SendAsync("PUT", put, Bytes(5), null, ("Content-Range", "3-7"));
         await AssertErrorAsync(last, 416, "RANGE_INVALID");
 
         using var status = await _repository.SendAsync("GET", location);
@@ -107,7 +109,8 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
         Assert.Equal(HttpStatusCode.NoContent, await _repository.StatusOfAsync("DELETE", location));
         foreach (var method in new[] { "GET", "PATCH", "PUT", "DELETE" })
         {
-            using var response = await _repository.SendAsync(method, method == "PUT" ? $"{location}?digest={Digest.Of(Bytes(10))}" : location);
+            var query = method == "PUT" ? $"?digest={Digest.Of(Bytes(10))}" : "";
+            using var response = await _repository.SendAsync(method, location + query);
             await AssertErrorAsync(response, 404, "BLOB_UPLOAD_UNKNOWN");
         }
         Assert.Empty(Files("_uploads"));
@@ -124,7 +127,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
-    public async Task A_wrong_digest_in_the_last_request_costs_nothing_that_came()
+    public async Task An_invalid_digest_in_the_last_request_does_not_end_the_upload()
     {
         var location = await _repository.BeginAsync();
         using var patched = await _repository.SendAsync("PATCH", location, Bytes(10));
@@ -138,7 +141,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
-    public async Task A_digest_algorithm_is_taken_where_it_is_known()
+    public async Task Only_known_digest_algorithms_are_accepted()
     {
         using var known = await _repository.SendAsync("POST", "blobs/uploads/?digest-algorithm=sha512");
         using var done = await _repository.SendAsync("PUT", $"{Location(known)}?digest={Digest.Of(Bytes(10), "sha512")}", Bytes(10));
@@ -148,7 +151,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
-    public async Task A_second_request_to_an_upload_that_is_being_written_is_refused()
+    public async Task Only_one_request_at_a_time_may_write_to_an_upload()
     {
         var location = await _repository.BeginAsync();
         using var slow = await OpenPatchAsync(location, 10);
@@ -171,14 +174,14 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
-    public async Task What_arrived_before_the_line_broke_is_kept()
+    public async Task Bytes_that_arrived_before_the_connection_broke_are_kept()
     {
         var bytes = Bytes(700_000);
         var location = await _repository.BeginAsync();
         using (var broken = await OpenPatchAsync(location, bytes.Length))
         {
             await broken.GetStream().WriteAsync(bytes.AsMemory(0, 400_000), TestContext.Current.CancellationToken);
-            // The status tells while bytes still arrive.
+            // The status is answered while bytes still arrive.
             await Until.TrueAsync(
                 async () =>
                 {
@@ -188,7 +191,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
                 () => "what arrived is not said");
             broken.Client.LingerState = new LingerOption(true, 0);
         }
-        // Refused until the server notices that the line is broken.
+        // The server refuses it until it notices that the connection is broken.
         await Until.TrueAsync(
             async () =>
             {
@@ -214,14 +217,17 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
-    public async Task A_location_is_where_the_client_says_it_asked()
+    public async Task A_location_begins_with_the_address_that_the_client_used()
     {
-        using var forwarded = await _repository.SendAsync("POST", "blobs/uploads/", null, null, ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "hub.example, inner"));
+        using var forwarded = await BeginAsync(("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "hub.example, inner"));
         Assert.StartsWith("https://hub.example/v2/", Location(forwarded), StringComparison.Ordinal);
-        using var standard = await _repository.SendAsync("POST", "blobs/uploads/", null, null, ("Forwarded", "for=1.2.3.4;proto=https;host=\"hub.example:444\""));
+        using var standard = await BeginAsync(("Forwarded", "for=1.2.3.4;proto=https;host=\"hub.example:444\""));
         Assert.StartsWith("https://hub.example:444/v2/", Location(standard), StringComparison.Ordinal);
-        using var nonsense = await _repository.SendAsync("POST", "blobs/uploads/", null, null, ("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "a b"));
+        using var nonsense = await BeginAsync(("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "a b"));
         Assert.StartsWith("/v2/", Location(nonsense), StringComparison.Ordinal);
+
+        Task<HttpResponseMessage> BeginAsync(params (string, string)[] headers) =>
+            _repository.SendAsync("POST", "blobs/uploads/", null, null, headers);
     }
 
     internal static byte[] Bytes(int length)
@@ -244,7 +250,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
             Assert.Equal(HttpStatusCode.Accepted, patched.StatusCode);
             return await _repository.SendAsync("PUT", $"{Location(patched)}?digest={digest}");
         }
-        // Chunks, the last of them with the digest; an empty blob has none.
+        // Two chunks, the second together with the digest. An empty blob has no first one.
         var half = bytes.Length / 2;
         if (half > 0)
         {
@@ -252,7 +258,8 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
             Assert.Equal(HttpStatusCode.Accepted, first.StatusCode);
             location = Location(first);
         }
-        return await _repository.SendAsync("PUT", $"{location}?digest={digest}", bytes[half..], null, half > 0 ? [("Content-Range", $"{half}-{bytes.Length - 1}")] : []);
+        (string, string)[] range = half > 0 ? [("Content-Range", $"{half}-{bytes.Length - 1}")] : [];
+        return await _repository.SendAsync("PUT", $"{location}?digest={digest}", bytes[half..], null, range);
     }
 
     private static async Task<TcpClient> OpenPatchAsync(string location, int length)
@@ -261,7 +268,8 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
         var client = new TcpClient();
         await client.ConnectAsync(url.Host, url.Port, TestContext.Current.CancellationToken);
         await client.GetStream().WriteAsync(
-            Encoding.ASCII.GetBytes($"PATCH {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Length: {length}\r\n\r\n"), TestContext.Current.CancellationToken);
+            Encoding.ASCII.GetBytes($"PATCH {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Length: {length}\r\n\r\n"),
+            TestContext.Current.CancellationToken);
         return client;
     }
 

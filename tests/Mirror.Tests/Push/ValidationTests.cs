@@ -14,7 +14,7 @@ public sealed class ValidationTests
     [InlineData("https://layers.example/a", true)]
     [InlineData("https://layers.example/secret", false)]
     [InlineData("https://elsewhere.example/a", false)]
-    public async Task A_layers_url_is_held_against_the_lists(string url, bool taken)
+    public async Task The_URL_of_a_layer_must_be_allowed(string url, bool taken)
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
         {
@@ -25,8 +25,10 @@ public sealed class ValidationTests
                 """,
         });
         var repository = new PushedRepository(mirror, "a/b");
+        var config = await repository.PushAsync([1]);
         var bytes = Encoding.UTF8.GetBytes(
-            $$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"a/b","digest":"{{await repository.PushAsync([1])}}","size":1},"layers":[{"mediaType":"a/b","digest":"{{Digest.Of("far"u8)}}","size":3,"urls":["{{url}}"]}]}""");
+            $$"""{"schemaVersion":2,"mediaType":"{{OciManifest}}","config":{"mediaType":"a/b","digest":"{{config}}","size":1},"""
+            + $$""" "layers":[{"mediaType":"a/b","digest":"{{Digest.Of("far"u8)}}","size":3,"urls":["{{url}}"]}]}""");
         using var put = await repository.SendAsync("PUT", "manifests/t", bytes, OciManifest);
         if (taken)
             Assert.Equal(HttpStatusCode.Created, put.StatusCode);
@@ -39,7 +41,7 @@ public sealed class ValidationTests
     [InlineData("list", "amd64", false)]
     [InlineData("list", "arm64", true)]
     [InlineData("none", "amd64", true)]
-    public async Task The_children_that_the_configuration_asks_for_must_be_there(string platforms, string missing, bool taken)
+    public async Task An_index_needs_the_children_that_the_configuration_names(string platforms, string missing, bool taken)
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
         {
@@ -53,7 +55,8 @@ public sealed class ValidationTests
         });
         var repository = new PushedRepository(mirror, "a/b");
         var bytes = Encoding.UTF8.GetBytes(
-            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{OciManifest}}","digest":"{{Digest.Of("no"u8)}}","size":1,"platform":{"os":"linux","architecture":"{{missing}}"} }]}""");
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{"mediaType":"{{OciManifest}}","""
+            + $$""" "digest":"{{Digest.Of("no"u8)}}","size":1,"platform":{"os":"linux","architecture":"{{missing}}"} }]}""");
         using var put = await repository.SendAsync("PUT", "manifests/t", bytes, MediaTypes.OciIndex);
         if (taken)
             Assert.Equal(HttpStatusCode.Created, put.StatusCode);

@@ -3,14 +3,14 @@ using Xunit;
 
 namespace Mirror.Tests.Serving;
 
-/// <summary>What a start does, and does not do.</summary>
+/// <summary>The start of the server.</summary>
 public sealed class StartTests
 {
     [Fact]
-    public async Task Nothing_is_watched_in_the_folder_it_is_started_in()
+    public async Task The_working_folder_is_not_watched()
     {
         MirrorProcess.Availability.OrSkip();
-        // A watch for every folder below it, each time: with the store there, a start that grows with what is stored.
+        // The framework would watch every folder below it. With the store there, the start would take longer with everything stored.
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         Assert.DoesNotContain("anon_inode:inotify", mirror.Open);
         Assert.Contains(mirror.Open, static open => open?.StartsWith("socket:", StringComparison.Ordinal) == true);

@@ -21,17 +21,18 @@ public sealed class TlsTests : IAsyncDisposable
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task HTTPS_is_served_and_HTTP_2_agreed_on()
+    public async Task HTTPS_is_served_over_HTTP_2()
     {
         await StartAsync("");
         using var http = Client();
-        using var response = await http.SendAsync(new(HttpMethod.Get, $"https://localhost:{_port}/v2/") { Version = HttpVersion.Version20 }, Cancel);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"https://localhost:{_port}/v2/") { Version = HttpVersion.Version20 };
+        using var response = await http.SendAsync(request, Cancel);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal(HttpVersion.Version20, response.Version);
     }
 
     [Fact]
-    public async Task Only_clients_with_a_certificate_of_the_named_authorities_get_in()
+    public async Task Only_certificates_of_the_configured_authorities_are_accepted()
     {
         using var friend = Certificate("friend");
         using var stranger = Certificate("stranger");
@@ -106,7 +107,7 @@ public sealed class TlsTests : IAsyncDisposable
     private static HttpClient Client(X509Certificate2? certificate = null)
     {
         var handler = new SocketsHttpHandler { UseProxy = false };
-        // The server's certificate is of this test's own making; what is tested is whom the server lets in.
+        // The test made the certificate of the server. It tests which clients the server accepts.
         handler.SslOptions.RemoteCertificateValidationCallback = (_, presented, _, _) => presented is not null;
         if (certificate is not null)
             handler.SslOptions.ClientCertificates = [certificate];
