@@ -2,8 +2,8 @@ using Mirror.Configuration;
 
 namespace Mirror.Health;
 
-/// <summary>One check of section <c>health</c>.</summary>
-/// <param name="name">What its failure is told by: nothing secret.</param>
+/// <summary>A check of section <c>health</c>.</summary>
+/// <param name="name">Its name in logs and answers. It must hold no secret.</param>
 internal abstract class HealthCheck(string name, HealthCheckOptions options)
 {
     private static readonly TimeSpan Default = TimeSpan.FromSeconds(10);
@@ -11,24 +11,25 @@ internal abstract class HealthCheck(string name, HealthCheckOptions options)
 
     public string Name => name;
 
-    /// <summary>From one look to the next.</summary>
-    public TimeSpan Interval => options.Interval == TimeSpan.Zero ? Default : options.Interval < MinInterval ? MinInterval : options.Interval;
+    /// <summary>The time from one check to the next: at least a second.</summary>
+    public TimeSpan Interval =>
+        options.Interval == TimeSpan.Zero ? Default : options.Interval < MinInterval ? MinInterval : options.Interval;
 
-    /// <summary>How many failures in a row count.</summary>
+    /// <summary>After how many failures in a row the check counts as failed.</summary>
     public int Threshold => Math.Max(1, options.Threshold);
 
-    /// <summary>For one look.</summary>
-    public virtual TimeSpan Limit => Default;
+    /// <summary>The time limit of one check.</summary>
+    public virtual TimeSpan TimeLimit => Default;
 
     /// <summary>
-    /// Whether a failure keeps every request from being answered. Not that of the store: what is local of a bucket is served while that is away, and
-    /// what is not says so itself.
+    /// Whether the server refuses all requests while the check fails. A failure of the store refuses none: copies on the local disk are
+    /// still served while the bucket is away, and a request that needs the bucket fails by itself.
     /// </summary>
     public virtual bool Refuses => true;
 
-    /// <summary>What is wrong now; null where nothing is. An exception says it as well.</summary>
-    public abstract Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken);
+    /// <summary>Checks once: the reason of the failure, or null for a success. An exception is a failure too.</summary>
+    public abstract Task<string?> FailureAsync(CancellationToken cancellationToken);
 
-    /// <summary>A time limit where none, which is 0, was set.</summary>
-    protected static TimeSpan LimitOf(TimeSpan timeout) => timeout > TimeSpan.Zero ? timeout : Default;
+    /// <summary>The configured time limit, or the default for 0.</summary>
+    protected static TimeSpan TimeLimitOf(TimeSpan timeout) => timeout > TimeSpan.Zero ? timeout : Default;
 }

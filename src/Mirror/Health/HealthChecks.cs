@@ -3,9 +3,10 @@ using System.Globalization;
 
 namespace Mirror.Health;
 
-/// <summary>Looks at every check at its own interval, one look after the other, and knows which of them fail now.</summary>
+/// <summary>Runs each check at its own interval, never twice at a time, and knows which of them fail now.</summary>
 /// <remarks>
-/// The framework's own health checks know no thresholds, begin a look beside one that hangs, and tell of none before the slowest of an interval has ended.
+/// The framework's health checks have no thresholds, start a check again while it still hangs, and report no result before the slowest
+/// check has ended.
 /// </remarks>
 public sealed partial class HealthChecks : BackgroundService
 {
@@ -14,9 +15,10 @@ public sealed partial class HealthChecks : BackgroundService
     private readonly ILogger<HealthChecks> _log;
     private readonly ConcurrentDictionary<HealthCheck, string> _failing = new();
 
-    internal HealthChecks(IReadOnlyList<HealthCheck> checks, TimeProvider time, ILogger<HealthChecks> log) => (_checks, _time, _log) = (checks, time, log);
+    internal HealthChecks(IReadOnlyList<HealthCheck> checks, TimeProvider time, ILogger<HealthChecks> log) =>
+        (_checks, _time, _log) = (checks, time, log);
 
-    /// <summary>What is wrong, by the check's name.</summary>
+    /// <summary>The reasons of the failed checks, by the names of the checks.</summary>
     public Dictionary<string, string> Failing
     {
         get
@@ -28,8 +30,8 @@ public sealed partial class HealthChecks : BackgroundService
         }
     }
 
-    /// <summary>Whether requests are not to be answered.</summary>
-    /// <param name="asksForHealth">Whether one asks for nothing else than whether all is well, as load balancers do.</param>
+    /// <summary>Whether the server refuses a request.</summary>
+    /// <param name="asksForHealth">Whether the request asks only for the health of the server, as load balancers do.</param>
     public bool Refuse(bool asksForHealth)
     {
         foreach (var (check, _) in _failing)
@@ -38,7 +40,8 @@ public sealed partial class HealthChecks : BackgroundService
         return false;
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(_checks.Select(check => WatchAsync(check, stoppingToken)));
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Task.WhenAll(_checks.Select(check => WatchAsync(check, stoppingToken)));
 
     private async Task WatchAsync(HealthCheck check, CancellationToken stop)
     {
@@ -46,27 +49,27 @@ public sealed partial class HealthChecks : BackgroundService
         var failures = 0;
         do
         {
-            var wrong = await LookAsync(check, stop);
-            failures = wrong is null ? 0 : failures + 1;
-            if (wrong is null)
+            var failure = await CheckAsync(check, stop);
+            failures = failure is null ? 0 : failures + 1;
+            if (failure is null)
                 Succeeded(check);
             else if (failures >= check.Threshold)
-                Failed(check, wrong);
+                Failed(check, failure);
         }
         while (await timer.WaitForNextTickAsync(stop));
     }
 
-    private async Task<string?> LookAsync(HealthCheck check, CancellationToken stop)
+    private async Task<string?> CheckAsync(HealthCheck check, CancellationToken stop)
     {
-        using var limit = new CancellationTokenSource(check.Limit, _time);
+        using var limit = new CancellationTokenSource(check.TimeLimit, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, limit.Token);
         try
         {
-            return await check.WhatIsWrongAsync(either.Token);
+            return await check.FailureAsync(either.Token);
         }
         catch (Exception) when (limit.IsCancellationRequested && !stop.IsCancellationRequested)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"no answer within {check.Limit.TotalSeconds} s");
+            return string.Create(CultureInfo.InvariantCulture, $"no answer within {check.TimeLimit.TotalSeconds} s");
         }
         catch (Exception failure) when (!stop.IsCancellationRequested)
         {

@@ -2,10 +2,10 @@ using Mirror.Configuration;
 
 namespace Mirror.Health;
 
-/// <summary>Wires the room <c>Health</c>.</summary>
+/// <summary>Registers the services of Health.</summary>
 public static class HealthRegistration
 {
-    /// <summary>Adds <see cref="HealthChecks"/> where any are configured.</summary>
+    /// <summary>Adds <see cref="Readiness"/>, and <see cref="HealthChecks"/> if any are configured.</summary>
     public static IServiceCollection AddHealth(this IServiceCollection services, HealthOptions health)
     {
         services.AddSingleton<Readiness>();
@@ -18,7 +18,9 @@ public static class HealthRegistration
         return services
             .AddSingleton(provider => new HealthChecks(
                 [
-                    .. health.StorageDriver.Enabled ? [ActivatorUtilities.CreateInstance<StorageCheck>(provider, health.StorageDriver)] : Array.Empty<HealthCheck>(),
+                    .. health.StorageDriver.Enabled
+                        ? [ActivatorUtilities.CreateInstance<StorageCheck>(provider, health.StorageDriver)]
+                        : Array.Empty<HealthCheck>(),
                     .. health.File.Select(file => new FileCheck(file)),
                     .. health.Http.Select(http => ActivatorUtilities.CreateInstance<HttpCheck>(provider, http)),
                     .. health.Tcp.Select(tcp => new TcpCheck(tcp)),

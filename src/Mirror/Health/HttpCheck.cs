@@ -4,23 +4,28 @@ using Mirror.Configuration;
 
 namespace Mirror.Health;
 
-/// <summary><see cref="HttpHealthOptions"/>. Redirects are not followed: what is sent along may be secret.</summary>
+/// <summary>
+/// Fails unless a HEAD of an address has the configured status: <see cref="HttpHealthOptions"/>. It follows no redirect, because its
+/// headers may be secret.
+/// </summary>
 internal sealed class HttpCheck(HttpHealthOptions options, IHttpClientFactory clients)
     : HealthCheck(options.Uri!.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped), options)
 {
-    /// <summary>The name of the client it uses.</summary>
+    /// <summary>The name of its HTTP client.</summary>
     public const string Client = "health";
 
-    public override TimeSpan Limit => LimitOf(options.Timeout);
+    public override TimeSpan TimeLimit => TimeLimitOf(options.Timeout);
 
-    public override async Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken)
+    public override async Task<string?> FailureAsync(CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Head, options.Uri);
         if (options.Uri!.UserInfo is { Length: > 0 } user)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(user))));
+            request.Headers.Authorization =
+                new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(user))));
         foreach (var (name, values) in options.Headers)
             request.Headers.TryAddWithoutValidation(name, values);
-        using var response = await clients.CreateClient(Client).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        var client = clients.CreateClient(Client);
+        using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         var status = (int)response.StatusCode;
         return status == options.StatusCode ? null : $"unexpected status: {status}";
     }

@@ -6,41 +6,41 @@ using Mirror.Storage.Stores;
 namespace Mirror.Health;
 
 /// <summary>
-/// Whether requests should be sent here. Not while the store cannot be reached, and no longer once a signal to stop came. Upstream and Redis do not
-/// count: without them what is stored is served all the same. Being alive is another question, and is answered by answering.
+/// Whether this server should get requests: not while the store cannot be used, and not after a signal to stop. Upstream and Redis do not
+/// count, because stored content is served without them. Liveness needs no check: an answer proves it.
 /// </summary>
 public sealed class Readiness(StorageOptions storage, IContentStore content, TimeProvider time, IHostApplicationLifetime lifetime)
 {
-    private static readonly TimeSpan UpstreamDeadlines = TimeSpan.FromSeconds(2);
-    // Any name will do: what is asked is whether the store answers.
-    private static readonly Digest Nothing = Digest.Of([]);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
+    // Any digest will do: the question is whether the store answers.
+    private static readonly Digest AnyDigest = Digest.Of([]);
 
     private readonly Lock _gate = new();
     private Task? _asking;
 
-    /// <summary>What is in the way, by name; null where nothing is.</summary>
-    public async Task<Dictionary<string, string>?> WhyNotAsync(CancellationToken cancellationToken)
+    /// <summary>The reasons why not, by name; null if the server is ready.</summary>
+    public async Task<Dictionary<string, string>?> FailuresAsync(CancellationToken cancellationToken)
     {
         if (lifetime.ApplicationStopping.IsCancellationRequested)
             return new() { ["stopping"] = "a signal to stop was received" };
         return await StoreFailureAsync(cancellationToken) is { } failure ? new() { ["storage"] = failure } : null;
     }
 
-    /// <summary>Why the store cannot be used; null where it can.</summary>
+    /// <summary>Why the store cannot be used; null if it can.</summary>
     public async Task<string?> StoreFailureAsync(CancellationToken cancellationToken)
     {
         Task asking;
         lock (_gate)
-            // A disk that hangs holds one thread, however often it is asked about.
+            // Callers share one question: a disk that hangs blocks one thread, however often a client asks.
             asking = _asking = _asking is { IsCompleted: false } unanswered ? unanswered : Task.Run(AskStoreAsync, CancellationToken.None);
         try
         {
-            await asking.WaitAsync(UpstreamDeadlines, time, cancellationToken);
+            await asking.WaitAsync(MaxWait, time, cancellationToken);
             return null;
         }
         catch (TimeoutException)
         {
-            return $"no answer within {UpstreamDeadlines.TotalSeconds:0} s";
+            return $"no answer within {MaxWait.TotalSeconds:0} s";
         }
         catch (Exception failure) when (failure is not OperationCanceledException)
         {
@@ -52,18 +52,18 @@ public sealed class Readiness(StorageOptions storage, IContentStore content, Tim
     {
         if (storage.S3 is not null)
         {
-            await content.SizeAsync(Nothing, CancellationToken.None);
+            await content.SizeAsync(AnyDigest, CancellationToken.None);
             return;
         }
         try
         {
-            // Whether one file is there would not tell: a disk that cannot be read says no.
+            // Asking for one file would not do: File.Exists is false for a disk that cannot be read.
             foreach (var _ in Directory.EnumerateFileSystemEntries(storage.Filesystem.RootDirectory))
                 return;
         }
         catch (DirectoryNotFoundException) when (!File.Exists(storage.Filesystem.RootDirectory))
         {
-            // Made when something is stored.
+            // An empty store: the folder is created when something is stored.
         }
     }
 }

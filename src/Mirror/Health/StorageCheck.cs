@@ -2,11 +2,12 @@ using Mirror.Configuration;
 
 namespace Mirror.Health;
 
-/// <summary><see cref="StorageHealthOptions"/></summary>
+/// <summary>Fails while the store cannot be used: <see cref="StorageHealthOptions"/>.</summary>
 internal sealed class StorageCheck(StorageOptions storage, StorageHealthOptions options, Readiness readiness)
     : HealthCheck($"storagedriver_{(storage.S3 is null ? "filesystem" : "s3")}", options)
 {
     public override bool Refuses => false;
 
-    public override Task<string?> WhatIsWrongAsync(CancellationToken cancellationToken) => readiness.StoreFailureAsync(cancellationToken);
+    public override Task<string?> FailureAsync(CancellationToken cancellationToken) =>
+        readiness.StoreFailureAsync(cancellationToken);
 }

@@ -1,6 +1,6 @@
 namespace Mirror.Telemetry;
 
-/// <summary>The source of the answer to a pull: a label of metrics, a field of the log, and the value of the header <c>X-Cache</c>.</summary>
+/// <summary>The source of the answer to a pull: a label of metrics, a field of the log, the value of <c>X-Cache</c>.</summary>
 public enum CacheStatus
 {
     /// <summary>From the cache, without asking upstream.</summary>
@@ -24,8 +24,8 @@ public static class CacheStatusExtensions
     extension(CacheStatus status)
     {
         /// <summary>
-        /// Whether the bytes were in the cache when the client asked for them. Joining a running download is not a hit: that client waits for
-        /// upstream, and a hit rate that counted it would look best at the worst moment.
+        /// Whether the bytes were in the cache when the client asked for them. Joining a running download is not a hit: that client waits
+        /// for upstream, and a hit rate that counted it would look best at the worst moment.
         /// </summary>
         public bool IsHit => status is CacheStatus.Hit or CacheStatus.Revalidated or CacheStatus.Stale;
     }

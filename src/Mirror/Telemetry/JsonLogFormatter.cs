@@ -11,7 +11,8 @@ internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string
     : LogLineFormatter(fields, time)
 {
     // Escapes what JSON must, and every control character. An ampersand or a plus in a URL stays readable.
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions Options =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     private readonly string _time = logstash ? "@timestamp" : "time";
     private readonly string _message = logstash ? "message" : "msg";
@@ -31,7 +32,8 @@ internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string
             foreach (var (key, value) in fields)
             {
                 // As logrus does with a field that would hide one of its own.
-                json.WritePropertyName(key is "level" || key == _message || key == _time || logstash && key is "@version" ? "fields." + key : key);
+                var isTaken = key is "level" || key == _message || key == _time || logstash && key is "@version";
+                json.WritePropertyName(isTaken ? "fields." + key : key);
                 WriteValue(json, value);
             }
             json.WriteEndObject();

@@ -14,7 +14,7 @@ public static class Labels
     extension<T>(T value) where T : struct, Enum
     {
         /// <summary>
-        /// A member of one of this namespace's enums in <c>snake_case</c>, such as <c>blob_upload</c>: a label of metrics, a field of the log.
+        /// A member of one of this namespace's enums in <c>snake_case</c>, such as <c>blob_upload</c>. A constant: it allocates nothing.
         /// </summary>
         public string Label => Names<T>.All[Unsafe.BitCast<T, int>(value)];
     }

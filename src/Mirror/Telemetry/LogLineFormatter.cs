@@ -10,7 +10,8 @@ namespace Mirror.Telemetry;
 /// nothing that a reader could take for another field.
 /// </summary>
 /// <param name="fixedFields">Fields of every line (<c>log.fields</c>). An event's own field of the same key takes their place.</param>
-internal abstract class LogLineFormatter(IReadOnlyDictionary<string, string> fixedFields, TimeProvider time) : ConsoleFormatter(FormatterName)
+internal abstract class LogLineFormatter(IReadOnlyDictionary<string, string> fixedFields, TimeProvider time)
+    : ConsoleFormatter(FormatterName)
 {
     /// <summary>The name by which the console logger finds its formatter.</summary>
     public const string FormatterName = "mirror";

@@ -51,12 +51,13 @@ public static class OpenTelemetryRegistration
     /// Makes the server put the method and the path of a request on its span, and never the query. Without this the span has neither.
     /// To be called before the server is built.
     /// </summary>
-    internal static void DescribeRequests() => AppContext.SetSwitch("Microsoft.AspNetCore.Hosting.SuppressActivityOpenTelemetryData", false);
+    internal static void DescribeRequests() =>
+        AppContext.SetSwitch("Microsoft.AspNetCore.Hosting.SuppressActivityOpenTelemetryData", false);
 
     /// <summary>Serves the metrics at <paramref name="path"/>, for GET and HEAD, in Prometheus' text format 0.0.4.</summary>
     public static void MapMetrics(this IEndpointRouteBuilder endpoints, string path)
     {
-        // Whatever format the scraper prefers: in OpenMetrics the label le="1" would become le="1.0", and with it every bucket another series.
+        // Whatever format the scraper prefers. In OpenMetrics le="1" would be le="1.0", and each bucket would become another series.
         endpoints.MapPrometheusScrapingEndpoint(path, null, scrape => scrape.Use((context, next) =>
         {
             context.Request.Headers.Accept = "text/plain;version=0.0.4";

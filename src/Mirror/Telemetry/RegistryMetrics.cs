@@ -7,8 +7,8 @@ using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 namespace Mirror.Telemetry;
 
 /// <summary>
-/// All metrics of the mirror: those of <c>registry:3</c> under their own names, and ours under <c>mirror_</c>. <c>docs/metrics.md</c> explains
-/// each. The methods are thread-safe and allocate nothing; while no exporter listens, a call costs a few nanoseconds. No label holds a
+/// All metrics of the mirror: those of <c>registry:3</c> under their own names, and ours under <c>mirror_</c>; see <c>docs/metrics.md</c>.
+/// The methods are thread-safe and allocate nothing. While no exporter listens, a call costs a few nanoseconds. No label holds a
 /// repository name.
 /// </summary>
 public sealed class RegistryMetrics
@@ -67,47 +67,50 @@ public sealed class RegistryMetrics
     {
         Meter = meters.Create(MeterName);
 
-        _proxyRequests = Meter.CreateCounter<long>("registry_proxy_requests_total", null, "Pulls of mirrored content answered.");
-        _proxyHits = Meter.CreateCounter<long>("registry_proxy_hits_total", null, "Pulls answered with content that was in the cache.");
-        _proxyMisses = Meter.CreateCounter<long>("registry_proxy_misses_total", null, "Pulls that had to wait for upstream's bytes.");
-        _proxyPulledBytes = Meter.CreateCounter<long>("registry_proxy_pulled_bytes_total", "By", "Bytes of content received from upstream.");
-        _proxyPushedBytes = Meter.CreateCounter<long>("registry_proxy_pushed_bytes_total", "By", "Bytes of mirrored content sent to clients.");
+        _proxyRequests = Counter("registry_proxy_requests_total", "Pulls of mirrored content answered.");
+        _proxyHits = Counter("registry_proxy_hits_total", "Pulls answered with content that was in the cache.");
+        _proxyMisses = Counter("registry_proxy_misses_total", "Pulls that had to wait for upstream's bytes.");
+        _proxyPulledBytes = Counter("registry_proxy_pulled_bytes_total", "Bytes of content received from upstream.", "By");
+        _proxyPushedBytes = Counter("registry_proxy_pushed_bytes_total", "Bytes of mirrored content sent to clients.", "By");
 
-        _inFlight = Meter.CreateUpDownCounter<long>("registry_http_in_flight_requests", null, "Requests being answered now.");
-        _requests = Meter.CreateCounter<long>("registry_http_requests_total", null, "Requests answered.");
-        _requestSeconds = Seconds("registry_http_request_duration_seconds", "Time from the request's headers to the answer's end.", Durations);
+        _inFlight = UpDownCounter("registry_http_in_flight_requests", "Requests being answered now.");
+        _requests = Counter("registry_http_requests_total", "Requests answered.");
+        _requestSeconds = Seconds("registry_http_request_duration_seconds",
+            "Time from the request's headers to the answer's end.", Durations);
         _requestSizes = Bytes("registry_http_request_size_bytes", "Sizes of request bodies.");
         _responseSizes = Bytes("registry_http_response_size_bytes", "Sizes of response bodies.");
         _storageSeconds = Seconds("registry_storage_action_seconds", "Time a storage action took.", Durations[..11]);
 
-        _answers = Meter.CreateCounter<long>("mirror_answers_total", null, "Pulls of mirrored content, by where the answer came from.");
-        _upstreamRequests = Meter.CreateCounter<long>("mirror_upstream_requests_total", null, "Requests sent upstream.");
-        _upstreamBytes = Meter.CreateCounter<long>("mirror_upstream_bytes_total", "By", "Body bytes received from upstream.");
+        _answers = Counter("mirror_answers_total", "Pulls of mirrored content, by where the answer came from.");
+        _upstreamRequests = Counter("mirror_upstream_requests_total", "Requests sent upstream.");
+        _upstreamBytes = Counter("mirror_upstream_bytes_total", "Body bytes received from upstream.", "By");
         _upstreamSeconds = Seconds("mirror_upstream_request_seconds", "Time until upstream's response headers, or the error.", Durations);
-        _fillsRunning = Meter.CreateUpDownCounter<long>("mirror_fills_running", null, "Downloads from upstream running now.");
+        _fillsRunning = UpDownCounter("mirror_fills_running", "Downloads from upstream running now.");
         _fillSeconds = Seconds("mirror_fill_seconds", "Time a download from upstream took.", FillDurations);
-        _fillClientsJoined = Meter.CreateCounter<long>("mirror_fill_clients_joined_total", null, "Requests that joined a running download.");
-        _cacheSize = Meter.CreateGauge<long>("mirror_cache_bytes", "By", "Mirrored blobs that are stored.");
-        _evicted = Meter.CreateCounter<long>("mirror_cache_evictions_total", null, "Mirrored blobs removed to make room.");
-        _evictedBytes = Meter.CreateCounter<long>("mirror_cache_evicted_bytes_total", "By", "Bytes of mirrored blobs removed to make room.");
-        _held = Meter.CreateUpDownCounter<long>("mirror_held_requests", null, "Requests that wait for an upstream that is away or says later.");
-        _upstreamUp = Meter.CreateGauge<long>("mirror_upstream_up", null, "Whether upstream gave an answer of its own, other than 5xx, when it was asked last.");
-        _rateLimit = Meter.CreateGauge<long>("mirror_upstream_ratelimit_limit", null, "Pulls upstream allows in its window.");
-        _rateLimitRemaining = Meter.CreateGauge<long>("mirror_upstream_ratelimit_remaining", null, "Pulls upstream still allows.");
-        _clientAborts = Meter.CreateCounter<long>("mirror_client_aborts_total", null, "Clients that left before their answer's end.");
-        _accessLinesDropped = Meter.CreateCounter<long>("mirror_access_log_lines_dropped_total", null, "Access log lines given up because their reader stood still.");
+        _fillClientsJoined = Counter("mirror_fill_clients_joined_total", "Requests that joined a running download.");
+        _cacheSize = Gauge("mirror_cache_bytes", "Mirrored blobs that are stored.", "By");
+        _evicted = Counter("mirror_cache_evictions_total", "Mirrored blobs removed to make room.");
+        _evictedBytes = Counter("mirror_cache_evicted_bytes_total", "Bytes of mirrored blobs removed to make room.", "By");
+        _held = UpDownCounter("mirror_held_requests", "Requests that wait for an upstream that is away or says later.");
+        _upstreamUp = Gauge("mirror_upstream_up", "Whether upstream gave an answer of its own, other than 5xx, when it was asked last.");
+        _rateLimit = Gauge("mirror_upstream_ratelimit_limit", "Pulls upstream allows in its window.");
+        _rateLimitRemaining = Gauge("mirror_upstream_ratelimit_remaining", "Pulls upstream still allows.");
+        _clientAborts = Counter("mirror_client_aborts_total", "Clients that left before their answer's end.");
+        _accessLinesDropped = Counter("mirror_access_log_lines_dropped_total",
+            "Access log lines given up because their reader stood still.");
 
-        _cacheRequests = Meter.CreateCounter<long>("registry_storage_cache_requests_total", null, "Facts looked up in what replicas share.");
-        _cacheHits = Meter.CreateCounter<long>("registry_storage_cache_hits_total", null, "Facts found there and believed.");
-        _cacheErrors = Meter.CreateCounter<long>("registry_storage_cache_errors_total", null, "Questions to Redis that failed or had no answer in time.");
-        _redisSeconds = Seconds("registry_storage_cache_redis_seconds", "Time a question to Redis took.", [.0005, .001, .0025, .. Durations[..8]]);
-        _leases = Meter.CreateUpDownCounter<long>("mirror_fleet_leases_held", null, "Digests this replica downloads for all.");
-        _forwards = Meter.CreateCounter<long>("mirror_fleet_forwards_total", null, "Requests about an upload passed on to the replica that has it open.");
-        _follows = Meter.CreateCounter<long>("mirror_fleet_follows_total", null, "Downloads of another replica that this one followed.");
-        _takeovers = Meter.CreateCounter<long>("mirror_fleet_takeovers_total", null, "Times that a replica whose download was followed was lost.");
-        _notifications = Meter.CreateCounter<long>("registry_notifications_events_total", null, "Events for an endpoint, by what became of them.");
-        _notificationsPending = Meter.CreateUpDownCounter<long>("registry_notifications_pending_total", null, "Events that wait for an endpoint.");
-        _notificationAnswers = Meter.CreateCounter<long>("registry_notifications_status_total", null, "Answers of an endpoint.");
+        _cacheRequests = Counter("registry_storage_cache_requests_total", "Facts looked up in what replicas share.");
+        _cacheHits = Counter("registry_storage_cache_hits_total", "Facts found there and believed.");
+        _cacheErrors = Counter("registry_storage_cache_errors_total", "Questions to Redis that failed or had no answer in time.");
+        _redisSeconds = Seconds("registry_storage_cache_redis_seconds",
+            "Time a question to Redis took.", [.0005, .001, .0025, .. Durations[..8]]);
+        _leases = UpDownCounter("mirror_fleet_leases_held", "Digests this replica downloads for all.");
+        _forwards = Counter("mirror_fleet_forwards_total", "Requests about an upload passed on to the replica that has it open.");
+        _follows = Counter("mirror_fleet_follows_total", "Downloads of another replica that this one followed.");
+        _takeovers = Counter("mirror_fleet_takeovers_total", "Times that a replica whose download was followed was lost.");
+        _notifications = Counter("registry_notifications_events_total", "Events for an endpoint, by what became of them.");
+        _notificationsPending = UpDownCounter("registry_notifications_pending_total", "Events that wait for an endpoint.");
+        _notificationAnswers = Counter("registry_notifications_status_total", "Answers of an endpoint.");
     }
 
     /// <summary>The meter of this instance. In one process several meters can have its name.</summary>
@@ -197,11 +200,11 @@ public sealed class RegistryMetrics
     public void RequestReleased() => _held.Add(-1);
 
     /// <summary>Whether an upstream answered when it was asked last.</summary>
-    /// <param name="upstream">The configured upstream's host. Configured ones only: it becomes a label.</param>
+    /// <param name="upstream">The host of a configured upstream, and of no other: it becomes a label.</param>
     public void RecordUpstreamUp(string upstream, bool answered) => _upstreamUp.Record(answered ? 1 : 0, new Tag("upstream", upstream));
 
     /// <summary>Records the rate limit that upstream reported; null for a value that it did not report.</summary>
-    /// <param name="upstream">The configured upstream's host. Configured ones only: it becomes a label.</param>
+    /// <param name="upstream">The host of a configured upstream, and of no other: it becomes a label.</param>
     /// <param name="account">The index of the account among the accounts of the upstream.</param>
     public void RecordRateLimit(string upstream, int account, long? limit, long? remaining)
     {
@@ -212,15 +215,18 @@ public sealed class RegistryMetrics
             _rateLimitRemaining.Record(left, tag);
     }
 
-    /// <param name="endpoint">Its configured name: it becomes a label.</param>
-    /// <param name="type">A constant word: <c>Events</c>, <c>Successes</c>, <c>Failures</c> (answers), <c>Errors</c> (no answer), and ours, <c>Dropped</c>.</param>
+    /// <param name="endpoint">The configured name of the endpoint: it becomes a label.</param>
+    /// <param name="type"><c>Events</c>, <c>Successes</c>, <c>Failures</c> (refused), <c>Errors</c> (no answer), <c>Dropped</c>.</param>
     internal void RecordEvents(string endpoint, string type, long events) =>
         _notifications.Add(events, new Tag("type", type), new Tag("endpoint", endpoint));
 
     internal void RecordPendingEvents(string endpoint, long more) => _notificationsPending.Add(more, new Tag("endpoint", endpoint));
 
-    internal void RecordEventAnswer(string endpoint, int status) =>
-        _notificationAnswers.Add(1, new Tag("code", $"{status} {ReasonPhrases.GetReasonPhrase(status)}".TrimEnd()), new Tag("endpoint", endpoint));
+    internal void RecordEventAnswer(string endpoint, int status)
+    {
+        var code = $"{status} {ReasonPhrases.GetReasonPhrase(status)}".TrimEnd();
+        _notificationAnswers.Add(1, new Tag("code", code), new Tag("endpoint", endpoint));
+    }
 
     public void RecordClientAbort() => _clientAborts.Add(1);
 
@@ -255,13 +261,13 @@ public sealed class RegistryMetrics
 
     internal void RecordDroppedLines(long lines) => _accessLinesDropped.Add(lines);
 
-    /// <summary>A view that drops the meters of other instances: the SDK listens by name and would add their numbers to these.</summary>
+    /// <summary>A view that drops the meters of other instances: the SDK finds meters by name and would add their numbers.</summary>
     internal MetricStreamConfiguration? DropOthers(Instrument instrument) =>
         instrument.Meter.Name == MeterName && instrument.Meter != Meter ? MetricStreamConfiguration.Drop : null;
 
     /// <summary>
-    /// Shows the counters before their first event, as <c>registry:3</c> does. Prometheus' <c>rate</c> does not see the first increment of a
-    /// series that appears with it.
+    /// Shows the counters before their first event, as <c>registry:3</c> does. Prometheus' <c>rate</c> does not see the increment with
+    /// which a series appears.
     /// </summary>
     internal void StartAtZero()
     {
@@ -287,12 +293,18 @@ public sealed class RegistryMetrics
         _takeovers.Add(0);
     }
 
-    private Histogram<double> Seconds(string name, string description, double[] bounds) => Histogram(name, "s", description, bounds);
+    private Counter<long> Counter(string name, string help, string? unit = null) => Meter.CreateCounter<long>(name, unit, help);
 
-    private Histogram<double> Bytes(string name, string description) => Histogram(name, "By", description, Sizes);
+    private UpDownCounter<long> UpDownCounter(string name, string help) => Meter.CreateUpDownCounter<long>(name, null, help);
 
-    private Histogram<double> Histogram(string name, string unit, string description, double[] bounds) =>
-        Meter.CreateHistogram(name, unit, description, null, new InstrumentAdvice<double> { HistogramBucketBoundaries = bounds });
+    private Gauge<long> Gauge(string name, string help, string? unit = null) => Meter.CreateGauge<long>(name, unit, help);
+
+    private Histogram<double> Seconds(string name, string help, double[] bounds) => Histogram(name, "s", help, bounds);
+
+    private Histogram<double> Bytes(string name, string help) => Histogram(name, "By", help, Sizes);
+
+    private Histogram<double> Histogram(string name, string unit, string help, double[] bounds) =>
+        Meter.CreateHistogram(name, unit, help, null, new InstrumentAdvice<double> { HistogramBucketBoundaries = bounds });
 
     private static Tag[] Tags<T>(string key) where T : struct, Enum => [.. Enum.GetValues<T>().Select(value => new Tag(key, value.Label))];
 }

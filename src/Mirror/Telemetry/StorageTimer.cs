@@ -61,5 +61,6 @@ internal sealed class StorageTimer(RegistryMetrics metrics, string driver)
         }
     }
 
-    private void Record(string action, long started) => metrics.ObserveStorageAction(driver, action, Stopwatch.GetElapsedTime(started).TotalSeconds);
+    private void Record(string action, long started) =>
+        metrics.ObserveStorageAction(driver, action, Stopwatch.GetElapsedTime(started).TotalSeconds);
 }

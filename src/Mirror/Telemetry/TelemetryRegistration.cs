@@ -45,7 +45,7 @@ public static class TelemetryRegistration
         {
             console.FormatterName = LogLineFormatter.FormatterName;
             console.LogToStandardErrorThreshold = LogLevel.Trace;
-            // A stderr that nobody reads must not stop the server.
+            // A reader of stderr that stands still must not stop the server.
             console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
             console.MaxQueueLength = MaxWaitingLines;
         });

@@ -5,7 +5,7 @@ using static Mirror.Telemetry.StorageTimer;
 
 namespace Mirror.Telemetry;
 
-/// <summary>A content store whose calls are timed. As in <c>registry:3</c>, the transfer of bytes and walks over everything are not.</summary>
+/// <summary>A content store whose calls are timed. As in <c>registry:3</c>, transfers of bytes and full walks are not.</summary>
 internal sealed class TimedContentStore(IContentStore store, StorageTimer timer) : IContentStore
 {
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken) =>

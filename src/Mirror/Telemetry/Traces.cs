@@ -12,9 +12,9 @@ public static class Traces
     private static readonly ActivitySource Source = new(SourceName);
 
     /// <summary>
-    /// Starts the span of a download from upstream; null where spans are not collected. A download belongs to the server, so its span starts
-    /// a trace of its own, with a link to the request that started the download. Call it inside the task of the download: upstream requests
-    /// of that task become its children.
+    /// Starts the span of a download from upstream; null where spans are not collected. A download belongs to the server, so its span
+    /// starts a trace of its own, with a link to the request that started the download. Call it inside the task of the download: upstream
+    /// requests of that task become its children.
     /// </summary>
     /// <param name="askedBy">The <see cref="Activity.Current"/> of the request that started the download.</param>
     /// <param name="upstream">The host of the upstream.</param>

@@ -8,7 +8,8 @@ namespace Mirror.Tests.Telemetry;
 
 public sealed class AccessLogTests : IDisposable
 {
-    private readonly ServiceProvider _services = new ServiceCollection().AddLogging().AddMetrics().AddSingleton<RegistryMetrics>().BuildServiceProvider();
+    private readonly ServiceProvider _services =
+        new ServiceCollection().AddLogging().AddMetrics().AddSingleton<RegistryMetrics>().BuildServiceProvider();
 
     private static AccessEntry Entry => new()
     {
@@ -81,7 +82,7 @@ public sealed class AccessLogTests : IDisposable
     }
 
     [Fact]
-    public void A_reader_that_went_away_fails_nobody()
+    public void A_reader_that_went_away_fails_no_request()
     {
         using var stream = new GoneAway();
         Lines(stream, Entry, Entry);

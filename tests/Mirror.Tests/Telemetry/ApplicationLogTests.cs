@@ -135,7 +135,8 @@ public sealed partial class ApplicationLogTests
     [Fact]
     public void An_error_brings_its_stack_on_the_same_line_and_a_warning_its_causes()
     {
-        var error = Assert.Throws<InvalidOperationException>(void () => throw new InvalidOperationException("outer", new IOException("disk full")));
+        var error = Assert.Throws<InvalidOperationException>(
+            void () => throw new InvalidOperationException("outer", new IOException("disk full")));
         var text = Lines(LogFormatter.Text, log =>
         {
             SayFailed(log, "d", 1, error);
@@ -185,7 +186,10 @@ public sealed partial class ApplicationLogTests
             () => "Neither log tells what it dropped.");
     }
 
-    [GeneratedRegex("^time=\"[^\"]+\" level=info msg=\"response completed with error\" .* vars.reference=d[0-9]-[0-9]+ err.code=MANIFEST_UNKNOWN err.message=\"[^\"]+\"$")]
+    [GeneratedRegex("""
+        ^time="[^"]+"[ ]level=info[ ]msg="response[ ]completed[ ]with[ ]error"[ ].*
+        [ ]vars.reference=d[0-9]-[0-9]+[ ]err.code=MANIFEST_UNKNOWN[ ]err.message="[^"]+"$
+        """, RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex WholeLine();
 
     [GeneratedRegex("[0-9]+ message\\(s\\) dropped because of queue size limit")]

@@ -34,7 +34,8 @@ internal static partial class ExpositionFormat
                 "-Inf" => double.NegativeInfinity,
                 var number => double.Parse(number, CultureInfo.InvariantCulture),
             };
-            Assert.True(samples.TryAdd(name + (sample.Groups["labels"].Value is "{}" ? "" : sample.Groups["labels"].Value), value), $"twice: {line}");
+            var labels = sample.Groups["labels"].Value is "{}" ? "" : sample.Groups["labels"].Value;
+            Assert.True(samples.TryAdd(name + labels, value), $"twice: {line}");
         }
         return samples;
     }

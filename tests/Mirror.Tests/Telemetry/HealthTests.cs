@@ -6,13 +6,13 @@ using Xunit;
 
 namespace Mirror.Tests.Telemetry;
 
-/// <summary>Section <c>health</c>, as whoever sends requests here sees it.</summary>
+/// <summary>Section <c>health</c>, as a load balancer sees it.</summary>
 public sealed class HealthTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_file_takes_the_registry_out_and_puts_it_back()
+    public async Task A_file_makes_the_registry_unhealthy_while_it_exists()
     {
         using var folder = new TempFolder();
         var file = folder["out"];
@@ -22,8 +22,8 @@ public sealed class HealthTests
 
         folder.Write("out", "");
         await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
-        var said = await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable);
-        Assert.Equal("file exists", JsonDocument.Parse(said).RootElement.GetProperty(file).GetString());
+        var answer = await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        Assert.Equal("file exists", JsonDocument.Parse(answer).RootElement.GetProperty(file).GetString());
         using (var refused = await mirror.GetAsync("local/app/manifests/1"))
         {
             Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
@@ -37,32 +37,34 @@ public sealed class HealthTests
         await UntilAsync(mirror, HttpStatusCode.OK);
         Assert.Equal("{}", await HealthAsync(mirror, HttpStatusCode.OK));
         Assert.Equal(HttpStatusCode.OK, (await Http.Client.GetAsync(new Uri(mirror.Url, "/"), Cancel)).StatusCode);
-        // Said when it begins and when it ends, not at each look.
-        await Until.TrueAsync(() => mirror.Log.Any(line => line.Contains("succeeds again", StringComparison.Ordinal)), () => string.Join('\n', mirror.Log));
+        // Logged at the first failure and at the end, not at each check.
+        await Until.TrueAsync(
+            () => mirror.Log.Any(line => line.Contains("succeeds again", StringComparison.Ordinal)), () => string.Join('\n', mirror.Log));
         Assert.Single(mirror.Log, line => line.Contains("fails: file exists", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task An_address_that_answers_otherwise_counts_after_as_many_failures_as_its_threshold_says()
+    public async Task A_wrong_status_counts_after_as_many_failures_as_the_threshold()
     {
         var url = new Uri($"http://127.0.0.1:{Ports.Free()}/well");
         const int teapot = 418;
-        var (status, looks) = (teapot, 0);
+        var (status, checks) = (teapot, 0);
         await using var server = await OwnServer.StartAsync(url, http =>
         {
             if (http.Request is { Method: "HEAD", Path.Value: "/well" } && http.Request.Headers["X-Who"] == "me")
-                Interlocked.Increment(ref looks);
+                Interlocked.Increment(ref checks);
             http.Response.StatusCode = status;
             return Task.CompletedTask;
         });
-        await using var mirror = await StartAsync($"http: [{{uri: \"{url}\", statuscode: 418, headers: {{X-Who: [me]}}, interval: 1s, threshold: 3}}]");
-        await Until.TrueAsync(() => Volatile.Read(ref looks) >= 2, () => "Nobody looks.");
+        await using var mirror = await StartAsync(
+            $"http: [{{uri: \"{url}\", statuscode: 418, headers: {{X-Who: [me]}}, interval: 1s, threshold: 3}}]");
+        await Until.TrueAsync(() => Volatile.Read(ref checks) >= 2, () => "The mirror does not check.");
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(mirror, ""));
 
-        var before = Volatile.Read(ref looks);
+        var before = Volatile.Read(ref checks);
         status = 200;
         await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
-        Assert.True(Volatile.Read(ref looks) - before >= 3, $"after {looks - before} looks");
+        Assert.True(Volatile.Read(ref checks) - before >= 3, $"after {checks - before} checks");
         Assert.Contains("unexpected status: 200", await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
 
         status = teapot;
@@ -70,7 +72,7 @@ public sealed class HealthTests
     }
 
     [Fact]
-    public async Task An_address_that_nobody_listens_on_is_unwell()
+    public async Task An_address_that_refuses_connections_is_unhealthy()
     {
         var address = $"127.0.0.1:{Ports.Free()}";
         await using var mirror = await StartAsync($"tcp: [{{addr: \"{address}\", interval: 1s, timeout: 1s}}]");
@@ -83,7 +85,7 @@ public sealed class HealthTests
     }
 
     [Fact]
-    public async Task An_address_that_never_answers_holds_up_no_other_check()
+    public async Task A_check_that_hangs_delays_no_other()
     {
         using var folder = new TempFolder();
         var (url, asked) = (new Uri($"http://127.0.0.1:{Ports.Free()}/"), new TaskCompletionSource());
@@ -92,7 +94,8 @@ public sealed class HealthTests
             asked.TrySetResult();
             await Task.Delay(Timeout.Infinite, http.RequestAborted);
         });
-        await using var mirror = await StartAsync($"{{http: [{{uri: \"{url}\", interval: 1s, timeout: 1h}}], file: [{{file: {folder["out"]}, interval: 1s}}]}}");
+        await using var mirror = await StartAsync(
+            $"{{http: [{{uri: \"{url}\", interval: 1s, timeout: 1h}}], file: [{{file: {folder["out"]}, interval: 1s}}]}}");
         await asked.Task.WaitAsync(Cancel);
 
         folder.Write("out", "");
@@ -102,7 +105,7 @@ public sealed class HealthTests
     }
 
     [Fact]
-    public async Task What_is_sent_to_an_address_does_not_follow_a_redirect_and_its_query_is_not_told()
+    public async Task A_check_follows_no_redirect_and_its_query_stays_secret()
     {
         var (url, elsewhere, strayed) = (new Uri($"http://127.0.0.1:{Ports.Free()}/well"), new Uri($"http://127.0.0.1:{Ports.Free()}/"), 0);
         await using var other = await OwnServer.StartAsync(elsewhere, _ =>
@@ -118,19 +121,19 @@ public sealed class HealthTests
         await using var mirror = await StartAsync($"http: [{{uri: \"{url}?token=canary\", headers: {{X-Key: [canary]}}, interval: 1s}}]");
 
         await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
-        var said = await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable);
-        Assert.Contains("unexpected status: 302", said, StringComparison.Ordinal);
-        Assert.DoesNotContain("canary", said + string.Join('\n', mirror.Log), StringComparison.Ordinal);
+        var answer = await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        Assert.Contains("unexpected status: 302", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("canary", answer + string.Join('\n', mirror.Log), StringComparison.Ordinal);
         Assert.Equal(0, strayed);
     }
 
     [Fact]
-    public async Task A_store_is_well_while_it_answers()
+    public async Task The_store_is_healthy_while_it_answers()
     {
         await using var mirror = await StartAsync("storagedriver: {enabled: true, interval: 1s}");
         Assert.Equal("{}", await HealthAsync(mirror, HttpStatusCode.OK));
 
-        // Something that is no folder in its place; requests that need no store are answered all the same.
+        // A file in place of the folder. Requests that do not need the store are still answered.
         Directory.Move(mirror.Root, mirror.Root + ".away");
         await File.WriteAllTextAsync(mirror.Root, "", Cancel);
         await UntilAtTopAsync(HttpStatusCode.ServiceUnavailable);
@@ -160,8 +163,8 @@ public sealed class HealthTests
         return response.StatusCode;
     }
 
-    private static Task UntilAsync(MirrorProcess mirror, HttpStatusCode status) =>
-        Until.TrueAsync(async () => await StatusAsync(mirror, "") == status, () => $"It does not become {status}:\n{string.Join('\n', mirror.Log)}");
+    private static Task UntilAsync(MirrorProcess mirror, HttpStatusCode status) => Until.TrueAsync(
+        async () => await StatusAsync(mirror, "") == status, () => $"It does not become {status}:\n{string.Join('\n', mirror.Log)}");
 
     private static async Task<string> HealthAsync(MirrorProcess mirror, HttpStatusCode status)
     {

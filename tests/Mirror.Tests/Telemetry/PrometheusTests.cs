@@ -90,13 +90,15 @@ public sealed class PrometheusTests : MirrorOfHub
         await Hub.Registry.TakeDownAsync();
         await PullAsync(ManifestPath("latest"));
 
-        await Until.TrueAsync(async () => await Mirror.MetricAsync("mirror_answers_total", ("outcome", "stale")) == 1, () => "Not counted.");
+        await Until.TrueAsync(
+            async () => await Mirror.MetricAsync("mirror_answers_total", ("outcome", "stale")) == 1, () => "Not counted.");
         var samples = await ScrapeAsync();
         Assert.All(Outcomes, outcome => Assert.True(Sum(samples, "mirror_answers_total", $"outcome=\"{outcome}\"") > 0, outcome));
         Assert.True(Sum(samples, "mirror_upstream_requests_total", """kind="manifest",""", """status="error"}""") > 0);
         foreach (var type in (string[])["blob", "manifest"])
         {
-            var answers = Outcomes.ToDictionary(o => o, o => samples[$$"""mirror_answers_total{outcome="{{o}}",type="{{type}}"}"""]);
+            var answers = Outcomes.ToDictionary(
+                o => o, o => samples[$$"""mirror_answers_total{outcome="{{o}}",type="{{type}}"}"""]);
             var hits = samples[$$"""registry_proxy_hits_total{type="{{type}}"}"""];
             var misses = samples[$$"""registry_proxy_misses_total{type="{{type}}"}"""];
             Assert.Equal(answers["hit"] + answers["revalidated"] + answers["stale"], hits);
@@ -213,7 +215,8 @@ public sealed class PrometheusTests : MirrorOfHub
     public async Task The_endpoint_answers_in_the_text_format_whatever_is_asked_for(string method)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(Mirror.Debug, "/metrics"));
-        request.Headers.TryAddWithoutValidation("Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1");
+        request.Headers.TryAddWithoutValidation(
+            "Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1");
         using var response = await Http.Client.SendAsync(request, Cancel);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);

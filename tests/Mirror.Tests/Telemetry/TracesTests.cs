@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Mirror.Storage;
 using Mirror.Telemetry;
+using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Tests.Telemetry;
@@ -14,7 +15,8 @@ public sealed class TracesTests
 {
     private static readonly Digest Layer = Digest.Of("layer"u8);
 
-    private static ActivityListener Listen(Action<Activity> ended) => Listen(ended, "Microsoft.AspNetCore", "System.Net.Http", Traces.SourceName);
+    private static ActivityListener Listen(Action<Activity> ended) =>
+        Listen(ended, "Microsoft.AspNetCore", "System.Net.Http", Traces.SourceName);
 
     private static ActivityListener Listen(Action<Activity> ended, params string[] sources)
     {
@@ -52,8 +54,36 @@ public sealed class TracesTests
     [Fact]
     public void An_endpoint_for_one_signal_is_for_that_signal()
     {
-        Assert.Equal(new OtlpSettings(true, false), OtlpSettings.Read(name => name is "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" ? "http://c" : null));
-        Assert.Equal(new OtlpSettings(false, true), OtlpSettings.Read(name => name is "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" ? "http://c" : null));
+        Assert.Equal(new OtlpSettings(true, false), Read("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));
+        Assert.Equal(new OtlpSettings(false, true), Read("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"));
+
+        static OtlpSettings Read(string variable) => OtlpSettings.Read(name => name == variable ? "http://c" : null);
+    }
+
+    [Fact]
+    public async Task The_mirror_exports_as_the_standard_variables_say()
+    {
+        MirrorProcess.Availability.OrSkip();
+        var (collector, paths) = (new Uri($"http://127.0.0.1:{Ports.Free()}"), new ConcurrentBag<string>());
+        await using var server = await OwnServer.StartAsync(collector, context =>
+        {
+            paths.Add($"{context.Request.Path} {context.Request.Headers["X-Key"]}");
+            return Task.CompletedTask;
+        });
+        var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string>
+            {
+                ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.AbsoluteUri,
+                ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+                ["OTEL_EXPORTER_OTLP_HEADERS"] = "X-Key=hush",
+                ["OTEL_METRICS_EXPORTER"] = "otlp",
+            },
+        });
+        await mirror.DisposeAsync();
+
+        Assert.Contains("/v1/traces hush", paths);
+        Assert.Contains("/v1/metrics hush", paths);
     }
 
     [Fact]
@@ -76,7 +106,8 @@ public sealed class TracesTests
             await app.StopAsync(cancel);
         }
 
-        var ours = spans.Where(span => span.GetTagItem("server.port") is int port && port == new Uri(app.Urls.First()).Port
+        var ours = spans.Where(
+            span => span.GetTagItem("server.port") is int port && port == new Uri(app.Urls.First()).Port
             || span.GetTagItem("url.path") is "/blob").ToList();
         Assert.NotEmpty(ours);
         Assert.All(spans, span => Assert.DoesNotContain("hush", Told(span), StringComparison.Ordinal));
@@ -87,7 +118,8 @@ public sealed class TracesTests
     {
         using var listener = Listen(_ => { }, Traces.SourceName);
         using var request = new Activity("request").Start();
-        var fill = Traces.StartFill(ContentKind.Blob, Layer, RepositoryName.Parse("library/alpine"), "registry-1.docker.io", request.Context);
+        var fill = Traces.StartFill(
+            ContentKind.Blob, Layer, RepositoryName.Parse("library/alpine"), "registry-1.docker.io", request.Context);
 
         Assert.NotNull(fill);
         Assert.Same(fill, Activity.Current);
