@@ -7,7 +7,7 @@ namespace Mirror.Storage.Buckets;
 /// <para>A path is what follows the root of the settings, with '/' between its parts. A bucket has no folders: a folder is what the paths
 /// of its objects have in common.</para>
 /// <para>Reads and lists must see every write that ended before they began. Each call limits its own time, and fails with
-/// <see cref="StoreUnavailableException"/> if the store does not answer, refuses the call or has no room; <see cref="BucketCalls"/> does both.
+/// <see cref="StoreUnavailableException"/> if the store does not answer, refuses or has no room. <see cref="BucketCalls"/> does both.
 /// An object that does not exist is null or nothing, never an exception.</para>
 /// </remarks>
 public interface IBucket : IDisposable
