@@ -2,10 +2,10 @@ namespace Mirror.Configuration;
 
 /// <summary>
 /// The settings in force, for those settings that may change while the server runs. Code that reads one of them asks
-/// <see cref="Current"/> each time, or again after <see cref="Changed"/>, and keeps no copy. The log level is asked here for each line.
-/// Nothing calls <see cref="Replace"/> yet. Before a reload of the configuration file may do so, these settings must be asked here too:
+/// <see cref="Current"/> each time, or again after <see cref="Changed"/>, and keeps no copy. So far these are the log level, and the cache
+/// settings of section <c>proxy</c> (CachePolicies). Nothing calls <see cref="Replace"/> yet: a reload of the configuration file would.
+/// Before it may do so, these settings must be asked here too:
 /// <list type="bullet">
-/// <item>how long cached tags are used (<c>proxy.tags_cache_ttl</c> and the other keys that could differ between repositories);</item>
 /// <item>users: <c>auth.htpasswd</c>. A changed file is read again today, but another path is not noticed;</item>
 /// <item>accounts at upstream registries: <c>username</c>, <c>password</c>, <c>credentials</c> and <c>exec</c>;</item>
 /// <item>certificates and keys: <c>http.tls</c> and <c>proxy.tls</c>. Their files are read once, at start.</item>

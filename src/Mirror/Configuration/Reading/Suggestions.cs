@@ -4,8 +4,8 @@ namespace Mirror.Configuration.Reading;
 internal static class Suggestions
 {
     /// <summary>
-    /// The path of the key nearest to <paramref name="name"/>: a key of this section with a similar name, else a key of another section with
-    /// the same name, else the most similar key of this section.
+    /// The path of the key nearest to <paramref name="name"/>: a key of this section with a similar name, else a key of another section
+    /// with the same name, else the most similar key of this section.
     /// </summary>
     /// <param name="sectionPath">The path of the section; empty for the whole file.</param>
     public static string Key(KnownKey section, string sectionPath, string name)
