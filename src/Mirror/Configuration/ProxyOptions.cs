@@ -48,9 +48,10 @@ public sealed class ProxyOptions : UpstreamOptions
     public bool HasUpstream => RemoteUrl is not null || Upstreams.Length > 0;
 
     /// <summary>
-    /// Every upstream that has a <see cref="UpstreamOptions.RemoteUrl"/>, the default one first, each with its path name: the first part of the names
-    /// that its repositories have. This is its <see cref="UpstreamOptions.EffectiveName"/>. A repository name cannot hold a colon, so an upstream that is named
-    /// by host and port has the host alone; if another upstream has that host as well, it has <c>host_port</c>.
+    /// Every upstream that has a <see cref="UpstreamOptions.RemoteUrl"/>, the default one first, each with its path name: the first part of
+    /// its repositories' names. This is its <see cref="UpstreamOptions.EffectiveName"/>. A repository name cannot hold a colon, so the path
+    /// name of <c>host:port</c> is the host alone; if another upstream has that host as well, it is <c>host_port</c>. No two upstreams of
+    /// a configuration without errors have the same path name.
     /// </summary>
     public IReadOnlyList<(UpstreamOptions Options, string PathName)> AllUpstreams()
     {
