@@ -5,8 +5,11 @@ public static class DockerHub
 {
     private static readonly HashSet<string> Names = new(StringComparer.OrdinalIgnoreCase)
     {
-        "docker.io", "index.docker.io", "registry-1.docker.io", "registry.docker.io", "registry.hub.docker.com", "hub.docker.com",
+        Name, "index.docker.io", "registry-1.docker.io", "registry.docker.io", "registry.hub.docker.com", "hub.docker.com",
     };
+
+    /// <summary>The name that clients have for Docker Hub.</summary>
+    public const string Name = "docker.io";
 
     /// <summary>The address that speaks the registry protocol.</summary>
     public static Uri Registry { get; } = new("https://registry-1.docker.io");

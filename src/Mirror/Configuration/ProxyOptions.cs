@@ -46,4 +46,24 @@ public sealed class ProxyOptions : UpstreamOptions
 
     /// <summary>Whether there is anything to mirror. Without an upstream this is a plain registry.</summary>
     public bool HasUpstream => RemoteUrl is not null || Upstreams.Length > 0;
+
+    /// <summary>
+    /// Every upstream that has a <see cref="UpstreamOptions.RemoteUrl"/>, the default one first, each with its path name: the first part of
+    /// its repositories' names. This is its <see cref="UpstreamOptions.EffectiveName"/>. A repository name cannot hold a colon, so the path
+    /// name of <c>host:port</c> is the host alone; if another upstream has that host as well, it is <c>host_port</c>. No two upstreams of
+    /// a configuration without errors have the same path name.
+    /// </summary>
+    public IReadOnlyList<(UpstreamOptions Options, string PathName)> AllUpstreams()
+    {
+        UpstreamOptions[] all = [.. Upstreams.Prepend(this).Where(upstream => upstream.RemoteUrl is not null)];
+        return [.. all.Select(upstream => (upstream, PathName(upstream)))];
+
+        string PathName(UpstreamOptions upstream)
+        {
+            var (name, host) = (upstream.EffectiveName, upstream.RemoteUrl!.Host);
+            return upstream.Name is not null || upstream.RemoteUrl.IsDefaultPort ? name
+                : Array.Exists(all, other => other != upstream && (other.Name ?? other.RemoteUrl!.Host) == host) ? name.Replace(':', '_')
+                : host;
+        }
+    }
 }

@@ -4,10 +4,16 @@ namespace Mirror.Configuration;
 public class UpstreamOptions
 {
     /// <summary>
-    /// What clients call the registry: the <c>ns</c> they send and the first component of a name, such as <c>ghcr.io</c>. Default: the host
-    /// of <see cref="RemoteUrl"/>; <c>docker.io</c> for Docker Hub.
+    /// What clients call the registry: the <c>ns</c> they send and the first component of a name, such as <c>ghcr.io</c>. Null:
+    /// <see cref="EffectiveName"/>.
     /// </summary>
     public string? Name { get; set; }
+
+    /// <summary>
+    /// <see cref="Name"/> if given; else <c>docker.io</c> for Docker Hub; else the host, with <c>:port</c> if that is not the scheme's own.
+    /// <see cref="ProxyOptions.AllUpstreams"/> derives from it what stands before the names of repositories.
+    /// </summary>
+    public string EffectiveName => Name ?? (DockerHub.Is(RemoteUrl!) ? DockerHub.Name : RemoteUrl!.Authority);
 
     /// <summary>The upstream registry, an http or https URL. Null: there is no upstream. Each of Docker Hub's names has been replaced by
     /// <c>https://registry-1.docker.io</c>.</summary>

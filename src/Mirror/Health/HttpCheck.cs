@@ -1,5 +1,3 @@
-using System.Net.Http.Headers;
-using System.Text;
 using Mirror.Configuration;
 
 namespace Mirror.Health;
@@ -19,9 +17,7 @@ internal sealed class HttpCheck(HttpHealthOptions options, IHttpClientFactory cl
     public override async Task<string?> FailureAsync(CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Head, options.Uri);
-        if (options.Uri!.UserInfo is { Length: > 0 } user)
-            request.Headers.Authorization =
-                new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(user))));
+        request.Headers.Authorization = BasicHeader.Of(options.Uri!);
         foreach (var (name, values) in options.Headers)
             request.Headers.TryAddWithoutValidation(name, values);
         var client = clients.CreateClient(Client);

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Text;
 using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -91,8 +90,7 @@ internal sealed partial class EventEndpoint : IDisposable
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, _options.Url) { Content = new ByteArrayContent(envelope) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue(MediaType);
-        if (_options.Url.UserInfo is { Length: > 0 } user)
-            request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(user))));
+        request.Headers.Authorization = BasicHeader.Of(_options.Url);
         foreach (var (name, values) in _options.Headers)
         {
             request.Headers.Remove(name);

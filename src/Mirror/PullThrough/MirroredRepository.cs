@@ -1,6 +1,5 @@
 using Mirror.Repositories;
 using Mirror.Storage;
-using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
@@ -84,8 +83,3 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
     private ValueTask<Answer<long?>?> FetchBlobSizeAsync(Digest digest, CancellationToken cancellation) =>
         mirror.OutageRetry.RunAsync(name, stop => mirror.Blobs.FetchSizeAsync(name, digest, stop), cancellation);
 }
-
-/// <summary>What the repositories of one upstream share.</summary>
-public sealed record UpstreamMirror(
-    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagFreshness Freshness,
-    RepositoryDeletions Deletions, IReferenceStore References, OutageRetry OutageRetry);

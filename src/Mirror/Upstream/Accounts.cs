@@ -6,7 +6,7 @@ namespace Mirror.Upstream;
 /// The accounts of one upstream. A limit that is reached pauses the account, not the mirror: the next one is used, and what is cached never
 /// waits for any of them.
 /// </summary>
-public sealed class Accounts : IDisposable
+public sealed class Accounts
 {
     // Docker Hub does not document Retry-After: without one a limit is tried again after a minute.
     private static readonly TimeSpan DefaultPause = TimeSpan.FromMinutes(1);
@@ -15,17 +15,15 @@ public sealed class Accounts : IDisposable
 
     private readonly string _upstream;
     private readonly TimeProvider _time;
-    private readonly CredentialHelper? _helper;
     private readonly Account[] _all;
 
-    public Accounts(UpstreamOptions options, TimeProvider time)
+    public Accounts(UpstreamOptions options, UpstreamOrigin origin, TimeProvider time)
     {
-        _upstream = options.Name ?? options.RemoteUrl!.Authority;
+        _upstream = origin.Authority;
         _time = time;
-        _helper = options.Exec is { } exec ? new CredentialHelper(exec, options.RemoteUrl!, time) : null;
         List<Func<CancellationToken, ValueTask<Credential?>>> credentials = [];
-        if (_helper is not null)
-            credentials.Add(_helper.GetAsync);
+        if (options.Exec is { } exec)
+            credentials.Add(new CredentialHelper(exec, options.RemoteUrl!, time).GetAsync);
         else if (options.Username is { Length: > 0 } username)
             credentials.Add(Fixed(new Credential(username, options.Password ?? "")));
         credentials.AddRange(options.Credentials.Select(account => Fixed(new Credential(account.Username, account.Password))));
@@ -67,8 +65,6 @@ public sealed class Accounts : IDisposable
         account.Pause(now + DefaultPause, pullsOnly: false);
         return true;
     }
-
-    public void Dispose() => _helper?.Dispose();
 
     private static Func<CancellationToken, ValueTask<Credential?>> Fixed(Credential? credential) => _ => ValueTask.FromResult(credential);
 }

@@ -1,47 +1,39 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
 /// <summary>
-/// A Docker credential helper (<c>proxy.exec</c>), whose answer is kept for its lifetime: unset means for ever, zero means asked every time, as
-/// <c>registry:3</c> reads it.
+/// Runs a Docker credential helper (<c>proxy.exec</c>) and keeps its answer for the configured lifetime. As with <c>registry:3</c>, an unset lifetime
+/// keeps the answer for ever, and zero runs the helper for each request; requests that come while it runs share its answer.
 /// </summary>
-public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry, TimeProvider time) : IDisposable
+public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry, TimeProvider time)
 {
     private static readonly TimeSpan HelperTimeout = TimeSpan.FromSeconds(30);
 
-    private readonly SemaphoreSlim _one = new(1);
-    private (Credential? Credential, DateTimeOffset AskedAt)? _asked;
+    private readonly SingleFlight<Uri, Answer> _runs = new();
+    private Answer? _last;
 
-    /// <summary>The credential to use now; null means anonymous.</summary>
+    /// <summary>The credential to use now.</summary>
     /// <exception cref="UpstreamUnavailableException">The helper failed.</exception>
     public async ValueTask<Credential?> GetAsync(CancellationToken cancellationToken)
     {
-        await _one.WaitAsync(cancellationToken);
-        try
-        {
-            if (_asked is not { } asked || exec.Lifetime is { } lifetime && time.GetUtcNow() - asked.AskedAt >= lifetime)
-                _asked = asked = (await AskAsync(exec.Command, cancellationToken), time.GetUtcNow());
-            return asked.Credential;
-        }
-        finally
-        {
-            _one.Release();
-        }
+        if (_last is { } last && (exec.Lifetime is not { } lifetime || time.GetUtcNow() - last.At < lifetime))
+            return last.Credential;
+        return (await _runs.JoinOrStart(registry, RunAsync, cancellationToken)).Result.Credential;
     }
 
-    public void Dispose() => _one.Dispose();
-
-    // The credential helper protocol: "<command> get", the server's address on standard input, JSON on standard output.
-    private async Task<Credential?> AskAsync(string command, CancellationToken cancellationToken)
+    // The protocol of credential helpers: "<command> get", the server's address on standard input, JSON on standard output.
+    private async Task<Answer> RunAsync(CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(HelperTimeout);
         try
         {
-            using var helper = Process.Start(new ProcessStartInfo(command, ["get"])
+            using var helper = Process.Start(new ProcessStartInfo(exec.Command, ["get"])
             {
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
@@ -51,14 +43,14 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
             {
                 await helper.StandardInput.WriteLineAsync(registry.ToString().AsMemory(), limit.Token);
                 helper.StandardInput.Close();
-                var reading = helper.StandardError.ReadToEndAsync(limit.Token);
+                var errors = helper.StandardError.ReadToEndAsync(limit.Token);
                 var output = await helper.StandardOutput.ReadToEndAsync(limit.Token);
-                await reading;
+                await errors;
                 await helper.WaitForExitAsync(limit.Token);
                 if (helper.ExitCode != 0)
-                    throw new UpstreamUnavailableException($"The credential helper of proxy.exec.command ended with exit code {helper.ExitCode}.");
+                    throw new UpstreamUnavailableException($"the credential helper of proxy.exec.command ended with exit code {helper.ExitCode}");
                 using var json = JsonDocument.Parse(output);
-                return new Credential(json.RootElement.GetProperty("Username").GetString() ?? "", json.RootElement.GetProperty("Secret").GetString() ?? "");
+                return _last = new Answer(new Credential(Text(json, "Username"), Text(json, "Secret")), time.GetUtcNow());
             }
             finally
             {
@@ -66,11 +58,15 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
                     helper.Kill(entireProcessTree: true);
             }
         }
-        // Its output may hold the secret, so none of it goes into the message.
-        catch (Exception failure) when (failure is JsonException or KeyNotFoundException or InvalidOperationException or System.ComponentModel.Win32Exception or IOException
+        // The helper's output may hold the secret: keep it out of the message.
+        catch (Exception failure) when (failure is JsonException or KeyNotFoundException or InvalidOperationException or Win32Exception or IOException
             || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamUnavailableException($"The credential helper of proxy.exec.command failed: {failure.GetType().Name}.");
+            throw new UpstreamUnavailableException($"the credential helper of proxy.exec.command failed: {failure.GetType().Name}");
         }
     }
+
+    private static string Text(JsonDocument json, string property) => json.RootElement.GetProperty(property).GetString() ?? "";
+
+    private sealed record Answer(Credential Credential, DateTimeOffset At);
 }

@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json.Serialization;
 using Mirror.Fleet;
 using Mirror.Storage;
@@ -11,56 +9,66 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Bearer tokens of one upstream, one for each account and scope: shared by all requests, renewed before they run out, asked for once however many wait
-/// (Docker's "Token Authentication Specification").
+/// The bearer tokens of one upstream, one for each account and scope (Docker's "Token Authentication Specification"). All requests share a
+/// token. It is renewed before it expires, and requests that wait for the same token share one token request.
 /// </summary>
 public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCache shared, TimeProvider time)
 {
-    private static readonly TimeSpan DefaultLife = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan DefaultLifetime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(12);
-    // Scopes are repository names that clients choose.
+    // Clients choose the scopes: they name repositories.
     private const int MaxTokens = 10_000;
     private const string Kind = "token";
+    // A token is renewed after this part of its lifetime.
+    private const double RenewalShare = 0.75;
 
     private readonly ConcurrentDictionary<(Account, string), Token> _tokens = new();
-    private readonly SingleFlight<(Account, string), Token> _asking = new();
+    private readonly SingleFlight<(Account, string), Token> _requests = new();
 
-    /// <summary>A token that is good for a while yet.</summary>
+    /// <summary>A token that does not expire soon.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
-    /// <param name="refused">A token the registry would not take, to be replaced whatever its age; otherwise null.</param>
-    /// <exception cref="UpstreamUnavailableException">The token service cannot be asked, or refuses our credentials.</exception>
-    /// <exception cref="UpstreamLimitedException">The token service says later.</exception>
-    public async ValueTask<string> GetAsync(Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
+    /// <param name="refused">A token that the registry refused, to be replaced whatever its age; else null.</param>
+    /// <exception cref="UpstreamUnavailableException">The token service cannot be reached, or refuses the credentials.</exception>
+    /// <exception cref="UpstreamLimitedException">The token service answered 429.</exception>
+    public async ValueTask<string> GetAsync(
+        Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
         if (_tokens.TryGetValue((account, scope), out var token) && token.Value != refused && time.GetUtcNow() < token.RenewAt)
             return token.Value;
-        var (asked, _) = await _asking.JoinOrStart((account, scope), stop => AskAsync(challenge, account, scope, refused, stop), cancellationToken);
-        return asked.Value;
+        var requested = _requests.JoinOrStart(
+            (account, scope), stop => RequestAsync(challenge, account, scope, refused, stop), cancellationToken);
+        return (await requested).Result.Value;
     }
 
-    private async Task<Token> AskAsync(Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
+    private async Task<Token> RequestAsync(
+        Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
-        if (!origin.MayAskForTokensAt(challenge.Realm!))
-            throw new UpstreamUnavailableException($"{origin.Authority} names the token service '{challenge.Realm!.Host}', which is not its known one: nothing was sent there.");
+        var realm = challenge.Realm!;
+        if (!origin.MayAskForTokensAt(realm))
+            throw new UpstreamUnavailableException(
+                $"{origin.Authority} names the token service '{realm.Authority}', which is not a known one, so nothing was sent there."
+                + " If it is right, add it to proxy.token_realms.");
 
-        // Another replica with this account may have one.
+        // Another replica may have a token for this account.
         var credential = await account.CredentialAsync(cancellationToken);
-        var place = shared.NameOf(origin.Authority, challenge.Realm!.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
-        if (await shared.FindAsync(Kind, place) is { } text && Parse(text) is { } known && known.Value != refused)
+        var place = shared.NameOf(
+            origin.Authority, realm.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
+        if (await shared.FindAsync(Kind, place) is { } found && Parse(found) is { } known && known.Value != refused)
             return Keep(account, scope, known);
 
-        var query = $"scope={Uri.EscapeDataString(scope)}" + (challenge.Service is { } service ? $"&service={Uri.EscapeDataString(service)}" : "");
-        var separator = challenge.Realm!.Query.Length == 0 ? '?' : '&';
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"{challenge.Realm.GetLeftPart(UriPartial.Query)}{separator}{query}"));
+        var query = $"scope={Uri.EscapeDataString(scope)}"
+            + (challenge.Service is { } service ? $"&service={Uri.EscapeDataString(service)}" : "");
+        var separator = realm.Query.Length == 0 ? '?' : '&';
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"{realm.GetLeftPart(UriPartial.Query)}{separator}{query}"));
         request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
-        if (credential is not null)
-            request.Headers.Authorization = Basic(credential);
+        request.Headers.Authorization = credential?.ToHeader();
 
         var asked = time.GetUtcNow();
         using var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
-            throw new UpstreamLimitedException($"The token service of {origin.Authority} says later.", UpstreamRequest.RetryAfter(response, time));
-        // A refused login is our trouble, not an answer about the image: never "no such image".
+            throw new UpstreamLimitedException(
+                $"The token service of {origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
+        // A refused login says nothing about the image: never answer "no such image".
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {(int)response.StatusCode}.")
             {
@@ -71,10 +79,13 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCac
         var value = body.Token ?? body.AccessToken;
         if (string.IsNullOrEmpty(value) || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
-        // Measured from our own clock before asking; renewed at three quarters of its life.
-        var life = body.ExpiresIn is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds)) : DefaultLife;
-        var token = new Token(value, asked + life * 0.75);
-        await shared.RememberAsync(Kind, place, string.Create(CultureInfo.InvariantCulture, $"{token.RenewAt.ToUnixTimeMilliseconds()} {value}"), life * 0.75);
+        // Counted from our own clock, and from before the request.
+        var lifetime = body.ExpiresIn is > 0 and var seconds
+            ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds))
+            : DefaultLifetime;
+        var token = new Token(value, asked + lifetime * RenewalShare);
+        var text = string.Create(CultureInfo.InvariantCulture, $"{token.RenewAt.ToUnixTimeMilliseconds()} {value}");
+        await shared.RememberAsync(Kind, place, text, lifetime * RenewalShare);
         return Keep(account, scope, token);
     }
 
@@ -88,26 +99,23 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCac
 
     private Token? Parse(string text)
     {
-        if (text.Split(' ') is not [var until, { Length: > 0 } value] || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
+        if (text.Split(' ') is not [var until, { Length: > 0 } value]
+            || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
             return null;
         var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
         return left > TimeSpan.Zero && left <= MaxLifetime ? new Token(value, time.GetUtcNow() + left) : null;
     }
 
-    /// <summary>A credential as a Basic header (RFC 7617).</summary>
-    internal static AuthenticationHeaderValue Basic(Credential credential) =>
-        new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{credential.Username}:{credential.Secret}")));
-
     private sealed record Token(string Value, DateTimeOffset RenewAt);
 }
 
-/// <summary>What a token service answers.</summary>
+/// <summary>The response of a token service.</summary>
 internal sealed record TokenBody(
     [property: JsonPropertyName("token")] string? Token,
     [property: JsonPropertyName("access_token")] string? AccessToken,
     [property: JsonPropertyName("expires_in")] double? ExpiresIn);
 
-/// <summary>What a registry answers to <c>tags/list</c>.</summary>
+/// <summary>A registry's response to <c>tags/list</c>.</summary>
 internal sealed record TagsBody([property: JsonPropertyName("tags")] IReadOnlyList<string>? Tags);
 
 [JsonSerializable(typeof(TokenBody))]

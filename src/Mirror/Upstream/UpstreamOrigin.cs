@@ -6,8 +6,6 @@ namespace Mirror.Upstream;
 /// <summary>A configured registry: where it is, what it is called here, and where its credentials may go.</summary>
 public sealed class UpstreamOrigin
 {
-    private const string DockerHubName = "docker.io";
-
     // Token services on another host than their registry's. Everything else must be on the registry's own host or below it, or be named
     // in the configuration: a rule by "registrable domain" would need the public suffix list to be safe (evil.co.uk is no sibling of
     // registry.co.uk).
@@ -19,14 +17,14 @@ public sealed class UpstreamOrigin
 
     private readonly string[] _tokenRealms;
 
-    /// <param name="options">With a <see cref="UpstreamOptions.RemoteUrl"/>: what follows the host is a path prefix.</param>
-    /// <param name="prefix">What names are stored under here, before the upstream's own; empty for the default upstream.</param>
-    public UpstreamOrigin(UpstreamOptions options, string prefix)
+    /// <param name="options">Options with a <see cref="UpstreamOptions.RemoteUrl"/>, whose path stands before <c>v2/</c>.</param>
+    /// <param name="pathName">The upstream's path name, from <see cref="ProxyOptions.AllUpstreams"/>.</param>
+    public UpstreamOrigin(UpstreamOptions options, string pathName)
     {
         var remote = options.RemoteUrl ?? throw new ArgumentException("An upstream needs a remoteurl.", nameof(options));
         BaseAddress = remote.AbsolutePath.EndsWith('/') ? remote : new Uri(remote.AbsoluteUri + "/");
-        Name = options.Name ?? (DockerHub.Is(remote) ? DockerHubName : remote.Host);
-        Prefix = prefix;
+        Name = pathName;
+        Prefix = options is ProxyOptions ? "" : $"{pathName}/";
         AllowsInternal = options.AllowInternal;
         IdleTimeout = options.IdleTimeout;
         _tokenRealms = options.TokenRealms;
@@ -35,17 +33,17 @@ public sealed class UpstreamOrigin
     /// <summary>The registry's address, ending in <c>/</c>.</summary>
     public Uri BaseAddress { get; }
 
-    /// <summary>What clients call it, such as <c>docker.io</c>.</summary>
+    /// <summary>The first part of its repositories' names, such as <c>docker.io</c>. No other upstream has it.</summary>
     public string Name { get; }
 
-    /// <summary>What its repositories are stored under: <c>ghcr.io/</c>; empty for the default upstream.</summary>
+    /// <summary>What stands before the name in the store: <c>ghcr.io/</c>; empty for the default upstream.</summary>
     public string Prefix { get; }
 
     /// <summary>Host and, where it is not the scheme's own, port: the name in logs and metrics.</summary>
     public string Authority => BaseAddress.Authority;
 
     /// <summary>On Docker Hub a bare name means <c>library/&lt;name&gt;</c>.</summary>
-    public bool IsDockerHub => Name == DockerHubName;
+    public bool IsDockerHub => Name == DockerHub.Name;
 
     /// <summary>Whether a redirect may lead into internal networks though this upstream is outside.</summary>
     public bool AllowsInternal { get; }

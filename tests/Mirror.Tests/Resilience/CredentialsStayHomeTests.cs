@@ -22,7 +22,7 @@ public sealed class CredentialsStayHomeTests
     [Fact]
     public void A_named_token_service_is_asked_and_no_other()
     {
-        var origin = new UpstreamOrigin(new UpstreamOptions { RemoteUrl = new("https://registry.example"), TokenRealms = ["sso.example:8443", "login.example"] }, "");
+        var origin = new UpstreamOrigin(new UpstreamOptions { RemoteUrl = new("https://registry.example"), TokenRealms = ["sso.example:8443", "login.example"] }, "registry.example");
         Assert.True(origin.MayAskForTokensAt(new("https://sso.example:8443/t")));
         Assert.True(origin.MayAskForTokensAt(new("https://login.example/t")));
         Assert.False(origin.MayAskForTokensAt(new("https://sso.example/t")));
@@ -133,7 +133,7 @@ public sealed class CredentialsStayHomeTests
     [InlineData("::ffff:8.8.8.8")]
     public void An_address_outside_is_an_address_outside(string address) => Assert.True(UpstreamConnections.IsPublic(IPAddress.Parse(address)));
 
-    private static UpstreamOrigin Origin(string registry) => new(new UpstreamOptions { RemoteUrl = new Uri(registry) }, "");
+    private static UpstreamOrigin Origin(string registry) => new(new UpstreamOptions { RemoteUrl = new Uri(registry) }, "registry.example");
 
     /// <summary>Answers one redirect after the other, then 200, and keeps what it was asked.</summary>
     private sealed class ScriptedNet(IEnumerable<string> locations) : HttpMessageHandler

@@ -25,12 +25,12 @@ internal static class CrossKeyRules
                 "proxy.hold: not allowed with proxy.fail_fast: one waits for an upstream that does not answer, the other does not");
 
         foreach (var (i, upstream) in proxy.Upstreams.Index())
-        {
-            var name = upstream.Name ?? upstream.RemoteUrl?.Host;
             if (upstream.RemoteUrl is null)
                 findings.Errors.Add($"proxy.upstreams.{i}.remoteurl is missing: the registry's http or https URL");
-            else if (proxy.Upstreams.Take(i).Any(other => (other.Name ?? other.RemoteUrl?.Host) == name))
-                findings.Errors.Add($"proxy.upstreams.{i}.name: \"{name}\" is not allowed: another upstream has this name");
+        foreach (var same in proxy.AllUpstreams().ToLookup(upstream => upstream.PathName).Where(same => same.Count() > 1))
+        {
+            var urls = string.Join(" and ", same.Select(upstream => upstream.Options.RemoteUrl!.OriginalString));
+            findings.Errors.Add($"proxy.upstreams: \"{same.Key}\" is the name of {urls}; give one of them another name (name: ...)");
         }
 
         if (options.Storage.S3 is { } s3)

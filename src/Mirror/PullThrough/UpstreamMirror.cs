@@ -1,0 +1,44 @@
+using Mirror.Configuration;
+using Mirror.PullThrough.Fills;
+using Mirror.Repositories;
+using Mirror.Storage.Stores;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>What the repositories of one upstream share. Lives as long as the server.</summary>
+public sealed record UpstreamMirror(
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagFreshness Freshness,
+    RepositoryDeletions Deletions, IReferenceStore References, OutageRetry OutageRetry)
+{
+    /// <summary>
+    /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no name
+    /// and no key of the container decides which upstream gets which credentials.
+    /// </summary>
+    /// <param name="client">A client from <see cref="UpstreamHandlers.Add"/> for requests to this upstream's registry.</param>
+    /// <param name="tokenClient">A client from <see cref="UpstreamHandlers.Add"/> for requests to this upstream's token service.</param>
+    internal static UpstreamMirror Create(IServiceProvider services, UpstreamOptions options, UpstreamOrigin origin, string client, string tokenClient)
+    {
+        var handlers = services.GetRequiredService<IHttpMessageHandlerFactory>();
+        var accounts = Make<Accounts>(options, origin);
+        var tokens = Make<TokenSource>(origin, Http(handlers.CreateHandler(tokenClient)));
+        var redirects = new RedirectHandler(origin) { InnerHandler = handlers.CreateHandler(client) };
+        var upstream = Make<UpstreamClient>(origin, accounts, Http(new AuthorizationHandler(origin, tokens) { InnerHandler = redirects }));
+        var deadlines = Make<UpstreamDeadlines>();
+        var manifests = Make<MirroredManifests>(upstream, deadlines);
+        return new UpstreamMirror(
+            upstream,
+            manifests,
+            Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges), deadlines),
+            Make<MirroredReferrers>(upstream, manifests),
+            services.GetRequiredService<TagFreshness>(),
+            services.GetRequiredService<RepositoryDeletions>(),
+            services.GetRequiredService<IReferenceStore>(),
+            Make<OutageRetry>(origin));
+
+        // From the given parts, and from services that all upstreams share.
+        T Make<T>(params object[] parts) => ActivatorUtilities.CreateInstance<T>(services, parts);
+
+        static HttpClient Http(HttpMessageHandler handler) => new(handler) { Timeout = Timeout.InfiniteTimeSpan };
+    }
+}

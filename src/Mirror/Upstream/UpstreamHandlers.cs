@@ -1,0 +1,91 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using Microsoft.Extensions.Http.Resilience;
+using Mirror.Telemetry;
+using Polly;
+using Polly.CircuitBreaker;
+using Polly.Retry;
+using Polly.Timeout;
+
+namespace Mirror.Upstream;
+
+/// <summary>
+/// The handlers of one upstream that know no credentials: retries, a timeout for each attempt and a circuit breaker for each host, until the response
+/// headers. <see cref="UpstreamContent"/> resumes bodies; nothing is retried here after the headers.
+/// </summary>
+internal static class UpstreamHandlers
+{
+    // Redirects name hosts, and the registry of pipelines only grows. Later hosts take over the pipelines of earlier ones; a circuit breaker that is open
+    // for the earlier host then refuses the later one for 10 s at most.
+    private const int MaxHosts = 256;
+
+    /// <summary>Adds an HTTP client with these handlers. They live as long as the server; the innermost handler renews its connections.</summary>
+    /// <param name="client">A name that no other upstream uses.</param>
+    public static void Add(IServiceCollection services, string client, UpstreamOrigin origin, UpstreamTls tls)
+    {
+        // The outermost handler first.
+        var builder = services.AddHttpClient(client)
+            .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
+            .RemoveAllLoggers()
+            .AddHttpMessageHandler(provider => new AvailabilityHandler(origin, provider.GetRequiredService<RegistryMetrics>()));
+        builder.AddResilienceHandler("attempts", (pipeline, context) => Configure(pipeline, context.ServiceProvider.GetRequiredService<TimeProvider>()))
+            .SelectPipelineBy(_ => PipelineKeys());
+        builder.AddHttpMessageHandler(provider =>
+            new MeteringHandler(provider.GetRequiredService<RegistryMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
+    }
+
+    /// <summary>By authority, with a bounded number of different keys.</summary>
+    internal static Func<HttpRequestMessage, string> PipelineKeys()
+    {
+        var keys = new ConcurrentDictionary<string, string>();
+        var last = 0;
+        return request =>
+        {
+            if (keys.Count >= MaxHosts)
+                keys.Clear();
+            return keys.GetOrAdd(
+                request.RequestUri!.Authority, _ => ((uint)Interlocked.Increment(ref last) % MaxHosts).ToString(CultureInfo.InvariantCulture));
+        };
+    }
+
+    private static void Configure(ResiliencePipelineBuilder<HttpResponseMessage> pipeline, TimeProvider time)
+    {
+        var noAnswer = new PredicateBuilder<HttpResponseMessage>()
+            .Handle<HttpRequestException>()
+            .Handle<TimeoutRejectedException>();
+        var failure = new PredicateBuilder<HttpResponseMessage>()
+            .Handle<HttpRequestException>()
+            .Handle<TimeoutRejectedException>()
+            .HandleResult(response =>
+                response.StatusCode is HttpStatusCode.RequestTimeout or >= HttpStatusCode.InternalServerError and not HttpStatusCode.NotImplemented);
+        pipeline.TimeProvider = time;
+        // Every attempt is in our own metrics, and every failure in our own log.
+        pipeline.TelemetryListener = null;
+        pipeline
+            .AddRetry(new RetryStrategyOptions<HttpResponseMessage>
+            {
+                ShouldHandle = failure,
+                MaxRetryAttempts = 2,
+                BackoffType = DelayBackoffType.Exponential,
+                Delay = TimeSpan.FromMilliseconds(200),
+                UseJitter = true,
+            })
+            // A host that does not answer costs a timeout for each attempt, so this breaker opens after few. A host that answers 5xx may do so for one
+            // path only: the next breaker waits for more.
+            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3))
+            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6))
+            // Clients give us 30 s until response headers: two attempts must fit, with time left to answer from the cache.
+            .AddTimeout(TimeSpan.FromSeconds(10));
+    }
+
+    private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput) => new()
+    {
+        ShouldHandle = failures,
+        FailureRatio = 0.8,
+        MinimumThroughput = minimumThroughput,
+        SamplingDuration = TimeSpan.FromSeconds(30),
+        BreakDuration = TimeSpan.FromSeconds(10),
+    };
+}
