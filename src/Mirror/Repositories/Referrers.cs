@@ -33,7 +33,8 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
         foreach (var text in digests.SkipWhile(text => last is not null && string.CompareOrdinal(text, last.ToString()) <= 0))
         {
             var referrer = Digest.Parse(text);
-            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor || !IsOfType(descriptor, artifactType))
+            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor
+                || !IsOfType(descriptor, artifactType))
                 continue;
             if (page.Count > 0 && bytes + descriptor.Length > PageBytes)
                 return new ReferrerPage(page, end);
