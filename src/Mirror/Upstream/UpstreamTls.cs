@@ -4,14 +4,16 @@ using Mirror.Configuration;
 
 namespace Mirror.Upstream;
 
-/// <summary>The certificates that one upstream is checked with, and the one shown to it. Read once, at start.</summary>
+/// <summary>
+/// The certificate authorities that are trusted for one upstream, and the client certificate for it. Read once, at start.
+/// </summary>
 internal sealed class UpstreamTls
 {
     private readonly X509Certificate2Collection _authorities = [];
     private readonly X509Certificate2? _client;
 
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="System.Security.Cryptography.CryptographicException">A file holds no such certificate or key.</exception>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">A file does not contain a certificate or its key.</exception>
     public UpstreamTls(UpstreamTlsOptions options)
     {
         if (options.Ca is { } ca)
@@ -30,7 +32,7 @@ internal sealed class UpstreamTls
         return options;
     }
 
-    // The machine's own authorities, and then the configured ones: nothing but an unknown root is forgiven.
+    // The machine's own authorities are trusted, and the configured ones. An error other than an unknown root is never ignored.
     private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         if (errors == SslPolicyErrors.None)
