@@ -12,12 +12,13 @@ public sealed record UpstreamMirror(
     RepositoryDeletions Deletions, IReferenceStore References, OutageRetry OutageRetry)
 {
     /// <summary>
-    /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no name
-    /// and no key of the container decides which upstream gets which credentials.
+    /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no
+    /// name and no key of the container decides which upstream gets which credentials.
     /// </summary>
     /// <param name="client">A client from <see cref="UpstreamHandlers.Add"/> for requests to this upstream's registry.</param>
     /// <param name="tokenClient">A client from <see cref="UpstreamHandlers.Add"/> for requests to this upstream's token service.</param>
-    internal static UpstreamMirror Create(IServiceProvider services, UpstreamOptions options, UpstreamOrigin origin, string client, string tokenClient)
+    internal static UpstreamMirror Create(
+        IServiceProvider services, UpstreamOptions options, UpstreamOrigin origin, string client, string tokenClient)
     {
         var handlers = services.GetRequiredService<IHttpMessageHandlerFactory>();
         var accounts = Make<Accounts>(options, origin);

@@ -4,14 +4,16 @@ using Mirror.Storage;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// The configured upstreams, and no others. The default upstream has the names that begin with no registry. Each further upstream has, and is stored
-/// under, the names that begin with its own: <c>ghcr.io/</c>.
+/// The configured upstreams, and no others. The default upstream has the names that begin with no registry. Each further upstream has, and
+/// is stored under, the names that begin with its own: <c>ghcr.io/</c>.
 /// </summary>
 public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
 {
     private readonly UpstreamMirror? _default = all.FirstOrDefault(mirror => mirror.Upstream.Origin.Prefix.Length == 0);
 
-    /// <summary>The name under which a repository is stored: without the default upstream's name, and on Docker Hub with <c>library/</c>.</summary>
+    /// <summary>
+    /// The name under which a repository is stored: without the default upstream's name, and on Docker Hub with <c>library/</c>.
+    /// </summary>
     public RepositoryName Stored(RepositoryName name)
     {
         if (_default?.Upstream.Origin is not { } origin)
@@ -30,15 +32,18 @@ public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
         var text = stored.ToString();
         if (FindNamed(text) is { } named)
             return named;
-        // Never ask the default upstream for what looks like another registry's name. If it is the only upstream, and private, its own names may have dots.
+        // Never ask the default upstream for what looks like another registry's name. If it is the only upstream, and private, its own
+        // names may have dots.
         var isForeign = (all.Count > 1 || _default?.Upstream.Origin.IsDockerHub == true)
             && text.IndexOf('/') is > 0 and var slash && text.AsSpan(0, slash).Contains('.');
         return isForeign ? null : _default;
     }
 
     private static string? Without(string host, string name) =>
-        name.Length > host.Length + 1 && name[host.Length] == '/' && name.StartsWith(host, StringComparison.Ordinal) ? name[(host.Length + 1)..] : null;
+        name.Length > host.Length + 1 && name[host.Length] == '/' && name.StartsWith(host, StringComparison.Ordinal)
+            ? name[(host.Length + 1)..]
+            : null;
 
-    private UpstreamMirror? FindNamed(string name) => all.FirstOrDefault(mirror =>
-        mirror.Upstream.Origin.Prefix is { Length: > 0 } prefix && name.StartsWith(prefix, StringComparison.Ordinal) && name.Length > prefix.Length);
+    private UpstreamMirror? FindNamed(string name) =>
+        all.FirstOrDefault(mirror => mirror != _default && Without(mirror.Upstream.Origin.Name, name) is not null);
 }

@@ -1,10 +1,10 @@
 namespace Mirror.Upstream;
 
 /// <summary>
-/// One identity at an upstream, anonymous or with a credential, and what is known of its limits. Docker Hub counts pulls, which are GETs of
-/// manifests, for each account; a second, stricter limit covers every request.
+/// One account at an upstream, or the anonymous one, and what is known of its limits. Docker Hub counts pulls, which are GETs of manifests,
+/// for each account. A second, stricter limit covers all requests.
 /// </summary>
-/// <param name="index">Its place among the upstream's accounts: the label in metrics, since a user name is nobody's business.</param>
+/// <param name="index">Its number among the upstream's accounts. Metrics have it as a label, because they must not show user names.</param>
 public sealed class Account(int index, Func<CancellationToken, ValueTask<Credential?>> credential)
 {
     private readonly Lock _gate = new();
@@ -19,27 +19,27 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     /// <exception cref="UpstreamUnavailableException">A credential helper failed.</exception>
     public ValueTask<Credential?> CredentialAsync(CancellationToken cancellationToken) => credential(cancellationToken);
 
-    /// <summary>How many pulls upstream says are left; null where it does not say, which on Docker Hub means no limit.</summary>
+    /// <summary>How many pulls upstream says are left; null if it does not say, which on Docker Hub means no limit.</summary>
     public long? Remaining
     {
         get { lock (_gate) return _remaining; }
     }
 
-    /// <summary>True where so little is left that only clients who wait may use it, not work in the background.</summary>
+    /// <summary>Whether so few pulls are left that background work should leave them to clients that wait.</summary>
     public bool IsNearlySpent
     {
         get { lock (_gate) return _remaining is { } left && left <= Math.Max(5, (_limit ?? 0) / 20); }
     }
 
-    /// <summary>Upstream reported the limit of pulls and what is left of it.</summary>
+    /// <summary>Takes in how many pulls upstream allows and how many are left.</summary>
     public void Observe(long? limit, long? remaining)
     {
         lock (_gate)
             (_limit, _remaining) = (limit, remaining);
     }
 
-    /// <summary>Upstream answered 429: no such request before <paramref name="until"/>.</summary>
-    /// <param name="pullsOnly">Whether it was a pull that was refused: other requests are still answered then.</param>
+    /// <summary>Pauses the account until a time, because upstream answered 429.</summary>
+    /// <param name="pullsOnly">Whether upstream refused a pull. Other requests are not paused then.</param>
     public void Pause(DateTimeOffset until, bool pullsOnly)
     {
         lock (_gate)
@@ -51,7 +51,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         }
     }
 
-    /// <summary>From when on a request may be sent.</summary>
+    /// <summary>The time from which a request may be sent.</summary>
     public DateTimeOffset FreeFrom(bool isPull)
     {
         lock (_gate)

@@ -3,24 +3,23 @@ using Mirror.Configuration;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// The accounts of one upstream. A limit that is reached pauses the account, not the mirror: the next one is used, and what is cached never
-/// waits for any of them.
+/// The accounts of one upstream. When an account reaches its limit, only that account is paused, and another one is used. Cached content
+/// needs none.
 /// </summary>
 public sealed class Accounts
 {
-    // Docker Hub does not document Retry-After: without one a limit is tried again after a minute.
+    // For a 429 without Retry-After, which Docker Hub does not document.
     private static readonly TimeSpan DefaultPause = TimeSpan.FromMinutes(1);
-    // A header is not to silence an account for days.
+    // A Retry-After header must not stop an account for days.
     private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
 
-    private readonly string _upstream;
+    private readonly UpstreamOrigin _origin;
     private readonly TimeProvider _time;
     private readonly Account[] _all;
 
     public Accounts(UpstreamOptions options, UpstreamOrigin origin, TimeProvider time)
     {
-        _upstream = origin.Authority;
-        _time = time;
+        (_origin, _time) = (origin, time);
         List<Func<CancellationToken, ValueTask<Credential?>>> credentials = [];
         if (options.Exec is { } exec)
             credentials.Add(new CredentialHelper(exec, options.RemoteUrl!, time).GetAsync);
@@ -32,23 +31,22 @@ public sealed class Accounts
         _all = [.. credentials.Select((credential, index) => new Account(index, credential))];
     }
 
-    /// <summary>Whether so little is left of every account that work nobody waits for should not be done.</summary>
+    /// <summary>Whether so few pulls are left of every account that background work should leave them to clients that wait.</summary>
     public bool AreNearlySpent => Array.TrueForAll(_all, account => account.IsNearlySpent);
 
-    /// <summary>The account to send a request with: of those that are not paused the one with most left.</summary>
+    /// <summary>The account to send a request with: of those that are not paused, the one with most pulls left.</summary>
     /// <param name="isPull">Whether the request counts as a pull.</param>
-    /// <exception cref="UpstreamLimitedException">All are paused.</exception>
+    /// <exception cref="UpstreamLimitedException">All accounts are paused.</exception>
     public Account Choose(bool isPull)
     {
         var now = _time.GetUtcNow();
-        Account? best = null;
-        foreach (var account in _all)
-            if (account.FreeFrom(isPull) <= now && (best is null || (account.Remaining ?? long.MaxValue) > (best.Remaining ?? long.MaxValue)))
-                best = account;
-        return best ?? throw new UpstreamLimitedException($"{_upstream} says that its limit is reached.", _all.Min(account => account.FreeFrom(isPull)) - now);
+        var best = _all.Where(account => account.FreeFrom(isPull) <= now).MaxBy(account => account.Remaining ?? long.MaxValue);
+        return best ?? throw new UpstreamLimitedException(
+            $"The limit of {_origin.Authority} is reached.", _all.Min(account => account.FreeFrom(isPull)) - now);
     }
 
-    /// <summary>Upstream answered 429 to a request sent with this account. How long it is paused.</summary>
+    /// <summary>Pauses an account, because upstream answered 429 to a request sent with it.</summary>
+    /// <returns>How long it is paused.</returns>
     public TimeSpan Pause(Account account, TimeSpan? retryAfter, bool pullsOnly)
     {
         var pause = retryAfter is { } asked && asked > TimeSpan.Zero ? asked < MaxPause ? asked : MaxPause : DefaultPause;
@@ -56,7 +54,7 @@ public sealed class Accounts
         return pause;
     }
 
-    /// <summary>An account's login was refused: for a while the others do its work. False where there is none that could.</summary>
+    /// <summary>Pauses an account whose login upstream refused; false if no other account can take its requests.</summary>
     public bool TryPutAside(Account account)
     {
         var now = _time.GetUtcNow();

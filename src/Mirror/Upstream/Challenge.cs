@@ -3,12 +3,15 @@ using NameValueHeaderValue = Microsoft.Net.Http.Headers.NameValueHeaderValue;
 
 namespace Mirror.Upstream;
 
-/// <summary>How an upstream wants to be asked, from its <c>WWW-Authenticate</c> header (RFC 9110, 11.6.1; Docker's token authentication).</summary>
+/// <summary>
+/// How an upstream wants clients to authenticate, from its <c>WWW-Authenticate</c> header (RFC 9110, 11.6.1; Docker's token
+/// authentication).
+/// </summary>
 /// <param name="Realm">The token service, for Bearer; null for Basic.</param>
-/// <param name="Service">The service name to ask a token for.</param>
+/// <param name="Service">The service that the token is for, if the upstream names one.</param>
 public sealed record Challenge(Uri? Realm, string? Service)
 {
-    /// <summary>The first challenge we can answer, Bearer before Basic; null where there is none.</summary>
+    /// <summary>The first challenge that the mirror can answer, Bearer before Basic; null if there is none.</summary>
     public static Challenge? From(HttpResponseMessage response)
     {
         Challenge? basic = null;

@@ -7,8 +7,8 @@ using Mirror.Storage;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Runs a Docker credential helper (<c>proxy.exec</c>) and keeps its answer for the configured lifetime. As with <c>registry:3</c>, an unset lifetime
-/// keeps the answer for ever, and zero runs the helper for each request; requests that come while it runs share its answer.
+/// Runs a Docker credential helper (<c>proxy.exec</c>) and keeps its answer for the configured lifetime. As with <c>registry:3</c>, an
+/// unset lifetime keeps the answer for ever. Zero runs the helper for each request; requests that come while it runs share its answer.
 /// </summary>
 public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry, TimeProvider time)
 {
@@ -48,7 +48,7 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
                 await errors;
                 await helper.WaitForExitAsync(limit.Token);
                 if (helper.ExitCode != 0)
-                    throw new UpstreamUnavailableException($"the credential helper of proxy.exec.command ended with exit code {helper.ExitCode}");
+                    throw new UpstreamUnavailableException($"The credential helper of proxy.exec ended with exit code {helper.ExitCode}.");
                 using var json = JsonDocument.Parse(output);
                 return _last = new Answer(new Credential(Text(json, "Username"), Text(json, "Secret")), time.GetUtcNow());
             }
@@ -59,10 +59,11 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
             }
         }
         // The helper's output may hold the secret: keep it out of the message.
-        catch (Exception failure) when (failure is JsonException or KeyNotFoundException or InvalidOperationException or Win32Exception or IOException
+        catch (Exception failure) when (
+            failure is JsonException or KeyNotFoundException or InvalidOperationException or Win32Exception or IOException
             || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamUnavailableException($"the credential helper of proxy.exec.command failed: {failure.GetType().Name}");
+            throw new UpstreamUnavailableException($"The credential helper of proxy.exec failed: {failure.GetType().Name}.");
         }
     }
 

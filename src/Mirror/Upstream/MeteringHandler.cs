@@ -2,7 +2,7 @@ using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
 
-/// <summary>Counts every single request that leaves for an upstream, and reads the rate limit it reports.</summary>
+/// <summary>Counts each request to an upstream, retries included, and reads the rate limit that the upstream reports.</summary>
 public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin origin, TimeProvider time) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -14,11 +14,13 @@ public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin orig
         {
             var response = await base.SendAsync(request, cancellationToken);
             status = (int)response.StatusCode;
-            if (kind is UpstreamKind.Manifest && response.IsSuccessStatusCode && origin.IsSameOrigin(request.RequestUri!) && request.Options.TryGetValue(UpstreamRequest.Account, out var account))
+            if (kind is UpstreamKind.Manifest && response.IsSuccessStatusCode && origin.IsSameOrigin(request.RequestUri!)
+                && request.Options.TryGetValue(UpstreamRequest.Account, out var account))
             {
-                // No such header: no limit for this account or image.
-                account.Observe(Limit(response, "ratelimit-limit"), Limit(response, "ratelimit-remaining"));
-                metrics.RecordRateLimit(origin.Authority, account.Index, Limit(response, "ratelimit-limit"), Limit(response, "ratelimit-remaining"));
+                // Without these headers there is no limit for this account or image.
+                var (limit, remaining) = (Number(response, "ratelimit-limit"), Number(response, "ratelimit-remaining"));
+                account.Observe(limit, remaining);
+                metrics.RecordRateLimit(origin.Authority, account.Index, limit, remaining);
             }
             return response;
         }
@@ -29,7 +31,8 @@ public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin orig
     }
 
     // Docker Hub writes "100;w=21600": a number of pulls, and the window in seconds.
-    private static long? Limit(HttpResponseMessage response, string header) =>
-        response.Headers.TryGetValues(header, out var values)
-        && long.TryParse(values.First().AsSpan() is var text && text.IndexOf(';') is >= 0 and var end ? text[..end] : text, out var number) ? number : null;
+    private static long? Number(HttpResponseMessage response, string header) =>
+        response.Headers.TryGetValues(header, out var values) && long.TryParse(values.First().Split(';')[0], out var number)
+            ? number
+            : null;
 }

@@ -3,12 +3,12 @@ using Mirror.Storage;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// A large blob fetched over several connections at once, for links on which one connection is slow: ranges are read ahead into memory, a bounded
-/// number of them, and given out in order, so that the reader notices nothing. One reader at a time, from one offset on.
+/// Downloads a large blob over several connections at once, for links on which one connection is slow. Reads a bounded number of ranges
+/// ahead into memory, and returns them in order. For one reader, which reads in order.
 /// </summary>
 public sealed class ParallelContent : Content
 {
-    /// <summary>How long each range is, in bytes. The memory of a fill is this times the number of connections.</summary>
+    /// <summary>The length of each range in bytes. A download needs this much memory for each connection.</summary>
     public const int RangeLength = 4 << 20;
 
     private readonly UpstreamClient _upstream;
@@ -19,34 +19,35 @@ public sealed class ParallelContent : Content
     private readonly long _length;
     private readonly Queue<Task<byte[]>> _ahead = new();
     private readonly CancellationTokenSource _stop = new();
-    private UpstreamContent? _whole;
-    private long _asked;
+    private UpstreamContent? _single;
+    private long _requested;
     private long _position;
     private byte[] _current = [];
     private int _used;
 
     /// <param name="connections">How many ranges are requested at once.</param>
-    /// <param name="from">The first byte wanted.</param>
-    /// <param name="length">The whole blob's length in bytes.</param>
-    public ParallelContent(UpstreamClient upstream, int connections, TimeProvider time, RepositoryName name, Digest digest, long from, long length)
+    /// <param name="from">The offset of the first byte to read.</param>
+    /// <param name="length">The length of the whole blob in bytes.</param>
+    public ParallelContent(
+        UpstreamClient upstream, int connections, TimeProvider time, RepositoryName name, Digest digest, long from, long length)
     {
         (_upstream, _connections, _time) = (upstream, connections, time);
-        (_name, _digest, _asked, _position, _length) = (name, digest, from, from, length);
+        (_name, _digest, _requested, _position, _length) = (name, digest, from, from, length);
     }
 
     public override long? Length => _length;
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        if (_whole is not null)
-            return await _whole.ReadAsync(offset, buffer, cancellationToken);
+        if (_single is not null)
+            return await _single.ReadAsync(offset, buffer, cancellationToken);
         if (offset != _position)
-            throw new IOException("Ranges that are read ahead can only be read in order.");
-        while (_ahead.Count < _connections && _asked < _length)
+            throw new IOException("Parallel ranges can be read in order only.");
+        while (_ahead.Count < _connections && _requested < _length)
         {
-            var (from, until) = (_asked, Math.Min(_asked + RangeLength, _length));
+            var (from, until) = (_requested, Math.Min(_requested + RangeLength, _length));
             _ahead.Enqueue(Task.Run(() => FetchAsync(from, until, _stop.Token), CancellationToken.None));
-            _asked = until;
+            _requested = until;
         }
         if (_used == _current.Length)
         {
@@ -56,12 +57,12 @@ public sealed class ParallelContent : Content
             {
                 (_current, _used) = (await next.WaitAsync(cancellationToken), 0);
             }
-            // Then over one connection, like everything else.
+            // Upstream ignores Range: go on over one connection.
             catch (UpstreamUnavailableException refused) when (refused.IsRangeIgnored)
             {
                 await _stop.CancelAsync();
-                _whole = await UpstreamContent.OpenAsync(_upstream, _name, _digest, _position, null, _time, cancellationToken);
-                return await _whole.ReadAsync(offset, buffer, cancellationToken);
+                _single = await UpstreamContent.OpenAsync(_upstream, _name, _digest, _position, null, _time, cancellationToken);
+                return await _single.ReadAsync(offset, buffer, cancellationToken);
             }
             _ = _ahead.Dequeue();
         }
@@ -75,10 +76,10 @@ public sealed class ParallelContent : Content
     public override async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await Task.WhenAll(_ahead).ContinueWith(static done => done.Exception, TaskScheduler.Default);
+        await ((Task)Task.WhenAll(_ahead)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
-        if (_whole is not null)
-            await _whole.DisposeAsync();
+        if (_single is not null)
+            await _single.DisposeAsync();
         await base.DisposeAsync();
     }
 

@@ -3,8 +3,8 @@ using System.Net;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Follows redirects, which registries use to hand blobs to a CDN. Credentials stay with the configured origin, https never becomes http,
-/// and a chain has an end.
+/// Follows redirects: registries redirect blobs to a CDN. Sends credentials to the configured origin only, never goes from https to http,
+/// and gives up after a few redirects.
 /// </summary>
 public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 {
@@ -17,9 +17,10 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         {
             response.Dispose();
             if (redirects == MaxRedirects)
-                throw new HttpRequestException($"More than {MaxRedirects} redirects.");
-            if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && request.RequestUri!.Scheme == Uri.UriSchemeHttp))
-                throw new HttpRequestException($"A redirect from {request.RequestUri!.Scheme} to {target.Scheme} is not followed.");
+                throw new HttpRequestException($"more than {MaxRedirects} redirects");
+            var scheme = request.RequestUri!.Scheme;
+            if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && scheme == Uri.UriSchemeHttp))
+                throw new HttpRequestException($"a redirect from {scheme} to {target.Scheme} is not allowed");
             request = Next(request, target);
             response = await base.SendAsync(request, cancellationToken);
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Http.Headers;
 using Mirror.Storage;
@@ -6,83 +7,88 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Another registry, asked for reading. Each method gives content or throws one of the three answers: <see cref="UpstreamRefusedException"/>,
-/// <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
+/// Reads from another registry. Each method returns content or throws one of the three answers that are not content:
+/// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, RegistryMetrics metrics, TimeProvider time)
 {
     public UpstreamOrigin Origin => origin;
 
-    /// <summary>Whether so little of every account's limit is left that work nobody waits for should not be done.</summary>
+    /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
 
     /// <summary>
-    /// What a reference names now, without its bytes: free of charge on Docker Hub. Null where upstream's answer lacks length, digest or a
-    /// manifest's type, so that only a GET can tell.
+    /// The manifest that a reference names now, by HEAD. Docker Hub does not count this as a pull. Null if the answer lacks the length, the
+    /// digest or the type of a manifest: then only a GET can tell.
     /// </summary>
     public async Task<Descriptor?> HeadManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
-        using var response = await AskAsync(HttpMethod.Head, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
+        using var response = await SendAsync(HttpMethod.Head, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
         if (response.StatusCode == HttpStatusCode.MethodNotAllowed)
             return null;
         Require(response, name, $"manifests/{reference}");
-        return Described(response, reference) is { } digest && response.Content.Headers is { ContentLength: > 0 and <= Manifest.MaxBytes and var size, ContentType.MediaType: { } type }
-            && IsManifestType(type)
+        var headers = response.Content.Headers;
+        var type = headers.ContentType?.MediaType;
+        return Described(response, reference) is { } digest && IsManifestType(type)
+            && headers.ContentLength is > 0 and <= Manifest.MaxBytes and var size
             ? new Descriptor(type, digest, size)
             : null;
     }
 
-    /// <summary>A manifest, its bytes hashed: by digest they are the digest's, by tag the digest is computed from them.</summary>
+    /// <summary>
+    /// Downloads a manifest. Its bytes match the digest that the reference names, or for a tag the one that upstream sends, if any.
+    /// </summary>
     public async Task<Manifest> GetManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
-        using var response = await AskAsync(HttpMethod.Get, name, $"manifests/{reference}", UpstreamKind.Manifest, null, cancellationToken);
+        using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
         Require(response, name, $"manifests/{reference}");
         var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
         metrics.RecordUpstreamBytes(UpstreamKind.Manifest, bytes.Length);
-        var expected = reference.IsTag(out _, out var named) ? Described(response, reference) : named;
+        var expected = reference.IsTag(out _, out var wanted) ? Described(response, reference) : wanted;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         if (expected is not null && digest != expected)
-            throw new UpstreamUnavailableException($"{origin.Authority} sent other bytes for {name} than {expected} names.");
-        // An error page with status 200 is no manifest, whatever its type claims.
+            throw new UpstreamUnavailableException($"{origin.Authority} sent bytes for {name} that do not match the digest {expected}.");
+        // An error page with status 200 is not a manifest, whatever its Content-Type says.
         var type = ManifestDocument.Read(bytes)?.Type
-            ?? throw new UpstreamUnavailableException($"{origin.Authority} sent something for {name} that is not a manifest.");
-        if (response.Content.Headers.ContentType?.MediaType is { } said && IsManifestType(said))
-            type = said;
-        return new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
+            ?? throw new UpstreamUnavailableException($"{origin.Authority} sent a body for {name} that is not a manifest.");
+        var header = response.Content.Headers.ContentType?.MediaType;
+        return new Manifest(new Descriptor(IsManifestType(header) ? header : type, digest, bytes.Length), bytes);
     }
 
-    /// <summary>Counts bytes of a blob as they come.</summary>
+    /// <summary>Counts received bytes of a blob.</summary>
     internal void Received(int bytes) => metrics.RecordUpstreamBytes(UpstreamKind.Blob, bytes);
 
-    /// <summary>A blob's length in bytes, without its bytes; null where upstream does not say.</summary>
+    /// <summary>A blob's length in bytes, by HEAD; null if upstream does not say.</summary>
     public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        using var response = await AskAsync(HttpMethod.Head, name, $"blobs/{digest}", UpstreamKind.Blob, null, cancellationToken);
+        using var response = await SendAsync(HttpMethod.Head, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken);
         Require(response, name, $"blobs/{digest}");
         return response.Content.Headers.ContentLength;
     }
 
-    /// <summary>A blob's body from an offset on; it may begin earlier where Range is ignored.</summary>
-    /// <param name="end">The byte behind the last one wanted; null for all.</param>
-    public async Task<UpstreamBody> GetBlobAsync(RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
+    /// <summary>Opens a blob's body at an offset. If upstream ignores Range, the body begins at 0.</summary>
+    /// <param name="end">The offset after the last wanted byte; null for all.</param>
+    public async Task<UpstreamBody> GetBlobAsync(
+        RepositoryName name, Digest digest, long from, long? end, CancellationToken cancellationToken)
     {
         var range = from == 0 && end is null ? null : new RangeHeaderValue(from, end - 1);
-        var response = await AskAsync(HttpMethod.Get, name, $"blobs/{digest}", UpstreamKind.Blob, range, cancellationToken);
+        var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;
-            // An error page with status 200, as proxies and portals send it.
+            // Proxies and captive portals send error pages with status 200.
             if (headers.ContentType?.MediaType is "text/html")
-                throw new UpstreamUnavailableException($"{response.RequestMessage!.RequestUri!.Authority} sent a page for people where {digest} was asked for.");
-            // Identity was asked for; a body in another coding would be spooled as if it were the blob.
+                throw new UpstreamUnavailableException($"{Sender(response)} sent a web page instead of {digest}.");
+            // The request accepts identity only. The bytes of another coding are not the blob's.
             if (headers.ContentEncoding.Count > 0)
-                throw new UpstreamUnavailableException($"{origin.Authority} sent {digest} in the coding '{headers.ContentEncoding.First()}', which was not asked for.");
+                throw new UpstreamUnavailableException(
+                    $"{Sender(response)} sent {digest} with the Content-Encoding '{headers.ContentEncoding.First()}' instead of identity.");
             var (start, length) = response.StatusCode == HttpStatusCode.PartialContent
                 ? (headers.ContentRange?.From ?? -1, headers.ContentRange?.Length)
                 : (0, headers.ContentLength);
             if (start != from && start != 0)
-                throw new UpstreamUnavailableException($"{origin.Authority} sent another range of {digest} than was asked for.");
+                throw new UpstreamUnavailableException($"{Sender(response)} sent another range of {digest} than the requested one.");
             return new UpstreamBody(response, await response.Content.ReadAsStreamAsync(cancellationToken), start, length);
         }
         catch
@@ -93,8 +99,8 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     }
 
     /// <summary>A page of tags, in upstream's order.</summary>
-    /// <param name="count">How many at most; null leaves it to upstream.</param>
-    /// <param name="last">The tag to go on behind; null for the first page.</param>
+    /// <param name="count">The size of the page at most; null leaves it to upstream.</param>
+    /// <param name="last">The last tag of the page before; null for the first page.</param>
     public async Task<TagPage> ListTagsAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
     {
         var query = (count, last) switch
@@ -104,27 +110,28 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             (_, null) => $"?n={count}",
             _ => $"?n={count}&last={Uri.EscapeDataString(last)}",
         };
-        using var response = await AskAsync(HttpMethod.Get, name, $"tags/list{query}", UpstreamKind.Tags, null, cancellationToken);
+        using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Tags, name, $"tags/list{query}", cancellationToken);
         Require(response, name, "tags/list");
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin, cancellationToken);
         return new TagPage([.. (body.Tags ?? []).Where(Reference.IsTagName)], response.Headers.Contains("Link"));
     }
 
     /// <summary>
-    /// The index of what refers to a manifest, as JSON; null where upstream has no such route or knows no such repository, which upstreams do
-    /// not tell apart.
+    /// The index of the manifests that refer to <paramref name="subject"/>, as JSON. Null if upstream lacks the referrers API or the
+    /// repository: registries answer both alike.
     /// </summary>
     public async Task<byte[]?> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
     {
-        using var response = await AskAsync(HttpMethod.Get, name, $"referrers/{subject}", UpstreamKind.Referrers, null, cancellationToken);
+        using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Referrers, name, $"referrers/{subject}", cancellationToken);
         if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
             return null;
         Require(response, name, $"referrers/{subject}");
         return await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
     }
 
-    private async Task<HttpResponseMessage> AskAsync(
-        HttpMethod method, RepositoryName name, string path, UpstreamKind kind, RangeHeaderValue? range, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(
+        HttpMethod method, UpstreamKind kind, RepositoryName name, string path, CancellationToken cancellationToken,
+        RangeHeaderValue? range = null)
     {
         var isPull = kind is UpstreamKind.Manifest && method == HttpMethod.Get;
         while (true)
@@ -149,19 +156,19 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             }
             catch (UpstreamLimitedException limited)
             {
-                // The token service says later: to this account, as the registry would.
+                // The token service's limit holds for the account, like the registry's.
                 accounts.Pause(account, limited.RetryAfter, pullsOnly: false);
                 continue;
             }
             if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
                 return response;
-            // This account is spent for now; another one may not be. With none left, choosing says "later".
+            // Try another account. If all are paused, Choose throws.
             using (response)
                 accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), pullsOnly: isPull);
         }
     }
 
-    // The three answers. What another host than the upstream says (a CDN whose signature ran out) is never "no".
+    // The three answers. Only the upstream itself can refuse: another host may be a CDN whose signed URL has expired.
     private void Require(HttpResponseMessage response, RepositoryName name, string what)
     {
         if (response.IsSuccessStatusCode)
@@ -171,9 +178,9 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         throw (status, itself) switch
         {
             (404 or 410, true) => new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}."),
-            (401 or 403, true) => new UpstreamRefusedException($"{origin.Authority} does not let this mirror read {name}/{what}."),
-            (429, _) => new UpstreamLimitedException($"{origin.Authority} says that its limit is reached.", UpstreamRequest.RetryAfter(response, time)),
-            _ => new UpstreamUnavailableException($"{response.RequestMessage.RequestUri!.Authority} answered {status} to {name}/{what}."),
+            (401 or 403, true) => new UpstreamRefusedException($"{origin.Authority} refuses this mirror access to {name}/{what}."),
+            (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
+            _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
         };
     }
 
@@ -181,8 +188,14 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     {
         if (!reference.IsTag(out _, out var named))
             return named;
-        return response.Headers.TryGetValues("Docker-Content-Digest", out var values) && Digest.TryParse(values.First(), out var digest) ? digest : null;
+        return response.Headers.TryGetValues("Docker-Content-Digest", out var values) && Digest.TryParse(values.First(), out var digest)
+            ? digest
+            : null;
     }
 
-    private static bool IsManifestType(string type) => type.Length <= 255 && (type.Contains("manifest", StringComparison.Ordinal) || type.Contains("index", StringComparison.Ordinal));
+    // The upstream, or the host that it redirected to.
+    private static string Sender(HttpResponseMessage response) => response.RequestMessage!.RequestUri!.Authority;
+
+    private static bool IsManifestType([NotNullWhen(true)] string? type) => type is { Length: <= 255 }
+        && (type.Contains("manifest", StringComparison.Ordinal) || type.Contains("index", StringComparison.Ordinal));
 }

@@ -3,10 +3,10 @@ using System.Net.Sockets;
 
 namespace Mirror.Upstream;
 
-/// <summary>How an upstream and the hosts it redirects to are dialled.</summary>
+/// <summary>Opens connections to an upstream, and to the hosts that it redirects to.</summary>
 internal static class UpstreamConnections
 {
-    /// <summary>The innermost handler: no redirects, decompression, cookies or credentials of its own.</summary>
+    /// <summary>The innermost handler. It follows no redirects, decompresses nothing, and has no cookies and no credentials.</summary>
     public static SocketsHttpHandler Create(UpstreamOrigin origin, UpstreamTls tls) => new()
     {
         SslOptions = tls.Options(),
@@ -14,7 +14,7 @@ internal static class UpstreamConnections
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
         ConnectTimeout = TimeSpan.FromSeconds(5),
-        // DNS answers of a CDN change by the minute.
+        // The addresses of a CDN change within minutes.
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         MaxConnectionsPerServer = 256,
         MaxResponseHeadersLength = 64, // KiB
@@ -23,18 +23,21 @@ internal static class UpstreamConnections
         ConnectCallback = (context, cancellationToken) => DialAsync(context, origin, cancellationToken),
     };
 
-    private static async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, UpstreamOrigin origin, CancellationToken cancellationToken)
+    private static async ValueTask<Stream> DialAsync(
+        SocketsHttpConnectionContext context, UpstreamOrigin origin, CancellationToken cancellationToken)
     {
         var host = context.DnsEndPoint.Host.Trim('[', ']');
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            // Dialled because upstream's own address says so, or because the machine's proxy settings do.
-            var named = Named(context.InitialRequestMessage);
-            if (host.Equals(origin.BaseAddress.Host, StringComparison.OrdinalIgnoreCase) || !host.Equals(named, StringComparison.OrdinalIgnoreCase))
+            // A host other than the requested one is a proxy, from the machine's proxy settings.
+            var isConfigured = host.Equals(origin.BaseAddress.Host, StringComparison.OrdinalIgnoreCase)
+                || !host.Equals(Named(context.InitialRequestMessage), StringComparison.OrdinalIgnoreCase);
+            if (isConfigured)
                 await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
             else
-                await socket.ConnectAsync(await PublicAddressesAsync(host, origin, cancellationToken), context.DnsEndPoint.Port, cancellationToken);
+                await socket.ConnectAsync(
+                    await PublicAddressesAsync(host, origin, cancellationToken), context.DnsEndPoint.Port, cancellationToken);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch
@@ -44,11 +47,13 @@ internal static class UpstreamConnections
         }
     }
 
-    // As the connection pool spells it: a name of other letters in ASCII. Through a proxy, https begins with CONNECT to the proxy, and the host that is meant stands in its Host header.
-    internal static string Named(HttpRequestMessage request) =>
-        request.Method == HttpMethod.Connect && request.Headers.Host is { } target ? target[..target.LastIndexOf(':')].Trim('[', ']') : request.RequestUri!.IdnHost.Trim('[', ']');
+    // The requested host, as the connection pool spells it: in ASCII. For https through a proxy the request is CONNECT to the proxy, and
+    // its Host header has the requested host.
+    internal static string Named(HttpRequestMessage request) => (request.Method == HttpMethod.Connect && request.Headers.Host is { } target
+        ? target[..target.LastIndexOf(':')]
+        : request.RequestUri!.IdnHost).Trim('[', ']');
 
-    // The network named this host: a redirect or a token realm must not reach into our own network, unless the upstream is in there itself.
+    // A redirect or a token realm named this host. It must not lead into the mirror's own network, unless the upstream is in there too.
     private static async Task<IPAddress[]> PublicAddressesAsync(string host, UpstreamOrigin origin, CancellationToken cancellationToken)
     {
         var addresses = await Dns.GetHostAddressesAsync(host, cancellationToken);
@@ -56,16 +61,16 @@ internal static class UpstreamConnections
             return addresses;
         var upstream = await Dns.GetHostAddressesAsync(origin.BaseAddress.Host, cancellationToken);
         if (upstream.All(IsPublic))
-            throw new HttpRequestException($"{host} has an internal address: it is not dialled on an upstream's word.");
+            throw new HttpRequestException($"{host} has an internal address, which the upstream may name only with proxy.allow_internal");
         return addresses;
     }
 
-    /// <summary>False for addresses of this machine and its networks (the special-purpose registries of RFC 6890).</summary>
+    /// <summary>Whether an address is outside this machine and its networks: in no special-purpose registry of RFC 6890.</summary>
     internal static bool IsPublic(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6)
             address = address.MapToIPv4();
-        // A translator's or a tunnel's address is as internal as the IPv4 address inside.
+        // The address of a translator (NAT64) or a tunnel (6to4) contains an IPv4 address, which decides.
         var bytes = address.GetAddressBytes();
         if (Nat64.Contains(address))
             return IsPublic(new IPAddress(bytes.AsSpan(12)));
@@ -80,8 +85,8 @@ internal static class UpstreamConnections
     private static readonly IPNetwork[] Internal =
     [
         .. ((string[])["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-            "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-            "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10",
-            "ff00::/8"]).Select(IPNetwork.Parse),
+            "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",
+            "240.0.0.0/4", "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7",
+            "fe80::/10", "fec0::/10", "ff00::/8"]).Select(IPNetwork.Parse),
     ];
 }

@@ -3,16 +3,16 @@ using Mirror.Storage;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// A blob at its upstream, read from any offset. A body that is cut, stalls or ends early is asked for again from the last good byte, by a
-/// fresh redirect, and the reader notices nothing. Attempts that bring bytes have no fixed end; those that bring none stop after a few.
-/// One reader at a time.
+/// A blob at its upstream, read from any offset, by one reader at a time. If a body is cut, stalls or ends early, it is requested again
+/// from the last good byte, with a new redirect, and the reader notices nothing. The number of attempts that bring bytes is unlimited;
+/// after a few attempts in a row that bring none, the read fails.
 /// </summary>
 public sealed class UpstreamContent : Content
 {
-    // With the waits between them longer than the breaker leaves a host alone: a CDN that is away for some seconds fails nobody's download.
+    // With the pauses between them this takes longer than a circuit breaker stays open, so that a short outage of a CDN fails no download.
     private const int MaxFruitlessAttempts = 7;
-    // As a power of two: 8 s.
-    private const int MaxPause = 5;
+    // The longest pause between attempts is 250 ms times 2 to this power: 8 s.
+    private const int MaxPauseExponent = 5;
 
     private readonly UpstreamClient _upstream;
     private readonly RepositoryName _name;
@@ -28,19 +28,23 @@ public sealed class UpstreamContent : Content
 
     public override long? Length => _length;
 
-    /// <summary>Asks upstream for a blob from an offset on.</summary>
-    /// <param name="from">The first byte wanted.</param>
-    /// <param name="end">The byte behind the last one wanted; null for all.</param>
+    /// <summary>Requests a blob from an offset on.</summary>
+    /// <param name="from">The offset of the first byte wanted.</param>
+    /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
     public static async Task<UpstreamContent> OpenAsync(
-        UpstreamClient upstream, RepositoryName name, Digest digest, long from, long? end, TimeProvider time, CancellationToken cancellationToken)
+        UpstreamClient upstream, RepositoryName name, Digest digest, long from, long? end, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var content = new UpstreamContent(upstream, name, digest, end, time);
         await content.MoveToAsync(from, cancellationToken);
         return content;
     }
 
-    /// <summary>Upstream said elsewhere how long the whole is: a body that promises and brings less ended too early, however cleanly.</summary>
+    /// <summary>
+    /// Sets the length of the whole blob, which upstream told in another answer. A shorter body then counts as cut, even if it ends
+    /// cleanly.
+    /// </summary>
     public void Expect(long length) => _length = length;
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
@@ -69,9 +73,10 @@ public sealed class UpstreamContent : Content
                 await DropBodyAsync();
                 if (fruitless + 1 >= MaxFruitlessAttempts && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
                     throw cut as UpstreamUnavailableException
-                        ?? new UpstreamUnavailableException($"{_upstream.Origin.Authority} broke off in the middle of {_digest}.", cut);
-                // The first resume at once: most cuts are a lost connection.
-                await Task.Delay(TimeSpan.FromMilliseconds(fruitless == 0 ? 0 : 250 << Math.Min(fruitless, MaxPause)), _time, cancellationToken);
+                        ?? new UpstreamUnavailableException($"{_upstream.Origin.Authority} cut {_digest} again and again.", cut);
+                // Resume at once the first time: most cuts are a lost connection.
+                var pause = fruitless == 0 ? 0 : 250 << Math.Min(fruitless, MaxPauseExponent);
+                await Task.Delay(TimeSpan.FromMilliseconds(pause), _time, cancellationToken);
             }
         }
     }
@@ -85,15 +90,15 @@ public sealed class UpstreamContent : Content
     private async ValueTask<int> ReadOnceAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var patience = _upstream.Origin.IdleTimeout;
-        idle.CancelAfter(patience);
+        var timeout = _upstream.Origin.IdleTimeout;
+        idle.CancelAfter(timeout);
         try
         {
             return await _body!.Stream.ReadAsync(buffer, idle.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new IOException($"No byte came for {patience.TotalSeconds} s.");
+            throw new IOException($"No byte came for {timeout.TotalSeconds} s.");
         }
     }
 
@@ -104,14 +109,14 @@ public sealed class UpstreamContent : Content
         if (_length is not null && body.Length is not null && body.Length != _length)
         {
             await body.DisposeAsync();
-            throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} gave {_digest} another length than before.");
+            throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} sent another length of {_digest} than before.");
         }
         (_body, _length, _position) = (body, body.Length ?? _length, body.From);
-        // Range was ignored. Behind the last good byte what we have comes again, and is skipped; a part from the middle is not worth that.
+        // Upstream ignored Range. A body to the end is worth skipping the bytes that are known. A part from the middle is not.
         if (_position < offset && _end is not null)
         {
             await DropBodyAsync();
-            throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} gives no parts of {_digest}.") { IsRangeIgnored = true };
+            throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} ignores Range for {_digest}.") { IsRangeIgnored = true };
         }
         if (_position < offset)
             await SkipAsync(offset - _position, cancellationToken);
@@ -125,7 +130,7 @@ public sealed class UpstreamContent : Content
         {
             var read = await ReadOnceAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, count)), cancellationToken);
             if (read == 0)
-                throw new IOException("The body ended before the offset that was asked for.");
+                throw new IOException("The body ended before the requested offset.");
             count -= read;
         }
     }
@@ -140,9 +145,9 @@ public sealed class UpstreamContent : Content
     }
 }
 
-/// <summary>A blob's body as one upstream response brings it.</summary>
-/// <param name="From">The offset of its first byte: what was asked for, or 0 where Range was ignored.</param>
-/// <param name="Length">The whole blob's length in bytes; null where upstream does not say.</param>
+/// <summary>The body of one response with a blob's bytes.</summary>
+/// <param name="From">The offset of its first byte: the requested one, or 0 if upstream ignored Range.</param>
+/// <param name="Length">The length of the whole blob in bytes; null if upstream does not say.</param>
 public sealed record UpstreamBody(HttpResponseMessage Response, Stream Stream, long From, long? Length) : IAsyncDisposable
 {
     public async ValueTask DisposeAsync()

@@ -1,24 +1,24 @@
 namespace Mirror.Upstream;
 
-/// <summary>One of the three answers that are not content. They are never turned into one another.</summary>
+/// <summary>One of the three answers that are not content. No code turns one into another.</summary>
 public abstract class UpstreamException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>Upstream says no: it has no such content, or not for us. Definitive, whatever we hold.</summary>
+/// <summary>Upstream says no: it lacks the content, or refuses this mirror access. This holds even if the mirror has a copy.</summary>
 public sealed class UpstreamRefusedException(string message) : UpstreamException(message);
 
-/// <summary>Upstream says later: a limit is reached.</summary>
-/// <param name="retryAfter">How long upstream asked us to wait; null where it did not say.</param>
+/// <summary>Upstream says later: a rate limit is reached.</summary>
+/// <param name="retryAfter">How long to wait before the next request; null if upstream did not say.</param>
 public sealed class UpstreamLimitedException(string message, TimeSpan? retryAfter) : UpstreamException(message)
 {
     public TimeSpan? RetryAfter => retryAfter;
 }
 
-/// <summary>Upstream says nothing: it cannot be reached, fails, or answers what no registry answers.</summary>
+/// <summary>Upstream says nothing: it cannot be reached, fails, or sends what no registry sends.</summary>
 public sealed class UpstreamUnavailableException(string message, Exception? inner = null) : UpstreamException(message, inner)
 {
-    /// <summary>It would not take the login of the account that asked: another account may fare better.</summary>
+    /// <summary>Whether it refused the login of the account; another account may succeed.</summary>
     public bool IsLoginRefused { get; init; }
 
-    /// <summary>It answered with the whole where a part was asked for: the whole can be had.</summary>
+    /// <summary>Whether it ignored Range and sent the whole content; the whole can be requested.</summary>
     public bool IsRangeIgnored { get; init; }
 }

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Net;
 using Microsoft.Extensions.Http.Resilience;
 using Mirror.Telemetry;
 using Polly;
@@ -11,16 +10,18 @@ using Polly.Timeout;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// The handlers of one upstream that know no credentials: retries, a timeout for each attempt and a circuit breaker for each host, until the response
-/// headers. <see cref="UpstreamContent"/> resumes bodies; nothing is retried here after the headers.
+/// The handlers of one upstream that know no credentials: retries, a timeout for each attempt and a circuit breaker for each host, until
+/// the response headers. <see cref="UpstreamContent"/> resumes bodies; nothing is retried here after the headers.
 /// </summary>
 internal static class UpstreamHandlers
 {
-    // Redirects name hosts, and the registry of pipelines only grows. Later hosts take over the pipelines of earlier ones; a circuit breaker that is open
-    // for the earlier host then refuses the later one for 10 s at most.
+    // Redirects name hosts, and the registry of pipelines only grows. Later hosts take over the pipelines of earlier ones; a circuit
+    // breaker that is open for the earlier host then refuses the later one for 10 s at most.
     private const int MaxHosts = 256;
 
-    /// <summary>Adds an HTTP client with these handlers. They live as long as the server; the innermost handler renews its connections.</summary>
+    /// <summary>
+    /// Adds an HTTP client with these handlers. They live as long as the server; the innermost handler renews its connections.
+    /// </summary>
     /// <param name="client">A name that no other upstream uses.</param>
     public static void Add(IServiceCollection services, string client, UpstreamOrigin origin, UpstreamTls tls)
     {
@@ -30,7 +31,9 @@ internal static class UpstreamHandlers
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers()
             .AddHttpMessageHandler(provider => new AvailabilityHandler(origin, provider.GetRequiredService<RegistryMetrics>()));
-        builder.AddResilienceHandler("attempts", (pipeline, context) => Configure(pipeline, context.ServiceProvider.GetRequiredService<TimeProvider>()))
+        builder
+            .AddResilienceHandler("attempts", (pipeline, context) =>
+                Configure(pipeline, context.ServiceProvider.GetRequiredService<TimeProvider>()))
             .SelectPipelineBy(_ => PipelineKeys());
         builder.AddHttpMessageHandler(provider =>
             new MeteringHandler(provider.GetRequiredService<RegistryMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
@@ -45,8 +48,8 @@ internal static class UpstreamHandlers
         {
             if (keys.Count >= MaxHosts)
                 keys.Clear();
-            return keys.GetOrAdd(
-                request.RequestUri!.Authority, _ => ((uint)Interlocked.Increment(ref last) % MaxHosts).ToString(CultureInfo.InvariantCulture));
+            return keys.GetOrAdd(request.RequestUri!.Authority, _ =>
+                ((uint)Interlocked.Increment(ref last) % MaxHosts).ToString(CultureInfo.InvariantCulture));
         };
     }
 
@@ -58,8 +61,7 @@ internal static class UpstreamHandlers
         var failure = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
             .Handle<TimeoutRejectedException>()
-            .HandleResult(response =>
-                response.StatusCode is HttpStatusCode.RequestTimeout or >= HttpStatusCode.InternalServerError and not HttpStatusCode.NotImplemented);
+            .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
         pipeline.TimeProvider = time;
         // Every attempt is in our own metrics, and every failure in our own log.
         pipeline.TelemetryListener = null;
@@ -72,20 +74,22 @@ internal static class UpstreamHandlers
                 Delay = TimeSpan.FromMilliseconds(200),
                 UseJitter = true,
             })
-            // A host that does not answer costs a timeout for each attempt, so this breaker opens after few. A host that answers 5xx may do so for one
-            // path only: the next breaker waits for more.
+            // A host that does not answer costs a timeout for each attempt, so this breaker opens after few. A host that answers 5xx may do
+            // so for one path only: the next breaker waits for more.
             .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3))
             .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6))
             // Clients give us 30 s until response headers: two attempts must fit, with time left to answer from the cache.
             .AddTimeout(TimeSpan.FromSeconds(10));
     }
 
-    private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput) => new()
-    {
-        ShouldHandle = failures,
-        FailureRatio = 0.8,
-        MinimumThroughput = minimumThroughput,
-        SamplingDuration = TimeSpan.FromSeconds(30),
-        BreakDuration = TimeSpan.FromSeconds(10),
-    };
+    private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(
+        PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput) =>
+        new()
+        {
+            ShouldHandle = failures,
+            FailureRatio = 0.8,
+            MinimumThroughput = minimumThroughput,
+            SamplingDuration = TimeSpan.FromSeconds(30),
+            BreakDuration = TimeSpan.FromSeconds(10),
+        };
 }

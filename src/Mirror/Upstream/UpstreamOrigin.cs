@@ -3,12 +3,11 @@ using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
-/// <summary>A configured registry: where it is, what it is called here, and where its credentials may go.</summary>
+/// <summary>A configured upstream registry: its address, its name, and where its credentials may go.</summary>
 public sealed class UpstreamOrigin
 {
-    // Token services on another host than their registry's. Everything else must be on the registry's own host or below it, or be named
-    // in the configuration: a rule by "registrable domain" would need the public suffix list to be safe (evil.co.uk is no sibling of
-    // registry.co.uk).
+    // Registries with a token service on another host. All other token services must be on the registry's own host or below it, or be
+    // configured. A rule by "registrable domain" would need the public suffix list to be safe: evil.co.uk is no sibling of registry.co.uk.
     private static readonly Dictionary<string, string> KnownTokenHosts = new(StringComparer.OrdinalIgnoreCase)
     {
         ["registry-1.docker.io"] = "auth.docker.io",
@@ -39,38 +38,43 @@ public sealed class UpstreamOrigin
     /// <summary>What stands before the name in the store: <c>ghcr.io/</c>; empty for the default upstream.</summary>
     public string Prefix { get; }
 
-    /// <summary>Host and, where it is not the scheme's own, port: the name in logs and metrics.</summary>
+    /// <summary>The host, and the port where it is not the scheme's own. For logs, errors and metrics.</summary>
     public string Authority => BaseAddress.Authority;
 
-    /// <summary>On Docker Hub a bare name means <c>library/&lt;name&gt;</c>.</summary>
+    /// <summary>Whether this is Docker Hub, where a name without a slash means <c>library/&lt;name&gt;</c>.</summary>
     public bool IsDockerHub => Name == DockerHub.Name;
 
-    /// <summary>Whether a redirect may lead into internal networks though this upstream is outside.</summary>
+    /// <summary>Whether redirects may lead into internal networks even if this upstream is outside (<c>proxy.allow_internal</c>).</summary>
     public bool AllowsInternal { get; }
 
-    /// <summary>How long a body may bring no byte (<c>proxy.idle_timeout</c>).</summary>
+    /// <summary>How long a body may bring no byte before it counts as cut (<c>proxy.idle_timeout</c>).</summary>
     public TimeSpan IdleTimeout { get; }
 
-    /// <summary>For how long a body that broke off is asked for again though nothing comes (<c>proxy.hold</c>); zero leaves it at a few attempts.</summary>
+    /// <summary>How long to retry a body that was cut while no bytes come (<c>proxy.hold</c>); zero makes a few attempts only.</summary>
     public TimeSpan Hold { get; init; }
 
-    /// <summary>What the upstream itself calls a repository that is stored here under <paramref name="name"/>.</summary>
+    /// <summary>
+    /// The upstream's own name for a repository that is stored as <paramref name="name"/>, which begins with <see cref="Prefix"/>.
+    /// </summary>
     public string RemoteName(RepositoryName name) => name.ToString()[Prefix.Length..];
 
-    /// <summary>True where a URL has the scheme, host and port that were configured.</summary>
+    /// <summary>Whether a URL has the configured scheme, host and port.</summary>
     public bool IsSameOrigin(Uri url) =>
-        url.Scheme == BaseAddress.Scheme && url.Port == BaseAddress.Port && url.Host.Equals(BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
+        url.Scheme == BaseAddress.Scheme && url.Port == BaseAddress.Port
+        && url.Host.Equals(BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Whether a token may be asked for, with credentials, at a realm that the network named.</summary>
+    /// <summary>Whether credentials may be sent to a token service that a challenge named.</summary>
     public bool MayAskForTokensAt(Uri realm)
     {
-        if (realm.Scheme != Uri.UriSchemeHttps && !(realm.Scheme == Uri.UriSchemeHttp && BaseAddress.Scheme == Uri.UriSchemeHttp) || realm.UserInfo.Length > 0)
+        if (realm.UserInfo.Length > 0
+            || realm.Scheme != Uri.UriSchemeHttps && !(realm.Scheme == Uri.UriSchemeHttp && BaseAddress.Scheme == Uri.UriSchemeHttp))
             return false;
         if (_tokenRealms.Contains(realm.Authority, StringComparer.OrdinalIgnoreCase))
             return true;
         if (KnownTokenHosts.TryGetValue(BaseAddress.Host, out var known))
             return realm.Host.Equals(known, StringComparison.OrdinalIgnoreCase) && realm.IsDefaultPort;
         return realm.Host.Equals(BaseAddress.Host, StringComparison.OrdinalIgnoreCase)
-            || BaseAddress.HostNameType == UriHostNameType.Dns && realm.Host.EndsWith("." + BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
+            || BaseAddress.HostNameType == UriHostNameType.Dns
+            && realm.Host.EndsWith("." + BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
     }
 }

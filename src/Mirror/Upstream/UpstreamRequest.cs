@@ -1,32 +1,35 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Mirror.Storage;
 using Mirror.Telemetry;
 using Polly.CircuitBreaker;
 using Polly.Timeout;
 
 namespace Mirror.Upstream;
 
-/// <summary>What every request to an upstream has in common.</summary>
+/// <summary>What all requests to upstreams share: sending, and reading small bodies.</summary>
 internal static class UpstreamRequest
 {
-    /// <summary>The longest JSON body taken from an upstream, in bytes; a tag list of 100,000 tags fits.</summary>
+    /// <summary>The largest JSON body that is read from an upstream, in bytes. A list of 100,000 tags fits.</summary>
     public const int MaxJson = 16 << 20;
 
-    // CrossKeyRules for all of a small body: one that drips is no better than one that stalls.
-    private static readonly TimeSpan MaxBody = TimeSpan.FromMinutes(1);
+    // The time limit for the whole of a small body. Without it, one byte at a time could go on for ever.
+    private static readonly TimeSpan MaxBodyTime = TimeSpan.FromMinutes(1);
 
-    /// <summary>What the request is about, for the metrics.</summary>
+    /// <summary>What the request is for, in metrics.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamKind> Kind = new("kind");
 
-    /// <summary>The token scope the request needs; without one no credentials are sent.</summary>
+    /// <summary>The token scope that the request needs. Without one, no credentials are sent.</summary>
     public static readonly HttpRequestOptionsKey<string> Scope = new("scope");
 
-    /// <summary>The account it is sent with.</summary>
+    /// <summary>The account that the request is sent with.</summary>
     public static readonly HttpRequestOptionsKey<Account> Account = new("account");
 
-    /// <summary>Sends until the response headers; whatever goes wrong before them is "upstream says nothing".</summary>
-    public static async Task<HttpResponseMessage> SendAsync(HttpClient http, HttpRequestMessage request, string upstream, CancellationToken cancellationToken)
+    /// <summary>Sends a request and returns at the response headers.</summary>
+    /// <exception cref="UpstreamUnavailableException">The request failed before the response headers.</exception>
+    public static async Task<HttpResponseMessage> SendAsync(
+        HttpClient http, HttpRequestMessage request, string upstream, CancellationToken cancellationToken)
     {
         try
         {
@@ -39,7 +42,7 @@ internal static class UpstreamRequest
         }
     }
 
-    /// <summary>How long upstream asks us to wait (RFC 9110, 10.2.3); null where it does not say.</summary>
+    /// <summary>How long to wait before the next request (RFC 9110, 10.2.3); null if the response does not say.</summary>
     public static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider time) => response.Headers.RetryAfter switch
     {
         { Delta: { } delta } => delta,
@@ -47,17 +50,19 @@ internal static class UpstreamRequest
         _ => null,
     };
 
-    /// <summary>Reads a body of bounded length.</summary>
-    /// <exception cref="UpstreamUnavailableException">It is longer, stalls, drips, or breaks off.</exception>
-    public static async Task<byte[]> ReadBodyAsync(HttpResponseMessage response, int longest, UpstreamOrigin upstream, CancellationToken cancellationToken)
+    /// <summary>Reads a whole body.</summary>
+    /// <param name="max">The largest allowed body in bytes.</param>
+    /// <exception cref="UpstreamUnavailableException">The body is larger, stalls, takes too long, or is cut.</exception>
+    public static async Task<byte[]> ReadBodyAsync(
+        HttpResponseMessage response, int max, UpstreamOrigin upstream, CancellationToken cancellationToken)
     {
         using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        whole.CancelAfter(MaxBody);
+        whole.CancelAfter(MaxBodyTime);
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(whole.Token);
         try
         {
             await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            using var body = new MemoryStream((int)Math.Min(response.Content.Headers.ContentLength ?? 4096, longest));
+            using var body = new MemoryStream((int)Math.Min(response.Content.Headers.ContentLength ?? 4096, max));
             var buffer = new byte[32 * 1024];
             while (true)
             {
@@ -65,19 +70,22 @@ internal static class UpstreamRequest
                 var read = await stream.ReadAsync(buffer, idle.Token);
                 if (read == 0)
                     return body.ToArray();
-                if (body.Length + read > longest)
-                    throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {longest} bytes where that is the limit.");
+                if (body.Length + read > max)
+                    throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {max} bytes, which is the limit.");
                 body.Write(buffer, 0, read);
             }
         }
-        catch (Exception failure) when (failure is IOException or HttpRequestException || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception failure) when (failure is IOException or HttpRequestException
+            || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamUnavailableException($"{upstream.Authority} broke off in the middle of a body.", failure);
+            throw new UpstreamUnavailableException($"{upstream.Authority} cut a body.", failure);
         }
     }
 
-    /// <exception cref="UpstreamUnavailableException">The body is not that JSON.</exception>
-    public static async Task<T> ReadJsonAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type, UpstreamOrigin upstream, CancellationToken cancellationToken)
+    /// <summary>Reads a body of JSON.</summary>
+    /// <exception cref="UpstreamUnavailableException">The body cannot be read, or is other JSON.</exception>
+    public static async Task<T> ReadJsonAsync<T>(
+        HttpResponseMessage response, JsonTypeInfo<T> type, UpstreamOrigin upstream, CancellationToken cancellationToken)
     {
         var body = await ReadBodyAsync(response, MaxJson, upstream, cancellationToken);
         try
@@ -86,11 +94,13 @@ internal static class UpstreamRequest
         }
         catch (JsonException failure)
         {
-            throw new UpstreamUnavailableException($"{upstream.Authority} answered something that is not the JSON it should be.", failure);
+            throw new UpstreamUnavailableException($"{upstream.Authority} sent a body that is not the expected JSON.", failure);
         }
     }
 
-    /// <summary>The exact types the mirror keeps; a narrower list makes registries convert or deny (protocol of quay.io, ghcr.io, Docker Hub).</summary>
+    /// <summary>
+    /// Accepts all types of manifests that the mirror stores. For a shorter list, registries convert the manifest or refuse it.
+    /// </summary>
     public static void AcceptEveryManifest(HttpRequestHeaders headers)
     {
         foreach (var type in ManifestTypes)
@@ -99,14 +109,14 @@ internal static class UpstreamRequest
 
     private static readonly MediaTypeWithQualityHeaderValue[] ManifestTypes =
     [
-        new(Storage.MediaTypes.OciIndex), new(Storage.MediaTypes.OciManifest), new(Storage.MediaTypes.DockerManifestList), new(Storage.MediaTypes.DockerManifest),
+        new(MediaTypes.OciIndex), new(MediaTypes.OciManifest), new(MediaTypes.DockerManifestList), new(MediaTypes.DockerManifest),
     ];
 
     private static string Reason(Exception failure) => failure switch
     {
-        BrokenCircuitException => "it failed again and again just now, so it is left alone for a moment.",
-        TimeoutRejectedException or OperationCanceledException => "it did not answer in time.",
-        // What is wrong with a certificate, or which one is wanted, stands innermost.
+        BrokenCircuitException => "circuit breaker open after repeated failures",
+        TimeoutRejectedException or OperationCanceledException => "no answer in time",
+        // The innermost exception says what is wrong with a certificate, or which one is required.
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => $"TLS: {failure.GetBaseException().Message}",
         _ => failure.GetBaseException().Message,
     };

@@ -5,14 +5,16 @@ using Mirror.Tls;
 
 namespace Mirror.Upstream;
 
-/// <summary>The certificates that one upstream is checked with, and the one shown to it. Read once, at start.</summary>
+/// <summary>
+/// The certificate authorities that are trusted for one upstream, and the client certificate for it. Read once, at start.
+/// </summary>
 internal sealed class UpstreamTls
 {
     private readonly PrivateAuthorities _authorities;
     private readonly X509Certificate2? _client;
 
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="System.Security.Cryptography.CryptographicException">A file holds no such certificate or key.</exception>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">A file does not contain a certificate or its key.</exception>
     public UpstreamTls(UpstreamTlsOptions options)
     {
         _authorities = new PrivateAuthorities(options.Ca is { } ca ? [ca] : []);

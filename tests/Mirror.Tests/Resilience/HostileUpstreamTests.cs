@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>An upstream, or somebody between, that means ill: what it gets to see, and what it can make the mirror do.</summary>
+/// <summary>A hostile upstream, or an attacker in between: what it sees, and what it can make the mirror do.</summary>
 public sealed class HostileUpstreamTests : MirrorOfHub
 {
     private const string Canary = "canary-3b8e";
@@ -27,21 +27,29 @@ public sealed class HostileUpstreamTests : MirrorOfHub
     {
         await using var foreign = await ScriptedHub.StartAsync("127.0.0.2");
         Hub.AddImage(Repository, "latest", Layer);
-        // A token is known, and then everything leads elsewhere.
+        // The mirror gets a token first. Then upstream redirects all requests to another host.
         using (await Mirror.GetAsync(ManifestPath("latest")))
         {
         }
-        foreach (var target in new[] { foreign.Registry, foreign.Token, foreign.Cdn }.SelectMany(origin => new[] { $"{origin.Url}v2/x", $"//{origin.Authority}/x", $"http://ann:{Canary}@{origin.Authority}/x" }))
+        foreach (var target in
+            from origin in new[] { foreign.Registry, foreign.Token, foreign.Cdn }
+            from url in new[] { $"{origin.Url}v2/x", $"//{origin.Authority}/x", $"http://ann:{Canary}@{origin.Authority}/x" }
+            select url)
         {
             using var rule = Hub.Script(r => r.Asked is Asked.Blob or Asked.Manifest, Answer.Redirect(target));
-            foreach (var path in new[] { ManifestPath("other"), ManifestPath(Digest.Of(Encoding.UTF8.GetBytes(target))), BlobPath(Digest.Of(Encoding.UTF8.GetBytes(target))) })
+            var digest = Digest.Of(Encoding.UTF8.GetBytes(target));
+            foreach (var path in new[] { ManifestPath("other"), ManifestPath(digest), BlobPath(digest) })
                 using (var response = await Mirror.GetAsync(path))
                     Assert.NotEqual(HttpStatusCode.OK, response.StatusCode);
         }
-        foreach (var realm in new[] { foreign.Realm, new Uri($"http://user@{Hub.Token.Authority}/token"), new Uri($"http://{foreign.Registry.Authority}/token?service=x") })
+        foreach (var realm in new[]
+        {
+            foreign.Realm.OriginalString, $"http://user@{Hub.Token.Authority}/token",
+            $"http://{foreign.Registry.Authority}/token?service=x",
+        })
         {
             Hub.RevokeTokens();
-            Hub.Realm = realm;
+            Hub.Realm = new Uri(realm);
             using var response = await Mirror.GetAsync(ManifestPath("third"));
             await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
         }
@@ -52,7 +60,7 @@ public sealed class HostileUpstreamTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_page_for_people_is_no_blob()
+    public async Task A_web_page_is_no_blob()
     {
         Hub.AddImage(Repository, "latest", Layer);
         using (Hub.Script(r => r.Asked is Asked.Blob && r.Method == "GET", Answer.Html()))
@@ -64,7 +72,7 @@ public sealed class HostileUpstreamTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_body_in_a_coding_that_nobody_asked_for_is_no_blob()
+    public async Task A_body_with_a_content_encoding_is_no_blob()
     {
         Hub.AddImage(Repository, "latest", Layer);
         using (Hub.Script(Asked.BlobBytes, Answer.By(async context =>
@@ -77,7 +85,7 @@ public sealed class HostileUpstreamTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Headers_without_end_are_cut_off()
+    public async Task Endless_headers_are_an_error()
     {
         Hub.AddImage(Repository, "latest", Layer);
         Hub.Script(Asked.Manifest, Answer.By(context =>
@@ -95,7 +103,7 @@ public sealed class HostileUpstreamTests : MirrorOfHub
     [InlineData("a byte too long")]
     [InlineData("deep")]
     [InlineData("drip")]
-    public async Task A_manifest_bomb_costs_little_and_is_no_manifest(string kind)
+    public async Task A_manifest_bomb_costs_little_memory_and_is_no_manifest(string kind)
     {
         Hub.AddImage(Repository, "latest", Layer);
         var before = Mirror.PeakResident;
@@ -125,7 +133,7 @@ public sealed class HostileUpstreamTests : MirrorOfHub
     [Theory]
     [InlineData(1000)]
     [InlineData(null)]
-    public async Task A_blob_that_no_manifest_named_and_that_never_ends_does_not_fill_the_disk(int? length)
+    public async Task An_endless_blob_that_no_manifest_names_does_not_fill_the_disk(int? length)
     {
         var digest = Digest.Of("never ends"u8);
         Hub.Script(r => r.Asked == Asked.Blob && r.Method == "HEAD", Answer.By(context =>
@@ -148,26 +156,41 @@ public sealed class HostileUpstreamTests : MirrorOfHub
                 ended.TrySetResult();
             }
         }));
-        // Aborted, before the headers or behind them.
+        // The response is aborted before or after its headers.
         await Assert.ThrowsAnyAsync<Exception>(async () =>
         {
             using var response = await Mirror.GetAsync(BlobPath(digest));
             response.EnsureSuccessStatusCode();
             await DigestOfAsync(response);
         });
-        // The mirror hangs up, and what came is gone.
+        // The mirror closes the connection and deletes the bytes.
         await ended.Task.WaitAsync(Cancel);
         Assert.InRange(await Mirror.MetricAsync("mirror_upstream_bytes_total", ("type", "blob")), 1, length is null ? 300L << 20 : 1 << 20);
-        await Until.TrueAsync(() => !Directory.EnumerateFiles(Path.Combine(Mirror.Root, RegistryLayout.Fills), "*", SearchOption.AllDirectories).Any(), () => "The bytes are kept.");
+        var fills = Path.Combine(Mirror.Root, RegistryLayout.Fills);
+        await Until.TrueAsync(() => !Directory.EnumerateFiles(fills, "*", SearchOption.AllDirectories).Any(), () => "The bytes are kept.");
     }
 
     [Fact]
-    public async Task What_a_layer_says_where_else_it_is_to_be_had_is_not_asked()
+    public async Task The_urls_of_a_foreign_layer_are_not_requested()
     {
         await using var foreign = await ScriptedHub.StartAsync("127.0.0.2");
         var digest = Digest.Of("foreign"u8);
         Hub.AddManifest(Repository, "latest", "application/vnd.docker.distribution.manifest.v2+json", Encoding.UTF8.GetBytes(
-            $$$"""{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"mediaType":"x","digest":"{{{digest}}}","size":1},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"{{{digest}}}","size":7,"urls":["{{{foreign.Registry.Url}}}x"]}]}"""));
+            $$$"""
+            {
+              "schemaVersion": 2,
+              "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+              "config": { "mediaType": "x", "digest": "{{{digest}}}", "size": 1 },
+              "layers": [
+                {
+                  "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                  "digest": "{{{digest}}}",
+                  "size": 7,
+                  "urls": ["{{{foreign.Registry.Url}}}x"]
+                }
+              ]
+            }
+            """));
         using (await Mirror.GetAsync(ManifestPath("latest")))
         using (var response = await Mirror.GetAsync(BlobPath(digest)))
             await AssertErrorAsync(HttpStatusCode.NotFound, response);

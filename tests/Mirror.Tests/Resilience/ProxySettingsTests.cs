@@ -7,22 +7,27 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>What each setting under <c>proxy</c> changes, as a client sees it.</summary>
+/// <summary>What each setting of section <c>proxy</c> changes for clients.</summary>
 public sealed class ProxySettingsTests : MirrorOfHub
 {
     [Fact]
-    public async Task Another_registry_is_reached_by_ns_and_by_its_name_before_or_behind_v2_and_no_third_one_is()
+    public async Task A_further_upstream_is_reached_by_ns_and_by_name_and_no_other_registry_is()
     {
         await using var second = await ScriptedHub.StartAsync("127.0.0.2");
         await using var mirror = await StartAsync($"  upstreams:\n  - name: ghcr.io\n    remoteurl: {second.Registry.Url}\n");
         var layer = HubBlob.Seeded(1, 1000);
         var image = second.AddImage("owner/app", "latest", layer);
         Hub.AddImage("owner/app", "latest", HubBlob.Seeded(2, 1000));
-        foreach (var path in new[] { "/v2/owner/app/manifests/latest?ns=ghcr.io", "/v2/ghcr.io/owner/app/manifests/latest", "/ghcr.io/v2/owner/app/manifests/latest" })
+        foreach (var (path, expectedNamespace) in new[]
+        {
+            ("/v2/owner/app/manifests/latest?ns=ghcr.io", "ghcr.io"),
+            ("/v2/ghcr.io/owner/app/manifests/latest", null),
+            ("/ghcr.io/v2/owner/app/manifests/latest", null),
+        })
         {
             using var response = await GetAsync(mirror, path);
             Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
-            Assert.Equal(path.Contains("ns=", StringComparison.Ordinal) ? "ghcr.io" : null, response.Headers.TryGetValues("OCI-Namespace", out var ns) ? ns.Single() : null);
+            Assert.Equal(expectedNamespace, response.Headers.TryGetValues("OCI-Namespace", out var ns) ? ns.Single() : null);
         }
         using (var blob = await GetAsync(mirror, $"/v2/owner/app/blobs/{layer.Digest}?ns=ghcr.io"))
             Assert.Equal(layer.Digest, await DigestOfAsync(blob));
@@ -30,7 +35,11 @@ public sealed class ProxySettingsTests : MirrorOfHub
         Assert.Empty(Hub.Log.Requests);
 
         second.Log.Clear();
-        foreach (var path in new[] { "/v2/owner/app/manifests/latest?ns=quay.io", "/v2/quay.io/owner/app/manifests/latest", "/quay.io/v2/owner/app/manifests/latest", "/v2/owner/app/manifests/latest?ns=127.0.0.2:80" })
+        foreach (var path in new[]
+        {
+            "/v2/owner/app/manifests/latest?ns=quay.io", "/v2/quay.io/owner/app/manifests/latest", "/quay.io/v2/owner/app/manifests/latest",
+            "/v2/owner/app/manifests/latest?ns=127.0.0.2:80",
+        })
             using (var response = await GetAsync(mirror, path))
                 await AssertErrorAsync(HttpStatusCode.NotFound, response);
         Assert.Empty(Hub.Log.Requests);
@@ -54,17 +63,18 @@ public sealed class ProxySettingsTests : MirrorOfHub
     [Theory]
     [InlineData(Asked.Manifest)]
     [InlineData(Asked.Token)]
-    public async Task An_account_that_is_told_later_is_paused_and_the_next_one_is_used(Asked where)
+    public async Task An_account_that_gets_429_is_paused_and_the_next_one_is_used(Asked where)
     {
         Hub.Account = ("ann", "one");
-        await using var mirror = await StartAsync("  credentials:\n  - {username: ann, password: one}\n  - {username: ann, password: one}\n");
+        await using var mirror = await StartAsync(
+            "  credentials:\n  - {username: ann, password: one}\n  - {username: ann, password: one}\n");
         Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
         Hub.AddImage(Repository, "other", HubBlob.Seeded(2, 1000));
         Hub.Script(where, Answer.TooManyRequests("3600"), times: 1);
         using (var response = await mirror.GetAsync(ManifestPath("latest")))
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
 
-        // Both are: what is new has to wait, what is here has not.
+        // Both accounts are paused: only stored content is served.
         Hub.RevokeTokens();
         Hub.Script(where, Answer.TooManyRequests("1800"), times: 1);
         using (var limited = await mirror.GetAsync(ManifestPath("other")))
@@ -81,10 +91,11 @@ public sealed class ProxySettingsTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task An_account_whose_login_is_refused_leaves_the_work_to_the_next()
+    public async Task An_account_whose_login_is_refused_leaves_its_requests_to_the_next()
     {
         Hub.Account = ("ann", "one");
-        await using var mirror = await StartAsync("  credentials:\n  - {username: ann, password: run-out}\n  - {username: ann, password: one}\n");
+        await using var mirror = await StartAsync(
+            "  credentials:\n  - {username: ann, password: run-out}\n  - {username: ann, password: one}\n");
         Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
         using var response = await mirror.GetAsync(ManifestPath("latest"));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
@@ -101,20 +112,21 @@ public sealed class ProxySettingsTests : MirrorOfHub
             using var pulled = await mirror.GetAsync(ManifestPath($"v{i}"));
             Assert.Equal(HttpStatusCode.OK, pulled.StatusCode);
         }
-        // Five are left. Tags that move are noticed, which is free, and not fetched before a client wants them.
+        // Five pulls are left. The mirror checks moved tags, which costs no pull, but does not fetch their manifests in the background.
         for (var i = 0; i < 5; i++)
             Hub.AddImage(Repository, $"v{i}", HubBlob.Seeded(10 + i, 1000));
         Hub.Log.Clear();
         for (var i = 0; i < 5; i++)
             using (var stale = await mirror.GetAsync(ManifestPath($"v{i}")))
                 Assert.Equal(CacheAnswer.Stale, CacheAnswer.Of(stale));
-        await Until.TrueAsync(() => Hub.Log.Requests.Count(r => r.Method == "HEAD" && r.Status == 200) == 5, () => "The tags are not checked.");
+        await Until.TrueAsync(
+            () => Hub.Log.Requests.Count(r => r.Method == "HEAD" && r.Status == 200) == 5, () => "The tags are not checked.");
         Hub.AddImage(Repository, "new", HubBlob.Seeded(20, 1000));
         using (var pull = await mirror.GetAsync(ManifestPath("new")))
             Assert.Equal(HttpStatusCode.OK, pull.StatusCode);
         Assert.Equal(6, Hub.Pulls);
 
-        // With more left, the same work is done.
+        // With more pulls left, it fetches them.
         Hub.PullLimit = 1000;
         await Until.TrueAsync(
             async () =>
@@ -125,7 +137,7 @@ public sealed class ProxySettingsTests : MirrorOfHub
                     }
                 return Hub.Pulls >= 11;
             },
-            () => "What moved is never fetched.");
+            () => "The moved tags are never fetched.");
     }
 
     [Fact]
@@ -142,7 +154,7 @@ public sealed class ProxySettingsTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Stale_while_revalidate_answers_first_and_asks_afterwards()
+    public async Task Stale_while_revalidate_answers_first_and_asks_upstream_afterwards()
     {
         await using var mirror = await StartAsync("  tags_cache_ttl: 0\n  stale_while_revalidate: true\n");
         var old = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
@@ -199,7 +211,7 @@ public sealed class ProxySettingsTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Parallel_ranges_give_way_where_a_CDN_knows_no_ranges()
+    public async Task Without_ranges_at_the_CDN_parallel_ranges_become_one_connection()
     {
         await using var mirror = await StartAsync("  parallel_ranges: 3\n");
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, 20 << 20));
@@ -219,7 +231,7 @@ public sealed class ProxySettingsTests : MirrorOfHub
             foreach (var path in new[] { ManifestPath("latest"), BlobPath(HubBlob.Seeded(1, 1000).Digest) })
                 using (var response = await mirror.GetAsync(path))
                     await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
-        // Nothing was answered upstream, and nothing was given up: once it is, it is there.
+        // Upstream has answered nothing yet, and the mirror has cancelled nothing: it has the manifest once upstream answers.
         Assert.All(Hub.Log.Requests, request => Assert.Equal(0, request.Status));
         gate.Open();
         await Until.TrueAsync(
@@ -228,10 +240,11 @@ public sealed class ProxySettingsTests : MirrorOfHub
                 using var response = await mirror.GetAsync(ManifestPath("latest"));
                 return response.StatusCode == HttpStatusCode.OK;
             },
-            () => "It never comes.");
+            () => "The manifest never comes.");
     }
 
-    private Task<MirrorProcess> StartAsync(string proxy) => MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = proxy });
+    private Task<MirrorProcess> StartAsync(string proxy) =>
+        MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = proxy });
 
     private static async Task<HttpResponseMessage> GetAsync(MirrorProcess mirror, string path)
     {

@@ -10,13 +10,13 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary>Secrets are in nothing that the process gives out: logs, metrics, traces, errors, printed configuration, a start that fails.</summary>
+/// <summary>No log, metric, trace, error or printed configuration shows a secret, and no message of a start that fails.</summary>
 public sealed class SecretsTests : MirrorOfHub
 {
     private const string Canary = "canary-3b8e";
     private static readonly HubBlob Layer = HubBlob.Seeded(1, 100_000);
 
-    // Everything that is a secret in the configuration, each with a word of its own behind the same beginning.
+    // Every secret of the configuration, each with the same beginning and its own end.
     private static readonly string Everything = $$"""
               upstreams:
               - {name: ghcr.io, remoteurl: "http://127.0.0.1:{{Ports.Free()}}", username: eve, password: {{Canary}}-further}
@@ -43,7 +43,7 @@ public sealed class SecretsTests : MirrorOfHub
     [Theory]
     [InlineData("text")]
     [InlineData("json")]
-    public async Task They_are_in_no_log_metric_trace_or_error(string formatter)
+    public async Task No_log_metric_trace_or_error_shows_a_secret(string formatter)
     {
         var collector = new Uri($"http://127.0.0.1:{Ports.Free()}");
         await using var collecting = await CollectAsync(collector);
@@ -63,29 +63,33 @@ public sealed class SecretsTests : MirrorOfHub
         using (await mirror.GetAsync(ManifestPath("latest")))
         using (await mirror.GetAsync(BlobPath(Layer.Digest)))
             Hub.RevokeTokens();
-        var tokens = Hub.Log.Requests.Select(r => r.Authorization).OfType<string>().Select(a => a.Split(' ')[1]).Concat(Hub.Signatures.Keys).ToList();
+        var tokens = Hub.Log.Requests.Select(r => r.Authorization?.Split(' ')[1]).OfType<string>().Concat(Hub.Signatures.Keys).ToList();
         Assert.NotEmpty(tokens);
-        // Another password upstream: ours is wrong now.
+        // Upstream has another password now: the configured one is wrong.
         Hub.Account = ("ann", "another");
-        var said = new StringBuilder();
+        var output = new StringBuilder();
         var basic = Convert.ToBase64String(Encoding.UTF8.GetBytes($"bob:{Canary}-client"));
-        foreach (var path in new[] { ManifestPath("other"), BlobPath(Digest.Of("x"u8)), $"{Repository}/tags/list", ManifestPath("latest"), "ghcr.io/a/b/manifests/latest", "%zz", "local/a/blobs/uploads/" })
+        foreach (var path in new[]
+        {
+            ManifestPath("other"), BlobPath(Digest.Of("x"u8)), $"{Repository}/tags/list", ManifestPath("latest"),
+            "ghcr.io/a/b/manifests/latest", "%zz", "local/a/blobs/uploads/",
+        })
             foreach (var authorization in new[] { $"Basic {basic}", $"Bearer {Canary}-token" })
                 using (var response = await mirror.GetAsync(path, ("Authorization", authorization), ("Cookie", $"{Canary}-cookie")))
-                    said.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
+                    output.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
         await Hub.Token.TakeDownAsync();
         using (var response = await mirror.GetAsync(ManifestPath("fourth")))
-            said.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
-        said.Append(await mirror.MetricsAsync());
+            output.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
+        output.Append(await mirror.MetricsAsync());
         await Until.TrueAsync(() => _traces.Any(sent => sent.Contains("fill", StringComparison.Ordinal)), () => "No trace is sent.");
         await mirror.StopAsync();
-        said.AppendJoin('\n', mirror.Log).AppendJoin('\n', _traces);
-        Assert.Contains("audit", said.ToString(), StringComparison.Ordinal);
-        AssertSilent(said.ToString(), [.. tokens, basic]);
+        output.AppendJoin('\n', mirror.Log).AppendJoin('\n', _traces);
+        Assert.Contains("audit", output.ToString(), StringComparison.Ordinal);
+        AssertSilent(output.ToString(), [.. tokens, basic]);
     }
 
     [Fact]
-    public async Task They_are_in_no_printed_configuration()
+    public async Task No_printed_configuration_shows_a_secret()
     {
         foreach (var verb in new[] { "check-config", "clients" })
         {
@@ -103,7 +107,7 @@ public sealed class SecretsTests : MirrorOfHub
     [InlineData("authority that is not there", "nowhere.pem")]
     [InlineData("password in a URL", "remoteurl")]
     [InlineData("not YAML", "config.yml")]
-    public async Task They_are_in_no_last_words_of_a_start_that_fails(string what, string about)
+    public async Task No_message_of_a_start_that_fails_shows_a_secret(string what, string about)
     {
         using var folder = new TempFolder();
         var nowhere = folder["nowhere.pem"];
@@ -128,35 +132,37 @@ public sealed class SecretsTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task A_buckets_keys_are_in_no_log_or_error()
+    public async Task No_log_or_error_shows_the_keys_of_a_bucket()
     {
-        var said = new StringBuilder();
+        var output = new StringBuilder();
         try
         {
             await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
             {
                 Upstream = Hub.Url,
-                Driver = $"  s3:\n    region: us-east-1\n    regionendpoint: http://127.0.0.1:{Ports.Free()}\n    bucket: b\n    accesskey: {Canary}-access\n    secretkey: {Canary}-secret\n",
+                Driver = $"  s3:\n    region: us-east-1\n    regionendpoint: http://127.0.0.1:{Ports.Free()}\n    bucket: b\n"
+                    + $"    accesskey: {Canary}-access\n    secretkey: {Canary}-secret\n",
             });
             foreach (var path in new[] { ManifestPath("latest"), BlobPath(Layer.Digest) })
                 using (var response = await mirror.GetAsync(path))
-                    said.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
-            said.Append((await mirror.RunAsync("check-config")).Output).Append(await mirror.MetricsAsync()).AppendJoin('\n', mirror.Log);
+                    output.Append(response).Append(await response.Content.ReadAsStringAsync(Cancel));
+            output.Append((await mirror.RunAsync("check-config")).Output).Append(await mirror.MetricsAsync()).AppendJoin('\n', mirror.Log);
         }
         catch (PeerFailedException failed)
         {
-            said.Append(failed.Message);
+            output.Append(failed.Message);
         }
-        Assert.NotEqual("", said.ToString());
-        // The access key is a name and no secret: AWS itself puts it into signed URLs.
-        AssertSilent(said.ToString().Replace($"{Canary}-access", "", StringComparison.Ordinal), []);
+        Assert.NotEqual("", output.ToString());
+        // The access key is not a secret: AWS puts it into signed URLs.
+        AssertSilent(output.ToString().Replace($"{Canary}-access", "", StringComparison.Ordinal), []);
     }
 
-    private static void AssertSilent(string said, IReadOnlyList<string> others)
+    private static void AssertSilent(string output, IReadOnlyList<string> others)
     {
-        foreach (var secret in others.Append(Canary).Append(Convert.ToBase64String(Encoding.UTF8.GetBytes($"ann:{Canary}-upstream"))).Distinct())
-            if (said.IndexOf(secret, StringComparison.Ordinal) is >= 0 and var at)
-                Assert.Fail($"{secret} is given out: {said[Math.Max(0, at - 200)..Math.Min(said.Length, at + 100)]}");
+        var basic = Convert.ToBase64String(Encoding.UTF8.GetBytes($"ann:{Canary}-upstream"));
+        foreach (var secret in others.Append(Canary).Append(basic).Distinct())
+            if (output.IndexOf(secret, StringComparison.Ordinal) is >= 0 and var at)
+                Assert.Fail($"{secret} is shown: {output[Math.Max(0, at - 200)..Math.Min(output.Length, at + 100)]}");
     }
 
     private static Dictionary<string, string> Set(params string[] names)
@@ -167,7 +173,7 @@ public sealed class SecretsTests : MirrorOfHub
         return variables;
     }
 
-    // A collector of traces (OTLP over HTTP): what it is sent, as it is sent.
+    // A collector of traces (OTLP over HTTP). It keeps the bodies as they come.
     private async Task<WebApplication> CollectAsync(Uri url)
     {
         var builder = WebApplication.CreateEmptyBuilder(new());

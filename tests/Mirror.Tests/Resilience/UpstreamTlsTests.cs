@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Mirror.Tests.Resilience;
 
-/// <summary><c>proxy.tls</c>: an upstream with a private authority that lets in only whom it knows.</summary>
+/// <summary><c>proxy.tls</c>: an upstream with a private certificate authority that requires a client certificate.</summary>
 public sealed class UpstreamTlsTests : MirrorOfHub
 {
     private static readonly HubBlob Layer = HubBlob.Seeded(1, 100_000);
@@ -27,7 +27,7 @@ public sealed class UpstreamTlsTests : MirrorOfHub
     protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, More = Tls(_authority, _client) };
 
     [Fact]
-    public async Task With_its_authority_and_our_certificate_it_is_mirrored()
+    public async Task With_its_authority_and_a_client_certificate_it_is_mirrored()
     {
         var image = Hub.AddImage(Repository, "latest", Layer);
         using (var manifest = await Mirror.GetAsync(ManifestPath("latest")))
@@ -39,10 +39,10 @@ public sealed class UpstreamTlsTests : MirrorOfHub
     [Theory]
     [InlineData("the machine's authorities alone", "certificate")]
     [InlineData("another authority", "certificate")]
-    // Some upstreams hang up without a word.
-    [InlineData("no certificate of ours", "")]
+    // Some upstreams close the connection without a reason.
+    [InlineData("no client certificate", "")]
     [InlineData("no TLS at all", "TLS")]
-    public async Task Without_it_says_503_and_why_and_sends_nothing(string what, string reason)
+    public async Task Without_them_it_answers_503_logs_why_and_sends_nothing(string what, string reason)
     {
         Hub.AddImage(Repository, "latest", Layer);
         await using var plain = what == "no TLS at all" ? await ScriptedHub.StartAsync() : null;
@@ -52,7 +52,7 @@ public sealed class UpstreamTlsTests : MirrorOfHub
             More = what switch
             {
                 "another authority" => Tls(_stranger, _client),
-                "no certificate of ours" => Tls(_authority, null),
+                "no client certificate" => Tls(_authority, null),
                 "no TLS at all" => Tls(_authority, _client),
                 _ => "",
             },
@@ -62,7 +62,8 @@ public sealed class UpstreamTlsTests : MirrorOfHub
                 await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
         Assert.Empty((plain ?? Hub).Log.Requests);
         await Until.TrueAsync(
-            () => mirror.Log.Any(line => line.Contains("cannot be reached", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)),
+            () => mirror.Log.Any(line =>
+                line.Contains("cannot be reached", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)),
             () => string.Join('\n', mirror.Log));
     }
 
@@ -85,14 +86,17 @@ public sealed class UpstreamTlsTests : MirrorOfHub
         var now = TimeProvider.System.GetUtcNow();
         using var signed = request.Create(authority, now.AddHours(-1), now.AddHours(1), RandomNumberGenerator.GetBytes(8));
         using var whole = signed.CopyWithPrivateKey(key);
-        // With a key that the machine's TLS can use.
+        // As PKCS #12, because the system's TLS cannot use the ephemeral key.
         return X509CertificateLoader.LoadPkcs12(whole.Export(X509ContentType.Pfx), null, X509KeyStorageFlags.Exportable);
     }
 
     private string Tls(X509Certificate2 authority, X509Certificate2? client)
     {
         var text = $"  tls:\n    ca: {_folder.Write($"{authority.Thumbprint}.pem", authority.ExportCertificatePem())}\n";
-        return client is null ? text
-            : text + $"    certificate: {_folder.Write("client.pem", client.ExportCertificatePem())}\n    key: {_folder.Write("client.key", client.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem())}\n";
+        if (client is null)
+            return text;
+        var certificate = _folder.Write("client.pem", client.ExportCertificatePem());
+        var key = _folder.Write("client.key", client.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        return $"{text}    certificate: {certificate}\n    key: {key}\n";
     }
 }
