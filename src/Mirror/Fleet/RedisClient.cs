@@ -69,7 +69,7 @@ public sealed class RedisClient : IAsyncDisposable
     {
         try
         {
-            if (_connection is { } connection)
+            if (_connection is { IsCompletedSuccessfully: true } connection)
                 await (await connection).DisposeAsync();
             if (_sentinels is { } sentinels)
                 await sentinels.DisposeAsync();

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Storage;
+using Mirror.Storage.Files;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
 using Xunit;
@@ -106,6 +107,15 @@ public sealed class TwoMirrorsTests
             Keys(new() { Storage = new() { S3 = new() { RegionEndpoint = endpoint, Bucket = bucket } } });
         static RedisKeys Keys(MirrorOptions options) =>
             new(new FleetKeys(new HttpOptions { Secret = "s" }), new FleetIdentity(options, NullLogger<FleetIdentity>.Instance));
+    }
+
+    [Fact]
+    public void Processes_that_start_at_once_agree_on_the_identity_of_a_folder()
+    {
+        using var folder = new TempFolder();
+        var identities = Enumerable.Range(0, 20).AsParallel().WithDegreeOfParallelism(20).Select(_ => FileStoreIdentity.Of(folder.Path));
+        Assert.Equal(32, Assert.Single(identities.Distinct()).Length);
+        Assert.Empty(Directory.GetFiles(Path.Combine(folder.Path, "mirror", "tmp")));
     }
 
     private static Task<MirrorProcess> StartAsync(ScriptedHub hub, RedisProcess redis, string root) =>
