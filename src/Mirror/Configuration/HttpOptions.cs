@@ -28,9 +28,7 @@ public sealed class HttpOptions
     public string? Secret { get; set; }
 
     public TlsOptions Tls { get; set; } = new();
-
     public DebugOptions Debug { get; set; } = new();
-
     public Http2Options Http2 { get; set; } = new();
 }
 

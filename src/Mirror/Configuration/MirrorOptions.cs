@@ -8,29 +8,17 @@ namespace Mirror.Configuration;
 public sealed class MirrorOptions
 {
     public LogOptions Log { get; set; } = new();
-
     public StorageOptions Storage { get; set; } = new();
-
     public AuthOptions Auth { get; set; } = new();
-
     public HttpOptions Http { get; set; } = new();
-
     public NotificationOptions Notifications { get; set; } = new();
-
     public RedisOptions Redis { get; set; } = new();
-
     public FleetOptions Fleet { get; set; } = new();
-
     public HealthOptions Health { get; set; } = new();
-
     public ProxyOptions Proxy { get; set; } = new();
-
     public HostedOptions Hosted { get; set; } = new();
-
     public ValidationOptions Validation { get; set; } = new();
-
     public CatalogOptions Catalog { get; set; } = new();
-
     public TagsOptions Tags { get; set; } = new();
 
     /// <summary>Whether the server uses Redis. <c>registry:2</c> needs the section and the word in <c>storage.cache</c>; for us a server in

@@ -12,11 +12,8 @@ public sealed class StorageOptions
     public S3Options? S3 { get; set; }
 
     public DeleteOptions Delete { get; set; } = new();
-
     public RedirectOptions Redirect { get; set; } = new();
-
     public CacheOptions Cache { get; set; } = new();
-
     public MaintenanceOptions Maintenance { get; set; } = new();
 
     /// <summary>The place of content as logs show it.</summary>
@@ -59,9 +56,7 @@ public sealed class CacheOptions
 public sealed class MaintenanceOptions
 {
     public UploadPurgingOptions UploadPurging { get; set; } = new();
-
     public ReadOnlyOptions ReadOnly { get; set; } = new();
-
     public GarbageCollectOptions GarbageCollect { get; set; } = new();
 }
 

@@ -13,7 +13,6 @@ public sealed class ValidationOptions
 public sealed class ManifestValidationOptions
 {
     public UrlValidationOptions Urls { get; set; } = new();
-
     public IndexValidationOptions Indexes { get; set; } = new();
 }
 
