@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using Mirror.Configuration;
-using Mirror.Hosting;
 
 namespace Mirror.Commands;
 
@@ -13,8 +12,7 @@ internal static class CommandLine
     public static async Task<int> RunAsync(
         string[] args, IReadOnlyDictionary<string, string> environment, TextWriter output, TextWriter error)
     {
-        var serve = Verb(environment, "serve", "Run the mirror until it is stopped.", async (configuration, _, cancellationToken) =>
-            await Server.RunAsync(configuration.Options, configuration.Warnings, cancellationToken));
+        var serve = ServeCommand.Create(environment);
         var root = new RootCommand("A pull-through mirror of Docker Hub, and a registry. Without a verb it serves.")
         {
             serve,
@@ -26,6 +24,8 @@ internal static class CommandLine
                 (configuration, output) => ClientSnippets.Write(configuration.Options, output)),
             VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
+            HealthCommand.Create(environment),
+            HtpasswdCommand.Create(),
         };
         root.Action = serve.Action;
         var version = root.Options.OfType<VersionOption>().Single();
@@ -54,32 +54,22 @@ internal static class CommandLine
         });
     }
 
-    /// <summary>A verb that takes a configuration file. Its mistakes end the verb before <paramref name="act"/>.</summary>
-    private static Command Verb(
-        IReadOnlyDictionary<string, string> environment, string name, string description,
-        Func<MirrorConfiguration, InvocationConfiguration, CancellationToken, Task> act)
+    /// <summary>A verb that prints something about the configuration to stdout, and its warnings or mistakes to stderr.</summary>
+    private static Command PrintingVerb(
+        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print)
     {
         var file = new ConfigurationArgument(environment);
         var command = new Command(name, description) { file.Argument };
-        command.SetAction(async (parsed, cancellationToken) =>
+        command.SetAction(parsed =>
         {
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
-            await act(configuration, parsed.InvocationConfiguration, cancellationToken);
+            ConfigurationArgument.WriteWarnings(configuration, parsed.InvocationConfiguration.Error);
+            print(configuration, parsed.InvocationConfiguration.Output);
             return ExitCode.Ok;
         });
         return command;
     }
-
-    /// <summary>A verb that prints something about the configuration to stdout, and its warnings to stderr.</summary>
-    private static Command PrintingVerb(
-        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print) =>
-        Verb(environment, name, description, (configuration, console, _) =>
-        {
-            ConfigurationArgument.WriteWarnings(configuration, console.Error);
-            print(configuration, console.Output);
-            return Task.CompletedTask;
-        });
 
     private sealed class PrintVersion : SynchronousCommandLineAction
     {

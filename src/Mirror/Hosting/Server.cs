@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
@@ -21,18 +22,33 @@ public static partial class Server
 
     /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled or a signal stops the process.</summary>
     /// <param name="warnings">The warnings about the configuration, one line each.</param>
-    public static async Task RunAsync(MirrorOptions options, IReadOnlyList<string> warnings, CancellationToken cancellationToken)
+    /// <param name="dropRoot">Whether a process of root runs as the owner of its storage once it has read its key files.</param>
+    /// <exception cref="IOException">The server cannot start: an address is in use, or a file cannot be read or written.</exception>
+    public static async Task RunAsync(
+        MirrorOptions options, IReadOnlyList<string> warnings, bool dropRoot, CancellationToken cancellationToken)
     {
         // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         SetUpKestrel(builder.WebHost, options.Http);
         AddServices(builder, options);
+        // One line of the command says why a start failed. The host would add stack traces.
+        var started = false;
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => Volatile.Read(ref started));
         await using var app = builder.Build();
+        if (dropRoot)
+        {
+            // Reading the settings of the listeners reads the key files.
+            _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
+            RootPrivileges.DropTo(options.Storage.LocalDirectory);
+        }
+        if (!options.Storage.Maintenance.ReadOnly.Enabled)
+            WritableFolder.Require(options.Storage.LocalDirectory);
         SetUpPipeline(app, options.Http);
 
         foreach (var warning in warnings)
             LogWarning(app.Logger, warning);
         await app.StartAsync(cancellationToken);
+        Volatile.Write(ref started, true);
         var upstream = options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry";
         LogReady(app.Logger, string.Join(", ", app.Urls), upstream, options.Storage.Location);
         await app.WaitForShutdownAsync(cancellationToken);

@@ -49,6 +49,11 @@ public sealed class Dockerd : IAsyncDisposable
     public Task<string> RunAsync(params string[] arguments) => PeerProcess.RunAsync(
         "docker", ["-H", Host, .. arguments], new Dictionary<string, string> { ["DOCKER_CONFIG"] = _folder.Folder("client") });
 
+    /// <summary><c>docker build</c> without a network.</summary>
+    public Task<string> BuildAsync(string folder, string file, string name, params string[] options) => PeerProcess.RunAsync(
+        "docker", ["-H", Host, "build", "--network", "none", "-f", Path.Combine(folder, file), "-t", name, .. options, folder],
+        new Dictionary<string, string> { ["DOCKER_CONFIG"] = _folder.Folder("client"), ["DOCKER_BUILDKIT"] = "0" });
+
     public async ValueTask DisposeAsync()
     {
         await _process.DisposeAsync();

@@ -86,16 +86,19 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     /// <summary>What the process has open: files, sockets, and what else the system counts as such.</summary>
     public IEnumerable<string?> Open => new DirectoryInfo($"/proc/{_process!.Id}/fd").EnumerateFiles().Select(file => file.LinkTarget);
 
-    private static string Program
+    /// <summary>The program under test.</summary>
+    internal static string Program
     {
         get
         {
             // tests/Mirror.Tests/bin/<configuration>/<framework>/ -> src/Mirror/bin/<configuration>/<framework>/
-            var here = new DirectoryInfo(AppContext.BaseDirectory);
-            var top = here.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
-            return Path.Combine(top, "src", "Mirror", "bin", here.Parent!.Name, here.Name, "Mirror.dll");
+            var output = new DirectoryInfo(AppContext.BaseDirectory);
+            return Path.Combine(Repository, "src", "Mirror", "bin", output.Parent!.Name, output.Name, "Mirror.dll");
         }
     }
+
+    /// <summary>The root of the repository.</summary>
+    internal static string Repository => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
 
     /// <summary>A mirror of this registry.</summary>
     public static Task<MirrorProcess> StartAsync(Uri upstream) => StartAsync(new MirrorSettings { Upstream = upstream });

@@ -1,0 +1,68 @@
+using System.CommandLine;
+using System.Net;
+using Mirror.Configuration;
+
+namespace Mirror.Commands;
+
+/// <summary>
+/// <c>health</c>: asks the server of a configuration whether it answers, for a container's health check. It reads the same file and variables as
+/// the server, so address, prefix and TLS need not be said twice.
+/// </summary>
+internal static class HealthCommand
+{
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(8);
+
+    public static Command Create(IReadOnlyDictionary<string, string> environment)
+    {
+        var file = new ConfigurationArgument(environment);
+        var command = new Command("health", "Ask the running server whether it answers. Ends with 0 if it does, else with 1.") { file.Argument };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            if (file.Load(parsed) is not { } configuration)
+                return ExitCode.Failed;
+            var url = UrlOf(configuration.Options.Http);
+            if (await WhatIsWrongAsync(url, cancellationToken) is not { } wrong)
+                return ExitCode.Ok;
+            await parsed.InvocationConfiguration.Error.WriteLineAsync($"error: {url} {wrong}");
+            return ExitCode.Failed;
+        });
+        return command;
+    }
+
+    private static Uri UrlOf(HttpOptions http)
+    {
+        var address = ListenAddress.Parse(http.Addr);
+        var host = address.IsAnyInterface ? "127.0.0.1" : address.Host.Contains(':', StringComparison.Ordinal) ? $"[{address.Host}]" : address.Host;
+        var scheme = http.Tls.Certificate is null ? "http" : "https";
+        return new Uri($"{scheme}://{host}:{address.Port}{http.Prefix.TrimEnd('/')}/v2/");
+    }
+
+    private static async Task<string?> WhatIsWrongAsync(Uri url, CancellationToken cancellationToken)
+    {
+        // The certificate names the server's public name, and the question goes to this machine: only that it answers is of interest.
+        using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
+#pragma warning disable CA5359
+        handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+#pragma warning restore CA5359
+        using var client = new HttpClient(handler) { Timeout = MaxWait };
+        try
+        {
+            using var response = await client.GetAsync(url, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            // A server that asks for a login answers.
+            return response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.Unauthorized ? null : $"answered {(int)response.StatusCode}";
+        }
+        // A server that asks for a client's certificate answers as well.
+        catch (HttpRequestException refused) when (refused.HttpRequestError == HttpRequestError.SecureConnectionError)
+        {
+            return null;
+        }
+        catch (HttpRequestException failure)
+        {
+            return $"cannot be reached: {failure.Message}";
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return $"did not answer within {MaxWait.TotalSeconds} s";
+        }
+    }
+}

@@ -1,0 +1,33 @@
+using System.Globalization;
+
+namespace Mirror.Hosting;
+
+/// <summary>Checks at the start that the server may write to its storage.</summary>
+internal static class WritableFolder
+{
+    /// <summary>
+    /// Returns where a file can be made in <paramref name="folder"/>, and also where the disk is full or read-only: what is stored can be served
+    /// from it, and it may be mended while the server runs.
+    /// </summary>
+    /// <exception cref="IOException">The process has no right to write there; the message says how to give it that right.</exception>
+    public static void Require(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            var probe = Path.Combine(folder, $".writable-{Environment.ProcessId}");
+            using (File.Create(probe, 1, FileOptions.DeleteOnClose))
+            {
+            }
+        }
+        catch (UnauthorizedAccessException)
+        {
+            var user = RootPrivileges.User?.ToString(CultureInfo.InvariantCulture) ?? Environment.UserName;
+            throw new IOException($"user {user} may not write to the storage folder {folder}; run: chown -R {user} {folder}");
+        }
+        catch (IOException)
+        {
+            // Full, or read-only: readiness says so.
+        }
+    }
+}
