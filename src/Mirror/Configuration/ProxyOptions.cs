@@ -61,7 +61,7 @@ public sealed class ProxyOptions : UpstreamOptions
         string PathName(UpstreamOptions upstream)
         {
             var (name, host) = (upstream.EffectiveName, upstream.RemoteUrl!.Host);
-            return upstream.Name is not null || upstream.RemoteUrl.IsDefaultPort ? name
+            return upstream.Name is not null || upstream.RemoteUrl.IsDefaultPort ? name.Replace(':', '_')
                 : Array.Exists(all, other => other != upstream && (other.Name ?? other.RemoteUrl!.Host) == host) ? name.Replace(':', '_')
                 : host;
         }

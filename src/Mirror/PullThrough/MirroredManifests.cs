@@ -56,8 +56,8 @@ public sealed partial class MirroredManifests(
         {
             return await FetchByDigestAsync(name, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
         }
-        // The tag moved, but its new manifest cannot be fetched now.
-        catch (UpstreamException failure) when (copy is not null && failure is not UpstreamRefusedException)
+        // The tag moved, but its new manifest cannot be fetched now, or is not there yet.
+        catch (UpstreamException failure) when (copy is not null)
         {
             return Stale(name, tag, copy, failure);
         }

@@ -46,7 +46,7 @@ public sealed partial class OutageRetry(
                 {
                     return null;
                 }
-                catch (UpstreamException failure) when (hold > TimeSpan.Zero)
+                catch (UpstreamException failure) when (hold > TimeSpan.Zero && failure is not UpstreamDeniedException)
                 {
                     left = hold - time.GetElapsedTime(started);
                     pause = failure is UpstreamLimitedException limited ? limited.RetryAfter ?? IntervalWhenLimited : Interval;

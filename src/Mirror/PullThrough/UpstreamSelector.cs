@@ -20,10 +20,27 @@ public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
             return name;
         var text = name.ToString();
         // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
-        text = Without(origin.Name, text) ?? (FindNamed(text) is null ? Without(DockerHub.Name, text) : null) ?? text;
+        text = Without(origin.Name, text) ?? (FindNamed(text) is null ? DockerHub.Without(text) : null) ?? text;
         if (origin.IsDockerHub && !text.Contains('/'))
             text = $"library/{text}";
         return RepositoryName.TryParse(text, out var stored) ? stored : name;
+    }
+
+    /// <summary>
+    /// A repository's name with that of the registry before it, as <see cref="Find"/> takes it. Null where the registry is not mirrored here. A
+    /// mirror of one registry other than Docker Hub answers for whatever registry the client names, as registry:2 does: clients name the
+    /// registry of the image, and a private mirror may hold copies of many.
+    /// </summary>
+    /// <param name="registry">The registry that the client names, compared without regard to case.</param>
+    public RepositoryName? Of(string registry, RepositoryName name)
+    {
+        var named = all.FirstOrDefault(mirror => mirror.Upstream.Origin.IsCalled(registry));
+        // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
+        if (named is null && (DockerHub.IsName(registry) || all is [{ Upstream.Origin.IsDockerHub: false }]))
+            named = _default;
+        if (named is null)
+            return all.Count == 0 ? name : null;
+        return named == _default ? name : RepositoryName.TryParse(named.Upstream.Origin.Prefix + name, out var full) ? full : null;
     }
 
     /// <summary>The upstream of a stored name; null where none is configured for the registry that the name begins with.</summary>

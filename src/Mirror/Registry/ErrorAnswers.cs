@@ -61,6 +61,8 @@ public sealed partial class ErrorAnswers(HttpOptions http, RegistryMetrics metri
     {
         RegistryException known => (known.Error, known.Detail, null),
         UpstreamRefusedException refused => (RegistryError.NameUnknown, refused.Message, null),
+        UpstreamDeniedException { HasAccount: false } => (RegistryError.NameUnknown, failure.Message, null),
+        UpstreamDeniedException => (RegistryError.Denied, failure.Message, null),
         UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
         UpstreamUnavailableException or DigestMismatchException or ReplicaLostException =>
             (RegistryError.Unavailable, failure.Message, null),

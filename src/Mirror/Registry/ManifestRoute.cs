@@ -15,8 +15,13 @@ public sealed class ManifestRoute(RepositoryResolver repositories, ManifestRules
     {
         var reference = request.Reference;
         var answer = await request.Repository.HeadManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
+        // The same choice as for GET. It needs the index itself.
+        if (reference.IsTag(out var tag, out _) && !PlatformChoice.Accepts(request.Http.Request.Headers.Accept, answer.Value.MediaType)
+            && await request.Repository.GetManifestAsync(reference, request.Aborted) is { } index
+            && PlatformChoice.Needed(request.Http.Request.Headers.Accept, index.Value) is { } child)
+            answer = await request.Repository.HeadManifestAsync(child, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
-        if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: !reference.IsTag(out var tag, out _)))
+        if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: tag is null))
             request.Http.Response.ContentLength = answer.Value.Size;
         if (events.IsEnabled)
             events.Pulled(request.Origin(locations), request.Repository.Name, answer.Value, tag, default);

@@ -13,13 +13,18 @@ internal static class PlatformChoice
     /// <summary>The child to send instead of an index; null if the client accepts the index, or it has no such child.</summary>
     public static Digest? Needed(StringValues accept, Manifest manifest)
     {
-        // A request without Accept accepts everything (RFC 9110, 12.5.1). Most clients name the index types.
-        var type = manifest.Descriptor.MediaType;
-        if (!MediaTypes.IsIndex(type) || accept.Count == 0 || accept.ToString().Contains(type, StringComparison.OrdinalIgnoreCase))
-            return null;
-        if (!MediaTypeHeaderValue.TryParseList(accept, out var types) || types.Any(a => a.MatchesAllTypes || a.MatchesMediaType(type)))
+        if (Accepts(accept, manifest.Descriptor.MediaType))
             return null;
         return ManifestDocument.Read(manifest.Bytes.Span)?.Manifests
             .FirstOrDefault(child => child.Platform is { Os: "linux", Architecture: "amd64" })?.Digest;
+    }
+
+    /// <summary>Whether the client can read a manifest of this type, as far as a choice depends on it: true for all but an index.</summary>
+    public static bool Accepts(StringValues accept, string type)
+    {
+        // A request without Accept accepts everything (RFC 9110, 12.5.1). Most clients name the index types.
+        if (!MediaTypes.IsIndex(type) || accept.Count == 0 || accept.ToString().Contains(type, StringComparison.OrdinalIgnoreCase))
+            return true;
+        return !MediaTypeHeaderValue.TryParseList(accept, out var types) || types.Any(a => a.MatchesAllTypes || a.MatchesMediaType(type));
     }
 }

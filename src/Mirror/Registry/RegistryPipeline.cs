@@ -1,3 +1,4 @@
+using System.Buffers;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
@@ -12,6 +13,9 @@ public sealed class RegistryPipeline(
     RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, IAccess access, ReplicaSignature signature, HttpOptions http,
     RegistryMetrics metrics, TimeProvider time, HealthChecks? health = null)
 {
+    private static readonly SearchValues<char> HostCharacters =
+        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
+
     private readonly string _prefix = http.Prefix.TrimEnd('/');
 
     /// <summary>Answers one request. Never throws.</summary>
@@ -24,7 +28,7 @@ public sealed class RegistryPipeline(
 
         // 2. The headers of every answer.
         ContentHeaders.SetCommon(context.Response.Headers, http);
-        if (request.Namespace is { } ns && RepositoryName.TryParse(ns, out _))
+        if (request.Namespace is { Length: <= RepositoryName.MaxLength } ns && !ns.AsSpan().ContainsAnyExcept(HostCharacters))
             context.Response.Headers["OCI-Namespace"] = ns;
         try
         {
@@ -32,6 +36,12 @@ public sealed class RegistryPipeline(
             var isRegistryRoute = request.Route.Kind is not RouteKind.Other;
             if (health?.Refuse(asksForHealth: !isRegistryRoute) == true)
                 throw new RegistryException(RegistryError.Unavailable, "a check of section health fails");
+            // A browser asks OPTIONS without credentials before it asks with them.
+            if (isRegistryRoute && HttpMethods.IsOptions(context.Request.Method))
+            {
+                routes.AnswerOptions(request);
+                return;
+            }
             if (isRegistryRoute)
                 request.User = await access.AuthenticateAsync(context.Request.Headers.Authorization, request.Aborted);
 
@@ -50,7 +60,9 @@ public sealed class RegistryPipeline(
     }
 
     private RegistryRoute RouteOf(string path) =>
-        _prefix.Length == 0 ? RegistryRoute.Of(path)
+        // Addresses that are joined with one slash too many: "//v2/".
+        path.StartsWith("//", StringComparison.Ordinal) ? RouteOf(path[1..])
+        : _prefix.Length == 0 ? RegistryRoute.Of(path)
         : path.StartsWith(_prefix, StringComparison.Ordinal) ? RegistryRoute.Of(path[_prefix.Length..])
         : new RegistryRoute(RouteKind.Other, "", "");
 }

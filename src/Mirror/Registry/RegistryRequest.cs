@@ -38,10 +38,6 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
     public string? Namespace => http.Request.Query["ns"] is { Count: > 0 } ns ? ns.ToString() : null;
 
-    /// <summary>The repository, with the registry before it where the client names one.</summary>
-    /// <exception cref="RegistryException">The name breaks the grammar.</exception>
-    public RepositoryName Name => HasName(out var name) ? name : throw NoName();
-
     /// <summary>The repository that the path names.</summary>
     /// <exception cref="RegistryException">The name breaks the grammar.</exception>
     public IRepository Repository
@@ -61,12 +57,11 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
 
     /// <summary>The hosted repository that the request pushes to.</summary>
     /// <exception cref="RegistryException">The repository is mirrored, or the name breaks the grammar.</exception>
-    public HostedRepository PushTarget(RepositoryResolver repositories) => repositories.Hosted(Name) ?? throw new RegistryException(
-        RegistryError.Denied, $"'{Name}' is mirrored and so read-only; to allow pushes, add a pattern for it to hosted.repositories");
+    public HostedRepository PushTarget(RepositoryResolver repositories) => repositories.Hosted(Repository.Name) ?? throw new RegistryException(
+        RegistryError.Denied, $"'{Repository.Name}' is mirrored and so read-only; to allow pushes, add a pattern for it to hosted.repositories");
 
     /// <summary>Whether the path names a repository; false as well where the name breaks the grammar.</summary>
-    public bool HasName(out RepositoryName name) =>
-        RepositoryName.TryParse(Namespace is { } ns ? $"{ns}/{route.Name}" : route.Name, out name);
+    public bool HasName(out RepositoryName name) => RepositoryName.TryParse(route.Name, out name);
 
     /// <summary>What an event tells of this request.</summary>
     public EventOrigin Origin(Locations locations) => new(
@@ -86,7 +81,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     }
 
     private RegistryException NoName() =>
-        Namespace is not null && RepositoryName.TryParse(route.Name, out _)
+        HasName(out _)
             ? new RegistryException(RegistryError.NameUnknown, "the registry that 'ns' names is not mirrored")
             : new RegistryException(
                 RegistryError.NameInvalid,

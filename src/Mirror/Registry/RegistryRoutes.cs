@@ -53,6 +53,16 @@ public sealed class RegistryRoutes
             : static _ => throw new RegistryException(RegistryError.Unsupported, "deletes need storage.delete.enabled"));
     }
 
+    /// <summary>Answers OPTIONS with the methods that the route has (RFC 9110, 9.3.7). It needs no right.</summary>
+    public void AnswerOptions(RegistryRequest request)
+    {
+        var methods = _table.Keys.Where(row => row.Kind == request.Route.Kind).Select(row => row.Method).ToHashSet();
+        if (methods.Contains("GET"))
+            methods.Add("HEAD");
+        request.Http.Response.StatusCode = StatusCodes.Status204NoContent;
+        request.Http.Response.Headers.Allow = string.Join(", ", methods.Append("OPTIONS"));
+    }
+
     /// <summary>Answers a request, if the client may make it.</summary>
     /// <exception cref="RegistryException">The error of the protocol to answer with.</exception>
     public async Task AnswerAsync(RegistryRequest request)
@@ -66,7 +76,9 @@ public sealed class RegistryRoutes
             throw new RegistryException(RegistryError.NotFound);
         }
         // The route itself refuses a name that breaks the grammar, so that a client that may not come in gets 401 for every name.
-        RepositoryName? repository = request.HasName(out var name) ? (request.Repository = _repositories[name]).Name : null;
+        RepositoryName? repository = null;
+        if (request.HasName(out var name) && _repositories.Find(request.Namespace, name) is { } meant)
+            repository = (request.Repository = meant).Name;
 
         // The replica that asks has let its client in.
         if (request.IsFromReplica && kind is RouteKind.Blob && method == "GET")

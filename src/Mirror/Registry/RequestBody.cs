@@ -11,7 +11,7 @@ internal static class RequestBody
     private const int BufferSize = 256 * 1024;
 
     /// <summary>How long a client may send nothing in the middle of a body. It may be compressing the next bytes.</summary>
-    private static readonly TimeSpan IdleTimeout = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan IdleTimeout = TimeSpan.FromMinutes(15);
 
     /// <summary>
     /// Appends a body to a spool as it arrives. If the connection breaks, the bytes that have arrived are kept, and the client can

@@ -26,10 +26,14 @@ public sealed class Accounts
         else if (options.Username is { Length: > 0 } username)
             credentials.Add(Fixed(new Credential(username, options.Password ?? "")));
         credentials.AddRange(options.Credentials.Select(account => Fixed(new Credential(account.Username, account.Password))));
-        if (credentials.Count == 0)
+        HaveCredentials = credentials.Count > 0;
+        if (!HaveCredentials)
             credentials.Add(Fixed(null));
         _all = [.. credentials.Select((credential, index) => new Account(index, credential))];
     }
+
+    /// <summary>Whether requests are sent with a login.</summary>
+    public bool HaveCredentials { get; }
 
     /// <summary>Whether so few pulls are left of every account that background work should leave them to clients that wait.</summary>
     public bool AreNearlySpent => Array.TrueForAll(_all, account => account.IsNearlySpent);

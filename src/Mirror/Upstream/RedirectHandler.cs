@@ -29,9 +29,17 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 
     private static Uri? Target(HttpResponseMessage response) =>
         response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
-            or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect && response.Headers.Location is { } location
-            ? new Uri(response.RequestMessage!.RequestUri!, location)
+            or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect
+            && response.Headers.NonValidated.TryGetValues("Location", out var values) && values.FirstOrDefault() is { Length: > 0 } location
+            ? Target(response.RequestMessage!.RequestUri!, location)
             : null;
+
+    // To the letter: a signature covers the escapes and the case of an address, which Uri would otherwise normalize.
+    private static Uri? Target(Uri origin, string location) =>
+        Uri.TryCreate(location, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }, out var absolute)
+            && !absolute.IsFile ? absolute
+        : Uri.TryCreate(origin, location, out var relative) ? relative
+        : null;
 
     private HttpRequestMessage Next(HttpRequestMessage request, Uri target)
     {

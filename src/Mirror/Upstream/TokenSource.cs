@@ -12,7 +12,7 @@ namespace Mirror.Upstream;
 /// The bearer tokens of one upstream, one for each account and scope (Docker's "Token Authentication Specification"). All requests share a
 /// token. It is renewed before it expires, and requests that wait for the same token share one token request.
 /// </summary>
-public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCache shared, TimeProvider time)
+public sealed partial class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCache shared, TimeProvider time, ILogger<TokenSource> log)
 {
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(12);
@@ -44,13 +44,17 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCac
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
         var realm = challenge.Realm!;
-        if (!origin.MayAskForTokensAt(realm))
-            throw new UpstreamUnavailableException(
-                $"{origin.Authority} names the token service '{realm.Authority}', which is not a known one, so nothing was sent there."
-                + " If it is right, add it to proxy.token_realms.");
+        if (!origin.HasTokenScheme(realm))
+            throw new UpstreamUnavailableException($"{origin.Authority} names the token service '{realm.Authority}' over plain HTTP.");
 
         // Another replica may have a token for this account.
         var credential = await account.CredentialAsync(cancellationToken);
+        // A service that is not known to be the upstream's is asked without a login: there is nothing to protect then.
+        if (credential is not null && !origin.MayAskForTokensAt(realm))
+        {
+            LogNotSent(log, origin.Authority, realm.Authority);
+            credential = null;
+        }
         var place = shared.NameOf(
             origin.Authority, realm.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
         if (await shared.FindAsync(Kind, place) is { } found && Parse(found) is { } known && known.Value != refused)
@@ -68,15 +72,19 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCac
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
             throw new UpstreamLimitedException(
                 $"The token service of {origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
-        // A refused login says nothing about the image: never answer "no such image".
+        var status = (int)response.StatusCode;
+        // 401 refuses the login, unless the service took the login for another repository. Then it refuses the repository, as 403 and 404 do.
+        var isLoginRefused = status == 401 && credential is not null && !_tokens.Keys.Any(known => known.Item1 == account);
+        if (status is 401 or 403 or 404 && !isLoginRefused)
+            throw new UpstreamDeniedException($"The token service of {origin.Authority} answered {status} for {scope}.", credential is not null);
         if (!response.IsSuccessStatusCode)
-            throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {(int)response.StatusCode}.")
+            throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {status}.")
             {
-                IsLoginRefused = response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden,
+                IsLoginRefused = isLoginRefused,
             };
 
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
-        var value = body.Token ?? body.AccessToken;
+        var value = string.IsNullOrEmpty(body.Token) ? body.AccessToken : body.Token;
         if (string.IsNullOrEmpty(value) || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
         // Counted from our own clock, and from before the request.
@@ -106,6 +114,10 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCac
         return left > TimeSpan.Zero && left <= MaxLifetime ? new Token(value, time.GetUtcNow() + left) : null;
     }
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section proxy: "
+        + "asking without it; if the service is right, add {Realm} to proxy.token_realms")]
+    private static partial void LogNotSent(ILogger log, string upstream, string realm);
+
     private sealed record Token(string Value, DateTimeOffset RenewAt);
 }
 
@@ -113,7 +125,7 @@ public sealed class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCac
 internal sealed record TokenBody(
     [property: JsonPropertyName("token")] string? Token,
     [property: JsonPropertyName("access_token")] string? AccessToken,
-    [property: JsonPropertyName("expires_in")] double? ExpiresIn);
+    [property: JsonPropertyName("expires_in"), JsonNumberHandling(JsonNumberHandling.AllowReadingFromString)] double? ExpiresIn);
 
 /// <summary>A registry's response to <c>tags/list</c>.</summary>
 internal sealed record TagsBody([property: JsonPropertyName("tags")] IReadOnlyList<string>? Tags);

@@ -24,7 +24,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     public async Task<Descriptor?> HeadManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Head, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
-        if (response.StatusCode == HttpStatusCode.MethodNotAllowed)
+        if (MayDifferForGet(response))
             return null;
         Require(response, name, $"manifests/{reference}");
         var headers = response.Content.Headers;
@@ -61,10 +61,24 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     /// <summary>A blob's length in bytes, by HEAD; null if upstream does not say.</summary>
     public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        using var response = await SendAsync(HttpMethod.Head, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken);
-        Require(response, name, $"blobs/{digest}");
-        return response.Content.Headers.ContentLength;
+        using var head = await SendAsync(HttpMethod.Head, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken);
+        // Some registries refuse HEAD, and some redirect it to a URL that is signed for GET: ask for one byte.
+        if (!head.IsSuccessStatusCode && MayDifferForGet(head))
+        {
+            using var response = await SendAsync(
+                HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, new RangeHeaderValue(0, 0));
+            Require(response, name, $"blobs/{digest}");
+            return Believable(response.Content.Headers.ContentRange?.Length ?? response.Content.Headers.ContentLength, digest);
+        }
+        Require(head, name, $"blobs/{digest}");
+        return Believable(head.Content.Headers.ContentLength, digest);
     }
+
+    // A HEAD that fails so may still be a GET that succeeds.
+    private static bool MayDifferForGet(HttpResponseMessage head) => (int)head.StatusCode is 400 or 401 or 403 or 404 or 405 or 500 or 501;
+
+    // Only the content without a byte has length 0. Some registries say so of all content.
+    private static long? Believable(long? length, Digest digest) => length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
 
     /// <summary>Opens a blob's body at an offset. If upstream ignores Range, the body begins at 0.</summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
@@ -77,19 +91,17 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         {
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;
-            // Proxies and captive portals send error pages with status 200.
-            if (headers.ContentType?.MediaType is "text/html")
-                throw new UpstreamUnavailableException($"{Sender(response)} sent a web page instead of {digest}.");
-            // The request accepts identity only. The bytes of another coding are not the blob's.
-            if (headers.ContentEncoding.Count > 0)
-                throw new UpstreamUnavailableException(
-                    $"{Sender(response)} sent {digest} with the Content-Encoding '{headers.ContentEncoding.First()}' instead of identity.");
+            // Labels such as Content-Encoding do not decide: bytes that have the digest are the blob.
             var (start, length) = response.StatusCode == HttpStatusCode.PartialContent
                 ? (headers.ContentRange?.From ?? -1, headers.ContentRange?.Length)
                 : (0, headers.ContentLength);
             if (start != from && start != 0)
                 throw new UpstreamUnavailableException($"{Sender(response)} sent another range of {digest} than the requested one.");
-            return new UpstreamBody(response, await response.Content.ReadAsStreamAsync(cancellationToken), start, length);
+            return new UpstreamBody(response, await response.Content.ReadAsStreamAsync(cancellationToken), start, length)
+            {
+                // Proxies and captive portals send error pages with status 200.
+                IsWebPage = headers.ContentType?.MediaType is "text/html",
+            };
         }
         catch
         {
@@ -168,7 +180,11 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         }
     }
 
-    // The three answers. Only the upstream itself can refuse: another host may be a CDN whose signed URL has expired.
+    // The answers that are not content. A 403 of another host is no refusal: it may be a CDN whose signed URL has expired. Its 404 is an answer
+    // about a manifest or a list, which registries redirect to registries, and about a blob if it is an error body of a registry or a store.
+    private static bool IsRegistryError(HttpResponseMessage response, string what) =>
+        !what.StartsWith("blobs/", StringComparison.Ordinal) || response.Content.Headers.ContentType?.MediaType is "application/json" or "application/xml";
+
     private void Require(HttpResponseMessage response, RepositoryName name, string what)
     {
         if (response.IsSuccessStatusCode)
@@ -177,8 +193,10 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         var itself = origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
         throw (status, itself) switch
         {
-            (404 or 410, true) => new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}."),
-            (401 or 403, true) => new UpstreamRefusedException($"{origin.Authority} refuses this mirror access to {name}/{what}."),
+            (404 or 410, _) when itself || IsRegistryError(response, what) =>
+                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}."),
+            (401 or 403, true) => new UpstreamDeniedException(
+                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.", accounts.HaveCredentials),
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
             _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
         };

@@ -20,6 +20,7 @@ public sealed class UpstreamContent : Content
     private readonly TimeProvider _time;
     private readonly long? _end;
     private UpstreamBody? _body;
+    private bool? _isWebPage;
     private long _position;
     private long? _length;
 
@@ -46,6 +47,9 @@ public sealed class UpstreamContent : Content
     /// cleanly.
     /// </summary>
     public void Expect(long length) => _length = length;
+
+    /// <summary>Whether upstream labels the bytes as a page for people.</summary>
+    public bool IsWebPage => _isWebPage == true;
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -106,7 +110,9 @@ public sealed class UpstreamContent : Content
     {
         await DropBodyAsync();
         var body = await _upstream.GetBlobAsync(_name, _digest, offset, _end, cancellationToken);
-        if (_length is not null && body.Length is not null && body.Length != _length)
+        // The first body says what it is. A proxy's page in the place of a later one is not the blob.
+        _isWebPage ??= body.IsWebPage;
+        if (_length is not null && body.Length is not null && body.Length != _length || body.IsWebPage != _isWebPage)
         {
             await body.DisposeAsync();
             throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} sent another length of {_digest} than before.");
@@ -150,6 +156,9 @@ public sealed class UpstreamContent : Content
 /// <param name="Length">The length of the whole blob in bytes; null if upstream does not say.</param>
 public sealed record UpstreamBody(HttpResponseMessage Response, Stream Stream, long From, long? Length) : IAsyncDisposable
 {
+    /// <summary>Whether it is labelled as a page for people, which a blob hardly ever is.</summary>
+    public bool IsWebPage { get; init; }
+
     public async ValueTask DisposeAsync()
     {
         await Stream.DisposeAsync();

@@ -1,10 +1,19 @@
 namespace Mirror.Upstream;
 
-/// <summary>One of the three answers that are not content. No code turns one into another.</summary>
+/// <summary>One of the answers that are not content. No code turns one into another.</summary>
 public abstract class UpstreamException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>Upstream says no: it lacks the content, or refuses this mirror access. This holds even if the mirror has a copy.</summary>
+/// <summary>Upstream says no: it lacks the content. This holds even if the mirror has a copy.</summary>
 public sealed class UpstreamRefusedException(string message) : UpstreamException(message);
+
+/// <summary>
+/// Upstream refuses this mirror access (401 or 403), which says nothing about the content: a login may have expired. A copy is served, stale.
+/// </summary>
+/// <param name="hasAccount">Whether the request had an account. Docker Hub answers an anonymous request so for every name that does not exist.</param>
+public sealed class UpstreamDeniedException(string message, bool hasAccount) : UpstreamException(message)
+{
+    public bool HasAccount => hasAccount;
+}
 
 /// <summary>Upstream says later: a rate limit is reached.</summary>
 /// <param name="retryAfter">How long to wait before the next request; null if upstream did not say.</param>

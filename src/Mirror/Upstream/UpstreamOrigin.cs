@@ -14,6 +14,7 @@ public sealed class UpstreamOrigin
         ["registry.gitlab.com"] = "gitlab.com",
     };
 
+    private readonly string[] _names;
     private readonly string[] _tokenRealms;
 
     /// <param name="options">Options with a <see cref="UpstreamOptions.RemoteUrl"/>, whose path stands before <c>v2/</c>.</param>
@@ -23,6 +24,7 @@ public sealed class UpstreamOrigin
         var remote = options.RemoteUrl ?? throw new ArgumentException("An upstream needs a remoteurl.", nameof(options));
         BaseAddress = remote.AbsolutePath.EndsWith('/') ? remote : new Uri(remote.AbsoluteUri + "/");
         Name = pathName;
+        _names = [pathName, options.EffectiveName, remote.Authority, $"{remote.Host}:{remote.Port}"];
         Prefix = options is ProxyOptions ? "" : $"{pathName}/";
         AllowsInternal = options.AllowInternal;
         IdleTimeout = options.IdleTimeout;
@@ -34,6 +36,10 @@ public sealed class UpstreamOrigin
 
     /// <summary>The first part of its repositories' names, such as <c>docker.io</c>. No other upstream has it.</summary>
     public string Name { get; }
+
+    /// <summary>Whether clients that name this registry mean this upstream: by its name, or by its host and port.</summary>
+    public bool IsCalled(string registry) =>
+        _names.Contains(registry, StringComparer.OrdinalIgnoreCase) || IsDockerHub && DockerHub.IsName(registry);
 
     /// <summary>What stands before the name in the store: <c>ghcr.io/</c>; empty for the default upstream.</summary>
     public string Prefix { get; }
@@ -63,11 +69,14 @@ public sealed class UpstreamOrigin
         url.Scheme == BaseAddress.Scheme && url.Port == BaseAddress.Port
         && url.Host.Equals(BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>Whether a token may be requested there at all: never over plain HTTP for an upstream that speaks TLS.</summary>
+    public bool HasTokenScheme(Uri realm) => realm.UserInfo.Length == 0
+        && (realm.Scheme == Uri.UriSchemeHttps || realm.Scheme == Uri.UriSchemeHttp && BaseAddress.Scheme == Uri.UriSchemeHttp);
+
     /// <summary>Whether credentials may be sent to a token service that a challenge named.</summary>
     public bool MayAskForTokensAt(Uri realm)
     {
-        if (realm.UserInfo.Length > 0
-            || realm.Scheme != Uri.UriSchemeHttps && !(realm.Scheme == Uri.UriSchemeHttp && BaseAddress.Scheme == Uri.UriSchemeHttp))
+        if (!HasTokenScheme(realm))
             return false;
         if (_tokenRealms.Contains(realm.Authority, StringComparer.OrdinalIgnoreCase))
             return true;

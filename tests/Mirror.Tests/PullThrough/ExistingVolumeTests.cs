@@ -23,6 +23,11 @@ public sealed class ExistingVolumeTests
         await using var upstream = await FilledAsync(stop: false);
         await using var old = await DockerRegistry.StartAsync(upstream.Url);
         await AssertPulledAsync($"{old.Authority}/acme/hello:1");
+        // Its answers come before it has stored what it sends.
+        var layers = Path.Combine(old.Root, "docker", "registry", "v2", "repositories", "acme", "hello", "_layers");
+        await Until.TrueAsync(
+            () => _image.Blobs.All(blob => File.Exists(Path.Combine(layers, blob.Algorithm, blob.Hex, "link"))),
+            () => "docker-registry did not store the image.");
         await old.StopAsync();
         await upstream.StopAsync();
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = old.Root, Upstream = upstream.Url });

@@ -76,7 +76,7 @@ internal static partial class ValueRules
 
     public static readonly ValueRule TagPattern = Matching("a tag in which * stands for anything", TagPatternGrammar());
 
-    public static readonly ValueRule UpstreamName = Matching("a host name without a port, such as ghcr.io", UpstreamNameGrammar());
+    public static readonly ValueRule UpstreamName = Matching("a host name, with or without a port, such as ghcr.io", UpstreamNameGrammar());
 
     public static readonly ValueRule HostName = new(
         "a host name, with :port where it is not the scheme's own",
@@ -173,7 +173,7 @@ internal static partial class ValueRules
     [GeneratedRegex(@"\A[A-Za-z0-9_*][A-Za-z0-9_.*-]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex TagPatternGrammar();
 
-    [GeneratedRegex(@"\A[a-z0-9]+(?:[.-][a-z0-9]+)*\z", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\A[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[0-9]{1,5})?\z", RegexOptions.CultureInvariant)]
     private static partial Regex UpstreamNameGrammar();
 
     [GeneratedRegex(@"\A[a-z0-9*._-]+(?:/[a-z0-9*._-]+)*\z", RegexOptions.CultureInvariant)]

@@ -112,6 +112,7 @@ internal sealed partial class Fill(
                 if (!await spool.VerifyAsync(Digest, stop))
                     throw new DigestMismatchException($"{transfer.Authority} sent other bytes than {Digest} names; they are dropped.");
                 spool.Complete();
+                transfer.Admit();
                 await StoreAsync(spool, stop);
             }
             completed = true;
@@ -119,8 +120,9 @@ internal sealed partial class Fill(
         catch (Exception failure)
         {
             error = failure.Message;
-            if (failure is not UpstreamRefusedException)
+            if (failure is not (UpstreamRefusedException or UpstreamDeniedException))
                 LogFailed(Digest.ToString(), transfer.Authority, failure.Message);
+            await transfer.RefuseAsync(failure);
             transfer.Spool?.Fail(failure);
             // Keep what upstream cut off, if it can be found again. After a disk failure delete it: it may be what filled the disk.
             if (failure is IOException || transfer.IsPrivate)
@@ -140,6 +142,11 @@ internal sealed partial class Fill(
     {
         try
         {
+            // Link before the commit: a request in between would find content without a link, and ask upstream. A link without content is
+            // only a right that upstream has proved.
+            HashSet<RepositoryName> linked = [.. Names(isLast: false)];
+            foreach (var name in linked)
+                await references.LinkBlobAsync(name, Digest, stop);
             if (await transfer.IsStoredByOwnerAsync(stop))
                 spool.Delete();
             else
@@ -147,7 +154,7 @@ internal sealed partial class Fill(
                 await content.CommitAsync(spool, Digest, stop);
                 cache.Stored(spool.Length);
             }
-            foreach (var name in NamesToLink())
+            foreach (var name in Names(isLast: true).Except(linked))
                 await references.LinkBlobAsync(name, Digest, stop);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
@@ -157,11 +164,11 @@ internal sealed partial class Fill(
         }
     }
 
-    private RepositoryName[] NamesToLink()
+    private RepositoryName[] Names(bool isLast)
     {
         lock (_gate)
         {
-            _isLinking = true;
+            _isLinking = isLast;
             return [.. _names];
         }
     }

@@ -25,6 +25,8 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
         var content = await UpstreamContent.OpenAsync(upstream, name, digest, from, null, time, stop);
         try
         {
+            if (content.IsWebPage && sizes[digest] != content.Length)
+                throw new UpstreamUnavailableException($"{upstream.Origin.Authority} sent a web page instead of {digest}.");
             // If the body's length is unknown or contradicts a manifest, either the body will end too early or the manifest is wrong. A
             // HEAD decides.
             if ((content.Length is null || sizes[digest] is { } expected && expected != content.Length)

@@ -55,16 +55,26 @@ internal sealed partial class FillTransfer(
         try
         {
             var spool = await ReceiveFromAnyAsync(stop);
-            _opened.TrySetResult(spool is not null);
+            if (spool is null)
+                _opened.TrySetResult(false);
             return spool;
         }
         catch (Exception failure)
         {
-            _opened.TrySetException(failure);
-            // Observe the exception, because all clients may have left.
-            await ((Task)_opened.Task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await RefuseAsync(failure);
             throw;
         }
+    }
+
+    /// <summary>Admits the readers that still wait: the content is verified.</summary>
+    public void Admit() => _opened.TrySetResult(true);
+
+    /// <summary>Gives the exception to the readers that still wait.</summary>
+    public async Task RefuseAsync(Exception failure)
+    {
+        _opened.TrySetException(failure);
+        // Observe the exception, because all clients may have left.
+        await ((Task)_opened.Task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>
@@ -187,19 +197,18 @@ internal sealed partial class FillTransfer(
                 var reading = body.ReadAsync(spool.Length, buffer.AsMemory(0, BufferSize - (int)(spool.Length % BufferSize)), stop);
                 // Usually the first bytes arrive with the headers: admit readers then. If not, admit them now so that they get the headers.
                 if (!reading.IsCompleted)
-                    _opened.TrySetResult(true);
+                    AdmitEarly(spool);
                 if (await reading is not (> 0 and var read))
                     break;
                 if (source.MaxLength(body, digest) is var max && spool.Length + read > max)
                     throw new DigestMismatchException($"{Authority} sent more than {max} bytes for {digest}.");
                 spool.Append(buffer.AsSpan(0, read));
-                if (isFirst)
+                if (isFirst && AdmitEarly(spool))
                 {
-                    _opened.TrySetResult(true);
+                    isFirst = false;
                     // Readers' continuations were just queued on this thread. Yield, or they would run only when the next read blocks.
                     await Task.Yield();
                 }
-                isFirst = false;
             }
         }
         finally
@@ -207,6 +216,11 @@ internal sealed partial class FillTransfer(
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
+
+    // Readers of content that is no longer than the tail which is held back would get its headers and nothing else. They wait until the digest
+    // is verified, so that wrong content is an error and not an empty body.
+    private bool AdmitEarly(Spool spool) =>
+        (spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength) && (_opened.TrySetResult(true) || Opened.IsCompleted);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "resuming the download of {Digest} at byte {Offset}")]
     private partial void LogResumed(string digest, long offset);

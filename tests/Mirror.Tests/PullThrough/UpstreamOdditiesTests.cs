@@ -1,0 +1,168 @@
+using System.Net;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.PullThrough;
+
+/// <summary>Registries that answer as the specification does not say, and clients that ask in unusual ways.</summary>
+public sealed class UpstreamOdditiesTests : IAsyncLifetime
+{
+    private const string Name = "acme/app";
+
+    private readonly OrdinaryUpstream _upstream = new();
+    private MirrorProcess _mirror = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = _upstream.Url, TagsCacheTtl = "0" });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mirror.DisposeAsync();
+        _upstream.Dispose();
+    }
+
+    [Theory]
+    [InlineData(401)]
+    [InlineData(403)]
+    public async Task A_cached_tag_is_served_stale_while_upstream_refuses_the_mirror(int status)
+    {
+        var digest = AddManifest();
+        await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        foreach (var method in new[] { "GET", "HEAD" })
+            foreach (var reference in new[] { "1", digest.ToString(), "2" })
+                _upstream.Answer(method, $"{Name}/manifests/{reference}", status, "{}"u8.ToArray());
+
+        using var stale = await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        Assert.Equal("stale", Assert.Single(stale.Headers.GetValues("X-Cache")));
+        await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        // Without an account, a refusal is how registries answer for names that do not exist.
+        await AssertAsync(HttpStatusCode.NotFound, "manifests/2");
+    }
+
+    [Fact]
+    public async Task A_tag_that_moved_to_a_missing_manifest_is_served_as_before()
+    {
+        AddManifest();
+        await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        var missing = Digest.Of("not there yet"u8);
+        _upstream.Answer(
+            "HEAD", $"{Name}/manifests/1", 200, new byte[9], ("Content-Type", MediaTypes.OciManifest), ("Docker-Content-Digest", missing.ToString()));
+
+        using var stale = await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        Assert.Equal("stale", Assert.Single(stale.Headers.GetValues("X-Cache")));
+    }
+
+    [Theory]
+    [InlineData(400)]
+    [InlineData(403)]
+    [InlineData(404)]
+    [InlineData(501)]
+    public async Task A_HEAD_that_upstream_refuses_is_asked_again_as_GET(int status)
+    {
+        AddManifest();
+        var blob = AddBlob(new byte[10_000]);
+        _upstream.Answer("HEAD", $"{Name}/manifests/1", status, []);
+        _upstream.Answer("HEAD", $"{Name}/blobs/{blob}", status, []);
+
+        using var head = await _mirror.HeadAsync($"{Name}/manifests/1");
+        Assert.Equal(HttpStatusCode.OK, head.StatusCode);
+        using var size = await _mirror.HeadAsync($"{Name}/blobs/{blob}");
+        Assert.Equal(HttpStatusCode.OK, size.StatusCode);
+        Assert.Equal(10_000, size.Content.Headers.ContentLength);
+    }
+
+    [Theory]
+    [InlineData("Content-Encoding", "gzip")]
+    [InlineData("Content-Encoding", "x-gzip")]
+    [InlineData("Content-Type", "text/plain")]
+    public async Task A_blob_with_a_wrong_label_is_the_blob_if_it_has_the_digest(string header, string value)
+    {
+        var bytes = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("layer ", 2000)));
+        var digest = Digest.Of(bytes);
+        _upstream.Answer("GET", $"{Name}/blobs/{digest}", 200, bytes, (header, value));
+        _upstream.Answer("HEAD", $"{Name}/blobs/{digest}", 200, bytes, (header, value));
+
+        using var response = await AssertAsync(HttpStatusCode.OK, $"blobs/{digest}");
+        Assert.Equal(bytes, await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task An_empty_body_for_a_blob_that_is_not_empty_is_an_error()
+    {
+        var digest = Digest.Of("something"u8);
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(method, $"{Name}/blobs/{digest}", 200, [], ("Content-Length", "0"));
+
+        await AssertAsync(HttpStatusCode.ServiceUnavailable, $"blobs/{digest}");
+    }
+
+    [Theory]
+    [InlineData("?ns=ghcr.io")]
+    [InlineData("?ns=Registry.Example:5000")]
+    [InlineData("?ns=index.docker.io")]
+    public async Task A_mirror_of_one_registry_answers_whatever_ns_says(string query)
+    {
+        AddManifest();
+        await AssertAsync(HttpStatusCode.OK, $"manifests/1{query}");
+    }
+
+    [Fact]
+    public async Task A_hosted_repository_answers_whatever_ns_says()
+    {
+        using var missing = await _mirror.GetAsync("local/app/tags/list?ns=ghcr.io");
+        Assert.Equal(HttpStatusCode.NotFound, missing.StatusCode);
+        Assert.Equal(0, _upstream.Count("GET", "local/app/tags/list"));
+        using var start = await _mirror.SendAsync(HttpMethod.Post, "local/app/blobs/uploads/?ns=ghcr.io");
+        Assert.Equal(HttpStatusCode.Accepted, start.StatusCode);
+    }
+
+    [Fact]
+    public async Task OPTIONS_of_a_route_names_its_methods()
+    {
+        using var response = await _mirror.SendAsync(HttpMethod.Options, $"{Name}/manifests/1");
+        Assert.Equal(HttpStatusCode.NoContent, response.StatusCode);
+        Assert.Contains("GET", response.Content.Headers.Allow);
+        Assert.Contains("PUT", response.Content.Headers.Allow);
+    }
+
+    [Fact]
+    public async Task HEAD_of_a_tag_chooses_the_platform_as_GET_does()
+    {
+        const string child = """{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","layers":[]}""";
+        var digest = _upstream.AddManifest(Name, "child", child, MediaTypes.DockerManifest);
+        _upstream.AddManifest(Name, "1", $$$"""
+            {"schemaVersion":2,"mediaType":"{{{MediaTypes.DockerManifestList}}}","manifests":[{"mediaType":"{{{MediaTypes.DockerManifest}}}",
+            "digest":"{{{digest}}}","size":{{{child.Length}}},"platform":{"os":"linux","architecture":"amd64"}}]}
+            """, MediaTypes.DockerManifestList);
+
+        foreach (var method in new[] { HttpMethod.Get, HttpMethod.Head })
+        {
+            using var response = await _mirror.SendAsync(method, $"{Name}/manifests/1", ("Accept", MediaTypes.DockerManifest));
+            Assert.Equal(digest.ToString(), Assert.Single(response.Headers.GetValues("Docker-Content-Digest")));
+        }
+    }
+
+    private Digest AddManifest() => _upstream.AddManifest(
+        Name, "1", """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}""", MediaTypes.OciManifest);
+
+    private Digest AddBlob(byte[] bytes)
+    {
+        var digest = Digest.Of(bytes);
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(method, $"{Name}/blobs/{digest}", 200, bytes, ("Content-Type", "application/octet-stream"));
+        return digest;
+    }
+
+    private async Task<HttpResponseMessage> AssertAsync(HttpStatusCode status, string path)
+    {
+        var response = await _mirror.GetAsync($"{Name}/{path}");
+        Assert.Equal(status, response.StatusCode);
+        return response;
+    }
+}

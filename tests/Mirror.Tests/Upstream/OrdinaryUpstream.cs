@@ -1,0 +1,46 @@
+using System.Text;
+using Mirror.Storage;
+using WireMock.RequestBuilders;
+using WireMock.ResponseBuilders;
+using WireMock.Server;
+
+namespace Mirror.Tests.Upstream;
+
+/// <summary>
+/// A registry whose answers are ordinary HTTP, told one by one. <see cref="ScriptedHub"/> plays what this cannot: tokens, cut and stalled bodies,
+/// and counted bytes.
+/// </summary>
+public sealed class OrdinaryUpstream : IDisposable
+{
+    private readonly WireMockServer _server = WireMockServer.Start();
+
+    public Uri Url => new(_server.Url!);
+
+    /// <summary>How many requests of a method came for a path below <c>/v2/</c>.</summary>
+    public int Count(string method, string path) =>
+        _server.LogEntries.Count(entry => entry.RequestMessage.Method == method && entry.RequestMessage.Path == $"/v2/{path}");
+
+    /// <summary>Answers a path below <c>/v2/</c> from now on, in place of what was told before.</summary>
+    public void Answer(string method, string path, int status, byte[] body, params (string Name, string Value)[] headers)
+    {
+        var response = Response.Create().WithStatusCode(status).WithBody(body);
+        foreach (var (name, value) in headers)
+            response = response.WithHeader(name, value);
+        _server.Given(Request.Create().WithPath($"/v2/{path}").UsingMethod(method)).AtPriority(-_server.Mappings.Count()).RespondWith(response);
+    }
+
+    /// <summary>Answers GET and HEAD of a manifest under a tag and its digest.</summary>
+    public Digest AddManifest(string repository, string tag, string manifest, string type)
+    {
+        var bytes = Encoding.UTF8.GetBytes(manifest);
+        var digest = Digest.Of(bytes);
+        foreach (var reference in new[] { tag, digest.ToString() })
+            foreach (var method in new[] { "GET", "HEAD" })
+                Answer(
+                    method, $"{repository}/manifests/{reference}", 200, bytes,
+                    ("Content-Type", type), ("Docker-Content-Digest", digest.ToString()));
+        return digest;
+    }
+
+    public void Dispose() => _server.Dispose();
+}
