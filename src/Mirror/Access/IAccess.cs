@@ -14,9 +14,7 @@ public enum AccessAction
     List,
 }
 
-/// <summary>
-/// An authenticated user. An <see cref="IAccess"/> that knows more about its users, such as a token's scopes, derives from it.
-/// </summary>
+/// <summary>An authenticated user. An <see cref="IAccess"/> that knows more, such as a token's scopes, derives from it.</summary>
 public record AccessUser(string Name);
 
 /// <summary>
@@ -38,8 +36,6 @@ public interface IAccess
     /// <param name="repository">The name it is stored under; null for <c>/v2/</c> and for the catalog as a whole.</param>
     ValueTask<bool> AuthorizeAsync(AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// The <c>WWW-Authenticate</c> header for a request that was refused (401); null where other credentials would not help (403).
-    /// </summary>
+    /// <summary>The <c>WWW-Authenticate</c> header for a refused request (401); null if other credentials would not help (403).</summary>
     string? Challenge(AccessUser? user, RepositoryName? repository, AccessAction action);
 }

@@ -48,9 +48,7 @@ internal sealed partial class EventEndpoint : IDisposable
     public bool Wants(string action, string? mediaType) =>
         !_ignoredActions.Contains(action) && !(mediaType is not null && _ignoredTypes.Contains(mediaType));
 
-    /// <summary>
-    /// Queues an event. Never throws: an event that cannot be written is counted and logged as lost, and the request goes on.
-    /// </summary>
+    /// <summary>Queues an event. Never throws: an event that cannot be written is counted and logged as lost.</summary>
     public void Enqueue(ReadOnlySpan<byte> json)
     {
         _metrics.RecordEvents(_options.Name, "Events", 1);

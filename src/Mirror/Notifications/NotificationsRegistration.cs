@@ -11,7 +11,8 @@ public static class NotificationsRegistration
     public static IServiceCollection AddNotifications(this IServiceCollection services, MirrorOptions options)
     {
         var endpoints = options.Notifications.Endpoints.Where(endpoint => !endpoint.Disabled).ToArray();
-        services.AddSingleton(provider => Array.ConvertAll(endpoints, endpoint => Create(provider, endpoint, options.Storage.LocalDirectory)));
+        var root = options.Storage.LocalDirectory;
+        services.AddSingleton(provider => Array.ConvertAll(endpoints, endpoint => Create(provider, endpoint, root)));
         services.AddSingleton(provider => new RegistryEvents(
             provider.GetRequiredService<EventEndpoint[]>(), options, provider.GetRequiredService<TimeProvider>()));
         if (endpoints.Length > 0)

@@ -15,9 +15,7 @@ internal static class ContentHeaders
             headers[name] = values;
     }
 
-    /// <summary>
-    /// Sets type, digest and ETag of a manifest or a blob. If the client has the content already, it sets 304 and returns true.
-    /// </summary>
+    /// <summary>Sets type, digest and ETag of a manifest or a blob. If the client has the content, it sets 304 and returns true.</summary>
     /// <param name="byDigest">Whether the client asked by digest, so that the answer never changes.</param>
     public static bool Set(HttpContext http, string mediaType, Digest digest, bool byDigest)
     {

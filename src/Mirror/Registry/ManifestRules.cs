@@ -4,9 +4,7 @@ using Mirror.Storage;
 
 namespace Mirror.Registry;
 
-/// <summary>
-/// Which manifests may be pushed, and what they need in the repository: the rules of the protocol and of section <c>validation</c>.
-/// </summary>
+/// <summary>Which manifests may be pushed, and what they need: the rules of the protocol and of section <c>validation</c>.</summary>
 public sealed class ManifestRules(ValidationOptions options)
 {
     private readonly Regex[] _allowed = Patterns(options, options.Manifests.Urls.Allow);
@@ -48,9 +46,7 @@ public sealed class ManifestRules(ValidationOptions options)
         return document.Blobs.Where(blob => !blob.IsElsewhere).Select(blob => blob.Digest);
     }
 
-    /// <summary>
-    /// The children of an index that the repository must have first. None by default: an index may be pushed without some of them.
-    /// </summary>
+    /// <summary>The children of an index that the repository must have first. By default none: an index may be incomplete.</summary>
     public IEnumerable<Digest> RequiredChildren(ManifestDocument document) => document.Manifests
         .Where(child => _platforms switch
         {

@@ -14,13 +14,9 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     private IRepository? _repository;
 
     public HttpContext Http => http;
-
     public RegistryRoute Route => route;
-
     public bool IsHead => HttpMethods.IsHead(http.Request.Method);
-
     public bool IsFromReplica => isFromReplica;
-
     public CancellationToken Aborted => http.RequestAborted;
 
     /// <summary>Where the answer came from; null until that is known, and for hosted repositories.</summary>

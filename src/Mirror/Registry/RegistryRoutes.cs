@@ -6,9 +6,7 @@ using Mirror.Telemetry;
 
 namespace Mirror.Registry;
 
-/// <summary>
-/// Every route of the registry, in one table: kind of path and method, what the client must be allowed to do, and the answer.
-/// </summary>
+/// <summary>Every route of the registry, in one table: path and method, what the client must be allowed to do, and the answer.</summary>
 public sealed class RegistryRoutes
 {
     private static readonly byte[] EmptyObject = "{}"u8.ToArray();

@@ -17,44 +17,36 @@ public sealed class RequestRecord(
         metrics.RequestEnded(route.Kind, method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
         Activity.Current?.EndRequest(route.Kind, method, status, request.CacheStatus);
 
-        var headers = context.Request.Headers;
-        var uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}";
+        if (logging.AccessLog.Disabled && !log.IsEnabled(LogLevel.Information))
+            return;
+        var completed = new CompletedRequest
+        {
+            Id = context.TraceIdentifier,
+            Method = method,
+            Host = context.Request.Host.Value,
+            Uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}",
+            Protocol = context.Request.Protocol,
+            RemoteAddress = context.Connection.RemoteIpAddress?.ToString(),
+            RemotePort = context.Connection.RemotePort,
+            Referer = context.Request.Headers.Referer,
+            UserAgent = context.Request.Headers.UserAgent,
+            User = request.User?.Name,
+            Status = status,
+            Written = request.Written,
+            ContentType = context.Response.ContentType,
+            Time = time.GetUtcNow() - duration,
+            Duration = duration,
+            Name = route.Name,
+            Reference = route.Kind is RouteKind.Manifest ? route.Last : null,
+            Digest = route.Kind is RouteKind.Blob ? route.Last : null,
+            Upload = route.Kind is RouteKind.BlobUploadChunk ? route.Last : null,
+            ErrorCode = request.Failed?.Error.Code,
+            ErrorMessage = request.Failed?.Detail ?? request.Failed?.Error.Message,
+            Cache = request.CacheStatus,
+        };
         if (!logging.AccessLog.Disabled)
-            accessLog.Write(new AccessEntry
-            {
-                RemoteAddress = context.Connection.RemoteIpAddress?.ToString(),
-                User = request.User?.Name,
-                Time = time.GetUtcNow() - duration,
-                Method = method,
-                Uri = uri,
-                Protocol = context.Request.Protocol,
-                Status = status,
-                Bytes = request.Written,
-                Referer = headers.Referer,
-                UserAgent = headers.UserAgent,
-            });
+            accessLog.Write(completed);
         if (log.IsEnabled(LogLevel.Information))
-            RequestLog.Completed(log, new CompletedRequest
-            {
-                Id = context.TraceIdentifier,
-                Method = method,
-                Host = context.Request.Host.Value,
-                Uri = uri,
-                RemoteAddress = $"{context.Connection.RemoteIpAddress}:{context.Connection.RemotePort}",
-                Referer = headers.Referer,
-                UserAgent = headers.UserAgent,
-                User = request.User?.Name,
-                Status = status,
-                Written = request.Written,
-                ContentType = context.Response.ContentType,
-                Duration = duration,
-                Name = route.Name,
-                Reference = route.Kind is RouteKind.Manifest ? route.Last : null,
-                Digest = route.Kind is RouteKind.Blob ? route.Last : null,
-                Upload = route.Kind is RouteKind.BlobUploadChunk ? route.Last : null,
-                ErrorCode = request.Failed?.Error.Code,
-                ErrorMessage = request.Failed?.Detail ?? request.Failed?.Error.Message,
-                Cache = request.CacheStatus,
-            });
+            RequestLog.Completed(log, completed);
     }
 }

@@ -2,8 +2,8 @@ namespace Mirror.Registry;
 
 /// <summary>
 /// How many bytes of a body are read and sent at a time. Large pieces cost the least processor time: 0.44 s for each GiB at 512 KiB,
-/// 0.51 s at 32 KiB (docs/performance.md). But a client that stops reading occupies the memory of its piece. So at most <see cref="MaxLarge"/>
-/// answers use large pieces, and the others small ones: 2,000 clients that do not read cost 309 MiB instead of 670.
+/// 0.51 s at 32 KiB (docs/performance.md). But a client that stops reading occupies the memory of its piece. So at most
+/// <see cref="MaxLarge"/> answers use large pieces, and the others small ones: 2,000 clients that do not read cost 309 MiB instead of 670.
 /// </summary>
 internal readonly struct SendSize : IDisposable
 {

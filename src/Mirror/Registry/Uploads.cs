@@ -138,15 +138,10 @@ internal sealed class Upload(RepositoryName name, Guid id, Spool spool, long now
     private long _lastHeld = now;
 
     public RepositoryName Name => name;
-
     public Guid Id => id;
-
     public Spool Spool => spool;
-
     public long Length => spool.Length;
-
     public bool IsEnded => Volatile.Read(ref _ended);
-
     public long LastHeld => Volatile.Read(ref _lastHeld);
 
     /// <summary>True if the caller holds it now; false if another request does; null if it has ended.</summary>

@@ -32,24 +32,24 @@ public sealed partial class AccessLog : IDisposable
         _lines = new LineWriter("access log", stream, ReportDropped);
     }
 
-    /// <summary>Takes one entry. Never waits and never fails.</summary>
-    public void Write(in AccessEntry entry)
+    /// <summary>Takes one request. Never waits and never fails.</summary>
+    public void Write(in CompletedRequest request)
     {
         var line = _line ??= new StringBuilder(512);
         line.Clear();
-        AppendField(line, entry.RemoteAddress, Unquoted);
+        AppendField(line, request.RemoteAddress, Unquoted);
         line.Append(" - ");
-        AppendField(line, entry.User, Unquoted);
-        line.Append(CultureInfo.InvariantCulture, $" [{entry.Time.UtcDateTime:dd/MMM/yyyy:HH:mm:ss} +0000] \"");
-        AppendField(line, entry.Method, Unquoted);
+        AppendField(line, request.User, Unquoted);
+        line.Append(CultureInfo.InvariantCulture, $" [{request.Time.UtcDateTime:dd/MMM/yyyy:HH:mm:ss} +0000] \"");
+        AppendField(line, request.Method, Unquoted);
         line.Append(' ');
-        AppendField(line, entry.Uri, LineEscapes.Quotable);
+        AppendField(line, request.Uri, LineEscapes.Quotable);
         line.Append(' ');
-        AppendField(line, entry.Protocol, Unquoted);
-        line.Append(CultureInfo.InvariantCulture, $"\" {entry.Status} {entry.Bytes} \"");
-        AppendField(line, entry.Referer, LineEscapes.Quotable);
+        AppendField(line, request.Protocol, Unquoted);
+        line.Append(CultureInfo.InvariantCulture, $"\" {request.Status} {request.Written} \"");
+        AppendField(line, request.Referer, LineEscapes.Quotable);
         line.Append("\" \"");
-        AppendField(line, entry.UserAgent, LineEscapes.Quotable);
+        AppendField(line, request.UserAgent, LineEscapes.Quotable);
         line.Append("\"\n");
         _lines.Write(line);
     }

@@ -1,6 +1,6 @@
 namespace Mirror.Telemetry;
 
-/// <summary>A request that was answered, with the fields of <c>registry:2</c>'s log. The line leaves out null and empty values.</summary>
+/// <summary>A request that was answered, with the fields of <c>registry:2</c>'s log and of the access log.</summary>
 public readonly record struct CompletedRequest
 {
     public required string Id { get; init; }
@@ -10,8 +10,12 @@ public readonly record struct CompletedRequest
     /// <summary>Path and query as the client wrote them.</summary>
     public required string Uri { get; init; }
 
-    /// <summary>Address and port of the client.</summary>
+    /// <summary>Such as <c>HTTP/1.1</c>.</summary>
+    public required string Protocol { get; init; }
+
+    /// <summary>The client's address, without its port.</summary>
     public string? RemoteAddress { get; init; }
+    public int RemotePort { get; init; }
     public string? Referer { get; init; }
     public string? UserAgent { get; init; }
 
@@ -22,6 +26,9 @@ public readonly record struct CompletedRequest
     /// <summary>Body bytes sent.</summary>
     public required long Written { get; init; }
     public string? ContentType { get; init; }
+
+    /// <summary>When the request arrived.</summary>
+    public required DateTimeOffset Time { get; init; }
     public required TimeSpan Duration { get; init; }
 
     /// <summary>The repository.</summary>

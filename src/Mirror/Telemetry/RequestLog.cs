@@ -4,7 +4,7 @@ namespace Mirror.Telemetry;
 
 /// <summary>
 /// The line of the application log for each request: <c>registry:2</c>'s <c>response completed</c> with its fields, and one of ours,
-/// <c>cache</c>, which names the source of the content.
+/// <c>cache</c>, which names the source of the content. The line leaves out null and empty values.
 /// </summary>
 public static class RequestLog
 {
@@ -29,7 +29,7 @@ public static class RequestLog
         new("http.request.method", request.Method),
         new("http.request.host", request.Host),
         new("http.request.uri", request.Uri),
-        new("http.request.remoteaddr", request.RemoteAddress),
+        new("http.request.remoteaddr", $"{request.RemoteAddress}:{request.RemotePort}"),
         new("http.request.referer", request.Referer),
         new("http.request.useragent", request.UserAgent),
         new("http.response.status", request.Status),

@@ -31,8 +31,8 @@ public sealed class AccessTests : IAsyncLifetime
         options.Storage.Delete.Enabled = true;
         options.Log.AccessLog.Disabled = true;
         _services = new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System)
-            .AddMirrorOptions(options).AddMetrics().AddSingleton<RegistryMetrics>().AddSingleton<AccessLog>()
-            .AddStorage(options.Storage).AddFleet(options).AddRepositories(options.Proxy)
+            .AddMetrics().AddSingleton<RegistryMetrics>().AddSingleton<AccessLog>()
+            .AddMirrorOptions(options).AddStorage(options.Storage).AddFleet(options).AddRepositories(options.Proxy)
             .AddMaintenance(options.Storage, options.Proxy).AddRegistry().AddNotifications(options).AddSingleton<IAccess>(_rules)
             .BuildServiceProvider();
         return ValueTask.CompletedTask;

@@ -11,21 +11,23 @@ public sealed class AccessLogTests : IDisposable
     private readonly ServiceProvider _services =
         new ServiceCollection().AddLogging().AddMetrics().AddSingleton<RegistryMetrics>().BuildServiceProvider();
 
-    private static AccessEntry Entry => new()
+    private static CompletedRequest Entry => new()
     {
+        Id = "",
+        Duration = TimeSpan.Zero,
         RemoteAddress = "10.0.0.7",
         Time = new DateTimeOffset(2026, 8, 1, 11, 5, 3, TimeSpan.FromHours(2)),
         Method = "GET",
         Uri = "/v2/library/alpine/manifests/3.20?ns=docker.io",
         Protocol = "HTTP/1.1",
         Status = 200,
-        Bytes = 1853,
+        Written = 1853,
         UserAgent = "docker/27.0 (linux)",
     };
 
     public void Dispose() => _services.Dispose();
 
-    private string Lines(Stream stream, params AccessEntry[] entries)
+    private string Lines(Stream stream, params CompletedRequest[] entries)
     {
         using (var log = New(stream))
             foreach (var entry in entries)
