@@ -14,6 +14,9 @@ public sealed class OrdinaryUpstream : IDisposable
 {
     private readonly WireMockServer _server = WireMockServer.Start();
 
+    // The newest answer comes first.
+    private int _priority;
+
     public Uri Url => new(_server.Url!);
 
     /// <summary>How many requests of a method came for a path below <c>/v2/</c>.</summary>
@@ -26,7 +29,7 @@ public sealed class OrdinaryUpstream : IDisposable
         var response = Response.Create().WithStatusCode(status).WithBody(body);
         foreach (var (name, value) in headers)
             response = response.WithHeader(name, value);
-        _server.Given(Request.Create().WithPath($"/v2/{path}").UsingMethod(method)).AtPriority(-_server.Mappings.Count()).RespondWith(response);
+        _server.Given(Request.Create().WithPath($"/v2/{path}").UsingMethod(method)).AtPriority(--_priority).RespondWith(response);
     }
 
     /// <summary>Answers GET and HEAD of a manifest under a tag and its digest.</summary>
