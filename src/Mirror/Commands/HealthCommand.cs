@@ -5,8 +5,8 @@ using Mirror.Configuration;
 namespace Mirror.Commands;
 
 /// <summary>
-/// <c>health</c>: asks the server of a configuration whether it answers, for a container's health check. It reads the same file and variables as
-/// the server, so address, prefix and TLS need not be said twice.
+/// <c>health</c>: asks the server of a configuration whether it answers, for a container's health check. It reads the same file and
+/// variables as the server, so address, prefix and TLS are not stated twice.
 /// </summary>
 internal static class HealthCommand
 {
@@ -15,7 +15,10 @@ internal static class HealthCommand
     public static Command Create(IReadOnlyDictionary<string, string> environment)
     {
         var file = new ConfigurationArgument(environment);
-        var command = new Command("health", "Ask the running server whether it answers. Ends with 0 if it does, else with 1.") { file.Argument };
+        var command = new Command("health", "Ask the running server whether it answers. Ends with 0 if it does, else with 1.")
+        {
+            file.Argument,
+        };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (file.Load(parsed) is not { } configuration)
@@ -32,9 +35,9 @@ internal static class HealthCommand
     private static Uri UrlOf(HttpOptions http)
     {
         var address = ListenAddress.Parse(http.Addr);
-        var host = address.IsAnyInterface ? "127.0.0.1" : address.Host.Contains(':', StringComparison.Ordinal) ? $"[{address.Host}]" : address.Host;
+        var asked = address.IsAnyInterface ? address with { Host = "127.0.0.1" } : address;
         var scheme = http.Tls.Certificate is null ? "http" : "https";
-        return new Uri($"{scheme}://{host}:{address.Port}{http.Prefix.TrimEnd('/')}/v2/");
+        return new Uri($"{scheme}://{asked}{http.Prefix.TrimEnd('/')}/v2/");
     }
 
     private static async Task<string?> WhatIsWrongAsync(Uri url, CancellationToken cancellationToken)
@@ -49,7 +52,8 @@ internal static class HealthCommand
         {
             using var response = await client.GetAsync(url, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             // A server that asks for a login answers.
-            return response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.Unauthorized ? null : $"answered {(int)response.StatusCode}";
+            var answers = response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.Unauthorized;
+            return answers ? null : $"answered {(int)response.StatusCode}";
         }
         // A server that asks for a client's certificate answers as well.
         catch (HttpRequestException refused) when (refused.HttpRequestError == HttpRequestError.SecureConnectionError)

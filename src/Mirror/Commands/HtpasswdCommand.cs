@@ -3,8 +3,8 @@ using System.CommandLine;
 namespace Mirror.Commands;
 
 /// <summary>
-/// <c>htpasswd -Bbn USER PASSWORD</c>: prints a line for the file of <c>auth.htpasswd.path</c>, as Apache's program of that name does. Images of
-/// <c>registry:2</c> had it, and their users know the call.
+/// <c>htpasswd -Bbn USER PASSWORD</c>: prints a line for the file of <c>auth.htpasswd.path</c>, as Apache's program of that name does.
+/// Images of <c>registry:2</c> had it, and their users know the call.
 /// </summary>
 internal static class HtpasswdCommand
 {
@@ -34,7 +34,7 @@ internal static class HtpasswdCommand
             var secret = parsed.GetValue(password) ?? Console.In.ReadLine();
             if (string.IsNullOrEmpty(secret) || name.Contains(':', StringComparison.Ordinal) || parsed.GetValue(cost) is < 4 or > 17)
             {
-                error.WriteLine("error: a user name without ':', a password and a cost from 4 to 17 are needed: htpasswd -Bbn USER PASSWORD");
+                error.WriteLine("error: give a user name without ':', a password, and a cost from 4 to 17: htpasswd -Bbn USER PASSWORD");
                 return ExitCode.Usage;
             }
             // $2y$ is what Apache's program writes; the hash is the same.

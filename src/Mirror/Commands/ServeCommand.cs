@@ -14,7 +14,7 @@ internal static class ServeCommand
         var file = new ConfigurationArgument(environment);
         var dropRoot = new Option<bool>("--drop-root")
         {
-            Description = "When started as root: read the key files, then run as the owner of the storage folder (user 65532 if it is empty).",
+            Description = "When started as root: read key files, then run as the owner of the storage folder (user 65532 if it is empty).",
         };
         var command = new Command("serve", "Run the mirror until it is stopped.") { file.Argument, dropRoot };
         command.SetAction(async (parsed, cancellationToken) =>

@@ -19,7 +19,9 @@ public static class DockerHub
 
     /// <summary>A repository's name without one of Docker Hub's names before it; null where there is none.</summary>
     public static string? Without(string repository) =>
-        repository.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash && Names.Contains(repository[..slash]) ? repository[(slash + 1)..] : null;
+        repository.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash && Names.Contains(repository[..slash])
+            ? repository[(slash + 1)..]
+            : null;
 
     /// <summary>Whether <paramref name="url"/> means Docker Hub under any of its names.</summary>
     public static bool Is(Uri url) => url.IsDefaultPort && Names.Contains(url.Host);

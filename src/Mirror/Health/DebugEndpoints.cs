@@ -19,7 +19,8 @@ public static class DebugEndpoints
             endpoints.MapGet("/debug/health", static (IServiceProvider services) => Answer(services.GetService<HealthChecks>()?.Failing));
             endpoints.MapGet("/debug/live", static () => Results.Text("{}", "application/json"));
             endpoints.MapGet(
-                "/debug/ready", static async (Readiness readiness, CancellationToken aborted) => Answer(await readiness.FailuresAsync(aborted)));
+                "/debug/ready",
+                static async (Readiness readiness, CancellationToken aborted) => Answer(await readiness.FailuresAsync(aborted)));
         }));
 
     // As in registry:2: the failures by name.

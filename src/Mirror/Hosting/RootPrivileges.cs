@@ -4,7 +4,7 @@ using System.Text;
 namespace Mirror.Hosting;
 
 /// <summary>
-/// Lets a process that was started as root go on as the owner of its storage. The container image starts as root, since the key files and the
+/// Lets a process that was started as root run as the owner of its storage. The container image starts as root, because the key files and
 /// volumes of its users often belong to root.
 /// </summary>
 internal static class RootPrivileges
@@ -19,8 +19,8 @@ internal static class RootPrivileges
     public static uint? User => OperatingSystem.IsLinux() ? geteuid() : null;
 
     /// <summary>
-    /// Does nothing where the process is not root, or where <paramref name="folder"/> belongs to root and has content, as an old volume has. An
-    /// empty folder is first given to user 65532.
+    /// Does nothing if the process is not root, or if <paramref name="folder"/> belongs to root and has content, as an old volume has.
+    /// An empty folder is first given to user 65532.
     /// </summary>
     /// <exception cref="IOException">The system refused.</exception>
     public static void DropTo(string folder)

@@ -6,8 +6,8 @@ namespace Mirror.Hosting;
 internal static class WritableFolder
 {
     /// <summary>
-    /// Returns where a file can be made in <paramref name="folder"/>, and also where the disk is full or read-only: what is stored can be served
-    /// from it, and it may be mended while the server runs.
+    /// Returns if a file can be made in <paramref name="folder"/>, and also if the disk is full or read-only: stored content can still be
+    /// served, and the disk may be mended while the server runs.
     /// </summary>
     /// <exception cref="IOException">The process has no right to write there; the message says how to give it that right.</exception>
     public static void Require(string folder)

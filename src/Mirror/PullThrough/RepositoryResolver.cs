@@ -21,7 +21,7 @@ public sealed class RepositoryResolver(HostedNames hosted, HostedStores stores, 
         : new HostedRepository(name, stores);
 
     /// <summary>The repository that a client means by a name and the registry beside it (the parameter <c>ns</c>).</summary>
-    /// <param name="registry">A host, with or without a port; null if the client names none. A hosted name is answered whatever it is.</param>
+    /// <param name="registry">A host, with or without a port; null if the client names none. It does not matter for a hosted name.</param>
     /// <returns>Null where the registry is none that is mirrored here.</returns>
     public IRepository? Find(string? registry, RepositoryName name) =>
         registry is null || IsHosted(Stored(name)) ? this[name] : upstreams.Of(registry, name) is { } full ? this[full] : null;

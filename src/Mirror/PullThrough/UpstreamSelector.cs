@@ -27,9 +27,9 @@ public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
     }
 
     /// <summary>
-    /// A repository's name with that of the registry before it, as <see cref="Find"/> takes it. Null where the registry is not mirrored here. A
-    /// mirror of one registry other than Docker Hub answers for whatever registry the client names, as registry:2 does: clients name the
-    /// registry of the image, and a private mirror may hold copies of many.
+    /// A repository's name with that of the registry before it, as <see cref="Find"/> takes it. Null if the registry is not mirrored. A
+    /// mirror of one registry other than Docker Hub answers for every registry that a client names, as registry:2 does: clients name the
+    /// registry of the image, and a private upstream may hold copies from many.
     /// </summary>
     /// <param name="registry">The registry that the client names, compared without regard to case.</param>
     public RepositoryName? Of(string registry, RepositoryName name)

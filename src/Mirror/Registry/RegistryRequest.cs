@@ -53,8 +53,10 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
 
     /// <summary>The hosted repository that the request pushes to.</summary>
     /// <exception cref="RegistryException">The repository is mirrored, or the name breaks the grammar.</exception>
-    public HostedRepository PushTarget(RepositoryResolver repositories) => repositories.Hosted(Repository.Name) ?? throw new RegistryException(
-        RegistryError.Denied, $"'{Repository.Name}' is mirrored and so read-only; to allow pushes, add a pattern for it to hosted.repositories");
+    public HostedRepository PushTarget(RepositoryResolver repositories) =>
+        repositories.Hosted(Repository.Name) ?? throw new RegistryException(
+            RegistryError.Denied,
+            $"'{Repository.Name}' is mirrored and so read-only; to allow pushes, add a pattern for it to hosted.repositories");
 
     /// <summary>Whether the path names a repository; false as well where the name breaks the grammar.</summary>
     public bool HasName(out RepositoryName name) => RepositoryName.TryParse(route.Name, out name);

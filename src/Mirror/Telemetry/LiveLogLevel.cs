@@ -16,7 +16,8 @@ internal static class LiveLogLevel
             bool IsWritten(LogLevel level) => level >= live.Current.Log.Level;
             filter.Rules.Add(new LoggerFilterRule(null, null, null, (_, _, level) => IsWritten(level)));
             foreach (var category in Quiet)
-                filter.Rules.Add(new LoggerFilterRule(null, category, null, (_, _, level) => level >= LogLevel.Warning && IsWritten(level)));
+                filter.Rules.Add(new LoggerFilterRule(
+                    null, category, null, (_, _, level) => level >= LogLevel.Warning && IsWritten(level)));
         });
         return logging;
     }

@@ -52,7 +52,8 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
     }
 
     private static async ValueTask<bool> HasCredentialAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-        request.Options.TryGetValue(UpstreamRequest.Account, out var account) && await account.CredentialAsync(cancellationToken) is not null;
+        request.Options.TryGetValue(UpstreamRequest.Account, out var account)
+        && await account.CredentialAsync(cancellationToken) is not null;
 
     private async ValueTask<AuthenticationHeaderValue?> AnswerAsync(
         Challenge? challenge, HttpRequestMessage request, string? refused, CancellationToken cancellationToken)

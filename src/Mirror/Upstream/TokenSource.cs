@@ -12,7 +12,8 @@ namespace Mirror.Upstream;
 /// The bearer tokens of one upstream, one for each account and scope (Docker's "Token Authentication Specification"). All requests share a
 /// token. It is renewed before it expires, and requests that wait for the same token share one token request.
 /// </summary>
-public sealed partial class TokenSource(UpstreamOrigin origin, HttpClient http, FleetCache shared, TimeProvider time, ILogger<TokenSource> log)
+public sealed partial class TokenSource(
+    UpstreamOrigin origin, HttpClient http, FleetCache shared, TimeProvider time, ILogger<TokenSource> log)
 {
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(12);
@@ -73,10 +74,11 @@ public sealed partial class TokenSource(UpstreamOrigin origin, HttpClient http, 
             throw new UpstreamLimitedException(
                 $"The token service of {origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
         var status = (int)response.StatusCode;
-        // 401 refuses the login, unless the service took the login for another repository. Then it refuses the repository, as 403 and 404 do.
+        // 401 refuses the login, unless the service took the login for another repository. Then it refuses this one, as 403 and 404 do.
         var isLoginRefused = status == 401 && credential is not null && !_tokens.Keys.Any(known => known.Item1 == account);
         if (status is 401 or 403 or 404 && !isLoginRefused)
-            throw new UpstreamDeniedException($"The token service of {origin.Authority} answered {status} for {scope}.", credential is not null);
+            throw new UpstreamDeniedException(
+                $"The token service of {origin.Authority} answered {status} for {scope}.", hasAccount: credential is not null);
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {status}.")
             {
@@ -114,8 +116,8 @@ public sealed partial class TokenSource(UpstreamOrigin origin, HttpClient http, 
         return left > TimeSpan.Zero && left <= MaxLifetime ? new Token(value, time.GetUtcNow() + left) : null;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section proxy: "
-        + "asking without it; if the service is right, add {Realm} to proxy.token_realms")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section "
+        + "proxy: asking without it; if the service is right, add {Realm} to proxy.token_realms")]
     private static partial void LogNotSent(ILogger log, string upstream, string realm);
 
     private sealed record Token(string Value, DateTimeOffset RenewAt);

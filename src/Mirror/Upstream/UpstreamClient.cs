@@ -78,7 +78,8 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     private static bool MayDifferForGet(HttpResponseMessage head) => (int)head.StatusCode is 400 or 401 or 403 or 404 or 405 or 500 or 501;
 
     // Only the content without a byte has length 0. Some registries say so of all content.
-    private static long? Believable(long? length, Digest digest) => length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
+    private static long? Believable(long? length, Digest digest) =>
+        length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
 
     /// <summary>Opens a blob's body at an offset. If upstream ignores Range, the body begins at 0.</summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
@@ -180,10 +181,11 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         }
     }
 
-    // The answers that are not content. A 403 of another host is no refusal: it may be a CDN whose signed URL has expired. Its 404 is an answer
-    // about a manifest or a list, which registries redirect to registries, and about a blob if it is an error body of a registry or a store.
+    // Whether the 404 of another host is upstream's answer. For a manifest or a list it is, because registries redirect these to
+    // registries. For a blob it is if it has an error body of a registry or a store.
     private static bool IsRegistryError(HttpResponseMessage response, string what) =>
-        !what.StartsWith("blobs/", StringComparison.Ordinal) || response.Content.Headers.ContentType?.MediaType is "application/json" or "application/xml";
+        !what.StartsWith("blobs/", StringComparison.Ordinal)
+        || response.Content.Headers.ContentType?.MediaType is "application/json" or "application/xml";
 
     private void Require(HttpResponseMessage response, RepositoryName name, string what)
     {
@@ -196,7 +198,8 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             (404 or 410, _) when itself || IsRegistryError(response, what) =>
                 new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}."),
             (401 or 403, true) => new UpstreamDeniedException(
-                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.", accounts.HaveCredentials),
+                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
+                accounts.HaveCredentials),
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
             _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
         };

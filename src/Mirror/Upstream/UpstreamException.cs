@@ -7,9 +7,12 @@ public abstract class UpstreamException(string message, Exception? inner = null)
 public sealed class UpstreamRefusedException(string message) : UpstreamException(message);
 
 /// <summary>
-/// Upstream refuses this mirror access (401 or 403), which says nothing about the content: a login may have expired. A copy is served, stale.
+/// Upstream refuses this mirror access (401 or 403). This says nothing about the content: a login may have expired. A copy is served,
+/// marked stale.
 /// </summary>
-/// <param name="hasAccount">Whether the request had an account. Docker Hub answers an anonymous request so for every name that does not exist.</param>
+/// <param name="hasAccount">
+/// Whether the request had an account. Docker Hub gives this answer to anonymous requests for every name that does not exist.
+/// </param>
 public sealed class UpstreamDeniedException(string message, bool hasAccount) : UpstreamException(message)
 {
     public bool HasAccount => hasAccount;

@@ -217,8 +217,8 @@ internal sealed partial class FillTransfer(
         }
     }
 
-    // Readers of content that is no longer than the tail which is held back would get its headers and nothing else. They wait until the digest
-    // is verified, so that wrong content is an error and not an empty body.
+    // The last 4 KiB are held back. Readers of shorter content would get its headers and nothing else, so they wait until the digest is
+    // verified: wrong content is then an error and not an empty body.
     private bool AdmitEarly(Spool spool) =>
         (spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength) && (_opened.TrySetResult(true) || Opened.IsCompleted);
 
