@@ -50,6 +50,7 @@ public sealed partial class TokenSource(
 
         // Another replica may have a token for this account.
         var credential = await account.CredentialAsync(cancellationToken);
+        var hasAccount = credential is not null;
         // A service that is not known to be the upstream's is asked without a login: there is nothing to protect then.
         if (credential is not null && !origin.MayAskForTokensAt(realm))
         {
@@ -78,7 +79,7 @@ public sealed partial class TokenSource(
         var isLoginRefused = status == 401 && credential is not null && !_tokens.Keys.Any(known => known.Item1 == account);
         if (status is 401 or 403 or 404 && !isLoginRefused)
             throw new UpstreamDeniedException(
-                $"The token service of {origin.Authority} answered {status} for {scope}.", hasAccount: credential is not null);
+                $"The token service of {origin.Authority} answered {status} for {scope}.", hasAccount);
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {status}.")
             {
