@@ -34,7 +34,9 @@ public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
     /// <param name="registry">The registry that the client names, compared without regard to case.</param>
     public RepositoryName? Of(string registry, RepositoryName name)
     {
-        var named = all.FirstOrDefault(mirror => mirror.Upstream.Origin.IsCalled(registry));
+        // A name that is configured without a port stands for the registry on any port.
+        var named = all.FirstOrDefault(mirror => mirror.Upstream.Origin.IsCalled(registry))
+            ?? all.FirstOrDefault(mirror => mirror.Upstream.Origin.IsCalled(registry.Split(':')[0]));
         // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
         if (named is null && (DockerHub.IsName(registry) || all is [{ Upstream.Origin.IsDockerHub: false }]))
             named = _default;
