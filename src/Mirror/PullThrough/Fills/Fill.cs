@@ -22,6 +22,7 @@ internal sealed partial class Fill(
     private readonly HashSet<RepositoryName> _names = [transfer.Name];
     private readonly ActivityContext _request = Activity.Current?.Context ?? default;
     private bool _isLinking;
+    private bool _hasFailed;
     private long _sideRequested;
     // The fill itself and every client that reads or is about to. The last one to leave closes the spool.
     private int _holders = 1;
@@ -66,12 +67,15 @@ internal sealed partial class Fill(
         }
     }
 
-    /// <summary>Keeps the spool open until <see cref="LeaveAsync"/>; false if the fill has ended and its spool is closed.</summary>
+    /// <summary>
+    /// Keeps the spool open until <see cref="LeaveAsync"/>; false if the fill has ended, or has failed: a failure is an answer to the
+    /// clients that waited for it, and to no later one.
+    /// </summary>
     public bool TryJoin()
     {
         lock (_gate)
         {
-            if (_holders == 0)
+            if (_holders == 0 || _hasFailed)
                 return false;
             _holders++;
             return true;
@@ -122,6 +126,8 @@ internal sealed partial class Fill(
             error = failure.Message;
             if (failure is not (UpstreamRefusedException or UpstreamDeniedException))
                 LogFailed(Digest.ToString(), transfer.Authority, failure.Message);
+            lock (_gate)
+                _hasFailed = true;
             await transfer.RefuseAsync(failure);
             transfer.Spool?.Fail(failure);
             // Keep what upstream cut off, if it can be found again. After a disk failure delete it: it may be what filled the disk.

@@ -29,8 +29,7 @@ public sealed class RunningFills(
             var transfer = new FillTransfer(source, content, leases, metrics, time, log, name, digest, ignoreLease);
             var own = new Fill(transfer, content, references, cache, metrics, time, log);
             var fill = _running.GetOrAdd(digest, own);
-            // A failure is an answer to the clients that waited for it, and to no later one.
-            if (fill.Opened.IsFaulted || !fill.TryJoin())
+            if (!fill.TryJoin())
             {
                 // This fill has just ended, and is about to be removed from the list. Remove it and retry.
                 _running.TryRemove(new(digest, fill));
