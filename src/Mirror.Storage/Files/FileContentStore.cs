@@ -73,8 +73,8 @@ public sealed class FileContentStore(string root) : IContentStore
     {
         await Task.CompletedTask;
         foreach (var algorithm in Digest.Algorithms)
-            foreach (var prefix in Folders(Path.Combine(_root, RegistryLayout.Blobs(algorithm))))
-                foreach (var blob in Folders(prefix))
+            foreach (var prefix in Entries.Folders(Path.Combine(_root, RegistryLayout.Blobs(algorithm))))
+                foreach (var blob in Entries.Folders(prefix))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
                     if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest)
@@ -98,8 +98,6 @@ public sealed class FileContentStore(string root) : IContentStore
             return null;
         }
     }
-
-    private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];
 
     private string PathOf(Digest digest) => Path.Combine(_root, RegistryLayout.BlobData(digest));
 }

@@ -90,9 +90,7 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
     // RepositoryName.CompareTo: each component is compared as if '/' ended it.
     private static IEnumerable<string> Walk(string folder)
     {
-        if (!Directory.Exists(folder))
-            yield break;
-        var children = Directory.EnumerateDirectories(folder)
+        var children = Entries.Folders(folder)
             .Where(child => !Path.GetFileName(child).StartsWith('_')).Select(child => child + "/").ToList();
         children.Sort(StringComparer.Ordinal);
         foreach (var child in children.Select(child => child[..^1]))

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mirror.Storage.Disk;
 
 namespace Mirror.Storage.Files;
 
@@ -31,7 +32,7 @@ internal sealed class TagLists
             return known.Tags;
 
         var now = DateTime.UtcNow;
-        string[] tags = [.. folder.EnumerateDirectories().Select(tag => tag.Name).Where(Reference.IsTagName)];
+        string[] tags = [.. Entries.Folders(path).Select(Path.GetFileName).OfType<string>().Where(Reference.IsTagName)];
         Array.Sort(tags, StringComparer.Ordinal);
         if (now - changed > MinAge)
             Add(path, new Entry(changed, tags));

@@ -4,14 +4,13 @@ namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>One run of <see cref="Sweeper"/>.</summary>
 internal sealed class Sweep(
-    IContentStore content, IReferenceStore references, ISweepStore store, SweepOptions options, DateTimeOffset began,
-    Action<string>? progress, CancellationToken stop)
+    IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, SweepOptions options,
+    DateTimeOffset began, Action<string>? progress, CancellationToken stop)
 {
     // A bucket answers slowly.
     private const int MaxConcurrent = 8;
 
-    private readonly DigestSet _marked = new();
-    private readonly DigestSet _read = new();
+    private readonly ManifestMarks _marked = new(content, stop);
     private readonly SweepResult _result = new();
     private readonly DateTimeOffset _before = began - options.Grace;
 
@@ -60,14 +59,14 @@ internal sealed class Sweep(
         var isDamaged = false;
         await foreach (var (digest, touched) in store.ListManifestsAsync(name, stop))
         {
-            if (kept?.Contains(digest) == false && touched < _before && (options.DryRun || await SweepAsync(name, digest)))
+            if (kept?.Contains(digest) == false && touched < _before && await MayGoAsync(name, digest) && (options.DryRun || await SweepAsync(name, digest)))
             {
                 progress?.Invoke($"{name}: manifest eligible for deletion: {digest}");
                 _result.Manifests++;
                 continue;
             }
             progress?.Invoke($"{name}: marking manifest {digest}");
-            isDamaged |= !await MarkManifestAsync(digest);
+            isDamaged |= !await _marked.AddManifestAsync(digest);
         }
         if (isDamaged)
             progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
@@ -76,29 +75,9 @@ internal sealed class Sweep(
                 _marked.Add(digest);
     }
 
-    // Marks a manifest and all manifests below it; false where one is damaged. A manifest cannot contain its own digest, so this ends.
-    private async Task<bool> MarkManifestAsync(Digest root)
-    {
-        var isIntact = true;
-        Stack<Digest> pending = new([root]);
-        while (pending.TryPop(out var digest))
-        {
-            _marked.Add(digest);
-            // An intact manifest of many repositories is read once, a damaged one each time.
-            if (_read.Contains(digest))
-                continue;
-            var (state, manifest) = await ReadAsync(digest);
-            if (state == Verification.Damaged)
-                isIntact = false;
-            else
-                _read.Add(digest);
-            foreach (var blob in manifest?.Blobs ?? [])
-                _marked.Add(blob.Digest);
-            foreach (var child in manifest?.Manifests ?? [])
-                pending.Push(child.Digest);
-        }
-        return isIntact;
-    }
+    // What was pushed, or may have been, stays where the settings no longer let clients push: only its owner can tell whether it is needed.
+    private async ValueTask<bool> MayGoAsync(RepositoryName name, Digest manifest) =>
+        options.IsHosted(name) || await provenance.FindAsync(name, manifest, stop) == Provenance.Copied;
 
     // The manifests that tags name, the children of these, and the referrers of all of them.
     private async Task<DigestSet> KeptAsync(RepositoryName name)
@@ -110,14 +89,14 @@ internal sealed class Sweep(
                 pending.Push(tagged);
         Dictionary<Digest, List<Digest>> referrers = [];
         await foreach (var (digest, _) in store.ListManifestsAsync(name, stop))
-            if ((await ReadAsync(digest)).Manifest?.Subject is { } subject)
+            if ((await _marked.ReadAsync(digest)).Manifest?.Subject is { } subject)
                 (referrers.TryGetValue(subject, out var list) ? list : referrers[subject] = []).Add(digest);
 
         while (pending.TryPop(out var digest))
         {
             if (!kept.Add(digest))
                 continue;
-            foreach (var child in (await ReadAsync(digest)).Manifest?.Manifests ?? [])
+            foreach (var child in (await _marked.ReadAsync(digest)).Manifest?.Manifests ?? [])
                 pending.Push(child.Digest);
             foreach (var referrer in referrers.GetValueOrDefault(digest) ?? [])
                 pending.Push(referrer);
@@ -125,15 +104,8 @@ internal sealed class Sweep(
         return kept;
     }
 
-    // Content that is absent or is not a manifest names nothing: the child of an index may be any content.
-    private async ValueTask<(Verification State, ManifestDocument? Manifest)> ReadAsync(Digest digest)
-    {
-        var (state, bytes) = await content.ReadAllAsync(digest, Manifest.MaxBytes, stop);
-        return (state, ManifestDocument.Read(bytes));
-    }
-
     private async ValueTask<bool> SweepAsync(RepositoryName name, Digest manifest) =>
-        await store.SweepManifestAsync(name, manifest, (await ReadAsync(manifest)).Manifest?.Subject, _before, stop);
+        await store.SweepManifestAsync(name, manifest, (await _marked.ReadAsync(manifest)).Manifest?.Subject, _before, stop);
 
     private async ValueTask<long?> SweepAsync(Digest digest)
     {

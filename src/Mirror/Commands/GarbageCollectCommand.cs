@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using Mirror.Hosting;
 using Mirror.Maintenance;
+using Mirror.Repositories;
+using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 
 namespace Mirror.Commands;
@@ -17,10 +19,14 @@ internal static class GarbageCollectCommand
         {
             Description = "Also delete manifests that no tag names, directly or through an index.",
         };
+        Option<string[]> release = new("--release")
+        {
+            Description = "Give up images that were pushed to repositories which hosted.repositories no longer matches: a name or a pattern.",
+        };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Write nothing but errors." };
         var command = new Command("garbage-collect", "Delete blobs that no manifest names. Servers may run meanwhile.")
         {
-            file.Argument, dryRun, deleteUntagged, quiet,
+            file.Argument, dryRun, deleteUntagged, release, quiet,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -33,6 +39,7 @@ internal static class GarbageCollectCommand
                 Grace = storage.Maintenance.GarbageCollect.Grace,
                 DryRun = parsed.GetValue(dryRun),
                 DeleteUntagged = parsed.GetValue(deleteUntagged),
+                IsHosted = new HostedNames(configuration.Options).Contains,
             };
             if (storage is { S3: null, Filesystem.RootDirectory: var root } && !Directory.Exists(root))
             {
@@ -42,6 +49,8 @@ internal static class GarbageCollectCommand
 
             await using var stores = storage.Open();
             var progress = parsed.GetValue(quiet) ? (Action<string>?)null : output.WriteLine;
+            var orphans = await ReleaseAsync(
+                MaintenanceRegistration.CreateOrphans(stores), options, parsed.GetValue(release) ?? [], output, cancellationToken);
             if (await MaintenanceRegistration.CreateSweeper(stores).SweepAsync(options, progress, cancellationToken) is not { } result)
             {
                 await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");
@@ -49,9 +58,36 @@ internal static class GarbageCollectCommand
             }
             if (progress is not null)
                 Write(result, options, output);
-            return ExitCode.Ok;
+            if (orphans.Count == 0)
+                return ExitCode.Ok;
+            await error.WriteLineAsync(
+                $"error: {orphans.Count} repositories have images that were pushed here, but hosted.repositories does not match their names "
+                + "(any longer). They were kept. Add a pattern to hosted.repositories, or give the images up with --release NAME:");
+            foreach (var name in orphans)
+                await error.WriteLineAsync($"  {name}");
+            return ExitCode.Orphaned;
         });
         return command;
+    }
+
+    /// <summary>Gives up the orphaned repositories that a pattern matches, and returns the others.</summary>
+    private static async Task<List<RepositoryName>> ReleaseAsync(
+        Orphans orphans, SweepOptions options, string[] patterns, TextWriter output, CancellationToken cancellationToken)
+    {
+        NamePattern[] released = [.. patterns.Select(pattern => new NamePattern(pattern))];
+        List<RepositoryName> kept = [];
+        foreach (var name in await orphans.ListAsync(options.IsHosted, cancellationToken).ToListAsync(cancellationToken))
+        {
+            if (!NamePattern.AnyMatches(released, name.ToString()))
+            {
+                kept.Add(name);
+                continue;
+            }
+            await output.WriteLineAsync($"{name}: {(options.DryRun ? "would release" : "released")} what was pushed");
+            if (!options.DryRun)
+                await orphans.ReleaseAsync(name, cancellationToken);
+        }
+        return kept;
     }
 
     private static void Write(SweepResult result, SweepOptions options, TextWriter output)

@@ -35,6 +35,7 @@ public static class StorageRegistration
         .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root), "filesystem"))
         .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
         .AddSingleton<IUploadStore>(new FileUploadStore(root))
+        .AddSingleton<IProvenanceStore>(new FileProvenanceStore(root))
         .AddSingleton<ISweepStore>(new FileSweepStore(root));
 
     private static IServiceCollection AddBucket(
@@ -49,6 +50,7 @@ public static class StorageRegistration
                 : references;
         })
         .AddSingleton<IReferrerStore, BucketReferrerStore>()
+        .AddSingleton<IProvenanceStore, BucketProvenanceStore>()
         // A push belongs to the process that takes it until it is committed, as a download does.
         .AddSingleton<IUploadStore>(new FileUploadStore(options.Scratch))
         .AddSingleton<ISweepStore>(provider => ActivatorUtilities.CreateInstance<BucketSweepStore>(provider, options.Scratch))

@@ -12,7 +12,8 @@ namespace Mirror.PullThrough;
 /// blob. Methods that find ask the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
 public sealed partial class MirroredBlobs(
-    FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, CacheSize cache,
+    FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, IProvenanceStore provenance,
+    CacheSize cache,
     UpstreamDeadlines deadlines, ILogger<MirroredBlobs> log)
 {
     private readonly SingleFlight<(RepositoryName, Digest), long?> _heads = new();
@@ -125,6 +126,7 @@ public sealed partial class MirroredBlobs(
     {
         try
         {
+            await provenance.MarkAsync(name, digest, Provenance.Copied, cancellationToken);
             await references.LinkBlobAsync(name, digest, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)

@@ -1,5 +1,6 @@
 using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
@@ -11,8 +12,8 @@ namespace Mirror.PullThrough;
 /// and the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
 public sealed partial class MirroredManifests(
-    UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, UpstreamDeadlines deadlines, CachePolicies policies,
-    ILogger<MirroredManifests> log)
+    UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, IProvenanceStore provenance, UpstreamDeadlines deadlines,
+    CachePolicies policies, ILogger<MirroredManifests> log)
 {
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
@@ -216,6 +217,7 @@ public sealed partial class MirroredManifests(
     {
         try
         {
+            await provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Copied, cancellationToken);
             await manifests.PutAsync(name, manifest, cancellationToken);
             await tags.ManifestStoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
         }

@@ -12,7 +12,7 @@ namespace Mirror.PullThrough;
 /// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
 /// stored.
 /// </remarks>
-public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore references, ILogger<MirroredTags> log) : IDisposable
+public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore references, IProvenanceStore provenance, ILogger<MirroredTags> log) : IDisposable
 {
     private const int MaxPending = 100_000;
 
@@ -46,13 +46,15 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
             await MoveAsync(name, tag, digest, cancellationToken);
     }
 
-    /// <summary>Removes a tag that upstream no longer has.</summary>
+    /// <summary>Removes a tag that upstream no longer has, unless it may be a client's push that named it.</summary>
     public async ValueTask RemoveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         await freshness.ForgetAsync(name, tag);
         try
         {
-            await references.DeleteTagAsync(name, tag, cancellationToken);
+            if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } named
+                && await provenance.FindAsync(name, named, cancellationToken) == Provenance.Copied)
+                await references.DeleteTagAsync(name, tag, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {

@@ -12,7 +12,7 @@ namespace Mirror.PullThrough.Fills;
 /// goes on.
 /// </summary>
 internal sealed partial class Fill(
-    FillTransfer transfer, IContentStore content, IReferenceStore references, CacheSize cache, RegistryMetrics metrics, TimeProvider time,
+    FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache, RegistryMetrics metrics, TimeProvider time,
     ILogger log)
 {
     // Side requests of all readers together may cost this part of the blob.
@@ -146,7 +146,7 @@ internal sealed partial class Fill(
             // only a right that upstream has proved.
             HashSet<RepositoryName> linked = [.. Names(isLast: false)];
             foreach (var name in linked)
-                await references.LinkBlobAsync(name, Digest, stop);
+                await LinkAsync(name, stop);
             if (await transfer.IsStoredByOwnerAsync(stop))
                 spool.Delete();
             else
@@ -155,13 +155,19 @@ internal sealed partial class Fill(
                 cache.Stored(spool.Length);
             }
             foreach (var name in Names(isLast: true).Except(linked))
-                await references.LinkBlobAsync(name, Digest, stop);
+                await LinkAsync(name, stop);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogNotStored(Digest.ToString(), failure.Message);
             spool.Delete();
         }
+    }
+
+    private async ValueTask LinkAsync(RepositoryName name, CancellationToken stop)
+    {
+        await provenance.MarkAsync(name, Digest, Provenance.Copied, stop);
+        await references.LinkBlobAsync(name, Digest, stop);
     }
 
     private RepositoryName[] Names(bool isLast)
