@@ -6,7 +6,8 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Marks as empty files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>mirror/</c>; created by the first write.</param>
-public sealed class FileProvenanceStore(string root) : IProvenanceStore
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FileProvenanceStore(string root, UnreadableFolders? unreadable = null) : IProvenanceStore
 {
     private readonly string _root = Path.GetFullPath(root);
 
@@ -37,7 +38,7 @@ public sealed class FileProvenanceStore(string root) : IProvenanceStore
     {
         await Task.CompletedTask;
         foreach (var algorithm in Digest.Algorithms)
-            foreach (var file in Entries.Files(PathOf(RegistryLayout.Marks(name, provenance, algorithm))))
+            foreach (var file in Entries.Files(PathOf(RegistryLayout.Marks(name, provenance, algorithm)), unreadable))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (Digest.TryParse($"{algorithm}:{Path.GetFileName(file)}", out var digest))
@@ -54,11 +55,11 @@ public sealed class FileProvenanceStore(string root) : IProvenanceStore
         {
             cancellationToken.ThrowIfCancellationRequested();
             var hasMarks = false;
-            foreach (var child in Entries.Folders(folder))
+            foreach (var child in Entries.Folders(folder, unreadable))
                 if (!Path.GetFileName(child).StartsWith('_'))
                     folders.Push(child);
                 else
-                    hasMarks |= Entries.Files(child).Any();
+                    hasMarks |= Entries.Files(child, unreadable).Any();
             if (hasMarks && RepositoryName.TryParse(Path.GetRelativePath(top, folder), out var name))
                 yield return name;
         }

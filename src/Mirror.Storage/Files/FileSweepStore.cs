@@ -6,11 +6,24 @@ namespace Mirror.Storage.Files;
 
 /// <summary>The tree of <see cref="RegistryLayout"/> for a sweep: when a file was last touched is its modification time.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>.</param>
-public sealed class FileSweepStore(string root) : ISweepStore
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FileSweepStore(string root, UnreadableFolders? unreadable = null) : ISweepStore
 {
     private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
 
     private readonly string _root = Path.GetFullPath(root);
+
+    public ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken)
+    {
+        // A manifest below a folder that cannot be read would seem to be missing, and to name nothing.
+        foreach (var algorithm in Digest.Algorithms)
+            foreach (var prefix in Entries.Folders(PathOf(RegistryLayout.Blobs(algorithm)), unreadable).Where(RegistryLayout.IsPrefix))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                _ = Entries.Folders(prefix, unreadable).Any();
+            }
+        return ValueTask.FromResult(unreadable?.Any);
+    }
 
     public ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {
@@ -20,6 +33,7 @@ public sealed class FileSweepStore(string root) : ISweepStore
         {
             // The lock belongs to the open file, so it ends with the process, even if the process is killed.
             var held = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            unreadable?.Clear();
             return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, () =>
             {
                 held.Dispose();
@@ -85,7 +99,7 @@ public sealed class FileSweepStore(string root) : ISweepStore
     {
         await Task.CompletedTask;
         foreach (var algorithm in Digest.Algorithms)
-            foreach (var folder in Entries.Folders(PathOf(folderOf(algorithm))))
+            foreach (var folder in Entries.Folders(PathOf(folderOf(algorithm)), unreadable))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest)

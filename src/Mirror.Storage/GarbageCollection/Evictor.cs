@@ -32,6 +32,7 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
     {
         // 1. Mark what must stay, and what can be fetched again.
         var (kept, copies) = await MarkAsync(isMirrored, stop);
+        await store.RequireReadableAsync(stop);
 
         // 2. Measure what can be fetched again, by age.
         var ages = new AgeHistogram(began);

@@ -11,6 +11,9 @@ internal sealed class Sweep(
     private const int MaxConcurrent = 8;
 
     private readonly ManifestMarks _marked = new(content, stop);
+    // What only the grace keeps: a repository was linked to it a short time ago, and no manifest names it.
+    private readonly DigestSet _young = new();
+    private readonly List<(RepositoryName Name, Digest Digest)> _untagged = [];
     private readonly SweepResult _result = new();
     private readonly DateTimeOffset _before = began - options.Grace;
 
@@ -21,13 +24,21 @@ internal sealed class Sweep(
         {
             progress?.Invoke(name.ToString());
             await MarkAsync(name);
+            options.Progress.Repositories++;
+            options.Progress.Marked = _marked.Count;
         }
+        await store.RequireReadableAsync(stop);
+
+        // 2. Delete untagged manifests, and mark those that stay after all.
+        foreach (var (name, digest) in _untagged)
+            await SweepUntaggedAsync(name, digest);
         _result.Marked = _marked.Count;
 
-        // 2. Delete the other content.
+        // 3. Delete the other content.
         var concurrently = new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent, CancellationToken = stop };
         await Parallel.ForEachAsync(content.ListAsync(stop), concurrently, async (digest, _) =>
         {
+            options.Progress.CountBlob();
             if (_marked.Contains(digest) || await SweepAsync(digest) is not { } freed)
                 return;
             lock (_result)
@@ -38,7 +49,7 @@ internal sealed class Sweep(
             }
         });
 
-        // 3. Delete links to blobs that are not stored.
+        // 4. Delete links to blobs that are not stored.
         if (!options.DryRun)
             await foreach (var name in references.ListRepositoriesAsync(stop))
                 await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
@@ -46,7 +57,7 @@ internal sealed class Sweep(
                         && await store.SweepBlobAsync(name, digest, _before, stop))
                         _result.Links++;
 
-        // 4. Delete temporary files of processes that died.
+        // 5. Delete temporary files of processes that died.
         var (files, bytes) = await store.SweepLeftoversAsync(began, options.DryRun, stop);
         _result.Leftovers = files;
         _result.Bytes += bytes;
@@ -55,24 +66,48 @@ internal sealed class Sweep(
 
     private async Task MarkAsync(RepositoryName name)
     {
-        var kept = options.DeleteUntagged ? await KeptAsync(name) : null;
+        var kept = options.DeleteUntagged || options.CountUntagged ? await KeptAsync(name) : null;
         var isDamaged = false;
         await foreach (var (digest, touched) in store.ListManifestsAsync(name, stop))
         {
-            if (kept?.Contains(digest) == false && touched < _before && await MayGoAsync(name, digest) && (options.DryRun || await SweepAsync(name, digest)))
+            if (kept?.Contains(digest) == false)
             {
-                progress?.Invoke($"{name}: manifest eligible for deletion: {digest}");
-                _result.Manifests++;
-                continue;
+                _result.Untagged++;
+                if (touched >= _before)
+                    _result.YoungManifests++;
+                else if (options.DeleteUntagged && await MayGoAsync(name, digest))
+                {
+                    _untagged.Add((name, digest));
+                    continue;
+                }
             }
             progress?.Invoke($"{name}: marking manifest {digest}");
             isDamaged |= !await _marked.AddManifestAsync(digest);
         }
         if (isDamaged)
-            progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
+            await KeepAllAsync(name);
         await foreach (var (digest, touched) in store.ListBlobsAsync(name, stop))
-            if (isDamaged || touched >= _before)
-                _marked.Add(digest);
+            if (touched >= _before)
+                _young.Add(digest);
+    }
+
+    private async Task KeepAllAsync(RepositoryName name)
+    {
+        progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
+        await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
+            _marked.Add(digest);
+    }
+
+    private async Task SweepUntaggedAsync(RepositoryName name, Digest digest)
+    {
+        if (options.DryRun || await SweepAsync(name, digest))
+        {
+            progress?.Invoke($"{name}: manifest eligible for deletion: {digest}");
+            _result.Manifests++;
+        }
+        // A client needed it meanwhile.
+        else if (!await _marked.AddManifestAsync(digest))
+            await KeepAllAsync(name);
     }
 
     // What was pushed, or may have been, stays where the settings no longer let clients push: only its owner can tell whether it is needed.
@@ -109,8 +144,16 @@ internal sealed class Sweep(
 
     private async ValueTask<long?> SweepAsync(Digest digest)
     {
-        if (!options.DryRun)
-            return await store.SweepContentAsync(digest, _before, stop);
-        return await store.LastTouchedAsync(digest, stop) < _before ? await content.SizeAsync(digest, stop) : null;
+        if (_young.Contains(digest) || await store.LastTouchedAsync(digest, stop) >= _before)
+        {
+            var size = await content.SizeAsync(digest, stop);
+            lock (_result)
+            {
+                _result.Young++;
+                _result.YoungBytes += size ?? 0;
+            }
+            return null;
+        }
+        return options.DryRun ? await content.SizeAsync(digest, stop) : await store.SweepContentAsync(digest, _before, stop);
     }
 }

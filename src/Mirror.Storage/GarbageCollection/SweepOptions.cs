@@ -16,6 +16,12 @@ public sealed record SweepOptions
     /// </summary>
     public Func<RepositoryName, bool> IsHosted { get; init; } = _ => true;
 
+    /// <summary>Whether to count the manifests that <see cref="DeleteUntagged"/> would delete. It costs a second look at each manifest.</summary>
+    public bool CountUntagged { get; init; }
+
+    /// <summary>Is told how far the sweep is.</summary>
+    public SweepProgress Progress { get; init; } = new();
+
     /// <summary>Whether only to report what would be deleted.</summary>
     public bool DryRun { get; init; }
 }

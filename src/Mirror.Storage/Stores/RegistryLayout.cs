@@ -53,6 +53,9 @@ public static class RegistryLayout
     public static string Blobs(string algorithm) =>
         $"{(IsKnownToRegistry2(algorithm) ? "docker/registry/v2" : "mirror")}/blobs/{algorithm}";
 
+    /// <summary>Whether a folder of <see cref="Blobs"/> is one of content, and not another program's, such as <c>lost+found</c>.</summary>
+    public static bool IsPrefix(string folder) => Path.GetFileName(folder) is { Length: 2 } name && name.All(char.IsAsciiHexDigitLower);
+
     public static string BlobData(Digest digest) => $"{Blobs(digest.Algorithm)}/{digest.Hex[..2]}/{digest.Hex}/data";
 
     public static string Fill(Digest digest) => $"{Fills}/{digest.Algorithm}/{digest.Hex}";
