@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Caching.Memory;
+using Mirror.Health;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
@@ -12,7 +13,7 @@ namespace Mirror.PullThrough;
 /// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
 /// stored.
 /// </remarks>
-public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore references, IProvenanceStore provenance, ILogger<MirroredTags> log) : IDisposable
+public sealed class MirroredTags(TagFreshness freshness, IReferenceStore references, IProvenanceStore provenance, StoreWrites writes) : IDisposable
 {
     private const int MaxPending = 100_000;
 
@@ -58,7 +59,7 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotMoved(name.ToString(), tag, failure.Message);
+            writes.Failed($"what {name}:{tag} names", failure);
         }
     }
 
@@ -73,7 +74,7 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotMoved(name.ToString(), tag, failure.Message);
+            writes.Failed($"what {name}:{tag} names", failure);
         }
     }
 
@@ -98,7 +99,4 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
             return tags!;
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "cannot store what {Name}:{Tag} names; upstream will be asked again: {Reason}")]
-    private partial void LogNotMoved(string name, string tag, string reason);
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mirror.Health;
 using Mirror.Storage;
 using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
@@ -12,8 +13,8 @@ namespace Mirror.PullThrough.Fills;
 /// goes on.
 /// </summary>
 internal sealed partial class Fill(
-    FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache, RegistryMetrics metrics, TimeProvider time,
-    ILogger log)
+    FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
+    StoreWrites writes, RegistryMetrics metrics, TimeProvider time, ILogger log)
 {
     // Side requests of all readers together may cost this part of the blob.
     private const int SideRequestShare = 10;
@@ -120,7 +121,9 @@ internal sealed partial class Fill(
         catch (Exception failure)
         {
             error = failure.Message;
-            if (failure is not (UpstreamRefusedException or UpstreamDeniedException))
+            if (failure.IsStoreFailure && failure is not DigestMismatchException)
+                writes.Failed($"blob {Digest}", failure);
+            else if (failure is not (UpstreamRefusedException or UpstreamDeniedException))
                 LogFailed(Digest.ToString(), transfer.Authority, failure.Message);
             await transfer.RefuseAsync(failure);
             transfer.Spool?.Fail(failure);
@@ -153,13 +156,14 @@ internal sealed partial class Fill(
             {
                 await content.CommitAsync(spool, Digest, stop);
                 cache.Stored(spool.Length);
+                writes.Succeeded();
             }
             foreach (var name in Names(isLast: true).Except(linked))
                 await LinkAsync(name, stop);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotStored(Digest.ToString(), failure.Message);
+            writes.Failed($"blob {Digest}", failure);
             spool.Delete();
         }
     }
@@ -181,7 +185,4 @@ internal sealed partial class Fill(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "the download of {Digest} from {Upstream} failed: {Reason}")]
     private partial void LogFailed(string digest, string upstream, string reason);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} was served but cannot be stored: {Reason}")]
-    private partial void LogNotStored(string digest, string reason);
 }
