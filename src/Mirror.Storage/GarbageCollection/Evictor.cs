@@ -4,7 +4,8 @@ namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
 /// Keeps mirrored content within a size: deletes the least recently used blobs that only mirrored repositories have, and that all of them
-/// have from upstream, because these can be fetched again. What was pushed stays, and what may have been pushed. Manifests stay: they are small, and while upstream is away the server needs them to know an image.
+/// have from upstream, because these can be fetched again. What was pushed stays, and what may have been pushed. Manifests stay: they are
+/// small, and while upstream is away the server needs them to know an image.
 /// </summary>
 /// <remarks>
 /// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and it is safe beside pushes

@@ -4,8 +4,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// Repositories with content that clients pushed while the settings allowed it, and to which clients can no longer push: a pattern of hosted
-/// repositories was changed, or a registry became a mirror. Nothing that runs by itself deletes this content.
+/// Repositories with content that clients pushed while the settings allowed it, and to which clients can no longer push: a pattern of
+/// hosted repositories was changed, or a registry became a mirror. Nothing that runs by itself deletes this content.
 /// </summary>
 public sealed class Orphans(IReferenceStore references, IProvenanceStore provenance)
 {

@@ -16,7 +16,7 @@ public sealed record SweepOptions
     /// </summary>
     public Func<RepositoryName, bool> IsHosted { get; init; } = _ => true;
 
-    /// <summary>Whether to count the manifests that <see cref="DeleteUntagged"/> would delete. It costs a second look at each manifest.</summary>
+    /// <summary>Whether to count the manifests that <see cref="DeleteUntagged"/> would delete, which costs more reads.</summary>
     public bool CountUntagged { get; init; }
 
     /// <summary>Is told how far the sweep is.</summary>

@@ -6,7 +6,8 @@ namespace Mirror.Storage.Stores;
 /// </summary>
 /// <remarks>
 /// A digest may have both marks: then it was pushed. To lose the mark of a copy does no harm, because upstream is asked again. So a link is
-/// removed after the mark of a copy, and before the mark of a push: a mark of a copy never describes a link that another program wrote later.
+/// removed after the mark of a copy, and before the mark of a push: a mark of a copy never describes a link that another program wrote
+/// later.
 /// </remarks>
 public interface IProvenanceStore
 {

@@ -23,7 +23,7 @@ internal static class GarbageCollectCommand
         };
         Option<string[]> release = new("--release")
         {
-            Description = "Give up images that were pushed to repositories which hosted.repositories no longer matches: a name or a pattern.",
+            Description = "Give up the images pushed to repositories that hosted.repositories no longer matches: a name or a pattern.",
         };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Write nothing but errors." };
         var command = new Command("garbage-collect", "Delete blobs that no manifest names. Servers may run meanwhile.")
@@ -125,7 +125,7 @@ internal static class GarbageCollectCommand
         output.WriteLine();
         Line($"{result.Marked} blobs marked, {result.Blobs} blobs and {result.Manifests} manifests eligible for deletion");
         if (result.Young + result.YoungManifests > 0)
-            Line($"the grace of {options.Grace} keeps {result.Young} blobs ({result.YoungBytes} bytes) and {result.YoungManifests} manifests");
+            Line($"the grace of {options.Grace} keeps {result.Young} blobs ({result.YoungBytes} bytes), {result.YoungManifests} manifests");
         if (!options.DeleteUntagged && result.Untagged > 0)
             Line($"{result.Untagged} manifests that no tag names were kept; -m (--delete-untagged) deletes them");
         if (result.Leftovers > 0)

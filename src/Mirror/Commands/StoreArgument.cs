@@ -6,7 +6,7 @@ namespace Mirror.Commands;
 /// <summary>Checks of the storage that a verb works on.</summary>
 internal static class StoreArgument
 {
-    /// <summary>Why the storage cannot be the right one; null where it may be. A mistyped folder must not pass for an empty store.</summary>
+    /// <summary>Why the storage cannot be the right one; null where it may be. A mistyped folder is no empty store.</summary>
     public static string? Mistake(StorageOptions storage)
     {
         if (storage is not { S3: null, Filesystem.RootDirectory: var root })

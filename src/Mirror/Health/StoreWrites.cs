@@ -6,8 +6,8 @@ using Mirror.Telemetry;
 namespace Mirror.Health;
 
 /// <summary>
-/// Whether the store takes writes: full, read-only and broken stores still serve what they have. Each write that fails is reported here, and
-/// the log gets one line a minute for all of them. A folder is tried at the start and every minute as well.
+/// Whether the store takes writes: full, read-only and broken stores still serve what they have. Each write that fails is reported here,
+/// and the log gets one line a minute for all of them. A folder is tried at the start and every minute as well.
 /// </summary>
 public sealed partial class StoreWrites(StorageOptions storage, RegistryMetrics metrics, TimeProvider time, ILogger<StoreWrites> log)
     : BackgroundService
@@ -84,8 +84,8 @@ public sealed partial class StoreWrites(StorageOptions storage, RegistryMetrics 
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message =
-        "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, the rest comes "
-        + "from upstream uncached, and pushes are refused: make room, or mend the storage")]
+        "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, the rest "
+        + "comes from upstream uncached, and pushes are refused: make room, or mend the storage")]
     private partial void LogFailed(string what, string reason, string storage, int count);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Storage} takes writes again")]

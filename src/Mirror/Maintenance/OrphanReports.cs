@@ -38,8 +38,8 @@ public sealed partial class OrphanReports(
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Count} repositories have images that clients pushed here, but hosted.repositories no longer matches their names: upstream is asked "
-        + "for them now. Nothing deletes these images; add a pattern, or give them up with garbage-collect --release NAME: {Names}")]
+        "{Count} repositories have images that clients pushed here, but hosted.repositories no longer matches their names: upstream is "
+        + "asked for them now. Nothing deletes these images; add a pattern, or give them up with garbage-collect --release NAME: {Names}")]
     private partial void LogOrphans(int count, string names);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "cannot look for pushed images that are no longer hosted: {Reason}")]

@@ -149,7 +149,7 @@ public sealed partial class UnmarkedContent(
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "found out how unmarked content came into mirrored repositories: {Copied} copies of upstream's, {Pushed} that upstream does not have")]
+        "found out how unmarked content came into mirrored repositories: {Copied} are copies, {Pushed} are not at upstream")]
     private partial void LogMarked(int copied, int pushed);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =

@@ -13,7 +13,8 @@ namespace Mirror.PullThrough;
 /// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
 /// stored.
 /// </remarks>
-public sealed class MirroredTags(TagFreshness freshness, IReferenceStore references, IProvenanceStore provenance, StoreWrites writes) : IDisposable
+public sealed class MirroredTags(
+    TagFreshness freshness, IReferenceStore references, IProvenanceStore provenance, StoreWrites writes) : IDisposable
 {
     private const int MaxPending = 100_000;
 

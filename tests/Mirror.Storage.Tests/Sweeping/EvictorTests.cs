@@ -156,7 +156,8 @@ public sealed class EvictorTests : IDisposable
     private static bool IsMirrored(RepositoryName name) => name != Hosted;
 
     private Task<Eviction?> EvictAsync(long most, Func<RepositoryName, bool>? isMirrored = null) =>
-        new Evictor(_store.Content, _store.References, _store.Sweepable, _store.Provenance).EvictAsync(most, isMirrored ?? IsMirrored, Stop);
+        new Evictor(_store.Content, _store.References, _store.Sweepable, _store.Provenance)
+            .EvictAsync(most, isMirrored ?? IsMirrored, Stop);
 
     // A blob as a push to the hosted repository leaves it, or a download to one of the others.
     private async Task<Digest> BlobAsync(RepositoryName name, int i) =>

@@ -36,7 +36,7 @@ public sealed class PushedStaysTests : MirrorOfHub
 
         Assert.True(image.All(IsStored));
         await Until.TrueAsync(
-            () => mirror.Log.Any(line => line.Contains("hosted.repositories", StringComparison.Ordinal) && line.Contains(Team, StringComparison.Ordinal)),
+            () => mirror.Log.Any(line => line.Contains($"--release NAME: {Team}", StringComparison.Ordinal)),
             () => string.Join('\n', mirror.Log));
         Assert.Equal(1, await mirror.MetricAsync("mirror_orphaned_repositories"));
 

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Mirror.Tests.Maintenance;
 
-/// <summary>Folders of other programs on the volume, and folders that the server may not read; and what the verbs say of a wrong folder.</summary>
+/// <summary>Folders of other programs on the volume, folders that may not be read, and what the verbs say of a wrong folder.</summary>
 [SupportedOSPlatform("linux")]
 public sealed class StrangeFoldersTests : IAsyncLifetime
 {
@@ -35,7 +35,8 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
     public async Task Folders_of_other_programs_are_not_walked()
     {
         await _app.PushManifestAsync("1");
-        foreach (var folder in new[] { "", "repositories", "repositories/local", "blobs", "blobs/sha256", "repositories/local/app/_manifests/tags" })
+        string[] folders = ["", "blobs", "blobs/sha256", "repositories", "repositories/local", "repositories/local/app/_manifests/tags"];
+        foreach (var folder in folders)
         {
             var strange = Directory.CreateDirectory(Path.Combine(_mirror.Root, "docker/registry/v2", folder, "lost+found"));
             Directory.CreateDirectory(Path.Combine(_mirror.Root, "docker/registry/v2", folder, "@eaDir", "app", "_manifests"));
@@ -95,7 +96,8 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
         foreach (var root in new[] { other.Path, Path.Combine(other.Path, "missing") })
         {
             await using var mirror = PeerProcess.Start(
-                "dotnet", [MirrorProcess.Program, verb], new Dictionary<string, string> { ["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"] = root });
+                "dotnet", [MirrorProcess.Program, verb],
+                new Dictionary<string, string> { ["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"] = root });
             Assert.Equal(1, await mirror.ExitCodeAsync());
             Assert.Contains(root, mirror.Output, StringComparison.Ordinal);
         }
@@ -110,7 +112,7 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
         await _app.PushAsync("loose"u8.ToArray());
 
         var young = await RunWithGraceAsync("1h");
-        Assert.Contains("keeps 1 blobs (5 bytes) and 1 manifests", young, StringComparison.Ordinal);
+        Assert.Contains("keeps 1 blobs (5 bytes), 1 manifests", young, StringComparison.Ordinal);
 
         var old = await RunWithGraceAsync("0s");
         Assert.Contains("1 manifests that no tag names were kept; -m", old, StringComparison.Ordinal);

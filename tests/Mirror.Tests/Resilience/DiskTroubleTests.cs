@@ -48,7 +48,8 @@ public sealed class DiskTroubleTests : MirrorOfHub
         // It is said, once a minute and not once a pull.
         await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 0, () => string.Join('\n', mirror.Log));
         Assert.InRange(mirror.Log.Count(line => line.Contains("cannot store", StringComparison.Ordinal)), 1, 5);
-        Assert.Contains("takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
+        Assert.Contains(
+            "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
 
         if (trouble == "read-only")
             await volume.RemountAsync("rw");
@@ -83,7 +84,8 @@ public sealed class DiskTroubleTests : MirrorOfHub
         await Until.TrueAsync(
             () => mirror.Log.Any(line => line.Contains("cannot store", StringComparison.Ordinal)), () => string.Join('\n', mirror.Log));
         Assert.Equal(0, await mirror.MetricAsync("mirror_store_writable"));
-        Assert.Contains("takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
+        Assert.Contains(
+            "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
     }
 
     [Fact]
