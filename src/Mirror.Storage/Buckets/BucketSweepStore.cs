@@ -65,7 +65,7 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
 
     public async ValueTask<bool> SweepBlobAsync(
         RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
-        await _claims.SweepAsync(digest, before, [RegistryLayout.LayerLink(name, digest)], cancellationToken) is not null;
+        await SweepLinkAsync(name, digest, before, [RegistryLayout.LayerLink(name, digest)], cancellationToken);
 
     public async ValueTask<bool> SweepManifestAsync(
         RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
@@ -73,7 +73,7 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
         List<string> paths = [RegistryLayout.RevisionLink(name, digest), RegistryLayout.RevisionMediaType(name, digest)];
         if (subject is { } referred)
             paths.Add(RegistryLayout.Referrer(name, referred, digest));
-        return await _claims.SweepAsync(digest, before, paths, cancellationToken) is not null;
+        return await SweepLinkAsync(name, digest, before, paths, cancellationToken);
     }
 
     /// <summary>
@@ -99,6 +99,17 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
         if (!dryRun)
             await _claims.ForgetAsync(now, cancellationToken);
         return (count, bytes);
+    }
+
+    // The mark of a copy goes before its link, the mark of a push after it: see IProvenanceStore.
+    private async ValueTask<bool> SweepLinkAsync(
+        RepositoryName name, Digest digest, DateTimeOffset before, List<string> paths, CancellationToken cancellationToken)
+    {
+        if (!(await bucket.FindAsync(paths[0], cancellationToken) is { } link && link.Written < before))
+            return false;
+        await bucket.DeleteAsync(RegistryLayout.Mark(name, digest, Provenance.Copied), cancellationToken);
+        paths.Add(RegistryLayout.Mark(name, digest, Provenance.Pushed));
+        return await _claims.SweepAsync(digest, before, paths, cancellationToken) is not null;
     }
 
     private async IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListLinksAsync(

@@ -23,7 +23,8 @@ internal sealed class LocalCache
         Directory.CreateDirectory(Path.Combine(_folder, "content"));
         if (Directory.Exists(Incoming))
             Directory.Delete(Incoming, recursive: true);
-        var files = new DirectoryInfo(Path.Combine(_folder, "content")).EnumerateFiles("*", SearchOption.AllDirectories);
+        var options = new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true };
+        var files = new DirectoryInfo(Path.Combine(_folder, "content")).EnumerateFiles("*", options);
         foreach (var file in files.OrderByDescending(file => file.LastWriteTimeUtc))
             if (Digest.TryParse($"{file.Directory!.Name}:{file.Name}", out var digest))
             {

@@ -6,12 +6,15 @@ internal static class OrphanedFiles
     /// <summary>How long an interrupted fill is kept for another process to continue it.</summary>
     public static readonly TimeSpan FillAge = TimeSpan.FromDays(7);
 
+    private static readonly EnumerationOptions Readable =
+        new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.None };
+
     /// <summary>Deletes files below a folder that were last written before a given time and that no process has open.</summary>
     /// <param name="dryRun">Only counts.</param>
     public static (int Files, long Bytes) Sweep(string folder, DateTimeOffset before, bool dryRun, CancellationToken cancellationToken)
     {
         var (files, bytes) = (0, 0L);
-        foreach (var path in Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories) : [])
+        foreach (var path in Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*", Readable) : [])
         {
             cancellationToken.ThrowIfCancellationRequested();
             var file = new FileInfo(path);

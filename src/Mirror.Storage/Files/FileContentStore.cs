@@ -7,7 +7,8 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Content as files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-public sealed class FileContentStore(string root) : IContentStore
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FileContentStore(string root, UnreadableFolders? unreadable = null) : IContentStore
 {
     private readonly string _root = Path.GetFullPath(root);
 
@@ -73,8 +74,8 @@ public sealed class FileContentStore(string root) : IContentStore
     {
         await Task.CompletedTask;
         foreach (var algorithm in Digest.Algorithms)
-            foreach (var prefix in Folders(Path.Combine(_root, RegistryLayout.Blobs(algorithm))))
-                foreach (var blob in Folders(prefix))
+            foreach (var prefix in Entries.Folders(Path.Combine(_root, RegistryLayout.Blobs(algorithm)), unreadable))
+                foreach (var blob in RegistryLayout.IsPrefix(prefix) ? Entries.Folders(prefix, unreadable) : [])
                 {
                     cancellationToken.ThrowIfCancellationRequested();
                     if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest)
@@ -98,8 +99,6 @@ public sealed class FileContentStore(string root) : IContentStore
             return null;
         }
     }
-
-    private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];
 
     private string PathOf(Digest digest) => Path.Combine(_root, RegistryLayout.BlobData(digest));
 }

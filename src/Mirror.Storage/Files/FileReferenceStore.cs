@@ -7,13 +7,14 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Links and tags as small files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-public sealed class FileReferenceStore(string root) : IReferenceStore
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FileReferenceStore(string root, UnreadableFolders? unreadable = null) : IReferenceStore
 {
     // A digest has at most 135 characters and a media type 255. A longer file is not ours.
     private const int MaxLink = 1024;
 
     private readonly string _root = Path.GetFullPath(root);
-    private readonly TagLists _tagLists = new();
+    private readonly TagLists _tagLists = new(unreadable);
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         ValueTask.FromResult(IsRepository(PathOf(RegistryLayout.Repository(name))));
@@ -87,13 +88,12 @@ public sealed class FileReferenceStore(string root) : IReferenceStore
         }
     }
 
-    // RepositoryName.CompareTo: each component is compared as if '/' ended it.
-    private static IEnumerable<string> Walk(string folder)
+    // RepositoryName.CompareTo: each component is compared as if '/' ended it. Other programs' folders, such as lost+found and .snapshot,
+    // are no part of a name.
+    private IEnumerable<string> Walk(string folder)
     {
-        if (!Directory.Exists(folder))
-            yield break;
-        var children = Directory.EnumerateDirectories(folder)
-            .Where(child => !Path.GetFileName(child).StartsWith('_')).Select(child => child + "/").ToList();
+        var children = Entries.Folders(folder, unreadable)
+            .Where(child => RepositoryName.TryParse(Path.GetFileName(child), out _)).Select(child => child + "/").ToList();
         children.Sort(StringComparer.Ordinal);
         foreach (var child in children.Select(child => child[..^1]))
         {

@@ -5,7 +5,8 @@ namespace Mirror.Storage.Files;
 
 /// <summary>The entries of referrers, one small file each, in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-public sealed class FileReferrerStore(string root) : IReferrerStore
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FileReferrerStore(string root, UnreadableFolders? unreadable = null) : IReferrerStore
 {
     private readonly string _root = Path.GetFullPath(root);
 
@@ -28,12 +29,9 @@ public sealed class FileReferrerStore(string root) : IReferrerStore
 
     public ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
     {
-        var folder = new DirectoryInfo(PathOf(RegistryLayout.Referrers(name, subject)));
-        if (!folder.Exists)
-            return ValueTask.FromResult<IReadOnlyList<Digest>>([]);
         List<Digest> referrers = [];
-        foreach (var file in folder.EnumerateFiles())
-            if (Digest.TryParse(file.Name.Replace('-', ':'), out var referrer))
+        foreach (var file in Entries.Files(PathOf(RegistryLayout.Referrers(name, subject)), unreadable))
+            if (Digest.TryParse(Path.GetFileName(file).Replace('-', ':'), out var referrer))
                 referrers.Add(referrer);
         return ValueTask.FromResult<IReadOnlyList<Digest>>(referrers);
     }

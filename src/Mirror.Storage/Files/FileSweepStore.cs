@@ -6,11 +6,24 @@ namespace Mirror.Storage.Files;
 
 /// <summary>The tree of <see cref="RegistryLayout"/> for a sweep: when a file was last touched is its modification time.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>.</param>
-public sealed class FileSweepStore(string root) : ISweepStore
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FileSweepStore(string root, UnreadableFolders? unreadable = null) : ISweepStore
 {
     private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
 
     private readonly string _root = Path.GetFullPath(root);
+
+    public ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken)
+    {
+        // A manifest below a folder that cannot be read would seem to be missing, and to name nothing.
+        foreach (var algorithm in Digest.Algorithms)
+            foreach (var prefix in Entries.Folders(PathOf(RegistryLayout.Blobs(algorithm)), unreadable).Where(RegistryLayout.IsPrefix))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                _ = Entries.Folders(prefix, unreadable).Any();
+            }
+        return ValueTask.FromResult(unreadable?.Any);
+    }
 
     public ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {
@@ -20,6 +33,7 @@ public sealed class FileSweepStore(string root) : ISweepStore
         {
             // The lock belongs to the open file, so it ends with the process, even if the process is killed.
             var held = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            unreadable?.Clear();
             return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, () =>
             {
                 held.Dispose();
@@ -47,12 +61,12 @@ public sealed class FileSweepStore(string root) : ISweepStore
         ValueTask.FromResult(SweepableFile.Sweep(PathOf(RegistryLayout.BlobData(digest)), before.UtcDateTime));
 
     public ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Sweep(PathOf(RegistryLayout.LayerLink(name, digest)), before.UtcDateTime) is not null);
+        ValueTask.FromResult(SweepLink(RegistryLayout.LayerLink(name, digest), name, digest, before));
 
     public ValueTask<bool> SweepManifestAsync(
         RepositoryName name, Digest digest, Digest? subject, DateTimeOffset before, CancellationToken cancellationToken)
     {
-        if (SweepableFile.Sweep(PathOf(RegistryLayout.RevisionLink(name, digest)), before.UtcDateTime) is null)
+        if (!SweepLink(RegistryLayout.RevisionLink(name, digest), name, digest, before))
             return ValueTask.FromResult(false);
         // A push that links this manifest again writes these two files before the link: if they are young, they belong to that push.
         SweepableFile.Sweep(PathOf(RegistryLayout.RevisionMediaType(name, digest)), before.UtcDateTime);
@@ -68,12 +82,24 @@ public sealed class FileSweepStore(string root) : ISweepStore
         return ValueTask.FromResult((temporary.Files + fills.Files, temporary.Bytes + fills.Bytes));
     }
 
+    // The mark of a copy goes before its link, the mark of a push after it: see IProvenanceStore.
+    private bool SweepLink(string link, RepositoryName name, Digest digest, DateTimeOffset before)
+    {
+        if (!(SweepableFile.LastTouched(PathOf(link)) < before.UtcDateTime))
+            return false;
+        SweepableFile.Sweep(PathOf(RegistryLayout.Mark(name, digest, Provenance.Copied)), before.UtcDateTime);
+        if (SweepableFile.Sweep(PathOf(link), before.UtcDateTime) is null)
+            return false;
+        SweepableFile.Sweep(PathOf(RegistryLayout.Mark(name, digest, Provenance.Pushed)), before.UtcDateTime);
+        return true;
+    }
+
     private async IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListLinksAsync(
         Func<string, string> folderOf, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
         foreach (var algorithm in Digest.Algorithms)
-            foreach (var folder in Folders(PathOf(folderOf(algorithm))))
+            foreach (var folder in Entries.Folders(PathOf(folderOf(algorithm)), unreadable))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest)
@@ -81,8 +107,6 @@ public sealed class FileSweepStore(string root) : ISweepStore
                     yield return (digest, touched);
             }
     }
-
-    private static IEnumerable<string> Folders(string parent) => Directory.Exists(parent) ? Directory.EnumerateDirectories(parent) : [];
 
     private string PathOf(string relative) => Path.Combine(_root, relative);
 }

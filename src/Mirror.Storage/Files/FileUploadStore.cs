@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Mirror.Storage.Disk;
 using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
 
@@ -7,7 +8,8 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Uploads as files, in the place where <c>registry:2</c> has its own.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-public sealed class FileUploadStore(string root) : IUploadStore
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FileUploadStore(string root, UnreadableFolders? unreadable = null) : IUploadStore
 {
     private readonly string _root = Path.GetFullPath(root);
 
@@ -78,30 +80,21 @@ public sealed class FileUploadStore(string root) : IUploadStore
         }
     }
 
-    private static IEnumerable<string> Walk(string folder)
+    private IEnumerable<string> Walk(string folder)
     {
         foreach (var child in Folders(folder))
         {
             if (child.Name == "_uploads")
                 yield return child.FullName;
-            else if (!child.Name.StartsWith('_'))
+            else if (RepositoryName.TryParse(child.Name, out _))
                 foreach (var below in Walk(child.FullName))
                     yield return below;
         }
     }
 
     // Folders may be created and deleted meanwhile.
-    private static IReadOnlyList<DirectoryInfo> Folders(string parent)
-    {
-        try
-        {
-            return [.. new DirectoryInfo(parent).EnumerateDirectories()];
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return [];
-        }
-    }
+    private IReadOnlyList<DirectoryInfo> Folders(string parent) =>
+        [.. Entries.Folders(parent, unreadable).Select(folder => new DirectoryInfo(folder))];
 
     private static DateTimeOffset LastWritten(DirectoryInfo upload)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mirror.Storage.Disk;
 
 namespace Mirror.Storage.Files;
 
@@ -6,7 +7,7 @@ namespace Mirror.Storage.Files;
 /// The sorted names in the folders of tags. A folder is read again only after it has changed, so a page of ten thousand tags costs one look
 /// at the folder's modification time. Every process that adds or deletes a tag changes that time.
 /// </summary>
-internal sealed class TagLists
+internal sealed class TagLists(UnreadableFolders? unreadable)
 {
     // A folder's time advances in steps of up to 10 ms. A list that is read in the step of a change may lack the next change.
     private static readonly TimeSpan MinAge = TimeSpan.FromMilliseconds(100);
@@ -31,7 +32,7 @@ internal sealed class TagLists
             return known.Tags;
 
         var now = DateTime.UtcNow;
-        string[] tags = [.. folder.EnumerateDirectories().Select(tag => tag.Name).Where(Reference.IsTagName)];
+        string[] tags = [.. Entries.Folders(path, unreadable).Select(Path.GetFileName).OfType<string>().Where(Reference.IsTagName)];
         Array.Sort(tags, StringComparer.Ordinal);
         if (now - changed > MinAge)
             Add(path, new Entry(changed, tags));

@@ -3,15 +3,16 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// Keeps mirrored content within a size: deletes the least recently used blobs that only mirrored repositories have, because they can be
-/// fetched again. Manifests stay: they are small, and while upstream is away the server needs them to know an image.
+/// Keeps mirrored content within a size: deletes the least recently used blobs that only mirrored repositories have, and that all of them
+/// have from upstream, because these can be fetched again. What was pushed stays, and what may have been pushed. Manifests stay: they are
+/// small, and while upstream is away the server needs them to know an image.
 /// </summary>
 /// <remarks>
 /// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and it is safe beside pushes
 /// for the same reasons: content that was touched after the sweep began stays. A blob's last use is its last touch, so a server that serves
 /// a blob touches it (<see cref="IContentStore.TouchAsync"/>).
 /// </remarks>
-public sealed class Evictor(IContentStore content, IReferenceStore references, ISweepStore store)
+public sealed class Evictor(IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {
     // A push links a blob a moment after it is stored. If the blob were deleted in between, the client had to send it again.
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(1);
@@ -20,7 +21,7 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
     /// <param name="maxBytes">
     /// How many bytes may stay. Where there are more, a tenth of this is free afterwards, so that not each new blob needs an eviction.
     /// </param>
-    /// <param name="isMirrored">Whether the content of a repository can be fetched again.</param>
+    /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
     public async Task<Eviction?> EvictAsync(long maxBytes, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
@@ -30,13 +31,14 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
     private async Task<Eviction> EvictAsync(
         DateTimeOffset began, long maxBytes, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
     {
-        // 1. Mark what must stay.
-        var kept = await MarkAsync(isMirrored, stop);
+        // 1. Mark what must stay, and what can be fetched again.
+        var (kept, copies) = await MarkAsync(isMirrored, stop);
+        await store.RequireReadableAsync(stop);
 
-        // 2. Measure the rest, by age.
+        // 2. Measure what can be fetched again, by age.
         var ages = new AgeHistogram(began);
         await foreach (var digest in content.ListAsync(stop))
-            if (!kept.Contains(digest)
+            if (copies.Contains(digest) && !kept.Contains(digest)
                 && await content.SizeAsync(digest, stop) is { } size && await store.LastTouchedAsync(digest, stop) is { } used)
                 ages.Add(used, size);
         if (ages.Bytes <= maxBytes)
@@ -48,7 +50,7 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
         var freed = 0L;
         await foreach (var digest in content.ListAsync(stop))
         {
-            if (kept.Contains(digest) || await store.LastTouchedAsync(digest, stop) is not { } used)
+            if (!copies.Contains(digest) || kept.Contains(digest) || await store.LastTouchedAsync(digest, stop) is not { } used)
                 continue;
             var age = ages.ClassOf(used);
             if (age < limit || age == limit && ofLimit <= 0 || await store.SweepContentAsync(digest, began - Grace, stop) is not { } bytes)
@@ -67,19 +69,40 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
         return new Eviction(deleted.Count, freed, ages.Bytes - freed);
     }
 
-    private async Task<DigestSet> MarkAsync(Func<RepositoryName, bool> isMirrored, CancellationToken stop)
+    private async Task<(ManifestMarks Kept, DigestSet Copies)> MarkAsync(Func<RepositoryName, bool> isMirrored, CancellationToken stop)
     {
-        var kept = new DigestSet();
+        var (kept, copies) = (new ManifestMarks(content, stop), new DigestSet());
         await foreach (var name in references.ListRepositoriesAsync(stop))
         {
+            // The marks before the links: a link that is written meanwhile has no mark, and its content stays.
+            var copiesHere = isMirrored(name) ? await CopiesAsync(name, stop) : null;
+            var isDamaged = false;
             await foreach (var (digest, _) in store.ListManifestsAsync(name, stop))
+            {
                 kept.Add(digest);
-            if (isMirrored(name))
-                continue;
+                // What a pushed manifest names stays with it. All blobs of a hosted repository stay in any case.
+                if (copiesHere?.Contains(digest) == false)
+                    isDamaged |= !await kept.AddManifestAsync(digest);
+            }
             await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
-                kept.Add(digest);
+                if (copiesHere?.Contains(digest) == true && !isDamaged)
+                    copies.Add(digest);
+                else
+                    kept.Add(digest);
         }
-        return kept;
+        return (kept, copies);
+    }
+
+    // A digest that was copied, and pushed as well, counts as pushed.
+    private async Task<HashSet<Digest>> CopiesAsync(RepositoryName name, CancellationToken stop)
+    {
+        HashSet<Digest> copies = [];
+        await foreach (var copied in provenance.ListAsync(name, Provenance.Copied, stop))
+            copies.Add(copied);
+        if (copies.Count > 0)
+            await foreach (var pushed in provenance.ListAsync(name, Provenance.Pushed, stop))
+                copies.Remove(pushed);
+        return copies;
     }
 }
 

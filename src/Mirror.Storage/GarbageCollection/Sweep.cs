@@ -4,14 +4,16 @@ namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>One run of <see cref="Sweeper"/>.</summary>
 internal sealed class Sweep(
-    IContentStore content, IReferenceStore references, ISweepStore store, SweepOptions options, DateTimeOffset began,
-    Action<string>? progress, CancellationToken stop)
+    IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, SweepOptions options,
+    DateTimeOffset began, Action<string>? progress, CancellationToken stop)
 {
     // A bucket answers slowly.
     private const int MaxConcurrent = 8;
 
-    private readonly DigestSet _marked = new();
-    private readonly DigestSet _read = new();
+    private readonly ManifestMarks _marked = new(content, stop);
+    // What only the grace keeps: a repository was linked to it a short time ago, and no manifest names it.
+    private readonly DigestSet _young = new();
+    private readonly List<(RepositoryName Name, Digest Digest)> _untagged = [];
     private readonly SweepResult _result = new();
     private readonly DateTimeOffset _before = began - options.Grace;
 
@@ -22,13 +24,21 @@ internal sealed class Sweep(
         {
             progress?.Invoke(name.ToString());
             await MarkAsync(name);
+            options.Progress.Repositories++;
+            options.Progress.Marked = _marked.Count;
         }
+        await store.RequireReadableAsync(stop);
+
+        // 2. Delete untagged manifests, and mark those that stay after all.
+        foreach (var (name, digest) in _untagged)
+            await SweepUntaggedAsync(name, digest);
         _result.Marked = _marked.Count;
 
-        // 2. Delete the other content.
+        // 3. Delete the other content.
         var concurrently = new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent, CancellationToken = stop };
         await Parallel.ForEachAsync(content.ListAsync(stop), concurrently, async (digest, _) =>
         {
+            options.Progress.CountBlob();
             if (_marked.Contains(digest) || await SweepAsync(digest) is not { } freed)
                 return;
             lock (_result)
@@ -39,7 +49,7 @@ internal sealed class Sweep(
             }
         });
 
-        // 3. Delete links to blobs that are not stored.
+        // 4. Delete links to blobs that are not stored.
         if (!options.DryRun)
             await foreach (var name in references.ListRepositoriesAsync(stop))
                 await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
@@ -47,7 +57,7 @@ internal sealed class Sweep(
                         && await store.SweepBlobAsync(name, digest, _before, stop))
                         _result.Links++;
 
-        // 4. Delete temporary files of processes that died.
+        // 5. Delete temporary files of processes that died.
         var (files, bytes) = await store.SweepLeftoversAsync(began, options.DryRun, stop);
         _result.Leftovers = files;
         _result.Bytes += bytes;
@@ -56,49 +66,53 @@ internal sealed class Sweep(
 
     private async Task MarkAsync(RepositoryName name)
     {
-        var kept = options.DeleteUntagged ? await KeptAsync(name) : null;
+        var kept = options.DeleteUntagged || options.CountUntagged ? await KeptAsync(name) : null;
         var isDamaged = false;
         await foreach (var (digest, touched) in store.ListManifestsAsync(name, stop))
         {
-            if (kept?.Contains(digest) == false && touched < _before && (options.DryRun || await SweepAsync(name, digest)))
+            if (kept?.Contains(digest) == false)
             {
-                progress?.Invoke($"{name}: manifest eligible for deletion: {digest}");
-                _result.Manifests++;
-                continue;
+                _result.Untagged++;
+                if (touched >= _before)
+                    _result.YoungManifests++;
+                else if (options.DeleteUntagged && await MayGoAsync(name, digest))
+                {
+                    _untagged.Add((name, digest));
+                    continue;
+                }
             }
             progress?.Invoke($"{name}: marking manifest {digest}");
-            isDamaged |= !await MarkManifestAsync(digest);
+            isDamaged |= !await _marked.AddManifestAsync(digest);
         }
         if (isDamaged)
-            progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
+            await KeepAllAsync(name);
         await foreach (var (digest, touched) in store.ListBlobsAsync(name, stop))
-            if (isDamaged || touched >= _before)
-                _marked.Add(digest);
+            if (touched >= _before)
+                _young.Add(digest);
     }
 
-    // Marks a manifest and all manifests below it; false where one is damaged. A manifest cannot contain its own digest, so this ends.
-    private async Task<bool> MarkManifestAsync(Digest root)
+    private async Task KeepAllAsync(RepositoryName name)
     {
-        var isIntact = true;
-        Stack<Digest> pending = new([root]);
-        while (pending.TryPop(out var digest))
-        {
+        progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
+        await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
             _marked.Add(digest);
-            // An intact manifest of many repositories is read once, a damaged one each time.
-            if (_read.Contains(digest))
-                continue;
-            var (state, manifest) = await ReadAsync(digest);
-            if (state == Verification.Damaged)
-                isIntact = false;
-            else
-                _read.Add(digest);
-            foreach (var blob in manifest?.Blobs ?? [])
-                _marked.Add(blob.Digest);
-            foreach (var child in manifest?.Manifests ?? [])
-                pending.Push(child.Digest);
-        }
-        return isIntact;
     }
+
+    private async Task SweepUntaggedAsync(RepositoryName name, Digest digest)
+    {
+        if (options.DryRun || await SweepAsync(name, digest))
+        {
+            progress?.Invoke($"{name}: manifest eligible for deletion: {digest}");
+            _result.Manifests++;
+        }
+        // A client needed it meanwhile.
+        else if (!await _marked.AddManifestAsync(digest))
+            await KeepAllAsync(name);
+    }
+
+    // What was pushed, or may have been, stays where the settings no longer let clients push: only its owner can tell whether it is needed.
+    private async ValueTask<bool> MayGoAsync(RepositoryName name, Digest manifest) =>
+        options.IsHosted(name) || await provenance.FindAsync(name, manifest, stop) == Provenance.Copied;
 
     // The manifests that tags name, the children of these, and the referrers of all of them.
     private async Task<DigestSet> KeptAsync(RepositoryName name)
@@ -110,14 +124,14 @@ internal sealed class Sweep(
                 pending.Push(tagged);
         Dictionary<Digest, List<Digest>> referrers = [];
         await foreach (var (digest, _) in store.ListManifestsAsync(name, stop))
-            if ((await ReadAsync(digest)).Manifest?.Subject is { } subject)
+            if ((await _marked.ReadAsync(digest)).Manifest?.Subject is { } subject)
                 (referrers.TryGetValue(subject, out var list) ? list : referrers[subject] = []).Add(digest);
 
         while (pending.TryPop(out var digest))
         {
             if (!kept.Add(digest))
                 continue;
-            foreach (var child in (await ReadAsync(digest)).Manifest?.Manifests ?? [])
+            foreach (var child in (await _marked.ReadAsync(digest)).Manifest?.Manifests ?? [])
                 pending.Push(child.Digest);
             foreach (var referrer in referrers.GetValueOrDefault(digest) ?? [])
                 pending.Push(referrer);
@@ -125,20 +139,21 @@ internal sealed class Sweep(
         return kept;
     }
 
-    // Content that is absent or is not a manifest names nothing: the child of an index may be any content.
-    private async ValueTask<(Verification State, ManifestDocument? Manifest)> ReadAsync(Digest digest)
-    {
-        var (state, bytes) = await content.ReadAllAsync(digest, Manifest.MaxBytes, stop);
-        return (state, ManifestDocument.Read(bytes));
-    }
-
     private async ValueTask<bool> SweepAsync(RepositoryName name, Digest manifest) =>
-        await store.SweepManifestAsync(name, manifest, (await ReadAsync(manifest)).Manifest?.Subject, _before, stop);
+        await store.SweepManifestAsync(name, manifest, (await _marked.ReadAsync(manifest)).Manifest?.Subject, _before, stop);
 
     private async ValueTask<long?> SweepAsync(Digest digest)
     {
-        if (!options.DryRun)
-            return await store.SweepContentAsync(digest, _before, stop);
-        return await store.LastTouchedAsync(digest, stop) < _before ? await content.SizeAsync(digest, stop) : null;
+        if (_young.Contains(digest) || await store.LastTouchedAsync(digest, stop) >= _before)
+        {
+            var size = await content.SizeAsync(digest, stop);
+            lock (_result)
+            {
+                _result.Young++;
+                _result.YoungBytes += size ?? 0;
+            }
+            return null;
+        }
+        return options.DryRun ? await content.SizeAsync(digest, stop) : await store.SweepContentAsync(digest, _before, stop);
     }
 }

@@ -11,6 +11,17 @@ public sealed record SweepOptions
     /// <summary>Whether to delete manifests that no tag names, directly, through an index, or as the subject of a referrer.</summary>
     public bool DeleteUntagged { get; init; }
 
+    /// <summary>
+    /// Whether clients may push to a repository. In all others <see cref="DeleteUntagged"/> deletes only what came from upstream.
+    /// </summary>
+    public Func<RepositoryName, bool> IsHosted { get; init; } = _ => true;
+
+    /// <summary>Whether to count the manifests that <see cref="DeleteUntagged"/> would delete, which costs more reads.</summary>
+    public bool CountUntagged { get; init; }
+
+    /// <summary>Is told how far the sweep is.</summary>
+    public SweepProgress Progress { get; init; } = new();
+
     /// <summary>Whether only to report what would be deleted.</summary>
     public bool DryRun { get; init; }
 }

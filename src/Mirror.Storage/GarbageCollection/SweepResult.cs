@@ -8,6 +8,17 @@ public sealed record SweepResult
 
     public int Manifests { get; set; }
 
+    /// <summary>Manifests that no tag names, directly, through an index, or as a subject; where they were deleted or counted.</summary>
+    public int Untagged { get; set; }
+
+    /// <summary>Untagged manifests that only the grace keeps.</summary>
+    public int YoungManifests { get; set; }
+
+    /// <summary>Content that nothing names and that only the grace keeps.</summary>
+    public int Young { get; set; }
+
+    public long YoungBytes { get; set; }
+
     public int Blobs { get; set; }
 
     public int Links { get; set; }

@@ -23,7 +23,7 @@ namespace Mirror.Storage.GarbageCollection;
 /// <para>Nothing is deleted after an incomplete mark phase: content that cannot be read ends the sweep. A damaged manifest does not show
 /// what it names, so all blobs of its repository stay until the manifest is repaired or deleted.</para>
 /// </remarks>
-public sealed class Sweeper(IContentStore content, IReferenceStore references, ISweepStore store)
+public sealed class Sweeper(IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {
     /// <summary>Collects garbage once; null while another sweep runs.</summary>
     /// <param name="progress">Gets a line for each step, in the words of <c>registry garbage-collect</c>.</param>
@@ -32,6 +32,6 @@ public sealed class Sweeper(IContentStore content, IReferenceStore references, I
         await using var turn = await store.BeginAsync(cancellationToken);
         return turn is null
             ? null
-            : await new Sweep(content, references, store, options, turn.Began, progress, cancellationToken).RunAsync();
+            : await new Sweep(content, references, store, provenance, options, turn.Began, progress, cancellationToken).RunAsync();
     }
 }

@@ -6,6 +6,9 @@ public interface ISweepStore
     /// <summary>Begins a sweep; null while another one runs, in this process or another.</summary>
     ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken);
 
+    /// <summary>A folder that could not be read since the sweep began: what it names is not known. Null where there is none.</summary>
+    ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken) => ValueTask.FromResult<string?>(null);
+
     /// <summary>The blobs that a repository may serve, and when each link was last touched.</summary>
     IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(RepositoryName name, CancellationToken cancellationToken);
 

@@ -21,6 +21,9 @@ namespace Mirror.Storage.Stores;
 /// mirror/tmp/                                                     ours: small files before they get their final name
 /// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint
 /// mirror/identity                                                 ours: sixteen random bytes that tell this store from others
+/// mirror/pushed/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: a client pushed this content to this repository
+/// mirror/copied/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: this content of this repository came from upstream
+/// scheduler-state.json                                            of registry:2: what it has copied from upstream
 /// mirror/sweep.lock                                               ours: locked by the sweep that runs
 /// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a sweep that runs
 /// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process touched this content
@@ -37,6 +40,9 @@ public static class RegistryLayout
     public const string Notifications = "mirror/notifications";
     public const string StoreIdentity = "mirror/identity";
     public const string SweepLock = "mirror/sweep.lock";
+    public const string Pushed = "mirror/pushed";
+    public const string Copied = "mirror/copied";
+    public const string Schedule = "scheduler-state.json";
     public const string Sweeps = "mirror/sweeps";
     public const string AllClaims = "mirror/claims";
     public const string AllCondemned = "mirror/condemned";
@@ -47,6 +53,9 @@ public static class RegistryLayout
     public static string Blobs(string algorithm) =>
         $"{(IsKnownToRegistry2(algorithm) ? "docker/registry/v2" : "mirror")}/blobs/{algorithm}";
 
+    /// <summary>Whether a folder of <see cref="Blobs"/> is one of content, and not another program's, such as <c>lost+found</c>.</summary>
+    public static bool IsPrefix(string folder) => Path.GetFileName(folder) is { Length: 2 } name && name.All(char.IsAsciiHexDigitLower);
+
     public static string BlobData(Digest digest) => $"{Blobs(digest.Algorithm)}/{digest.Hex[..2]}/{digest.Hex}/data";
 
     public static string Fill(Digest digest) => $"{Fills}/{digest.Algorithm}/{digest.Hex}";
@@ -54,6 +63,15 @@ public static class RegistryLayout
     public static string Claims(Digest digest) => $"{AllClaims}/{digest.Algorithm}/{digest.Hex}";
 
     public static string Condemned(Digest digest) => $"{AllCondemned}/{digest.Algorithm}/{digest.Hex}";
+
+    public static string Marks(Provenance provenance) => provenance == Provenance.Pushed ? Pushed : Copied;
+
+    /// <summary>The folder of a repository's marks. No part of a repository's name begins with '_'.</summary>
+    public static string Marks(RepositoryName name, Provenance provenance, string algorithm) =>
+        $"{Marks(provenance)}/{name}/_{algorithm}";
+
+    public static string Mark(RepositoryName name, Digest digest, Provenance provenance) =>
+        $"{Marks(name, provenance, digest.Algorithm)}/{digest.Hex}";
 
     public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
 

@@ -13,4 +13,7 @@ internal static class ExitCode
 
     /// <summary>Another process does the same work on the same storage.</summary>
     public const int Busy = 3;
+
+    /// <summary>The store has pushed content that the settings no longer let clients push; the output names it.</summary>
+    public const int Orphaned = 4;
 }

@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using Mirror.Hosting;
 using Mirror.Maintenance;
+using Mirror.Repositories;
+using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 
 namespace Mirror.Commands;
@@ -9,6 +11,8 @@ namespace Mirror.Commands;
 /// <summary><c>garbage-collect</c>: deletes content that no repository names. Servers may run meanwhile.</summary>
 internal static class GarbageCollectCommand
 {
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(10);
+
     public static Command Create(IReadOnlyDictionary<string, string> environment)
     {
         var file = new ConfigurationArgument(environment);
@@ -17,10 +21,14 @@ internal static class GarbageCollectCommand
         {
             Description = "Also delete manifests that no tag names, directly or through an index.",
         };
+        Option<string[]> release = new("--release")
+        {
+            Description = "Give up the images pushed to repositories that hosted.repositories no longer matches: a name or a pattern.",
+        };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Write nothing but errors." };
         var command = new Command("garbage-collect", "Delete blobs that no manifest names. Servers may run meanwhile.")
         {
-            file.Argument, dryRun, deleteUntagged, quiet,
+            file.Argument, dryRun, deleteUntagged, release, quiet,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -33,31 +41,93 @@ internal static class GarbageCollectCommand
                 Grace = storage.Maintenance.GarbageCollect.Grace,
                 DryRun = parsed.GetValue(dryRun),
                 DeleteUntagged = parsed.GetValue(deleteUntagged),
+                CountUntagged = true,
+                IsHosted = new HostedNames(configuration.Options).Contains,
             };
-            if (storage is { S3: null, Filesystem.RootDirectory: var root } && !Directory.Exists(root))
+            if (StoreArgument.Mistake(storage) is { } mistake)
             {
-                await error.WriteLineAsync($"error: storage.filesystem.rootdirectory: the folder {root} does not exist");
+                await error.WriteLineAsync($"error: {mistake}");
                 return ExitCode.Failed;
             }
 
             await using var stores = storage.Open();
-            var progress = parsed.GetValue(quiet) ? (Action<string>?)null : output.WriteLine;
-            if (await MaintenanceRegistration.CreateSweeper(stores).SweepAsync(options, progress, cancellationToken) is not { } result)
+            StoreArgument.WarnOfUnreadable(stores, error);
+            try
             {
-                await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");
-                return ExitCode.Busy;
+                return await CollectAsync(
+                    stores, options, parsed.GetValue(release) ?? [], parsed.GetValue(quiet) ? null : output, error, cancellationToken);
             }
-            if (progress is not null)
-                Write(result, options, output);
-            return ExitCode.Ok;
+            catch (Exception failure) when (failure.IsStoreFailure)
+            {
+                await error.WriteLineAsync($"error: the garbage collection stopped: {failure.Message}");
+                return ExitCode.Failed;
+            }
         });
         return command;
     }
+
+    /// <param name="output">Null where only errors are to be written.</param>
+    private static async Task<int> CollectAsync(
+        IServiceProvider stores, SweepOptions options, string[] release, TextWriter? output, TextWriter error,
+        CancellationToken cancellationToken)
+    {
+        var orphans = await ReleaseAsync(
+            MaintenanceRegistration.CreateOrphans(stores), options, release, output ?? TextWriter.Null, cancellationToken);
+        SweepResult? result;
+        await using (var time = stores.GetRequiredService<TimeProvider>().CreateTimer(
+            _ => Write(options.Progress, error), null, output is null ? Timeout.InfiniteTimeSpan : ReportEvery, ReportEvery))
+            result = await MaintenanceRegistration.CreateSweeper(stores)
+                .SweepAsync(options, output is null ? null : output.WriteLine, cancellationToken);
+        if (result is null)
+        {
+            await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");
+            return ExitCode.Busy;
+        }
+        if (output is not null)
+            Write(result, options, output);
+        if (orphans.Count == 0)
+            return ExitCode.Ok;
+        await error.WriteLineAsync(
+            $"error: {orphans.Count} repositories have images that were pushed here, but hosted.repositories does not match their names "
+            + "(any longer). They were kept. Add a pattern to hosted.repositories, or give the images up with --release NAME:");
+        foreach (var name in orphans)
+            await error.WriteLineAsync($"  {name}");
+        return ExitCode.Orphaned;
+    }
+
+    /// <summary>Gives up the orphaned repositories that a pattern matches, and returns the others.</summary>
+    private static async Task<List<RepositoryName>> ReleaseAsync(
+        Orphans orphans, SweepOptions options, string[] patterns, TextWriter output, CancellationToken cancellationToken)
+    {
+        NamePattern[] released = [.. patterns.Select(pattern => new NamePattern(pattern))];
+        List<RepositoryName> kept = [];
+        foreach (var name in await orphans.ListAsync(options.IsHosted, cancellationToken).ToListAsync(cancellationToken))
+        {
+            if (!NamePattern.AnyMatches(released, name.ToString()))
+            {
+                kept.Add(name);
+                continue;
+            }
+            await output.WriteLineAsync($"{name}: {(options.DryRun ? "would release" : "released")} what was pushed");
+            if (!options.DryRun)
+                await orphans.ReleaseAsync(name, cancellationToken);
+        }
+        return kept;
+    }
+
+    private static void Write(SweepProgress progress, TextWriter error) => error.WriteLine(
+        progress.Blobs == 0
+            ? $"so far: {progress.Repositories} repositories read, {progress.Marked} blobs marked"
+            : $"so far: {progress.Marked} blobs marked, {progress.Blobs} stored blobs looked at");
 
     private static void Write(SweepResult result, SweepOptions options, TextWriter output)
     {
         output.WriteLine();
         Line($"{result.Marked} blobs marked, {result.Blobs} blobs and {result.Manifests} manifests eligible for deletion");
+        if (result.Young + result.YoungManifests > 0)
+            Line($"the grace of {options.Grace} keeps {result.Young} blobs ({result.YoungBytes} bytes), {result.YoungManifests} manifests");
+        if (!options.DeleteUntagged && result.Untagged > 0)
+            Line($"{result.Untagged} manifests that no tag names were kept; -m (--delete-untagged) deletes them");
         if (result.Leftovers > 0)
             Line($"{result.Leftovers} temporary files of processes that died");
         Line($"{(options.DryRun ? "would free" : "freed")} {result.Bytes} bytes");

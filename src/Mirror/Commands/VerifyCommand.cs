@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Mirror.Hosting;
 using Mirror.Maintenance;
+using Mirror.Storage;
+using Mirror.Storage.Disk;
 
 namespace Mirror.Commands;
 
@@ -23,10 +25,27 @@ internal static class VerifyCommand
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
             var storage = configuration.Options.Storage;
-            await using var stores = storage.Open();
-            var verifier = ActivatorUtilities.CreateInstance<StoreVerifier>(stores, configuration.Options);
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            return await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken) ? ExitCode.Ok : ExitCode.Failed;
+            if (StoreArgument.Mistake(storage) is { } mistake)
+            {
+                await error.WriteLineAsync($"error: {mistake}");
+                return ExitCode.Failed;
+            }
+            await using var stores = storage.Open();
+            StoreArgument.WarnOfUnreadable(stores, error);
+            var verifier = ActivatorUtilities.CreateInstance<StoreVerifier>(stores, configuration.Options);
+            try
+            {
+                var isWhole = await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken);
+                if (stores.GetService<UnreadableFolders>()?.Any is not { } unreadable)
+                    return isWhole ? ExitCode.Ok : ExitCode.Failed;
+                await error.WriteLineAsync($"error: what is in {unreadable} was not verified: this user may not read it");
+            }
+            catch (Exception failure) when (failure.IsStoreFailure)
+            {
+                await error.WriteLineAsync($"error: the verification stopped: {failure.Message}");
+            }
+            return ExitCode.Failed;
         });
         return command;
     }

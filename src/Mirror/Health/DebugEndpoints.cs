@@ -20,11 +20,16 @@ public static class DebugEndpoints
             endpoints.MapGet("/debug/live", static () => Results.Text("{}", "application/json"));
             endpoints.MapGet(
                 "/debug/ready",
-                static async (Readiness readiness, CancellationToken aborted) => Answer(await readiness.FailuresAsync(aborted)));
+                static async (Readiness readiness, StoreWrites writes, CancellationToken aborted) =>
+                    Answer(await readiness.FailuresAsync(aborted), writes.Failure));
         }));
 
-    // As in registry:2: the failures by name.
-    private static IResult Answer(Dictionary<string, string>? failures) => failures is { Count: > 0 }
-        ? Results.Json(failures, ReadinessJson.Default.DictionaryStringString, statusCode: StatusCodes.Status503ServiceUnavailable)
+    // As in registry:2: the failures by name. If the store takes no writes, the answer names that, but stored content is served.
+    private static IResult Answer(Dictionary<string, string>? failures, string? writeFailure = null) =>
+        failures is { Count: > 0 } ? Json(failures, StatusCodes.Status503ServiceUnavailable)
+        : writeFailure is not null ? Json(new() { ["storage"] = $"takes no writes: {writeFailure}" }, StatusCodes.Status200OK)
         : Results.Text("{}", "application/json");
+
+    private static IResult Json(Dictionary<string, string> failures, int status) =>
+        Results.Json(failures, ReadinessJson.Default.DictionaryStringString, statusCode: status);
 }

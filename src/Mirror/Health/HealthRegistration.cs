@@ -9,6 +9,8 @@ public static class HealthRegistration
     public static IServiceCollection AddHealth(this IServiceCollection services, HealthOptions health)
     {
         services.AddSingleton<Readiness>();
+        services.AddSingleton<StoreWrites>();
+        services.AddHostedService(provider => provider.GetRequiredService<StoreWrites>());
         if (health is { StorageDriver.Enabled: false, File: [], Http: [], Tcp: [] })
             return services;
         services.AddHttpClient(HttpCheck.Client)

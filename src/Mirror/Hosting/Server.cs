@@ -10,6 +10,7 @@ using Mirror.Maintenance;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Registry;
+using Mirror.Storage.Disk;
 using Mirror.Telemetry;
 
 namespace Mirror.Hosting;
@@ -47,6 +48,8 @@ public static partial class Server
 
         foreach (var warning in warnings)
             LogWarning(app.Logger, warning);
+        if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
+            unreadable.Found += folder => LogUnreadable(app.Logger, folder);
         await app.StartAsync(cancellationToken);
         Volatile.Write(ref started, true);
         var upstream = options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry";
@@ -120,6 +123,9 @@ public static partial class Server
         UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());
         app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "this user may not read the folder {Folder} in the storage; it is skipped")]
+    private static partial void LogUnreadable(ILogger logger, string folder);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {Warning}")]
     private static partial void LogWarning(ILogger logger, string warning);

@@ -3,6 +3,7 @@ using Mirror.Maintenance;
 using Mirror.Repositories;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Disk;
 using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
@@ -30,12 +31,18 @@ public static class StorageRegistration
     private static IServiceCollection AddS3(this IServiceCollection services, S3Options options) =>
         services.AddBucket(options, "s3aws", time => new S3Bucket(options, time));
 
-    private static IServiceCollection AddFiles(this IServiceCollection services, string root) => services
-        .AddContent(provider => provider.Timed(new FileContentStore(root), "filesystem"))
-        .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root), "filesystem"))
-        .AddSingleton<IReferrerStore>(new FileReferrerStore(root))
-        .AddSingleton<IUploadStore>(new FileUploadStore(root))
-        .AddSingleton<ISweepStore>(new FileSweepStore(root));
+    private static IServiceCollection AddFiles(this IServiceCollection services, string root)
+    {
+        var unreadable = new UnreadableFolders();
+        return services
+            .AddSingleton(unreadable)
+            .AddContent(provider => provider.Timed(new FileContentStore(root, unreadable), "filesystem"))
+            .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root, unreadable), "filesystem"))
+            .AddSingleton<IReferrerStore>(new FileReferrerStore(root, unreadable))
+            .AddSingleton<IUploadStore>(new FileUploadStore(root, unreadable))
+            .AddSingleton<IProvenanceStore>(new FileProvenanceStore(root, unreadable))
+            .AddSingleton<ISweepStore>(new FileSweepStore(root, unreadable));
+    }
 
     private static IServiceCollection AddBucket(
         this IServiceCollection services, BucketOptions options, string driver, Func<TimeProvider, IBucket> open) => services
@@ -49,6 +56,7 @@ public static class StorageRegistration
                 : references;
         })
         .AddSingleton<IReferrerStore, BucketReferrerStore>()
+        .AddSingleton<IProvenanceStore, BucketProvenanceStore>()
         // A push belongs to the process that takes it until it is committed, as a download does.
         .AddSingleton<IUploadStore>(new FileUploadStore(options.Scratch))
         .AddSingleton<ISweepStore>(provider => ActivatorUtilities.CreateInstance<BucketSweepStore>(provider, options.Scratch))

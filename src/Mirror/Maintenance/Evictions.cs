@@ -7,13 +7,16 @@ namespace Mirror.Maintenance;
 
 /// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server runs.</summary>
 public sealed partial class Evictions(
-    Evictor evictor, CacheSize cache, RepositoryResolver repositories, RegistryMetrics metrics, TimeProvider time, ILogger<Evictions> log)
+    Evictor evictor, UnmarkedContent unmarked, CacheSize cache, RepositoryResolver repositories, RegistryMetrics metrics, TimeProvider time,
+    ILogger<Evictions> log)
     : BackgroundService
 {
     // Other processes store and delete blobs as well, and this one does not learn of it.
     private static readonly TimeSpan MeasureEvery = TimeSpan.FromHours(1);
 
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMinutes(1);
+
+    private long? _settled;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -32,6 +35,7 @@ public sealed partial class Evictions(
         var started = time.GetTimestamp();
         try
         {
+            var isSettled = await Task.Run(() => SettleAsync(stop), stop);
             if (await Task.Run(() => evictor.EvictAsync(cache.MaxBytes!.Value, repositories.IsMirrored, stop), stop) is not { } evicted)
                 return false;
             cache.Counted(evicted.Bytes);
@@ -40,13 +44,25 @@ public sealed partial class Evictions(
                 LogEvicted(evicted.Blobs, evicted.Freed, evicted.Bytes, time.GetElapsedTime(started).TotalSeconds);
             if (evicted.Bytes > cache.MaxBytes)
                 LogStillFull(evicted.Bytes, cache.MaxBytes.Value);
-            return evicted.Bytes <= cache.MaxBytes;
+            return isSettled && evicted.Bytes <= cache.MaxBytes;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogFailed(failure);
             return false;
         }
+    }
+
+    // What this version stores is marked. Other programs write to the store as well, and this process does not learn of it.
+    private async Task<bool> SettleAsync(CancellationToken stop)
+    {
+        if (_settled is { } last && time.GetElapsedTime(last) < MeasureEvery)
+            return true;
+        var now = time.GetTimestamp();
+        if (!await unmarked.MarkAsync(stop))
+            return false;
+        _settled = now;
+        return true;
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message =

@@ -15,23 +15,33 @@ public static class MaintenanceRegistration
     {
         services.AddSingleton(CreateSweeper);
         services.AddSingleton<PushProtection>();
+        services.AddSingleton(CreateOrphans);
+        if (proxy.HasUpstream)
+            services.AddHostedService<OrphanReports>();
         services.AddHostedService<UploadPurging>();
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider =>
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
+        services.AddSingleton<UnmarkedContent>();
         if (proxy is { MaxSize: not null, HasUpstream: true })
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<Evictions>(
-                provider, new Evictor(Unchecked(provider), References(provider), SweepStore(provider))));
+                provider, new Evictor(Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider))));
         return services;
     }
 
     /// <summary>A sweeper of the stores in a container.</summary>
-    public static Sweeper CreateSweeper(IServiceProvider stores) => new(Unchecked(stores), References(stores), SweepStore(stores));
+    public static Sweeper CreateSweeper(IServiceProvider stores) =>
+        new(Unchecked(stores), References(stores), SweepStore(stores), Provenance(stores));
+
+    /// <summary>The orphaned repositories of the stores in a container.</summary>
+    public static Orphans CreateOrphans(IServiceProvider stores) => new(References(stores), Provenance(stores));
 
     private static IContentStore Unchecked(IServiceProvider provider) =>
         provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked);
 
     private static IReferenceStore References(IServiceProvider provider) => provider.GetRequiredService<IReferenceStore>();
+
+    private static IProvenanceStore Provenance(IServiceProvider provider) => provider.GetRequiredService<IProvenanceStore>();
 
     private static ISweepStore SweepStore(IServiceProvider provider) => provider.GetRequiredService<ISweepStore>();
 }

@@ -1,3 +1,4 @@
+using Mirror.Health;
 using Mirror.PullThrough.Fills;
 using Mirror.Repositories;
 using Mirror.Storage;
@@ -11,9 +12,10 @@ namespace Mirror.PullThrough;
 /// Blobs of mirrored repositories. All repositories share the stored content; for each one, upstream must prove once that it may serve a
 /// blob. Methods that find ask the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
-public sealed partial class MirroredBlobs(
-    FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, CacheSize cache,
-    UpstreamDeadlines deadlines, ILogger<MirroredBlobs> log)
+public sealed class MirroredBlobs(
+    FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, IProvenanceStore provenance,
+    CacheSize cache,
+    UpstreamDeadlines deadlines, StoreWrites writes)
 {
     private readonly SingleFlight<(RepositoryName, Digest), long?> _heads = new();
 
@@ -104,7 +106,7 @@ public sealed partial class MirroredBlobs(
         catch (Exception failure) when (failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
         {
             // The store has no room for the blob. The client still gets it from upstream.
-            LogUncached(digest.ToString(), failure.Message);
+            writes.Failed($"blob {digest}", failure);
             return new(await UncachedContent.OpenAsync(fill.Transfer, cancellationToken), CacheStatus.Miss);
         }
         finally
@@ -125,18 +127,12 @@ public sealed partial class MirroredBlobs(
     {
         try
         {
+            await provenance.MarkAsync(name, digest, Provenance.Copied, cancellationToken);
             await references.LinkBlobAsync(name, digest, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotLinked(digest.ToString(), name.ToString(), failure.Message);
+            writes.Failed($"the link of {digest} in {name}", failure);
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "cannot store {Digest}; it is served uncached: {Reason}")]
-    private partial void LogUncached(string digest, string reason);
-
-    [LoggerMessage(Level = LogLevel.Error,
-        Message = "served {Digest}, but could not record that {Repository} may serve it; upstream will be asked again: {Reason}")]
-    private partial void LogNotLinked(string digest, string repository, string reason);
 }

@@ -1,5 +1,7 @@
+using Mirror.Health;
 using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
@@ -11,8 +13,8 @@ namespace Mirror.PullThrough;
 /// and the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
 public sealed partial class MirroredManifests(
-    UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, UpstreamDeadlines deadlines, CachePolicies policies,
-    ILogger<MirroredManifests> log)
+    UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, IProvenanceStore provenance, UpstreamDeadlines deadlines,
+    CachePolicies policies, StoreWrites writes, ILogger<MirroredManifests> log)
 {
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
@@ -216,13 +218,15 @@ public sealed partial class MirroredManifests(
     {
         try
         {
+            await provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Copied, cancellationToken);
             await manifests.PutAsync(name, manifest, cancellationToken);
             await tags.ManifestStoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
+            writes.Succeeded();
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             // The client can be served without a stored copy.
-            LogNotStored(manifest.Descriptor.Digest.ToString(), name.ToString(), failure);
+            writes.Failed($"manifest {manifest.Descriptor.Digest} of {name}", failure);
         }
     }
 
@@ -231,7 +235,4 @@ public sealed partial class MirroredManifests(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "a tag of {Name} could not be checked in the background: {Reason}")]
     private partial void LogNotRefreshed(string name, string reason);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "cannot store manifest {Digest} of {Name}; it is served uncached")]
-    private partial void LogNotStored(string digest, string name, Exception failure);
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Caching.Memory;
+using Mirror.Health;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
@@ -12,7 +13,8 @@ namespace Mirror.PullThrough;
 /// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
 /// stored.
 /// </remarks>
-public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore references, ILogger<MirroredTags> log) : IDisposable
+public sealed class MirroredTags(
+    TagFreshness freshness, IReferenceStore references, IProvenanceStore provenance, StoreWrites writes) : IDisposable
 {
     private const int MaxPending = 100_000;
 
@@ -46,17 +48,19 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
             await MoveAsync(name, tag, digest, cancellationToken);
     }
 
-    /// <summary>Removes a tag that upstream no longer has.</summary>
+    /// <summary>Removes a tag that upstream no longer has, unless it may be a client's push that named it.</summary>
     public async ValueTask RemoveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         await freshness.ForgetAsync(name, tag);
         try
         {
-            await references.DeleteTagAsync(name, tag, cancellationToken);
+            if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } named
+                && await provenance.FindAsync(name, named, cancellationToken) == Provenance.Copied)
+                await references.DeleteTagAsync(name, tag, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotMoved(name.ToString(), tag, failure.Message);
+            writes.Failed($"what {name}:{tag} names", failure);
         }
     }
 
@@ -71,7 +75,7 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotMoved(name.ToString(), tag, failure.Message);
+            writes.Failed($"what {name}:{tag} names", failure);
         }
     }
 
@@ -96,7 +100,4 @@ public sealed partial class MirroredTags(TagFreshness freshness, IReferenceStore
             return tags!;
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "cannot store what {Name}:{Tag} names; upstream will be asked again: {Reason}")]
-    private partial void LogNotMoved(string name, string tag, string reason);
 }

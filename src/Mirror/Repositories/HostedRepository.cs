@@ -7,7 +7,7 @@ namespace Mirror.Repositories;
 /// <summary>What all hosted repositories share.</summary>
 public sealed record HostedStores(
     IContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers,
-    RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection);
+    RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection, IProvenanceStore Provenance);
 
 /// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
 public sealed class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
@@ -67,6 +67,7 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
     public async ValueTask<bool> LinkBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
         using var turn = await stores.Locks.EnterAsync(name, cancellationToken);
+        await stores.Provenance.MarkAsync(name, digest, Provenance.Pushed, cancellationToken);
         await stores.References.LinkBlobAsync(name, digest, cancellationToken);
         return await stores.Content.TouchAsync(digest, cancellationToken);
     }
@@ -93,10 +94,11 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
             if (await HeadManifestAsync(child, cancellationToken) is null)
                 return child;
 
-        // 2. List it under its subject, then store it: a stored manifest is never missing from that list.
+        // 2. List it under its subject and mark it as pushed, then store it: a stored manifest is never missing from that list.
         if (document.Subject is { } subject)
             await stores.ReferrerEntries.AddAsync(
                 name, subject, manifest.Descriptor.Digest, document.DescriptorAsReferrer(manifest.Descriptor), cancellationToken);
+        await stores.Provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Pushed, cancellationToken);
         await stores.Manifests.PutAsync(name, manifest, cancellationToken);
 
         // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. From now on none will.

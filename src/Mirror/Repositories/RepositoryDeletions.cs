@@ -5,7 +5,7 @@ namespace Mirror.Repositories;
 
 /// <summary>Deletes manifests, tags and blobs from a repository. A garbage collection deletes their content later.</summary>
 public sealed class RepositoryDeletions(
-    IReferenceStore references, IReferrerStore referrers, ManifestCache manifests, RepositoryLocks locks)
+    IReferenceStore references, IReferrerStore referrers, IProvenanceStore provenance, ManifestCache manifests, RepositoryLocks locks)
 {
     /// <summary>Deletes a manifest and every tag that names it.</summary>
     /// <returns>The deleted tags; null where the repository does not have the manifest.</returns>
@@ -26,7 +26,9 @@ public sealed class RepositoryDeletions(
         // 2. Delete the manifest.
         var bytes = await manifests.ReadAsync(digest, cancellationToken);
         var subject = bytes is not null && ManifestDocument.TryParse(bytes, out var document, out _) ? document.Subject : null;
+        await provenance.ForgetAsync(name, digest, Provenance.Copied, cancellationToken);
         await manifests.RemoveAsync(name, digest, cancellationToken);
+        await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
 
         // 3. Delete its entry under its subject.
         if (subject is { } referred)
@@ -45,6 +47,9 @@ public sealed class RepositoryDeletions(
     public async ValueTask<bool> RemoveBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         using var turn = await locks.EnterAsync(name, cancellationToken);
-        return await references.UnlinkBlobAsync(name, digest, cancellationToken);
+        await provenance.ForgetAsync(name, digest, Provenance.Copied, cancellationToken);
+        var removed = await references.UnlinkBlobAsync(name, digest, cancellationToken);
+        await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
+        return removed;
     }
 }

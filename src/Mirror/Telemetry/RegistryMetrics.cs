@@ -43,6 +43,8 @@ public sealed class RegistryMetrics
     private readonly Histogram<double> _fillSeconds;
     private readonly Counter<long> _fillClientsJoined;
     private readonly Gauge<long> _cacheSize;
+    private readonly Gauge<long> _orphans;
+    private readonly Gauge<long> _storeWritable;
     private readonly Counter<long> _evicted;
     private readonly Counter<long> _evictedBytes;
     private readonly UpDownCounter<long> _held;
@@ -91,6 +93,8 @@ public sealed class RegistryMetrics
         _cacheSize = Gauge("mirror_cache_bytes", "Mirrored blobs that are stored.", "By");
         _evicted = Counter("mirror_cache_evictions_total", "Mirrored blobs removed to make room.");
         _evictedBytes = Counter("mirror_cache_evicted_bytes_total", "Bytes of mirrored blobs removed to make room.", "By");
+        _storeWritable = Gauge("mirror_store_writable", "Whether the store took the last write.");
+        _orphans = Gauge("mirror_orphaned_repositories", "Repositories with pushed images that the settings no longer host.");
         _held = UpDownCounter("mirror_held_requests", "Requests that wait for an upstream that is away or says later.");
         _upstreamUp = Gauge("mirror_upstream_up", "Whether upstream gave an answer of its own, other than 5xx, when it was asked last.");
         _rateLimit = Gauge("mirror_upstream_ratelimit_limit", "Pulls upstream allows in its window.");
@@ -186,6 +190,12 @@ public sealed class RegistryMetrics
 
     /// <summary>Records the present size of the cache.</summary>
     public void RecordCacheSize(long bytes) => _cacheSize.Record(bytes);
+
+    /// <summary>Records whether the store takes writes.</summary>
+    public void RecordStoreWritable(bool isWritable) => _storeWritable.Record(isWritable ? 1 : 0);
+
+    /// <summary>Records how many repositories have pushed content and are no longer hosted.</summary>
+    public void RecordOrphans(int repositories) => _orphans.Record(repositories);
 
     /// <summary>Records blobs that were evicted (<c>proxy.max_size</c>).</summary>
     public void RecordEvictions(int blobs, long bytes)

@@ -34,5 +34,6 @@ internal static class FileStore
     internal static Stores In(TempFolder folder) =>
         new(
             new FileContentStore(folder.Path), new FileReferenceStore(folder.Path),
-            new FileReferrerStore(folder.Path), new FileSweepStore(folder.Path));
+            new FileReferrerStore(folder.Path), new FileSweepStore(folder.Path),
+            new FileProvenanceStore(folder.Path));
 }

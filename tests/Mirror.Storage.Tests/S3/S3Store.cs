@@ -69,7 +69,8 @@ internal sealed class S3Store : IDisposable
             new BucketContentStore(_bucket, options, TimeProvider.System),
             new BucketReferenceStore(_bucket, TimeProvider.System),
             new BucketReferrerStore(_bucket),
-            Sweepable(options.Scratch));
+            Sweepable(options.Scratch),
+            new BucketProvenanceStore(_bucket));
     }
 
     internal BucketSweepStore Sweepable(string scratch) => new(Bucket, scratch, TimeProvider.System);

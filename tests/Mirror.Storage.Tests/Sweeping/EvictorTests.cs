@@ -1,4 +1,5 @@
 using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Files;
 using Xunit;
 
@@ -60,10 +61,10 @@ public sealed class EvictorTests : IDisposable
     {
         var (own, shared, mirrored) = (await BlobAsync(Hosted, 1), await BlobAsync(Hosted, 2), await BlobAsync(Mirrored, 3));
         foreach (var name in new[] { Mirrored, AlsoMirrored })
-            await _store.References.LinkBlobAsync(name, shared, Stop);
-        await _store.References.LinkBlobAsync(AlsoMirrored, mirrored, Stop);
+            await CopyAsync(name, shared);
+        await CopyAsync(AlsoMirrored, mirrored);
         var pushed = await _store.ImageAsync(Hosted, "1", own, shared);
-        var pulled = await _store.ImageAsync(Mirrored, "1", mirrored, shared);
+        var pulled = await _store.MarkAsync(Mirrored, await _store.ImageAsync(Mirrored, "1", mirrored, shared), Provenance.Copied);
         await _store.AgeAsync(TimeSpan.FromHours(1));
 
         Assert.Equal(new Eviction(1, Size, 0), await EvictAsync(1));
@@ -101,6 +102,50 @@ public sealed class EvictorTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_pushed_or_may_have_been_stays_in_a_mirrored_repository_too()
+    {
+        var copied = await BlobAsync(Mirrored, 1);
+        var unmarked = await UnmarkedBlobAsync(Mirrored, 2);
+        var pushed = await _store.MarkAsync(Mirrored, await UnmarkedBlobAsync(Mirrored, 3), Provenance.Pushed);
+        var both = await _store.MarkAsync(Mirrored, await BlobAsync(Mirrored, 4), Provenance.Pushed);
+        var elsewhere = await BlobAsync(AlsoMirrored, 5);
+        await _store.MarkAsync(Mirrored, await UnmarkedBlobAsync(Mirrored, 5), Provenance.Pushed);
+        await _store.AgeAsync(TimeSpan.FromHours(1));
+
+        Assert.Equal(new Eviction(1, Size, 0), await EvictAsync(0));
+
+        Assert.False(await _store.HasAsync(copied));
+        foreach (var kept in new[] { unmarked, pushed, both, elsewhere })
+            Assert.True(await _store.HasAsync(kept));
+    }
+
+    [Fact]
+    public async Task What_a_pushed_manifest_names_stays_though_it_was_copied()
+    {
+        var (config, layer, other) = (await BlobAsync(Mirrored, 1), await BlobAsync(Mirrored, 2), await BlobAsync(Mirrored, 3));
+        var image = await _store.MarkAsync(Mirrored, await _store.ImageAsync(Mirrored, null, config, layer), Provenance.Copied);
+        await _store.MarkAsync(Mirrored, await _store.ManifestAsync(Mirrored, "1", SweptStore.Index(image)), Provenance.Pushed);
+        await _store.AgeAsync(TimeSpan.FromHours(1));
+
+        Assert.Equal(new Eviction(1, Size, 0), await EvictAsync(0));
+
+        Assert.True(await _store.HasAsync(config));
+        Assert.True(await _store.HasAsync(layer));
+        Assert.False(await _store.HasAsync(other));
+    }
+
+    [Fact]
+    public async Task An_evicted_blob_takes_its_mark_with_it()
+    {
+        var blob = await BlobAsync(Mirrored, 1);
+        await _store.AgeAsync(TimeSpan.FromHours(1));
+
+        await EvictAsync(0);
+
+        Assert.Null(await _store.Provenance.FindAsync(Mirrored, blob, Stop));
+    }
+
+    [Fact]
     public async Task There_is_one_sweep_at_a_time()
     {
         await using (await _store.Sweepable.BeginAsync(Stop))
@@ -111,7 +156,19 @@ public sealed class EvictorTests : IDisposable
     private static bool IsMirrored(RepositoryName name) => name != Hosted;
 
     private Task<Eviction?> EvictAsync(long most, Func<RepositoryName, bool>? isMirrored = null) =>
-        new Evictor(_store.Content, _store.References, _store.Sweepable).EvictAsync(most, isMirrored ?? IsMirrored, Stop);
+        new Evictor(_store.Content, _store.References, _store.Sweepable, _store.Provenance)
+            .EvictAsync(most, isMirrored ?? IsMirrored, Stop);
 
-    private Task<Digest> BlobAsync(RepositoryName name, int i) => _store.BlobAsync(name, new string((char)('a' + i), Size));
+    // A blob as a push to the hosted repository leaves it, or a download to one of the others.
+    private async Task<Digest> BlobAsync(RepositoryName name, int i) =>
+        await _store.MarkAsync(
+            name, await UnmarkedBlobAsync(name, i), name == Hosted ? Provenance.Pushed : Provenance.Copied);
+
+    private Task<Digest> UnmarkedBlobAsync(RepositoryName name, int i) => _store.BlobAsync(name, new string((char)('a' + i), Size));
+
+    private async Task CopyAsync(RepositoryName name, Digest digest)
+    {
+        await _store.MarkAsync(name, digest, Provenance.Copied);
+        await _store.References.LinkBlobAsync(name, digest, Stop);
+    }
 }

@@ -167,6 +167,23 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Where_clients_cannot_push_only_untagged_copies_are_deleted()
+    {
+        var config = await _store.BlobAsync(App, "config");
+        var copied = await _store.MarkAsync(App, await _store.ImageAsync(App, null, config), Provenance.Copied);
+        var unmarked = await _store.ImageAsync(App, null, config, config);
+        var pushed = await _store.MarkAsync(App, await _store.ManifestAsync(App, null, SweptStore.Index(unmarked)), Provenance.Pushed);
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+
+        await _store.SweepAsync(new SweepOptions { DeleteUntagged = true, IsHosted = _ => false });
+
+        Assert.False((await _store.References.FindManifestAsync(App, copied, Stop)).Linked);
+        Assert.Null(await _store.Provenance.FindAsync(App, copied, Stop));
+        Assert.True((await _store.References.FindManifestAsync(App, unmarked, Stop)).Linked);
+        Assert.True((await _store.References.FindManifestAsync(App, pushed, Stop)).Linked);
+    }
+
+    [Fact]
     public async Task A_manifest_pushed_by_digest_stays_for_the_grace()
     {
         var image = await _store.ImageAsync(App, null, await _store.BlobAsync(App, "config"));
@@ -251,7 +268,7 @@ public abstract class SweeperTests : IAsyncLifetime
     [Fact]
     public async Task There_is_one_sweep_at_a_time()
     {
-        var sweeper = new Sweeper(_store.Content, _store.References, _store.Sweepable);
+        var sweeper = new Sweeper(_store.Content, _store.References, _store.Sweepable, _store.Provenance);
         await using (await _store.Sweepable.BeginAsync(Stop))
             Assert.Null(await sweeper.SweepAsync(new SweepOptions(), null, Stop));
         Assert.NotNull(await sweeper.SweepAsync(new SweepOptions(), null, Stop));

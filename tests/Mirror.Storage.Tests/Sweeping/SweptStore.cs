@@ -12,6 +12,8 @@ internal abstract class SweptStore(Stores stores) : IDisposable
 
     public IReferenceStore References => stores.References;
 
+    public IProvenanceStore Provenance => stores.Provenance;
+
     public ISweepStore Sweepable => stores.Sweepable;
 
     public PushProtection PushProtection { get; } = new(stores.Content, stores.References);
@@ -30,7 +32,7 @@ internal abstract class SweptStore(Stores stores) : IDisposable
     public abstract void Dispose();
 
     public async Task<SweepResult> SweepAsync(SweepOptions? options = null) =>
-        await new Sweeper(Content, References, Sweepable).SweepAsync(options ?? new SweepOptions(), null, Stop)
+        await new Sweeper(Content, References, Sweepable, Provenance).SweepAsync(options ?? new SweepOptions(), null, Stop)
         ?? throw new InvalidOperationException("another sweep runs");
 
     /// <summary>A blob as an upload leaves it: stored, and linked into the repository.</summary>
@@ -40,6 +42,13 @@ internal abstract class SweptStore(Stores stores) : IDisposable
         var digest = Digest.Of(bytes);
         await Content.PutAsync(digest, bytes, Stop);
         await References.LinkBlobAsync(name, digest, Stop);
+        return digest;
+    }
+
+    /// <summary>Marks how content came into the repository.</summary>
+    public async Task<Digest> MarkAsync(RepositoryName name, Digest digest, Provenance provenance)
+    {
+        await Provenance.MarkAsync(name, digest, provenance, Stop);
         return digest;
     }
 

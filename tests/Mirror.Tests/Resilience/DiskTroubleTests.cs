@@ -45,6 +45,12 @@ public sealed class DiskTroubleTests : MirrorOfHub
         foreach (var layer in cold.Layers)
             Assert.False(File.Exists(Path.Combine(mirror.Root, RegistryLayout.BlobData(layer.Digest))));
 
+        // It is said, once a minute and not once a pull.
+        await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 0, () => string.Join('\n', mirror.Log));
+        Assert.InRange(mirror.Log.Count(line => line.Contains("cannot store", StringComparison.Ordinal)), 1, 5);
+        Assert.Contains(
+            "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
+
         if (trouble == "read-only")
             await volume.RemountAsync("rw");
         else
@@ -54,8 +60,32 @@ public sealed class DiskTroubleTests : MirrorOfHub
         await PullAsync(mirror, "cold", cold);
         foreach (var blob in cold.Layers.Append(cold.Config))
             await mirror.UntilStoredAsync(BlobPath(blob.Digest));
+        await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 1, () => string.Join('\n', mirror.Log));
+        Assert.Equal("{}", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel));
         Assert.Empty(Files(mirror, "mirror/fills"));
         Assert.Equal(0, (await mirror.RunAsync("verify")).Code);
+    }
+
+    [Theory]
+    [InlineData("full")]
+    [InlineData("read-only")]
+    public async Task A_store_that_takes_no_writes_is_said_at_the_start(string trouble)
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        Directory.CreateDirectory(Path.Combine(volume.Path, "root"));
+        if (trouble == "full")
+            volume.FillUp();
+        else
+            await volume.RemountAsync("ro");
+
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
+
+        await Until.TrueAsync(
+            () => mirror.Log.Any(line => line.Contains("cannot store", StringComparison.Ordinal)), () => string.Join('\n', mirror.Log));
+        Assert.Equal(0, await mirror.MetricAsync("mirror_store_writable"));
+        Assert.Contains(
+            "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
     }
 
     [Fact]

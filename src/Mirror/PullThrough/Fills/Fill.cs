@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mirror.Health;
 using Mirror.Storage;
 using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
@@ -12,8 +13,8 @@ namespace Mirror.PullThrough.Fills;
 /// goes on.
 /// </summary>
 internal sealed partial class Fill(
-    FillTransfer transfer, IContentStore content, IReferenceStore references, CacheSize cache, RegistryMetrics metrics, TimeProvider time,
-    ILogger log)
+    FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
+    StoreWrites writes, RegistryMetrics metrics, TimeProvider time, ILogger log)
 {
     // Side requests of all readers together may cost this part of the blob.
     private const int SideRequestShare = 10;
@@ -124,7 +125,9 @@ internal sealed partial class Fill(
         catch (Exception failure)
         {
             error = failure.Message;
-            if (failure is not (UpstreamRefusedException or UpstreamDeniedException))
+            if (failure.IsStoreFailure && failure is not DigestMismatchException)
+                writes.Failed($"blob {Digest}", failure);
+            else if (failure is not (UpstreamRefusedException or UpstreamDeniedException))
                 LogFailed(Digest.ToString(), transfer.Authority, failure.Message);
             lock (_gate)
                 _hasFailed = true;
@@ -152,22 +155,29 @@ internal sealed partial class Fill(
             // only a right that upstream has proved.
             HashSet<RepositoryName> linked = [.. Names(isLast: false)];
             foreach (var name in linked)
-                await references.LinkBlobAsync(name, Digest, stop);
+                await LinkAsync(name, stop);
             if (await transfer.IsStoredByOwnerAsync(stop))
                 spool.Delete();
             else
             {
                 await content.CommitAsync(spool, Digest, stop);
                 cache.Stored(spool.Length);
+                writes.Succeeded();
             }
             foreach (var name in Names(isLast: true).Except(linked))
-                await references.LinkBlobAsync(name, Digest, stop);
+                await LinkAsync(name, stop);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNotStored(Digest.ToString(), failure.Message);
+            writes.Failed($"blob {Digest}", failure);
             spool.Delete();
         }
+    }
+
+    private async ValueTask LinkAsync(RepositoryName name, CancellationToken stop)
+    {
+        await provenance.MarkAsync(name, Digest, Provenance.Copied, stop);
+        await references.LinkBlobAsync(name, Digest, stop);
     }
 
     private RepositoryName[] Names(bool isLast)
@@ -181,7 +191,4 @@ internal sealed partial class Fill(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "the download of {Digest} from {Upstream} failed: {Reason}")]
     private partial void LogFailed(string digest, string upstream, string reason);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Digest} was served but cannot be stored: {Reason}")]
-    private partial void LogNotStored(string digest, string reason);
 }

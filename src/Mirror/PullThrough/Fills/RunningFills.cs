@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Mirror.Fleet;
+using Mirror.Health;
 using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
@@ -9,8 +10,8 @@ namespace Mirror.PullThrough.Fills;
 
 /// <summary>The running downloads: at most one for each digest, whatever number of clients and repositories ask for it.</summary>
 public sealed class RunningFills(
-    IContentStore content, IReferenceStore references, CacheSize cache, FillLeases leases, RegistryMetrics metrics, TimeProvider time,
-    ILogger<RunningFills> log) : IAsyncDisposable
+    IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
+    StoreWrites writes, FillLeases leases, RegistryMetrics metrics, TimeProvider time, ILogger<RunningFills> log) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
@@ -27,7 +28,7 @@ public sealed class RunningFills(
             if (_running.Count >= OpenFiles.MaxDownloads && !_running.ContainsKey(digest))
                 throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running: the limit of open files is reached.");
             var transfer = new FillTransfer(source, content, leases, metrics, time, log, name, digest, ignoreLease);
-            var own = new Fill(transfer, content, references, cache, metrics, time, log);
+            var own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
             var fill = _running.GetOrAdd(digest, own);
             if (!fill.TryJoin())
             {

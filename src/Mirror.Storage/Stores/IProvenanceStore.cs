@@ -1,0 +1,33 @@
+namespace Mirror.Storage.Stores;
+
+/// <summary>
+/// (repository, digest) -> how the content came there. A mark is written before the link that it describes, so a link without a mark was
+/// written by another program, or by a version that knew no marks: such content counts as pushed, unless upstream affirms that it has it.
+/// </summary>
+/// <remarks>
+/// A digest may have both marks: then it was pushed. To lose the mark of a copy does no harm, because upstream is asked again. So a link is
+/// removed after the mark of a copy, and before the mark of a push: a mark of a copy never describes a link that another program wrote
+/// later.
+/// </remarks>
+public interface IProvenanceStore
+{
+    /// <summary>Writes a mark, or touches it. A mark of a push survives a power cut when this returns.</summary>
+    ValueTask MarkAsync(RepositoryName name, Digest digest, Provenance provenance, CancellationToken cancellationToken);
+
+    /// <summary>How content came into a repository; null where that is not known.</summary>
+    ValueTask<Provenance?> FindAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);
+
+    /// <summary>Removes a mark, if it exists.</summary>
+    ValueTask ForgetAsync(RepositoryName name, Digest digest, Provenance provenance, CancellationToken cancellationToken);
+
+    /// <summary>The digests with one mark in a repository, in no particular order.</summary>
+    IAsyncEnumerable<Digest> ListAsync(RepositoryName name, Provenance provenance, CancellationToken cancellationToken);
+
+    /// <summary>The repositories that have marks of pushes, in no particular order.</summary>
+    IAsyncEnumerable<RepositoryName> ListPushedAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// The bytes of the file in which <c>registry:2</c> notes what it has copied from upstream; null where there is none, or a longer one.
+    /// </summary>
+    ValueTask<byte[]?> ReadScheduleAsync(int maxBytes, CancellationToken cancellationToken);
+}

@@ -1,0 +1,35 @@
+using Mirror.Configuration;
+using Mirror.Storage.Disk;
+
+namespace Mirror.Commands;
+
+/// <summary>Checks of the storage that a verb works on.</summary>
+internal static class StoreArgument
+{
+    /// <summary>Why the storage cannot be the right one; null where it may be. A mistyped folder is no empty store.</summary>
+    public static string? Mistake(StorageOptions storage)
+    {
+        if (storage is not { S3: null, Filesystem.RootDirectory: var root })
+            return null;
+        if (!Directory.Exists(root))
+            return $"storage.filesystem.rootdirectory: the folder {root} does not exist";
+        try
+        {
+            return Directory.Exists(Path.Combine(root, "docker", "registry", "v2")) || Directory.Exists(Path.Combine(root, "mirror"))
+                || !Directory.EnumerateFileSystemEntries(root).Any()
+                ? null
+                : $"storage.filesystem.rootdirectory: the folder {root} has files, but no registry: there is no docker/registry/v2 in it";
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return $"storage.filesystem.rootdirectory: this user may not read the folder {root}";
+        }
+    }
+
+    /// <summary>Writes a warning for each folder that is skipped.</summary>
+    public static void WarnOfUnreadable(IServiceProvider stores, TextWriter error)
+    {
+        if (stores.GetService<UnreadableFolders>() is { } unreadable)
+            unreadable.Found += folder => error.WriteLine($"warning: this user may not read the folder {folder}; it is skipped");
+    }
+}

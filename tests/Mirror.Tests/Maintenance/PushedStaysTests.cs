@@ -1,0 +1,165 @@
+using System.Net;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Push;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Maintenance;
+
+/// <summary>Pushed images stay when the settings no longer host their repository.</summary>
+public sealed class PushedStaysTests : MirrorOfHub
+{
+    private const int MiB = 1 << 20;
+    private const string Team = "team/app";
+
+    private readonly TempFolder _volume = new();
+
+    protected override MirrorSettings Settings(ScriptedHub hub) =>
+        new() { Upstream = hub.Url, Root = _volume.Path, More = "hosted:\n  repositories: [team/*]\n" };
+
+    [Fact]
+    public async Task A_changed_pattern_deletes_no_pushed_image()
+    {
+        var image = await PushAsync(Mirror);
+        Hub.AddImage(Team, "other", HubBlob.Seeded(2, MiB));
+        var copy = Hub.AddBlob(Repository, HubBlob.Seeded(1, 3 * MiB));
+        await PullAsync(Mirror, copy.Digest);
+        Age();
+        await Mirror.StopAsync();
+
+        await using var mirror = await StartMirrorAsync();
+        await Until.TrueAsync(() => !IsStored(copy.Digest), () => string.Join('\n', mirror.Log));
+
+        Assert.True(image.All(IsStored));
+        await Until.TrueAsync(
+            () => mirror.Log.Any(line => line.Contains($"--release NAME: {Team}", StringComparison.Ordinal)),
+            () => string.Join('\n', mirror.Log));
+        Assert.Equal(1, await mirror.MetricAsync("mirror_orphaned_repositories"));
+
+        // Upstream has no such tag. The answer says so, and the tag stays for the day when the pattern is back.
+        using (var response = await mirror.GetAsync(ManifestPath("1", Team)))
+            Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+        await mirror.StopAsync();
+        await Mirror.StartAgainAsync();
+        using var again = await Mirror.GetAsync(ManifestPath("1", Team));
+        Assert.Equal(HttpStatusCode.OK, again.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_garbage_collection_names_what_is_orphaned_and_deletes_it_only_on_request()
+    {
+        var image = await PushAsync(Mirror);
+        await Mirror.StopAsync();
+        await using var mirror = await StartMirrorAsync();
+
+        var (code, output) = await mirror.RunAsync("garbage-collect", "-m");
+        Assert.Equal(4, code);
+        Assert.Contains(Team, output, StringComparison.Ordinal);
+        (code, _) = await mirror.RunAsync("garbage-collect", "-m", "--release", "other/*");
+        Assert.Equal(4, code);
+        (code, _) = await mirror.RunAsync("garbage-collect", "-d", "--release", "team/*");
+        Assert.Equal(0, code);
+        Assert.True(image.All(IsStored));
+
+        (code, output) = await mirror.RunAsync("garbage-collect", "--release", "team/*");
+
+        Assert.True(code == 0, output);
+        Assert.DoesNotContain(image, IsStored);
+        Assert.Equal(0, (await mirror.RunAsync("garbage-collect")).Code);
+    }
+
+    [Fact]
+    public async Task On_an_old_volume_upstream_tells_what_is_a_copy()
+    {
+        var image = await PushAsync(Mirror);
+        Hub.AddImage(Team, "other", HubBlob.Seeded(2, MiB));
+        var upstreams = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 3 * MiB));
+        using (var manifest = await Mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+        await PullAsync(Mirror, upstreams.Layers[0].Digest);
+        await Mirror.StopAsync();
+        ForgetMarks();
+        Age();
+
+        await using var mirror = await StartMirrorAsync();
+        await Until.TrueAsync(() => !IsStored(upstreams.Layers[0].Digest), () => string.Join('\n', mirror.Log));
+
+        Assert.True(image.All(IsStored));
+        Assert.True(IsStored(upstreams.Digest));
+        // Now that it is known, a collection names it.
+        Assert.Equal(4, (await mirror.RunAsync("garbage-collect")).Code);
+    }
+
+    [Fact]
+    public async Task On_a_volume_of_registry_2_its_schedule_tells_what_is_a_copy()
+    {
+        var (noted, other) = (Hub.AddBlob(Repository, HubBlob.Seeded(1, 3 * MiB)), Hub.AddBlob(Repository, HubBlob.Seeded(2, 3 * MiB)));
+        foreach (var blob in new[] { noted, other })
+            await PullAsync(Mirror, blob.Digest);
+        await Mirror.StopAsync();
+        ForgetMarks();
+        Age();
+        Hub.Private.Add(Repository);
+        var key = $"{Repository}@{noted.Digest}";
+        await File.WriteAllTextAsync(
+            Path.Combine(Mirror.Root, RegistryLayout.Schedule),
+            $$$"""{"{{{key}}}":{"Key":"{{{key}}}","ExpiryData":"2026-01-01T00:00:00Z","EntryType":0}}""", Cancel);
+
+        await using var mirror = await StartMirrorAsync();
+
+        await Until.TrueAsync(() => !IsStored(noted.Digest), () => string.Join('\n', mirror.Log));
+        Assert.True(IsStored(other.Digest));
+    }
+
+    private Task<MirrorProcess> StartMirrorAsync() => MirrorProcess.StartAsync(new MirrorSettings
+    {
+        Upstream = Hub.Url,
+        Root = Mirror.Root,
+        Environment = new Dictionary<string, string>
+        {
+            ["REGISTRY_PROXY_MAX_SIZE"] = "1MiB",
+            ["REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECT_GRACE"] = "0s",
+        },
+    });
+
+    // An image of one layer, larger than the limit.
+    private static async Task<Digest[]> PushAsync(MirrorProcess mirror)
+    {
+        var pushed = new PushedRepository(mirror, Team);
+        var layer = new byte[2 * MiB];
+        var (layerDigest, config) = (await pushed.PushAsync(layer), await pushed.PushAsync("{}"u8.ToArray()));
+        var manifest = Encoding.UTF8.GetBytes($$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}",
+             "config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"{{config}}"},
+             "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":{{layer.Length}},"digest":"{{layerDigest}}"}]}
+            """);
+        using var response = await pushed.SendAsync("PUT", "manifests/1", manifest, MediaTypes.OciManifest);
+        Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        return [layerDigest, config, Digest.Of(manifest)];
+    }
+
+    private async Task PullAsync(MirrorProcess mirror, Digest digest)
+    {
+        using (var response = await mirror.GetAsync(BlobPath(digest)))
+            Assert.Equal(digest, await DigestOfAsync(response));
+        await Until.TrueAsync(() => IsStored(digest), () => $"{digest} is not stored.");
+    }
+
+    // As the version before left its volume, and registry:2.
+    private void ForgetMarks()
+    {
+        foreach (var marks in new[] { RegistryLayout.Pushed, RegistryLayout.Copied })
+            if (Directory.Exists(Path.Combine(Mirror.Root, marks)))
+                Directory.Delete(Path.Combine(Mirror.Root, marks), recursive: true);
+    }
+
+    private void Age()
+    {
+        foreach (var file in Directory.EnumerateFiles(Mirror.Root, "*", SearchOption.AllDirectories))
+            File.SetLastWriteTimeUtc(file, DateTime.UtcNow - TimeSpan.FromHours(100));
+    }
+}
