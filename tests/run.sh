@@ -53,6 +53,8 @@ dotnet build -c Release --nologo -v quiet
 
 # The tests and the programs they start keep their files in one folder, which goes at the end.
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/mirror.XXXXXX")
+# Some tests run a program as another user, who must get to its files.
+chmod 755 "$scratch"
 output=$(mktemp)
 clean() {
     # A container engine that was ended in the middle of a test may have left mounts.

@@ -45,11 +45,15 @@ public sealed class DiskTroubleTests : MirrorOfHub
         foreach (var layer in cold.Layers)
             Assert.False(File.Exists(Path.Combine(mirror.Root, RegistryLayout.BlobData(layer.Digest))));
 
-        // It is said, once a minute and not once a pull.
-        await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 0, () => string.Join('\n', mirror.Log));
+        // The log says so once a minute and not once a pull.
         Assert.InRange(mirror.Log.Count(line => line.Contains("cannot store", StringComparison.Ordinal)), 1, 5);
-        Assert.Contains(
-            "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
+        // A disk that has room for a config, but not for a layer, does take writes.
+        if (trouble != "full in the middle of a download")
+        {
+            await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 0, () => string.Join('\n', mirror.Log));
+            Assert.Contains(
+                "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
+        }
 
         if (trouble == "read-only")
             await volume.RemountAsync("rw");
