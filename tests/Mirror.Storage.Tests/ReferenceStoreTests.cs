@@ -148,4 +148,20 @@ public abstract class ReferenceStoreTests : StoreTests
         Assert.Equal(5, (await ListAsync(Content.ListAsync(Cancel))).Count);
         Assert.NotNull(await References.ResolveTagAsync(Nginx, "t0", Cancel));
     }
+
+    [Fact]
+    public async Task A_tag_is_deleted_while_others_set_it()
+    {
+        var digest = Digest.Of("1"u8);
+        var setting = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            for (var i = 0; i < 25; i++)
+                await References.SetTagAsync(Nginx, "latest", digest, Cancel);
+        }, Cancel)).ToArray();
+        while (!setting.All(task => task.IsCompleted))
+            await References.DeleteTagAsync(Nginx, "latest", Cancel);
+        await Task.WhenAll(setting);
+        await References.DeleteTagAsync(Nginx, "latest", Cancel);
+        Assert.Null(await References.ResolveTagAsync(Nginx, "latest", Cancel));
+    }
 }

@@ -96,8 +96,34 @@ internal static partial class Durable
             return false;
         }
         FlushFolder(Path.GetDirectoryName(path)!);
-        Directory.Delete(renamed, recursive: true);
+        DeleteLeftOver(renamed);
         return true;
+    }
+
+    /// <summary>
+    /// Deletes a folder that was renamed out of the way. A write that had opened it before the rename can still add a name while it is
+    /// deleted. What remains after several tries stays in the temporary folder, where garbage collection deletes what is a day old.
+    /// </summary>
+    private static void DeleteLeftOver(string folder)
+    {
+        const int maxTries = 10;
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+                return;
+            }
+            catch (DirectoryNotFoundException)
+            {
+                return;
+            }
+            catch (Exception inUse) when (inUse is IOException or UnauthorizedAccessException)
+            {
+                if (tries == maxTries)
+                    return;
+            }
+        }
     }
 
     /// <summary>Flushes the names in a folder. A folder that no longer exists needs no flush.</summary>
