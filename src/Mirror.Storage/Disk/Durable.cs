@@ -69,7 +69,8 @@ internal static partial class Durable
                 Directory.CreateDirectory(folder);
             }
             catch (IOException moved)
-                when ((moved is DirectoryNotFoundException || moved.HResult == exists) && !File.Exists(folder) && tries < maxTries)
+                when ((moved is DirectoryNotFoundException or FileNotFoundException || moved.HResult == exists)
+                    && !File.Exists(folder) && tries < maxTries)
             {
                 // A concurrent delete removed a parent folder. Retry.
                 continue;
