@@ -6,7 +6,9 @@ using System.Text;
 
 namespace Mirror.Bench;
 
-/// <summary>One connection that reads bodies into one buffer: as little work as a client can do, so that the server's is what is seen.</summary>
+/// <summary>
+/// One connection that reads bodies into one buffer: as little work as a client can do, so that the server's is what is seen.
+/// </summary>
 internal sealed class Client : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -40,7 +42,10 @@ internal sealed class Client : IDisposable
         }
         var head = Encoding.ASCII.GetString(_buffer, 0, end).Split("\r\n");
         var status = int.Parse(head[0].AsSpan(9, 3));
-        var length = method == "HEAD" ? 0 : long.Parse(head.First(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase)).AsSpan("Content-Length:".Length));
+        const string LengthName = "Content-Length:";
+        var length = method == "HEAD"
+            ? 0
+            : long.Parse(head.First(line => line.StartsWith(LengthName, StringComparison.OrdinalIgnoreCase)).AsSpan(LengthName.Length));
         long read = filled - end - 4;
         if (status != 200 || length != expected?.Length)
             expected = status == 200 && expected is not null ? throw new InvalidDataException($"{length} bytes") : null;
@@ -63,13 +68,17 @@ internal sealed class Client : IDisposable
         _socket.Dispose();
     }
 
-    /// <summary>The same request by many clients at once, each on a connection and a thread of its own; the replies, and the seconds until all had theirs.</summary>
+    /// <summary>
+    /// The same request by many clients at once, each on a connection and a thread of its own; the replies, and the seconds until all had
+    /// theirs.
+    /// </summary>
     public static (Reply[] Replies, double Seconds) Crowd(int port, int clients, string path, int rounds = 1, bool tls = false)
     {
         var replies = new Reply[clients];
         Client[] connected = [.. Enumerable.Range(0, clients).Select(_ => new Client(port, clients > 50 ? 64 * 1024 : 256 * 1024, tls))];
         var started = Stopwatch.GetTimestamp();
-        Thread[] threads = [.. Enumerable.Range(0, clients).Select(i => new Thread(() => replies[i] = connected[i].TryAsk(path, rounds), 128 * 1024))];
+        Thread[] threads =
+            [.. Enumerable.Range(0, clients).Select(i => new Thread(() => replies[i] = connected[i].TryAsk(path, rounds), 128 * 1024))];
         foreach (var thread in threads)
             thread.Start();
         foreach (var thread in threads)
@@ -105,7 +114,9 @@ internal sealed class Client : IDisposable
     }
 
     private int Receive(Span<byte> buffer) =>
-        (_tls?.Read(buffer) ?? _socket.Receive(buffer)) is > 0 and var read ? read : throw new EndOfStreamException("The answer ended early.");
+        (_tls?.Read(buffer) ?? _socket.Receive(buffer)) is > 0 and var read
+            ? read
+            : throw new EndOfStreamException("The answer ended early.");
 }
 
 /// <param name="Bytes">Of the body.</param>

@@ -10,8 +10,12 @@ internal static class Image
 
     /// <summary>A manifest of eight layers, about what an image on Docker Hub has.</summary>
     public static readonly byte[] Manifest = Encoding.UTF8.GetBytes(
-        $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":{{Descriptor("application/vnd.oci.image.config.v1+json", 0)}},"layers":[{{string.Join(',',
-            Enumerable.Range(1, 8).Select(i => Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", i)))}}]}""");
+        $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":{{Config}},"layers":[{{Layers}}]}""");
+
+    private static string Config => Descriptor("application/vnd.oci.image.config.v1+json", 0);
+
+    private static string Layers =>
+        string.Join(',', Enumerable.Range(1, 8).Select(i => Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", i)));
 
     public static string ManifestPath(string reference) => $"/v2/{Repository}/manifests/{reference}";
 

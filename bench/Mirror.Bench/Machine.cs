@@ -6,12 +6,17 @@ internal static class Machine
 {
     public static string Describe()
     {
-        var model = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim();
+        var model = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
+            ?.Split(':')[1].Trim();
         var memory = long.Parse(File.ReadLines("/proc/meminfo").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) >> 20;
-        return $"{Environment.ProcessorCount} cores ({model ?? "unknown"}), {memory} GiB, Linux {Environment.OSVersion.Version.ToString(2)}, .NET {Environment.Version}";
+        return $"{Environment.ProcessorCount} cores ({model ?? "unknown"}), {memory} GiB, "
+            + $"Linux {Environment.OSVersion.Version.ToString(2)}, .NET {Environment.Version}";
     }
 
-    /// <summary>Fills the page cache once and empties it: the first touch of a page costs a virtual machine a fault in its host, and whoever writes first would pay it.</summary>
+    /// <summary>
+    /// Fills the page cache once and empties it: the first touch of a page costs a virtual machine a fault in its host, and whoever writes
+    /// first would pay it.
+    /// </summary>
     public static void TouchMemory(long bytes)
     {
         var path = Path.GetTempFileName();

@@ -30,19 +30,29 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
 
     /// <summary>The cache that people build themselves.</summary>
     public static readonly Peer NginxCache = new("nginx proxy_cache", Nginx, setup => NginxStart(setup,
-        $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_cache c; proxy_cache_valid 200 10m; proxy_cache_lock on;"));
+        $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; "
+        + "proxy_cache c; proxy_cache_valid 200 10m; proxy_cache_lock on;"));
 
     /// <summary>What stands in front of a fleet: passes on, and keeps nothing.</summary>
     public static readonly Peer NginxFront = new("nginx in front", Nginx, setup => NginxStart(setup,
-        $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 4 256k; proxy_busy_buffers_size 512k;"));
+        $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; "
+        + "proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 4 256k; proxy_busy_buffers_size 512k;"));
 
     public static readonly Peer[] All = [Mirror, RegistryTwo, NginxStatic, NginxCache];
 
     /// <summary>Those that serve what they have, over TLS.</summary>
     public static readonly Peer[] OverTls =
     [
-        new(Mirror.Name, MirrorProgram, setup => new ProcessStartInfo("dotnet", [MirrorProgram, "serve", RegistryConfiguration(setup, proxy: true, tls: true)])) { IsTls = true },
-        new(RegistryTwo.Name, Registry, setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: true, tls: true)])) { IsTls = true },
+        new(Mirror.Name, MirrorProgram,
+            setup => new ProcessStartInfo("dotnet", [MirrorProgram, "serve", RegistryConfiguration(setup, proxy: true, tls: true)]))
+        {
+            IsTls = true,
+        },
+        new(RegistryTwo.Name, Registry,
+            setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: true, tls: true)]))
+        {
+            IsTls = true,
+        },
         new(NginxStatic.Name, Nginx, setup => NginxStart(setup, Files(setup), tls: true)) { IsTls = true },
     ];
 
@@ -70,12 +80,13 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
     {
         if (tls)
             Certificate.WriteTo(setup.Folder);
+        var certificate = tls ? $", tls: {{ certificate: {setup.Folder}/certificate.pem, key: {setup.Folder}/key.pem }}" : "";
         var path = Path.Combine(setup.Folder, "config.yml");
         File.WriteAllText(path, $$"""
             version: 0.1
             log: { level: error, accesslog: { disabled: true } }
             storage: { filesystem: { rootdirectory: {{setup.Storage}} }, cache: { blobdescriptor: inmemory } }
-            http: { addr: 127.0.0.1:{{setup.Port}}{{(tls ? $", tls: {{ certificate: {setup.Folder}/certificate.pem, key: {setup.Folder}/key.pem }}" : "")}} }
+            http: { addr: 127.0.0.1:{{setup.Port}}{{certificate}} }
             {{(proxy ? $"proxy: {{ remoteurl: 'http://127.0.0.1:{setup.UpstreamPort}' }}" : "")}}
             """);
         return path;
@@ -88,6 +99,9 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
         if (tls)
             Certificate.WriteTo(setup.Folder);
         Directory.CreateDirectory(Path.Combine(setup.Folder, "content"));
+        var certificate = tls
+            ? $" ssl; ssl_certificate {setup.Folder}/certificate.pem; ssl_certificate_key {setup.Folder}/key.pem; ssl_protocols TLSv1.3"
+            : "";
         var path = Path.Combine(setup.Folder, "nginx.conf");
         File.WriteAllText(path, $$"""
             daemon off; user root; worker_processes auto; pid {{setup.Folder}}/pid; error_log {{setup.Folder}}/error.log error;
@@ -97,7 +111,7 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
               client_body_temp_path {{setup.Folder}}/b; proxy_temp_path {{setup.Folder}}/p; fastcgi_temp_path {{setup.Folder}}/f;
               uwsgi_temp_path {{setup.Folder}}/u; scgi_temp_path {{setup.Folder}}/s;
               proxy_cache_path {{setup.Folder}}/cache levels=1:2 keys_zone=c:10m max_size=20g use_temp_path=off;
-              server { listen 127.0.0.1:{{setup.Port}} backlog=1024{{(tls ? $" ssl; ssl_certificate {setup.Folder}/certificate.pem; ssl_certificate_key {setup.Folder}/key.pem; ssl_protocols TLSv1.3" : "")}}; location / { {{location}} } }
+              server { listen 127.0.0.1:{{setup.Port}} backlog=1024{{certificate}}; location / { {{location}} } }
             }
             """);
         return new ProcessStartInfo(Nginx, ["-c", path, "-e", $"{setup.Folder}/error.log", "-p", setup.Folder]);

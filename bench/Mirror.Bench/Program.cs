@@ -35,7 +35,8 @@ AppDomain.CurrentDomain.ProcessExit += (_, _) =>
 };
 
 Console.WriteLine($"{Machine.Describe()}. {(effort.IsFull ? "Full" : "Quick")} run, {DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC.");
-Console.WriteLine("Every server logs errors only and keeps no access log. Peers do the same work in turns; a figure is the median of its rounds.");
+Console.WriteLine(
+    "Every server logs errors only and keeps no access log. Peers do the same work in turns; a figure is the median of its rounds.");
 foreach (var peer in Peer.All)
     if (peer.Missing is { } reason)
         Console.WriteLine($"{peer.Name} is left out: {reason}.");

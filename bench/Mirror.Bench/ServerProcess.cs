@@ -68,7 +68,9 @@ internal sealed class ServerProcess : IDisposable
     public static ServerProcess[] StartAll(int upstreamPort, params Peer[] peers) =>
         [.. peers.Where(peer => peer.Missing is null).Select(peer => Start(peer, upstreamPort))];
 
-    /// <summary>Waits until the server rests: what it still does once a client has everything must not fall into the next one's turn.</summary>
+    /// <summary>
+    /// Waits until the server rests: what it still does once a client has everything must not fall into the next one's turn.
+    /// </summary>
     public void Settle()
     {
         double before;

@@ -7,8 +7,8 @@ using Mirror.Storage;
 namespace Mirror.Bench;
 
 /// <summary>
-/// A registry to pull through: a thread for each connection, blobs from memory, every byte and request counted. With a <see cref="Link"/> all
-/// connections share its rate.
+/// A registry to pull through: a thread for each connection, blobs from memory, every byte and request counted. With a <see cref="Link"/>
+/// all connections share its rate.
 /// </summary>
 internal sealed class Upstream : IDisposable
 {
@@ -102,10 +102,14 @@ internal sealed class Upstream : IDisposable
         if (path == "/v2/")
             Send(connection, "200 OK", "Content-Length: 2\r\nContent-Type: application/json", "{}"u8);
         else if (path.Contains("/manifests/") && _manifests.TryGetValue(last, out var manifest))
-            Send(connection, "200 OK", $"Content-Length: {manifest.Length}\r\nContent-Type: {MediaTypes.OciManifest}\r\nDocker-Content-Digest: {Digest.Of(manifest)}",
+            Send(connection, "200 OK",
+                $"Content-Length: {manifest.Length}\r\nContent-Type: {MediaTypes.OciManifest}\r\n"
+                + $"Docker-Content-Digest: {Digest.Of(manifest)}",
                 method == "HEAD" ? [] : manifest);
         else if (path.Contains("/blobs/") && _blobs.TryGetValue(last, out var blob))
-            SendBlob(connection, blob, method, lines.FirstOrDefault(line => line.StartsWith("Range: bytes=", StringComparison.OrdinalIgnoreCase))?["Range: bytes=".Length..]);
+            SendBlob(connection, blob, method,
+                lines.FirstOrDefault(line => line.StartsWith("Range: bytes=", StringComparison.OrdinalIgnoreCase))
+                    ?["Range: bytes=".Length..]);
         else
             Send(connection, "404 Not Found", "Content-Length: 0", []);
     }

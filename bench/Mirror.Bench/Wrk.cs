@@ -24,13 +24,15 @@ internal sealed partial record Wrk(double PerSecond, double CpuMicroseconds, dou
         var requests = double.Parse(Requests().Match(said).Groups[1].Value, CultureInfo.InvariantCulture);
         return new Wrk(
             double.Parse(Rate().Match(said).Groups[1].Value, CultureInfo.InvariantCulture), spent / Math.Max(requests, 1) * 1e6,
-            Milliseconds(said, "50"), Milliseconds(said, "99"), said.Contains("Non-2xx", StringComparison.Ordinal) || said.Contains("Socket errors", StringComparison.Ordinal));
+            Milliseconds(said, "50"), Milliseconds(said, "99"),
+            said.Contains("Non-2xx", StringComparison.Ordinal) || said.Contains("Socket errors", StringComparison.Ordinal));
     }
 
     private static double Milliseconds(string said, string percent)
     {
         var match = Regex.Match(said, $@"{percent}%\s+([\d.]+)(us|ms|s)");
-        return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * (match.Groups[2].Value switch { "us" => 1e-3, "ms" => 1, _ => 1e3 });
+        var unit = match.Groups[2].Value switch { "us" => 1e-3, "ms" => 1, _ => 1e3 };
+        return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * unit;
     }
 
     [GeneratedRegex(@"Requests/sec:\s+([\d.]+)")]

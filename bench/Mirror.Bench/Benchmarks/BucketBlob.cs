@@ -7,7 +7,9 @@ using Mirror.Tests.Peers;
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>A blob in a bucket: through the registry, and by redirect. Both registries have the same bucket, a real radosgw on this machine.</summary>
+/// <summary>
+/// A blob in a bucket: through the registry, and by redirect. Both registries have the same bucket, a real radosgw on this machine.
+/// </summary>
 internal static class BucketBlob
 {
     private const int Size = 100 << 20;
@@ -92,7 +94,8 @@ internal static class BucketBlob
             table.Row(row.Name, $"{row.Status}", $"{row.Time:F1}", $"{row.Time / rows[^1].Time:F2}");
     }
 
-    private static (double Rate, double Cpu) Medians(List<(double Rate, double Cpu)> runs) => (Table.Median(runs.Select(run => run.Rate)), Table.Median(runs.Select(run => run.Cpu)));
+    private static (double Rate, double Cpu) Medians(List<(double Rate, double Cpu)> runs) =>
+        (Table.Median(runs.Select(run => run.Rate)), Table.Median(runs.Select(run => run.Cpu)));
 
     private static void Put(AmazonS3Client client, Blob blob)
     {
@@ -101,7 +104,8 @@ internal static class BucketBlob
         {
             blob.WriteTo(file);
             Put(RegistryLayout.BlobData(blob.Digest), new PutObjectRequest { FilePath = file });
-            Put(RegistryLayout.LayerLink(RepositoryName.Parse(Image.Repository), blob.Digest), new PutObjectRequest { ContentBody = blob.Digest.ToString() });
+            var link = RegistryLayout.LayerLink(RepositoryName.Parse(Image.Repository), blob.Digest);
+            Put(link, new PutObjectRequest { ContentBody = blob.Digest.ToString() });
         }
         finally
         {
@@ -116,13 +120,23 @@ internal static class BucketBlob
     }
 
     // The bucket for their storage, and nothing to mirror.
-    private static ServerProcess[] Start(Radosgw store, bool redirects) => ServerProcess.StartAll(0, [.. new[] { Peer.Mirror, Peer.RegistryTwo }.Select(peer => peer.Configured(setup => $$"""
+    private static ServerProcess[] Start(Radosgw store, bool redirects) => ServerProcess.StartAll(
+        0, [.. new[] { Peer.Mirror, Peer.RegistryTwo }.Select(peer => peer.Configured(setup => Configuration(setup, store, redirects)))]);
+
+    private static string Configuration(PeerSetup setup, Radosgw store, bool redirects) => $$"""
         version: 0.1
         log: { level: error, accesslog: { disabled: true } }
         storage:
-          s3: { accesskey: {{Radosgw.AccessKey}}, secretkey: {{Radosgw.SecretKey}}, region: us-east-1, regionendpoint: '{{store.Url.OriginalString}}', bucket: {{Radosgw.Bucket}}, secure: false, v4auth: true }
+          s3:
+            accesskey: {{Radosgw.AccessKey}}
+            secretkey: {{Radosgw.SecretKey}}
+            region: us-east-1
+            regionendpoint: '{{store.Url.OriginalString}}'
+            bucket: {{Radosgw.Bucket}}
+            secure: false
+            v4auth: true
           cache: { blobdescriptor: inmemory }
           redirect: { disable: {{(redirects ? "false" : "true")}} }
         http: { addr: 127.0.0.1:{{setup.Port}} }
-        """))]);
+        """;
 }

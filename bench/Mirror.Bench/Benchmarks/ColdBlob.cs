@@ -30,7 +30,8 @@ internal static class ColdBlob
         try
         {
             using var upstream = ServerProcess.Start(Peer.RegistryTwoAsUpstream, 0, storage.FullName);
-            Measure("Cold blob of 128 MiB, loopback without a throttle, docker-registry 2.8.2 as upstream", upstream.Port, effort.Rounds * 2 + 1, () =>
+            const string Title = "Cold blob of 128 MiB, loopback without a throttle, docker-registry 2.8.2 as upstream";
+            Measure(Title, upstream.Port, effort.Rounds * 2 + 1, () =>
             {
                 var blob = new Blob(Size);
                 blob.WriteTo(Path.Combine(storage.FullName, RegistryLayout.BlobData(blob.Digest)));
@@ -87,7 +88,8 @@ internal static class ColdBlob
         foreach (var (server, runs) in through)
         {
             var seconds = Table.Median(runs.Select(run => run.Reply.Seconds));
-            table.Row(server.Peer.Name, $"{seconds:F3}", $"{seconds / alone:F2}", $"{Table.Median(runs.Select(run => run.Reply.FirstByte)) * 1e3:F1}",
+            table.Row(server.Peer.Name, $"{seconds:F3}", $"{seconds / alone:F2}",
+                $"{Table.Median(runs.Select(run => run.Reply.FirstByte)) * 1e3:F1}",
                 $"{Table.Median(runs.Select(run => run.Cpu)):F2}");
         }
         foreach (var server in servers)

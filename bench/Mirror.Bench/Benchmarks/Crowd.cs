@@ -1,7 +1,9 @@
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>Many clients at once on one cold blob, over a link that has room for one; then HEAD and Range, which must not cost a whole blob.</summary>
+/// <summary>
+/// Many clients at once on one cold blob, over a link that has room for one; then HEAD and Range, which must not cost a whole blob.
+/// </summary>
 internal static class Crowd
 {
     private const int Clients = 20;
@@ -11,8 +13,11 @@ internal static class Crowd
     public static void Run(Effort effort)
     {
         using var upstream = new Upstream(new Link(Rate));
-        var table = new Table($"{Clients} clients at once, one cold blob of 64 MiB, link of 50 MiB/s in all (its own limit: {(double)Size / Rate:F2} s)",
-            "", "upstream bytes over blob bytes", "seconds until all have it", "clients served", "HEAD, cold: upstream bytes", "Range of 1000 bytes, cold", "seconds");
+        const double Limit = (double)Size / Rate;
+        var table = new Table(
+            $"{Clients} clients at once, one cold blob of 64 MiB, link of 50 MiB/s in all (its own limit: {Limit:F2} s)",
+            "", "upstream bytes over blob bytes", "seconds until all have it", "clients served",
+            "HEAD, cold: upstream bytes", "Range of 1000 bytes, cold", "seconds");
         foreach (var peer in Peer.All.Where(peer => peer != Peer.NginxStatic && peer.Missing is null))
         {
             using var server = ServerProcess.Start(peer, upstream.Port);
@@ -26,7 +31,8 @@ internal static class Crowd
             var head = client.Ask(Image.BlobPath(upstream.Add(new Blob(Size)).Digest), "HEAD");
             var headBytes = Settle(upstream) - before;
             var range = client.Ask(Image.BlobPath(upstream.Add(new Blob(Size)).Digest), headers: "Range: bytes=1000-1999\r\n");
-            table.Row(peer.Name, $"{(double)bytes / Size:F2}", $"{seconds:F2}", $"{replies.Count(reply => reply.Status == 200 && reply.Bytes == Size)}",
+            var served = replies.Count(reply => reply.Status == 200 && reply.Bytes == Size);
+            table.Row(peer.Name, $"{(double)bytes / Size:F2}", $"{seconds:F2}", $"{served}",
                 $"{head.Status}: {headBytes:N0}", $"{range.Status}: {range.Bytes:N0} bytes", $"{range.Seconds:F2}");
             Settle(upstream);
         }

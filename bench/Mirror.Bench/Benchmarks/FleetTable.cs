@@ -24,7 +24,9 @@ internal static class FleetTable
         foreach (var _ in Enumerable.Range(0, 3))
             CrossKeyRules(new Pull(upstream, Layers, 11 << 20), stack.Port, 0, () => { });
 
-        var table = new Table($"Three replicas, radosgw, Redis, behind nginx; {Clients} clients at once, image of {Layers} layers and {imageSize >> 20} MiB, link of 50 MiB/s",
+        var table = new Table(
+            $"Three replicas, radosgw, Redis, behind nginx; {Clients} clients at once, "
+            + $"image of {Layers} layers and {imageSize >> 20} MiB, link of 50 MiB/s",
             "test", "figure", "required", "seen");
         Crowd(table, upstream, stack, imageSize);
         Killed(table, upstream, stack, imageSize);
@@ -72,7 +74,8 @@ internal static class FleetTable
             failed += results.Sum(result => result ?? 0);
             wrong += results.Count(result => result is null);
             first = first.Length > 0 ? first : failure;
-            seen.Add($"{(double)(upstream.BlobBytes - before) / image.Bytes:F2} ({image.Layers.Count(layer => upstream.Gets(layer.Digest) > 1)} layers again)");
+            var again = image.Layers.Count(layer => upstream.Gets(layer.Digest) > 1);
+            seen.Add($"{(double)(upstream.BlobBytes - before) / image.Bytes:F2} ({again} layers again)");
             stack.Replicas[victim].Start();
         }
         const string Test = "a replica killed with -9 at half of it, each in turn";
@@ -114,8 +117,9 @@ internal static class FleetTable
         var test = $"Redis stopped and started every 10 s, {time.TotalSeconds:F0} s";
         table.Row(test, "failed requests", "0", $"{load.Failed} of {load.Requests:N0}, {stops} stops{load.FirstFailure}");
         table.Row(test, "wrong bytes", "0", $"{load.Wrong}");
-        table.Row(test, "GETs upstream for an object, at most", $"<= {Stack.Size}",
-            $"{load.Images.Max(image => Math.Max(upstream.Gets(image.ManifestDigest), image.Layers.Max(layer => upstream.Gets(layer.Digest))))} (of {load.Images.Count} images)");
+        var gets = load.Images.Max(
+            image => Math.Max(upstream.Gets(image.ManifestDigest), image.Layers.Max(layer => upstream.Gets(layer.Digest))));
+        table.Row(test, "GETs upstream for an object, at most", $"<= {Stack.Size}", $"{gets} (of {load.Images.Count} images)");
     }
 
     // All clients at once. The failure that came first is told as the end of a line.

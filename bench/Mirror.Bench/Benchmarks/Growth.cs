@@ -43,14 +43,21 @@ internal static class Growth
         upstream.Add("latest", Image.Manifest);
         var blob = Image.BlobPath(upstream.Add(new Blob(64 << 20)).Digest);
         var manifest = Digest.Of(Image.Manifest);
-        Subject[] subjects = [.. from peer in (Peer[])[Peer.Mirror, Peer.RegistryTwo] where peer.Missing is null from store in stores select new Subject(peer, store.Size, store.Storage)];
+        Subject[] subjects =
+        [
+            .. from peer in (Peer[])[Peer.Mirror, Peer.RegistryTwo]
+               where peer.Missing is null
+               from store in stores
+               select new Subject(peer, store.Size, store.Storage),
+        ];
 
         for (var round = 0; round < effort.Rounds + 2; round++)
             foreach (var subject in subjects)
                 using (var server = ServerProcess.Start(subject.Peer, upstream.Port, subject.Storage))
                     subject.Starts.Add(server.StartSeconds);
 
-        var servers = subjects.ToDictionary(subject => subject, subject => ServerProcess.Start(subject.Peer, upstream.Port, subject.Storage));
+        var servers = subjects.ToDictionary(
+            subject => subject, subject => ServerProcess.Start(subject.Peer, upstream.Port, subject.Storage));
         try
         {
             foreach (var (subject, server) in servers)
@@ -75,14 +82,17 @@ internal static class Growth
                 server.Dispose();
         }
 
-        var table = new Table("With much stored beside it", "blobs, tags", "", "manifests by tag/s", "by digest/s", "blob GB/s", "start ms", "idle MiB");
+        var table = new Table("With much stored beside it",
+            "blobs, tags", "", "manifests by tag/s", "by digest/s", "blob GB/s", "start ms", "idle MiB");
         foreach (var subject in subjects)
-            table.Row(subject.Size, subject.Peer.Name, $"{Table.Median(subject.ByTag):N0}", $"{Table.Median(subject.ByDigest):N0}", $"{Table.Median(subject.Blobs):F2}",
+            table.Row(subject.Size, subject.Peer.Name,
+                $"{Table.Median(subject.ByTag):N0}", $"{Table.Median(subject.ByDigest):N0}", $"{Table.Median(subject.Blobs):F2}",
                 $"{Table.Median(subject.Starts) * 1e3:F0}", $"{subject.IdleMiB:F0}");
         foreach (var peer in subjects.GroupBy(subject => subject.Peer))
         {
             var (smallest, largest) = (peer.First(), peer.Last());
-            table.Row("smallest over largest", peer.Key.Name, Ratio(smallest.ByTag, largest.ByTag), Ratio(smallest.ByDigest, largest.ByDigest), Ratio(smallest.Blobs, largest.Blobs),
+            table.Row("smallest over largest", peer.Key.Name,
+                Ratio(smallest.ByTag, largest.ByTag), Ratio(smallest.ByDigest, largest.ByDigest), Ratio(smallest.Blobs, largest.Blobs),
                 Ratio(largest.Starts, smallest.Starts), "");
         }
     }

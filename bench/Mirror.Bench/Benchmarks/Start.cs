@@ -18,6 +18,7 @@ internal static class Start
             }
         var table = new Table("Start to first answer, and idle", "", "ms", "idle MiB");
         foreach (var (peer, runs) in rounds)
-            table.Row(peer.Name, $"{Table.Median(runs.Select(run => run.Seconds)) * 1e3:F0}", $"{Table.Median(runs.Select(run => run.Resident)):F0}");
+            table.Row(peer.Name,
+                $"{Table.Median(runs.Select(run => run.Seconds)) * 1e3:F0}", $"{Table.Median(runs.Select(run => run.Resident)):F0}");
     }
 }

@@ -34,7 +34,8 @@ internal static class WarmBlob
                 rounds[server].Add((bytes / seconds / 1e9, (server.CpuSeconds - before) / bytes * (1 << 30)));
             }
 
-        var table = new Table($"Blob of 256 MiB, warm{how}, {Clients} connections, each {each} times", "", "GB/s", "over nginx static", "server CPU s per GiB", "over nginx static", "peak MiB");
+        var table = new Table($"Blob of 256 MiB, warm{how}, {Clients} connections, each {each} times",
+            "", "GB/s", "over nginx static", "server CPU s per GiB", "over nginx static", "peak MiB");
         var limit = rounds.FirstOrDefault(server => server.Key.Peer.Name == Peer.NginxStatic.Name).Value;
         foreach (var (server, runs) in rounds)
         {

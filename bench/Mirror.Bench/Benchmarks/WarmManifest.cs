@@ -42,7 +42,9 @@ internal static class WarmManifest
             }
 
         var by = reference.Contains(':') ? "digest" : "tag";
-        var limit = rounds.FirstOrDefault(server => server.Key.Peer == Peer.NginxStatic).Value is { } nginx ? Table.Median(nginx.Select(run => run.PerSecond)) : double.NaN;
+        var limit = rounds.FirstOrDefault(server => server.Key.Peer == Peer.NginxStatic).Value is { } nginx
+            ? Table.Median(nginx.Select(run => run.PerSecond))
+            : double.NaN;
         var table = new Table($"Manifest by {by}, warm, {Image.Manifest.Length} bytes, wrk -t1 -c32",
             "", "requests/s", "over nginx static", "server CPU µs each", "median ms", "p99 ms", "upstream requests");
         foreach (var (server, runs) in rounds)

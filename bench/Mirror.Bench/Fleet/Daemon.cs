@@ -25,7 +25,9 @@ internal sealed class Daemon : IDisposable
         Start();
     }
 
-    /// <summary>A port that nobody has, below those that the kernel gives to outgoing connections: it is used again after a restart.</summary>
+    /// <summary>
+    /// A port that nobody has, below those that the kernel gives to outgoing connections: it is used again after a restart.
+    /// </summary>
     public static int FreePort()
     {
         while (true)

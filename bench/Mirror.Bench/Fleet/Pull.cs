@@ -15,8 +15,11 @@ internal sealed class Pull
     public Pull(Upstream upstream, int layers, long layerSize)
     {
         Layers = [.. Enumerable.Range(0, layers).Select(_ => upstream.Add(new Blob(layerSize)))];
-        var said = string.Join(',', Layers.Select(layer => $$"""{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":{{layer.Length}},"digest":"{{layer.Digest}}"}"""));
-        _manifest = Encoding.UTF8.GetBytes($$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":{{said.Split("},")[0].TrimEnd('}')}}},"layers":[{{said}}]}""");
+        var layerList = string.Join(',', Layers.Select(layer =>
+            $$"""{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":{{layer.Length}},"digest":"{{layer.Digest}}"}"""));
+        var config = layerList.Split("},")[0].TrimEnd('}') + "}";
+        _manifest = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":{{config}},"layers":[{{layerList}}]}""");
         upstream.Add(_tag, _manifest);
     }
 

@@ -29,7 +29,8 @@ internal sealed class Stack : IDisposable
             for (var i = 0; i < Size; i++)
             {
                 ports[i] = Daemon.FreePort();
-                Replicas[i] = new Daemon("dotnet", ["exec", Program, "serve", Configure(i, ports[i], _bucket.Url, redis, upstreamPort)], ports[i]);
+                Replicas[i] = new Daemon(
+                    "dotnet", ["exec", Program, "serve", Configure(i, ports[i], _bucket.Url, redis, upstreamPort)], ports[i]);
             }
             Port = Daemon.FreePort();
             _ = new Daemon(Nginx, ["-c", ConfigureNginx(ports), "-e", Path.Combine(_folder, "nginx.log"), "-p", _folder], Port);
@@ -43,7 +44,9 @@ internal sealed class Stack : IDisposable
 
     /// <summary>Why this machine cannot run it; null where it can.</summary>
     public static string? Missing => Radosgw.Availability.Missing
-        ?? (Array.Find([Nginx, "/usr/bin/redis-server", Program], program => !File.Exists(program)) is { } missing ? $"there is no {missing}" : null);
+        ?? (Array.Find([Nginx, "/usr/bin/redis-server", Program], program => !File.Exists(program)) is { } missing
+            ? $"there is no {missing}"
+            : null);
 
     /// <summary>nginx's.</summary>
     public int Port { get; }
@@ -85,9 +88,10 @@ internal sealed class Stack : IDisposable
 
     private string ConfigureNginx(int[] ports)
     {
+        var temporary = $"client_body_temp_path {_folder}/b; proxy_temp_path {_folder}/p; fastcgi_temp_path {_folder}/f; "
+            + $"uwsgi_temp_path {_folder}/u; scgi_temp_path {_folder}/s;";
         var text = File.ReadAllText("deploy/fleet/nginx.conf").Replace("listen 5000", $"listen 127.0.0.1:{Port}", StringComparison.Ordinal)
-            .Replace("http {", $"http {{ client_body_temp_path {_folder}/b; proxy_temp_path {_folder}/p; fastcgi_temp_path {_folder}/f; uwsgi_temp_path {_folder}/u; scgi_temp_path {_folder}/s;",
-                StringComparison.Ordinal);
+            .Replace("http {", $"http {{ {temporary}", StringComparison.Ordinal);
         for (var i = 0; i < Size; i++)
             text = text.Replace($"mirror-{i + 1}:5000", $"127.0.0.1:{ports[i]}", StringComparison.Ordinal);
         var path = Path.Combine(_folder, "nginx.conf");

@@ -20,7 +20,9 @@ public sealed class PeersTests
         await dockerd.PullAsync("hello:1");
         await upstream.SettleAsync();
         // Each blob goes to the client and, by a second request, into the store: that is how registry:2 is.
-        Assert.Equal(image.Blobs.Count() * 2, upstream.Requests.Count(r => r.Method == "GET" && r.Path.Contains("/blobs/", StringComparison.Ordinal)));
+        Assert.Equal(
+            image.Blobs.Count() * 2,
+            upstream.Requests.Count(r => r.Method == "GET" && r.Path.Contains("/blobs/", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -53,7 +55,8 @@ public sealed class PeersTests
         await using var registry = await DockerRegistry.StartAsync();
         using var skopeo = new Skopeo(registry.Authority);
         await skopeo.PushIndexAsync(
-            [TestImage.Create(4, oci: true), TestImage.Create(5, oci: true, architecture: "arm64")], $"{registry.Authority}/library/hello:1");
+            [TestImage.Create(4, oci: true), TestImage.Create(5, oci: true, architecture: "arm64")],
+            $"{registry.Authority}/library/hello:1");
         var pulled = await skopeo.PullAsync("docker.io/library/hello:1");
         Assert.Equal(2 * 3, Directory.GetFiles(pulled).Count(f => Path.GetFileName(f).Length == 64));
     }

@@ -163,7 +163,8 @@ public sealed class ScriptedHubTests : IAsyncLifetime
         _hub.Link.BytesPerSecond = 3_000_000;
         var token = await TokenAsync();
         var started = TimeProvider.System.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ => await Http.Client.GetByteArrayAsync(await RedirectAsync(Layer.Digest, token), Cancel)));
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(
+            async _ => await Http.Client.GetByteArrayAsync(await RedirectAsync(Layer.Digest, token), Cancel)));
         // A lower bound, which no busy machine can break: 1.2 MB at 3 MB/s, less what the bucket holds at first.
         Assert.True(TimeProvider.System.GetElapsedTime(started) > TimeSpan.FromSeconds(0.35));
     }

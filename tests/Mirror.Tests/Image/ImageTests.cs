@@ -66,12 +66,13 @@ public sealed class ImageTests : IAsyncLifetime
         Assert.Contains("chown -R 1000 /var/lib/registry", refused.Message, StringComparison.Ordinal);
 
         // The program that makes passwords.
-        var line = await _engine.RunAsync("run", "--rm", "--network", "none", "--entrypoint", "htpasswd", MirrorImage.Name, "-Bbn", "ann", "secret");
+        var line = await _engine.RunAsync(
+            "run", "--rm", "--network", "none", "--entrypoint", "htpasswd", MirrorImage.Name, "-Bbn", "ann", "secret");
         Assert.StartsWith("ann:$2y$", line.Trim(), StringComparison.Ordinal);
     }
 
-    private async Task<string> RunAsync(params string[] options) =>
-        (await _engine.RunAsync(["run", "-d", "--network", "host", "-e", $"REGISTRY_HTTP_ADDR={_address}", .. options, MirrorImage.Name])).Trim();
+    private async Task<string> RunAsync(params string[] options) => (await _engine.RunAsync(
+        ["run", "-d", "--network", "host", "-e", $"REGISTRY_HTTP_ADDR={_address}", .. options, MirrorImage.Name])).Trim();
 
     private Task<string> InsideAsync(string container, params string[] command) => _engine.RunAsync(["exec", container, .. command]);
 

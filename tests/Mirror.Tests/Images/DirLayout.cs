@@ -3,8 +3,8 @@ using Mirror.Storage;
 namespace Mirror.Tests.Images;
 
 /// <summary>
-/// Writes an image as skopeo's plain folder: <c>manifest.json</c>, and each blob under its digest's hex. It takes Docker's own types, which an OCI layout
-/// has no place for, so that an image can be pushed byte for byte.
+/// Writes an image as skopeo's plain folder: <c>manifest.json</c>, and each blob under its digest's hex. It takes Docker's own types, which
+/// an OCI layout has no place for, so that an image can be pushed byte for byte.
 /// </summary>
 public static class DirLayout
 {

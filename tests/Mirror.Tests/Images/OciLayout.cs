@@ -3,7 +3,10 @@ using Mirror.Storage;
 
 namespace Mirror.Tests.Images;
 
-/// <summary>Writes images as an OCI image layout, the folder form that skopeo pushes from (OCI image-spec, "Image Layout"). Images in OCI's types only.</summary>
+/// <summary>
+/// Writes images as an OCI image layout, the folder form that skopeo pushes from (OCI image-spec, "Image Layout").
+/// Images in OCI's types only.
+/// </summary>
 public static class OciLayout
 {
     /// <summary>Writes one image under a tag.</summary>

@@ -36,9 +36,11 @@ public sealed partial class DockerRegistry : IAsyncDisposable
     private const string Marker = "/v2/?mark";
     private int _forgotten;
 
-    private IEnumerable<AccessLine> AllRequests => _process!.OutLines.Select(l => Access().Match(l)).Where(m => m.Success).Select(m => new AccessLine(
-        m.Groups["method"].Value, m.Groups["path"].Value,
-        int.Parse(m.Groups["status"].Value, CultureInfo.InvariantCulture), long.Parse(m.Groups["bytes"].Value, CultureInfo.InvariantCulture)));
+    private IEnumerable<AccessLine> AllRequests => _process!.OutLines.Select(l => Access().Match(l)).Where(m => m.Success)
+        .Select(m => new AccessLine(
+            m.Groups["method"].Value, m.Groups["path"].Value,
+            int.Parse(m.Groups["status"].Value, CultureInfo.InvariantCulture),
+            long.Parse(m.Groups["bytes"].Value, CultureInfo.InvariantCulture)));
 
     /// <param name="upstream">The registry to be a mirror of; null is a plain registry.</param>
     /// <param name="driver">The driver's section under <c>storage</c>, indented by two; null is files below <see cref="Root"/>.</param>
@@ -96,10 +98,13 @@ public sealed partial class DockerRegistry : IAsyncDisposable
     {
         var before = AllRequests.Count(r => r.Path == Marker);
         using var response = await Http.Client.GetAsync(new Uri(Url, Marker));
-        await Until.TrueAsync(() => AllRequests.Count(r => r.Path == Marker) > before, () => $"The access log stands still:\n{_process!.Output}");
+        await Until.TrueAsync(
+            () => AllRequests.Count(r => r.Path == Marker) > before, () => $"The access log stands still:\n{_process!.Output}");
         return AllRequests.Select((line, i) => (line, i)).Last(l => l.line.Path == Marker).i + 1;
     }
 
-    [GeneratedRegex("""^\S+ - \S+ \[[^\]]+\] "(?<method>[A-Z]+) (?<path>\S+) HTTP/[0-9.]+" (?<status>\d+) (?<bytes>\d+) """, RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        """^\S+ - \S+ \[[^\]]+\] "(?<method>[A-Z]+) (?<path>\S+) HTTP/[0-9.]+" (?<status>\d+) (?<bytes>\d+) """,
+        RegexOptions.CultureInvariant)]
     private static partial Regex Access();
 }

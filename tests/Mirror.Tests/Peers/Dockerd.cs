@@ -39,7 +39,9 @@ public sealed class Dockerd : IAsyncDisposable
         return engine;
     }
 
-    /// <summary><c>docker pull</c>; where the mirror fails, the daemon goes to Docker Hub by itself, so look at what the mirror was asked.</summary>
+    /// <summary>
+    /// <c>docker pull</c>; where the mirror fails, the daemon goes to Docker Hub by itself, so look at what the mirror was asked.
+    /// </summary>
     public Task<string> PullAsync(string image) => RunAsync("pull", image);
 
     /// <summary>Forgets an image, layers and all.</summary>

@@ -1,8 +1,8 @@
 namespace Mirror.Tests.Peers;
 
 /// <summary>
-/// The container image of deploy/Dockerfile, built by a real Docker Engine. The images that it is built from are stood in for by this machine's
-/// own .NET and the few programs that a shell script needs, since no registry can be reached.
+/// The container image of deploy/Dockerfile, built by a real Docker Engine. The images that it is built from are stood in for by this
+/// machine's own .NET and the few programs that a shell script needs, since no registry can be reached.
 /// </summary>
 internal static class MirrorImage
 {
@@ -51,6 +51,7 @@ internal static class MirrorImage
         await PeerProcess.RunAsync("chmod", ["755", folder["sdk/dotnet"]]);
         await engine.BuildAsync(folder["sdk"], "Dockerfile", "stand-in-sdk");
         await engine.BuildAsync(
-            MirrorProcess.Repository, "deploy/Dockerfile", Name, "--build-arg", "SDK=stand-in-sdk", "--build-arg", "RUNTIME=stand-in-runtime");
+            MirrorProcess.Repository, "deploy/Dockerfile", Name,
+            "--build-arg", "SDK=stand-in-sdk", "--build-arg", "RUNTIME=stand-in-runtime");
     }
 }

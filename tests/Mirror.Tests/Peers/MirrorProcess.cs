@@ -35,8 +35,8 @@ public sealed record MirrorSettings
 
 /// <summary>The program itself, as its users run it: <c>Mirror.dll serve config.yml</c>.</summary>
 /// <remarks>
-/// With <c>MIRROR_COMMAND</c> set to another program that takes the same arguments, such as <c>docker-registry</c>, the tests run against that
-/// one: to see what it does, and that they fail where they should.
+/// With <c>MIRROR_COMMAND</c> set to another program that takes the same arguments, such as <c>docker-registry</c>, the tests run against
+/// that one: to see what it does, and that they fail where they should.
 /// </remarks>
 public sealed partial class MirrorProcess : IAsyncDisposable
 {
@@ -141,7 +141,8 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     /// <summary>Runs another verb of the program on this mirror's configuration.</summary>
     public async Task<(int Code, string Output)> RunAsync(params string[] verb)
     {
-        await using var process = PeerProcess.Start("dotnet", [Program, verb[0], _folder.Write("config.yml", Config()), .. verb[1..]], _settings.Environment);
+        await using var process = PeerProcess.Start(
+            "dotnet", [Program, verb[0], _folder.Write("config.yml", Config()), .. verb[1..]], _settings.Environment);
         return (await process.ExitCodeAsync(), process.Output);
     }
 
@@ -179,7 +180,8 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     }
 
     /// <summary>
-    /// GET or HEAD of a path below <c>/v2/</c>, returning at the headers. For a manifest every type is accepted, as by real clients, unless said otherwise.
+    /// GET or HEAD of a path below <c>/v2/</c>, returning at the headers. For a manifest every type is accepted, as by real clients, unless
+    /// said otherwise.
     /// </summary>
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers)
     {
@@ -191,9 +193,11 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         return await Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Xunit.TestContext.Current.CancellationToken);
     }
 
-    public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, path, headers);
+    public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) =>
+        SendAsync(HttpMethod.Get, path, headers);
 
-    public Task<HttpResponseMessage> HeadAsync(string path, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Head, path, headers);
+    public Task<HttpResponseMessage> HeadAsync(string path, params (string Name, string Value)[] headers) =>
+        SendAsync(HttpMethod.Head, path, headers);
 
     /// <summary>Returns when a path is answered from the store. HEAD never fetches a blob, so asking does not help it along.</summary>
     public Task UntilStoredAsync(string path) => Until.TrueAsync(

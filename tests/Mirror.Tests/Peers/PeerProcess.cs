@@ -52,7 +52,8 @@ internal sealed class PeerProcess : IAsyncDisposable
 
     internal string Output => string.Join('\n', _lines);
 
-    internal static PeerProcess Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null) =>
+    internal static PeerProcess Start(
+        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null) =>
         new(program, arguments, environment);
 
     /// <summary>Leaves what it writes in its pipes until <see cref="GoOnReading"/>.</summary>
@@ -62,7 +63,8 @@ internal sealed class PeerProcess : IAsyncDisposable
 
     /// <summary>Runs a program to its end.</summary>
     /// <exception cref="PeerFailedException">It ended with another code than 0.</exception>
-    internal static async Task<string> RunAsync(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+    internal static async Task<string> RunAsync(
+        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         await using var process = Start(program, arguments, environment);
         await process._process.WaitForExitAsync(Xunit.TestContext.Current.CancellationToken);
@@ -102,7 +104,8 @@ internal sealed class PeerProcess : IAsyncDisposable
     internal long StatusBytes(string key)
     {
         var line = File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith($"{key}:", StringComparison.Ordinal));
-        return long.Parse(line.Split(':')[1].Replace("kB", "", StringComparison.Ordinal), NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture) * 1024;
+        const NumberStyles padded = NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite;
+        return long.Parse(line.Split(':')[1].Replace("kB", "", StringComparison.Ordinal), padded, CultureInfo.InvariantCulture) * 1024;
     }
 
     /// <summary>SIGKILL: no chance to tidy up.</summary>

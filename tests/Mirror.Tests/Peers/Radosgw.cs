@@ -5,7 +5,8 @@ using Amazon.S3;
 namespace Mirror.Tests.Peers;
 
 /// <summary>
-/// A real S3 store, nothing of which outlives it: Ceph's monitor, one storage daemon with its data in memory, and the gateway that speaks S3.
+/// A real S3 store, nothing of which outlives it: Ceph's monitor, one storage daemon with its data in memory, and
+/// the gateway that speaks S3.
 /// </summary>
 public sealed class Radosgw : IAsyncDisposable
 {
@@ -24,7 +25,9 @@ public sealed class Radosgw : IAsyncDisposable
     /// <summary>The gateway that is always there.</summary>
     public Uri Url => _gateways["a"].Url;
 
-    /// <summary>The gateway that tests of faults may lose, by <see cref="KillGatewayAsync"/>; there is none before <see cref="StartGatewayAsync"/>.</summary>
+    /// <summary>
+    /// The gateway that tests of faults may lose, by <see cref="KillGatewayAsync"/>; there is none before <see cref="StartGatewayAsync"/>.
+    /// </summary>
     public Uri FragileUrl => _gateways["b"].Url;
 
     private string Config => _folder["ceph.conf"];
@@ -37,7 +40,10 @@ public sealed class Radosgw : IAsyncDisposable
             await store.StartDaemonsAsync();
             await store.StartAsync("a");
             await PeerProcess.RunAsync("radosgw-admin",
-                ["-c", store.Config, "-n", "client.rgw.a", "user", "create", "--uid=test", "--display-name=test", $"--access-key={AccessKey}", $"--secret-key={SecretKey}"]);
+            [
+                "-c", store.Config, "-n", "client.rgw.a", "user", "create", "--uid=test", "--display-name=test",
+                $"--access-key={AccessKey}", $"--secret-key={SecretKey}",
+            ]);
             using var client = store.Client();
             await client.PutBucketAsync(Bucket);
             return store;
@@ -89,7 +95,8 @@ public sealed class Radosgw : IAsyncDisposable
             return;
         // A free port is asked for when it is needed: others on this machine ask, too.
         var url = again ? known.Url : new Uri($"http://127.0.0.1:{Ports.Free()}");
-        var process = PeerProcess.Start("radosgw", ["-c", Config, "-n", $"client.rgw.{name}", $"--rgw_frontends=beast endpoint={url.Authority} tcp_nodelay=1", "-f"]);
+        var process = PeerProcess.Start("radosgw",
+            ["-c", Config, "-n", $"client.rgw.{name}", $"--rgw_frontends=beast endpoint={url.Authority} tcp_nodelay=1", "-f"]);
         _gateways[name] = (url, process);
         await process.UntilAnswersAsync(url);
     }
@@ -110,14 +117,16 @@ public sealed class Radosgw : IAsyncDisposable
             await PeerProcess.RunAsync("ceph-authtool",
                 [keyring, "--gen-key", "-n", who, "--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *"]);
         var map = _folder["monmap"];
-        await PeerProcess.RunAsync("monmaptool", ["--create", "--clobber", "--fsid", cluster, "--addv", "a", $"[v2:127.0.0.1:{v2},v1:127.0.0.1:{v1}]", map]);
+        await PeerProcess.RunAsync("monmaptool",
+            ["--create", "--clobber", "--fsid", cluster, "--addv", "a", $"[v2:127.0.0.1:{v2},v1:127.0.0.1:{v1}]", map]);
         await PeerProcess.RunAsync("ceph-mon", [.. config, "--mkfs", "-i", "a", "--monmap", map, "--keyring", keyring]);
         _daemons.Add(PeerProcess.Start("ceph-mon", [.. config, "-i", "a", "-f"]));
         await PeerProcess.RunAsync("ceph", [.. config, "--connect-timeout", "30", "osd", "new", storage]);
         await PeerProcess.RunAsync("ceph-osd", [.. config, "-i", "0", "--mkfs", "--osd-uuid", storage]);
         var osd = PeerProcess.Start("ceph-osd", [.. config, "-i", "0", "-f"]);
         _daemons.Add(osd);
-        await osd.UntilAsync(async () => (await PeerProcess.RunAsync("ceph", [.. config, "osd", "stat"])).Contains("1 up", StringComparison.Ordinal));
+        await osd.UntilAsync(
+            async () => (await PeerProcess.RunAsync("ceph", [.. config, "osd", "stat"])).Contains("1 up", StringComparison.Ordinal));
     }
 
     private string Settings(string cluster, int v2, int v1) => string.Create(CultureInfo.InvariantCulture, $"""

@@ -51,12 +51,17 @@ public sealed class Skopeo : IDisposable
     }
 
     /// <summary><c>skopeo copy</c>, of all architectures.</summary>
-    public Task CopyAsync(string source, string target) => RunAsync(["copy", "--all", "--src-tls-verify=false", "--dest-tls-verify=false", "-q", source, target]);
+    public Task CopyAsync(string source, string target) =>
+        RunAsync(["copy", "--all", "--src-tls-verify=false", "--dest-tls-verify=false", "-q", source, target]);
 
     /// <summary>Any other verb.</summary>
     public Task<string> RunAsync(params string[] arguments) => PeerProcess.RunAsync(
         "skopeo",
-        ["--insecure-policy", "--override-os", "linux", "--override-arch", "amd64", .. _registries is null ? [] : (string[])["--registries-conf", _registries], .. arguments],
+        [
+            "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64",
+            .. _registries is null ? [] : (string[])["--registries-conf", _registries],
+            .. arguments,
+        ],
         new Dictionary<string, string> { ["REGISTRY_AUTH_FILE"] = _folder.Write("auth.json", "{}"), ["HOME"] = _folder.Path });
 
     public void Dispose() => _folder.Dispose();

@@ -2,8 +2,8 @@
 namespace Mirror.Tests.Peers;
 
 /// <summary>
-/// Waits for something that only another process knows, by asking it again until it is so. The limit is there to end a test that would hang, and is no
-/// statement about speed.
+/// Waits for something that only another process knows, by asking it again until it is so. The limit is there to end a test that would
+/// hang, and is no statement about speed.
 /// </summary>
 internal static class Until
 {

@@ -125,7 +125,8 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         const string child = """{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","layers":[]}""";
         var digest = _upstream.AddManifest(Name, "child", child, MediaTypes.DockerManifest);
         _upstream.AddManifest(Name, "1", $$$"""
-            {"schemaVersion":2,"mediaType":"{{{MediaTypes.DockerManifestList}}}","manifests":[{"mediaType":"{{{MediaTypes.DockerManifest}}}",
+            {"schemaVersion":2,"mediaType":"{{{MediaTypes.DockerManifestList}}}",
+            "manifests":[{"mediaType":"{{{MediaTypes.DockerManifest}}}",
             "digest":"{{{digest}}}","size":{{{child.Length}}},"platform":{"os":"linux","architecture":"amd64"}}]}
             """, MediaTypes.DockerManifestList);
 
@@ -167,7 +168,9 @@ public sealed class HalfPushedTagTests : MirrorOfHub
         using (var first = await Mirror.GetAsync(ManifestPath("latest")))
             Assert.Equal(HttpStatusCode.OK, first.StatusCode);
         var moved = Hub.AddImage(Repository, "latest", HubBlob.Seeded(2, 100));
-        Hub.Script(request => request.Asked is Asked.Manifest && request.Path.EndsWith(moved.Digest.ToString(), StringComparison.Ordinal), Answer.NotFound);
+        Hub.Script(
+            request => request.Asked is Asked.Manifest && request.Path.EndsWith(moved.Digest.ToString(), StringComparison.Ordinal),
+            Answer.NotFound);
 
         using var stale = await Mirror.GetAsync(ManifestPath("latest"));
         Assert.Equal(HttpStatusCode.OK, stale.StatusCode);

@@ -51,8 +51,8 @@ public sealed class DiskTroubleTests : MirrorOfHub
         if (trouble != "full in the middle of a download")
         {
             await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 0, () => string.Join('\n', mirror.Log));
-            Assert.Contains(
-                "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);
+            var ready = await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel);
+            Assert.Contains("takes no writes", ready, StringComparison.Ordinal);
         }
 
         if (trouble == "read-only")

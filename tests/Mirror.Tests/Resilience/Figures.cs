@@ -26,6 +26,7 @@ internal static class Figures
     internal static string Milliseconds(IEnumerable<TimeSpan> times, double quantile)
     {
         var sorted = times.Order().ToList();
-        return string.Create(CultureInfo.InvariantCulture, $"{sorted[(int)Math.Min(sorted.Count - 1, sorted.Count * quantile)].TotalMilliseconds:F1} ms");
+        var time = sorted[(int)Math.Min(sorted.Count - 1, sorted.Count * quantile)];
+        return string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:F1} ms");
     }
 }

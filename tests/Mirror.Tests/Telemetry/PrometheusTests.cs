@@ -237,7 +237,11 @@ public sealed class PrometheusTests : MirrorOfHub
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        var options = new MirrorOptions { Log = { Level = LogLevel.None }, Http = { Debug = { Addr = ":0", Prometheus = { Enabled = true } } } };
+        var options = new MirrorOptions
+        {
+            Log = { Level = LogLevel.None },
+            Http = { Debug = { Addr = ":0", Prometheus = { Enabled = true } } },
+        };
         builder.Services.AddMirrorOptions(options);
         builder.AddTelemetry(options.Log, options.Http.Debug);
         var app = builder.Build();

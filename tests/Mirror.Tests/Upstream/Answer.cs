@@ -21,7 +21,8 @@ public abstract class Answer
     public static Answer NotFound { get; } = Status(404, "MANIFEST_UNKNOWN");
 
     /// <summary>A page for people where a registry's answer is due.</summary>
-    public static Answer Html(int status = 200) => new Fixed(status, "text/html", "<html><body>Please try again later.</body></html>", null);
+    public static Answer Html(int status = 200) =>
+        new Fixed(status, "text/html", "<html><body>Please try again later.</body></html>", null);
 
     /// <summary>401 however good the token is: what Docker Hub says of a repository that is private or does not exist.</summary>
     public static Answer RefusedDespiteToken { get; } = new Refused();

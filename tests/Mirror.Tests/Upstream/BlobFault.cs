@@ -3,7 +3,9 @@ namespace Mirror.Tests.Upstream;
 /// <summary>What goes wrong with one answer of the CDN. Offsets count from the start of the blob, also in a ranged answer.</summary>
 public sealed record BlobFault
 {
-    /// <summary>A clean answer that ends too early: its Content-Length says so, and only the blob's descriptor tells that bytes are missing.</summary>
+    /// <summary>
+    /// A clean answer that ends too early: its Content-Length says so, and only the blob's descriptor tells that bytes are missing.
+    /// </summary>
     public static BlobFault ShortAt(long offset) => new() { EndsAt = offset, How = Cut.CleanEnd };
 
     /// <summary>The full Content-Length is promised and the connection closed at the offset.</summary>

@@ -37,7 +37,8 @@ internal static class CdnPort
         response.ContentType = "application/octet-stream";
         response.Headers.AcceptRanges = "bytes";
         var (from, to) = (0L, blob.Size);
-        if (!fault.IgnoresRange && RangeHeaderValue.TryParse(context.Request.Headers.Range.ToString(), out var range) && range.Ranges.Count == 1)
+        if (!fault.IgnoresRange
+            && RangeHeaderValue.TryParse(context.Request.Headers.Range.ToString(), out var range) && range.Ranges.Count == 1)
         {
             (from, to) = Resolve(range.Ranges.Single(), blob.Size);
             if (from >= to)

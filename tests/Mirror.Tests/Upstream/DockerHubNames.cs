@@ -9,8 +9,9 @@ using Mirror.Tests.Peers;
 namespace Mirror.Tests.Upstream;
 
 /// <summary>
-/// Lets a scripted hub answer to Docker Hub's own names over TLS: an HTTPS proxy on the loopback address that leads <c>registry-1.docker.io</c>,
-/// <c>auth.docker.io</c> and the CDN's name to the hub's ports, and everything else nowhere. A program comes here by <see cref="Environment"/>.
+/// Lets a scripted hub answer to Docker Hub's own names over TLS: an HTTPS proxy on the loopback address that leads
+/// <c>registry-1.docker.io</c>, <c>auth.docker.io</c> and the CDN's name to the hub's ports, and everything else nowhere. A program comes
+/// here by <see cref="Environment"/>.
 /// </summary>
 public sealed class DockerHubNames : IAsyncDisposable
 {
@@ -99,7 +100,8 @@ public sealed class DockerHubNames : IAsyncDisposable
                 using var target = new TcpClient();
                 await target.ConnectAsync(IPAddress.Loopback, origin.Url.Port, _ending.Token);
                 await stream.WriteAsync("HTTP/1.1 200 Connection established\r\n\r\n"u8.ToArray(), _ending.Token);
-                await Task.WhenAny(stream.CopyToAsync(target.GetStream(), _ending.Token), target.GetStream().CopyToAsync(stream, _ending.Token));
+                await Task.WhenAny(
+                    stream.CopyToAsync(target.GetStream(), _ending.Token), target.GetStream().CopyToAsync(stream, _ending.Token));
             }
             catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)
             {

@@ -1,6 +1,8 @@
 namespace Mirror.Tests.Upstream;
 
-/// <summary>A door a test holds shut: what comes to it waits there until the test lets it pass. This is how tests wait, instead of sleeping.</summary>
+/// <summary>
+/// A door a test holds shut: what comes to it waits there until the test lets it pass. This is how tests wait, instead of sleeping.
+/// </summary>
 public sealed class Gate
 {
     private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);

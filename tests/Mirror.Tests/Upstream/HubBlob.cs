@@ -21,7 +21,9 @@ public abstract class HubBlob
 
     public abstract long Size { get; }
 
-    /// <summary>Fills <paramref name="buffer"/> with the bytes from <paramref name="offset"/> on; the caller stays within <see cref="Size"/>.</summary>
+    /// <summary>
+    /// Fills <paramref name="buffer"/> with the bytes from <paramref name="offset"/> on; the caller stays within <see cref="Size"/>.
+    /// </summary>
     public abstract void Read(long offset, Span<byte> buffer);
 
     /// <summary>Bytes <paramref name="from"/> up to and without <paramref name="to"/>.</summary>

@@ -16,7 +16,8 @@ public enum Asked
 
 /// <summary>One request as it arrived, and the status it was given.</summary>
 public sealed record HubRequest(
-    string Origin, Asked Asked, string Method, string Path, string Query, string? Authorization, string? Range, string? Accept, string? AcceptEncoding)
+    string Origin, Asked Asked, string Method, string Path, string Query,
+    string? Authorization, string? Range, string? Accept, string? AcceptEncoding)
 {
     /// <summary>0 until answered, and for ever where the connection was cut instead.</summary>
     public int Status { get; internal set; }

@@ -7,8 +7,8 @@ using WireMock.Server;
 namespace Mirror.Tests.Upstream;
 
 /// <summary>
-/// A registry whose answers are ordinary HTTP, told one by one. <see cref="ScriptedHub"/> plays what this cannot: tokens, cut and stalled bodies,
-/// and counted bytes.
+/// A registry whose answers are ordinary HTTP, told one by one. <see cref="ScriptedHub"/> plays what this cannot: tokens, cut and stalled
+/// bodies, and counted bytes.
 /// </summary>
 public sealed class OrdinaryUpstream : IDisposable
 {

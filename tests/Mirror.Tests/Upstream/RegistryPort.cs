@@ -127,8 +127,11 @@ internal static partial class RegistryPort
         await WriteAsync(context, 200, "application/json", JsonSerializer.SerializeToUtf8Bytes(new { name, tags = page }));
     }
 
-    internal static Task ErrorAsync(HttpContext context, int status, string code) =>
-        WriteAsync(context, status, "application/json", JsonSerializer.SerializeToUtf8Bytes(new { errors = new[] { new { code, message = "as scripted" } } }));
+    internal static Task ErrorAsync(HttpContext context, int status, string code)
+    {
+        var body = new { errors = new[] { new { code, message = "as scripted" } } };
+        return WriteAsync(context, status, "application/json", JsonSerializer.SerializeToUtf8Bytes(body));
+    }
 
     private static async Task WriteAsync(HttpContext context, int status, string type, byte[] body)
     {
@@ -139,6 +142,7 @@ internal static partial class RegistryPort
             await context.Response.Body.WriteAsync(body, context.RequestAborted);
     }
 
-    [GeneratedRegex(@"\A/v2/(?<name>.+)/(?:(?<kind>manifests|blobs)/(?<reference>[^/]+)|(?<kind>tags)/list)\z", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"\A/v2/(?<name>.+)/(?:(?<kind>manifests|blobs)/(?<reference>[^/]+)|(?<kind>tags)/list)\z", RegexOptions.CultureInvariant)]
     private static partial Regex Route();
 }

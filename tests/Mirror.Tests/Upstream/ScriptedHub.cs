@@ -10,7 +10,8 @@ namespace Mirror.Tests.Upstream;
 
 /// <summary>
 /// A Docker Hub that does what the test tells it: a registry, a token service and a CDN, each on a port of its own on the loopback address.
-/// It asks for tokens as Docker Hub does, redirects blobs to signed URLs, counts everything, and fails in the way and at the place the test chose.
+/// It asks for tokens as Docker Hub does, redirects blobs to signed URLs, counts everything, and fails in the way and at the place
+/// the test chose.
 /// </summary>
 public sealed class ScriptedHub : IAsyncDisposable
 {
@@ -142,7 +143,9 @@ public sealed class ScriptedHub : IAsyncDisposable
 
     public void DeleteTag(string repository, string tag) => Repository(repository).Tags.TryRemove(tag, out _);
 
-    /// <summary>Answers the requests that match in another way, all of them or the first <paramref name="times"/>. Rules are tried in order.</summary>
+    /// <summary>
+    /// Answers the requests that match in another way, all of them or the first <paramref name="times"/>. Rules are tried in order.
+    /// </summary>
     /// <returns>Disposed, the rule is gone.</returns>
     public IDisposable Script(Func<HubRequest, bool> when, Answer answer, int times = int.MaxValue)
     {
@@ -208,7 +211,8 @@ public sealed class ScriptedHub : IAsyncDisposable
     {
         var headers = context.Request.Headers;
         var request = new HubRequest(
-            origin, AskedFor(origin, context.Request.Path), context.Request.Method, context.Request.Path, context.Request.QueryString.ToString(),
+            origin, AskedFor(origin, context.Request.Path),
+            context.Request.Method, context.Request.Path, context.Request.QueryString.ToString(),
             Text(headers.Authorization), Text(headers.Range), Text(headers.Accept), Text(headers.AcceptEncoding));
         Log.Add(request);
         try
@@ -232,7 +236,8 @@ public sealed class ScriptedHub : IAsyncDisposable
             : Asked.Other,
     };
 
-    private static string? Text(Microsoft.Extensions.Primitives.StringValues values) => values.Count == 0 ? null : string.Join(", ", values.ToArray());
+    private static string? Text(Microsoft.Extensions.Primitives.StringValues values) =>
+        values.Count == 0 ? null : string.Join(", ", values.ToArray());
 
     private Answer? Take(HubRequest request)
     {
