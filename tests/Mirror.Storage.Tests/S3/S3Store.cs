@@ -1,5 +1,6 @@
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Tests.Buckets;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -33,14 +34,9 @@ public sealed class S3ReferenceStoreTests : ReferenceStoreTests
     }
 }
 
-/// <summary>A folder in the shared bucket that only one test uses, and the settings for it.</summary>
-internal sealed class S3Store : IDisposable
+/// <summary>A folder in radosgw's bucket.</summary>
+internal sealed class S3Store : BucketStore
 {
-    private readonly TempFolder _scratch = new();
-    private IBucket? _bucket;
-
-    internal string Root { get; } = $"test/{Guid.NewGuid():N}";
-
     internal async Task<S3Options> OptionsAsync()
     {
         var store = await SharedRadosgw.OrSkipAsync();
@@ -52,34 +48,13 @@ internal sealed class S3Store : IDisposable
             Bucket = Radosgw.Bucket,
             RootDirectory = Root,
             ChunkSize = 5 << 20,
-            ScratchDirectory = _scratch.Path,
+            ScratchDirectory = Scratch,
         };
     }
 
-    internal async Task<Stores> OpenAsync() => Open(await OptionsAsync());
+    internal override async Task<BucketOptions> SettingsAsync() => await OptionsAsync();
 
-    /// <param name="storeClock">How to change the dates that the store gives; null for not at all.</param>
-    internal Stores Open(S3Options options, Func<DateTimeOffset, DateTimeOffset>? storeClock = null)
-    {
-        _bucket?.Dispose();
-        _bucket = new S3Bucket(options, TimeProvider.System);
-        if (storeClock is not null)
-            _bucket = new AgedBucket(_bucket, storeClock);
-        return new(
-            new BucketContentStore(_bucket, options, TimeProvider.System),
-            new BucketReferenceStore(_bucket, TimeProvider.System),
-            new BucketReferrerStore(_bucket),
-            Sweepable(options.Scratch),
-            new BucketProvenanceStore(_bucket));
-    }
+    internal override BucketStore Another() => new S3Store { Root = Root };
 
-    internal BucketSweepStore Sweepable(string scratch) => new(Bucket, scratch, TimeProvider.System);
-
-    internal IBucket Bucket => _bucket!;
-
-    public void Dispose()
-    {
-        _bucket?.Dispose();
-        _scratch.Dispose();
-    }
+    protected override IBucket Connect(BucketOptions options) => new S3Bucket((S3Options)options, TimeProvider.System);
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Stores;
+using Mirror.Storage.Tests.Buckets;
 using Mirror.Storage.Tests.Sweeping;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -9,14 +10,14 @@ namespace Mirror.Storage.Tests.S3;
 
 public sealed class S3SweeperTests : SweeperTests
 {
-    private protected override async Task<SweptStore> CreateAsync() => await S3SweptStore.CreateAsync();
+    private protected override async Task<SweptStore> CreateAsync() => await BucketSweptStore.CreateAsync(new S3Store());
 }
 
 public sealed class S3RaceTests : RaceTests
 {
     private protected override int Pushers => 3;
 
-    private protected override async Task<SweptStore> CreateAsync() => await S3SweptStore.CreateAsync();
+    private protected override async Task<SweptStore> CreateAsync() => await BucketSweptStore.CreateAsync(new S3Store());
 }
 
 /// <summary>The steps by which claims and sweeps agree.</summary>
@@ -25,11 +26,11 @@ public sealed class S3ClaimTests : IAsyncLifetime
     private static readonly byte[] Bytes = Encoding.UTF8.GetBytes("layer");
     private static readonly Digest Layer = Digest.Of(Bytes);
 
-    private S3SweptStore _store = null!;
+    private BucketSweptStore _store = null!;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _store = await S3SweptStore.CreateAsync();
+    public async ValueTask InitializeAsync() => _store = await BucketSweptStore.CreateAsync(new S3Store());
 
     public ValueTask DisposeAsync()
     {

@@ -117,7 +117,7 @@ public sealed class S3UploadTests : StoreTests
         var bytes = Bytes(6 * MiB);
         var digest = Digest.Of(bytes);
         var options = await _store.OptionsAsync();
-        using var bucket = new Buckets.S3.S3Bucket(options, TimeProvider.System);
+        using var bucket = new Storage.Buckets.S3.S3Bucket(options, TimeProvider.System);
         var other = new BucketContentStore(bucket, options, TimeProvider.System);
         await using var first = await Content.SpoolAsync(digest, Cancel);
         await using var second = await other.SpoolAsync(digest, Cancel);

@@ -1,6 +1,6 @@
 using Mirror.Storage.Buckets;
 
-namespace Mirror.Storage.Tests.S3;
+namespace Mirror.Storage.Tests.Buckets;
 
 /// <summary>A bucket whose dates are changed on their way from the store.</summary>
 internal sealed class AgedBucket(IBucket bucket, Func<DateTimeOffset, DateTimeOffset> clock) : IBucket

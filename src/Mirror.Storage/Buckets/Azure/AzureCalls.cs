@@ -1,0 +1,46 @@
+using Azure;
+using Azure.Identity;
+using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
+
+namespace Mirror.Storage.Buckets.Azure;
+
+/// <summary>What the exceptions of Azure's library mean.</summary>
+internal sealed class AzureCalls(string name, BlobContainerClient container, TimeProvider time) : BucketCalls(name, time)
+{
+    // A 404 of these kinds is about the account or the container, not about a blob.
+    private static readonly string[] NoContainer = ["ContainerNotFound", "ContainerBeingDeleted", "AccountIsDisabled"];
+
+    // A 4xx of these kinds passes by itself.
+    private static readonly string[] Temporary = ["ContainerBeingDeleted", "ServerBusy"];
+
+    protected override CallFailure? Explain(Exception failure) => failure switch
+    {
+        RequestFailedException { Status: 404, ErrorCode: var code } when !NoContainer.Contains(code) => CallFailure.Missing,
+        RequestFailedException { Status: 401 or 408 or 429 } => CallFailure.Away,
+        RequestFailedException { Status: 403, ErrorCode: "AuthenticationFailed" } => CallFailure.Away,
+        RequestFailedException { Status: >= 400 and < 500, ErrorCode: var code } when !Temporary.Contains(code) => CallFailure.Refused,
+        // The library collects the failures of its attempts in an AggregateException.
+        RequestFailedException or AuthenticationFailedException or AggregateException or HttpRequestException or IOException =>
+            CallFailure.Away,
+        _ => null,
+    };
+
+    protected override string Describe(Exception failure) => failure switch
+    {
+        RequestFailedException { ErrorCode: { Length: > 0 } code } refused => $"refused: {code}: {FirstLine(refused)}",
+        RequestFailedException { Status: > 0 and var status } refused => $"refused: {status}: {FirstLine(refused)}",
+        AuthenticationFailedException login => $"cannot be logged in to: {FirstLine(login)}",
+        AggregateException { InnerException: { } first } => $"cannot be reached: {FirstLine(first)}",
+        _ => $"cannot be reached: {FirstLine(failure)}",
+    };
+
+    protected override async Task ProbeAsync(CancellationToken cancellationToken)
+    {
+        await foreach (var _ in container.GetBlobsAsync(new GetBlobsOptions { Prefix = "docker/" }, cancellationToken))
+            return;
+    }
+
+    // The library's messages end with all headers of the answer.
+    private static string FirstLine(Exception failure) => failure.Message.Split('\n')[0].TrimEnd();
+}

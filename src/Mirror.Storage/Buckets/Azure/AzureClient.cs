@@ -1,0 +1,62 @@
+using Azure.Core;
+using Azure.Core.Pipeline;
+using Azure.Identity;
+using Azure.Storage;
+using Azure.Storage.Blobs;
+
+namespace Mirror.Storage.Buckets.Azure;
+
+/// <summary>Creates the client of Azure's library from the settings.</summary>
+internal static class AzureClient
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>The client of the container, with the log-in of the settings.</summary>
+    /// <exception cref="FormatException">The account's key is not base64.</exception>
+    public static BlobContainerClient Create(AzureOptions options)
+    {
+        var client = new BlobClientOptions
+        {
+            // registry:2 begins names with a slash. The library would cut it off.
+            TrimBlobNameSlashes = false,
+            Transport = new HttpClientTransport(Http(options.SkipVerify)),
+            Retry = { MaxRetries = 2, Delay = TimeSpan.FromMilliseconds(200), MaxDelay = TimeSpan.FromSeconds(2) },
+        };
+        return UsesKey(options)
+            ? new(options.ContainerUrl, new StorageSharedKeyCredential(options.AccountName, options.AccountKey), client)
+            : new(options.ContainerUrl, Token(options.Credentials), client);
+    }
+
+    private static bool UsesKey(AzureOptions options) =>
+        options.Credentials is { } credentials ? credentials.Type is AzureCredentialType.Shared_Key : options.AccountKey is not null;
+
+    private static TokenCredential Token(AzureCredentialsOptions? credentials) => credentials?.Type is AzureCredentialType.Client_Secret
+        ? new ClientSecretCredential(credentials.TenantId, credentials.ClientId, credentials.Secret)
+        : new DefaultAzureCredential(new DefaultAzureCredentialOptions
+        {
+            ManagedIdentityClientId = credentials?.ClientId,
+            WorkloadIdentityClientId = credentials?.ClientId,
+            TenantId = credentials?.TenantId,
+            // A server has no developer who is logged in on it.
+            ExcludeAzureDeveloperCliCredential = true,
+            ExcludeAzurePowerShellCredential = true,
+            ExcludeVisualStudioCredential = true,
+            ExcludeVisualStudioCodeCredential = true,
+            ExcludeInteractiveBrowserCredential = true,
+        });
+
+    // One pool of connections for the life of the process. It has no time limit: each call has its own.
+    private static HttpClient Http(bool skipVerify) => new(new SocketsHttpHandler
+    {
+        ConnectTimeout = ConnectTimeout,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        AllowAutoRedirect = false,
+        UseCookies = false,
+#pragma warning disable CA5359 // storage.azure.skipverify asks for it.
+        SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
+#pragma warning restore CA5359
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+}
