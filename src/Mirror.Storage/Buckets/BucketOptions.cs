@@ -3,6 +3,12 @@ namespace Mirror.Storage.Buckets;
 /// <summary>The settings that a bucket has, whatever service it belongs to.</summary>
 public abstract class BucketOptions
 {
+    /// <summary>What logs and messages call the bucket, for example <c>s3://images/registry/</c>.</summary>
+    public abstract string Location { get; }
+
+    /// <summary>What tells the bucket and its folder apart from every other one. All replicas must have it in common.</summary>
+    public abstract string Identity { get; }
+
     /// <summary>The length of a part of an upload in bytes. Default 10 MiB. Shorter content is uploaded whole.</summary>
     public long ChunkSize { get; set; } = 10 << 20;
 

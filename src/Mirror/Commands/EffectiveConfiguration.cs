@@ -16,7 +16,7 @@ public static class EffectiveConfiguration
         Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase) { ["version"] = "0.1" };
         Flatten(configuration.Options, "", settings);
         // The driver that the user did not choose has defaults too.
-        if (configuration.Options.Storage.S3 is not null)
+        if (configuration.Options.Storage.Bucket() is not null)
             foreach (var unused in settings.Keys.Where(key => key.StartsWith("storage:filesystem", StringComparison.Ordinal)).ToList())
                 settings.Remove(unused);
         // The settings over the values of the file, which also has keys that are not acted on.

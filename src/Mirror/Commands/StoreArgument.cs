@@ -9,8 +9,9 @@ internal static class StoreArgument
     /// <summary>Why the storage cannot be the right one; null where it may be. A mistyped folder is no empty store.</summary>
     public static string? Mistake(StorageOptions storage)
     {
-        if (storage is not { S3: null, Filesystem.RootDirectory: var root })
+        if (storage.Bucket() is not null)
             return null;
+        var root = storage.Filesystem.RootDirectory;
         if (!Directory.Exists(root))
             return $"storage.filesystem.rootdirectory: the folder {root} does not exist";
         try

@@ -1,3 +1,5 @@
+using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.S3;
 
 namespace Mirror.Configuration;
@@ -5,11 +7,20 @@ namespace Mirror.Configuration;
 /// <summary>Section <c>storage</c>: where content is kept, and what may be deleted.</summary>
 public sealed class StorageOptions
 {
-    /// <summary>The folder for content, unless <see cref="S3"/> is set.</summary>
+    /// <summary>The folder for content, unless a bucket is set.</summary>
     public FilesystemOptions Filesystem { get; set; } = new();
 
-    /// <summary>The bucket for content. Null: content is kept in files.</summary>
+    /// <summary>The bucket of S3 for content. Null: another store keeps it.</summary>
     public S3Options? S3 { get; set; }
+
+    /// <summary>The container of Azure Blob Storage for content. Null: another store keeps it.</summary>
+    public AzureOptions? Azure { get; set; }
+
+    /// <summary>The bucket for content, of whatever service. Null: content is kept in files.</summary>
+    public BucketOptions? Bucket() => (BucketOptions?)S3 ?? Azure;
+
+    /// <summary>The name of the store's section.</summary>
+    public string Driver => S3 is not null ? "s3" : Azure is not null ? "azure" : "filesystem";
 
     public DeleteOptions Delete { get; set; } = new();
     public RedirectOptions Redirect { get; set; } = new();
@@ -17,10 +28,10 @@ public sealed class StorageOptions
     public MaintenanceOptions Maintenance { get; set; } = new();
 
     /// <summary>The place of content as logs show it.</summary>
-    public string Location => S3 is { } s3 ? $"s3://{s3.Bucket}/{s3.RootDirectory.Trim('/')}" : Filesystem.RootDirectory;
+    public string Location => Bucket()?.Location ?? Filesystem.RootDirectory;
 
     /// <summary>A folder of this machine, for notifications that wait: the store's own folder, or the scratch folder of a bucket.</summary>
-    public string LocalDirectory => S3?.Scratch ?? Filesystem.RootDirectory;
+    public string LocalDirectory => Bucket()?.Scratch ?? Filesystem.RootDirectory;
 }
 
 /// <summary>Section <c>storage.filesystem</c>: content as files, in the layout of <c>registry:2</c>.</summary>

@@ -25,13 +25,9 @@ public sealed partial class FleetIdentity(MirrorOptions options, ILogger<FleetId
 
     private static string StoreOf(StorageOptions storage, ILogger log)
     {
-        var identity = storage.S3 is { } s3
-            ? $"{WithoutScheme(s3.RegionEndpoint ?? s3.Region)} {s3.Bucket} {s3.RootDirectory.Trim('/')}"
-            : FolderOf(storage.Filesystem.RootDirectory, log);
+        var identity = storage.Bucket()?.Identity ?? FolderOf(storage.Filesystem.RootDirectory, log);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)))[..16];
     }
-
-    private static string WithoutScheme(string endpoint) => endpoint[(endpoint.IndexOf("//", StringComparison.Ordinal) + 1)..].Trim('/');
 
     // The path cannot tell: every container has its own /var/lib/registry, and one shared folder may have another path on each machine.
     private static string FolderOf(string root, ILogger log)

@@ -50,7 +50,7 @@ public sealed class Readiness(StorageOptions storage, IContentStore content, Tim
 
     private async Task AskStoreAsync()
     {
-        if (storage.S3 is not null)
+        if (storage.Bucket() is not null)
         {
             await content.SizeAsync(AnyDigest, CancellationToken.None);
             return;

@@ -4,7 +4,7 @@ namespace Mirror.Health;
 
 /// <summary>Fails while the store cannot be used: <see cref="StorageHealthOptions"/>.</summary>
 internal sealed class StorageCheck(StorageOptions storage, StorageHealthOptions options, Readiness readiness)
-    : HealthCheck($"storagedriver_{(storage.S3 is null ? "filesystem" : "s3")}", options)
+    : HealthCheck($"storagedriver_{storage.Driver}", options)
 {
     public override bool Refuses => false;
 

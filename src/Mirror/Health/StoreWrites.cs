@@ -58,7 +58,7 @@ public sealed partial class StoreWrites(StorageOptions storage, RegistryMetrics 
     {
         metrics.RecordStoreWritable(true);
         // A registry that is read-only by its settings may have a read-only volume. A bucket is tried by what is stored.
-        if (storage.S3 is not null || storage.Maintenance.ReadOnly.Enabled)
+        if (storage.Bucket() is not null || storage.Maintenance.ReadOnly.Enabled)
             return;
         using var timer = new PeriodicTimer(Interval, time);
         do

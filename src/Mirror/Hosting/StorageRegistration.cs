@@ -2,6 +2,7 @@ using Mirror.Configuration;
 using Mirror.Maintenance;
 using Mirror.Repositories;
 using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Files;
@@ -17,19 +18,17 @@ public static class StorageRegistration
     /// Adds the interfaces of the store. The key <see cref="CheckedContentStore.Unchecked"/> gives its content without checks.
     /// </summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
-        storage.S3 is { } s3 ? services.AddS3(s3)
+        storage.S3 is { } s3 ? services.AddBucket(s3, "s3aws", time => new S3Bucket(s3, time))
+        : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time))
         : services.AddFiles(storage.Filesystem.RootDirectory);
 
     /// <summary>The store alone, for a command that runs beside the server.</summary>
     public static ServiceProvider Open(this StorageOptions storage)
     {
         // The local cache belongs to the server.
-        storage.S3?.LocalCache = new();
+        storage.Bucket()?.LocalCache = new();
         return new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System).AddStorage(storage).BuildServiceProvider();
     }
-
-    private static IServiceCollection AddS3(this IServiceCollection services, S3Options options) =>
-        services.AddBucket(options, "s3aws", time => new S3Bucket(options, time));
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string root)
     {

@@ -15,15 +15,14 @@ public sealed class Azurite : IAsyncDisposable
     private readonly TempFolder _folder = new();
     private readonly PeerProcess _process;
 
-    private Azurite(string? certificate, string? key, int port)
+    private Azurite()
     {
-        string[] tls = certificate is null ? [] : ["--cert", certificate, "--key", key!];
-        var number = port.ToString(CultureInfo.InvariantCulture);
-        Url = new($"{(certificate is null ? "http" : "https")}://127.0.0.1:{number}/{Account}");
+        var number = Ports.Free().ToString(CultureInfo.InvariantCulture);
+        Url = new($"http://127.0.0.1:{number}/{Account}");
         _process = PeerProcess.Start("azurite-blob",
         [
             "--blobHost", "127.0.0.1", "--blobPort", number, "-l", _folder.Path, "--silent", "--disableTelemetry",
-            "--skipApiVersionCheck", .. tls,
+            "--skipApiVersionCheck",
         ]);
     }
 
@@ -41,7 +40,7 @@ public sealed class Azurite : IAsyncDisposable
     /// <summary>Starts it with an empty container.</summary>
     public static async Task<Azurite> StartAsync()
     {
-        var store = new Azurite(certificate: null, key: null, Ports.Free());
+        var store = new Azurite();
         try
         {
             await store._process.UntilAnswersAsync(store.Url);

@@ -29,7 +29,7 @@ public sealed class AzureBucket : IBucket
     {
         (_options, _time) = (options, time);
         _container = AzureClient.Create(options);
-        Name = $"azure://{options.AccountName}/{options.Container}/{options.Root}";
+        Name = options.Location;
         _calls = new AzureCalls(Name, _container, time);
     }
 

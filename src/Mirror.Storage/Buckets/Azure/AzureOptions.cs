@@ -10,6 +10,10 @@ public sealed class AzureOptions : BucketOptions
 
     private const string EmulatorUrl = "https://127.0.0.1:10000/devstoreaccount1";
 
+    public override string Location => $"azure://{AccountName}/{Container}/{Root}";
+
+    public override string Identity => $"{ContainerUrl.Host} {AccountName} {Container} {Root}";
+
     public string AccountName { get; set; } = "";
 
     public string Container { get; set; } = "";

@@ -3,6 +3,17 @@ namespace Mirror.Storage.Buckets.S3;
 /// <summary>Section <c>storage.s3</c>: a bucket of S3, with the keys of <c>registry:2</c>.</summary>
 public sealed class S3Options : BucketOptions
 {
+    public override string Location => $"s3://{Bucket}/{RootDirectory.Trim('/')}";
+
+    public override string Identity
+    {
+        get
+        {
+            var endpoint = RegionEndpoint ?? Region;
+            return $"{endpoint[(endpoint.IndexOf("//", StringComparison.Ordinal) + 1)..].Trim('/')} {Bucket} {RootDirectory.Trim('/')}";
+        }
+    }
+
     public string Bucket { get; set; } = "";
 
     public string Region { get; set; } = "us-east-1";

@@ -1,8 +1,12 @@
+using Mirror.Storage.Buckets.Azure;
+
 namespace Mirror.Configuration.Reading;
 
 /// <summary>Checks settings that are allowed alone, but not together or not without another one.</summary>
 internal static class CrossKeyRules
 {
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure"];
+
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
         var (http, proxy) = (options.Http, options.Proxy);
@@ -33,16 +37,21 @@ internal static class CrossKeyRules
             findings.Errors.Add($"proxy.upstreams: \"{same.Key}\" is the name of {urls}; give one of them another name (name: ...)");
         }
 
-        if (options.Storage.S3 is { } s3)
-        {
-            if (values.GetSection("storage:filesystem").Exists())
-                findings.Errors.Add("storage: filesystem and s3 are not allowed together: a store has one place for content");
-            if (s3.AccessKey is null != s3.SecretKey is null)
-                findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
-            if (proxy.MaxSize is not null)
-                findings.Errors.Add(
-                    "proxy.max_size: not available with storage.s3; storage.s3.localcache.maxsize limits the local copy of a bucket");
-        }
+        var storage = options.Storage;
+        string[] drivers = [.. Drivers.Where(driver => values.GetSection($"storage:{driver}").Exists())];
+        if (drivers.Length > 1)
+            findings.Errors.Add($"storage: {string.Join(" and ", drivers)} are not allowed together: a store has one place for content");
+        if (storage.S3 is { } s3 && s3.AccessKey is null != s3.SecretKey is null)
+            findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
+        if (storage.Azure is { AccountKey: null, Credentials.Type: AzureCredentialType.Shared_Key })
+            findings.Errors.Add("storage.azure.accountkey is missing: credentials.type shared_key is used with it");
+        if (storage.Azure is { Credentials: { Type: AzureCredentialType.Client_Secret } login }
+            && (login.ClientId is null || login.TenantId is null || login.Secret is null))
+            findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
+        if (storage.Bucket() is not null && proxy.MaxSize is not null)
+            findings.Errors.Add(
+                $"proxy.max_size: not available with storage.{storage.Driver}; "
+                + $"storage.{storage.Driver}.localcache.maxsize limits the local copy of a bucket");
 
         var endpoints = options.Notifications.Endpoints;
         foreach (var (i, endpoint) in endpoints.Index())
@@ -60,9 +69,10 @@ internal static class CrossKeyRules
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
 
-        if (options.Storage.S3 is { ScratchDirectory: not null, LocalCache.Path: not null })
+        if (storage.Bucket() is { ScratchDirectory: not null, LocalCache.Path: not null })
             findings.Warnings.Add(
-                "storage.s3.scratchdirectory has no effect with storage.s3.localcache.path: the local cache has its own scratch folder");
+                $"storage.{storage.Driver}.scratchdirectory has no effect with storage.{storage.Driver}.localcache.path: "
+                + "the local cache has its own scratch folder");
 
         if (proxy is { MaxSize: not null, HasUpstream: false })
             findings.Warnings.Add("proxy.max_size has no effect without an upstream: pushed content is never removed to make room");

@@ -11,7 +11,7 @@ namespace Mirror.Configuration.Reading;
 internal static class KnownKeys
 {
     private const string OpenToAll = "this way of authentication is not available yet, and without it every client could use the registry";
-    private const string OtherDriver = "this storage driver is not available yet; available are filesystem and s3";
+    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3 and azure";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -37,9 +37,9 @@ internal static class KnownKeys
             Section("newrelic", Value("licensekey").Secret(), Value("name"), Value("verbose", TrueOrFalse))).NotActedOn(),
         Section("storage",
             Section("filesystem", Value("rootdirectory"), Value("maxthreads", Integer(min: 25)).NoEffect()),
-            Section("s3", Bucket),
-            Section("s3aws", Bucket).AliasOf("storage.s3"),
-            Anything("azure").Refused(OtherDriver),
+            Section("s3", S3Bucket),
+            Section("s3aws", S3Bucket).AliasOf("storage.s3"),
+            Section("azure", AzureContainer),
             Anything("gcs").Refused(OtherDriver),
             Anything("swift").Refused(OtherDriver),
             Anything("oss").Refused(OtherDriver),
@@ -188,7 +188,7 @@ internal static class KnownKeys
         Section("catalog", Value("maxentries", Integer(min: 1))),
         Section("tags", Value("maxtags", Integer(min: 1))));
 
-    private static KnownKey[] Bucket =>
+    private static KnownKey[] S3Bucket =>
     [
         Value("accesskey"),
         Value("secretkey").Secret(),
@@ -216,6 +216,29 @@ internal static class KnownKeys
         Value("objectacl"),
         Value("loglevel").NotActedOn(),
         Value("checksums", TrueOrFalse),
+        Value("scratchdirectory"),
+        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
+    ];
+
+    private static KnownKey[] AzureContainer =>
+    [
+        Value("accountname").Required(),
+        Value("container").Required(),
+        Value("accountkey", Base64).Secret(),
+        Value("realm"),
+        Value("serviceurl", PublicUrl),
+        Value("rootdirectory"),
+        Section("credentials",
+            Value("type", OneOf("shared_key", "client_secret", "default_credentials")).Required(),
+            Value("clientid"),
+            Value("tenantid"),
+            Value("secret").Secret()),
+        // registry:3 reads it and never uses it.
+        Value("connectionstring").Secret().NoEffect(),
+        // They are about copies in the store. Content gets its final name without one.
+        .. NoEffect(Text, "max_retries", "retry_delay"),
+        Value("skipverify", TrueOrFalse),
+        Value("chunksize", Size(min: 1 << 20)),
         Value("scratchdirectory"),
         Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
     ];

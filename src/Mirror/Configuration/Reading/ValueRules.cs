@@ -88,6 +88,10 @@ internal static partial class ValueRules
             ? text.TrimEnd('/')
             : null);
 
+    public static readonly ValueRule Base64 = new(
+        "a key in base64, as the portal of the store shows it",
+        text => System.Buffers.Text.Base64.IsValid(text) && text.Length > 0 ? text : null);
+
     public static readonly ValueRule HeaderValue = new(
         "one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
 
