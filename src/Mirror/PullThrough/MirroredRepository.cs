@@ -1,7 +1,5 @@
 using Mirror.Repositories;
 using Mirror.Storage;
-using Mirror.Telemetry;
-using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
@@ -29,28 +27,12 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         await mirror.Blobs.FindSizeAsync(name, digest, cancellationToken) ?? await FetchBlobSizeAsync(digest, cancellationToken);
 
-    public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return new Answer<TagPage>(await mirror.Upstream.ListTagsAsync(name, count, last, cancellationToken), CacheStatus.Miss);
-        }
-        catch (UpstreamRefusedException)
-        {
-            return null;
-        }
-        catch (UpstreamException failure)
-        {
-            // Upstream's list cannot be had: list the stored tags, marked as stale.
-            if (await mirror.References.PageOfTagsAsync(name, count, last, cancellationToken) is { } page)
-                return new Answer<TagPage>(page, CacheStatus.Stale, failure.Message);
-            throw;
-        }
-    }
+    public ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken) =>
+        mirror.TagLists.PageAsync(name, count, last, cancellationToken);
 
     public ValueTask<Answer<ReferrerPage>> ListReferrersAsync(
         Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
-        mirror.Referrers.ListAsync(name, subject, artifactType, cancellationToken);
+        mirror.Referrers.PageAsync(name, subject, artifactType, last, cancellationToken);
 
     public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken)
     {

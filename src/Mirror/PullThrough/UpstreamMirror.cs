@@ -1,15 +1,14 @@
 using Mirror.Configuration;
 using Mirror.PullThrough.Fills;
 using Mirror.Repositories;
-using Mirror.Storage.Stores;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
 /// <summary>What the repositories of one upstream share. Lives as long as the server.</summary>
 public sealed record UpstreamMirror(
-    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagFreshness Freshness,
-    RepositoryDeletions Deletions, IReferenceStore References, OutageRetry OutageRetry)
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredTagLists TagLists, MirroredReferrers Referrers,
+    TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry)
 {
     /// <summary>
     /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no
@@ -31,10 +30,10 @@ public sealed record UpstreamMirror(
             upstream,
             manifests,
             Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges), deadlines),
+            Make<MirroredTagLists>(upstream, deadlines),
             Make<MirroredReferrers>(upstream, manifests),
             services.GetRequiredService<TagFreshness>(),
             services.GetRequiredService<RepositoryDeletions>(),
-            services.GetRequiredService<IReferenceStore>(),
             Make<OutageRetry>(origin));
 
         // From the given parts, and from services that all upstreams share.
