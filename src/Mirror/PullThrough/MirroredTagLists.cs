@@ -22,11 +22,12 @@ public sealed class MirroredTagLists(
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
     private readonly SingleFlight<RepositoryName, string[]> _fetches = new();
 
-    /// <summary>One page of a repository's tags in ordinal order; null where upstream has no such repository.</summary>
+    /// <summary>One page of a repository's tags in ordinal order.</summary>
     /// <param name="count">How many at most; null for all.</param>
     /// <param name="last">The last tag of the previous page; null for the first page.</param>
+    /// <exception cref="UpstreamRefusedException">Upstream has no such repository.</exception>
     /// <exception cref="UpstreamException">Upstream's list cannot be had, and no tag of the repository is stored.</exception>
-    public async ValueTask<Answer<TagPage>?> PageAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
+    public async ValueTask<Answer<TagPage>> PageAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
     {
         if (last is not null && _lists.Get<Known>(name) is { } known && time.GetElapsedTime(known.At) < policies.Of(name).TagsCacheTtl)
             return new(TagPages.Page(known.Tags, count, last), CacheStatus.Hit);
@@ -36,11 +37,7 @@ public sealed class MirroredTagLists(
             var (tags, joined) = await deadlines.WaitForMissAsync(name, fetch, cancellationToken);
             return new(TagPages.Page(tags, count, last), joined ? CacheStatus.Joined : CacheStatus.Miss);
         }
-        catch (UpstreamRefusedException)
-        {
-            return null;
-        }
-        catch (UpstreamException failure)
+        catch (UpstreamException failure) when (failure is not UpstreamRefusedException)
         {
             if (await references.PageOfTagsAsync(name, count, last, cancellationToken) is { } stored)
                 return new Answer<TagPage>(stored, CacheStatus.Stale, failure.Message);

@@ -11,7 +11,8 @@ namespace Mirror.Upstream;
 /// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed partial class UpstreamClient(
-    UpstreamOrigin origin, Accounts accounts, HttpClient http, RegistryMetrics metrics, TimeProvider time, ILogger<UpstreamClient> log)
+    UpstreamOrigin origin, Accounts accounts, Refusals refusals, HttpClient http, RegistryMetrics metrics, TimeProvider time,
+    ILogger<UpstreamClient> log)
 {
     // With the 100 entries that many registries put on a page, as many tags as fit into the bytes of a list.
     private const int MaxPages = 1000;
@@ -20,6 +21,9 @@ public sealed partial class UpstreamClient(
 
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
+
+    /// <inheritdoc cref="Refusals.Remember"/>
+    public void Remember(UpstreamException refusal, TimeSpan life) => refusals.Remember(refusal, life);
 
     /// <summary>
     /// The manifest that a reference names now, by HEAD. Docker Hub does not count this as a pull. Null if the answer lacks the length, the
@@ -175,8 +179,11 @@ public sealed partial class UpstreamClient(
         while (true)
         {
             var account = accounts.Choose(isPull);
+            var question = new UpstreamQuestion(account, name, path);
+            refusals.ThrowIfKnown(question);
             var request = new HttpRequestMessage(method, page ?? Url(name, path));
             request.Options.Set(UpstreamRequest.Kind, kind);
+            request.Options.Set(UpstreamRequest.Question, question);
             // The next page of a list may be on the host that upstream redirected to, which gets no credentials.
             if (origin.IsSameOrigin(request.RequestUri!))
             {
@@ -191,6 +198,11 @@ public sealed partial class UpstreamClient(
             try
             {
                 response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            }
+            catch (UpstreamDeniedException denied)
+            {
+                // The token service's no to this repository. Requests that wait for one token share the exception.
+                throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { Question = question };
             }
             catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused && accounts.TryPutAside(account))
             {
@@ -222,13 +234,18 @@ public sealed partial class UpstreamClient(
             return;
         var status = (int)response.StatusCode;
         var itself = origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
+        response.RequestMessage.Options.TryGetValue(UpstreamRequest.Question, out var question);
         throw (status, itself) switch
         {
             (404 or 410, _) when itself || IsRegistryError(response, what) =>
-                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}."),
-            (401 or 403, true) => new UpstreamDeniedException(
-                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
-                accounts.HaveCredentials),
+                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { Question = question },
+            (401 or 403, true) =>
+                new UpstreamDeniedException(
+                    $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
+                    accounts.HaveCredentials)
+                {
+                    Question = question,
+                },
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
             _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
         };

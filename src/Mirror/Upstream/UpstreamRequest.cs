@@ -26,6 +26,9 @@ internal static class UpstreamRequest
     /// <summary>The account that the request is sent with.</summary>
     public static readonly HttpRequestOptionsKey<Account> Account = new("account");
 
+    /// <summary>What is asked, to be remembered if it is refused.</summary>
+    public static readonly HttpRequestOptionsKey<UpstreamQuestion> Question = new("question");
+
     /// <summary>Sends a request and returns at the response headers.</summary>
     /// <exception cref="UpstreamUnavailableException">The request failed before the response headers.</exception>
     public static async Task<HttpResponseMessage> SendAsync(
