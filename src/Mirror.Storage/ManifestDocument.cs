@@ -190,11 +190,17 @@ public sealed class ManifestDocument
     }
 
     /// <summary>The <c>artifactType</c> of a descriptor in JSON; null where it has none.</summary>
-    public static string? ArtifactTypeOf(ReadOnlyMemory<byte> descriptor)
+    public static string? ArtifactTypeOf(ReadOnlyMemory<byte> descriptor) => TextIn(descriptor, "artifactType");
+
+    /// <summary>The digest that a descriptor in JSON names; null where it names none.</summary>
+    public static Digest? DigestOf(ReadOnlyMemory<byte> descriptor) =>
+        Digest.TryParse(TextIn(descriptor, "digest"), out var digest) ? digest : null;
+
+    private static string? TextIn(ReadOnlyMemory<byte> descriptor, string name)
     {
         using var json = JsonDocument.Parse(descriptor);
-        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("artifactType", out var type)
-            ? Lenient.Text(type, "artifactType")
+        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty(name, out var text)
+            ? Lenient.Text(text, name)
             : null;
     }
 

@@ -41,6 +41,14 @@ public sealed record CachePolicy(
     TimeSpan TagsCacheTtl, TimeSpan? MaxStale, bool StaleWhileRevalidate, TimeSpan StaleAfter, TimeSpan? FailFast, TimeSpan Hold,
     NamePattern[] ImmutableTags)
 {
+    private static readonly TimeSpan MaxMissingTtl = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// How long upstream's refusal is remembered. Not for long: content that does not exist may be about to be pushed. A mirror that checks
+    /// its tags more often than that asks for missing ones as often.
+    /// </summary>
+    public TimeSpan MissingTtl => TagsCacheTtl < MaxMissingTtl ? TagsCacheTtl : MaxMissingTtl;
+
     /// <summary>Whether upstream never moves the tag.</summary>
     public bool IsImmutable(string tag) => NamePattern.AnyMatches(ImmutableTags, tag);
 }

@@ -10,7 +10,8 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// What refers to the manifests of mirrored repositories: upstream's referrers API, else the fallback tag that clients maintain where a
-/// registry has no such API. An answer of upstream is cached as long as a tag. A failure is not cached.
+/// registry has no such API. An answer of upstream is cached as long as a tag. A failure is not cached: the last answer is served then, or
+/// what is stored.
 /// </summary>
 public sealed class MirroredReferrers(
     UpstreamClient upstream, MirroredManifests manifests, ManifestCache stored, IReferenceStore references, CachePolicies policies,
@@ -20,69 +21,82 @@ public sealed class MirroredReferrers(
     private const int EntryOverhead = 256;
 
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
-    private readonly SingleFlight<(RepositoryName, Digest), Answer<IReadOnlyList<ReadOnlyMemory<byte>>>> _fetches = new();
+    private readonly SingleFlight<(RepositoryName, Digest), Answer<Known>> _fetches = new();
 
-    /// <summary>The manifests that refer to <paramref name="subject"/>, in one page; empty where upstream knows of none.</summary>
+    /// <summary>A page of the manifests that refer to <paramref name="subject"/>; empty where upstream knows of none.</summary>
     /// <param name="artifactType">The only type wanted; null for all.</param>
-    public async ValueTask<Answer<ReferrerPage>> ListAsync(
-        RepositoryName name, Digest subject, string? artifactType, CancellationToken cancellationToken)
+    /// <param name="last">The last digest of the previous page; null for the first page.</param>
+    public async ValueTask<Answer<ReferrerPage>> PageAsync(
+        RepositoryName name, Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken)
     {
         var ttl = policies.Of(name).TagsCacheTtl;
-        var answer = _lists.TryGetValue((name, subject), out Known? known) && time.GetElapsedTime(known!.At) < ttl
-            ? new(known.Descriptors, CacheStatus.Hit)
+        var answer = Find(name, subject) is { } known && time.GetElapsedTime(known.At) < ttl
+            ? new(known, CacheStatus.Hit)
             : (await _fetches.JoinOrStart((name, subject), stop => FetchAsync(name, subject, stop), cancellationToken)).Result;
-        return new(new ReferrerPage(Referrers.OfType(answer.Value, artifactType), null), answer.CacheStatus, answer.Stale);
+        var rest = answer.Value.Descriptors.Where(entry => Referrers.IsAfter(entry.Key, last));
+        var page = await Referrers.PageAsync(
+            rest.Select(entry => (Digest.Parse(entry.Key), entry.Value)).ToAsyncEnumerable(), artifactType);
+        return new(page, answer.CacheStatus, answer.Stale);
     }
 
     public void Dispose() => _lists.Dispose();
 
-    private async Task<Answer<IReadOnlyList<ReadOnlyMemory<byte>>>> FetchAsync(RepositoryName name, Digest subject, CancellationToken stop)
+    private Known? Find(RepositoryName name, Digest subject) => _lists.Get<Known>((name, subject));
+
+    private async Task<Answer<Known>> FetchAsync(RepositoryName name, Digest subject, CancellationToken stop)
     {
-        IReadOnlyList<ReadOnlyMemory<byte>> descriptors;
+        IReadOnlyList<ReadOnlyMemory<byte>> indexes;
         try
         {
-            descriptors = await upstream.GetReferrersAsync(name, subject, stop) is { } index
-                ? Parse(index)
-                : await GetTaggedAsync(name, subject, stop);
+            indexes = [.. await upstream.GetReferrersAsync(name, subject, stop)];
+            if (indexes.Count == 0)
+                indexes = [await GetTaggedAsync(name, subject, stop)];
         }
         catch (UpstreamRefusedException)
         {
-            descriptors = [];
+            indexes = [];
         }
         catch (UpstreamException failure)
         {
             // A signature may exist that cannot be seen now: mark the answer as stale, and ask again the next time.
-            return new(await FindStoredAsync(name, subject, stop), CacheStatus.Stale, failure.Message);
+            var last = Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, stop));
+            return new(last, CacheStatus.Stale, failure.Message);
         }
-        var size = EntryOverhead + descriptors.Sum(descriptor => (long)descriptor.Length);
-        _lists.Set((name, subject), new Known(descriptors, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = size });
-        return new(descriptors, CacheStatus.Miss);
+        var known = Parse(indexes);
+        var size = known.Descriptors.Sum(entry => EntryOverhead + (long)entry.Value.Length);
+        _lists.Set((name, subject), known, new MemoryCacheEntryOptions { Size = EntryOverhead + size });
+        return new(known, CacheStatus.Miss);
     }
 
-    private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> GetTaggedAsync(RepositoryName name, Digest subject, CancellationToken stop)
+    private async Task<ReadOnlyMemory<byte>> GetTaggedAsync(RepositoryName name, Digest subject, CancellationToken stop)
     {
         var tag = Reference.Parse(Referrers.FallbackTag(subject));
         var answer = await manifests.FindAsync(name, tag, stop) ?? await manifests.FetchAsync(name, tag, stop);
-        return Parse(answer.Value.Bytes);
+        return answer.Value.Bytes;
     }
 
     private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> FindStoredAsync(RepositoryName name, Digest subject, CancellationToken stop) =>
         await references.ResolveTagAsync(name, Referrers.FallbackTag(subject), stop) is { } tagged
             && await stored.FindAsync(name, tagged, stop) is { } index
-            ? Parse(index.Bytes)
+            ? [index.Bytes]
             : [];
 
-    private IReadOnlyList<ReadOnlyMemory<byte>> Parse(ReadOnlyMemory<byte> index)
+    private Known Parse(IEnumerable<ReadOnlyMemory<byte>> indexes)
     {
+        var descriptors = new SortedDictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
         try
         {
-            return ManifestDocument.DescriptorsIn(index);
+            foreach (var descriptor in indexes.SelectMany(ManifestDocument.DescriptorsIn))
+                if (ManifestDocument.DigestOf(descriptor) is { } digest)
+                    descriptors[digest.ToString()] = descriptor;
         }
         catch (JsonException malformed)
         {
             throw new UpstreamUnavailableException($"{upstream.Origin.Name} sent a malformed list of referrers.", malformed);
         }
+        return new Known(descriptors, time.GetTimestamp());
     }
 
-    private sealed record Known(IReadOnlyList<ReadOnlyMemory<byte>> Descriptors, long At);
+    // By digest, in ordinal order.
+    private sealed record Known(SortedDictionary<string, ReadOnlyMemory<byte>> Descriptors, long At);
 }

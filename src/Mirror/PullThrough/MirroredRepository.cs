@@ -1,6 +1,5 @@
 using Mirror.Repositories;
 using Mirror.Storage;
-using Mirror.Telemetry;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
@@ -29,28 +28,12 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         await mirror.Blobs.FindSizeAsync(name, digest, cancellationToken) ?? await FetchBlobSizeAsync(digest, cancellationToken);
 
-    public async ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return new Answer<TagPage>(await mirror.Upstream.ListTagsAsync(name, count, last, cancellationToken), CacheStatus.Miss);
-        }
-        catch (UpstreamRefusedException)
-        {
-            return null;
-        }
-        catch (UpstreamException failure)
-        {
-            // Upstream's list cannot be had: list the stored tags, marked as stale.
-            if (await mirror.References.PageOfTagsAsync(name, count, last, cancellationToken) is { } page)
-                return new Answer<TagPage>(page, CacheStatus.Stale, failure.Message);
-            throw;
-        }
-    }
+    public ValueTask<Answer<TagPage>?> ListTagsAsync(int? count, string? last, CancellationToken cancellationToken) =>
+        OrRefusalAsync(mirror.TagLists.PageAsync(name, count, last, cancellationToken));
 
     public ValueTask<Answer<ReferrerPage>> ListReferrersAsync(
         Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
-        mirror.Referrers.ListAsync(name, subject, artifactType, cancellationToken);
+        mirror.Referrers.PageAsync(name, subject, artifactType, last, cancellationToken);
 
     public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -70,16 +53,35 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         mirror.Deletions.RemoveBlobAsync(name, digest, cancellationToken);
 
+    // Null where upstream lacks it, which is remembered, as is a refusal.
+    private async ValueTask<Answer<T>?> OrRefusalAsync<T>(ValueTask<Answer<T>> answer)
+    {
+        try
+        {
+            return await answer;
+        }
+        catch (UpstreamException refusal) when (refusal is UpstreamRefusedException or UpstreamDeniedException)
+        {
+            mirror.Upstream.Remember(refusal, mirror.Policies.Of(name).MissingTtl);
+            if (refusal is UpstreamRefusedException)
+                return null;
+            throw;
+        }
+    }
+
+    private ValueTask<Answer<T>?> FetchAsync<T>(Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellation) =>
+        OrRefusalAsync(mirror.OutageRetry.RunAsync(name, fetch, cancellation));
+
     // Methods of their own, since a lambda's closure is allocated where its method begins: a hit does without.
     private ValueTask<Answer<Manifest>?> FetchManifestAsync(Reference reference, CancellationToken cancellation) =>
-        mirror.OutageRetry.RunAsync(name, stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellation);
+        FetchAsync(stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellation);
 
     private ValueTask<Answer<Descriptor>?> FetchDescriptorAsync(Reference reference, CancellationToken cancellation) =>
-        mirror.OutageRetry.RunAsync(name, stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellation);
+        FetchAsync(stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellation);
 
     private ValueTask<Answer<Content>?> FetchBlobAsync(Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellation) =>
-        mirror.OutageRetry.RunAsync(name, stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellation);
+        FetchAsync(stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellation);
 
     private ValueTask<Answer<long?>?> FetchBlobSizeAsync(Digest digest, CancellationToken cancellation) =>
-        mirror.OutageRetry.RunAsync(name, stop => mirror.Blobs.FetchSizeAsync(name, digest, stop), cancellation);
+        FetchAsync(stop => mirror.Blobs.FetchSizeAsync(name, digest, stop), cancellation);
 }

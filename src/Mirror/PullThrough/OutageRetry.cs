@@ -23,11 +23,11 @@ public sealed partial class OutageRetry(
     private Task _nextWake = Task.CompletedTask;
     private int _held;
 
-    /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no (null), the time is over, or the server stops.</summary>
+    /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no, the time is over, or the server stops.</summary>
     /// <exception cref="UpstreamException">
     /// What the last attempt threw. A <c>Retry-After</c> longer than the time that is left is thrown at once, because waiting would be in
     /// vain. </exception>
-    public async ValueTask<Answer<T>?> RunAsync<T>(
+    public async ValueTask<Answer<T>> RunAsync<T>(
         RepositoryName name, Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
     {
         var hold = policies.Of(name).Hold;
@@ -42,11 +42,8 @@ public sealed partial class OutageRetry(
                 {
                     return await fetch(cancellationToken);
                 }
-                catch (UpstreamRefusedException)
-                {
-                    return null;
-                }
-                catch (UpstreamException failure) when (hold > TimeSpan.Zero && failure is not UpstreamDeniedException)
+                catch (UpstreamException failure)
+                    when (hold > TimeSpan.Zero && failure is UpstreamLimitedException or UpstreamUnavailableException)
                 {
                     left = hold - time.GetElapsedTime(started);
                     pause = failure is UpstreamLimitedException limited ? limited.RetryAfter ?? IntervalWhenLimited : Interval;

@@ -1,15 +1,14 @@
 using Mirror.Configuration;
 using Mirror.PullThrough.Fills;
 using Mirror.Repositories;
-using Mirror.Storage.Stores;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
 /// <summary>What the repositories of one upstream share. Lives as long as the server.</summary>
 public sealed record UpstreamMirror(
-    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredReferrers Referrers, TagFreshness Freshness,
-    RepositoryDeletions Deletions, IReferenceStore References, OutageRetry OutageRetry)
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredTagLists TagLists, MirroredReferrers Referrers,
+    TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry, CachePolicies Policies)
 {
     /// <summary>
     /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no
@@ -24,18 +23,21 @@ public sealed record UpstreamMirror(
         var accounts = Make<Accounts>(options, origin);
         var tokens = Make<TokenSource>(origin, Http(handlers.CreateHandler(tokenClient)));
         var redirects = new RedirectHandler(origin) { InnerHandler = handlers.CreateHandler(client) };
-        var upstream = Make<UpstreamClient>(origin, accounts, Http(new AuthorizationHandler(origin, tokens) { InnerHandler = redirects }));
+        var authorization = Make<AuthorizationHandler>(origin, tokens);
+        authorization.InnerHandler = redirects;
+        var upstream = Make<UpstreamClient>(origin, accounts, Make<Refusals>(), Http(authorization));
         var deadlines = Make<UpstreamDeadlines>();
         var manifests = Make<MirroredManifests>(upstream, deadlines);
         return new UpstreamMirror(
             upstream,
             manifests,
             Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges), deadlines),
+            Make<MirroredTagLists>(upstream, deadlines),
             Make<MirroredReferrers>(upstream, manifests),
             services.GetRequiredService<TagFreshness>(),
             services.GetRequiredService<RepositoryDeletions>(),
-            services.GetRequiredService<IReferenceStore>(),
-            Make<OutageRetry>(origin));
+            Make<OutageRetry>(origin),
+            services.GetRequiredService<CachePolicies>());
 
         // From the given parts, and from services that all upstreams share.
         T Make<T>(params object[] parts) => ActivatorUtilities.CreateInstance<T>(services, parts);

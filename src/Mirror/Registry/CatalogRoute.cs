@@ -35,7 +35,7 @@ public sealed class CatalogRoute(IReferenceStore references, IAccess access, Cat
             page.Add(repository.ToString());
         }
         if (more)
-            Paging.Link(request, count, page[^1]);
+            Paging.Link(request, ("last", page[^1]), ("n", count));
         await JsonBody.WriteAsync(request, new RepositoryList(page), RegistryJson.Default.RepositoryList);
     }
 }

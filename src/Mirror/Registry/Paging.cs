@@ -15,11 +15,17 @@ internal static class Paging
             : throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 0 to {int.MaxValue}");
     }
 
-    /// <summary>Sets the <c>Link</c> to the page after <paramref name="last"/>.</summary>
-    public static void Link(RegistryRequest request, int count, string last)
+    /// <summary>
+    /// Sets the <c>Link</c> to the next page: the requested path with these parameters, and with the <c>ns</c> of the request. What is null
+    /// is left out.
+    /// </summary>
+    public static void Link(RegistryRequest request, params (string Name, object? Value)[] parameters)
     {
         var http = request.Http.Request;
-        var ns = request.Namespace is { } name ? $"&ns={Uri.EscapeDataString(name)}" : "";
-        request.Http.Response.Headers.Link = $"<{http.PathBase}{http.Path}?last={Uri.EscapeDataString(last)}&n={count}{ns}>; rel=\"next\"";
+        var query = QueryString.Create(
+            from parameter in parameters.Append(("ns", request.Namespace))
+            where parameter.Value is not null
+            select KeyValuePair.Create(parameter.Name, Convert.ToString(parameter.Value, CultureInfo.InvariantCulture)));
+        request.Http.Response.Headers.Link = $"<{http.Path.ToUriComponent()}{query}>; rel=\"next\"";
     }
 }

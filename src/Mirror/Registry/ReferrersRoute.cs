@@ -28,12 +28,7 @@ public sealed class ReferrersRoute
         if (type is not null)
             headers["OCI-Filters-Applied"] = "artifactType";
         if (answer.Value.Next is { } next)
-        {
-            var page = QueryString.Create("last", next.ToString());
-            if (type is not null)
-                page = page.Add("artifactType", type);
-            headers.Link = $"<{request.Http.Request.Path.ToUriComponent()}{page}>; rel=\"next\"";
-        }
+            Paging.Link(request, ("last", next), ("artifactType", type));
         await JsonBody.WriteAsync(request, Index(answer.Value.Descriptors), MediaTypes.OciIndex);
     }
 

@@ -18,7 +18,7 @@ public sealed class TagsRoute(TagsOptions options)
         request.SetCacheStatus(answer);
         var page = answer.Value;
         if (page.More && page.Tags.Count > 0)
-            Paging.Link(request, count ?? page.Tags.Count, page.Tags[^1]);
+            Paging.Link(request, ("last", page.Tags[^1]), ("n", count ?? page.Tags.Count));
         await JsonBody.WriteAsync(request, new TagList(request.Route.Name, page.Tags), RegistryJson.Default.TagList);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
@@ -27,32 +28,43 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
             digests.Add(referrer.ToString());
         foreach (var referrer in await TaggedAsync(name, subject, cancellationToken))
             digests.Add(referrer.ToString());
+        return await PageAsync(DescribeAsync(name, subject, digests, last, cancellationToken), artifactType);
+    }
 
+    /// <summary>The first page of a list of referrers.</summary>
+    /// <param name="referrers">In the order of their digests.</param>
+    /// <param name="artifactType">Only manifests of this type; null for all.</param>
+    public static async ValueTask<ReferrerPage> PageAsync(
+        IAsyncEnumerable<(Digest Digest, ReadOnlyMemory<byte> Descriptor)> referrers, string? artifactType)
+    {
         List<ReadOnlyMemory<byte>> page = [];
-        var (bytes, end) = (0, last);
-        foreach (var text in digests.SkipWhile(text => last is not null && string.CompareOrdinal(text, last.ToString()) <= 0))
+        var (bytes, end) = (0, (Digest?)null);
+        await foreach (var (digest, descriptor) in referrers)
         {
-            var referrer = Digest.Parse(text);
-            if (await DescribeAsync(name, subject, referrer, cancellationToken) is not { } descriptor
-                || !IsOfType(descriptor, artifactType))
+            if (artifactType is not null && ManifestDocument.ArtifactTypeOf(descriptor) != artifactType)
                 continue;
             if (page.Count > 0 && bytes + descriptor.Length > PageBytes)
                 return new ReferrerPage(page, end);
             page.Add(descriptor);
-            (bytes, end) = (bytes + descriptor.Length, referrer);
+            (bytes, end) = (bytes + descriptor.Length, digest);
         }
         return new ReferrerPage(page, null);
     }
 
+    /// <summary>Whether a referrer comes after the last one of the previous page.</summary>
+    public static bool IsAfter(string digest, Digest? last) => last is null || string.CompareOrdinal(digest, last.ToString()) > 0;
+
     /// <summary>The tag that clients use where a registry has no referrers API: <c>sha256-&lt;hex&gt;</c>, 64 digits at most.</summary>
     public static string FallbackTag(Digest subject) => $"{subject.Algorithm}-{subject.Hex[..64]}";
 
-    /// <summary>The descriptors of one artifact type; null keeps all.</summary>
-    public static IReadOnlyList<ReadOnlyMemory<byte>> OfType(IReadOnlyList<ReadOnlyMemory<byte>> descriptors, string? artifactType) =>
-        artifactType is null ? descriptors : [.. descriptors.Where(descriptor => IsOfType(descriptor, artifactType))];
-
-    private static bool IsOfType(ReadOnlyMemory<byte> descriptor, string? artifactType) =>
-        artifactType is null || ManifestDocument.ArtifactTypeOf(descriptor) == artifactType;
+    private async IAsyncEnumerable<(Digest Digest, ReadOnlyMemory<byte> Descriptor)> DescribeAsync(
+        RepositoryName name, Digest subject, IEnumerable<string> digests, Digest? last,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var referrer in digests.Where(digest => IsAfter(digest, last)).Select(Digest.Parse))
+            if (await DescribeAsync(name, subject, referrer, cancellationToken) is { } descriptor)
+                yield return (referrer, descriptor);
+    }
 
     // Null for a manifest that was deleted, also by another process.
     private async ValueTask<byte[]?> DescribeAsync(

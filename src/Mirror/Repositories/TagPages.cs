@@ -3,7 +3,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
 
-/// <summary>Cuts a repository's stored tags into pages.</summary>
+/// <summary>Cuts lists of tags into pages.</summary>
 internal static class TagPages
 {
     extension(IReferenceStore references)
@@ -16,11 +16,17 @@ internal static class TagPages
             if (!await references.ExistsAsync(name, cancellationToken))
                 return null;
             var listed = await references.ListTagsAsync(name, cancellationToken);
-            var tags = listed as string[] ?? [.. listed];
-            var found = last is null ? ~0 : Array.BinarySearch(tags, last, StringComparer.Ordinal);
-            var start = found < 0 ? ~found : found + 1;
-            var page = tags.AsSpan(start, Math.Min(count ?? int.MaxValue, tags.Length - start)).ToArray();
-            return new TagPage(page, page.Length > 0 && start + page.Length < tags.Length);
+            return Page(listed as string[] ?? [.. listed], count, last);
         }
+    }
+
+    /// <summary>The tags after <paramref name="last"/>.</summary>
+    /// <param name="tags">All tags in ordinal order.</param>
+    public static TagPage Page(string[] tags, int? count, string? last)
+    {
+        var found = last is null ? ~0 : Array.BinarySearch(tags, last, StringComparer.Ordinal);
+        var start = found < 0 ? ~found : found + 1;
+        var page = tags.AsSpan(start, Math.Min(count ?? int.MaxValue, tags.Length - start)).ToArray();
+        return new TagPage(page, page.Length > 0 && start + page.Length < tags.Length);
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
@@ -7,48 +8,76 @@ namespace Mirror.Upstream;
 /// Answers an upstream's challenge, and remembers it: later requests have the header from the start, so that a pull costs one token request
 /// for each scope. Stands around the redirects, because the header is for the configured origin only.
 /// </summary>
-public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource tokens) : DelegatingHandler
+public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource tokens, TimeProvider time) : DelegatingHandler
 {
+    // A registry without any challenge is not asked for it more often.
+    private static readonly TimeSpan PingInterval = TimeSpan.FromMinutes(1);
+
+    private readonly SingleFlight<string, Challenge?> _pings = new();
     private volatile Challenge? _challenge;
-    private int _asked;
+    private long? _pingedAt;
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         // 1. Answer the last challenge.
-        request.Headers.Authorization = await AnswerAsync(_challenge, request, refused: null, cancellationToken);
-        var response = await base.SendAsync(request, cancellationToken);
+        var known = _challenge;
+        var response = await SendAsync(request, await AnswerAsync(known, request, refused: null, cancellationToken), cancellationToken);
 
-        // 2. Some registries challenge at /v2/ only, and answer 404 or 403 elsewhere: with an account, look there once.
-        if (_challenge is null && response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized
-            && Challenge.From(response) is null && await HasCredentialAsync(request, cancellationToken)
-            && Interlocked.Exchange(ref _asked, 1) == 0)
+        // 2. Look for a challenge of the upstream itself. Never answer one from a host that it redirected to.
+        var used = request.Headers.Authorization;
+        var refused = used?.Scheme == "Bearer" ? used.Parameter : null;
+        if (response.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized)
+            || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
+            return response;
+        AuthenticationHeaderValue? answer = null;
+        try
         {
-            using var ping = new HttpRequestMessage(HttpMethod.Get, new Uri(origin.BaseAddress, "v2/"));
-            using var pong = await base.SendAsync(ping, cancellationToken);
-            if (pong.StatusCode == HttpStatusCode.Unauthorized && Challenge.From(pong) is { } learnt)
-            {
-                _challenge = learnt;
-                response.Dispose();
-                request.Headers.Authorization = await AnswerAsync(learnt, request, refused: null, cancellationToken);
-                return await base.SendAsync(request, cancellationToken);
-            }
+            var challenge = response.StatusCode == HttpStatusCode.Unauthorized ? Challenge.From(response) : null;
+
+            // 3. Some registries challenge at /v2/ only, and refuse anonymous requests elsewhere: with an account, look there.
+            if (challenge is null && known is null && await HasCredentialAsync(request, cancellationToken))
+                challenge = _challenge ?? (await _pings.JoinOrStart("v2/", PingAsync, cancellationToken)).Result;
+
+            // 4. Answer it, with a token that upstream has not refused yet.
+            if (challenge is not null)
+                answer = await AnswerAsync(_challenge = challenge, request, refused, cancellationToken);
+            if (answer is null || answer.Equals(used))
+                return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
         }
 
-        // 3. Look for a challenge of the upstream itself. Never answer a 401 from a host that it redirected to.
-        if (response.StatusCode != HttpStatusCode.Unauthorized || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
-            return response;
-        if (Challenge.From(response) is not { } challenge)
-            return response;
-        _challenge = challenge;
-
-        // 4. Send once more, with a token that upstream has not refused yet. A second 401 is the answer.
-        var used = request.Headers.Authorization;
-        var answer = await AnswerAsync(challenge, request, used?.Scheme == "Bearer" ? used.Parameter : null, cancellationToken);
-        if (answer is null || answer.Equals(used))
-            return response;
+        // 5. Send once more. A second refusal is the answer.
         response.Dispose();
-        request.Headers.Authorization = answer;
-        return await base.SendAsync(request, cancellationToken);
+        return await SendAsync(request, answer, cancellationToken);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(
+        HttpRequestMessage request, AuthenticationHeaderValue? authorization, CancellationToken cancellationToken)
+    {
+        request.Headers.Authorization = authorization;
+        var response = await base.SendAsync(request, cancellationToken);
+        if (authorization?.Scheme == "Bearer" && response.StatusCode != HttpStatusCode.Unauthorized
+            && request.Options.TryGetValue(UpstreamRequest.Account, out var account)
+            && request.Options.TryGetValue(UpstreamRequest.Scope, out var scope))
+            tokens.Accepted(account, scope);
+        return response;
+    }
+
+    // The challenge at "/v2/"; null where there is none.
+    private async Task<Challenge?> PingAsync(CancellationToken cancellationToken)
+    {
+        if (_challenge is not null || _pingedAt is { } at && time.GetElapsedTime(at) < PingInterval)
+            return _challenge;
+        using var ping = new HttpRequestMessage(HttpMethod.Get, new Uri(origin.BaseAddress, "v2/"));
+        using var pong = await base.SendAsync(ping, cancellationToken);
+        if (!origin.IsSameOrigin(pong.RequestMessage!.RequestUri!) || pong.StatusCode >= HttpStatusCode.InternalServerError)
+            return null;
+        _pingedAt = time.GetTimestamp();
+        return pong.StatusCode == HttpStatusCode.Unauthorized ? Challenge.From(pong) : null;
     }
 
     private static async ValueTask<bool> HasCredentialAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>

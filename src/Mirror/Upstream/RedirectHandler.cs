@@ -31,15 +31,8 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
             or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect
             && response.Headers.NonValidated.TryGetValues("Location", out var values) && values.FirstOrDefault() is { Length: > 0 } location
-            ? Target(response.RequestMessage!.RequestUri!, location)
+            ? UrlReference.Resolve(response.RequestMessage!.RequestUri!, location)
             : null;
-
-    // To the letter: a signature covers the escapes and the case of an address, which Uri would otherwise normalize.
-    private static Uri? Target(Uri origin, string location) =>
-        Uri.TryCreate(location, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }, out var absolute)
-            && !absolute.IsFile ? absolute
-        : Uri.TryCreate(origin, location, out var relative) ? relative
-        : null;
 
     private HttpRequestMessage Next(HttpRequestMessage request, Uri target)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Mirror.Fleet;
 using Mirror.Storage;
@@ -20,6 +21,8 @@ public sealed partial class TokenSource(
     // Clients choose the scopes: they name repositories.
     private const int MaxTokens = 10_000;
     private const string Kind = "token";
+    // How long a token is not renewed that upstream has never accepted: a second one would be refused as well.
+    private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
     // A token is renewed after this part of its lifetime.
     private const double RenewalShare = 0.75;
 
@@ -28,17 +31,25 @@ public sealed partial class TokenSource(
 
     /// <summary>A token that does not expire soon.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
-    /// <param name="refused">A token that the registry refused, to be replaced whatever its age; else null.</param>
+    /// <param name="refused">A token that the registry refused, to be replaced if it is not new, or was accepted once; else null.</param>
     /// <exception cref="UpstreamUnavailableException">The token service cannot be reached, or refuses the credentials.</exception>
     /// <exception cref="UpstreamLimitedException">The token service answered 429.</exception>
     public async ValueTask<string> GetAsync(
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
-        if (_tokens.TryGetValue((account, scope), out var token) && token.Value != refused && time.GetUtcNow() < token.RenewAt)
+        if (_tokens.TryGetValue((account, scope), out var token) && time.GetUtcNow() < token.RenewAt
+            && (token.Value != refused || !token.WasAccepted && time.GetElapsedTime(token.At) < RefusedLife))
             return token.Value;
         var requested = _requests.JoinOrStart(
             (account, scope), stop => RequestAsync(challenge, account, scope, refused, stop), cancellationToken);
         return (await requested).Result.Value;
+    }
+
+    /// <summary>Takes in that the registry accepted the token that was sent last.</summary>
+    public void Accepted(Account account, string scope)
+    {
+        if (_tokens.TryGetValue((account, scope), out var token))
+            token.WasAccepted = true;
     }
 
     private async Task<Token> RequestAsync(
@@ -91,14 +102,23 @@ public sealed partial class TokenSource(
         if (string.IsNullOrEmpty(value) || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
         // Counted from our own clock, and from before the request.
-        var lifetime = body.ExpiresIn is > 0 and var seconds
+        var lifetime = Seconds(body.ExpiresIn) is > 0 and var seconds
             ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds))
             : DefaultLifetime;
-        var token = new Token(value, asked + lifetime * RenewalShare);
+        var token = new Token(value, asked + lifetime * RenewalShare, time.GetTimestamp());
         var text = string.Create(CultureInfo.InvariantCulture, $"{token.RenewAt.ToUnixTimeMilliseconds()} {value}");
         await shared.RememberAsync(Kind, place, text, lifetime * RenewalShare);
         return Keep(account, scope, token);
     }
+
+    // As a number or as text. What is neither counts as absent.
+    private static double? Seconds(JsonElement? value) => value switch
+    {
+        { ValueKind: JsonValueKind.Number } number when number.TryGetDouble(out var seconds) => seconds,
+        { ValueKind: JsonValueKind.String } text
+            when double.TryParse(text.GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) => seconds,
+        _ => null,
+    };
 
     private Token Keep(Account account, string scope, Token token)
     {
@@ -114,25 +134,32 @@ public sealed partial class TokenSource(
             || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
             return null;
         var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
-        return left > TimeSpan.Zero && left <= MaxLifetime ? new Token(value, time.GetUtcNow() + left) : null;
+        return left > TimeSpan.Zero && left <= MaxLifetime
+            ? new Token(value, time.GetUtcNow() + left, time.GetTimestamp()) { WasAccepted = true }
+            : null;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section "
         + "proxy: asking without it; if the service is right, add {Realm} to proxy.token_realms")]
     private static partial void LogNotSent(ILogger log, string upstream, string realm);
 
-    private sealed record Token(string Value, DateTimeOffset RenewAt);
+    private sealed record Token(string Value, DateTimeOffset RenewAt, long At)
+    {
+        public bool WasAccepted { get; set; }
+    }
 }
 
 /// <summary>The response of a token service.</summary>
 internal sealed record TokenBody(
     [property: JsonPropertyName("token")] string? Token,
     [property: JsonPropertyName("access_token")] string? AccessToken,
-    [property: JsonPropertyName("expires_in"), JsonNumberHandling(JsonNumberHandling.AllowReadingFromString)] double? ExpiresIn);
+    [property: JsonPropertyName("expires_in")] JsonElement? ExpiresIn);
 
 /// <summary>A registry's response to <c>tags/list</c>.</summary>
 internal sealed record TagsBody([property: JsonPropertyName("tags")] IReadOnlyList<string>? Tags);
 
+// Clients in Go, which services are tested with, compare names without regard to case.
+[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true)]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TagsBody))]
 internal sealed partial class UpstreamJson : JsonSerializerContext;

@@ -10,12 +10,20 @@ namespace Mirror.Upstream;
 /// Reads from another registry. Each method returns content or throws one of the three answers that are not content:
 /// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
-public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, RegistryMetrics metrics, TimeProvider time)
+public sealed partial class UpstreamClient(
+    UpstreamOrigin origin, Accounts accounts, Refusals refusals, HttpClient http, RegistryMetrics metrics, TimeProvider time,
+    ILogger<UpstreamClient> log)
 {
+    // With the 100 entries that many registries put on a page, as many tags as fit into the bytes of a list.
+    private const int MaxPages = 1000;
+
     public UpstreamOrigin Origin => origin;
 
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
+
+    /// <inheritdoc cref="Refusals.Remember"/>
+    public void Remember(UpstreamException refusal, TimeSpan life) => refusals.Remember(refusal, life);
 
     /// <summary>
     /// The manifest that a reference names now, by HEAD. Docker Hub does not count this as a pull. Null if the answer lacks the length, the
@@ -111,49 +119,77 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         }
     }
 
-    /// <summary>A page of tags, in upstream's order.</summary>
-    /// <param name="count">The size of the page at most; null leaves it to upstream.</param>
-    /// <param name="last">The last tag of the page before; null for the first page.</param>
-    public async Task<TagPage> ListTagsAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
+    /// <summary>All tags, sorted. A list that breaks off is none.</summary>
+    public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
     {
-        var query = (count, last) switch
-        {
-            (null, null) => "",
-            (null, _) => $"?last={Uri.EscapeDataString(last)}",
-            (_, null) => $"?n={count}",
-            _ => $"?n={count}&last={Uri.EscapeDataString(last)}",
-        };
-        using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Tags, name, $"tags/list{query}", cancellationToken);
-        Require(response, name, "tags/list");
-        var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin, cancellationToken);
-        return new TagPage([.. (body.Tags ?? []).Where(Reference.IsTagName)], response.Headers.Contains("Link"));
+        var tags = new HashSet<string>();
+        foreach (var page in await GetPagesAsync(UpstreamKind.Tags, name, "tags/list", cancellationToken))
+            tags.UnionWith((UpstreamRequest.Parse(page, UpstreamJson.Default.TagsBody, origin).Tags ?? []).Where(Reference.IsTagName));
+        var sorted = tags.ToArray();
+        Array.Sort(sorted, StringComparer.Ordinal);
+        return sorted;
     }
 
     /// <summary>
-    /// The index of the manifests that refer to <paramref name="subject"/>, as JSON. Null if upstream lacks the referrers API or the
-    /// repository: registries answer both alike.
+    /// The pages of the index of the manifests that refer to <paramref name="subject"/>, as JSON. None if upstream lacks the referrers API
+    /// or the repository: registries answer both alike.
     /// </summary>
-    public async Task<byte[]?> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<byte[]>> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
+        GetPagesAsync(UpstreamKind.Referrers, name, $"referrers/{subject}", cancellationToken);
+
+    // The page after a page is the one that upstream's own Link names: what stands in it differs from registry to registry.
+    private async Task<IReadOnlyList<byte[]>> GetPagesAsync(
+        UpstreamKind kind, RepositoryName name, string what, CancellationToken cancellationToken)
     {
-        using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Referrers, name, $"referrers/{subject}", cancellationToken);
-        if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.BadRequest)
-            return null;
-        Require(response, name, $"referrers/{subject}");
-        return await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
+        List<byte[]> pages = [];
+        HashSet<string> asked = [];
+        var bytes = 0L;
+        for (Uri? next = Url(name, what); next is not null;)
+        {
+            if (!asked.Add(next.AbsoluteUri))
+            {
+                LogLoop(origin.Authority, name.ToString(), what, pages.Count);
+                return pages;
+            }
+            using var response = await SendAsync(HttpMethod.Get, kind, name, what, cancellationToken, page: next);
+            var status = (int)response.StatusCode;
+            if (kind is UpstreamKind.Referrers && pages.Count == 0 && status is 400 or 404 or 405 or 501)
+                return pages;
+            if (pages.Count > 0 && status is 404 or 410)
+                throw new UpstreamUnavailableException($"{origin.Authority} lacks page {pages.Count + 1} of {name}/{what}.");
+            Require(response, name, what);
+            var page = await UpstreamRequest.ReadBodyAsync(response, UpstreamRequest.MaxJson, origin, cancellationToken);
+            pages.Add(page);
+            bytes += page.Length;
+            next = NextPage.Of(response);
+            if (bytes > UpstreamRequest.MaxJson || pages.Count == MaxPages && next is not null)
+                throw new UpstreamUnavailableException(
+                    $"{origin.Authority} has more of {name}/{what} than the {MaxPages} pages and {UpstreamRequest.MaxJson} bytes allowed.");
+        }
+        return pages;
     }
+
+    private Uri Url(RepositoryName name, string what) => new(origin.BaseAddress, $"v2/{origin.RemoteName(name)}/{what}");
 
     private async Task<HttpResponseMessage> SendAsync(
         HttpMethod method, UpstreamKind kind, RepositoryName name, string path, CancellationToken cancellationToken,
-        RangeHeaderValue? range = null)
+        RangeHeaderValue? range = null, Uri? page = null)
     {
         var isPull = kind is UpstreamKind.Manifest && method == HttpMethod.Get;
         while (true)
         {
             var account = accounts.Choose(isPull);
-            var request = new HttpRequestMessage(method, new Uri(origin.BaseAddress, $"v2/{origin.RemoteName(name)}/{path}"));
+            var question = new UpstreamQuestion(account, name, path);
+            refusals.ThrowIfKnown(question);
+            var request = new HttpRequestMessage(method, page ?? Url(name, path));
             request.Options.Set(UpstreamRequest.Kind, kind);
-            request.Options.Set(UpstreamRequest.Account, account);
-            request.Options.Set(UpstreamRequest.Scope, $"repository:{origin.RemoteName(name)}:pull");
+            request.Options.Set(UpstreamRequest.Question, question);
+            // The next page of a list may be on the host that upstream redirected to, which gets no credentials.
+            if (origin.IsSameOrigin(request.RequestUri!))
+            {
+                request.Options.Set(UpstreamRequest.Account, account);
+                request.Options.Set(UpstreamRequest.Scope, $"repository:{origin.RemoteName(name)}:pull");
+            }
             request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
             request.Headers.Range = range;
             if (kind is UpstreamKind.Manifest)
@@ -162,6 +198,11 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             try
             {
                 response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            }
+            catch (UpstreamDeniedException denied)
+            {
+                // The token service's no to this repository. Requests that wait for one token share the exception.
+                throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { Question = question };
             }
             catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused && accounts.TryPutAside(account))
             {
@@ -193,13 +234,18 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             return;
         var status = (int)response.StatusCode;
         var itself = origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
+        response.RequestMessage.Options.TryGetValue(UpstreamRequest.Question, out var question);
         throw (status, itself) switch
         {
             (404 or 410, _) when itself || IsRegistryError(response, what) =>
-                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}."),
-            (401 or 403, true) => new UpstreamDeniedException(
-                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
-                accounts.HaveCredentials),
+                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { Question = question },
+            (401 or 403, true) =>
+                new UpstreamDeniedException(
+                    $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
+                    accounts.HaveCredentials)
+                {
+                    Question = question,
+                },
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
             _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
         };
@@ -219,4 +265,8 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
 
     private static bool IsManifestType([NotNullWhen(true)] string? type) => type is { Length: <= 255 }
         && (type.Contains("manifest", StringComparison.Ordinal) || type.Contains("index", StringComparison.Ordinal));
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} leads from a page of {Name}/{List} back to an earlier one: taking the "
+        + "{Pages} pages for the whole list")]
+    private partial void LogLoop(string upstream, string name, string list, int pages);
 }

@@ -1,7 +1,11 @@
 namespace Mirror.Upstream;
 
 /// <summary>One of the answers that are not content. No code turns one into another.</summary>
-public abstract class UpstreamException(string message, Exception? inner = null) : Exception(message, inner);
+public abstract class UpstreamException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>What upstream was asked, where this is its own answer to that, and no failure on the way.</summary>
+    public UpstreamQuestion? Question { get; init; }
+}
 
 /// <summary>Upstream says no: it lacks the content. This holds even if the mirror has a copy.</summary>
 public sealed class UpstreamRefusedException(string message) : UpstreamException(message);

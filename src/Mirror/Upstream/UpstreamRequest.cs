@@ -26,6 +26,9 @@ internal static class UpstreamRequest
     /// <summary>The account that the request is sent with.</summary>
     public static readonly HttpRequestOptionsKey<Account> Account = new("account");
 
+    /// <summary>What is asked, to be remembered if it is refused.</summary>
+    public static readonly HttpRequestOptionsKey<UpstreamQuestion> Question = new("question");
+
     /// <summary>Sends a request and returns at the response headers.</summary>
     /// <exception cref="UpstreamUnavailableException">The request failed before the response headers.</exception>
     public static async Task<HttpResponseMessage> SendAsync(
@@ -85,9 +88,12 @@ internal static class UpstreamRequest
     /// <summary>Reads a body of JSON.</summary>
     /// <exception cref="UpstreamUnavailableException">The body cannot be read, or is other JSON.</exception>
     public static async Task<T> ReadJsonAsync<T>(
-        HttpResponseMessage response, JsonTypeInfo<T> type, UpstreamOrigin upstream, CancellationToken cancellationToken)
+        HttpResponseMessage response, JsonTypeInfo<T> type, UpstreamOrigin upstream, CancellationToken cancellationToken) =>
+        Parse(await ReadBodyAsync(response, MaxJson, upstream, cancellationToken), type, upstream);
+
+    /// <exception cref="UpstreamUnavailableException">The body is other JSON.</exception>
+    public static T Parse<T>(byte[] body, JsonTypeInfo<T> type, UpstreamOrigin upstream)
     {
-        var body = await ReadBodyAsync(response, MaxJson, upstream, cancellationToken);
         try
         {
             return JsonSerializer.Deserialize(body, type) ?? throw new JsonException("null");

@@ -106,8 +106,10 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
     [Fact]
     public async Task A_failure_is_not_cached()
     {
-        using (await Mirror.GetAsync(ManifestPath("latest")))
-            Hub.AddImage(Repository, "latest");
+        Hub.AddImage(Repository, "latest");
+        using (Hub.Script(Asked.Manifest, Answer.Status(503, "UNAVAILABLE")))
+        using (var failed = await Mirror.GetAsync(ManifestPath("latest")))
+            await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, failed);
         using var response = await Mirror.GetAsync(ManifestPath("latest"));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }

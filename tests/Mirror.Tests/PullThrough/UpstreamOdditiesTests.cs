@@ -68,7 +68,9 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     [Theory]
     [InlineData("Content-Encoding", "gzip")]
     [InlineData("Content-Encoding", "x-gzip")]
+    [InlineData("Content-Encoding", "identity")]
     [InlineData("Content-Type", "text/plain")]
+    [InlineData("Content-Type", "text/html; charset=utf-8")]
     public async Task A_blob_with_a_wrong_label_is_the_blob_if_it_has_the_digest(string header, string value)
     {
         var bytes = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("layer ", 2000)));

@@ -1,8 +1,11 @@
 using System.Text;
 using Mirror.Storage;
+using WireMock;
 using WireMock.RequestBuilders;
 using WireMock.ResponseBuilders;
 using WireMock.Server;
+using WireMock.Types;
+using WireMock.Util;
 
 namespace Mirror.Tests.Upstream;
 
@@ -30,6 +33,26 @@ public sealed class OrdinaryUpstream : IDisposable
         foreach (var (name, value) in headers)
             response = response.WithHeader(name, value);
         _server.Given(Request.Create().WithPath($"/v2/{path}").UsingMethod(method)).AtPriority(--_priority).RespondWith(response);
+    }
+
+    /// <summary>Answers GET of a list in pages, each by the query that asks for it: <c>last=b</c>, or nothing for the first page.</summary>
+    /// <param name="page">The status, the body in JSON, and the headers <c>Link</c>.</param>
+    public void AnswerPages(string path, Func<string, (int Status, string Json, string[] Links)> page)
+    {
+        var response = Response.Create().WithCallback(request =>
+        {
+            var (status, json, links) = page((request.RawQuery ?? "").TrimStart('?'));
+            var headers = new Dictionary<string, WireMockList<string>> { ["Content-Type"] = new("application/json") };
+            if (links.Length > 0)
+                headers["Link"] = new(links);
+            return new ResponseMessage
+            {
+                StatusCode = status,
+                Headers = headers,
+                BodyData = new BodyData { DetectedBodyType = BodyType.String, BodyAsString = json },
+            };
+        });
+        _server.Given(Request.Create().WithPath($"/v2/{path}").UsingGet()).AtPriority(--_priority).RespondWith(response);
     }
 
     /// <summary>Answers GET and HEAD of a manifest under a tag and its digest.</summary>

@@ -19,10 +19,10 @@ public sealed class ScriptedHub : IAsyncDisposable
     private readonly List<Rule> _rules = [];
     private readonly ConcurrentDictionary<string, ConcurrentQueue<BlobFault>> _faults = new();
 
-    private ScriptedHub(string address, X509Certificate2? certificate = null, bool isKnownByName = false)
+    private ScriptedHub(string address, X509Certificate2? certificate = null, bool isKnownByName = false, string? tokenAddress = null)
     {
         Registry = new HubOrigin("registry", address, context => AnswerAsync(context, "registry", RegistryPort.AnswerAsync), certificate);
-        Token = new HubOrigin("token", address, context => AnswerAsync(context, "token", TokenPort.AnswerAsync), certificate);
+        Token = new HubOrigin("token", tokenAddress ?? address, context => AnswerAsync(context, "token", TokenPort.AnswerAsync), certificate);
         Cdn = new HubOrigin("cdn", address, context => AnswerAsync(context, "cdn", CdnPort.AnswerAsync), certificate);
         Names = isKnownByName ? new DockerHubNames(Registry, Token, Cdn, certificate!) : null;
         Realm = Names is null ? new Uri(Token.Url, "/token") : new Uri($"https://{DockerHubNames.Token}/token");
@@ -30,9 +30,10 @@ public sealed class ScriptedHub : IAsyncDisposable
 
     /// <summary>Starts an empty hub.</summary>
     /// <param name="address">A loopback address; others than 127.0.0.1 make a second, foreign host.</param>
-    public static async Task<ScriptedHub> StartAsync(string address = "127.0.0.1")
+    /// <param name="tokenAddress">Where the token service is; null is the same host.</param>
+    public static async Task<ScriptedHub> StartAsync(string address = "127.0.0.1", string? tokenAddress = null)
     {
-        var hub = new ScriptedHub(address);
+        var hub = new ScriptedHub(address, tokenAddress: tokenAddress);
         await Task.WhenAll(hub.Registry.BringUpAsync(), hub.Token.BringUpAsync(), hub.Cdn.BringUpAsync());
         return hub;
     }

@@ -1,0 +1,59 @@
+using Microsoft.Extensions.Caching.Memory;
+using Mirror.Repositories;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+using Mirror.Telemetry;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// The lists of tags of one upstream. A client's first page costs upstream the whole list, once for all clients that wait for it; the pages
+/// after it are cut from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream's list cannot be had, the stored tags are listed.
+/// </summary>
+public sealed class MirroredTagLists(
+    UpstreamClient upstream, IReferenceStore references, UpstreamDeadlines deadlines, CachePolicies policies, TimeProvider time)
+    : IDisposable
+{
+    private const long CacheBytes = 32 << 20;
+    // An object's header and the reference to it.
+    private const int TagOverhead = 32;
+
+    private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
+    private readonly SingleFlight<RepositoryName, string[]> _fetches = new();
+
+    /// <summary>One page of a repository's tags in ordinal order.</summary>
+    /// <param name="count">How many at most; null for all.</param>
+    /// <param name="last">The last tag of the previous page; null for the first page.</param>
+    /// <exception cref="UpstreamRefusedException">Upstream has no such repository.</exception>
+    /// <exception cref="UpstreamException">Upstream's list cannot be had, and no tag of the repository is stored.</exception>
+    public async ValueTask<Answer<TagPage>> PageAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
+    {
+        if (last is not null && _lists.Get<Known>(name) is { } known && time.GetElapsedTime(known.At) < policies.Of(name).TagsCacheTtl)
+            return new(TagPages.Page(known.Tags, count, last), CacheStatus.Hit);
+        try
+        {
+            var fetch = _fetches.JoinOrStart(name, stop => FetchAsync(name, stop), CancellationToken.None);
+            var (tags, joined) = await deadlines.WaitForMissAsync(name, fetch, cancellationToken);
+            return new(TagPages.Page(tags, count, last), joined ? CacheStatus.Joined : CacheStatus.Miss);
+        }
+        catch (UpstreamException failure) when (failure is not UpstreamRefusedException)
+        {
+            if (await references.PageOfTagsAsync(name, count, last, cancellationToken) is { } stored)
+                return new Answer<TagPage>(stored, CacheStatus.Stale, failure.Message);
+            throw;
+        }
+    }
+
+    public void Dispose() => _lists.Dispose();
+
+    private async Task<string[]> FetchAsync(RepositoryName name, CancellationToken stop)
+    {
+        var tags = await upstream.ListTagsAsync(name, stop);
+        var size = tags.Sum(tag => TagOverhead + 2L * tag.Length);
+        _lists.Set(name, new Known(tags, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = size });
+        return tags;
+    }
+
+    private sealed record Known(string[] Tags, long At);
+}

@@ -1,0 +1,43 @@
+using System.Text.RegularExpressions;
+
+namespace Mirror.Upstream;
+
+/// <summary>Finds the next page of a list in upstream's <c>Link</c> header (RFC 8288).</summary>
+internal static partial class NextPage
+{
+    // The patterns below may need time that grows with the square of the header's length.
+    private const int MaxLength = 8192;
+
+    /// <summary>
+    /// The URL of the next page; null on the last one. It is on the host that gave this page, whatever host the header names: registries
+    /// behind a proxy name the host that they know themselves by, and no header may lead elsewhere.
+    /// </summary>
+    /// <exception cref="UpstreamUnavailableException">The header cannot be read, so that the list would be taken for complete.</exception>
+    public static Uri? Of(HttpResponseMessage response)
+    {
+        if (!response.Headers.NonValidated.TryGetValues("Link", out var values))
+            return null;
+        var page = response.RequestMessage!.RequestUri!;
+        var header = string.Join(", ", values);
+        if (header.Length > MaxLength)
+            throw new UpstreamUnavailableException($"{page.Authority} sent a header Link of more than {MaxLength} characters.");
+        var next = Link().Matches(header).FirstOrDefault(link => IsNext(link.Groups["parameters"].Value));
+        if (next is null)
+            return null;
+        return UrlReference.Resolve(page, next.Groups["url"].Value) is { Scheme: "http" or "https" } url
+            ? UrlReference.Resolve(page, url.PathAndQuery)
+            : throw new UpstreamUnavailableException($"{page.Authority} sent a header Link that leads to no URL.");
+    }
+
+    // Some registries leave the relation out.
+    private static bool IsNext(string parameters) =>
+        Relation().Match(parameters) is not { Success: true } relation
+        || relation.Groups["name"].Value.Split(' ').Contains("next", StringComparer.OrdinalIgnoreCase);
+
+    [GeneratedRegex("""<(?<url>[^<>]*)>(?<parameters>(?:[^,"<]|"(?:[^"\\]|\\.)*")*)""", RegexOptions.CultureInvariant)]
+    private static partial Regex Link();
+
+    [GeneratedRegex(
+        """;\s*rel\s*=\s*(?:"(?<name>[^"]*)"|(?<name>[^\s;,"]+))""", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    private static partial Regex Relation();
+}

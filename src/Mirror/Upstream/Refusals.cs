@@ -1,0 +1,45 @@
+using Microsoft.Extensions.Caching.Memory;
+using Mirror.Storage;
+
+namespace Mirror.Upstream;
+
+/// <summary>What an upstream is asked for, and with which account. Another account may get another answer.</summary>
+/// <param name="Path">What follows the repository's name: <c>manifests/latest</c>.</param>
+public sealed record UpstreamQuestion(Account Account, RepositoryName Name, string Path);
+
+/// <summary>
+/// What one upstream lately refused, so that it is not asked again for each client that wants what does not exist. Only a cache, with a
+/// limit: clients choose the names.
+/// </summary>
+public sealed class Refusals(TimeProvider time) : IDisposable
+{
+    private const int MaxEntries = 10_000;
+
+    private readonly MemoryCache _known = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
+
+    /// <summary>Throws the refusal that is remembered for a question, if there is one.</summary>
+    /// <exception cref="UpstreamRefusedException">Upstream lacked the content when it was last asked.</exception>
+    /// <exception cref="UpstreamDeniedException">Upstream refused access when it was last asked.</exception>
+    public void ThrowIfKnown(UpstreamQuestion question)
+    {
+        if (_known.Get<Refusal>(question) is not { } refusal || time.GetElapsedTime(refusal.At) >= refusal.Life)
+            return;
+        // Without the question: what is told from memory is not remembered anew.
+        throw refusal.HasAccount is { } hasAccount
+            ? new UpstreamDeniedException(refusal.Message, hasAccount)
+            : new UpstreamRefusedException(refusal.Message);
+    }
+
+    /// <summary>Remembers an exception that is upstream's own answer to a question.</summary>
+    public void Remember(UpstreamException refusal, TimeSpan life)
+    {
+        if (refusal.Question is { } question && life > TimeSpan.Zero)
+            _known.Set(
+                question, new Refusal(refusal.Message, (refusal as UpstreamDeniedException)?.HasAccount, time.GetTimestamp(), life),
+                new MemoryCacheEntryOptions { Size = 1 });
+    }
+
+    public void Dispose() => _known.Dispose();
+
+    private sealed record Refusal(string Message, bool? HasAccount, long At, TimeSpan Life);
+}

@@ -1,0 +1,130 @@
+using System.Net;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Mirror.Storage;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.PullThrough;
+
+/// <summary>Where upstream redirects to is asked to the letter, and what is said there is upstream's answer, except for what a CDN fails to give.</summary>
+public sealed class RedirectTests : MirrorOfHub
+{
+    private const string Other = "library/elsewhere";
+    private static readonly HubBlob Layer = HubBlob.Seeded(1, 20_000);
+
+    [Theory]
+    // {cdn} is the CDN's URL, {registry} the registry's.
+    [InlineData("{cdn}/data/a%2fb%2Fc/%41%7e/../x?Signature=a%2Bb%2f+c==&KEY=%c3%a9", "/data/a%2fb%2Fc/%41%7e/../x?Signature=a%2Bb%2f+c==&KEY=%c3%a9")]
+    [InlineData("{cdn}/Data/./A//b?x=1#a%20fragment", "/Data/./A//b?x=1")]
+    [InlineData("{cdn}/a b?x=c d ", "/a%20b?x=c%20d")]
+    [InlineData("{cdn}?sig=%7E", "/?sig=%7E")]
+    [InlineData("{cdn}", "/")]
+    [InlineData("//{cdn host}/%7e/../A?b=%7e", "/%7e/../A?b=%7e")]
+    [InlineData("/own/%7e/../A?b=%7e", "/own/%7e/../A?b=%7e")]
+    [InlineData("?b=%7e", "/v2/{path}?b=%7e")]
+    public async Task A_location_is_asked_to_the_letter(string location, string target)
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        var path = BlobPath(Layer.Digest);
+        location = location.Replace("{cdn}", Hub.Cdn.Url.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)
+            .Replace("{cdn host}", Hub.Cdn.Authority, StringComparison.Ordinal);
+        var asked = new TaskCompletionSource<string>();
+        Hub.Script(request => request.Asked == Asked.Blob && request.Query.Length == 0, Answer.Redirect(location));
+        Hub.Script(
+            request => request.Origin == "cdn" || request.Asked == Asked.Other || request.Query == "?b=%7e",
+            Answer.By(async context =>
+            {
+                asked.TrySetResult(context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
+                context.Response.ContentLength = Layer.Size;
+                await context.Response.Body.WriteAsync(Layer.Slice(0, Layer.Size), context.RequestAborted);
+            }));
+
+        using var response = await Mirror.GetAsync(path);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+        Assert.Equal(target.Replace("{path}", path, StringComparison.Ordinal), await asked.Task);
+    }
+
+    public static TheoryData<string> Paths =>
+        [$"{Repository}/manifests/latest", $"{Repository}/manifests/{Digest.Of("cold"u8)}", $"{Repository}/tags/list"];
+
+    // registry.k8s.io sends every request to a registry in the client's region.
+    [Theory]
+    [MemberData(nameof(Paths))]
+    public async Task A_404_of_a_manifest_or_list_behind_a_redirect_is_404(string path)
+    {
+        await using var region = await ScriptedHub.StartAsync();
+        region.Script(request => request.Origin == "registry", Answer.NotFound);
+        RedirectTo(region.Registry.Url);
+        using var response = await Mirror.GetAsync(path);
+        await AssertErrorAsync(HttpStatusCode.NotFound, response);
+    }
+
+    [Theory]
+    [InlineData("application/json", """{"errors":[{"code":"BLOB_UNKNOWN"}]}""", HttpStatusCode.NotFound)]
+    [InlineData("application/xml", "<Error><Code>NoSuchKey</Code></Error>", HttpStatusCode.NotFound)]
+    [InlineData("text/html", "<html>lost</html>", HttpStatusCode.ServiceUnavailable)]
+    [InlineData(null, "", HttpStatusCode.ServiceUnavailable)]
+    public async Task A_404_of_a_blob_behind_a_redirect_is_404_if_a_registry_or_a_store_says_it(
+        string? type, string body, HttpStatusCode status)
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        Hub.Script(Asked.BlobBytes, By(404, type, body));
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        await AssertErrorAsync(status, response);
+    }
+
+    [Fact]
+    public async Task A_403_of_the_cdn_says_nothing_about_the_blob()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        using (Hub.Script(Asked.BlobBytes, By(403, "application/xml", "<Error><Code>AccessDenied</Code></Error>")))
+        using (var away = await Mirror.GetAsync(BlobPath(Layer.Digest)))
+            await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, away);
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+    }
+
+    [Theory]
+    [MemberData(nameof(Paths))]
+    public async Task A_429_behind_a_redirect_is_a_limit(string path)
+    {
+        await using var region = await ScriptedHub.StartAsync();
+        region.Script(request => request.Origin == "registry", Answer.TooManyRequests("7"));
+        RedirectTo(region.Registry.Url);
+        using var response = await Mirror.GetAsync(path);
+        await AssertErrorAsync(HttpStatusCode.TooManyRequests, response);
+        Assert.Equal(7, response.Headers.RetryAfter?.Delta?.TotalSeconds);
+    }
+
+    [Fact]
+    public async Task A_429_of_the_cdn_is_a_limit_and_pauses_no_account()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        Hub.AddImage(Other, "latest", HubBlob.Seeded(2, 100));
+        Hub.Script(Asked.BlobBytes, Answer.TooManyRequests("7"));
+        using (var limited = await Mirror.GetAsync(BlobPath(Layer.Digest)))
+            await AssertErrorAsync(HttpStatusCode.TooManyRequests, limited);
+        using var response = await Mirror.GetAsync(ManifestPath("latest", Other));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    private void RedirectTo(Uri registry) => Hub.Script(
+        request => request.Origin == "registry",
+        Answer.By(context =>
+        {
+            context.Response.StatusCode = 307;
+            context.Response.Headers.Location = new Uri(registry, context.Request.Path + context.Request.QueryString).AbsoluteUri;
+            return Task.CompletedTask;
+        }));
+
+    private static Answer By(int status, string? type, string body) => Answer.By(async context =>
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = type;
+        if (HttpMethods.IsGet(context.Request.Method))
+            await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(body), context.RequestAborted);
+    });
+}
