@@ -22,8 +22,10 @@ public sealed class Mounts(RepositoryResolver repositories, IContentStore conten
             : throw new RegistryException(RegistryError.NameInvalid, "'from' is not the name of a repository");
         if (await content.SizeAsync(digest, request.Aborted) is null)
             return false;
+        // The registry that the client names has this name too.
         if (from is { } source)
-            return await IsReadableAsync(request, repositories[source].Name, digest);
+            return repositories.Find(request.Namespace, source) is { } repository
+                && await IsReadableAsync(request, repository.Name, digest);
         await foreach (var any in references.ListRepositoriesAsync(request.Aborted))
             if (await IsReadableAsync(request, any, digest))
                 return true;

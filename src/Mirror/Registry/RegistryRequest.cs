@@ -32,7 +32,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     public AccessUser? User { get; set; }
 
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
-    public string? Namespace => http.Request.Query["ns"] is { Count: > 0 } ns ? ns.ToString() : null;
+    public string? Namespace => http.Request.Query["ns"] is [{ Length: > 0 } ns, ..] ? ns : null;
 
     /// <summary>The repository that the path names.</summary>
     /// <exception cref="RegistryException">The name breaks the grammar.</exception>
@@ -80,7 +80,8 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
 
     private RegistryException NoName() =>
         HasName(out _)
-            ? new RegistryException(RegistryError.NameUnknown, "the registry that 'ns' names is not mirrored")
+            ? new RegistryException(
+                RegistryError.NameUnknown, "the registry that 'ns' names is not mirrored; name it in proxy.upstreams, or set proxy.any_ns")
             : new RegistryException(
                 RegistryError.NameInvalid,
                 $"a name is parts of lower-case letters, digits and separators, joined by '/', at most {RepositoryName.MaxLength} long");

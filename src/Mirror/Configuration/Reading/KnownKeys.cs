@@ -168,6 +168,7 @@ internal static class KnownKeys
             Value("fail_fast", Duration),
             Value("hold", Duration),
             Value("max_size", Size(min: 1 << 20)),
+            Value("any_ns", TrueOrFalse),
             List("upstreams", Section("*", OneUpstream)),
             Value("ttl").NotActedOn(),
             Value("cachewritetimeout", Duration).NotActedOn(),
