@@ -8,7 +8,8 @@ namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
 public sealed class UploadRoute(
-    RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations, RegistryEvents events)
+    RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, RequestBody body, Locations locations,
+    RegistryEvents events)
 {
     private const string DefaultAlgorithm = "sha256";
 
@@ -50,7 +51,7 @@ public sealed class UploadRoute(
         {
             try
             {
-                await RequestBody.AppendToAsync(request, upload.Spool, long.MaxValue);
+                await body.AppendToAsync(request, upload.Spool, long.MaxValue);
             }
             catch
             {
@@ -127,7 +128,7 @@ public sealed class UploadRoute(
         {
             var announced = ContentRange.Length(request.Http.Request, upload.Length);
             var end = upload.Length + announced;
-            var fits = await RequestBody.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue);
+            var fits = await body.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue);
             if (!fits || end is not null && end != upload.Length)
                 throw new RegistryException(
                     RegistryError.SizeInvalid,

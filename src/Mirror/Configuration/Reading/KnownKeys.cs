@@ -78,6 +78,7 @@ internal static class KnownKeys
             Value("secret").Secret(),
             Value("relativeurls", TrueOrFalse),
             Value("draintimeout", Duration),
+            Value("idle_timeout", IdleTime),
             Map("headers", List("*", Value("*", HeaderValue))),
             Section("tls",
                 Value("certificate"),
