@@ -94,6 +94,7 @@ public static partial class Server
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.Certificate is not null)
                 HttpsEndpoint.Use(endpoint, http.Tls);
+            Http10Requests.Accept(endpoint);
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);

@@ -48,8 +48,10 @@ public sealed partial class ErrorAnswers(HttpOptions http, RegistryMetrics metri
         response.StatusCode = error.Status;
         try
         {
+            var details = (failure as RegistryException)?.Details ?? [detail];
             await JsonBody.WriteAsync(
-                request, new ErrorList([new ErrorItem(error.Code, error.Message, detail)]), RegistryJson.Default.ErrorList);
+                request, new ErrorList([.. details.Select(each => new ErrorItem(error.Code, error.Message, each))]),
+                RegistryJson.Default.ErrorList);
         }
         catch (Exception gone) when (gone is IOException or OperationCanceledException)
         {

@@ -78,8 +78,9 @@ public sealed class ManifestRoute(
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
             manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
-        if (missing is { } needed)
-            throw new RegistryException(RegistryError.ManifestBlobUnknown, $"{repository.Name} has no {needed}");
+        if (missing.Count > 0)
+            throw new RegistryException(
+                RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")]);
         if (events.IsEnabled)
         {
             var origin = request.Origin(locations);

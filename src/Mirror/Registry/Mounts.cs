@@ -17,7 +17,7 @@ public sealed class Mounts(RepositoryResolver repositories, IContentStore conten
     /// </summary>
     public async ValueTask<bool> IsAllowedAsync(RegistryRequest request, Digest digest)
     {
-        RepositoryName? from = request.Http.Request.Query["from"] is not { Count: > 0 } given ? null
+        RepositoryName? from = Paging.Value(request.Http.Request.Query, "from") is not { } given ? null
             : RepositoryName.TryParse(given, out var name) ? name
             : throw new RegistryException(RegistryError.NameInvalid, "'from' is not the name of a repository");
         if (await content.SizeAsync(digest, request.Aborted) is null)

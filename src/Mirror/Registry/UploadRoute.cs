@@ -18,13 +18,13 @@ public sealed class UploadRoute(
     {
         var repository = request.PushTarget(repositories);
         var query = request.Http.Request.Query;
-        if (query["digest-algorithm"] is { Count: > 0 } algorithm && !Digest.Algorithms.Contains(algorithm.ToString()))
+        if (Paging.Value(query, "digest-algorithm") is { } algorithm && !Digest.Algorithms.Contains(algorithm))
             throw new RegistryException(RegistryError.DigestInvalid, $"'digest-algorithm' is {string.Join(" or ", Digest.Algorithms)}");
 
         // 1. A stored blob, from a repository that the client may read.
-        if (query.ContainsKey("mount"))
+        if (Paging.Value(query, "mount") is { } mount)
         {
-            var digest = ParseDigest(query["mount"]);
+            var digest = ParseDigest(mount);
             if (await mounts.IsAllowedAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
             {
                 if (events.IsEnabled)
@@ -38,7 +38,7 @@ public sealed class UploadRoute(
         }
 
         // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
-        Digest? whole = query.ContainsKey("digest") ? ParseDigest(query["digest"]) : null;
+        Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
         var id = await uploads.StartAsync(repository.Name, request.Aborted);
         if (whole is not { } named)
         {
@@ -112,7 +112,7 @@ public sealed class UploadRoute(
 
     private static Guid Id(RegistryRequest request) => Guid.TryParseExact(request.Route.Last, "D", out var id) ? id : throw Unknown();
 
-    private static Digest ParseDigest(Microsoft.Extensions.Primitives.StringValues text) =>
+    private static Digest ParseDigest(string? text) =>
         Digest.TryParse(text, out var digest) ? digest : throw RegistryException.InvalidDigest();
 
     private static RegistryException Unknown() =>
