@@ -7,7 +7,8 @@ public abstract class Content : IAsyncDisposable
     public abstract long? Length { get; }
 
     /// <summary>
-    /// Announces, before the first read, which part will be read. A distant store can then fetch that part in one request.
+    /// Announces which part will be read next. A distant store can then fetch that part in one request. A reader of several parts announces
+    /// each of them before it reads it.
     /// </summary>
     /// <param name="from">The first byte.</param>
     /// <param name="until">The byte after the last one.</param>

@@ -24,6 +24,11 @@ public sealed class HttpOptions
     /// <summary>How long running requests may take to end after a signal to stop. Zero: they are ended at once.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a client that pushes may send nothing, in a body or before its first byte, until the request is
+    /// cut.</summary>
+    [ConfigurationKeyName("idle_timeout")]
+    public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromMinutes(15);
+
     /// <summary>The key that signs the state of uploads; all replicas need the same one. Null: a random key for each start.</summary>
     public string? Secret { get; set; }
 

@@ -44,6 +44,11 @@ public sealed class ProxyOptions : UpstreamOptions
     /// <summary>Further upstreams. A request chooses one by <c>?ns=</c> or by the first component of the repository's name.</summary>
     public UpstreamOptions[] Upstreams { get; set; } = [];
 
+    /// <summary>Whether an <c>?ns=</c> that names no upstream is ignored. Without it a mirror of Docker Hub, or of several registries,
+    /// answers 404: other registries have repositories of the same names.</summary>
+    [ConfigurationKeyName("any_ns")]
+    public bool AnyNs { get; set; }
+
     /// <summary>Whether there is anything to mirror. Without an upstream this is a plain registry.</summary>
     public bool HasUpstream => RemoteUrl is not null || Upstreams.Length > 0;
 

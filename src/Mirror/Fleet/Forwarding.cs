@@ -1,17 +1,19 @@
 using System.Net;
+using Mirror.Configuration;
 using Mirror.Telemetry;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Mirror.Fleet;
 
 /// <summary>Forwards requests to the replica that has an upload open. A forwarded request is never forwarded again.</summary>
-public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections connections, RegistryMetrics metrics)
+public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections connections, HttpOptions http, RegistryMetrics metrics)
 {
-    private static readonly ForwarderRequestConfig Config = new()
+    private readonly ForwarderRequestConfig _config = new()
     {
         Version = HttpVersion.Version11,
         VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-        ActivityTimeout = TimeSpan.FromMinutes(3),
+        // The other replica cuts a client that sends nothing, and says so.
+        ActivityTimeout = http.IdleTimeout + TimeSpan.FromMinutes(3),
     };
 
     /// <summary>
@@ -22,7 +24,7 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
     {
         metrics.RecordForward();
         var destination = replica.AbsoluteUri;
-        var error = await forwarder.SendAsync(context, destination, connections, Config, Transformer.Instance, context.RequestAborted);
+        var error = await forwarder.SendAsync(context, destination, connections, _config, Transformer.Instance, context.RequestAborted);
         if (error == ForwarderError.None)
             return true;
         context.RequestAborted.ThrowIfCancellationRequested();

@@ -6,6 +6,9 @@ namespace Mirror.Health;
 /// <summary>What <c>http.debug.addr</c> serves: metrics and health, on a port of its own.</summary>
 public static class DebugEndpoints
 {
+    // Some probes ask by HEAD. The framework answers it without the body.
+    private static readonly string[] Reads = [HttpMethods.Get, HttpMethods.Head];
+
     /// <summary>Adds the services that <see cref="MapDebug"/> needs, if there is a debug port. The registry uses no routing.</summary>
     public static IServiceCollection AddDebugEndpoints(this IServiceCollection services, DebugOptions debug) =>
         debug.Addr is null ? services : services.AddRouting();
@@ -16,10 +19,12 @@ public static class DebugEndpoints
         {
             if (debug.Prometheus.Enabled)
                 endpoints.MapMetrics(debug.Prometheus.Path);
-            endpoints.MapGet("/debug/health", static (IServiceProvider services) => Answer(services.GetService<HealthChecks>()?.Failing));
-            endpoints.MapGet("/debug/live", static () => Results.Text("{}", "application/json"));
-            endpoints.MapGet(
+            endpoints.MapMethods(
+                "/debug/health", Reads, static (IServiceProvider services) => Answer(services.GetService<HealthChecks>()?.Failing));
+            endpoints.MapMethods("/debug/live", Reads, static () => Results.Text("{}", "application/json"));
+            endpoints.MapMethods(
                 "/debug/ready",
+                Reads,
                 static async (Readiness readiness, StoreWrites writes, CancellationToken aborted) =>
                     Answer(await readiness.FailuresAsync(aborted), writes.Failure));
         }));

@@ -77,6 +77,8 @@ public static partial class Server
         kestrel.AddServerHeader = false;
         // A layer may have any size. The code that reads manifests has its own limit.
         kestrel.Limits.MaxRequestBodySize = null;
+        // RequestBody has http.idle_timeout instead: a rate from the start of a request would cut builders that open requests early.
+        kestrel.Limits.MinRequestBodyDataRate = null;
         // Drop a client only after a minute without progress.
         kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: MaxPause);
         // Refuse new connections before file descriptors run out, so that existing clients are still served.
@@ -92,6 +94,7 @@ public static partial class Server
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.Certificate is not null)
                 HttpsEndpoint.Use(endpoint, http.Tls);
+            Http10Requests.Accept(endpoint);
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);

@@ -37,6 +37,6 @@ public static class PullThroughRegistration
             UpstreamHandlers.Add(services, token, origin, tls);
             upstreams.Add(provider => UpstreamMirror.Create(provider, options, origin, registry, token));
         }
-        return services.AddSingleton(provider => new UpstreamSelector([.. upstreams.Select(create => create(provider))]));
+        return services.AddSingleton(provider => new UpstreamSelector([.. upstreams.Select(create => create(provider))], proxy.AnyNs));
     }
 }

@@ -7,7 +7,8 @@ namespace Mirror.PullThrough;
 /// The configured upstreams, and no others. The default upstream has the names that begin with no registry. Each further upstream has, and
 /// is stored under, the names that begin with its own: <c>ghcr.io/</c>.
 /// </summary>
-public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
+/// <param name="anyNs">Whether a registry that names no upstream is as good as none (<c>proxy.any_ns</c>).</param>
+public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all, bool anyNs)
 {
     private readonly UpstreamMirror? _default = all.FirstOrDefault(mirror => mirror.Upstream.Origin.Prefix.Length == 0);
 
@@ -28,21 +29,21 @@ public sealed class UpstreamSelector(IReadOnlyList<UpstreamMirror> all)
 
     /// <summary>
     /// A repository's name with that of the registry before it, as <see cref="Find"/> takes it. Null if the registry is not mirrored. A
-    /// mirror of one registry other than Docker Hub answers for every registry that a client names, as registry:2 does: clients name the
-    /// registry of the image, and a private upstream may hold copies from many.
+    /// registry without an upstream, and a mirror of one registry other than Docker Hub, take a name as it is, whatever registry the client
+    /// names, as registry:2 does: clients name the registry of the image, and a private upstream may hold copies from many.
     /// </summary>
     /// <param name="registry">The registry that the client names, compared without regard to case.</param>
     public RepositoryName? Of(string registry, RepositoryName name)
     {
-        // A name that is configured without a port stands for the registry on any port.
+        var host = registry.LastIndexOf(':') is > 0 and var colon ? registry[..colon] : registry;
         var named = all.FirstOrDefault(mirror => mirror.Upstream.Origin.IsCalled(registry))
-            ?? all.FirstOrDefault(mirror => mirror.Upstream.Origin.IsCalled(registry.Split(':')[0]));
+            ?? all.FirstOrDefault(mirror => mirror.Upstream.Origin.IsCalledOnAnyPort(host));
         // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
-        if (named is null && (DockerHub.IsName(registry) || all is [{ Upstream.Origin.IsDockerHub: false }]))
+        if (named is null && DockerHub.IsName(host))
             named = _default;
-        if (named is null)
-            return all.Count == 0 ? name : null;
-        return named == _default ? name : RepositoryName.TryParse(named.Upstream.Origin.Prefix + name, out var full) ? full : null;
+        if (named is null || named == _default)
+            return named is not null || anyNs || all is [] or [{ Upstream.Origin.IsDockerHub: false }] ? name : null;
+        return RepositoryName.TryParse(named.Upstream.Origin.Prefix + name, out var full) ? full : null;
     }
 
     /// <summary>The upstream of a stored name; null where none is configured for the registry that the name begins with.</summary>

@@ -81,28 +81,50 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
             return;
         }
 
-        // 3. The range.
-        var (from, end) = (0L, content.Length ?? long.MaxValue);
+        // 3. The range, or several.
+        var part = new ByteRange(0, content.Length ?? long.MaxValue);
+        MultipartRanges? multipart = null;
         if (content.Length is { } length)
         {
-            if (ByteRange.Of(request.Http.Request, length, $"\"{digest}\"") is { } range)
+            if (ByteRange.Of(request.Http.Request, length, $"\"{digest}\"") is { } parts)
             {
-                (from, end) = range;
-                if (from >= end)
+                if (parts.Count == 0)
                 {
                     response.Headers.ContentRange = $"bytes */{length}";
                     throw new RegistryException(RegistryError.RangeInvalid, $"the blob has {length} bytes");
                 }
+                part = parts[0];
                 response.StatusCode = StatusCodes.Status206PartialContent;
-                response.Headers.ContentRange = $"bytes {from}-{end - 1}/{length}";
+                if (parts.Count == 1)
+                    response.Headers.ContentRange = $"bytes {part.From}-{part.End - 1}/{length}";
+                else
+                    response.ContentType = (multipart = new(parts, length, MediaTypes.OctetStream)).ContentType;
             }
-            response.ContentLength = end - from;
+            response.ContentLength = multipart?.ContentLength ?? part.End - part.From;
         }
-        await content.PrepareAsync(from, end, request.Aborted);
+        await content.PrepareAsync(part.From, part.End, request.Aborted);
 
         // 4. The headers go out now, so that the client knows the length even if the first byte takes long. Then the bytes.
         await response.StartAsync(request.Aborted);
-        await CopyAsync(request, content, from, end);
+        await (multipart is null ? CopyAsync(request, content, part.From, part.End) : CopyAsync(request, content, multipart));
+    }
+
+    private static async Task CopyAsync(RegistryRequest request, Content content, MultipartRanges multipart)
+    {
+        foreach (var (i, part) in multipart.Parts.Index())
+        {
+            if (i > 0)
+                await content.PrepareAsync(part.From, part.End, request.Aborted);
+            await WriteAsync(multipart.HeadOf(i));
+            await CopyAsync(request, content, part.From, part.End);
+        }
+        await WriteAsync(multipart.End);
+
+        async ValueTask WriteAsync(byte[] bytes)
+        {
+            await request.Http.Response.BodyWriter.WriteAsync(bytes, request.Aborted);
+            request.Written += bytes.Length;
+        }
     }
 
     private static async Task CopyAsync(RegistryRequest request, Content content, long from, long end)

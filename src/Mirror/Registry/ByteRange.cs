@@ -2,16 +2,22 @@ using Microsoft.Net.Http.Headers;
 
 namespace Mirror.Registry;
 
-/// <summary>The <c>Range</c> of a request (RFC 9110, 14).</summary>
-internal static class ByteRange
+/// <summary>A part of a blob that a client asks for (RFC 9110, 14).</summary>
+/// <param name="From">The first byte.</param>
+/// <param name="End">The byte after the last one.</param>
+internal readonly record struct ByteRange(long From, long End)
 {
+    /// <summary>How many ranges one answer has at most. A request for more gets the whole.</summary>
+    public const int MaxCount = 16;
+
     /// <summary>
-    /// The requested bytes, end exclusive; null for the whole, also for several ranges at once and for units other than bytes. An empty
-    /// range (<c>From == End</c>) cannot be satisfied (416).
+    /// The requested parts in the order of the request, those that touch or overlap as one. None: the request cannot be satisfied (416).
+    /// Null: the whole, also for units other than bytes, for more than <see cref="MaxCount"/> ranges, and for ranges that together are
+    /// longer than the whole.
     /// </summary>
     /// <param name="length">The length of the whole in bytes.</param>
     /// <param name="etag">The whole's ETag, with quotes, for <c>If-Range</c>.</param>
-    public static (long From, long End)? Of(HttpRequest request, long length, string etag)
+    public static IReadOnlyList<ByteRange>? Of(HttpRequest request, long length, string etag)
     {
         var asked = request.Headers.Range.ToString();
         if (!asked.StartsWith("bytes=", StringComparison.OrdinalIgnoreCase))
@@ -21,16 +27,39 @@ internal static class ByteRange
             return null;
         // "500-0" does not parse. The conformance tests of the specification expect 416 for it, not the whole.
         if (!RangeHeaderValue.TryParse(asked, out var range))
-            return (0, 0);
-        if (range.Ranges.Count != 1)
+            return [];
+        if (range.Ranges.Count > MaxCount)
             return null;
-        var only = range.Ranges.First();
-        return (only.From, only.To) switch
-        {
-            ({ } from, { } to) => from < length ? (from, Math.Min(to, length - 1) + 1) : (0, 0),
-            ({ } from, null) => from < length ? (from, length) : (0, 0),
-            (null, { } suffix) => (length - Math.Min(suffix, length), length),
-            _ => (0, 0),
-        };
+        List<ByteRange> parts = [];
+        var sum = 0L;
+        foreach (var item in range.Ranges)
+            if (Of(item, length) is { } part)
+            {
+                sum += part.End - part.From;
+                Join(parts, part);
+            }
+        return sum > length ? null : parts;
+    }
+
+    // Null where the blob has no such byte.
+    private static ByteRange? Of(RangeItemHeaderValue item, long length) => (item.From, item.To) switch
+    {
+        ({ } from, var to) when from < length => new(from, Math.Min(to ?? long.MaxValue, length - 1) + 1),
+        (null, > 0 and var suffix) when length > 0 => new(length - Math.Min(suffix, length), length),
+        _ => null,
+    };
+
+    // The joined part stands where its first one stood.
+    private static void Join(List<ByteRange> parts, ByteRange part)
+    {
+        var place = parts.Count;
+        for (var i = parts.Count - 1; i >= 0; i--)
+            if (part.From <= parts[i].End && parts[i].From <= part.End)
+            {
+                part = new(Math.Min(part.From, parts[i].From), Math.Max(part.End, parts[i].End));
+                parts.RemoveAt(i);
+                place = i;
+            }
+        parts.Insert(place, part);
     }
 }

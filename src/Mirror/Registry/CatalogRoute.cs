@@ -16,8 +16,8 @@ public sealed class CatalogRoute(IReferenceStore references, IAccess access, Cat
         var count = Paging.Count(query) ?? Math.Min(DefaultCount, options.MaxEntries);
         if (count > options.MaxEntries)
             throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is {options.MaxEntries} at most");
-        RepositoryName? last = query["last"] is not { Count: > 0 } given ? null
-            : RepositoryName.TryParse(given.ToString(), out var name) ? name
+        RepositoryName? last = Paging.Value(query, "last") is not { } given ? null
+            : RepositoryName.TryParse(given, out var name) ? name
             : throw new RegistryException(RegistryError.NameInvalid, "'last' is the last repository of the page before");
 
         List<string> page = [];

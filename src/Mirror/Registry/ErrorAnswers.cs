@@ -37,10 +37,10 @@ public sealed partial class ErrorAnswers(HttpOptions http, RegistryMetrics metri
             request.Http.Abort();
             return;
         }
-        var range = response.Headers.ContentRange;
+        var (range, connection) = (response.Headers.ContentRange, response.Headers.Connection);
         response.Clear();
         ContentHeaders.SetCommon(response.Headers, http);
-        response.Headers.ContentRange = range;
+        (response.Headers.ContentRange, response.Headers.Connection) = (range, connection);
         foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
             response.Headers[name] = value;
         if (retryAfter is { } wait)
@@ -48,8 +48,10 @@ public sealed partial class ErrorAnswers(HttpOptions http, RegistryMetrics metri
         response.StatusCode = error.Status;
         try
         {
+            var details = (failure as RegistryException)?.Details ?? [detail];
             await JsonBody.WriteAsync(
-                request, new ErrorList([new ErrorItem(error.Code, error.Message, detail)]), RegistryJson.Default.ErrorList);
+                request, new ErrorList([.. details.Select(each => new ErrorItem(error.Code, error.Message, each))]),
+                RegistryJson.Default.ErrorList);
         }
         catch (Exception gone) when (gone is IOException or OperationCanceledException)
         {

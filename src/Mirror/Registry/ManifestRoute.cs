@@ -8,7 +8,8 @@ namespace Mirror.Registry;
 /// <c>/v2/&lt;name&gt;/manifests/&lt;tag or digest&gt;</c>
 /// (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
 /// </summary>
-public sealed class ManifestRoute(RepositoryResolver repositories, ManifestRules rules, Locations locations, RegistryEvents events)
+public sealed class ManifestRoute(
+    RepositoryResolver repositories, ManifestRules rules, RequestBody body, Locations locations, RegistryEvents events)
 {
     /// <summary>Answers with the headers of a manifest.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -60,7 +61,7 @@ public sealed class ManifestRoute(RepositoryResolver repositories, ManifestRules
         var byDigest = !reference.IsTag(out _, out var named);
 
         // 2. The bytes, and whether they are what they are called.
-        if (await RequestBody.ReadAsync(request, Manifest.MaxBytes) is not { } bytes)
+        if (await body.ReadAsync(request, Manifest.MaxBytes) is not { } bytes)
         {
             // The rest of the body is not read.
             request.Http.Response.Headers.Connection = "close";
@@ -77,8 +78,9 @@ public sealed class ManifestRoute(RepositoryResolver repositories, ManifestRules
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
             manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
-        if (missing is { } needed)
-            throw new RegistryException(RegistryError.ManifestBlobUnknown, $"{repository.Name} has no {needed}");
+        if (missing.Count > 0)
+            throw new RegistryException(
+                RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")]);
         if (events.IsEnabled)
         {
             var origin = request.Origin(locations);

@@ -17,13 +17,15 @@ public sealed class Mounts(RepositoryResolver repositories, IContentStore conten
     /// </summary>
     public async ValueTask<bool> IsAllowedAsync(RegistryRequest request, Digest digest)
     {
-        RepositoryName? from = request.Http.Request.Query["from"] is not { Count: > 0 } given ? null
+        RepositoryName? from = Paging.Value(request.Http.Request.Query, "from") is not { } given ? null
             : RepositoryName.TryParse(given, out var name) ? name
             : throw new RegistryException(RegistryError.NameInvalid, "'from' is not the name of a repository");
         if (await content.SizeAsync(digest, request.Aborted) is null)
             return false;
+        // The registry that the client names has this name too.
         if (from is { } source)
-            return await IsReadableAsync(request, repositories[source].Name, digest);
+            return repositories.Find(request.Namespace, source) is { } repository
+                && await IsReadableAsync(request, repository.Name, digest);
         await foreach (var any in references.ListRepositoriesAsync(request.Aborted))
             if (await IsReadableAsync(request, any, digest))
                 return true;

@@ -5,13 +5,16 @@ namespace Mirror.Registry;
 /// <summary>Lists in pages: the parameters <c>n</c> and <c>last</c>, and the <c>Link</c> to the next page (RFC 8288).</summary>
 internal static class Paging
 {
+    /// <summary>A parameter of the query; null where there is none, or an empty one.</summary>
+    public static string? Value(IQueryCollection query, string name) => query[name] is [{ Length: > 0 } value, ..] ? value : null;
+
     /// <summary>The parameter <c>n</c>: how many entries the client wants at most; null where there is none.</summary>
     /// <exception cref="RegistryException">It is not a whole number from 0 on.</exception>
     public static int? Count(IQueryCollection query)
     {
-        if (query["n"] is not { Count: > 0 } asked)
+        if (Value(query, "n") is not { } asked)
             return null;
-        return int.TryParse(asked.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count
+        return int.TryParse(asked, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count
             : throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 0 to {int.MaxValue}");
     }
 

@@ -18,8 +18,8 @@ public sealed class ReferrersRoute
     {
         var subject = request.Digest;
         var query = request.Http.Request.Query;
-        var type = query["artifactType"] is { Count: > 0 } asked && asked.ToString() is { Length: > 0 } text ? text : null;
-        Digest? last = query["last"] is not { Count: > 0 } given ? null
+        var type = Paging.Value(query, "artifactType");
+        Digest? last = Paging.Value(query, "last") is not { } given ? null
             : Digest.TryParse(given, out var digest) ? digest
             : throw new RegistryException(RegistryError.DigestInvalid, "'last' is the last digest of the page before");
         var answer = await request.Repository.ListReferrersAsync(subject, type, last, request.Aborted);

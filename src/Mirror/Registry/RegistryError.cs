@@ -36,12 +36,15 @@ public sealed record RegistryError(string Code, int Status, string Message)
 }
 
 /// <summary>Ends a request with an error of the protocol.</summary>
-/// <param name="detail">What was wrong, or what the client can do about it; shown to the client.</param>
-public sealed class RegistryException(RegistryError error, string? detail = null) : Exception(detail ?? error.Message)
+/// <param name="details">What was wrong, or what the client can do about it; shown to the client, each as an error of its own.</param>
+public sealed class RegistryException(RegistryError error, params IReadOnlyList<string?> details)
+    : Exception(details is [{ } first, ..] ? first : error.Message)
 {
     public RegistryError Error => error;
 
-    public string? Detail => detail;
+    public string? Detail => details is [var first, ..] ? first : null;
+
+    public IReadOnlyList<string?> Details => details is [] ? [null] : details;
 
     /// <summary>Headers to send with the error.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; set; } = [];

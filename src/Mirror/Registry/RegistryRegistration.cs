@@ -8,6 +8,7 @@ public static class RegistryRegistration
         .AddSingleton<Locations>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<Mounts>()
+        .AddSingleton<RequestBody>()
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()
         .AddSingleton<UploadRoute>()

@@ -32,7 +32,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     public AccessUser? User { get; set; }
 
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
-    public string? Namespace => http.Request.Query["ns"] is { Count: > 0 } ns ? ns.ToString() : null;
+    public string? Namespace => http.Request.Query["ns"] is [{ Length: > 0 } ns, ..] ? ns : null;
 
     /// <summary>The repository that the path names.</summary>
     /// <exception cref="RegistryException">The name breaks the grammar.</exception>
@@ -42,14 +42,19 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
         set => _repository = value;
     }
 
-    /// <exception cref="RegistryException">It is neither a tag nor a digest.</exception>
+    /// <exception cref="RegistryException">It is neither a tag nor a digest: 404 to a client that reads.</exception>
     public Reference Reference =>
         Reference.TryParse(route.Last, out var reference) ? reference
-            : route.Last.Contains(':', StringComparison.Ordinal) ? throw RegistryException.InvalidDigest()
-            : throw RegistryException.InvalidTag();
+            : throw Misspelt(
+                RegistryError.ManifestUnknown,
+                route.Last.Contains(':', StringComparison.Ordinal) ? RegistryException.InvalidDigest() : RegistryException.InvalidTag());
 
-    /// <exception cref="RegistryException">It is not a digest.</exception>
-    public Digest Digest => Digest.TryParse(route.Last, out var digest) ? digest : throw RegistryException.InvalidDigest();
+    /// <exception cref="RegistryException">It is not a digest: 404 to a client that reads a blob.</exception>
+    public Digest Digest =>
+        Digest.TryParse(route.Last, out var digest) ? digest
+            : throw (route.Kind is RouteKind.Blob
+                ? Misspelt(RegistryError.BlobUnknown, RegistryException.InvalidDigest())
+                : RegistryException.InvalidDigest());
 
     /// <summary>The hosted repository that the request pushes to.</summary>
     /// <exception cref="RegistryException">The repository is mirrored, or the name breaks the grammar.</exception>
@@ -78,9 +83,14 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
             http.Response.Headers.Warning = "299 - \"stale: the upstream registry could not be asked\"";
     }
 
+    // What cannot exist does not exist (OCI distribution-spec 1.1.1, "Pulling manifests").
+    private RegistryException Misspelt(RegistryError unknown, RegistryException invalid) =>
+        IsHead || HttpMethods.IsGet(http.Request.Method) ? new RegistryException(unknown, invalid.Detail) : invalid;
+
     private RegistryException NoName() =>
         HasName(out _)
-            ? new RegistryException(RegistryError.NameUnknown, "the registry that 'ns' names is not mirrored")
+            ? new RegistryException(
+                RegistryError.NameUnknown, "the registry that 'ns' names is not mirrored; name it in proxy.upstreams, or set proxy.any_ns")
             : new RegistryException(
                 RegistryError.NameInvalid,
                 $"a name is parts of lower-case letters, digits and separators, joined by '/', at most {RepositoryName.MaxLength} long");

@@ -10,7 +10,7 @@ public sealed class TagsRoute(TagsOptions options)
     {
         var query = request.Http.Request.Query;
         int? count = Paging.Count(query) is { } asked ? Math.Min(asked, options.MaxTags) : null;
-        var last = query["last"] is { Count: > 0 } given ? given.ToString() : null;
+        var last = Paging.Value(query, "last");
         if (last is not null && !Reference.IsTagName(last))
             throw new RegistryException(RegistryError.TagInvalid, "'last' is the last tag of the page before");
         var answer = await request.Repository.ListTagsAsync(count, last, request.Aborted)

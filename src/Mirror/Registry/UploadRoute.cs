@@ -8,7 +8,8 @@ namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
 public sealed class UploadRoute(
-    RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, Locations locations, RegistryEvents events)
+    RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, RequestBody body, Locations locations,
+    RegistryEvents events)
 {
     private const string DefaultAlgorithm = "sha256";
 
@@ -17,13 +18,13 @@ public sealed class UploadRoute(
     {
         var repository = request.PushTarget(repositories);
         var query = request.Http.Request.Query;
-        if (query["digest-algorithm"] is { Count: > 0 } algorithm && !Digest.Algorithms.Contains(algorithm.ToString()))
+        if (Paging.Value(query, "digest-algorithm") is { } algorithm && !Digest.Algorithms.Contains(algorithm))
             throw new RegistryException(RegistryError.DigestInvalid, $"'digest-algorithm' is {string.Join(" or ", Digest.Algorithms)}");
 
         // 1. A stored blob, from a repository that the client may read.
-        if (query.ContainsKey("mount"))
+        if (Paging.Value(query, "mount") is { } mount)
         {
-            var digest = ParseDigest(query["mount"]);
+            var digest = ParseDigest(mount);
             if (await mounts.IsAllowedAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
             {
                 if (events.IsEnabled)
@@ -37,7 +38,7 @@ public sealed class UploadRoute(
         }
 
         // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
-        Digest? whole = query.ContainsKey("digest") ? ParseDigest(query["digest"]) : null;
+        Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
         var id = await uploads.StartAsync(repository.Name, request.Aborted);
         if (whole is not { } named)
         {
@@ -50,7 +51,7 @@ public sealed class UploadRoute(
         {
             try
             {
-                await RequestBody.AppendToAsync(request, upload.Spool, long.MaxValue);
+                await body.AppendToAsync(request, upload.Spool, long.MaxValue);
             }
             catch
             {
@@ -111,7 +112,7 @@ public sealed class UploadRoute(
 
     private static Guid Id(RegistryRequest request) => Guid.TryParseExact(request.Route.Last, "D", out var id) ? id : throw Unknown();
 
-    private static Digest ParseDigest(Microsoft.Extensions.Primitives.StringValues text) =>
+    private static Digest ParseDigest(string? text) =>
         Digest.TryParse(text, out var digest) ? digest : throw RegistryException.InvalidDigest();
 
     private static RegistryException Unknown() =>
@@ -127,7 +128,7 @@ public sealed class UploadRoute(
         {
             var announced = ContentRange.Length(request.Http.Request, upload.Length);
             var end = upload.Length + announced;
-            var fits = await RequestBody.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue);
+            var fits = await body.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue);
             if (!fits || end is not null && end != upload.Length)
                 throw new RegistryException(
                     RegistryError.SizeInvalid,

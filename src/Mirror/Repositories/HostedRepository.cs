@@ -12,6 +12,9 @@ public sealed record HostedStores(
 /// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
 public sealed class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
 {
+    /// <summary>How many missing blobs and manifests a refused push is told of.</summary>
+    public const int MaxMissing = 100;
+
     public RepositoryName Name => name;
 
     public async ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken)
@@ -78,8 +81,9 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
     /// </summary>
     /// <param name="blobs">The blobs that the manifest needs.</param>
     /// <param name="children">The manifests that the manifest needs.</param>
-    /// <returns>Null where it was stored; else what it needs and the repository lacks. Then no tag points at it.</returns>
-    public async ValueTask<Digest?> PutManifestAsync(
+    /// <returns>Nothing where it was stored; else what it needs and the repository lacks, up to <see cref="MaxMissing"/>. Then no tag
+    /// points at it.</returns>
+    public async ValueTask<IReadOnlyList<Digest>> PutManifestAsync(
         Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags,
         CancellationToken cancellationToken)
     {
@@ -87,12 +91,15 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
 
         // 1. Check that the repository has what the manifest needs.
         (blobs, children) = ([.. blobs.Distinct()], [.. children.Distinct()]);
+        List<Digest> missing = [];
         foreach (var blob in blobs)
-            if (await HeadBlobAsync(blob, cancellationToken) is null)
-                return blob;
+            if (missing.Count < MaxMissing && await HeadBlobAsync(blob, cancellationToken) is null)
+                missing.Add(blob);
         foreach (var child in children)
-            if (await HeadManifestAsync(child, cancellationToken) is null)
-                return child;
+            if (missing.Count < MaxMissing && await HeadManifestAsync(child, cancellationToken) is null)
+                missing.Add(child);
+        if (missing.Count > 0)
+            return missing;
 
         // 2. List it under its subject and mark it as pushed, then store it: a stored manifest is never missing from that list.
         if (document.Subject is { } subject)
@@ -104,14 +111,16 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
         // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. From now on none will.
         IReadOnlyList<Digest> manifests = [manifest.Descriptor.Digest, .. children];
         if (await stores.Protection.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } taken)
-            return taken;
+            return [taken];
 
         // 4. Point the tags at it.
         foreach (var tag in tags)
             await stores.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
 
         // 5. Repeat step 3 for garbage collections that delete untagged manifests.
-        return tags.Count == 0 ? null : await stores.Protection.FirstMissingAsync(name, blobs, manifests, cancellationToken);
+        return tags.Count > 0 && await stores.Protection.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } late
+            ? [late]
+            : [];
     }
 
     // A client asks for what it need not push, and pushes a manifest that names it later. Until then a sweep must not delete it.

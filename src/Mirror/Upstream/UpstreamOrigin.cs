@@ -14,6 +14,7 @@ public sealed class UpstreamOrigin
         ["registry.gitlab.com"] = "gitlab.com",
     };
 
+    private readonly string? _givenName;
     private readonly string[] _names;
     private readonly string[] _tokenRealms;
 
@@ -24,6 +25,7 @@ public sealed class UpstreamOrigin
         var remote = options.RemoteUrl ?? throw new ArgumentException("An upstream needs a remoteurl.", nameof(options));
         BaseAddress = remote.AbsolutePath.EndsWith('/') ? remote : new Uri(remote.AbsoluteUri + "/");
         Name = pathName;
+        _givenName = options.Name;
         _names = [pathName, options.EffectiveName, remote.Authority, $"{remote.Host}:{remote.Port}"];
         Prefix = options is ProxyOptions ? "" : $"{pathName}/";
         AllowsInternal = options.AllowInternal;
@@ -40,6 +42,13 @@ public sealed class UpstreamOrigin
     /// <summary>Whether clients that name this registry mean this upstream: by its name, or by its host and port.</summary>
     public bool IsCalled(string registry) =>
         _names.Contains(registry, StringComparer.OrdinalIgnoreCase) || IsDockerHub && DockerHub.IsName(registry);
+
+    /// <summary>
+    /// Whether clients that name this host with any port mean this upstream. It has that name without a port, given by the operator; the
+    /// host of its address alone says nothing of other ports.
+    /// </summary>
+    public bool IsCalledOnAnyPort(string host) =>
+        host.Equals(_givenName, StringComparison.OrdinalIgnoreCase) || IsDockerHub && DockerHub.IsName(host);
 
     /// <summary>What stands before the name in the store: <c>ghcr.io/</c>; empty for the default upstream.</summary>
     public string Prefix { get; }

@@ -6,12 +6,12 @@ public sealed class Containerd : IAsyncDisposable
     private readonly TempFolder _folder = new();
     private readonly PeerProcess _process;
 
-    private Containerd(Uri mirror)
+    private Containerd(Uri mirror, string registry)
     {
-        _folder.Write(System.IO.Path.Combine("certs.d", "docker.io", "hosts.toml"), $"""
+        _folder.Write(System.IO.Path.Combine("certs.d", registry, "hosts.toml"), $"""
             server = "{mirror.GetLeftPart(UriPartial.Authority)}"
             [host."{mirror.GetLeftPart(UriPartial.Authority)}"]
-              capabilities = ["pull", "resolve"]
+              capabilities = ["pull", "resolve", "push"]
             """);
         var config = _folder.Write("config.toml", $"""
             version = 2
@@ -30,9 +30,10 @@ public sealed class Containerd : IAsyncDisposable
 
     private string Socket => _folder["sock"];
 
-    public static async Task<Containerd> StartAsync(Uri mirror)
+    /// <param name="registry">The registry that the mirror stands for, with its port where it has one.</param>
+    public static async Task<Containerd> StartAsync(Uri mirror, string registry = "docker.io")
     {
-        var containerd = new Containerd(mirror);
+        var containerd = new Containerd(mirror, registry);
         await containerd._process.UntilAsync(async () =>
         {
             try
@@ -50,6 +51,8 @@ public sealed class Containerd : IAsyncDisposable
 
     /// <param name="image">In full, such as <c>docker.io/library/nginx:latest</c>.</param>
     public Task<string> PullAsync(string image) => RunAsync("images", "pull", "--hosts-dir", _folder["certs.d"], image);
+
+    public Task<string> PushAsync(string image) => RunAsync("images", "push", "--hosts-dir", _folder["certs.d"], image);
 
     /// <summary>Forgets an image and its content.</summary>
     public Task<string> RemoveAsync(string image) => RunAsync("images", "rm", "--sync", image);

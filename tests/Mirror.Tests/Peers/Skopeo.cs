@@ -9,11 +9,12 @@ public sealed class Skopeo : IDisposable
     private readonly TempFolder _folder = new();
     private readonly string? _registries;
 
-    /// <param name="mirror">The mirror of docker.io, or null to talk to registries by their own names only.</param>
-    public Skopeo(string? mirror = null)
+    /// <param name="mirror">The mirror, a host and a path, or null to talk to registries by their own names only.</param>
+    /// <param name="registry">The registry that it is a mirror of.</param>
+    public Skopeo(string? mirror = null, string registry = "docker.io")
     {
         if (mirror is not null)
-            _registries = _folder.Write("registries.conf", RegistriesConf.With(mirror));
+            _registries = _folder.Write("registries.conf", RegistriesConf.With(mirror, registry));
     }
 
     public static Availability Availability => Availability.Of("skopeo");

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Mirror.Configuration;
 using Mirror.Registry;
 using Xunit;
 
@@ -19,6 +20,6 @@ public sealed class RequestBodyTests
     private static ValueTask<byte[]?> ReadAsync(long announced)
     {
         var http = new DefaultHttpContext { Request = { ContentLength = announced, Body = new MemoryStream([1, 2, 3]) } };
-        return RequestBody.ReadAsync(new RegistryRequest(http, default, isFromReplica: false), 4 << 20);
+        return new RequestBody(new HttpOptions()).ReadAsync(new RegistryRequest(http, default, isFromReplica: false), 4 << 20);
     }
 }

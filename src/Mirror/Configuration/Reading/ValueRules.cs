@@ -33,6 +33,9 @@ internal static partial class ValueRules
     public static readonly ValueRule UpToADay = Durations(
         "a duration such as 500ms or 10s, 24h at most", min: TimeSpan.Zero, max: TimeSpan.FromDays(1));
 
+    public static readonly ValueRule IdleTime = Durations(
+        "a duration such as 15m or 1h, longer than zero, 24h at most", min: TimeSpan.FromTicks(1), max: TimeSpan.FromDays(1));
+
     public static readonly ValueRule AttemptTimeout = Durations(
         "a duration from 10ms to 24h, such as 500ms or 1s", min: TimeSpan.FromMilliseconds(10), max: TimeSpan.FromDays(1));
 

@@ -25,6 +25,11 @@ internal sealed class FillContent(Fill fill, Spool spool) : Content
 
     public override async ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken)
     {
+        if (_side is { } before)
+        {
+            (_side, _sideEnd) = (null, 0);
+            await before.DisposeAsync();
+        }
         if (from - spool.Length <= MinDistance || Length is not { } length)
             return;
         // The last bytes come from the spool in any case, and therefore only after the digest was verified. A part from the middle cannot

@@ -1,0 +1,70 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Xunit;
+using static Mirror.Tests.Push.PushedRepository;
+
+namespace Mirror.Tests.Push;
+
+/// <summary>Clients that open the request of a push and send its body later: <c>http.idle_timeout</c>.</summary>
+public sealed class IdleBodyTests
+{
+    // Kestrel's own lowest rate would end a request that brings nothing for its first five seconds.
+    private static readonly TimeSpan BeyondKestrelsGrace = TimeSpan.FromSeconds(7);
+
+    [Fact]
+    public async Task A_push_that_sends_its_first_byte_late_is_taken()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        var repository = new PushedRepository(mirror, "local/app");
+        var config = await repository.PushAsync("{}"u8.ToArray());
+        var (layer, manifest) = ("a layer"u8.ToArray(), Manifest(config));
+        var upload = new Uri(await repository.BeginAsync());
+        using var blob = await OpenAsync(mirror, "PUT", $"{upload.AbsolutePath}?digest={Digest.Of(layer)}", "a/b", layer.Length);
+        using var tag = await OpenAsync(mirror, "PUT", "/v2/local/app/manifests/1", OciManifest, manifest.Length);
+
+        // An answer now would be an error.
+        Task<string?>[] answers = [AnswerAsync(blob), AnswerAsync(tag)];
+        await Task.WhenAny([.. answers, Task.Delay(BeyondKestrelsGrace, TestContext.Current.CancellationToken)]);
+        Assert.DoesNotContain(answers, answer => answer.IsCompleted);
+
+        await blob.GetStream().WriteAsync(layer, TestContext.Current.CancellationToken);
+        await tag.GetStream().WriteAsync(manifest, TestContext.Current.CancellationToken);
+        Assert.All(await Task.WhenAll(answers), answer => Assert.Equal("HTTP/1.1 201 Created", answer));
+    }
+
+    [Fact]
+    public async Task A_push_that_sends_nothing_for_the_configured_time_is_cut_and_can_go_on()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_IDLE_TIMEOUT"] = "2s" },
+        });
+        var repository = new PushedRepository(mirror, "local/app");
+        var location = await repository.BeginAsync();
+        using var patch = await OpenAsync(mirror, "PATCH", new Uri(location).AbsolutePath, "a/b", 1000);
+        using var put = await OpenAsync(mirror, "PUT", "/v2/local/app/manifests/1", OciManifest, 1000);
+        Assert.All(
+            await Task.WhenAll(AnswerAsync(patch), AnswerAsync(put)), answer => Assert.Equal("HTTP/1.1 408 Request Timeout", answer));
+        using var rest = await repository.SendAsync("PUT", $"{location}?digest={Digest.Of("all of it"u8)}", "all of it"u8.ToArray());
+        Assert.Equal(HttpStatusCode.Created, rest.StatusCode);
+    }
+
+    // Sends the head of a request, without any of its body.
+    private static async Task<TcpClient> OpenAsync(MirrorProcess mirror, string method, string target, string type, int length)
+    {
+        var client = new TcpClient();
+        await client.ConnectAsync(mirror.Url.Host, mirror.Url.Port, TestContext.Current.CancellationToken);
+        var head = $"{method} {target} HTTP/1.1\r\nHost: {mirror.Authority}\r\nContent-Type: {type}\r\nContent-Length: {length}\r\n\r\n";
+        await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(head), TestContext.Current.CancellationToken);
+        return client;
+    }
+
+    private static async Task<string?> AnswerAsync(TcpClient client)
+    {
+        using var reader = new StreamReader(client.GetStream(), Encoding.Latin1, leaveOpen: true);
+        return await reader.ReadLineAsync(TestContext.Current.CancellationToken);
+    }
+}
