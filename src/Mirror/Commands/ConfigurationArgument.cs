@@ -10,8 +10,8 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     public Argument<string?> Argument { get; } = new("config.yml")
     {
         Arity = ArgumentArity.ZeroOrOne,
-        Description = "The configuration file; else REGISTRY_CONFIGURATION_PATH, /etc/docker/registry/config.yml, "
-            + "/etc/distribution/config.yml, or a mirror of Docker Hub on localhost:5000.",
+        Description = "The configuration file; else the one that REGISTRY_CONFIGURATION_PATH names, or a mirror of Docker Hub on "
+            + "localhost:5000.",
         Validators = { RefuseOptions },
     };
 
@@ -25,7 +25,7 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         var error = parsed.InvocationConfiguration.Error;
         WriteWarnings(configuration, error);
         foreach (var mistake in configuration.Errors)
-            error.WriteLine($"error: {mistake}");
+            error.WriteLine($"error: {configuration.Source}: {mistake}");
         return null;
     }
 

@@ -22,19 +22,20 @@ public static partial class Server
     private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(1);
 
     /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled or a signal stops the process.</summary>
-    /// <param name="warnings">The warnings about the configuration, one line each.</param>
+    /// <param name="configuration">A configuration without errors.</param>
     /// <param name="dropRoot">Whether a process of root runs as the owner of its storage once it has read its key files.</param>
     /// <exception cref="IOException">The server cannot start: an address is in use, or a file cannot be read or written.</exception>
-    public static async Task RunAsync(
-        MirrorOptions options, IReadOnlyList<string> warnings, bool dropRoot, CancellationToken cancellationToken)
+    public static async Task RunAsync(MirrorConfiguration configuration, bool dropRoot, CancellationToken cancellationToken)
     {
+        var options = configuration.Options;
         // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         SetUpKestrel(builder.WebHost, options.Http);
         AddServices(builder, options);
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => Volatile.Read(ref started));
+        builder.Logging.AddFilter(
+            "Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Warning && Volatile.Read(ref started));
         await using var app = builder.Build();
         if (dropRoot)
         {
@@ -46,16 +47,23 @@ public static partial class Server
             WritableFolder.Require(options.Storage.LocalDirectory);
         SetUpPipeline(app, options.Http);
 
-        foreach (var warning in warnings)
-            LogWarning(app.Logger, warning);
+        LogConfiguration(app.Logger, configuration.Source);
+        foreach (var warning in configuration.Warnings)
+            LogWarning(app.Logger, configuration.Source, warning);
+        foreach (var warning in AccessSummary.Warnings(options))
+            LogOpen(app.Logger, warning);
         if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
             unreadable.Found += folder => LogUnreadable(app.Logger, folder);
         await app.StartAsync(cancellationToken);
         Volatile.Write(ref started, true);
-        var upstream = options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry";
-        LogReady(app.Logger, string.Join(", ", app.Urls), upstream, options.Storage.Location);
+        LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
+        LogAccess(app.Logger, AccessSummary.Of(options));
         await app.WaitForShutdownAsync(cancellationToken);
     }
+
+    private static string Upstreams(ProxyOptions proxy) => proxy.HasUpstream
+        ? string.Join(", ", proxy.AllUpstreams().Select(upstream => $"{upstream.PathName} ({upstream.Options.RemoteUrl})"))
+        : "none, a plain registry";
 
     private static void SetUpKestrel(ConfigureWebHostBuilder host, HttpOptions http)
     {
@@ -127,8 +135,17 @@ public static partial class Server
     [LoggerMessage(Level = LogLevel.Warning, Message = "this user may not read the folder {Folder} in the storage; it is skipped")]
     private static partial void LogUnreadable(ILogger logger, string folder);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {Warning}")]
-    private static partial void LogWarning(ILogger logger, string warning);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {File}: {Warning}")]
+    private static partial void LogWarning(ILogger logger, string file, string warning);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
+    private static partial void LogOpen(ILogger logger, string warning);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "open to: {Access}")]
+    private static partial void LogAccess(ILogger logger, string access);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "configuration: {File}")]
+    private static partial void LogConfiguration(ILogger logger, string file);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "listening on {Addresses}; upstream: {Upstream}; storage: {Storage}")]
     private static partial void LogReady(ILogger logger, string addresses, string upstream, string storage);

@@ -43,7 +43,7 @@ public sealed class CommandLineTests : IDisposable
         var (code, output, error) = await RunAsync(verb is null ? [file] : [verb, file]);
 
         Assert.Equal((1, ""), (code, output));
-        Assert.Equal(2, error.Split('\n').Count(line => line.StartsWith("error: ", StringComparison.Ordinal)));
+        Assert.Equal(2, error.Split('\n').Count(line => line.StartsWith($"error: {file}: ", StringComparison.Ordinal)));
     }
 
     [Fact]

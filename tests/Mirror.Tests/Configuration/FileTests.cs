@@ -22,38 +22,46 @@ public sealed class FileTests : IDisposable
         Assert.Equal(DockerHub.Registry, loaded.Options.Proxy.RemoteUrl);
         Assert.Equal("localhost:5000", loaded.Options.Http.Addr);
         Assert.Equal("./mirror-data", loaded.Options.Storage.Filesystem.RootDirectory);
+        Assert.Equal(["local/**"], loaded.Options.Hosted.Repositories);
     }
 
     [Fact]
     public void A_file_without_proxy_is_a_plain_registry() => Assert.Null(Load(VersionLine).Options.Proxy.RemoteUrl);
 
     [Fact]
-    public void The_argument_comes_before_the_variable_and_that_before_the_usual_paths()
+    public void The_argument_comes_before_the_variable()
     {
-        var (argument, variable, usual) = (Write("argument"), Write("variable"), Write("usual"));
+        var (argument, variable) = (Write("argument"), Write("variable"));
         var environment = Environment(("REGISTRY_CONFIGURATION_PATH", variable));
 
-        Assert.Equal(argument, MirrorConfiguration.Load(argument, environment, [usual]).File);
-        Assert.Equal(variable, MirrorConfiguration.Load(null, environment, [usual]).File);
-        Assert.Equal(usual, MirrorConfiguration.Load(null, Environment(), ["/nowhere/config.yml", usual]).File);
+        Assert.Equal(argument, MirrorConfiguration.Load(argument, environment).File);
+        Assert.Equal(variable, MirrorConfiguration.Load(null, environment).File);
     }
 
     [Fact]
     public void A_named_file_that_does_not_exist_is_an_error()
     {
-        var loaded = MirrorConfiguration.Load("/nowhere/config.yml", Environment(), []);
+        var loaded = MirrorConfiguration.Load("/nowhere/config.yml", Environment());
 
-        Assert.Contains("/nowhere/config.yml", Assert.Single(loaded.Errors));
+        Assert.Equal(("/nowhere/config.yml", "does not exist"), (loaded.Source, Assert.Single(loaded.Errors)));
     }
 
     [Fact]
-    public void An_error_about_YAML_names_file_line_and_column()
+    public void A_folder_that_is_named_as_the_file_is_called_one()
+    {
+        var loaded = MirrorConfiguration.Load(_folder.FullName, Environment());
+
+        Assert.Equal((_folder.FullName, "is a folder, not a file"), (loaded.Source, Assert.Single(loaded.Errors)));
+    }
+
+    [Fact]
+    public void An_error_about_YAML_names_line_and_column()
     {
         var file = Write("broken", "version: 0.1\nhttp:\n  addr: [\n");
 
-        var error = Assert.Single(MirrorConfiguration.Load(file, Environment(), []).Errors);
+        var error = Assert.Single(MirrorConfiguration.Load(file, Environment()).Errors);
 
-        Assert.Matches($"^{file}: line [34], column [0-9]+: ", error);
+        Assert.Matches("^line [34], column [0-9]+: ", error);
     }
 
     [Fact]

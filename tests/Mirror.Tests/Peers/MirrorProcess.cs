@@ -24,6 +24,9 @@ public sealed record MirrorSettings
     /// <summary>The driver's section under <c>storage</c>, indented by two; null is files below <see cref="Root"/>.</summary>
     public string? Driver { get; init; }
 
+    /// <summary><c>hosted.repositories</c>; null writes no such section.</summary>
+    public string? Hosted { get; init; } = "[local/**]";
+
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
 
     /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
@@ -232,6 +235,8 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             "      enabled: true",
             "      path: /metrics",
         };
+        if (_settings.Hosted is { } patterns)
+            text.Add($"hosted: {{repositories: {patterns}}}");
         if (_settings.Upstream is not null)
         {
             text.Add("proxy:");

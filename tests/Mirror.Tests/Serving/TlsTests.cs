@@ -68,7 +68,7 @@ public sealed class TlsTests : IAsyncDisposable
                 {more}
             """), new Dictionary<string, string>());
         Assert.Empty(loaded.Errors);
-        _server = Server.RunAsync(loaded.Options, [], dropRoot: false, _stop.Token);
+        _server = Server.RunAsync(loaded, dropRoot: false, _stop.Token);
         await Until.TrueAsync(IsListeningAsync, () => "The server does not listen.");
     }
 
