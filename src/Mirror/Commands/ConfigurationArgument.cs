@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Mirror.Configuration;
+using Mirror.Hosting;
 
 namespace Mirror.Commands;
 
@@ -16,15 +17,19 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     };
 
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
-    public MirrorConfiguration? Load(ParseResult parsed)
+    /// <param name="withFiles">Whether a mistake in a file that a setting names, such as a certificate, is a mistake too.</param>
+    public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false)
     {
         var configuration = MirrorConfiguration.Load(parsed.GetValue(Argument), environment);
-        if (configuration.Errors.Count is 0)
+        IReadOnlyList<string> mistakes = configuration.Errors.Count > 0 || !withFiles
+            ? configuration.Errors
+            : [.. SettingFiles.Mistakes(configuration.Options)];
+        if (mistakes.Count is 0)
             return configuration;
 
         var error = parsed.InvocationConfiguration.Error;
         WriteWarnings(configuration, error);
-        foreach (var mistake in configuration.Errors)
+        foreach (var mistake in mistakes)
             error.WriteLine($"error: {configuration.Source}: {mistake}");
         return null;
     }

@@ -62,14 +62,18 @@ public sealed class MirrorConfiguration
     /// <summary>The tree of the file, or null and an error if it cannot be read.</summary>
     private static YamlNode? Tree(string? file, Findings findings)
     {
+        var text = "";
         try
         {
-            var root = YamlText.Parse(file is null ? ConfigurationFile.BuiltIn : System.IO.File.ReadAllText(file));
+            text = file is null ? ConfigurationFile.BuiltIn : System.IO.File.ReadAllText(file);
+            var root = YamlText.Parse(text);
             return root.IsEmpty ? new YamlMappingNode() : root;
         }
         catch (YamlException e)
         {
-            findings.Errors.Add($"line {e.Start.Line}, column {e.Start.Column}: {e.InnerException?.Message ?? e.Message}");
+            findings.Errors.Add(YamlText.TabIn(text, e) is { } line
+                ? $"line {line}: it is indented with a tab, and YAML allows spaces only"
+                : $"line {e.Start.Line}, column {e.Start.Column}: {e.InnerException?.Message ?? e.Message}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Mirror.Access;
@@ -37,12 +38,12 @@ public static partial class Server
         builder.Logging.AddFilter(
             "Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Warning && Volatile.Read(ref started));
         await using var app = builder.Build();
+        // Reading the settings of the listeners reads the key files.
+        _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
+        _ = app.Services.GetRequiredService<IAccess>();
+        var filesSay = SettingFiles.Warnings(options).ToList();
         if (dropRoot)
-        {
-            // Reading the settings of the listeners reads the key files.
-            _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
             RootPrivileges.DropTo(options.Storage.LocalDirectory);
-        }
         if (!options.Storage.Maintenance.ReadOnly.Enabled)
             WritableFolder.Require(options.Storage.LocalDirectory);
         SetUpPipeline(app, options.Http);
@@ -50,15 +51,29 @@ public static partial class Server
         LogConfiguration(app.Logger, configuration.Source);
         foreach (var warning in configuration.Warnings)
             LogWarning(app.Logger, configuration.Source, warning);
-        foreach (var warning in AccessSummary.Warnings(options))
+        foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
             LogOpen(app.Logger, warning);
         if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
             unreadable.Found += folder => LogUnreadable(app.Logger, folder);
-        await app.StartAsync(cancellationToken);
+        await ListenAsync(app, options.Http, cancellationToken);
         Volatile.Write(ref started, true);
         LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
         LogAccess(app.Logger, AccessSummary.Of(options));
         await app.WaitForShutdownAsync(cancellationToken);
+    }
+
+    private static async Task ListenAsync(WebApplication app, HttpOptions http, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        // Of all failures to listen, only a port that is taken has its address in the message.
+        catch (SocketException failure)
+        {
+            var debug = http.Debug.Addr is { } addr ? $" and http.debug.addr {addr}" : "";
+            throw new IOException($"cannot listen on http.addr {http.Addr}{debug}: {failure.Message}", failure);
+        }
     }
 
     private static string Upstreams(ProxyOptions proxy) => proxy.HasUpstream

@@ -83,6 +83,13 @@ public sealed class EnvironmentTests
         Assert.StartsWith(variable + " ", Assert.Single(LoadNothing((variable, "x")).Warnings));
 
     [Fact]
+    public void A_mistyped_variable_gets_its_nearest_key()
+    {
+        Assert.EndsWith("; nearest known variable: REGISTRY_PROXY_REMOTEURL", Assert.Single(LoadNothing(("REGISTRY_PROXY_REMOTURL", "x")).Warnings));
+        Assert.EndsWith(" is ignored", Assert.Single(LoadNothing(("REGISTRY_PORT_5000_TCP", "x")).Warnings));
+    }
+
+    [Fact]
     public void A_section_that_is_not_YAML_is_an_error_that_hides_its_text()
     {
         var error = Assert.Single(Load(VersionLine, ("REGISTRY_PROXY", "{password: hunter2")).Errors);

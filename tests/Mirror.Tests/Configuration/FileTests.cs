@@ -64,6 +64,13 @@ public sealed class FileTests : IDisposable
         Assert.Matches("^line [34], column [0-9]+: ", error);
     }
 
+    [Theory]
+    [InlineData("version: 0.1\nhttp:\n\taddr: :5000\n", 3)]
+    [InlineData("version: 0.1\nstorage:\n  filesystem:\n\trootdirectory: /x\nhttp:\n  addr: :5000\n", 4)]
+    [InlineData("version: 0.1\nhttp:\n  addr: :5000\n\tprefix: /x/\nlog:\n  level: info\n", 4)]
+    public void A_tab_is_reported_at_its_own_line(string yaml, int line) =>
+        Assert.Equal($"line {line}: it is indented with a tab, and YAML allows spaces only", Assert.Single(Load(yaml).Errors));
+
     [Fact]
     public void A_key_given_twice_is_an_error() => Assert.Contains("line 2", Assert.Single(Load("version: 0.1\nversion: 0.1\n").Errors));
 

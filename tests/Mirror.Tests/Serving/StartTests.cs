@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Mirror.Hosting;
 using Mirror.Tests.Configuration;
 using Mirror.Tests.Peers;
@@ -29,6 +31,30 @@ public sealed class StartTests
             "upstream: a.example (https://a.example/), b (https://c.example:1/);", StringComparison.Ordinal));
         Assert.Contains(mirror.Log, line => line.Contains("level=warning", StringComparison.Ordinal)
             && line.Contains("the account at b is used for every client", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("http: {addr: \"127.0.0.1:TAKEN\"}", "http://127.0.0.1:TAKEN: address already in use")]
+    [InlineData("http: {addr: \"127.0.0.1:FREE\", debug: {addr: \"127.0.0.1:TAKEN\"}}", "http://127.0.0.1:TAKEN: address already in use")]
+    [InlineData("http: {addr: \"192.0.2.1:FREE\"}", "cannot listen on http.addr 192.0.2.1:FREE: ")]
+    [InlineData("http: {addr: \"no.such.host.invalid:FREE\"}", "cannot listen on no.such.host.invalid, which names no address")]
+    [InlineData("http: {addr: \"127.0.0.1:FREE\"}\nstorage: {filesystem: {rootdirectory: /proc/none}}", "/proc/none is not there and cannot be made")]
+    public async Task A_start_that_fails_says_why_in_one_line_and_ends_with_1(string yaml, string why)
+    {
+        MirrorProcess.Availability.OrSkip();
+        using var folder = new TempFolder();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var (port, free) = (((IPEndPoint)taken.LocalEndpoint).Port, Ports.Free());
+        string Numbered(string text) => text.Replace("TAKEN", $"{port}", StringComparison.Ordinal).Replace("FREE", $"{free}", StringComparison.Ordinal);
+        if (!yaml.Contains("storage", StringComparison.Ordinal))
+            yaml += $"\nstorage: {{filesystem: {{rootdirectory: {folder["root"]}}}}}";
+        await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, folder.Write("config.yml", $"version: 0.1\n{Numbered(yaml)}\n")]);
+
+        Assert.Equal(1, await process.ExitCodeAsync());
+        var error = Assert.Single(process.Lines, line => !line.StartsWith("time=", StringComparison.Ordinal));
+        Assert.StartsWith("error: cannot start: ", error, StringComparison.Ordinal);
+        Assert.Contains(Numbered(why), error, StringComparison.Ordinal);
     }
 
     [Theory]
