@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Mirror.Access;
@@ -29,6 +30,17 @@ public static partial class Server
     public static async Task RunAsync(MirrorConfiguration configuration, bool dropRoot, CancellationToken cancellationToken)
     {
         var options = configuration.Options;
+        // A hang-up of the terminal, or of a program that rotates files and tells every server, must not end this one.
+        LiveOptions? live = null;
+        ILogger? log = null;
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            if (Volatile.Read(ref log) is not { } listening)
+                return;
+            LogReload(listening);
+            live!.Replace(live.Current);
+        });
         // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         SetUpKestrel(builder.WebHost, options.Http);
@@ -48,6 +60,8 @@ public static partial class Server
             WritableFolder.Require(options.Storage.LocalDirectory);
         SetUpPipeline(app, options.Http);
 
+        live = app.Services.GetRequiredService<LiveOptions>();
+        Volatile.Write(ref log, app.Logger);
         LogConfiguration(app.Logger, configuration.Source);
         foreach (var warning in configuration.Warnings)
             LogWarning(app.Logger, configuration.Source, warning);
@@ -114,7 +128,7 @@ public static partial class Server
             var isHttp1Only = http.Tls.Certificate is null || http.Http2.Disabled;
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.Certificate is not null)
-                HttpsEndpoint.Use(endpoint, http.Tls);
+                HttpsEndpoint.Use(endpoint);
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
@@ -152,6 +166,10 @@ public static partial class Server
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {File}: {Warning}")]
     private static partial void LogWarning(ILogger logger, string file, string warning);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "SIGHUP: the certificate and the users are read again. Other settings take effect at the next start")]
+    private static partial void LogReload(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
     private static partial void LogOpen(ILogger logger, string warning);

@@ -158,6 +158,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     public void GoOnReading() => _process!.GoOnReading();
 
+    /// <summary>SIGHUP, without waiting for what it does.</summary>
+    public void HangUp() => _process!.Signal("HUP");
+
     /// <summary>SIGTERM, without waiting for the end.</summary>
     public void AskToStop() => _process!.Signal("TERM");
 

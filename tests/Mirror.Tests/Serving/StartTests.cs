@@ -33,6 +33,21 @@ public sealed class StartTests
             && line.Contains("the account at b is used for every client", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_hang_up_does_not_end_the_server()
+    {
+        MirrorProcess.Availability.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        for (var i = 1; i <= 2; i++)
+        {
+            mirror.HangUp();
+            await Until.TrueAsync(
+                () => mirror.Log.Count(line => line.Contains("SIGHUP: ", StringComparison.Ordinal)) == i, () => string.Join('\n', mirror.Log));
+        }
+        using var response = await mirror.GetAsync("");
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
     [Theory]
     [InlineData("http: {addr: \"127.0.0.1:TAKEN\"}", "http://127.0.0.1:TAKEN: address already in use")]
     [InlineData("http: {addr: \"127.0.0.1:FREE\", debug: {addr: \"127.0.0.1:TAKEN\"}}", "http://127.0.0.1:TAKEN: address already in use")]
