@@ -7,6 +7,9 @@ namespace Mirror.Configuration;
 /// <summary>The configuration: the file, with the environment variables over it.</summary>
 public sealed class MirrorConfiguration
 {
+    // Set by the image: what http.draintimeout is where no setting says it. A variable REGISTRY_... would override the user's file.
+    private const string DrainVariable = "MIRROR_DEFAULT_DRAINTIMEOUT";
+
     private MirrorConfiguration(string? file, IReadOnlyDictionary<string, string?> values, Findings findings)
     {
         File = file;
@@ -53,6 +56,8 @@ public sealed class MirrorConfiguration
             if (root is YamlMappingNode map)
                 EnvironmentOverrides.Apply(map, environment, findings);
             reader.Read(root);
+            if (ValueRules.Duration.Canonical(environment.GetValueOrDefault(DrainVariable, "")) is { } drain)
+                reader.Values.TryAdd("http:draintimeout", drain);
         }
         var configuration = new MirrorConfiguration(file, reader.Values, findings);
         CrossKeyRules.Check(configuration.Options, configuration.Values, findings);
