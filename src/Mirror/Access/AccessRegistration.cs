@@ -6,7 +6,7 @@ namespace Mirror.Access;
 public static class AccessRegistration
 {
     /// <summary>Adds the <see cref="IAccess"/> that the configuration asks for.</summary>
-    public static IServiceCollection AddAccess(this IServiceCollection services, AuthOptions auth) => auth.Htpasswd is { } htpasswd
-        ? services.AddSingleton<IAccess>(_ => new HtpasswdAccess(htpasswd))
+    public static IServiceCollection AddAccess(this IServiceCollection services, AuthOptions auth) => auth.Htpasswd is not null
+        ? services.AddSingleton<Htpasswd>().AddSingleton<IAccess, HtpasswdAccess>()
         : services.AddSingleton<IAccess, OpenAccess>();
 }

@@ -1,24 +1,48 @@
-using System.Text.RegularExpressions;
+using Mirror.Configuration;
 
 namespace Mirror.Access;
 
-/// <summary>A file of <c>htpasswd -B</c>: one line for each user, with a bcrypt hash. It is read again when it changes.</summary>
-public sealed partial class Htpasswd(string path)
+/// <summary>
+/// The users of <c>auth.htpasswd.path</c>. The file is read again when it changes, and after a reload. While it is missing or cannot be
+/// read, the users that were read last may log in. The log says so, and that a file has no users, once a minute.
+/// </summary>
+public sealed partial class Htpasswd
 {
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+
+    private readonly LiveOptions _live;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
     private readonly Lock _gate = new();
-    private DateTime _readAt;
-    private Dictionary<string, string> _users = [];
+    private HtpasswdFile _file;
+    private (string Path, DateTime Written) _readAs;
+    private string? _said;
+    private long _saidAt;
+
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">This process may not read the file.</exception>
+    public Htpasswd(LiveOptions live, TimeProvider time, ILogger<Htpasswd> log)
+    {
+        (_live, _time, _log) = (live, time, log);
+        _readAs = (Path, WrittenAt(Path));
+        _file = HtpasswdFile.Read(Path);
+        live.Changed += ReadAgain;
+    }
+
+    private string NoUsers => $"no user can log in: {Path} has no line with a user and a bcrypt hash";
+
+    private string Path => _live.Current.Auth.Htpasswd?.Path ?? "";
 
     /// <summary>The hash of a user's password; null where there is no such user.</summary>
-    /// <exception cref="IOException">The file cannot be read.</exception>
     public string? HashOf(string user)
     {
         lock (_gate)
         {
-            var written = File.GetLastWriteTimeUtc(path);
-            if (written != _readAt)
-                (_users, _readAt) = (Read(File.ReadAllLines(path)), written);
-            return _users.GetValueOrDefault(user);
+            if (WrittenAt(Path) is var written && (Path, written) != _readAs)
+                Read(written);
+            else if (!_file.HasUsers)
+                Say(NoUsers);
+            return _file.HashOf(user);
         }
     }
 
@@ -27,16 +51,51 @@ public sealed partial class Htpasswd(string path)
     public static bool Verify(string password, string hash) =>
         !password.Contains('\0', StringComparison.Ordinal) && BCrypt.Net.BCrypt.Verify(password, hash);
 
-    private static Dictionary<string, string> Read(string[] lines)
+    private void ReadAgain()
     {
-        Dictionary<string, string> users = [];
-        foreach (var line in lines.Select(line => line.Trim()))
-            if (line is not ['#', ..] && line.IndexOf(':') is > 0 and var colon && BcryptHash().IsMatch(line[(colon + 1)..]))
-                users[line[..colon]] = line[(colon + 1)..];
-        return users;
+        lock (_gate)
+            Read(WrittenAt(Path));
     }
 
-    // Other hashes, and a cost that bcrypt does not have, are no entry: the user is unknown.
-    [GeneratedRegex(@"\A\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\z", RegexOptions.CultureInvariant)]
-    private static partial Regex BcryptHash();
+    private void Read(DateTime written)
+    {
+        try
+        {
+            _file = HtpasswdFile.Read(Path);
+            _readAs = (Path, written);
+            _said = null;
+            foreach (var warning in _file.Warnings)
+                LogWarning($"auth.htpasswd.path: {Path}: {warning}");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // It may be there again at the next request.
+            Say($"{Path} {FileMistake.Of(Path) ?? failure.Message}; the users that were read from it before may still log in");
+        }
+    }
+
+    private void Say(string what)
+    {
+        if (_said == what && _time.GetElapsedTime(_saidAt) < Interval)
+            return;
+        (_said, _saidAt) = (what, _time.GetTimestamp());
+        LogWarning(what);
+    }
+
+    // Of the file that a link names: Kubernetes replaces the link. A missing file has a time too, long ago.
+    private static DateTime WrittenAt(string path)
+    {
+        var file = new FileInfo(path);
+        try
+        {
+            return file.LinkTarget is null ? file.LastWriteTimeUtc : File.ResolveLinkTarget(path, true)?.LastWriteTimeUtc ?? default;
+        }
+        catch (IOException)
+        {
+            return default;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
+    private partial void LogWarning(string warning);
 }

@@ -12,7 +12,7 @@ namespace Mirror.Access;
 /// keyed hash of the user, the password and the file's entry. So a pull of fifty requests computes bcrypt once, and a changed entry
 /// counts at once.
 /// </summary>
-public sealed class HtpasswdAccess(HtpasswdOptions options) : IAccess, IDisposable
+public sealed class HtpasswdAccess(Htpasswd file, LiveOptions live) : IAccess, IDisposable
 {
     private static readonly TimeSpan CacheTime = TimeSpan.FromMinutes(1);
     private const int MaxEntries = 10_000;
@@ -20,20 +20,17 @@ public sealed class HtpasswdAccess(HtpasswdOptions options) : IAccess, IDisposab
     // Any hash will do: no password is accepted for a user who is not in the file.
     private const string HashOfUnknownUsers = "$2b$10$abcdefghijklmnopqrstuu37RkUr9H1EPO4Rc63Ngz60LSVREthYa";
 
-    private readonly Htpasswd _file = new(options.Path);
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
     // Clients that send wrong passwords must not occupy every processor.
     private readonly SemaphoreSlim _checks = new(Math.Max(1, Environment.ProcessorCount / 2));
-    private readonly string _challenge = $"Basic realm=\"{options.Realm
-        .Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
 
     public async ValueTask<AccessUser?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken)
     {
         if (Read(authorization) is not var (name, password))
             return null;
         // An unknown user takes as long as a wrong password, so that the time does not tell which users exist.
-        var known = _file.HashOf(name);
+        var known = file.HashOf(name);
         var hash = known ?? HashOfUnknownUsers;
         var entry = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{name}\0{hash}\0{password}")));
         if (known is not null && _verified.TryGetValue(entry, out AccessUser? user))
@@ -55,7 +52,11 @@ public sealed class HtpasswdAccess(HtpasswdOptions options) : IAccess, IDisposab
     public ValueTask<bool> AuthorizeAsync(
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) => new(user is not null);
 
-    public string? Challenge(AccessUser? user, RepositoryName? repository, AccessAction action) => _challenge;
+    public string? Challenge(AccessUser? user, RepositoryName? repository, AccessAction action)
+    {
+        var realm = live.Current.Auth.Htpasswd?.Realm.Replace("\\", "\\\\", StringComparison.Ordinal);
+        return $"Basic realm=\"{realm?.Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+    }
 
     public void Dispose()
     {

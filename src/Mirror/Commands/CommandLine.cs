@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using Mirror.Configuration;
+using Mirror.Configuration.Reading;
+using Mirror.Hosting;
 
 namespace Mirror.Commands;
 
@@ -18,7 +20,7 @@ internal static class CommandLine
             serve,
             PrintingVerb(
                 environment, "check-config", "Print the effective configuration with secrets masked, or every mistake in it.",
-                EffectiveConfiguration.Write),
+                EffectiveConfiguration.Write, withFiles: true),
             PrintingVerb(
                 environment, "clients", "Print the settings that make Docker, containerd, podman, BuildKit and k3s use this mirror.",
                 (configuration, output) => ClientSnippets.Write(configuration.Options, output)),
@@ -41,6 +43,9 @@ internal static class CommandLine
         {
             foreach (var mistake in parsed.Errors)
                 await error.WriteLineAsync(mistake.Message);
+            if (args.Length > 0 && Suggestions.Nearest(root.Subcommands.Select(verb => verb.Name), args[0]) is { } verb
+                && verb != args[0])
+                await error.WriteLineAsync($"Did you mean: {verb}?");
             await error.WriteLineAsync("See mirror --help.");
             return ExitCode.Usage;
         }
@@ -56,15 +61,19 @@ internal static class CommandLine
 
     /// <summary>A verb that prints something about the configuration to stdout, and its warnings or mistakes to stderr.</summary>
     private static Command PrintingVerb(
-        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print)
+        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print,
+        bool withFiles = false)
     {
         var file = new ConfigurationArgument(environment);
         var command = new Command(name, description) { file.Argument };
         command.SetAction(parsed =>
         {
-            if (file.Load(parsed) is not { } configuration)
+            if (file.Load(parsed, withFiles) is not { } configuration)
                 return ExitCode.Failed;
-            ConfigurationArgument.WriteWarnings(configuration, parsed.InvocationConfiguration.Error);
+            var error = parsed.InvocationConfiguration.Error;
+            ConfigurationArgument.WriteWarnings(configuration, error);
+            foreach (var warning in withFiles ? SettingFiles.Warnings(configuration.Options) : [])
+                error.WriteLine($"warning: {warning}");
             print(configuration, parsed.InvocationConfiguration.Output);
             return ExitCode.Ok;
         });

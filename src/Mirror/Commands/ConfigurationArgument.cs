@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Mirror.Configuration;
+using Mirror.Hosting;
 
 namespace Mirror.Commands;
 
@@ -10,22 +11,26 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     public Argument<string?> Argument { get; } = new("config.yml")
     {
         Arity = ArgumentArity.ZeroOrOne,
-        Description = "The configuration file; else REGISTRY_CONFIGURATION_PATH, /etc/docker/registry/config.yml, "
-            + "/etc/distribution/config.yml, or a mirror of Docker Hub on localhost:5000.",
+        Description = "The configuration file; else the one that REGISTRY_CONFIGURATION_PATH names, or a mirror of Docker Hub on "
+            + "localhost:5000.",
         Validators = { RefuseOptions },
     };
 
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
-    public MirrorConfiguration? Load(ParseResult parsed)
+    /// <param name="withFiles">Whether a mistake in a file that a setting names, such as a certificate, is a mistake too.</param>
+    public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false)
     {
         var configuration = MirrorConfiguration.Load(parsed.GetValue(Argument), environment);
-        if (configuration.Errors.Count is 0)
+        IReadOnlyList<string> mistakes = configuration.Errors.Count > 0 || !withFiles
+            ? configuration.Errors
+            : [.. SettingFiles.Mistakes(configuration.Options)];
+        if (mistakes.Count is 0)
             return configuration;
 
         var error = parsed.InvocationConfiguration.Error;
         WriteWarnings(configuration, error);
-        foreach (var mistake in configuration.Errors)
-            error.WriteLine($"error: {mistake}");
+        foreach (var mistake in mistakes)
+            error.WriteLine($"error: {configuration.Source}: {mistake}");
         return null;
     }
 

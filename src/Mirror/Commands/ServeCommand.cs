@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Mirror.Hosting;
 using Mirror.Storage;
@@ -19,15 +18,15 @@ internal static class ServeCommand
         var command = new Command("serve", "Run the mirror until it is stopped.") { file.Argument, dropRoot };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            if (file.Load(parsed) is not { } configuration)
+            if (file.Load(parsed, withFiles: true) is not { } configuration)
                 return ExitCode.Failed;
             try
             {
-                await Server.RunAsync(configuration.Options, configuration.Warnings, parsed.GetValue(dropRoot), cancellationToken);
+                await Server.RunAsync(configuration, parsed.GetValue(dropRoot), cancellationToken);
                 return ExitCode.Ok;
             }
             // An operator can mend these: one line says what to do. Any other exception is a fault of ours and ends with its stack trace.
-            catch (Exception failure) when (failure.IsStoreFailure || failure is SocketException or CryptographicException)
+            catch (Exception failure) when (failure.IsStoreFailure || failure is CryptographicException)
             {
                 await parsed.InvocationConfiguration.Error.WriteLineAsync($"error: cannot start: {failure.Message}");
                 return ExitCode.Failed;

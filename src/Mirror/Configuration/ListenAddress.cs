@@ -47,7 +47,7 @@ public readonly record struct ListenAddress(string Host, int Port)
 
     /// <summary>Makes Kestrel listen here.</summary>
     /// <param name="configure">Sets the rest of the endpoint: protocols, TLS.</param>
-    /// <exception cref="SocketException">The host name cannot be resolved.</exception>
+    /// <exception cref="IOException">The host name cannot be resolved.</exception>
     public void Listen(KestrelServerOptions kestrel, Action<ListenOptions> configure)
     {
         if (Host is "")
@@ -64,6 +64,15 @@ public readonly record struct ListenAddress(string Host, int Port)
     public override string ToString() => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 
     // Go takes one address of a name too, and prefers IPv4.
-    private static IPAddress Resolve(string host) =>
-        Dns.GetHostAddresses(host).OrderBy(ip => ip.AddressFamily != AddressFamily.InterNetwork).First();
+    private static IPAddress Resolve(string host)
+    {
+        try
+        {
+            return Dns.GetHostAddresses(host).OrderBy(ip => ip.AddressFamily != AddressFamily.InterNetwork).First();
+        }
+        catch (SocketException unknown)
+        {
+            throw new IOException($"cannot listen on {host}, which names no address of this machine: {unknown.Message}", unknown);
+        }
+    }
 }

@@ -7,6 +7,9 @@ namespace Mirror.Configuration;
 /// <summary>The configuration: the file, with the environment variables over it.</summary>
 public sealed class MirrorConfiguration
 {
+    // Set by the image: what http.draintimeout is where no setting says it. A variable REGISTRY_... would override the user's file.
+    private const string DrainVariable = "MIRROR_DEFAULT_DRAINTIMEOUT";
+
     private MirrorConfiguration(string? file, IReadOnlyDictionary<string, string?> values, Findings findings)
     {
         File = file;
@@ -16,12 +19,17 @@ public sealed class MirrorConfiguration
         if (Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
         Values.Bind(Options);
+        if (Options is { Proxy.HasUpstream: true, Auth.Htpasswd: null } && !Values.GetSection("hosted:repositories").Exists())
+            Options.Hosted.Repositories = [];
         Errors = findings.Errors;
         Warnings = findings.Warnings;
     }
 
-    /// <summary>The file that was read. Null: there is no file, and the built-in configuration is used.</summary>
+    /// <summary>The file that was read. Null: none is named, and the built-in configuration is used.</summary>
     public string? File { get; }
+
+    /// <summary>What log lines and errors call the configuration: its file.</summary>
+    public string Source => File ?? "the built-in configuration (no file is named)";
 
     /// <summary>The settings. Values with <see cref="Errors"/> have their defaults.</summary>
     public MirrorOptions Options { get; }
@@ -29,29 +37,27 @@ public sealed class MirrorConfiguration
     /// <summary>Every known key that the user gave, as the binder reads it: <c>proxy:tags_cache_ttl</c> is <c>00:10:00</c>.</summary>
     public IConfiguration Values { get; }
 
-    /// <summary>The mistakes that prevent a start, one line each.</summary>
+    /// <summary>The mistakes that prevent a start, one line each, without the name of the file.</summary>
     public IReadOnlyList<string> Errors { get; }
 
     /// <summary>What is ignored, one line each.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>Reads the configuration. Mistakes are returned in <see cref="Errors"/>, never thrown.</summary>
-    /// <param name="path">The file to read. Null: the file is searched for in the usual places.</param>
+    /// <param name="path">The file to read. Null: the one that <c>REGISTRY_CONFIGURATION_PATH</c> names.</param>
     /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c> is read.</param>
-    public static MirrorConfiguration Load(string? path, IReadOnlyDictionary<string, string> environment) =>
-        Load(path, environment, ConfigurationFile.UsualPaths);
-
-    internal static MirrorConfiguration Load(
-        string? path, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> usualPaths)
+    public static MirrorConfiguration Load(string? path, IReadOnlyDictionary<string, string> environment)
     {
         var findings = new Findings();
         var reader = new KeyReader(findings);
-        var file = ConfigurationFile.Find(path, environment, usualPaths);
+        var file = ConfigurationFile.Find(path, environment);
         if (Tree(file, findings) is { } root)
         {
             if (root is YamlMappingNode map)
                 EnvironmentOverrides.Apply(map, environment, findings);
             reader.Read(root);
+            if (ValueRules.Duration.Canonical(environment.GetValueOrDefault(DrainVariable, "")) is { } drain)
+                reader.Values.TryAdd("http:draintimeout", drain);
         }
         var configuration = new MirrorConfiguration(file, reader.Values, findings);
         CrossKeyRules.Check(configuration.Options, configuration.Values, findings);
@@ -61,18 +67,22 @@ public sealed class MirrorConfiguration
     /// <summary>The tree of the file, or null and an error if it cannot be read.</summary>
     private static YamlNode? Tree(string? file, Findings findings)
     {
+        var text = "";
         try
         {
-            var root = YamlText.Parse(file is null ? ConfigurationFile.BuiltIn : System.IO.File.ReadAllText(file));
+            text = file is null ? ConfigurationFile.BuiltIn : System.IO.File.ReadAllText(file);
+            var root = YamlText.Parse(text);
             return root.IsEmpty ? new YamlMappingNode() : root;
         }
         catch (YamlException e)
         {
-            findings.Errors.Add($"{file}: line {e.Start.Line}, column {e.Start.Column}: {e.InnerException?.Message ?? e.Message}");
+            findings.Errors.Add(YamlText.TabIn(text, e) is { } line
+                ? $"line {line}: it is indented with a tab, and YAML allows spaces only"
+                : $"line {e.Start.Line}, column {e.Start.Column}: {e.InnerException?.Message ?? e.Message}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            findings.Errors.Add($"{file}: {e.Message}");
+            findings.Errors.Add(FileMistake.Of(file!) ?? e.Message);
         }
         return null;
     }

@@ -21,6 +21,12 @@ public sealed class MirrorOptions
     public CatalogOptions Catalog { get; set; } = new();
     public TagsOptions Tags { get; set; } = new();
 
+    /// <summary>
+    /// Whether clients may push and delete at all. A mirror takes neither, as <c>registry:2</c>, unless section <c>auth</c> is there or
+    /// <c>hosted.repositories</c> names something to push to.
+    /// </summary>
+    public bool TakesWrites => !Proxy.HasUpstream || Auth.Htpasswd is not null || Hosted.Repositories.Length > 0;
+
     /// <summary>Whether the server uses Redis. <c>registry:2</c> needs the section and the word in <c>storage.cache</c>; for us a server in
     /// section <c>redis</c> is enough, unless <c>storage.cache</c> names another cache.</summary>
     public bool SharesByRedis() => Redis.Servers().Count > 0 && Storage.Cache.BlobDescriptor is (null or "redis");

@@ -132,13 +132,16 @@ public sealed class RedisClient : IAsyncDisposable
             configuration.EndPoints.Add(server);
         if (tls is { Certificate: { } certificate, Key: { } key })
         {
-            var own = X509Certificate2.CreateFromPemFile(certificate, key);
-            configuration.CertificateSelection += (_, _, _, _, _) => own;
+            var own = new RenewedFiles<X509Certificate2>(
+                () => [certificate, key], () => X509Certificate2.CreateFromPemFile(certificate, key), TimeProvider.System);
+            configuration.CertificateSelection += (_, _, _, _, _) => own.Current;
         }
         // Only the configured authorities are trusted, where there are any.
-        var authorities = new PrivateAuthorities(tls.RootCas);
-        if (!authorities.IsEmpty)
-            configuration.CertificateValidation += (_, certificate, sent, errors) => authorities.TrustServer(certificate, sent, errors);
+        var authorities = new RenewedFiles<PrivateAuthorities>(
+            () => tls.RootCas, () => new PrivateAuthorities(tls.RootCas), TimeProvider.System);
+        if (!authorities.Current.IsEmpty)
+            configuration.CertificateValidation += (_, certificate, sent, errors) =>
+                authorities.Current.TrustServer(certificate, sent, errors);
         return configuration;
     }
 }

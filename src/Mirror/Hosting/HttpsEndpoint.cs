@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -7,28 +8,70 @@ using Mirror.Tls;
 
 namespace Mirror.Hosting;
 
-/// <summary>Makes an endpoint speak TLS as <c>http.tls</c> says. The files are read once, at start.</summary>
-internal static class HttpsEndpoint
+/// <summary>
+/// Makes an endpoint speak TLS as <c>http.tls</c> says. A renewed certificate, and renewed authorities of clients, are used for the
+/// connections that come after them.
+/// </summary>
+internal static partial class HttpsEndpoint
 {
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="CryptographicException">A file holds no such certificate or key.</exception>
-    public static void Use(ListenOptions endpoint, TlsOptions tls)
+    public static void Use(ListenOptions endpoint)
+    {
+        var services = endpoint.ApplicationServices;
+        var (live, log) = (services.GetRequiredService<LiveOptions>(), services.GetRequiredService<ILogger<TlsOptions>>());
+        List<SslApplicationProtocol> protocols = [SslApplicationProtocol.Http11];
+        if (endpoint.Protocols.HasFlag(HttpProtocols.Http2))
+            protocols.Insert(0, SslApplicationProtocol.Http2);
+
+        var renewed = new RenewedFiles<SslServerAuthenticationOptions>(
+            () => [Tls().Certificate!, Tls().Key!, .. Tls().ClientCas],
+            () => Read(Tls(), protocols),
+            services.GetRequiredService<TimeProvider>())
+        {
+            Report = why =>
+            {
+                if (why is null)
+                    LogRenewed(log, Tls().Certificate!);
+                else
+                    LogUnusable(log, Tls().Certificate!, Tls().Key!, why);
+            },
+        };
+        live.Changed += renewed.Check;
+        endpoint.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(renewed.Current) });
+
+        TlsOptions Tls() => live.Current.Http.Tls;
+    }
+
+    private static SslServerAuthenticationOptions Read(TlsOptions tls, List<SslApplicationProtocol> protocols)
     {
         X509Certificate2Collection chain = [];
         chain.ImportFromPemFile(tls.Certificate!);
-        var authorities = new PrivateAuthorities(tls.ClientCas);
-        endpoint.UseHttps(https =>
+        var certificate = X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key);
+        var options = new SslServerAuthenticationOptions
         {
-            https.ServerCertificate = X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key);
-            https.ServerCertificateChain = chain;
-            https.SslProtocols = tls.Protocols;
-            if (authorities.IsEmpty)
-                return;
-            https.ClientCertificateMode = tls.ClientAuth is ClientAuth.RequireAndVerify
-                ? ClientCertificateMode.RequireCertificate
-                : ClientCertificateMode.AllowCertificate;
-            // The machine's own authorities do not count: with them, every owner of a public certificate could connect.
-            https.ClientCertificateValidation = (certificate, sent, _) => authorities.HaveIssued(certificate, sent);
-        });
+            ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain),
+            EnabledSslProtocols = tls.Protocols,
+            ApplicationProtocols = protocols,
+            AllowRenegotiation = false,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        };
+        var authorities = new PrivateAuthorities(tls.ClientCas);
+        if (authorities.IsEmpty)
+            return options;
+        options.ClientCertificateRequired = true;
+        // The machine's own authorities do not count: with them, every owner of a public certificate could connect.
+        options.RemoteCertificateValidationCallback = (_, shown, sent, _) => shown is X509Certificate2 certificate
+            ? authorities.HaveIssued(certificate, sent)
+            : tls.ClientAuth is ClientAuth.VerifyIfGiven;
+        return options;
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "the files of http.tls have changed: new connections get {Certificate}")]
+    private static partial void LogRenewed(ILogger log, string certificate);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the files of http.tls have changed, and cannot be used ({Reason}). The certificate that was read before stays until this process "
+        + "can read {Certificate} and {Key}, and they belong together")]
+    private static partial void LogUnusable(ILogger log, string certificate, string key, string reason);
 }

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Mirror.Access;
@@ -22,40 +24,75 @@ public static partial class Server
     private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(1);
 
     /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled or a signal stops the process.</summary>
-    /// <param name="warnings">The warnings about the configuration, one line each.</param>
+    /// <param name="configuration">A configuration without errors.</param>
     /// <param name="dropRoot">Whether a process of root runs as the owner of its storage once it has read its key files.</param>
     /// <exception cref="IOException">The server cannot start: an address is in use, or a file cannot be read or written.</exception>
-    public static async Task RunAsync(
-        MirrorOptions options, IReadOnlyList<string> warnings, bool dropRoot, CancellationToken cancellationToken)
+    public static async Task RunAsync(MirrorConfiguration configuration, bool dropRoot, CancellationToken cancellationToken)
     {
+        var options = configuration.Options;
+        // A hang-up of the terminal, or of a program that rotates files and tells every server, must not end this one.
+        LiveOptions? live = null;
+        ILogger? log = null;
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            if (Volatile.Read(ref log) is not { } listening)
+                return;
+            LogReload(listening);
+            live!.Replace(live.Current);
+        });
         // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         SetUpKestrel(builder.WebHost, options.Http);
         AddServices(builder, options);
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => Volatile.Read(ref started));
+        builder.Logging.AddFilter(
+            "Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Warning && Volatile.Read(ref started));
         await using var app = builder.Build();
+        // Reading the settings of the listeners reads the key files.
+        _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
+        _ = app.Services.GetRequiredService<IAccess>();
+        var filesSay = SettingFiles.Warnings(options).ToList();
         if (dropRoot)
-        {
-            // Reading the settings of the listeners reads the key files.
-            _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
             RootPrivileges.DropTo(options.Storage.LocalDirectory);
-        }
         if (!options.Storage.Maintenance.ReadOnly.Enabled)
             WritableFolder.Require(options.Storage.LocalDirectory);
         SetUpPipeline(app, options.Http);
 
-        foreach (var warning in warnings)
-            LogWarning(app.Logger, warning);
+        live = app.Services.GetRequiredService<LiveOptions>();
+        Volatile.Write(ref log, app.Logger);
+        LogConfiguration(app.Logger, configuration.Source);
+        foreach (var warning in configuration.Warnings)
+            LogWarning(app.Logger, configuration.Source, warning);
+        foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
+            LogOpen(app.Logger, warning);
         if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
             unreadable.Found += folder => LogUnreadable(app.Logger, folder);
-        await app.StartAsync(cancellationToken);
+        await ListenAsync(app, options.Http, cancellationToken);
         Volatile.Write(ref started, true);
-        var upstream = options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry";
-        LogReady(app.Logger, string.Join(", ", app.Urls), upstream, options.Storage.Location);
+        LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
+        LogAccess(app.Logger, AccessSummary.Of(options));
         await app.WaitForShutdownAsync(cancellationToken);
     }
+
+    private static async Task ListenAsync(WebApplication app, HttpOptions http, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        // Of all failures to listen, only a port that is taken has its address in the message.
+        catch (SocketException failure)
+        {
+            var debug = http.Debug.Addr is { } addr ? $" and http.debug.addr {addr}" : "";
+            throw new IOException($"cannot listen on http.addr {http.Addr}{debug}: {failure.Message}", failure);
+        }
+    }
+
+    private static string Upstreams(ProxyOptions proxy) => proxy.HasUpstream
+        ? string.Join(", ", proxy.AllUpstreams().Select(upstream => $"{upstream.PathName} ({upstream.Options.RemoteUrl})"))
+        : "none, a plain registry";
 
     private static void SetUpKestrel(ConfigureWebHostBuilder host, HttpOptions http)
     {
@@ -93,7 +130,7 @@ public static partial class Server
             var isHttp1Only = http.Tls.Certificate is null || http.Http2.Disabled;
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.Certificate is not null)
-                HttpsEndpoint.Use(endpoint, http.Tls);
+                HttpsEndpoint.Use(endpoint);
             Http10Requests.Accept(endpoint);
         });
         if (http.Debug.Addr is { } debug)
@@ -130,8 +167,21 @@ public static partial class Server
     [LoggerMessage(Level = LogLevel.Warning, Message = "this user may not read the folder {Folder} in the storage; it is skipped")]
     private static partial void LogUnreadable(ILogger logger, string folder);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {Warning}")]
-    private static partial void LogWarning(ILogger logger, string warning);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {File}: {Warning}")]
+    private static partial void LogWarning(ILogger logger, string file, string warning);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "SIGHUP: the certificate and the users are read again. Other settings take effect at the next start")]
+    private static partial void LogReload(ILogger logger);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
+    private static partial void LogOpen(ILogger logger, string warning);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "open to: {Access}")]
+    private static partial void LogAccess(ILogger logger, string access);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "configuration: {File}")]
+    private static partial void LogConfiguration(ILogger logger, string file);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "listening on {Addresses}; upstream: {Upstream}; storage: {Storage}")]
     private static partial void LogReady(ILogger logger, string addresses, string upstream, string storage);

@@ -35,7 +35,11 @@ public static class PullThroughRegistration
             var tls = new UpstreamTls(options.Tls);
             UpstreamHandlers.Add(services, registry, origin, tls);
             UpstreamHandlers.Add(services, token, origin, tls);
-            upstreams.Add(provider => UpstreamMirror.Create(provider, options, origin, registry, token));
+            upstreams.Add(provider =>
+            {
+                tls.ReportTo(provider.GetRequiredService<ILogger<UpstreamTls>>());
+                return UpstreamMirror.Create(provider, options, origin, registry, token);
+            });
         }
         return services.AddSingleton(provider => new UpstreamSelector([.. upstreams.Select(create => create(provider))], proxy.AnyNs));
     }

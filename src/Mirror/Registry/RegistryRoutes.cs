@@ -18,7 +18,7 @@ public sealed class RegistryRoutes
 
     public RegistryRoutes(
         BlobRoute blobs, ManifestRoute manifests, TagsRoute tags, ReferrersRoute referrers, CatalogRoute catalog, UploadRoute uploads,
-        UploadForwarding forwarding, RepositoryResolver repositories, IAccess access, StorageOptions storage)
+        UploadForwarding forwarding, RepositoryResolver repositories, IAccess access, MirrorOptions options)
     {
         (_repositories, _access, _blobs) = (repositories, access, blobs);
         _table = new()
@@ -41,14 +41,15 @@ public sealed class RegistryRoutes
             [(RouteKind.BlobUploadChunk, "DELETE")] = (AccessAction.Push, forwarding.Around(Writing(uploads.CancelAsync))),
         };
 
-        Func<RegistryRequest, Task> Writing(Func<RegistryRequest, Task> answer) => storage.Maintenance.ReadOnly.Enabled
-            ? static _ => throw new RegistryException(
-                RegistryError.Unsupported, "the registry is read-only because of storage.maintenance.readonly.enabled")
-            : answer;
+        Func<RegistryRequest, Task> Writing(Func<RegistryRequest, Task> answer) =>
+            options.Storage.Maintenance.ReadOnly.Enabled ? Unsupported("this registry is read-only: storage.maintenance.readonly.enabled")
+            : options.TakesWrites ? answer
+            : Unsupported("this mirror takes no pushes and no deletes: that needs section auth, or patterns in hosted.repositories");
 
-        Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) => Writing(storage.Delete.Enabled
-            ? answer
-            : static _ => throw new RegistryException(RegistryError.Unsupported, "deletes need storage.delete.enabled"));
+        Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) =>
+            Writing(options.Storage.Delete.Enabled ? answer : Unsupported("deletes need storage.delete.enabled"));
+
+        static Func<RegistryRequest, Task> Unsupported(string why) => _ => throw new RegistryException(RegistryError.Unsupported, why);
     }
 
     /// <summary>Answers OPTIONS with the methods that the route has (RFC 9110, 9.3.7). It needs no right.</summary>

@@ -5,7 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 namespace Mirror.Tls;
 
 /// <summary>
-/// Certificate authorities of the operator's own, from PEM files. The files are read once. Revocation lists are not asked for: a private
+/// Certificate authorities of the operator's own, from PEM files. Revocation lists are not asked for: a private
 /// authority rarely has one that this machine can reach.
 /// </summary>
 public sealed class PrivateAuthorities

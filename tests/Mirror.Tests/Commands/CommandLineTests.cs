@@ -43,7 +43,62 @@ public sealed class CommandLineTests : IDisposable
         var (code, output, error) = await RunAsync(verb is null ? [file] : [verb, file]);
 
         Assert.Equal((1, ""), (code, output));
-        Assert.Equal(2, error.Split('\n').Count(line => line.StartsWith("error: ", StringComparison.Ordinal)));
+        Assert.Equal(2, error.Split('\n').Count(line => line.StartsWith($"error: {file}: ", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("serv", "serve")]
+    [InlineData("chekc-config", "check-config")]
+    [InlineData("garbagecollect", "garbage-collect")]
+    [InlineData("frobnicate", null)]
+    public async Task A_mistyped_verb_is_told_the_nearest(string verb, string? nearest)
+    {
+        var (code, _, error) = await RunAsync([verb]);
+
+        Assert.Equal((2, nearest is not null), (code, error.Contains($"Did you mean: {nearest}?", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("http: {tls: {certificate: /nowhere, key: FILE}}", "http.tls.certificate: /nowhere does not exist")]
+    [InlineData("http: {tls: {certificate: FOLDER, key: FILE}}", "http.tls.certificate: FOLDER is a folder, not a file")]
+    [InlineData("http: {tls: {certificate: FILE, key: FILE}}", "http.tls.certificate: FILE holds no certificate in PEM form")]
+    [InlineData("http: {tls: {clientcas: [FILE]}}", "http.tls.clientcas: FILE holds no certificate in PEM form")]
+    [InlineData("proxy: {remoteurl: https://x, tls: {ca: /nowhere}}", "proxy.tls.ca: /nowhere does not exist")]
+    [InlineData("proxy: {upstreams: [{remoteurl: https://x, tls: {ca: FILE}}]}", "proxy.upstreams.0.tls.ca: FILE holds no certificate")]
+    [InlineData("http: {secret: s}\nredis: {addr: \"x:1\", tls: {rootcas: [FOLDER]}}", "redis.tls.rootcas: FOLDER is a folder, not a file")]
+    [InlineData("storage: {filesystem: {rootdirectory: FILE}}", "storage.filesystem.rootdirectory: FILE is a file, not a folder")]
+    [InlineData("auth: {htpasswd: {realm: r, path: /nowhere}}", "auth.htpasswd.path: /nowhere does not exist; make it with: htpasswd -Bbn USER")]
+    public async Task What_is_wrong_with_a_file_is_found_without_a_start(string yaml, string expected)
+    {
+        var other = Path.Combine(_folder.FullName, "file");
+        File.WriteAllText(other, "hello\n");
+        string Named(string text) =>
+            text.Replace("FILE", other, StringComparison.Ordinal).Replace("FOLDER", _folder.FullName, StringComparison.Ordinal);
+        var file = Write($"version: 0.1\n{Named(yaml)}\n");
+
+        foreach (var verb in new[] { "check-config", "serve" })
+        {
+            var (code, output, error) = await RunAsync([verb, file]);
+
+            Assert.Equal((1, ""), (code, output));
+            Assert.StartsWith($"error: {file}: {Named(expected)}", error);
+            Assert.Single(error.TrimEnd().Split('\n'));
+        }
+    }
+
+    [Fact]
+    public async Task The_users_of_a_password_file_who_cannot_log_in_are_named()
+    {
+        var users = Path.Combine(_folder.FullName, "htpasswd");
+        File.WriteAllText(users, "# nginx\na:{SHA}w6uP8Tcg6K2QR905Rms8iXTlksL6OD1KOWBxTK7wxPI=\nb:$apr1$xx$yy\nc:$6$xx$yy\nd:hunter2\ne:hunter2\nhunter2\n");
+
+        var (code, output, error) = await RunAsync(["check-config", Write($"version: 0.1\nauth: {{htpasswd: {{realm: r, path: {users}}}}}\n")]);
+
+        Assert.Equal(0, code);
+        foreach (var line in new[] { "a cannot log in: the file has SHA-1", "b cannot log in: the file has MD5", "c cannot log in: the file has SHA-512",
+            "d, e cannot log in: the file has plain text", "no user can log in", "1 lines are ignored" })
+            Assert.Contains($"warning: auth.htpasswd.path: {users}: {line}", error);
+        Assert.DoesNotContain("hunter2", output + error);
     }
 
     [Fact]

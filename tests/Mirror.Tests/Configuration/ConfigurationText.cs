@@ -14,7 +14,7 @@ internal static class ConfigurationText
         try
         {
             File.WriteAllText(file, yaml);
-            return MirrorConfiguration.Load(file, Environment(environment), []);
+            return MirrorConfiguration.Load(file, Environment(environment));
         }
         finally
         {
@@ -23,7 +23,7 @@ internal static class ConfigurationText
     }
 
     public static MirrorConfiguration LoadNothing(params (string Name, string Value)[] environment) =>
-        MirrorConfiguration.Load(null, Environment(environment), []);
+        MirrorConfiguration.Load(null, Environment(environment));
 
     public static Dictionary<string, string> Environment(params (string Name, string Value)[] variables) =>
         variables.ToDictionary(variable => variable.Name, variable => variable.Value);

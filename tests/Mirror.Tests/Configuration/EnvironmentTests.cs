@@ -83,6 +83,22 @@ public sealed class EnvironmentTests
         Assert.StartsWith(variable + " ", Assert.Single(LoadNothing((variable, "x")).Warnings));
 
     [Fact]
+    public void The_images_default_for_the_drain_gives_way_to_every_setting()
+    {
+        (string, string) image = ("MIRROR_DEFAULT_DRAINTIMEOUT", "7s");
+        Assert.Equal(TimeSpan.FromSeconds(7), Load(VersionLine, image).Options.Http.DrainTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(60), Load(VersionLine + "http: {draintimeout: 60s}", image).Options.Http.DrainTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(50), Load(VersionLine, image, ("REGISTRY_HTTP_DRAINTIMEOUT", "50s")).Options.Http.DrainTimeout);
+    }
+
+    [Fact]
+    public void A_mistyped_variable_gets_its_nearest_key()
+    {
+        Assert.EndsWith("; nearest known variable: REGISTRY_PROXY_REMOTEURL", Assert.Single(LoadNothing(("REGISTRY_PROXY_REMOTURL", "x")).Warnings));
+        Assert.EndsWith(" is ignored", Assert.Single(LoadNothing(("REGISTRY_PORT_5000_TCP", "x")).Warnings));
+    }
+
+    [Fact]
     public void A_section_that_is_not_YAML_is_an_error_that_hides_its_text()
     {
         var error = Assert.Single(Load(VersionLine, ("REGISTRY_PROXY", "{password: hunter2")).Errors);

@@ -22,39 +22,54 @@ public sealed class FileTests : IDisposable
         Assert.Equal(DockerHub.Registry, loaded.Options.Proxy.RemoteUrl);
         Assert.Equal("localhost:5000", loaded.Options.Http.Addr);
         Assert.Equal("./mirror-data", loaded.Options.Storage.Filesystem.RootDirectory);
+        Assert.Equal(["local/**"], loaded.Options.Hosted.Repositories);
     }
 
     [Fact]
     public void A_file_without_proxy_is_a_plain_registry() => Assert.Null(Load(VersionLine).Options.Proxy.RemoteUrl);
 
     [Fact]
-    public void The_argument_comes_before_the_variable_and_that_before_the_usual_paths()
+    public void The_argument_comes_before_the_variable()
     {
-        var (argument, variable, usual) = (Write("argument"), Write("variable"), Write("usual"));
+        var (argument, variable) = (Write("argument"), Write("variable"));
         var environment = Environment(("REGISTRY_CONFIGURATION_PATH", variable));
 
-        Assert.Equal(argument, MirrorConfiguration.Load(argument, environment, [usual]).File);
-        Assert.Equal(variable, MirrorConfiguration.Load(null, environment, [usual]).File);
-        Assert.Equal(usual, MirrorConfiguration.Load(null, Environment(), ["/nowhere/config.yml", usual]).File);
+        Assert.Equal(argument, MirrorConfiguration.Load(argument, environment).File);
+        Assert.Equal(variable, MirrorConfiguration.Load(null, environment).File);
     }
 
     [Fact]
     public void A_named_file_that_does_not_exist_is_an_error()
     {
-        var loaded = MirrorConfiguration.Load("/nowhere/config.yml", Environment(), []);
+        var loaded = MirrorConfiguration.Load("/nowhere/config.yml", Environment());
 
-        Assert.Contains("/nowhere/config.yml", Assert.Single(loaded.Errors));
+        Assert.Equal(("/nowhere/config.yml", "does not exist"), (loaded.Source, Assert.Single(loaded.Errors)));
     }
 
     [Fact]
-    public void An_error_about_YAML_names_file_line_and_column()
+    public void A_folder_that_is_named_as_the_file_is_called_one()
+    {
+        var loaded = MirrorConfiguration.Load(_folder.FullName, Environment());
+
+        Assert.Equal((_folder.FullName, "is a folder, not a file"), (loaded.Source, Assert.Single(loaded.Errors)));
+    }
+
+    [Fact]
+    public void An_error_about_YAML_names_line_and_column()
     {
         var file = Write("broken", "version: 0.1\nhttp:\n  addr: [\n");
 
-        var error = Assert.Single(MirrorConfiguration.Load(file, Environment(), []).Errors);
+        var error = Assert.Single(MirrorConfiguration.Load(file, Environment()).Errors);
 
-        Assert.Matches($"^{file}: line [34], column [0-9]+: ", error);
+        Assert.Matches("^line [34], column [0-9]+: ", error);
     }
+
+    [Theory]
+    [InlineData("version: 0.1\nhttp:\n\taddr: :5000\n", 3)]
+    [InlineData("version: 0.1\nstorage:\n  filesystem:\n\trootdirectory: /x\nhttp:\n  addr: :5000\n", 4)]
+    [InlineData("version: 0.1\nhttp:\n  addr: :5000\n\tprefix: /x/\nlog:\n  level: info\n", 4)]
+    public void A_tab_is_reported_at_its_own_line(string yaml, int line) =>
+        Assert.Equal($"line {line}: it is indented with a tab, and YAML allows spaces only", Assert.Single(Load(yaml).Errors));
 
     [Fact]
     public void A_key_given_twice_is_an_error() => Assert.Contains("line 2", Assert.Single(Load("version: 0.1\nversion: 0.1\n").Errors));

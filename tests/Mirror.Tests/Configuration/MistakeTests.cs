@@ -112,11 +112,41 @@ public sealed class MistakeTests
     [Theory]
     [InlineData("proxy: {remotUrl: x}", "proxy.remotUrl", "proxy.remoteurl")]
     [InlineData("proxy: {remoteURL: x}", "proxy.remoteURL", "proxy.remoteurl")]
-    [InlineData("remoteurl: x", "remoteurl", "proxy.remoteurl")]
+    [InlineData("rootdirectory: x", "rootdirectory", "storage.filesystem.rootdirectory")]
     [InlineData("storage: {filesystem: {maxthread: 50}}", "storage.filesystem.maxthread", "storage.filesystem.maxthreads")]
     [InlineData("redis: {pasword: x}", "redis.pasword", "redis.password")]
     public void An_unknown_key_causes_a_warning_with_the_nearest_known_key(string yaml, string unknown, string nearest) =>
         Assert.Contains($"{unknown} is not a known key and is ignored; nearest known key: {nearest}", Load(VersionLine + yaml).Warnings);
+
+    [Theory]
+    [InlineData("frobnicate: x", "frobnicate is not a known key and is ignored")]
+    [InlineData("http: {colour: x}", "http.colour is not a known key and is ignored")]
+    public void A_key_that_is_like_no_other_is_not_taken_for_one(string yaml, string warning) =>
+        Assert.Equal(warning, Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Theory]
+    [InlineData("proxy:\nremoteurl: https://x", "remoteurl", "proxy.remoteurl")]
+    [InlineData("http: {remoteurl: https://x}", "http.remoteurl", "proxy.remoteurl")]
+    [InlineData("http:\n  proxy: {remoteurl: https://x}", "http.proxy", "proxy")]
+    [InlineData("proxy:\nupstreams: [{remoteurl: https://x}]", "upstreams", "proxy.upstreams")]
+    [InlineData("http:\n  auth: {htpasswd: {realm: r, path: p}}", "http.auth", "auth")]
+    [InlineData("auth:\nhtpasswd: {realm: r, path: p}", "htpasswd", "auth.htpasswd")]
+    [InlineData("http:\ntls: {certificate: c, key: k}", "tls", "http.tls")]
+    [InlineData("http: {tls: , certificate: c}", "http.certificate", "http.tls.certificate")]
+    [InlineData("storage:\nfilesystem: {rootdirectory: /x}", "filesystem", "storage.filesystem")]
+    public void A_vital_key_in_the_wrong_place_prevents_a_start(string yaml, string path, string right) => Assert.Equal(
+        $"{path} is not a known key, and ignoring it would not be safe; it is {right}: look at the indentation",
+        Load(VersionLine + yaml).Errors[0]);
+
+    [Fact]
+    public void A_value_in_the_brackets_of_the_manual_is_read_without_them()
+    {
+        var loaded = Load(VersionLine + "proxy: {remoteurl: https://x, username: [me], password: [hunter2]}");
+
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(("me", "hunter2"), (loaded.Options.Proxy.Username, loaded.Options.Proxy.Password));
+        Assert.Equal(2, loaded.Warnings.Count(warning => warning.Contains("in brackets", StringComparison.Ordinal)));
+    }
 
     [Theory]
     [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]

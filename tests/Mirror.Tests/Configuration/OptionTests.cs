@@ -141,6 +141,23 @@ public sealed class OptionTests
         Assert.Null(options.Proxy.Exec);
     }
 
+    [Theory]
+    [InlineData("proxy: {remoteurl: https://x}", false)]
+    [InlineData("proxy: {upstreams: [{remoteurl: https://x}]}", false)]
+    [InlineData("proxy: {remoteurl: https://x}\nauth: none", false)]
+    [InlineData("proxy: {remoteurl: https://x}\nhosted:", false)]
+    [InlineData("proxy: {remoteurl: https://x}\nhosted: {repositories: []}", false)]
+    [InlineData("proxy: {remoteurl: https://x}\nhosted: {repositories: a/*}", true)]
+    [InlineData("proxy: {remoteurl: https://x}\nauth: {htpasswd: {realm: r, path: /etc/passwd}}", true)]
+    [InlineData("proxy: {tags_cache_ttl: 1h}", true)]
+    [InlineData("", true)]
+    public void A_mirror_takes_pushes_only_where_its_file_says_so(string yaml, bool takes)
+    {
+        var loaded = Load(VersionLine + yaml);
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(takes, loaded.Options.TakesWrites);
+    }
+
     [Fact]
     public void A_list_in_the_file_replaces_the_default()
     {

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -36,6 +38,8 @@ public sealed class ImageTests : IAsyncLifetime
         await AnswersAsync("/v2/");
         Assert.Contains("65532", await InsideAsync(plain, "cat", "/proc/1/status"), StringComparison.Ordinal);
         await InsideAsync(plain, "registry", "health");
+        // docker stop kills after 10 seconds.
+        Assert.Contains("draintimeout: 7s", await InsideAsync(plain, "registry", "check-config"), StringComparison.Ordinal);
         await _engine.RunAsync("import", _folder["root.tar"], $"{_address}/app:1");
         await _engine.RunAsync("push", $"{_address}/app:1");
         await _engine.RunAsync("rm", "-f", plain);
@@ -46,7 +50,25 @@ public sealed class ImageTests : IAsyncLifetime
         await skopeo.PushAsync(TestImage.Create(seed: 1), $"{upstream.Authority}/library/hello:1");
         var mirror = await RunAsync("-e", $"REGISTRY_PROXY_REMOTEURL={upstream.Url}");
         await AnswersAsync("/v2/library/hello/manifests/1");
+        // As registry:2, it takes no push, until the repositories to push to are named.
+        await Assert.ThrowsAsync<PeerFailedException>(() => _engine.RunAsync("push", $"{_address}/app:1"));
         await _engine.RunAsync("rm", "-f", mirror);
+        var open = await RunAsync("-e", $"REGISTRY_PROXY_REMOTEURL={upstream.Url}", "-e", "REGISTRY_HOSTED_REPOSITORIES=local/**");
+        await AnswersAsync("/v2/library/hello/manifests/1");
+        await _engine.RunAsync("tag", $"{_address}/app:1", $"{_address}/local/app:1");
+        await _engine.RunAsync("push", $"{_address}/local/app:1");
+
+        // It ends by itself, although a client never ends its request.
+        using (var client = new TcpClient())
+        {
+            await client.ConnectAsync(IPEndPoint.Parse(_address), TestContext.Current.CancellationToken);
+            await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+                $"POST /v2/local/app/blobs/uploads/?digest=sha256:{new string('0', 64)} HTTP/1.1\r\nHost: {_address}\r\nContent-Length: 9\r\n\r\n1"),
+                TestContext.Current.CancellationToken);
+            await _engine.RunAsync("stop", "-t", "600", open);
+            Assert.Equal("0", (await _engine.RunAsync("inspect", "-f", "{{.State.ExitCode}}", open)).Trim());
+        }
+        await _engine.RunAsync("rm", "-f", open);
 
         // A mounted file in the place that registry:2 reads, and a volume that belongs to root.
         var config = _folder.Write("own.yml", $$$"""
@@ -59,6 +81,12 @@ public sealed class ImageTests : IAsyncLifetime
         await AnswersAsync("/own/v2/");
         await InsideAsync(mounted, "registry", "health");
         await _engine.RunAsync("rm", "-f", mounted);
+
+        // The file of registry:3's image, by its path.
+        var third = await RunAsync("-v", $"{config}:/etc/distribution/config.yml:ro", "-v", $"{_folder["volume"]}:/var/lib/registry");
+        await AnswersAsync("/own/v2/");
+        await InsideAsync(third, "registry", "health");
+        await _engine.RunAsync("rm", "-f", third);
 
         // A user who may not write there is told what to do.
         var refused = await Assert.ThrowsAsync<PeerFailedException>(() => _engine.RunAsync(

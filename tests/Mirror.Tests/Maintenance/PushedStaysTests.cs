@@ -19,7 +19,7 @@ public sealed class PushedStaysTests : MirrorOfHub
     private readonly TempFolder _volume = new();
 
     protected override MirrorSettings Settings(ScriptedHub hub) =>
-        new() { Upstream = hub.Url, Root = _volume.Path, More = "hosted:\n  repositories: [team/*]\n" };
+        new() { Upstream = hub.Url, Root = _volume.Path, Hosted = "[team/*]" };
 
     [Fact]
     public async Task A_changed_pattern_deletes_no_pushed_image()

@@ -24,6 +24,9 @@ public sealed record MirrorSettings
     /// <summary>The driver's section under <c>storage</c>, indented by two; null is files below <see cref="Root"/>.</summary>
     public string? Driver { get; init; }
 
+    /// <summary><c>hosted.repositories</c>; null writes no such section.</summary>
+    public string? Hosted { get; init; } = "[local/**]";
+
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
 
     /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
@@ -156,6 +159,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     public void GoOnReading() => _process!.GoOnReading();
 
+    /// <summary>SIGHUP, without waiting for what it does.</summary>
+    public void HangUp() => _process!.Signal("HUP");
+
     /// <summary>SIGTERM, without waiting for the end.</summary>
     public void AskToStop() => _process!.Signal("TERM");
 
@@ -236,6 +242,8 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             "      enabled: true",
             "      path: /metrics",
         };
+        if (_settings.Hosted is { } patterns)
+            text.Add($"hosted: {{repositories: {patterns}}}");
         if (_settings.Upstream is not null)
         {
             text.Add("proxy:");

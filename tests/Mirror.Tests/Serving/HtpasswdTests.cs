@@ -86,6 +86,49 @@ public sealed class HtpasswdTests : IAsyncLifetime
     }
 
     [Fact]
+    public void The_start_names_the_users_who_cannot_log_in() =>
+        Assert.Contains(_registry.Log, line => line.Contains("level=warning", StringComparison.Ordinal)
+            && line.Contains($"{Users}: bob cannot log in: the file has SHA-1", StringComparison.Ordinal));
+
+    [Fact]
+    public async Task While_the_file_is_missing_the_users_who_were_in_it_may_log_in()
+    {
+        File.Move(Users, Users + ".away");
+        using (var response = await _registry.GetAsync("", ("Authorization", Basic("alice:secret"))))
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        await Until.TrueAsync(
+            () => _registry.Log.Any(line => line.Contains($"{Users} does not exist; the users that were read from it", StringComparison.Ordinal)),
+            () => string.Join('\n', _registry.Log));
+    }
+
+    [Fact]
+    public async Task A_file_behind_a_link_that_is_replaced_is_read_again()
+    {
+        // As Kubernetes replaces the file of a secret.
+        File.Move(Users, Users + ".1");
+        File.CreateSymbolicLink(Users, Users + ".1");
+        using (var before = await _registry.GetAsync("", ("Authorization", Basic("carol:secret"))))
+            Assert.Equal(HttpStatusCode.Unauthorized, before.StatusCode);
+        _folder.Write("htpasswd.2", $"carol:{Secret}\n");
+        File.SetLastWriteTimeUtc(Users + ".2", DateTime.UtcNow.AddSeconds(1));
+        File.CreateSymbolicLink(Users + ".next", Users + ".2");
+        File.Move(Users + ".next", Users, overwrite: true);
+        using var after = await _registry.GetAsync("", ("Authorization", Basic("carol:secret")));
+        Assert.Equal(HttpStatusCode.OK, after.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_folder_in_place_of_the_file_lets_no_user_in()
+    {
+        // Debian's sample file of docker-registry names one.
+        var auth = $"auth: {{htpasswd: {{realm: r, path: {_folder.Path}}}}}";
+        await using var registry = await MirrorProcess.StartAsync(new MirrorSettings { More = auth });
+        Assert.Contains(registry.Log, line => line.Contains("no user can log in: this is a folder", StringComparison.Ordinal));
+        using var response = await registry.GetAsync("", ("Authorization", Basic("alice:secret")));
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+    }
+
+    [Fact]
     public async Task A_user_who_is_removed_from_the_file_is_refused_at_once()
     {
         using (var before = await _registry.GetAsync("", ("Authorization", Basic("alice:secret"))))

@@ -1,3 +1,7 @@
+using System.Net;
+using System.Net.Sockets;
+using Mirror.Hosting;
+using Mirror.Tests.Configuration;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -15,4 +19,70 @@ public sealed class StartTests
         Assert.DoesNotContain("anon_inode:inotify", mirror.Open);
         Assert.Contains(mirror.Open, static open => open?.StartsWith("socket:", StringComparison.Ordinal) == true);
     }
+
+    [Fact]
+    public async Task The_first_line_names_the_file_and_another_every_upstream()
+    {
+        MirrorProcess.Availability.OrSkip();
+        var more = "proxy: {upstreams: [{remoteurl: \"https://a.example\"}, {name: b, remoteurl: \"https://c.example:1\", username: u, password: p}]}\n";
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { More = more });
+        Assert.Matches("msg=\"?configuration: \\S+/config.yml", mirror.Log[0]);
+        Assert.Contains(mirror.Log, line => line.Contains(
+            "upstream: a.example (https://a.example/), b (https://c.example:1/);", StringComparison.Ordinal));
+        Assert.Contains(mirror.Log, line => line.Contains("level=warning", StringComparison.Ordinal)
+            && line.Contains("the account at b is used for every client", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_hang_up_does_not_end_the_server()
+    {
+        MirrorProcess.Availability.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        for (var i = 1; i <= 2; i++)
+        {
+            mirror.HangUp();
+            await Until.TrueAsync(
+                () => mirror.Log.Count(line => line.Contains("SIGHUP: ", StringComparison.Ordinal)) == i, () => string.Join('\n', mirror.Log));
+        }
+        using var response = await mirror.GetAsync("");
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("http: {addr: \"127.0.0.1:TAKEN\"}", "http://127.0.0.1:TAKEN: address already in use")]
+    [InlineData("http: {addr: \"127.0.0.1:FREE\", debug: {addr: \"127.0.0.1:TAKEN\"}}", "http://127.0.0.1:TAKEN: address already in use")]
+    [InlineData("http: {addr: \"192.0.2.1:FREE\"}", "cannot listen on http.addr 192.0.2.1:FREE: ")]
+    [InlineData("http: {addr: \"no.such.host.invalid:FREE\"}", "cannot listen on no.such.host.invalid, which names no address")]
+    [InlineData("http: {addr: \"127.0.0.1:FREE\"}\nstorage: {filesystem: {rootdirectory: /proc/none}}", "/proc/none is not there and cannot be made")]
+    public async Task A_start_that_fails_says_why_in_one_line_and_ends_with_1(string yaml, string why)
+    {
+        MirrorProcess.Availability.OrSkip();
+        using var folder = new TempFolder();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var (port, free) = (((IPEndPoint)taken.LocalEndpoint).Port, Ports.Free());
+        string Numbered(string text) => text.Replace("TAKEN", $"{port}", StringComparison.Ordinal).Replace("FREE", $"{free}", StringComparison.Ordinal);
+        if (!yaml.Contains("storage", StringComparison.Ordinal))
+            yaml += $"\nstorage: {{filesystem: {{rootdirectory: {folder["root"]}}}}}";
+        await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, folder.Write("config.yml", $"version: 0.1\n{Numbered(yaml)}\n")]);
+
+        Assert.Equal(1, await process.ExitCodeAsync());
+        var error = Assert.Single(process.Lines, line => !line.StartsWith("time=", StringComparison.Ordinal));
+        Assert.StartsWith("error: cannot start: ", error, StringComparison.Ordinal);
+        Assert.Contains(Numbered(why), error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http: {addr: \":5000\"}", "push")]
+    [InlineData("storage: {delete: {enabled: true}}", "push and delete")]
+    [InlineData("proxy: {remoteurl: https://x}\nhosted: {repositories: a/*}", "push")]
+    [InlineData("proxy: {remoteurl: https://x}\nstorage: {delete: {enabled: true}}", null)]
+    [InlineData("http: {addr: \"127.0.0.1:5000\"}", null)]
+    [InlineData("storage: {maintenance: {readonly: {enabled: true}}}", null)]
+    [InlineData("auth: {htpasswd: {realm: r, path: /etc/passwd}}", null)]
+    [InlineData("http: {tls: {certificate: /c, key: /k, clientcas: [/a]}}", null)]
+    [InlineData("http: {tls: {certificate: /c, key: /k, clientcas: [/a], clientauth: verify-client-cert-if-given}}", "push")]
+    public void Pushes_and_deletes_that_are_open_to_other_machines_are_warned_of(string yaml, string? verbs) => Assert.Equal(
+        verbs is null ? [] : [$"all who reach :5000 may {verbs} without a password; set auth.htpasswd, or let http.addr begin with localhost"],
+        AccessSummary.Warnings(ConfigurationText.Load(ConfigurationText.VersionLine + yaml).Options));
 }

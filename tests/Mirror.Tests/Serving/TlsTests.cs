@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -17,6 +18,7 @@ public sealed class TlsTests : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly string _port = Ports.Free().ToString(CultureInfo.InvariantCulture);
     private Task _server = Task.CompletedTask;
+    private PeerProcess? _process;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -45,8 +47,53 @@ public sealed class TlsTests : IAsyncDisposable
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => none.GetAsync($"https://localhost:{_port}/v2/", Cancel));
     }
 
+    [Fact]
+    public async Task A_renewed_certificate_is_used_without_a_restart_and_no_request_fails()
+    {
+        await StartProcessAsync("");
+        Assert.Equal("CN=localhost", await SubjectAsync());
+        using var done = new CancellationTokenSource();
+        var load = Enumerable.Range(0, 4).Select(_ => LoadAsync(done.Token)).ToArray();
+
+        // A key that does not belong to the certificate, as while only one of the two has been written.
+        using var renewed = Certificate("renewed");
+        Write("server.key", renewed.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        _process!.Signal("HUP");
+        Assert.Equal("CN=localhost", await SubjectAsync());
+        Write("server.pem", renewed.ExportCertificatePem());
+        _process!.Signal("HUP");
+        await Until.TrueAsync(async () => await SubjectAsync() == "CN=renewed", () => "The old certificate stays.");
+
+        await done.CancelAsync();
+        Assert.All(await Task.WhenAll(load), Assert.True);
+    }
+
+    [Fact]
+    public async Task A_renewed_certificate_is_found_without_a_signal()
+    {
+        await StartProcessAsync("");
+        using var renewed = Certificate("renewed");
+        Write("server.pem", renewed.ExportCertificatePem());
+        Write("server.key", renewed.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        await Until.TrueAsync(async () => await SubjectAsync() == "CN=renewed", () => "The old certificate stays.");
+    }
+
+    [Fact]
+    public async Task Clients_of_a_new_authority_come_in_without_a_restart()
+    {
+        using var friend = Certificate("friend");
+        using var stranger = Certificate("stranger");
+        await StartProcessAsync($"clientcas: [{Write("friend.pem", friend.ExportCertificatePem())}]");
+        Write("friend.pem", stranger.ExportCertificatePem());
+        _process!.Signal("HUP");
+        await Until.TrueAsync(() => LetsInAsync(stranger), () => "The new authority is not used.");
+        Assert.False(await LetsInAsync(friend));
+    }
+
     public async ValueTask DisposeAsync()
     {
+        if (_process is not null)
+            await _process.DisposeAsync();
         await _stop.CancelAsync();
         await _server;
         _stop.Dispose();
@@ -55,8 +102,23 @@ public sealed class TlsTests : IAsyncDisposable
 
     private async Task StartAsync(string more)
     {
+        var loaded = MirrorConfiguration.Load(Config(more), new Dictionary<string, string>());
+        Assert.Empty(loaded.Errors);
+        _server = Server.RunAsync(loaded, dropRoot: false, _stop.Token);
+        await Until.TrueAsync(IsListeningAsync, () => "The server does not listen.");
+    }
+
+    private async Task StartProcessAsync(string more)
+    {
+        MirrorProcess.Availability.OrSkip();
+        _process = PeerProcess.Start("dotnet", [MirrorProcess.Program, Config(more)]);
+        await _process.UntilAsync(IsListeningAsync);
+    }
+
+    private string Config(string more)
+    {
         using var certificate = Certificate("localhost");
-        var loaded = MirrorConfiguration.Load(Write("config.yml", $"""
+        return Write("config.yml", $"""
             version: 0.1
             log: {"{level: error, accesslog: {disabled: true}}"}
             storage: {"{"}filesystem: {"{"}rootdirectory: {_folder.Folder("root")}{"}}"}
@@ -66,10 +128,43 @@ public sealed class TlsTests : IAsyncDisposable
                 certificate: {Write("server.pem", certificate.ExportCertificatePem())}
                 key: {Write("server.key", certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem())}
                 {more}
-            """), new Dictionary<string, string>());
-        Assert.Empty(loaded.Errors);
-        _server = Server.RunAsync(loaded.Options, [], dropRoot: false, _stop.Token);
-        await Until.TrueAsync(IsListeningAsync, () => "The server does not listen.");
+            """);
+    }
+
+    /// <summary>The name in the certificate that a new connection gets.</summary>
+    private async Task<string> SubjectAsync()
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync("localhost", int.Parse(_port, CultureInfo.InvariantCulture), Cancel);
+        await using var tls = new SslStream(client.GetStream(), leaveInnerStreamOpen: false, (_, presented, _, _) => presented is not null);
+        await tls.AuthenticateAsClientAsync("localhost");
+        return tls.RemoteCertificate!.Subject;
+    }
+
+    private async Task<bool> LetsInAsync(X509Certificate2 certificate)
+    {
+        using var http = Client(certificate);
+        try
+        {
+            return (await http.GetAsync($"https://localhost:{_port}/v2/", Cancel)).StatusCode == HttpStatusCode.OK;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Asks until told to stop, with a new connection every time; returns whether every answer was right.</summary>
+    private async Task<bool> LoadAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            using var http = Client();
+            using var response = await http.GetAsync($"https://localhost:{_port}/v2/", Cancel);
+            if (response.StatusCode != HttpStatusCode.OK)
+                return false;
+        }
+        return true;
     }
 
     private async Task<bool> IsListeningAsync()

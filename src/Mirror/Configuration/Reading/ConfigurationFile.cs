@@ -1,12 +1,12 @@
 namespace Mirror.Configuration.Reading;
 
-/// <summary>Finds the configuration file in the places that users of <c>registry:2</c> and <c>registry:3</c> know.</summary>
+/// <summary>Which configuration file is read, and the configuration if none is named.</summary>
 internal static class ConfigurationFile
 {
     /// <summary>The variable that names the file if no argument does.</summary>
     public const string PathVariable = "REGISTRY_CONFIGURATION_PATH";
 
-    /// <summary>The configuration if there is no file: a mirror of Docker Hub for this machine, kept in the current folder.</summary>
+    /// <summary>The configuration if no file is named: a mirror of Docker Hub for this machine, kept in the current folder.</summary>
     public const string BuiltIn = """
         version: 0.1
         storage:
@@ -16,21 +16,16 @@ internal static class ConfigurationFile
           addr: localhost:5000
         proxy:
           remoteurl: https://registry-1.docker.io
+        hosted:
+          repositories: [local/**]
         """;
 
-    /// <summary>The paths of the file in the images of <c>registry:2</c> and <c>registry:3</c>.</summary>
-    public static readonly IReadOnlyList<string> UsualPaths = ["/etc/docker/registry/config.yml", "/etc/distribution/config.yml"];
-
     /// <summary>
-    /// The file to read, or null if there is none. A file that the argument or the variable names is returned even if it does not exist:
-    /// reading it then reports the mistake.
+    /// The file that is named, or null. No folder is searched: the file of another program, such as Debian's docker-registry, must not be
+    /// taken by chance. A named file is returned even if it does not exist: reading it then reports the mistake.
     /// </summary>
-    public static string? Find(string? argument, IReadOnlyDictionary<string, string> environment, IReadOnlyList<string> usualPaths)
-    {
-        if (!string.IsNullOrEmpty(argument))
-            return argument;
-        if (environment.TryGetValue(PathVariable, out var path) && path is not "")
-            return path;
-        return usualPaths.FirstOrDefault(File.Exists);
-    }
+    public static string? Find(string? argument, IReadOnlyDictionary<string, string> environment) =>
+        !string.IsNullOrEmpty(argument) ? argument
+        : environment.GetValueOrDefault(PathVariable) is { Length: > 0 } path ? path
+        : null;
 }

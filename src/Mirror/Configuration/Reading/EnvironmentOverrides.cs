@@ -22,13 +22,18 @@ internal static class EnvironmentOverrides
 
             List<(KnownKey Key, string Name)> path = [];
             if (!Resolve(KnownKeys.Root, variable[Prefix.Length..], path))
-                findings.Warnings.Add($"{variable} stands for no known key and is ignored");
+                findings.Warnings.Add($"{variable} stands for no known key and is ignored{Nearest(variable)}");
             else if (ValueFor(path[^1].Key, text) is not { } value)
                 findings.Errors.Add($"{variable}: the value is not YAML");
             else if (!Set(root, path, value))
                 findings.Errors.Add($"{variable}: the list has no such entry, and it is not the next one");
         }
     }
+
+    private static string Nearest(string variable) =>
+        Suggestions.Nearest(Suggestions.Paths(KnownKeys.Root, "", '_'), variable[Prefix.Length..]) is { } path
+            ? $"; nearest known variable: {Prefix}{path.ToUpperInvariant()}"
+            : "";
 
     /// <summary>Finds the keys that <paramref name="rest"/> names below <paramref name="key"/>, the outermost first.</summary>
     private static bool Resolve(KnownKey key, string rest, List<(KnownKey Key, string Name)> path)

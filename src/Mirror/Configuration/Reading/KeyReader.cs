@@ -1,4 +1,5 @@
 using System.Globalization;
+using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
 namespace Mirror.Configuration.Reading;
@@ -60,6 +61,12 @@ internal sealed class KeyReader(Findings findings)
         if (node.IsEmpty)
             return;
 
+        // Manuals write what is to be filled in as "username: [username]".
+        if (node is YamlSequenceNode { Style: SequenceStyle.Flow, Children: [YamlScalarNode { IsEmpty: false } filledIn] })
+        {
+            findings.Warnings.Add($"{Shown(path)} is in brackets, as manuals write what is to be filled in; it is read without them");
+            node = filledIn;
+        }
         var text = (node as YamlScalarNode)?.Value;
         var canonical = text is null || isIgnored ? text : key.Rule.Canonical(text);
         if (canonical is null)
@@ -82,18 +89,30 @@ internal sealed class KeyReader(Findings findings)
             if (key.Find(name) is { } known)
                 Read(known, child, Join(path, name), isIgnored);
             else
-            {
-                var (found, consequence) = key.IsChoice
-                    ? (findings.Errors, ", and ignoring it would not be safe")
-                    : (findings.Warnings, " and is ignored");
-                var nearest = Suggestions.Key(key, Shown(path), name);
-                found.Add($"{Shown(Join(path, name))} is not a known key{consequence}; nearest known key: {nearest}");
-            }
+                ReportUnknown(key, path, name);
 
         foreach (var required in key.Children.Where(child => child.IsRequired && !Values.ContainsKey(Join(path, child.Name))))
             // A value that is given but not allowed has its error already.
             if (!entries.Any(entry => entry.Name == required.Name && !entry.Node.IsEmpty))
                 findings.Errors.Add($"{Shown(Join(path, required.Name))}: missing; {required.Rule.Allowed} is required");
+    }
+
+    /// <summary>Reports an unknown key, with the key that was probably meant: a similar name here, or the same name elsewhere.</summary>
+    private void ReportUnknown(KnownKey section, string path, string name)
+    {
+        var (unknown, here) = (Shown(Join(path, name)), Suggestions.Nearest(section.Children.Select(child => child.Name), name));
+        var elsewhere = here is null ? Suggestions.Elsewhere(name) : null;
+        if (elsewhere?.Key.IsVital == true)
+        {
+            findings.Errors.Add(
+                $"{unknown} is not a known key, and ignoring it would not be safe; it is {elsewhere.Value.Path}: look at the indentation");
+            return;
+        }
+        var (found, consequence) = section.IsChoice
+            ? (findings.Errors, ", and ignoring it would not be safe")
+            : (findings.Warnings, " and is ignored");
+        var nearest = here is null ? elsewhere?.Path : Shown(Join(path, here));
+        found.Add($"{unknown} is not a known key{consequence}{(nearest is null ? "" : $"; nearest known key: {nearest}")}");
     }
 
     private void ReadList(KnownKey key, YamlNode node, string path, bool isIgnored)

@@ -43,6 +43,8 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public bool IsChoice { get; private init; }
 
+    public bool IsVital { get; private init; }
+
     /// <summary>The path of the key that this is another name of, as the binder writes paths. Null: it is not another name.</summary>
     public string? AliasTarget { get; private init; }
 
@@ -57,6 +59,10 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     /// <summary>Its section is a mistake without it.</summary>
     public KnownKey Required() => this with { IsRequired = true };
+
+    /// <summary>In a place where it has no effect it prevents a start: by mistaken indentation a mirror would be a plain registry, content
+    /// would be stored elsewhere, or the registry would be open.</summary>
+    public KnownKey Vital() => this with { IsVital = true };
 
     /// <summary>Its values are never printed.</summary>
     public KnownKey Secret() => this with { IsSecret = true };

@@ -1,18 +1,33 @@
 namespace Mirror.Configuration.Reading;
 
-/// <summary>Finds the known key that a mistyped one resembles most.</summary>
+/// <summary>Finds what a mistyped name resembles.</summary>
 internal static class Suggestions
 {
-    /// <summary>
-    /// The path of the key nearest to <paramref name="name"/>: a key of this section with a similar name, else a key of another section
-    /// with the same name, else the most similar key of this section.
-    /// </summary>
-    /// <param name="sectionPath">The path of the section; empty for the whole file.</param>
-    public static string Key(KnownKey section, string sectionPath, string name)
+    /// <summary>The candidate that differs from <paramref name="name"/> by a third of its letters at most; null where none does.</summary>
+    public static string? Nearest(IEnumerable<string> candidates, string name)
     {
-        var sibling = section.Children.MinBy(child => Distance(child.Name, name))!;
-        var isTypo = Distance(sibling.Name, name) <= Math.Max(1, name.Length / 3);
-        return (isTypo ? null : Elsewhere(KnownKeys.Root, "", name)) ?? Join(sectionPath, sibling.Name);
+        var nearest = candidates.MinBy(candidate => Distance(candidate, name));
+        return nearest is not null && Distance(nearest, name) <= Math.Max(1, name.Length / 3) ? nearest : null;
+    }
+
+    /// <summary>The key of that name in any section, with its path; null where no section has it.</summary>
+    public static (string Path, KnownKey Key)? Elsewhere(string name) => Elsewhere(KnownKeys.Root, "", name);
+
+    /// <summary>The paths of all keys with values, joined by a separator. A list of sections is left out.</summary>
+    public static IEnumerable<string> Paths(KnownKey section, string path, char separator) => section.Children.SelectMany(child =>
+        child.Shape is KeyShape.Section ? Paths(child, $"{path}{child.Name}{separator}", separator) : [path + child.Name]);
+
+    private static (string Path, KnownKey Key)? Elsewhere(KnownKey section, string path, string name)
+    {
+        foreach (var child in section.Children)
+        {
+            var childPath = path is "" ? child.Name : $"{path}.{child.Name}";
+            if (child.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+                return (childPath, child);
+            if (Elsewhere(child, childPath, name) is { } found)
+                return found;
+        }
+        return null;
     }
 
     /// <summary>The number of letters to insert, delete or replace (Levenshtein distance), without regard to case.</summary>
@@ -32,18 +47,4 @@ internal static class Suggestions
         }
         return row[^1];
     }
-
-    private static string? Elsewhere(KnownKey section, string path, string name)
-    {
-        foreach (var child in section.Children)
-        {
-            if (child.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                return Join(path, child.Name);
-            if (Elsewhere(child, Join(path, child.Name), name) is { } found)
-                return found;
-        }
-        return null;
-    }
-
-    private static string Join(string path, string name) => path is "" ? name : $"{path}.{name}";
 }

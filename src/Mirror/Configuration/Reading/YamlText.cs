@@ -20,6 +20,14 @@ internal static class YamlText
         return root;
     }
 
+    /// <summary>The number of the line whose tab made <see cref="Parse"/> fail; null where it failed for another reason. The parser itself
+    /// reports the line where it began to read what the tab is in.</summary>
+    public static int? TabIn(string text, YamlException failure) =>
+        !failure.Message.Contains("tab", StringComparison.Ordinal) ? null
+        : text.Split('\n').Index().Skip((int)failure.Start.Line - 1)
+            .Where(line => line.Item.AsSpan(0, line.Item.Length - line.Item.AsSpan().TrimStart().Length).Contains('\t'))
+            .Select(line => (int?)line.Index + 1).FirstOrDefault();
+
     /// <summary>
     /// Adds the keys of <c>&lt;&lt;</c> to its mapping, whose own keys win. YamlDotNet's MergingParser returns a key twice that both have.
     /// </summary>

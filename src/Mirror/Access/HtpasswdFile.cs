@@ -1,0 +1,70 @@
+using System.Text.RegularExpressions;
+
+namespace Mirror.Access;
+
+/// <summary>What a file of <c>htpasswd</c> holds: one line for each user. Only bcrypt (<c>htpasswd -B</c>) is used.</summary>
+public sealed partial class HtpasswdFile
+{
+    private const int MaxNamed = 10;
+
+    private const string Remedy = "make each line again, with bcrypt: htpasswd -Bbn USER PASSWORD";
+
+    // How programs write the hashes that are not used.
+    private static readonly (string Start, string Name)[] OtherHashes =
+    [
+        ("$apr1$", "MD5"), ("$1$", "MD5"), ("{SHA}", "SHA-1"), ("{SSHA}", "SHA-1"), ("$5$", "SHA-256"), ("$6$", "SHA-512"),
+        ("$2", "damaged bcrypt"), ("$", "another hash"),
+    ];
+
+    private readonly Dictionary<string, string> _users = [];
+
+    private HtpasswdFile(string[] lines)
+    {
+        List<(string User, string Kind)> unusable = [];
+        foreach (var line in lines.Select(line => line.Trim()).Where(line => line is not ("" or ['#', ..])))
+        {
+            var colon = line.IndexOf(':');
+            var (user, hash) = colon > 0 ? (line[..colon], line[(colon + 1)..]) : ("", "");
+            if (BcryptHash().IsMatch(hash))
+                _users[user] = hash;
+            else
+                unusable.Add((user, Array.Find(OtherHashes, other => hash.StartsWith(other.Start, StringComparison.Ordinal)).Name
+                    ?? "plain text or DES"));
+        }
+        Warnings =
+        [
+            .. unusable.Where(line => line.User.Length > 0).GroupBy(line => line.Kind, line => line.User).Select(kind =>
+                $"{Named([.. kind.Distinct()])} cannot log in: the file has {kind.Key} for them, and only bcrypt is used; {Remedy}"),
+            .. unusable.Count(line => line.User.Length == 0) is > 0 and var count
+                ? (string[])[$"{count} lines are ignored: they are not USER:HASH"]
+                : [],
+            .. _users.Count == 0 ? (string[])[$"no user can log in: no line has a user and a bcrypt hash; {Remedy}"] : [],
+        ];
+    }
+
+    /// <summary>The file of a path that names a folder, as Debian's sample does: it has no users.</summary>
+    private HtpasswdFile()
+    {
+        Warnings = ["no user can log in: this is a folder, not a file"];
+    }
+
+    /// <summary>What is wrong with the file, one line each, with the names of the users who cannot log in.</summary>
+    public IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>Whether any user can log in.</summary>
+    public bool HasUsers => _users.Count > 0;
+
+    /// <summary>The hash of a user's password; null where there is no such user.</summary>
+    public string? HashOf(string user) => _users.GetValueOrDefault(user);
+
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">This process may not read the file.</exception>
+    public static HtpasswdFile Read(string path) => Directory.Exists(path) ? new HtpasswdFile() : new HtpasswdFile(File.ReadAllLines(path));
+
+    private static string Named(string[] users) =>
+        string.Join(", ", users.Take(MaxNamed)) + (users.Length > MaxNamed ? $" and {users.Length - MaxNamed} more" : "");
+
+    // A cost that bcrypt does not have is no entry: the user is unknown.
+    [GeneratedRegex(@"\A\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex BcryptHash();
+}

@@ -1,0 +1,29 @@
+namespace Mirror.Configuration;
+
+/// <summary>Says why a file that a setting names cannot be used.</summary>
+public static class FileMistake
+{
+    /// <summary>What is wrong with the file, as the end of a sentence; null if this process can read it.</summary>
+    public static string? Of(string path)
+    {
+        if (Directory.Exists(path))
+            return "is a folder, not a file";
+        try
+        {
+            using var opened = File.OpenRead(path);
+            return null;
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return "does not exist";
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return $"may not be read by user {Environment.UserName}";
+        }
+        catch (IOException failure)
+        {
+            return $"cannot be read: {failure.Message}";
+        }
+    }
+}

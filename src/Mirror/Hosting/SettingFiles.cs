@@ -1,0 +1,81 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Mirror.Access;
+using Mirror.Configuration;
+
+namespace Mirror.Hosting;
+
+/// <summary>Looks into the files that settings name, so that the start and <c>check-config</c> report what is wrong with each.</summary>
+public static class SettingFiles
+{
+    /// <summary>What prevents a start, one line for each file.</summary>
+    public static IEnumerable<string> Mistakes(MirrorOptions options)
+    {
+        if (options.Storage is { S3: null, Filesystem.RootDirectory: var root } && File.Exists(root))
+            yield return $"storage.filesystem.rootdirectory: {root} is a file, not a folder";
+        if (options.Auth.Htpasswd?.Path is { } users && !Directory.Exists(users) && FileMistake.Of(users) is { } mistake)
+            yield return $"auth.htpasswd.path: {users} {mistake}";
+        foreach (var (key, path, make) in Pems(options))
+            if ((FileMistake.Of(path) ?? WhyNot(make)) is { } why)
+                yield return $"{key}: {path} {why}";
+    }
+
+    /// <summary>What the operator should know, one line each.</summary>
+    public static IEnumerable<string> Warnings(MirrorOptions options) => options.Auth.Htpasswd is { Path: var users }
+        ? HtpasswdFile.Read(users).Warnings.Select(warning => $"auth.htpasswd.path: {users}: {warning}")
+        : [];
+
+    /// <summary>Every PEM file, with what the server makes of it.</summary>
+    private static IEnumerable<(string Key, string Path, Action Make)> Pems(MirrorOptions options)
+    {
+        var http = options.Http.Tls;
+        var pems = Pair("http.tls", http.Certificate, http.Key).Concat(Authorities("http.tls.clientcas", http.ClientCas));
+        if (options.SharesByRedis())
+            pems = pems.Concat(Pair("redis.tls", options.Redis.Tls.Certificate, options.Redis.Tls.Key))
+                .Concat(Authorities("redis.tls.rootcas", options.Redis.Tls.RootCas));
+        pems = pems.Concat(Upstream("proxy.tls", options.Proxy.Tls));
+        foreach (var (i, upstream) in options.Proxy.Upstreams.Index())
+            pems = pems.Concat(Upstream($"proxy.upstreams.{i}.tls", upstream.Tls));
+        return pems;
+
+        static IEnumerable<(string, string, Action)> Upstream(string section, UpstreamTlsOptions tls) =>
+            Pair(section, tls.Certificate, tls.Key).Concat(Authorities($"{section}.ca", tls.Ca is { } ca ? [ca] : []));
+    }
+
+    private static IEnumerable<(string, string, Action)> Pair(string section, string? certificate, string? key)
+    {
+        if (certificate is null)
+            yield break;
+        yield return ($"{section}.certificate", certificate, () => Import(certificate));
+        // With a certificate that cannot be read, its key cannot be judged.
+        if (FileMistake.Of(certificate) is null && WhyNot(() => Import(certificate)) is null)
+            yield return (key is null ? $"{section}.certificate" : $"{section}.key", key ?? certificate,
+                () => X509Certificate2.CreateFromPemFile(certificate, key).Dispose());
+    }
+
+    private static IEnumerable<(string, string, Action)> Authorities(string key, string[] files) =>
+        files.Select(file => (key, file, (Action)(() => Import(file))));
+
+    private static void Import(string file)
+    {
+        X509Certificate2Collection read = [];
+        read.ImportFromPemFile(file);
+        if (read.Count == 0)
+            throw new CryptographicException("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)");
+    }
+
+    private static string? WhyNot(Action make)
+    {
+        try
+        {
+            make();
+            return null;
+        }
+        catch (Exception failure) when (failure is CryptographicException or ArgumentException)
+        {
+            return failure.Message.StartsWith("holds", StringComparison.Ordinal)
+                ? failure.Message
+                : $"cannot be used: {failure.Message}";
+        }
+    }
+}
