@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using System.Reflection;
 using Mirror.Configuration;
+using Mirror.Telemetry;
 
 namespace Mirror.Commands;
 
@@ -75,8 +75,7 @@ internal static class CommandLine
     {
         public override int Invoke(ParseResult parseResult)
         {
-            var version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-            parseResult.InvocationConfiguration.Output.WriteLine($"mirror {version}");
+            parseResult.InvocationConfiguration.Output.WriteLine($"mirror {Build.Version}");
             return ExitCode.Ok;
         }
     }

@@ -10,7 +10,7 @@ namespace Mirror.Upstream;
 /// Reads from another registry. Each method returns content or throws one of the three answers that are not content:
 /// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
-public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, RegistryMetrics metrics, TimeProvider time)
+public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, UpstreamMetrics metrics, TimeProvider time)
 {
     public UpstreamOrigin Origin => origin;
 
@@ -43,7 +43,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
         using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
         Require(response, name, $"manifests/{reference}");
         var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
-        metrics.RecordUpstreamBytes(UpstreamKind.Manifest, bytes.Length);
+        metrics.Received(origin.Label, UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var wanted) ? Described(response, reference) : wanted;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         if (expected is not null && digest != expected)
@@ -56,7 +56,7 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
     }
 
     /// <summary>Counts received bytes of a blob.</summary>
-    internal void Received(int bytes) => metrics.RecordUpstreamBytes(UpstreamKind.Blob, bytes);
+    internal void Received(int bytes) => metrics.Received(origin.Label, UpstreamKind.Blob, bytes);
 
     /// <summary>A blob's length in bytes, by HEAD; null if upstream does not say.</summary>
     public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
