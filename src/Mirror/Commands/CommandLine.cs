@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using System.Reflection;
 using Mirror.Configuration;
 using Mirror.Configuration.Reading;
 using Mirror.Hosting;
+using Mirror.Telemetry;
 
 namespace Mirror.Commands;
 
@@ -84,8 +84,7 @@ internal static class CommandLine
     {
         public override int Invoke(ParseResult parseResult)
         {
-            var version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-            parseResult.InvocationConfiguration.Output.WriteLine($"mirror {version}");
+            parseResult.InvocationConfiguration.Output.WriteLine($"mirror {Build.Version}");
             return ExitCode.Ok;
         }
     }

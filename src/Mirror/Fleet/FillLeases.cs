@@ -9,7 +9,7 @@ namespace Mirror.Fleet;
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
 public sealed partial class FillLeases(
-    Replica self, FleetKeys secrets, ReplicaSignature signature, RedisKeys keys, RegistryMetrics metrics, TimeProvider time,
+    Replica self, FleetKeys secrets, ReplicaSignature signature, RedisKeys keys, FleetMetrics metrics, TimeProvider time,
     ILogger<FillLeases> log, RedisGuard? redis = null)
 {
     /// <summary>How long a lease lives after its last renewal: the pause that the death of its holder costs.</summary>

@@ -9,7 +9,7 @@ namespace Mirror.Fleet;
 /// <c>http.secret</c>. Who may read what is never shared.
 /// </summary>
 /// <param name="redis">Null where Redis is not configured: nothing is shared then.</param>
-public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys keys, RegistryMetrics metrics, RedisGuard? redis = null)
+public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys keys, FleetMetrics metrics, RedisGuard? redis = null)
 {
     // Larger manifests are rare, and the store has them.
     private const int MaxManifestBytes = 256 * 1024;
@@ -26,7 +26,7 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
             return null;
         var bytes = await redis.GetAsync(RedisKeys.Manifest(digest));
         var good = bytes is { Length: > 0 and <= MaxManifestBytes } && Digest.Of(bytes, digest.Algorithm) == digest;
-        metrics.RecordCacheLookup(good);
+        metrics.LookedUp(good);
         return good ? bytes : null;
     }
 
@@ -49,7 +49,7 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
             return null;
         var key = keys.Fact(kind, name);
         var good = seal.TryOpen(key, await _sealed.GetAsync(key), out var text);
-        metrics.RecordCacheLookup(good);
+        metrics.LookedUp(good);
         return good ? text : null;
     }
 

@@ -6,7 +6,7 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Mirror.Fleet;
 
 /// <summary>Forwards requests to the replica that has an upload open. A forwarded request is never forwarded again.</summary>
-public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections connections, HttpOptions http, RegistryMetrics metrics)
+public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections connections, HttpOptions http, FleetMetrics metrics)
 {
     private readonly ForwarderRequestConfig _config = new()
     {
@@ -22,7 +22,7 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
     /// <exception cref="ReplicaLostException">The replica was lost in the middle of the request or the answer.</exception>
     public async Task<bool> TryAsync(HttpContext context, Uri replica)
     {
-        metrics.RecordForward();
+        metrics.Forwarded();
         var destination = replica.AbsoluteUri;
         var error = await forwarder.SendAsync(context, destination, connections, _config, Transformer.Instance, context.RequestAborted);
         if (error == ForwarderError.None)

@@ -20,12 +20,12 @@ public sealed partial class RedisGuard
     private static readonly TimeSpan FirstBreak = TimeSpan.FromSeconds(1);
 
     private readonly RedisClient _client;
-    private readonly RegistryMetrics _metrics;
+    private readonly FleetMetrics _metrics;
     private readonly ILogger _log;
     private readonly ResiliencePipeline _facts;
     private readonly ResiliencePipeline _leases;
 
-    public RedisGuard(RedisClient client, RedisOptions options, RegistryMetrics metrics, TimeProvider time, ILogger<RedisGuard> log)
+    public RedisGuard(RedisClient client, RedisOptions options, FleetMetrics metrics, TimeProvider time, ILogger<RedisGuard> log)
     {
         (_client, _metrics, _log) = (client, metrics, log);
         _facts = Build("shared facts", TimeSpan.FromTicks(Math.Clamp(options.ReadTimeout.Ticks, MinTimeout.Ticks, MaxTimeout.Ticks)), time);
@@ -85,13 +85,13 @@ public sealed partial class RedisGuard
         // Redis, the network, TLS or the client's own state: in each case Redis gave no answer.
         catch (Exception failure)
         {
-            _metrics.RecordRedisFailure();
+            _metrics.RedisFailed();
             LogFailed(operation, failure is TimeoutRejectedException ? "no answer in time" : failure.Message);
             return default;
         }
         finally
         {
-            _metrics.ObserveRedisCall(operation, Stopwatch.GetElapsedTime(started).TotalSeconds);
+            _metrics.RedisAnswered(operation, Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
     }
 

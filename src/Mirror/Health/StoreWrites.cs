@@ -9,7 +9,7 @@ namespace Mirror.Health;
 /// Whether the store takes writes: full, read-only and broken stores still serve what they have. Each write that fails is reported here,
 /// and the log gets one line a minute for all of them. A folder is tried at the start and every minute as well.
 /// </summary>
-public sealed partial class StoreWrites(StorageOptions storage, RegistryMetrics metrics, TimeProvider time, ILogger<StoreWrites> log)
+public sealed partial class StoreWrites(StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<StoreWrites> log)
     : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
@@ -29,7 +29,7 @@ public sealed partial class StoreWrites(StorageOptions storage, RegistryMetrics 
     /// <param name="what">What could not be stored.</param>
     public void Failed(string what, Exception failure)
     {
-        metrics.RecordStoreWritable(false);
+        metrics.IsWritable(false);
         int count;
         lock (_gate)
         {
@@ -50,13 +50,13 @@ public sealed partial class StoreWrites(StorageOptions storage, RegistryMetrics 
             return;
         lock (_gate)
             _failure = null;
-        metrics.RecordStoreWritable(true);
+        metrics.IsWritable(true);
         LogSucceeded(storage.Location);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        metrics.RecordStoreWritable(true);
+        metrics.IsWritable(true);
         // A registry that is read-only by its settings may have a read-only volume. A bucket is tried by what is stored.
         if (storage.Bucket() is not null || storage.Maintenance.ReadOnly.Enabled)
             return;

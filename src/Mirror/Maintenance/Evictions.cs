@@ -7,7 +7,7 @@ namespace Mirror.Maintenance;
 
 /// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server runs.</summary>
 public sealed partial class Evictions(
-    Evictor evictor, UnmarkedContent unmarked, CacheSize cache, RepositoryResolver repositories, RegistryMetrics metrics, TimeProvider time,
+    Evictor evictor, UnmarkedContent unmarked, CacheSize cache, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time,
     ILogger<Evictions> log)
     : BackgroundService
 {
@@ -39,7 +39,7 @@ public sealed partial class Evictions(
             if (await Task.Run(() => evictor.EvictAsync(cache.MaxBytes!.Value, repositories.IsMirrored, stop), stop) is not { } evicted)
                 return false;
             cache.Counted(evicted.Bytes);
-            metrics.RecordEvictions(evicted.Blobs, evicted.Freed);
+            metrics.Evicted(evicted.Blobs, evicted.Freed);
             if (evicted.Blobs > 0)
                 LogEvicted(evicted.Blobs, evicted.Freed, evicted.Bytes, time.GetElapsedTime(started).TotalSeconds);
             if (evicted.Bytes > cache.MaxBytes)

@@ -7,7 +7,7 @@ namespace Mirror.Maintenance;
 
 /// <summary>Says at the start, and when it changes, which repositories have pushed content and are no longer hosted.</summary>
 public sealed partial class OrphanReports(
-    Orphans orphans, RepositoryResolver repositories, RegistryMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
+    Orphans orphans, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
     : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
@@ -25,7 +25,7 @@ public sealed partial class OrphanReports(
                 var names = await Task.Run(
                     () => orphans.ListAsync(repositories.IsHosted, stoppingToken).Take(MaxCounted).ToListAsync(stoppingToken).AsTask(),
                     stoppingToken);
-                metrics.RecordOrphans(names.Count);
+                metrics.Orphans(names.Count);
                 if (names.Count > 0 && names.Count != reported)
                     LogOrphans(names.Count, string.Join(", ", names.Take(MaxNamed)) + (names.Count > MaxNamed ? ", ..." : ""));
                 reported = names.Count;

@@ -19,14 +19,14 @@ internal sealed partial class EventEndpoint : IDisposable
     private readonly NotificationEndpointOptions _options;
     private readonly EventQueue _queue;
     private readonly HttpClient _http;
-    private readonly RegistryMetrics _metrics;
+    private readonly NotificationMetrics _metrics;
     private readonly ILogger _log;
     private readonly HashSet<string> _ignoredTypes;
     private readonly HashSet<string> _ignoredActions;
     private readonly ResiliencePipeline _untilDelivered;
 
     public EventEndpoint(
-        NotificationEndpointOptions options, EventQueue queue, HttpClient http, RegistryMetrics metrics, TimeProvider time, ILogger log)
+        NotificationEndpointOptions options, EventQueue queue, HttpClient http, NotificationMetrics metrics, TimeProvider time, ILogger log)
     {
         (_options, _queue, _http, _metrics, _log) = (options, queue, http, metrics, log);
         _ignoredTypes = [.. options.IgnoredMediaTypes, .. options.Ignore.MediaTypes];
@@ -41,7 +41,7 @@ internal sealed partial class EventEndpoint : IDisposable
             })
             .AddTimeout(options.Timeout)
             .Build();
-        metrics.RecordPendingEvents(options.Name, queue.Pending);
+        metrics.Pending(options.Name, queue.Pending);
     }
 
     /// <summary>Whether the endpoint's settings ask for events of this action and media type.</summary>
@@ -51,11 +51,11 @@ internal sealed partial class EventEndpoint : IDisposable
     /// <summary>Queues an event. Never throws: an event that cannot be written is counted and logged as lost.</summary>
     public void Enqueue(ReadOnlySpan<byte> json)
     {
-        _metrics.RecordEvents(_options.Name, "Events", 1);
+        _metrics.Counted(_options.Name, "Events", 1);
         try
         {
             var dropped = _queue.Append(json);
-            _metrics.RecordPendingEvents(_options.Name, 1 - dropped);
+            _metrics.Pending(_options.Name, 1 - dropped);
             if (dropped > 0)
                 RecordLoss(dropped, "the queue is full");
         }
@@ -73,8 +73,8 @@ internal sealed partial class EventEndpoint : IDisposable
             var batch = await _queue.NextAsync(stop);
             var envelope = batch.Envelope();
             await _untilDelivered.ExecuteAsync(async attempt => await PostAsync(envelope, attempt), stop);
-            _metrics.RecordEvents(_options.Name, "Successes", batch.Events.Count);
-            _metrics.RecordPendingEvents(_options.Name, -_queue.Delivered(batch));
+            _metrics.Counted(_options.Name, "Successes", batch.Events.Count);
+            _metrics.Pending(_options.Name, -_queue.Delivered(batch));
         }
     }
 
@@ -99,7 +99,7 @@ internal sealed partial class EventEndpoint : IDisposable
             }
         }
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-        _metrics.RecordEventAnswer(_options.Name, (int)response.StatusCode);
+        _metrics.Answered(_options.Name, (int)response.StatusCode);
         // A redirect counts as delivered, as in registry:2. It is not followed: its target is not the endpoint that was configured.
         if (response.StatusCode is < HttpStatusCode.OK or >= HttpStatusCode.BadRequest)
             throw new HttpRequestException($"the endpoint answered {(int)response.StatusCode}", null, response.StatusCode);
@@ -116,7 +116,7 @@ internal sealed partial class EventEndpoint : IDisposable
     private ValueTask RecordFailure(OnRetryArguments<object> attempt)
     {
         var answered = attempt.Outcome.Exception is HttpRequestException { StatusCode: not null };
-        _metrics.RecordEvents(_options.Name, answered ? "Failures" : "Errors", 1);
+        _metrics.Counted(_options.Name, answered ? "Failures" : "Errors", 1);
         // Log the first failure, and the one that reaches the threshold, but not every attempt.
         if (attempt.AttemptNumber == 0 || attempt.AttemptNumber + 1 == _options.Threshold)
             LogFailed(_log, _options.Name, attempt.AttemptNumber + 1, _queue.Pending, attempt.Outcome.Exception!.Message);
@@ -125,7 +125,7 @@ internal sealed partial class EventEndpoint : IDisposable
 
     private void RecordLoss(int events, string why)
     {
-        _metrics.RecordEvents(_options.Name, "Dropped", events);
+        _metrics.Counted(_options.Name, "Dropped", events);
         LogDropped(_log, events, _options.Name, why);
     }
 

@@ -33,7 +33,7 @@ public static class NotificationsRegistration
         return new EventEndpoint(
             endpoint, EventQueue.Open(Path.Combine(root, RegistryLayout.Notifications, name)),
             new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan },
-            provider.GetRequiredService<RegistryMetrics>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<NotificationMetrics>(), provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<RegistryEvents>>());
     }
 }

@@ -8,7 +8,7 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them.</summary>
-public sealed class CacheSize(ProxyOptions proxy, IContentStore content, RegistryMetrics metrics, TimeProvider time)
+public sealed class CacheSize(ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time)
 {
     // Record a use at most this often; it bounds the accuracy of the LRU order. Shorter than the evictor's grace, so that blobs in steady
     // use stay.
@@ -31,12 +31,10 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     /// <summary>This process stored a mirrored blob.</summary>
     public void Stored(long bytes)
     {
-        if (MaxBytes is not { } max)
+        if (MaxBytes is null)
             return;
         Interlocked.Add(ref _stored, bytes);
-        metrics.RecordCacheSize(Bytes);
-        if (Bytes > max)
-            _exceeded.Writer.TryWrite(true);
+        Report();
     }
 
     /// <summary>Call before measuring. Bytes stored during the measurement may count twice, never not at all.</summary>
@@ -47,10 +45,8 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     {
         Volatile.Write(ref _counted, bytes);
         Interlocked.Add(ref _stored, -_storedBefore);
-        metrics.RecordCacheSize(Bytes);
         _exceeded.Reader.TryRead(out _);
-        if (Bytes > MaxBytes)
-            _exceeded.Writer.TryWrite(true);
+        Report();
     }
 
     /// <summary>Completes when there seem to be more bytes than the limit, or after <paramref name="maxWait"/>.</summary>
@@ -91,4 +87,11 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, Registr
     }
 
     private long Bytes => Volatile.Read(ref _counted) + Volatile.Read(ref _stored);
+
+    private void Report()
+    {
+        metrics.CacheSize(Bytes, MaxBytes!.Value);
+        if (Bytes > MaxBytes)
+            _exceeded.Writer.TryWrite(true);
+    }
 }

@@ -10,7 +10,7 @@ namespace Mirror.PullThrough;
 /// the same moment, so that requests for the same content share one attempt. When a held request is cancelled, its attempts end.
 /// </summary>
 public sealed partial class OutageRetry(
-    CachePolicies policies, UpstreamOrigin upstream, RegistryMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time,
+    CachePolicies policies, UpstreamOrigin upstream, UpstreamMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<OutageRetry> log)
 {
     // Few of these attempts reach an upstream that is down: its circuit breaker refuses the others.
@@ -80,14 +80,14 @@ public sealed partial class OutageRetry(
 
     private void Begin(TimeSpan hold, UpstreamException failure)
     {
-        metrics.RequestHeld();
+        metrics.Held();
         if (Interlocked.Increment(ref _held) == 1)
             LogHolding(upstream.Authority, hold.TotalSeconds, failure.Message);
     }
 
     private void End()
     {
-        metrics.RequestReleased();
+        metrics.Released();
         if (Interlocked.Decrement(ref _held) == 0)
             LogOver(upstream.Authority);
     }

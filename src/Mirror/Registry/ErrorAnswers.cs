@@ -9,7 +9,7 @@ using Mirror.Upstream;
 namespace Mirror.Registry;
 
 /// <summary>The one place where an exception becomes an error of the protocol, and where errors are written.</summary>
-public sealed partial class ErrorAnswers(HttpOptions http, RegistryMetrics metrics, ILogger<ErrorAnswers> log)
+public sealed partial class ErrorAnswers(HttpOptions http, RequestMetrics metrics, ILogger<ErrorAnswers> log)
 {
     // For the client, where upstream's 429 has no Retry-After.
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
@@ -23,7 +23,7 @@ public sealed partial class ErrorAnswers(HttpOptions http, RegistryMetrics metri
         var response = request.Http.Response;
         if (request.Aborted.IsCancellationRequested)
         {
-            metrics.RecordClientAbort();
+            metrics.Aborted();
             return;
         }
         var (error, detail, retryAfter) = ToRegistryError(failure);
@@ -55,7 +55,7 @@ public sealed partial class ErrorAnswers(HttpOptions http, RegistryMetrics metri
         }
         catch (Exception gone) when (gone is IOException or OperationCanceledException)
         {
-            metrics.RecordClientAbort();
+            metrics.Aborted();
         }
     }
 

@@ -11,7 +11,7 @@ namespace Mirror.Registry;
 /// <summary>The steps around every answer, in their order.</summary>
 public sealed class RegistryPipeline(
     RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, IAccess access, ReplicaSignature signature, HttpOptions http,
-    RegistryMetrics metrics, TimeProvider time, HealthChecks? health = null)
+    RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
 {
     private static readonly SearchValues<char> HostCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
@@ -24,7 +24,7 @@ public sealed class RegistryPipeline(
         // 1. What is asked for.
         var started = time.GetTimestamp();
         var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""), signature.IsFromReplica(context.Request));
-        metrics.RequestStarted(request.Route.Kind);
+        metrics.Started(request.Route.Kind);
 
         // 2. The headers of every answer.
         ContentHeaders.SetCommon(context.Response.Headers, http);

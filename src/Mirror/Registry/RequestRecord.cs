@@ -6,15 +6,15 @@ namespace Mirror.Registry;
 
 /// <summary>What is kept of a request when it has been answered: metrics, trace, access log and application log.</summary>
 public sealed class RequestRecord(
-    RegistryMetrics metrics, AccessLog accessLog, LogOptions logging, TimeProvider time, ILogger<RequestRecord> log)
+    RequestMetrics metrics, AccessLog accessLog, LogOptions logging, TimeProvider time, ILogger<RequestRecord> log)
 {
     public void Write(RegistryRequest request, TimeSpan duration)
     {
         var (context, route) = (request.Http, request.Route);
         var (method, status) = (context.Request.Method, context.Response.StatusCode);
         if (request.CacheStatus is { } outcome && route.Kind is RouteKind.Blob or RouteKind.Manifest)
-            metrics.RecordAnswer(route.Kind is RouteKind.Blob ? ContentKind.Blob : ContentKind.Manifest, outcome, request.Written);
-        metrics.RequestEnded(route.Kind, method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
+            metrics.Answered(route.Kind is RouteKind.Blob ? ContentKind.Blob : ContentKind.Manifest, outcome, request.Written);
+        metrics.Ended(route.Kind, method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
         Activity.Current?.EndRequest(route.Kind, method, status, request.CacheStatus);
 
         if (logging.AccessLog.Disabled && !log.IsEnabled(LogLevel.Information))

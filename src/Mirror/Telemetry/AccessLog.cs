@@ -17,16 +17,16 @@ public sealed partial class AccessLog : IDisposable
     [ThreadStatic]
     private static StringBuilder? _line;
 
-    private readonly RegistryMetrics _metrics;
+    private readonly RequestMetrics _metrics;
     private readonly ILogger _logger;
     private readonly LineWriter _lines;
 
-    public AccessLog(RegistryMetrics metrics, ILogger<AccessLog> logger)
+    public AccessLog(RequestMetrics metrics, ILogger<AccessLog> logger)
         : this(Console.OpenStandardOutput(), metrics, logger)
     {
     }
 
-    internal AccessLog(Stream stream, RegistryMetrics metrics, ILogger logger)
+    internal AccessLog(Stream stream, RequestMetrics metrics, ILogger logger)
     {
         (_metrics, _logger) = (metrics, logger);
         _lines = new LineWriter("access log", stream, ReportDropped);
@@ -59,7 +59,7 @@ public sealed partial class AccessLog : IDisposable
 
     private void ReportDropped(long lines)
     {
-        _metrics.RecordDroppedLines(lines);
+        _metrics.LinesDropped(lines);
         LogDropped(lines);
     }
 

@@ -35,6 +35,10 @@ public static class Labels
         _ => "other",
     };
 
+    /// <summary>A label's pairs, one for each member of an enum, by its number.</summary>
+    public static KeyValuePair<string, object?>[] Tags<T>(string key) where T : struct, Enum =>
+        [.. Enum.GetValues<T>().Select(value => KeyValuePair.Create(key, (object?)value.Label))];
+
     private static string[] BuildStatuses()
     {
         var statuses = new string[600];

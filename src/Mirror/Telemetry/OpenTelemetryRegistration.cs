@@ -30,14 +30,14 @@ public static class OpenTelemetryRegistration
         if (prometheus || otlp.Metrics)
         {
             builder.Services.ConfigureOpenTelemetryMeterProvider((services, metrics) =>
-                metrics.AddView(services.GetRequiredService<RegistryMetrics>().DropOthers));
+                metrics.AddView(services.GetRequiredService<MirrorMeter>().DropOthers));
             // The SDK stops at 2000 label sets a metric. Our label sets are closed and stay far below that.
-            telemetry.WithMetrics(metrics => metrics.AddMeter(RegistryMetrics.MeterName, "System.Runtime"));
+            telemetry.WithMetrics(metrics => metrics.AddMeter(MirrorMeter.Name, "System.Runtime"));
         }
         if (otlp.Metrics)
             telemetry.WithMetrics(metrics => metrics.AddOtlpExporter());
         if (prometheus)
-            telemetry.WithMetrics(metrics => metrics.AddPrometheusExporter(exporter =>
+            telemetry.WithMetrics(metrics => metrics.AddView(ProcessMetrics.DropMisnamed).AddPrometheusExporter(exporter =>
             {
                 // Names and labels are registry:3's, without labels and metrics of the SDK's own.
                 exporter.ScopeInfoEnabled = false;
@@ -63,15 +63,15 @@ public static class OpenTelemetryRegistration
             context.Request.Headers.Accept = "text/plain;version=0.0.4";
             return next(context);
         }), null).WithMetadata(new HttpMethodMetadata([HttpMethods.Get, HttpMethods.Head]));
-        var metrics = endpoints.ServiceProvider.GetRequiredService<RegistryMetrics>();
-        ProcessMetrics.AddTo(metrics.Meter);
-        metrics.StartAtZero();
+        foreach (var metrics in TelemetryRegistration.AllMetrics)
+            endpoints.ServiceProvider.GetRequiredService(metrics);
+        endpoints.ServiceProvider.GetRequiredService<MirrorMeter>().StartAtZero();
     }
 
     // The variables come last: what the operator says wins.
     private static void Describe(ResourceBuilder resource) => resource
         .Clear()
-        .AddService("mirror", serviceVersion: typeof(OpenTelemetryRegistration).Assembly.GetName().Version?.ToString(3))
+        .AddService("mirror", serviceVersion: Build.Version)
         .AddTelemetrySdk()
         .AddEnvironmentVariableDetector();
 }

@@ -4,7 +4,7 @@ namespace Mirror.Telemetry;
 
 /// <summary>Records how long the store takes: <c>registry_storage_action_seconds</c>, with <c>registry:3</c>'s actions.</summary>
 /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>, as <c>registry:3</c> calls them.</param>
-internal sealed class StorageTimer(RegistryMetrics metrics, string driver)
+internal sealed class StorageTimer(StoreMetrics metrics, string driver)
 {
     public const string GetContent = "GetContent";
     public const string PutContent = "PutContent";
@@ -62,5 +62,5 @@ internal sealed class StorageTimer(RegistryMetrics metrics, string driver)
     }
 
     private void Record(string action, long started) =>
-        metrics.ObserveStorageAction(driver, action, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        metrics.Acted(driver, action, Stopwatch.GetElapsedTime(started).TotalSeconds);
 }

@@ -11,6 +11,13 @@ public static class TelemetryRegistration
     // A reader that pauses for a moment, as the log driver of a container may, costs no line.
     private const int MaxWaitingLines = 2500;
 
+    /// <summary>The classes that record metrics.</summary>
+    internal static readonly Type[] AllMetrics =
+    [
+        typeof(RequestMetrics), typeof(UpstreamMetrics), typeof(FillMetrics), typeof(StoreMetrics), typeof(FleetMetrics),
+        typeof(NotificationMetrics), typeof(ProcessMetrics),
+    ];
+
     /// <summary>
     /// Adds metrics, traces, the access log on stdout, and the application log on stderr, which takes the place of every other logger.
     /// Nothing is collected or exported unless the configuration (<c>http.debug.prometheus</c>) or the standard <c>OTEL_*</c> variables ask
@@ -19,7 +26,7 @@ public static class TelemetryRegistration
     public static void AddTelemetry(this IHostApplicationBuilder builder, LogOptions log, DebugOptions debug)
     {
         builder.Services.TryAddSingleton(TimeProvider.System);
-        builder.Services.AddMetrics().AddSingleton<RegistryMetrics>().AddSingleton<AccessLog>();
+        builder.Services.AddMirrorMetrics().AddSingleton<AccessLog>();
         var prometheus = debug is { Addr: not null, Prometheus.Enabled: true };
         var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable);
         // Otherwise the SDK is not even loaded.
@@ -28,13 +35,21 @@ public static class TelemetryRegistration
         AddApplicationLog(builder.Logging, log);
     }
 
+    internal static IServiceCollection AddMirrorMetrics(this IServiceCollection services)
+    {
+        services.AddMetrics().AddSingleton<MirrorMeter>();
+        foreach (var metrics in AllMetrics)
+            services.AddSingleton(metrics);
+        return services;
+    }
+
     /// <summary>The store, with its calls timed where metrics are kept: a command that runs beside the server keeps none.</summary>
     public static IContentStore Timed(this IServiceProvider services, IContentStore store, string driver) =>
-        services.GetService<RegistryMetrics>() is { } metrics ? new TimedContentStore(store, new StorageTimer(metrics, driver)) : store;
+        services.GetService<StoreMetrics>() is { } metrics ? new TimedContentStore(store, new StorageTimer(metrics, driver)) : store;
 
     /// <inheritdoc cref="Timed(IServiceProvider, IContentStore, string)"/>
     public static IReferenceStore Timed(this IServiceProvider services, IReferenceStore store, string driver) =>
-        services.GetService<RegistryMetrics>() is { } metrics ? new TimedReferenceStore(store, new StorageTimer(metrics, driver)) : store;
+        services.GetService<StoreMetrics>() is { } metrics ? new TimedReferenceStore(store, new StorageTimer(metrics, driver)) : store;
 
     private static void AddApplicationLog(ILoggingBuilder logging, LogOptions log)
     {

@@ -6,7 +6,7 @@ namespace Mirror.Upstream;
 /// <summary>
 /// Records in <c>mirror_upstream_up</c> whether the upstream answered. Stands around the retries: what counts is how they ended.
 /// </summary>
-public sealed class AvailabilityHandler(UpstreamOrigin origin, RegistryMetrics metrics) : DelegatingHandler
+public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamMetrics metrics) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -22,7 +22,7 @@ public sealed class AvailabilityHandler(UpstreamOrigin origin, RegistryMetrics m
             // A CDN or another host's token service tells nothing about the upstream. Neither does a request that was cancelled without an
             // answer.
             if (origin.IsSameOrigin(request.RequestUri!) && (isUp || !cancellationToken.IsCancellationRequested))
-                metrics.RecordUpstreamUp(origin.Authority, isUp);
+                metrics.IsUp(origin.Label, isUp);
         }
     }
 }

@@ -3,7 +3,7 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>Counts each request to an upstream, retries included, and reads the rate limit that the upstream reports.</summary>
-public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin origin, TimeProvider time) : DelegatingHandler
+public sealed class MeteringHandler(UpstreamMetrics metrics, UpstreamOrigin origin, TimeProvider time) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -20,13 +20,13 @@ public sealed class MeteringHandler(RegistryMetrics metrics, UpstreamOrigin orig
                 // Without these headers there is no limit for this account or image.
                 var (limit, remaining) = (Number(response, "ratelimit-limit"), Number(response, "ratelimit-remaining"));
                 account.Observe(limit, remaining);
-                metrics.RecordRateLimit(origin.Authority, account.Index, limit, remaining);
+                metrics.RateLimit(origin.Label, account.Index, limit, remaining);
             }
             return response;
         }
         finally
         {
-            metrics.ObserveUpstreamRequest(kind, request.Method.Method, status, time.GetElapsedTime(started).TotalSeconds);
+            metrics.Asked(origin.Label, kind, request.Method.Method, status, time.GetElapsedTime(started).TotalSeconds);
         }
     }
 

@@ -11,7 +11,7 @@ namespace Mirror.Upstream;
 /// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed partial class UpstreamClient(
-    UpstreamOrigin origin, Accounts accounts, Refusals refusals, HttpClient http, RegistryMetrics metrics, TimeProvider time,
+    UpstreamOrigin origin, Accounts accounts, Refusals refusals, HttpClient http, UpstreamMetrics metrics, TimeProvider time,
     ILogger<UpstreamClient> log)
 {
     // With the 100 entries that many registries put on a page, as many tags as fit into the bytes of a list.
@@ -51,7 +51,7 @@ public sealed partial class UpstreamClient(
         using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
         Require(response, name, $"manifests/{reference}");
         var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
-        metrics.RecordUpstreamBytes(UpstreamKind.Manifest, bytes.Length);
+        metrics.Received(origin.Label, UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var wanted) ? Described(response, reference) : wanted;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         if (expected is not null && digest != expected)
@@ -64,7 +64,7 @@ public sealed partial class UpstreamClient(
     }
 
     /// <summary>Counts received bytes of a blob.</summary>
-    internal void Received(int bytes) => metrics.RecordUpstreamBytes(UpstreamKind.Blob, bytes);
+    internal void Received(int bytes) => metrics.Received(origin.Label, UpstreamKind.Blob, bytes);
 
     /// <summary>A blob's length in bytes, by HEAD; null if upstream does not say.</summary>
     public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)

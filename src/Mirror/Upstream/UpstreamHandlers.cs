@@ -30,13 +30,13 @@ internal static class UpstreamHandlers
             .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers()
-            .AddHttpMessageHandler(provider => new AvailabilityHandler(origin, provider.GetRequiredService<RegistryMetrics>()));
+            .AddHttpMessageHandler(provider => new AvailabilityHandler(origin, provider.GetRequiredService<UpstreamMetrics>()));
         builder
             .AddResilienceHandler("attempts", (pipeline, context) =>
                 Configure(pipeline, context.ServiceProvider.GetRequiredService<TimeProvider>()))
             .SelectPipelineBy(_ => PipelineKeys());
         builder.AddHttpMessageHandler(provider =>
-            new MeteringHandler(provider.GetRequiredService<RegistryMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
+            new MeteringHandler(provider.GetRequiredService<UpstreamMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
     }
 
     /// <summary>By authority, with a bounded number of different keys.</summary>

@@ -26,6 +26,7 @@ public sealed class UpstreamOrigin
         BaseAddress = remote.AbsolutePath.EndsWith('/') ? remote : new Uri(remote.AbsoluteUri + "/");
         Name = pathName;
         _givenName = options.Name;
+        Label = options.EffectiveName;
         _names = [pathName, options.EffectiveName, remote.Authority, $"{remote.Host}:{remote.Port}"];
         Prefix = options is ProxyOptions ? "" : $"{pathName}/";
         AllowsInternal = options.AllowInternal;
@@ -38,6 +39,9 @@ public sealed class UpstreamOrigin
 
     /// <summary>The first part of its repositories' names, such as <c>docker.io</c>. No other upstream has it.</summary>
     public string Name { get; }
+
+    /// <summary>Its <see cref="UpstreamOptions.EffectiveName"/>: the label <c>upstream</c> of metrics.</summary>
+    public string Label { get; }
 
     /// <summary>Whether clients that name this registry mean this upstream: by its name, or by its host and port.</summary>
     public bool IsCalled(string registry) =>
@@ -53,7 +57,7 @@ public sealed class UpstreamOrigin
     /// <summary>What stands before the name in the store: <c>ghcr.io/</c>; empty for the default upstream.</summary>
     public string Prefix { get; }
 
-    /// <summary>The host, and the port where it is not the scheme's own. For logs, errors and metrics.</summary>
+    /// <summary>The host, and the port where it is not the scheme's own. For logs and errors.</summary>
     public string Authority => BaseAddress.Authority;
 
     /// <summary>Whether this is Docker Hub, where a name without a slash means <c>library/&lt;name&gt;</c>.</summary>

@@ -31,7 +31,7 @@ public sealed class AccessTests : IAsyncLifetime
         options.Storage.Delete.Enabled = true;
         options.Log.AccessLog.Disabled = true;
         _services = new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System)
-            .AddMetrics().AddSingleton<RegistryMetrics>().AddSingleton<AccessLog>()
+            .AddMirrorMetrics().AddSingleton<AccessLog>()
             .AddMirrorOptions(options).AddStorage(options.Storage).AddFleet(options).AddRepositories(options.Proxy)
             .AddMaintenance(options.Storage, options.Proxy).AddRegistry().AddNotifications(options).AddSingleton<IAccess>(_rules)
             .BuildServiceProvider();

@@ -9,7 +9,7 @@ namespace Mirror.Tests.Telemetry;
 public sealed class AccessLogTests : IDisposable
 {
     private readonly ServiceProvider _services =
-        new ServiceCollection().AddLogging().AddMetrics().AddSingleton<RegistryMetrics>().BuildServiceProvider();
+        new ServiceCollection().AddLogging().AddMirrorMetrics().BuildServiceProvider();
 
     private static CompletedRequest Entry => new()
     {
@@ -36,7 +36,7 @@ public sealed class AccessLogTests : IDisposable
     }
 
     private AccessLog New(Stream stream, ILogger? application = null) => new(
-        stream, _services.GetRequiredService<RegistryMetrics>(), application ?? _services.GetRequiredService<ILogger<AccessLog>>());
+        stream, _services.GetRequiredService<RequestMetrics>(), application ?? _services.GetRequiredService<ILogger<AccessLog>>());
 
     [Fact]
     public void A_line_is_Apaches_combined_format()

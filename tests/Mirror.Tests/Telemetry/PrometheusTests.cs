@@ -22,6 +22,7 @@ public sealed class PrometheusTests : MirrorOfHub
     {
         Upstream = hub.Url,
         TagsCacheTtl = "0",
+        Environment = new Dictionary<string, string> { ["REGISTRY_PROXY_NAME"] = "hub.example" },
         More = """
             notifications: {endpoints: [{name: "a\"b\\c\nd", url: "http://127.0.0.1:1/", threshold: 1, backoff: 1h}]}
 
@@ -68,14 +69,14 @@ public sealed class PrometheusTests : MirrorOfHub
         await UntilAsync("mirror_fills_running", 0);
         var samples = await ScrapeAsync();
         Assert.Equal(1, samples["""mirror_answers_total{outcome="stale",type="manifest"}"""]);
-        Assert.True(Sum(samples, "mirror_upstream_requests_total", """kind="manifest",""", """status="429"}""") > 0);
-        Assert.Equal(image.Bytes.Length, samples["""mirror_upstream_bytes_total{type="manifest"}"""]);
+        Assert.True(Sum(samples, "mirror_upstream_requests_total", """kind="manifest",""", """status="429",""") > 0);
+        Assert.Equal(image.Bytes.Length, samples["""mirror_upstream_bytes_total{type="manifest",upstream="hub.example"}"""]);
         Assert.Equal(image.Bytes.Length, samples["""registry_proxy_pulled_bytes_total{type="manifest"}"""]);
-        Assert.True(samples["""mirror_upstream_request_seconds_sum{kind="manifest"}"""] > 0);
+        Assert.True(samples["""mirror_upstream_request_seconds_sum{kind="manifest",upstream="hub.example"}"""] > 0);
         Assert.True(samples["""mirror_fill_seconds_count{outcome="completed"}"""] > 0);
         Assert.Equal(1, samples["mirror_fill_clients_joined_total"]);
-        Assert.Equal(100, Sum(samples, "mirror_upstream_ratelimit_limit", """{account="0",upstream="127.0.0.1"""));
-        Assert.InRange(Sum(samples, "mirror_upstream_ratelimit_remaining", """{account="0",upstream="127.0.0.1"""), 1, 99);
+        Assert.Equal(100, Sum(samples, "mirror_upstream_ratelimit_limit", """{account="0",upstream="hub.example"""));
+        Assert.InRange(Sum(samples, "mirror_upstream_ratelimit_remaining", """{account="0",upstream="hub.example"""), 1, 99);
     }
 
     [Fact]
@@ -94,7 +95,7 @@ public sealed class PrometheusTests : MirrorOfHub
             async () => await Mirror.MetricAsync("mirror_answers_total", ("outcome", "stale")) == 1, () => "Not counted.");
         var samples = await ScrapeAsync();
         Assert.All(Outcomes, outcome => Assert.True(Sum(samples, "mirror_answers_total", $"outcome=\"{outcome}\"") > 0, outcome));
-        Assert.True(Sum(samples, "mirror_upstream_requests_total", """kind="manifest",""", """status="error"}""") > 0);
+        Assert.True(Sum(samples, "mirror_upstream_requests_total", """kind="manifest",""", """status="error",""") > 0);
         foreach (var type in (string[])["blob", "manifest"])
         {
             var answers = Outcomes.ToDictionary(
@@ -165,7 +166,7 @@ public sealed class PrometheusTests : MirrorOfHub
         Assert.InRange(samples.Keys.Count(key => key.StartsWith("registry_http_requests_total", StringComparison.Ordinal)), 2, 20);
         Assert.InRange(samples.Keys.Count(key => key.StartsWith("mirror_upstream_requests_total", StringComparison.Ordinal)), 2, 20);
         Assert.True(Sum(samples, "registry_http_requests_total", """method="other"}""") >= 65);
-        Assert.True(Sum(samples, "mirror_upstream_requests_total", """kind="manifest",""", """status="4xx"}""") >= 60);
+        Assert.True(Sum(samples, "mirror_upstream_requests_total", """kind="manifest",""", """status="4xx",""") >= 60);
     }
 
     [Fact]
@@ -203,7 +204,7 @@ public sealed class PrometheusTests : MirrorOfHub
     {
         await using var one = await StartInProcessAsync();
         await using var other = await StartInProcessAsync();
-        other.Services.GetRequiredService<RegistryMetrics>().RecordClientAbort();
+        other.Services.GetRequiredService<RequestMetrics>().Aborted();
 
         Assert.Equal(0, (await ScrapeAsync(new Uri(one.Urls.First())))["mirror_client_aborts_total"]);
         Assert.Equal(1, (await ScrapeAsync(new Uri(other.Urls.First())))["mirror_client_aborts_total"]);

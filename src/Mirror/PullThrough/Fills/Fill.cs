@@ -14,7 +14,7 @@ namespace Mirror.PullThrough.Fills;
 /// </summary>
 internal sealed partial class Fill(
     FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
-    StoreWrites writes, RegistryMetrics metrics, TimeProvider time, ILogger log)
+    StoreWrites writes, FillMetrics metrics, TimeProvider time, ILogger log)
 {
     // Side requests of all readers together may cost this part of the blob.
     private const int SideRequestShare = 10;
@@ -107,7 +107,7 @@ internal sealed partial class Fill(
         var started = time.GetTimestamp();
         var completed = false;
         string? error = null;
-        metrics.FillStarted();
+        metrics.Started();
         var span = Traces.StartFill(ContentKind.Blob, Digest, transfer.Name, transfer.Authority, _request);
         try
         {
@@ -142,7 +142,7 @@ internal sealed partial class Fill(
             span.EndFill(transfer.Spool?.Length ?? 0, error);
             await LeaveAsync();
             await transfer.DisposeAsync();
-            metrics.FillEnded(completed, time.GetElapsedTime(started).TotalSeconds);
+            metrics.Ended(completed, time.GetElapsedTime(started).TotalSeconds);
         }
     }
 

@@ -15,7 +15,7 @@ namespace Mirror.PullThrough.Fills;
 /// <param name="name">The repository in whose name upstream is asked.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
 internal sealed partial class FillTransfer(
-    FillSource source, IContentStore content, FillLeases leases, RegistryMetrics metrics, TimeProvider time, ILogger log,
+    FillSource source, IContentStore content, FillLeases leases, FleetMetrics metrics, TimeProvider time, ILogger log,
     RepositoryName name, Digest digest, bool ignoreLease) : IAsyncDisposable
 {
     // Large enough to pay for the system call and for waking readers; small enough for many fills at once.
@@ -122,7 +122,7 @@ internal sealed partial class FillTransfer(
                 if (length != loggedAt)
                 {
                     LogLost(digest.ToString(), length, lost.Message);
-                    metrics.RecordTakeover();
+                    metrics.TookOver();
                 }
                 loggedAt = length;
                 if (lost.IsRefused)
@@ -143,7 +143,7 @@ internal sealed partial class FillTransfer(
     {
         // Wait for the owner's response first: by then it has opened the resumable spool. In a shared folder ours must be another file.
         await using var body = await source.FollowAsync(owner, name, digest, Spool?.Length ?? 0, null, stop);
-        metrics.RecordFollow();
+        metrics.Followed();
         if (Spool is null)
             (Spool, IsPrivate) = (await content.SpoolPrivatelyAsync(digest, stop), true);
         await CopyAsync(body, Spool, stop);

@@ -11,7 +11,8 @@ namespace Mirror.PullThrough.Fills;
 /// <summary>The running downloads: at most one for each digest, whatever number of clients and repositories ask for it.</summary>
 public sealed class RunningFills(
     IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
-    StoreWrites writes, FillLeases leases, RegistryMetrics metrics, TimeProvider time, ILogger<RunningFills> log) : IAsyncDisposable
+    StoreWrites writes, FillLeases leases, FillMetrics metrics, FleetMetrics fleet, TimeProvider time, ILogger<RunningFills> log)
+    : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
@@ -27,7 +28,7 @@ public sealed class RunningFills(
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
             if (_running.Count >= OpenFiles.MaxDownloads && !_running.ContainsKey(digest))
                 throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running: the limit of open files is reached.");
-            var transfer = new FillTransfer(source, content, leases, metrics, time, log, name, digest, ignoreLease);
+            var transfer = new FillTransfer(source, content, leases, fleet, time, log, name, digest, ignoreLease);
             var own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
             var fill = _running.GetOrAdd(digest, own);
             if (!fill.TryJoin())
@@ -40,7 +41,7 @@ public sealed class RunningFills(
                 // On this thread until the request to upstream is sent: another thread would have to wake up first.
                 own.Ended = RunAsync(own);
             else
-                metrics.RecordJoin();
+                metrics.Joined();
             return (fill, fill != own);
         }
     }

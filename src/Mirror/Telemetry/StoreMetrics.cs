@@ -1,0 +1,51 @@
+using System.Diagnostics.Metrics;
+using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
+
+namespace Mirror.Telemetry;
+
+/// <summary>The store: how long it takes, what it holds, and whether it takes writes.</summary>
+public sealed class StoreMetrics(MirrorMeter meter)
+{
+    private readonly Histogram<double> _seconds = meter.Seconds(
+        "registry_storage_action_seconds", "Time a storage action took.", MirrorMeter.Durations[..11]);
+
+    private readonly Gauge<long> _writable = meter.Gauge("mirror_store_writable", "Whether the store took the last write.");
+
+    private readonly Gauge<long> _orphans = meter.Gauge(
+        "mirror_orphaned_repositories", "Repositories with pushed images that the settings no longer host.");
+
+    private readonly Gauge<long> _cacheBytes = meter.Gauge("mirror_cache_bytes", "Mirrored blobs that are stored.", "By");
+
+    private readonly Gauge<long> _cacheLimit = meter.Gauge(
+        "mirror_cache_limit_bytes", "The limit of mirrored blobs, proxy.max_size.", "By");
+
+    private readonly Counter<long> _evicted = meter.Counter("mirror_cache_evictions_total", "Mirrored blobs removed to make room.");
+
+    private readonly Counter<long> _evictedBytes = meter.Counter(
+        "mirror_cache_evicted_bytes_total", "Bytes of mirrored blobs removed to make room.", "By");
+
+    /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>.</param>
+    /// <param name="action">A constant of <see cref="StorageTimer"/>.</param>
+    public void Acted(string driver, string action, double seconds) =>
+        _seconds.Record(seconds, new Tag("driver", driver), new Tag("action", action));
+
+    /// <summary>Records whether the store takes writes.</summary>
+    public void IsWritable(bool isWritable) => _writable.Record(isWritable ? 1 : 0);
+
+    /// <summary>Records how many repositories have pushed content and are no longer hosted.</summary>
+    public void Orphans(int repositories) => _orphans.Record(repositories);
+
+    /// <summary>Records the present size of the cache, and what it may be at most.</summary>
+    public void CacheSize(long bytes, long limit)
+    {
+        _cacheBytes.Record(bytes);
+        _cacheLimit.Record(limit);
+    }
+
+    /// <summary>Records blobs that were evicted (<c>proxy.max_size</c>).</summary>
+    public void Evicted(int blobs, long bytes)
+    {
+        _evicted.Add(blobs);
+        _evictedBytes.Add(bytes);
+    }
+}
