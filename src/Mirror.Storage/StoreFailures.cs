@@ -11,6 +11,13 @@ public static class StoreFailures
     private const int TooManyFilesOnTheMachine = 23;
     private const int TooManyFiles = 24;
     private const int ReadOnlyFileSystem = 30;
+    private const int InputOutputError = 5;
+    private const int NoSuchDeviceOrAddress = 6;
+    private const int NoSuchDevice = 19;
+    private const int TimedOut = 110;
+    private const int StaleHandle = 116;
+    private const int NeedsCleaning = 117;
+    private const int RemoteInputOutputError = 121;
     private const int SharingViolation = unchecked((int)0x80070020);
 
     extension(Exception failure)
@@ -30,8 +37,13 @@ public static class StoreFailures
         /// <summary>True where the process or the machine cannot open more files: EMFILE or ENFILE (open(2)).</summary>
         public bool IsOutOfFiles => failure.HResult is TooManyFiles or TooManyFilesOnTheMachine;
 
+        /// <summary>True where the disk, or the machine that has it, is broken or away: EIO and its kind (errno(3)).</summary>
+        public bool IsOfTheDisk => OperatingSystem.IsLinux() && failure.HResult is InputOutputError or NoSuchDeviceOrAddress
+            or NoSuchDevice or TimedOut or StaleHandle or NeedsCleaning or RemoteInputOutputError;
+
         /// <summary>True where the store as a whole fails, and not only this request.</summary>
-        public bool IsOfTheStore => failure.IsNoSpace || failure.IsReadOnly || failure.IsOutOfFiles || failure is StoreUnavailableException;
+        public bool IsOfTheStore => failure.IsNoSpace || failure.IsReadOnly || failure.IsOutOfFiles || failure.IsOfTheDisk
+            || failure is StoreUnavailableException;
 
         /// <summary>True where another process has locked the file: EWOULDBLOCK (flock(2)), or a sharing violation of Windows.</summary>
         public bool IsHeldByAnother => failure.HResult is WouldBlock or SharingViolation;

@@ -5,17 +5,16 @@ namespace Mirror.Storage.Disk;
 
 /// <summary>
 /// File operations that survive a power cut. On Linux a rename or a new folder is safe only after a flush of the folder that holds its name
-/// (fsync(2)). The framework has no call for that.
+/// (fsync(2)). Where a flush fails, the operation is undone as far as that is possible, so that the next attempt does all of it again.
 /// </summary>
-internal static partial class Durable
+public static partial class Durable
 {
-    private static readonly int ReadOnlyCloseOnExec = OperatingSystem.IsLinux() ? 0x80000 : 0x1000000;
-
     /// <summary>Writes a small file: writes and flushes a temporary file, then gives it its final name.</summary>
     /// <param name="publish">How to do that; null renames it over a file of that name.</param>
-    public static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes, Action<string, string>? publish = null)
+    /// <exception cref="IOException">The disk refused.</exception>
+    internal static void WriteFile(string temporaryFolder, string path, ReadOnlySpan<byte> bytes, Action<string, string>? publish = null)
     {
-        Directory.CreateDirectory(temporaryFolder);
+        CreateFolder(temporaryFolder);
         var temporary = Path.Combine(temporaryFolder, Path.GetRandomFileName());
         try
         {
@@ -23,7 +22,8 @@ internal static partial class Durable
             using (var file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
             {
                 RandomAccess.Write(file, bytes, 0);
-                RandomAccess.FlushToDisk(file);
+                DiskFlush.OfFile(file);
+                DiskFlush.Close(file);
             }
             (publish ?? Rename)(temporary, path);
         }
@@ -35,7 +35,7 @@ internal static partial class Durable
     }
 
     /// <summary>Renames a flushed file over its final name, and creates missing folders.</summary>
-    public static void Rename(string from, string to)
+    internal static void Rename(string from, string to)
     {
         var folder = Path.GetDirectoryName(to)!;
         while (true)
@@ -51,19 +51,25 @@ internal static partial class Durable
                 // A concurrent delete removed the folder; another write may have created it again since. Retry.
             }
         }
-        FlushFolder(folder);
+        DiskFlush.OfFolder(folder);
     }
 
-    /// <summary>Creates a folder and its missing parents, and flushes each folder that got a new name.</summary>
+    /// <summary>
+    /// Creates a folder and its missing parents, and flushes each folder that got a new name. If that fails, the new folder goes again.
+    /// </summary>
     public static void CreateFolder(string folder)
     {
         const int exists = 17;
         // Concurrent writes and deletes end at some time. A symbolic link without a target stays.
         const int maxTries = 1000;
+        UnflushedNames.Wait(folder);
         for (var tries = 1; !Directory.Exists(folder); tries++)
         {
             var parent = Path.GetDirectoryName(folder)!;
             CreateFolder(parent);
+            using var turn = UnflushedNames.Enter(folder);
+            if (Directory.Exists(folder))
+                return;
             try
             {
                 Directory.CreateDirectory(folder);
@@ -75,7 +81,15 @@ internal static partial class Durable
                 // A concurrent delete removed a parent folder. Retry.
                 continue;
             }
-            FlushFolder(parent);
+            try
+            {
+                DiskFlush.OfFolder(parent);
+            }
+            catch (Exception failure) when (failure.IsStoreFailure)
+            {
+                SweepableFile.RemoveIfEmpty(folder);
+                throw;
+            }
             return;
         }
     }
@@ -84,21 +98,49 @@ internal static partial class Durable
     /// Removes a folder and its content in one step, also while others write to it: renames it to a name that no other process knows, and
     /// deletes it there. False where there is no such folder.
     /// </summary>
-    public static bool DeleteFolder(string temporaryFolder, string path)
+    /// <exception cref="IOException">The disk refused; the folder has its name again.</exception>
+    internal static bool DeleteFolder(string temporaryFolder, string path)
     {
-        Directory.CreateDirectory(temporaryFolder);
+        if (Detach(temporaryFolder, path, Directory.Move) is not { } renamed)
+            return false;
+        DeleteLeftOver(renamed);
+        return true;
+    }
+
+    /// <summary>As <see cref="DeleteFolder"/>, for a file.</summary>
+    /// <inheritdoc cref="DeleteFolder" path="/exception"/>
+    internal static bool DeleteFile(string temporaryFolder, string path)
+    {
+        if (Detach(temporaryFolder, path, File.Move) is not { } renamed)
+            return false;
+        File.Delete(renamed);
+        return true;
+    }
+
+    /// <summary>Moves something to a new name in the temporary folder, and returns that; null where there is nothing.</summary>
+    private static string? Detach(string temporaryFolder, string path, Action<string, string> move)
+    {
+        CreateFolder(temporaryFolder);
         var renamed = Path.Combine(temporaryFolder, Path.GetRandomFileName());
         try
         {
-            Directory.Move(path, renamed);
+            move(path, renamed);
         }
         catch (Exception missing) when (missing is DirectoryNotFoundException or FileNotFoundException)
         {
-            return false;
+            return null;
         }
-        FlushFolder(Path.GetDirectoryName(path)!);
-        DeleteLeftOver(renamed);
-        return true;
+        try
+        {
+            DiskFlush.OfFolder(Path.GetDirectoryName(path)!);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure && !Path.Exists(path))
+        {
+            // Whether it is gone is not known. The caller will try again, and must find it for that.
+            move(renamed, path);
+            throw;
+        }
+        return renamed;
     }
 
     /// <summary>
@@ -127,36 +169,11 @@ internal static partial class Durable
         }
     }
 
-    /// <summary>Flushes the names in a folder. A folder that no longer exists needs no flush.</summary>
-    public static void FlushFolder(string folder)
-    {
-        if (!OperatingSystem.IsLinux())
-            return;
-        var descriptor = Open(folder, ReadOnlyCloseOnExec);
-        if (descriptor < 0)
-        {
-            const int noSuchFile = 2;
-            var error = Marshal.GetLastPInvokeError();
-            if (error == noSuchFile)
-                return;
-            throw new IOException($"Cannot open folder '{folder}' to flush it: {Marshal.GetPInvokeErrorMessage(error)}.");
-        }
-        try
-        {
-            if (Flush(descriptor) != 0)
-                throw new IOException($"Cannot flush folder '{folder}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
-        }
-        finally
-        {
-            _ = Close(descriptor);
-        }
-    }
-
     /// <summary>
     /// Sets a file's modification time to now, by the clock of the file system, and returns it; null where there is no such file.
     /// </summary>
     /// <exception cref="UnauthorizedAccessException">The process may not write the file.</exception>
-    public static DateTime? Touch(string path)
+    internal static DateTime? Touch(string path)
     {
         if (OperatingSystem.IsWindows())
         {
@@ -165,20 +182,19 @@ internal static partial class Durable
             File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
             return File.GetLastWriteTimeUtc(path);
         }
-        const int noSuchFile = 2, notAFolder = 20, readOnlyFileSystem = 30;
+        const int readOnlyFileSystem = 30;
         // Not by File.OpenHandle: that asks for a lock, and fails while a writer holds it.
-        var descriptor = Open(path, ReadOnlyCloseOnExec);
-        if (descriptor < 0)
-            return Marshal.GetLastPInvokeError() is noSuchFile or notAFolder ? null : throw CannotTouch(path);
-        using var file = new SafeFileHandle(descriptor, ownsHandle: true);
+        using var file = DiskFlush.Open(path);
+        if (file is null)
+            return null;
         // On a read-only file system no sweep can remove the file, so its time does not matter.
-        if (SetTimes(descriptor, 0) != 0 && Marshal.GetLastPInvokeError() != readOnlyFileSystem)
+        if (SetTimes(file, 0) != 0 && Marshal.GetLastPInvokeError() != readOnlyFileSystem)
             throw CannotTouch(path);
         return File.GetLastWriteTimeUtc(file);
     }
 
     /// <summary>Lets other processes open a file that was opened with <see cref="FileShare.None"/>.</summary>
-    public static void Unlock(SafeFileHandle file)
+    internal static void Unlock(SafeFileHandle file)
     {
         const int unlock = 8;
         if (!OperatingSystem.IsWindows())
@@ -190,14 +206,14 @@ internal static partial class Durable
     /// system cannot do this or is full; a later write then reports the error.
     /// </summary>
     /// <param name="from">Where the space begins, in bytes from the start.</param>
-    public static bool Reserve(SafeFileHandle file, long from, long length)
+    internal static bool Reserve(SafeFileHandle file, long from, long length)
     {
         const int keepSize = 1;
         return OperatingSystem.IsLinux() && Allocate(file, keepSize, from, length) == 0;
     }
 
     /// <summary>Gives a file a second name; false where there is no such file or the name exists.</summary>
-    public static bool Link(string path, string also)
+    internal static bool Link(string path, string also)
     {
         const int noSuchFile = 2, exists = 17, notAFolder = 20;
         if (!OperatingSystem.IsWindows())
@@ -219,7 +235,7 @@ internal static partial class Durable
 
     // A null pointer means now.
     [LibraryImport("libc", EntryPoint = "futimens", SetLastError = true)]
-    private static partial int SetTimes(int descriptor, nint times);
+    private static partial int SetTimes(SafeFileHandle file, nint times);
 
     [LibraryImport("libc", EntryPoint = "flock")]
     private static partial int Lock(SafeFileHandle file, int operation);
@@ -229,13 +245,4 @@ internal static partial class Durable
 
     [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int HardLink(string path, string also);
-
-    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Open(string path, int flags);
-
-    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static partial int Flush(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
-    private static partial int Close(int descriptor);
 }

@@ -18,6 +18,12 @@ internal static class SweepableFile
     /// <summary>Sets a file's time to now; false where there is no file.</summary>
     public static bool Touch(string path)
     {
+        UnflushedNames.Wait(path);
+        return TouchNow(path);
+    }
+
+    private static bool TouchNow(string path)
+    {
         do
         {
             // The file may have lost its name between open and touch: the file that has the name now must have that time, or a later one.
@@ -32,26 +38,45 @@ internal static class SweepableFile
     /// Gives a flushed file its final name. Where a file has that name already, touches that one and drops the new one. It does not replace
     /// the old one, because that may have been touched after the new one was written.
     /// </summary>
+    /// <exception cref="IOException">The disk refused; the file has no final name, unless it had it before.</exception>
     public static void Publish(string from, string to)
     {
+        using var turn = UnflushedNames.Enter(to);
         var folder = Path.GetDirectoryName(to)!;
         var length = new FileInfo(from).Length;
-        while (true)
+        DateTime? named = null;
+        try
         {
-            if (new FileInfo(to) is { Exists: true } old && old.Length != length)
+            while (true)
             {
-                // The old file is damaged, so nothing can rely on it.
-                Durable.Rename(from, to);
-                return;
+                Durable.CreateFolder(folder);
+                if (Durable.Touch(from) is not { } touched)
+                    throw new FileNotFoundException("The file to publish does not exist.", from);
+                if (new FileInfo(to) is { Exists: true } old && old.Length != length)
+                {
+                    // The old file is damaged, so nothing can rely on it.
+                    named = touched;
+                    Durable.Rename(from, to);
+                    return;
+                }
+                if (TouchNow(to))
+                    break;
+                if (Durable.Link(from, to))
+                {
+                    named = touched;
+                    break;
+                }
+                // Another process published the file, or a sweep removed its folder, between the two calls. Retry.
             }
-            Durable.CreateFolder(folder);
-            if (Durable.Touch(from) is null)
-                throw new FileNotFoundException("The file to publish does not exist.", from);
-            if (Touch(to) || Durable.Link(from, to))
-                break;
-            // Another process published the file, or a sweep removed its folder, between the two calls. Retry.
+            DiskFlush.OfFolder(folder);
         }
-        Durable.FlushFolder(folder);
+        catch (Exception failure) when (named is not null && failure.IsStoreFailure)
+        {
+            // A later attempt would find the name, and rely on it without a power cut in mind. Another process that has touched the file
+            // since relies on its own flush: then the name stays.
+            Sweep(to, named.Value.AddTicks(1));
+            throw;
+        }
         File.Delete(from);
     }
 

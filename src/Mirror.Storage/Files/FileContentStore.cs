@@ -62,11 +62,9 @@ public sealed class FileContentStore(string root, UnreadableFolders? unreadable 
     public ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = PathOf(digest);
-        if (!SweepableFile.Exists(path))
+        if (!SweepableFile.Exists(path) || !Durable.DeleteFile(Path.Combine(_root, RegistryLayout.Temporary), path))
             return ValueTask.FromResult(false);
-        File.Delete(path);
         SweepableFile.RemoveIfEmpty(Path.GetDirectoryName(path)!);
-        Durable.FlushFolder(Path.GetDirectoryName(Path.GetDirectoryName(path))!);
         return ValueTask.FromResult(true);
     }
 

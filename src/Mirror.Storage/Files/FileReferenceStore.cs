@@ -40,8 +40,8 @@ public sealed class FileReferenceStore(string root, UnreadableFolders? unreadabl
         var typePath = RegistryLayout.RevisionMediaType(name, digest);
         if (mediaType is not null)
             Write(typePath, mediaType);
-        else
-            DeleteFile(typePath);
+        else if (File.Exists(PathOf(typePath)))
+            Durable.DeleteFile(PathOf(RegistryLayout.Temporary), PathOf(typePath));
         // registry:2 lists and marks only repositories with this folder. Without it, its garbage collector would delete the manifest.
         Durable.CreateFolder(PathOf(RegistryLayout.Layers(name)));
         WriteOrTouch(RegistryLayout.RevisionLink(name, digest), digest.ToString());
@@ -133,14 +133,6 @@ public sealed class FileReferenceStore(string root, UnreadableFolders? unreadabl
 
     private void Write(string path, string text) =>
         Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text));
-
-    private void DeleteFile(string path)
-    {
-        if (!File.Exists(PathOf(path)))
-            return;
-        File.Delete(PathOf(path));
-        Durable.FlushFolder(Path.GetDirectoryName(PathOf(path))!);
-    }
 
     private bool DeleteFolder(string folder) => Durable.DeleteFolder(PathOf(RegistryLayout.Temporary), PathOf(folder));
 

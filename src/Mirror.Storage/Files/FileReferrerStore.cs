@@ -20,11 +20,7 @@ public sealed class FileReferrerStore(string root, UnreadableFolders? unreadable
     public ValueTask<bool> RemoveAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
     {
         var path = PathOf(RegistryLayout.Referrer(name, subject, referrer));
-        if (!File.Exists(path))
-            return ValueTask.FromResult(false);
-        File.Delete(path);
-        Durable.FlushFolder(Path.GetDirectoryName(path)!);
-        return ValueTask.FromResult(true);
+        return ValueTask.FromResult(File.Exists(path) && Durable.DeleteFile(PathOf(RegistryLayout.Temporary), path));
     }
 
     public ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)

@@ -17,7 +17,7 @@ public static class FileStoreIdentity
                 // If another process was first, its file stays.
                 Durable.Link(written, final);
                 File.Delete(written);
-                Durable.FlushFolder(Path.GetDirectoryName(final)!);
+                DiskFlush.OfFolder(Path.GetDirectoryName(final)!);
             });
         return Convert.ToHexStringLower(File.ReadAllBytes(path));
     }

@@ -15,7 +15,9 @@ public sealed class FileUploadStore(string root, UnreadableFolders? unreadable =
 
     public async ValueTask StartAsync(RepositoryName name, Guid id, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        // Nothing is flushed: after a power cut the client starts its upload again.
+        // The repository's folder is flushed, because more than uploads will be in it. The upload is not: after a power cut the client
+        // starts it again.
+        Durable.CreateFolder(PathOf(RegistryLayout.Uploads(name)));
         Directory.CreateDirectory(PathOf(RegistryLayout.Upload(name, id)));
         try
         {

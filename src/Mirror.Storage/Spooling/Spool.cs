@@ -27,6 +27,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     // The temporary name is gone: the file was moved or deleted.
     private bool _moved;
     private Exception? _failure;
+    private IOException? _unflushed;
 
     private Spool(string path, string algorithm, SafeFileHandle file)
     {
@@ -156,14 +157,34 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Flushes the file and gives it its final name, or drops it where that name exists already. Readers go on reading.</summary>
-    /// <exception cref="IOException">The disk refused; the spool keeps its name.</exception>
+    /// <exception cref="IOException">
+    /// The disk refused; the spool keeps its name. After a failed flush every further call fails: see <see cref="DiskFlush"/>.
+    /// </exception>
     public void MoveTo(string path)
     {
-        RandomAccess.FlushToDisk(_file);
+        Flush();
         // From here on other processes open the file too, while readers still follow this spool.
         Durable.Unlock(_file);
         SweepableFile.Publish(_path, path);
         (_path, _moved) = (path, true);
+    }
+
+    /// <summary>Flushes what has come so far.</summary>
+    private void Flush()
+    {
+        lock (_gate)
+            if (_unflushed is not null)
+                throw new IOException(_unflushed.Message, _unflushed) { HResult = _unflushed.HResult };
+        try
+        {
+            DiskFlush.OfFile(_file);
+        }
+        catch (IOException failure)
+        {
+            lock (_gate)
+                _unflushed = failure;
+            throw;
+        }
     }
 
     /// <summary>Removes the file's name; readers go on reading.</summary>

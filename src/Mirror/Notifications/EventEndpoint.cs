@@ -49,7 +49,8 @@ internal sealed partial class EventEndpoint : IDisposable
         !_ignoredActions.Contains(action) && !(mediaType is not null && _ignoredTypes.Contains(mediaType));
 
     /// <summary>Queues an event. Never throws: an event that cannot be written is counted and logged as lost.</summary>
-    public void Enqueue(ReadOnlySpan<byte> json)
+    /// <param name="flush">Whether the event survives a power cut when this returns.</param>
+    public void Enqueue(ReadOnlySpan<byte> json, bool flush)
     {
         _metrics.Counted(_options.Name, "Events", 1);
         try
@@ -62,6 +63,16 @@ internal sealed partial class EventEndpoint : IDisposable
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             RecordLoss(1, failure.Message);
+            return;
+        }
+        try
+        {
+            if (flush)
+                _queue.Flush();
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            LogNotFlushed(_log, _options.Name, failure.Message);
         }
     }
 
@@ -132,6 +143,10 @@ internal sealed partial class EventEndpoint : IDisposable
     [LoggerMessage(Level = LogLevel.Warning,
         Message = "endpoint {Endpoint} took no events in {Attempts} attempts; {Pending} are queued and will be sent again: {Reason}")]
     private static partial void LogFailed(ILogger log, string endpoint, int attempts, int pending, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "the queue of endpoint {Endpoint} cannot be flushed; a power cut would take its newest events: {Reason}")]
+    private static partial void LogNotFlushed(ILogger log, string endpoint, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "lost {Events} events for endpoint {Endpoint}: {Reason}")]
     private static partial void LogDropped(ILogger log, int events, string endpoint, string reason);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
+using Mirror.Storage.Disk;
 
 namespace Mirror.Notifications;
 
@@ -28,6 +29,8 @@ internal sealed class EventQueue : IDisposable
     private readonly LinkedList<Segment> _segments = new();
     private SafeFileHandle? _tail;
     private long _offset;
+    // A flush of the newest file has failed: see DiskFlush.
+    private bool _isUnsafe;
 
     private EventQueue(string folder, SafeFileHandle held, long maxSegmentBytes, int maxSegments)
     {
@@ -51,7 +54,7 @@ internal sealed class EventQueue : IDisposable
         for (var slot = 0; ; slot++)
         {
             var own = Path.Combine(folder, slot.ToString(CultureInfo.InvariantCulture));
-            Directory.CreateDirectory(own);
+            Durable.CreateFolder(Path.GetFullPath(own));
             try
             {
                 var held = File.OpenHandle(Path.Combine(own, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
@@ -74,7 +77,7 @@ internal sealed class EventQueue : IDisposable
         var dropped = 0;
         lock (_gate)
         {
-            if (_tail is null || _segments.Last!.Value.Length >= _maxSegmentBytes)
+            if (_tail is null || _isUnsafe || _segments.Last!.Value.Length >= _maxSegmentBytes)
                 dropped = Rotate();
             var segment = _segments.Last!.Value;
             RandomAccess.Write(_tail!, line, segment.Length);
@@ -84,6 +87,30 @@ internal sealed class EventQueue : IDisposable
                 _added.Release();
         }
         return dropped;
+    }
+
+    /// <summary>Returns when what was added before survives a power cut.</summary>
+    /// <exception cref="IOException">The disk refused. What is added from now on goes to a new file.</exception>
+    public void Flush()
+    {
+        SafeFileHandle? tail;
+        lock (_gate)
+            tail = _tail;
+        try
+        {
+            if (tail is not null)
+                DiskFlush.OfFile(tail);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Rotate has flushed and closed it.
+        }
+        catch (IOException)
+        {
+            lock (_gate)
+                _isUnsafe |= _tail == tail;
+            throw;
+        }
     }
 
     /// <summary>Waits for events, and returns the oldest: at least one, at most 64.</summary>
@@ -160,9 +187,25 @@ internal sealed class EventQueue : IDisposable
             RemoveHead();
         }
         var number = (_segments.Last?.Value.Number ?? 0) + 1;
-        _tail?.Dispose();
+        var isFlushed = _tail is null || _isUnsafe;
+        // Only once: a second flush of the same file would succeed whatever was lost.
+        _isUnsafe = true;
+        if (!isFlushed)
+            DiskFlush.OfFile(_tail!);
         var segment = new Segment(number, Path.Combine(_folder, $"{number:D20}.events"));
-        _tail = File.OpenHandle(segment.Path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        var file = File.OpenHandle(segment.Path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        try
+        {
+            DiskFlush.OfFolder(_folder);
+        }
+        catch
+        {
+            file.Dispose();
+            File.Delete(segment.Path);
+            throw;
+        }
+        _tail?.Dispose();
+        (_tail, _isUnsafe) = (file, false);
         _segments.AddLast(segment);
         return dropped;
     }

@@ -86,7 +86,8 @@ public sealed class RegistryEvents
                 new RegistryEvent(
                     Guid.NewGuid().ToString(), _time.GetUtcNow().UtcDateTime, action, target, origin, new EventActor(origin.User), _source),
                 EventJson.Default.RegistryEvent);
-            endpoint.Enqueue(json);
+            // A client's change is on the disk when it is acknowledged, and so is its event. Pulls are too many for that.
+            endpoint.Enqueue(json, flush: action != "pull");
         }
     }
 }

@@ -69,7 +69,7 @@ public sealed partial class ErrorAnswers(HttpOptions http, RequestMetrics metric
         UpstreamUnavailableException or DigestMismatchException or ReplicaLostException =>
             (RegistryError.Unavailable, failure.Message, null),
         // Clients do not learn what is wrong with the store. The operator finds it in the log.
-        StoreUnavailableException or IOException { IsOutOfFiles: true } =>
+        StoreUnavailableException or IOException { IsOutOfFiles: true } or IOException { IsOfTheDisk: true } =>
             (RegistryError.Unavailable, "the store cannot be used at the moment", null),
         IOException { IsReadOnly: true } or UnauthorizedAccessException =>
             (RegistryError.Unavailable, "the store cannot be written to at the moment", null),

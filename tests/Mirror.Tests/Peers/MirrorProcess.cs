@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
 using Mirror.Tests.Images;
+using Mirror.Tests.Resilience;
 
 namespace Mirror.Tests.Peers;
 
@@ -31,6 +32,9 @@ public sealed record MirrorSettings
 
     /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
     public string? Limits { get; init; }
+
+    /// <summary>Decides which of its system calls fail; null lets all be.</summary>
+    internal DiskFaults? Faults { get; init; }
 
     /// <summary>More lines of YAML, for whole sections of their own.</summary>
     public string More { get; init; } = "";
@@ -128,7 +132,11 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         string[] command = OtherCommand is null ? ["dotnet", Program, "serve", config] : [OtherCommand, "serve", config];
         if (_settings.Limits is { } limits)
             command = ["prlimit", limits, .. command];
+        if (_settings.Faults is not null)
+            command = [.. DiskFaults.Of(command)];
         _process = PeerProcess.Start(command[0], command[1..], _settings.Environment);
+        if (_settings.Faults is { } faults)
+            await faults.AttachAsync(_process.Id);
         await _process.UntilAnswersAsync(new Uri(Url, "/v2/"));
         await _process.UntilAsync(() => Task.FromResult(Log.Any(IsReadyLine)));
     }
