@@ -67,7 +67,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("proxy: {upstreams: [{remoteurl: https://x, tls: {ca: FILE}}]}", "proxy.upstreams.0.tls.ca: FILE holds no certificate")]
     [InlineData("http: {secret: s}\nredis: {addr: \"x:1\", tls: {rootcas: [FOLDER]}}", "redis.tls.rootcas: FOLDER is a folder, not a file")]
     [InlineData("storage: {filesystem: {rootdirectory: FILE}}", "storage.filesystem.rootdirectory: FILE is a file, not a folder")]
-    [InlineData("auth: {htpasswd: {realm: r, path: /nowhere}}", "auth.htpasswd.path: /nowhere does not exist; make it with: htpasswd -Bbn USER")]
+    [InlineData("auth: {htpasswd: {realm: r, path: /nowhere}}",
+        "auth.htpasswd.path: /nowhere does not exist; make it with: htpasswd -Bbn USER")]
     public async Task What_is_wrong_with_a_file_is_found_without_a_start(string yaml, string expected)
     {
         var other = Path.Combine(_folder.FullName, "file");
@@ -90,12 +91,15 @@ public sealed class CommandLineTests : IDisposable
     public async Task The_users_of_a_password_file_who_cannot_log_in_are_named()
     {
         var users = Path.Combine(_folder.FullName, "htpasswd");
-        File.WriteAllText(users, "# nginx\na:{SHA}w6uP8Tcg6K2QR905Rms8iXTlksL6OD1KOWBxTK7wxPI=\nb:$apr1$xx$yy\nc:$6$xx$yy\nd:hunter2\ne:hunter2\nhunter2\n");
+        File.WriteAllText(users,
+            "# nginx\na:{SHA}w6uP8Tcg6K2QR905Rms8iXTlksL6OD1KOWBxTK7wxPI=\nb:$apr1$xx$yy\nc:$6$xx$yy\nd:hunter2\ne:hunter2\nhunter2\n");
 
-        var (code, output, error) = await RunAsync(["check-config", Write($"version: 0.1\nauth: {{htpasswd: {{realm: r, path: {users}}}}}\n")]);
+        var (code, output, error) = await RunAsync(
+            ["check-config", Write($"version: 0.1\nauth: {{htpasswd: {{realm: r, path: {users}}}}}\n")]);
 
         Assert.Equal(0, code);
-        foreach (var line in new[] { "a cannot log in: the file has SHA-1", "b cannot log in: the file has MD5", "c cannot log in: the file has SHA-512",
+        foreach (var line in new[] { "a cannot log in: the file has SHA-1", "b cannot log in: the file has MD5",
+            "c cannot log in: the file has SHA-512",
             "d, e cannot log in: the file has plain text", "no user can log in", "1 lines are ignored" })
             Assert.Contains($"warning: auth.htpasswd.path: {users}: {line}", error);
         Assert.DoesNotContain("hunter2", output + error);

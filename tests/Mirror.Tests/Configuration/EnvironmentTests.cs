@@ -94,7 +94,8 @@ public sealed class EnvironmentTests
     [Fact]
     public void A_mistyped_variable_gets_its_nearest_key()
     {
-        Assert.EndsWith("; nearest known variable: REGISTRY_PROXY_REMOTEURL", Assert.Single(LoadNothing(("REGISTRY_PROXY_REMOTURL", "x")).Warnings));
+        Assert.EndsWith("; nearest known variable: REGISTRY_PROXY_REMOTEURL",
+            Assert.Single(LoadNothing(("REGISTRY_PROXY_REMOTURL", "x")).Warnings));
         Assert.EndsWith(" is ignored", Assert.Single(LoadNothing(("REGISTRY_PORT_5000_TCP", "x")).Warnings));
     }
 

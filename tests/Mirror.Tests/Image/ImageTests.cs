@@ -63,7 +63,8 @@ public sealed class ImageTests : IAsyncLifetime
         {
             await client.ConnectAsync(IPEndPoint.Parse(_address), TestContext.Current.CancellationToken);
             await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
-                $"POST /v2/local/app/blobs/uploads/?digest=sha256:{new string('0', 64)} HTTP/1.1\r\nHost: {_address}\r\nContent-Length: 9\r\n\r\n1"),
+                $"POST /v2/local/app/blobs/uploads/?digest=sha256:{new string('0', 64)} HTTP/1.1\r\n"
+                + $"Host: {_address}\r\nContent-Length: 9\r\n\r\n1"),
                 TestContext.Current.CancellationToken);
             await _engine.RunAsync("stop", "-t", "600", open);
             Assert.Equal("0", (await _engine.RunAsync("inspect", "-f", "{{.State.ExitCode}}", open)).Trim());

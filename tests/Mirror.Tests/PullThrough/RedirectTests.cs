@@ -8,7 +8,9 @@ using Xunit;
 
 namespace Mirror.Tests.PullThrough;
 
-/// <summary>Where upstream redirects to is asked to the letter, and what is said there is upstream's answer, except for what a CDN fails to give.</summary>
+/// <summary>
+/// The address that upstream redirects to is asked to the letter. Its answer is upstream's answer, except for what a CDN fails to give.
+/// </summary>
 public sealed class RedirectTests : MirrorOfHub
 {
     private const string Other = "library/elsewhere";
@@ -16,7 +18,9 @@ public sealed class RedirectTests : MirrorOfHub
 
     [Theory]
     // {cdn} is the CDN's URL, {registry} the registry's.
-    [InlineData("{cdn}/data/a%2fb%2Fc/%41%7e/../x?Signature=a%2Bb%2f+c==&KEY=%c3%a9", "/data/a%2fb%2Fc/%41%7e/../x?Signature=a%2Bb%2f+c==&KEY=%c3%a9")]
+    [InlineData(
+        "{cdn}/data/a%2fb%2Fc/%41%7e/../x?Signature=a%2Bb%2f+c==&KEY=%c3%a9",
+        "/data/a%2fb%2Fc/%41%7e/../x?Signature=a%2Bb%2f+c==&KEY=%c3%a9")]
     [InlineData("{cdn}/Data/./A//b?x=1#a%20fragment", "/Data/./A//b?x=1")]
     [InlineData("{cdn}/a b?x=c d ", "/a%20b?x=c%20d")]
     [InlineData("{cdn}?sig=%7E", "/?sig=%7E")]

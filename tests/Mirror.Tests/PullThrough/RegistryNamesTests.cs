@@ -9,8 +9,8 @@ using Xunit;
 namespace Mirror.Tests.PullThrough;
 
 /// <summary>
-/// Clients name the registry of an image beside its repository (OCI distribution-spec 1.1.1, "Registry Proxying"), or in its path. The right
-/// registry answers, and never another one that has a repository of the same name.
+/// Clients name the registry of an image beside its repository (OCI distribution-spec 1.1.1, "Registry Proxying"), or in its path. The
+/// right registry answers, and never another one that has a repository of the same name.
 /// </summary>
 public sealed class RegistryNamesTests
 {

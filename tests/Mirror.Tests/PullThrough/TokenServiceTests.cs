@@ -134,7 +134,8 @@ public sealed class RefusedTokenTests : MirrorOfHub
         // Without a limit the first account gets all requests.
         Hub.PullLimit = null;
         Hub.AddImage(Repository, "latest");
-        Hub.Script(request => request.Asked == Asked.Token && request.Query.Contains("mistyped", StringComparison.Ordinal), Answer.Status(status));
+        Hub.Script(request => request.Asked == Asked.Token && request.Query.Contains("mistyped", StringComparison.Ordinal),
+            Answer.Status(status));
         for (var i = 0; i < 2; i++)
             using (var denied = await Mirror.GetAsync(ManifestPath("latest", "acme/mistyped")))
                 await AssertErrorAsync(HttpStatusCode.Forbidden, denied);

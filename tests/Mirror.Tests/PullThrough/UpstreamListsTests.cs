@@ -55,8 +55,10 @@ public sealed class UpstreamListsTests : IAsyncLifetime
     [InlineData("page={at}", """</v2/acme/app/tags/list>; rel="first", </v2/acme/app/tags/list?page={at}>; rel="next" """)]
     public async Task Every_page_is_listed_once_however_upstream_counts_them(string query, string link)
     {
-        string Filled(string text, int at) => text.Trim().Replace("{at}", at.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
-            .Replace("{tag}", AllTags[at - 1], StringComparison.Ordinal).Replace("{host}", _upstream.Url.Authority, StringComparison.Ordinal);
+        string Filled(string text, int at) => text.Trim()
+            .Replace("{at}", at.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            .Replace("{tag}", AllTags[at - 1], StringComparison.Ordinal)
+            .Replace("{host}", _upstream.Url.Authority, StringComparison.Ordinal);
         AnswerTags(asked =>
         {
             int[] starts = [PageSize, 2 * PageSize];
@@ -182,10 +184,12 @@ public sealed class UpstreamListsTests : IAsyncLifetime
         _upstream.AnswerPages($"{Name}/referrers/{Subject}", asked =>
         {
             var at = asked.Length == 0 ? 0 : asked[^1] - '0';
-            return (200, IndexJson(json.Skip(at).Take(3)), at + 3 < json.Count ? [$"</v2/{Name}/referrers/{Subject}?cursor={at + 3}>; rel=\"next\""] : []);
+            return (200, IndexJson(json.Skip(at).Take(3)),
+                at + 3 < json.Count ? [$"</v2/{Name}/referrers/{Subject}?cursor={at + 3}>; rel=\"next\""] : []);
         });
 
-        foreach (var (query, wanted) in new[] { ("ns=127.0.0.1", entries), ("ns=127.0.0.1&artifactType=x/odd", [.. entries.Where(entry => entry.Type == "x/odd")]) })
+        foreach (var (query, wanted) in new[] { ("ns=127.0.0.1", entries),
+                ("ns=127.0.0.1&artifactType=x/odd", [.. entries.Where(entry => entry.Type == "x/odd")]) })
         {
             List<string> seen = [];
             var (pages, path) = (0, $"{Name}/referrers/{Subject}?{query}");

@@ -34,8 +34,10 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
         var (digest, _) = await _repository.PushManifestAsync("1");
         Assert.Equal(["1"], await _repository.TagsAsync("?n=&last="));
         Assert.Equal(HttpStatusCode.OK, await _repository.StatusOfAsync("GET", $"referrers/{digest}?artifactType=&last="));
-        Assert.Equal(HttpStatusCode.OK, await _repository.StatusOfAsync("GET", new Uri(registry.Mirror.Url, "/v2/_catalog?n=&last=").ToString()));
-        Assert.Equal(HttpStatusCode.Accepted, await _repository.StatusOfAsync("POST", "blobs/uploads/?mount=&from=&digest=&digest-algorithm="));
+        var catalog = new Uri(registry.Mirror.Url, "/v2/_catalog?n=&last=").ToString();
+        Assert.Equal(HttpStatusCode.OK, await _repository.StatusOfAsync("GET", catalog));
+        Assert.Equal(HttpStatusCode.Accepted,
+            await _repository.StatusOfAsync("POST", "blobs/uploads/?mount=&from=&digest=&digest-algorithm="));
     }
 
     [Fact]

@@ -97,7 +97,8 @@ public sealed class HtpasswdTests : IAsyncLifetime
         using (var response = await _registry.GetAsync("", ("Authorization", Basic("alice:secret"))))
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         await Until.TrueAsync(
-            () => _registry.Log.Any(line => line.Contains($"{Users} does not exist; the users that were read from it", StringComparison.Ordinal)),
+            () => _registry.Log.Any(line => line.Contains(
+                $"{Users} does not exist; the users that were read from it", StringComparison.Ordinal)),
             () => string.Join('\n', _registry.Log));
     }
 

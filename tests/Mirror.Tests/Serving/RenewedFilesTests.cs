@@ -14,7 +14,10 @@ public sealed class RenewedFilesTests : IDisposable
     public RenewedFilesTests()
     {
         Write("a", "a");
-        _pair = new RenewedFiles<string>(() => [_folder["certificate"], _folder["key"]], Make, TimeProvider.System) { Report = _reports.Add };
+        _pair = new RenewedFiles<string>(() => [_folder["certificate"], _folder["key"]], Make, TimeProvider.System)
+        {
+            Report = _reports.Add,
+        };
     }
 
     public void Dispose() => _folder.Dispose();

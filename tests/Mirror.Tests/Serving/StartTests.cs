@@ -24,7 +24,8 @@ public sealed class StartTests
     public async Task The_first_line_names_the_file_and_another_every_upstream()
     {
         MirrorProcess.Availability.OrSkip();
-        var more = "proxy: {upstreams: [{remoteurl: \"https://a.example\"}, {name: b, remoteurl: \"https://c.example:1\", username: u, password: p}]}\n";
+        var more = "proxy: {upstreams: [{remoteurl: \"https://a.example\"}, "
+            + "{name: b, remoteurl: \"https://c.example:1\", username: u, password: p}]}\n";
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { More = more });
         Assert.Matches("msg=\"?configuration: \\S+/config.yml", mirror.Log[0]);
         Assert.Contains(mirror.Log, line => line.Contains(
@@ -42,7 +43,8 @@ public sealed class StartTests
         {
             mirror.HangUp();
             await Until.TrueAsync(
-                () => mirror.Log.Count(line => line.Contains("SIGHUP: ", StringComparison.Ordinal)) == i, () => string.Join('\n', mirror.Log));
+                () => mirror.Log.Count(line => line.Contains("SIGHUP: ", StringComparison.Ordinal)) == i,
+                () => string.Join('\n', mirror.Log));
         }
         using var response = await mirror.GetAsync("");
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
@@ -53,7 +55,8 @@ public sealed class StartTests
     [InlineData("http: {addr: \"127.0.0.1:FREE\", debug: {addr: \"127.0.0.1:TAKEN\"}}", "http://127.0.0.1:TAKEN: address already in use")]
     [InlineData("http: {addr: \"192.0.2.1:FREE\"}", "cannot listen on http.addr 192.0.2.1:FREE: ")]
     [InlineData("http: {addr: \"no.such.host.invalid:FREE\"}", "cannot listen on no.such.host.invalid, which names no address")]
-    [InlineData("http: {addr: \"127.0.0.1:FREE\"}\nstorage: {filesystem: {rootdirectory: /proc/none}}", "/proc/none is not there and cannot be made")]
+    [InlineData("http: {addr: \"127.0.0.1:FREE\"}\nstorage: {filesystem: {rootdirectory: /proc/none}}",
+        "/proc/none is not there and cannot be made")]
     public async Task A_start_that_fails_says_why_in_one_line_and_ends_with_1(string yaml, string why)
     {
         MirrorProcess.Availability.OrSkip();
@@ -61,10 +64,12 @@ public sealed class StartTests
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
         var (port, free) = (((IPEndPoint)taken.LocalEndpoint).Port, Ports.Free());
-        string Numbered(string text) => text.Replace("TAKEN", $"{port}", StringComparison.Ordinal).Replace("FREE", $"{free}", StringComparison.Ordinal);
+        string Numbered(string text) => text.Replace("TAKEN", $"{port}", StringComparison.Ordinal)
+            .Replace("FREE", $"{free}", StringComparison.Ordinal);
         if (!yaml.Contains("storage", StringComparison.Ordinal))
             yaml += $"\nstorage: {{filesystem: {{rootdirectory: {folder["root"]}}}}}";
-        await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, folder.Write("config.yml", $"version: 0.1\n{Numbered(yaml)}\n")]);
+        await using var process = PeerProcess.Start("dotnet",
+            [MirrorProcess.Program, folder.Write("config.yml", $"version: 0.1\n{Numbered(yaml)}\n")]);
 
         Assert.Equal(1, await process.ExitCodeAsync());
         var error = Assert.Single(process.Lines, line => !line.StartsWith("time=", StringComparison.Ordinal));
@@ -83,6 +88,8 @@ public sealed class StartTests
     [InlineData("http: {tls: {certificate: /c, key: /k, clientcas: [/a]}}", null)]
     [InlineData("http: {tls: {certificate: /c, key: /k, clientcas: [/a], clientauth: verify-client-cert-if-given}}", "push")]
     public void Pushes_and_deletes_that_are_open_to_other_machines_are_warned_of(string yaml, string? verbs) => Assert.Equal(
-        verbs is null ? [] : [$"all who reach :5000 may {verbs} without a password; set auth.htpasswd, or let http.addr begin with localhost"],
+        verbs is null
+            ? []
+            : [$"all who reach :5000 may {verbs} without a password; set auth.htpasswd, or let http.addr begin with localhost"],
         AccessSummary.Warnings(ConfigurationText.Load(ConfigurationText.VersionLine + yaml).Options));
 }

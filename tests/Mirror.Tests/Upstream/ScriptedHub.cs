@@ -22,7 +22,8 @@ public sealed class ScriptedHub : IAsyncDisposable
     private ScriptedHub(string address, X509Certificate2? certificate = null, bool isKnownByName = false, string? tokenAddress = null)
     {
         Registry = new HubOrigin("registry", address, context => AnswerAsync(context, "registry", RegistryPort.AnswerAsync), certificate);
-        Token = new HubOrigin("token", tokenAddress ?? address, context => AnswerAsync(context, "token", TokenPort.AnswerAsync), certificate);
+        Token = new HubOrigin("token", tokenAddress ?? address,
+            context => AnswerAsync(context, "token", TokenPort.AnswerAsync), certificate);
         Cdn = new HubOrigin("cdn", address, context => AnswerAsync(context, "cdn", CdnPort.AnswerAsync), certificate);
         Names = isKnownByName ? new DockerHubNames(Registry, Token, Cdn, certificate!) : null;
         Realm = Names is null ? new Uri(Token.Url, "/token") : new Uri($"https://{DockerHubNames.Token}/token");
