@@ -31,14 +31,15 @@ public sealed partial class TokenSource(
 
     /// <summary>A token that does not expire soon.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
-    /// <param name="refused">A token that the registry refused, to be replaced if it is not new, or was accepted once; else null.</param>
+    /// <param name="refused">A token that the registry refused, to be replaced if it is not new or was accepted before; else null.</param>
     /// <exception cref="UpstreamUnavailableException">The token service cannot be reached, or refuses the credentials.</exception>
     /// <exception cref="UpstreamLimitedException">The token service answered 429.</exception>
     public async ValueTask<string> GetAsync(
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
         if (_tokens.TryGetValue((account, scope), out var token) && time.GetUtcNow() < token.RenewAt
-            && (token.Value != refused || !token.WasAccepted && time.GetElapsedTime(token.At) < RefusedLife))
+            && (token.Value != refused
+                || !token.WasAccepted && token.Challenge == challenge && time.GetElapsedTime(token.At) < RefusedLife))
             return token.Value;
         var requested = _requests.JoinOrStart(
             (account, scope), stop => RequestAsync(challenge, account, scope, refused, stop), cancellationToken);
@@ -70,7 +71,7 @@ public sealed partial class TokenSource(
         }
         var place = shared.NameOf(
             origin.Authority, realm.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
-        if (await shared.FindAsync(Kind, place) is { } found && Parse(found) is { } known && known.Value != refused)
+        if (await shared.FindAsync(Kind, place) is { } found && Parse(found, challenge) is { } known && known.Value != refused)
             return Keep(account, scope, known);
 
         var query = $"scope={Uri.EscapeDataString(scope)}"
@@ -105,7 +106,7 @@ public sealed partial class TokenSource(
         var lifetime = Seconds(body.ExpiresIn) is > 0 and var seconds
             ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds))
             : DefaultLifetime;
-        var token = new Token(value, asked + lifetime * RenewalShare, time.GetTimestamp());
+        var token = new Token(value, asked + lifetime * RenewalShare, challenge, time.GetTimestamp());
         var text = string.Create(CultureInfo.InvariantCulture, $"{token.RenewAt.ToUnixTimeMilliseconds()} {value}");
         await shared.RememberAsync(Kind, place, text, lifetime * RenewalShare);
         return Keep(account, scope, token);
@@ -128,14 +129,14 @@ public sealed partial class TokenSource(
         return token;
     }
 
-    private Token? Parse(string text)
+    private Token? Parse(string text, Challenge challenge)
     {
         if (text.Split(' ') is not [var until, { Length: > 0 } value]
             || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
             return null;
         var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
         return left > TimeSpan.Zero && left <= MaxLifetime
-            ? new Token(value, time.GetUtcNow() + left, time.GetTimestamp()) { WasAccepted = true }
+            ? new Token(value, time.GetUtcNow() + left, challenge, time.GetTimestamp()) { WasAccepted = true }
             : null;
     }
 
@@ -143,7 +144,7 @@ public sealed partial class TokenSource(
         + "proxy: asking without it; if the service is right, add {Realm} to proxy.token_realms")]
     private static partial void LogNotSent(ILogger log, string upstream, string realm);
 
-    private sealed record Token(string Value, DateTimeOffset RenewAt, long At)
+    private sealed record Token(string Value, DateTimeOffset RenewAt, Challenge Challenge, long At)
     {
         public bool WasAccepted { get; set; }
     }

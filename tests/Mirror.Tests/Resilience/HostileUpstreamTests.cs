@@ -42,15 +42,15 @@ public sealed class HostileUpstreamTests : MirrorOfHub
                 using (var response = await Mirror.GetAsync(path))
                     Assert.NotEqual(HttpStatusCode.OK, response.StatusCode);
         }
-        foreach (var realm in new[]
+        foreach (var (i, realm) in new[]
         {
             foreign.Realm.OriginalString, $"http://user@{Hub.Token.Authority}/token",
             $"http://{foreign.Registry.Authority}/token?service=x",
-        })
+        }.Index())
         {
             Hub.RevokeTokens();
             Hub.Realm = new Uri(realm);
-            using var response = await Mirror.GetAsync(ManifestPath("third"));
+            using var response = await Mirror.GetAsync(ManifestPath($"third-{i}"));
             // Asked without the login, a foreign service grants nothing. A realm with a user name in it is not asked at all.
             var isAsked = !realm.Contains('@', StringComparison.Ordinal);
             await AssertErrorAsync(isAsked ? HttpStatusCode.Forbidden : HttpStatusCode.ServiceUnavailable, response);
