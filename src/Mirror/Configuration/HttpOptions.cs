@@ -9,13 +9,19 @@ public sealed class HttpOptions
     /// configuration file it is <c>localhost:5000</c>.</summary>
     public string Addr { get; set; } = ":5000";
 
-    /// <summary>The http or https URL by which clients reach this registry, prefix included. Null: the URL of each request.</summary>
+    /// <summary>The http or https URL by which clients reach this registry, prefix included. Null: what a trusted proxy reports, or a
+    /// path alone.</summary>
     public string? Host { get; set; }
 
     /// <summary>The path in front of <c>v2/</c>; it begins and ends with a slash.</summary>
     public string Prefix { get; set; } = "/";
 
-    /// <summary>Whether <c>Location</c> headers are relative.</summary>
+    /// <summary>The addresses and networks of the proxies in front of this registry. Only these are believed when they tell who the client
+    /// is and which address it asked (<c>Forwarded</c>, <c>X-Forwarded-*</c>, <c>X-Real-IP</c>).</summary>
+    [ConfigurationKeyName("trusted_proxies")]
+    public string[] TrustedProxies { get; set; } = ["127.0.0.1", "::1"];
+
+    /// <summary>Whether every <c>Location</c> is a path alone.</summary>
     public bool RelativeUrls { get; set; }
 
     /// <summary>Headers that are added to every response. Their names are compared without regard to case.</summary>

@@ -18,6 +18,8 @@ public sealed class MirrorConfiguration
         // A list that the user gives replaces the default, but the binder would append to it.
         if (Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
+        if (Values.GetSection("http:trusted_proxies").Exists())
+            Options.Http.TrustedProxies = [];
         Values.Bind(Options);
         if (Options is { Proxy.HasUpstream: true, Auth.Htpasswd: null } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];

@@ -47,8 +47,12 @@ public sealed class Forwarding(IHttpForwarder forwarder, ReplicaConnections conn
             HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
         {
             await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
-            // The other replica makes Location headers from the host name that the client used.
+            // The other replica believes this one in who the client is and which address it asked.
             proxyRequest.Headers.Host = httpContext.Request.Host.Value;
+            foreach (var name in (string[])["Forwarded", "X-Forwarded-For", "X-Real-IP"])
+                proxyRequest.Headers.Remove(name);
+            if (httpContext.Connection.RemoteIpAddress is { } client)
+                proxyRequest.Headers.Add("X-Forwarded-For", client.ToString());
             ReplicaConnections.Sign(proxyRequest, ReplicaSignature.SignedPart(httpContext.Request));
         }
 

@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Mirror.Access;
@@ -132,10 +134,19 @@ public static partial class Server
             if (http.Tls.Certificate is not null)
                 HttpsEndpoint.Use(endpoint);
             Http10Requests.Accept(endpoint);
+            endpoint.Use(AsIPv4);
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
     }
+
+    // On a socket for every interface the system writes IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1.
+    private static ConnectionDelegate AsIPv4(ConnectionDelegate next) => connection =>
+    {
+        if (connection.RemoteEndPoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } peer)
+            connection.RemoteEndPoint = new IPEndPoint(peer.Address.MapToIPv4(), peer.Port);
+        return next(connection);
+    };
 
     private static void AddServices(WebApplicationBuilder builder, MirrorOptions options)
     {

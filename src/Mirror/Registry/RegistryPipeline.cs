@@ -10,8 +10,8 @@ namespace Mirror.Registry;
 
 /// <summary>The steps around every answer, in their order.</summary>
 public sealed class RegistryPipeline(
-    RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, IAccess access, ReplicaSignature signature, HttpOptions http,
-    RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
+    RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, IAccess access, TrustedProxies proxies, ReplicaSignature signature,
+    HttpOptions http, RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
 {
     private static readonly SearchValues<char> HostCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
@@ -21,9 +21,10 @@ public sealed class RegistryPipeline(
     /// <summary>Answers one request. Never throws.</summary>
     public async Task InvokeAsync(HttpContext context)
     {
-        // 1. What is asked for.
+        // 1. What is asked for, and where from.
         var started = time.GetTimestamp();
         var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""), signature.IsFromReplica(context.Request));
+        proxies.Apply(context, request.IsFromReplica);
         metrics.Started(request.Route.Kind);
 
         // 2. The headers of every answer.

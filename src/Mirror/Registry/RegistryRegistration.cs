@@ -6,6 +6,7 @@ public static class RegistryRegistration
 {
     public static IServiceCollection AddRegistry(this IServiceCollection services) => services
         .AddSingleton<Locations>()
+        .AddSingleton<TrustedProxies>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<Mounts>()
         .AddSingleton<RequestBody>()

@@ -1,3 +1,4 @@
+using System.Net;
 using Mirror.Access;
 using Mirror.Notifications;
 using Mirror.PullThrough;
@@ -66,11 +67,19 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     /// <summary>Whether the path names a repository; false as well where the name breaks the grammar.</summary>
     public bool HasName(out RepositoryName name) => RepositoryName.TryParse(route.Name, out name);
 
+    /// <summary>The client's address, with its port where that is known.</summary>
+    private string ClientAddress => (http.Connection.RemoteIpAddress, http.Connection.RemotePort) switch
+    {
+        (null, _) => "",
+        (var address, 0) => address.ToString(),
+        (var address, var port) => new IPEndPoint(address, port).ToString(),
+    };
+
     /// <summary>What an event tells of this request.</summary>
     public EventOrigin Origin(Locations locations) => new(
-        http.TraceIdentifier, $"{http.Connection.RemoteIpAddress}:{http.Connection.RemotePort}",
+        http.TraceIdentifier, ClientAddress,
         http.Request.Host.Value, http.Request.Method, http.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null,
-        User?.Name, locations.BaseOf(http.Request));
+        User?.Name, locations.EventBase(http.Request));
 
     /// <summary>Puts into headers, log and metrics where an answer came from. Call it before the first byte of the body.</summary>
     public void SetCacheStatus<T>(in Answer<T> answer)

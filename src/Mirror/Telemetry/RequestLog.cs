@@ -23,13 +23,21 @@ public static class RequestLog
                 : static (_, _) => "response completed with error");
     }
 
+    // The port of a client behind a proxy is not known.
+    private static string? PeerOf(in CompletedRequest request) => request switch
+    {
+        { RemotePort: 0 } => request.RemoteAddress,
+        { RemoteAddress: { } address } when address.Contains(':') => $"[{address}]:{request.RemotePort}",
+        _ => $"{request.RemoteAddress}:{request.RemotePort}",
+    };
+
     private static KeyValuePair<string, object?>[] FieldsOf(in CompletedRequest request) =>
     [
         new("http.request.id", request.Id),
         new("http.request.method", request.Method),
         new("http.request.host", request.Host),
         new("http.request.uri", request.Uri),
-        new("http.request.remoteaddr", $"{request.RemoteAddress}:{request.RemotePort}"),
+        new("http.request.remoteaddr", PeerOf(request)),
         new("http.request.referer", request.Referer),
         new("http.request.useragent", request.UserAgent),
         new("http.response.status", request.Status),

@@ -23,7 +23,7 @@ public abstract class PushTests(SharedStore store) : FleetOfHub(store)
             using var patched = await SendAsync(Replicas[(i + 1) % 3], HttpMethod.Patch, location, chunk, i * MiB);
             Assert.Equal(HttpStatusCode.Accepted, patched.StatusCode);
             Assert.Equal($"0-{(i + 1) * MiB - 1}", patched.Headers.GetValues("Range").Single());
-            location = patched.Headers.Location!.PathAndQuery;
+            location = Http.LocationOf(patched).PathAndQuery;
         }
         using (var status = await SendAsync(Replicas[2], HttpMethod.Get, location))
             Assert.Equal(HttpStatusCode.NoContent, status.StatusCode);
@@ -105,7 +105,7 @@ public abstract class PushTests(SharedStore store) : FleetOfHub(store)
     {
         using var response = await SendAsync(replica, HttpMethod.Post, $"/v2/{Pushed}/blobs/uploads/");
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
-        return response.Headers.Location!.PathAndQuery;
+        return Http.LocationOf(response).PathAndQuery;
     }
 
     protected static Task<HttpResponseMessage> SendAsync(
@@ -132,13 +132,13 @@ public sealed class PushOverAFolderTests() : PushTests(SharedStore.Folder)
         var blob = HubBlob.Seeded(2, 2 * MiB);
         var location = await StartAsync(Replicas[0]);
         using (var first = await SendAsync(Replicas[0], HttpMethod.Patch, location, blob.Slice(0, MiB), 0))
-            location = first.Headers.Location!.PathAndQuery;
+            location = Http.LocationOf(first).PathAndQuery;
         await Redis.KillAsync();
         await Replicas[0].KillAsync();
         using (var second = await SendAsync(Replicas[1], HttpMethod.Patch, location, blob.Slice(MiB, 2 * MiB), MiB))
         {
             Assert.Equal(HttpStatusCode.Accepted, second.StatusCode);
-            location = second.Headers.Location!.PathAndQuery;
+            location = Http.LocationOf(second).PathAndQuery;
         }
         using var put = await SendAsync(Replicas[2], HttpMethod.Put, $"{location}&digest={blob.Digest}", []);
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
@@ -154,7 +154,7 @@ public sealed class PushOverABucketTests() : PushTests(SharedStore.Bucket)
         var blob = HubBlob.Seeded(2, 2 * MiB);
         var location = await StartAsync(Replicas[0]);
         using (var first = await SendAsync(Replicas[0], HttpMethod.Patch, location, blob.Slice(0, MiB), 0))
-            location = first.Headers.Location!.PathAndQuery;
+            location = Http.LocationOf(first).PathAndQuery;
         await Replicas[0].KillAsync();
         using (var second = await SendAsync(Replicas[1], HttpMethod.Patch, location, blob.Slice(MiB, 2 * MiB), MiB))
         {

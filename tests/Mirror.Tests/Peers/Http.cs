@@ -6,6 +6,9 @@ namespace Mirror.Tests.Peers;
 /// </summary>
 internal static class Http
 {
+    /// <summary>The address in a response's <c>Location</c>, which may be a path alone.</summary>
+    internal static Uri LocationOf(HttpResponseMessage response) => new(response.RequestMessage!.RequestUri!, response.Headers.Location!);
+
     internal static HttpClient Client { get; } = new(
         new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false })
     {

@@ -30,6 +30,9 @@ public sealed record MirrorSettings
 
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
 
+    /// <summary>The host in <c>http.addr</c>; empty is every interface.</summary>
+    public string Interface { get; init; } = "127.0.0.1";
+
     /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
     public string? Limits { get; init; }
 
@@ -243,7 +246,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             "  delete:",
             "    enabled: true",
             "http:",
-            $"  addr: {Authority}",
+            $"  addr: {_settings.Interface}:{Url.Port}",
             "  debug:",
             $"    addr: {_debug.Authority}",
             "    prometheus:",

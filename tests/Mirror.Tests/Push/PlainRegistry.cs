@@ -105,7 +105,7 @@ public sealed class PushedRepository(MirrorProcess mirror, string name)
         return Encoding.UTF8.GetBytes(text + "}");
     }
 
-    public static string Location(HttpResponseMessage response) => response.Headers.Location!.OriginalString;
+    public static string Location(HttpResponseMessage response) => Http.LocationOf(response).OriginalString;
 
     public static string? Header(HttpResponseMessage response, string header) =>
         response.Headers.TryGetValues(header, out var values) || response.Content.Headers.TryGetValues(header, out values)

@@ -77,6 +77,7 @@ internal static class KnownKeys
             Value("host", PublicUrl),
             Value("secret").Secret(),
             Value("relativeurls", TrueOrFalse),
+            List("trusted_proxies", Value("*", Network)),
             Value("draintimeout", Duration),
             Value("idle_timeout", IdleTime),
             Map("headers", List("*", Value("*", HeaderValue))),

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.RegularExpressions;
 
 namespace Mirror.Configuration.Reading;
@@ -57,6 +58,10 @@ internal static partial class ValueRules
     public static readonly ValueRule HostAndPort = new(
         "host:port",
         text => ListenAddress.TryParse(text, out var address) && address is { Host.Length: > 0, Port: > 0 } ? text : null);
+
+    public static readonly ValueRule Network = new(
+        "an address, or a network such as 10.0.0.0/8, of which only the first bits may be set",
+        text => IPAddress.TryParse(text, out _) || IPNetwork.TryParse(text, out _) ? text : null);
 
     public static readonly ValueRule Upstream = new(
         "an http or https URL without user info, query or fragment",
