@@ -73,7 +73,7 @@ public sealed class MirrorConfiguration
         try
         {
             text = file is null ? ConfigurationFile.BuiltIn : System.IO.File.ReadAllText(file);
-            var root = YamlText.Parse(text);
+            var root = YamlText.Parse(text, findings);
             return root.IsEmpty ? new YamlMappingNode() : root;
         }
         catch (YamlException e)

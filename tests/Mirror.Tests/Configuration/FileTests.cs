@@ -75,6 +75,20 @@ public sealed class FileTests : IDisposable
     public void A_key_given_twice_is_an_error() => Assert.Contains("line 2", Assert.Single(Load("version: 0.1\nversion: 0.1\n").Errors));
 
     [Fact]
+    public void A_list_given_twice_is_read_as_one_with_a_warning()
+    {
+        var loaded = Load("version: 0.1\nhosted:\n  repositories: [a/*]\n  repositories:\n    - b/*\n");
+
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(["a/*", "b/*"], loaded.Options.Hosted.Repositories);
+        Assert.Equal("repositories stands twice, the second time at line 4; the two lists are read as one", Assert.Single(loaded.Warnings));
+    }
+
+    [Fact]
+    public void A_section_given_twice_is_an_error() =>
+        Assert.Contains("line 3", Assert.Single(Load("version: 0.1\nhttp: {addr: \":1\"}\nhttp: {prefix: /x/}\n").Errors));
+
+    [Fact]
     public void An_anchor_that_contains_itself_is_an_error() =>
         Assert.Contains("contains itself", Assert.Single(Load("log: &a {hooks: [*a]}").Errors));
 

@@ -10,18 +10,22 @@ internal static class YamlText
 
     /// <summary>The root of the first document; an empty scalar if the document is empty.</summary>
     /// <exception cref="YamlException">The text is not YAML; the exception names the line and column.</exception>
-    public static YamlNode Parse(string text)
+    public static YamlNode Parse(string text) => Parse(text, new Findings());
+
+    /// <inheritdoc cref="Parse(string)"/>
+    /// <param name="findings">Gets a warning for each list that stands twice: the two are taken as one.</param>
+    public static YamlNode Parse(string text, Findings findings)
     {
         var yaml = new YamlStream();
         using var reader = new StringReader(text);
-        yaml.Load(reader);
+        yaml.Load(new RepeatedKeys(new Parser(reader)));
         var root = yaml.Documents.Count > 0 ? yaml.Documents[0].RootNode : new YamlScalarNode();
-        Merge(root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance), []);
+        Merge(root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance), [], findings);
         return root;
     }
 
-    /// <summary>The number of the line whose tab made <see cref="Parse"/> fail; null where it failed for another reason. The parser itself
-    /// reports the line where it began to read what the tab is in.</summary>
+    /// <summary>The number of the line whose tab made <see cref="Parse(string)"/> fail; null where it failed for another reason. The parser
+    /// itself reports the line where it began to read what the tab is in.</summary>
     public static int? TabIn(string text, YamlException failure) =>
         !failure.Message.Contains("tab", StringComparison.Ordinal) ? null
         : text.Split('\n').Index().Skip((int)failure.Start.Line - 1)
@@ -31,7 +35,7 @@ internal static class YamlText
     /// <summary>
     /// Adds the keys of <c>&lt;&lt;</c> to its mapping, whose own keys win. YamlDotNet's MergingParser returns a key twice that both have.
     /// </summary>
-    private static void Merge(YamlNode node, HashSet<YamlNode> done, Stack<YamlNode> ancestors)
+    private static void Merge(YamlNode node, HashSet<YamlNode> done, Stack<YamlNode> ancestors, Findings findings)
     {
         if (ancestors.Contains(node, ReferenceEqualityComparer.Instance))
             throw new YamlException(node.Start, node.End, "An anchor contains itself.");
@@ -40,9 +44,10 @@ internal static class YamlText
 
         ancestors.Push(node);
         foreach (var child in (node as YamlMappingNode)?.Children.Values ?? (node as YamlSequenceNode)?.Children ?? [])
-            Merge(child, done, ancestors);
+            Merge(child, done, ancestors, findings);
         ancestors.Pop();
 
+        Join(node as YamlMappingNode, findings);
         if (node is not YamlMappingNode map || !map.Children.Remove(MergeKey, out var merged))
             return;
         foreach (var other in merged is YamlSequenceNode several ? several.Children : [merged])
@@ -51,6 +56,23 @@ internal static class YamlText
                 throw new YamlException(other.Start, other.End, "Only a mapping can be merged.");
             foreach (var (key, value) in mapping.Children)
                 map.Children.TryAdd(key, value);
+        }
+    }
+
+    /// <summary>Makes one list of two lists under one key. Any other key that stands twice is a mistake.</summary>
+    private static void Join(YamlMappingNode? map, Findings findings)
+    {
+        foreach (var (key, value) in map?.Children.ToList() ?? [])
+        {
+            if (RepeatedKeys.NameOf((key as YamlScalarNode)?.Value ?? "") is not { } name)
+                continue;
+            if (value is not YamlSequenceNode list
+                || !map!.Children.TryGetValue(new YamlScalarNode(name), out var before) || before is not YamlSequenceNode first)
+                throw new YamlException(key.Start, key.End, $"Duplicate key {name}");
+            map.Children.Remove(key);
+            foreach (var entry in list.Children)
+                first.Children.Add(entry);
+            findings.Warnings.Add($"{name} stands twice, the second time at line {key.Start.Line}; the two lists are read as one");
         }
     }
 
