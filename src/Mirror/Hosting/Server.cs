@@ -34,7 +34,8 @@ public static partial class Server
         AddServices(builder, options);
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => Volatile.Read(ref started));
+        builder.Logging.AddFilter(
+            "Microsoft.Extensions.Hosting.Internal.Host", level => Volatile.Read(ref started) && level >= LogLevel.Warning);
         await using var app = builder.Build();
         if (dropRoot)
         {
@@ -53,8 +54,11 @@ public static partial class Server
         await app.StartAsync(cancellationToken);
         Volatile.Write(ref started, true);
         var upstream = options.Proxy.RemoteUrl?.ToString() ?? "none, a plain registry";
+        using var stopping = app.Lifetime.ApplicationStopping.Register(
+            () => LogStopping(app.Logger, options.Http.DrainTimeout.TotalSeconds));
         LogReady(app.Logger, string.Join(", ", app.Urls), upstream, options.Storage.Location);
         await app.WaitForShutdownAsync(cancellationToken);
+        LogStopped(app.Logger);
     }
 
     private static void SetUpKestrel(ConfigureWebHostBuilder host, HttpOptions http)
@@ -132,4 +136,11 @@ public static partial class Server
 
     [LoggerMessage(Level = LogLevel.Information, Message = "listening on {Addresses}; upstream: {Upstream}; storage: {Storage}")]
     private static partial void LogReady(ILogger logger, string addresses, string upstream, string storage);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "stopping: no new connections; requests that are being answered have up to {Seconds} s (http.draintimeout)")]
+    private static partial void LogStopping(ILogger logger, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "stopped")]
+    private static partial void LogStopped(ILogger logger);
 }

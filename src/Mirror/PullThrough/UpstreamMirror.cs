@@ -24,7 +24,9 @@ public sealed record UpstreamMirror(
         var accounts = Make<Accounts>(options, origin);
         var tokens = Make<TokenSource>(origin, Http(handlers.CreateHandler(tokenClient)));
         var redirects = new RedirectHandler(origin) { InnerHandler = handlers.CreateHandler(client) };
-        var upstream = Make<UpstreamClient>(origin, accounts, Http(new AuthorizationHandler(origin, tokens) { InnerHandler = redirects }));
+        var upstream = Make<UpstreamClient>(
+            origin, accounts, services.GetRequiredKeyedService<UpstreamState>(origin),
+            Http(new AuthorizationHandler(origin, tokens) { InnerHandler = redirects }));
         var deadlines = Make<UpstreamDeadlines>();
         var manifests = Make<MirroredManifests>(upstream, deadlines);
         return new UpstreamMirror(

@@ -44,11 +44,17 @@ public sealed class RegistryRoutes
         Func<RegistryRequest, Task> Writing(Func<RegistryRequest, Task> answer) => storage.Maintenance.ReadOnly.Enabled
             ? static _ => throw new RegistryException(
                 RegistryError.Unsupported, "the registry is read-only because of storage.maintenance.readonly.enabled")
+            {
+                Advice = "to allow writes, set storage.maintenance.readonly.enabled to false",
+            }
             : answer;
 
         Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) => Writing(storage.Delete.Enabled
             ? answer
-            : static _ => throw new RegistryException(RegistryError.Unsupported, "deletes need storage.delete.enabled"));
+            : static _ => throw new RegistryException(RegistryError.Unsupported, "deletes need storage.delete.enabled")
+            {
+                Advice = "to allow deletes, set storage.delete.enabled to true",
+            });
     }
 
     /// <summary>Answers OPTIONS with the methods that the route has (RFC 9110, 9.3.7). It needs no right.</summary>

@@ -10,7 +10,8 @@ namespace Mirror.Upstream;
 /// Reads from another registry. Each method returns content or throws one of the three answers that are not content:
 /// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
-public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, HttpClient http, UpstreamMetrics metrics, TimeProvider time)
+public sealed class UpstreamClient(
+    UpstreamOrigin origin, Accounts accounts, UpstreamState state, HttpClient http, UpstreamMetrics metrics, TimeProvider time)
 {
     public UpstreamOrigin Origin => origin;
 
@@ -163,22 +164,38 @@ public sealed class UpstreamClient(UpstreamOrigin origin, Accounts accounts, Htt
             {
                 response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
             }
-            catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused && accounts.TryPutAside(account))
+            catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
             {
-                continue;
+                var others = accounts.TryPutAside(account);
+                state.LoginRefused(account, isLast: !others, isSure: true);
+                if (others)
+                    continue;
+                throw;
             }
             catch (UpstreamLimitedException limited)
             {
                 // The token service's limit holds for the account, like the registry's.
-                accounts.Pause(account, limited.RetryAfter, pullsOnly: false);
+                state.Limited(account, accounts.Pause(account, limited.RetryAfter, pullsOnly: false));
                 continue;
             }
+            if (accounts.HaveCredentials)
+                ReportLogin(account, response);
             if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
                 return response;
             // Try another account. If all are paused, Choose throws.
             using (response)
-                accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), pullsOnly: isPull);
+                state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), pullsOnly: isPull));
         }
+    }
+
+    // A token service has judged the login before. Where the registry takes the login itself, its answer does.
+    private void ReportLogin(Account account, HttpResponseMessage response)
+    {
+        if (response.IsSuccessStatusCode)
+            state.LoginWorked(account);
+        else if (response.StatusCode == HttpStatusCode.Unauthorized
+            && response.RequestMessage is { Headers.Authorization.Scheme: "Basic" } request && origin.IsSameOrigin(request.RequestUri!))
+            state.LoginRefused(account, isLast: true, isSure: false);
     }
 
     // Whether the 404 of another host is upstream's answer. For a manifest or a list it is, because registries redirect these to
