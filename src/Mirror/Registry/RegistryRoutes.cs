@@ -42,14 +42,20 @@ public sealed class RegistryRoutes
         };
 
         Func<RegistryRequest, Task> Writing(Func<RegistryRequest, Task> answer) =>
-            options.Storage.Maintenance.ReadOnly.Enabled ? Unsupported("this registry is read-only: storage.maintenance.readonly.enabled")
+            options.Storage.Maintenance.ReadOnly.Enabled ? Unsupported(
+                "the registry is read-only because of storage.maintenance.readonly.enabled",
+                "to allow writes, set storage.maintenance.readonly.enabled to false")
             : options.TakesWrites ? answer
-            : Unsupported("this mirror takes no pushes and no deletes: that needs section auth, or patterns in hosted.repositories");
+            : Unsupported(
+                "this mirror takes no pushes and no deletes: that needs section auth, or patterns in hosted.repositories",
+                "to allow pushes, set auth.htpasswd, or name the repositories for pushes in hosted.repositories");
 
-        Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) =>
-            Writing(options.Storage.Delete.Enabled ? answer : Unsupported("deletes need storage.delete.enabled"));
+        Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) => Writing(options.Storage.Delete.Enabled
+            ? answer
+            : Unsupported("deletes need storage.delete.enabled", "to allow deletes, set storage.delete.enabled to true"));
 
-        static Func<RegistryRequest, Task> Unsupported(string why) => _ => throw new RegistryException(RegistryError.Unsupported, why);
+        static Func<RegistryRequest, Task> Unsupported(string why, string advice) =>
+            _ => throw new RegistryException(RegistryError.Unsupported, why) { Advice = advice };
     }
 
     /// <summary>Answers OPTIONS with the methods that the route has (RFC 9110, 9.3.7). It needs no right.</summary>
