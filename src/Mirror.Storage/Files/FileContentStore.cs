@@ -8,14 +8,13 @@ namespace Mirror.Storage.Files;
 /// <summary>Content as files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 /// <param name="unreadable">Is told which folders this process may not read.</param>
-public sealed class FileContentStore(string root, UnreadableFolders? unreadable = null) : IContentStore
+public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadable = null) : IContentStore
 {
-    private readonly string _root = Path.GetFullPath(root);
-
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = PathOf(digest);
-        return ValueTask.FromResult<Content?>(TryOpen(path) ?? (SweepableFile.PutBack(path) ? TryOpen(path) : null));
+        var content = TryOpen(path) ?? (SweepableFile.PutBack(path) ? TryOpen(path) : null);
+        return ValueTask.FromResult<Content?>(root.Found(content, content is null));
     }
 
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken)
@@ -23,11 +22,11 @@ public sealed class FileContentStore(string root, UnreadableFolders? unreadable 
         var file = new FileInfo(PathOf(digest));
         if (!file.Exists && SweepableFile.PutBack(file.FullName))
             file.Refresh();
-        return ValueTask.FromResult(file.Exists ? file.Length : (long?)null);
+        return ValueTask.FromResult(root.Found(file.Exists ? file.Length : (long?)null, !file.Exists));
     }
 
     public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Touch(PathOf(digest)));
+        ValueTask.FromResult(root.Write(() => SweepableFile.Touch(PathOf(digest))));
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Spool.OpenOrPrivate(FillOf(digest), digest.Algorithm));
@@ -37,14 +36,14 @@ public sealed class FileContentStore(string root, UnreadableFolders? unreadable 
 
     private string FillOf(Digest digest)
     {
-        var path = Path.Combine(_root, RegistryLayout.Fill(digest));
-        Durable.CreateFolder(Path.GetDirectoryName(path)!);
+        var path = root.PathOf(RegistryLayout.Fill(digest));
+        root.Write(() => Durable.CreateFolder(Path.GetDirectoryName(path)!));
         return path;
     }
 
     public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
     {
-        spool.MoveTo(PathOf(digest));
+        root.Write(() => spool.MoveTo(PathOf(digest)));
         return ValueTask.CompletedTask;
     }
 
@@ -53,26 +52,30 @@ public sealed class FileContentStore(string root, UnreadableFolders? unreadable 
         if (Digest.Of(bytes.Span, digest.Algorithm) != digest)
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         var path = PathOf(digest);
-        // A file of the right length was verified when it was stored: to publish it again would only cost two flushes.
-        if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Touch(path)))
-            Durable.WriteFile(Path.Combine(_root, RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
+        root.Write(() =>
+        {
+            // A file of the right length was verified when it was stored: to publish it again would only cost two flushes.
+            if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Touch(path)))
+                Durable.WriteFile(root.PathOf(RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
+        });
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<bool> DeleteAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = PathOf(digest);
-        if (!SweepableFile.Exists(path) || !Durable.DeleteFile(Path.Combine(_root, RegistryLayout.Temporary), path))
-            return ValueTask.FromResult(false);
-        SweepableFile.RemoveIfEmpty(Path.GetDirectoryName(path)!);
-        return ValueTask.FromResult(true);
+        var isDeleted = root.Write(
+            () => SweepableFile.Exists(path) && Durable.DeleteFile(root.PathOf(RegistryLayout.Temporary), path));
+        if (isDeleted)
+            SweepableFile.RemoveIfEmpty(Path.GetDirectoryName(path)!);
+        return ValueTask.FromResult(isDeleted);
     }
 
     public async IAsyncEnumerable<Digest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
         foreach (var algorithm in Digest.Algorithms)
-            foreach (var prefix in Entries.Folders(Path.Combine(_root, RegistryLayout.Blobs(algorithm)), unreadable))
+            foreach (var prefix in Entries.Folders(root.PathOf(RegistryLayout.Blobs(algorithm)), unreadable))
                 foreach (var blob in RegistryLayout.IsPrefix(prefix) ? Entries.Folders(prefix, unreadable) : [])
                 {
                     cancellationToken.ThrowIfCancellationRequested();
@@ -80,6 +83,7 @@ public sealed class FileContentStore(string root, UnreadableFolders? unreadable 
                         && SweepableFile.Exists(Path.Combine(blob, "data")))
                         yield return digest;
                 }
+        root.Require();
     }
 
     private static FileContent? TryOpen(string path)
@@ -98,5 +102,5 @@ public sealed class FileContentStore(string root, UnreadableFolders? unreadable 
         }
     }
 
-    private string PathOf(Digest digest) => Path.Combine(_root, RegistryLayout.BlobData(digest));
+    private string PathOf(Digest digest) => root.PathOf(RegistryLayout.BlobData(digest));
 }

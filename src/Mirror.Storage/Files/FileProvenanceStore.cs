@@ -7,15 +7,16 @@ namespace Mirror.Storage.Files;
 /// <summary>Marks as empty files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>mirror/</c>; created by the first write.</param>
 /// <param name="unreadable">Is told which folders this process may not read.</param>
-public sealed class FileProvenanceStore(string root, UnreadableFolders? unreadable = null) : IProvenanceStore
+public sealed class FileProvenanceStore(StoreRoot root, UnreadableFolders? unreadable = null) : IProvenanceStore
 {
-    private readonly string _root = Path.GetFullPath(root);
-
     public ValueTask MarkAsync(RepositoryName name, Digest digest, Provenance provenance, CancellationToken cancellationToken)
     {
         var path = PathOf(RegistryLayout.Mark(name, digest, provenance));
-        if (!SweepableFile.Touch(path))
-            Durable.WriteFile(PathOf(RegistryLayout.Temporary), path, [], SweepableFile.Publish);
+        root.Write(() =>
+        {
+            if (!SweepableFile.Touch(path))
+                Durable.WriteFile(PathOf(RegistryLayout.Temporary), path, [], SweepableFile.Publish);
+        });
         return ValueTask.CompletedTask;
     }
 
@@ -44,6 +45,7 @@ public sealed class FileProvenanceStore(string root, UnreadableFolders? unreadab
                 if (Digest.TryParse($"{algorithm}:{Path.GetFileName(file)}", out var digest))
                     yield return digest;
             }
+        root.Require();
     }
 
     public async IAsyncEnumerable<RepositoryName> ListPushedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -63,6 +65,7 @@ public sealed class FileProvenanceStore(string root, UnreadableFolders? unreadab
             if (hasMarks && RepositoryName.TryParse(Path.GetRelativePath(top, folder), out var name))
                 yield return name;
         }
+        root.Require();
     }
 
     public async ValueTask<byte[]?> ReadScheduleAsync(int maxBytes, CancellationToken cancellationToken)
@@ -74,5 +77,5 @@ public sealed class FileProvenanceStore(string root, UnreadableFolders? unreadab
     private bool Has(RepositoryName name, Digest digest, Provenance provenance) =>
         SweepableFile.Exists(PathOf(RegistryLayout.Mark(name, digest, provenance)));
 
-    private string PathOf(string relative) => Path.Combine(_root, relative);
+    private string PathOf(string relative) => root.PathOf(relative);
 }

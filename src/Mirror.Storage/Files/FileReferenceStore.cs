@@ -8,16 +8,15 @@ namespace Mirror.Storage.Files;
 /// <summary>Links and tags as small files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 /// <param name="unreadable">Is told which folders this process may not read.</param>
-public sealed class FileReferenceStore(string root, UnreadableFolders? unreadable = null) : IReferenceStore
+public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unreadable = null) : IReferenceStore
 {
     // A digest has at most 135 characters and a media type 255. A longer file is not ours.
     private const int MaxLink = 1024;
 
-    private readonly string _root = Path.GetFullPath(root);
     private readonly TagLists _tagLists = new(unreadable);
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(IsRepository(PathOf(RegistryLayout.Repository(name))));
+        ValueTask.FromResult(Found(IsRepository(PathOf(RegistryLayout.Repository(name)))));
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
@@ -26,10 +25,10 @@ public sealed class FileReferenceStore(string root, UnreadableFolders? unreadabl
     }
 
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Exists(PathOf(RegistryLayout.LayerLink(name, digest))));
+        ValueTask.FromResult(Found(SweepableFile.Exists(PathOf(RegistryLayout.LayerLink(name, digest)))));
 
     public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Touch(PathOf(RegistryLayout.LayerLink(name, digest))));
+        ValueTask.FromResult(root.Write(() => SweepableFile.Touch(PathOf(RegistryLayout.LayerLink(name, digest)))));
 
     public ValueTask<bool> UnlinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(Path.GetDirectoryName(RegistryLayout.LayerLink(name, digest))!));
@@ -41,27 +40,27 @@ public sealed class FileReferenceStore(string root, UnreadableFolders? unreadabl
         if (mediaType is not null)
             Write(typePath, mediaType);
         else if (File.Exists(PathOf(typePath)))
-            Durable.DeleteFile(PathOf(RegistryLayout.Temporary), PathOf(typePath));
+            root.Write(() => Durable.DeleteFile(PathOf(RegistryLayout.Temporary), PathOf(typePath)));
         // registry:2 lists and marks only repositories with this folder. Without it, its garbage collector would delete the manifest.
-        Durable.CreateFolder(PathOf(RegistryLayout.Layers(name)));
+        root.Write(() => Durable.CreateFolder(PathOf(RegistryLayout.Layers(name))));
         WriteOrTouch(RegistryLayout.RevisionLink(name, digest), digest.ToString());
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(
         RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Exists(PathOf(RegistryLayout.RevisionLink(name, digest)))
+        ValueTask.FromResult(Found(SweepableFile.Exists(PathOf(RegistryLayout.RevisionLink(name, digest))))
             ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
             : (false, null));
 
     public ValueTask<bool> TouchManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Touch(PathOf(RegistryLayout.RevisionLink(name, digest))));
+        ValueTask.FromResult(root.Write(() => SweepableFile.Touch(PathOf(RegistryLayout.RevisionLink(name, digest)))));
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Revision(name, digest)));
 
-    public ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Digest.TryParse(Read(RegistryLayout.TagCurrent(name, tag))?.Trim(), out var digest) ? digest : (Digest?)null);
+    public ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) => ValueTask.FromResult(
+        Found(Digest.TryParse(Read(RegistryLayout.TagCurrent(name, tag))?.Trim(), out var digest)) ? digest : (Digest?)null);
 
     public ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
@@ -73,19 +72,23 @@ public sealed class FileReferenceStore(string root, UnreadableFolders? unreadabl
     public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Tag(name, tag)));
 
-    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(_tagLists.Read(PathOf(RegistryLayout.Tags(name))));
+    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
+    {
+        var tags = _tagLists.Read(PathOf(RegistryLayout.Tags(name)));
+        return ValueTask.FromResult(root.Found(tags, tags.Count == 0));
+    }
 
     public async IAsyncEnumerable<RepositoryName> ListRepositoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
-        var root = PathOf(RegistryLayout.Repositories);
-        foreach (var folder in Walk(root))
+        var top = PathOf(RegistryLayout.Repositories);
+        foreach (var folder in Walk(top))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (RepositoryName.TryParse(Path.GetRelativePath(root, folder), out var name))
+            if (RepositoryName.TryParse(Path.GetRelativePath(top, folder), out var name))
                 yield return name;
         }
+        root.Require();
     }
 
     // RepositoryName.CompareTo: each component is compared as if '/' ended it. Other programs' folders, such as lost+found and .snapshot,
@@ -125,16 +128,19 @@ public sealed class FileReferenceStore(string root, UnreadableFolders? unreadabl
     }
 
     // The text of a link never changes, so an existing link need not be written and flushed again.
-    private void WriteOrTouch(string path, string text)
+    private void WriteOrTouch(string path, string text) => root.Write(() =>
     {
         if (!SweepableFile.Touch(PathOf(path)))
             Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), SweepableFile.Publish);
-    }
+    });
 
     private void Write(string path, string text) =>
-        Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text));
+        root.Write(() => Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text)));
 
-    private bool DeleteFolder(string folder) => Durable.DeleteFolder(PathOf(RegistryLayout.Temporary), PathOf(folder));
+    private bool DeleteFolder(string folder) =>
+        root.Write(() => Durable.DeleteFolder(PathOf(RegistryLayout.Temporary), PathOf(folder)));
 
-    private string PathOf(string relative) => Path.Combine(_root, relative);
+    private bool Found(bool exists) => root.Found(exists, !exists);
+
+    private string PathOf(string relative) => root.PathOf(relative);
 }

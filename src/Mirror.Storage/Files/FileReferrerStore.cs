@@ -6,21 +6,21 @@ namespace Mirror.Storage.Files;
 /// <summary>The entries of referrers, one small file each, in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 /// <param name="unreadable">Is told which folders this process may not read.</param>
-public sealed class FileReferrerStore(string root, UnreadableFolders? unreadable = null) : IReferrerStore
+public sealed class FileReferrerStore(StoreRoot root, UnreadableFolders? unreadable = null) : IReferrerStore
 {
-    private readonly string _root = Path.GetFullPath(root);
-
     public ValueTask AddAsync(
         RepositoryName name, Digest subject, Digest referrer, ReadOnlyMemory<byte> descriptor, CancellationToken cancellationToken)
     {
-        Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(RegistryLayout.Referrer(name, subject, referrer)), descriptor.Span);
+        var path = PathOf(RegistryLayout.Referrer(name, subject, referrer));
+        root.Write(() => Durable.WriteFile(PathOf(RegistryLayout.Temporary), path, descriptor.Span));
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<bool> RemoveAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
     {
         var path = PathOf(RegistryLayout.Referrer(name, subject, referrer));
-        return ValueTask.FromResult(File.Exists(path) && Durable.DeleteFile(PathOf(RegistryLayout.Temporary), path));
+        return ValueTask.FromResult(
+            root.Write(() => File.Exists(path) && Durable.DeleteFile(PathOf(RegistryLayout.Temporary), path)));
     }
 
     public ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
@@ -29,7 +29,7 @@ public sealed class FileReferrerStore(string root, UnreadableFolders? unreadable
         foreach (var file in Entries.Files(PathOf(RegistryLayout.Referrers(name, subject)), unreadable))
             if (Digest.TryParse(Path.GetFileName(file).Replace('-', ':'), out var referrer))
                 referrers.Add(referrer);
-        return ValueTask.FromResult<IReadOnlyList<Digest>>(referrers);
+        return ValueTask.FromResult<IReadOnlyList<Digest>>(root.Found(referrers, referrers.Count == 0));
     }
 
     public async ValueTask<byte[]?> ReadAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
@@ -44,5 +44,5 @@ public sealed class FileReferrerStore(string root, UnreadableFolders? unreadable
         }
     }
 
-    private string PathOf(string relative) => Path.Combine(_root, relative);
+    private string PathOf(string relative) => root.PathOf(relative);
 }

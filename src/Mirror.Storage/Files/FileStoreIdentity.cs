@@ -21,4 +21,17 @@ public static class FileStoreIdentity
             });
         return Convert.ToHexStringLower(File.ReadAllBytes(path));
     }
+
+    /// <summary>The identity of the store in <paramref name="root"/>; null where there is none, or where it cannot be read.</summary>
+    internal static string? Find(string root)
+    {
+        try
+        {
+            return Convert.ToHexStringLower(File.ReadAllBytes(Path.Combine(root, RegistryLayout.StoreIdentity)));
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            return null;
+        }
+    }
 }

@@ -7,14 +7,18 @@ namespace Mirror.Storage.Files;
 /// <summary>The tree of <see cref="RegistryLayout"/> for a sweep: when a file was last touched is its modification time.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>.</param>
 /// <param name="unreadable">Is told which folders this process may not read.</param>
-public sealed class FileSweepStore(string root, UnreadableFolders? unreadable = null) : ISweepStore
+public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable = null) : ISweepStore
 {
     private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
 
-    private readonly string _root = Path.GetFullPath(root);
+    private int _losses;
 
     public ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken)
     {
+        // What was not there for a moment names nothing either.
+        root.Require();
+        if (root.Losses != Volatile.Read(ref _losses))
+            throw new StoreUnavailableException($"the storage folder {root.Path} was away for a while: nothing was deleted");
         // A manifest below a folder that cannot be read would seem to be missing, and to name nothing.
         foreach (var algorithm in Digest.Algorithms)
             foreach (var prefix in Entries.Folders(PathOf(RegistryLayout.Blobs(algorithm)), unreadable).Where(RegistryLayout.IsPrefix))
@@ -27,6 +31,7 @@ public sealed class FileSweepStore(string root, UnreadableFolders? unreadable = 
 
     public ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {
+        root.Require();
         var path = PathOf(RegistryLayout.SweepLock);
         Durable.CreateFolder(Path.GetDirectoryName(path)!);
         try
@@ -34,6 +39,8 @@ public sealed class FileSweepStore(string root, UnreadableFolders? unreadable = 
             // The lock belongs to the open file, so it ends with the process, even if the process is killed.
             var held = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             unreadable?.Clear();
+            root.Require();
+            Volatile.Write(ref _losses, root.Losses);
             return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, () =>
             {
                 held.Dispose();
@@ -108,5 +115,5 @@ public sealed class FileSweepStore(string root, UnreadableFolders? unreadable = 
             }
     }
 
-    private string PathOf(string relative) => Path.Combine(_root, relative);
+    private string PathOf(string relative) => root.PathOf(relative);
 }

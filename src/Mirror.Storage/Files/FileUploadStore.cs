@@ -9,34 +9,36 @@ namespace Mirror.Storage.Files;
 /// <summary>Uploads as files, in the place where <c>registry:2</c> has its own.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 /// <param name="unreadable">Is told which folders this process may not read.</param>
-public sealed class FileUploadStore(string root, UnreadableFolders? unreadable = null) : IUploadStore
+public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadable = null) : IUploadStore
 {
-    private readonly string _root = Path.GetFullPath(root);
-
-    public async ValueTask StartAsync(RepositoryName name, Guid id, DateTimeOffset now, CancellationToken cancellationToken)
+    public ValueTask StartAsync(RepositoryName name, Guid id, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        // The repository's folder is flushed, because more than uploads will be in it. The upload is not: after a power cut the client
-        // starts it again.
-        Durable.CreateFolder(PathOf(RegistryLayout.Uploads(name)));
-        Directory.CreateDirectory(PathOf(RegistryLayout.Upload(name, id)));
-        try
+        var started = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+        root.Write(() =>
         {
-            var started = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-            await File.WriteAllTextAsync(PathOf(RegistryLayout.UploadStarted(name, id)), started, cancellationToken);
-            await File.WriteAllBytesAsync(PathOf(RegistryLayout.UploadData(name, id)), [], cancellationToken);
-        }
-        catch
-        {
-            await DeleteAsync(name, id, CancellationToken.None);
-            throw;
-        }
+            // The repository's folder is flushed, because more than uploads will be in it. The upload is not: after a power cut the client
+            // starts it again.
+            Durable.CreateFolder(PathOf(RegistryLayout.Uploads(name)));
+            Directory.CreateDirectory(PathOf(RegistryLayout.Upload(name, id)));
+            try
+            {
+                File.WriteAllText(PathOf(RegistryLayout.UploadStarted(name, id)), started);
+                File.WriteAllBytes(PathOf(RegistryLayout.UploadData(name, id)), []);
+            }
+            catch
+            {
+                Directory.Delete(PathOf(RegistryLayout.Upload(name, id)), recursive: true);
+                throw;
+            }
+        });
+        return ValueTask.CompletedTask;
     }
 
     public ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken)
     {
         var data = new FileInfo(PathOf(RegistryLayout.UploadData(name, id)));
-        long? length = data.Exists ? data.Length : null;
-        return ValueTask.FromResult(length ?? (Directory.Exists(PathOf(RegistryLayout.Upload(name, id))) ? 0 : null));
+        var length = data.Exists ? data.Length : Directory.Exists(PathOf(RegistryLayout.Upload(name, id))) ? 0 : (long?)null;
+        return ValueTask.FromResult(root.Found(length, length is null));
     }
 
     public ValueTask<Spool?> OpenAsync(RepositoryName name, Guid id, string algorithm, CancellationToken cancellationToken)
@@ -47,6 +49,7 @@ public sealed class FileUploadStore(string root, UnreadableFolders? unreadable =
         }
         catch (DirectoryNotFoundException)
         {
+            root.Require();
             return ValueTask.FromResult<Spool?>(null);
         }
     }
@@ -67,11 +70,11 @@ public sealed class FileUploadStore(string root, UnreadableFolders? unreadable =
     public async IAsyncEnumerable<StoredUpload> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
-        var root = PathOf(RegistryLayout.Repositories);
+        var top = PathOf(RegistryLayout.Repositories);
         // Not only repositories: a name whose first push has not ended has only the folder of its uploads.
-        foreach (var uploads in Walk(root))
+        foreach (var uploads in Walk(top))
         {
-            if (!RepositoryName.TryParse(Path.GetRelativePath(root, Path.GetDirectoryName(uploads)!), out var name))
+            if (!RepositoryName.TryParse(Path.GetRelativePath(top, Path.GetDirectoryName(uploads)!), out var name))
                 continue;
             foreach (var folder in Folders(uploads))
             {
@@ -104,5 +107,5 @@ public sealed class FileUploadStore(string root, UnreadableFolders? unreadable =
         return data.Exists ? data.LastWriteTimeUtc : upload.LastWriteTimeUtc;
     }
 
-    private string PathOf(string relative) => Path.Combine(_root, relative);
+    private string PathOf(string relative) => root.PathOf(relative);
 }

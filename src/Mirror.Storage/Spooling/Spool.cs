@@ -187,11 +187,18 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>Removes the file's name; readers go on reading.</summary>
+    /// <summary>Removes the file's name; readers go on reading. On a disk that refuses, the file stays until it is old.</summary>
     public void Delete()
     {
-        if (!_moved)
-            File.Delete(_path);
+        try
+        {
+            if (!_moved)
+                File.Delete(_path);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            // What the caller fails with says more.
+        }
         // By a second call the name may be another spool's.
         _moved = true;
     }

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Health;
@@ -9,7 +10,9 @@ namespace Mirror.Health;
 /// Whether this server should get requests: not while the store cannot be used, and not after a signal to stop. Upstream and Redis do not
 /// count, because stored content is served without them. Liveness needs no check: an answer proves it.
 /// </summary>
-public sealed class Readiness(StorageOptions storage, IContentStore content, TimeProvider time, IHostApplicationLifetime lifetime)
+/// <param name="root">The store's folder; null for a bucket.</param>
+public sealed class Readiness(
+    StorageOptions storage, IContentStore content, TimeProvider time, IHostApplicationLifetime lifetime, StoreRoot? root = null)
 {
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
     // Any digest will do: the question is whether the store answers.
@@ -55,6 +58,7 @@ public sealed class Readiness(StorageOptions storage, IContentStore content, Tim
             await content.SizeAsync(AnyDigest, CancellationToken.None);
             return;
         }
+        root?.Require();
         try
         {
             // Asking for one file would not do: File.Exists is false for a disk that cannot be read.

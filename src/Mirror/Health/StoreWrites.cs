@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 
@@ -9,7 +10,9 @@ namespace Mirror.Health;
 /// Whether the store takes writes: full, read-only and broken stores still serve what they have. Each write that fails is reported here,
 /// and the log gets one line a minute for all of them. A folder is tried at the start and every minute as well.
 /// </summary>
-public sealed partial class StoreWrites(StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<StoreWrites> log)
+/// <param name="root">The store's folder; null for a bucket.</param>
+public sealed partial class StoreWrites(
+    StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<StoreWrites> log, StoreRoot? root = null)
     : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
@@ -70,6 +73,7 @@ public sealed partial class StoreWrites(StorageOptions storage, StoreMetrics met
     {
         try
         {
+            root?.Require();
             var folder = Path.Combine(storage.Filesystem.RootDirectory, RegistryLayout.Temporary);
             Directory.CreateDirectory(folder);
             var path = Path.Combine(folder, $"trial-{Environment.ProcessId}");

@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Health;
 using Mirror.Maintenance;
 using Mirror.Repositories;
 using Mirror.Storage.Buckets;
@@ -30,17 +31,20 @@ public static class StorageRegistration
         return new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System).AddStorage(storage).BuildServiceProvider();
     }
 
-    private static IServiceCollection AddFiles(this IServiceCollection services, string root)
+    private static IServiceCollection AddFiles(this IServiceCollection services, string folder)
     {
+        StoreRoot root = new(folder, isChecked: true);
         var unreadable = new UnreadableFolders();
         return services
+            .AddSingleton(root)
             .AddSingleton(unreadable)
             .AddContent(provider => provider.Timed(new FileContentStore(root, unreadable), "filesystem"))
             .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root, unreadable), "filesystem"))
             .AddSingleton<IReferrerStore>(new FileReferrerStore(root, unreadable))
             .AddSingleton<IUploadStore>(new FileUploadStore(root, unreadable))
             .AddSingleton<IProvenanceStore>(new FileProvenanceStore(root, unreadable))
-            .AddSingleton<ISweepStore>(new FileSweepStore(root, unreadable));
+            .AddSingleton<ISweepStore>(new FileSweepStore(root, unreadable))
+            .AddHostedService<StorePresence>();
     }
 
     private static IServiceCollection AddBucket(

@@ -15,11 +15,13 @@ internal sealed partial class EventEndpoint : IDisposable
     private const string MediaType = "application/vnd.docker.distribution.events.v2+json";
 
     private static readonly TimeSpan MinDelay = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMinutes(1);
 
     private readonly NotificationEndpointOptions _options;
     private readonly EventQueue _queue;
     private readonly HttpClient _http;
     private readonly NotificationMetrics _metrics;
+    private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly HashSet<string> _ignoredTypes;
     private readonly HashSet<string> _ignoredActions;
@@ -28,7 +30,7 @@ internal sealed partial class EventEndpoint : IDisposable
     public EventEndpoint(
         NotificationEndpointOptions options, EventQueue queue, HttpClient http, NotificationMetrics metrics, TimeProvider time, ILogger log)
     {
-        (_options, _queue, _http, _metrics, _log) = (options, queue, http, metrics, log);
+        (_options, _queue, _http, _metrics, _time, _log) = (options, queue, http, metrics, time, log);
         _ignoredTypes = [.. options.IgnoredMediaTypes, .. options.Ignore.MediaTypes];
         _ignoredActions = [.. options.Ignore.Actions];
         _untilDelivered = new ResiliencePipelineBuilder { TimeProvider = time }
@@ -80,13 +82,19 @@ internal sealed partial class EventEndpoint : IDisposable
     public async Task DeliverAsync(CancellationToken stop)
     {
         while (true)
-        {
-            var batch = await _queue.NextAsync(stop);
-            var envelope = batch.Envelope();
-            await _untilDelivered.ExecuteAsync(async attempt => await PostAsync(envelope, attempt), stop);
-            _metrics.Counted(_options.Name, "Successes", batch.Events.Count);
-            _metrics.Pending(_options.Name, -_queue.Delivered(batch));
-        }
+            try
+            {
+                var batch = await _queue.NextAsync(stop);
+                var envelope = batch.Envelope();
+                await _untilDelivered.ExecuteAsync(async attempt => await PostAsync(envelope, attempt), stop);
+                _metrics.Counted(_options.Name, "Successes", batch.Events.Count);
+                _metrics.Pending(_options.Name, -_queue.Delivered(batch));
+            }
+            catch (Exception failure) when (failure.IsStoreFailure)
+            {
+                LogUnreadable(_log, _options.Name, failure.Message);
+                await Task.Delay(RetryDelay, _time, stop);
+            }
     }
 
     public void Dispose()
@@ -143,6 +151,10 @@ internal sealed partial class EventEndpoint : IDisposable
     [LoggerMessage(Level = LogLevel.Warning,
         Message = "endpoint {Endpoint} took no events in {Attempts} attempts; {Pending} are queued and will be sent again: {Reason}")]
     private static partial void LogFailed(ILogger log, string endpoint, int attempts, int pending, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "the queue of endpoint {Endpoint} cannot be read or written; will try again in a minute: {Reason}")]
+    private static partial void LogUnreadable(ILogger log, string endpoint, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message =
         "the queue of endpoint {Endpoint} cannot be flushed; a power cut would take its newest events: {Reason}")]

@@ -1,0 +1,139 @@
+using Mirror.Storage.Disk;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>
+/// The folder of a store. It is known again by its place on its device, and where that has changed by the store's identity in it. While
+/// its volume is unmounted, or something else is mounted over it, the store is away: nothing is read from what lies there, and no write to
+/// it is acknowledged.
+/// </summary>
+public sealed class StoreRoot
+{
+    private readonly bool _isChecked;
+    private readonly Lock _gate = new();
+    private FolderPlace? _known;
+    private string? _identity;
+    private string? _away;
+    private int _losses;
+
+    /// <param name="path">The folder that holds <c>docker/</c> and <c>mirror/</c>. It may not exist yet.</param>
+    /// <param name="isChecked">Whether it is looked after at all.</param>
+    public StoreRoot(string path, bool isChecked)
+    {
+        (Path, _isChecked) = (System.IO.Path.GetFullPath(path), isChecked);
+        Look();
+    }
+
+    /// <summary>Called when the store goes away, with the reason, and when it is back, with null.</summary>
+    public event Action<string?>? Changed;
+
+    public string Path { get; }
+
+    /// <summary>How often the store has gone away, or has come to another place, since the start.</summary>
+    public int Losses => Volatile.Read(ref _losses);
+
+    /// <summary>A folder that is not looked after: what is in it can be lost.</summary>
+    public static implicit operator StoreRoot(string path) => new(path, isChecked: false);
+
+    /// <summary>The full path of a path below the folder.</summary>
+    /// <exception cref="StoreUnavailableException">The store was away when it was last looked at.</exception>
+    public string PathOf(string relative) => Volatile.Read(ref _away) is { } why
+        ? throw new StoreUnavailableException(why)
+        : System.IO.Path.Combine(Path, relative);
+
+    /// <summary>Looks at the folder now. After a write: it was to this store. After a search in vain: it was in this store.</summary>
+    /// <exception cref="StoreUnavailableException">The store is away.</exception>
+    public void Require()
+    {
+        Look();
+        _ = PathOf("");
+    }
+
+    /// <summary>Writes, and returns only if that was to this store.</summary>
+    /// <inheritdoc cref="Require" path="/exception"/>
+    internal T Write<T>(Func<T> write)
+    {
+        Require();
+        var losses = Losses;
+        try
+        {
+            var result = write();
+            Require();
+            return result;
+        }
+        catch (Exception torn) when (torn.IsStoreFailure && torn is not StoreUnavailableException)
+        {
+            // A file that was written before the store went away is missing after it, or is on another device.
+            Require();
+            throw Losses == losses ? torn : new StoreUnavailableException($"the storage folder {Path} went away for a while", torn);
+        }
+    }
+
+    /// <inheritdoc cref="Write{T}"/>
+    internal void Write(Action write) => Write(() =>
+    {
+        write();
+        return true;
+    });
+
+    /// <summary>What was found; it is missing only if this store does not have it.</summary>
+    /// <inheritdoc cref="Require" path="/exception"/>
+    internal T Found<T>(T found, bool isMissing)
+    {
+        if (isMissing)
+            Require();
+        return found;
+    }
+
+    /// <summary>Writes the store's identity into the folder, if that is possible, so that it can be known again elsewhere.</summary>
+    public void Mark()
+    {
+        try
+        {
+            var identity = FileStoreIdentity.Of(Path);
+            lock (_gate)
+                _identity = identity;
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            // Read-only, or full: then its place has to do.
+        }
+    }
+
+    /// <summary>Looks whether the folder is still the one that it was. Takes a microsecond.</summary>
+    public void Look()
+    {
+        if (!_isChecked)
+            return;
+        var found = FolderPlace.Of(Path);
+        string? away;
+        lock (_gate)
+        {
+            if (found is not null && _known is null)
+                (_known, _identity) = (found, FileStoreIdentity.Find(Path));
+            if (found == _known && _away is null)
+                return;
+            away = WhyAway(found);
+            if (away == _away)
+                return;
+            if (away is not null)
+                _losses++;
+            Volatile.Write(ref _away, away);
+        }
+        Changed?.Invoke(away);
+    }
+
+    private string? WhyAway(FolderPlace? found)
+    {
+        if (found == _known)
+            return null;
+        if (found is null)
+            return $"the storage folder {Path} is not there any longer: mount its volume, or start the server again if it was deleted";
+        if (_identity is null || FileStoreIdentity.Find(Path) != _identity)
+            return $"the storage folder {Path} is another one than before: mount its volume, or start the server again if it was replaced";
+        // The same store at another place, such as another loop device.
+        _known = found;
+        _losses++;
+        return null;
+    }
+}

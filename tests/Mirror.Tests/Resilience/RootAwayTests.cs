@@ -1,0 +1,111 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Push;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>The volume of the store goes away under a running server, and comes back.</summary>
+public sealed class RootAwayTests : MirrorOfHub
+{
+    private const string Name = "local/app";
+
+    [Theory]
+    [InlineData("the folder is the mount point", "")]
+    [InlineData("the folder is below the mount point", "root")]
+    [InlineData("another file system is mounted over it", "")]
+    public async Task Nothing_is_acknowledged_onto_the_folder_underneath(string how, string below)
+    {
+        await using var volume = await LoopVolume.MountAsync(64, 12_000);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = Hub.Url,
+            TagsCacheTtl = "0",
+            Root = Path.Combine(volume.Path, below),
+            More = "hosted: {repositories: [local/*]}\n",
+        });
+        var repository = new PushedRepository(mirror, Name);
+        var (manifest, bytes) = await repository.PushManifestAsync("before", "before");
+        var image = Hub.AddImage(Repository, "before", HubBlob.Seeded(1, 100_000));
+        var cold = Hub.AddImage(Repository, "cold", HubBlob.Seeded(2, 100_000));
+        await PullAsync(mirror, "before", image);
+        await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+
+        var acknowledged = new ConcurrentBag<(string Tag, Digest Manifest, Digest Blob)>();
+        var refused = 0;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var pushing = Task.WhenAll(Enumerable.Range(0, 4).Select(client => PushUntilStoppedAsync(client)));
+        await Until.TrueAsync(() => acknowledged.Count > 8, () => "Nothing is pushed.");
+
+        var isMountedOver = how.StartsWith("another", StringComparison.Ordinal);
+        await (isMountedOver ? PeerProcess.RunAsync("mount", ["-t", "tmpfs", "none", volume.Path]) : volume.UnmountAsync());
+        await Until.TrueAsync(() => Volatile.Read(ref refused) > 8, () => "Pushes are not refused.");
+        await Until.TrueAsync(
+            () => mirror.Log.Any(line => line.Contains("mount its volume", StringComparison.Ordinal)), () => "The log does not say it.");
+        string[] paths =
+        [
+            $"{Name}/manifests/before", $"{Name}/manifests/{manifest}", $"{Name}/blobs/{Digest.Of("config before"u8)}",
+            $"{Name}/blobs/{Digest.Of("never there"u8)}", $"{Name}/tags/list", "_catalog", BlobPath(image.Layers[0].Digest),
+        ];
+        foreach (var path in paths)
+            using (var answer = await mirror.GetAsync(path))
+                Assert.Equal((path, HttpStatusCode.ServiceUnavailable), (path, answer.StatusCode));
+        using (var ready = await Http.Client.GetAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+
+        await (isMountedOver ? volume.UnmountAsync() : volume.MountAgainAsync());
+        await Until.TrueAsync(
+            async () => await repository.StatusOfAsync("GET", "manifests/before") == HttpStatusCode.OK, () => "The store is not back.");
+        var pushed = acknowledged.Count;
+        await Until.TrueAsync(() => acknowledged.Count > pushed + 8, () => "Nothing is pushed.");
+        await stop.CancelAsync();
+        await pushing;
+
+        Assert.Equal(bytes, await repository.BytesAsync("manifests/before"));
+        foreach (var (tag, pushedManifest, blob) in acknowledged)
+        {
+            Assert.Equal(pushedManifest, Digest.Of(await repository.BytesAsync($"manifests/{tag}")));
+            Assert.Equal(blob, Digest.Of(await repository.BytesAsync($"blobs/{blob}")));
+        }
+        await PullAsync(mirror, "before", image);
+        await PullAsync(mirror, "cold", cold);
+        var (code, output) = await mirror.RunAsync("verify");
+        Assert.True(code == 0, output);
+        Figures.Report($"{how}: {acknowledged.Count} pushes acknowledged and there, {refused} refused while the volume was away");
+
+        async Task PushUntilStoppedAsync(int client)
+        {
+            for (var i = 0; !stop.IsCancellationRequested; i++)
+            {
+                var layer = Encoding.UTF8.GetBytes($"layer {client} {i}");
+                var config = PushedRepository.Manifest(Digest.Of(layer));
+                using var blob = await repository.SendAsync("POST", $"blobs/uploads/?digest={Digest.Of(layer)}", layer);
+                using var put = blob.StatusCode != HttpStatusCode.Created ? null
+                    : await repository.SendAsync("PUT", $"manifests/t{client}-{i}", config, PushedRepository.OciManifest);
+                if (put?.StatusCode == HttpStatusCode.Created)
+                    acknowledged.Add(($"t{client}-{i}", Digest.Of(config), Digest.Of(layer)));
+                else
+                {
+                    Assert.True(
+                        (put ?? blob).StatusCode == HttpStatusCode.ServiceUnavailable,
+                        $"{(put ?? blob).StatusCode}\n{string.Join('\n', mirror.Log.TakeLast(5))}");
+                    Interlocked.Increment(ref refused);
+                }
+            }
+        }
+    }
+
+    private static async Task PullAsync(MirrorProcess mirror, string tag, HubImage image)
+    {
+        using (var manifest = await mirror.GetAsync(ManifestPath(tag)))
+            Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+        foreach (var blob in image.Layers.Append(image.Config))
+            using (var response = await mirror.GetAsync(BlobPath(blob.Digest)))
+                Assert.Equal(blob.Digest, await DigestOfAsync(response));
+    }
+}
