@@ -37,7 +37,7 @@ public sealed class MirrorConfiguration
 
     /// <summary>Reads the configuration. Mistakes are returned in <see cref="Errors"/>, never thrown.</summary>
     /// <param name="path">The file to read. Null: the file is searched for in the usual places.</param>
-    /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c> is read.</param>
+    /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c> and the proxies are read.</param>
     public static MirrorConfiguration Load(string? path, IReadOnlyDictionary<string, string> environment) =>
         Load(path, environment, ConfigurationFile.UsualPaths);
 
@@ -55,6 +55,7 @@ public sealed class MirrorConfiguration
         }
         var configuration = new MirrorConfiguration(file, reader.Values, findings);
         CrossKeyRules.Check(configuration.Options, configuration.Values, findings);
+        findings.Warnings.AddRange(new EnvironmentProxy(environment).Warnings);
         return configuration;
     }
 
