@@ -47,7 +47,7 @@ public sealed class MirrorConfiguration
 
     /// <summary>Reads the configuration. Mistakes are returned in <see cref="Errors"/>, never thrown.</summary>
     /// <param name="path">The file to read. Null: the one that <c>REGISTRY_CONFIGURATION_PATH</c> names.</param>
-    /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c> is read.</param>
+    /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c> and the proxies are read.</param>
     public static MirrorConfiguration Load(string? path, IReadOnlyDictionary<string, string> environment)
     {
         var findings = new Findings();
@@ -63,6 +63,7 @@ public sealed class MirrorConfiguration
         }
         var configuration = new MirrorConfiguration(file, reader.Values, findings);
         CrossKeyRules.Check(configuration.Options, configuration.Values, findings);
+        findings.Warnings.AddRange(new EnvironmentProxy(environment).Warnings);
         return configuration;
     }
 

@@ -26,8 +26,8 @@ public sealed class ProxyOptions : UpstreamOptions
     [ConfigurationKeyName("stale_after")]
     public TimeSpan StaleAfter { get; set; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a client waits for upstream's first answer before it gets 503 and can try its next host. Null: for as long as the
-    /// attempts take, less than 30 seconds.</summary>
+    /// <summary>How long a client waits for upstream's first answer before it gets 503 and can try its next host. Null: as long as
+    /// <see cref="UpstreamOptions.ResponseTimeout"/>.</summary>
     [ConfigurationKeyName("fail_fast")]
     public TimeSpan? FailFast { get; set; }
 

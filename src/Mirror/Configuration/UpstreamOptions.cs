@@ -41,6 +41,11 @@ public class UpstreamOptions
     [ConfigurationKeyName("parallel_ranges")]
     public int ParallelRanges { get; set; } = 1;
 
+    /// <summary>How long to wait for the headers of a response; from 10 ms to a day. An upstream that is a cache itself may have to
+    /// fetch a large image first.</summary>
+    [ConfigurationKeyName("response_timeout")]
+    public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromMinutes(2);
+
     /// <summary>A body that brings no byte for this long is requested again from that offset. The whole body has no time limit.</summary>
     [ConfigurationKeyName("idle_timeout")]
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(15);

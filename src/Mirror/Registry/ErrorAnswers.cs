@@ -52,7 +52,7 @@ public sealed partial class ErrorAnswers(
         response.StatusCode = error.Status;
         try
         {
-            var details = (failure as RegistryException)?.Details ?? [detail];
+            IReadOnlyList<string?> details = (failure as RegistryException)?.Details ?? [failed.Detail];
             await JsonBody.WriteAsync(
                 request, new ErrorList([.. details.Select(each => new ErrorItem(error.Code, error.Message, each))]),
                 RegistryJson.Default.ErrorList);

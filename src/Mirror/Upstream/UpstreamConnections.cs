@@ -13,7 +13,8 @@ internal static class UpstreamConnections
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
-        ConnectTimeout = TimeSpan.FromSeconds(5),
+        // For the connection, the proxy's tunnel and TLS together.
+        ConnectTimeout = TimeSpan.FromSeconds(10),
         // The addresses of a CDN change within minutes.
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         MaxConnectionsPerServer = 256,

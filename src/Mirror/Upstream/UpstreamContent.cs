@@ -1,4 +1,5 @@
 using Mirror.Storage;
+using Polly.Timeout;
 
 namespace Mirror.Upstream;
 
@@ -75,7 +76,9 @@ public sealed class UpstreamContent : Content
             catch (Exception cut) when (cut is UpstreamUnavailableException or IOException or HttpRequestException)
             {
                 await DropBodyAsync();
-                if (fruitless + 1 >= MaxFruitlessAttempts && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
+                // Who waited for a whole answer in vain has waited long enough.
+                var isLast = fruitless + 1 >= MaxFruitlessAttempts || cut.InnerException is TimeoutRejectedException;
+                if (isLast && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
                     throw cut as UpstreamUnavailableException
                         ?? new UpstreamUnavailableException($"{_upstream.Origin.Authority} cut {_digest} again and again.", cut);
                 // Resume at once the first time: most cuts are a lost connection.

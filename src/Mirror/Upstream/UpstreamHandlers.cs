@@ -5,13 +5,13 @@ using Mirror.Telemetry;
 using Polly;
 using Polly.CircuitBreaker;
 using Polly.Retry;
-using Polly.Timeout;
 
 namespace Mirror.Upstream;
 
 /// <summary>
-/// The handlers of one upstream that know no credentials: retries, a timeout for each attempt and a circuit breaker for each host, until
-/// the response headers. <see cref="UpstreamContent"/> resumes bodies; nothing is retried here after the headers.
+/// The handlers of one upstream that know no credentials: retries, a time limit for each attempt and circuit breakers for each host, until
+/// the response headers. <see cref="UpstreamContent"/> resumes bodies; nothing is retried here after the headers. An answer that is slow is
+/// waited for (<c>proxy.response_timeout</c>): a second attempt would only give the host more to do.
 /// </summary>
 internal static class UpstreamHandlers
 {
@@ -34,7 +34,7 @@ internal static class UpstreamHandlers
                 new AvailabilityHandler(origin, provider.GetRequiredKeyedService<UpstreamState>(origin)));
         builder
             .AddResilienceHandler("attempts", (pipeline, context) =>
-                Configure(pipeline, context.ServiceProvider.GetRequiredService<TimeProvider>()))
+                Configure(pipeline, origin, context.ServiceProvider.GetRequiredService<TimeProvider>()))
             .SelectPipelineBy(_ => PipelineKeys());
         builder.AddHttpMessageHandler(provider =>
             new MeteringHandler(provider.GetRequiredService<UpstreamMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
@@ -54,14 +54,18 @@ internal static class UpstreamHandlers
         };
     }
 
-    private static void Configure(ResiliencePipelineBuilder<HttpResponseMessage> pipeline, TimeProvider time)
+    private static void Configure(ResiliencePipelineBuilder<HttpResponseMessage> pipeline, UpstreamOrigin origin, TimeProvider time)
     {
+        var broken = new PredicateBuilder<HttpResponseMessage>()
+            .Handle<HttpRequestException>()
+            .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
+        // That a host took too long to connect is a cancellation with this inside. It is not tried again: clients would not wait for that.
         var noAnswer = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
-            .Handle<TimeoutRejectedException>();
+            .HandleInner<TimeoutException>();
         var failure = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
-            .Handle<TimeoutRejectedException>()
+            .HandleInner<TimeoutException>()
             .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
         pipeline.TimeProvider = time;
         // Every attempt is in our own metrics, and every failure in our own log.
@@ -69,18 +73,18 @@ internal static class UpstreamHandlers
         pipeline
             .AddRetry(new RetryStrategyOptions<HttpResponseMessage>
             {
-                ShouldHandle = failure,
+                ShouldHandle = broken,
                 MaxRetryAttempts = 2,
                 BackoffType = DelayBackoffType.Exponential,
                 Delay = TimeSpan.FromMilliseconds(200),
                 UseJitter = true,
             })
-            // A host that does not answer costs a timeout for each attempt, so this breaker opens after few. A host that answers 5xx may do
-            // so for one path only: the next breaker waits for more.
+            // A host that cannot be connected to costs a time-out for each attempt, so this breaker opens after few. A host that answers
+            // 5xx may do so for one path only: the next breaker waits for more.
             .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3))
             .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6))
-            // Clients give us 30 s until response headers: two attempts must fit, with time left to answer from the cache.
-            .AddTimeout(TimeSpan.FromSeconds(10));
+            .AddStrategy(_ => new HungHost(time), new HungHostOptions())
+            .AddTimeout(origin.ResponseTimeout);
     }
 
     private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(
@@ -93,4 +97,6 @@ internal static class UpstreamHandlers
             SamplingDuration = TimeSpan.FromSeconds(30),
             BreakDuration = TimeSpan.FromSeconds(10),
         };
+
+    private sealed class HungHostOptions : ResilienceStrategyOptions;
 }

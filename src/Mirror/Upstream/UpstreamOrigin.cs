@@ -31,6 +31,7 @@ public sealed class UpstreamOrigin
         Prefix = options is ProxyOptions ? "" : $"{pathName}/";
         AllowsInternal = options.AllowInternal;
         IdleTimeout = options.IdleTimeout;
+        ResponseTimeout = options.ResponseTimeout;
         _tokenRealms = options.TokenRealms;
     }
 
@@ -65,6 +66,9 @@ public sealed class UpstreamOrigin
 
     /// <summary>Whether redirects may lead into internal networks even if this upstream is outside (<c>proxy.allow_internal</c>).</summary>
     public bool AllowsInternal { get; }
+
+    /// <summary>How long to wait for the headers of a response (<c>proxy.response_timeout</c>).</summary>
+    public TimeSpan ResponseTimeout { get; }
 
     /// <summary>How long a body may bring no byte before it counts as cut (<c>proxy.idle_timeout</c>).</summary>
     public TimeSpan IdleTimeout { get; }

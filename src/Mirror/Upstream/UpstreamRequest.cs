@@ -122,7 +122,8 @@ internal static class UpstreamRequest
     internal static string Reason(Exception failure) => failure switch
     {
         BrokenCircuitException => "circuit breaker open after repeated failures",
-        TimeoutRejectedException or OperationCanceledException => "no answer in time",
+        OperationCanceledException { InnerException: TimeoutException } => "no connection in time",
+        TimeoutRejectedException or OperationCanceledException => "no answer in time (proxy.response_timeout)",
         // The innermost exception says what is wrong with a certificate, or which one is required.
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => $"TLS: {failure.GetBaseException().Message}",
         _ => failure.GetBaseException().Message,

@@ -10,7 +10,9 @@ namespace Mirror.Tests.Resilience;
 /// <summary>Upstream is away, in several ways: stored content is served, by tag and by digest.</summary>
 public sealed class OutageTests : MirrorOfHub
 {
-    protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, TagsCacheTtl = "0" };
+    // Not for two minutes, so that the metrics soon tell that upstream is silent.
+    protected override MirrorSettings Settings(ScriptedHub hub) =>
+        new() { Upstream = hub.Url, TagsCacheTtl = "0", More = "  response_timeout: 10s\n" };
 
     [Theory]
     [InlineData("refused")]

@@ -257,6 +257,7 @@ internal static class KnownKeys
         List("token_realms", Value("*", HostName)),
         Section("tls", Value("ca"), Value("certificate"), Value("key")),
         Value("parallel_ranges", Integer(1, 16)),
+        Value("response_timeout", AttemptTimeout),
         Value("idle_timeout", LongerThanZero),
         Value("allow_internal", TrueOrFalse),
     ];
