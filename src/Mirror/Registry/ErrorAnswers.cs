@@ -48,7 +48,9 @@ public sealed partial class ErrorAnswers(HttpOptions http, RequestMetrics metric
         response.StatusCode = error.Status;
         try
         {
-            var details = (failure as RegistryException)?.Details ?? [detail];
+            IEnumerable<object?> details = failure is not RegistryException known ? [detail]
+                : known.Needed is { } needed ? [needed.Select(NeededRight.Of).ToList()]
+                : known.Details;
             await JsonBody.WriteAsync(
                 request, new ErrorList([.. details.Select(each => new ErrorItem(error.Code, error.Message, each))]),
                 RegistryJson.Default.ErrorList);

@@ -18,6 +18,9 @@ public sealed class Locations(HttpOptions http, UploadOwners owners)
         // http.host contains the prefix.
         : http.Host ?? Asked(request) + _prefix;
 
+    /// <summary>What precedes <c>/v2/</c> for a client that needs a whole URL; without a slash at its end.</summary>
+    public string PublicBaseOf(HttpRequest request) => http.Host ?? Asked(request) + _prefix;
+
     public string Blob(HttpRequest request, RepositoryName name, Digest digest) => $"{BaseOf(request)}/v2/{name}/blobs/{digest}";
 
     public string Manifest(HttpRequest request, RepositoryName name, Digest digest) => $"{BaseOf(request)}/v2/{name}/manifests/{digest}";

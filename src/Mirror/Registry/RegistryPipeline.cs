@@ -42,8 +42,8 @@ public sealed class RegistryPipeline(
                 routes.AnswerOptions(request);
                 return;
             }
-            if (isRegistryRoute)
-                request.User = await access.AuthenticateAsync(context.Request.Headers.Authorization, request.Aborted);
+            if (isRegistryRoute && request.Route.Kind is not RouteKind.Token)
+                request.User = await access.AuthenticateAsync(context, request.Aborted);
 
             // 4. The answer, or the error in its place.
             await routes.AnswerAsync(request);

@@ -7,6 +7,7 @@ public static class RegistryRegistration
     public static IServiceCollection AddRegistry(this IServiceCollection services) => services
         .AddSingleton<Locations>()
         .AddSingleton<ManifestRules>()
+        .AddSingleton<RepositoryClasses>()
         .AddSingleton<Mounts>()
         .AddSingleton<RequestBody>()
         .AddSingleton<Uploads>()
@@ -17,6 +18,7 @@ public static class RegistryRegistration
         .AddSingleton<TagsRoute>()
         .AddSingleton<ReferrersRoute>()
         .AddSingleton<CatalogRoute>()
+        .AddSingleton<TokenRoute>()
         .AddSingleton<RegistryRoutes>()
         .AddSingleton<ErrorAnswers>()
         .AddSingleton<RequestRecord>()
