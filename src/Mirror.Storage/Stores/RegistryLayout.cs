@@ -21,6 +21,7 @@ namespace Mirror.Storage.Stores;
 /// mirror/tmp/                                                     ours: small files before they get their final name
 /// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint
 /// mirror/identity                                                 ours: sixteen random bytes that tell this store from others
+/// mirror/secret                                                   ours: random bytes that sign our tokens
 /// mirror/pushed/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: a client pushed this content to this repository
 /// mirror/copied/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: this content of this repository came from upstream
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
@@ -39,6 +40,7 @@ public static class RegistryLayout
     public const string Temporary = "mirror/tmp";
     public const string Notifications = "mirror/notifications";
     public const string StoreIdentity = "mirror/identity";
+    public const string StoreSecret = "mirror/secret";
     public const string SweepLock = "mirror/sweep.lock";
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";

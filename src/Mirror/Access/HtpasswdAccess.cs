@@ -25,9 +25,9 @@ public sealed class HtpasswdAccess(Htpasswd file, LiveOptions live) : IAccess, I
     // Clients that send wrong passwords must not occupy every processor.
     private readonly SemaphoreSlim _checks = new(Math.Max(1, Environment.ProcessorCount / 2));
 
-    public async ValueTask<AccessUser?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken)
+    public async ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken)
     {
-        if (Read(authorization) is not var (name, password))
+        if (Read(http.Request.Headers.Authorization) is not var (name, password))
             return null;
         // An unknown user takes as long as a wrong password, so that the time does not tell which users exist.
         var known = file.HashOf(name);
@@ -54,11 +54,8 @@ public sealed class HtpasswdAccess(Htpasswd file, LiveOptions live) : IAccess, I
     public ValueTask<bool> AuthorizeAsync(
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) => new(user is not null);
 
-    public string? Challenge(AccessUser? user, RepositoryName? repository, AccessAction action)
-    {
-        var realm = live.Current.Auth.Htpasswd?.Realm.Replace("\\", "\\\\", StringComparison.Ordinal);
-        return $"Basic realm=\"{realm?.Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
-    }
+    public Refusal Refuse(in RefusedRequest request) =>
+        new($"Basic realm={BearerChallenge.Quoted(live.Current.Auth.Htpasswd?.Realm ?? "")}", "a user name and its password are needed");
 
     public void Dispose()
     {

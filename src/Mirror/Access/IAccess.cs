@@ -4,7 +4,7 @@ namespace Mirror.Access;
 
 /// <summary>
 /// What a request does with a repository. Pull reads manifests, blobs, tags and referrers. Push stores blobs and manifests. Delete deletes
-/// manifests, tags and blobs. List shows the name in the catalog.
+/// manifests, tags and blobs. List shows the name in the catalog. Admin is for what concerns the server and not its clients' content.
 /// </summary>
 public enum AccessAction
 {
@@ -12,10 +12,30 @@ public enum AccessAction
     Push,
     Delete,
     List,
+    Admin,
 }
 
 /// <summary>An authenticated user. An <see cref="IAccess"/> that knows more, such as a token's scopes, derives from it.</summary>
-public record AccessUser(string Name);
+public record AccessUser(string Name)
+{
+    /// <summary>The classes of manifests that the user may push to a repository; null where a login says nothing of that.</summary>
+    public virtual IEnumerable<string>? ClassesOf(RepositoryName repository) => null;
+
+    /// <summary>The values of a claim about the user; none where the login says nothing of it.</summary>
+    public virtual IEnumerable<string> ValuesOf(string claim) => [];
+}
+
+/// <summary>A request that may not be made.</summary>
+/// <param name="Repository">As for <see cref="IAccess.AuthorizeAsync"/>.</param>
+/// <param name="BaseUrl">The absolute URL in front of <c>/v2/</c> by which the client reaches this registry.</param>
+public readonly record struct RefusedRequest(
+    HttpContext Http, AccessUser? User, RepositoryName? Repository, AccessAction Action, string BaseUrl);
+
+/// <summary>The answer to a request that may not be made.</summary>
+/// <param name="Challenge">The <c>WWW-Authenticate</c> header (401); null if other credentials would not help (403).</param>
+/// <param name="Message">What the client is told.</param>
+/// <param name="Resources">The rights that the request needs, for clients that read them; null to tell only the message.</param>
+public sealed record Refusal(string? Challenge, string Message, IReadOnlyList<ResourceAction>? Resources = null);
 
 /// <summary>
 /// Who sends a request, and what that user may do. Every route asks, through the table in <c>RegistryRoutes</c>; so do mounts, for the
@@ -28,8 +48,7 @@ public record AccessUser(string Name);
 public interface IAccess
 {
     /// <summary>The user that a request comes from; null if it names no user, or the credentials are wrong.</summary>
-    /// <param name="authorization">The request's <c>Authorization</c> header; null where there is none.</param>
-    ValueTask<AccessUser?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken);
+    ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken);
 
     /// <summary>The name in credentials that <see cref="AuthenticateAsync"/> found wrong, for the log; null where there is none.</summary>
     string? RefusedUser(string authorization) => null;
@@ -39,6 +58,6 @@ public interface IAccess
     /// <param name="repository">The name it is stored under; null for <c>/v2/</c> and for the catalog as a whole.</param>
     ValueTask<bool> AuthorizeAsync(AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken);
 
-    /// <summary>The <c>WWW-Authenticate</c> header for a refused request (401); null if other credentials would not help (403).</summary>
-    string? Challenge(AccessUser? user, RepositoryName? repository, AccessAction action);
+    /// <summary>How to answer a request that <see cref="AuthorizeAsync"/> said no to.</summary>
+    Refusal Refuse(in RefusedRequest request);
 }

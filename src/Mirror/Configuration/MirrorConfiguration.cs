@@ -21,7 +21,7 @@ public sealed class MirrorConfiguration
         if (Values.GetSection("http:trusted_proxies").Exists())
             Options.Http.TrustedProxies = [];
         Values.Bind(Options);
-        if (Options is { Proxy.HasUpstream: true, Auth.Htpasswd: null } && !Values.GetSection("hosted:repositories").Exists())
+        if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
         Errors = findings.Errors;
         Warnings = findings.Warnings;

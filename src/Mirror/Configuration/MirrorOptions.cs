@@ -10,6 +10,7 @@ public sealed class MirrorOptions
     public LogOptions Log { get; set; } = new();
     public StorageOptions Storage { get; set; } = new();
     public AuthOptions Auth { get; set; } = new();
+    public AccessOptions Access { get; set; } = new();
     public HttpOptions Http { get; set; } = new();
     public NotificationOptions Notifications { get; set; } = new();
     public RedisOptions Redis { get; set; } = new();
@@ -20,12 +21,16 @@ public sealed class MirrorOptions
     public ValidationOptions Validation { get; set; } = new();
     public CatalogOptions Catalog { get; set; } = new();
     public TagsOptions Tags { get; set; } = new();
+    public PolicyOptions Policy { get; set; } = new();
 
     /// <summary>
     /// Whether clients may push and delete at all. A mirror takes neither, as <c>registry:2</c>, unless section <c>auth</c> is there or
     /// <c>hosted.repositories</c> names something to push to.
     /// </summary>
-    public bool TakesWrites => !Proxy.HasUpstream || Auth.Htpasswd is not null || Hosted.Repositories.Length > 0;
+    public bool TakesWrites => !Proxy.HasUpstream || KnowsClients || Hosted.Repositories.Length > 0;
+
+    /// <summary>Whether section <c>auth</c> or <c>access.rules</c> says who may use the registry.</summary>
+    public bool KnowsClients => Auth is not { Htpasswd: null, Token: null, Silly: null } || Access.Rules.Length > 0;
 
     /// <summary>Whether the server uses Redis. <c>registry:2</c> needs the section and the word in <c>storage.cache</c>; for us a server in
     /// section <c>redis</c> is enough, unless <c>storage.cache</c> names another cache.</summary>

@@ -20,6 +20,7 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Notifications)
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
+            .AddSingleton(options.Policy)
             .AddSingleton(options.Tags);
     }
 }

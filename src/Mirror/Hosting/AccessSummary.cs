@@ -8,7 +8,9 @@ internal static class AccessSummary
     /// <summary>One line: who may pull, push and delete.</summary>
     public static string Of(MirrorOptions options)
     {
-        var all = options.Auth.Htpasswd is { } htpasswd ? $"users of {htpasswd.Path}"
+        var all = options.Access.Rules is not [] ? "as access.rules say"
+            : options.Auth.Htpasswd is { } htpasswd ? $"users of {htpasswd.Path}"
+            : options.Auth.Token is { } token ? $"clients with a token of {token.Issuer}"
             : RequiresCertificate(options) ? "clients with a certificate of http.tls.clientcas"
             : "every client";
         var pushes = WhyNoPushes(options) is { } why ? $"no client ({why})"
@@ -21,7 +23,7 @@ internal static class AccessSummary
     /// <summary>What the settings open that an operator may not have meant to open, one line each.</summary>
     public static IEnumerable<string> Warnings(MirrorOptions options)
     {
-        if (options.Auth.Htpasswd is not null || RequiresCertificate(options))
+        if (options.KnowsClients || RequiresCertificate(options))
             yield break;
         foreach (var (upstream, name) in options.Proxy.AllUpstreams())
             if (upstream is not { Username: null, Exec: null, Credentials: [] })

@@ -164,7 +164,7 @@ public static partial class Server
         services.AddHealth(options.Health);
         services.AddFleet(options);
         services.AddRepositories(options.Proxy);
-        services.AddAccess(options.Auth);
+        services.AddAccess(options);
         services.AddRegistry();
         services.AddMaintenance(options.Storage, options.Proxy);
         services.AddNotifications(options);

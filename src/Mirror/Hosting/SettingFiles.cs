@@ -33,6 +33,10 @@ public static class SettingFiles
         if (options.SharesByRedis())
             pems = pems.Concat(Pair("redis.tls", options.Redis.Tls.Certificate, options.Redis.Tls.Key))
                 .Concat(Authorities("redis.tls.rootcas", options.Redis.Tls.RootCas));
+        if (options.Auth.Token?.RootCertBundle is { } bundle)
+            pems = pems.Concat(Authorities("auth.token.rootcertbundle", [bundle]));
+        if (options.Auth.Token?.Jwks is { } jwks)
+            pems = pems.Append(("auth.token.jwks", jwks, () => { }));
         pems = pems.Concat(Upstream("proxy.tls", options.Proxy.Tls));
         foreach (var (i, upstream) in options.Proxy.Upstreams.Index())
             pems = pems.Concat(Upstream($"proxy.upstreams.{i}.tls", upstream.Tls));

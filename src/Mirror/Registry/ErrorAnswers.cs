@@ -52,7 +52,9 @@ public sealed partial class ErrorAnswers(
         response.StatusCode = error.Status;
         try
         {
-            IReadOnlyList<string?> details = (failure as RegistryException)?.Details ?? [failed.Detail];
+            IEnumerable<object?> details = failure is not RegistryException known ? [failed.Detail]
+                : known.Needed is { } needed ? [needed.Select(NeededRight.Of).ToList()]
+                : known.Details;
             await JsonBody.WriteAsync(
                 request, new ErrorList([.. details.Select(each => new ErrorItem(error.Code, error.Message, each))]),
                 RegistryJson.Default.ErrorList);

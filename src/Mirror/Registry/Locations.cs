@@ -13,8 +13,8 @@ public sealed class Locations(HttpOptions http, UploadOwners owners)
 {
     private readonly string _prefix = http.Prefix.TrimEnd('/');
 
-    /// <summary>What precedes <c>/v2/</c> in an event, which needs a whole URL; without a slash at its end.</summary>
-    public string EventBase(HttpRequest request) =>
+    /// <summary>What precedes <c>/v2/</c> in an event or a challenge, which need a whole URL; without a slash at its end.</summary>
+    public string PublicBase(HttpRequest request) =>
         Known(request) ?? (request.Host.HasValue ? $"{request.Scheme}://{request.Host.Value}{_prefix}" : _prefix);
 
     public string Blob(HttpRequest request, RepositoryName name, Digest digest) => $"{Base(request)}/v2/{name}/blobs/{digest}";

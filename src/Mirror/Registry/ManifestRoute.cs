@@ -9,7 +9,8 @@ namespace Mirror.Registry;
 /// (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
 /// </summary>
 public sealed class ManifestRoute(
-    RepositoryResolver repositories, ManifestRules rules, RequestBody body, Locations locations, RegistryEvents events)
+    RepositoryResolver repositories, ManifestRules rules, RepositoryClasses classes, RequestBody body, Locations locations,
+    RegistryEvents events)
 {
     /// <summary>Answers with the headers of a manifest.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -73,6 +74,7 @@ public sealed class ManifestRoute(
         if (!ManifestDocument.TryParse(bytes, out var document, out var problem))
             throw new RegistryException(RegistryError.ManifestInvalid, problem);
         var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document);
+        classes.Require(document, request.User, repository.Name);
 
         // 3. Stored, if what it needs is in the repository.
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);

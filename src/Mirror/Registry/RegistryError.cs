@@ -1,3 +1,4 @@
+using Mirror.Access;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
@@ -49,8 +50,20 @@ public sealed class RegistryException(RegistryError error, params IReadOnlyList<
     /// <summary>What the operator can do, where the settings or the server caused it; null where the client did.</summary>
     public string? Advice { get; init; }
 
+    /// <summary>The rights that the request needs: the client is told these in place of <see cref="Detail"/>. Null: it is not.</summary>
+    public IReadOnlyList<ResourceAction>? Needed { get; init; }
+
     /// <summary>Headers to send with the error.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; set; } = [];
+
+    /// <summary>For a request that the client may not make.</summary>
+    public static RegistryException Of(Refusal refusal) => refusal.Challenge is not { } challenge
+        ? new(RegistryError.Denied, refusal.Message)
+        : new(RegistryError.Unauthorized, refusal.Message)
+        {
+            Headers = [("WWW-Authenticate", challenge)],
+            Needed = refusal.Resources,
+        };
 
     /// <summary>For a text that should be a digest and is not.</summary>
     public static RegistryException InvalidDigest() => new(RegistryError.DigestInvalid, "a digest is " + Digest.Format);

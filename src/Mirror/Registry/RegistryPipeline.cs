@@ -46,11 +46,10 @@ public sealed class RegistryPipeline(
                 routes.AnswerOptions(request);
                 return;
             }
-            if (isRegistryRoute)
+            if (isRegistryRoute && request.Route.Kind is not RouteKind.Token)
             {
-                string? authorization = context.Request.Headers.Authorization;
-                request.User = await access.AuthenticateAsync(authorization, request.Aborted);
-                if (request.User is null && authorization is not null)
+                request.User = await access.AuthenticateAsync(context, request.Aborted);
+                if (request.User is null && context.Request.Headers.Authorization is [{ } authorization, ..])
                     request.RefusedUser = access.RefusedUser(authorization);
             }
 

@@ -85,7 +85,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     public EventOrigin Origin(Locations locations) => new(
         http.TraceIdentifier, ClientAddress,
         http.Request.Host.Value, http.Request.Method, http.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null,
-        User?.Name, locations.EventBase(http.Request));
+        User?.Name, locations.PublicBase(http.Request));
 
     /// <summary>Puts into headers, log and metrics where an answer came from. Call it before the first byte of the body.</summary>
     public void SetCacheStatus<T>(in Answer<T> answer)

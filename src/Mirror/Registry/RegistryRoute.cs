@@ -23,6 +23,8 @@ public readonly record struct RegistryRoute(RouteKind Kind, string Name, string 
         }
         if (path is "/v2/" or "/v2")
             return new(RouteKind.Base, "", "");
+        if (path is "/auth/token" or "/auth/token/")
+            return new(RouteKind.Token, "", "");
         if (path is "/v2/_catalog")
             return new(RouteKind.Catalog, "", "");
         if (!path.StartsWith("/v2/", StringComparison.Ordinal))

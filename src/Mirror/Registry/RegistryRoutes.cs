@@ -13,14 +13,17 @@ public sealed class RegistryRoutes
 
     private readonly RepositoryResolver _repositories;
     private readonly IAccess _access;
+    private readonly Locations _locations;
+    private readonly TokenRoute _tokens;
     private readonly BlobRoute _blobs;
     private readonly Dictionary<(RouteKind Kind, string Method), (AccessAction Action, Func<RegistryRequest, Task> Answer)> _table;
 
     public RegistryRoutes(
         BlobRoute blobs, ManifestRoute manifests, TagsRoute tags, ReferrersRoute referrers, CatalogRoute catalog, UploadRoute uploads,
-        UploadForwarding forwarding, RepositoryResolver repositories, IAccess access, MirrorOptions options)
+        UploadForwarding forwarding, TokenRoute tokens, RepositoryResolver repositories, IAccess access, Locations locations,
+        MirrorOptions options)
     {
-        (_repositories, _access, _blobs) = (repositories, access, blobs);
+        (_repositories, _access, _locations, _tokens, _blobs) = (repositories, access, locations, tokens, blobs);
         _table = new()
         {
             [(RouteKind.Base, "GET")] = (AccessAction.Pull, static request => JsonBody.WriteAsync(request, EmptyObject)),
@@ -73,6 +76,11 @@ public sealed class RegistryRoutes
     public async Task AnswerAsync(RegistryRequest request)
     {
         var (kind, method) = (request.Route.Kind, request.Http.Request.Method);
+        if (kind is RouteKind.Token && method == "GET")
+        {
+            await _tokens.GetAsync(request);
+            return;
+        }
         if (kind is RouteKind.Other)
         {
             // Load balancers ask for "/".
@@ -97,14 +105,8 @@ public sealed class RegistryRoutes
             ? row
             : (AccessAction.Pull, static _ => throw new RegistryException(RegistryError.Unsupported));
         if (!await _access.AuthorizeAsync(request.User, repository, action, request.Aborted))
-            throw Refused(_access.Challenge(request.User, repository, action));
+            throw RegistryException.Of(_access.Refuse(
+                new(request.Http, request.User, repository, action, _locations.PublicBase(request.Http.Request))));
         await answer(request);
     }
-
-    private static RegistryException Refused(string? challenge) => challenge is null
-        ? new RegistryException(RegistryError.Denied, "this user is not allowed to do this")
-        : new RegistryException(RegistryError.Unauthorized, "a user name and its password are needed")
-        {
-            Headers = [("WWW-Authenticate", challenge)],
-        };
 }

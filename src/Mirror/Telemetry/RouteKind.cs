@@ -1,6 +1,6 @@
 namespace Mirror.Telemetry;
 
-/// <summary>The route of a request: the routes of <c>registry:2</c>, and two more.</summary>
+/// <summary>The route of a request: the routes of <c>registry:2</c>, and three more.</summary>
 public enum RouteKind
 {
     /// <summary><c>/v2/</c></summary>
@@ -16,6 +16,9 @@ public enum RouteKind
     /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/&lt;uuid&gt;</c></summary>
     BlobUploadChunk,
     Referrers,
+
+    /// <summary><c>/auth/token</c></summary>
+    Token,
 
     /// <summary>No route of a registry.</summary>
     Other,

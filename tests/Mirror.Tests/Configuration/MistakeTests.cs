@@ -68,8 +68,12 @@ public sealed class MistakeTests
 
     [Theory]
     [InlineData("auth: {htpasswd: {realm: r, path: /nowhere/at/all}}", "auth.htpasswd.path")]
-    [InlineData("auth: {token: {realm: r}}", "auth.token")]
-    [InlineData("auth: {silly: {realm: r}}", "auth.silly")]
+    [InlineData("auth: {token: {realm: r, issuer: i, rootcertbundle: /dev/null}}", "auth.token.service")]
+    [InlineData("auth: {token: {realm: r, service: s, issuer: i}}", "auth.token.rootcertbundle")]
+    [InlineData("auth: {token: {realm: r, service: s, issuer: i, jwks: /dev/null, signingalgorithms: [RS255]}}",
+        "auth.token.signingalgorithms.0")]
+    [InlineData("auth: {silly: {realm: r}}", "auth.silly.service")]
+    [InlineData("auth: {silly: {realm: r, service: s}, token: {realm: r, service: s, issuer: i, jwks: /dev/null}}", "auth")]
     [InlineData("storage: {azure: {}}", "storage.azure")]
     [InlineData("storage: gcs", "storage.gcs")]
     [InlineData("http: {tls: {certificate: /c}}", "http.tls")]

@@ -12,11 +12,12 @@ public sealed partial class DockerRegistry : IAsyncDisposable
     private readonly TempFolder _folder = new();
     private readonly Uri? _upstream;
     private readonly string? _driver;
+    private readonly string _more;
     private PeerProcess? _process;
 
-    private DockerRegistry(Uri? upstream, string? driver)
+    private DockerRegistry(Uri? upstream, string? driver, string more)
     {
-        (_upstream, _driver) = (upstream, driver);
+        (_upstream, _driver, _more) = (upstream, driver, more);
         Url = new Uri($"http://127.0.0.1:{Ports.Free()}");
     }
 
@@ -44,9 +45,10 @@ public sealed partial class DockerRegistry : IAsyncDisposable
 
     /// <param name="upstream">The registry to be a mirror of; null is a plain registry.</param>
     /// <param name="driver">The driver's section under <c>storage</c>, indented by two; null is files below <see cref="Root"/>.</param>
-    public static async Task<DockerRegistry> StartAsync(Uri? upstream = null, string? driver = null)
+    /// <param name="more">More lines of YAML, for whole sections of their own.</param>
+    public static async Task<DockerRegistry> StartAsync(Uri? upstream = null, string? driver = null, string more = "")
     {
-        var registry = new DockerRegistry(upstream, driver);
+        var registry = new DockerRegistry(upstream, driver, more);
         await registry.StartAgainAsync();
         return registry;
     }
@@ -66,6 +68,7 @@ public sealed partial class DockerRegistry : IAsyncDisposable
             http:
               addr: {Authority}
             {proxy}
+            {_more}
             """);
         _forgotten = 0;
         _process = PeerProcess.Start("docker-registry", ["serve", config]);

@@ -8,11 +8,13 @@ public sealed class Skopeo : IDisposable
 {
     private readonly TempFolder _folder = new();
     private readonly string? _registries;
+    private readonly string _logins;
 
     /// <param name="mirror">The mirror, a host and a path, or null to talk to registries by their own names only.</param>
     /// <param name="registry">The registry that it is a mirror of.</param>
     public Skopeo(string? mirror = null, string registry = "docker.io")
     {
+        _logins = _folder.Write("auth.json", "{}");
         if (mirror is not null)
             _registries = _folder.Write("registries.conf", RegistriesConf.With(mirror, registry));
     }
@@ -63,7 +65,7 @@ public sealed class Skopeo : IDisposable
             .. _registries is null ? [] : (string[])["--registries-conf", _registries],
             .. arguments,
         ],
-        new Dictionary<string, string> { ["REGISTRY_AUTH_FILE"] = _folder.Write("auth.json", "{}"), ["HOME"] = _folder.Path });
+        new Dictionary<string, string> { ["REGISTRY_AUTH_FILE"] = _logins, ["HOME"] = _folder.Path });
 
     public void Dispose() => _folder.Dispose();
 }

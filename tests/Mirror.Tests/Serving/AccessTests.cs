@@ -144,8 +144,8 @@ public sealed class AccessTests : IAsyncLifetime
 
         public Func<string, bool> Allows { get; set; } = _ => true;
 
-        public ValueTask<AccessUser?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken) =>
-            new(authorization is null ? null : new AccessUser(authorization));
+        public ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken) =>
+            new(http.Request.Headers.Authorization is [{ } user] ? new AccessUser(user) : null);
 
         public ValueTask<bool> AuthorizeAsync(
             AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken)
@@ -154,8 +154,8 @@ public sealed class AccessTests : IAsyncLifetime
             return new(Allows(Asked[^1]));
         }
 
-        public string? Challenge(AccessUser? user, RepositoryName? repository, AccessAction action) =>
-            user is null ? $"Rules {Question(repository, action)}" : null;
+        public Refusal Refuse(in RefusedRequest request) =>
+            new(request.User is null ? $"Rules {Question(request.Repository, request.Action)}" : null, "no");
 
         private static string Question(RepositoryName? repository, AccessAction action) => $"{action} {repository?.ToString() ?? "-"}";
     }

@@ -14,9 +14,7 @@ internal static class CrossKeyRules
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: it must differ from http.addr");
 
-        if (options.Auth.Htpasswd?.Path is { Length: > 0 } users && !Path.Exists(users))
-            findings.Errors.Add($"auth.htpasswd.path: {users} does not exist; make it with: htpasswd -Bbn USER PASSWORD > {users} "
-                + "(with this program's image: docker run --rm --entrypoint htpasswd IMAGE -Bbn USER PASSWORD > FILE)");
+        AccessKeyRules.Check(options, values, findings);
         if (options.Storage.Cache.BlobDescriptor == "redis" && options.Redis.Servers().Count == 0)
             findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: redis.addr names no server");
         if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
@@ -66,6 +64,7 @@ internal static class CrossKeyRules
         if (http.Debug is { Addr: null, Prometheus.Enabled: true })
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
 
+        AccessKeyRules.Warn(options, findings);
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
 

@@ -10,7 +10,6 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OpenToAll = "this way of authentication is not available yet, and without it every client could use the registry";
     private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3 and azure";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
@@ -64,11 +63,7 @@ internal static class KnownKeys
                     Value("interval", Interval),
                     Value("grace", Duration),
                     Value("deleteuntagged", TrueOrFalse)))).Choice().Vital(),
-        Section("auth",
-            Anything("none").NoEffect(),
-            Anything("silly").Refused(OpenToAll),
-            Section("htpasswd", Value("realm").Required(), Value("path").Required()).Vital(),
-            Anything("token").Refused(OpenToAll).Vital()).Choice().Vital(),
+        AccessKeys.Auth,
         Section("middleware", Anything("registry"), Anything("repository"), Anything("storage")).NotActedOn(),
         Section("http",
             Value("addr", Address),
@@ -187,7 +182,7 @@ internal static class KnownKeys
                 Section("indexes",
                     Value("platforms", Platforms),
                     List("platformlist", Section("*", Value("architecture"), Value("os")))))),
-        Section("policy", Section("repository", List("classes", Value("*")))).NotActedOn(),
+        Section("policy", Section("repository", List("classes", Value("*")))),
         Section("catalog", Value("maxentries", Integer(min: 1))),
         Section("tags", Value("maxtags", Integer(min: 1))));
 
@@ -262,16 +257,16 @@ internal static class KnownKeys
         Value("allow_internal", TrueOrFalse),
     ];
 
-    private static KnownKey Value(string name, ValueRule? rule = null) => new(name, KeyShape.Value) { Rule = rule ?? Text };
+    internal static KnownKey Value(string name, ValueRule? rule = null) => new(name, KeyShape.Value) { Rule = rule ?? Text };
 
     private static IEnumerable<KnownKey> NoEffect(ValueRule rule, params string[] names) =>
         names.Select(name => Value(name, rule).NoEffect());
 
-    private static KnownKey Section(string name, params KnownKey[] children) => new(name, KeyShape.Section) { Children = children };
+    internal static KnownKey Section(string name, params KnownKey[] children) => new(name, KeyShape.Section) { Children = children };
 
-    private static KnownKey List(string name, KnownKey entry) => new(name, KeyShape.List) { Entry = entry };
+    internal static KnownKey List(string name, KnownKey entry) => new(name, KeyShape.List) { Entry = entry };
 
-    private static KnownKey Map(string name, KnownKey entry) => new(name, KeyShape.Map) { Entry = entry };
+    internal static KnownKey Map(string name, KnownKey entry) => new(name, KeyShape.Map) { Entry = entry };
 
-    private static KnownKey Anything(string name) => new(name, KeyShape.Anything);
+    internal static KnownKey Anything(string name) => new(name, KeyShape.Anything);
 }

@@ -1,0 +1,83 @@
+using Mirror.Configuration;
+using Mirror.Repositories;
+using Mirror.Storage;
+
+namespace Mirror.Access;
+
+/// <summary><c>access.rules</c>: a client may do what one of them lets it do, and nothing else.</summary>
+public sealed class AccessRules
+{
+    private readonly Rule[] _rules;
+
+    public AccessRules(AccessOptions options)
+    {
+        _rules = [.. options.Rules.Select(rule => new Rule(rule, options.Groups))];
+        IsOpenSomewhere = options.Rules.Any(rule => rule.Who.Anonymous);
+        NamesCertificates = options.Rules.Any(rule => rule.Who.Certificates is not []);
+        Claims = [.. options.Rules.SelectMany(rule => rule.Who.Claims.Keys).Append(GroupsClaim).Distinct()];
+    }
+
+    /// <summary>The claim that names a user's groups.</summary>
+    private const string GroupsClaim = "groups";
+
+    /// <summary>Whether a client without a login may do something.</summary>
+    public bool IsOpenSomewhere { get; }
+
+    /// <summary>Whether a rule asks for a client's certificate.</summary>
+    public bool NamesCertificates { get; }
+
+    /// <summary>The claims that the rules ask for.</summary>
+    public IReadOnlyList<string> Claims { get; }
+
+    /// <summary>Whether a certificate with these names is named by a rule at all.</summary>
+    public bool Know(IReadOnlyList<string> certificate) => Array.Exists(_rules, rule => rule.IsAboutCertificate(certificate));
+
+    /// <summary>The number of a rule that lets a client do this; null where none does.</summary>
+    /// <param name="login">The user; null for a client that is not logged in.</param>
+    /// <param name="certificate">The names in the client's certificate; none where it showed none.</param>
+    /// <param name="repository">Null for the catalog as a whole: one repository that may be listed is enough.</param>
+    /// <param name="loginAllows">Whether the login itself allows this. A rule about every client does not ask.</param>
+    public int? Find(
+        AccessUser? login, IReadOnlyList<string> certificate, RepositoryName? repository, AccessAction action, bool loginAllows)
+    {
+        var name = repository?.ToString();
+        for (var i = 0; i < _rules.Length; i++)
+            if (_rules[i] is var rule && rule.Covers(name, action)
+                && (rule.IsOpen || rule.IsAboutCertificate(certificate) || loginAllows && login is not null && rule.IsAbout(login)))
+                return i;
+        return null;
+    }
+
+    private sealed class Rule(RuleOptions options, Dictionary<string, string[]> groups)
+    {
+        private readonly NamePattern[] _users = Patterns(options.Who.Users);
+        private readonly NamePattern[] _groups = Patterns(options.Who.Groups);
+        private readonly NamePattern[] _certificates = Patterns(options.Who.Certificates);
+        private readonly NamePattern[] _repositories = [.. options.Repositories.Select(pattern => new NamePattern(pattern))];
+        private readonly HashSet<AccessAction> _actions = [.. options.Actions.Select(word => Enum.Parse<AccessAction>(word, true))];
+        private readonly (string Name, NamePattern[] Values)[] _claims =
+            [.. options.Who.Claims.Select(claim => (claim.Key, Patterns(claim.Value)))];
+
+        // The users of each group that the rule names.
+        private readonly HashSet<string> _members =
+            [.. groups.Where(group => NamePattern.AnyMatches(Patterns(options.Who.Groups), group.Key)).SelectMany(group => group.Value)];
+
+        public bool IsOpen => options.Who.Anonymous;
+
+        public bool Covers(string? repository, AccessAction action) =>
+            _actions.Contains(action) && (repository is null || NamePattern.AnyMatches(_repositories, repository));
+
+        public bool IsAbout(AccessUser login) =>
+            NamePattern.AnyMatches(_users, login.Name)
+            || _members.Contains(login.Name)
+            || _groups.Length > 0 && login.ValuesOf(GroupsClaim).Any(group => NamePattern.AnyMatches(_groups, group))
+            || _claims.Length > 0
+                && Array.TrueForAll(_claims, claim => login.ValuesOf(claim.Name).Any(value => NamePattern.AnyMatches(claim.Values, value)));
+
+        public bool IsAboutCertificate(IReadOnlyList<string> names) =>
+            _certificates.Length > 0 && names.Any(name => NamePattern.AnyMatches(_certificates, name));
+
+        // A star alone means every one, also those with a slash in their name.
+        private static NamePattern[] Patterns(string[] texts) => [.. texts.Select(text => new NamePattern(text == "*" ? "**" : text))];
+    }
+}

@@ -1,0 +1,112 @@
+using System.Text.Json;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Access;
+
+/// <summary>A client with a token of ours; without a name it is one that has not logged in.</summary>
+internal sealed record OwnTokenUser(TokenClaims Claims) : AccessUser(Claims.Sub ?? "")
+{
+    private const string ClaimsOfLogin = "login";
+
+    /// <summary>The claims of the login that the token was given for, as a claim of the token.</summary>
+    public static KeyValuePair<string, JsonElement> Remember(IEnumerable<KeyValuePair<string, string[]>> claims) =>
+        new(ClaimsOfLogin, JsonSerializer.SerializeToElement(new(claims), TokenJson.Default.DictionaryStringStringArray));
+
+    /// <summary>Whether the token was asked for this, and given for it.</summary>
+    public bool Grants(RepositoryName? repository, AccessAction action)
+    {
+        var right = ResourceAction.Of(repository, action);
+        return Claims.Access?.Any(entry => entry?.Allows(right) == true) == true;
+    }
+
+    public override IEnumerable<string> ValuesOf(string claim) =>
+        Claims.Others?.TryGetValue(ClaimsOfLogin, out var login) == true && login.TryGetProperty(claim, out var values)
+            ? values.EnumerateArray().Select(value => value.GetString()!)
+            : [];
+}
+
+/// <summary>
+/// The tokens of our own <c>/auth/token</c>. docker learns at <c>/v2/</c> how to log in, once for everything, so with passwords alone a
+/// registry is either open or closed to it. A token can be had without a login too. It says who asked for it and for what; what that
+/// client may do is asked of the rules at each request.
+/// </summary>
+public sealed partial class OwnTokens(IStoreSecret secret, TimeProvider time, ILogger<OwnTokens> log)
+{
+    /// <summary>How long a token is valid, in seconds.</summary>
+    public const int Lifetime = 300;
+
+    // The names of issuer and registry in our tokens. One key is for one store, whatever clients call the server.
+    private const string Self = "mirror";
+
+    private TokenVerifier? _verifier;
+    private SymmetricSecurityKey? _key;
+
+    /// <summary>A token for a client.</summary>
+    /// <param name="login">The user; null for a client that is not logged in.</param>
+    /// <param name="rights">What the client asked for and may do.</param>
+    /// <param name="claims">The claims that the rules ask for.</param>
+    /// <exception cref="IOException">The key cannot be read.</exception>
+    public async ValueTask<string> IssueAsync(
+        AccessUser? login, IEnumerable<ResourceAction> rights, IEnumerable<string> claims, CancellationToken cancellationToken)
+    {
+        var key = await KeyAsync(cancellationToken);
+        var remembered = OwnTokenUser.Remember(claims.Select(claim => KeyValuePair.Create(claim, login?.ValuesOf(claim).ToArray() ?? []))
+            .Where(claim => claim.Value.Length > 0));
+        var content = new TokenClaims
+        {
+            Iss = Self,
+            Aud = JsonSerializer.SerializeToElement(Self, TokenJson.Default.String),
+            Sub = login?.Name,
+            Exp = time.GetUtcNow().ToUnixTimeSeconds() + Lifetime,
+            Access = [.. rights.GroupBy(right => (right.Type, right.Name))
+                .Select(one => new TokenAccess(one.Key.Type, null, one.Key.Name, [.. one.Select(right => right.Action)]))],
+            Others = new([remembered]),
+        };
+        return new JsonWebTokenHandler().CreateToken(
+            JsonSerializer.Serialize(content, TokenJson.Default.TokenClaims), new SigningCredentials(key, SecurityAlgorithms.HmacSha256));
+    }
+
+    /// <summary>The client with a token of ours; null where it is not one of ours, or its time is over.</summary>
+    /// <exception cref="IOException">The key cannot be read.</exception>
+    public async ValueTask<AccessUser?> ReadAsync(string token, CancellationToken cancellationToken)
+    {
+        var key = await KeyAsync(cancellationToken);
+        _verifier ??= new(_ => key, Self, Self, [SecurityAlgorithms.HmacSha256], time);
+        return await _verifier.ReadAsync(token) is { } claims ? new OwnTokenUser(claims) : null;
+    }
+
+    /// <summary>The answer that sends a client to <c>/auth/token</c>.</summary>
+    public Refusal Refuse(in RefusedRequest request)
+    {
+        var needed = ResourceAction.NeededFor(request.Repository, request.Action, from: null);
+        var error = BearerChallenge.TokenIn(request.Http.Request.Headers.Authorization) is null ? null
+            : request.User is null ? "invalid_token"
+            : "insufficient_scope";
+        var challenge = BearerChallenge.Of($"{request.BaseUrl}/auth/token", Self, ResourceAction.ScopeOf(needed), error);
+        return new(challenge, BearerChallenge.Message, needed);
+    }
+
+    private async ValueTask<SymmetricSecurityKey> KeyAsync(CancellationToken cancellationToken)
+    {
+        if (_key is { } known)
+            return known;
+        byte[] bytes;
+        try
+        {
+            bytes = await secret.ReadAsync(cancellationToken);
+        }
+        catch (Exception readOnly) when (readOnly is IOException { IsReadOnly: true } or UnauthorizedAccessException)
+        {
+            LogNotShared(readOnly.Message);
+            bytes = System.Security.Cryptography.RandomNumberGenerator.GetBytes(32);
+        }
+        return Interlocked.CompareExchange(ref _key, new SymmetricSecurityKey(bytes), null) ?? _key;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the key of our tokens cannot be kept in the store, so tokens are valid at this process and until it ends: {Reason}")]
+    private partial void LogNotShared(string reason);
+}

@@ -1,0 +1,43 @@
+using Mirror.Storage;
+
+namespace Mirror.Access;
+
+/// <summary>One right in the words of token servers, such as to pull from <c>repository</c> <c>library/nginx</c>.</summary>
+public readonly record struct ResourceAction(string Type, string Name, string Action)
+{
+    private const string Repository = "repository";
+
+    /// <summary>One right by its own name.</summary>
+    /// <param name="repository">Null for the catalog as a whole.</param>
+    public static ResourceAction Of(RepositoryName? repository, AccessAction action) => action is AccessAction.List
+        ? new("registry", "catalog", "*")
+        : new(Repository, repository.ToString()!, action switch
+        {
+            AccessAction.Pull => "pull",
+            AccessAction.Push => "push",
+            AccessAction.Delete => "delete",
+            _ => "admin",
+        });
+
+    /// <summary>The rights that a request needs; none for <c>/v2/</c>, which needs a login all the same.</summary>
+    /// <param name="from">The repository that the query's <c>from</c> names, which is read; null or empty where there is none.</param>
+    public static IReadOnlyList<ResourceAction> NeededFor(RepositoryName? repository, AccessAction action, string? from)
+    {
+        if (action is AccessAction.List)
+            return [new("registry", "catalog", "*")];
+        if (repository?.ToString() is not { } name)
+            return [];
+        ResourceAction[] own = action switch
+        {
+            AccessAction.Push => [new(Repository, name, "pull"), new(Repository, name, "push")],
+            AccessAction.Delete => [new(Repository, name, "delete")],
+            _ => [new(Repository, name, "pull")],
+        };
+        return string.IsNullOrEmpty(from) ? own : [.. own, new(Repository, from, "pull")];
+    }
+
+    /// <summary>The rights as one <c>scope</c>: each resource once, with its actions; empty for none.</summary>
+    public static string ScopeOf(IEnumerable<ResourceAction> rights) => string.Join(' ', rights
+        .GroupBy(right => (right.Type, right.Name))
+        .Select(resource => $"{resource.Key.Type}:{resource.Key.Name}:{string.Join(',', resource.Select(r => r.Action).Distinct())}"));
+}

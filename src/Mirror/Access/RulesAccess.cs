@@ -1,0 +1,79 @@
+using Mirror.Storage;
+
+namespace Mirror.Access;
+
+/// <summary>A client with a certificate.</summary>
+/// <param name="Login">The user; null for a client that is not logged in.</param>
+/// <param name="Certificate">The names in the certificate.</param>
+internal sealed record CertificateUser(AccessUser? Login, IReadOnlyList<string> Certificate) : AccessUser(Login?.Name ?? Certificate[0])
+{
+    public override IEnumerable<string>? ClassesOf(RepositoryName repository) => Login?.ClassesOf(repository);
+}
+
+/// <summary>
+/// <c>access.rules</c> over a way to log in: the login says who a client is, and the rules say what it may do. What a token of a token
+/// server does not allow, no rule allows, unless the rule is about every client.
+/// </summary>
+/// <param name="logins">The way to log in.</param>
+/// <param name="tokens">Our own tokens; null where clients log in with each request.</param>
+public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? tokens) : IAccess
+{
+    public async ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken)
+    {
+        var login = tokens is not null && BearerChallenge.TokenIn(http.Request.Headers.Authorization) is { } token
+            ? await tokens.ReadAsync(token, cancellationToken)
+            : await logins.AuthenticateAsync(http, cancellationToken);
+        return WithCertificate(login, http);
+    }
+
+    public async ValueTask<bool> AuthorizeAsync(
+        AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken)
+    {
+        var (login, certificate) = Parts(user);
+        // Clients ask for /v2/ to learn how to log in, so one that is not logged in must be told.
+        if (repository is null && action is AccessAction.Pull)
+            return login is not null || logins is OpenAccess || rules.Know(certificate);
+        var allows = login is OwnTokenUser own ? own.Grants(repository, action)
+            : login is not null && await logins.AuthorizeAsync(login, repository, action, cancellationToken);
+        return rules.Find(Named(login), certificate, repository, action, allows) is not null;
+    }
+
+    /// <summary>Whether the rules let a client do this, whatever its login allows.</summary>
+    internal bool MayHave(AccessUser? user, RepositoryName? repository, AccessAction action)
+    {
+        var (login, certificate) = Parts(user);
+        return rules.Find(Named(login), certificate, repository, action, loginAllows: true) is not null;
+    }
+
+    /// <summary>The user, with the certificate that the client showed.</summary>
+    internal AccessUser? WithCertificate(AccessUser? login, HttpContext http) =>
+        rules.NamesCertificates && http.Connection.ClientCertificate is { } shown && CertificateNames.Of(shown) is { Count: > 0 } names
+            ? new CertificateUser(login, names)
+            : login;
+
+    public Refusal Refuse(in RefusedRequest request)
+    {
+        var (login, _) = Parts(request.User);
+        if (Named(login) is { } user && !MayHave(request.User, request.Repository, request.Action))
+        {
+            var what = request.Repository is { } name ? $"{Word(request.Action)} {name}" : "do this";
+            return new(null, $"no rule in access.rules lets {user.Name} {what}");
+        }
+        return tokens is null ? logins.Refuse(request with { User = login }) : tokens.Refuse(request with { User = login });
+    }
+
+    // A token that we gave to a client without a login is no login.
+    private static AccessUser? Named(AccessUser? login) => login is OwnTokenUser { Name: "" } ? null : login;
+
+    private static (AccessUser? Login, IReadOnlyList<string> Certificate) Parts(AccessUser? user) =>
+        user is CertificateUser shown ? (shown.Login, shown.Certificate) : (user, []);
+
+    private static string Word(AccessAction action) => action switch
+    {
+        AccessAction.Pull => "pull from",
+        AccessAction.Push => "push to",
+        AccessAction.Delete => "delete from",
+        AccessAction.List => "list",
+        _ => "administer",
+    };
+}

@@ -1,0 +1,60 @@
+using Mirror.Storage;
+
+namespace Mirror.Access;
+
+/// <summary>
+/// What our <c>/auth/token</c> answers: a token for a client that is logged in by its request, or for one without a login where it sends
+/// none. It contains what the client asked for and may do.
+/// </summary>
+public sealed class TokenService(
+    [FromKeyedServices(TokenService.Logins)] IAccess logins, RulesAccess access, AccessRules rules, OwnTokens tokens)
+{
+    /// <summary>The key of the <see cref="IAccess"/> that lets users log in.</summary>
+    public const string Logins = "logins";
+
+    private static readonly Dictionary<string, AccessAction> Actions = new()
+    {
+        ["pull"] = AccessAction.Pull,
+        ["push"] = AccessAction.Push,
+        ["delete"] = AccessAction.Delete,
+    };
+
+    /// <summary>The client of a request for a token, and whether it may have one.</summary>
+    /// <returns>False where the client's login is wrong.</returns>
+    public async ValueTask<(bool Allowed, AccessUser? User)> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken)
+    {
+        if (string.IsNullOrEmpty(http.Request.Headers.Authorization))
+            return (true, access.WithCertificate(null, http));
+        // A token does not get another one: it would never end.
+        var login = await logins.AuthenticateAsync(http, cancellationToken);
+        return (login is not null, access.WithCertificate(login, http));
+    }
+
+    /// <summary>How to answer where the login is wrong.</summary>
+    public Refusal Refuse(in RefusedRequest request) => logins.Refuse(request);
+
+    /// <summary>A token with what these scopes ask for, as far as the client may have it.</summary>
+    /// <param name="scopes">Such as <c>repository:team/app:pull,push</c>.</param>
+    /// <param name="resolve">The name under which a repository is stored, for the name that a client uses; null where it has none.</param>
+    /// <exception cref="IOException">The key of the tokens cannot be read.</exception>
+    public ValueTask<string> IssueAsync(
+        AccessUser? user, IEnumerable<string> scopes, Func<string, RepositoryName?> resolve, CancellationToken cancellationToken)
+    {
+        HashSet<ResourceAction> rights = [];
+        foreach (var scope in scopes)
+        {
+            var (first, last) = (scope.IndexOf(':'), scope.LastIndexOf(':'));
+            if (first < 0 || first == last)
+                continue;
+            if (scope.StartsWith("registry:catalog:", StringComparison.Ordinal) && access.MayHave(user, null, AccessAction.List))
+                rights.Add(ResourceAction.Of(null, AccessAction.List));
+            if (!scope.StartsWith("repository:", StringComparison.Ordinal) || resolve(scope[(first + 1)..last]) is not { } repository)
+                continue;
+            var words = scope[(last + 1)..].Split(',');
+            foreach (var (word, action) in Actions)
+                if ((words.Contains(word) || words.Contains("*")) && access.MayHave(user, repository, action))
+                    rights.Add(ResourceAction.Of(repository, action));
+        }
+        return tokens.IssueAsync(user is CertificateUser shown ? shown.Login : user, rights, rules.Claims, cancellationToken);
+    }
+}

@@ -1,0 +1,131 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using Microsoft.IdentityModel.Tokens;
+using Mirror.Configuration;
+
+namespace Mirror.Access;
+
+/// <summary>
+/// The keys that may sign tokens, from the files of <c>auth.token</c>: read once. A token's header chooses one, in the order of
+/// <c>registry:2</c>: <c>x5c</c>, <c>jwk</c>, <c>kid</c>. What the header brings along is only compared with what is trusted, and no
+/// address in it is followed.
+/// </summary>
+internal sealed class TrustedKeys
+{
+    private const int MaxChain = 10;
+
+    private readonly X509Certificate2Collection _roots = [];
+    private readonly Dictionary<string, SecurityKey> _byName = [];
+    private readonly TimeProvider _time;
+
+    /// <exception cref="IOException">A file cannot be read, or holds no key that can be used.</exception>
+    public TrustedKeys(TokenOptions options, TimeProvider time)
+    {
+        _time = time;
+        try
+        {
+            if (options.RootCertBundle is { } bundle)
+                _roots.ImportFromPemFile(bundle);
+            foreach (var root in _roots)
+                Add(PublicKeyOf(root), null);
+            if (options.Jwks is { } file)
+                foreach (var key in new JsonWebKeySet(File.ReadAllText(file)).Keys)
+                    Add(KeyNames.ToPublicKey(key), key.Kid);
+        }
+        catch (Exception failure) when (failure is CryptographicException or ArgumentException or FormatException or JsonException)
+        {
+            throw new IOException($"auth.token: a file of keys cannot be read: {failure.Message}", failure);
+        }
+        if (_byName.Count == 0)
+            throw new IOException("auth.token: rootcertbundle and jwks hold no RSA or EC key");
+    }
+
+    /// <summary>The key that the header of a token asks for; null if it is not trusted.</summary>
+    public SecurityKey? Choose(JsonElement header)
+    {
+        if (Member(header, "x5c") is { } chain)
+            return KeyOfChain(chain);
+        if (Member(header, "jwk") is { } jwk)
+        {
+            if (jwk.ValueKind is not JsonValueKind.Object || KeyNames.OfJwk(jwk) is not { } name)
+                return null;
+            // The certificate, or else the kid, must be of this very key.
+            if (Member(jwk, "x5c") is { } inner)
+                return KeyOfChain(inner) is { } leaf && leaf.KeyId == name ? leaf : null;
+            var key = _byName.GetValueOrDefault(name);
+            return Member(jwk, "kid") is { } id && Named(id) != key ? null : key;
+        }
+        return Member(header, "kid") is { } kid ? Named(kid) : null;
+    }
+
+    private SecurityKey? Named(JsonElement kid) =>
+        kid.ValueKind is JsonValueKind.String ? _byName.GetValueOrDefault(kid.GetString()!) : null;
+
+    private static JsonElement? Member(JsonElement json, string name) =>
+        json.TryGetProperty(name, out var member) && member.ValueKind is not JsonValueKind.Null ? member : null;
+
+    private static AsymmetricAlgorithm? PublicKeyOf(X509Certificate2 certificate) =>
+        certificate.GetRSAPublicKey() ?? (AsymmetricAlgorithm?)certificate.GetECDsaPublicKey();
+
+    private static SecurityKey KeyOf(AsymmetricAlgorithm key) =>
+        key is RSA rsa ? new RsaSecurityKey(rsa) : new ECDsaSecurityKey((ECDsa)key);
+
+    private void Add(AsymmetricAlgorithm? key, string? nameInFile)
+    {
+        if (key is null)
+            return;
+        var security = KeyOf(key);
+        foreach (var name in KeyNames.Of(key))
+            _byName.TryAdd(name, security);
+        if (!string.IsNullOrEmpty(nameInFile))
+            _byName.TryAdd(nameInFile, security);
+    }
+
+    /// <summary>The key of the first certificate, if the others lead from it to one of ours.</summary>
+    private SecurityKey? KeyOfChain(JsonElement x5c)
+    {
+        X509Certificate2Collection sent = [];
+        try
+        {
+            if (x5c.ValueKind is not JsonValueKind.Array || x5c.GetArrayLength() is 0 or > MaxChain)
+                return null;
+            foreach (var certificate in x5c.EnumerateArray())
+                sent.Add(X509CertificateLoader.LoadCertificate(certificate.GetBytesFromBase64()));
+            return Issued(sent) && PublicKeyOf(sent[0]) is { } key
+                ? Sent(KeyOf(key), KeyNames.Of(key).ElementAt(1))
+                : null;
+        }
+        catch (Exception malformed) when (malformed is CryptographicException or FormatException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    private static SecurityKey Sent(SecurityKey key, string name)
+    {
+        key.KeyId = name;
+        // A client chooses how many such keys there are.
+        key.CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false };
+        return key;
+    }
+
+    private bool Issued(X509Certificate2Collection sent)
+    {
+        using var chain = new X509Chain();
+        var policy = chain.ChainPolicy;
+        policy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        policy.CustomTrustStore.AddRange(_roots);
+        policy.ExtraStore.AddRange(sent);
+        policy.RevocationMode = X509RevocationMode.NoCheck;
+        policy.DisableCertificateDownloads = true;
+        policy.VerificationTime = _time.GetLocalNow().DateTime;
+        // A certificate of the bundle is an end of a chain, whether or not another one issued it.
+        policy.VerificationFlags = X509VerificationFlags.AllowUnknownCertificateAuthority;
+        return chain.Build(sent[0]) && chain.ChainElements.Any(element => IsRoot(element.Certificate));
+    }
+
+    // Byte for byte: Equals compares only issuer and serial number, which the sender of a chain chooses.
+    private bool IsRoot(X509Certificate2 certificate) =>
+        _roots.Any(root => root.RawDataMemory.Span.SequenceEqual(certificate.RawDataMemory.Span));
+}

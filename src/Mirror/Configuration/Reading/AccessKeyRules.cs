@@ -1,0 +1,50 @@
+namespace Mirror.Configuration.Reading;
+
+/// <summary>Checks the settings that say who may do what.</summary>
+internal static class AccessKeyRules
+{
+    private static readonly string[] WaysToLogIn = ["htpasswd", "token", "silly"];
+
+    /// <summary>The mistakes.</summary>
+    public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
+    {
+        string[] ways = [.. WaysToLogIn.Where(way => values.GetSection($"auth:{way}").Exists())];
+        if (ways.Length > 1)
+            findings.Errors.Add($"auth: {string.Join(" and ", ways)} are not allowed together: there is one way to log in");
+        if (options.Auth.Htpasswd?.Path is { Length: > 0 } users && !Path.Exists(users))
+            findings.Errors.Add($"auth.htpasswd.path: {users} does not exist; make it with: htpasswd -Bbn USER PASSWORD > {users} "
+                + "(with this program's image: docker run --rm --entrypoint htpasswd IMAGE -Bbn USER PASSWORD > FILE)");
+        foreach (var (i, rule) in options.Access.Rules.Index())
+            CheckRule(options, rule, $"access.rules.{i}", findings);
+        if (options.Auth.Token is { RootCertBundle: null, Jwks: null })
+            findings.Errors.Add("auth.token.rootcertbundle: missing; it or auth.token.jwks names the file with the token server's keys");
+    }
+
+    // A rule that is mistaken must not pass as one that lets in no client, or more than it says.
+    private static void CheckRule(MirrorOptions options, RuleOptions rule, string path, Findings findings)
+    {
+        if (rule.Who is { Users: [], Groups: [], Claims.Count: 0, Certificates: [], Anonymous: false })
+            findings.Errors.Add($"{path}.who: missing; it names users, groups, claims or certificates, or has anonymous: true");
+        if (rule.Repositories is [])
+            findings.Errors.Add($"{path}.repositories: missing; patterns of repository names, such as \"team/**\", are required");
+        if (rule.Actions is [])
+            findings.Errors.Add($"{path}.actions: missing; pull, push, delete, list or admin is required");
+        foreach (var (claim, _) in rule.Who.Claims.Where(entry => entry.Value is []))
+            findings.Errors.Add($"{path}.who.claims.{claim}: missing; values are required, and the name of a claim may not contain ':'");
+        if (rule.Who.Certificates is not [] && options.Http.Tls.ClientCas is [])
+            findings.Errors.Add($"{path}.who.certificates: not allowed without http.tls.clientcas: no certificate would be checked");
+        if (options.Auth is { Htpasswd: null, Token: null, Silly: null } && rule.Who is { Users: not [] } or { Groups: not [] })
+            findings.Errors.Add($"{path}.who: users and groups are not allowed without a section auth: no client could log in");
+    }
+
+    /// <summary>What is allowed, and probably not meant.</summary>
+    public static void Warn(MirrorOptions options, Findings findings)
+    {
+        if (options.Auth.Silly is not null)
+            findings.Warnings.Add("auth.silly lets in every client that sends any Authorization header: use it for tests only");
+        foreach (var name in options.Auth.Token?.SigningAlgorithms ?? [])
+            if (name is "EdDSA" || name.StartsWith("HS", StringComparison.Ordinal))
+                findings.Warnings.Add($"auth.token.signingalgorithms: no token with {name} is let in: "
+                    + (name is "EdDSA" ? "this server cannot verify it" : "a key that clients can read must not verify it"));
+    }
+}

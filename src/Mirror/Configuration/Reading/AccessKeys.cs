@@ -1,0 +1,41 @@
+using static Mirror.Configuration.Reading.KnownKeys;
+using static Mirror.Configuration.Reading.ValueRules;
+
+namespace Mirror.Configuration.Reading;
+
+/// <summary>The rows of <see cref="KnownKeys"/> that say who may do what.</summary>
+internal static class AccessKeys
+{
+    private static readonly string[] Algorithms =
+    [
+        "EdDSA", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512",
+    ];
+
+    /// <summary>Section <c>auth</c>: who is the client.</summary>
+    public static KnownKey Auth => Section("auth",
+        Anything("none").NoEffect(),
+        Section("silly", Value("realm", HeaderValue).Required(), Value("service", HeaderValue).Required()),
+        Section("htpasswd", Value("realm").Required(), Value("path").Required()).Vital(),
+        Section("token",
+            Value("realm", HeaderValue).Required(),
+            Value("service", HeaderValue).Required(),
+            Value("issuer").Required(),
+            Value("rootcertbundle"),
+            Value("jwks"),
+            Value("autoredirect", TrueOrFalse),
+            Value("autoredirectpath", UrlPath),
+            List("signingalgorithms", Value("*", OneOf(Algorithms)))).Vital()).Choice().Vital();
+
+    /// <summary>Section <c>access</c>: what may a client do.</summary>
+    public static KnownKey Access => Section("access",
+        Map("groups", List("*", Value("*"))),
+        List("rules", Section("*",
+            Section("who",
+                List("users", Value("*")),
+                List("groups", Value("*")),
+                Map("claims", List("*", Value("*"))),
+                List("certificates", Value("*")),
+                Value("anonymous", TrueOrFalse)).Required(),
+            List("repositories", Value("*", RepositoryPattern)).Required(),
+            List("actions", Value("*", OneOf("pull", "push", "delete", "list", "admin"))).Required())));
+}

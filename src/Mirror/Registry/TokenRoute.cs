@@ -1,0 +1,33 @@
+using System.Globalization;
+using Mirror.Access;
+using Mirror.PullThrough;
+using Mirror.Storage;
+
+namespace Mirror.Registry;
+
+/// <summary><c>/auth/token</c>: tokens for clients that our own challenge sent here (Docker's "Token Authentication
+/// Specification").</summary>
+/// <param name="service">Null where no client is sent here.</param>
+public sealed class TokenRoute(RepositoryResolver repositories, Locations locations, TimeProvider time, TokenService? service = null)
+{
+    /// <summary>Answers with a token.</summary>
+    /// <exception cref="RegistryException">The login is wrong, or there are no such tokens.</exception>
+    public async Task GetAsync(RegistryRequest request)
+    {
+        if (service is null)
+            throw new RegistryException(RegistryError.NotFound);
+        var http = request.Http;
+        var (allowed, user) = await service.AuthenticateAsync(http, request.Aborted);
+        if (!allowed)
+            throw RegistryException.Of(service.Refuse(new(http, null, null, AccessAction.Pull, locations.PublicBase(http.Request))));
+        request.User = user;
+        var scopes = http.Request.Query["scope"].SelectMany(scope => scope?.Split(' ') ?? []);
+        var token = await service.IssueAsync(user, scopes, Stored, request.Aborted);
+        http.Response.Headers.CacheControl = "no-store";
+        var issued = time.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
+        await JsonBody.WriteAsync(request, new TokenAnswer(token, token, OwnTokens.Lifetime, issued), RegistryJson.Default.TokenAnswer);
+    }
+
+    private RepositoryName? Stored(string name) =>
+        RepositoryName.TryParse(name, out var parsed) ? repositories.Find(null, parsed)?.Name : null;
+}
