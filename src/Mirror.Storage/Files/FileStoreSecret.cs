@@ -5,11 +5,11 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Files;
 
 /// <summary>The secret of a store in a folder: a file that only its owner may read.</summary>
-public sealed class FileStoreSecret(string root) : IStoreSecret
+public sealed class FileStoreSecret(StoreRoot root) : IStoreSecret
 {
     public ValueTask<byte[]> ReadAsync(CancellationToken cancellationToken)
     {
-        var path = Path.Combine(root, RegistryLayout.StoreSecret);
+        var path = root.PathOf(RegistryLayout.StoreSecret);
         if (!File.Exists(path))
             Write(path);
         return ValueTask.FromResult(File.ReadAllBytes(path));
@@ -17,7 +17,7 @@ public sealed class FileStoreSecret(string root) : IStoreSecret
 
     private void Write(string path)
     {
-        var temporary = Path.Combine(root, RegistryLayout.Temporary, Path.GetRandomFileName());
+        var temporary = Path.Combine(root.PathOf(RegistryLayout.Temporary), Path.GetRandomFileName());
         Directory.CreateDirectory(Path.GetDirectoryName(temporary)!);
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows())
