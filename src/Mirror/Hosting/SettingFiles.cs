@@ -11,7 +11,7 @@ public static class SettingFiles
     /// <summary>What prevents a start, one line for each file.</summary>
     public static IEnumerable<string> Mistakes(MirrorOptions options)
     {
-        if (options.Storage is { S3: null, Filesystem.RootDirectory: var root } && File.Exists(root))
+        if (options.Storage.Bucket() is null && options.Storage.Filesystem.RootDirectory is var root && File.Exists(root))
             yield return $"storage.filesystem.rootdirectory: {root} is a file, not a folder";
         if (options.Auth.Htpasswd?.Path is { } users && !Directory.Exists(users) && FileMistake.Of(users) is { } mistake)
             yield return $"auth.htpasswd.path: {users} {mistake}";
