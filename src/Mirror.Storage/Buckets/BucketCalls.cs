@@ -33,7 +33,7 @@ internal abstract class BucketCalls : IDisposable
     protected BucketCalls(string name, TimeProvider time)
     {
         (Name, _time) = (name, time);
-        _breaker = new ResiliencePipelineBuilder { TimeProvider = time }.AddCircuitBreaker(new CircuitBreakerStrategyOptions
+        _breaker = new ResiliencePipelineBuilder { TimeProvider = new SteadyTime(time) }.AddCircuitBreaker(new CircuitBreakerStrategyOptions
         {
             // Polly counts failures over a period, and not in a row. So IsLastOfARow counts them, and gives Polly only the last one.
             ShouldHandle = call => ValueTask.FromResult(IsLastOfARow(call.Outcome.Exception)),

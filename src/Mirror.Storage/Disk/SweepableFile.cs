@@ -13,6 +13,9 @@ internal static class SweepableFile
 {
     private const string Suffix = ".swept";
 
+    // How far the clocks of machines that share a folder may differ.
+    private static readonly TimeSpan MaxClockSkew = TimeSpan.FromHours(1);
+
     public static bool Exists(string path) => File.Exists(path) || PutBack(path);
 
     /// <summary>Sets a file's time to now; false where there is no file.</summary>
@@ -94,8 +97,12 @@ internal static class SweepableFile
             PutBack(path);
             aside.Delete();
         }
-        // 2. Is the file old?
-        if (!(new FileInfo(path) is { Exists: true } file && file.LastWriteTimeUtc < before))
+        // 2. Is the file old? A time in the future is of a clock that was wrong: the file's age counts from now on.
+        if (new FileInfo(path) is not { Exists: true } file)
+            return null;
+        if (file.LastWriteTimeUtc > DateTime.UtcNow + MaxClockSkew)
+            Touch(path);
+        if (file.LastWriteTimeUtc >= before)
             return null;
         // 3. Rename it: from here on a touch either was before the rename or puts the file back.
         try

@@ -34,7 +34,7 @@ internal sealed class TagLists(UnreadableFolders? unreadable)
         var now = DateTime.UtcNow;
         string[] tags = [.. Entries.Folders(path, unreadable).Select(Path.GetFileName).OfType<string>().Where(Reference.IsTagName)];
         Array.Sort(tags, StringComparer.Ordinal);
-        if (now - changed > MinAge)
+        if ((now - changed).Duration() > MinAge)
             Add(path, new Entry(changed, tags));
         return tags;
     }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Caching.Distributed;
 using Mirror.Configuration;
+using Mirror.Storage;
 using Mirror.Telemetry;
 using Polly;
 using Polly.CircuitBreaker;
@@ -96,7 +97,7 @@ public sealed partial class RedisGuard
     }
 
     private ResiliencePipeline Build(string what, TimeSpan limit, TimeProvider time) =>
-        new ResiliencePipelineBuilder { TimeProvider = time }
+        new ResiliencePipelineBuilder { TimeProvider = new SteadyTime(time) }
         .AddCircuitBreaker(new CircuitBreakerStrategyOptions
         {
             // A server that answers with an error is alive, and opens no circuit.

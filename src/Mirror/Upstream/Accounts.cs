@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
@@ -10,8 +11,6 @@ public sealed class Accounts
 {
     // For a 429 without Retry-After, which Docker Hub does not document.
     private static readonly TimeSpan DefaultPause = TimeSpan.FromMinutes(1);
-    // A Retry-After header must not stop an account for days.
-    private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
 
     private readonly UpstreamOrigin _origin;
     private readonly TimeProvider _time;
@@ -19,7 +18,8 @@ public sealed class Accounts
 
     public Accounts(UpstreamOptions options, UpstreamOrigin origin, TimeProvider time)
     {
-        (_origin, _time) = (origin, time);
+        // Pauses end after the time that was told, also if the machine's date is set meanwhile.
+        (_origin, _time) = (origin, new SteadyTime(time));
         List<Func<CancellationToken, ValueTask<Credential?>>> credentials = [];
         if (options.Exec is { } exec)
             credentials.Add(new CredentialHelper(exec, options.RemoteUrl!, time).GetAsync);
@@ -50,10 +50,11 @@ public sealed class Accounts
     }
 
     /// <summary>Pauses an account, because upstream answered 429 to a request sent with it.</summary>
+    /// <param name="retryAfter">From <see cref="UpstreamRequest.RetryAfter"/>.</param>
     /// <returns>How long it is paused.</returns>
     public TimeSpan Pause(Account account, TimeSpan? retryAfter, bool pullsOnly)
     {
-        var pause = retryAfter is { } asked && asked > TimeSpan.Zero ? asked < MaxPause ? asked : MaxPause : DefaultPause;
+        var pause = retryAfter ?? DefaultPause;
         account.Pause(_time.GetUtcNow() + pause, pullsOnly);
         return pause;
     }

@@ -21,7 +21,7 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
     /// <exception cref="UpstreamUnavailableException">The helper failed.</exception>
     public async ValueTask<Credential?> GetAsync(CancellationToken cancellationToken)
     {
-        if (_last is { } last && (exec.Lifetime is not { } lifetime || time.GetUtcNow() - last.At < lifetime))
+        if (_last is { } last && (exec.Lifetime is not { } lifetime || time.GetElapsedTime(last.At) < lifetime))
             return last.Credential;
         return (await _runs.JoinOrStart(registry, RunAsync, cancellationToken)).Result.Credential;
     }
@@ -50,7 +50,7 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
                 if (helper.ExitCode != 0)
                     throw new UpstreamUnavailableException($"The credential helper of proxy.exec ended with exit code {helper.ExitCode}.");
                 using var json = JsonDocument.Parse(output);
-                return _last = new Answer(new Credential(Text(json, "Username"), Text(json, "Secret")), time.GetUtcNow());
+                return _last = new Answer(new Credential(Text(json, "Username"), Text(json, "Secret")), time.GetTimestamp());
             }
             finally
             {
@@ -69,5 +69,5 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
 
     private static string Text(JsonDocument json, string property) => json.RootElement.GetProperty(property).GetString() ?? "";
 
-    private sealed record Answer(Credential Credential, DateTimeOffset At);
+    private sealed record Answer(Credential Credential, long At);
 }

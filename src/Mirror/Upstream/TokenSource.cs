@@ -37,7 +37,7 @@ public sealed partial class TokenSource(
     public async ValueTask<string> GetAsync(
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
-        if (_tokens.TryGetValue((account, scope), out var token) && time.GetUtcNow() < token.RenewAt
+        if (_tokens.TryGetValue((account, scope), out var token) && time.GetElapsedTime(token.At) < token.Life
             && (token.Value != refused
                 || !token.WasAccepted && token.Challenge == challenge && time.GetElapsedTime(token.At) < RefusedLife))
             return token.Value;
@@ -81,7 +81,7 @@ public sealed partial class TokenSource(
         request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
         request.Headers.Authorization = credential?.ToHeader();
 
-        var asked = time.GetUtcNow();
+        var asked = time.GetTimestamp();
         using var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
             throw new UpstreamLimitedException(
@@ -106,9 +106,10 @@ public sealed partial class TokenSource(
         var lifetime = Seconds(body.ExpiresIn) is > 0 and var seconds
             ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds))
             : DefaultLifetime;
-        var token = new Token(value, asked + lifetime * RenewalShare, challenge, time.GetTimestamp());
-        var text = string.Create(CultureInfo.InvariantCulture, $"{token.RenewAt.ToUnixTimeMilliseconds()} {value}");
-        await shared.RememberAsync(Kind, place, text, lifetime * RenewalShare);
+        var left = lifetime * RenewalShare - time.GetElapsedTime(asked);
+        var token = new Token(value, left, challenge, time.GetTimestamp());
+        var text = string.Create(CultureInfo.InvariantCulture, $"{(time.GetUtcNow() + left).ToUnixTimeMilliseconds()} {value}");
+        await shared.RememberAsync(Kind, place, text, left);
         return Keep(account, scope, token);
     }
 
@@ -135,16 +136,18 @@ public sealed partial class TokenSource(
             || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
             return null;
         var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
-        return left > TimeSpan.Zero && left <= MaxLifetime
-            ? new Token(value, time.GetUtcNow() + left, challenge, time.GetTimestamp()) { WasAccepted = true }
-            : null;
+        if (left <= TimeSpan.Zero || left > MaxLifetime)
+            return null;
+        // Redis ends it by itself. Our date may be another one, so look there again soon.
+        return new Token(value, left < DefaultLifetime ? left : DefaultLifetime, challenge, time.GetTimestamp()) { WasAccepted = true };
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section "
         + "proxy: asking without it; if the service is right, add {Realm} to proxy.token_realms")]
     private static partial void LogNotSent(ILogger log, string upstream, string realm);
 
-    private sealed record Token(string Value, DateTimeOffset RenewAt, Challenge Challenge, long At)
+    // Life counts from the timestamp At.
+    private sealed record Token(string Value, TimeSpan Life, Challenge Challenge, long At)
     {
         public bool WasAccepted { get; set; }
     }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.Extensions.Http.Resilience;
+using Mirror.Storage;
 using Mirror.Telemetry;
 using Polly;
 using Polly.CircuitBreaker;
@@ -67,7 +68,7 @@ internal static class UpstreamHandlers
             .Handle<HttpRequestException>()
             .HandleInner<TimeoutException>()
             .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
-        pipeline.TimeProvider = time;
+        pipeline.TimeProvider = new SteadyTime(time);
         // Every attempt is in our own metrics, and every failure in our own log.
         pipeline.TelemetryListener = null;
         pipeline

@@ -17,6 +17,9 @@ internal static class UpstreamRequest
     // The time limit for the whole of a small body. Without it, one byte at a time could go on for ever.
     private static readonly TimeSpan MaxBodyTime = TimeSpan.FromMinutes(1);
 
+    // No header stops an account for days.
+    private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
+
     /// <summary>What the request is for, in metrics.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamKind> Kind = new("kind");
 
@@ -45,13 +48,17 @@ internal static class UpstreamRequest
         }
     }
 
-    /// <summary>How long to wait before the next request (RFC 9110, 10.2.3); null if the response does not say.</summary>
-    public static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider time) => response.Headers.RetryAfter switch
+    /// <summary>
+    /// How long to wait before the next request (RFC 9110, 10.2.3), six hours at most; null if the response does not say.
+    /// </summary>
+    public static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider time)
     {
-        { Delta: { } delta } => delta,
-        { Date: { } date } when date > time.GetUtcNow() => date - time.GetUtcNow(),
-        _ => null,
-    };
+        // A date is one of the sender's clock, which the response tells as well.
+        var pause = response.Headers.RetryAfter is { } asked
+            ? asked.Delta ?? asked.Date - (response.Headers.Date ?? time.GetUtcNow())
+            : null;
+        return pause > MaxPause ? MaxPause : pause > TimeSpan.Zero ? pause : null;
+    }
 
     /// <summary>Reads a whole body.</summary>
     /// <param name="max">The largest allowed body in bytes.</param>

@@ -10,7 +10,7 @@ public sealed class SweepableFileTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("sweepable-").FullName;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => Directory.Delete(Directory.CreateDirectory(_folder).FullName, recursive: true);
 
     [Fact]
     public async Task A_touch_and_a_sweep_never_both_succeed()
@@ -56,6 +56,17 @@ public sealed class SweepableFileTests : IDisposable
             sweeps += gone[round] ? 1 : 0;
         }
         Assert.True(touches > 0 && sweeps > 0, $"{touches} touches, {sweeps} sweeps: they never met");
+    }
+
+    [Fact]
+    public void A_time_in_the_future_counts_as_now()
+    {
+        var path = Path.Combine(_folder, "data");
+        File.WriteAllText(path, "x");
+        File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddDays(30));
+        Assert.Null(SweepableFile.Sweep(path, DateTime.UtcNow.AddMinutes(-1)));
+        Assert.InRange(File.GetLastWriteTimeUtc(path), DateTime.UtcNow.AddHours(-1), DateTime.UtcNow.AddHours(1));
+        Assert.Equal(1, SweepableFile.Sweep(path, DateTime.UtcNow.AddHours(1)));
     }
 
     [Fact]

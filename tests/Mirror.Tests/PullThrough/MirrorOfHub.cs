@@ -36,7 +36,7 @@ public abstract class MirrorOfHub : IAsyncLifetime
         Hub.Log.Clear();
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
         await Mirror.DisposeAsync();
