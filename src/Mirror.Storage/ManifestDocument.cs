@@ -28,72 +28,67 @@ public sealed record ManifestEntry(
 /// bounds its depth; the length of a manifest (<see cref="Manifest.MaxBytes"/>) bounds its width.
 /// </summary>
 /// <remarks>
-/// Of a member that occurs twice, both are read: clients may disagree on which one counts, so a push must have what either names, and a
-/// garbage collection must keep it.
+/// A manifest that clients could read differently cannot be pushed. In one that is stored, or comes from upstream, every reading counts: a
+/// garbage collection keeps what any of them names.
 /// </remarks>
 public sealed class ManifestDocument
 {
     private static readonly ManifestReader Strict = new(isStrict: true);
     private static readonly ManifestReader Lenient = new(isStrict: false);
 
-    private static readonly string[] Members =
-    [
-        "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations",
-        // "blobs" is of the artifact manifest of OCI 1.1's release candidates, "fsLayers" of Docker's schema 1.
-        "blobs", "fsLayers",
-    ];
-
     // The JSON never stands in a page of HTML, and '+' is in most media types.
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private static readonly string[] ImageMembers = ["config", "layers", "blobs", "fsLayers"];
+
+    // As deep as readers in Go go.
+    private static readonly JsonReaderOptions AnyDepth = new() { MaxDepth = 10_000 };
 
     private readonly JsonElement? _annotations;
 
     private ManifestDocument(JsonElement root, ManifestReader reader)
     {
         List<ManifestEntry> entries = [];
-        string? implied = null;
-        var saysType = false;
-        foreach (var member in root.EnumerateObject())
+        HashSet<string> names = [];
+        var saysIndex = false;
+        foreach (var (name, value) in reader.MembersOf(root))
         {
-            var name = Array.Find(Members, member.NameEquals);
-            saysType |= name == "mediaType";
-            implied = name switch
-            {
-                "manifests" => MediaTypes.OciIndex,
-                "config" or "layers" => implied ?? MediaTypes.OciManifest,
-                "fsLayers" => MediaTypes.DockerSignedSchema1,
-                _ => implied,
-            };
+            saysIndex |= name == "manifests";
             // Go's encoders write null for an empty list.
-            if (name is null || member.Value.ValueKind == JsonValueKind.Null)
+            if (value.ValueKind == JsonValueKind.Null)
                 continue;
+            names.Add(name);
             switch (name)
             {
                 case "schemaVersion":
-                    SchemaVersion = reader.WholeNumber(member.Value, name);
+                    SchemaVersion = reader.WholeNumber(value, name);
                     break;
                 case "mediaType":
-                    MediaType = reader.Text(member.Value, name);
+                    MediaType = reader.Text(value, name);
                     break;
                 case "artifactType":
-                    ArtifactType = reader.Text(member.Value, name);
+                    ArtifactType = reader.Text(value, name);
                     break;
                 case "annotations":
-                    _annotations = member.Value.ValueKind == JsonValueKind.Object ? member.Value.Clone() : null;
+                    _annotations = value.ValueKind == JsonValueKind.Object ? value.Clone() : null;
                     break;
                 // No manifest of this kind can be pushed; in others the member means nothing.
                 case "fsLayers" when reader.IsStrict:
                     break;
                 default:
-                    IsIndex |= name == "manifests";
-                    reader.AddEntries(entries, member.Value, name);
+                    reader.AddEntries(entries, value, name);
                     break;
             }
         }
         Entries = entries;
-        Type = saysType ? MediaType : implied;
-        if (IsIndex && Blobs.Any())
-            reader.Refuse<object>("it has both 'manifests' and what an image has; clients would disagree on what it is");
+        IsIndex = names.Contains("manifests");
+        Type = names.Contains("mediaType") ? MediaType
+            : saysIndex ? MediaTypes.OciIndex
+            : names.Overlaps(["config", "layers"]) ? MediaTypes.OciManifest
+            : names.Contains("fsLayers") ? MediaTypes.DockerSignedSchema1
+            : null;
+        if (IsIndex && Array.Find(ImageMembers, names.Contains) is { } other)
+            reader.Refuse<object>($"it has both 'manifests' and '{other}'; clients would disagree on what it is");
         Subject = entries.FindLast(entry => entry.Field == "subject")?.Digest;
         if (string.IsNullOrEmpty(ArtifactType))
             ArtifactType = IsIndex ? null : entries.FindLast(entry => entry.Field == "config")?.MediaType;
@@ -129,6 +124,9 @@ public sealed class ManifestDocument
     /// <summary>The manifest that this one refers to, which need not exist.</summary>
     public Digest? Subject { get; }
 
+    /// <summary>Every manifest that some reader could take for <see cref="Subject"/>.</summary>
+    public IEnumerable<Digest> Subjects => Entries.Where(entry => entry.Field == "subject").Select(entry => entry.Digest);
+
     /// <summary>The kind of artifact: the manifest's <c>artifactType</c>, or else the media type of its config.</summary>
     public string? ArtifactType { get; }
 
@@ -147,8 +145,7 @@ public sealed class ManifestDocument
             document = new ManifestDocument(json.RootElement, Strict);
             return true;
         }
-        // The last: text with half a surrogate pair, which is noticed only when it is read.
-        catch (Exception malformed) when (malformed is JsonException or FormatException or InvalidOperationException)
+        catch (Exception malformed) when (malformed is JsonException or FormatException)
         {
             problem = malformed.Message;
             return false;
@@ -166,11 +163,11 @@ public sealed class ManifestDocument
             return null;
         try
         {
-            var reader = new Utf8JsonReader(bytes);
+            var reader = new Utf8JsonReader(bytes, AnyDepth);
             using var json = JsonDocument.ParseValue(ref reader);
             return json.RootElement.ValueKind == JsonValueKind.Object ? new ManifestDocument(json.RootElement, Lenient) : null;
         }
-        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
             return null;
         }
@@ -181,8 +178,7 @@ public sealed class ManifestDocument
     public static IReadOnlyList<ReadOnlyMemory<byte>> DescriptorsIn(ReadOnlyMemory<byte> index)
     {
         using var json = JsonDocument.Parse(index);
-        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("manifests", out var manifests)
-            || manifests.ValueKind is not (JsonValueKind.Array or JsonValueKind.Null))
+        if (Member(json.RootElement, "manifests") is not { ValueKind: JsonValueKind.Array or JsonValueKind.Null } manifests)
             throw new JsonException("It has no list of manifests.");
         return manifests.ValueKind == JsonValueKind.Null
             ? []
@@ -199,10 +195,12 @@ public sealed class ManifestDocument
     private static string? TextIn(ReadOnlyMemory<byte> descriptor, string name)
     {
         using var json = JsonDocument.Parse(descriptor);
-        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty(name, out var text)
-            ? Lenient.Text(text, name)
-            : null;
+        return Member(json.RootElement, name) is { } text ? Lenient.Text(text, name) : null;
     }
+
+    // JsonElement's own search throws at a name that is not valid Unicode.
+    private static JsonElement? Member(JsonElement json, string name) =>
+        json.ValueKind == JsonValueKind.Object ? Lenient.Find(json, name) : null;
 
     /// <summary>The descriptor that a list of referrers shows for this manifest, as JSON.</summary>
     public byte[] DescriptorAsReferrer(Descriptor descriptor)
@@ -218,8 +216,9 @@ public sealed class ManifestDocument
                 json.WriteString("artifactType", ArtifactType);
             if (_annotations is { } annotations)
             {
+                // As they are: they need not be valid Unicode.
                 json.WritePropertyName("annotations");
-                annotations.WriteTo(json);
+                json.WriteRawValue(JsonMarshal.GetRawUtf8Value(annotations), skipInputValidation: true);
             }
             json.WriteEndObject();
         }

@@ -3,12 +3,42 @@ using System.Text.Json;
 namespace Mirror.Storage;
 
 /// <summary>
-/// Reads the parts of a manifest. A part that breaks the specification throws a <see cref="FormatException"/> in a strict reading and
-/// counts as absent in a lenient one.
+/// Reads the parts of a manifest. In a strict reading, a part that breaks the specification or that clients could read differently throws a
+/// <see cref="FormatException"/>. In a lenient one, what breaks the specification counts as absent, and what some client could read counts:
+/// readers in Go take a name in any case for the known one, and of a name that occurs twice readers take the first, the last, or both.
 /// </summary>
 internal sealed class ManifestReader(bool isStrict)
 {
+    // "blobs" is of the artifact manifest of OCI 1.1's release candidates, "fsLayers" of Docker's schema 1.
+    private static readonly string[] Members =
+    [
+        "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations", "blobs", "fsLayers",
+    ];
+
+    private static readonly string[] DescriptorMembers =
+        ["mediaType", "digest", "size", "urls", "data", "artifactType", "platform", "annotations", "blobSum"];
+
+    private static readonly string[] PlatformMembers = ["os", "architecture", "variant", "os.version", "os.features", "features"];
+
     public bool IsStrict => isStrict;
+
+    /// <summary>The members of a manifest that mean something, by the names that they are known by.</summary>
+    public IEnumerable<(string Name, JsonElement Value)> MembersOf(JsonElement manifest)
+    {
+        if (isStrict)
+            RequireOneReading(manifest, "", Members);
+        return Known(manifest, Members);
+    }
+
+    /// <summary>The last member of this very name; null where there is none.</summary>
+    public JsonElement? Find(JsonElement json, string name)
+    {
+        JsonElement? found = null;
+        foreach (var member in json.EnumerateObject())
+            if (NameOf(member) == name)
+                found = member.Value;
+        return found;
+    }
 
     /// <summary>
     /// Adds the descriptors in one member of a manifest. A lenient reading takes a list for one descriptor, and the other way round.
@@ -24,11 +54,7 @@ internal sealed class ManifestReader(bool isStrict)
             foreach (var item in value.EnumerateArray())
                 Add(item);
 
-        void Add(JsonElement item)
-        {
-            if (Entry(item, field) is { } entry)
-                entries.Add(entry);
-        }
+        void Add(JsonElement item) => entries.AddRange(Entries(item, field));
     }
 
     /// <summary>A text; null, in a lenient reading, where the value is no text or not valid Unicode.</summary>
@@ -39,9 +65,9 @@ internal sealed class ManifestReader(bool isStrict)
             return value.ValueKind == JsonValueKind.String ? value.GetString() : Refuse<string>($"'{name}' is not text");
         }
         // Half a surrogate pair, or bytes that are not UTF-8: found only when the text is read.
-        catch (InvalidOperationException) when (!isStrict)
+        catch (InvalidOperationException)
         {
-            return null;
+            return Refuse<string>($"'{name}' is not valid Unicode");
         }
     }
 
@@ -54,33 +80,109 @@ internal sealed class ManifestReader(bool isStrict)
     /// <exception cref="FormatException">The reading is strict.</exception>
     public T? Refuse<T>(string problem) => isStrict ? throw new FormatException(problem) : default;
 
-    private ManifestEntry? Entry(JsonElement json, string field)
+    // One entry for each digest.
+    private IEnumerable<ManifestEntry> Entries(JsonElement json, string field)
     {
         if (json.ValueKind != JsonValueKind.Object)
-            return Refuse<ManifestEntry>($"'{field}' holds something that is not a descriptor");
-        // Docker's schema 1 has another word for the digest of a layer.
-        if (!Digest.TryParse(TextOf(json, field == "fsLayers" ? "blobSum" : "digest"), out var digest))
-            return Refuse<ManifestEntry>($"'{field}' holds a descriptor without a digest of a known algorithm");
-        var size = Member(json, "size") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var bytes) && bytes >= 0
-            ? bytes
-            : Refuse<long?>($"'{field}' holds a descriptor without a size");
-        return new ManifestEntry(field, digest, TextOf(json, "mediaType") ?? "", size, Urls(json, field), Platform(json));
+            return Refuse<ManifestEntry[]>($"'{field}' holds something that is not a descriptor") ?? [];
+        List<Digest> digests = [];
+        var (mediaType, size, urls, platform) = ("", (long?)null, new List<string>(), (ManifestPlatform?)null);
+        // Go's encoders write null for an empty list.
+        foreach (var (name, value) in Known(json, DescriptorMembers).Where(member => member.Value.ValueKind != JsonValueKind.Null))
+            switch (name)
+            {
+                // Docker's schema 1 has another word for the digest of a layer.
+                case "digest" or "blobSum"
+                    when name == "blobSum" == (field == "fsLayers") && Digest.TryParse(Text(value, name), out var digest):
+                    digests.Add(digest);
+                    break;
+                case "mediaType":
+                    mediaType = Text(value, name) ?? "";
+                    break;
+                case "size" when value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var bytes) && bytes >= 0:
+                    size = bytes;
+                    break;
+                case "urls" when value.ValueKind == JsonValueKind.Array:
+                    urls.AddRange(value.EnumerateArray().Select(url => Text(url, name)).OfType<string>());
+                    break;
+                case "urls":
+                    Refuse<object>($"'{field}' holds 'urls' that are not a list");
+                    break;
+                case "platform" when value.ValueKind == JsonValueKind.Object:
+                    platform = Platform(value);
+                    break;
+            }
+        if (digests.Count == 0)
+            Refuse<object>($"'{field}' holds a descriptor without a digest of a known algorithm");
+        else if (size is null)
+            Refuse<object>($"'{field}' holds a descriptor without a size");
+        return digests.Select(digest => new ManifestEntry(field, digest, mediaType, size, urls, platform));
     }
 
-    private string[] Urls(JsonElement entry, string field) => Member(entry, "urls") switch
+    private ManifestPlatform Platform(JsonElement json)
     {
-        null => [],
-        { ValueKind: JsonValueKind.Array } urls => [.. urls.EnumerateArray().Select(url => Text(url, "urls")).OfType<string>()],
-        _ => Refuse<string[]>($"'{field}' holds 'urls' that are not a list") ?? [],
+        string? os = null, architecture = null;
+        foreach (var (name, value) in Known(json, PlatformMembers).Where(member => member.Value.ValueKind != JsonValueKind.Null))
+            if (name == "os")
+                os = Text(value, name);
+            else if (name == "architecture")
+                architecture = Text(value, name);
+        return new(os, architecture);
+    }
+
+    private IEnumerable<(string Name, JsonElement Value)> Known(JsonElement json, string[] names)
+    {
+        foreach (var member in json.EnumerateObject())
+            if (KnownAs(NameOf(member), names) is { } name)
+                yield return (name, member.Value);
+    }
+
+    // Refuses what clients could read differently, at any depth: a name that occurs twice, a known one in another case, half a surrogate
+    // pair.
+    private void RequireOneReading(JsonElement json, string place, string[] known)
+    {
+        if (json.ValueKind == JsonValueKind.String)
+            Text(json, place);
+        else if (json.ValueKind == JsonValueKind.Array)
+            foreach (var item in json.EnumerateArray())
+                RequireOneReading(item, place, known);
+        if (json.ValueKind != JsonValueKind.Object)
+            return;
+        HashSet<string> seen = [];
+        foreach (var member in json.EnumerateObject())
+        {
+            var name = NameOf(member)!;
+            if (!seen.Add(name))
+                Refuse<object>($"'{name}' occurs twice; clients would disagree on which one counts");
+            if (KnownAs(name, known) is { } meant && meant != name)
+                Refuse<object>($"'{name}' is '{meant}' in another case; clients would disagree on what it is");
+            RequireOneReading(member.Value, name, known.Contains(name) ? MembersBelow(name) : []);
+        }
+    }
+
+    private static string[] MembersBelow(string name) => name switch
+    {
+        "config" or "layers" or "manifests" or "subject" or "blobs" or "fsLayers" => DescriptorMembers,
+        "platform" => PlatformMembers,
+        _ => [],
     };
 
-    private ManifestPlatform? Platform(JsonElement entry) => Member(entry, "platform") is { ValueKind: JsonValueKind.Object } platform
-        ? new(TextOf(platform, "os"), TextOf(platform, "architecture"))
-        : null;
+    private string? NameOf(JsonProperty member)
+    {
+        try
+        {
+            return member.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            return Refuse<string>("the name of a member is not valid Unicode");
+        }
+    }
 
-    private string? TextOf(JsonElement parent, string name) => Member(parent, name) is { } value ? Text(value, name) : null;
-
-    // Go's encoders write null for an empty list.
-    private static JsonElement? Member(JsonElement parent, string name) =>
-        parent.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    // As Go's encoding/json compares: without regard to case, and with the two letters beyond ASCII that fold to one of ASCII.
+    private static string? KnownAs(string? name, string[] names)
+    {
+        name = name?.Replace('\u017f', 's').Replace('\u212a', 'k');
+        return Array.Find(names, known => known.Equals(name, StringComparison.OrdinalIgnoreCase));
+    }
 }

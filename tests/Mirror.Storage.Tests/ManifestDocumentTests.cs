@@ -57,13 +57,61 @@ public sealed class ManifestDocumentTests
         Assert.Empty(Read(text)!.Entries);
     }
 
-    [Fact]
-    public void A_member_that_occurs_twice_counts_twice_in_a_push_too()
+    [Theory]
+    [InlineData("""{"layers":[],"layers":[]}""", "'layers' occurs twice")]
+    [InlineData("""{"layers":[],"Layers":[]}""", "'Layers' is 'layers' in another case")]
+    [InlineData("""{"layer\u017f":[]}""", "'layer\u017f' is 'layers' in another case")]
+    [InlineData("""{"l\u0041yers":[]}""", "'lAyers' is 'layers' in another case")]
+    [InlineData("""{"mediatype":"a/b"}""", "'mediatype' is 'mediaType' in another case")]
+    [InlineData("""{"config":{"digest":"D","digest":"D","size":1}}""", "'digest' occurs twice")]
+    [InlineData("""{"layers":[{"digest":"D","size":1,"URLs":["http://a"]}]}""", "'URLs' is 'urls' in another case")]
+    [InlineData("""{"manifests":[{"digest":"D","size":1,"platform":{"OS":"linux"}}]}""", "'OS' is 'os' in another case")]
+    [InlineData("""{"subject":{"Digest":"D","digest":"D","size":1}}""", "'Digest' is 'digest' in another case")]
+    [InlineData("""{"annotations":{"a":"1","a":"2"}}""", "'a' occurs twice")]
+    [InlineData("""{"other":[{"x":{"y":1,"y":1}}]}""", "'y' occurs twice")]
+    [InlineData("""{"layers":[],"manifests":[]}""", "it has both 'manifests' and 'layers'")]
+    [InlineData("""{"config":{"digest":"D","size":1},"manifests":[]}""", "it has both 'manifests' and 'config'")]
+    [InlineData("""{"annotations":{"a":"\ud800"}}""", "'a' is not valid Unicode")]
+    [InlineData("""{"annotations":{"\ud800":""}}""", "the name of a member is not valid Unicode")]
+    [InlineData("""{"other":["\udc00"]}""", "'other' is not valid Unicode")]
+    public void What_clients_could_read_differently_is_refused_by_its_name(string json, string problem)
     {
-        var layer = (Digest digest) => $$"""[{"digest":"{{digest}}","size":1}]""";
-        Assert.True(ManifestDocument.TryParse(
-            Encoding.UTF8.GetBytes($$"""{"layers":{{layer(A)}},"layers":{{layer(B)}}}"""), out var document, out _));
-        Assert.Equal([A, B], document.Blobs.Select(blob => blob.Digest));
+        json = json.Replace("\"D\"", $"\"{A}\"", StringComparison.Ordinal);
+        Assert.False(ManifestDocument.TryParse(Encoding.UTF8.GetBytes(json), out _, out var said));
+        Assert.StartsWith(problem, said, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"annotations":{"A":"1","a":"2","digest":"x","Digest":"y"}}""")]
+    [InlineData("""{"other":{"Layers":1,"layers":2},"layers":[],"manifests":null}""")]
+    [InlineData("""{"layers":[{"digest":"D","size":1,"annotations":{"Size":"1","size":"2"},"x":"\ud83d\ude00"}]}""")]
+    public void What_means_the_same_to_all_is_accepted(string json) => Assert.True(ManifestDocument.TryParse(
+        Encoding.UTF8.GetBytes(json.Replace("\"D\"", $"\"{A}\"", StringComparison.Ordinal)), out _, out _));
+
+    [Theory]
+    [InlineData("""{"layers":[{"digest":"A"}],"layers":[{"digest":"B"}]}""")]
+    [InlineData("""{"Layers":[{"digest":"A"}],"LAYERS":[{"DIGEST":"B"}]}""")]
+    [InlineData("""{"layers":[{"digest":"A","digest":"B"}]}""")]
+    [InlineData("""{"layer\u017f":[{"digest":"A","Digest":"B"}]}""")]
+    [InlineData("""{"\ud800":1,"layers":[{"\ud800":"\ud800","digest":"A"},{"digest":"B","mediaType":"\ud800"}]}""")]
+    [InlineData("""{"annotations":DEEP,"l\u0061yers":[{"digest":"A"},{"x":DEEP,"digest":"B"}]}""")]
+    public void Every_digest_that_some_reader_could_see_counts_in_a_stored_manifest(string json)
+    {
+        json = json.Replace("\"A\"", $"\"{A}\"", StringComparison.Ordinal).Replace("\"B\"", $"\"{B}\"", StringComparison.Ordinal)
+            .Replace("DEEP", new string('[', 5000) + new string(']', 5000), StringComparison.Ordinal);
+        Assert.Equal([A, B], Read(json)!.Blobs.Select(blob => blob.Digest).Distinct());
+    }
+
+    [Fact]
+    public void A_referrer_with_half_a_surrogate_pair_is_described_as_it_is()
+    {
+        var text = $$"""{"annotations":{"a":"\ud800"},"subject":{"digest":"{{A}}"},"Subject":{"digest":"{{B}}"} }""";
+        var document = Read(text)!;
+        Assert.Equal([A, B], document.Subjects);
+        var descriptor = document.DescriptorAsReferrer(new Descriptor("a/b", Digest.Of(Encoding.UTF8.GetBytes(text)), text.Length));
+        Assert.Contains("\"annotations\":{\"a\":\"\\ud800\"}", Encoding.UTF8.GetString(descriptor), StringComparison.Ordinal);
+        Assert.Null(ManifestDocument.ArtifactTypeOf("""{"\ud800":1,"artifactType":"\ud800"}"""u8.ToArray()));
+        Assert.Single(ManifestDocument.DescriptorsIn("""{"\ud800":1,"manifests":[{"\ud800":1}]}"""u8.ToArray()));
     }
 
     [Fact]

@@ -124,7 +124,7 @@ internal sealed class Sweep(
                 pending.Push(tagged);
         Dictionary<Digest, List<Digest>> referrers = [];
         await foreach (var (digest, _) in store.ListManifestsAsync(name, stop))
-            if ((await _marked.ReadAsync(digest)).Manifest?.Subject is { } subject)
+            foreach (var subject in (await _marked.ReadAsync(digest)).Manifest?.Subjects ?? [])
                 (referrers.TryGetValue(subject, out var list) ? list : referrers[subject] = []).Add(digest);
 
         while (pending.TryPop(out var digest))

@@ -11,6 +11,9 @@ internal static class ContentHeaders
     public static void SetCommon(IHeaderDictionary headers, HttpOptions http)
     {
         headers["Docker-Distribution-Api-Version"] = "registry/2.0";
+        // Clients and upstreams choose bodies and their types. A browser must take none of them for a page or a script.
+        headers.XContentTypeOptions = "nosniff";
+        headers.ContentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox";
         foreach (var (name, values) in http.Headers)
             headers[name] = values;
     }

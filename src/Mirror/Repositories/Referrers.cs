@@ -75,7 +75,7 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
         if (await store.ReadAsync(name, subject, referrer, cancellationToken) is { } entered)
             return entered;
         return await manifests.FindAsync(name, referrer, cancellationToken) is { } manifest
-            && ManifestDocument.TryParse(manifest.Bytes, out var document, out _)
+            && ManifestDocument.Read(manifest.Bytes.Span) is { } document
             ? document.DescriptorAsReferrer(manifest.Descriptor)
             : null;
     }
@@ -83,7 +83,7 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
     private async ValueTask<IEnumerable<Digest>> TaggedAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
         await references.ResolveTagAsync(name, FallbackTag(subject), cancellationToken) is { } tagged
             && await manifests.FindAsync(name, tagged, cancellationToken) is { } index
-            && ManifestDocument.TryParse(index.Bytes, out var document, out _)
+            && ManifestDocument.Read(index.Bytes.Span) is { } document
             ? document.Manifests.Select(entry => entry.Digest)
             : [];
 }

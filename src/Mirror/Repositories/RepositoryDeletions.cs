@@ -25,7 +25,7 @@ public sealed class RepositoryDeletions(
 
         // 2. Delete the manifest.
         var bytes = await manifests.ReadAsync(digest, cancellationToken);
-        var subject = bytes is not null && ManifestDocument.TryParse(bytes, out var document, out _) ? document.Subject : null;
+        var subject = ManifestDocument.Read(bytes)?.Subject;
         await provenance.ForgetAsync(name, digest, Provenance.Copied, cancellationToken);
         await manifests.RemoveAsync(name, digest, cancellationToken);
         await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);

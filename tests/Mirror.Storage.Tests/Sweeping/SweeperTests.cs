@@ -47,6 +47,25 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_any_reader_could_see_in_a_manifest_stays()
+    {
+        var (a, b, c, loose) = (await _store.BlobAsync(App, "a"), await _store.BlobAsync(App, "b"), await _store.BlobAsync(App, "c"),
+            await _store.BlobAsync(App, "loose"));
+        var child = await _store.ImageAsync(App, null, c);
+        await _store.ManifestAsync(App, "1", $$"""
+            {"layers":[{"digest":"{{loose.ToString()[..70]}}"}],"Layers":[{"DIGEST":"{{a}}"}],"layers":[{"digest":"{{b}}","x":"\ud800"}],
+             "Manifests":[{"digest":"{{child}}"}]}
+            """);
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+
+        await _store.SweepAsync();
+
+        foreach (var kept in new[] { a, b, c, child })
+            Assert.True(await _store.HasAsync(kept));
+        Assert.False(await _store.HasAsync(loose));
+    }
+
+    [Fact]
     public async Task Content_that_another_repository_names_stays()
     {
         var (config, layer) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(App, "layer"));

@@ -99,6 +99,29 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
         Assert.Empty(await head.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task No_browser_takes_an_answer_for_a_page_or_a_script()
+    {
+        var blob = await _repository.PushAsync("<script>alert(1)</script>"u8.ToArray());
+        var (manifest, _) = await _repository.PushManifestAsync("1");
+        foreach (var path in new[]
+        {
+            $"blobs/{blob}", "blobs/nothing", "manifests/1", "manifests/nothing", "tags/list", $"referrers/{manifest}", "no/such/route",
+            new Uri(registry.Mirror.Url, "/v2/_catalog").ToString(), new Uri(registry.Mirror.Url, "/v2/").ToString(),
+        })
+        {
+            using var response = await _repository.SendAsync("GET", path);
+            Assert.Equal("nosniff", Header(response, "X-Content-Type-Options"));
+            Assert.StartsWith("default-src 'none';", Header(response, "Content-Security-Policy"), StringComparison.Ordinal);
+        }
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_HEADERS"] = "{Content-Security-Policy: [default-src https:]}" },
+        });
+        using var configured = await mirror.GetAsync("");
+        Assert.Equal("default-src https:", Header(configured, "Content-Security-Policy"));
+    }
+
     private async Task<string> RawAsync(string request)
     {
         using var client = new TcpClient();
