@@ -49,6 +49,8 @@ public sealed class HtpasswdAccess(Htpasswd file, LiveOptions live) : IAccess, I
         return _verified.Set(entry, new AccessUser(name), lifetime);
     }
 
+    public string? RefusedUser(string authorization) => Read(authorization)?.User;
+
     public ValueTask<bool> AuthorizeAsync(
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) => new(user is not null);
 

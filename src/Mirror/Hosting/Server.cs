@@ -71,9 +71,12 @@ public static partial class Server
             unreadable.Found += folder => LogUnreadable(app.Logger, folder);
         await ListenAsync(app, options.Http, cancellationToken);
         Volatile.Write(ref started, true);
+        using var stopping = app.Lifetime.ApplicationStopping.Register(
+            () => LogStopping(app.Logger, options.Http.DrainTimeout.TotalSeconds));
         LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
         LogAccess(app.Logger, AccessSummary.Of(options));
         await app.WaitForShutdownAsync(cancellationToken);
+        LogStopped(app.Logger);
     }
 
     private static async Task ListenAsync(WebApplication app, HttpOptions http, CancellationToken cancellationToken)
@@ -185,4 +188,11 @@ public static partial class Server
 
     [LoggerMessage(Level = LogLevel.Information, Message = "listening on {Addresses}; upstream: {Upstream}; storage: {Storage}")]
     private static partial void LogReady(ILogger logger, string addresses, string upstream, string storage);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "stopping: no new connections; requests that are being answered have up to {Seconds} s (http.draintimeout)")]
+    private static partial void LogStopping(ILogger logger, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "stopped")]
+    private static partial void LogStopped(ILogger logger);
 }

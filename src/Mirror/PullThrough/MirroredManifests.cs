@@ -14,11 +14,12 @@ namespace Mirror.PullThrough;
 /// </summary>
 public sealed partial class MirroredManifests(
     UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, IProvenanceStore provenance, UpstreamDeadlines deadlines,
-    CachePolicies policies, StoreWrites writes, ILogger<MirroredManifests> log)
+    CachePolicies policies, StoreWrites writes, TimeProvider time, ILogger<MirroredManifests> log)
 {
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
     private readonly SingleFlight<(RepositoryName, Digest), Descriptor?> _heads = new();
+    private readonly RareLine _staleLine = new(time);
 
     /// <summary>The stored manifest that a reference names; null where upstream must be asked.</summary>
     public async ValueTask<Answer<Manifest>?> FindAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
@@ -136,7 +137,9 @@ public sealed partial class MirroredManifests(
 
     private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException failure)
     {
-        LogStale(name.ToString(), tag, failure.Message);
+        // While upstream is away, every pull comes here. A refusal is about one repository.
+        var isNews = _staleLine.IsDue() || failure is UpstreamDeniedException or UpstreamRefusedException;
+        LogStale(isNews ? LogLevel.Warning : LogLevel.Information, name.ToString(), tag, failure.Message, failure.Advice);
         return new(copy, CacheStatus.Stale, failure.Message);
     }
 
@@ -230,8 +233,8 @@ public sealed partial class MirroredManifests(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "serving {Name}:{Tag} as last seen, since it cannot be checked: {Reason}")]
-    private partial void LogStale(string name, string tag, string reason);
+    [LoggerMessage(Message = "serving {Name}:{Tag} as last seen, since it cannot be checked: {Reason}")]
+    private partial void LogStale(LogLevel level, string name, string tag, string reason, string? advice);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "a tag of {Name} could not be checked in the background: {Reason}")]
     private partial void LogNotRefreshed(string name, string reason);

@@ -33,6 +33,8 @@ public static class PullThroughRegistration
             // By number: no two upstreams can have one chain of handlers, whatever they are called.
             var (registry, token) = ($"registry of upstream {i}", $"token service of upstream {i}");
             var tls = new UpstreamTls(options.Tls);
+            services.AddKeyedSingleton(
+                origin, (provider, key) => ActivatorUtilities.CreateInstance<UpstreamState>(provider, (UpstreamOrigin)key!));
             UpstreamHandlers.Add(services, registry, origin, tls);
             UpstreamHandlers.Add(services, token, origin, tls);
             upstreams.Add(provider =>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mirror.Configuration;
 using Mirror.Fleet;
+using Mirror.Health;
 using Mirror.PullThrough.Fills;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -9,7 +10,8 @@ using Mirror.Upstream;
 namespace Mirror.Registry;
 
 /// <summary>The one place where an exception becomes an error of the protocol, and where errors are written.</summary>
-public sealed partial class ErrorAnswers(HttpOptions http, RequestMetrics metrics, ILogger<ErrorAnswers> log)
+public sealed partial class ErrorAnswers(
+    HttpOptions http, StorageOptions storage, StoreWrites writes, RequestMetrics metrics, ILogger<ErrorAnswers> log)
 {
     // For the client, where upstream's 429 has no Retry-After.
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
@@ -26,10 +28,12 @@ public sealed partial class ErrorAnswers(HttpOptions http, RequestMetrics metric
             metrics.Aborted();
             return;
         }
-        var (error, detail, retryAfter) = ToRegistryError(failure);
-        request.Failed = (error, detail);
-        if (failure is IOException { IsOfTheStore: true } or UnauthorizedAccessException)
-            LogStoreFailure(failure.Message);
+        var failed = Explain(failure);
+        var error = failed.Error;
+        request.Failed = failed;
+        if (failure is IOException { IsNoSpace: true } or IOException { IsReadOnly: true } or UnauthorizedAccessException
+            && request.Http.Request.Method is not ("GET" or "HEAD"))
+            writes.Failed($"what a client pushed to {request.Route.Name}", failure);
         if (error == RegistryError.Unknown)
             LogUnexpected(request.Http.Request.Path, failure);
         if (response.HasStarted)
@@ -43,12 +47,12 @@ public sealed partial class ErrorAnswers(HttpOptions http, RequestMetrics metric
         (response.Headers.ContentRange, response.Headers.Connection) = (range, connection);
         foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
             response.Headers[name] = value;
-        if (retryAfter is { } wait)
+        if (failed.RetryAfter is { } wait)
             response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         response.StatusCode = error.Status;
         try
         {
-            var details = (failure as RegistryException)?.Details ?? [detail];
+            var details = (failure as RegistryException)?.Details ?? [failed.Detail];
             await JsonBody.WriteAsync(
                 request, new ErrorList([.. details.Select(each => new ErrorItem(error.Code, error.Message, each))]),
                 RegistryJson.Default.ErrorList);
@@ -59,29 +63,38 @@ public sealed partial class ErrorAnswers(HttpOptions http, RequestMetrics metric
         }
     }
 
-    private static (RegistryError Error, string? Detail, TimeSpan? RetryAfter) ToRegistryError(Exception failure) => failure switch
+    private RequestFailure Explain(Exception failure) => failure switch
     {
-        RegistryException known => (known.Error, known.Detail, null),
-        UpstreamRefusedException refused => (RegistryError.NameUnknown, refused.Message, null),
-        UpstreamDeniedException { HasAccount: false } => (RegistryError.NameUnknown, failure.Message, null),
-        UpstreamDeniedException => (RegistryError.Denied, failure.Message, null),
-        UpstreamLimitedException limited => (RegistryError.TooManyRequests, limited.Message, limited.RetryAfter ?? DefaultRetryAfter),
-        UpstreamUnavailableException or DigestMismatchException or ReplicaLostException =>
-            (RegistryError.Unavailable, failure.Message, null),
+        RegistryException known => new(known.Error, known.Detail, known.Advice),
+        UpstreamRefusedException => new(RegistryError.NameUnknown, failure.Message, null),
+        UpstreamDeniedException { HasAccount: false } denied => new(RegistryError.NameUnknown, failure.Message, denied.Advice),
+        UpstreamDeniedException denied => new(RegistryError.Denied, failure.Message, denied.Advice),
+        UpstreamLimitedException limited => new(RegistryError.TooManyRequests, failure.Message, limited.Advice)
+        {
+            RetryAfter = limited.RetryAfter ?? DefaultRetryAfter,
+        },
+        UpstreamException away => new(RegistryError.Unavailable, failure.Message, away.Advice),
+        DigestMismatchException => new(RegistryError.Unavailable, failure.Message, DigestMismatchException.Advice),
+        ReplicaLostException => new(RegistryError.Unavailable, failure.Message, "see why the other replica is away"),
+        // What cut off the body of an answer.
+        IOException { InnerException: UpstreamException or DigestMismatchException } => Explain(failure.InnerException),
         // Clients do not learn what is wrong with the store. The operator finds it in the log.
-        StoreUnavailableException or IOException { IsOutOfFiles: true } or IOException { IsOfTheDisk: true } =>
-            (RegistryError.Unavailable, "the store cannot be used at the moment", null),
+        IOException { IsOutOfFiles: true } => OfTheStore("used", failure, "raise the limit of open files (ulimit -n, LimitNOFILE)"),
+        IOException { IsOfTheDisk: true } =>
+            OfTheStore("used", failure, $"check the disk of {storage.Location}; the kernel's log says more"),
+        StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
         IOException { IsReadOnly: true } or UnauthorizedAccessException =>
-            (RegistryError.Unavailable, "the store cannot be written to at the moment", null),
-        BadHttpRequestException bad => (new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
-        IOException { InnerException: UpstreamException or DigestMismatchException } =>
-            (RegistryError.Unavailable, failure.Message, null),
-        IOException { IsNoSpace: true } => (RegistryError.StorageFull, null, null),
-        _ => (RegistryError.Unknown, null, null),
+            OfTheStore("written to", failure, $"let this user write to {storage.Location}, and mount it for writing"),
+        IOException { IsNoSpace: true } => new(RegistryError.StorageFull, null, $"make room in {storage.Location}, or set proxy.max_size")
+        {
+            Cause = failure.Message,
+        },
+        BadHttpRequestException bad => new(new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
+        _ => new(RegistryError.Unknown, null, "report this error with the line before it") { Cause = failure.Message },
     };
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "the store cannot be used: {Reason}")]
-    private partial void LogStoreFailure(string reason);
+    private static RequestFailure OfTheStore(string how, Exception failure, string advice) =>
+        new(RegistryError.Unavailable, $"the store cannot be {how} at the moment", advice) { Cause = failure.Message };
 
     [LoggerMessage(Level = LogLevel.Error, Message = "unexpected failure while answering {Path}")]
     private partial void LogUnexpected(string path, Exception failure);

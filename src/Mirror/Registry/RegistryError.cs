@@ -46,6 +46,9 @@ public sealed class RegistryException(RegistryError error, params IReadOnlyList<
 
     public IReadOnlyList<string?> Details => details is [] ? [null] : details;
 
+    /// <summary>What the operator can do, where the settings or the server caused it; null where the client did.</summary>
+    public string? Advice { get; init; }
+
     /// <summary>Headers to send with the error.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; set; } = [];
 

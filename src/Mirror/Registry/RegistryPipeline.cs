@@ -35,7 +35,10 @@ public sealed class RegistryPipeline(
             // 3. Is the server healthy, and who is the client? Load balancers ask for "/" without credentials.
             var isRegistryRoute = request.Route.Kind is not RouteKind.Other;
             if (health?.Refuse(asksForHealth: !isRegistryRoute) == true)
-                throw new RegistryException(RegistryError.Unavailable, "a check of section health fails");
+                throw new RegistryException(RegistryError.Unavailable, "a check of section health fails")
+                {
+                    Advice = "/debug/health says which check fails, and why",
+                };
             // A browser asks OPTIONS without credentials before it asks with them.
             if (isRegistryRoute && HttpMethods.IsOptions(context.Request.Method))
             {
@@ -43,7 +46,12 @@ public sealed class RegistryPipeline(
                 return;
             }
             if (isRegistryRoute)
-                request.User = await access.AuthenticateAsync(context.Request.Headers.Authorization, request.Aborted);
+            {
+                string? authorization = context.Request.Headers.Authorization;
+                request.User = await access.AuthenticateAsync(authorization, request.Aborted);
+                if (request.User is null && authorization is not null)
+                    request.RefusedUser = access.RefusedUser(authorization);
+            }
 
             // 4. The answer, or the error in its place.
             await routes.AnswerAsync(request);

@@ -25,11 +25,14 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     /// <summary>Body bytes sent to the client so far.</summary>
     public long Written { get; set; }
 
-    /// <summary>The error that was answered, and its detail.</summary>
-    public (RegistryError Error, string? Detail)? Failed { get; set; }
+    /// <summary>The error that was answered, or for which the answer was cut off; null where there was none.</summary>
+    public RequestFailure? Failed { get; set; }
 
     /// <summary>The authenticated user; null where there is none.</summary>
     public AccessUser? User { get; set; }
+
+    /// <summary>The name that a client gave with a wrong password; null where there was none.</summary>
+    public string? RefusedUser { get; set; }
 
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
     public string? Namespace => http.Request.Query["ns"] is [{ Length: > 0 } ns, ..] ? ns : null;
@@ -61,7 +64,10 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     public HostedRepository PushTarget(RepositoryResolver repositories) =>
         repositories.Hosted(Repository.Name) ?? throw new RegistryException(
             RegistryError.Denied,
-            $"'{Repository.Name}' is mirrored and so read-only; to allow pushes, add a pattern for it to hosted.repositories");
+            $"'{Repository.Name}' is mirrored and so read-only; to allow pushes, add a pattern for it to hosted.repositories")
+        {
+            Advice = "if clients shall push there, add a pattern for it to hosted.repositories",
+        };
 
     /// <summary>Whether the path names a repository; false as well where the name breaks the grammar.</summary>
     public bool HasName(out RepositoryName name) => RepositoryName.TryParse(route.Name, out name);
@@ -91,6 +97,9 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
         HasName(out _)
             ? new RegistryException(
                 RegistryError.NameUnknown, "the registry that 'ns' names is not mirrored; name it in proxy.upstreams, or set proxy.any_ns")
+            {
+                Advice = "if it shall be mirrored, add it to proxy.upstreams; if ns shall be ignored, set proxy.any_ns",
+            }
             : new RegistryException(
                 RegistryError.NameInvalid,
                 $"a name is parts of lower-case letters, digits and separators, joined by '/', at most {RepositoryName.MaxLength} long");

@@ -49,7 +49,10 @@ public sealed class RegistryRoutes
         Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) =>
             Writing(options.Storage.Delete.Enabled ? answer : Unsupported("deletes need storage.delete.enabled"));
 
-        static Func<RegistryRequest, Task> Unsupported(string why) => _ => throw new RegistryException(RegistryError.Unsupported, why);
+        static Func<RegistryRequest, Task> Unsupported(string why) => _ => throw new RegistryException(RegistryError.Unsupported, why)
+        {
+            Advice = "if clients shall do this, change the setting that err.detail names",
+        };
     }
 
     /// <summary>Answers OPTIONS with the methods that the route has (RFC 9110, 9.3.7). It needs no right.</summary>

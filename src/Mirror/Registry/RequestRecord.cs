@@ -8,6 +8,8 @@ namespace Mirror.Registry;
 public sealed class RequestRecord(
     RequestMetrics metrics, AccessLog accessLog, LogOptions logging, TimeProvider time, ILogger<RequestRecord> log)
 {
+    private const int MaxClientText = 128;
+
     public void Write(RegistryRequest request, TimeSpan duration)
     {
         var (context, route) = (request.Http, request.Route);
@@ -17,11 +19,18 @@ public sealed class RequestRecord(
         metrics.Ended(route.Kind, method, status, duration.TotalSeconds, context.Request.ContentLength ?? 0, request.Written);
         Activity.Current?.EndRequest(route.Kind, method, status, request.CacheStatus);
 
-        if (logging.AccessLog.Disabled && !log.IsEnabled(LogLevel.Information))
+        var level = request.Failed?.Level ?? LogLevel.Information;
+        // A login that failed may be an attack.
+        if (request.RefusedUser is not null && level < LogLevel.Warning)
+            level = LogLevel.Warning;
+        var isLogged = log.IsEnabled(level);
+        if (logging.AccessLog.Disabled && !isLogged)
             return;
         var completed = new CompletedRequest
         {
+            Level = level,
             Id = context.TraceIdentifier,
+            ClientId = Bounded(context.Request.Headers["X-Request-Id"]),
             Method = method,
             Host = context.Request.Host.Value,
             Uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}",
@@ -31,6 +40,7 @@ public sealed class RequestRecord(
             Referer = context.Request.Headers.Referer,
             UserAgent = context.Request.Headers.UserAgent,
             User = request.User?.Name,
+            RefusedUser = Bounded(request.RefusedUser),
             Status = status,
             Written = request.Written,
             ContentType = context.Response.ContentType,
@@ -41,12 +51,17 @@ public sealed class RequestRecord(
             Digest = route.Kind is RouteKind.Blob ? route.Last : null,
             Upload = route.Kind is RouteKind.BlobUploadChunk ? route.Last : null,
             ErrorCode = request.Failed?.Error.Code,
-            ErrorMessage = request.Failed?.Detail ?? request.Failed?.Error.Message,
+            ErrorMessage = request.Failed?.Error.Message,
+            ErrorDetail = request.Failed?.Cause ?? request.Failed?.Detail,
+            Advice = request.Failed?.Advice,
             Cache = request.CacheStatus,
         };
         if (!logging.AccessLog.Disabled)
             accessLog.Write(completed);
-        if (log.IsEnabled(LogLevel.Information))
+        if (isLogged)
             RequestLog.Completed(log, completed);
     }
+
+    // What clients choose takes no more room in the log than this.
+    private static string? Bounded(string? text) => text is { Length: > MaxClientText } ? text[..MaxClientText] : text;
 }

@@ -3,7 +3,12 @@ namespace Mirror.Telemetry;
 /// <summary>A request that was answered, with the fields of <c>registry:2</c>'s log and of the access log.</summary>
 public readonly record struct CompletedRequest
 {
+    /// <summary>The level of its line in the application log.</summary>
+    public required LogLevel Level { get; init; }
     public required string Id { get; init; }
+
+    /// <summary>The client's own name for the request (<c>X-Request-Id</c>).</summary>
+    public string? ClientId { get; init; }
     public required string Method { get; init; }
     public string? Host { get; init; }
 
@@ -21,6 +26,9 @@ public readonly record struct CompletedRequest
 
     /// <summary>The authenticated user.</summary>
     public string? User { get; init; }
+
+    /// <summary>The name that came with a wrong password.</summary>
+    public string? RefusedUser { get; init; }
     public required int Status { get; init; }
 
     /// <summary>Body bytes sent.</summary>
@@ -30,6 +38,9 @@ public readonly record struct CompletedRequest
     /// <summary>When the request arrived.</summary>
     public required DateTimeOffset Time { get; init; }
     public required TimeSpan Duration { get; init; }
+
+    /// <summary><see cref="Duration"/> in seconds, to the microsecond.</summary>
+    public double Seconds => Math.Round(Duration.TotalSeconds, 6);
 
     /// <summary>The repository.</summary>
     public string? Name { get; init; }
@@ -46,6 +57,12 @@ public readonly record struct CompletedRequest
     /// <summary>The code of the OCI error, if the answer is one.</summary>
     public string? ErrorCode { get; init; }
     public string? ErrorMessage { get; init; }
+
+    /// <summary>What exactly was wrong.</summary>
+    public string? ErrorDetail { get; init; }
+
+    /// <summary>What the operator can do, where the client did nothing wrong.</summary>
+    public string? Advice { get; init; }
 
     /// <summary>The source of the content; null for a repository that is not mirrored.</summary>
     public CacheStatus? Cache { get; init; }

@@ -11,7 +11,7 @@ internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string
     : LogLineFormatter(fields, time)
 {
     // Escapes what JSON must, and every control character. An ampersand or a plus in a URL stays readable.
-    private static readonly JsonWriterOptions Options =
+    internal static readonly JsonWriterOptions Options =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     private readonly string _time = logstash ? "@timestamp" : "time";

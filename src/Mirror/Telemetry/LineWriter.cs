@@ -38,13 +38,22 @@ internal sealed class LineWriter : IDisposable
     {
         lock (_gate)
         {
-            if (_closed || _waiting.WrittenCount + line.Length > MaxWaiting)
-            {
-                _lost++;
+            if (!HasRoom(line.Length))
                 return;
-            }
             foreach (var chunk in line.GetChunks())
                 Encoding.ASCII.GetBytes(chunk.Span, _waiting);
+            Monitor.Pulse(_gate);
+        }
+    }
+
+    /// <summary>Takes one line in UTF-8, with its end. Never waits.</summary>
+    public void Write(ReadOnlySpan<byte> line)
+    {
+        lock (_gate)
+        {
+            if (!HasRoom(line.Length))
+                return;
+            _waiting.Write(line);
             Monitor.Pulse(_gate);
         }
     }
@@ -58,6 +67,14 @@ internal sealed class LineWriter : IDisposable
             Monitor.Pulse(_gate);
         }
         _thread.Join(MaxFlush);
+    }
+
+    private bool HasRoom(int length)
+    {
+        var hasRoom = !_closed && _waiting.WrittenCount + length <= MaxWaiting;
+        if (!hasRoom)
+            _lost++;
+        return hasRoom;
     }
 
     private void Run()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -38,6 +39,9 @@ internal abstract class LogLineFormatter(IReadOnlyDictionary<string, string> fix
         Add(fields, "error", logEntry.Exception is { } exception ? Describe(exception, logEntry.LogLevel) : null);
         // Our own events explain themselves; the framework's need their category.
         Add(fields, "source", logEntry.Category.StartsWith("Mirror", StringComparison.Ordinal) ? null : logEntry.Category);
+        // Of a request that a client traces, or that is exported.
+        if (Activity.Current is { } activity && (activity.Recorded || activity.ParentSpanId != default))
+            Add(fields, "trace.id", activity.TraceId.ToHexString());
         foreach (var (key, value) in _fixedFields)
             Add(fields, key, value);
         var message = logEntry.Formatter(logEntry.State, logEntry.Exception);

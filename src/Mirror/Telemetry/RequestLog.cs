@@ -10,15 +10,11 @@ public static class RequestLog
 {
     private static readonly EventId Event = new(1, "ResponseCompleted");
 
-    /// <summary>
-    /// Writes the line at level error for a failure of the mirror itself (500), and at level info for every other answer: a refused client
-    /// must not wake the operator. Costs nothing where that level is off.
-    /// </summary>
+    /// <summary>Writes the line at the request's own level. Costs nothing where that level is off.</summary>
     public static void Completed(ILogger logger, in CompletedRequest request)
     {
-        var level = request.Status is 500 ? LogLevel.Error : LogLevel.Information;
-        if (logger.IsEnabled(level))
-            logger.Log(level, Event, FieldsOf(request), null, request.ErrorCode is null
+        if (logger.IsEnabled(request.Level))
+            logger.Log(request.Level, Event, FieldsOf(request), null, request.ErrorCode is null
                 ? static (_, _) => "response completed"
                 : static (_, _) => "response completed with error");
     }
@@ -26,6 +22,7 @@ public static class RequestLog
     private static KeyValuePair<string, object?>[] FieldsOf(in CompletedRequest request) =>
     [
         new("http.request.id", request.Id),
+        new("http.request.xrequestid", request.ClientId),
         new("http.request.method", request.Method),
         new("http.request.host", request.Host),
         new("http.request.uri", request.Uri),
@@ -36,13 +33,17 @@ public static class RequestLog
         new("http.response.written", request.Written),
         new("http.response.contenttype", request.ContentType),
         new("http.response.duration", GoDuration.Format(request.Duration)),
+        new("http.response.seconds", request.Seconds),
         new("vars.name", request.Name),
         new("vars.reference", request.Reference),
         new("vars.digest", request.Digest),
         new("vars.uuid", request.Upload),
         new("auth.user.name", request.User),
+        new("auth.user.refused", request.RefusedUser),
         new("err.code", request.ErrorCode),
         new("err.message", request.ErrorMessage),
+        new("err.detail", request.ErrorDetail),
+        new("advice", request.Advice),
         new("cache", request.Cache?.Label),
     ];
 }

@@ -21,6 +21,8 @@ internal sealed class TextLogFormatter(IReadOnlyDictionary<string, string> field
             line.Append(' ').Append(key).Append('=');
             if (value is int or long)
                 line.Append(CultureInfo.InvariantCulture, $"{value}");
+            else if (value is double number)
+                line.Append(CultureInfo.InvariantCulture, $"{number:0.######}");
             else if (value is bool flag)
                 line.Append(flag ? "true" : "false");
             else

@@ -4,25 +4,35 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Records in <c>mirror_upstream_up</c> whether the upstream answered. Stands around the retries: what counts is how they ended.
+/// Tells <see cref="UpstreamState"/> whether the upstream and its token service answered. Stands around the retries: what counts is how
+/// they ended.
 /// </summary>
-public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamMetrics metrics) : DelegatingHandler
+public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState state) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var isUp = false;
+        var url = request.RequestUri!;
+        // A CDN tells nothing about the upstream.
+        var counts = origin.IsSameOrigin(url)
+            || request.Options.TryGetValue(UpstreamRequest.Kind, out var kind) && kind is UpstreamKind.Token;
         try
         {
             var response = await base.SendAsync(request, cancellationToken);
-            isUp = response.StatusCode < HttpStatusCode.InternalServerError;
+            if (!counts)
+                return response;
+            // Whether a refused login counts is decided where it is sent.
+            var isRefused = response.StatusCode == HttpStatusCode.Unauthorized && request.Headers.Authorization is { Scheme: "Basic" };
+            if (response.StatusCode >= HttpStatusCode.InternalServerError)
+                state.Failed(url, $"it answered {(int)response.StatusCode}");
+            else
+                state.Answered(url, isUp: !isRefused);
             return response;
         }
-        finally
+        // A request that was cancelled without an answer tells nothing.
+        catch (Exception failure) when (counts && !cancellationToken.IsCancellationRequested)
         {
-            // A CDN or another host's token service tells nothing about the upstream. Neither does a request that was cancelled without an
-            // answer.
-            if (origin.IsSameOrigin(request.RequestUri!) && (isUp || !cancellationToken.IsCancellationRequested))
-                metrics.IsUp(origin.Label, isUp);
+            state.Failed(url, UpstreamRequest.Reason(failure));
+            throw;
         }
     }
 }

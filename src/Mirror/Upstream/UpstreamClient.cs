@@ -11,8 +11,8 @@ namespace Mirror.Upstream;
 /// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed partial class UpstreamClient(
-    UpstreamOrigin origin, Accounts accounts, Refusals refusals, HttpClient http, UpstreamMetrics metrics, TimeProvider time,
-    ILogger<UpstreamClient> log)
+    UpstreamOrigin origin, Accounts accounts, Refusals refusals, UpstreamState state, HttpClient http, UpstreamMetrics metrics,
+    TimeProvider time, ILogger<UpstreamClient> log)
 {
     // With the 100 entries that many registries put on a page, as many tags as fit into the bytes of a list.
     private const int MaxPages = 1000;
@@ -204,22 +204,38 @@ public sealed partial class UpstreamClient(
                 // The token service's no to this repository. Requests that wait for one token share the exception.
                 throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { Question = question };
             }
-            catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused && accounts.TryPutAside(account))
+            catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
             {
-                continue;
+                var others = accounts.TryPutAside(account);
+                state.LoginRefused(account, isLast: !others, isSure: true);
+                if (others)
+                    continue;
+                throw;
             }
             catch (UpstreamLimitedException limited)
             {
                 // The token service's limit holds for the account, like the registry's.
-                accounts.Pause(account, limited.RetryAfter, pullsOnly: false);
+                state.Limited(account, accounts.Pause(account, limited.RetryAfter, pullsOnly: false));
                 continue;
             }
+            if (accounts.HaveCredentials)
+                ReportLogin(account, response);
             if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
                 return response;
             // Try another account. If all are paused, Choose throws.
             using (response)
-                accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), pullsOnly: isPull);
+                state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), pullsOnly: isPull));
         }
+    }
+
+    // A token service has judged the login before. Where the registry takes the login itself, its answer does.
+    private void ReportLogin(Account account, HttpResponseMessage response)
+    {
+        if (response.IsSuccessStatusCode)
+            state.LoginWorked(account);
+        else if (response.StatusCode == HttpStatusCode.Unauthorized
+            && response.RequestMessage is { Headers.Authorization.Scheme: "Basic" } request && origin.IsSameOrigin(request.RequestUri!))
+            state.LoginRefused(account, isLast: true, isSure: false);
     }
 
     // Whether the 404 of another host is upstream's answer. For a manifest or a list it is, because registries redirect these to

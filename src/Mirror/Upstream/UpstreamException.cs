@@ -5,6 +5,9 @@ public abstract class UpstreamException(string message, Exception? inner = null)
 {
     /// <summary>What upstream was asked, where this is its own answer to that, and no failure on the way.</summary>
     public UpstreamQuestion? Question { get; init; }
+
+    /// <summary>What the operator of the mirror can do about it, in one sentence; null where nothing is wrong.</summary>
+    public virtual string? Advice => null;
 }
 
 /// <summary>Upstream says no: it lacks the content. This holds even if the mirror has a copy.</summary>
@@ -20,6 +23,10 @@ public sealed class UpstreamRefusedException(string message) : UpstreamException
 public sealed class UpstreamDeniedException(string message, bool hasAccount) : UpstreamException(message)
 {
     public bool HasAccount => hasAccount;
+
+    public override string Advice => hasAccount
+        ? "check that the account in section proxy may read this repository, and that its login has not expired"
+        : "if the repository exists and is private, add an account that may read it to section proxy";
 }
 
 /// <summary>Upstream says later: a rate limit is reached.</summary>
@@ -27,6 +34,8 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
 public sealed class UpstreamLimitedException(string message, TimeSpan? retryAfter) : UpstreamException(message)
 {
     public TimeSpan? RetryAfter => retryAfter;
+
+    public override string Advice => "wait until upstream's limit is over, or add an account with a limit of its own to proxy.credentials";
 }
 
 /// <summary>Upstream says nothing: it cannot be reached, fails, or sends what no registry sends.</summary>
@@ -34,6 +43,10 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 {
     /// <summary>Whether it refused the login of the account; another account may succeed.</summary>
     public bool IsLoginRefused { get; init; }
+
+    public override string Advice => IsLoginRefused
+        ? "correct username and password in section proxy"
+        : "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream";
 
     /// <summary>Whether it ignored Range and sent the whole content; the whole can be requested.</summary>
     public bool IsRangeIgnored { get; init; }

@@ -30,7 +30,8 @@ internal static class UpstreamHandlers
             .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers()
-            .AddHttpMessageHandler(provider => new AvailabilityHandler(origin, provider.GetRequiredService<UpstreamMetrics>()));
+            .AddHttpMessageHandler(provider =>
+                new AvailabilityHandler(origin, provider.GetRequiredKeyedService<UpstreamState>(origin)));
         builder
             .AddResilienceHandler("attempts", (pipeline, context) =>
                 Configure(pipeline, context.ServiceProvider.GetRequiredService<TimeProvider>()))

@@ -118,7 +118,8 @@ internal static class UpstreamRequest
         new(MediaTypes.OciIndex), new(MediaTypes.OciManifest), new(MediaTypes.DockerManifestList), new(MediaTypes.DockerManifest),
     ];
 
-    private static string Reason(Exception failure) => failure switch
+    /// <summary>Why a request got no answer, in words for the log.</summary>
+    internal static string Reason(Exception failure) => failure switch
     {
         BrokenCircuitException => "circuit breaker open after repeated failures",
         TimeoutRejectedException or OperationCanceledException => "no answer in time",

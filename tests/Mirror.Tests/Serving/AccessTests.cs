@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
+using Mirror.Health;
 using Mirror.Hosting;
 using Mirror.Maintenance;
 using Mirror.Notifications;
@@ -32,7 +33,8 @@ public sealed class AccessTests : IAsyncLifetime
         options.Log.AccessLog.Disabled = true;
         _services = new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System)
             .AddMirrorMetrics().AddSingleton<AccessLog>()
-            .AddMirrorOptions(options).AddStorage(options.Storage).AddFleet(options).AddRepositories(options.Proxy)
+            .AddMirrorOptions(options).AddStorage(options.Storage).AddSingleton<StoreWrites>()
+            .AddFleet(options).AddRepositories(options.Proxy)
             .AddMaintenance(options.Storage, options.Proxy).AddRegistry().AddNotifications(options).AddSingleton<IAccess>(_rules)
             .BuildServiceProvider();
         return ValueTask.CompletedTask;

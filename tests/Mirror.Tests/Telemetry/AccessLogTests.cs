@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Mirror.Configuration;
 using Mirror.Telemetry;
 using Xunit;
 
@@ -13,6 +14,7 @@ public sealed class AccessLogTests : IDisposable
 
     private static CompletedRequest Entry => new()
     {
+        Level = LogLevel.Information,
         Id = "",
         Duration = TimeSpan.Zero,
         RemoteAddress = "10.0.0.7",
@@ -35,8 +37,9 @@ public sealed class AccessLogTests : IDisposable
         return stream is MemoryStream memory ? Encoding.UTF8.GetString(memory.ToArray()) : "";
     }
 
-    private AccessLog New(Stream stream, ILogger? application = null) => new(
-        stream, _services.GetRequiredService<RequestMetrics>(), application ?? _services.GetRequiredService<ILogger<AccessLog>>());
+    private AccessLog New(Stream stream, ILogger? application = null, LogFormatter formatter = LogFormatter.Text) => new(
+        stream, new LogOptions { Formatter = formatter }, _services.GetRequiredService<RequestMetrics>(),
+        application ?? _services.GetRequiredService<ILogger<AccessLog>>());
 
     [Fact]
     public void A_line_is_Apaches_combined_format()

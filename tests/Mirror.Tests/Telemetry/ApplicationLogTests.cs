@@ -48,6 +48,7 @@ public sealed partial class ApplicationLogTests
 
     private static CompletedRequest Request => new()
     {
+        Level = LogLevel.Information,
         Id = "0HN1",
         Method = "GET",
         Host = "mirror:5000",
@@ -89,7 +90,7 @@ public sealed partial class ApplicationLogTests
             "http.request.id=0HN1 http.request.method=GET http.request.host=\"mirror:5000\" "
             + "http.request.uri=/v2/library/alpine/manifests/3.20 http.request.remoteaddr=\"10.0.0.7:41000\" "
             + "http.request.useragent=docker/27.0 http.response.status=200 http.response.written=1853 "
-            + "http.response.contenttype=application/vnd.oci.image.index.v1+json http.response.duration=1.5ms "
+            + "http.response.contenttype=application/vnd.oci.image.index.v1+json http.response.duration=1.5ms http.response.seconds=0.0015 "
             + "vars.name=library/alpine vars.reference=3.20 cache=revalidated\n", text, StringComparison.Ordinal);
     }
 
@@ -191,7 +192,7 @@ public sealed partial class ApplicationLogTests
 
     [GeneratedRegex("""
         ^time="[^"]+"[ ]level=info[ ]msg="response[ ]completed[ ]with[ ]error"[ ].*
-        [ ]vars.reference=d[0-9]-[0-9]+[ ]err.code=MANIFEST_UNKNOWN[ ]err.message="[^"]+"$
+        [ ]vars.reference=d[0-9]-[0-9]+[ ]err.code=MANIFEST_UNKNOWN[ ]err.message="[^"]+"([ ]err.detail="[^"]+")?$
         """, RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex WholeLine();
 

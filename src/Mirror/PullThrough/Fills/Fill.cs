@@ -25,6 +25,7 @@ internal sealed partial class Fill(
     private bool _isLinking;
     private bool _hasFailed;
     private long _sideRequested;
+    private int _clients;
     // The fill itself and every client that reads or is about to. The last one to leave closes the spool.
     private int _holders = 1;
 
@@ -79,6 +80,7 @@ internal sealed partial class Fill(
             if (_holders == 0 || _hasFailed)
                 return false;
             _holders++;
+            _clients++;
             return true;
         }
     }
@@ -106,8 +108,9 @@ internal sealed partial class Fill(
     {
         var started = time.GetTimestamp();
         var completed = false;
-        string? error = null;
+        Exception? failed = null;
         metrics.Started();
+        LogStarted(Digest.ToString(), transfer.Upstream, transfer.Name.ToString());
         var span = Traces.StartFill(ContentKind.Blob, Digest, transfer.Name, transfer.Authority, _request);
         try
         {
@@ -124,11 +127,9 @@ internal sealed partial class Fill(
         }
         catch (Exception failure)
         {
-            error = failure.Message;
-            if (failure.IsStoreFailure && failure is not DigestMismatchException)
+            failed = failure;
+            if (IsOfTheStore(failure))
                 writes.Failed($"blob {Digest}", failure);
-            else if (failure is not (UpstreamRefusedException or UpstreamDeniedException))
-                LogFailed(Digest.ToString(), transfer.Authority, failure.Message);
             lock (_gate)
                 _hasFailed = true;
             await transfer.RefuseAsync(failure);
@@ -139,10 +140,12 @@ internal sealed partial class Fill(
         }
         finally
         {
-            span.EndFill(transfer.Spool?.Length ?? 0, error);
+            span.EndFill(transfer.Spool?.Length ?? 0, failed?.Message);
             await LeaveAsync();
             await transfer.DisposeAsync();
-            metrics.Ended(completed, time.GetElapsedTime(started).TotalSeconds);
+            var seconds = time.GetElapsedTime(started).TotalSeconds;
+            metrics.Ended(completed, seconds);
+            LogEnd(seconds, failed);
         }
     }
 
@@ -189,6 +192,34 @@ internal sealed partial class Fill(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "the download of {Digest} from {Upstream} failed: {Reason}")]
-    private partial void LogFailed(string digest, string upstream, string reason);
+    private void LogEnd(double seconds, Exception? failed)
+    {
+        var (digest, bytes, rate) = (Digest.ToString(), transfer.Received, (long)(transfer.Received / Math.Max(seconds, 1e-6)));
+        seconds = Math.Round(seconds, 3);
+        if (failed is null)
+        {
+            LogEnded(digest, transfer.Upstream, transfer.Owner, bytes, seconds, rate, _clients);
+            return;
+        }
+        // A request that failed with it has a line of its own, and the troubles of the store have one a minute.
+        var isTold = failed is UpstreamRefusedException or OperationCanceledException || IsOfTheStore(failed);
+        var advice = failed is DigestMismatchException ? DigestMismatchException.Advice : (failed as UpstreamException)?.Advice;
+        LogFailed(
+            isTold ? LogLevel.Information : LogLevel.Warning,
+            digest, transfer.Upstream, bytes, seconds, _clients, failed.Message, advice);
+    }
+
+    private static bool IsOfTheStore(Exception failure) => failure.IsStoreFailure && failure is not DigestMismatchException;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "download of {Digest} from {Upstream} started, for {Name}")]
+    private partial void LogStarted(string digest, string upstream, string name);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "download of {Digest} from {Upstream} ended: {Bytes} bytes in {Seconds} s, {Rate} bytes/s, {Clients} clients")]
+    private partial void LogEnded(string digest, string upstream, Uri? replica, long bytes, double seconds, long rate, int clients);
+
+    [LoggerMessage(Message =
+        "download of {Digest} from {Upstream} failed after {Bytes} bytes and {Seconds} s, {Clients} clients: {Reason}")]
+    private partial void LogFailed(
+        LogLevel level, string digest, string upstream, long bytes, double seconds, int clients, string reason, string? advice);
 }

@@ -35,6 +35,12 @@ internal sealed partial class FillTransfer(
     /// <summary>The upstream's host and port, for logs and errors.</summary>
     public string Authority => source.Upstream.Origin.Authority;
 
+    /// <summary>The upstream's name, as in metrics.</summary>
+    public string Upstream => source.Upstream.Origin.Label;
+
+    /// <summary>How many bytes came, without those that an earlier process had left.</summary>
+    public long Received { get; private set; }
+
     /// <inheritdoc cref="Fill.Opened"/>
     public Task<bool> Opened => _opened.Task;
 
@@ -203,6 +209,7 @@ internal sealed partial class FillTransfer(
                 if (source.MaxLength(body, digest) is var max && spool.Length + read > max)
                     throw new DigestMismatchException($"{Authority} sent more than {max} bytes for {digest}.");
                 spool.Append(buffer.AsSpan(0, read));
+                Received += read;
                 if (isFirst && AdmitEarly(spool))
                 {
                     isFirst = false;

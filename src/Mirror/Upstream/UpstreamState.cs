@@ -1,0 +1,101 @@
+using System.Collections.Concurrent;
+using Mirror.Telemetry;
+
+namespace Mirror.Upstream;
+
+/// <summary>
+/// Whether one upstream works: the metric <c>mirror_upstream_up</c>, one line of the log when it goes away, and one when it is back. The
+/// same for its token service, and for the logins of its accounts.
+/// </summary>
+public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics metrics, TimeProvider time, ILogger<UpstreamState> log)
+{
+    // Some registries refuse a right login for a repository that it may not read.
+    private static readonly TimeSpan LoginTrust = TimeSpan.FromMinutes(10);
+
+    private readonly Outage _registry = new(time);
+    private readonly Outage _tokens = new(time);
+    private readonly ConcurrentDictionary<int, Login> _logins = new();
+
+    /// <summary>The registry, or its token service, gave an answer of its own.</summary>
+    /// <param name="isUp">Whether the answer shows that the registry can be used.</param>
+    public void Answered(Uri url, bool isUp)
+    {
+        var isRegistry = origin.IsSameOrigin(url);
+        if (isRegistry && isUp)
+            metrics.IsUp(origin.Label, true);
+        if ((isRegistry ? _registry : _tokens).End() is { } outage)
+            LogBack(url.Authority, origin.Label, Math.Round(outage.TotalSeconds, 1));
+    }
+
+    /// <summary>The registry, or its token service, gave no answer, or one that no working registry gives.</summary>
+    public void Failed(Uri url, string reason)
+    {
+        var isRegistry = origin.IsSameOrigin(url);
+        if (isRegistry)
+            metrics.IsUp(origin.Label, false);
+        if ((isRegistry ? _registry : _tokens).Begin())
+            LogAway(url.Authority, origin.Label, reason);
+    }
+
+    /// <summary>Upstream took the login of an account.</summary>
+    public void LoginWorked(Account account)
+    {
+        var login = LoginOf(account);
+        login.WorkedAt = time.GetTimestamp();
+        if (login.Outage.End() is not null)
+            LogLoginBack(origin.Label, account.Index);
+    }
+
+    /// <summary>Upstream refused the login of an account.</summary>
+    /// <param name="isLast">Whether no other account can take its requests.</param>
+    /// <param name="isSure">Whether it is known that the refusal is not about one repository.</param>
+    public void LoginRefused(Account account, bool isLast, bool isSure)
+    {
+        var login = LoginOf(account);
+        if (!isSure && login.WorkedAt is { } worked && time.GetElapsedTime(worked) < LoginTrust)
+            return;
+        if (isLast)
+            metrics.IsUp(origin.Label, false);
+        if (login.Outage.Begin())
+            LogLoginRefused(origin.Authority, origin.Label, account.Index);
+    }
+
+    /// <summary>Upstream answered 429 to an account, which is now paused.</summary>
+    public void Limited(Account account, TimeSpan pause)
+    {
+        if (LoginOf(account).Limit.IsDue())
+            LogLimited(origin.Authority, origin.Label, account.Index, Math.Round(pause.TotalSeconds));
+    }
+
+    private Login LoginOf(Account account) => _logins.GetOrAdd(account.Index, static (_, time) => new Login(time), time);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "{Host} of upstream {Upstream} cannot be used: {Reason}. Stored content is served, other requests fail until it is back: check "
+        + "network, DNS, HTTPS_PROXY and proxy.remoteurl, or ask its operators")]
+    private partial void LogAway(string host, string upstream, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Host} of upstream {Upstream} answers again, after {Seconds} s")]
+    private partial void LogBack(string host, string upstream, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "{Host} of upstream {Upstream} refuses the login of account {Account}: correct its username and password in section "
+        + "proxy. Stored content is served")]
+    private partial void LogLoginRefused(string host, string upstream, int account);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "upstream {Upstream} takes the login of account {Account} again")]
+    private partial void LogLoginBack(string upstream, int account);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "{Host} of upstream {Upstream} says that account {Account} has reached its limit (429). It rests for {Seconds} s. Stored "
+        + "content is served: wait, or add an account to proxy.credentials")]
+    private partial void LogLimited(string host, string upstream, int account, double seconds);
+
+    private sealed class Login(TimeProvider time)
+    {
+        public Outage Outage { get; } = new(time);
+
+        public RareLine Limit { get; } = new(time);
+
+        public long? WorkedAt { get; set; }
+    }
+}
