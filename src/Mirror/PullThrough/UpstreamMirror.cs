@@ -25,8 +25,8 @@ public sealed record UpstreamMirror(
         var redirects = new RedirectHandler(origin) { InnerHandler = handlers.CreateHandler(client) };
         var authorization = Make<AuthorizationHandler>(origin, tokens);
         authorization.InnerHandler = redirects;
-        var upstream = Make<UpstreamClient>(
-            origin, accounts, services.GetRequiredKeyedService<UpstreamState>(origin), Make<Refusals>(), Http(authorization));
+        var state = services.GetRequiredKeyedService<UpstreamState>(origin);
+        var upstream = Make<UpstreamClient>(origin, accounts, Make<Refusals>(), state, Http(authorization));
         var deadlines = Make<UpstreamDeadlines>();
         var manifests = Make<MirroredManifests>(upstream, deadlines);
         return new UpstreamMirror(

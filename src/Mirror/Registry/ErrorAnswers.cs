@@ -82,8 +82,9 @@ public sealed partial class ErrorAnswers(
         IOException { InnerException: UpstreamException or DigestMismatchException } => Explain(failure.InnerException),
         // Clients do not learn what is wrong with the store. The operator finds it in the log.
         IOException { IsOutOfFiles: true } => OfTheStore("used", failure, "raise the limit of open files (ulimit -n, LimitNOFILE)"),
-        StoreUnavailableException or IOException { IsOfTheDisk: true } =>
-            OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
+        IOException { IsOfTheDisk: true } =>
+            OfTheStore("used", failure, $"check the disk of {storage.Location}; the kernel's log says more"),
+        StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
         IOException { IsReadOnly: true } or UnauthorizedAccessException =>
             OfTheStore("written to", failure, $"let this user write to {storage.Location}, and mount it for writing"),
         IOException { IsNoSpace: true } => new(RegistryError.StorageFull, null, $"make room in {storage.Location}, or set proxy.max_size")

@@ -11,7 +11,7 @@ namespace Mirror.Upstream;
 /// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed partial class UpstreamClient(
-    UpstreamOrigin origin, Accounts accounts, UpstreamState state, Refusals refusals, HttpClient http, UpstreamMetrics metrics,
+    UpstreamOrigin origin, Accounts accounts, Refusals refusals, UpstreamState state, HttpClient http, UpstreamMetrics metrics,
     TimeProvider time, ILogger<UpstreamClient> log)
 {
     // With the 100 entries that many registries put on a page, as many tags as fit into the bytes of a list.

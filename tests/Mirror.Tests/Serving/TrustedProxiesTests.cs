@@ -76,7 +76,8 @@ public sealed class TrustedProxiesTests(PlainRegistry registry) : IClassFixture<
     [InlineData("")]
     [InlineData("proxy_set_header Host $http_host;")]
     [InlineData("proxy_set_header X-Forwarded-Proto $scheme;")]
-    [InlineData("proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;")]
+    [InlineData(
+        "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;")]
     [InlineData("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_http_version 1.1;")]
     public async Task Pushes_work_through_every_TLS_front(string directives)
     {
