@@ -53,9 +53,6 @@ public interface IAccess
     /// <summary>The name in credentials that <see cref="AuthenticateAsync"/> found wrong, for the log; null where there is none.</summary>
     string? RefusedUser(string authorization) => null;
 
-    /// <summary>The name in credentials that <see cref="AuthenticateAsync"/> found wrong, for the log; null where there is none.</summary>
-    string? RefusedUser(string authorization) => null;
-
     /// <summary>Whether a user may do this.</summary>
     /// <param name="user">Null for a client that is not authenticated.</param>
     /// <param name="repository">The name it is stored under; null for <c>/v2/</c> and for the catalog as a whole.</param>
