@@ -22,7 +22,7 @@ internal sealed record TokenClaims
 
     /// <summary>All other claims.</summary>
     [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
+    public Dictionary<string, JsonElement>? Others { get; set; }
 
     /// <summary>The values of a claim: of a list each one; none for an object.</summary>
     public IEnumerable<string> ValuesOf(string claim) => claim switch

@@ -64,6 +64,7 @@ internal static class KnownKeys
                     Value("grace", Duration),
                     Value("deleteuntagged", TrueOrFalse)))).Choice().Vital(),
         AccessKeys.Auth,
+        AccessKeys.Access,
         Section("middleware", Anything("registry"), Anything("repository"), Anything("storage")).NotActedOn(),
         Section("http",
             Value("addr", Address),
