@@ -59,7 +59,7 @@ internal sealed class AzureStore : BucketStore
             AccountName = Azurite.Account,
             AccountKey = Azurite.Key,
             Container = Azurite.Container,
-            Credentials = new() { Type = AzureCredentialType.Shared_Key },
+            Credentials = new() { Type = AzureCredentialType.SharedKey },
             RootDirectory = Root,
             ChunkSize = 5 << 20,
             ScratchDirectory = Scratch,

@@ -28,9 +28,9 @@ internal static class AzureClient
     }
 
     private static bool UsesKey(AzureOptions options) =>
-        options.Credentials is { } credentials ? credentials.Type is AzureCredentialType.Shared_Key : options.AccountKey is not null;
+        options.Credentials is { } credentials ? credentials.Type is AzureCredentialType.SharedKey : options.AccountKey is not null;
 
-    private static TokenCredential Token(AzureCredentialsOptions? credentials) => credentials?.Type is AzureCredentialType.Client_Secret
+    private static TokenCredential Token(AzureCredentialsOptions? credentials) => credentials?.Type is AzureCredentialType.ClientSecret
         ? new ClientSecretCredential(credentials.TenantId, credentials.ClientId, credentials.Secret)
         : new DefaultAzureCredential(new DefaultAzureCredentialOptions
         {

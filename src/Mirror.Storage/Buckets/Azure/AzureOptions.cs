@@ -31,7 +31,7 @@ public sealed class AzureOptions : BucketOptions
     public string RootDirectory { get; set; } = "";
 
     /// <summary>
-    /// How to log in. Null: with <see cref="AccountKey"/>, or without one as <see cref="AzureCredentialType.Default_Credentials"/>.
+    /// How to log in. Null: with <see cref="AccountKey"/>, or without one as <see cref="AzureCredentialType.DefaultCredentials"/>.
     /// </summary>
     public AzureCredentialsOptions? Credentials { get; set; }
 
@@ -57,7 +57,7 @@ public sealed class AzureOptions : BucketOptions
 /// <summary>Section <c>storage.azure.credentials</c>.</summary>
 public sealed class AzureCredentialsOptions
 {
-    public AzureCredentialType Type { get; set; } = AzureCredentialType.Default_Credentials;
+    public AzureCredentialType Type { get; set; } = AzureCredentialType.DefaultCredentials;
 
     public string? ClientId { get; set; }
 
@@ -66,17 +66,15 @@ public sealed class AzureCredentialsOptions
     public string? Secret { get; set; }
 }
 
-/// <summary>How to log in to Azure. The names are those that a configuration file has.</summary>
-#pragma warning disable CA1707
+/// <summary>How to log in to Azure.</summary>
 public enum AzureCredentialType
 {
     /// <summary>By the environment, a workload identity or a managed identity.</summary>
-    Default_Credentials,
+    DefaultCredentials,
 
     /// <summary>By the account's key.</summary>
-    Shared_Key,
+    SharedKey,
 
     /// <summary>By the secret of a registered application.</summary>
-    Client_Secret,
+    ClientSecret,
 }
-#pragma warning restore CA1707

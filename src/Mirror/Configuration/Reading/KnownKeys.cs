@@ -228,7 +228,7 @@ internal static class KnownKeys
         Value("serviceurl", PublicUrl),
         Value("rootdirectory"),
         Section("credentials",
-            Value("type", OneOf("shared_key", "client_secret", "default_credentials")).Required(),
+            Value("type", AzureCredentials).Required(),
             Value("clientid"),
             Value("tenantid"),
             Value("secret").Secret()),

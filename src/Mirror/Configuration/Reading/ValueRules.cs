@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
 
+using Mirror.Storage.Buckets.Azure;
+
 namespace Mirror.Configuration.Reading;
 
 /// <summary>The texts that a value may have.</summary>
@@ -47,6 +49,8 @@ internal static partial class ValueRules
     public static readonly ValueRule MinimumTls = WordFor<TlsVersion>("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3");
 
     // registry:3 has more words, which accept any certificate or none. They are refused, because a user might expect a check from them.
+    public static readonly ValueRule AzureCredentials = WordFor<AzureCredentialType>("shared_key, client_secret or default_credentials");
+
     public static readonly ValueRule ClientAuth = WordFor<ClientAuth>("require-and-verify-client-cert or verify-client-cert-if-given");
 
     public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list");
@@ -129,6 +133,8 @@ internal static partial class ValueRules
         ("tls1.2", TlsVersion.Tls12), ("tls1.1", TlsVersion.Tls12), ("tls1.0", TlsVersion.Tls12), ("tls1.3", TlsVersion.Tls13),
         ("require-and-verify-client-cert", Configuration.ClientAuth.RequireAndVerify),
         ("verify-client-cert-if-given", Configuration.ClientAuth.VerifyIfGiven),
+        ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
+        ("default_credentials", AzureCredentialType.DefaultCredentials),
         ("all", RequiredPlatforms.All), ("none", RequiredPlatforms.None), ("list", RequiredPlatforms.List),
     ];
 
