@@ -42,7 +42,7 @@ internal static class CrossKeyRules
         if (storage.S3 is { } s3 && s3.AccessKey is null != s3.SecretKey is null)
             findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
         if (storage.Azure is { AccountKey: null, Credentials.Type: AzureCredentialType.SharedKey })
-            findings.Errors.Add("storage.azure.accountkey is missing: credentials.type shared_key is used with it");
+            findings.Errors.Add("storage.azure.accountkey: missing; credentials.type shared_key is used with it");
         if (storage.Azure is { Credentials: { Type: AzureCredentialType.ClientSecret } login }
             && (login.ClientId is null || login.TenantId is null || login.Secret is null))
             findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
