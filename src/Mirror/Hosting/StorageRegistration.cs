@@ -69,6 +69,7 @@ public static class StorageRegistration
 
     private static IServiceCollection AddContent(this IServiceCollection services, Func<IServiceProvider, IContentStore> open) => services
         .AddKeyedSingleton(CheckedContentStore.Unchecked, (provider, _) => open(provider))
-        .AddSingleton<IContentStore>(provider => ActivatorUtilities.CreateInstance<CheckedContentStore>(
-            provider, provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked)));
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<CheckedContentStore>(
+            provider, provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked)))
+        .AddSingleton<IContentStore>(provider => provider.GetRequiredService<CheckedContentStore>());
 }

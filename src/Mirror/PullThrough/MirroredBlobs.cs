@@ -13,9 +13,8 @@ namespace Mirror.PullThrough;
 /// blob. Methods that find ask the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
 public sealed class MirroredBlobs(
-    FillSource source, RunningFills fills, IContentStore content, IReferenceStore references, IProvenanceStore provenance,
-    CacheSize cache,
-    UpstreamDeadlines deadlines, StoreWrites writes)
+    FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
+    CacheSize cache, UpstreamDeadlines deadlines, StoreWrites writes)
 {
     private readonly SingleFlight<(RepositoryName, Digest), long?> _heads = new();
 
@@ -24,7 +23,7 @@ public sealed class MirroredBlobs(
     public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(
         RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.OpenAsync(digest, cancellationToken) is not { } stored)
+        if (await content.OpenAsync(name, digest, cancellationToken) is not { } stored)
             return (null, false);
         var isLinked = false;
         try
@@ -60,7 +59,8 @@ public sealed class MirroredBlobs(
 
     /// <summary>The length in bytes of a stored blob that the repository may serve; null where upstream must be asked.</summary>
     public async ValueTask<Answer<long?>?> FindSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        await content.SizeAsync(digest, cancellationToken) is { } size && await references.HasBlobAsync(name, digest, cancellationToken)
+        await content.SizeAsync(name, digest, cancellationToken) is { } size
+            && await references.HasBlobAsync(name, digest, cancellationToken)
             ? new(size, CacheStatus.Hit)
             : null;
 
@@ -69,7 +69,7 @@ public sealed class MirroredBlobs(
     public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var size = await HeadAsync(name, digest, cancellationToken);
-        if (await content.SizeAsync(digest, cancellationToken) is not { } stored)
+        if (await content.SizeAsync(name, digest, cancellationToken) is not { } stored)
             return new(size, CacheStatus.Miss);
         await LinkAsync(name, digest, cancellationToken);
         return new(stored, CacheStatus.Revalidated);
@@ -84,7 +84,7 @@ public sealed class MirroredBlobs(
             await LinkAsync(name, digest, cancellationToken);
             status = CacheStatus.Revalidated;
         }
-        return await content.OpenAsync(digest, cancellationToken) is { } stored ? new(stored, status) : null;
+        return await content.OpenAsync(name, digest, cancellationToken) is { } stored ? new(stored, status) : null;
     }
 
     private async ValueTask<Answer<Content>?> OpenFillAsync(

@@ -26,29 +26,31 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     // The lengths of damaged content, so that it is hashed once and not for every client.
     private readonly MemoryCache _damaged = new(new MemoryCacheOptions { SizeLimit = MaxDamaged });
 
-    public async ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        if (await store.OpenAsync(digest, cancellationToken) is not { } content)
-            return null;
-        if (content.Length is not { } length || IsPlausible(digest, length) || await IsRightAsync(digest, length, cancellationToken))
-            return content;
-        await content.DisposeAsync();
-        return null;
-    }
+    public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken) =>
+        OpenAsync(digest, sizes[digest], cancellationToken);
 
-    public async ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) =>
-        await store.SizeAsync(digest, cancellationToken) is { } length
-            && (IsPlausible(digest, length) || await IsRightAsync(digest, length, cancellationToken))
-            ? length
-            : null;
+    /// <summary>As <see cref="OpenAsync(Digest, CancellationToken)"/>, for a repository, whose manifests tell a length too.</summary>
+    public ValueTask<Content?> OpenAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        OpenAsync(digest, sizes[name, digest], cancellationToken);
+
+    public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) =>
+        SizeAsync(digest, sizes[digest], cancellationToken);
+
+    /// <summary>As <see cref="SizeAsync(Digest, CancellationToken)"/>, for a repository, whose manifests tell a length too.</summary>
+    public ValueTask<long?> SizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        SizeAsync(digest, sizes[name, digest], cancellationToken);
 
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => store.SpoolAsync(digest, cancellationToken);
 
     public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) =>
         store.SpoolPrivatelyAsync(digest, cancellationToken);
 
-    public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken) =>
-        store.CommitAsync(spool, digest, cancellationToken);
+    public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
+    {
+        // What is committed was verified.
+        sizes.Prove(digest, spool.Length);
+        await store.CommitAsync(spool, digest, cancellationToken);
+    }
 
     public ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
         store.PutAsync(digest, bytes, cancellationToken);
@@ -61,24 +63,39 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
 
     public void Dispose() => _damaged.Dispose();
 
-    private bool IsPlausible(Digest digest, long length) => sizes[digest] is { } expected ? length == expected : length > 0;
-
-    private async Task<bool> IsRightAsync(Digest digest, long length, CancellationToken cancellationToken)
+    private async ValueTask<Content?> OpenAsync(Digest digest, long? expected, CancellationToken cancellationToken)
     {
-        if (_damaged.TryGetValue(digest, out long damaged) && damaged == length)
-            return false;
-        return (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, stop), cancellationToken)).Result;
+        if (await store.OpenAsync(digest, cancellationToken) is not { } content)
+            return null;
+        if (content.Length is not { } length || await IsRightAsync(digest, length, expected, cancellationToken))
+            return content;
+        await content.DisposeAsync();
+        return null;
     }
 
-    private async Task<bool> HashAsync(Digest digest, long length, CancellationToken cancellationToken)
+    private async ValueTask<long?> SizeAsync(Digest digest, long? expected, CancellationToken cancellationToken) =>
+        await store.SizeAsync(digest, cancellationToken) is { } length && await IsRightAsync(digest, length, expected, cancellationToken)
+            ? length
+            : null;
+
+    private async ValueTask<bool> IsRightAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)
+    {
+        if (expected is null ? length > 0 : length == expected)
+            return true;
+        if (_damaged.TryGetValue(digest, out long damaged) && damaged == length)
+            return false;
+        return (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, expected, stop), cancellationToken)).Result;
+    }
+
+    private async Task<bool> HashAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)
     {
         if (await store.VerifyAsync(digest, cancellationToken) != Verification.Damaged)
         {
-            sizes.MarkVerified(digest, length);
+            sizes.Prove(digest, length);
             return true;
         }
         _damaged.Set(digest, length, new MemoryCacheEntryOptions { Size = 1 });
-        LogDamaged(digest.ToString(), length, sizes[digest]);
+        LogDamaged(digest.ToString(), length, expected);
         return false;
     }
 

@@ -4,8 +4,8 @@ using Mirror.Storage;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// The lengths of blobs according to recently read manifests. Only a hint: anyone can push a manifest, so a mismatch triggers verification,
-/// not rejection.
+/// The lengths that blobs should have. A proved one belongs to the bytes, so to every repository. A manifest's word counts for its own
+/// repository only, and only until a length is proved: a client can push a manifest that says anything of any blob.
 /// </summary>
 public sealed class ExpectedSizes : IDisposable
 {
@@ -13,31 +13,34 @@ public sealed class ExpectedSizes : IDisposable
     // An image has at most 127 layers, and an index a few dozen images.
     private const int MaxOfOneManifest = 1_000;
 
-    private readonly MemoryCache _sizes = new(new MemoryCacheOptions { SizeLimit = MaxSizes });
+    // Apart, so that no number of manifests makes a proof be forgotten.
+    private readonly MemoryCache _proved = new(new MemoryCacheOptions { SizeLimit = MaxSizes });
+    private readonly MemoryCache _claimed = new(new MemoryCacheOptions { SizeLimit = MaxSizes });
 
-    /// <summary>The length in bytes; null where no manifest has told it.</summary>
-    public long? this[Digest digest] => _sizes.TryGetValue(digest, out Size? size) ? size!.Bytes : null;
+    /// <summary>The length in bytes of content that was verified here; null where none was.</summary>
+    public long? this[Digest digest] => _proved.TryGetValue(digest, out long size) ? size : null;
 
-    /// <summary>Learns the lengths of what a manifest names.</summary>
-    public void Learn(ManifestDocument manifest)
+    /// <summary>The length in bytes that was proved, or else that a manifest of this repository tells; null where none does.</summary>
+    public long? this[RepositoryName name, Digest digest] =>
+        this[digest] ?? (_claimed.TryGetValue((name, digest), out long size) ? size : null);
+
+    /// <summary>Learns what a manifest of a repository tells.</summary>
+    public void Learn(RepositoryName name, ManifestDocument manifest)
     {
         foreach (var entry in manifest.Entries.Take(MaxOfOneManifest))
-            if (entry.Size is { } size)
-                Claim(entry.Digest, size);
+            if (entry.Size is { } size && this[name, entry.Digest] != size)
+                Set(_claimed, (name, entry.Digest), size);
     }
 
-    /// <summary>Content of this length was verified. From now on manifests that say otherwise are ignored.</summary>
-    public void MarkVerified(Digest digest, long size) => Set(digest, new Size(size, IsVerified: true));
+    /// <summary>Content of this length was verified.</summary>
+    public void Prove(Digest digest, long size) => Set(_proved, digest, size);
 
-    public void Dispose() => _sizes.Dispose();
-
-    private void Claim(Digest digest, long size)
+    public void Dispose()
     {
-        if (!_sizes.TryGetValue(digest, out Size? known) || !known!.IsVerified && known.Bytes != size)
-            Set(digest, new Size(size, IsVerified: false));
+        _proved.Dispose();
+        _claimed.Dispose();
     }
 
-    private void Set(Digest digest, Size size) => _sizes.Set(digest, size, new MemoryCacheEntryOptions { Size = 1 });
-
-    private sealed record Size(long Bytes, bool IsVerified);
+    private static void Set(MemoryCache sizes, object key, long size) =>
+        sizes.Set(key, size, new MemoryCacheEntryOptions { Size = 1 });
 }

@@ -6,7 +6,7 @@ namespace Mirror.Repositories;
 
 /// <summary>What all hosted repositories share.</summary>
 public sealed record HostedStores(
-    IContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers,
+    CheckedContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers,
     RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection, IProvenanceStore Provenance);
 
 /// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
@@ -38,12 +38,12 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
 
     public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken) =>
         await stores.References.HasBlobAsync(name, digest, cancellationToken)
-            && await stores.Content.OpenAsync(digest, cancellationToken) is { } stored ? new(stored, null) : null;
+            && await stores.Content.OpenAsync(name, digest, cancellationToken) is { } stored ? new(stored, null) : null;
 
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (!await stores.References.HasBlobAsync(name, digest, cancellationToken)
-            || await stores.Content.SizeAsync(digest, cancellationToken) is not { } size)
+            || await stores.Content.SizeAsync(name, digest, cancellationToken) is not { } size)
             return null;
         await TouchAsync(stores.References.TouchBlobAsync(name, digest, cancellationToken));
         await TouchAsync(stores.Content.TouchAsync(digest, cancellationToken));

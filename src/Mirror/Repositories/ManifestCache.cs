@@ -98,7 +98,7 @@ public sealed class ManifestCache : IDisposable
     private void Remember(RepositoryName name, Manifest manifest, ManifestDocument? document)
     {
         if (document is not null)
-            _sizes.Learn(document);
+            _sizes.Learn(name, document);
         _cache.Set(
             (name, manifest.Descriptor.Digest),
             new Entry(manifest, _time.GetTimestamp()),

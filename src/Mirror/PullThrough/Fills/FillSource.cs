@@ -25,11 +25,11 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
         var content = await UpstreamContent.OpenAsync(upstream, name, digest, from, null, time, stop);
         try
         {
-            if (content.IsWebPage && sizes[digest] != content.Length)
+            if (content.IsWebPage && sizes[name, digest] != content.Length)
                 throw new UpstreamUnavailableException($"{upstream.Origin.Authority} sent a web page instead of {digest}.");
             // If the body's length is unknown or contradicts a manifest, either the body will end too early or the manifest is wrong. A
             // HEAD decides.
-            if ((content.Length is null || sizes[digest] is { } expected && expected != content.Length)
+            if ((content.Length is null || sizes[name, digest] is { } expected && expected != content.Length)
                 && await upstream.HeadBlobAsync(name, digest, stop) is { } whole)
                 content.Expect(whole);
             return content;
@@ -65,5 +65,5 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
     }
 
     /// <summary>How many bytes a blob may have at most: without a limit, an endless body would fill the disk.</summary>
-    public long MaxLength(Content content, Digest digest) => content.Length ?? sizes[digest] ?? MaxUnknownLength;
+    public long MaxLength(Content content, RepositoryName name, Digest digest) => content.Length ?? sizes[name, digest] ?? MaxUnknownLength;
 }

@@ -206,7 +206,7 @@ internal sealed partial class FillTransfer(
                     AdmitEarly(spool);
                 if (await reading is not (> 0 and var read))
                     break;
-                if (source.MaxLength(body, digest) is var max && spool.Length + read > max)
+                if (source.MaxLength(body, name, digest) is var max && spool.Length + read > max)
                     throw new DigestMismatchException($"{Authority} sent more than {max} bytes for {digest}.");
                 spool.Append(buffer.AsSpan(0, read));
                 Received += read;
