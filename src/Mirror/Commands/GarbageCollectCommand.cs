@@ -11,8 +11,6 @@ namespace Mirror.Commands;
 /// <summary><c>garbage-collect</c>: deletes content that no repository names. Servers may run meanwhile.</summary>
 internal static class GarbageCollectCommand
 {
-    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(10);
-
     public static Command Create(IReadOnlyDictionary<string, string> environment)
     {
         var file = new ConfigurationArgument(environment);
@@ -71,13 +69,13 @@ internal static class GarbageCollectCommand
         IServiceProvider stores, SweepOptions options, string[] release, TextWriter? output, TextWriter error,
         CancellationToken cancellationToken)
     {
+        await using var lines = output is null
+            ? null
+            : new ProgressLines(stores.GetRequiredService<TimeProvider>(), error, () => SoFar(options.Progress));
         var orphans = await ReleaseAsync(
             MaintenanceRegistration.CreateOrphans(stores), options, release, output ?? TextWriter.Null, cancellationToken);
-        SweepResult? result;
-        await using (var time = stores.GetRequiredService<TimeProvider>().CreateTimer(
-            _ => Write(options.Progress, error), null, output is null ? Timeout.InfiniteTimeSpan : ReportEvery, ReportEvery))
-            result = await MaintenanceRegistration.CreateSweeper(stores)
-                .SweepAsync(options, output is null ? null : output.WriteLine, cancellationToken);
+        var result = await MaintenanceRegistration.CreateSweeper(stores)
+            .SweepAsync(options, output is null ? null : output.WriteLine, cancellationToken);
         if (result is null)
         {
             await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");
@@ -115,10 +113,10 @@ internal static class GarbageCollectCommand
         return kept;
     }
 
-    private static void Write(SweepProgress progress, TextWriter error) => error.WriteLine(
+    private static string SoFar(SweepProgress progress) =>
         progress.Blobs == 0
-            ? $"so far: {progress.Repositories} repositories read, {progress.Marked} blobs marked"
-            : $"so far: {progress.Marked} blobs marked, {progress.Blobs} stored blobs looked at");
+            ? $"{progress.Repositories} repositories read, {progress.Marked} blobs marked"
+            : $"{progress.Marked} blobs marked, {progress.Blobs} stored blobs looked at";
 
     private static void Write(SweepResult result, SweepOptions options, TextWriter output)
     {

@@ -14,18 +14,21 @@ public sealed class StoreVerifier(
     MirrorOptions options, [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references,
     TimeProvider time)
 {
-    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(10);
-
     private readonly HostedNames _hosted = new(options);
+
+    // What it is doing; the timer of the progress reads it.
+    private volatile string _progress = "nothing read";
 
     /// <summary>Verifies, writes what is damaged, and with <paramref name="repair"/> deletes it.</summary>
     /// <param name="output">Gets a line for each damaged blob or manifest, and a summary.</param>
-    /// <param name="progress">Gets the counts, every ten seconds.</param>
+    /// <param name="progress">Gets a line every ten seconds, also while a large file is read.</param>
     /// <returns>Whether no damage remains and every hosted image is whole.</returns>
     public async Task<bool> RunAsync(bool repair, TextWriter output, TextWriter progress, CancellationToken cancellationToken)
     {
+        await using var lines = new ProgressLines(time, progress, () => _progress);
+
         // 1. Hash every byte.
-        var damaged = await FindDamagedAsync(output, progress, cancellationToken);
+        var damaged = await FindDamagedAsync(output, cancellationToken);
 
         // 2. Find the hosted images that need damaged content: a client has to push them again. Mirrored content is fetched again after its
         // deletion.
@@ -41,21 +44,18 @@ public sealed class StoreVerifier(
         return damaged.Count == 0 || repair && broken.Count == 0;
     }
 
-    private async Task<HashSet<Digest>> FindDamagedAsync(TextWriter output, TextWriter progress, CancellationToken cancellationToken)
+    private async Task<HashSet<Digest>> FindDamagedAsync(TextWriter output, CancellationToken cancellationToken)
     {
         HashSet<Digest> damaged = [];
-        var (count, bytes, reported) = (0L, 0L, time.GetTimestamp());
+        var (count, bytes) = (0L, 0L);
         await foreach (var digest in content.ListAsync(cancellationToken))
         {
             var size = await content.SizeAsync(digest, cancellationToken);
+            _progress = $"{Amount(count, bytes)} intact, {damaged.Count} damaged; reading {digest}, {size} bytes";
             if (size is null || await DamageAsync(digest, cancellationToken) is not { } damage)
                 (count, bytes) = (count + 1, bytes + (size ?? 0));
             else if (damaged.Add(digest))
                 await output.WriteLineAsync($"damaged: {digest}, {size} bytes: {damage}");
-            if (time.GetElapsedTime(reported) < ReportEvery)
-                continue;
-            reported = time.GetTimestamp();
-            await progress.WriteLineAsync($"so far: {Amount(count, bytes)} intact, {damaged.Count} damaged");
         }
         await output.WriteLineAsync($"{Amount(count, bytes)} intact, {damaged.Count} damaged");
         return damaged;
@@ -78,11 +78,14 @@ public sealed class StoreVerifier(
     {
         List<string> broken = [];
         await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
+        {
+            _progress = $"looking for the images that need damaged content: {name}";
             if (_hosted.Contains(name))
                 foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
                     if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest
                         && await NeedsAsync(digest, damaged, cancellationToken))
                         broken.Add($"{name}:{tag}");
+        }
         return broken;
     }
 
