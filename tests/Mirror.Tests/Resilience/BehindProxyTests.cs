@@ -90,7 +90,7 @@ public sealed class BehindProxyTests : IAsyncLifetime
         });
         using (var started = await registry.SendAsync(HttpMethod.Post, "local/app/blobs/uploads/"))
         using (var put = new HttpRequestMessage(
-            HttpMethod.Put, new Uri(registry.Url, $"{started.Headers.Location!.PathAndQuery}?digest={Digest.Of([])}")))
+            HttpMethod.Put, new Uri(registry.Url, $"{Http.LocationOf(started).PathAndQuery}?digest={Digest.Of([])}")))
         using (var pushed = await Http.Client.SendAsync(put, Cancel))
             Assert.Equal(HttpStatusCode.Created, pushed.StatusCode);
         await Until.TrueAsync(
