@@ -92,7 +92,8 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
         // The replicas run on one machine, and each needs a scratch folder of its own.
         Driver = _bucket is null ? null
             : $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n",
-        More = $"redis:\n  addr: {Redis.Address}\n",
+        // On a busy machine a first answer may take longer than the default of 200 ms.
+        More = $"redis:\n  addr: {Redis.Address}\n  readtimeout: 1s\n",
         Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "0s" },
     };
 
