@@ -8,7 +8,7 @@ namespace Mirror.Storage.Tests.S3;
 /// <summary>A store that is away: after three failures in a row calls fail at once, until the store is back.</summary>
 public sealed class BreakerTests : IAsyncDisposable
 {
-    private static readonly TimeSpan SmallLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SmallLimit = TimeSpan.FromSeconds(5);
 
     private readonly HttpListener _store = new();
     private readonly Uri _url = new($"http://127.0.0.1:{Ports.Free()}/");

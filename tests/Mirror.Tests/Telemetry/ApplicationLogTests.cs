@@ -177,7 +177,7 @@ public sealed partial class ApplicationLogTests
         mirror.StopReading();
         var agent = new string('a', 600);
         for (var i = 0; i < 6000; i++)
-            using (var response = await mirror.GetAsync("", ("User-Agent", agent)).WaitAsync(TimeSpan.FromSeconds(5), Cancel))
+            using (var response = await mirror.GetAsync("", ("User-Agent", agent)).WaitAsync(TimeSpan.FromSeconds(60), Cancel))
                 Assert.Equal(HttpStatusCode.OK, response.StatusCode);
 
         mirror.GoOnReading();
