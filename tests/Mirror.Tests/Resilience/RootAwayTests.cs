@@ -27,7 +27,7 @@ public sealed class RootAwayTests : MirrorOfHub
             Upstream = Hub.Url,
             TagsCacheTtl = "0",
             Root = Path.Combine(volume.Path, below),
-            More = "hosted: {repositories: [local/*]}\n",
+            Hosted = "[local/*]",
         });
         var repository = new PushedRepository(mirror, Name);
         var (manifest, bytes) = await repository.PushManifestAsync("before", "before");
