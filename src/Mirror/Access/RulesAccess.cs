@@ -26,6 +26,8 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         return WithCertificate(login, http);
     }
 
+    public string? RefusedUser(string authorization) => logins.RefusedUser(authorization);
+
     public async ValueTask<bool> AuthorizeAsync(
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken)
     {
