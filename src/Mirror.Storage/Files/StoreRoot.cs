@@ -113,7 +113,8 @@ public sealed class StoreRoot
                 (_known, _identity) = (found, FileStoreIdentity.Find(Path));
             if (found == _known && _away is null)
                 return;
-            away = WhyAway(found);
+            // Another thread may have seen a later state than this one: look again where that cannot be.
+            away = WhyAway(FolderPlace.Of(Path));
             if (away == _away)
                 return;
             if (away is not null)

@@ -68,6 +68,7 @@ public static class StorageRegistration
         .AddHostedService<BucketUpkeep>();
 
     private static IServiceCollection AddContent(this IServiceCollection services, Func<IServiceProvider, IContentStore> open) => services
+        .AddSingleton<ExpectedSizes>()
         .AddKeyedSingleton(CheckedContentStore.Unchecked, (provider, _) => open(provider))
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<CheckedContentStore>(
             provider, provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked)))

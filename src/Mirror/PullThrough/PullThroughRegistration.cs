@@ -21,7 +21,6 @@ public static class PullThroughRegistration
         services.AddSingleton<HostedNames>();
         services.AddSingleton<CachePolicies>();
         services.AddSingleton<MirroredTags>();
-        services.AddSingleton<ExpectedSizes>();
         services.AddSingleton<CacheSize>();
         services.AddSingleton<RunningFills>();
         services.AddSingleton<RepositoryResolver>();

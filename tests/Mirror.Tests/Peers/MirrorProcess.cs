@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Mirror.Tests.Images;
 using Mirror.Tests.Resilience;
+using Xunit;
 
 namespace Mirror.Tests.Peers;
 
@@ -86,6 +87,17 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     /// <summary>Everything it has logged since it was started last.</summary>
     public IReadOnlyList<string> Log => _process!.Lines;
+
+    /// <summary>Returns when a line of the log is one of these. The server writes its log in the background.</summary>
+    public Task UntilLoggedAsync(Predicate<string> isIt) =>
+        Until.TrueAsync(() => Log.Any(line => isIt(line)), () => $"No such line:\n{string.Join('\n', Log)}");
+
+    /// <summary>As <see cref="UntilLoggedAsync"/>, and there is only one such line.</summary>
+    public async Task UntilLoggedOnceAsync(Predicate<string> isIt)
+    {
+        await UntilLoggedAsync(isIt);
+        Assert.Single(Log, isIt);
+    }
 
     /// <summary>Memory held now, in bytes.</summary>
     public long Resident => _process!.StatusBytes("VmRSS");

@@ -101,7 +101,7 @@ public sealed class ForeignTokenServiceTests : MirrorOfHub
         using (var denied = await Mirror.GetAsync(ManifestPath("latest", "acme/secret")))
             await AssertErrorAsync(HttpStatusCode.Forbidden, denied);
         Assert.Empty(Hub.Log.AuthorizationSeenBy("token"));
-        Assert.Contains(Mirror.Log, line => line.Contains("proxy.token_realms", StringComparison.Ordinal));
+        await Mirror.UntilLoggedAsync(line => line.Contains("proxy.token_realms", StringComparison.Ordinal));
     }
 }
 

@@ -54,11 +54,11 @@ public sealed class ClosedMirrorTests : MirrorOfHub
     [Fact]
     public async Task The_start_says_what_is_open_to_whom()
     {
-        Assert.Contains(Mirror.Log, line => line.Contains(
+        await Mirror.UntilLoggedAsync(line => line.Contains(
             "open to: pulls: every client; pushes: no client (a mirror needs auth or hosted.repositories for that)",
             StringComparison.Ordinal));
         await using var open = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url });
-        Assert.Contains(open.Log, line => line.Contains(
+        await open.UntilLoggedAsync(line => line.Contains(
             "open to: pulls: every client; pushes: every client, to local/**; deletes: every client", StringComparison.Ordinal));
         // Only this machine reaches it.
         Assert.DoesNotContain(open.Log, line => line.Contains("without a password", StringComparison.Ordinal));

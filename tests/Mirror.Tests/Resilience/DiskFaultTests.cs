@@ -163,7 +163,7 @@ public sealed class DiskFaultTests : MirrorOfHub
         await repository.PushAsync("second"u8.ToArray());
         faults.Stop();
         Assert.NotNull(faults.Failed);
-        Assert.Contains(mirror.Log, line => line.Contains("cannot be flushed", StringComparison.Ordinal));
+        await mirror.UntilLoggedAsync(line => line.Contains("cannot be flushed", StringComparison.Ordinal));
         var third = await repository.PushAsync("third"u8.ToArray());
         var events = await EventsAfterCutAsync();
         Assert.Contains(first.ToString(), events, StringComparison.Ordinal);

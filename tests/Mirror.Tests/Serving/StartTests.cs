@@ -28,9 +28,9 @@ public sealed class StartTests
             + "{name: b, remoteurl: \"https://c.example:1\", username: u, password: p}]}\n";
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { More = more });
         Assert.Matches("msg=\"?configuration: \\S+/config.yml", mirror.Log[0]);
-        Assert.Contains(mirror.Log, line => line.Contains(
+        await mirror.UntilLoggedAsync(line => line.Contains(
             "upstream: a.example (https://a.example/), b (https://c.example:1/);", StringComparison.Ordinal));
-        Assert.Contains(mirror.Log, line => line.Contains("level=warning", StringComparison.Ordinal)
+        await mirror.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
             && line.Contains("the account at b is used for every client", StringComparison.Ordinal));
     }
 

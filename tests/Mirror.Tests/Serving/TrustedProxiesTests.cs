@@ -69,7 +69,7 @@ public sealed class TrustedProxiesTests(PlainRegistry registry) : IClassFixture<
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Interface = "" });
         Assert.Equal("127.0.0.1", await LoggedAddressAsync(mirror));
-        Assert.Contains(mirror.Log, line => line.Contains("http.request.remoteaddr=\"127.0.0.1:", StringComparison.Ordinal));
+        await mirror.UntilLoggedAsync(line => line.Contains("http.request.remoteaddr=\"127.0.0.1:", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -109,8 +109,8 @@ public sealed partial class RequestLogTests : MirrorOfHub
     public async Task The_end_of_the_server_is_told()
     {
         await Mirror.StopAsync();
-        Assert.Single(Mirror.Log, line => line.Contains("level=info msg=\"stopping: ", StringComparison.Ordinal));
-        Assert.Single(Mirror.Log, line => line.EndsWith(" level=info msg=stopped", StringComparison.Ordinal));
+        await Mirror.UntilLoggedOnceAsync(line => line.Contains("level=info msg=\"stopping: ", StringComparison.Ordinal));
+        await Mirror.UntilLoggedOnceAsync(line => line.EndsWith(" level=info msg=stopped", StringComparison.Ordinal));
     }
 
     private static async Task<string> LineAsync(MirrorProcess mirror, string part)
