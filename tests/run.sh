@@ -59,7 +59,7 @@ install_azurite() {
 install_peers
 install_azurite
 
-echo "Building, then running all tests. On two cores this takes about 12 minutes."
+echo "Building, then running all tests. On two cores this takes about 16 minutes."
 dotnet build -c Release --nologo -v quiet
 
 # The tests and the programs they start keep their files in one folder, which goes at the end.
