@@ -68,8 +68,8 @@ public sealed class RegistryPipeline(
     }
 
     private RegistryRoute RouteOf(string path) =>
-        // Addresses that are joined with one slash too many: "//v2/".
-        path.StartsWith("//", StringComparison.Ordinal) ? RouteOf(path[1..])
+        // Addresses that are joined with a slash too many: "//v2/".
+        path.StartsWith("//", StringComparison.Ordinal) ? RouteOf($"/{path.TrimStart('/')}")
         : _prefix.Length == 0 ? RegistryRoute.Of(path)
         : path.StartsWith(_prefix, StringComparison.Ordinal) ? RegistryRoute.Of(path[_prefix.Length..])
         : new RegistryRoute(RouteKind.Other, "", "");

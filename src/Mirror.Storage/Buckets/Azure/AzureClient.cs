@@ -9,8 +9,6 @@ namespace Mirror.Storage.Buckets.Azure;
 /// <summary>Creates the client of Azure's library from the settings.</summary>
 internal static class AzureClient
 {
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
-
     /// <summary>The client of the container, with the log-in of the settings.</summary>
     /// <exception cref="FormatException">The account's key is not base64.</exception>
     public static BlobContainerClient Create(AzureOptions options)
@@ -19,7 +17,7 @@ internal static class AzureClient
         {
             // registry:2 begins names with a slash. The library would cut it off.
             TrimBlobNameSlashes = false,
-            Transport = new HttpClientTransport(Http(options.SkipVerify)),
+            Transport = new HttpClientTransport(BucketHttp.Create(options.SkipVerify)),
             Retry = { MaxRetries = 2, Delay = TimeSpan.FromMilliseconds(200), MaxDelay = TimeSpan.FromSeconds(2) },
         };
         return UsesKey(options)
@@ -44,19 +42,4 @@ internal static class AzureClient
             ExcludeVisualStudioCodeCredential = true,
             ExcludeInteractiveBrowserCredential = true,
         });
-
-    // One pool of connections for the life of the process. It has no time limit: each call has its own.
-    private static HttpClient Http(bool skipVerify) => new(new SocketsHttpHandler
-    {
-        ConnectTimeout = ConnectTimeout,
-        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        AllowAutoRedirect = false,
-        UseCookies = false,
-#pragma warning disable CA5359 // storage.azure.skipverify asks for it.
-        SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
-#pragma warning restore CA5359
-    })
-    {
-        Timeout = Timeout.InfiniteTimeSpan,
-    };
 }

@@ -7,8 +7,6 @@ namespace Mirror.Storage.Buckets.S3;
 /// <summary>Creates the client of AWS's library from the settings.</summary>
 internal static class S3Client
 {
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
-
     // For request bodies. The library's 8 KiB cost much processor time, in the store as well.
     private const int BufferSize = 256 * 1024;
 
@@ -46,24 +44,11 @@ internal static class S3Client
     private static string Url(string endpoint, bool secure) =>
         endpoint.Contains("://", StringComparison.Ordinal) ? endpoint : $"{(secure ? "https" : "http")}://{endpoint}";
 
-    // One pool of connections for the life of the process. It has no time limit: each call has its own.
-#pragma warning disable CA1001
+#pragma warning disable CA1001 // The client lives as long as the process.
     private sealed class Connections(bool skipVerify) : HttpClientFactory
 #pragma warning restore CA1001
     {
-        private readonly HttpClient _client = new(new SocketsHttpHandler
-        {
-            ConnectTimeout = ConnectTimeout,
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-            AllowAutoRedirect = false,
-            UseCookies = false,
-#pragma warning disable CA5359 // storage.s3.skipverify asks for it.
-            SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
-#pragma warning restore CA5359
-        })
-        {
-            Timeout = Timeout.InfiniteTimeSpan,
-        };
+        private readonly HttpClient _client = BucketHttp.Create(skipVerify);
 
         public override HttpClient CreateHttpClient(IClientConfig clientConfig) => _client;
 

@@ -1,0 +1,23 @@
+namespace Mirror.Storage.Buckets;
+
+/// <summary>The HTTP client below the library of a bucket's service.</summary>
+internal static class BucketHttp
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>One pool of connections for the life of the process. It has no time limit: each call has its own.</summary>
+    /// <param name="skipVerify">Whether to accept any certificate.</param>
+    public static HttpClient Create(bool skipVerify) => new(new SocketsHttpHandler
+    {
+        ConnectTimeout = ConnectTimeout,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        AllowAutoRedirect = false,
+        UseCookies = false,
+#pragma warning disable CA5359 // The key skipverify of the section asks for it.
+        SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
+#pragma warning restore CA5359
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+}
