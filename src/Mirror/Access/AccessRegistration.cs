@@ -13,15 +13,15 @@ public static class AccessRegistration
             services.AddSingleton<Htpasswd>();
         if (options.Access.Rules is [])
             return services.AddSingleton(provider => Logins(provider, options.Auth));
-        var rules = new AccessRules(options.Access);
         // Passwords alone cannot be asked for only where they are needed.
-        if (options.Auth.Htpasswd is not null && rules.IsOpenSomewhere)
+        if (options.Auth.Htpasswd is not null && AccessRules.AreOpenSomewhere(options.Access))
             services.AddSingleton<OwnTokens>().AddSingleton<TokenService>();
         return services
-            .AddSingleton(rules)
+            .AddSingleton<AccessRules>()
             .AddKeyedSingleton(TokenService.Logins, (provider, _) => Logins(provider, options.Auth))
             .AddSingleton(provider => new RulesAccess(
-                provider.GetRequiredKeyedService<IAccess>(TokenService.Logins), rules, provider.GetService<OwnTokens>()))
+                provider.GetRequiredKeyedService<IAccess>(TokenService.Logins), provider.GetRequiredService<AccessRules>(),
+                provider.GetService<OwnTokens>()))
             .AddSingleton<IAccess>(provider => provider.GetRequiredService<RulesAccess>());
     }
 

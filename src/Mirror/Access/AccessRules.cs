@@ -4,33 +4,31 @@ using Mirror.Storage;
 
 namespace Mirror.Access;
 
-/// <summary><c>access.rules</c>: a client may do what one of them lets it do, and nothing else.</summary>
+/// <summary><c>access.rules</c>, as they are now: a client may do what one of them lets it do, and nothing else.</summary>
 public sealed class AccessRules
 {
-    private readonly Rule[] _rules;
+    private Compiled _now;
 
-    public AccessRules(AccessOptions options)
+    public AccessRules(LiveOptions live)
     {
-        _rules = [.. options.Rules.Select(rule => new Rule(rule, options.Groups))];
-        IsOpenSomewhere = options.Rules.Any(rule => rule.Who.Anonymous);
-        NamesCertificates = options.Rules.Any(rule => rule.Who.Certificates is not []);
-        Claims = [.. options.Rules.SelectMany(rule => rule.Who.Claims.Keys).Append(GroupsClaim).Distinct()];
+        _now = new Compiled(live.Current.Access);
+        live.Changed += () => Volatile.Write(ref _now, new Compiled(live.Current.Access));
     }
 
     /// <summary>The claim that names a user's groups.</summary>
     private const string GroupsClaim = "groups";
 
     /// <summary>Whether a client without a login may do something.</summary>
-    public bool IsOpenSomewhere { get; }
+    public static bool AreOpenSomewhere(AccessOptions options) => options.Rules.Any(rule => rule.Who.Anonymous);
 
     /// <summary>Whether a rule asks for a client's certificate.</summary>
-    public bool NamesCertificates { get; }
+    public bool NamesCertificates => Now.NamesCertificates;
 
     /// <summary>The claims that the rules ask for.</summary>
-    public IReadOnlyList<string> Claims { get; }
+    public IReadOnlyList<string> Claims => Now.Claims;
 
     /// <summary>Whether a certificate with these names is named by a rule at all.</summary>
-    public bool Know(IReadOnlyList<string> certificate) => Array.Exists(_rules, rule => rule.IsAboutCertificate(certificate));
+    public bool Know(IReadOnlyList<string> certificate) => Array.Exists(Now.Rules, rule => rule.IsAboutCertificate(certificate));
 
     /// <summary>The number of a rule that lets a client do this; null where none does.</summary>
     /// <param name="login">The user; null for a client that is not logged in.</param>
@@ -40,12 +38,24 @@ public sealed class AccessRules
     public int? Find(
         AccessUser? login, IReadOnlyList<string> certificate, RepositoryName? repository, AccessAction action, bool loginAllows)
     {
-        var name = repository?.ToString();
-        for (var i = 0; i < _rules.Length; i++)
-            if (_rules[i] is var rule && rule.Covers(name, action)
+        var (name, rules) = (repository?.ToString(), Now.Rules);
+        for (var i = 0; i < rules.Length; i++)
+            if (rules[i] is var rule && rule.Covers(name, action)
                 && (rule.IsOpen || rule.IsAboutCertificate(certificate) || loginAllows && login is not null && rule.IsAbout(login)))
                 return i;
         return null;
+    }
+
+    private Compiled Now => Volatile.Read(ref _now);
+
+    private sealed class Compiled(AccessOptions options)
+    {
+        public Rule[] Rules { get; } = [.. options.Rules.Select(rule => new Rule(rule, options.Groups))];
+
+        public bool NamesCertificates { get; } = options.Rules.Any(rule => rule.Who.Certificates is not []);
+
+        public IReadOnlyList<string> Claims { get; } =
+            [.. options.Rules.SelectMany(rule => rule.Who.Claims.Keys).Append(GroupsClaim).Distinct()];
     }
 
     private sealed class Rule(RuleOptions options, Dictionary<string, string[]> groups)

@@ -20,7 +20,7 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     /// <param name="withFiles">Whether a mistake in a file that a setting names, such as a certificate, is a mistake too.</param>
     public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false)
     {
-        var configuration = MirrorConfiguration.Load(parsed.GetValue(Argument), environment);
+        var configuration = Read(parsed);
         IReadOnlyList<string> mistakes = configuration.Errors.Count > 0 || !withFiles
             ? configuration.Errors
             : [.. SettingFiles.Mistakes(configuration.Options)];
@@ -33,6 +33,9 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
             error.WriteLine($"error: {configuration.Source}: {mistake}");
         return null;
     }
+
+    /// <summary>Reads the configuration, with its mistakes.</summary>
+    public MirrorConfiguration Read(ParseResult parsed) => MirrorConfiguration.Load(parsed.GetValue(Argument), environment);
 
     public static void WriteWarnings(MirrorConfiguration configuration, TextWriter error)
     {

@@ -22,7 +22,8 @@ internal static class ServeCommand
                 return ExitCode.Failed;
             try
             {
-                await Server.RunAsync(configuration, parsed.GetValue(dropRoot), cancellationToken);
+                await Server.RunAsync(
+                    configuration, () => file.Read(parsed), parsed.GetValue(dropRoot), cancellationToken);
                 return ExitCode.Ok;
             }
             // An operator can mend these: one line says what to do. Any other exception is a fault of ours and ends with its stack trace.

@@ -10,9 +10,11 @@ public sealed class MirrorConfiguration
     // Set by the image: what http.draintimeout is where no setting says it. A variable REGISTRY_... would override the user's file.
     private const string DrainVariable = "MIRROR_DEFAULT_DRAINTIMEOUT";
 
+    private readonly IReadOnlyDictionary<string, string?> _values;
+
     private MirrorConfiguration(string? file, IReadOnlyDictionary<string, string?> values, Findings findings)
     {
-        File = file;
+        (File, _values) = (file, values);
         Values = new ConfigurationBuilder().AddInMemoryCollection(values).Build();
         Options = new MirrorOptions();
         // A list that the user gives replaces the default, but the binder would append to it.
@@ -23,6 +25,7 @@ public sealed class MirrorConfiguration
         Values.Bind(Options);
         if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
+        CrossKeyRules.Check(Options, Values, findings);
         Errors = findings.Errors;
         Warnings = findings.Warnings;
     }
@@ -62,9 +65,35 @@ public sealed class MirrorConfiguration
                 reader.Values.TryAdd("http:draintimeout", drain);
         }
         var configuration = new MirrorConfiguration(file, reader.Values, findings);
-        CrossKeyRules.Check(configuration.Options, configuration.Values, findings);
         findings.Warnings.AddRange(new EnvironmentProxy(environment).Warnings);
         return configuration;
+    }
+
+    /// <summary>
+    /// This configuration with those settings of <paramref name="next"/> that may change while the server runs. Together they may have
+    /// errors that neither has alone.
+    /// </summary>
+    /// <param name="changed">The keys that got another value.</param>
+    /// <param name="needRestart">The keys that have another value in <paramref name="next"/>, and take effect at the next start.</param>
+    public MirrorConfiguration With(MirrorConfiguration next, out IReadOnlyList<string> changed, out IReadOnlyList<string> needRestart)
+    {
+        string[] differing =
+        [
+            .. _values.Keys.Union(next._values.Keys, StringComparer.OrdinalIgnoreCase).Order(StringComparer.OrdinalIgnoreCase)
+                .Where(key => !_values.TryGetValue(key, out var now) || !next._values.TryGetValue(key, out var then) || now != then),
+        ];
+        var live = new LiveKeys(_values, next._values, differing);
+        Dictionary<string, string?> values = new(_values, StringComparer.OrdinalIgnoreCase);
+        foreach (var key in differing.Where(live.Contains))
+            if (next._values.TryGetValue(key, out var value))
+                values[key] = value;
+            else
+                values.Remove(key);
+        changed = Shown(differing.Where(live.Contains));
+        needRestart = Shown(differing.Where(key => !live.Contains(key)));
+        return new MirrorConfiguration(File, values, new Findings());
+
+        static string[] Shown(IEnumerable<string> keys) => [.. keys.Select(key => key.Replace(':', '.'))];
     }
 
     /// <summary>The tree of the file, or null and an error if it cannot be read.</summary>

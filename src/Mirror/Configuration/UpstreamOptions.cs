@@ -50,6 +50,9 @@ public class UpstreamOptions
     [ConfigurationKeyName("idle_timeout")]
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>Settings by repository. The first entry that matches a name decides.</summary>
+    public CachePolicyOptions[] Policies { get; set; } = [];
+
     /// <summary>Whether redirects may lead to addresses of this machine and of private networks, although the upstream has a public
     /// one.</summary>
     [ConfigurationKeyName("allow_internal")]

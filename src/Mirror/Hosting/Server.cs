@@ -27,21 +27,19 @@ public static partial class Server
 
     /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled or a signal stops the process.</summary>
     /// <param name="configuration">A configuration without errors.</param>
+    /// <param name="read">Reads the configuration again, from where it came from.</param>
     /// <param name="dropRoot">Whether a process of root runs as the owner of its storage once it has read its key files.</param>
     /// <exception cref="IOException">The server cannot start: an address is in use, or a file cannot be read or written.</exception>
-    public static async Task RunAsync(MirrorConfiguration configuration, bool dropRoot, CancellationToken cancellationToken)
+    public static async Task RunAsync(
+        MirrorConfiguration configuration, Func<MirrorConfiguration> read, bool dropRoot, CancellationToken cancellationToken)
     {
         var options = configuration.Options;
         // A hang-up of the terminal, or of a program that rotates files and tells every server, must not end this one.
-        LiveOptions? live = null;
-        ILogger? log = null;
+        SettingsReload? reload = null;
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
         {
             signal.Cancel = true;
-            if (Volatile.Read(ref log) is not { } listening)
-                return;
-            LogReload(listening);
-            live!.Replace(live.Current);
+            Volatile.Read(ref reload)?.Run();
         });
         // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -62,8 +60,7 @@ public static partial class Server
             WritableFolder.Require(options.Storage.LocalDirectory);
         SetUpPipeline(app, options.Http);
 
-        live = app.Services.GetRequiredService<LiveOptions>();
-        Volatile.Write(ref log, app.Logger);
+        Volatile.Write(ref reload, ActivatorUtilities.CreateInstance<SettingsReload>(app.Services, configuration, read));
         LogConfiguration(app.Logger, configuration.Source);
         foreach (var warning in configuration.Warnings)
             LogWarning(app.Logger, configuration.Source, warning);
@@ -183,10 +180,6 @@ public static partial class Server
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {File}: {Warning}")]
     private static partial void LogWarning(ILogger logger, string file, string warning);
-
-    [LoggerMessage(Level = LogLevel.Information, Message =
-        "SIGHUP: the certificate and the users are read again. Other settings take effect at the next start")]
-    private static partial void LogReload(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
     private static partial void LogOpen(ILogger logger, string warning);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Mirror.Configuration;
 using Mirror.Repositories;
 using Mirror.Storage;
@@ -5,27 +6,71 @@ using Mirror.Storage;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Which cache settings a repository has. All code asks here, so that settings by repository or by upstream need a change in this file
-/// only. Today every repository has the settings of section <c>proxy</c>.
+/// Which settings a mirrored repository has. All code asks here. An upstream's own <c>policies</c> come first, then those of <c>proxy</c>;
+/// the first entry that matches the name decides, and what it does not set is as section <c>proxy</c> says.
 /// </summary>
 public sealed class CachePolicies(LiveOptions live)
 {
     private Compiled? _compiled;
 
-    /// <summary>The settings in force now. Ask for each request, because they can be replaced. Allocates nothing.</summary>
+    /// <summary>The settings in force now. Ask for each request, because they can be replaced. Allocates nothing for a known
+    /// name.</summary>
+    /// <param name="name">The name under which the repository is stored.</param>
     public CachePolicy Of(RepositoryName name)
     {
         var options = live.Current;
         if (_compiled is not { } compiled || compiled.Source != options)
-            _compiled = compiled = new Compiled(options, Compile(options.Proxy));
-        return compiled.Policy;
+            _compiled = compiled = new Compiled(options);
+        return compiled.Of(name);
     }
 
-    private static CachePolicy Compile(ProxyOptions proxy) => new(
-        proxy.TagsCacheTtl, proxy.MaxStale, proxy.StaleWhileRevalidate, proxy.StaleAfter, proxy.FailFast, proxy.Hold,
-        [.. proxy.ImmutableTags.Select(pattern => new NamePattern(pattern))]);
+    private sealed class Compiled
+    {
+        // Clients choose the names, so their number has a limit.
+        private const int MaxKnown = 10_000;
 
-    private sealed record Compiled(MirrorOptions Source, CachePolicy Policy);
+        private readonly CachePolicy _unmatched;
+        private readonly (NamePattern[] Names, CachePolicy Policy)[] _rules;
+        private ConcurrentDictionary<RepositoryName, CachePolicy> _known = new();
+
+        public Compiled(MirrorOptions source)
+        {
+            Source = source;
+            var proxy = source.Proxy;
+            _unmatched = PolicyOf(new CachePolicyOptions(), proxy);
+            var ofUpstreams = proxy.AllUpstreams().Where(upstream => upstream.Options != proxy)
+                .SelectMany(upstream => upstream.Options.Policies.Select(entry => (Entry: entry, Prefix: $"{upstream.PathName}/")));
+            _rules =
+            [
+                .. ofUpstreams.Concat(proxy.Policies.Select(entry => (Entry: entry, Prefix: "")))
+                    .Select(rule => (Patterns(rule.Entry.Match, rule.Prefix), PolicyOf(rule.Entry, proxy))),
+            ];
+        }
+
+        public MirrorOptions Source { get; }
+
+        public CachePolicy Of(RepositoryName name) =>
+            _rules is [] ? _unmatched : _known.TryGetValue(name, out var known) ? known : Remember(name);
+
+        private CachePolicy Remember(RepositoryName name)
+        {
+            var text = name.ToString();
+            var rule = Array.FindIndex(_rules, rule => NamePattern.AnyMatches(rule.Names, text));
+            var policy = rule < 0 ? _unmatched : _rules[rule].Policy;
+            if (_known.Count >= MaxKnown)
+                _known = new();
+            _known[name] = policy;
+            return policy;
+        }
+
+        private static CachePolicy PolicyOf(CachePolicyOptions entry, ProxyOptions proxy) => new(
+            entry.TagsCacheTtl ?? proxy.TagsCacheTtl, entry.MaxStale ?? proxy.MaxStale,
+            entry.StaleWhileRevalidate ?? proxy.StaleWhileRevalidate, proxy.StaleAfter, proxy.FailFast, proxy.Hold,
+            Patterns(entry.ImmutableTags ?? proxy.ImmutableTags, ""), entry.Deny);
+
+        private static NamePattern[] Patterns(string[] patterns, string prefix) =>
+            [.. patterns.Select(pattern => new NamePattern(prefix + pattern))];
+    }
 }
 
 /// <summary>How long stored content of a repository is served unchecked, and how long clients wait for its upstream.</summary>
@@ -37,9 +82,10 @@ public sealed class CachePolicies(LiveOptions live)
 /// <param name="FailFast">How long a client waits for upstream's first answer; null sets no limit (<c>proxy.fail_fast</c>).</param>
 /// <param name="Hold">How long a request for missing content waits for an upstream that is away (<c>proxy.hold</c>).</param>
 /// <param name="ImmutableTags">Tags that upstream never moves (<c>proxy.immutable_tags</c>).</param>
+/// <param name="Denied">Why no client may read the repository; null if clients may (<c>policies.deny</c>).</param>
 public sealed record CachePolicy(
     TimeSpan TagsCacheTtl, TimeSpan? MaxStale, bool StaleWhileRevalidate, TimeSpan StaleAfter, TimeSpan? FailFast, TimeSpan Hold,
-    NamePattern[] ImmutableTags)
+    NamePattern[] ImmutableTags, string? Denied)
 {
     private static readonly TimeSpan MaxMissingTtl = TimeSpan.FromSeconds(30);
 

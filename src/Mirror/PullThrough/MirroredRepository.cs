@@ -12,6 +12,9 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
 {
     public RepositoryName Name => name;
 
+    /// <summary>Why no client may read it (<c>proxy.policies</c>); null if clients may.</summary>
+    public string? Denied => mirror.Policies.Of(name).Denied;
+
     public async ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken) =>
         await mirror.Manifests.FindAsync(name, reference, cancellationToken) ?? await FetchManifestAsync(reference, cancellationToken);
 

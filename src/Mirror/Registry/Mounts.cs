@@ -33,6 +33,7 @@ public sealed class Mounts(RepositoryResolver repositories, IContentStore conten
     }
 
     private async ValueTask<bool> IsReadableAsync(RegistryRequest request, RepositoryName name, Digest digest) =>
-        await references.HasBlobAsync(name, digest, request.Aborted)
+        repositories[name] is not MirroredRepository { Denied: not null }
+        && await references.HasBlobAsync(name, digest, request.Aborted)
         && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted);
 }

@@ -107,6 +107,8 @@ public sealed class RegistryRoutes
         if (!await _access.AuthorizeAsync(request.User, repository, action, request.Aborted))
             throw RegistryException.Of(_access.Refuse(
                 new(request.Http, request.User, repository, action, _locations.PublicBase(request.Http.Request))));
+        if (action is AccessAction.Pull && repository is not null && request.Repository is MirroredRepository { Denied: { } why })
+            throw new RegistryException(RegistryError.Denied, why) { Advice = $"an entry of proxy.policies denies {repository}" };
         await answer(request);
     }
 }

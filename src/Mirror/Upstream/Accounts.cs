@@ -14,39 +14,41 @@ public sealed class Accounts
 
     private readonly UpstreamOrigin _origin;
     private readonly TimeProvider _time;
-    private readonly Account[] _all;
+    private UpstreamOptions _options;
+    private Account[] _all;
 
-    public Accounts(UpstreamOptions options, UpstreamOrigin origin, TimeProvider time)
+    public Accounts(UpstreamOptions options, UpstreamOrigin origin, LiveOptions live, TimeProvider time)
     {
         // Pauses end after the time that was told, also if the machine's date is set meanwhile.
-        (_origin, _time) = (origin, new SteadyTime(time));
-        List<Func<CancellationToken, ValueTask<Credential?>>> credentials = [];
-        if (options.Exec is { } exec)
-            credentials.Add(new CredentialHelper(exec, options.RemoteUrl!, time).GetAsync);
-        else if (options.Username is { Length: > 0 } username)
-            credentials.Add(Fixed(new Credential(username, options.Password ?? "")));
-        credentials.AddRange(options.Credentials.Select(account => Fixed(new Credential(account.Username, account.Password))));
-        HaveCredentials = credentials.Count > 0;
-        if (!HaveCredentials)
-            credentials.Add(Fixed(null));
-        _all = [.. credentials.Select((credential, index) => new Account(index, credential))];
+        (_origin, _time, _options) = (origin, new SteadyTime(time), options);
+        _all = AccountsOf(options, time);
+        HaveCredentials = LoginsOf(options).Any();
+        live.Changed += () =>
+        {
+            var now = live.Current.Proxy.AllUpstreams().FirstOrDefault(upstream => upstream.PathName == origin.Name).Options;
+            if (now is null || LoginsOf(now).SequenceEqual(LoginsOf(_options)))
+                return;
+            _options = now;
+            HaveCredentials = LoginsOf(now).Any();
+            Volatile.Write(ref _all, AccountsOf(now, time));
+        };
     }
 
     /// <summary>Whether requests are sent with a login.</summary>
-    public bool HaveCredentials { get; }
+    public bool HaveCredentials { get; private set; }
 
     /// <summary>Whether so few pulls are left of every account that background work should leave them to clients that wait.</summary>
-    public bool AreNearlySpent => Array.TrueForAll(_all, account => account.IsNearlySpent);
+    public bool AreNearlySpent => Array.TrueForAll(Volatile.Read(ref _all), account => account.IsNearlySpent);
 
     /// <summary>The account to send a request with: of those that are not paused, the one with most pulls left.</summary>
     /// <param name="isPull">Whether the request counts as a pull.</param>
     /// <exception cref="UpstreamLimitedException">All accounts are paused.</exception>
     public Account Choose(bool isPull)
     {
-        var now = _time.GetUtcNow();
-        var best = _all.Where(account => account.FreeFrom(isPull) <= now).MaxBy(account => account.Remaining ?? long.MaxValue);
+        var (now, all) = (_time.GetUtcNow(), Volatile.Read(ref _all));
+        var best = all.Where(account => account.FreeFrom(isPull) <= now).MaxBy(account => account.Remaining ?? long.MaxValue);
         return best ?? throw new UpstreamLimitedException(
-            $"The limit of {_origin.Authority} is reached.", _all.Min(account => account.FreeFrom(isPull)) - now);
+            $"The limit of {_origin.Authority} is reached.", all.Min(account => account.FreeFrom(isPull)) - now);
     }
 
     /// <summary>Pauses an account, because upstream answered 429 to a request sent with it.</summary>
@@ -63,10 +65,34 @@ public sealed class Accounts
     public bool TryPutAside(Account account)
     {
         var now = _time.GetUtcNow();
-        if (!Array.Exists(_all, other => other != account && other.FreeFrom(isPull: true) <= now))
+        if (!Array.Exists(Volatile.Read(ref _all), other => other != account && other.FreeFrom(isPull: true) <= now))
             return false;
         account.Pause(now + DefaultPause, pullsOnly: false);
         return true;
+    }
+
+    private static Account[] AccountsOf(UpstreamOptions options, TimeProvider time)
+    {
+        List<Func<CancellationToken, ValueTask<Credential?>>> credentials = [];
+        if (options.Exec is { } exec)
+            credentials.Add(new CredentialHelper(exec, options.RemoteUrl!, time).GetAsync);
+        else if (options.Username is { Length: > 0 } username)
+            credentials.Add(Fixed(new Credential(username, options.Password ?? "")));
+        credentials.AddRange(options.Credentials.Select(account => Fixed(new Credential(account.Username, account.Password))));
+        if (credentials.Count == 0)
+            credentials.Add(Fixed(null));
+        return [.. credentials.Select((credential, index) => new Account(index, credential))];
+    }
+
+    // The settings that the accounts are made of, in their order.
+    private static IEnumerable<(string?, string?, TimeSpan?)> LoginsOf(UpstreamOptions options)
+    {
+        if (options.Exec is { } exec)
+            yield return (exec.Command, null, exec.Lifetime);
+        else if (options.Username is { Length: > 0 } username)
+            yield return (username, options.Password, null);
+        foreach (var account in options.Credentials)
+            yield return (account.Username, account.Password, null);
     }
 
     private static Func<CancellationToken, ValueTask<Credential?>> Fixed(Credential? credential) => _ => ValueTask.FromResult(credential);

@@ -57,7 +57,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         ", ", new[] { new ImageTypes(Oci: false), new ImageTypes(Oci: true) }.SelectMany(t => new[] { t.Manifest, t.Index }));
 
     private readonly TempFolder _folder = new();
-    private readonly MirrorSettings _settings;
+    private MirrorSettings _settings;
     private readonly Uri _debug;
     private PeerProcess? _process;
 
@@ -184,6 +184,19 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     /// <summary>SIGHUP, without waiting for what it does.</summary>
     public void HangUp() => _process!.Signal("HUP");
+
+    /// <summary>Writes another configuration, and has the running program read it again.</summary>
+    /// <returns>The lines that it logged of it.</returns>
+    public async Task<IReadOnlyList<string>> ReloadAsync(Func<MirrorSettings, MirrorSettings> change)
+    {
+        _settings = change(_settings);
+        var before = Log.Count;
+        _folder.Write("config.yml", Config());
+        HangUp();
+        await Until.TrueAsync(
+            () => Log.Skip(before).Any(line => line.Contains(" read again", StringComparison.Ordinal)), () => string.Join('\n', Log));
+        return [.. Log.Skip(before).Where(line => line.Contains("configuration: ", StringComparison.Ordinal))];
+    }
 
     /// <summary>SIGTERM, without waiting for the end.</summary>
     public void AskToStop() => _process!.Signal("TERM");

@@ -43,7 +43,7 @@ public sealed class StartTests
         {
             mirror.HangUp();
             await Until.TrueAsync(
-                () => mirror.Log.Count(line => line.Contains("SIGHUP: ", StringComparison.Ordinal)) == i,
+                () => mirror.Log.Count(line => line.Contains("was read again", StringComparison.Ordinal)) == i,
                 () => string.Join('\n', mirror.Log));
         }
         using var response = await mirror.GetAsync("");

@@ -104,7 +104,7 @@ public sealed class TlsTests : IAsyncDisposable
     {
         var loaded = MirrorConfiguration.Load(Config(more), new Dictionary<string, string>());
         Assert.Empty(loaded.Errors);
-        _server = Server.RunAsync(loaded, dropRoot: false, _stop.Token);
+        _server = Server.RunAsync(loaded, () => loaded, dropRoot: false, _stop.Token);
         await Until.TrueAsync(IsListeningAsync, () => "The server does not listen.");
     }
 

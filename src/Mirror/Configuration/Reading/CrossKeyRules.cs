@@ -29,6 +29,13 @@ internal static class CrossKeyRules
         foreach (var (i, upstream) in proxy.Upstreams.Index())
             if (upstream.RemoteUrl is null)
                 findings.Errors.Add($"proxy.upstreams.{i}.remoteurl is missing: the registry's http or https URL");
+        foreach (var (section, policies) in proxy.Upstreams.Select((upstream, i) => ($"proxy.upstreams.{i}.policies", upstream.Policies))
+            .Prepend(("proxy.policies", proxy.Policies)))
+            foreach (var (i, policy) in policies.Index())
+                if (policy.Match is [])
+                    findings.Errors.Add($"{section}.{i}.match: missing; patterns of repository names, such as \"library/*\", are required");
+                else if (policy is { Deny: not null, Allow: true })
+                    findings.Errors.Add($"{section}.{i}: deny and allow are not allowed together");
         foreach (var same in proxy.AllUpstreams().ToLookup(upstream => upstream.PathName).Where(same => same.Count() > 1))
         {
             var urls = string.Join(" and ", same.Select(upstream => upstream.Options.RemoteUrl!.OriginalString));
@@ -75,6 +82,9 @@ internal static class CrossKeyRules
 
         if (proxy is { MaxSize: not null, HasUpstream: false })
             findings.Warnings.Add("proxy.max_size has no effect without an upstream: pushed content is never removed to make room");
+
+        if (proxy is { HasUpstream: false, Policies: not [] })
+            findings.Warnings.Add("proxy.policies has no effect without an upstream: it is about mirrored repositories");
 
         if (proxy.RemoteUrl is null && (proxy.Username, proxy.Password, proxy.Exec) is not (null, null, null))
             findings.Warnings.Add("proxy has credentials but no remoteurl: this is a plain registry, and they are not used");

@@ -256,6 +256,14 @@ internal static class KnownKeys
         Value("response_timeout", AttemptTimeout),
         Value("idle_timeout", LongerThanZero),
         Value("allow_internal", TrueOrFalse),
+        List("policies", Section("*",
+            List("match", Value("*", RepositoryPattern)).Required(),
+            Value("tags_cache_ttl", Duration),
+            Value("max_stale", Duration),
+            Value("stale_while_revalidate", TrueOrFalse),
+            List("immutable_tags", Value("*", TagPattern)),
+            Value("deny"),
+            Value("allow", TrueOrFalse))).Vital(),
     ];
 
     internal static KnownKey Value(string name, ValueRule? rule = null) => new(name, KeyShape.Value) { Rule = rule ?? Text };
