@@ -24,6 +24,8 @@ namespace Mirror.Storage.Stores;
 /// mirror/secret                                                   ours: random bytes that sign our tokens
 /// mirror/pushed/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: a client pushed this content to this repository
 /// mirror/copied/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: this content of this repository came from upstream
+/// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
+/// mirror/dates/deleted/&lt;name&gt;/_&lt;tag&gt;                          ours: when upstream was first seen without this tag
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
 /// mirror/sweep.lock                                               ours: locked by the sweep that runs
 /// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a sweep that runs
@@ -44,6 +46,7 @@ public static class RegistryLayout
     public const string SweepLock = "mirror/sweep.lock";
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";
+    public const string Dates = "mirror/dates";
     public const string Schedule = "scheduler-state.json";
     public const string Sweeps = "mirror/sweeps";
     public const string AllClaims = "mirror/claims";
@@ -74,6 +77,12 @@ public static class RegistryLayout
 
     public static string Mark(RepositoryName name, Digest digest, Provenance provenance) =>
         $"{Marks(name, provenance, digest.Algorithm)}/{digest.Hex}";
+
+    /// <summary>For <see cref="IDateStore"/>: when the server first saw that upstream has a manifest.</summary>
+    public static string FirstSeen(RepositoryName name, Digest digest) => $"{Dates}/seen/{name}/_{digest.Algorithm}/{digest.Hex}";
+
+    /// <summary>For <see cref="IDateStore"/>: when the server first saw that upstream no longer has a tag.</summary>
+    public static string Deleted(RepositoryName name, string tag) => $"{Dates}/deleted/{name}/_{tag}";
 
     public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
 

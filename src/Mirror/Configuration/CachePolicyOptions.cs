@@ -26,9 +26,32 @@ public sealed class CachePolicyOptions
     [ConfigurationKeyName("immutable_tags")]
     public string[]? ImmutableTags { get; set; }
 
+    /// <summary>How long a tag that upstream has deleted goes on being served. Zero: not at all.</summary>
+    [ConfigurationKeyName("keep_deleted")]
+    public TimeSpan KeepDeleted { get; set; }
+
+    /// <summary>How long a tag that moved goes on naming the manifest that it named: until this server has known the new one for that
+    /// long. Zero: it moves at once.</summary>
+    public TimeSpan Cooldown { get; set; }
+
+    /// <summary>What happens to a tag that this server has never seen, while its manifest is not known for <see
+    /// cref="Cooldown"/>.</summary>
+    [ConfigurationKeyName("cooldown_new")]
+    public NewTags NewTags { get; set; }
+
     /// <summary>Why clients may not read these repositories. They are told so, and upstream is not asked. Null: they may.</summary>
     public string? Deny { get; set; }
 
     /// <summary>Whether clients may read these repositories although a later entry denies them. It changes nothing else.</summary>
     public bool Allow { get; set; }
+}
+
+/// <summary>What <c>cooldown</c> means for a tag that was never seen before.</summary>
+public enum NewTags
+{
+    /// <summary>It is served.</summary>
+    Serve,
+
+    /// <summary>It is refused until its manifest has been known for that long.</summary>
+    Hold,
 }

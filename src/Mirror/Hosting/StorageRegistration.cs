@@ -44,6 +44,7 @@ public static class StorageRegistration
             .AddSingleton<IUploadStore>(new FileUploadStore(root, unreadable))
             .AddSingleton<IProvenanceStore>(new FileProvenanceStore(root, unreadable))
             .AddSingleton<IStoreSecret>(new FileStoreSecret(root))
+            .AddSingleton<IDateStore>(new FileDateStore(root))
             .AddSingleton<ISweepStore>(new FileSweepStore(root, unreadable))
             .AddHostedService<StorePresence>();
     }
@@ -62,6 +63,7 @@ public static class StorageRegistration
         .AddSingleton<IReferrerStore, BucketReferrerStore>()
         .AddSingleton<IProvenanceStore, BucketProvenanceStore>()
         .AddSingleton<IStoreSecret, BucketStoreSecret>()
+        .AddSingleton<IDateStore, BucketDateStore>()
         // A push belongs to the process that takes it until it is committed, as a download does.
         .AddSingleton<IUploadStore>(new FileUploadStore(options.Scratch))
         .AddSingleton<ISweepStore>(provider => ActivatorUtilities.CreateInstance<BucketSweepStore>(provider, options.Scratch))

@@ -66,7 +66,8 @@ public sealed class CachePolicies(LiveOptions live)
         private static CachePolicy PolicyOf(CachePolicyOptions entry, ProxyOptions proxy) => new(
             entry.TagsCacheTtl ?? proxy.TagsCacheTtl, entry.MaxStale ?? proxy.MaxStale,
             entry.StaleWhileRevalidate ?? proxy.StaleWhileRevalidate, proxy.StaleAfter, proxy.FailFast, proxy.Hold,
-            Patterns(entry.ImmutableTags ?? proxy.ImmutableTags, ""), entry.Deny);
+            Patterns(entry.ImmutableTags ?? proxy.ImmutableTags, ""), entry.Deny, entry.KeepDeleted, entry.Cooldown,
+            entry.NewTags is NewTags.Hold);
 
         private static NamePattern[] Patterns(string[] patterns, string prefix) =>
             [.. patterns.Select(pattern => new NamePattern(prefix + pattern))];
@@ -83,9 +84,12 @@ public sealed class CachePolicies(LiveOptions live)
 /// <param name="Hold">How long a request for missing content waits for an upstream that is away (<c>proxy.hold</c>).</param>
 /// <param name="ImmutableTags">Tags that upstream never moves (<c>proxy.immutable_tags</c>).</param>
 /// <param name="Denied">Why no client may read the repository; null if clients may (<c>policies.deny</c>).</param>
+/// <param name="KeepDeleted">How long a tag is served that upstream has deleted (<c>policies.keep_deleted</c>).</param>
+/// <param name="Cooldown">How long a manifest must have been known here before a tag moves to it (<c>policies.cooldown</c>).</param>
+/// <param name="HoldsNewTags">Whether that holds for a tag that was never seen before, too (<c>policies.cooldown_new</c>).</param>
 public sealed record CachePolicy(
     TimeSpan TagsCacheTtl, TimeSpan? MaxStale, bool StaleWhileRevalidate, TimeSpan StaleAfter, TimeSpan? FailFast, TimeSpan Hold,
-    NamePattern[] ImmutableTags, string? Denied)
+    NamePattern[] ImmutableTags, string? Denied, TimeSpan KeepDeleted, TimeSpan Cooldown, bool HoldsNewTags)
 {
     private static readonly TimeSpan MaxMissingTtl = TimeSpan.FromSeconds(30);
 
@@ -94,6 +98,9 @@ public sealed record CachePolicy(
     /// its tags more often than that asks for missing ones as often.
     /// </summary>
     public TimeSpan MissingTtl => TagsCacheTtl < MaxMissingTtl ? TagsCacheTtl : MaxMissingTtl;
+
+    /// <summary>Whether a tag may go on naming what it named although upstream says otherwise.</summary>
+    public bool MayHoldTags => KeepDeleted > TimeSpan.Zero || Cooldown > TimeSpan.Zero;
 
     /// <summary>Whether upstream never moves the tag.</summary>
     public bool IsImmutable(string tag) => NamePattern.AnyMatches(ImmutableTags, tag);

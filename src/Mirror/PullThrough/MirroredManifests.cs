@@ -13,8 +13,8 @@ namespace Mirror.PullThrough;
 /// and the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
 public sealed partial class MirroredManifests(
-    UpstreamClient upstream, MirroredTags tags, ManifestCache manifests, IProvenanceStore provenance, UpstreamDeadlines deadlines,
-    CachePolicies policies, StoreWrites writes, TimeProvider time, ILogger<MirroredManifests> log)
+    UpstreamClient upstream, MirroredTags tags, HeldTags held, ManifestCache manifests, IProvenanceStore provenance,
+    UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes, TimeProvider time, ILogger<MirroredManifests> log)
 {
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
@@ -24,13 +24,16 @@ public sealed partial class MirroredManifests(
     /// <summary>The stored manifest that a reference names; null where upstream must be asked.</summary>
     public async ValueTask<Answer<Manifest>?> FindAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
+        string? why = null;
         if (reference.IsTag(out var tag, out var digest))
         {
             if (await FindTagAsync(name, tag, cancellationToken) is not { } current)
                 return null;
-            digest = current.Digest;
+            (digest, why) = (current.Digest, held.Find(name, tag));
         }
-        return await manifests.FindAsync(name, digest, cancellationToken) is { } stored ? new(stored, CacheStatus.Hit) : null;
+        return await manifests.FindAsync(name, digest, cancellationToken) is { } stored
+            ? new(stored, CacheStatus.Hit, Held: why)
+            : null;
     }
 
     /// <summary>What a reference names, if that is known without asking upstream; else null.</summary>
@@ -40,7 +43,7 @@ public sealed partial class MirroredManifests(
         var current = reference.IsTag(out var tag, out var digest)
             ? await FindTagAsync(name, tag, cancellationToken)
             : (await manifests.FindAsync(name, digest, cancellationToken))?.Descriptor;
-        return current is { } descriptor ? new(descriptor, CacheStatus.Hit) : null;
+        return current is { } descriptor ? new(descriptor, CacheStatus.Hit, Held: tag is null ? null : held.Find(name, tag)) : null;
     }
 
     /// <summary>The manifest that a reference names now. A stored one is served where upstream does not answer.</summary>
@@ -53,7 +56,7 @@ public sealed partial class MirroredManifests(
         // Resolve the tag, then get the manifest by digest: header and body agree, even if the tag moves in between.
         var current = await CheckTagAsync(name, tag, cancellationToken);
         if (await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is { } stored)
-            return new(stored, current.CacheStatus, current.Stale);
+            return new(stored, current.CacheStatus, current.Stale, current.Held);
         var copy = await FindCopyAsync(name, tag, cancellationToken);
         try
         {
@@ -85,7 +88,7 @@ public sealed partial class MirroredManifests(
     }
 
     private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) =>
-        new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale);
+        new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
 
     // What the tag names, if upstream was asked within the TTL, or never moves the tag.
     private async ValueTask<Descriptor?> FindTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
@@ -99,12 +102,12 @@ public sealed partial class MirroredManifests(
     {
         // 1. Another request may have checked the tag since this one looked.
         if (tags.Freshness.Fresh(name, tag) is { } fresh)
-            return new(fresh, CacheStatus.Hit);
+            return new(fresh, CacheStatus.Hit, Held: held.Find(name, tag));
 
         // 2. One check for all clients. Without a stored manifest they must wait for it.
         var check = _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None);
         if (await FindCopyAsync(name, tag, cancellationToken) is not { } copy)
-            return new((await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result, CacheStatus.Revalidated);
+            return Checked((await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result);
 
         // 3. Serve the stored manifest, and check in the background.
         if (policies.Of(name).StaleWhileRevalidate)
@@ -116,7 +119,7 @@ public sealed partial class MirroredManifests(
         // 4. Wait a moment for the check. If upstream does not answer, or says "later", serve the stored manifest, marked as stale.
         try
         {
-            return new((await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result, CacheStatus.Revalidated);
+            return Checked((await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result);
         }
         catch (UpstreamException failure) when (failure is not UpstreamRefusedException)
         {
@@ -124,6 +127,8 @@ public sealed partial class MirroredManifests(
                 _ = RefreshAsync(name, check);
             return DescriptorOf(Stale(name, tag, copy, failure));
         }
+
+        Answer<Descriptor> Checked(Descriptor current) => new(current, CacheStatus.Revalidated, Held: held.Find(name, tag));
     }
 
     private async ValueTask<Manifest?> FindLastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
@@ -161,14 +166,27 @@ public sealed partial class MirroredManifests(
         }
         catch (UpstreamRefusedException)
         {
+            if (await FindLastAsync(name, tag, cancellationToken) is { } kept && await held.KeepsDeletedAsync(name, tag, cancellationToken))
+                return await KeepAsync(name, tag, kept);
             // Upstream deleted the tag. The manifest that it named is still served by digest.
             await tags.RemoveAsync(name, tag, cancellationToken);
             throw;
         }
+        var last = policies.Of(name).MayHoldTags ? await tags.StoredAsync(name, tag, cancellationToken) : null;
+        if (await held.MovesOnAsync(name, tag, current.Digest, last, cancellationToken) is { } on)
+            return await FindLastAsync(name, tag, cancellationToken) is { } former
+                ? await KeepAsync(name, tag, former)
+                : throw new NewTagHeldException($"{name}:{tag} is new here, and is served from {HeldTags.Text(on)} (cooldown_new: hold)");
         var stored = await manifests.FindAsync(name, current.Digest, cancellationToken);
         current = stored?.Descriptor ?? current;
         await tags.CheckedAsync(name, tag, current, isStored: stored is not null, cancellationToken);
         return current;
+    }
+
+    private async ValueTask<Descriptor> KeepAsync(RepositoryName name, string tag, Manifest former)
+    {
+        await tags.Freshness.CheckedAsync(name, tag, former.Descriptor, moved: false);
+        return former.Descriptor;
     }
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate

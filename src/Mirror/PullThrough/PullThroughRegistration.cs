@@ -21,6 +21,7 @@ public static class PullThroughRegistration
         services.AddSingleton<HostedNames>();
         services.AddSingleton<CachePolicies>();
         services.AddSingleton<MirroredTags>();
+        services.AddSingleton<HeldTags>();
         services.AddSingleton<CacheSize>();
         services.AddSingleton<RunningFills>();
         services.AddSingleton<RepositoryResolver>();

@@ -96,6 +96,8 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
         // "110 - response is stale" (RFC 7234 5.5.1) would be the code for this, but the distribution-spec allows only 299 without a date.
         if (answer.Stale is not null)
             http.Response.Headers.Warning = "299 - \"stale: the upstream registry could not be asked\"";
+        else if (answer.Held is { } why)
+            http.Response.Headers.Warning = $"299 - \"held: {why}\"";
     }
 
     // What cannot exist does not exist (OCI distribution-spec 1.1.1, "Pulling manifests").

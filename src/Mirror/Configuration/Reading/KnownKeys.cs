@@ -262,6 +262,9 @@ internal static class KnownKeys
             Value("max_stale", Duration),
             Value("stale_while_revalidate", TrueOrFalse),
             List("immutable_tags", Value("*", TagPattern)),
+            Value("keep_deleted", KeepTime),
+            Value("cooldown", Days),
+            Value("cooldown_new", ValueRules.NewTags),
             Value("deny"),
             Value("allow", TrueOrFalse))).Vital(),
     ];

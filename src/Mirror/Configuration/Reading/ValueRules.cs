@@ -13,6 +13,8 @@ internal sealed record ValueRule(string Allowed, Func<string, string?> Canonical
 /// <summary>The rules for values. The table of known keys uses them by name.</summary>
 internal static partial class ValueRules
 {
+    private const int MaxDays = 36_500;
+
     public static readonly ValueRule Text = new("text", text => text);
 
     // The words of YAML 1.1, which the registry's own parser accepts.
@@ -25,6 +27,23 @@ internal static partial class ValueRules
 
     public static readonly ValueRule Duration = Durations(
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative", min: TimeSpan.Zero);
+
+    public static readonly ValueRule Days = new(
+        "a duration such as 72h or 10m, or days such as 30d, 36500d at most",
+        text => DaysGrammar().IsMatch(text) && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var days)
+            ? days <= MaxDays ? TimeSpan.FromDays(days).ToString("c", CultureInfo.InvariantCulture) : null
+            : Duration!.Canonical(text) is { } canonical && TimeSpan.Parse(canonical, CultureInfo.InvariantCulture).TotalDays <= MaxDays
+                ? canonical
+                : null);
+
+    public static readonly ValueRule KeepTime = new(
+        "never, forever, a duration such as 72h, or days such as 30d",
+        text => text switch
+        {
+            "never" => Days.Canonical("0d"),
+            "forever" => Days.Canonical($"{MaxDays}d"),
+            _ => Days.Canonical(text),
+        });
 
     public static readonly ValueRule LongerThanZero = Durations(
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero", min: TimeSpan.FromTicks(1));
@@ -51,6 +70,8 @@ internal static partial class ValueRules
     public static readonly ValueRule AzureCredentials = WordFor<AzureCredentialType>("shared_key, client_secret or default_credentials");
 
     public static readonly ValueRule ClientAuth = WordFor<ClientAuth>("require-and-verify-client-cert or verify-client-cert-if-given");
+
+    public static readonly ValueRule NewTags = WordFor<NewTags>("serve or hold");
 
     public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list");
 
@@ -134,6 +155,7 @@ internal static partial class ValueRules
         ("verify-client-cert-if-given", Configuration.ClientAuth.VerifyIfGiven),
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
+        ("serve", Configuration.NewTags.Serve), ("hold", Configuration.NewTags.Hold),
         ("all", RequiredPlatforms.All), ("none", RequiredPlatforms.None), ("list", RequiredPlatforms.List),
     ];
 
@@ -180,6 +202,9 @@ internal static partial class ValueRules
 
     private static Uri? PlainUrl(string text) =>
         text.AsSpan().ContainsAny('?', '#') || HttpUrl(text) is not { UserInfo: "" } url ? null : url;
+
+    [GeneratedRegex(@"\A[0-9]{1,6}d\z", RegexOptions.CultureInvariant)]
+    private static partial Regex DaysGrammar();
 
     [GeneratedRegex(@"\A/[^\s?#]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PathGrammar();

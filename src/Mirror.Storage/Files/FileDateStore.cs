@@ -1,0 +1,32 @@
+using Mirror.Storage.Disk;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>Dates as small files.</summary>
+/// <param name="root">The folder that holds <c>mirror/</c>; created by the first write.</param>
+public sealed class FileDateStore(StoreRoot root) : IDateStore
+{
+    private const int MaxLength = 64;
+
+    public async ValueTask<DateTimeOffset?> ReadAsync(string path, CancellationToken cancellationToken)
+    {
+        var file = new FileInfo(root.PathOf(path));
+        return file.Exists && file.Length <= MaxLength
+            ? NotedDate.Parse(await File.ReadAllTextAsync(file.FullName, cancellationToken))
+            : null;
+    }
+
+    public ValueTask WriteAsync(string path, DateTimeOffset noted, CancellationToken cancellationToken)
+    {
+        root.Write(() => Durable.WriteFile(root.PathOf(RegistryLayout.Temporary), root.PathOf(path), NotedDate.Bytes(noted)));
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
+    {
+        if (File.Exists(root.PathOf(path)))
+            File.Delete(root.PathOf(path));
+        return ValueTask.CompletedTask;
+    }
+}

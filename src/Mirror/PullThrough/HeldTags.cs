@@ -1,0 +1,110 @@
+using System.Globalization;
+using Microsoft.Extensions.Caching.Memory;
+using Mirror.Health;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// The tags that go on naming their stored manifest although upstream says otherwise: upstream has deleted the tag
+/// (<c>keep_deleted</c>), or has moved it to a manifest that this server has not known for long enough (<c>cooldown</c>). The dates are in
+/// the store, so they outlive the process, and replicas share them.
+/// </summary>
+public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrites writes, TimeProvider time) : IDisposable
+{
+    private const int MaxTags = 100_000;
+
+    // Why each tag is held, for the answers until its next check.
+    private readonly MemoryCache _reasons = new(new MemoryCacheOptions { SizeLimit = MaxTags });
+
+    /// <summary>Why the tag names another manifest than at upstream; null where it does not, as far as its last check here told.</summary>
+    public string? Find(RepositoryName name, string tag) =>
+        _reasons.Count == 0 ? null : _reasons.Get<string>((name, tag));
+
+    /// <summary>Whether the stored copy of a tag that upstream lacks is served. Call it after each such answer of upstream.</summary>
+    public async ValueTask<bool> KeepsDeletedAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    {
+        if (policies.Of(name).KeepDeleted is var keep && keep <= TimeSpan.Zero)
+            return false;
+        var path = RegistryLayout.Deleted(name, tag);
+        var since = await FirstAsync(path, cancellationToken);
+        if (time.GetUtcNow() - since >= keep)
+        {
+            await ForgetAsync(path, cancellationToken);
+            _reasons.Remove((name, tag));
+            return false;
+        }
+        Hold(name, tag, $"upstream has deleted the tag; this was seen on {Text(since)}");
+        return true;
+    }
+
+    /// <summary>When a tag may move to a manifest; null if it may now. Call it after each check of the tag that found it.</summary>
+    /// <param name="stored">The manifest that the tag names here; null for a tag that is not stored.</param>
+    public async ValueTask<DateTimeOffset?> MovesOnAsync(
+        RepositoryName name, string tag, Digest current, Digest? stored, CancellationToken cancellationToken)
+    {
+        var policy = policies.Of(name);
+        if (!policy.MayHoldTags)
+            return null;
+        if (policy.KeepDeleted > TimeSpan.Zero)
+            await ForgetAsync(RegistryLayout.Deleted(name, tag), cancellationToken);
+        _reasons.Remove((name, tag));
+        if (policy.Cooldown <= TimeSpan.Zero)
+            return null;
+        // A manifest that the tag names already is known from now on, so that the tag can go back to it later.
+        var on = await FirstAsync(RegistryLayout.FirstSeen(name, current), cancellationToken) + policy.Cooldown;
+        if (current == stored || on <= time.GetUtcNow() || stored is null && !policy.HoldsNewTags)
+            return null;
+        if (stored is not null)
+            Hold(name, tag, $"upstream has moved the tag to {current}, which is served from {Text(on)} (cooldown)");
+        return on;
+    }
+
+    /// <summary>Lets tags move to a manifest at once.</summary>
+    /// <exception cref="IOException">The store takes no writes; also as <see cref="UnauthorizedAccessException"/>.</exception>
+    public ValueTask ReleaseAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        dates.WriteAsync(RegistryLayout.FirstSeen(name, digest), DateTimeOffset.UnixEpoch, cancellationToken);
+
+    /// <summary>A date for people.</summary>
+    internal static string Text(DateTimeOffset date) =>
+        date.UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
+
+    public void Dispose() => _reasons.Dispose();
+
+    private void Hold(RepositoryName name, string tag, string why) =>
+        _reasons.Set((name, tag), why, new MemoryCacheEntryOptions { Size = 1 });
+
+    private async ValueTask<DateTimeOffset> FirstAsync(string path, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        if (await dates.ReadAsync(path, cancellationToken) is { } noted)
+            return noted;
+        try
+        {
+            await dates.WriteAsync(path, now, cancellationToken);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            writes.Failed($"the date {path}", failure);
+        }
+        return now;
+    }
+
+    private async ValueTask ForgetAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await dates.ReadAsync(path, cancellationToken) is not null)
+                await dates.DeleteAsync(path, cancellationToken);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            writes.Failed($"the date {path}", failure);
+        }
+    }
+}
+
+/// <summary>A tag that was never seen before is refused until its manifest has been known for long enough (<c>cooldown_new:
+/// hold</c>).</summary>
+public sealed class NewTagHeldException(string message) : Exception(message);
