@@ -36,6 +36,11 @@ public sealed class ProxyOptions : UpstreamOptions
     /// cref="FailFast"/>.</summary>
     public TimeSpan Hold { get; set; }
 
+    /// <summary>How long a request for content that is not stored waits at most, if upstream answers 429 and asks to wait no longer than
+    /// that. Zero: the client gets the 429 at once.</summary>
+    [ConfigurationKeyName("wait_limited")]
+    public TimeSpan WaitLimited { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How many bytes of mirrored blobs are kept, 1 MiB or more; above that, the least recently used are removed. Null: all are
     /// kept. Manifests and hosted repositories neither count nor are removed. It cannot be set together with a bucket.</summary>
     [ConfigurationKeyName("max_size")]

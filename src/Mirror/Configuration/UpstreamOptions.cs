@@ -41,6 +41,11 @@ public class UpstreamOptions
     [ConfigurationKeyName("parallel_ranges")]
     public int ParallelRanges { get; set; } = 1;
 
+    /// <summary>How many requests a second the upstream is sent at most, from 1 to 1000; the others wait. Null: as many as there are, but
+    /// <c>public.ecr.aws</c> gets as many as it allows: 1 without a login, 10 with one.</summary>
+    [ConfigurationKeyName("requests_per_second")]
+    public int? RequestsPerSecond { get; set; }
+
     /// <summary>How long to wait for the headers of a response; from 10 ms to a day. An upstream that is a cache itself may have to
     /// fetch a large image first.</summary>
     [ConfigurationKeyName("response_timeout")]

@@ -65,7 +65,7 @@ public sealed class CachePolicies(LiveOptions live)
 
         private static CachePolicy PolicyOf(CachePolicyOptions entry, ProxyOptions proxy) => new(
             entry.TagsCacheTtl ?? proxy.TagsCacheTtl, entry.MaxStale ?? proxy.MaxStale,
-            entry.StaleWhileRevalidate ?? proxy.StaleWhileRevalidate, proxy.StaleAfter, proxy.FailFast, proxy.Hold,
+            entry.StaleWhileRevalidate ?? proxy.StaleWhileRevalidate, proxy.StaleAfter, proxy.FailFast, proxy.Hold, proxy.WaitLimited,
             Patterns(entry.ImmutableTags ?? proxy.ImmutableTags, ""), entry.Deny, entry.KeepDeleted, entry.Cooldown,
             entry.NewTags is NewTags.Hold);
 
@@ -82,6 +82,7 @@ public sealed class CachePolicies(LiveOptions live)
 /// <param name="StaleAfter">How long a client waits for upstream if there is a stored copy (<c>proxy.stale_after</c>).</param>
 /// <param name="FailFast">How long a client waits for upstream's first answer; null sets no limit (<c>proxy.fail_fast</c>).</param>
 /// <param name="Hold">How long a request for missing content waits for an upstream that is away (<c>proxy.hold</c>).</param>
+/// <param name="WaitLimited">How long such a request waits for an upstream that answers 429 (<c>proxy.wait_limited</c>).</param>
 /// <param name="ImmutableTags">Tags that upstream never moves (<c>proxy.immutable_tags</c>).</param>
 /// <param name="Denied">Why no client may read the repository; null if clients may (<c>policies.deny</c>).</param>
 /// <param name="KeepDeleted">How long a tag is served that upstream has deleted (<c>policies.keep_deleted</c>).</param>
@@ -89,6 +90,7 @@ public sealed class CachePolicies(LiveOptions live)
 /// <param name="HoldsNewTags">Whether that holds for a tag that was never seen before, too (<c>policies.cooldown_new</c>).</param>
 public sealed record CachePolicy(
     TimeSpan TagsCacheTtl, TimeSpan? MaxStale, bool StaleWhileRevalidate, TimeSpan StaleAfter, TimeSpan? FailFast, TimeSpan Hold,
+    TimeSpan WaitLimited,
     NamePattern[] ImmutableTags, string? Denied, TimeSpan KeepDeleted, TimeSpan Cooldown, bool HoldsNewTags)
 {
     private static readonly TimeSpan MaxMissingTtl = TimeSpan.FromSeconds(30);

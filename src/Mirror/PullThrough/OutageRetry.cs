@@ -6,7 +6,8 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Retries requests for missing content while one upstream cannot be reached or says "later" (<c>proxy.hold</c>). All held requests wake at
+/// Retries requests for missing content while one upstream cannot be reached (<c>proxy.hold</c>), or says "later" and not much later
+/// (<c>proxy.wait_limited</c>). All held requests wake at
 /// the same moment, so that requests for the same content share one attempt. When a held request is cancelled, its attempts end.
 /// </summary>
 public sealed partial class OutageRetry(
@@ -30,7 +31,7 @@ public sealed partial class OutageRetry(
     public async ValueTask<Answer<T>> RunAsync<T>(
         RepositoryName name, Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
     {
-        var hold = policies.Of(name).Hold;
+        var (hold, holdLimited) = Holds(policies.Of(name));
         var started = time.GetTimestamp();
         var held = false;
         try
@@ -43,14 +44,15 @@ public sealed partial class OutageRetry(
                     return await fetch(cancellationToken);
                 }
                 catch (UpstreamException failure)
-                    when (hold > TimeSpan.Zero && failure is UpstreamLimitedException or UpstreamUnavailableException)
+                    when (failure is UpstreamLimitedException && holdLimited > TimeSpan.Zero
+                        || failure is UpstreamUnavailableException && hold > TimeSpan.Zero)
                 {
-                    left = hold - time.GetElapsedTime(started);
+                    left = (failure is UpstreamLimitedException ? holdLimited : hold) - time.GetElapsedTime(started);
                     pause = failure is UpstreamLimitedException limited ? limited.RetryAfter ?? IntervalWhenLimited : Interval;
                     if (left <= TimeSpan.Zero || failure is UpstreamLimitedException && pause > left || _stopping.IsCancellationRequested)
                         throw;
                     if (!held)
-                        Begin(hold, failure);
+                        Begin(left, failure);
                     held = true;
                 }
                 await PauseAsync(pause, left, cancellationToken);
@@ -61,6 +63,13 @@ public sealed partial class OutageRetry(
             if (held)
                 End();
         }
+    }
+
+    // A client that wants its answer fast does not wait for a limit either.
+    private static (TimeSpan Hold, TimeSpan HoldLimited) Holds(CachePolicy policy)
+    {
+        var limited = policy.FailFast < policy.WaitLimited ? policy.FailFast.Value : policy.WaitLimited;
+        return (policy.Hold, policy.Hold > limited ? policy.Hold : limited);
     }
 
     private async Task PauseAsync(TimeSpan pause, TimeSpan left, CancellationToken cancellationToken)
@@ -93,7 +102,7 @@ public sealed partial class OutageRetry(
     }
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "requests for missing content wait for {Upstream}, up to {Seconds} s each (proxy.hold): {Reason}")]
+        Message = "requests for missing content wait for {Upstream}, up to {Seconds} s each (proxy.hold, proxy.wait_limited): {Reason}")]
     private partial void LogHolding(string upstream, double seconds, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "no request waits for {Upstream} any more")]

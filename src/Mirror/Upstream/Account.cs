@@ -12,6 +12,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     private long? _remaining;
     private DateTimeOffset _pullsFrom;
     private DateTimeOffset _requestsFrom;
+    private TimeSpan _lastPause;
 
     public int Index => index;
 
@@ -36,6 +37,29 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     {
         lock (_gate)
             (_limit, _remaining) = (limit, remaining);
+    }
+
+    /// <summary>
+    /// How long to pause after a 429 that tells nothing: a second at first, then twice the last pause, until a request is answered
+    /// otherwise. The 429s of requests that were sent together are one.
+    /// </summary>
+    public TimeSpan NextPause(DateTimeOffset now, bool isPull, TimeSpan max)
+    {
+        lock (_gate)
+        {
+            var from = isPull ? Later(_pullsFrom, _requestsFrom) : _requestsFrom;
+            if (from > now)
+                return from - now;
+            var doubled = TimeSpan.FromTicks(Math.Min(2 * _lastPause.Ticks, max.Ticks));
+            return _lastPause = doubled > TimeSpan.Zero ? doubled : TimeSpan.FromSeconds(1);
+        }
+    }
+
+    /// <summary>A request was answered otherwise than by 429.</summary>
+    public void Answered()
+    {
+        lock (_gate)
+            _lastPause = TimeSpan.Zero;
     }
 
     /// <summary>Pauses the account until a time, because upstream answered 429.</summary>

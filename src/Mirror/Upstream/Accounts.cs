@@ -9,7 +9,7 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class Accounts
 {
-    // For a 429 without Retry-After, which Docker Hub does not document.
+    // For an account whose login is refused, and for a 429 that tells the limit but not how long to wait.
     private static readonly TimeSpan DefaultPause = TimeSpan.FromMinutes(1);
 
     private readonly UpstreamOrigin _origin;
@@ -53,11 +53,14 @@ public sealed class Accounts
 
     /// <summary>Pauses an account, because upstream answered 429 to a request sent with it.</summary>
     /// <param name="retryAfter">From <see cref="UpstreamRequest.RetryAfter"/>.</param>
+    /// <param name="toldLimit">Whether the answer told the account's limit. If it told neither, the pause is short: a second, and twice as
+    /// long after each further 429, up to a minute.</param>
     /// <returns>How long it is paused.</returns>
-    public TimeSpan Pause(Account account, TimeSpan? retryAfter, bool pullsOnly)
+    public TimeSpan Pause(Account account, TimeSpan? retryAfter, bool pullsOnly, bool toldLimit)
     {
-        var pause = retryAfter ?? DefaultPause;
-        account.Pause(_time.GetUtcNow() + pause, pullsOnly);
+        var now = _time.GetUtcNow();
+        var pause = retryAfter ?? (toldLimit ? DefaultPause : account.NextPause(now, pullsOnly, DefaultPause));
+        account.Pause(now + pause, pullsOnly);
         return pause;
     }
 

@@ -215,16 +215,22 @@ public sealed partial class UpstreamClient(
             catch (UpstreamLimitedException limited)
             {
                 // The token service's limit holds for the account, like the registry's.
-                state.Limited(account, accounts.Pause(account, limited.RetryAfter, pullsOnly: false));
+                state.Limited(account, accounts.Pause(account, limited.RetryAfter, pullsOnly: false, toldLimit: false));
                 continue;
             }
             if (accounts.HaveCredentials)
                 ReportLogin(account, response);
             if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
+            {
+                account.Answered();
                 return response;
+            }
             // Try another account. If all are paused, Choose throws.
             using (response)
-                state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), pullsOnly: isPull));
+            {
+                var toldLimit = response.Headers.Contains("ratelimit-remaining");
+                state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), isPull, toldLimit));
+            }
         }
     }
 

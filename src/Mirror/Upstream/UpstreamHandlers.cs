@@ -30,7 +30,10 @@ internal static class UpstreamHandlers
         var builder = services.AddHttpClient(client)
             .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
-            .RemoveAllLoggers()
+            .RemoveAllLoggers();
+        if (origin.RequestsPerSecond is { } perSecond)
+            builder.AddHttpMessageHandler(() => new PacingHandler(origin, perSecond));
+        builder
             .AddHttpMessageHandler(provider =>
                 new AvailabilityHandler(origin, provider.GetRequiredKeyedService<UpstreamState>(origin)));
         builder

@@ -32,6 +32,7 @@ public sealed class UpstreamOrigin
         AllowsInternal = options.AllowInternal;
         IdleTimeout = options.IdleTimeout;
         ResponseTimeout = options.ResponseTimeout;
+        RequestsPerSecond = options.RequestsPerSecond ?? PresetRate(options);
         _tokenRealms = options.TokenRealms;
     }
 
@@ -70,6 +71,9 @@ public sealed class UpstreamOrigin
     /// <summary>How long to wait for the headers of a response (<c>proxy.response_timeout</c>).</summary>
     public TimeSpan ResponseTimeout { get; }
 
+    /// <summary>How many requests a second it is sent at most; null for as many as there are (<c>requests_per_second</c>).</summary>
+    public int? RequestsPerSecond { get; }
+
     /// <summary>How long a body may bring no byte before it counts as cut (<c>proxy.idle_timeout</c>).</summary>
     public TimeSpan IdleTimeout { get; }
 
@@ -80,6 +84,10 @@ public sealed class UpstreamOrigin
     /// The upstream's own name for a repository that is stored as <paramref name="name"/>, which begins with <see cref="Prefix"/>.
     /// </summary>
     public string RemoteName(RepositoryName name) => name.ToString()[Prefix.Length..];
+
+    // Amazon ECR Public, "Service quotas": requests a second for each address without a login, and with one.
+    private static int? PresetRate(UpstreamOptions options) =>
+        options.RemoteUrl!.Host != "public.ecr.aws" ? null : options is { Username: null, Exec: null, Credentials: [] } ? 1 : 10;
 
     /// <summary>Whether a URL has the configured scheme, host and port.</summary>
     public bool IsSameOrigin(Uri url) =>

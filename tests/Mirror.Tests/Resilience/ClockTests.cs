@@ -15,7 +15,7 @@ public sealed class ClockTests : MirrorOfHub
     protected override MirrorSettings Settings(ScriptedHub hub)
     {
         _clock.Set(30);
-        return new() { Upstream = hub.Url, TagsCacheTtl = "1s", Environment = _clock.Environment };
+        return new() { Upstream = hub.Url, TagsCacheTtl = "1s", Environment = _clock.Environment, More = "  wait_limited: 0\n" };
     }
 
     public override async ValueTask DisposeAsync()
