@@ -58,6 +58,9 @@ public interface IAccess
     /// <param name="repository">The name it is stored under; null for <c>/v2/</c> and for the catalog as a whole.</param>
     ValueTask<bool> AuthorizeAsync(AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken);
 
+    /// <summary>The setting that lets a user do this, such as <c>access.rules.2</c>, for the audit log; null where no rule does.</summary>
+    string? RuleFor(AccessUser? user, RepositoryName? repository, AccessAction action) => null;
+
     /// <summary>How to answer a request that <see cref="AuthorizeAsync"/> said no to.</summary>
     Refusal Refuse(in RefusedRequest request);
 }

@@ -47,6 +47,12 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         return rules.Find(Named(login), certificate, repository, action, loginAllows: true) is not null;
     }
 
+    public string? RuleFor(AccessUser? user, RepositoryName? repository, AccessAction action)
+    {
+        var (login, certificate) = Parts(user);
+        return rules.Find(Named(login), certificate, repository, action, loginAllows: true) is { } rule ? $"access.rules.{rule}" : null;
+    }
+
     /// <summary>The user, with the certificate that the client showed.</summary>
     internal AccessUser? WithCertificate(AccessUser? login, HttpContext http) =>
         rules.NamesCertificates && http.Connection.ClientCertificate is { } shown && CertificateNames.Of(shown) is { Count: > 0 } names

@@ -30,6 +30,9 @@ public sealed class TokenService(
         return (login is not null, access.WithCertificate(login, http));
     }
 
+    /// <inheritdoc cref="IAccess.RefusedUser"/>
+    public string? RefusedUser(string authorization) => logins.RefusedUser(authorization);
+
     /// <summary>How to answer where the login is wrong.</summary>
     public Refusal Refuse(in RefusedRequest request) => logins.Refuse(request);
 

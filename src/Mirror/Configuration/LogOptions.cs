@@ -12,6 +12,16 @@ public sealed class LogOptions
     public Dictionary<string, string> Fields { get; set; } = [];
 
     public AccessLogOptions AccessLog { get; set; } = new();
+
+    public AuditOptions Audit { get; set; } = new();
+}
+
+/// <summary>Section <c>log.audit</c>.</summary>
+public sealed class AuditOptions
+{
+    /// <summary>The file to which a JSON line is added for each change that a client makes, and each request that is refused. Null:
+    /// none.</summary>
+    public string? Path { get; set; }
 }
 
 /// <summary>How a line of the log is written.</summary>

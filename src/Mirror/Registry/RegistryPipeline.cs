@@ -10,8 +10,8 @@ namespace Mirror.Registry;
 
 /// <summary>The steps around every answer, in their order.</summary>
 public sealed class RegistryPipeline(
-    RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, IAccess access, TrustedProxies proxies, ReplicaSignature signature,
-    HttpOptions http, RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
+    RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, AuditRecord audit, IAccess access, TrustedProxies proxies,
+    ReplicaSignature signature, HttpOptions http, RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
 {
     private static readonly SearchValues<char> HostCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
@@ -63,6 +63,7 @@ public sealed class RegistryPipeline(
         finally
         {
             // 5. Metrics, trace and logs.
+            audit.Write(request);
             record.Write(request, time.GetElapsedTime(started));
         }
     }

@@ -23,5 +23,6 @@ public static class RegistryRegistration
         .AddSingleton<RegistryRoutes>()
         .AddSingleton<ErrorAnswers>()
         .AddSingleton<RequestRecord>()
+        .AddSingleton<AuditRecord>()
         .AddSingleton<RegistryPipeline>();
 }

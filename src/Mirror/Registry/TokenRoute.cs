@@ -19,7 +19,11 @@ public sealed class TokenRoute(RepositoryResolver repositories, Locations locati
         var http = request.Http;
         var (allowed, user) = await service.AuthenticateAsync(http, request.Aborted);
         if (!allowed)
+        {
+            if (http.Request.Headers.Authorization is [{ } authorization, ..])
+                request.RefusedUser = service.RefusedUser(authorization);
             throw RegistryException.Of(service.Refuse(new(http, null, null, AccessAction.Pull, locations.PublicBase(http.Request))));
+        }
         request.User = user;
         var scopes = http.Request.Query["scope"].SelectMany(scope => scope?.Split(' ') ?? []);
         var token = await service.IssueAsync(user, scopes, Stored, request.Aborted);

@@ -26,7 +26,7 @@ public static class TelemetryRegistration
     public static void AddTelemetry(this IHostApplicationBuilder builder, LogOptions log, DebugOptions debug)
     {
         builder.Services.TryAddSingleton(TimeProvider.System);
-        builder.Services.AddMirrorMetrics().AddSingleton<AccessLog>();
+        builder.Services.AddMirrorMetrics().AddSingleton<AccessLog>().AddSingleton<AuditLog>();
         var prometheus = debug is { Addr: not null, Prometheus.Enabled: true };
         var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable);
         // Otherwise the SDK is not even loaded.

@@ -22,6 +22,7 @@ internal static class KnownKeys
             Value("formatter", Formatter),
             Map("fields", Value("*")),
             Section("accesslog", Value("disabled", TrueOrFalse)),
+            Section("audit", Value("path")),
             Value("reportcaller", TrueOrFalse).NotActedOn(),
             List("hooks", Section("*",
                 Value("disabled", TrueOrFalse),

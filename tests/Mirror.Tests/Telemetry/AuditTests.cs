@@ -1,0 +1,115 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Mirror.Storage;
+using Mirror.Tests.Access;
+using Mirror.Tests.Peers;
+using Xunit;
+
+namespace Mirror.Tests.Telemetry;
+
+/// <summary><c>log.audit.path</c>: who changed what, and who was refused.</summary>
+public sealed class AuditTests : IAsyncDisposable
+{
+    private const string Rules = """
+        access:
+          rules:
+          - {who: {users: [erin]}, repositories: ["**"], actions: [pull, push, delete, list]}
+          - {who: {users: [alice]}, repositories: ["a/**"], actions: [pull]}
+
+        """;
+
+    private static readonly Digest Blob = Digest.Of("blob"u8);
+    private readonly TempFolder _folder = new();
+    private MirrorProcess _registry = null!;
+
+    private string Path => _folder["audit.jsonl"];
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_registry is not null)
+            await _registry.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Each_change_and_each_refusal_is_a_line_with_who_from_where_what_and_by_which_rule_and_no_secret()
+    {
+        await StartAsync();
+        await SendAsync("GET", "a/app/tags/list", "erin");
+        await SendAsync("POST", $"a/app/blobs/uploads/?digest={Blob}", "erin", "blob");
+        await SendAsync("POST", $"b/app/blobs/uploads/?mount={Blob}&from=a/app", "erin");
+        await SendAsync("PUT", "a/app/manifests/latest", "erin", Manifest);
+        await SendAsync("DELETE", $"b/app/blobs/{Blob}", "erin");
+        await SendAsync("POST", "a/app/blobs/uploads/", "alice");
+        await SendAsync("GET", "a/app/tags/list", "alice", password: "wrong-secret");
+
+        var lines = await LinesAsync(6);
+        Assert.Equal(["push", "mount", "push", "delete", "denied", "login_refused"], lines.Select(line => Of(line, "event")));
+        Assert.Equal(["erin", "erin", "erin", "erin", "alice", "alice"], lines.Select(line => Of(line, "user")));
+        Assert.Equal(["a/app", "b/app", "a/app", "b/app", "a/app", "a/app"], lines.Select(line => Of(line, "repository")));
+        Assert.All(lines[..4], line => Assert.Equal("access.rules.0", Of(line, "rule")));
+        Assert.All(lines, line => Assert.Equal("127.0.0.1", Of(line, "address")));
+        Assert.Equal("a/app", Of(lines[1], "from"));
+        Assert.Equal("latest", Of(lines[2], "target"));
+        Assert.Equal(Digest.Of(Encoding.UTF8.GetBytes(Manifest)).ToString(), Of(lines[2], "digest"));
+        Assert.Equal("push", Of(lines[4], "action"));
+        Assert.Contains("no rule in access.rules lets alice", Of(lines[4], "reason"), StringComparison.Ordinal);
+        var text = await File.ReadAllTextAsync(Path, Cancel);
+        Assert.DoesNotContain("wrong-secret", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("Basic", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task After_SIGHUP_lines_go_to_a_new_file_of_the_name()
+    {
+        await StartAsync();
+        await SendAsync("POST", $"a/app/blobs/uploads/?digest={Blob}", "erin", "blob");
+        await LinesAsync(1);
+        File.Move(Path, Path + ".1");
+        await _registry.ReloadAsync(settings => settings);
+        await SendAsync("DELETE", $"a/app/blobs/{Blob}", "erin");
+        Assert.Equal("delete", Of(Assert.Single(await LinesAsync(1)), "event"));
+    }
+
+    private const string Manifest = """
+        {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}
+        """;
+
+    private async Task StartAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _registry = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Hosted = null,
+            More = PasswordFile.Section(_folder) + Rules,
+            Environment = new Dictionary<string, string> { ["REGISTRY_LOG_AUDIT_PATH"] = Path },
+        });
+    }
+
+    private async Task SendAsync(string method, string path, string user, string? body = null, string password = PasswordFile.Password)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(_registry.Url, $"/v2/{path}"));
+        request.Headers.TryAddWithoutValidation("Authorization", PasswordFile.Basic(user, password));
+        if (body is not null)
+        {
+            request.Content = new StringContent(body);
+            request.Content.Headers.ContentType = new(method == "PUT" ? MediaTypes.OciIndex : "application/octet-stream");
+        }
+        using var response = await Http.Client.SendAsync(request, Cancel);
+        Assert.NotEqual(HttpStatusCode.InternalServerError, response.StatusCode);
+    }
+
+    // A line is written when its request has been answered, and the client may be faster.
+    private async Task<List<JsonElement>> LinesAsync(int count)
+    {
+        await Until.TrueAsync(
+            async () => File.Exists(Path) && (await File.ReadAllLinesAsync(Path, Cancel)).Length >= count,
+            () => File.Exists(Path) ? File.ReadAllText(Path) : "no file");
+        return [.. (await File.ReadAllLinesAsync(Path, Cancel)).Select(line => JsonDocument.Parse(line).RootElement)];
+    }
+
+    private static string? Of(JsonElement line, string name) => line.TryGetProperty(name, out var value) ? value.GetString() : null;
+}
