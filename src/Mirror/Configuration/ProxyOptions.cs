@@ -41,6 +41,9 @@ public sealed class ProxyOptions : UpstreamOptions
     [ConfigurationKeyName("wait_limited")]
     public TimeSpan WaitLimited { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>What is done in the background for the layers of a pulled image that its client had already.</summary>
+    public CompleteImages Complete { get; set; } = CompleteImages.Linked;
+
     /// <summary>How many bytes of mirrored blobs are kept, 1 MiB or more; above that, the least recently used are removed. Null: all are
     /// kept. Manifests and hosted repositories neither count nor are removed. It cannot be set together with a bucket.</summary>
     [ConfigurationKeyName("max_size")]
@@ -76,4 +79,17 @@ public sealed class ProxyOptions : UpstreamOptions
                 : host;
         }
     }
+}
+
+/// <summary>What <c>proxy.complete</c> does for an image of which a client has asked for a layer.</summary>
+public enum CompleteImages
+{
+    /// <summary>Nothing.</summary>
+    Off,
+
+    /// <summary>The right to each of its blobs that is stored already is proved by a HEAD upstream.</summary>
+    Linked,
+
+    /// <summary>Also, its missing blobs are downloaded.</summary>
+    Images,
 }

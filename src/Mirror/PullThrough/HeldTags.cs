@@ -17,10 +17,12 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
 
     // Why each tag is held, for the answers until its next check.
     private readonly MemoryCache _reasons = new(new MemoryCacheOptions { SizeLimit = MaxTags });
+    // Most servers hold no tag, and every pull asks.
+    private volatile bool _heldAny;
 
     /// <summary>Why the tag names another manifest than at upstream; null where it does not, as far as its last check here told.</summary>
     public string? Find(RepositoryName name, string tag) =>
-        _reasons.Count == 0 ? null : _reasons.Get<string>((name, tag));
+        _heldAny ? _reasons.Get<string>((name, tag)) : null;
 
     /// <summary>Whether the stored copy of a tag that upstream lacks is served. Call it after each such answer of upstream.</summary>
     public async ValueTask<bool> KeepsDeletedAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
@@ -72,8 +74,11 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
 
     public void Dispose() => _reasons.Dispose();
 
-    private void Hold(RepositoryName name, string tag, string why) =>
+    private void Hold(RepositoryName name, string tag, string why)
+    {
+        _heldAny = true;
         _reasons.Set((name, tag), why, new MemoryCacheEntryOptions { Size = 1 });
+    }
 
     private async ValueTask<DateTimeOffset> FirstAsync(string path, CancellationToken cancellationToken)
     {

@@ -75,6 +75,33 @@ public sealed class MirroredBlobs(
         return new(stored, CacheStatus.Revalidated);
     }
 
+    /// <summary>Whether any blob is being downloaded.</summary>
+    public bool AreDownloading => fills.Any;
+
+    /// <summary>Proves that the repository may serve a blob that is stored and not linked yet; false where there was nothing to
+    /// prove.</summary>
+    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
+    public async ValueTask<bool> LinkStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        if (await content.SizeAsync(name, digest, cancellationToken) is null
+            || await references.HasBlobAsync(name, digest, cancellationToken))
+            return false;
+        await HeadAsync(name, digest, cancellationToken);
+        await LinkAsync(name, digest, cancellationToken);
+        return true;
+    }
+
+    /// <summary>Downloads a blob that is not stored, for no client; false where it is stored.</summary>
+    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
+    public async ValueTask<bool> DownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        if (await content.SizeAsync(name, digest, cancellationToken) is not null)
+            return false;
+        var answer = await FetchAsync(name, digest, isStored: false, ignoreLease: false, cancellationToken);
+        await answer.Value.DisposeAsync();
+        return true;
+    }
+
     private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         var status = CacheStatus.Hit;

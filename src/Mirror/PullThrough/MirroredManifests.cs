@@ -13,8 +13,9 @@ namespace Mirror.PullThrough;
 /// and the store only. Methods that fetch ask upstream, where the former found nothing.
 /// </summary>
 public sealed partial class MirroredManifests(
-    UpstreamClient upstream, MirroredTags tags, HeldTags held, ManifestCache manifests, IProvenanceStore provenance,
-    UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes, TimeProvider time, ILogger<MirroredManifests> log)
+    UpstreamClient upstream, ImageCompletion completion, MirroredTags tags, HeldTags held, ManifestCache manifests,
+    IProvenanceStore provenance, UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes, TimeProvider time,
+    ILogger<MirroredManifests> log)
 {
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
@@ -242,6 +243,7 @@ public sealed partial class MirroredManifests(
             await provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Copied, cancellationToken);
             await manifests.PutAsync(name, manifest, cancellationToken);
             await tags.ManifestStoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
+            completion.Stored(name, manifest);
             writes.Succeeded();
         }
         catch (Exception failure) when (failure.IsStoreFailure)

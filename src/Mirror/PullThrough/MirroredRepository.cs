@@ -24,6 +24,7 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
 
     public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken)
     {
+        mirror.Completion.Asked(name, digest);
         var (hit, isStored) = await mirror.Blobs.FindAsync(name, digest, cancellationToken);
         return hit ?? await FetchBlobAsync(digest, isStored, ignoreLease, cancellationToken);
     }

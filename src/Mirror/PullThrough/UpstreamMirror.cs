@@ -7,8 +7,8 @@ namespace Mirror.PullThrough;
 
 /// <summary>What the repositories of one upstream share. Lives as long as the server.</summary>
 public sealed record UpstreamMirror(
-    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, MirroredTagLists TagLists, MirroredReferrers Referrers,
-    TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry, CachePolicies Policies)
+    UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, ImageCompletion Completion, MirroredTagLists TagLists,
+    MirroredReferrers Referrers, TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry, CachePolicies Policies)
 {
     /// <summary>
     /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no
@@ -28,11 +28,14 @@ public sealed record UpstreamMirror(
         var state = services.GetRequiredKeyedService<UpstreamState>(origin);
         var upstream = Make<UpstreamClient>(origin, accounts, Make<Refusals>(), state, Http(authorization));
         var deadlines = Make<UpstreamDeadlines>();
-        var manifests = Make<MirroredManifests>(upstream, deadlines);
+        var blobs = Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges), deadlines);
+        var completion = Make<ImageCompletion>(blobs, upstream);
+        var manifests = Make<MirroredManifests>(upstream, completion, deadlines);
         return new UpstreamMirror(
             upstream,
             manifests,
-            Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges), deadlines),
+            blobs,
+            completion,
             Make<MirroredTagLists>(upstream, deadlines),
             Make<MirroredReferrers>(upstream, manifests),
             services.GetRequiredService<TagFreshness>(),

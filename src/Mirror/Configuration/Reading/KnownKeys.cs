@@ -169,6 +169,7 @@ internal static class KnownKeys
             Value("wait_limited", Duration),
             Value("max_size", Size(min: 1 << 20)),
             Value("any_ns", TrueOrFalse),
+            Value("complete", Complete),
             List("upstreams", Section("*", OneUpstream)).Vital(),
             Value("ttl").NotActedOn(),
             Value("cachewritetimeout", Duration).NotActedOn(),

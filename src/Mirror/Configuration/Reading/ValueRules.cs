@@ -71,6 +71,8 @@ internal static partial class ValueRules
 
     public static readonly ValueRule ClientAuth = WordFor<ClientAuth>("require-and-verify-client-cert or verify-client-cert-if-given");
 
+    public static readonly ValueRule Complete = WordFor<CompleteImages>("off, linked or images");
+
     public static readonly ValueRule NewTags = WordFor<NewTags>("serve or hold");
 
     public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list");
@@ -155,6 +157,7 @@ internal static partial class ValueRules
         ("verify-client-cert-if-given", Configuration.ClientAuth.VerifyIfGiven),
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
+        ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),
         ("serve", Configuration.NewTags.Serve), ("hold", Configuration.NewTags.Hold),
         ("all", RequiredPlatforms.All), ("none", RequiredPlatforms.None), ("list", RequiredPlatforms.List),
     ];

@@ -17,6 +17,9 @@ public sealed class RunningFills(
     private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
 
+    /// <summary>Whether any download is running.</summary>
+    public bool Any => !_running.IsEmpty;
+
     /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>
