@@ -120,9 +120,7 @@ internal sealed class LocalCache
         try
         {
             Directory.CreateDirectory(Incoming);
-            var spool = Spool.Open(Path.Combine(Incoming, digest.Hex), digest.Algorithm);
-            spool.Reset();
-            return spool;
+            return Spool.OpenPrivate(Path.Combine(Incoming, digest.Hex), digest.Algorithm);
         }
         catch (Exception full) when (full.IsStoreFailure)
         {

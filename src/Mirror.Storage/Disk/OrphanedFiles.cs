@@ -14,11 +14,10 @@ internal static class OrphanedFiles
     public static (int Files, long Bytes) Sweep(string folder, DateTimeOffset before, bool dryRun, CancellationToken cancellationToken)
     {
         var (files, bytes) = (0, 0L);
-        foreach (var path in Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*", Readable) : [])
+        foreach (var file in In(folder))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var file = new FileInfo(path);
-            if (!file.Exists || file.LastWriteTimeUtc >= before.UtcDateTime || !(dryRun || DeleteUnused(path)))
+            if (!file.Exists || file.LastWriteTimeUtc >= before.UtcDateTime || !(dryRun || DeleteUnused(file.FullName)))
                 continue;
             files++;
             bytes += file.Length;
@@ -26,8 +25,12 @@ internal static class OrphanedFiles
         return (files, bytes);
     }
 
-    // A process that continues the file has it locked.
-    private static bool DeleteUnused(string path)
+    /// <summary>The files below a folder, which need not exist. They may be gone already.</summary>
+    public static IEnumerable<FileInfo> In(string folder) =>
+        Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*", Readable).Select(path => new FileInfo(path)) : [];
+
+    /// <summary>Deletes a file that no process has open; false where one has. A process that continues the file has it locked.</summary>
+    public static bool DeleteUnused(string path)
     {
         try
         {

@@ -67,6 +67,25 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
         }
     }
 
+    public async ValueTask<bool> DeleteIdleAsync(
+        RepositoryName name, Guid id, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var folder = new DirectoryInfo(PathOf(RegistryLayout.Upload(name, id)));
+        if (!folder.Exists)
+            return false;
+        try
+        {
+            // A process that continues the upload has this file locked, and none can begin to while this one has.
+            var data = PathOf(RegistryLayout.UploadData(name, id));
+            using var held = File.Exists(data) ? File.OpenHandle(data, FileMode.Open, FileAccess.ReadWrite, FileShare.None) : null;
+            return Found(name, id, folder).LastWritten < before && await DeleteAsync(name, id, cancellationToken);
+        }
+        catch (Exception used) when (used.IsStoreFailure && used is not StoreUnavailableException)
+        {
+            return false;
+        }
+    }
+
     public async IAsyncEnumerable<StoredUpload> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
@@ -80,7 +99,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (Guid.TryParseExact(folder.Name, "D", out var id))
-                    yield return new StoredUpload(name, id, LastWritten(folder));
+                    yield return Found(name, id, folder);
             }
         }
     }
@@ -101,10 +120,10 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
     private IReadOnlyList<DirectoryInfo> Folders(string parent) =>
         [.. Entries.Folders(parent, unreadable).Select(folder => new DirectoryInfo(folder))];
 
-    private static DateTimeOffset LastWritten(DirectoryInfo upload)
+    private static StoredUpload Found(RepositoryName name, Guid id, DirectoryInfo upload)
     {
         var data = new FileInfo(Path.Combine(upload.FullName, "data"));
-        return data.Exists ? data.LastWriteTimeUtc : upload.LastWriteTimeUtc;
+        return data.Exists ? new(name, id, data.Length, data.LastWriteTimeUtc) : new(name, id, 0, upload.LastWriteTimeUtc);
     }
 
     private string PathOf(string relative) => root.PathOf(relative);

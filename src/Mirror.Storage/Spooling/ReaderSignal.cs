@@ -37,6 +37,9 @@ internal sealed class ReaderSignal : IDisposable
             _timer.Change(MaxDelay, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>Readers may have more for another reason than growth: wakes them. From any thread.</summary>
+    public void Advance() => Interlocked.Exchange(ref _next, New()).TrySetResult();
+
     /// <summary>The spool grows no more: wakes the readers.</summary>
     public void End() => Volatile.Read(ref _next).TrySetResult();
 

@@ -13,27 +13,37 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>How many bytes at the end are held back until the content is verified.</summary>
     public const int TailLength = 4096;
 
+    // A hash that is further behind than this holds readers back.
+    private const long MaxBehind = 16 << 20;
+
     private readonly SafeFileHandle _file;
+    private readonly SpoolFile _onDisk;
     private readonly string _algorithm;
     private readonly SpoolHash _hash;
     private readonly Reservation _reservation;
     private readonly ReaderSignal _signal = new();
     private readonly TaskCompletionSource _givenUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
-    private string _path;
     private long _length;
     private long? _expectedLength;
     private bool _complete;
-    // The temporary name is gone: the file was moved or deleted.
-    private bool _moved;
     private Exception? _failure;
-    private IOException? _unflushed;
+    // Bytes of an earlier process are not hashed yet.
+    private volatile bool _isBehind;
+    private bool _isFromCheckpoint;
 
-    private Spool(string path, string algorithm, SafeFileHandle file)
+    private Spool(string path, string algorithm, bool isResumable)
     {
-        (_path, _algorithm, _file) = (path, algorithm, file);
-        _hash = new SpoolHash(file, algorithm);
-        _reservation = new Reservation(file);
+        _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        (_algorithm, _onDisk) = (algorithm, new SpoolFile(path, algorithm, _file, isResumable));
+        _hash = new SpoolHash(_file, algorithm, OnHashed);
+        _reservation = new Reservation(_file);
+        _length = RandomAccess.GetLength(_file);
+        if (_length == 0)
+            _onDisk.Reset();
+        else
+            _isFromCheckpoint = _onDisk.Restore(_hash, _length);
+        _isBehind = _length - _hash.Hashed > MaxBehind;
     }
 
     /// <summary>How many bytes were appended so far, by this process or an earlier one.</summary>
@@ -58,17 +68,14 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     internal Task GivenUp => _givenUp.Task;
 
     /// <summary>
-    /// Opens a spool file for appending. It keeps the bytes of an earlier process, and the writer continues after them. They are hashed
-    /// when more bytes come or the content is verified, so that opening costs the same for any length.
+    /// Opens a spool file for appending. It keeps the bytes of an earlier process, and the writer continues after them. Those that are not
+    /// hashed yet are when more bytes come, or by <see cref="Continue"/>, so that opening costs the same for any length. Until then readers
+    /// get their part of the whole as slowly as it is hashed: none waits long for a byte, and none waits long for the last ones.
     /// </summary>
     /// <param name="path">The file; created where it is missing. Its folder must exist.</param>
     /// <param name="algorithm">The hash to compute while bytes are appended: <c>sha256</c> or <c>sha512</c>.</param>
     /// <exception cref="IOException">The file cannot be created or read, or another process writes it.</exception>
-    public static Spool Open(string path, string algorithm)
-    {
-        var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        return new Spool(path, algorithm, file) { _length = RandomAccess.GetLength(file) };
-    }
+    public static Spool Open(string path, string algorithm) => new(path, algorithm, isResumable: true);
 
     /// <summary>
     /// As <see cref="Open"/>, or as <see cref="OpenPrivate"/> while another process writes the file: the first to finish stores it.
@@ -89,7 +96,11 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>Opens an empty spool with a random name next to the file that another process writes, or will write.</summary>
     /// <param name="path">The other process's file; its folder must exist.</param>
     /// <exception cref="IOException">The file cannot be created.</exception>
-    public static Spool OpenPrivate(string path, string algorithm) => Open($"{path}.{Path.GetRandomFileName()}", algorithm);
+    public static Spool OpenPrivate(string path, string algorithm) =>
+        new($"{path}.{Path.GetRandomFileName()}", algorithm, isResumable: false);
+
+    /// <summary>Begins to hash the bytes of an earlier process: they will be kept.</summary>
+    public void Continue() => _hash.Follow(_length);
 
     /// <summary>Appends bytes and wakes the readers.</summary>
     /// <exception cref="IOException">The disk did not take all bytes; the spool ends where it ended before.</exception>
@@ -119,19 +130,28 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <exception cref="IOException">The disk does not return what it took.</exception>
     public async ValueTask<bool> VerifyAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (digest.Algorithm == _algorithm)
-            return await IsAsync(digest, _hash, cancellationToken);
-        using var other = new SpoolHash(_file, digest.Algorithm);
-        return await IsAsync(digest, other, cancellationToken);
+        if (digest.Algorithm == _algorithm && await IsAsync(digest, _hash, cancellationToken))
+            return true;
+        return (digest.Algorithm != _algorithm || _isFromCheckpoint) && await IsFromStartAsync(digest, cancellationToken);
     }
+
+    /// <summary>
+    /// Verifies once more what was verified with the help of an earlier process's checkpoint, from the first byte on; else returns true.
+    /// For callers that make nobody wait.
+    /// </summary>
+    /// <inheritdoc cref="VerifyAsync" path="/exception"/>
+    public async ValueTask<bool> VerifyAgainAsync(Digest digest, CancellationToken cancellationToken) =>
+        !_isFromCheckpoint || await IsFromStartAsync(digest, cancellationToken);
 
     /// <summary>Drops every byte, so that the writer can start again. Only before the first reader comes.</summary>
     public void Reset()
     {
         if (_length == 0)
             return;
+        _onDisk.Reset();
         RandomAccess.SetLength(_file, 0);
         _hash.Reset();
+        (_isBehind, _isFromCheckpoint) = (false, false);
         _reservation.Reset();
         Volatile.Write(ref _length, 0);
     }
@@ -160,48 +180,10 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <exception cref="IOException">
     /// The disk refused; the spool keeps its name. After a failed flush every further call fails: see <see cref="DiskFlush"/>.
     /// </exception>
-    public void MoveTo(string path)
-    {
-        Flush();
-        // From here on other processes open the file too, while readers still follow this spool.
-        Durable.Unlock(_file);
-        SweepableFile.Publish(_path, path);
-        (_path, _moved) = (path, true);
-    }
-
-    /// <summary>Flushes what has come so far.</summary>
-    private void Flush()
-    {
-        lock (_gate)
-            if (_unflushed is not null)
-                throw new IOException(_unflushed.Message, _unflushed) { HResult = _unflushed.HResult };
-        try
-        {
-            DiskFlush.OfFile(_file);
-        }
-        catch (IOException failure)
-        {
-            lock (_gate)
-                _unflushed = failure;
-            throw;
-        }
-    }
+    public void MoveTo(string path) => _onDisk.MoveTo(path);
 
     /// <summary>Removes the file's name; readers go on reading. On a disk that refuses, the file stays until it is old.</summary>
-    public void Delete()
-    {
-        try
-        {
-            if (!_moved)
-                File.Delete(_path);
-        }
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            // What the caller fails with says more.
-        }
-        // By a second call the name may be another spool's.
-        _moved = true;
-    }
+    public void Delete() => _onDisk.Delete();
 
     /// <summary>A reader of this spool, from any offset, until the spool is disposed.</summary>
     public Content OpenRead() => new Reader(this);
@@ -212,7 +194,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _givenUp.TrySetResult();
         _signal.Dispose();
         _hash.Dispose();
-        if (!_moved && !_file.IsClosed)
+        _onDisk.Dispose();
+        if (_onDisk.HasName && !_file.IsClosed)
             _reservation.Release(_length);
         _file.Dispose();
     }
@@ -224,13 +207,23 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         return ValueTask.CompletedTask;
     }
 
-    private async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    private void OnHashed(long hashed)
+    {
+        if (_isBehind)
+        {
+            _isBehind = Length - hashed > MaxBehind;
+            _signal.Advance();
+        }
+        _onDisk.SaveIfDue(_hash, hashed);
+    }
+
+    private async ValueTask<int> ReadAsync(long start, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         while (true)
         {
             // First, so that bytes which come after the next line complete it.
             var growth = _signal.Next;
-            var (readable, atEnd, failure) = Readable();
+            var (readable, atEnd, failure) = Readable(start);
             if (offset < readable)
                 return RandomAccess.Read(_file, buffer.Span[..(int)Math.Min(buffer.Length, readable - offset)], offset);
             if (failure is not null)
@@ -241,14 +234,26 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         }
     }
 
-    private (long Readable, bool AtEnd, Exception? Failure) Readable()
+    private (long Readable, bool AtEnd, Exception? Failure) Readable(long start)
     {
         lock (_gate)
         {
             var length = Length;
+            if (_complete)
+                return (length, true, null);
             // Without a known length any byte may be among the last, so the tail moves along with the writer.
-            return _complete ? (length, true, null) : (Math.Min(length, (_expectedLength ?? length) - TailLength), false, _failure);
+            var total = _expectedLength ?? length;
+            var readable = Math.Min(length, total - TailLength);
+            if (_isBehind)
+                readable = Math.Min(readable, start + (long)((total - TailLength - start) * ((double)_hash.Hashed / total)));
+            return (readable, false, _failure);
         }
+    }
+
+    private async ValueTask<bool> IsFromStartAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        using var hash = new SpoolHash(_file, digest.Algorithm);
+        return await IsAsync(digest, hash, cancellationToken);
     }
 
     private async ValueTask<bool> IsAsync(Digest digest, SpoolHash hash, CancellationToken cancellationToken) =>
@@ -256,9 +261,11 @@ public sealed class Spool : IAsyncDisposable, IDisposable
 
     private sealed class Reader(Spool spool) : Content
     {
+        private long? _start;
+
         public override long? Length => spool.ExpectedLength;
 
         public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
-            spool.ReadAsync(offset, buffer, cancellationToken);
+            spool.ReadAsync(_start ??= offset, offset, buffer, cancellationToken);
     }
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 
 namespace Mirror.Storage.Spooling;
@@ -8,7 +7,8 @@ namespace Mirror.Storage.Spooling;
 /// The hash of a growing file, computed on another thread than the writer's, because hashing costs more than writing. It reads the written
 /// bytes again, which the system still has in memory, so that writer and hash share no buffers. One writer.
 /// </summary>
-internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDisposable
+/// <param name="advanced">Is told how many bytes are hashed, after each stretch, on the thread that hashes.</param>
+internal sealed class SpoolHash(SafeFileHandle file, string algorithm, Action<long>? advanced = null) : IDisposable
 {
     // Half a millisecond of work: enough to be worth a change of threads, and short enough for others that wait for the thread.
     private const int Stretch = 1 << 20;
@@ -16,13 +16,29 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
     // Small enough for the cache of one core.
     private const int BufferSize = 128 * 1024;
 
-    private readonly IncrementalHash _hash = Digest.NewHash(algorithm);
+    private readonly ResumableHash _hash = new(algorithm);
     private readonly Lock _gate = new();
     private long _hashed;
     private long _end;
     private bool _disposed;
     // Set while hashing runs, and for ever after it failed.
     private Task? _work;
+
+    /// <summary>How many bytes are hashed.</summary>
+    public long Hashed => Volatile.Read(ref _hashed);
+
+    /// <summary>Goes on from what an earlier process has hashed. Only before the first <see cref="Follow"/>.</summary>
+    /// <returns>False where that is not possible.</returns>
+    public bool Restore(long offset, ReadOnlySpan<byte> state)
+    {
+        if (!_hash.Restore(offset, state))
+            return false;
+        _hashed = offset;
+        return true;
+    }
+
+    /// <summary>The state after the bytes that are hashed; null where it cannot be saved. Only from where it advances.</summary>
+    public byte[]? Save() => _hash.Save(_hashed);
 
     /// <summary>The file has this many bytes now.</summary>
     public void Follow(long length)
@@ -55,13 +71,13 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
-        return _hash.GetCurrentHash();
+        return _hash.Current();
     }
 
     /// <summary>Starts again with an empty file. Only before the first <see cref="Follow"/>.</summary>
     public void Reset()
     {
-        _ = _hash.GetHashAndReset();
+        _hash.Reset();
         (_hashed, _end) = (0, 0);
     }
 
@@ -83,6 +99,7 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
             while (NextStretch() is { } end)
             {
                 Hash(end, buffer);
+                advanced?.Invoke(end);
                 await Task.Yield();
             }
         }
@@ -116,8 +133,8 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm) : IDispos
             var read = RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(BufferSize, end - _hashed)), _hashed);
             if (read == 0)
                 throw new EndOfStreamException($"The spool became shorter than {end} bytes while it was hashed.");
-            _hash.AppendData(buffer, 0, read);
-            _hashed += read;
+            _hash.Append(buffer.AsSpan(0, read));
+            Volatile.Write(ref _hashed, _hashed + read);
         }
     }
 }

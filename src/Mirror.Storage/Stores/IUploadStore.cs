@@ -3,8 +3,9 @@ using Mirror.Storage.Spooling;
 namespace Mirror.Storage.Stores;
 
 /// <summary>An upload that was begun and neither finished nor cancelled.</summary>
+/// <param name="Length">How many bytes have arrived.</param>
 /// <param name="LastWritten">When bytes last arrived, or else when the upload was begun.</param>
-public readonly record struct StoredUpload(RepositoryName Name, Guid Id, DateTimeOffset LastWritten);
+public readonly record struct StoredUpload(RepositoryName Name, Guid Id, long Length, DateTimeOffset LastWritten);
 
 /// <summary>The uploads of clients. They outlive the process: the client continues at the offset up to which bytes have arrived.</summary>
 public interface IUploadStore
@@ -24,6 +25,11 @@ public interface IUploadStore
 
     /// <summary>Deletes an upload and its bytes; false where there is no such upload.</summary>
     ValueTask<bool> DeleteAsync(RepositoryName name, Guid id, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Deletes an upload that got no bytes since <paramref name="before"/>, unless a process has it open; false where it stays.
+    /// </summary>
+    ValueTask<bool> DeleteIdleAsync(RepositoryName name, Guid id, DateTimeOffset before, CancellationToken cancellationToken);
 
     /// <summary>All uploads, in no particular order.</summary>
     IAsyncEnumerable<StoredUpload> ListAsync(CancellationToken cancellationToken);

@@ -2,11 +2,13 @@ using Mirror.Configuration;
 using Mirror.Health;
 using Mirror.Maintenance;
 using Mirror.Repositories;
+using Mirror.Storage;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Files;
+using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 
@@ -42,6 +44,7 @@ public static class StorageRegistration
             .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root, unreadable), "filesystem"))
             .AddSingleton<IReferrerStore>(new FileReferrerStore(root, unreadable))
             .AddSingleton<IUploadStore>(new FileUploadStore(root, unreadable))
+            .AddSingleton(new InterruptedSpools(Path.Combine(root.Path, RegistryLayout.Fills)))
             .AddSingleton<IProvenanceStore>(new FileProvenanceStore(root, unreadable))
             .AddSingleton<IStoreSecret>(new FileStoreSecret(root))
             .AddSingleton<IDateStore>(new FileDateStore(root))
@@ -66,6 +69,7 @@ public static class StorageRegistration
         .AddSingleton<IDateStore, BucketDateStore>()
         // A push belongs to the process that takes it until it is committed, as a download does.
         .AddSingleton<IUploadStore>(new FileUploadStore(options.Scratch))
+        .AddSingleton(new InterruptedSpools([.. Digest.Algorithms.Select(algorithm => Path.Combine(options.Scratch, algorithm))]))
         .AddSingleton<ISweepStore>(provider => ActivatorUtilities.CreateInstance<BucketSweepStore>(provider, options.Scratch))
         .AddHostedService<BucketUpkeep>();
 

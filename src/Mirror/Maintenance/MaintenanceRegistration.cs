@@ -19,6 +19,7 @@ public static class MaintenanceRegistration
         if (proxy.HasUpstream)
             services.AddHostedService<OrphanReports>();
         services.AddHostedService<UploadPurging>();
+        services.AddHostedService<InterruptedTransfers>();
         if (storage.Maintenance.GarbageCollect.Enabled)
             services.AddHostedService(provider =>
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));

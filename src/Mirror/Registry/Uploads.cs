@@ -87,11 +87,17 @@ public sealed class Uploads : IDisposable
         {
             if (stored.LastWritten >= before || _open.ContainsKey((stored.Name, stored.Id)))
                 continue;
-            if (!dryRun)
-                await _store.DeleteAsync(stored.Name, stored.Id, cancellationToken);
-            yield return stored;
+            if (dryRun || await DeleteIdleAsync(stored, before, cancellationToken))
+                yield return stored;
         }
     }
+
+    /// <inheritdoc cref="IUploadStore.ListAsync"/>
+    public IAsyncEnumerable<StoredUpload> ListAsync(CancellationToken cancellationToken) => _store.ListAsync(cancellationToken);
+
+    /// <inheritdoc cref="IUploadStore.DeleteIdleAsync"/>
+    public ValueTask<bool> DeleteIdleAsync(StoredUpload upload, DateTimeOffset before, CancellationToken cancellationToken) =>
+        _store.DeleteIdleAsync(upload.Name, upload.Id, before, cancellationToken);
 
     /// <summary>Closes every upload. The bytes that have arrived stay for the next process.</summary>
     public void Dispose()

@@ -24,6 +24,9 @@ public sealed class StoreMetrics(MirrorMeter meter)
     private readonly Counter<long> _evictedBytes = meter.Counter(
         "mirror_cache_evicted_bytes_total", "Bytes of mirrored blobs removed to make room.", "By");
 
+    private readonly Counter<long> _interruptedDeleted = meter.Counter(
+        "mirror_interrupted_deleted_total", "Interrupted downloads and uploads deleted to stay within their bounds.");
+
     /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>.</param>
     /// <param name="action">A constant of <see cref="StorageTimer"/>.</param>
     public void Acted(string driver, string action, double seconds) =>
@@ -31,6 +34,9 @@ public sealed class StoreMetrics(MirrorMeter meter)
 
     /// <summary>Records whether the store takes writes.</summary>
     public void IsWritable(bool isWritable) => _writable.Record(isWritable ? 1 : 0);
+
+    /// <summary>Records interrupted downloads and uploads that were deleted to stay within their bounds.</summary>
+    public void InterruptedDeleted(int count) => _interruptedDeleted.Add(count);
 
     /// <summary>Records how many repositories have pushed content and are no longer hosted.</summary>
     public void Orphans(int repositories) => _orphans.Record(repositories);

@@ -154,6 +154,13 @@ internal sealed partial class Fill(
     {
         try
         {
+            // Readers have got its bytes. Before they get a final name, they are hashed from the first one on.
+            if (!await spool.VerifyAgainAsync(Digest, stop))
+            {
+                LogChanged(Digest.ToString());
+                spool.Delete();
+                return;
+            }
             // Link before the commit: a request in between would find content without a link, and ask upstream. A link without content is
             // only a right that upstream has proved.
             HashSet<RepositoryName> linked = [.. Names(isLast: false)];
@@ -217,6 +224,10 @@ internal sealed partial class Fill(
     [LoggerMessage(Level = LogLevel.Information, Message =
         "download of {Digest} from {Upstream} ended: {Bytes} bytes in {Seconds} s, {Rate} bytes/s, {Clients} clients")]
     private partial void LogEnded(string digest, string upstream, Uri? replica, long bytes, double seconds, long rate, int clients);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "the temporary file of {Digest} was changed while no server had it open: deleted; the next request downloads the blob again")]
+    private partial void LogChanged(string digest);
 
     [LoggerMessage(Message =
         "download of {Digest} from {Upstream} failed after {Bytes} bytes and {Seconds} s, {Clients} clients: {Reason}")]

@@ -174,12 +174,16 @@ internal sealed partial class FillTransfer(
             Spool = await content.SpoolAsync(digest, stop);
             var size = Spool.Length > 0 ? await source.Upstream.HeadBlobAsync(name, digest, stop) : null;
             if (size >= Spool.Length)
+            {
                 LogResumed(digest.ToString(), Spool.Length);
+                Spool.Continue();
+            }
             else
                 Spool.Reset();
             if (size == Spool.Length)
             {
                 Spool.ExpectedLength ??= size;
+                AdmitEarly(Spool);
                 return Spool;
             }
         }
