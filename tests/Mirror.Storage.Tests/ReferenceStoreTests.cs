@@ -105,6 +105,17 @@ public abstract class ReferenceStoreTests : StoreTests
                 ? References.LinkBlobAsync(Name(name), Any(1), Cancel)
                 : References.LinkManifestAsync(Name(name), Any(1), null, Cancel));
         Assert.Equal(names, (await ListAsync(References.ListRepositoriesAsync(Cancel))).Select(name => name.ToString()));
+        foreach (var (i, last) in names.Index())
+            Assert.Equal(names[(i + 1)..], await AfterAsync(last));
+        Assert.Equal(names[3..], await AfterAsync("a/b/bb"));
+        Assert.Equal(names, await AfterAsync(null));
+
+        // What comes later is seen at once.
+        await References.LinkBlobAsync(Name("a/b/d"), Any(1), Cancel);
+        Assert.Equal(["a/b/d", "a0", "z/y/x"], await AfterAsync("a/b/c"));
+
+        async Task<List<string>> AfterAsync(string? last) => (await ListAsync(References.ListRepositoriesAfterAsync(
+            last is null ? null : Name(last), Cancel))).ConvertAll(name => name.ToString());
     }
 
     [Fact]

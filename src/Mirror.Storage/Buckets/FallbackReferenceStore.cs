@@ -82,6 +82,9 @@ public sealed class FallbackReferenceStore(IReferenceStore bucket, IReferenceSto
     public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) =>
         bucket.ListRepositoriesAsync(cancellationToken);
 
+    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(RepositoryName? after, CancellationToken cancellationToken) =>
+        bucket.ListRepositoriesAfterAsync(after, cancellationToken);
+
     private async ValueTask<T> ReadAsync<T>(
         Func<IReferenceStore, ValueTask<T>> read, Func<T, bool> exists, Func<T, ValueTask> copy, Func<ValueTask<bool>> deleteCopy)
     {

@@ -14,6 +14,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     private const int MaxLink = 1024;
 
     private readonly TagLists _tagLists = new(unreadable);
+    private readonly RepositoryFolders _folders = new(unreadable);
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Found(IsRepository(PathOf(RegistryLayout.Repository(name)))));
@@ -87,6 +88,18 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
             cancellationToken.ThrowIfCancellationRequested();
             if (RepositoryName.TryParse(Path.GetRelativePath(top, folder), out var name))
                 yield return name;
+        }
+        root.Require();
+    }
+
+    public async IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(
+        RepositoryName? after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        foreach (var name in _folders.Names(PathOf(RegistryLayout.Repositories), after))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return name;
         }
         root.Require();
     }

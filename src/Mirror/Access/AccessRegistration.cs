@@ -10,7 +10,7 @@ public static class AccessRegistration
     public static IServiceCollection AddAccess(this IServiceCollection services, MirrorOptions options)
     {
         if (options.Auth.Htpasswd is not null)
-            services.AddSingleton<Htpasswd>();
+            services.AddSingleton<Htpasswd>().AddSingleton<PasswordChecks>();
         if (options.Access.Rules is [])
             return services.AddSingleton(provider => Logins(provider, options.Auth));
         // Passwords alone cannot be asked for only where they are needed.

@@ -8,6 +8,9 @@ namespace Mirror.Access;
 /// </summary>
 public sealed partial class Htpasswd
 {
+    /// <summary>How many bytes of a password bcrypt uses.</summary>
+    public const int MaxPassword = 72;
+
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
     private readonly LiveOptions _live;
@@ -33,8 +36,10 @@ public sealed partial class Htpasswd
 
     private string Path => _live.Current.Auth.Htpasswd?.Path ?? "";
 
-    /// <summary>The hash of a user's password; null where there is no such user.</summary>
-    public string? HashOf(string user)
+    /// <summary>The hash to check a password with; null where the file has no users.</summary>
+    /// <param name="isKnown">False for an unknown user: no password is right. The hash is then another user's: a check takes as long as
+    /// for users of this file, and its time does not tell which exist.</param>
+    public string? HashFor(string user, out bool isKnown)
     {
         lock (_gate)
         {
@@ -42,11 +47,11 @@ public sealed partial class Htpasswd
                 Read(written);
             else if (!_file.HasUsers)
                 Say(NoUsers);
-            return _file.HashOf(user);
+            return _file.HashFor(user, out isKnown);
         }
     }
 
-    /// <summary>Whether a password belongs to a hash that <see cref="HashOf"/> returned. Takes tens of milliseconds on purpose.</summary>
+    /// <summary>Whether a password belongs to a hash that <see cref="HashFor"/> returned. Takes tens of milliseconds on purpose.</summary>
     /// <param name="password">bcrypt uses the first 72 bytes of its UTF-8. A password with a NUL is never right.</param>
     public static bool Verify(string password, string hash) =>
         !password.Contains('\0', StringComparison.Ordinal) && BCrypt.Net.BCrypt.Verify(password, hash);

@@ -8,45 +8,36 @@ using Mirror.Storage;
 namespace Mirror.Access;
 
 /// <summary>
-/// <c>auth.htpasswd</c>: every user of the file may do everything (RFC 7617). A password that was right is remembered for a minute under a
-/// keyed hash of the user, the password and the file's entry. So a pull of fifty requests computes bcrypt once, and a changed entry
-/// counts at once.
+/// <c>auth.htpasswd</c>: every user of the file may do everything (RFC 7617). A password that was right is remembered for an hour after its
+/// last use, and one that was wrong for a minute, under a keyed hash of the user, the password and the file's entry. So a right login
+/// computes bcrypt once and then waits for no other client, and a changed entry counts at once.
 /// </summary>
-public sealed class HtpasswdAccess(Htpasswd file, LiveOptions live) : IAccess, IDisposable
+public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks, LiveOptions live, ILogger<HtpasswdAccess> log)
+    : IAccess, IDisposable
 {
-    private static readonly TimeSpan CacheTime = TimeSpan.FromMinutes(1);
+    private static readonly MemoryCacheEntryOptions Right = new() { Size = 1, SlidingExpiration = TimeSpan.FromHours(1) };
+    private static readonly MemoryCacheEntryOptions Wrong = new() { Size = 1, AbsoluteExpirationRelativeToNow = TimeSpan.FromMinutes(1) };
     private const int MaxEntries = 10_000;
 
-    // Any hash will do: no password is accepted for a user who is not in the file.
-    private const string HashOfUnknownUsers = "$2b$10$abcdefghijklmnopqrstuu37RkUr9H1EPO4Rc63Ngz60LSVREthYa";
-
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
-    private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
-    // Clients that send wrong passwords must not occupy every processor.
-    private readonly SemaphoreSlim _checks = new(Math.Max(1, Environment.ProcessorCount / 2));
+    private readonly MemoryCache _right = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
+    private readonly MemoryCache _wrong = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
 
     public async ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken)
     {
         if (Read(http.Request.Headers.Authorization) is not var (name, password))
             return null;
-        // An unknown user takes as long as a wrong password, so that the time does not tell which users exist.
-        var known = file.HashOf(name);
-        var hash = known ?? HashOfUnknownUsers;
-        var entry = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{name}\0{hash}\0{password}")));
-        if (known is not null && _verified.TryGetValue(entry, out AccessUser? user))
+        if (file.HashFor(name, out var isKnown) is not { } hash)
+            return null;
+        var entry = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{name}\0{hash}\0{isKnown}\0{password}")));
+        if (_right.TryGetValue(entry, out AccessUser? user))
             return user;
-        await _checks.WaitAsync(cancellationToken);
-        try
-        {
-            if (!await Task.Run(() => Htpasswd.Verify(password, hash), CancellationToken.None) || known is null)
-                return null;
-        }
-        finally
-        {
-            _checks.Release();
-        }
-        var lifetime = new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = CacheTime };
-        return _verified.Set(entry, new AccessUser(name), lifetime);
+        // Clients that send the same again, as many do, get here together: the first one's answer is for all.
+        if (_wrong.TryGetValue(entry, out _)
+            || !await checks.RunAsync(http, name, () => !_wrong.TryGetValue(entry, out _)
+                && (_right.TryGetValue(entry, out _) || Verify(name, password, hash, isKnown, entry)), cancellationToken))
+            return null;
+        return _right.Get<AccessUser>(entry) ?? new AccessUser(name);
     }
 
     public string? RefusedUser(string authorization) => Read(authorization)?.User;
@@ -59,8 +50,21 @@ public sealed class HtpasswdAccess(Htpasswd file, LiveOptions live) : IAccess, I
 
     public void Dispose()
     {
-        _verified.Dispose();
-        _checks.Dispose();
+        _right.Dispose();
+        _wrong.Dispose();
+    }
+
+    private bool Verify(string name, string password, string hash, bool isKnown, string entry)
+    {
+        if (!Htpasswd.Verify(password, hash) || !isKnown)
+        {
+            _wrong.Set(entry, true, Wrong);
+            return false;
+        }
+        if (Encoding.UTF8.GetByteCount(password) is > Htpasswd.MaxPassword and var length)
+            LogCut(name, length);
+        _right.Set(entry, new AccessUser(name), Right);
+        return true;
     }
 
     private static (string User, string Password)? Read(string? authorization)
@@ -74,4 +78,9 @@ public sealed class HtpasswdAccess(Htpasswd file, LiveOptions live) : IAccess, I
         var text = Encoding.UTF8.GetString(decoded[..length]);
         return text.IndexOf(':') is > 0 and var colon ? (text[..colon], text[(colon + 1)..]) : null;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the password of {User} has {Length} bytes, and bcrypt uses the first 72: any text that begins with these is right; " +
+        "choose a shorter one")]
+    private partial void LogCut(string user, int length);
 }

@@ -17,6 +17,7 @@ public sealed partial class HtpasswdFile
     ];
 
     private readonly Dictionary<string, string> _users = [];
+    private readonly string[] _hashes = [];
 
     private HtpasswdFile(string[] lines)
     {
@@ -31,6 +32,7 @@ public sealed partial class HtpasswdFile
                 unusable.Add((user, Array.Find(OtherHashes, other => hash.StartsWith(other.Start, StringComparison.Ordinal)).Name
                     ?? "plain text or DES"));
         }
+        _hashes = [.. _users.Values];
         Warnings =
         [
             .. unusable.Where(line => line.User.Length > 0).GroupBy(line => line.Kind, line => line.User).Select(kind =>
@@ -54,8 +56,13 @@ public sealed partial class HtpasswdFile
     /// <summary>Whether any user can log in.</summary>
     public bool HasUsers => _users.Count > 0;
 
-    /// <summary>The hash of a user's password; null where there is no such user.</summary>
-    public string? HashOf(string user) => _users.GetValueOrDefault(user);
+    /// <summary>The hash of a user's password; for an unknown user another one's, the same at each call; null in a file without
+    /// users.</summary>
+    public string? HashFor(string user, out bool isKnown)
+    {
+        isKnown = _users.TryGetValue(user, out var hash);
+        return isKnown || _hashes.Length == 0 ? hash : _hashes[(uint)user.GetHashCode(StringComparison.Ordinal) % (uint)_hashes.Length];
+    }
 
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">This process may not read the file.</exception>

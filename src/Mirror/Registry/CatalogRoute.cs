@@ -6,7 +6,7 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/_catalog</c>: the stored repositories, mirrored and hosted, that the user may list.</summary>
-public sealed class CatalogRoute(IReferenceStore references, IAccess access, CatalogOptions options)
+public sealed class CatalogRoute(IReferenceStore references, IAccess access, RepositoryWalks walks, CatalogOptions options)
 {
     private const int DefaultCount = 100;
 
@@ -22,10 +22,10 @@ public sealed class CatalogRoute(IReferenceStore references, IAccess access, Cat
 
         List<string> page = [];
         var more = false;
-        await foreach (var repository in references.ListRepositoriesAsync(request.Aborted))
+        using var turn = await walks.EnterAsync(request.Aborted);
+        await foreach (var repository in references.ListRepositoriesAfterAsync(last, request.Aborted))
         {
-            if (last is { } seen && repository <= seen
-                || !await access.AuthorizeAsync(request.User, repository, AccessAction.List, request.Aborted))
+            if (!await access.AuthorizeAsync(request.User, repository, AccessAction.List, request.Aborted))
                 continue;
             if (page.Count == count)
             {

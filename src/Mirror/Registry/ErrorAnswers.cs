@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Health;
@@ -76,6 +77,10 @@ public sealed partial class ErrorAnswers(
         UpstreamLimitedException limited => new(RegistryError.TooManyRequests, failure.Message, limited.Advice)
         {
             RetryAfter = limited.RetryAfter ?? DefaultRetryAfter,
+        },
+        TooManyLoginsException => new(RegistryError.TooManyRequests, failure.Message, null)
+        {
+            RetryAfter = TooManyLoginsException.RetryAfter,
         },
         UpstreamException away => new(RegistryError.Unavailable, failure.Message, away.Advice),
         DigestMismatchException => new(RegistryError.Unavailable, failure.Message, DigestMismatchException.Advice),

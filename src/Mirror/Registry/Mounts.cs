@@ -9,7 +9,8 @@ namespace Mirror.Registry;
 /// Which blobs a client may add to a repository without sending them: those that it may read in another one (OCI distribution-spec 1.1.1,
 /// "Mounting a blob from another repository").
 /// </summary>
-public sealed class Mounts(RepositoryResolver repositories, IContentStore content, IReferenceStore references, IAccess access)
+public sealed class Mounts(
+    RepositoryResolver repositories, IContentStore content, IReferenceStore references, IAccess access, RepositoryWalks walks)
 {
     /// <summary>
     /// Whether the blob is stored in a repository that the user may pull from: the one that <c>from</c> names, or any if there is no
@@ -26,7 +27,8 @@ public sealed class Mounts(RepositoryResolver repositories, IContentStore conten
         if (from is { } source)
             return repositories.Find(request.Namespace, source) is { } repository
                 && await IsReadableAsync(request, repository.Name, digest);
-        await foreach (var any in references.ListRepositoriesAsync(request.Aborted))
+        using var turn = await walks.EnterAsync(request.Aborted);
+        await foreach (var any in references.ListRepositoriesAfterAsync(null, request.Aborted))
             if (await IsReadableAsync(request, any, digest))
                 return true;
         return false;

@@ -9,6 +9,7 @@ public static class RegistryRegistration
         .AddSingleton<TrustedProxies>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<RepositoryClasses>()
+        .AddSingleton<RepositoryWalks>()
         .AddSingleton<Mounts>()
         .AddSingleton<RequestBody>()
         .AddSingleton<Uploads>()

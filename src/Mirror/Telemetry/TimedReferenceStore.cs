@@ -49,4 +49,7 @@ internal sealed class TimedReferenceStore(IReferenceStore store, StorageTimer ti
 
     public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) =>
         store.ListRepositoriesAsync(cancellationToken);
+
+    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(RepositoryName? after, CancellationToken cancellationToken) =>
+        store.ListRepositoriesAfterAsync(after, cancellationToken);
 }

@@ -140,6 +140,26 @@ public sealed class HtpasswdTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, after.StatusCode);
     }
 
+    [Fact]
+    public async Task An_emptied_file_lets_no_user_in_and_the_log_says_so()
+    {
+        File.WriteAllText(Users, "# no users\n");
+        File.SetLastWriteTimeUtc(Users, DateTime.UtcNow.AddSeconds(1));
+        using var response = await _registry.GetAsync("", ("Authorization", Basic("alice:secret")));
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        await _registry.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
+            && line.Contains("no user can log in", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_right_password_that_bcrypt_cuts_is_named_in_the_log()
+    {
+        using var response = await _registry.GetAsync("", ("Authorization", Basic($"frank:{As}and more")));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        await _registry.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
+            && line.Contains("the password of frank has 80 bytes", StringComparison.Ordinal));
+    }
+
     private static string Basic(string credential) =>
         new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(credential))).ToString();
 }

@@ -1,0 +1,216 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.Caching.Memory;
+using Mirror.Telemetry;
+
+namespace Mirror.Access;
+
+/// <summary>A login is not checked, because too many wait already.</summary>
+public sealed class TooManyLoginsException() : Exception("too many logins wait to be checked")
+{
+    /// <summary>When the client may log in again.</summary>
+    public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>
+/// The turns in which passwords are checked: half as many at once as there are processors. The others wait, up to a bound for all and one
+/// for each address. Wrong passwords must not keep right ones waiting. So those come first whose connection has sent the fewest wrong ones,
+/// then those whose user name at this address has, then those whose address has. Among equals the newest comes first: clients that wait for
+/// each answer before they send their next password, however many they are, do not keep it from the next turn. Each fourth turn
+/// is the fourth newest's, which others have overtaken.
+/// </summary>
+public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordChecks> log) : IDisposable
+{
+    private const int MaxWaiting = 2048;
+    private const int MaxWaitingOfAddress = 512;
+    private const int Overtaken = 4;
+    // So many wrong passwords count as one: with fewer, a client is as good as any.
+    private const int Step = 64;
+    private const int MaxCounts = 20_000;
+
+    private static readonly int MaxAtOnce = Math.Max(1, Environment.ProcessorCount / 2);
+    private static readonly TimeSpan Lately = TimeSpan.FromMinutes(5);
+
+    private readonly Lock _gate = new();
+    private readonly List<Waiting> _queue = [];
+    private readonly MemoryCache _wrong = new(new MemoryCacheOptions { SizeLimit = MaxCounts });
+    private readonly RareLine _full = new(time);
+    private int _running;
+    private int _turns;
+
+    /// <summary>Checks a password when its turn has come.</summary>
+    /// <param name="user">The name that the client gives, known or not.</param>
+    /// <param name="check">Whether the password is right. It runs on a thread of its own.</param>
+    /// <exception cref="TooManyLoginsException">Too many wait, and these come before this one.</exception>
+    public async ValueTask<bool> RunAsync(HttpContext http, string user, Func<bool> check, CancellationToken cancellationToken)
+    {
+        var client = new Client(http, user, _wrong);
+        await EnterAsync(client, cancellationToken);
+        try
+        {
+            var right = await Task.Run(check, CancellationToken.None);
+            client.Count(right);
+            return right;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    public void Dispose() => _wrong.Dispose();
+
+    private async Task EnterAsync(Client client, CancellationToken cancellationToken)
+    {
+        Waiting waiting;
+        lock (_gate)
+        {
+            if (_running < MaxAtOnce)
+            {
+                _running++;
+                return;
+            }
+            _queue.Add(waiting = new(client));
+            var ofAddress = _queue.Count(other => other.Client.Network == client.Network);
+            var last = ofAddress > MaxWaitingOfAddress ? Last(_queue.Where(other => other.Client.Network == client.Network))
+                : _queue.Count > MaxWaiting ? Last(_queue)
+                : null;
+            if (last is not null)
+            {
+                _queue.Remove(last);
+                last.Turn.SetException(new TooManyLoginsException());
+                if (_full.IsDue())
+                    LogFull(_queue.Count, client.Address);
+            }
+        }
+        await using var gone = cancellationToken.Register(() =>
+        {
+            lock (_gate)
+                if (_queue.Remove(waiting))
+                    waiting.Turn.SetCanceled(cancellationToken);
+        });
+        try
+        {
+            await waiting.Turn.Task;
+        }
+        catch (TooManyLoginsException)
+        {
+            client.OfConnection.Add();
+            throw;
+        }
+    }
+
+    private void Leave()
+    {
+        lock (_gate)
+        {
+            // The newest is at the end.
+            var next = ++_turns % Overtaken == 0 && _queue.Count >= Overtaken
+                ? _queue[^Overtaken]
+                : _queue.AsEnumerable().Reverse().MinBy(waiting => waiting.Client.Rank);
+            if (next is not null)
+            {
+                _queue.Remove(next);
+                next.Turn.SetResult();
+            }
+            else
+            {
+                _running--;
+            }
+        }
+    }
+
+    // The oldest of those with the most wrong passwords.
+    private static Waiting? Last(IEnumerable<Waiting> queue) => queue.MaxBy(waiting => waiting.Client.Rank);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "{Count} logins wait to be checked, so some are refused with 429, among them from {Address}; " +
+        "if clients there send wrong passwords, correct or block them")]
+    private partial void LogFull(int count, IPAddress? address);
+
+    /// <summary>How many wrong passwords have come from one place.</summary>
+    private class Wrongs
+    {
+        private int _count;
+
+        internal int Count => Volatile.Read(ref _count);
+
+        internal void Add() => Interlocked.Increment(ref _count);
+
+        internal void Forget() => Volatile.Write(ref _count, 0);
+    }
+
+    /// <summary>Those over a connection from one address: a proxy's connection carries several.</summary>
+    private sealed class ConnectionWrongs(IPAddress? address) : Wrongs
+    {
+        internal IPAddress? Address => address;
+    }
+
+    /// <summary>Where a login comes from, and the wrong passwords that came from there.</summary>
+    private sealed class Client
+    {
+        private readonly Wrongs _ofName;
+        private readonly Wrongs _ofNetwork;
+
+        internal Client(HttpContext http, string user, MemoryCache wrong)
+        {
+            Address = http.Connection.RemoteIpAddress;
+            Network = NetworkOf(Address);
+            // The name as a number: a client chooses how long the text is.
+            _ofName = Of((Network, user.GetHashCode(StringComparison.Ordinal)));
+            _ofNetwork = Of(Network);
+            var items = http.Features.Get<IConnectionItemsFeature>()?.Items;
+            OfConnection = items?.TryGetValue(typeof(PasswordChecks), out var known) == true
+                && known is ConnectionWrongs same && Equals(same.Address, Address) ? same : new(Address);
+            items?[typeof(PasswordChecks)] = OfConnection;
+
+            Wrongs Of(object key) => wrong.GetOrCreate(key, entry =>
+            {
+                (entry.Size, entry.SlidingExpiration) = (1, Lately);
+                return new Wrongs();
+            })!;
+        }
+
+        internal IPAddress? Address { get; }
+
+        internal UInt128 Network { get; }
+
+        internal ConnectionWrongs OfConnection { get; }
+
+        /// <summary>The lowest comes first.</summary>
+        internal (int Connection, int Name, int Network) Rank =>
+            (OfConnection.Count, _ofName.Count / Step, _ofNetwork.Count / Step);
+
+        internal void Count(bool right)
+        {
+            if (right)
+            {
+                _ofName.Forget();
+                return;
+            }
+            OfConnection.Add();
+            _ofName.Add();
+            _ofNetwork.Add();
+        }
+
+        // Who has one address of IPv6 has the 2^64 beside it.
+        private static UInt128 NetworkOf(IPAddress? address)
+        {
+            if (address is null)
+                return 0;
+            var bytes = address.MapToIPv6().GetAddressBytes();
+            if (address is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: false })
+                bytes.AsSpan(8).Clear();
+            return BinaryPrimitives.ReadUInt128BigEndian(bytes);
+        }
+    }
+
+    private sealed class Waiting(Client client)
+    {
+        internal Client Client => client;
+
+        internal TaskCompletionSource Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,24 @@
+namespace Mirror.Registry;
+
+/// <summary>
+/// The turns of requests that go through the names of all repositories: half as many at once as there are processors, so that a crowd of
+/// them leaves the rest to other clients.
+/// </summary>
+public sealed class RepositoryWalks : IDisposable
+{
+    private readonly SemaphoreSlim _turns = new(Math.Max(1, Environment.ProcessorCount / 2));
+
+    /// <summary>Waits for a turn, which ends when the result is disposed.</summary>
+    public async ValueTask<IDisposable> EnterAsync(CancellationToken cancellationToken)
+    {
+        await _turns.WaitAsync(cancellationToken);
+        return new Turn(_turns);
+    }
+
+    public void Dispose() => _turns.Dispose();
+
+    private sealed class Turn(SemaphoreSlim turns) : IDisposable
+    {
+        public void Dispose() => turns.Release();
+    }
+}
