@@ -106,9 +106,7 @@ internal sealed partial class FillTransfer(
         return Owner is not null;
     }
 
-    /// <summary>
-    /// Opens a part of the blob for one client, apart from the spool.
-    /// </summary>
+    /// <summary>Opens a part of the blob for one client, apart from the spool.</summary>
     /// <param name="origin">The client's own.</param>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
