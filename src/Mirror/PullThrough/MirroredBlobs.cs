@@ -14,7 +14,7 @@ namespace Mirror.PullThrough;
 /// </summary>
 public sealed class MirroredBlobs(
     FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
-    CacheSize cache, UpstreamDeadlines deadlines, StoreWrites writes)
+    CacheSize cache, UpstreamDeadlines deadlines, StoreWrites writes, TimeProvider time)
 {
     private readonly SingleFlight<(RepositoryName, Digest), long?> _heads = new();
 
@@ -52,7 +52,7 @@ public sealed class MirroredBlobs(
                 return stored;
             if (await OpenFillAsync(name, digest, ignoreLease, cancellationToken) is { } filling)
                 return filling;
-            // A download ended since this request looked into the store.
+            // A download ended since this request looked into the store; or the one that this request joined failed for another repository.
             isStored = true;
         }
     }
@@ -104,6 +104,8 @@ public sealed class MirroredBlobs(
 
     private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
+        if (await content.SizeAsync(name, digest, cancellationToken) is null)
+            return null;
         var status = CacheStatus.Hit;
         if (!await references.HasBlobAsync(name, digest, cancellationToken))
         {
@@ -118,23 +120,26 @@ public sealed class MirroredBlobs(
         RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
     {
         var (fill, joined) = fills.JoinOrStart(source, name, digest, ignoreLease);
+        var origin = fill.Origins.Find(name);
         Content? filling = null;
         try
         {
-            if (!fill.IsFor(name))
+            if (origin is null)
             {
+                var asked = time.GetTimestamp();
                 await HeadAsync(name, digest, cancellationToken);
-                fill.Add(name);
+                origin = fill.Origins.Add(source, name, time.GetElapsedTime(asked));
             }
-            if (await deadlines.WaitForMissAsync(name, fill.Opened, cancellationToken))
-                filling = fill.OpenRead();
+            if (origin is not null && await deadlines.WaitForMissAsync(name, origin.Opened, cancellationToken))
+                filling = fill.OpenRead(origin);
             return filling is null ? null : new(filling, joined || fill.Transfer.Owner is not null ? CacheStatus.Joined : CacheStatus.Miss);
         }
-        catch (Exception failure) when (failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
+        catch (Exception failure) when (origin is not null
+            && failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
         {
             // The store has no room for the blob. The client still gets it from upstream.
             writes.Failed($"blob {digest}", failure);
-            return new(await UncachedContent.OpenAsync(fill.Transfer, cancellationToken), CacheStatus.Miss);
+            return new(await UncachedContent.OpenAsync(fill.Transfer, origin!, cancellationToken), CacheStatus.Miss);
         }
         finally
         {

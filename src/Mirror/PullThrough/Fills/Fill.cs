@@ -20,10 +20,7 @@ internal sealed partial class Fill(
     private const int SideRequestShare = 10;
 
     private readonly Lock _gate = new();
-    private readonly HashSet<RepositoryName> _names = [transfer.Name];
     private readonly ActivityContext _request = Activity.Current?.Context ?? default;
-    private bool _isLinking;
-    private bool _hasFailed;
     private long _sideRequested;
     private int _clients;
     // The fill itself and every client that reads or is about to. The last one to leave closes the spool.
@@ -34,25 +31,8 @@ internal sealed partial class Fill(
     /// <summary>How the bytes come.</summary>
     public FillTransfer Transfer => transfer;
 
-    /// <summary>Completes with true when readers can be opened, or with false if the content turned out to be stored already.</summary>
-    /// <exception cref="UpstreamException">Upstream gave one of the other answers.</exception>
-    /// <exception cref="IOException">The store has no room for a spool.</exception>
-    public Task<bool> Opened => transfer.Opened;
-
-    /// <summary>Whether it is already proved that the repository may serve this blob.</summary>
-    public bool IsFor(RepositoryName name)
-    {
-        lock (_gate)
-            return _names.Contains(name);
-    }
-
-    /// <summary>Adds a repository that may serve the blob. The blob is linked into it as well, unless linking has begun.</summary>
-    public void Add(RepositoryName name)
-    {
-        lock (_gate)
-            if (!_isLinking)
-                _names.Add(name);
-    }
+    /// <summary>Where the bytes may come from. The blob is linked into each of these repositories.</summary>
+    public FillOrigins Origins => transfer.Origins;
 
     /// <summary>
     /// Whether a reader far ahead of the download may request this many bytes itself. All such side requests share a budget of a tenth of
@@ -77,7 +57,7 @@ internal sealed partial class Fill(
     {
         lock (_gate)
         {
-            if (_holders == 0 || _hasFailed)
+            if (_holders == 0 || Origins.HaveFailed)
                 return false;
             _holders++;
             _clients++;
@@ -97,30 +77,29 @@ internal sealed partial class Fill(
             await spool.DisposeAsync();
     }
 
-    /// <summary>Opens a reader of the growing spool. Call it after <see cref="Opened"/>; disposing the reader leaves the fill.</summary>
-    public FillContent OpenRead() => new(this, transfer.Spool!);
+    /// <summary>
+    /// Opens a reader of the growing spool. Call it after <see cref="FillOrigin.Opened"/>; disposing the reader leaves the fill.
+    /// </summary>
+    public FillContent OpenRead(FillOrigin origin) => new(this, origin, transfer.Spool!);
 
     /// <summary>Completes when the fill has ended.</summary>
     public Task Ended { get; set; } = Task.CompletedTask;
 
-    /// <summary>Downloads, verifies, stores and links the blob. Never throws: readers and <see cref="Opened"/> get the exception.</summary>
+    /// <summary>Downloads, verifies, stores and links the blob. Never throws: clients get the exception.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         var started = time.GetTimestamp();
         var completed = false;
         Exception? failed = null;
         metrics.Started();
-        LogStarted(Digest.ToString(), transfer.Upstream, transfer.Name.ToString());
-        var span = Traces.StartFill(ContentKind.Blob, Digest, transfer.Name, transfer.Authority, _request);
+        LogStarted(Digest.ToString(), transfer.Upstream, Origins.Current.Name.ToString());
+        var span = Traces.StartFill(ContentKind.Blob, Digest, Origins.Current.Name, transfer.Authority, _request);
         try
         {
-            if (await transfer.ReceiveAsync(stop) is { } spool)
+            if (await ReceiveAsync(stop) is { } spool)
             {
-                // Only verified content is stored, and only then do readers get its last bytes.
-                if (!await spool.VerifyAsync(Digest, stop))
-                    throw new DigestMismatchException($"{transfer.Authority} sent other bytes than {Digest} names; they are dropped.");
                 spool.Complete();
-                transfer.Admit();
+                Origins.Open(true);
                 await StoreAsync(spool, stop);
             }
             completed = true;
@@ -130,9 +109,7 @@ internal sealed partial class Fill(
             failed = failure;
             if (IsOfTheStore(failure))
                 writes.Failed($"blob {Digest}", failure);
-            lock (_gate)
-                _hasFailed = true;
-            await transfer.RefuseAsync(failure);
+            Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
             // Keep what upstream cut off, if it can be found again. After a disk failure delete it: it may be what filled the disk.
             if (failure is IOException || transfer.IsPrivate)
@@ -140,6 +117,7 @@ internal sealed partial class Fill(
         }
         finally
         {
+            Origins.Close();
             span.EndFill(transfer.Spool?.Length ?? 0, failed?.Message);
             await LeaveAsync();
             await transfer.DisposeAsync();
@@ -147,6 +125,20 @@ internal sealed partial class Fill(
             metrics.Ended(completed, seconds);
             LogEnd(seconds, failed);
         }
+    }
+
+    // Only verified content is stored, and only then do readers get its last bytes.
+    private async Task<Spool?> ReceiveAsync(CancellationToken stop)
+    {
+        while (await transfer.ReceiveAsync(stop) is { } spool)
+        {
+            if (await spool.VerifyAsync(Digest, stop))
+                return spool;
+            var wrong = new DigestMismatchException($"{transfer.Authority} sent other bytes than {Digest} names; they are dropped.");
+            if (!transfer.TryBeginAgain(wrong))
+                throw wrong;
+        }
+        return null;
     }
 
     // The clients have their bytes. If the store fails now, the next client causes another download.
@@ -163,7 +155,7 @@ internal sealed partial class Fill(
             }
             // Link before the commit: a request in between would find content without a link, and ask upstream. A link without content is
             // only a right that upstream has proved.
-            HashSet<RepositoryName> linked = [.. Names(isLast: false)];
+            HashSet<RepositoryName> linked = [.. Origins.Names()];
             foreach (var name in linked)
                 await LinkAsync(name, stop);
             if (await transfer.IsStoredByOwnerAsync(stop))
@@ -174,7 +166,8 @@ internal sealed partial class Fill(
                 cache.Stored(spool.Length);
                 writes.Succeeded();
             }
-            foreach (var name in Names(isLast: true).Except(linked))
+            Origins.Close();
+            foreach (var name in Origins.Names().Except(linked))
                 await LinkAsync(name, stop);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
@@ -188,15 +181,6 @@ internal sealed partial class Fill(
     {
         await provenance.MarkAsync(name, Digest, Provenance.Copied, stop);
         await references.LinkBlobAsync(name, Digest, stop);
-    }
-
-    private RepositoryName[] Names(bool isLast)
-    {
-        lock (_gate)
-        {
-            _isLinking = isLast;
-            return [.. _names];
-        }
     }
 
     private void LogEnd(double seconds, Exception? failed)

@@ -6,11 +6,11 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// What one client reads while a blob is being downloaded: the growing spool. There are two exceptions. A client that wants a small part
-/// far ahead of the download requests that part itself. When the disk is full, each client goes on from upstream; its bytes are still
-/// checked against the digest.
+/// What one client reads while a blob is being downloaded: the growing spool. There are two exceptions, in which the client's own
+/// repository is asked. A client that wants a small part far ahead of the download requests that part itself. When the disk is full, each
+/// client goes on from upstream; its bytes are still checked against the digest.
 /// </summary>
-internal sealed class FillContent(Fill fill, Spool spool) : Content
+internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : Content
 {
     // Bytes that are nearer than this arrive with the download before the response to a side request would.
     private const long MinDistance = 8 << 20;
@@ -39,7 +39,7 @@ internal sealed class FillContent(Fill fill, Spool spool) : Content
             return;
         try
         {
-            _side = await fill.Transfer.OpenRangeAsync(from, end, cancellationToken);
+            _side = await fill.Transfer.OpenRangeAsync(origin, from, end, cancellationToken);
             _sideEnd = end;
         }
         catch (UpstreamException)
@@ -71,7 +71,7 @@ internal sealed class FillContent(Fill fill, Spool spool) : Content
         // The inner exception tells why the fill ended. If our disk failed, upstream can still be read.
         catch (IOException ended) when (ended.InnerException is IOException and not DigestMismatchException)
         {
-            _uncached = UncachedContent.After(_spooled, offset, fill.Transfer);
+            _uncached = UncachedContent.After(_spooled, offset, fill.Transfer, origin);
             return await _uncached.ReadAsync(offset, buffer, cancellationToken);
         }
     }

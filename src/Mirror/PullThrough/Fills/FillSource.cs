@@ -12,7 +12,24 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
     // The limit if neither the body, nor the registry, nor a manifest tells the length. Every known registry tells it.
     private const long MaxUnknownLength = 256 << 20;
 
+    // What is expected of an upstream from which nothing was downloaded lately. One that brings less than half of it loses its turn to it.
+    private const long UnknownPace = 8 << 20;
+
+    private static readonly TimeSpan PaceLife = TimeSpan.FromMinutes(1);
+
+    private Measured? _pace;
+
     public UpstreamClient Upstream => upstream;
+
+    /// <summary>How many bytes a second the last download brought; null if that was more than a minute ago.</summary>
+    public long? KnownPace =>
+        Volatile.Read(ref _pace) is { } last && time.GetElapsedTime(last.At) < PaceLife ? last.BytesPerSecond : null;
+
+    /// <summary>How many bytes a second a download may be expected to bring.</summary>
+    public long ExpectedPace => KnownPace ?? UnknownPace;
+
+    /// <summary>Remembers for a minute how many bytes a second came.</summary>
+    public void Remember(long bytesPerSecond) => Volatile.Write(ref _pace, new Measured(bytesPerSecond, time.GetTimestamp()));
 
     /// <summary>Opens a blob at upstream, to be read in order from an offset to its end.</summary>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
@@ -66,4 +83,6 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
 
     /// <summary>How many bytes a blob may have at most: without a limit, an endless body would fill the disk.</summary>
     public long MaxLength(Content content, RepositoryName name, Digest digest) => content.Length ?? sizes[name, digest] ?? MaxUnknownLength;
+
+    private sealed record Measured(long BytesPerSecond, long At);
 }

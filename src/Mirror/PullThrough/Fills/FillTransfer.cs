@@ -10,13 +10,14 @@ namespace Mirror.PullThrough.Fills;
 
 /// <summary>
 /// Brings the bytes of a fill into its spool: from upstream if this replica gets the lease of the digest, else from the replica that has
-/// it. If that replica is lost, the transfer resumes at the next owner of the lease, the store, or upstream.
+/// it. If that replica is lost, the transfer resumes at the next owner of the lease, the store, or upstream. If an origin refuses, fails or
+/// is slow, the transfer resumes at the next origin.
 /// </summary>
-/// <param name="name">The repository in whose name upstream is asked.</param>
+/// <param name="origins">In whose name upstream is asked.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
 internal sealed partial class FillTransfer(
-    FillSource source, IContentStore content, FillLeases leases, FleetMetrics metrics, TimeProvider time, ILogger log,
-    RepositoryName name, Digest digest, bool ignoreLease) : IAsyncDisposable
+    FillOrigins origins, IContentStore content, FillLeases leases, FleetMetrics metrics, TimeProvider time, ILogger log, Digest digest,
+    bool ignoreLease) : IAsyncDisposable
 {
     // Large enough to pay for the system call and for waking readers; small enough for many fills at once.
     private const int BufferSize = 256 * 1024;
@@ -25,24 +26,23 @@ internal sealed partial class FillTransfer(
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(250);
     private static readonly int MaxLosses = (int)(FillLeases.Life / RetryInterval);
 
-    private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private FillLease _lease = FillLease.None;
+    // The spool has bytes of an earlier process, and no upstream has said yet how long the blob is.
+    private bool _isInherited;
 
-    public RepositoryName Name => name;
+    /// <summary>Where the bytes may come from.</summary>
+    public FillOrigins Origins => origins;
 
     public Digest Digest => digest;
 
-    /// <summary>The upstream's host and port, for logs and errors.</summary>
-    public string Authority => source.Upstream.Origin.Authority;
+    /// <summary>The host and port of the upstream that sends, for logs and errors.</summary>
+    public string Authority => origins.Current.Authority;
 
-    /// <summary>The upstream's name, as in metrics.</summary>
-    public string Upstream => source.Upstream.Origin.Label;
+    /// <summary>The name of the upstream that sends, as in metrics.</summary>
+    public string Upstream => origins.Current.Source.Upstream.Origin.Label;
 
     /// <summary>How many bytes came, without those that an earlier process had left.</summary>
     public long Received { get; private set; }
-
-    /// <inheritdoc cref="Fill.Opened"/>
-    public Task<bool> Opened => _opened.Task;
 
     /// <summary>Where the bytes go; null until upstream or another replica has answered.</summary>
     public Spool? Spool { get; private set; }
@@ -53,34 +53,41 @@ internal sealed partial class FillTransfer(
     /// <summary>The replica that downloads for this one as well; null where this one downloads.</summary>
     public Uri? Owner => _lease.Owner;
 
-    /// <summary>Brings all bytes into the spool, unverified; null if the content turned out to be stored already.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer, to this replica or to the one that downloads.</exception>
+    /// <summary>
+    /// Brings all bytes into the spool, unverified; null if the content turned out to be stored already. Origins that fail are left out.
+    /// </summary>
+    /// <exception cref="UpstreamException">The last origin gave another answer, to this replica or to the one that downloads.</exception>
     /// <exception cref="IOException">The store has no room for a spool.</exception>
     public async Task<Spool?> ReceiveAsync(CancellationToken stop)
     {
-        try
+        while (true)
         {
-            var spool = await ReceiveFromAnyAsync(stop);
-            if (spool is null)
-                _opened.TrySetResult(false);
-            return spool;
+            var turn = origins.Begin(stop);
+            try
+            {
+                var spool = await ReceiveFromAnyAsync(turn);
+                if (spool is null)
+                    origins.Open(false);
+                return spool;
+            }
+            catch (Exception ended) when (turn.IsOver && !stop.IsCancellationRequested
+                && ended is OperationCanceledException or UpstreamUnavailableException)
+            {
+                LogGoesOn(digest.ToString(), Spool?.Length ?? 0, $"{turn.Origin.Authority} is slow");
+            }
+            catch (UpstreamException failure) when (origins.TryGoOnWithout(turn.Origin, failure))
+            {
+                LogGoesOn(digest.ToString(), Spool?.Length ?? 0, failure.Message);
+            }
+            catch (DigestMismatchException wrong) when (TryBeginAgain(wrong))
+            {
+                // Logged.
+            }
+            finally
+            {
+                origins.Leave(turn);
+            }
         }
-        catch (Exception failure)
-        {
-            await RefuseAsync(failure);
-            throw;
-        }
-    }
-
-    /// <summary>Admits the readers that still wait: the content is verified.</summary>
-    public void Admit() => _opened.TrySetResult(true);
-
-    /// <summary>Gives the exception to the readers that still wait.</summary>
-    public async Task RefuseAsync(Exception failure)
-    {
-        _opened.TrySetException(failure);
-        // Observe the exception, because all clients may have left.
-        await ((Task)_opened.Task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>
@@ -99,27 +106,44 @@ internal sealed partial class FillTransfer(
         return Owner is not null;
     }
 
-    /// <summary>
-    /// Opens a part of the blob for one client, apart from the spool. The client's repository may be another one, even of another upstream;
-    /// that it may serve the blob was proved before.
-    /// </summary>
+    /// <summary>Opens a part of the blob for one client, apart from the spool.</summary>
+    /// <param name="origin">The client's own.</param>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    public Task<Content> OpenRangeAsync(long from, long? end, CancellationToken cancellationToken) =>
-        source.OpenRangeAsync(Owner, name, digest, from, end, cancellationToken);
+    public Task<Content> OpenRangeAsync(FillOrigin origin, long from, long? end, CancellationToken cancellationToken) =>
+        origin.Source.OpenRangeAsync(Owner, origin.Name, digest, from, end, cancellationToken);
+
+    /// <summary>
+    /// Drops wrong bytes and leaves out the origin that sent the last of them, so that <see cref="ReceiveAsync"/> can be called again.
+    /// False if clients read already, or there is no other origin.
+    /// </summary>
+    public bool TryBeginAgain(DigestMismatchException wrong)
+    {
+        if (origins.AreOpen || !origins.TryGoOnWithout(origins.Current, wrong))
+            return false;
+        Spool?.Reset();
+        LogGoesOn(digest.ToString(), 0, wrong.Message);
+        return true;
+    }
 
     /// <summary>Returns the lease.</summary>
-    public ValueTask DisposeAsync() => _lease.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        origins.Dispose();
+        return _lease.DisposeAsync();
+    }
 
-    private async Task<Spool?> ReceiveFromAnyAsync(CancellationToken stop)
+    private async Task<Spool?> ReceiveFromAnyAsync(FillTurn turn)
     {
         var loggedAt = -1L;
         for (var losses = 0; ; losses++)
         {
-            await TakeLeaseAsync(orIgnore: ignoreLease || losses > MaxLosses);
+            // An earlier turn may have left it to this one.
+            if (Owner is not null || _lease == FillLease.None)
+                await TakeLeaseAsync(orIgnore: ignoreLease || losses > MaxLosses);
             try
             {
-                return Owner is { } owner ? await FollowAsync(owner, stop) : await DownloadAsync(stop);
+                return Owner is { } owner ? await FollowAsync(owner, turn) : await DownloadAsync(turn);
             }
             catch (ReplicaLostException lost)
             {
@@ -134,7 +158,7 @@ internal sealed partial class FillTransfer(
                 if (lost.IsRefused)
                     await _lease.BreakAsync();
                 else
-                    await Task.Delay(RetryInterval, time, stop);
+                    await Task.Delay(RetryInterval, time, turn.Stop);
             }
         }
     }
@@ -145,25 +169,28 @@ internal sealed partial class FillTransfer(
         _lease = lease.Owner is not null && orIgnore ? FillLease.None : lease;
     }
 
-    private async Task<Spool> FollowAsync(Uri owner, CancellationToken stop)
+    private async Task<Spool> FollowAsync(Uri owner, FillTurn turn)
     {
+        var origin = turn.Origin;
         // Wait for the owner's response first: by then it has opened the resumable spool. In a shared folder ours must be another file.
-        await using var body = await source.FollowAsync(owner, name, digest, Spool?.Length ?? 0, null, stop);
+        await using var body = await origin.Source.FollowAsync(owner, origin.Name, digest, Spool?.Length ?? 0, null, turn.Stop);
+        origin.IsProved = true;
         metrics.Followed();
         if (Spool is null)
-            (Spool, IsPrivate) = (await content.SpoolPrivatelyAsync(digest, stop), true);
-        await CopyAsync(body, Spool, stop);
+            (Spool, IsPrivate) = (await content.SpoolPrivatelyAsync(digest, turn.Stop), true);
+        await CopyAsync(body, Spool, turn);
         return Spool;
     }
 
-    private async Task<Spool?> DownloadAsync(CancellationToken stop)
+    private async Task<Spool?> DownloadAsync(FillTurn turn)
     {
+        var (origin, stop) = (turn.Origin, turn.Stop);
         // 1. Look into the store again: the previous owner of the lease stored the blob before it returned the lease.
         await using (var stored = await content.OpenAsync(digest, stop))
             if (stored is not null)
             {
                 if (Spool is not null)
-                    await CopyAsync(stored, Spool, stop);
+                    await CopyAsync(stored, Spool, turn);
                 return Spool;
             }
 
@@ -172,7 +199,13 @@ internal sealed partial class FillTransfer(
         if (Spool is null)
         {
             Spool = await content.SpoolAsync(digest, stop);
-            var size = Spool.Length > 0 ? await source.Upstream.HeadBlobAsync(name, digest, stop) : null;
+            _isInherited = Spool.Length > 0;
+        }
+        if (_isInherited)
+        {
+            var size = await origin.Source.Upstream.HeadBlobAsync(origin.Name, digest, stop);
+            origin.IsProved = true;
+            _isInherited = false;
             if (size >= Spool.Length)
             {
                 LogResumed(digest.ToString(), Spool.Length);
@@ -189,14 +222,19 @@ internal sealed partial class FillTransfer(
         }
 
         // 3. Download the rest.
-        await using var body = await source.DownloadAsync(name, digest, Spool.Length, stop);
-        await CopyAsync(body, Spool, stop);
+        await using var body = await origin.Source.DownloadAsync(origin.Name, digest, Spool.Length, stop);
+        origin.IsProved = true;
+        await CopyAsync(body, Spool, turn);
         return Spool;
     }
 
-    private async Task CopyAsync(Content body, Spool spool, CancellationToken stop)
+    private async Task CopyAsync(Content body, Spool spool, FillTurn turn)
     {
-        spool.ExpectedLength ??= body.Length;
+        if (!origins.AreOpen)
+            spool.ExpectedLength = body.Length ?? spool.ExpectedLength;
+        else if (body.Length is { } length && spool.ExpectedLength is { } promised && length != promised)
+            // Clients were told the other length: let none of them take a part for the whole.
+            throw new DigestMismatchException($"{Authority} says that {digest} has {length} bytes, and another source said {promised}.");
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         var isFirst = true;
         try
@@ -204,16 +242,17 @@ internal sealed partial class FillTransfer(
             while (true)
             {
                 // Read up to the next multiple of the buffer size: writing whole pages costs the file system half as much.
-                var reading = body.ReadAsync(spool.Length, buffer.AsMemory(0, BufferSize - (int)(spool.Length % BufferSize)), stop);
+                var reading = body.ReadAsync(spool.Length, buffer.AsMemory(0, BufferSize - (int)(spool.Length % BufferSize)), turn.Stop);
                 // Usually the first bytes arrive with the headers: admit readers then. If not, admit them now so that they get the headers.
                 if (!reading.IsCompleted)
                     AdmitEarly(spool);
                 if (await reading is not (> 0 and var read))
                     break;
-                if (source.MaxLength(body, name, digest) is var max && spool.Length + read > max)
+                if (turn.Origin.Source.MaxLength(body, turn.Origin.Name, digest) is var max && spool.Length + read > max)
                     throw new DigestMismatchException($"{Authority} sent more than {max} bytes for {digest}.");
                 spool.Append(buffer.AsSpan(0, read));
                 Received += read;
+                turn.Received(read);
                 if (isFirst && AdmitEarly(spool))
                 {
                     isFirst = false;
@@ -230,8 +269,17 @@ internal sealed partial class FillTransfer(
 
     // The last 4 KiB are held back. Readers of shorter content would get its headers and nothing else, so they wait until the digest is
     // verified: wrong content is then an error and not an empty body.
-    private bool AdmitEarly(Spool spool) =>
-        (spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength) && (_opened.TrySetResult(true) || Opened.IsCompleted);
+    private bool AdmitEarly(Spool spool)
+    {
+        if (!(spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength))
+            return false;
+        origins.Open(true);
+        return true;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information,
+        Message = "the download of {Digest} goes on at byte {Offset} from the next upstream or repository that has it: {Reason}")]
+    private partial void LogGoesOn(string digest, long offset, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "resuming the download of {Digest} at byte {Offset}")]
     private partial void LogResumed(string digest, long offset);

@@ -31,7 +31,8 @@ public sealed class RunningFills(
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
             if (_running.Count >= OpenFiles.MaxDownloads && !_running.ContainsKey(digest))
                 throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running: the limit of open files is reached.");
-            var transfer = new FillTransfer(source, content, leases, fleet, time, log, name, digest, ignoreLease);
+            var origins = new FillOrigins(new FillOrigin(source, name, TimeSpan.Zero), time);
+            var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease);
             var own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
             var fill = _running.GetOrAdd(digest, own);
             if (!fill.TryJoin())

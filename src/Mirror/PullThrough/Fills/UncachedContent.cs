@@ -13,23 +13,28 @@ internal sealed class UncachedContent : Content
     private const int SkipBufferSize = 64 * 1024;
 
     private readonly FillTransfer _transfer;
+    private readonly FillOrigin _origin;
     private readonly Content? _spooled;
     private readonly long _spooledLength;
     private readonly IncrementalHash _hash;
     private Content? _source;
     private long _hashed;
 
-    private UncachedContent(FillTransfer transfer, Content? spooled, long spooledLength) =>
-        (_transfer, _spooled, _spooledLength, _hash) = (transfer, spooled, spooledLength, transfer.Digest.NewHash());
+    private UncachedContent(FillTransfer transfer, FillOrigin origin, Content? spooled, long spooledLength)
+    {
+        (_transfer, _origin) = (transfer, origin);
+        (_spooled, _spooledLength, _hash) = (spooled, spooledLength, transfer.Digest.NewHash());
+    }
 
     public override long? Length => _spooled?.Length ?? _source?.Length;
 
     /// <summary>The whole blob from upstream.</summary>
     /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
-    public static async ValueTask<UncachedContent> OpenAsync(FillTransfer transfer, CancellationToken cancellationToken)
+    public static async ValueTask<UncachedContent> OpenAsync(
+        FillTransfer transfer, FillOrigin origin, CancellationToken cancellationToken)
     {
-        var content = new UncachedContent(transfer, null, 0);
-        content._source = await transfer.OpenRangeAsync(0, null, cancellationToken);
+        var content = new UncachedContent(transfer, origin, null, 0);
+        content._source = await transfer.OpenRangeAsync(origin, 0, null, cancellationToken);
         if (content.Length is not null)
             return content;
         await content.DisposeAsync();
@@ -39,8 +44,8 @@ internal sealed class UncachedContent : Content
 
     /// <summary>What a failed spool has, then the rest from upstream.</summary>
     /// <param name="spooled">Is read up to <paramref name="spooledLength"/>. The caller disposes it.</param>
-    public static UncachedContent After(Content spooled, long spooledLength, FillTransfer transfer) =>
-        new(transfer, spooled, spooledLength);
+    public static UncachedContent After(Content spooled, long spooledLength, FillTransfer transfer, FillOrigin origin) =>
+        new(transfer, origin, spooled, spooledLength);
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -74,13 +79,13 @@ internal sealed class UncachedContent : Content
             read = await _spooled!.ReadAsync(_hashed, buffer[..(int)Math.Min(buffer.Length, _spooledLength - _hashed)], cancellationToken);
         else
         {
-            _source ??= await _transfer.OpenRangeAsync(_hashed, null, cancellationToken);
+            _source ??= await _transfer.OpenRangeAsync(_origin, _hashed, null, cancellationToken);
             read = await _source.ReadAsync(_hashed, buffer, cancellationToken);
         }
         _hash.AppendData(buffer.Span[..read]);
         _hashed += read;
         if (_hashed == Length && Digest.FromHash(_transfer.Digest.Algorithm, _hash.GetCurrentHash()) != _transfer.Digest)
-            throw new DigestMismatchException($"{_transfer.Authority} sent other bytes than {_transfer.Digest} names.");
+            throw new DigestMismatchException($"{_origin.Authority} sent other bytes than {_transfer.Digest} names.");
         return read;
     }
 }

@@ -1,0 +1,189 @@
+using Mirror.Storage;
+
+namespace Mirror.PullThrough.Fills;
+
+/// <summary>
+/// Where the bytes of one fill may come from, in the order in which clients asked. One origin at a time sends. Its refusal or failure is
+/// true for its own clients only, and another origin goes on behind the last byte. So does another upstream that is at least twice as fast.
+/// </summary>
+internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDisposable
+{
+    // How often the pace is judged, while more than one upstream could send.
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
+    // How long an origin may be silent: this, and twice the time of the slower upstream's answer to a HEAD.
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
+    // The grace doubles with each turn, this often, so that two upstreams of uneven pace do not take turns all the time.
+    private const int MaxDoublings = 6;
+
+    private readonly Lock _gate = new();
+    private readonly List<FillOrigin> _all = [first];
+    private FillTurn? _turn;
+    private FillOrigin? _next;
+    private int _turns;
+    private bool? _opened;
+    private bool _isWatched;
+    private bool _isClosed;
+    private bool _hasFailed;
+
+    /// <summary>The origin that sends, or sent last.</summary>
+    public FillOrigin Current { get; private set; } = first;
+
+    /// <summary>Whether readers were opened.</summary>
+    public bool AreOpen { get { lock (_gate) return _opened == true; } }
+
+    /// <summary>Whether the fill failed for all its origins. Later clients need another fill.</summary>
+    public bool HaveFailed { get { lock (_gate) return _hasFailed; } }
+
+    /// <summary>The origin with this name; null where its right is still to be proved.</summary>
+    public FillOrigin? Find(RepositoryName name)
+    {
+        lock (_gate)
+            return _all.Find(origin => origin.Name.Equals(name));
+    }
+
+    /// <summary>Adds a repository of which upstream has proved that it may serve the blob.</summary>
+    /// <param name="answeredIn">How long upstream took for that.</param>
+    /// <returns>The origin, whose clients are admitted like those of all others; null if the fill has failed without it.</returns>
+    public FillOrigin? Add(FillSource source, RepositoryName name, TimeSpan answeredIn)
+    {
+        FillOrigin origin;
+        lock (_gate)
+        {
+            if (_hasFailed)
+                return null;
+            if (_all.Find(known => known.Name.Equals(name)) is { } same)
+            {
+                same.IsProved = true;
+                return same;
+            }
+            origin = new FillOrigin(source, name, answeredIn) { IsProved = true };
+            if (_opened is { } admitted)
+                origin.Open(admitted);
+            if (_isClosed)
+                return origin;
+            _all.Add(origin);
+            if (_isWatched || _all.TrueForAll(other => other.Source == source))
+                return origin;
+            _isWatched = true;
+        }
+        _ = WatchAsync();
+        return origin;
+    }
+
+    /// <summary>
+    /// Gives the turn to the origin that was found to be faster, else to the one that is expected to be the fastest. The caller ends the
+    /// turn by <see cref="Leave"/>.
+    /// </summary>
+    public FillTurn Begin(CancellationToken stop)
+    {
+        lock (_gate)
+        {
+            Current = _next ?? _all.MaxBy(origin => origin.Source.ExpectedPace)!;
+            _next = null;
+            _turns++;
+            return _turn = new FillTurn(Current, time, stop);
+        }
+    }
+
+    /// <summary>Ends a turn.</summary>
+    public void Leave(FillTurn turn)
+    {
+        lock (_gate)
+        {
+            _turn = null;
+            turn.Dispose();
+            // Others have proved their right. If this one had no answer yet, its clients ask their upstream themselves.
+            if (!turn.IsOver || turn.Origin.IsProved)
+                return;
+            _all.Remove(turn.Origin);
+            turn.Origin.Open(false);
+        }
+    }
+
+    /// <summary>Gives an origin's failure to its own clients; false if it is the only origin, and the fill has failed.</summary>
+    public bool TryGoOnWithout(FillOrigin origin, Exception failure)
+    {
+        lock (_gate)
+        {
+            _hasFailed = _all.Count == 1;
+            if (_hasFailed)
+                return false;
+            _all.Remove(origin);
+        }
+        origin.Refuse(failure);
+        return true;
+    }
+
+    /// <summary>Admits the clients of all origins, or lets them look into the store.</summary>
+    public void Open(bool admitted)
+    {
+        lock (_gate)
+        {
+            if (_opened is not null)
+                return;
+            _opened = admitted;
+            foreach (var origin in _all)
+                origin.Open(admitted);
+        }
+    }
+
+    /// <summary>The fill has failed: gives the exception to the clients that still wait.</summary>
+    public void Fail(Exception failure)
+    {
+        lock (_gate)
+        {
+            _hasFailed = true;
+            foreach (var origin in _all)
+                origin.Refuse(failure);
+        }
+    }
+
+    /// <summary>The repositories that may serve the blob.</summary>
+    public RepositoryName[] Names()
+    {
+        lock (_gate)
+            return [.. _all.Where(origin => origin.IsProved).Select(origin => origin.Name)];
+    }
+
+    /// <summary>Takes no further origin. Later clients may still read.</summary>
+    public void Close()
+    {
+        lock (_gate)
+            _isClosed = true;
+    }
+
+    /// <summary>The fill has ended.</summary>
+    public void Dispose()
+    {
+        Close();
+        _turn?.Dispose();
+    }
+
+    private async Task WatchAsync()
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (Judge())
+            await timer.WaitForNextTickAsync();
+    }
+
+    // False when there is nothing more to judge.
+    private bool Judge()
+    {
+        lock (_gate)
+        {
+            if (_isClosed || _hasFailed)
+                return false;
+            if (_turn is not { IsOver: false } turn
+                || _all.Where(other => other.Source != turn.Origin.Source).MaxBy(other => other.Source.ExpectedPace) is not { } rival)
+                return true;
+            var answer = turn.Origin.AnsweredIn > rival.AnsweredIn ? turn.Origin.AnsweredIn : rival.AnsweredIn;
+            var grace = (Grace + 2 * answer) * (1 << Math.Min(_turns - 1, MaxDoublings));
+            if (turn.Pace(grace) < rival.Source.ExpectedPace / 2)
+            {
+                _next = rival;
+                turn.End();
+            }
+            return true;
+        }
+    }
+}
