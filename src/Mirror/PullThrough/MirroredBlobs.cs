@@ -97,7 +97,9 @@ public sealed class MirroredBlobs(
             if (!fill.IsFor(name))
             {
                 await HeadAsync(name, digest, cancellationToken);
-                fill.Add(name);
+                // Before the blob is stored: a request in between would find content without a link.
+                if (!fill.TryAdd(name))
+                    await LinkAsync(name, digest, cancellationToken);
             }
             if (await deadlines.WaitForMissAsync(name, fill.Opened, cancellationToken))
                 filling = fill.OpenRead();

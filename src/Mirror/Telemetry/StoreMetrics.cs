@@ -24,6 +24,9 @@ public sealed class StoreMetrics(MirrorMeter meter)
     private readonly Counter<long> _evictedBytes = meter.Counter(
         "mirror_cache_evicted_bytes_total", "Bytes of mirrored blobs removed to make room.", "By");
 
+    private readonly Counter<long> _notKept = meter.Counter(
+        "mirror_cache_not_kept_total", "Mirrored blobs that were not stored because the cache had no room.");
+
     /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>.</param>
     /// <param name="action">A constant of <see cref="StorageTimer"/>.</param>
     public void Acted(string driver, string action, double seconds) =>
@@ -48,4 +51,7 @@ public sealed class StoreMetrics(MirrorMeter meter)
         _evicted.Add(blobs);
         _evictedBytes.Add(bytes);
     }
+
+    /// <summary>Records a blob that was sent to its clients, and not stored for want of room (<c>proxy.max_size</c>).</summary>
+    public void NotKept() => _notKept.Add(1);
 }

@@ -46,12 +46,17 @@ internal sealed partial class Fill(
             return _names.Contains(name);
     }
 
-    /// <summary>Adds a repository that may serve the blob. The blob is linked into it as well, unless linking has begun.</summary>
-    public void Add(RepositoryName name)
+    /// <summary>
+    /// Adds a repository that may serve the blob: the blob is linked into it as well. False where linking has begun: the caller links it.
+    /// </summary>
+    public bool TryAdd(RepositoryName name)
     {
         lock (_gate)
+        {
             if (!_isLinking)
                 _names.Add(name);
+            return !_isLinking;
+        }
     }
 
     /// <summary>
@@ -154,24 +159,27 @@ internal sealed partial class Fill(
     {
         try
         {
+            // A replica that downloads for this one makes the room.
+            var isFollowing = transfer.Owner is not null;
+            var hasRoom = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
             // Link before the commit: a request in between would find content without a link, and ask upstream. A link without content is
             // only a right that upstream has proved.
-            HashSet<RepositoryName> linked = [.. Names(isLast: false)];
-            foreach (var name in linked)
+            foreach (var name in hasRoom ? NamesToLink() : [])
                 await LinkAsync(name, stop);
-            if (await transfer.IsStoredByOwnerAsync(stop))
-                spool.Delete();
-            else
+            if (isFollowing)
+                hasRoom = !await transfer.IsStoredByOwnerAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
+            if (!hasRoom)
             {
-                await content.CommitAsync(spool, Digest, stop);
-                cache.Stored(spool.Length);
-                writes.Succeeded();
+                spool.Delete();
+                return;
             }
-            foreach (var name in Names(isLast: true).Except(linked))
-                await LinkAsync(name, stop);
+            await content.CommitAsync(spool, Digest, stop);
+            cache.Stored(Digest);
+            writes.Succeeded();
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
+            cache.Release(Digest);
             writes.Failed($"blob {Digest}", failure);
             spool.Delete();
         }
@@ -183,11 +191,11 @@ internal sealed partial class Fill(
         await references.LinkBlobAsync(name, Digest, stop);
     }
 
-    private RepositoryName[] Names(bool isLast)
+    private RepositoryName[] NamesToLink()
     {
         lock (_gate)
         {
-            _isLinking = isLast;
+            _isLinking = true;
             return [.. _names];
         }
     }
