@@ -37,4 +37,23 @@ internal static class Entries
             }
         }
     }
+
+    /// <summary>
+    /// Reports the folder of a file that seems to be missing if this process may not look into it: then the file may be there.
+    /// </summary>
+    public static void ReportIfClosed(string file, UnreadableFolders? unreadable)
+    {
+        try
+        {
+            File.GetAttributes(file);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            unreadable?.Add(Path.GetDirectoryName(file)!);
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            // It is missing.
+        }
+    }
 }

@@ -14,6 +14,8 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
     {
         var path = PathOf(digest);
         var content = TryOpen(path) ?? (SweepableFile.PutBack(path) ? TryOpen(path) : null);
+        if (content is null && Directory.Exists(Path.GetDirectoryName(path)))
+            Entries.ReportIfClosed(path, unreadable);
         return ValueTask.FromResult<Content?>(root.Found(content, content is null));
     }
 

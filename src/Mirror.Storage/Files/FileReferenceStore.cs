@@ -127,7 +127,11 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     {
         // Most of these files do not exist, and an exception costs more than all the rest of the answer to a manifest request.
         if (!File.Exists(PathOf(path)))
+        {
+            if (Directory.Exists(Path.GetDirectoryName(PathOf(path))))
+                Entries.ReportIfClosed(PathOf(path), unreadable);
             return null;
+        }
         try
         {
             using var file = File.OpenHandle(PathOf(path));

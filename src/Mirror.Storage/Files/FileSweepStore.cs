@@ -53,6 +53,18 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
         }
     }
 
+    // The system knows which files are open: a reader need not be counted, which would cost each request.
+    public IReadOnlySet<Digest> BeingRead()
+    {
+        const string open = "/proc/self/fd";
+        HashSet<Digest> read = [];
+        foreach (var file in Directory.Exists(open) ? new DirectoryInfo(open).EnumerateFileSystemInfos() : [])
+            if (file.LinkTarget?.Split('/') is [.., var algorithm, _, var hex, "data"]
+                && Digest.TryParse($"{algorithm}:{hex}", out var digest))
+                read.Add(digest);
+        return read;
+    }
+
     public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(
         RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.BlobLinks(name, algorithm), cancellationToken);
@@ -109,9 +121,13 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
             foreach (var folder in Entries.Folders(PathOf(folderOf(algorithm)), unreadable))
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest)
-                    && SweepableFile.LastTouched(Path.Combine(folder, "link")) is { } touched)
+                if (!Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest))
+                    continue;
+                var link = Path.Combine(folder, "link");
+                if (SweepableFile.LastTouched(link) is { } touched)
                     yield return (digest, touched);
+                else
+                    Entries.ReportIfClosed(link, unreadable);
             }
     }
 

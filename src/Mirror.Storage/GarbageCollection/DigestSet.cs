@@ -17,6 +17,7 @@ internal sealed class DigestSet
 
     public bool Contains(Digest digest) => _keys.Contains(Key(digest));
 
-    private static UInt128 Key(Digest digest) =>
+    /// <summary>The first 128 bits of a digest.</summary>
+    public static UInt128 Key(Digest digest) =>
         UInt128.Parse(digest.Hex.AsSpan(0, 32), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }

@@ -8,68 +8,62 @@ namespace Mirror.Storage.GarbageCollection;
 /// small, and while upstream is away the server needs them to know an image.
 /// </summary>
 /// <remarks>
-/// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and it is safe beside pushes
-/// for the same reasons: content that was touched after the sweep began stays. A blob's last use is its last touch, so a server that serves
-/// a blob touches it (<see cref="IContentStore.TouchAsync"/>).
+/// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and with no grace. It is safe
+/// beside pushes for the same reasons: content that was touched after the marks were begun stays, however much later the eviction is. A
+/// push links a blob before it stores it, so no blob of a push is older than its link. A blob's last use is its last touch, so a server
+/// that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>).
 /// </remarks>
 public sealed class Evictor(IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {
-    // A push links a blob a moment after it is stored. If the blob were deleted in between, the client had to send it again.
-    private static readonly TimeSpan Grace = TimeSpan.FromMinutes(1);
-
-    /// <summary>Measures the mirrored content, and deletes what is too much; null while another sweep runs.</summary>
-    /// <param name="maxBytes">
-    /// How many bytes may stay. Where there are more, a tenth of this is free afterwards, so that not each new blob needs an eviction.
-    /// </param>
+    /// <summary>Looks through the store for what can be evicted; null while another sweep runs.</summary>
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
-    public async Task<Eviction?> EvictAsync(long maxBytes, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    public async Task<CachedBlobs?> MeasureAsync(Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
-        return turn is null ? null : await EvictAsync(turn.Began, maxBytes, isMirrored, cancellationToken);
+        return turn is null ? null : await MeasureAsync(turn.Began, isMirrored, cancellationToken);
     }
 
-    private async Task<Eviction> EvictAsync(
-        DateTimeOffset began, long maxBytes, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
+    /// <summary>Deletes the least recently used blobs of an index; null while another sweep runs.</summary>
+    /// <param name="bytes">How much is to be freed. Less is freed if the index has no more.</param>
+    public async Task<Eviction?> EvictAsync(CachedBlobs cached, long bytes, CancellationToken cancellationToken)
+    {
+        await using var turn = await store.BeginAsync(cancellationToken);
+        if (turn is null)
+            return null;
+        await store.RequireReadableAsync(cancellationToken);
+        var read = store.BeingRead();
+        var (blobs, freed) = (0, 0L);
+        while (freed < bytes && cached.TryTake(out var digest))
+        {
+            if (read.Contains(digest) || await store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
+                continue;
+            blobs++;
+            freed += length;
+            cached.Evicted(length);
+            // When the blob is fetched again, upstream is asked again who may serve it.
+            foreach (var name in cached.NamesOf(digest))
+                await store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
+        }
+        return new Eviction(blobs, freed, cached.Bytes);
+    }
+
+    private async Task<CachedBlobs> MeasureAsync(DateTimeOffset began, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
     {
         // 1. Mark what must stay, and what can be fetched again.
-        var (kept, copies) = await MarkAsync(isMirrored, stop);
+        var cached = new CachedBlobs(began);
+        var (kept, copies) = await MarkAsync(cached, isMirrored, stop);
         await store.RequireReadableAsync(stop);
 
-        // 2. Measure what can be fetched again, by age.
-        var ages = new AgeHistogram(began);
+        // 2. Measure what can be fetched again, and when it was last used.
         await foreach (var digest in content.ListAsync(stop))
             if (copies.Contains(digest) && !kept.Contains(digest)
                 && await content.SizeAsync(digest, stop) is { } size && await store.LastTouchedAsync(digest, stop) is { } used)
-                ages.Add(used, size);
-        if (ages.Bytes <= maxBytes)
-            return new Eviction(0, 0, ages.Bytes);
-
-        // 3. Delete the oldest, and of the youngest class among them no more than is needed.
-        var deleted = new DigestSet();
-        var (limit, ofLimit) = ages.Oldest(ages.Bytes - (maxBytes - maxBytes / 10));
-        var freed = 0L;
-        await foreach (var digest in content.ListAsync(stop))
-        {
-            if (!copies.Contains(digest) || kept.Contains(digest) || await store.LastTouchedAsync(digest, stop) is not { } used)
-                continue;
-            var age = ages.ClassOf(used);
-            if (age < limit || age == limit && ofLimit <= 0 || await store.SweepContentAsync(digest, began - Grace, stop) is not { } bytes)
-                continue;
-            deleted.Add(digest);
-            freed += bytes;
-            if (age == limit)
-                ofLimit -= bytes;
-        }
-
-        // 4. Delete the links to these blobs: when a blob is fetched again, upstream is asked again who may serve it.
-        await foreach (var name in references.ListRepositoriesAsync(stop))
-            await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
-                if (deleted.Contains(digest))
-                    await store.SweepBlobAsync(name, digest, began, stop);
-        return new Eviction(deleted.Count, freed, ages.Bytes - freed);
+                cached.Add(digest, size, used);
+        return cached.Built();
     }
 
-    private async Task<(ManifestMarks Kept, DigestSet Copies)> MarkAsync(Func<RepositoryName, bool> isMirrored, CancellationToken stop)
+    private async Task<(ManifestMarks Kept, DigestSet Copies)> MarkAsync(
+        CachedBlobs cached, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
     {
         var (kept, copies) = (new ManifestMarks(content, stop), new DigestSet());
         await foreach (var name in references.ListRepositoriesAsync(stop))
@@ -84,11 +78,15 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
                 if (copiesHere?.Contains(digest) == false)
                     isDamaged |= !await kept.AddManifestAsync(digest);
             }
+            List<Digest> linked = [];
             await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
                 if (copiesHere?.Contains(digest) == true && !isDamaged)
-                    copies.Add(digest);
+                    linked.Add(digest);
                 else
                     kept.Add(digest);
+            linked.ForEach(digest => copies.Add(digest));
+            if (linked.Count > 0)
+                cached.AddLinks(name, linked);
         }
         return (kept, copies);
     }

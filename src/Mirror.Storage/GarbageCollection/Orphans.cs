@@ -3,50 +3,71 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.GarbageCollection;
 
+/// <summary>A repository with content that the settings have orphaned.</summary>
+/// <param name="IsPushed">Whether clients pushed it; else it was copied from an upstream that is no longer configured.</param>
+public readonly record struct Orphan(RepositoryName Name, bool IsPushed);
+
 /// <summary>
-/// Repositories with content that clients pushed while the settings allowed it, and to which clients can no longer push: a pattern of
-/// hosted repositories was changed, or a registry became a mirror. Nothing that runs by itself deletes this content.
+/// Repositories with content that a changed setting has left without a source. Clients pushed it, and can no longer push to that name: a
+/// pattern of hosted repositories was changed, or a registry became a mirror. Or it is in a repository of an upstream that was removed or
+/// renamed. Nothing that runs by itself deletes this content.
 /// </summary>
-public sealed class Orphans(IReferenceStore references, IProvenanceStore provenance)
+public sealed class Orphans(IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {
     /// <summary>The orphaned repositories, in no particular order.</summary>
     /// <param name="isHosted">Whether clients may push to a repository.</param>
-    public async IAsyncEnumerable<RepositoryName> ListAsync(
-        Func<RepositoryName, bool> isHosted,
+    /// <param name="isMirrored">Whether an upstream is configured for a repository.</param>
+    public async IAsyncEnumerable<Orphan> ListAsync(
+        Func<RepositoryName, bool> isHosted, Func<RepositoryName, bool> isMirrored,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        HashSet<RepositoryName> pushed = [];
         await foreach (var name in provenance.ListPushedAsync(cancellationToken))
-            if (!isHosted(name))
-                yield return name;
+            if (!isHosted(name) && pushed.Add(name))
+                yield return new Orphan(name, IsPushed: true);
+        await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
+            if (!isHosted(name) && !isMirrored(name) && !pushed.Contains(name)
+                && await LinksAsync(name, cancellationToken).AnyAsync(cancellationToken))
+                yield return new Orphan(name, IsPushed: false);
     }
 
     /// <summary>
-    /// Gives up what was pushed to a repository: removes its tags and links. The next sweep deletes the content that nothing else names.
+    /// Gives up what has no source in a repository: removes its tags and links. A sweep deletes the content that nothing else names.
     /// </summary>
-    public async Task ReleaseAsync(RepositoryName name, CancellationToken cancellationToken)
+    /// <param name="isMirrored">Whether an upstream is configured for the repository. Then what was copied stays.</param>
+    public async Task ReleaseAsync(RepositoryName name, bool isMirrored, CancellationToken cancellationToken)
     {
-        HashSet<Digest> pushed = [];
-        await foreach (var digest in provenance.ListAsync(name, Provenance.Pushed, cancellationToken))
-            pushed.Add(digest);
-
-        // What was copied as well is an ordinary copy from now on.
-        HashSet<Digest> copied = [];
-        await foreach (var digest in provenance.ListAsync(name, Provenance.Copied, cancellationToken))
-            copied.Add(digest);
-
+        var released = await ReleasedAsync(name, isMirrored, cancellationToken);
         foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } named
-                && pushed.Contains(named) && !copied.Contains(named))
+            if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } named && released.Contains(named))
                 await references.DeleteTagAsync(name, tag, cancellationToken);
-        foreach (var digest in pushed)
+        foreach (var digest in released)
         {
-            if (!copied.Contains(digest))
-            {
-                await references.UnlinkManifestAsync(name, digest, cancellationToken);
-                await references.UnlinkBlobAsync(name, digest, cancellationToken);
-            }
-            // Last: a release that is cut off can be done again.
-            await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
+            await provenance.ForgetAsync(name, digest, Provenance.Copied, cancellationToken);
+            await references.UnlinkManifestAsync(name, digest, cancellationToken);
+            await references.UnlinkBlobAsync(name, digest, cancellationToken);
         }
+        // Last: a release that is cut off can be done again.
+        foreach (var digest in await MarkedAsync(name, Provenance.Pushed, cancellationToken))
+            await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
     }
+
+    /// <summary>What <see cref="ReleaseAsync"/> would remove from a repository.</summary>
+    public async Task<IReadOnlySet<Digest>> ReleasedAsync(RepositoryName name, bool isMirrored, CancellationToken cancellationToken)
+    {
+        var released = await MarkedAsync(name, Provenance.Pushed, cancellationToken);
+        if (isMirrored)
+            // What was copied as well is an ordinary copy from now on.
+            released.ExceptWith(await MarkedAsync(name, Provenance.Copied, cancellationToken));
+        else
+            await foreach (var digest in LinksAsync(name, cancellationToken))
+                released.Add(digest);
+        return released;
+    }
+
+    private IAsyncEnumerable<Digest> LinksAsync(RepositoryName name, CancellationToken stop) =>
+        store.ListManifestsAsync(name, stop).Concat(store.ListBlobsAsync(name, stop)).Select(link => link.Digest);
+
+    private ValueTask<HashSet<Digest>> MarkedAsync(RepositoryName name, Provenance mark, CancellationToken stop) =>
+        provenance.ListAsync(name, mark, stop).ToHashSetAsync(cancellationToken: stop);
 }

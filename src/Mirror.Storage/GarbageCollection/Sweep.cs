@@ -14,12 +14,22 @@ internal sealed class Sweep(
     // What only the grace keeps: a repository was linked to it a short time ago, and no manifest names it.
     private readonly DigestSet _young = new();
     private readonly List<(RepositoryName Name, Digest Digest)> _untagged = [];
+    private readonly Orphans _orphans = new(references, store, provenance);
+    private readonly Dictionary<RepositoryName, IReadOnlySet<Digest>> _released = [];
     private readonly SweepResult _result = new();
     private readonly DateTimeOffset _before = began - options.Grace;
 
     public async Task<SweepResult> RunAsync()
     {
-        // 1. Mark what the repositories name.
+        // 1. Give up what was asked for, in this turn: where another sweep runs, nothing was given up either.
+        if (options.IsReleased is { } isReleased)
+            await foreach (var orphan in _orphans.ListAsync(options.IsHosted, options.IsMirrored, stop))
+                if (isReleased(orphan.Name))
+                    await ReleaseAsync(orphan.Name);
+                else
+                    _result.Orphans.Add(orphan);
+
+        // 2. Mark what the repositories name.
         await foreach (var name in references.ListRepositoriesAsync(stop))
         {
             progress?.Invoke(name.ToString());
@@ -29,12 +39,12 @@ internal sealed class Sweep(
         }
         await store.RequireReadableAsync(stop);
 
-        // 2. Delete untagged manifests, and mark those that stay after all.
+        // 3. Delete untagged manifests, and mark those that stay after all.
         foreach (var (name, digest) in _untagged)
             await SweepUntaggedAsync(name, digest);
         _result.Marked = _marked.Count;
 
-        // 3. Delete the other content.
+        // 4. Delete the other content.
         var concurrently = new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent, CancellationToken = stop };
         await Parallel.ForEachAsync(content.ListAsync(stop), concurrently, async (digest, _) =>
         {
@@ -49,7 +59,7 @@ internal sealed class Sweep(
             }
         });
 
-        // 4. Delete links to blobs that are not stored.
+        // 5. Delete links to blobs that are not stored.
         if (!options.DryRun)
             await foreach (var name in references.ListRepositoriesAsync(stop))
                 await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
@@ -57,19 +67,31 @@ internal sealed class Sweep(
                         && await store.SweepBlobAsync(name, digest, _before, stop))
                         _result.Links++;
 
-        // 5. Delete temporary files of processes that died.
+        // 6. Delete temporary files of processes that died.
         var (files, bytes) = await store.SweepLeftoversAsync(began, options.DryRun, stop);
         _result.Leftovers = files;
         _result.Bytes += bytes;
         return _result;
     }
 
+    private async Task ReleaseAsync(RepositoryName name)
+    {
+        progress?.Invoke($"{name}: {(options.DryRun ? "would release" : "released")} what no setting gives a source");
+        if (options.DryRun)
+            _released[name] = await _orphans.ReleasedAsync(name, options.IsMirrored(name), stop);
+        else
+            await _orphans.ReleaseAsync(name, options.IsMirrored(name), stop);
+    }
+
     private async Task MarkAsync(RepositoryName name)
     {
+        var released = _released.GetValueOrDefault(name);
         var kept = options.DeleteUntagged || options.CountUntagged ? await KeptAsync(name) : null;
         var isDamaged = false;
         await foreach (var (digest, touched) in store.ListManifestsAsync(name, stop))
         {
+            if (released?.Contains(digest) == true)
+                continue;
             if (kept?.Contains(digest) == false)
             {
                 _result.Untagged++;
@@ -87,7 +109,7 @@ internal sealed class Sweep(
         if (isDamaged)
             await KeepAllAsync(name);
         await foreach (var (digest, touched) in store.ListBlobsAsync(name, stop))
-            if (touched >= _before)
+            if (touched >= _before && released?.Contains(digest) != true)
                 _young.Add(digest);
     }
 
@@ -111,8 +133,10 @@ internal sealed class Sweep(
     }
 
     // What was pushed, or may have been, stays where the settings no longer let clients push: only its owner can tell whether it is needed.
+    // So does a copy for which no upstream is configured any longer.
     private async ValueTask<bool> MayGoAsync(RepositoryName name, Digest manifest) =>
-        options.IsHosted(name) || await provenance.FindAsync(name, manifest, stop) == Provenance.Copied;
+        options.IsHosted(name)
+        || options.IsMirrored(name) && await provenance.FindAsync(name, manifest, stop) == Provenance.Copied;
 
     // The manifests that tags name, the children of these, and the referrers of all of them.
     private async Task<DigestSet> KeptAsync(RepositoryName name)

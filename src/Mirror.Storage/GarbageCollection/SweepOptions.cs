@@ -12,9 +12,16 @@ public sealed record SweepOptions
     public bool DeleteUntagged { get; init; }
 
     /// <summary>
-    /// Whether clients may push to a repository. In all others <see cref="DeleteUntagged"/> deletes only what came from upstream.
+    /// Whether clients may push to a repository. In all others <see cref="DeleteUntagged"/> deletes only what came from an upstream that
+    /// still has it: see <see cref="IsMirrored"/>.
     /// </summary>
     public Func<RepositoryName, bool> IsHosted { get; init; } = _ => true;
+
+    /// <summary>Whether an upstream is configured from which the copies of a repository can be fetched again.</summary>
+    public Func<RepositoryName, bool> IsMirrored { get; init; } = _ => true;
+
+    /// <summary>Which orphaned repositories are given up. Null: no orphans are looked for, which costs fewer reads.</summary>
+    public Func<RepositoryName, bool>? IsReleased { get; init; }
 
     /// <summary>Whether to count the manifests that <see cref="DeleteUntagged"/> would delete, which costs more reads.</summary>
     public bool CountUntagged { get; init; }

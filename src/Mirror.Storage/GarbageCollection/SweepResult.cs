@@ -6,6 +6,9 @@ public sealed record SweepResult
     /// <summary>How much content is in use, counted in digests.</summary>
     public int Marked { get; set; }
 
+    /// <summary>The orphaned repositories that were kept, where <see cref="SweepOptions.IsReleased"/> asked for them.</summary>
+    public List<Orphan> Orphans { get; } = [];
+
     public int Manifests { get; set; }
 
     /// <summary>Manifests that no tag names, directly, through an index, or as a subject; where they were deleted or counted.</summary>

@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Mirror.Storage.Stores;
 
 /// <summary>What a store offers to a garbage collection. All times are by the store's clock: machines need not agree on the time.</summary>
@@ -8,6 +10,9 @@ public interface ISweepStore
 
     /// <summary>A folder that could not be read since the sweep began: what it names is not known. Null where there is none.</summary>
     ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken) => ValueTask.FromResult<string?>(null);
+
+    /// <summary>The content that this process is reading, as far as the store can tell.</summary>
+    IReadOnlySet<Digest> BeingRead() => FrozenSet<Digest>.Empty;
 
     /// <summary>The blobs that a repository may serve, and when each link was last touched.</summary>
     IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(RepositoryName name, CancellationToken cancellationToken);

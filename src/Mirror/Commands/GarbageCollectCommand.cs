@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Mirror.Hosting;
 using Mirror.Maintenance;
+using Mirror.PullThrough;
 using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
@@ -21,7 +22,7 @@ internal static class GarbageCollectCommand
         };
         Option<string[]> release = new("--release")
         {
-            Description = "Give up the images pushed to repositories that hosted.repositories no longer matches: a name or a pattern.",
+            Description = "Give up images in repositories that are no longer hosted, or have no upstream any longer: a name or a pattern.",
         };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Write nothing but errors." };
         var command = new Command("garbage-collect", "Delete blobs that no manifest names. Servers may run meanwhile.")
@@ -34,13 +35,17 @@ internal static class GarbageCollectCommand
                 return ExitCode.Failed;
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             var storage = configuration.Options.Storage;
+            var (hosted, upstreams) = (new HostedNames(configuration.Options), UpstreamNames.Of(configuration.Options.Proxy));
+            NamePattern[] released = [.. (parsed.GetValue(release) ?? []).Select(pattern => new NamePattern(pattern))];
             var options = new SweepOptions
             {
                 Grace = storage.Maintenance.GarbageCollect.Grace,
                 DryRun = parsed.GetValue(dryRun),
                 DeleteUntagged = parsed.GetValue(deleteUntagged),
                 CountUntagged = true,
-                IsHosted = new HostedNames(configuration.Options).Contains,
+                IsHosted = hosted.Contains,
+                IsMirrored = name => upstreams.Find(name) is not null,
+                IsReleased = name => NamePattern.AnyMatches(released, name.ToString()),
             };
             if (StoreArgument.Mistake(storage) is { } mistake)
             {
@@ -52,8 +57,7 @@ internal static class GarbageCollectCommand
             StoreArgument.WarnOfUnreadable(stores, error);
             try
             {
-                return await CollectAsync(
-                    stores, options, parsed.GetValue(release) ?? [], parsed.GetValue(quiet) ? null : output, error, cancellationToken);
+                return await CollectAsync(stores, options, parsed.GetValue(quiet) ? null : output, error, cancellationToken);
             }
             catch (Exception failure) when (failure.IsStoreFailure)
             {
@@ -66,16 +70,14 @@ internal static class GarbageCollectCommand
 
     /// <param name="output">Null where only errors are to be written.</param>
     private static async Task<int> CollectAsync(
-        IServiceProvider stores, SweepOptions options, string[] release, TextWriter? output, TextWriter error,
-        CancellationToken cancellationToken)
+        IServiceProvider stores, SweepOptions options, TextWriter? output, TextWriter error, CancellationToken cancellationToken)
     {
-        await using var lines = output is null
+        SweepResult? result;
+        await using (output is null
             ? null
-            : new ProgressLines(stores.GetRequiredService<TimeProvider>(), error, () => SoFar(options.Progress));
-        var orphans = await ReleaseAsync(
-            MaintenanceRegistration.CreateOrphans(stores), options, release, output ?? TextWriter.Null, cancellationToken);
-        var result = await MaintenanceRegistration.CreateSweeper(stores)
-            .SweepAsync(options, output is null ? null : output.WriteLine, cancellationToken);
+            : new ProgressLines(stores.GetRequiredService<TimeProvider>(), error, () => SoFar(options.Progress)))
+            result = await MaintenanceRegistration.CreateSweeper(stores)
+                .SweepAsync(options, output is null ? null : output.WriteLine, cancellationToken);
         if (result is null)
         {
             await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");
@@ -83,40 +85,22 @@ internal static class GarbageCollectCommand
         }
         if (output is not null)
             Write(result, options, output);
-        if (orphans.Count == 0)
+        if (result.Orphans is [])
             return ExitCode.Ok;
         await error.WriteLineAsync(
-            $"error: {orphans.Count} repositories have images that were pushed here, but hosted.repositories does not match their names "
-            + "(any longer). They were kept. Add a pattern to hosted.repositories, or give the images up with --release NAME:");
-        foreach (var name in orphans)
-            await error.WriteLineAsync($"  {name}");
+            $"error: {result.Orphans.Count} repositories have images that were kept, because no setting says where they come from: "
+            + "clients pushed them and hosted.repositories does not match the name (any longer), or no upstream is configured for the name "
+            + "(any longer). Add a pattern to hosted.repositories or the upstream to proxy.upstreams, or give the images up with "
+            + "--release NAME:");
+        foreach (var (name, isPushed) in result.Orphans)
+            await error.WriteLineAsync($"  {name} ({(isPushed ? "pushed" : "no upstream")})");
         return ExitCode.Orphaned;
-    }
-
-    /// <summary>Gives up the orphaned repositories that a pattern matches, and returns the others.</summary>
-    private static async Task<List<RepositoryName>> ReleaseAsync(
-        Orphans orphans, SweepOptions options, string[] patterns, TextWriter output, CancellationToken cancellationToken)
-    {
-        NamePattern[] released = [.. patterns.Select(pattern => new NamePattern(pattern))];
-        List<RepositoryName> kept = [];
-        foreach (var name in await orphans.ListAsync(options.IsHosted, cancellationToken).ToListAsync(cancellationToken))
-        {
-            if (!NamePattern.AnyMatches(released, name.ToString()))
-            {
-                kept.Add(name);
-                continue;
-            }
-            await output.WriteLineAsync($"{name}: {(options.DryRun ? "would release" : "released")} what was pushed");
-            if (!options.DryRun)
-                await orphans.ReleaseAsync(name, cancellationToken);
-        }
-        return kept;
     }
 
     private static string SoFar(SweepProgress progress) =>
         progress.Blobs == 0
-            ? $"{progress.Repositories} repositories read, {progress.Marked} blobs marked"
-            : $"{progress.Marked} blobs marked, {progress.Blobs} stored blobs looked at";
+            ? $"so far: {progress.Repositories} repositories read, {progress.Marked} blobs marked"
+            : $"so far: {progress.Marked} blobs marked, {progress.Blobs} stored blobs looked at";
 
     private static void Write(SweepResult result, SweepOptions options, TextWriter output)
     {

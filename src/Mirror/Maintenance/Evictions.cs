@@ -6,72 +6,113 @@ using Mirror.Telemetry;
 namespace Mirror.Maintenance;
 
 /// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server runs.</summary>
+/// <remarks>
+/// The store is looked through at the start, every hour, and when an index of what was used longest ago is spent: once for as many bytes
+/// as the cache holds, and not for each eviction.
+/// </remarks>
 public sealed partial class Evictions(
-    Evictor evictor, UnmarkedContent unmarked, CacheSize cache, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time,
-    ILogger<Evictions> log)
+    Evictor evictor, CacheSize cache, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time, ILogger<Evictions> log)
     : BackgroundService
 {
     // Other processes store and delete blobs as well, and this one does not learn of it.
     private static readonly TimeSpan MeasureEvery = TimeSpan.FromHours(1);
 
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMinutes(1);
+    // Downloads wait for room while another sweep runs.
+    private static readonly TimeSpan TurnRetry = TimeSpan.FromMilliseconds(250);
 
-    private long? _settled;
+    // When all that could go is being read.
+    private static readonly TimeSpan StuckRetry = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan FailureRetry = TimeSpan.FromMinutes(1);
+
+    private readonly RareLine _stuck = new(time);
+    private CachedBlobs? _cached;
+    private long _measured;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (true)
         {
-            if (await IsWithinAsync(stoppingToken))
-                await cache.UntilExceededAsync(MeasureEvery, stoppingToken);
+            if (await Task.Run(() => TryAsync(stoppingToken), stoppingToken) is { } retry)
+                await Task.Delay(retry, time, stoppingToken);
             else
-                await Task.Delay(RetryDelay, time, stoppingToken);
+                await cache.UntilExceededAsync(MeasureEvery, stoppingToken);
         }
     }
 
-    private async Task<bool> IsWithinAsync(CancellationToken stop)
+    // After which time to try again; null where the limit is kept.
+    private async Task<TimeSpan?> TryAsync(CancellationToken stop)
     {
-        cache.BeginCount();
-        var started = time.GetTimestamp();
         try
         {
-            var isSettled = await Task.Run(() => SettleAsync(stop), stop);
-            if (await Task.Run(() => evictor.EvictAsync(cache.MaxBytes!.Value, repositories.IsMirrored, stop), stop) is not { } evicted)
-                return false;
-            cache.Counted(evicted.Bytes);
-            metrics.Evicted(evicted.Blobs, evicted.Freed);
-            if (evicted.Blobs > 0)
-                LogEvicted(evicted.Blobs, evicted.Freed, evicted.Bytes, time.GetElapsedTime(started).TotalSeconds);
-            if (evicted.Bytes > cache.MaxBytes)
-                LogStillFull(evicted.Bytes, cache.MaxBytes.Value);
-            return isSettled && evicted.Bytes <= cache.MaxBytes;
+            if (await EvictAsync(stop) is not { } freed)
+                return TurnRetry;
+            var isStuck = freed == 0 && cache.Excess > 0;
+            cache.Passed(isStuck);
+            if (isStuck && _stuck.IsDue())
+                LogStuck(cache.MaxBytes!.Value);
+            return isStuck ? StuckRetry : null;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogFailed(failure);
-            return false;
+            _cached = null;
+            cache.Passed(isStuck: true);
+            return FailureRetry;
         }
     }
 
-    // What this version stores is marked. Other programs write to the store as well, and this process does not learn of it.
-    private async Task<bool> SettleAsync(CancellationToken stop)
+    // The bytes that were freed; null while another sweep runs.
+    private async Task<long?> EvictAsync(CancellationToken stop)
     {
-        if (_settled is { } last && time.GetElapsedTime(last) < MeasureEvery)
-            return true;
-        var now = time.GetTimestamp();
-        if (!await unmarked.MarkAsync(stop))
+        var started = time.GetTimestamp();
+        var (blobs, freed) = (0, 0L);
+        if (!cache.IsMeasured || time.GetElapsedTime(_measured) >= MeasureEvery)
+            _cached = null;
+        for (var isNew = false; _cached is null || cache.Excess > 0;)
+        {
+            if (_cached is null || _cached.IsSpent)
+            {
+                // What is in a new index and stays is being read.
+                if (isNew)
+                    break;
+                if (!await MeasureAsync(stop))
+                    return null;
+                isNew = true;
+            }
+            else if (await evictor.EvictAsync(_cached, cache.Excess, stop) is not { } evicted)
+                return null;
+            else
+            {
+                cache.Evicted(evicted.Freed);
+                metrics.Evicted(evicted.Blobs, evicted.Freed);
+                (blobs, freed) = (blobs + evicted.Blobs, freed + evicted.Freed);
+            }
+        }
+        if (blobs > 0)
+            LogEvicted(blobs, freed, cache.Bytes, time.GetElapsedTime(started).TotalSeconds);
+        return freed;
+    }
+
+    private async Task<bool> MeasureAsync(CancellationToken stop)
+    {
+        cache.BeginMeasuring();
+        var began = time.GetTimestamp();
+        if (await evictor.MeasureAsync(repositories.IsMirrored, stop) is not { } cached)
             return false;
-        _settled = now;
+        (_cached, _measured) = (cached, began);
+        cache.Measured(cached);
         return true;
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "evicted {Blobs} least recently used blobs ({Freed} bytes) in {Seconds:0.0} s; cache is now {Bytes} bytes")]
+        "evicted {Blobs} least recently used blobs ({Freed} bytes) in {Seconds:0.0} s; {Bytes} bytes of mirrored blobs are left")]
     private partial void LogEvicted(int blobs, long freed, long bytes, double seconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "cache has {Bytes} bytes, proxy.max_size is {MaxBytes}, but its blobs were used too recently; will try again in a minute")]
-    private partial void LogStillFull(long bytes, long maxBytes);
+        "the cache has reached proxy.max_size ({MaxBytes} bytes), and all that could be evicted is being read: new blobs are sent to their "
+        + "clients and not kept until some of it is read to its end")]
+    private partial void LogStuck(long maxBytes);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "eviction of mirrored blobs failed; will try again in a minute")]
     private partial void LogFailed(Exception failure);

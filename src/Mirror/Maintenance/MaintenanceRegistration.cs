@@ -15,9 +15,9 @@ public static class MaintenanceRegistration
     {
         services.AddSingleton(CreateSweeper);
         services.AddSingleton<PushProtection>();
-        services.AddSingleton(CreateOrphans);
         if (proxy.HasUpstream)
-            services.AddHostedService<OrphanReports>();
+            services.AddHostedService(provider => ActivatorUtilities.CreateInstance<OrphanReports>(
+                provider, new Orphans(References(provider), SweepStore(provider), Provenance(provider))));
         services.AddHostedService<UploadPurging>();
         services.AddHostedService<InterruptedTransfers>();
         if (storage.Maintenance.GarbageCollect.Enabled)
@@ -33,9 +33,6 @@ public static class MaintenanceRegistration
     /// <summary>A sweeper of the stores in a container.</summary>
     public static Sweeper CreateSweeper(IServiceProvider stores) =>
         new(Unchecked(stores), References(stores), SweepStore(stores), Provenance(stores));
-
-    /// <summary>The orphaned repositories of the stores in a container.</summary>
-    public static Orphans CreateOrphans(IServiceProvider stores) => new(References(stores), Provenance(stores));
 
     private static IContentStore Unchecked(IServiceProvider provider) =>
         provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked);

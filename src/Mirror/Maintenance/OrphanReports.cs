@@ -1,3 +1,4 @@
+using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
@@ -5,43 +6,83 @@ using Mirror.Telemetry;
 
 namespace Mirror.Maintenance;
 
-/// <summary>Says at the start, and when it changes, which repositories have pushed content and are no longer hosted.</summary>
+/// <summary>
+/// Finds out at the start, and from time to time, what was pushed and what was copied where no mark tells it, and says which repositories
+/// have content that the settings have orphaned.
+/// </summary>
 public sealed partial class OrphanReports(
-    Orphans orphans, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
+    Orphans orphans, UnmarkedContent unmarked, RepositoryResolver repositories, CacheSize cache, StorageOptions storage,
+    StoreMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
     : BackgroundService
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
+    private static readonly TimeSpan RoundDelay = TimeSpan.FromMinutes(1);
 
     private const int MaxNamed = 10;
     private const int MaxCounted = 10_000;
 
+    // Other programs may write to the store. To look through a bucket costs money.
+    private readonly TimeSpan _interval = storage.Bucket() is null ? TimeSpan.FromHours(1) : TimeSpan.FromDays(1);
+
+    private string _reported = "";
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
-        var reported = 0;
-        do
-            try
-            {
-                var names = await Task.Run(
-                    () => orphans.ListAsync(repositories.IsHosted, stoppingToken).Take(MaxCounted).ToListAsync(stoppingToken).AsTask(),
-                    stoppingToken);
-                metrics.Orphans(names.Count);
-                if (names.Count > 0 && names.Count != reported)
-                    LogOrphans(names.Count, string.Join(", ", names.Take(MaxNamed)) + (names.Count > MaxNamed ? ", ..." : ""));
-                reported = names.Count;
-            }
-            catch (Exception failure) when (failure.IsStoreFailure)
-            {
-                LogFailed(failure.Message);
-            }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        while (true)
+            await Task.Delay(await Task.Run(() => LookAsync(stoppingToken), stoppingToken), time, stoppingToken);
+    }
+
+    // After which time to look again.
+    private async Task<TimeSpan> LookAsync(CancellationToken stop)
+    {
+        try
+        {
+            await ReportAsync(stop);
+            if (storage.Maintenance.ReadOnly.Enabled)
+                return _interval;
+            var (foundCopies, isDone) = await unmarked.MarkAsync(stop);
+            if (foundCopies)
+                cache.Remeasure();
+            await ReportAsync(stop);
+            return isDone ? _interval : RoundDelay;
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            LogFailed(failure.Message);
+            return _interval;
+        }
+    }
+
+    private async Task ReportAsync(CancellationToken stop)
+    {
+        var found = await orphans.ListAsync(repositories.IsHosted, repositories.IsMirrored, stop).Take(MaxCounted).ToListAsync(stop);
+        metrics.Orphans(found.Count);
+        var (pushed, copied) = (Names(found, isPushed: true), Names(found, isPushed: false));
+        if (_reported == pushed + copied)
+            return;
+        _reported = pushed + copied;
+        if (pushed.Length > 0)
+            LogPushed(found.Count(orphan => orphan.IsPushed), pushed);
+        if (copied.Length > 0)
+            LogCopied(found.Count(orphan => !orphan.IsPushed), copied);
+    }
+
+    private static string Names(List<Orphan> found, bool isPushed)
+    {
+        var names = found.Where(orphan => orphan.IsPushed == isPushed).Select(orphan => orphan.Name.ToString()).Order().ToList();
+        return string.Join(", ", names.Take(MaxNamed)) + (names.Count > MaxNamed ? ", ..." : "");
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Count} repositories have images that clients pushed here, but hosted.repositories no longer matches their names: upstream is "
-        + "asked for them now. Nothing deletes these images; add a pattern, or give them up with garbage-collect --release NAME: {Names}")]
-    private partial void LogOrphans(int count, string names);
+        "{Count} repositories have images that clients pushed here, but hosted.repositories no longer matches their names: these images "
+        + "are served, and upstream is asked for everything else. Nothing deletes them; add a pattern, or give them up with "
+        + "garbage-collect --release NAME: {Names}")]
+    private partial void LogPushed(int count, string names);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "cannot look for pushed images that are no longer hosted: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "{Count} repositories have images but no upstream: none is configured for their names any longer. They are served, and nothing "
+        + "deletes them; add the upstream to proxy.upstreams again, or give them up with garbage-collect --release NAME: {Names}")]
+    private partial void LogCopied(int count, string names);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "cannot look for images that the settings have orphaned: {Reason}")]
     private partial void LogFailed(string reason);
 }

@@ -1,5 +1,5 @@
 using Mirror.Configuration;
-using Mirror.Repositories;
+using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 
@@ -7,7 +7,8 @@ namespace Mirror.Maintenance;
 
 /// <summary>Collects garbage at the configured interval while the server runs.</summary>
 public sealed partial class ScheduledSweeps(
-    Sweeper sweeper, HostedNames hosted, GarbageCollectOptions options, TimeProvider time, ILogger<ScheduledSweeps> log) : BackgroundService
+    Sweeper sweeper, RepositoryResolver repositories, GarbageCollectOptions options, TimeProvider time, ILogger<ScheduledSweeps> log)
+    : BackgroundService
 {
     // Without this limit a server that is restarted daily would never come to a collection whose interval is a day.
     private static readonly TimeSpan MaxFirstDelay = TimeSpan.FromMinutes(30);
@@ -28,7 +29,13 @@ public sealed partial class ScheduledSweeps(
     private async Task<bool> SweepAsync(CancellationToken stop)
     {
         var started = time.GetTimestamp();
-        var sweep = new SweepOptions { Grace = options.Grace, DeleteUntagged = options.DeleteUntagged, IsHosted = hosted.Contains };
+        var sweep = new SweepOptions
+        {
+            Grace = options.Grace,
+            DeleteUntagged = options.DeleteUntagged,
+            IsHosted = repositories.IsHosted,
+            IsMirrored = repositories.IsMirrored,
+        };
         try
         {
             // On a thread of the pool: on a file system the sweep runs for a long time without waiting.

@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Json;
 using Mirror.PullThrough;
 using Mirror.Repositories;
 using Mirror.Storage;
@@ -15,16 +13,15 @@ namespace Mirror.Maintenance;
 /// </summary>
 public sealed partial class UnmarkedContent(
     [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references, ISweepStore links,
-    IProvenanceStore provenance, RepositoryResolver repositories, UpstreamSelector upstreams, ILogger<UnmarkedContent> log)
+    IProvenanceStore provenance, CopyEvidence evidence, RepositoryResolver repositories, UpstreamSelector upstreams,
+    ILogger<UnmarkedContent> log)
 {
     // In one round. An old cache of 100,000 images is not asked for at once.
     private const int MaxQuestions = 1000;
 
-    // About 200,000 entries.
-    private const int MaxScheduleBytes = 64 << 20;
-
-    /// <summary>Marks what it can. False if more would be to ask: another round goes on from there.</summary>
-    public async Task<bool> MarkAsync(CancellationToken stop)
+    /// <summary>Marks what it can.</summary>
+    /// <returns>Whether copies were found, and whether nothing is left to ask: if not, another round goes on from there.</returns>
+    public async Task<(bool FoundCopies, bool IsDone)> MarkAsync(CancellationToken stop)
     {
         var round = new Round();
         await foreach (var name in references.ListRepositoriesAsync(stop))
@@ -32,7 +29,7 @@ public sealed partial class UnmarkedContent(
                 await MarkAsync(name, mirror.Upstream, round, stop);
         if (round.Copied + round.Pushed > 0)
             LogMarked(round.Copied, round.Pushed);
-        return round.Questions < MaxQuestions;
+        return (round.Copied > 0, round.Questions < MaxQuestions);
     }
 
     private async Task MarkAsync(RepositoryName name, UpstreamClient upstream, Round round, CancellationToken stop)
@@ -45,7 +42,7 @@ public sealed partial class UnmarkedContent(
         // 1. Manifests.
         await foreach (var (digest, _) in links.ListManifestsAsync(name, stop))
             if (marked.Add(digest))
-                await MarkAsync(digest, () => HasManifestAsync(upstream, name, digest, stop));
+                await MarkAsync(digest, () => CopyEvidence.HasManifestAsync(upstream, name, digest, stop));
 
         // 2. Blobs. Upstream has what its manifests name.
         List<Digest> unmarked = [];
@@ -61,8 +58,7 @@ public sealed partial class UnmarkedContent(
 
         async Task MarkAsync(Digest digest, Func<Task<bool>> ask)
         {
-            round.Schedule ??= await ScheduleAsync(stop);
-            if (round.Schedule.Contains($"{name}@{digest}"))
+            if (await evidence.IsNotedAsync(name, digest, stop))
                 await SetAsync(digest, Provenance.Copied);
             else if (await IsCopyAsync(upstream, name, round, ask) is { } isCopy)
                 await SetAsync(digest, isCopy ? Provenance.Copied : Provenance.Pushed);
@@ -77,11 +73,6 @@ public sealed partial class UnmarkedContent(
                 round.Pushed++;
         }
     }
-
-    // Where HEAD does not tell, the manifest itself does.
-    private static async Task<bool> HasManifestAsync(UpstreamClient upstream, RepositoryName name, Digest digest, CancellationToken stop) =>
-        (await upstream.HeadManifestAsync(name, digest, stop) ?? (await upstream.GetManifestAsync(name, digest, stop)).Descriptor)
-        .Digest == digest;
 
     // Null where upstream cannot be asked, or gives no answer about this content.
     private async Task<bool?> IsCopyAsync(UpstreamClient upstream, RepositoryName name, Round round, Func<Task<bool>> ask)
@@ -123,41 +114,14 @@ public sealed partial class UnmarkedContent(
         return named;
     }
 
-    // {"library/alpine@sha256:...":{...},...}
-    private async Task<HashSet<string>> ScheduleAsync(CancellationToken stop)
-    {
-        HashSet<string> copies = [];
-        if (await provenance.ReadScheduleAsync(MaxScheduleBytes, stop) is not { } bytes)
-            return copies;
-        try
-        {
-            Read(bytes, copies);
-        }
-        catch (JsonException damaged)
-        {
-            LogBadSchedule(RegistryLayout.Schedule, damaged.Message);
-        }
-        return copies;
-
-        static void Read(byte[] bytes, HashSet<string> copies)
-        {
-            var json = new Utf8JsonReader(bytes);
-            while (json.Read())
-                if (json is { TokenType: JsonTokenType.PropertyName, CurrentDepth: 1 })
-                    copies.Add(Encoding.UTF8.GetString(json.ValueSpan));
-        }
-    }
-
     [LoggerMessage(Level = LogLevel.Information, Message =
         "found out how unmarked content came into mirrored repositories: {Copied} are copies, {Pushed} are not at upstream")]
     private partial void LogMarked(int copied, int pushed);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "cannot ask upstream whether it has the content of {Name} that an earlier program stored; it is not evicted until then: {Reason}")]
+        "cannot ask upstream whether it has the content of {Name} that an earlier program stored; it counts as pushed until upstream "
+        + "answers: {Reason}")]
     private partial void LogNotAsked(string name, string reason);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} in the storage is damaged and ignored: {Reason}")]
-    private partial void LogBadSchedule(string file, string reason);
 
     private sealed class Round
     {
@@ -170,7 +134,5 @@ public sealed partial class UnmarkedContent(
         public HashSet<UpstreamClient> Away { get; } = [];
 
         public HashSet<RepositoryName> Denied { get; } = [];
-
-        public HashSet<string>? Schedule { get; set; }
     }
 }

@@ -2,17 +2,24 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 
 namespace Mirror.PullThrough;
 
-/// <summary>How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them.</summary>
-public sealed class CacheSize(ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time)
+/// <summary>
+/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them. A download asks for
+/// room before it stores a blob. Where there is none it waits for an eviction, and without one the blob is not stored.
+/// </summary>
+public sealed partial class CacheSize(
+    ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time, ILogger<CacheSize> log)
 {
-    // Record a use at most this often; it bounds the accuracy of the LRU order. Shorter than the evictor's grace, so that blobs in steady
-    // use stay.
+    // Record a use at most this often: it bounds the accuracy of the LRU order.
     private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
+
+    // How long a download waits for room. Its clients have their bytes already.
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     // With more blobs in use than this, uses are recorded more often than needed.
     private const int MaxRemembered = 100_000;
@@ -20,36 +27,139 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, StoreMe
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
+    private readonly RareLine _notKept = new(time);
+    private readonly Lock _gate = new();
+    // Room was given for these, and they are being stored.
+    private readonly Dictionary<Digest, long> _pending = [];
+    // These were stored since the measurement began; null where none is running.
+    private Dictionary<Digest, long>? _storedSince;
+    private TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _usedSince = time.GetTimestamp();
-    private long _counted;
-    private long _stored;
-    private long _storedBefore;
+    // Until it is measured the cache counts as full, as an earlier process may have left it.
+    private long _bytes = proxy.MaxSize ?? 0;
+    private long _waiting;
+    private bool _isMeasured;
+    private bool _isStuck;
 
     /// <summary>The limit in bytes; null where there is none.</summary>
     public long? MaxBytes => proxy.MaxSize;
 
-    /// <summary>This process stored a mirrored blob.</summary>
-    public void Stored(long bytes)
+    /// <summary>
+    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limit is kept.
+    /// </summary>
+    public long Excess
     {
-        if (MaxBytes is null)
-            return;
-        Interlocked.Add(ref _stored, bytes);
+        get
+        {
+            lock (_gate)
+                return MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0;
+        }
+    }
+
+    /// <summary>The bytes of all mirrored blobs, with those for which there is room and that are being stored.</summary>
+    public long Bytes { get { lock (_gate) return _bytes; } }
+
+    /// <summary>Whether the size is known.</summary>
+    public bool IsMeasured { get { lock (_gate) return _isMeasured; } }
+
+    /// <summary>
+    /// Asks for room for a blob, and waits for an eviction where there is none. Follow it by <see cref="Stored"/> or <see cref="Release"/>.
+    /// </summary>
+    /// <returns>False where the blob must not be stored: it is larger than the limit, or nothing can be evicted for it.</returns>
+    public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
+    {
+        if (MaxBytes is not { } max)
+            return true;
+        var began = time.GetTimestamp();
+        while (bytes <= max)
+        {
+            var left = MaxWait - time.GetElapsedTime(began);
+            Task passed;
+            lock (_gate)
+            {
+                var isLast = _isStuck || left <= TimeSpan.Zero;
+                if (_bytes + bytes <= (isLast ? max + max / 10 : max))
+                {
+                    _bytes += bytes;
+                    _pending[digest] = bytes;
+                    Report();
+                    return true;
+                }
+                if (isLast)
+                    break;
+                _waiting += bytes;
+                passed = _passed.Task;
+            }
+            _exceeded.Writer.TryWrite(true);
+            // Where time is up first, another sweep is running, or the store is slow.
+            await passed.WaitAsync(left, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            lock (_gate)
+                _waiting -= bytes;
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+        metrics.NotKept();
+        if (_notKept.IsDue())
+            LogNotKept(digest.ToString(), max);
+        return false;
+    }
+
+    /// <summary>A blob for which there was room was stored.</summary>
+    public void Stored(Digest digest)
+    {
+        lock (_gate)
+            if (_pending.Remove(digest, out var bytes))
+                _storedSince?[digest] = bytes;
+    }
+
+    /// <summary>A blob for which there was room could not be stored.</summary>
+    public void Release(Digest digest)
+    {
+        lock (_gate)
+            if (_pending.Remove(digest, out var bytes))
+                _bytes -= bytes;
+    }
+
+    /// <summary>Call it before measuring: a blob that is used from here on is touched, so that no eviction takes it for unused.</summary>
+    public void BeginMeasuring()
+    {
+        lock (_gate)
+            _storedSince = [];
+        _used.Clear();
+    }
+
+    /// <summary>Takes in what was measured.</summary>
+    public void Measured(CachedBlobs cached)
+    {
+        lock (_gate)
+        {
+            var unseen = _pending.Concat(_storedSince ?? []).Where(blob => !cached.Counts(blob.Key)).Sum(blob => blob.Value);
+            (_bytes, _storedSince, _isMeasured) = (cached.Bytes + unseen, null, true);
+        }
         Report();
     }
 
-    /// <summary>Call before measuring. Bytes stored during the measurement may count twice, never not at all.</summary>
-    public void BeginCount() => _storedBefore = Volatile.Read(ref _stored);
-
-    /// <summary>Takes in the measured number of bytes.</summary>
-    public void Counted(long bytes)
+    /// <summary>Blobs were evicted.</summary>
+    public void Evicted(long bytes)
     {
-        Volatile.Write(ref _counted, bytes);
-        Interlocked.Add(ref _stored, -_storedBefore);
-        _exceeded.Reader.TryRead(out _);
+        lock (_gate)
+            _bytes -= bytes;
         Report();
     }
 
-    /// <summary>Completes when there seem to be more bytes than the limit, or after <paramref name="maxWait"/>.</summary>
+    /// <summary>Evictions have ended for now: what waits for room looks again.</summary>
+    /// <param name="isStuck">Whether nothing could be evicted, so that there is no use in waiting for the next time.</param>
+    public void Passed(bool isStuck)
+    {
+        TaskCompletionSource passed;
+        lock (_gate)
+        {
+            _isStuck = isStuck;
+            (passed, _passed) = (_passed, new(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+        passed.SetResult();
+    }
+
+    /// <summary>Completes when the limit is passed, or after <paramref name="maxWait"/>.</summary>
     public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
         using var end = new CancellationTokenSource(maxWait, time);
@@ -62,6 +172,14 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, StoreMe
         {
             // The wait is over.
         }
+    }
+
+    /// <summary>Asks for a new measurement: more of the store may be evicted than was known.</summary>
+    public void Remeasure()
+    {
+        lock (_gate)
+            _isMeasured = false;
+        _exceeded.Writer.TryWrite(true);
     }
 
     /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
@@ -86,12 +204,15 @@ public sealed class CacheSize(ProxyOptions proxy, IContentStore content, StoreMe
         }
     }
 
-    private long Bytes => Volatile.Read(ref _counted) + Volatile.Read(ref _stored);
-
     private void Report()
     {
-        metrics.CacheSize(Bytes, MaxBytes!.Value);
-        if (Bytes > MaxBytes)
-            _exceeded.Writer.TryWrite(true);
+        lock (_gate)
+            if (_isMeasured)
+                metrics.CacheSize(_bytes, MaxBytes!.Value);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "{Digest} was sent to its clients and not kept: proxy.max_size is {MaxBytes} bytes, and there was nothing to evict for it. Clients "
+        + "that ask again cost another download: raise proxy.max_size")]
+    private partial void LogNotKept(string digest, long maxBytes);
 }

@@ -129,6 +129,9 @@ public sealed class MirroredBlobs(
                 var asked = time.GetTimestamp();
                 await HeadAsync(name, digest, cancellationToken);
                 origin = fill.Origins.Add(source, name, time.GetElapsedTime(asked));
+                // Before the blob is stored: a request in between would find content without a link.
+                if (origin is { IsLate: true })
+                    await LinkAsync(name, digest, cancellationToken);
             }
             if (origin is not null && await deadlines.WaitForMissAsync(name, origin.Opened, cancellationToken))
                 filling = fill.OpenRead(origin);

@@ -14,8 +14,8 @@ namespace Mirror.PullThrough;
 /// </summary>
 public sealed partial class MirroredManifests(
     UpstreamClient upstream, ImageCompletion completion, MirroredTags tags, HeldTags held, ManifestCache manifests,
-    IProvenanceStore provenance, UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes, TimeProvider time,
-    ILogger<MirroredManifests> log)
+    IProvenanceStore provenance, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes,
+    TimeProvider time, ILogger<MirroredManifests> log)
 {
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
@@ -151,28 +151,27 @@ public sealed partial class MirroredManifests(
 
     private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
+        // What a client pushed while the name was hosted is served until an operator releases it: upstream has something else by that tag.
+        var notCopied = await tags.NotCopiedAsync(name, tag, cancellationToken);
+        if (notCopied is (var pushed, Provenance.Pushed) && await manifests.FindAsync(name, pushed, cancellationToken) is { } own)
+            return own.Descriptor;
         Descriptor current;
         try
         {
-            var reference = Reference.Parse(tag);
-            if (await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
-                current = head;
-            else
-            {
-                // Upstream's HEAD lacks the length or the digest: only the manifest itself can tell.
-                var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
-                await StoreAsync(name, manifest, cancellationToken);
-                current = manifest.Descriptor;
-            }
+            current = await AskAsync(name, tag, cancellationToken);
         }
         catch (UpstreamRefusedException)
         {
+            if (notCopied is (var unmarked, null) && await FindPushedAsync(name, unmarked, cancellationToken) is { } found)
+                return found.Descriptor;
             if (await FindLastAsync(name, tag, cancellationToken) is { } kept && await held.KeepsDeletedAsync(name, tag, cancellationToken))
                 return await KeepAsync(name, tag, kept);
             // Upstream deleted the tag. The manifest that it named is still served by digest.
             await tags.RemoveAsync(name, tag, cancellationToken);
             throw;
         }
+        if (notCopied is (var old, null) && old != current.Digest && await FindPushedAsync(name, old, cancellationToken) is { } unknown)
+            return unknown.Descriptor;
         var last = policies.Of(name).MayHoldTags ? await tags.StoredAsync(name, tag, cancellationToken) : null;
         if (await held.MovesOnAsync(name, tag, current.Digest, last, cancellationToken) is { } on)
             return await FindLastAsync(name, tag, cancellationToken) is { } former
@@ -188,6 +187,42 @@ public sealed partial class MirroredManifests(
     {
         await tags.Freshness.CheckedAsync(name, tag, former.Descriptor, moved: false);
         return former.Descriptor;
+    }
+
+    private async Task<Descriptor> AskAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    {
+        var reference = Reference.Parse(tag);
+        if (await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
+            return head;
+        // Upstream's HEAD lacks the length or the digest: only the manifest itself can tell.
+        var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
+        await StoreAsync(name, manifest, cancellationToken);
+        return manifest.Descriptor;
+    }
+
+    // A stored manifest without a mark, if it was pushed: another program noted no copy, and upstream has none. Marks it either way.
+    private async Task<Manifest?> FindPushedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        if (await manifests.FindAsync(name, digest, cancellationToken) is not { } stored)
+            return null;
+        var isCopy = await evidence.IsNotedAsync(name, digest, cancellationToken);
+        try
+        {
+            isCopy = isCopy || await CopyEvidence.HasManifestAsync(upstream, name, digest, cancellationToken);
+        }
+        catch (UpstreamRefusedException)
+        {
+            // Upstream does not have it.
+        }
+        try
+        {
+            await provenance.MarkAsync(name, digest, isCopy ? Provenance.Copied : Provenance.Pushed, cancellationToken);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            writes.Failed($"whether {digest} of {name} was pushed", failure);
+        }
+        return isCopy ? null : stored;
     }
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate

@@ -14,8 +14,8 @@ namespace Mirror.PullThrough;
 /// what is stored.
 /// </summary>
 public sealed class MirroredReferrers(
-    UpstreamClient upstream, MirroredManifests manifests, ManifestCache stored, IReferenceStore references, CachePolicies policies,
-    TimeProvider time) : IDisposable
+    UpstreamClient upstream, MirroredManifests manifests, ManifestCache stored, IReferenceStore references, IReferrerStore pushed,
+    CachePolicies policies, TimeProvider time) : IDisposable
 {
     private const long CacheBytes = 8 << 20;
     private const int EntryOverhead = 256;
@@ -63,6 +63,10 @@ public sealed class MirroredReferrers(
             return new(last, CacheStatus.Stale, failure.Message);
         }
         var known = Parse(indexes);
+        // What clients pushed while the name was hosted is listed in the store only.
+        foreach (var referrer in await pushed.ListAsync(name, subject, stop))
+            if (await pushed.ReadAsync(name, subject, referrer, stop) is { } descriptor)
+                known.Descriptors[referrer.ToString()] = descriptor;
         var size = known.Descriptors.Sum(entry => EntryOverhead + (long)entry.Value.Length);
         _lists.Set((name, subject), known, new MemoryCacheEntryOptions { Size = EntryOverhead + size });
         return new(known, CacheStatus.Miss);

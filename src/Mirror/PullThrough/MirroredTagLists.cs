@@ -12,7 +12,8 @@ namespace Mirror.PullThrough;
 /// after it are cut from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream's list cannot be had, the stored tags are listed.
 /// </summary>
 public sealed class MirroredTagLists(
-    UpstreamClient upstream, IReferenceStore references, UpstreamDeadlines deadlines, CachePolicies policies, TimeProvider time)
+    UpstreamClient upstream, IReferenceStore references, IProvenanceStore provenance, UpstreamDeadlines deadlines, CachePolicies policies,
+    TimeProvider time)
     : IDisposable
 {
     private const long CacheBytes = 32 << 20;
@@ -49,10 +50,32 @@ public sealed class MirroredTagLists(
 
     private async Task<string[]> FetchAsync(RepositoryName name, CancellationToken stop)
     {
-        var tags = await upstream.ListTagsAsync(name, stop);
+        var pushed = await PushedAsync(name, stop);
+        string[] tags;
+        try
+        {
+            tags = await upstream.ListTagsAsync(name, stop);
+        }
+        catch (UpstreamRefusedException) when (pushed.Count > 0)
+        {
+            tags = [];
+        }
+        if (pushed.Count > 0)
+            tags = [.. tags.Union(pushed).Order(StringComparer.Ordinal)];
         var size = tags.Sum(tag => TagOverhead + 2L * tag.Length);
         _lists.Set(name, new Known(tags, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = size });
         return tags;
+    }
+
+    // Tags of what clients pushed while the name was hosted: they are served still.
+    private async Task<List<string>> PushedAsync(RepositoryName name, CancellationToken stop)
+    {
+        var marked = await provenance.ListAsync(name, Provenance.Pushed, stop).ToHashSetAsync(cancellationToken: stop);
+        List<string> pushed = [];
+        foreach (var tag in marked.Count > 0 ? await references.ListTagsAsync(name, stop) : [])
+            if (await references.ResolveTagAsync(name, tag, stop) is { } named && marked.Contains(named))
+                pushed.Add(tag);
+        return pushed;
     }
 
     private sealed record Known(string[] Tags, long At);

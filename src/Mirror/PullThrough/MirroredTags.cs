@@ -48,6 +48,15 @@ public sealed class MirroredTags(
             await MoveAsync(name, tag, digest, cancellationToken);
     }
 
+    /// <summary>
+    /// The stored manifest that the tag names, if a client pushed it, or may have: then the mark is null. Null for a copy, and for no tag.
+    /// </summary>
+    public async ValueTask<(Digest Digest, Provenance? Mark)?> NotCopiedAsync(RepositoryName name, string tag, CancellationToken stop) =>
+        await references.ResolveTagAsync(name, tag, stop) is { } named
+            && await provenance.FindAsync(name, named, stop) is var mark && mark != Provenance.Copied
+            ? (named, mark)
+            : null;
+
     /// <summary>Removes a tag that upstream no longer has, unless it may be a client's push that named it.</summary>
     public async ValueTask RemoveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {

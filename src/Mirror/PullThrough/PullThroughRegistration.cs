@@ -23,6 +23,7 @@ public static class PullThroughRegistration
         services.AddSingleton<MirroredTags>();
         services.AddSingleton<HeldTags>();
         services.AddSingleton<CacheSize>();
+        services.AddSingleton<CopyEvidence>();
         services.AddSingleton<RunningFills>();
         services.AddSingleton<RepositoryResolver>();
 

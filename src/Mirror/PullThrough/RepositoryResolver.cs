@@ -10,7 +10,7 @@ public sealed class RepositoryResolver(HostedNames hosted, HostedStores stores, 
     public bool IsHosted(RepositoryName name) => hosted.Contains(name);
 
     /// <summary>Whether the content of a repository can be fetched again, by the name it is stored under.</summary>
-    public bool IsMirrored(RepositoryName stored) => !IsHosted(stored) && upstreams.Find(stored) is not null;
+    public bool IsMirrored(RepositoryName stored) => !IsHosted(stored) && upstreams.Names.Find(stored) is not null;
 
     /// <summary>The repository to push to; null where the name is mirrored, and therefore read-only.</summary>
     public HostedRepository? Hosted(RepositoryName name) => IsHosted(name = Stored(name)) ? new HostedRepository(name, stores) : null;
@@ -24,7 +24,7 @@ public sealed class RepositoryResolver(HostedNames hosted, HostedStores stores, 
     /// <param name="registry">A host, with or without a port; null if the client names none. It does not matter for a hosted name.</param>
     /// <returns>Null where the registry is none that is mirrored here.</returns>
     public IRepository? Find(string? registry, RepositoryName name) =>
-        registry is null || IsHosted(Stored(name)) ? this[name] : upstreams.Of(registry, name) is { } full ? this[full] : null;
+        registry is null || IsHosted(Stored(name)) ? this[name] : upstreams.Names.Of(registry, name) is { } full ? this[full] : null;
 
-    private RepositoryName Stored(RepositoryName name) => IsHosted(name) ? name : upstreams.Stored(name);
+    private RepositoryName Stored(RepositoryName name) => IsHosted(name) ? name : upstreams.Names.Stored(name);
 }

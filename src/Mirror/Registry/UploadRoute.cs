@@ -159,9 +159,8 @@ public sealed class UploadRoute(
         }
         try
         {
-            // The rest is not cancelled when the client leaves: a blob without its link would be useless.
-            await content.CommitAsync(upload.Spool, digest, CancellationToken.None);
-            await repository.LinkBlobAsync(digest, CancellationToken.None);
+            // The rest is not cancelled when the client leaves: a link without its blob would be useless.
+            await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
             if (events.IsEnabled)
                 events.Pushed(request.Origin(locations), repository.Name, digest, upload.Length);
         }

@@ -1,5 +1,6 @@
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
@@ -73,6 +74,21 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
         await stores.Provenance.MarkAsync(name, digest, Provenance.Pushed, cancellationToken);
         await stores.References.LinkBlobAsync(name, digest, cancellationToken);
         return await stores.Content.TouchAsync(digest, cancellationToken);
+    }
+
+    /// <summary>
+    /// Stores a verified upload as a blob of the repository. The link comes first: a garbage collection or an eviction that sees the blob
+    /// sees the link too, or the blob is younger than it. When this returns, both survive a power cut.
+    /// </summary>
+    /// <exception cref="IOException">The store is full, or cannot be written; the blob is not stored.</exception>
+    public async ValueTask CommitBlobAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
+    {
+        using (await stores.Locks.EnterAsync(name, cancellationToken))
+        {
+            await stores.Provenance.MarkAsync(name, digest, Provenance.Pushed, cancellationToken);
+            await stores.References.LinkBlobAsync(name, digest, cancellationToken);
+        }
+        await stores.Content.CommitAsync(spool, digest, cancellationToken);
     }
 
     /// <summary>

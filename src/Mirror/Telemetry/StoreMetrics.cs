@@ -26,6 +26,8 @@ public sealed class StoreMetrics(MirrorMeter meter)
 
     private readonly Counter<long> _interruptedDeleted = meter.Counter(
         "mirror_interrupted_deleted_total", "Interrupted downloads and uploads deleted to stay within their bounds.");
+    private readonly Counter<long> _notKept = meter.Counter(
+        "mirror_cache_not_kept_total", "Mirrored blobs that were not stored because the cache had no room.");
 
     /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>.</param>
     /// <param name="action">A constant of <see cref="StorageTimer"/>.</param>
@@ -54,4 +56,7 @@ public sealed class StoreMetrics(MirrorMeter meter)
         _evicted.Add(blobs);
         _evictedBytes.Add(bytes);
     }
+
+    /// <summary>Records a blob that was sent to its clients, and not stored for want of room (<c>proxy.max_size</c>).</summary>
+    public void NotKept() => _notKept.Add(1);
 }

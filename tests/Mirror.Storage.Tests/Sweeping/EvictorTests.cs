@@ -76,12 +76,54 @@ public sealed class EvictorTests : IDisposable
     }
 
     [Fact]
-    public async Task A_blob_stored_in_the_last_minute_stays()
+    public async Task A_blob_stored_a_moment_ago_goes_where_nothing_else_can()
     {
         var blob = await BlobAsync(Mirrored, 1);
+        await _store.AgeAsync(TimeSpan.FromSeconds(1));
 
-        Assert.Equal(new Eviction(0, 0, Size), await EvictAsync(1));
-        Assert.True(await _store.HasAsync(blob));
+        Assert.Equal(new Eviction(1, Size, 0), await EvictAsync(1));
+        Assert.False(await _store.HasAsync(blob));
+    }
+
+    [Fact]
+    public async Task A_blob_that_is_being_read_stays()
+    {
+        var (read, other) = (await BlobAsync(Mirrored, 1), await BlobAsync(Mirrored, 2));
+        await _store.AgeAsync(TimeSpan.FromHours(1));
+
+        await using (await _store.Content.OpenAsync(read, Stop))
+            Assert.Equal(new Eviction(1, Size, Size), await EvictAsync(1));
+        Assert.True(await _store.HasAsync(read));
+        Assert.False(await _store.HasAsync(other));
+
+        Assert.Equal(new Eviction(1, Size, 0), await EvictAsync(1));
+    }
+
+    [Fact]
+    public async Task One_index_serves_many_evictions_and_no_blob_goes_that_was_used_or_pushed_since()
+    {
+        var blobs = new List<Digest>();
+        for (var i = 0; i < 6; i++)
+        {
+            blobs.Add(await BlobAsync(Mirrored, i));
+            await _store.AgeAsync(TimeSpan.FromHours(1));
+        }
+        var evictor = Evictor();
+        var cached = await evictor.MeasureAsync(IsMirrored, Stop);
+        Assert.NotNull(cached);
+        Assert.Equal(6 * Size, cached.Bytes);
+
+        Assert.Equal(new Eviction(1, Size, 5 * Size), await evictor.EvictAsync(cached, 1, Stop));
+        await _store.Content.TouchAsync(blobs[1], Stop);
+        // As a push does it: the link comes first.
+        await _store.References.LinkBlobAsync(Hosted, blobs[2], Stop);
+        await _store.BlobAsync(Hosted, new string('c', Size));
+        var later = await BlobAsync(Mirrored, 7);
+
+        Assert.Equal(new Eviction(3, 3 * Size, 2 * Size), await evictor.EvictAsync(cached, long.MaxValue, Stop));
+        Assert.True(cached.IsSpent);
+        foreach (var kept in new[] { blobs[1], blobs[2], later })
+            Assert.True(await _store.HasAsync(kept));
     }
 
     [Fact]
@@ -155,9 +197,16 @@ public sealed class EvictorTests : IDisposable
 
     private static bool IsMirrored(RepositoryName name) => name != Hosted;
 
-    private Task<Eviction?> EvictAsync(long most, Func<RepositoryName, bool>? isMirrored = null) =>
-        new Evictor(_store.Content, _store.References, _store.Sweepable, _store.Provenance)
-            .EvictAsync(most, isMirrored ?? IsMirrored, Stop);
+    private Evictor Evictor() => new(_store.Content, _store.References, _store.Sweepable, _store.Provenance);
+
+    // As the server does it: a tenth of the limit is free afterwards.
+    private async Task<Eviction?> EvictAsync(long most, Func<RepositoryName, bool>? isMirrored = null)
+    {
+        if (await Evictor().MeasureAsync(isMirrored ?? IsMirrored, Stop) is not { } cached)
+            return null;
+        var excess = cached.Bytes > most ? cached.Bytes - (most - most / 10) : 0;
+        return await Evictor().EvictAsync(cached, excess, Stop);
+    }
 
     // A blob as a push to the hosted repository leaves it, or a download to one of the others.
     private async Task<Digest> BlobAsync(RepositoryName name, int i) =>

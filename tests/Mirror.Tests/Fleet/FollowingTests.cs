@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Mirror.Fleet;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
 using Xunit;
@@ -125,6 +126,28 @@ public sealed class FollowingTests : FleetOfHub
         Assert.Equal(1, await Replicas[1].MetricAsync("mirror_fleet_follows_total"));
         Assert.Equal(blob.Digest, await DigestOfAsync(whole));
         Assert.Equal(blob.Size, Hub.Log.BodyBytes(blob.Digest));
+    }
+
+    [Fact]
+    public async Task From_the_moment_it_is_stored_each_replica_has_a_blob_without_a_question_to_upstream()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            var blob = Hub.AddBlob(Repository, HubBlob.Seeded(100 + i, 1000));
+            var first = PullAsync(Replicas[0].Url, blob.Digest);
+            // At once, and not some milliseconds later.
+            var file = Path.Combine(Volume.Path, RegistryLayout.BlobData(blob.Digest));
+            Assert.True(SpinWait.SpinUntil(() => File.Exists(file), TimeSpan.FromMinutes(1)));
+
+            using var head = await Replicas[1].HeadAsync(BlobPath(blob.Digest));
+            Assert.Equal((HttpStatusCode.OK, CacheAnswer.Hit), (head.StatusCode, CacheAnswer.Of(head)));
+            using var whole = await Replicas[2].GetAsync(BlobPath(blob.Digest));
+            Assert.Equal(CacheAnswer.Hit, CacheAnswer.Of(whole));
+            Assert.Equal(blob.Digest, await DigestOfAsync(whole));
+            using var downloaded = await first;
+            Assert.Equal(blob.Digest, await DigestOfAsync(downloaded));
+        }
+        Assert.Equal(10, Hub.Log.Count(Asked.BlobBytes));
     }
 
     private async Task<ScriptedReplica> StartOwnerAsync()

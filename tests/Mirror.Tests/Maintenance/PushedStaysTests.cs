@@ -40,13 +40,73 @@ public sealed class PushedStaysTests : MirrorOfHub
             () => string.Join('\n', mirror.Log));
         Assert.Equal(1, await mirror.MetricAsync("mirror_orphaned_repositories"));
 
-        // Upstream has no such tag. The answer says so, and the tag stays for the day when the pattern is back.
-        using (var response = await mirror.GetAsync(ManifestPath("1", Team)))
-            Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+        // What was pushed is served, by its tag and whole, whether upstream has no such tag or another image by it.
+        await AssertServedAsync(mirror, image);
+        Hub.AddImage(Team, "1", HubBlob.Seeded(3, MiB));
+        await AssertServedAsync(mirror, image);
+        using (var tags = await mirror.GetAsync($"{Team}/tags/list"))
+            Assert.Contains("\"1\"", await tags.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
         await mirror.StopAsync();
         await Mirror.StartAgainAsync();
-        using var again = await Mirror.GetAsync(ManifestPath("1", Team));
-        Assert.Equal(HttpStatusCode.OK, again.StatusCode);
+        await AssertServedAsync(Mirror, image);
+    }
+
+    [Fact]
+    public async Task Once_it_is_released_upstreams_image_is_served()
+    {
+        await PushAsync(Mirror);
+        await Mirror.StopAsync();
+        var upstreams = Hub.AddImage(Team, "1", HubBlob.Seeded(3, MiB));
+        await using var mirror = await StartMirrorAsync();
+
+        var (code, output) = await mirror.RunAsync("garbage-collect", "--release", Team);
+
+        Assert.True(code == 0, output);
+        using var manifest = await mirror.GetAsync(ManifestPath("1", Team));
+        Assert.Equal(upstreams.Digest, await DigestOfAsync(manifest));
+    }
+
+    [Fact]
+    public async Task Copies_of_a_removed_upstream_stay_and_are_named()
+    {
+        Hub.AddImage(Repository, "old", HubBlob.Seeded(5, MiB));
+        await using var other = await ScriptedHub.StartAsync("127.0.0.2");
+        var image = other.AddImage("acme/app", "1", HubBlob.Seeded(4, 2 * MiB));
+        const string name = "registry.example/acme/app";
+        await Mirror.StopAsync();
+        var settings = new MirrorSettings
+        {
+            Upstream = Hub.Url,
+            Root = Mirror.Root,
+            More = $"  name: docker.io\n  upstreams:\n  - {{name: registry.example, remoteurl: {other.Url}}}\n",
+        };
+        await using (var both = await MirrorProcess.StartAsync(settings))
+        {
+            using (var manifest = await both.GetAsync(ManifestPath("1", name)))
+                Assert.Equal(image.Digest, await DigestOfAsync(manifest));
+            foreach (var blob in image.Layers.Append(image.Config))
+                await PullAsync(both, blob.Digest, name);
+            await both.StopAsync();
+        }
+        Directory.Delete(Path.Combine(Mirror.Root, "docker/registry/v2/repositories", name, "_manifests/tags"), recursive: true);
+        Age();
+
+        // The content of the removed upstream is larger than the limit, and no tag names it.
+        await using var mirror = await StartMirrorAsync("  name: docker.io\n");
+        await mirror.UntilLoggedAsync(line => line.Contains($"--release NAME: {name}", StringComparison.Ordinal));
+        var (code, output) = await mirror.RunAsync("garbage-collect", "-m");
+        Assert.Equal(4, code);
+        Assert.Contains($"{name} (no upstream)", output, StringComparison.Ordinal);
+        Assert.True(IsStored(image.Digest));
+        Assert.True(image.Layers.All(layer => IsStored(layer.Digest)));
+        using (var manifest = await mirror.GetAsync(ManifestPath(image.Digest, name)))
+            Assert.Equal(image.Digest, await DigestOfAsync(manifest));
+
+        (code, output) = await mirror.RunAsync("garbage-collect", "-m", "--release", "registry.example/**");
+
+        Assert.True(code == 0, output);
+        Assert.False(IsStored(image.Digest));
+        Assert.DoesNotContain(image.Layers, layer => IsStored(layer.Digest));
     }
 
     [Fact]
@@ -115,10 +175,11 @@ public sealed class PushedStaysTests : MirrorOfHub
         Assert.True(IsStored(other.Digest));
     }
 
-    private Task<MirrorProcess> StartMirrorAsync() => MirrorProcess.StartAsync(new MirrorSettings
+    private Task<MirrorProcess> StartMirrorAsync(string more = "") => MirrorProcess.StartAsync(new MirrorSettings
     {
         Upstream = Hub.Url,
         Root = Mirror.Root,
+        More = more,
         Environment = new Dictionary<string, string>
         {
             ["REGISTRY_PROXY_MAX_SIZE"] = "1MiB",
@@ -142,9 +203,20 @@ public sealed class PushedStaysTests : MirrorOfHub
         return [layerDigest, config, Digest.Of(manifest)];
     }
 
-    private async Task PullAsync(MirrorProcess mirror, Digest digest)
+    private static async Task AssertServedAsync(MirrorProcess mirror, Digest[] image)
     {
-        using (var response = await mirror.GetAsync(BlobPath(digest)))
+        using (var manifest = await mirror.GetAsync(ManifestPath("1", Team)))
+            Assert.Equal(image[^1], await DigestOfAsync(manifest));
+        foreach (var blob in image[..^1])
+        {
+            using var response = await mirror.GetAsync(BlobPath(blob, Team));
+            Assert.Equal(blob, await DigestOfAsync(response));
+        }
+    }
+
+    private async Task PullAsync(MirrorProcess mirror, Digest digest, string name = Repository)
+    {
+        using (var response = await mirror.GetAsync(BlobPath(digest, name)))
             Assert.Equal(digest, await DigestOfAsync(response));
         await Until.TrueAsync(() => IsStored(digest), () => $"{digest} is not stored.");
     }

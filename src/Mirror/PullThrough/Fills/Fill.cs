@@ -153,25 +153,28 @@ internal sealed partial class Fill(
                 spool.Delete();
                 return;
             }
+            // A replica that downloads for this one makes the room.
+            var isFollowing = transfer.Owner is not null;
+            var hasRoom = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
             // Link before the commit: a request in between would find content without a link, and ask upstream. A link without content is
             // only a right that upstream has proved.
-            HashSet<RepositoryName> linked = [.. Origins.Names()];
-            foreach (var name in linked)
+            var names = Origins.Close();
+            foreach (var name in hasRoom ? names : [])
                 await LinkAsync(name, stop);
-            if (await transfer.IsStoredByOwnerAsync(stop))
-                spool.Delete();
-            else
+            if (isFollowing)
+                hasRoom = !await transfer.IsStoredByOwnerAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
+            if (!hasRoom)
             {
-                await content.CommitAsync(spool, Digest, stop);
-                cache.Stored(spool.Length);
-                writes.Succeeded();
+                spool.Delete();
+                return;
             }
-            Origins.Close();
-            foreach (var name in Origins.Names().Except(linked))
-                await LinkAsync(name, stop);
+            await content.CommitAsync(spool, Digest, stop);
+            cache.Stored(Digest);
+            writes.Succeeded();
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
+            cache.Release(Digest);
             writes.Failed($"blob {Digest}", failure);
             spool.Delete();
         }

@@ -21,6 +21,9 @@ internal sealed class FillOrigin(FillSource source, RepositoryName name, TimeSpa
     /// <summary>Whether upstream has shown that the repository may serve the blob. Only then are its clients admitted.</summary>
     public bool IsProved { get; set; }
 
+    /// <summary>Whether that was shown after the fill began to link the blob: the client's request links it then.</summary>
+    public bool IsLate { get; set; }
+
     /// <summary>
     /// Completes with true when the repository's clients can open readers; with false if they must look into the store and ask again.
     /// </summary>

@@ -53,12 +53,14 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
                 return null;
             if (_all.Find(known => known.Name.Equals(name)) is { } same)
             {
+                same.IsLate = _isClosed && !same.IsProved;
                 same.IsProved = true;
                 return same;
             }
             origin = new FillOrigin(source, name, answeredIn) { IsProved = true };
             if (_opened is { } admitted)
                 origin.Open(admitted);
+            origin.IsLate = _isClosed;
             if (_isClosed)
                 return origin;
             _all.Add(origin);
@@ -138,18 +140,15 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         }
     }
 
-    /// <summary>The repositories that may serve the blob.</summary>
-    public RepositoryName[] Names()
-    {
-        lock (_gate)
-            return [.. _all.Where(origin => origin.IsProved).Select(origin => origin.Name)];
-    }
-
     /// <summary>Takes no further origin. Later clients may still read.</summary>
-    public void Close()
+    /// <returns>The repositories that may serve the blob.</returns>
+    public RepositoryName[] Close()
     {
         lock (_gate)
+        {
             _isClosed = true;
+            return [.. _all.Where(origin => origin.IsProved).Select(origin => origin.Name)];
+        }
     }
 
     /// <summary>The fill has ended.</summary>

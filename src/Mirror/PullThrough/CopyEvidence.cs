@@ -1,0 +1,85 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// What tells a copy from a push where no mark does, in content of <c>registry:2</c> and of versions that knew no marks: a copy is what
+/// <c>registry:2</c> noted as one, or what upstream has by the same digest.
+/// </summary>
+public sealed partial class CopyEvidence(IProvenanceStore provenance, TimeProvider time, ILogger<CopyEvidence> log) : IDisposable
+{
+    // About 200,000 entries. In memory each takes 32 bytes.
+    private const int MaxNotesBytes = 64 << 20;
+
+    // registry:2 may still write to the store.
+    private static readonly TimeSpan Lifetime = TimeSpan.FromHours(1);
+
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private HashSet<UInt128> _notes = [];
+    private long? _readAt;
+
+    /// <summary>Whether <c>registry:2</c> noted that it copied this content of the repository from upstream.</summary>
+    public async ValueTask<bool> IsNotedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (_readAt is not { } at || time.GetElapsedTime(at) > Lifetime)
+                (_notes, _readAt) = (await ReadAsync(cancellationToken), time.GetTimestamp());
+            return _notes.Contains(Key(Encoding.UTF8.GetBytes($"{name}@{digest}")));
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>Whether upstream has a manifest by this digest.</summary>
+    /// <exception cref="UpstreamException">Upstream does not have it, or does not tell.</exception>
+    public static async Task<bool> HasManifestAsync(UpstreamClient upstream, RepositoryName name, Digest digest, CancellationToken stop) =>
+        // Where HEAD does not tell, the manifest itself does.
+        (await upstream.HeadManifestAsync(name, digest, stop) ?? (await upstream.GetManifestAsync(name, digest, stop)).Descriptor)
+        .Digest == digest;
+
+    public void Dispose() => _gate.Dispose();
+
+    // {"library/alpine@sha256:...":{...},...}
+    private async Task<HashSet<UInt128>> ReadAsync(CancellationToken stop)
+    {
+        HashSet<UInt128> notes = [];
+        if (await provenance.ReadScheduleAsync(MaxNotesBytes, stop) is not { } bytes)
+            return notes;
+        try
+        {
+            Read(bytes, notes);
+        }
+        catch (JsonException damaged)
+        {
+            LogDamaged(RegistryLayout.Schedule, damaged.Message);
+        }
+        return notes;
+
+        static void Read(byte[] bytes, HashSet<UInt128> notes)
+        {
+            var json = new Utf8JsonReader(bytes);
+            while (json.Read())
+                if (json is { TokenType: JsonTokenType.PropertyName, CurrentDepth: 1 })
+                    notes.Add(Key(json.ValueIsEscaped ? Encoding.UTF8.GetBytes(json.GetString()!) : json.ValueSpan));
+        }
+    }
+
+    private static UInt128 Key(ReadOnlySpan<byte> text)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(text, hash);
+        return System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(hash);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} in the storage is damaged and ignored: {Reason}")]
+    private partial void LogDamaged(string file, string reason);
+}

@@ -1,0 +1,74 @@
+using Mirror.Configuration;
+using Mirror.Storage;
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// The configured upstreams, and no others. The default upstream has the names that begin with no registry. Each further upstream has, and
+/// is stored under, the names that begin with its own: <c>ghcr.io/</c>.
+/// </summary>
+/// <param name="anyNs">Whether a registry that names no upstream is as good as none (<c>proxy.any_ns</c>).</param>
+public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
+{
+    private readonly UpstreamOrigin? _default = all.FirstOrDefault(origin => origin.Prefix.Length == 0);
+
+    /// <summary>The names of the configured upstreams, without anything that could ask them.</summary>
+    public static UpstreamNames Of(ProxyOptions proxy) =>
+        new([.. proxy.AllUpstreams().Select(upstream => new UpstreamOrigin(upstream.Options, upstream.PathName))], proxy.AnyNs);
+
+    /// <summary>
+    /// The name under which a repository is stored: without the default upstream's name, and on Docker Hub with <c>library/</c>.
+    /// </summary>
+    public RepositoryName Stored(RepositoryName name)
+    {
+        if (_default is not { } origin)
+            return name;
+        var text = name.ToString();
+        // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
+        text = Without(origin.Name, text) ?? (FindNamed(text) is null ? DockerHub.Without(text) : null) ?? text;
+        if (origin.IsDockerHub && !text.Contains('/'))
+            text = $"library/{text}";
+        return RepositoryName.TryParse(text, out var stored) ? stored : name;
+    }
+
+    /// <summary>
+    /// A repository's name with that of the registry before it, as <see cref="Find"/> takes it. Null if the registry is not mirrored. A
+    /// registry without an upstream, and a mirror of one registry other than Docker Hub, take a name as it is, whatever registry the client
+    /// names, as registry:2 does: clients name the registry of the image, and a private upstream may hold copies from many.
+    /// </summary>
+    /// <param name="registry">The registry that the client names, compared without regard to case.</param>
+    public RepositoryName? Of(string registry, RepositoryName name)
+    {
+        var host = registry.LastIndexOf(':') is > 0 and var colon ? registry[..colon] : registry;
+        var named = all.FirstOrDefault(origin => origin.IsCalled(registry))
+            ?? all.FirstOrDefault(origin => origin.IsCalledOnAnyPort(host));
+        // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
+        if (named is null && DockerHub.IsName(host))
+            named = _default;
+        if (named is null || named == _default)
+            return named is not null || anyNs || all is [] or [{ IsDockerHub: false }] ? name : null;
+        return RepositoryName.TryParse(named.Prefix + name, out var full) ? full : null;
+    }
+
+    /// <summary>The upstream of a stored name; null where none is configured for the registry that the name begins with.</summary>
+    public UpstreamOrigin? Find(RepositoryName stored)
+    {
+        var text = stored.ToString();
+        if (FindNamed(text) is { } named)
+            return named;
+        // Never ask the default upstream for what looks like another registry's name. If it is the only upstream, and private, its own
+        // names may have dots.
+        var isForeign = (all.Count > 1 || _default?.IsDockerHub == true)
+            && text.IndexOf('/') is > 0 and var slash && text.AsSpan(0, slash).Contains('.');
+        return isForeign ? null : _default;
+    }
+
+    private static string? Without(string host, string name) =>
+        name.Length > host.Length + 1 && name[host.Length] == '/' && name.StartsWith(host, StringComparison.Ordinal)
+            ? name[(host.Length + 1)..]
+            : null;
+
+    private UpstreamOrigin? FindNamed(string name) =>
+        all.FirstOrDefault(origin => origin != _default && Without(origin.Name, name) is not null);
+}
