@@ -1,3 +1,4 @@
+using Mirror.Limits;
 
 namespace Mirror.Registry;
 
@@ -10,6 +11,8 @@ public static class RegistryRegistration
         .AddSingleton<ManifestRules>()
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<Mounts>()
+        .AddSingleton<DocumentMemory>()
+        .AddSingleton<Transfers>()
         .AddSingleton<RequestBody>()
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()
