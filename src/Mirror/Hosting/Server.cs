@@ -116,6 +116,7 @@ public static partial class Server
         kestrel.AddServerHeader = false;
         // A layer may have any size. The code that reads manifests has its own limit.
         kestrel.Limits.MaxRequestBodySize = null;
+        kestrel.Limits.MaxRequestBufferSize = DocumentMemory.MaxWaiting;
         // RequestBody has http.idle_timeout instead: a rate from the start of a request would cut builders that open requests early.
         kestrel.Limits.MinRequestBodyDataRate = null;
         // Drop a client only after a minute without progress.
@@ -129,6 +130,7 @@ public static partial class Server
         ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
         {
             // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
+            endpoint.Use(new ClientConnections().Around);
             var isHttp1Only = http.Tls.Certificate is null || http.Http2.Disabled;
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.Certificate is not null)

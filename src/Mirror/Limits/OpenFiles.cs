@@ -1,21 +1,30 @@
 namespace Mirror.Limits;
 
 /// <summary>
-/// Divides the files that the process may open (<c>ulimit -n</c>) between clients and downloads, so that a crowd of new ones cannot stop
-/// those already being served. Each limit is null where the system sets none.
+/// Divides the files that the process may open (<c>ulimit -n</c>) between connections, bodies, uploads and downloads, so that a crowd of
+/// new ones cannot stop those already being served. The parts together are never more than the whole.
 /// </summary>
 internal static class OpenFiles
 {
-    // Kept for the process itself: libraries, logs, folders being flushed, open uploads.
+    // Kept for the process itself: libraries, logs, folders being flushed, links and manifests that are read in one go.
     private const long Own = 256;
 
-    /// <summary>
-    /// The largest number of client connections: three quarters of the rest, two files each, a connection and what it reads.
-    /// </summary>
-    public static long? MaxConnections { get; } = Limit() is { } files ? Math.Max(16, (files - Own) * 3 / 8) : null;
+    // Where the system sets no limit.
+    private const long Unlimited = 1 << 16;
 
-    /// <summary>The largest number of downloads: the last quarter, two files each, a spool and a connection to upstream.</summary>
-    public static long? MaxDownloads { get; } = Limit() is { } files ? Math.Max(16, (files - Own) / 8) : null;
+    private static readonly long Shared = Math.Max(128, (Limit() ?? Unlimited) - Own);
+
+    /// <summary>The largest number of client connections: eleven of 32 parts.</summary>
+    public static int MaxConnections { get; } = (int)(Shared * 11 / 32);
+
+    /// <summary>The largest number of bodies that are being sent or received, each with a file of the store: eleven parts.</summary>
+    public static int MaxTransfers { get; } = (int)(Shared * 11 / 32);
+
+    /// <summary>The largest number of uploads that are open while no request writes to them: two parts, and some hundred.</summary>
+    public static int MaxIdleUploads { get; } = (int)Math.Min(256, Shared / 16);
+
+    /// <summary>The largest number of downloads: eight parts, two files each, a spool and a connection to upstream.</summary>
+    public static int MaxDownloads { get; } = (int)(Shared / 8);
 
     private static long? Limit()
     {
@@ -23,6 +32,8 @@ internal static class OpenFiles
         if (!File.Exists(limits))
             return null;
         var line = File.ReadLines(limits).FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal));
-        return long.TryParse(line?[name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], out var files) ? files : null;
+        return long.TryParse(line?[name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], out var files)
+            ? Math.Min(files, 1 << 20)
+            : null;
     }
 }

@@ -1,4 +1,6 @@
+using System.Buffers;
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
@@ -6,7 +8,7 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling blobs", "Deleting Blobs").</summary>
-public sealed class BlobRoute(Locations locations, RegistryEvents events, StorageOptions storage)
+public sealed class BlobRoute(Locations locations, RegistryEvents events, StorageOptions storage, Transfers transfers)
 {
     private readonly bool _redirects = !storage.Redirect.Disable;
 
@@ -27,6 +29,7 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
     public async Task GetAsync(RegistryRequest request)
     {
         var digest = request.Digest;
+        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         await using var content = await OpenAsync(request, digest, ignoreLease: false);
         await SendAsync(request, digest, content, _redirects);
         if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
@@ -40,6 +43,7 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
     public async Task GetForReplicaAsync(RegistryRequest request)
     {
         var digest = request.Digest;
+        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         await using var content = await OpenAsync(request, digest, ignoreLease: true);
         await SendAsync(request, digest, content, redirects: false);
     }
@@ -122,8 +126,8 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
 
         async ValueTask WriteAsync(byte[] bytes)
         {
-            await request.Http.Response.BodyWriter.WriteAsync(bytes, request.Aborted);
-            request.Written += bytes.Length;
+            request.Http.Response.BodyWriter.Write(bytes);
+            await request.FlushAsync(bytes.Length);
         }
     }
 
@@ -144,8 +148,7 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
             }
             writer.Advance(read);
             from += read;
-            await writer.FlushAsync(request.Aborted);
-            request.Written += read;
+            await request.FlushAsync(read);
         }
     }
 

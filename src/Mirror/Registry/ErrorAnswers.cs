@@ -3,6 +3,7 @@ using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Health;
+using Mirror.Limits;
 using Mirror.PullThrough;
 using Mirror.PullThrough.Fills;
 using Mirror.Storage;
@@ -71,6 +72,7 @@ public sealed partial class ErrorAnswers(
     {
         RegistryException known => new(known.Error, known.Detail, known.Advice),
         NewTagHeldException => new(RegistryError.Denied, failure.Message, "cooldown_new: serve lets new tags in"),
+        BusyException busy => new(RegistryError.Unavailable, failure.Message, null) { RetryAfter = busy.RetryAfter },
         UpstreamRefusedException => new(RegistryError.NameUnknown, failure.Message, null),
         UpstreamDeniedException { HasAccount: false } denied => new(RegistryError.NameUnknown, failure.Message, denied.Advice),
         UpstreamDeniedException denied => new(RegistryError.Denied, failure.Message, denied.Advice),

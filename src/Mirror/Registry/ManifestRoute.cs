@@ -1,3 +1,5 @@
+using System.Buffers;
+using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Storage;
@@ -10,7 +12,7 @@ namespace Mirror.Registry;
 /// </summary>
 public sealed class ManifestRoute(
     RepositoryResolver repositories, ManifestRules rules, RepositoryClasses classes, RequestBody body, Locations locations,
-    RegistryEvents events)
+    RegistryEvents events, Transfers transfers)
 {
     /// <summary>Answers with the headers of a manifest.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -42,8 +44,7 @@ public sealed class ManifestRoute(
         if (!ContentHeaders.Set(request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest: tag is null))
         {
             request.Http.Response.ContentLength = manifest.Bytes.Length;
-            await request.Http.Response.BodyWriter.WriteAsync(manifest.Bytes, request.Aborted);
-            request.Written = manifest.Bytes.Length;
+            await SendAsync(request, manifest.Bytes);
         }
         if (events.IsEnabled)
             events.Pulled(request.Origin(locations), repository.Name, manifest.Descriptor, tag, manifest.Bytes);
@@ -62,6 +63,7 @@ public sealed class ManifestRoute(
         var byDigest = !reference.IsTag(out _, out var named);
 
         // 2. The bytes, and whether they are what they are called.
+        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         if (await body.ReadAsync(request, Manifest.MaxBytes) is not { } bytes)
         {
             // The rest of the body is not read.
@@ -117,6 +119,18 @@ public sealed class ManifestRoute(
             events.Deleted(request.Origin(locations), repository.Name, digest);
         request.Http.Response.StatusCode = StatusCodes.Status202Accepted;
         request.Http.Response.ContentLength = 0;
+    }
+
+    // In pieces: a client that does not read occupies the memory of one, and not of the whole.
+    private static async ValueTask SendAsync(RegistryRequest request, ReadOnlyMemory<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            var piece = bytes[..Math.Min(bytes.Length, SendSize.Small)];
+            request.Http.Response.BodyWriter.Write(piece.Span);
+            await request.FlushAsync(piece.Length);
+            bytes = bytes[piece.Length..];
+        }
     }
 
     // The tag in the path; or, after a digest in the path, any number of tags in the query.

@@ -3,6 +3,7 @@ using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Health;
+using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Telemetry;
 
@@ -21,6 +22,8 @@ public sealed class RegistryPipeline(
     /// <summary>Answers one request. Never throws.</summary>
     public async Task InvokeAsync(HttpContext context)
     {
+        var connection = context.Features.Get<ClientConnection>();
+        connection?.RequestStarted();
         // 1. What is asked for, and where from.
         var started = time.GetTimestamp();
         var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""), signature.IsFromReplica(context.Request));
@@ -65,6 +68,7 @@ public sealed class RegistryPipeline(
             // 5. Metrics, trace and logs.
             audit.Write(request);
             record.Write(request, time.GetElapsedTime(started));
+            connection?.RequestEnded();
         }
     }
 

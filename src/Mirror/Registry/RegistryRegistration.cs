@@ -1,3 +1,4 @@
+using Mirror.Limits;
 
 namespace Mirror.Registry;
 
@@ -11,6 +12,8 @@ public static class RegistryRegistration
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<RepositoryWalks>()
         .AddSingleton<Mounts>()
+        .AddSingleton<DocumentMemory>()
+        .AddSingleton<Transfers>()
         .AddSingleton<RequestBody>()
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()

@@ -1,5 +1,7 @@
+using System.IO.Pipelines;
 using System.Net;
 using Mirror.Access;
+using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Repositories;
@@ -22,6 +24,9 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
 
     /// <summary>Where the answer came from; null until that is known, and for hosted repositories.</summary>
     public CacheStatus? CacheStatus { get; private set; }
+
+    /// <summary>The place of the request's body, or of its answer's, among all that are on their way; null for small ones.</summary>
+    public Transfer? Transfer { get; set; }
 
     /// <summary>Body bytes sent to the client so far.</summary>
     public long Written { get; set; }
@@ -100,9 +105,34 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
             http.Response.Headers.Warning = $"299 - \"held: {why}\"";
     }
 
+    /// <summary>Sends what was written of the body, and waits while the client takes none of it.</summary>
+    /// <param name="length">How many bytes were written since the last call.</param>
+    public ValueTask FlushAsync(int length)
+    {
+        var flush = http.Response.BodyWriter.FlushAsync(Aborted);
+        if (!flush.IsCompletedSuccessfully)
+            return WaitAsync(flush, length);
+        _ = flush.Result;
+        Sent(length);
+        return ValueTask.CompletedTask;
+    }
+
     // What cannot exist does not exist (OCI distribution-spec 1.1.1, "Pulling manifests").
     private RegistryException Misspelt(RegistryError unknown, RegistryException invalid) =>
         IsHead || HttpMethods.IsGet(http.Request.Method) ? new RegistryException(unknown, invalid.Detail) : invalid;
+
+    private async ValueTask WaitAsync(ValueTask<FlushResult> flush, int length)
+    {
+        Transfer?.WaitForClient();
+        await flush;
+        Sent(length);
+    }
+
+    private void Sent(int length)
+    {
+        Transfer?.Moved(length);
+        Written += length;
+    }
 
     private RegistryException NoName() =>
         HasName(out _)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.Storage.Spooling;
 
 namespace Mirror.Registry;
@@ -8,8 +9,11 @@ namespace Mirror.Registry;
 /// Reads the bodies that clients send: layers of any length into a spool, and small documents into memory. A client may send nothing for
 /// <see cref="HttpOptions.IdleTimeout"/>, also before the first byte: builders open the requests of all layers at once.
 /// </summary>
-public sealed class RequestBody(HttpOptions http)
+public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimeProvider time)
 {
+    // The lowest rate of a body. It is counted over http.idle_timeout, so that a builder may pause for that long.
+    private const int MinBytesPerSecond = 240;
+
     // One system call and one hash for each buffer. Larger ones are no faster, and each client that pushes holds one.
     private const int BufferSize = 256 * 1024;
 
@@ -31,18 +35,25 @@ public sealed class RequestBody(HttpOptions http)
         });
     }
 
-    /// <summary>Reads a whole body into memory, which grows with the bytes that arrive and not by the announced length.</summary>
+    /// <summary>
+    /// Reads a whole body into memory, which grows with the bytes that arrive and not by the announced length. The memory is counted until
+    /// the request ends.
+    /// </summary>
     /// <returns>Null if the body is longer than <paramref name="maxBytes"/>.</returns>
     /// <exception cref="RegistryException">The client sent nothing for too long.</exception>
+    /// <exception cref="BusyException">All such bodies together have too much memory.</exception>
     public async ValueTask<byte[]?> ReadAsync(RegistryRequest request, int maxBytes)
     {
         if (request.Http.Request.ContentLength > maxBytes)
             return null;
+        var account = memory.Open();
+        request.Http.Response.RegisterForDispose(account);
         using var body = new MemoryStream();
         var fits = await ReadAsync(request, 32 * 1024, bytes =>
         {
             if (body.Length + bytes.Length > maxBytes)
                 return false;
+            account.GrowTo(body.Length + bytes.Length);
             body.Write(bytes);
             return true;
         });
@@ -53,30 +64,66 @@ public sealed class RequestBody(HttpOptions http)
     private async ValueTask<bool> ReadAsync(RegistryRequest request, int bufferSize, Func<ReadOnlySpan<byte>, bool> take)
     {
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-        var buffer = ArrayPool<byte>.Shared.Rent(bufferSize);
+        var body = request.Http.Request.Body;
+        var (counted, since) = (0L, 0L);
         try
         {
             while (true)
             {
                 idle.CancelAfter(http.IdleTimeout);
-                var read = await request.Http.Request.Body.ReadAsync(buffer, idle.Token);
-                if (read == 0)
-                    return true;
-                if (!take(buffer.AsSpan(0, read)))
-                    return false;
+                request.Transfer?.WaitForClient();
+                // Without a buffer: a client that does not send occupies no memory.
+                _ = await body.ReadAsync(Memory<byte>.Empty, idle.Token);
+                var (length, goesOn) = await TakeAsync();
+                request.Transfer?.Moved(length);
+                if (length == 0 || !goesOn)
+                    return length == 0;
+                Count(length);
             }
         }
-        catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
+        catch (BusyException)
         {
             // The rest of the body is not read.
             request.Http.Response.Headers.Connection = "close";
-            throw new RegistryException(
-                RegistryError.RequestTimeout,
-                $"no bytes arrived for {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout); the bytes of an upload are kept");
+            throw;
         }
-        finally
+        catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            throw Cut(request, $"no bytes arrived for {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout)");
         }
+
+        async ValueTask<(int Length, bool GoesOn)> TakeAsync()
+        {
+            var buffer = ArrayPool<byte>.Shared.Rent(bufferSize);
+            try
+            {
+                var read = await body.ReadAsync(buffer, idle.Token);
+                return (read, read == 0 || take(buffer.AsSpan(0, read)));
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+        }
+
+        void Count(int length)
+        {
+            counted += length;
+            var now = time.GetTimestamp();
+            if (since == 0)
+                since = now;
+            if (time.GetElapsedTime(since, now) < http.IdleTimeout)
+                return;
+            if (counted < MinBytesPerSecond * http.IdleTimeout.TotalSeconds)
+                throw Cut(request, $"{counted} bytes in {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout) are too few");
+            (counted, since) = (0, now);
+        }
+    }
+
+    private static RegistryException Cut(RegistryRequest request, string why)
+    {
+        // The rest of the body is not read.
+        request.Http.Response.Headers.Connection = "close";
+        return new RegistryException(RegistryError.RequestTimeout, $"{why}; the bytes of an upload are kept");
     }
 }

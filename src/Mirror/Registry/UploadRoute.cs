@@ -1,3 +1,4 @@
+using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Repositories;
@@ -9,7 +10,7 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
 public sealed class UploadRoute(
     RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, RequestBody body, Locations locations,
-    RegistryEvents events)
+    RegistryEvents events, Transfers transfers)
 {
     private const string DefaultAlgorithm = "sha256";
 
@@ -47,6 +48,7 @@ public sealed class UploadRoute(
         }
 
         // 3. A whole blob in this request.
+        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         using (var upload = await HoldAsync(request, repository.Name, id, named.Algorithm))
         {
             try
@@ -79,6 +81,7 @@ public sealed class UploadRoute(
         var repository = request.PushTarget(repositories);
         var id = Id(request);
         long length;
+        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         using (var upload = await HoldAsync(request, repository.Name, id))
         {
             await ReceiveAsync(request, repository.Name, id, upload);
@@ -93,6 +96,7 @@ public sealed class UploadRoute(
         var repository = request.PushTarget(repositories);
         var id = Id(request);
         var digest = ParseDigest(request.Http.Request.Query["digest"]);
+        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         using (var upload = await HoldAsync(request, repository.Name, id, digest.Algorithm))
         {
             await ReceiveAsync(request, repository.Name, id, upload);

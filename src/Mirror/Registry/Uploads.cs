@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
@@ -7,7 +8,8 @@ namespace Mirror.Registry;
 
 /// <summary>
 /// The uploads that are open in this process; their bytes are in the store. One request at a time may hold an upload. It stays open between
-/// requests, so that its bytes are hashed as they arrive. After an idle minute it is closed; the next request opens and hashes it again.
+/// requests, so that its bytes are hashed as they arrive. After an idle minute it is closed, or when too many are open: those with the
+/// fewest bytes go first. The next request opens and hashes it again.
 /// </summary>
 public sealed class Uploads : IDisposable
 {
@@ -106,7 +108,12 @@ public sealed class Uploads : IDisposable
         CloseIdle(TimeSpan.Zero);
     }
 
-    internal void Release(Upload upload) => upload.Release(_time.GetTimestamp());
+    internal void Release(Upload upload)
+    {
+        upload.Release(_time.GetTimestamp());
+        if (_open.Count > OpenFiles.MaxIdleUploads)
+            CloseShortest();
+    }
 
     internal async ValueTask DeleteAsync(Upload upload)
     {
@@ -124,14 +131,27 @@ public sealed class Uploads : IDisposable
     private static Upload? Opened(Lazy<Task<Upload?>> open) =>
         open is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true, Result: var upload } } ? upload : null;
 
+    // One at a time: more than one request does not leave at a time.
+    private void CloseShortest()
+    {
+        var idle = _open.Where(each => Opened(each.Value) is { IsHeld: false }).ToList();
+        if (idle.Count > OpenFiles.MaxIdleUploads)
+            Close(idle.MinBy(each => Opened(each.Value)!.Length));
+    }
+
+    private void Close(KeyValuePair<(RepositoryName Name, Guid Id), Lazy<Task<Upload?>>> open)
+    {
+        if (Opened(open.Value) is not { } upload || upload.TryHold() is not true)
+            return;
+        upload.End();
+        _open.TryRemove(open);
+    }
+
     private void CloseIdle(TimeSpan idle)
     {
-        foreach (var (key, open) in _open)
-            if (Opened(open) is { } upload && _time.GetElapsedTime(upload.LastHeld) >= idle && upload.TryHold() is true)
-            {
-                upload.End();
-                _open.TryRemove(new(key, open));
-            }
+        foreach (var open in _open)
+            if (Opened(open.Value) is { } upload && _time.GetElapsedTime(upload.LastHeld) >= idle)
+                Close(open);
     }
 }
 
@@ -148,6 +168,7 @@ internal sealed class Upload(RepositoryName name, Guid id, Spool spool, long now
     public Spool Spool => spool;
     public long Length => spool.Length;
     public bool IsEnded => Volatile.Read(ref _ended);
+    public bool IsHeld => Volatile.Read(ref _held);
     public long LastHeld => Volatile.Read(ref _lastHeld);
 
     /// <summary>True if the caller holds it now; false if another request does; null if it has ended.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.Registry;
 using Xunit;
 
@@ -20,6 +21,7 @@ public sealed class RequestBodyTests
     private static ValueTask<byte[]?> ReadAsync(long announced)
     {
         var http = new DefaultHttpContext { Request = { ContentLength = announced, Body = new MemoryStream([1, 2, 3]) } };
-        return new RequestBody(new HttpOptions()).ReadAsync(new RegistryRequest(http, default, isFromReplica: false), 4 << 20);
+        var body = new RequestBody(new HttpOptions(), new DocumentMemory(), TimeProvider.System);
+        return body.ReadAsync(new RegistryRequest(http, default, isFromReplica: false), 4 << 20);
     }
 }
