@@ -175,6 +175,31 @@ public sealed class PushedStaysTests : MirrorOfHub
         Assert.True(IsStored(other.Digest));
     }
 
+    [Fact]
+    public async Task A_large_old_volume_is_asked_about_a_thousand_blobs_at_a_time_and_the_rest_stays_until_it_is_known()
+    {
+        const int Blobs = 1_010;
+        await Mirror.StopAsync();
+        for (var i = 0; i < Blobs; i++)
+        {
+            var digest = Hub.AddBlob(Repository, HubBlob.Seeded(i, 16)).Digest;
+            var link = Path.Combine(Mirror.Root, RegistryLayout.LayerLink(RepositoryName.Parse(Repository), digest));
+            Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+            await File.WriteAllTextAsync(link, digest.ToString(), Cancel);
+        }
+        var marks = Path.Combine(Mirror.Root, RegistryLayout.Marks(RepositoryName.Parse(Repository), Provenance.Copied, "sha256"));
+        int Marked() => Directory.Exists(marks) ? Directory.GetFiles(marks).Length : 0;
+
+        await using var mirror = await StartMirrorAsync();
+        await mirror.UntilLoggedAsync(line => line.Contains("1000 are copies", StringComparison.Ordinal));
+        Assert.Equal(1_000, Marked());
+        var asked = Hub.Log.Requests.Where(request => request is { Asked: Asked.Blob, Method: "HEAD" }).Select(request => request.Path);
+        Assert.Equal(1_000, asked.Distinct().Count());
+        await mirror.StopAsync();
+        await mirror.StartAgainAsync();
+        await Until.TrueAsync(() => Marked() == Blobs, () => $"{Marked()} are marked.");
+    }
+
     private Task<MirrorProcess> StartMirrorAsync(string more = "") => MirrorProcess.StartAsync(new MirrorSettings
     {
         Upstream = Hub.Url,

@@ -1,0 +1,175 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Push;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>
+/// Everything at once: pulls of twice the limit, pushes, garbage collections, kill -9, an upstream that cuts, lies and is away. For some
+/// seconds; with <c>MIRROR_TESTS=full</c> for half an hour.
+/// </summary>
+public sealed class SoakTests : MirrorOfHub
+{
+    private const long MiB = 1 << 20;
+    private const long Limit = 32 * MiB;
+    private const int Images = 60;
+
+    private static readonly TimeSpan Duration =
+        Environment.GetEnvironmentVariable("MIRROR_TESTS") == "full" ? TimeSpan.FromMinutes(30) : TimeSpan.FromSeconds(15);
+
+    private readonly ConcurrentDictionary<Digest, bool> _acknowledged = new();
+    private readonly ConcurrentQueue<string> _wrong = new();
+    private HubImage[] _images = [];
+    private int _right;
+
+    protected override MirrorSettings Settings(ScriptedHub hub) => new()
+    {
+        Upstream = hub.Url,
+        TagsCacheTtl = "1s",
+        Environment = new Dictionary<string, string> { ["REGISTRY_PROXY_MAX_SIZE"] = "32MiB" },
+    };
+
+    [Fact]
+    public async Task Nothing_is_lost_and_nothing_wrong_is_sent_and_the_limit_holds()
+    {
+        _images = [.. Enumerable.Range(0, Images)
+            .Select(i => Hub.AddImage(Repository, $"{i}", HubBlob.Seeded(i, (int)(2 * Limit / Images))))];
+        var open = Mirror.Open.Count();
+        var most = 0L;
+        using (var over = CancellationTokenSource.CreateLinkedTokenSource(Cancel))
+        {
+            over.CancelAfter(Duration);
+            await Task.WhenAll(
+            [
+                .. Enumerable.Range(0, 3).Select(i => UntilAsync(new Random(i), PullAsync, over.Token)),
+                UntilAsync(new Random(10), PushAsync, over.Token),
+                UntilAsync(new Random(20), async _ => await Mirror.CollectAsync(), over.Token),
+                UntilAsync(new Random(30), TroubleAsync, over.Token),
+                UntilAsync(new Random(40), KillAsync, over.Token),
+                UntilAsync(
+                    new Random(50),
+                    async _ =>
+                    {
+                        most = Math.Max(most, Stored());
+                        await Task.Delay(20, CancellationToken.None);
+                    },
+                    over.Token),
+            ]);
+        }
+        Assert.Empty(_wrong);
+        Assert.NotEqual(0, _right);
+        Assert.NotEmpty(_acknowledged);
+        Assert.InRange(most, 1, Limit + Limit / 10);
+
+        // All is well again.
+        foreach (var digest in _acknowledged.Keys)
+            using (var response = await Mirror.GetAsync(BlobPath(digest, "local/soak")))
+                Assert.Equal(digest, await DigestOfAsync(response));
+        for (var i = 0; i < Images; i++)
+        {
+            var image = i;
+            await Until.TrueAsync(
+                async () =>
+                {
+                    var before = Volatile.Read(ref _right);
+                    await PullAsync(image);
+                    return Volatile.Read(ref _right) > before;
+                },
+                () => string.Join('\n', Mirror.Log));
+        }
+        Assert.Empty(_wrong);
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+        await Until.TrueAsync(
+            () => Mirror.Open.Count() <= open + 50, () => string.Join('\n', Mirror.Open));
+        Assert.Empty(Directory.GetFiles(Path.Combine(Mirror.Root, RegistryLayout.Temporary)));
+    }
+
+    private static async Task UntilAsync(Random random, Func<Random, Task> act, CancellationToken over)
+    {
+        while (!over.IsCancellationRequested)
+            await act(random);
+    }
+
+    private Task PullAsync(Random random) => PullAsync(random.Next(random.Next(1, Images + 1)));
+
+    // A client gets what it asks for, or notices that it does not.
+    private async Task PullAsync(int tag)
+    {
+        var image = _images[tag];
+        foreach (var (path, digest) in new[]
+        {
+            (ManifestPath(tag), image.Digest), (BlobPath(image.Layers[0].Digest), image.Layers[0].Digest),
+        })
+            try
+            {
+                using var response = await Mirror.GetAsync(path);
+                if (response.StatusCode != HttpStatusCode.OK)
+                    return;
+                if (await DigestOfAsync(response) is var got && got != digest)
+                    _wrong.Enqueue($"{path}: {got}");
+            }
+            catch (Exception noticed) when (noticed is HttpRequestException or IOException)
+            {
+                return;
+            }
+        Interlocked.Increment(ref _right);
+    }
+
+    private async Task PushAsync(Random random)
+    {
+        var bytes = new byte[100_000];
+        random.NextBytes(bytes);
+        try
+        {
+            _acknowledged[await new PushedRepository(Mirror, "local/soak").PushAsync(bytes)] = true;
+        }
+        catch (Exception noticed) when (noticed is HttpRequestException or IOException or Xunit.Sdk.XunitException)
+        {
+            // It was not acknowledged.
+        }
+    }
+
+    private async Task KillAsync(Random random)
+    {
+        await Task.Delay(TimeSpan.FromSeconds(random.Next(2, 5)), CancellationToken.None);
+        await Mirror.KillAsync();
+        await Mirror.StartAgainAsync();
+    }
+
+    private async Task TroubleAsync(Random random)
+    {
+        var layer = _images[random.Next(Images)].Layers[0];
+        var at = random.Next(1, (int)layer.Size);
+        switch (random.Next(5))
+        {
+            case 0:
+                await Hub.Registry.TakeDownAsync();
+                await Task.Delay(300, CancellationToken.None);
+                await Hub.Registry.BringUpAsync();
+                break;
+            case 1:
+                Hub.Fault(layer.Digest, BlobFault.WrongByteAt(at));
+                break;
+            case 2:
+                Hub.Fault(layer.Digest, BlobFault.ClosedAt(at), times: 3);
+                break;
+            case 3:
+                Hub.Fault(layer.Digest, BlobFault.Refused(503), times: 2);
+                break;
+            default:
+                Hub.Fault(layer.Digest, BlobFault.ShortAt(at));
+                break;
+        }
+        await Task.Delay(200, CancellationToken.None);
+    }
+
+    // The bytes of the mirrored blobs in the store.
+    private long Stored() => _images.Select(image => image.Layers[0].Digest).Sum(digest =>
+        new FileInfo(Path.Combine(Mirror.Root, RegistryLayout.BlobData(digest))) is { Exists: true } file ? file.Length : 0);
+}
