@@ -2,7 +2,7 @@ using Mirror.Storage;
 
 namespace Mirror.Bench;
 
-/// <summary>Content of any length that costs one chunk of memory: a chunk of noise, over and over.</summary>
+/// <summary>Content of any length that needs the memory of one chunk: the same random chunk, repeated.</summary>
 internal sealed class Blob
 {
     private const int ChunkSize = 1 << 20;
@@ -14,7 +14,7 @@ internal sealed class Blob
     public Blob(long length, bool hashed = true)
     {
         Length = length;
-        // Never the same twice, so that no server has it already.
+        // Different in each run, so that no server has it stored.
         new Random(Interlocked.Increment(ref _seeds)).NextBytes(_chunk);
         if (!hashed)
             return;
@@ -35,8 +35,8 @@ internal sealed class Blob
         return _chunk.AsMemory(from, (int)Math.Min(ChunkSize - from, end - offset));
     }
 
-    /// <summary>Whether bytes are those from an offset on.</summary>
-    /// <exception cref="InvalidDataException">They are not.</exception>
+    /// <summary>Checks that bytes are those of this blob from an offset on.</summary>
+    /// <exception cref="InvalidDataException">A byte differs.</exception>
     public void Compare(long offset, ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length > 0)

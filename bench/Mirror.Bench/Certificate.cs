@@ -3,7 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Mirror.Bench;
 
-/// <summary>What a server shows over TLS: a certificate of its own making, for clients that believe anything.</summary>
+/// <summary>A self-signed certificate for the servers over TLS; the clients accept any certificate.</summary>
 internal static class Certificate
 {
     /// <summary>Writes <c>certificate.pem</c> and <c>key.pem</c> into a folder.</summary>

@@ -7,7 +7,7 @@ using System.Text;
 namespace Mirror.Bench;
 
 /// <summary>
-/// One connection that reads bodies into one buffer: as little work as a client can do, so that the server's is what is seen.
+/// One connection that reads bodies into one buffer. The client does as little work as possible, so that the server's work is measured.
 /// </summary>
 internal sealed class Client : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class Client : IDisposable
     private readonly byte[] _buffer;
     private readonly SslStream? _tls;
 
-    /// <param name="tls">Over TLS, with whatever certificate the server shows.</param>
+    /// <param name="tls">Whether to use TLS. The client accepts any certificate.</param>
     public Client(int port, int bufferSize = 256 * 1024, bool tls = false)
     {
         _buffer = new byte[bufferSize];
@@ -26,10 +26,10 @@ internal sealed class Client : IDisposable
         _tls.AuthenticateAsClient("localhost");
     }
 
-    /// <summary>Asks, and reads the body to its end.</summary>
-    /// <param name="expected">What the body must be, byte for byte; null where nobody looks.</param>
+    /// <summary>Sends a request and reads the body to its end.</summary>
+    /// <param name="expected">The expected body, which is compared byte for byte; null to compare nothing.</param>
     /// <exception cref="IOException">The answer ended early.</exception>
-    /// <exception cref="InvalidDataException">The body is another than was expected.</exception>
+    /// <exception cref="InvalidDataException">The body differs from the expected one.</exception>
     public Reply Ask(string path, string method = "GET", string headers = "", Blob? expected = null)
     {
         var started = Stopwatch.GetTimestamp();
@@ -69,8 +69,8 @@ internal sealed class Client : IDisposable
     }
 
     /// <summary>
-    /// The same request by many clients at once, each on a connection and a thread of its own; the replies, and the seconds until all had
-    /// theirs.
+    /// Sends the same request by many clients at the same time, each with its own connection and thread. Returns the replies, and the
+    /// seconds until all clients had theirs.
     /// </summary>
     public static (Reply[] Replies, double Seconds) Crowd(int port, int clients, string path, int rounds = 1, bool tls = false)
     {
@@ -119,7 +119,7 @@ internal sealed class Client : IDisposable
             : throw new EndOfStreamException("The answer ended early.");
 }
 
-/// <param name="Bytes">Of the body.</param>
-/// <param name="FirstByte">Seconds until the body's first byte.</param>
-/// <param name="Seconds">Until its last.</param>
+/// <param name="Bytes">The length of the body.</param>
+/// <param name="FirstByte">The seconds until the body's first byte.</param>
+/// <param name="Seconds">The seconds until the body's last byte.</param>
 internal readonly record struct Reply(int Status, long Bytes, double FirstByte, double Seconds);

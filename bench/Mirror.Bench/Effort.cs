@@ -1,7 +1,7 @@
 
 namespace Mirror.Bench;
 
-/// <summary>How long to take: a quick run tells the order of things, a full one is for publishing.</summary>
+/// <summary>How long to measure: a quick run gives rough figures, a full run gives figures to publish.</summary>
 internal sealed record Effort(bool IsFull)
 {
     public static Effort Quick { get; } = new(false);

@@ -3,12 +3,12 @@ using Mirror.Storage;
 
 namespace Mirror.Bench;
 
-/// <summary>What a client asks for.</summary>
+/// <summary>An image that clients request.</summary>
 internal static class Image
 {
     public const string Repository = "library/app";
 
-    /// <summary>A manifest of eight layers, about what an image on Docker Hub has.</summary>
+    /// <summary>A manifest with eight layers, as many as a usual image on Docker Hub.</summary>
     public static readonly byte[] Manifest = Encoding.UTF8.GetBytes(
         $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","config":{{Config}},"layers":[{{Layers}}]}""");
 

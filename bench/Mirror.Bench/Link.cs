@@ -2,10 +2,10 @@ using System.Diagnostics;
 
 namespace Mirror.Bench;
 
-/// <summary>A link that takes so many bytes a second, whoever sends.</summary>
+/// <summary>A link with a rate in bytes per second, which all senders share.</summary>
 internal sealed class Link(double bytesPerSecond)
 {
-    // What a late wake-up may catch up with.
+    // How much a late wake-up may send at once to catch up.
     private static readonly long Burst = Stopwatch.Frequency / 100;
 
     private readonly Lock _gate = new();

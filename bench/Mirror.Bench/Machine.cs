@@ -1,7 +1,7 @@
 
 namespace Mirror.Bench;
 
-/// <summary>What the figures were taken on.</summary>
+/// <summary>The machine on which the figures were measured.</summary>
 internal static class Machine
 {
     public static string Describe()
@@ -14,8 +14,8 @@ internal static class Machine
     }
 
     /// <summary>
-    /// Fills the page cache once and empties it: the first touch of a page costs a virtual machine a fault in its host, and whoever writes
-    /// first would pay it.
+    /// Fills the page cache once and empties it. The first use of a page costs a virtual machine a page fault in its host, and the first
+    /// server that writes would pay for it.
     /// </summary>
     public static void TouchMemory(long bytes)
     {

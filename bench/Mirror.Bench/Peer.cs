@@ -2,8 +2,8 @@ using System.Diagnostics;
 
 namespace Mirror.Bench;
 
-/// <param name="Folder">The peer's own, deleted afterwards.</param>
-/// <param name="Storage">Where a registry keeps its content.</param>
+/// <param name="Folder">The peer's own folder, which is deleted afterwards.</param>
+/// <param name="Storage">The folder in which a registry stores its content.</param>
 internal sealed record PeerSetup(string Folder, int Port, int UpstreamPort, string Storage);
 
 /// <summary>A server to measure: how it is configured and started.</summary>
@@ -25,22 +25,22 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
     public static readonly Peer RegistryTwoAsUpstream = new("docker-registry 2.8.2 (upstream)", Registry,
         setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: false)]));
 
-    /// <summary>Files by sendfile: the limit of what this machine's network stack gives.</summary>
+    /// <summary>nginx that sends files by sendfile: the fastest that this machine's network stack allows.</summary>
     public static readonly Peer NginxStatic = new("nginx static", Nginx, setup => NginxStart(setup, Files(setup)));
 
-    /// <summary>The cache that people build themselves.</summary>
+    /// <summary>The cache that many sites build themselves: nginx with proxy_cache.</summary>
     public static readonly Peer NginxCache = new("nginx proxy_cache", Nginx, setup => NginxStart(setup,
         $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; "
         + "proxy_cache c; proxy_cache_valid 200 10m; proxy_cache_lock on;"));
 
-    /// <summary>What stands in front of a fleet: passes on, and keeps nothing.</summary>
+    /// <summary>nginx in front of a fleet: it forwards requests and caches nothing.</summary>
     public static readonly Peer NginxFront = new("nginx in front", Nginx, setup => NginxStart(setup,
         $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; "
         + "proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 4 256k; proxy_busy_buffers_size 512k;"));
 
     public static readonly Peer[] All = [Mirror, RegistryTwo, NginxStatic, NginxCache];
 
-    /// <summary>Those that serve what they have, over TLS.</summary>
+    /// <summary>The peers that serve stored content over TLS.</summary>
     public static readonly Peer[] OverTls =
     [
         new(Mirror.Name, MirrorProgram,
@@ -60,7 +60,7 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
 
     public bool IsTls { get; private init; }
 
-    /// <summary>Why this machine cannot run it; null where it can.</summary>
+    /// <summary>Why this machine cannot run the peer; null if it can.</summary>
     public string? Missing => File.Exists(program) ? null : $"there is no {program}";
 
     /// <summary>The same registry with another configuration file.</summary>
@@ -68,14 +68,14 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
     {
         var start = prepare(setup);
         File.WriteAllText(start.ArgumentList[^1], configuration(setup));
-        // With one, docker-registry 2.8.2 does not start on a bucket.
+        // With this variable, docker-registry 2.8.2 does not start on a bucket.
         start.Environment.Remove("AWS_CA_BUNDLE");
         return start;
     });
 
     public ProcessStartInfo Prepare(PeerSetup setup) => prepare(setup);
 
-    // One file that the mirror and registry:2 both read.
+    // The mirror and registry:2 both read this file.
     private static string RegistryConfiguration(PeerSetup setup, bool proxy, bool tls = false)
     {
         if (tls)

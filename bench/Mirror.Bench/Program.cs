@@ -25,7 +25,7 @@ if (names.FirstOrDefault(name => !Array.Exists(benchmarks, benchmark => benchmar
     return 2;
 }
 
-// Whatever ends this program ends what it started.
+// Every end of this program ends the processes that it started.
 using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => Environment.Exit(130));
 using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => Environment.Exit(143));
 AppDomain.CurrentDomain.ProcessExit += (_, _) =>
@@ -49,7 +49,7 @@ try
 }
 catch (InvalidOperationException failure)
 {
-    // Caught, so that what was started is stopped on the way here.
+    // Caught, so that the started processes are stopped first.
     Console.Error.WriteLine(failure.Message);
     return 1;
 }

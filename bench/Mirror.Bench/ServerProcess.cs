@@ -6,7 +6,7 @@ using System.Net.Sockets;
 
 namespace Mirror.Bench;
 
-/// <summary>A server under test and its children, with what they spent.</summary>
+/// <summary>A server under test and its children, with their processor time and memory.</summary>
 internal sealed class ServerProcess : IDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
@@ -28,7 +28,7 @@ internal sealed class ServerProcess : IDisposable
 
     public int Port { get; }
 
-    /// <summary>From the process's start until it answered a request.</summary>
+    /// <summary>The time from the process's start until it answered a request.</summary>
     public double StartSeconds { get; private set; }
 
     /// <summary>Processor time of the server and its children so far, in seconds.</summary>
@@ -37,7 +37,7 @@ internal sealed class ServerProcess : IDisposable
     /// <summary>Resident memory now, in MiB.</summary>
     public double ResidentMiB => Tree().Sum(pid => Status(pid, "VmRSS:"));
 
-    /// <summary>The most resident memory there was, in MiB.</summary>
+    /// <summary>The peak of the resident memory, in MiB.</summary>
     public double PeakMiB => Tree().Sum(pid => Status(pid, "VmHWM:"));
 
     /// <summary>Starts a peer in a folder of its own and waits for its first answer.</summary>
@@ -64,12 +64,12 @@ internal sealed class ServerProcess : IDisposable
         return server;
     }
 
-    /// <summary>Starts every peer of these that this machine has.</summary>
+    /// <summary>Starts those of the peers that this machine can run.</summary>
     public static ServerProcess[] StartAll(int upstreamPort, params Peer[] peers) =>
         [.. peers.Where(peer => peer.Missing is null).Select(peer => Start(peer, upstreamPort))];
 
     /// <summary>
-    /// Waits until the server rests: what it still does once a client has everything must not fall into the next one's turn.
+    /// Waits until the server is idle: its work after the last byte of an answer must not count for the next measurement.
     /// </summary>
     public void Settle()
     {
@@ -127,7 +127,7 @@ internal sealed class ServerProcess : IDisposable
         File.ReadAllText($"/proc/{pid}/task/{pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)
             .Select(child => int.Parse(child, CultureInfo.InvariantCulture));
 
-    // Fields 14 and 15; the second field is the name, in parentheses, and may hold blanks.
+    // Fields 14 and 15. The second field is the name in parentheses, which may contain blanks.
     private static double Ticks(int pid)
     {
         var stat = File.ReadAllText($"/proc/{pid}/stat");

@@ -35,7 +35,7 @@ internal sealed class Upstream : IDisposable
 
     public long BlobBytes => Volatile.Read(ref _blobBytes);
 
-    /// <summary>How often a blob, or a manifest by its digest, was asked for by GET.</summary>
+    /// <summary>The number of GET requests for a blob, or for a manifest by its digest.</summary>
     public int Gets(Digest digest) => _gets.GetValueOrDefault(digest.ToString());
 
     public Blob Add(Blob blob)
@@ -47,7 +47,7 @@ internal sealed class Upstream : IDisposable
     /// <summary>Serves a manifest by its tag and by its digest.</summary>
     public void Add(string tag, byte[] manifest) => _manifests[tag] = _manifests[Digest.Of(manifest).ToString()] = manifest;
 
-    /// <summary>Puts another link in the place of the one there was.</summary>
+    /// <summary>Replaces the link.</summary>
     public void Widen(double bytesPerSecond) => Volatile.Write(ref _link, new Link(bytesPerSecond));
 
     public void Dispose() => _listener.Stop();
@@ -87,7 +87,7 @@ internal sealed class Upstream : IDisposable
         }
         catch (SocketException)
         {
-            // The client went away.
+            // The client disconnected.
         }
     }
 

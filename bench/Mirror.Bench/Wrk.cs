@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 
 namespace Mirror.Bench;
 
-/// <summary>wrk with one thread and 32 connections, and what the server spent meanwhile.</summary>
+/// <summary>wrk with one thread and 32 connections, and the server's processor time meanwhile.</summary>
 internal sealed partial record Wrk(double PerSecond, double CpuMicroseconds, double Median, double Slowest, bool Failed)
 {
     public static string? Missing => File.Exists("/usr/bin/wrk") ? null : "there is no /usr/bin/wrk";

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace Mirror.Storage;
 
-/// <summary>What follows <c>manifests/</c> in a URL: a tag or a digest.</summary>
+/// <summary>The part of a URL after <c>manifests/</c>: a tag or a digest.</summary>
 public readonly partial record struct Reference
 {
     private readonly string? _tag;

@@ -119,7 +119,7 @@ internal static class BucketBlob
         }
     }
 
-    // The bucket for their storage, and nothing to mirror.
+    // Both registries store in the bucket, and mirror nothing.
     private static ServerProcess[] Start(Radosgw store, bool redirects) => ServerProcess.StartAll(
         0, [.. new[] { Peer.Mirror, Peer.RegistryTwo }.Select(peer => peer.Configured(setup => Configuration(setup, store, redirects)))]);
 

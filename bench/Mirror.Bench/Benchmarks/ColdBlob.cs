@@ -3,7 +3,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>A blob that nobody has yet: what the detour costs over asking upstream itself.</summary>
+/// <summary>A blob that no server has stored: the cost of the request through the mirror, compared with one to upstream.</summary>
 internal static class ColdBlob
 {
     private const int Size = 128 << 20;
@@ -18,7 +18,7 @@ internal static class ColdBlob
         FirstByte(effort);
     }
 
-    // A real registry as upstream, so that what is compared with is what upstreams are.
+    // A real registry as upstream, so that the comparison is with a real upstream.
     private static void Unthrottled(Effort effort)
     {
         if (Peer.RegistryTwoAsUpstream.Missing is { } reason)

@@ -2,7 +2,8 @@
 namespace Mirror.Bench.Benchmarks;
 
 /// <summary>
-/// Many clients at once on one cold blob, over a link that has room for one; then HEAD and Range, which must not cost a whole blob.
+/// Many clients request one cold blob at the same time, over a link that carries one copy. HEAD and Range follow; they must not cost a
+/// whole blob.
 /// </summary>
 internal static class Crowd
 {
@@ -38,7 +39,7 @@ internal static class Crowd
         }
     }
 
-    // Until upstream sends no more: a server may go on by itself.
+    // Wait until upstream sends nothing more: a server may continue a download without its client.
     private static long Settle(Upstream upstream)
     {
         long before;

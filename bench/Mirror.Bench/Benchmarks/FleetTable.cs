@@ -3,7 +3,7 @@ using Mirror.Bench.Fleet;
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>What three replicas over one bucket and one Redis, behind nginx, promise together; required and seen.</summary>
+/// <summary>The promises of three replicas over one bucket and one Redis, behind nginx: required and measured figures.</summary>
 internal static class FleetTable
 {
     private const int Clients = 60;
@@ -20,7 +20,7 @@ internal static class FleetTable
         var imageSize = effort.IsFull ? 256 << 20 : 64 << 20;
         using var upstream = new Upstream(new Link(Rate));
         using var stack = new Stack(upstream.Port);
-        // Whatever is made on first use is made, and the runtime has seen a crowd: replicas live longer than a benchmark.
+        // Warm up the replicas with a crowd, because real replicas live longer than a benchmark.
         foreach (var _ in Enumerable.Range(0, 3))
             CrossKeyRules(new Pull(upstream, Layers, 11 << 20), stack.Port, 0, () => { });
 
@@ -30,7 +30,7 @@ internal static class FleetTable
             "test", "figure", "required", "seen");
         Crowd(table, upstream, stack, imageSize);
         Killed(table, upstream, stack, imageSize);
-        // Other figures than bytes over the link: a wider one.
+        // The next figures do not measure bytes over the link, so the link is wider.
         upstream.Widen(20 * Rate);
         RollingRestart(table, upstream, stack, TimeSpan.FromSeconds(effort.IsFull ? 300 : 30));
         RedisComesAndGoes(table, upstream, stack, TimeSpan.FromSeconds(effort.IsFull ? 300 : 40));
@@ -49,7 +49,7 @@ internal static class FleetTable
         table.Row(Test, "clients with every byte right", $"{Clients}", $"{results.Count(failed => failed == 0)}{failure}");
         table.Row(Test, "slowest client over the link's limit", "<= 1.30", $"{slowest / limit:F2} ({slowest:F1} s over {limit:F1} s)");
 
-        // What the machine itself does with as many bytes: once as files, and once more through an nginx in front, as here.
+        // The machine's own speed with as many bytes: nginx serves files, directly and behind another nginx.
         using var files = ServerProcess.Start(Peer.NginxStatic, 0);
         image.WriteTo(files.ContentFile);
         using var front = ServerProcess.Start(Peer.NginxFront, files.Port);
@@ -60,7 +60,7 @@ internal static class FleetTable
     private static void Killed(Table table, Upstream upstream, Stack stack, int imageSize)
     {
         var (failed, wrong, first, seen) = (0, 0, "", new List<string>());
-        // Each in its turn: how much is lost depends on who had how many of the layers.
+        // Kill each replica in turn: the loss depends on how many of the layers that replica downloads.
         for (var victim = 0; victim < Stack.Size; victim++)
         {
             var image = new Pull(upstream, Layers, imageSize / Layers);
@@ -122,7 +122,7 @@ internal static class FleetTable
         table.Row(test, "GETs upstream for an object, at most", $"<= {Stack.Size}", $"{gets} (of {load.Images.Count} images)");
     }
 
-    // All clients at once. The failure that came first is told as the end of a line.
+    // All clients at the same time. Returns the first failure as the end of a line.
     private static (int?[] Results, double Slowest, string Failure) CrossKeyRules(Pull image, int port, int retries, Action meanwhile)
     {
         var results = new int?[Clients];

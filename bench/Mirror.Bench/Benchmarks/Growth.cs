@@ -5,7 +5,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>The warm figures and the start again, with much stored beside what is asked for: cost must not grow.</summary>
+/// <summary>The warm figures and the start, with much other content in the store: the cost must not grow with it.</summary>
 internal static class Growth
 {
     private const int Tags = 100_000;
@@ -36,7 +36,7 @@ internal static class Growth
         }
     }
 
-    // Servers over every size take turns, so that a noisy moment meets all of them.
+    // The servers over every size take turns, so that a noisy moment affects all of them.
     private static void Measure(Effort effort, (string Size, string Storage)[] stores)
     {
         using var upstream = new Upstream();

@@ -1,7 +1,7 @@
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>The most memory a server takes with many clients on one cold blob.</summary>
+/// <summary>The peak memory of a server with many clients on one cold blob.</summary>
 internal static class Memory
 {
     public static void Run(Effort effort)

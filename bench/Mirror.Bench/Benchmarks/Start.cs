@@ -1,7 +1,7 @@
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>From the process's start to its first answer, and what it takes while nobody asks.</summary>
+/// <summary>The time from the process's start to its first answer, and its memory while no client sends requests.</summary>
 internal static class Start
 {
     public static void Run(Effort effort)

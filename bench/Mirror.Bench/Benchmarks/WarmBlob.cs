@@ -1,7 +1,7 @@
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>A blob that is there already.</summary>
+/// <summary>A blob that is stored already.</summary>
 internal static class WarmBlob
 {
     private const int Clients = 4;

@@ -2,7 +2,7 @@ using Mirror.Storage;
 
 namespace Mirror.Bench.Benchmarks;
 
-/// <summary>A manifest that is there already, by tag and by digest.</summary>
+/// <summary>A manifest that is stored already, by tag and by digest.</summary>
 internal static class WarmManifest
 {
     public static void Run(Effort effort)

@@ -6,7 +6,7 @@ using System.Net.Sockets;
 
 namespace Mirror.Bench.Fleet;
 
-/// <summary>A server of the fleet, which can be killed, stopped and started again where it was.</summary>
+/// <summary>A server of the fleet, which can be killed, stopped and started again on the same port and folder.</summary>
 internal sealed class Daemon : IDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
@@ -16,7 +16,7 @@ internal sealed class Daemon : IDisposable
     private readonly int _port;
     private Process? _process;
 
-    /// <param name="port">Where it listens once it is up.</param>
+    /// <param name="port">The port on which it listens when it is up.</param>
     public Daemon(string program, string[] arguments, int port)
     {
         _port = port;
@@ -26,7 +26,7 @@ internal sealed class Daemon : IDisposable
     }
 
     /// <summary>
-    /// A port that nobody has, below those that the kernel gives to outgoing connections: it is used again after a restart.
+    /// A free port, below the range that the kernel uses for outgoing connections: the server uses the port again after a restart.
     /// </summary>
     public static int FreePort()
     {
@@ -40,7 +40,7 @@ internal sealed class Daemon : IDisposable
             }
             catch (SocketException)
             {
-                // Taken; another one then.
+                // The port is taken; try another one.
             }
         }
     }

@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace Mirror.Bench.Fleet;
 
-/// <summary>Clients that pull small images without pause, known ones and, twice a second, one that nobody has asked for before.</summary>
+/// <summary>Clients that pull small images without pause: known images, and twice a second an image that no client pulled before.</summary>
 internal sealed class Load
 {
     private const int Clients = 8;
@@ -22,12 +22,12 @@ internal sealed class Load
 
     public long Wrong => _wrong;
 
-    /// <summary>What went wrong first, to be added to a line; empty where nothing did.</summary>
+    /// <summary>The first failure, to add to a line; empty without a failure.</summary>
     public string FirstFailure => _failure is null ? "" : $"; first: {_failure}";
 
     public ConcurrentQueue<Pull> Images { get; } = new();
 
-    /// <param name="meanwhile">What is done to the servers; it asks whether the time is over.</param>
+    /// <param name="meanwhile">Acts on the servers; it can ask whether the time is over.</param>
     public static Load Run(Upstream upstream, int port, TimeSpan time, Action<Func<bool>> meanwhile)
     {
         var load = new Load();
@@ -36,7 +36,7 @@ internal sealed class Load
         load.Images.Enqueue(new Pull(upstream, 1, LayerSize));
         var disturbing = new Thread(() => meanwhile(IsOver));
         disturbing.Start();
-        // Until the last thing that is done to the servers is done, too.
+        // Continue until the last action on the servers has ended, too.
         bool IsDone() => IsOver() && !disturbing.IsAlive;
         Thread[] threads = [.. Enumerable.Range(0, Clients).Select(_ => new Thread(() => load.Pull(port, IsDone), 256 * 1024))];
         foreach (var thread in threads)
@@ -56,7 +56,7 @@ internal sealed class Load
         while (!isDone())
         {
             Pull[] images = [.. Images];
-            // Everybody the newest, as a fleet does, and one of the others.
+            // Every client pulls the newest image, as in a real fleet, and one other image.
             foreach (var image in new[] { images[^1], images[Random.Shared.Next(images.Length)] })
             {
                 Interlocked.Add(ref _requests, 1 + image.Layers.Length);

@@ -29,7 +29,7 @@ internal sealed class Pull
 
     public long Bytes => Layers.Sum(layer => layer.Length);
 
-    /// <summary>Writes it where a server of files looks for it.</summary>
+    /// <summary>Writes the image where a file server expects it.</summary>
     public void WriteTo(Func<string, string> fileOf)
     {
         foreach (var layer in Layers)
@@ -39,10 +39,10 @@ internal sealed class Pull
         File.WriteAllBytes(manifest, _manifest);
     }
 
-    /// <summary>Pulls it whole.</summary>
-    /// <param name="retries">How often an answer that failed may be asked for again.</param>
-    /// <param name="failing">Is told what was wrong with an answer that failed for good.</param>
-    /// <returns>How many requests failed for good; null where a byte was wrong.</returns>
+    /// <summary>Pulls the whole image.</summary>
+    /// <param name="retries">How often a failed request may be sent again.</param>
+    /// <param name="failing">Gets the reason why a request failed after its retries.</param>
+    /// <returns>How many requests failed after their retries; null if a byte was wrong.</returns>
     public int? Run(int port, int retries, Action<string>? failing = null)
     {
         var (next, failed, wrong) = (-1, 0, 0);

@@ -18,7 +18,7 @@ internal sealed class Stack : IDisposable
 
     public Stack(int upstreamPort)
     {
-        // Whatever ends this program ends the store too.
+        // Every end of this program ends the store too.
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Dispose();
         try
         {
@@ -42,13 +42,13 @@ internal sealed class Stack : IDisposable
         }
     }
 
-    /// <summary>Why this machine cannot run it; null where it can.</summary>
+    /// <summary>Why this machine cannot run the stack; null if it can.</summary>
     public static string? Missing => Radosgw.Availability.Missing
         ?? (Array.Find([Nginx, "/usr/bin/redis-server", Program], program => !File.Exists(program)) is { } missing
             ? $"there is no {missing}"
             : null);
 
-    /// <summary>nginx's.</summary>
+    /// <summary>The port of nginx.</summary>
     public int Port { get; }
 
     public Daemon Redis { get; }

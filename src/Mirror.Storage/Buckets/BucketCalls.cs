@@ -51,7 +51,7 @@ internal abstract class BucketCalls : IDisposable
         }).Build();
     }
 
-    /// <summary>What messages call the bucket.</summary>
+    /// <summary>The bucket's name in messages.</summary>
     public string Name { get; }
 
     /// <summary>For a small call and its repetitions.</summary>
@@ -98,7 +98,7 @@ internal abstract class BucketCalls : IDisposable
         _end.Cancel();
     }
 
-    /// <summary>What an exception of the service's library means; null if it is not about the service.</summary>
+    /// <summary>The meaning of an exception of the service's library; null if it is not about the service.</summary>
     protected abstract CallFailure? Explain(Exception failure);
 
     /// <summary>The end of a sentence that begins with the bucket's name: what went wrong.</summary>
@@ -168,7 +168,7 @@ internal abstract class BucketCalls : IDisposable
     }
 }
 
-/// <summary>What a failed call says about a bucket.</summary>
+/// <summary>The kind of a failed call of a bucket.</summary>
 internal enum CallFailure
 {
     /// <summary>The service did not answer, answered that it cannot, or does not accept the credentials at all.</summary>

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Mirror.Storage.Buckets;
 
-/// <summary>What the stores in this folder ask of a bucket, put together from the calls of <see cref="IBucket"/>.</summary>
+/// <summary>Operations on a bucket that several stores in this folder need, made of calls of <see cref="IBucket"/>.</summary>
 public static class BucketObjects
 {
     extension(IBucket bucket)

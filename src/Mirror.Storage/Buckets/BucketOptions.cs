@@ -1,12 +1,12 @@
 namespace Mirror.Storage.Buckets;
 
-/// <summary>The settings that a bucket has, whatever service it belongs to.</summary>
+/// <summary>The settings that the buckets of all services have.</summary>
 public abstract class BucketOptions
 {
-    /// <summary>What logs and messages call the bucket, for example <c>s3://images/registry/</c>.</summary>
+    /// <summary>The bucket's name in logs and messages, for example <c>s3://images/registry/</c>.</summary>
     public abstract string Location { get; }
 
-    /// <summary>What tells the bucket and its folder apart from every other one. All replicas must have it in common.</summary>
+    /// <summary>A text that identifies the bucket and its folder. It must be the same for all replicas.</summary>
     public abstract string Identity { get; }
 
     /// <summary>The length of a part of an upload in bytes. Default 10 MiB. Shorter content is uploaded whole.</summary>

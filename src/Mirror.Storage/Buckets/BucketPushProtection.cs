@@ -3,8 +3,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// How pushes and a sweep agree on which content stays. All that they need is a store whose reads and lists see every write that ended
-/// before them.
+/// How pushes and a sweep agree on which content stays. They need only a store whose reads and lists see every write that ended before
+/// them. In this class a mark is the small object that condemns content.
 /// </summary>
 /// <remarks>
 /// <para>A push that relies on a digest writes a <i>claim</i>, and then looks for marks. A sweep that is about to delete content writes a

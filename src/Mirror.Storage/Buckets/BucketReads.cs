@@ -1,6 +1,6 @@
 namespace Mirror.Storage.Buckets;
 
-/// <summary>What all readers of a bucket share.</summary>
+/// <summary>The buffers and the measured speed that all readers of a bucket share.</summary>
 internal sealed class BucketReads(IBucket bucket, TimeProvider time)
 {
     private int _freeBuffers = ReadAhead.MaxBuffers;

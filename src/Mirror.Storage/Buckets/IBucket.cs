@@ -1,7 +1,7 @@
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// What a store of objects (S3, Azure Blob, Google Cloud Storage, Swift) has to offer. All other code in this folder is written against it.
+/// The calls that an object store (S3, Azure Blob, Google Cloud Storage, Swift) must offer. All other code in this folder uses only these.
 /// </summary>
 /// <remarks>
 /// <para>A path is what follows the root of the settings, with '/' between its parts. A bucket has no folders: a folder is what the paths
@@ -12,7 +12,7 @@ namespace Mirror.Storage.Buckets;
 /// </remarks>
 public interface IBucket : IDisposable
 {
-    /// <summary>What logs and messages call the bucket, for example <c>s3://images/registry/</c>.</summary>
+    /// <summary>The bucket's name in logs and messages, for example <c>s3://images/registry/</c>.</summary>
     string Name { get; }
 
     /// <summary>An object's length in bytes; null if it does not exist.</summary>

@@ -90,7 +90,7 @@ public static partial class DiskFlush
             var error = Marshal.GetLastPInvokeError();
             if (error == Interrupted)
                 continue;
-            // What cannot be flushed, or was not written, has nothing to lose. The framework treats these in the same way.
+            // A file that cannot be flushed, or that was not written, has no bytes to lose. The framework also ignores these errors.
             if (error is readOnly or invalid || error == notSupported)
                 return;
             throw Failed($"flush {what} to the disk", error);

@@ -32,7 +32,7 @@ public sealed class StoreRoot
     /// <summary>How often the store has gone away, or has come to another place, since the start.</summary>
     public int Losses => Volatile.Read(ref _losses);
 
-    /// <summary>A folder that is not looked after: what is in it can be lost.</summary>
+    /// <summary>A folder whose presence is not checked, because its content may be lost.</summary>
     public static implicit operator StoreRoot(string path) => new(path, isChecked: false);
 
     /// <summary>The full path of a path below the folder.</summary>
@@ -41,7 +41,7 @@ public sealed class StoreRoot
         ? throw new StoreUnavailableException(why)
         : System.IO.Path.Combine(Path, relative);
 
-    /// <summary>Looks at the folder now. After a write: it was to this store. After a search in vain: it was in this store.</summary>
+    /// <summary>Looks at the folder now. Call it after a write, and after a search that found nothing: both were in this store.</summary>
     /// <exception cref="StoreUnavailableException">The store is away.</exception>
     public void Require()
     {

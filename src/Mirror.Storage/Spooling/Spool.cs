@@ -137,7 +137,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
 
     /// <summary>
     /// Verifies once more what was verified with the help of an earlier process's checkpoint, from the first byte on; else returns true.
-    /// For callers that make nobody wait.
+    /// For callers that make no client wait.
     /// </summary>
     /// <inheritdoc cref="VerifyAsync" path="/exception"/>
     public async ValueTask<bool> VerifyAgainAsync(Digest digest, CancellationToken cancellationToken) =>

@@ -8,7 +8,7 @@ namespace Mirror.Storage.Stores;
 /// </summary>
 public interface IDateStore
 {
-    /// <summary>A noted date; null where there is none, or what is there is no date.</summary>
+    /// <summary>A stored date; null if there is none, or if the stored text is no date.</summary>
     /// <param name="path">From <see cref="RegistryLayout"/>, below <see cref="RegistryLayout.Dates"/>.</param>
     ValueTask<DateTimeOffset?> ReadAsync(string path, CancellationToken cancellationToken);
 

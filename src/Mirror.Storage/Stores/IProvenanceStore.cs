@@ -1,8 +1,9 @@
 namespace Mirror.Storage.Stores;
 
 /// <summary>
-/// (repository, digest) -> how the content came there. A mark is written before the link that it describes, so a link without a mark was
-/// written by another program, or by a version that knew no marks: such content counts as pushed, unless upstream affirms that it has it.
+/// (repository, digest) -> provenance: whether the content was pushed or copied from upstream. In this interface a mark is a provenance
+/// record. A mark is written before the link that it describes. So a link without a mark comes from another program, or from an earlier
+/// version. Such content counts as pushed, unless upstream has it.
 /// </summary>
 /// <remarks>
 /// A digest may have both marks: then it was pushed. To lose the mark of a copy does no harm, because upstream is asked again. So a link is

@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 
 namespace Mirror.Storage.Stores;
 
-/// <summary>What a store offers to a garbage collection. All times are by the store's clock: machines need not agree on the time.</summary>
+/// <summary>The calls that a garbage collection needs. All times are by the store's clock, so machines may have other times.</summary>
 public interface ISweepStore
 {
     /// <summary>Begins a sweep; null while another one runs, in this process or another.</summary>

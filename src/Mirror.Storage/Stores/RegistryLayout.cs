@@ -1,8 +1,8 @@
 namespace Mirror.Storage.Stores;
 
 /// <summary>
-/// The paths below a store's root. The tree is that of <c>registry:2</c>: this server can serve a volume or bucket of <c>registry:2</c> as
-/// it is, and <c>registry:2</c> can serve it again afterwards.
+/// The paths below a store's root. They are the paths of <c>registry:2</c>: this server can serve a volume or bucket of <c>registry:2</c>
+/// unchanged, and <c>registry:2</c> can serve it again afterwards.
 /// <code>
 /// docker/registry/v2/blobs/sha256/&lt;2 hex&gt;/&lt;hex&gt;/data                 content
 /// docker/registry/v2/repositories/&lt;name&gt;/

@@ -4,7 +4,7 @@ using Mirror.Storage;
 
 namespace Mirror.Access;
 
-/// <summary><c>access.rules</c>, as they are now: a client may do what one of them lets it do, and nothing else.</summary>
+/// <summary><c>access.rules</c>, as they are now: a client may do only what at least one rule allows.</summary>
 public sealed class AccessRules
 {
     private Compiled _now;
@@ -27,14 +27,15 @@ public sealed class AccessRules
     /// <summary>The claims that the rules ask for.</summary>
     public IReadOnlyList<string> Claims => Now.Claims;
 
-    /// <summary>Whether a certificate with these names is named by a rule at all.</summary>
+    /// <summary>Whether any rule is about a certificate with these names.</summary>
     public bool Know(IReadOnlyList<string> certificate) => Array.Exists(Now.Rules, rule => rule.IsAboutCertificate(certificate));
 
     /// <summary>The number of a rule that lets a client do this; null where none does.</summary>
     /// <param name="login">The user; null for a client that is not logged in.</param>
     /// <param name="certificate">The names in the client's certificate; none where it showed none.</param>
     /// <param name="repository">Null for the catalog as a whole: one repository that may be listed is enough.</param>
-    /// <param name="loginAllows">Whether the login itself allows this. A rule about every client does not ask.</param>
+    /// <param name="loginAllows">Whether the login itself allows this. It does not matter for a rule about every client or a
+    /// certificate.</param>
     public int? Find(
         AccessUser? login, IReadOnlyList<string> certificate, RepositoryName? repository, AccessAction action, bool loginAllows)
     {
@@ -87,7 +88,7 @@ public sealed class AccessRules
         public bool IsAboutCertificate(IReadOnlyList<string> names) =>
             _certificates.Length > 0 && names.Any(name => NamePattern.AnyMatches(_certificates, name));
 
-        // A star alone means every one, also those with a slash in their name.
+        // A star alone matches every value, also with slashes.
         private static NamePattern[] Patterns(string[] texts) => [.. texts.Select(text => new NamePattern(text == "*" ? "**" : text))];
     }
 }

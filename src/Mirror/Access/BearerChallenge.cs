@@ -3,7 +3,7 @@ namespace Mirror.Access;
 /// <summary>The <c>WWW-Authenticate</c> header that sends a client to a token server (RFC 6750, 3).</summary>
 internal static class BearerChallenge
 {
-    /// <summary>What a client without a sufficient token is told.</summary>
+    /// <summary>The message for a client without a sufficient token.</summary>
     public const string Message = "authentication required";
 
     public static string Of(string realm, string service, string scope, string? error = null) =>

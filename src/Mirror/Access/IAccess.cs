@@ -18,10 +18,10 @@ public enum AccessAction
 /// <summary>An authenticated user. An <see cref="IAccess"/> that knows more, such as a token's scopes, derives from it.</summary>
 public record AccessUser(string Name)
 {
-    /// <summary>The classes of manifests that the user may push to a repository; null where a login says nothing of that.</summary>
+    /// <summary>The classes of manifests that the user may push to a repository; null if the login does not limit them.</summary>
     public virtual IEnumerable<string>? ClassesOf(RepositoryName repository) => null;
 
-    /// <summary>The values of a claim about the user; none where the login says nothing of it.</summary>
+    /// <summary>The values of a claim about the user; none if the login does not have this claim.</summary>
     public virtual IEnumerable<string> ValuesOf(string claim) => [];
 }
 
@@ -33,7 +33,7 @@ public readonly record struct RefusedRequest(
 
 /// <summary>The answer to a request that may not be made.</summary>
 /// <param name="Challenge">The <c>WWW-Authenticate</c> header (401); null if other credentials would not help (403).</param>
-/// <param name="Message">What the client is told.</param>
+/// <param name="Message">The message of the error that the client gets.</param>
 /// <param name="Resources">The rights that the request needs, for clients that read them; null to tell only the message.</param>
 public sealed record Refusal(string? Challenge, string Message, IReadOnlyList<ResourceAction>? Resources = null);
 

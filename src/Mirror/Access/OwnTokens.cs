@@ -38,7 +38,7 @@ public sealed partial class OwnTokens(IStoreSecret secret, TimeProvider time, IL
     /// <summary>How long a token is valid, in seconds.</summary>
     public const int Lifetime = 300;
 
-    // The names of issuer and registry in our tokens. One key is for one store, whatever clients call the server.
+    // The names of issuer and registry in our tokens. They are fixed, because one key belongs to one store, not to one address.
     private const string Self = "mirror";
 
     private TokenVerifier? _verifier;

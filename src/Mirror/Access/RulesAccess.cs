@@ -11,8 +11,8 @@ internal sealed record CertificateUser(AccessUser? Login, IReadOnlyList<string> 
 }
 
 /// <summary>
-/// <c>access.rules</c> over a way to log in: the login says who a client is, and the rules say what it may do. What a token of a token
-/// server does not allow, no rule allows, unless the rule is about every client.
+/// <c>access.rules</c> over a way to log in: the login tells who a client is, and the rules tell what it may do. With a token server the
+/// token must allow a request as well, unless the rule is about every client or about the client's certificate.
 /// </summary>
 /// <param name="logins">The way to log in.</param>
 /// <param name="tokens">Our own tokens; null where clients log in with each request.</param>
@@ -32,7 +32,7 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken)
     {
         var (login, certificate) = Parts(user);
-        // Clients ask for /v2/ to learn how to log in, so one that is not logged in must be told.
+        // Clients ask for /v2/ to learn how to log in, so a client that is not logged in must get a challenge.
         if (repository is null && action is AccessAction.Pull)
             return login is not null || logins is OpenAccess || rules.Know(certificate);
         var allows = login is OwnTokenUser own ? own.Grants(repository, action)
@@ -70,7 +70,7 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         return tokens is null ? logins.Refuse(request with { User = login }) : tokens.Refuse(request with { User = login });
     }
 
-    // A token that we gave to a client without a login is no login.
+    // A token of our own for a client without a login names no user.
     private static AccessUser? Named(AccessUser? login) => login is OwnTokenUser { Name: "" } ? null : login;
 
     private static (AccessUser? Login, IReadOnlyList<string> Certificate) Parts(AccessUser? user) =>

@@ -17,7 +17,7 @@ public sealed class SillyAccess(SillyOptions options) : IAccess
     public Refusal Refuse(in RefusedRequest request)
     {
         var needed = ResourceAction.NeededFor(request.Repository, request.Action, request.Http.Request.Query["from"]);
-        // Each right is a scope of its own here.
+        // Here each right is a separate scope.
         var scope = string.Join(' ', needed.Select(right => $"{right.Type}:{right.Name}:{right.Action}"));
         return new(BearerChallenge.Of(options.Realm, options.Service, scope), BearerChallenge.Message, needed);
     }

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Mirror.Access;
 
-/// <summary>What a token says (RFC 7519; for <see cref="Access"/>, Docker's "Token Authentication Specification").</summary>
+/// <summary>The claims of a token (RFC 7519; for <see cref="Access"/>, Docker's "Token Authentication Specification").</summary>
 internal sealed record TokenClaims
 {
     public string? Iss { get; init; }
@@ -50,7 +50,7 @@ internal sealed record TokenClaims
     };
 }
 
-/// <summary>What a token lets its bearer do with one resource.</summary>
+/// <summary>The actions that a token allows on one resource.</summary>
 internal sealed record TokenAccess(string? Type, string? Class, string? Name, IReadOnlyList<string?>? Actions)
 {
     public bool Allows(in ResourceAction right) =>

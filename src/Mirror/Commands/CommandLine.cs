@@ -7,15 +7,15 @@ using Mirror.Telemetry;
 
 namespace Mirror.Commands;
 
-/// <summary>The verbs, and the exit codes that they end with. A verb of more than a few lines has a file of its own.</summary>
+/// <summary>The commands of the command line. A command of more than a few lines has its own file.</summary>
 internal static class CommandLine
 {
-    /// <summary>Runs the verb that <paramref name="args"/> name and returns the exit code (<see cref="ExitCode"/>).</summary>
+    /// <summary>Runs the command that <paramref name="args"/> name and returns the exit code (<see cref="ExitCode"/>).</summary>
     public static async Task<int> RunAsync(
         string[] args, IReadOnlyDictionary<string, string> environment, TextWriter output, TextWriter error)
     {
         var serve = ServeCommand.Create(environment);
-        var root = new RootCommand("A pull-through mirror of Docker Hub, and a registry. Without a verb it serves.")
+        var root = new RootCommand("A pull-through mirror of Docker Hub, and a registry. Without a command it serves.")
         {
             serve,
             PrintingVerb(
@@ -59,7 +59,7 @@ internal static class CommandLine
         });
     }
 
-    /// <summary>A verb that prints something about the configuration to stdout, and its warnings or mistakes to stderr.</summary>
+    /// <summary>A command that prints something about the configuration to stdout, and its warnings or mistakes to stderr.</summary>
     private static Command PrintingVerb(
         IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print,
         bool withFiles = false)

@@ -5,7 +5,7 @@ using Mirror.Hosting;
 
 namespace Mirror.Commands;
 
-/// <summary>The argument that every verb takes: the configuration file.</summary>
+/// <summary>The argument that every command takes: the configuration file.</summary>
 internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> environment)
 {
     public Argument<string?> Argument { get; } = new("config.yml")
@@ -43,7 +43,7 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
             error.WriteLine($"warning: {warning}");
     }
 
-    // Otherwise an option that the verb does not know would be taken for the file.
+    // Otherwise the command would take an unknown option for the file.
     private static void RefuseOptions(ArgumentResult argument)
     {
         foreach (var token in argument.Tokens.Where(token => token.Value.StartsWith('-')))

@@ -33,7 +33,7 @@ public static class EffectiveConfiguration
         yaml.Emit(new StreamEnd());
     }
 
-    /// <summary>Adds every setting by the path of its key. Reflection is slow, but only this verb uses it.</summary>
+    /// <summary>Adds every setting by the path of its key. Reflection is slow, but only this command uses it.</summary>
     private static void Flatten(object options, string path, Dictionary<string, string?> values)
     {
         foreach (var property in options.GetType().GetProperties().Where(property => property.CanWrite))

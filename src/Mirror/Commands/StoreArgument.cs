@@ -3,10 +3,10 @@ using Mirror.Storage.Disk;
 
 namespace Mirror.Commands;
 
-/// <summary>Checks of the storage that a verb works on.</summary>
+/// <summary>Checks of the storage that a command works on.</summary>
 internal static class StoreArgument
 {
-    /// <summary>Why the storage cannot be the right one; null where it may be. A mistyped folder is no empty store.</summary>
+    /// <summary>Why the storage cannot be a registry's; null if it may be. A mistyped folder must not pass as an empty store.</summary>
     public static string? Mistake(StorageOptions storage)
     {
         if (storage.Bucket() is not null)

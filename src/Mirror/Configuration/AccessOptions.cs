@@ -6,7 +6,7 @@ public sealed class AccessOptions
     /// <summary>Groups of users, by name. The claim <c>groups</c> of a token names more.</summary>
     public Dictionary<string, string[]> Groups { get; set; } = [];
 
-    /// <summary>A client may do what one of them lets it do. Empty: every client that section <c>auth</c> lets in may do
+    /// <summary>A client may do only what at least one rule allows. Empty: every client that section <c>auth</c> accepts may do
     /// everything.</summary>
     public RuleOptions[] Rules { get; set; } = [];
 }

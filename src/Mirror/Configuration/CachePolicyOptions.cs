@@ -26,12 +26,12 @@ public sealed class CachePolicyOptions
     [ConfigurationKeyName("immutable_tags")]
     public string[]? ImmutableTags { get; set; }
 
-    /// <summary>How long a tag that upstream has deleted goes on being served. Zero: not at all.</summary>
+    /// <summary>How long a tag that upstream has deleted is still served. Zero: not at all.</summary>
     [ConfigurationKeyName("keep_deleted")]
     public TimeSpan KeepDeleted { get; set; }
 
-    /// <summary>How long a tag that moved goes on naming the manifest that it named: until this server has known the new one for that
-    /// long. Zero: it moves at once.</summary>
+    /// <summary>How long this server must have known a new manifest before a tag moves to it. Until then the tag names the old manifest.
+    /// Zero: the tag moves without delay.</summary>
     public TimeSpan Cooldown { get; set; }
 
     /// <summary>What happens to a tag that this server has never seen, while its manifest is not known for <see

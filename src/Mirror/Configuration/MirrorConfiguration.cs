@@ -33,7 +33,7 @@ public sealed class MirrorConfiguration
     /// <summary>The file that was read. Null: none is named, and the built-in configuration is used.</summary>
     public string? File { get; }
 
-    /// <summary>What log lines and errors call the configuration: its file.</summary>
+    /// <summary>The name of the configuration in log lines and errors: its file.</summary>
     public string Source => File ?? "the built-in configuration (no file is named)";
 
     /// <summary>The settings. Values with <see cref="Errors"/> have their defaults.</summary>
@@ -45,7 +45,7 @@ public sealed class MirrorConfiguration
     /// <summary>The mistakes that prevent a start, one line each, without the name of the file.</summary>
     public IReadOnlyList<string> Errors { get; }
 
-    /// <summary>What is ignored, one line each.</summary>
+    /// <summary>The keys and values that are ignored, one line each.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>Reads the configuration. Mistakes are returned in <see cref="Errors"/>, never thrown.</summary>

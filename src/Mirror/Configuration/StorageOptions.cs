@@ -16,7 +16,7 @@ public sealed class StorageOptions
     /// <summary>The container of Azure Blob Storage for content. Null: another store keeps it.</summary>
     public AzureOptions? Azure { get; set; }
 
-    /// <summary>The bucket for content, of whatever service. Null: content is kept in files.</summary>
+    /// <summary>The bucket for content, at any service. Null: the store is a folder.</summary>
     public BucketOptions? Bucket() => (BucketOptions?)S3 ?? Azure;
 
     /// <summary>The name of the store's section.</summary>
@@ -97,7 +97,7 @@ public sealed class ReadOnlyOptions
 /// serves.</summary>
 public sealed class GarbageCollectOptions
 {
-    /// <summary>Whether the server collects garbage by itself. The verb <c>garbage-collect</c> works in both cases.</summary>
+    /// <summary>Whether the server collects garbage on a schedule. The command <c>garbage-collect</c> works in both cases.</summary>
     public bool Enabled { get; set; }
 
     /// <summary>The time between two collections; a second or more.</summary>

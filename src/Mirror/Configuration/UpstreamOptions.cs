@@ -4,7 +4,7 @@ namespace Mirror.Configuration;
 public class UpstreamOptions
 {
     /// <summary>
-    /// What clients call the registry: the <c>ns</c> they send and the first component of a name, such as <c>ghcr.io</c>. Null:
+    /// The name that clients use for the registry: in <c>ns</c>, and as the first component of a name, such as <c>ghcr.io</c>. Null:
     /// <see cref="EffectiveName"/>.
     /// </summary>
     public string? Name { get; set; }

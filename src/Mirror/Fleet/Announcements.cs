@@ -3,9 +3,9 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What replicas over one store tell each other at once: a manifest was removed, or a tag moved. A lost message only causes delay: caches
-/// expire. Each replica publishes a heartbeat to itself; when heartbeats resume after a gap, messages may have been missed, and caches are
-/// cleared.
+/// Messages between the replicas over one store: a manifest was removed, or a tag moved. A lost message only causes delay, because caches
+/// expire. Each replica publishes a heartbeat to itself. When heartbeats resume after a gap, the replica may have missed messages, and
+/// clears its caches.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
 public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard? redis = null) : BackgroundService

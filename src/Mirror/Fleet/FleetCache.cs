@@ -4,9 +4,8 @@ using Mirror.Telemetry;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// The small facts that replicas share by Redis. A replica checks what it reads: a manifest by its digest, every other fact by a seal that
-/// needs
-/// <c>http.secret</c>. Who may read what is never shared.
+/// The small facts that replicas share in Redis. A replica checks each value that it reads: a manifest by its digest, every other fact by
+/// its seal, which needs <c>http.secret</c>. Replicas never share permissions.
 /// </summary>
 /// <param name="redis">Null where Redis is not configured: nothing is shared then.</param>
 public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys keys, FleetMetrics metrics, RedisGuard? redis = null)
@@ -16,7 +15,7 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
 
     private static readonly TimeSpan ManifestLife = TimeSpan.FromHours(24);
 
-    // A seal by a secret that no other replica has would be of no use to them.
+    // Without http.secret the other replicas could not open the seal.
     private readonly RedisGuard? _sealed = secrets.IsShared ? redis : null;
 
     /// <summary>The bytes of a manifest; null where no replica shared it, or Redis does not answer.</summary>

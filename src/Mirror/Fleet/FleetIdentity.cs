@@ -7,7 +7,7 @@ using Mirror.Storage.Files;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What tells one fleet from another. Replicas with one store are one fleet. Other mirrors may use the same Redis, and even the same
+/// Identifies a fleet. Replicas with one store are one fleet. Other mirrors may use the same Redis, and even the same
 /// <c>http.secret</c>, and must not read this fleet's entries as their own.
 /// </summary>
 public sealed partial class FleetIdentity(MirrorOptions options, ILogger<FleetIdentity> log)

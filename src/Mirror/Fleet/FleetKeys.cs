@@ -13,7 +13,7 @@ public sealed class FleetKeys
     public FleetKeys(HttpOptions http)
     {
         IsShared = !string.IsNullOrEmpty(http.Secret);
-        // Without http.secret: a secret that no other process has, so that this process believes only what it wrote itself.
+        // Without http.secret: a random secret, so that this process accepts only values that it wrote itself.
         _secret = IsShared ? Encoding.UTF8.GetBytes(http.Secret!) : RandomNumberGenerator.GetBytes(32);
         _names = For("names");
     }

@@ -76,7 +76,7 @@ public sealed class RedisClient : IAsyncDisposable
         }
         catch (Exception gone) when (gone is RedisException or TimeoutException or ObjectDisposedException)
         {
-            // The server is gone, and so is the connection to it.
+            // The server closed the connection.
         }
     }
 

@@ -37,7 +37,7 @@ public sealed partial class RedisGuard
     /// <summary>The value of a key; null where there is none.</summary>
     public Task<byte[]?> GetAsync(string key) => AskAsync(_facts, "Get", stop => _client.Cache.GetAsync(key, stop));
 
-    /// <summary>Writes a value that ends by itself after <paramref name="life"/>.</summary>
+    /// <summary>Writes a value that Redis deletes after <paramref name="life"/>.</summary>
     public Task SetAsync(string key, byte[] value, TimeSpan life) => DoAsync("Set", stop =>
         _client.Cache.SetAsync(key, value, new DistributedCacheEntryOptions { AbsoluteExpirationRelativeToNow = life }, stop));
 
@@ -76,7 +76,7 @@ public sealed partial class RedisGuard
         var started = Stopwatch.GetTimestamp();
         try
         {
-            // The client cannot cancel a command that it has sent: stop waiting for it, and let it end by itself.
+            // The client cannot cancel a command that it has sent, so only stop waiting for it.
             return await pipeline.ExecuteAsync(async stop => await ask(stop).WaitAsync(stop));
         }
         catch (BrokenCircuitException)

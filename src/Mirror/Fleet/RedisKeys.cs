@@ -3,8 +3,8 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// The names of everything that replicas keep in Redis. Each name contains what makes the entry another mirror's: the store, the upstreams,
-/// or both. Only a manifest needs neither, because its digest proves its bytes.
+/// The names of all entries in Redis. Each name contains a hash of the store, of the upstreams, or of both, so that different mirrors have
+/// different entries. Only a manifest needs neither, because its digest proves its bytes.
 /// </summary>
 public sealed class RedisKeys(FleetKeys keys, FleetIdentity identity)
 {

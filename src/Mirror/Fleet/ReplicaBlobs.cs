@@ -12,7 +12,7 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
 
     private readonly string _prefix = $"{http.Prefix.TrimEnd('/')}/v2/";
 
-    /// <summary>Asks for a blob's bytes; returns when the response's headers are there, whatever its status.</summary>
+    /// <summary>Asks for a blob's bytes; returns when the response's headers have arrived, with any status.</summary>
     /// <param name="end">The offset after the last byte wanted; null for all.</param>
     /// <exception cref="ReplicaLostException">The replica cannot be reached, or was silent and has lost its lease.</exception>
     public async Task<HttpResponseMessage> GetAsync(

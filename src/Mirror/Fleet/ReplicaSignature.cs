@@ -6,7 +6,7 @@ using System.Text;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// Signs requests between replicas, and short texts that come back by Redis or by a client (HMAC-SHA256). It hides nothing.
+/// Signs requests between replicas, and short texts that come back from Redis or from a client (HMAC-SHA256). It does not encrypt them.
 /// </summary>
 public sealed class ReplicaSignature(FleetKeys keys, TimeProvider time)
 {

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Mirror.Fleet;
 
-/// <summary>Encrypts what replicas keep in Redis (AES-256-GCM): only they can read it, and only under the key where they put it.</summary>
+/// <summary>Encrypts values in Redis (AES-256-GCM): only the replicas can read a value, and only under the entry's own name.</summary>
 public sealed class SealedText(FleetKeys keys)
 {
     private const int NonceSize = 12;
@@ -12,7 +12,7 @@ public sealed class SealedText(FleetKeys keys)
 
     private readonly byte[] _key = keys.For("seals");
 
-    /// <summary>Encrypts a text that stands under <paramref name="place"/>.</summary>
+    /// <summary>Encrypts a text for the entry with the name <paramref name="place"/>.</summary>
     public byte[] Seal(string place, string text)
     {
         var plain = Encoding.UTF8.GetBytes(text);

@@ -3,7 +3,7 @@ using Mirror.Telemetry;
 
 namespace Mirror.Health;
 
-/// <summary>What <c>http.debug.addr</c> serves: metrics and health, on a port of its own.</summary>
+/// <summary>The routes of <c>http.debug.addr</c>, a separate port for metrics and health.</summary>
 public static class DebugEndpoints
 {
     // Some probes ask by HEAD. The framework answers it without the body.

@@ -22,8 +22,8 @@ internal abstract class HealthCheck(string name, HealthCheckOptions options)
     public virtual TimeSpan TimeLimit => Default;
 
     /// <summary>
-    /// Whether the server refuses all requests while the check fails. A failure of the store refuses none: copies on the local disk are
-    /// still served while the bucket is away, and a request that needs the bucket fails by itself.
+    /// Whether the server refuses all requests while the check fails. While the store fails it refuses none: it can serve copies on the
+    /// local disk, and a request that needs the bucket fails without this check.
     /// </summary>
     public virtual bool Refuses => true;
 

@@ -2,7 +2,7 @@ using Mirror.Configuration;
 
 namespace Mirror.Hosting;
 
-/// <summary>What the settings open to whom, in words for the operator.</summary>
+/// <summary>Tells the operator which clients may pull, push and delete.</summary>
 internal static class AccessSummary
 {
     /// <summary>One line: who may pull, push and delete.</summary>
@@ -20,7 +20,7 @@ internal static class AccessSummary
         return $"pulls: {all}; pushes: {pushes}; deletes: {deletes}";
     }
 
-    /// <summary>What the settings open that an operator may not have meant to open, one line each.</summary>
+    /// <summary>Warnings about settings that let in more clients than the operator may want, one line each.</summary>
     public static IEnumerable<string> Warnings(MirrorOptions options)
     {
         if (options.KnowsClients || RequiresCertificate(options))

@@ -8,7 +8,7 @@ namespace Mirror.Hosting;
 /// <summary>Looks into the files that settings name, so that the start and <c>check-config</c> report what is wrong with each.</summary>
 public static class SettingFiles
 {
-    /// <summary>What prevents a start, one line for each file.</summary>
+    /// <summary>The mistakes that prevent a start, one line for each file.</summary>
     public static IEnumerable<string> Mistakes(MirrorOptions options)
     {
         if (options.Storage.Bucket() is null && options.Storage.Filesystem.RootDirectory is var root && File.Exists(root))
@@ -20,7 +20,7 @@ public static class SettingFiles
                 yield return $"{key}: {path} {why}";
     }
 
-    /// <summary>What the operator should know, one line each.</summary>
+    /// <summary>The warnings for the operator, one line each.</summary>
     public static IEnumerable<string> Warnings(MirrorOptions options) => options.Auth.Htpasswd is { Path: var users }
         ? HtpasswdFile.Read(users).Warnings.Select(warning => $"auth.htpasswd.path: {users}: {warning}")
         : [];

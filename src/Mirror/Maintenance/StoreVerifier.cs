@@ -16,10 +16,10 @@ public sealed class StoreVerifier(
 {
     private readonly HostedNames _hosted = new(options);
 
-    // What it is doing; the timer of the progress reads it.
+    // The current step, which the timer of the progress reads.
     private volatile string _progress = "nothing read";
 
-    /// <summary>Verifies, writes what is damaged, and with <paramref name="repair"/> deletes it.</summary>
+    /// <summary>Verifies all content, prints the names of damaged content, and with <paramref name="repair"/> deletes it.</summary>
     /// <param name="output">Gets a line for each damaged blob or manifest, and a summary.</param>
     /// <param name="progress">Gets a line every ten seconds, also while a large file is read.</param>
     /// <returns>Whether no damage remains and every hosted image is whole.</returns>

@@ -37,7 +37,7 @@ public sealed partial class MirroredManifests(
             : null;
     }
 
-    /// <summary>What a reference names, if that is known without asking upstream; else null.</summary>
+    /// <summary>The descriptor that a reference names, if the server knows it without asking upstream; else null.</summary>
     public async ValueTask<Answer<Descriptor>?> FindDescriptorAsync(
         RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
@@ -63,14 +63,14 @@ public sealed partial class MirroredManifests(
         {
             return await FetchByDigestAsync(name, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
         }
-        // The tag moved, but its new manifest cannot be fetched now, or is not there yet.
+        // The tag moved, but upstream does not give its new manifest now, or does not have it yet.
         catch (UpstreamException failure) when (copy is not null)
         {
             return Stale(name, tag, copy, failure);
         }
     }
 
-    /// <summary>What a reference names now, by HEAD if upstream supports it: a client's HEAD must not count as a pull upstream.</summary>
+    /// <summary>The descriptor that a reference names now, by HEAD if upstream supports it, because a HEAD is no pull upstream.</summary>
     /// <exception cref="UpstreamException">Upstream gave another answer, and no stored manifest can be served instead.</exception>
     public async ValueTask<Answer<Descriptor>> FetchDescriptorAsync(
         RepositoryName name, Reference reference, CancellationToken cancellationToken)
@@ -91,7 +91,7 @@ public sealed partial class MirroredManifests(
     private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) =>
         new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
 
-    // What the tag names, if upstream was asked within the TTL, or never moves the tag.
+    // The manifest that the tag names, if the tag was checked within the TTL, or if upstream never moves it.
     private async ValueTask<Descriptor?> FindTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         if (await tags.Freshness.FreshAsync(name, tag) is { } fresh)

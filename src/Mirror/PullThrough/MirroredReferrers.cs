@@ -9,9 +9,9 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// What refers to the manifests of mirrored repositories: upstream's referrers API, else the fallback tag that clients maintain where a
-/// registry has no such API. An answer of upstream is cached as long as a tag. A failure is not cached: the last answer is served then, or
-/// what is stored.
+/// The referrers of manifests of mirrored repositories: from upstream's referrers API, or else from the fallback tag that clients maintain
+/// if a registry has no such API. An answer of upstream is cached as long as a tag. A failure is not cached: the last answer, or the stored
+/// list, is served then.
 /// </summary>
 public sealed class MirroredReferrers(
     UpstreamClient upstream, MirroredManifests manifests, ManifestCache stored, IReferenceStore references, IReferrerStore pushed,

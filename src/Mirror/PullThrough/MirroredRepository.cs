@@ -5,8 +5,8 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// A repository of an upstream. A hit comes from the store, and passes nothing that is made for misses. A miss is fetched once for all
-/// clients, and waits for an upstream that is away (<see cref="OutageRetry"/>).
+/// A repository of an upstream. A hit comes from the store, and runs no code for misses. A miss is fetched once for all clients, and waits
+/// for an unavailable upstream (<see cref="OutageRetry"/>).
 /// </summary>
 public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirror) : IRepository
 {
@@ -57,7 +57,7 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         mirror.Deletions.RemoveBlobAsync(name, digest, cancellationToken);
 
-    // Null where upstream lacks it, which is remembered, as is a refusal.
+    // Null if upstream does not have the content. That answer is remembered, and so is a denial.
     private async ValueTask<Answer<T>?> OrRefusalAsync<T>(ValueTask<Answer<T>> answer)
     {
         try
@@ -76,7 +76,7 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
     private ValueTask<Answer<T>?> FetchAsync<T>(Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellation) =>
         OrRefusalAsync(mirror.OutageRetry.RunAsync(name, fetch, cancellation));
 
-    // Methods of their own, since a lambda's closure is allocated where its method begins: a hit does without.
+    // Separate methods, because a lambda's closure is allocated where its method begins: a hit allocates none.
     private ValueTask<Answer<Manifest>?> FetchManifestAsync(Reference reference, CancellationToken cancellation) =>
         FetchAsync(stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellation);
 

@@ -9,7 +9,7 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// The lists of tags of one upstream. A client's first page costs upstream the whole list, once for all clients that wait for it; the pages
-/// after it are cut from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream's list cannot be had, the stored tags are listed.
+/// after it come from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream gives no list, the stored tags are listed.
 /// </summary>
 public sealed class MirroredTagLists(
     UpstreamClient upstream, IReferenceStore references, IProvenanceStore provenance, UpstreamDeadlines deadlines, CachePolicies policies,
@@ -27,7 +27,7 @@ public sealed class MirroredTagLists(
     /// <param name="count">How many at most; null for all.</param>
     /// <param name="last">The last tag of the previous page; null for the first page.</param>
     /// <exception cref="UpstreamRefusedException">Upstream has no such repository.</exception>
-    /// <exception cref="UpstreamException">Upstream's list cannot be had, and no tag of the repository is stored.</exception>
+    /// <exception cref="UpstreamException">Upstream gives no list, and no tag of the repository is stored.</exception>
     public async ValueTask<Answer<TagPage>> PageAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
     {
         if (last is not null && _lists.Get<Known>(name) is { } known && time.GetElapsedTime(known.At) < policies.Of(name).TagsCacheTtl)

@@ -6,15 +6,15 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Retries requests for missing content while one upstream cannot be reached (<c>proxy.hold</c>), or says "later" and not much later
-/// (<c>proxy.wait_limited</c>). All held requests wake at
-/// the same moment, so that requests for the same content share one attempt. When a held request is cancelled, its attempts end.
+/// Retries requests for missing content while one upstream is unavailable (<c>proxy.hold</c>), or says "later" with a short wait
+/// (<c>proxy.wait_limited</c>). All held requests make their next attempt at the same moment, so that requests for the same content share
+/// it. When a held request is cancelled, its attempts end.
 /// </summary>
 public sealed partial class OutageRetry(
     CachePolicies policies, UpstreamOrigin upstream, UpstreamMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<OutageRetry> log)
 {
-    // Few of these attempts reach an upstream that is down: its circuit breaker refuses the others.
+    // Few of these attempts reach an unavailable upstream: its circuit breaker refuses the others.
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     // For a 429 without Retry-After.
     private static readonly TimeSpan IntervalWhenLimited = TimeSpan.FromSeconds(10);
@@ -26,8 +26,7 @@ public sealed partial class OutageRetry(
 
     /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no, the time is over, or the server stops.</summary>
     /// <exception cref="UpstreamException">
-    /// What the last attempt threw. A <c>Retry-After</c> longer than the time that is left is thrown at once, because waiting would be in
-    /// vain. </exception>
+    /// The exception of the last attempt. A <c>Retry-After</c> longer than the remaining time is thrown without a wait. </exception>
     public async ValueTask<Answer<T>> RunAsync<T>(
         RepositoryName name, Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
     {

@@ -6,8 +6,8 @@ using Mirror.Storage;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Which manifest each tag named when upstream was last asked, and when that was; learnt by this replica or by another one. Only a cache:
-/// a lost entry costs one more request to upstream.
+/// Which manifest each tag named when this replica or another one last checked it, and when the check was. Only a cache: a lost entry
+/// costs one more request to upstream, and <c>proxy.max_stale</c> then counts from the start of this process.
 /// </summary>
 public sealed class TagFreshness : IDisposable
 {
@@ -31,13 +31,13 @@ public sealed class TagFreshness : IDisposable
         announcements.Missed += _checks.Clear;
     }
 
-    /// <summary>What the tag names, if this replica learnt it within <c>proxy.tags_cache_ttl</c>; else null.</summary>
+    /// <summary>The manifest that the tag names, if this replica learnt it within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public Descriptor? Fresh(RepositoryName name, string tag) =>
         _checks.TryGetValue((name, tag), out Check? check) && _time.GetElapsedTime(check!.At) < _policies.Of(name).TagsCacheTtl
             ? check.Descriptor
             : null;
 
-    /// <summary>What the tag names, if any replica learnt it within <c>proxy.tags_cache_ttl</c>; else null.</summary>
+    /// <summary>The manifest that the tag names, if any replica learnt it within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public async ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag)
     {
         if (Fresh(name, tag) is { } known)
@@ -51,14 +51,14 @@ public sealed class TagFreshness : IDisposable
     }
 
     /// <summary>
-    /// Whether a tag may be served while upstream cannot be asked (<c>proxy.max_stale</c>). A tag whose last check was forgotten counts as
+    /// Whether a tag may be served while upstream is unavailable (<c>proxy.max_stale</c>). A tag without a remembered check counts as
     /// checked when this process started.
     /// </summary>
     public bool MayBeServedStale(RepositoryName name, string tag) =>
         _policies.Of(name).MaxStale is not { } maxStale
         || _time.GetElapsedTime(_checks.TryGetValue((name, tag), out Check? check) ? check!.At : _started) <= maxStale;
 
-    /// <summary>Remembers, for all replicas, what upstream just said the tag names.</summary>
+    /// <summary>Remembers, for all replicas, the manifest that the tag names according to upstream's last answer.</summary>
     /// <param name="moved">Whether the tag named another manifest in our store before.</param>
     public async ValueTask CheckedAsync(RepositoryName name, string tag, Descriptor descriptor, bool moved)
     {

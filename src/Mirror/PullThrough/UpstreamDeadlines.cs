@@ -3,7 +3,7 @@ using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
-/// <summary>How long clients wait for an answer of one upstream. The request to upstream goes on without them.</summary>
+/// <summary>How long clients wait for an answer of one upstream. The request to upstream continues without them.</summary>
 public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
 {
     // Requests answered from the cache still check in the background, so the silence is renewed while clients keep coming.

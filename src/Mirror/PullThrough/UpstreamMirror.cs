@@ -5,7 +5,7 @@ using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
-/// <summary>What the repositories of one upstream share. Lives as long as the server.</summary>
+/// <summary>The parts that the repositories of one upstream share. They live as long as the server.</summary>
 public sealed record UpstreamMirror(
     UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, ImageCompletion Completion, MirroredTagLists TagLists,
     MirroredReferrers Referrers, TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry, CachePolicies Policies)

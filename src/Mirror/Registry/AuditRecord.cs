@@ -7,7 +7,7 @@ namespace Mirror.Registry;
 /// <summary>Writes the line of the audit log for a request that changed something, or that was refused for who the client is.</summary>
 public sealed class AuditRecord(AuditLog audit, IAccess access, TimeProvider time)
 {
-    // What clients choose takes no more room than this.
+    // The longest text in the audit log that a client can choose.
     private const int MaxText = 256;
 
     /// <summary>Writes a line if the request is one of these. Call it when the request has been answered.</summary>

@@ -87,7 +87,7 @@ public sealed partial class ErrorAnswers(
         UpstreamException away => new(RegistryError.Unavailable, failure.Message, away.Advice),
         DigestMismatchException => new(RegistryError.Unavailable, failure.Message, DigestMismatchException.Advice),
         ReplicaLostException => new(RegistryError.Unavailable, failure.Message, "see why the other replica is away"),
-        // What cut off the body of an answer.
+        // The cause that cut off the body of an answer.
         IOException { InnerException: UpstreamException or DigestMismatchException } => Explain(failure.InnerException),
         // Clients do not learn what is wrong with the store. The operator finds it in the log.
         IOException { IsOutOfFiles: true } => OfTheStore("used", failure, "raise the limit of open files (ulimit -n, LimitNOFILE)"),

@@ -13,7 +13,7 @@ public sealed class Locations(HttpOptions http, UploadOwners owners)
 {
     private readonly string _prefix = http.Prefix.TrimEnd('/');
 
-    /// <summary>What precedes <c>/v2/</c> in an event or a challenge, which need a whole URL; without a slash at its end.</summary>
+    /// <summary>The URL before <c>/v2/</c> in an event or a challenge, which need a whole URL; without a slash at its end.</summary>
     public string PublicBase(HttpRequest request) =>
         Known(request) ?? (request.Host.HasValue ? $"{request.Scheme}://{request.Host.Value}{_prefix}" : _prefix);
 

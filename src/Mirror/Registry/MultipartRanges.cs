@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Mirror.Registry;
 
-/// <summary>What stands between the parts of an answer with several ranges: <c>multipart/byteranges</c> (RFC 9110, 14.6).</summary>
+/// <summary>The bytes around the parts of an answer with several ranges: <c>multipart/byteranges</c> (RFC 9110, 14.6).</summary>
 internal sealed class MultipartRanges
 {
     private readonly byte[][] _heads;
@@ -32,9 +32,9 @@ internal sealed class MultipartRanges
     /// <summary>The length of the whole body in bytes.</summary>
     public long ContentLength { get; }
 
-    /// <summary>What ends the body.</summary>
+    /// <summary>The end of the body.</summary>
     public byte[] End { get; }
 
-    /// <summary>What precedes the bytes of a part.</summary>
+    /// <summary>The boundary and the headers before the bytes of a part.</summary>
     public byte[] HeadOf(int part) => _heads[part];
 }

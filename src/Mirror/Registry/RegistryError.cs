@@ -50,7 +50,8 @@ public sealed class RegistryException(RegistryError error, params IReadOnlyList<
     /// <summary>What the operator can do, where the settings or the server caused it; null where the client did.</summary>
     public string? Advice { get; init; }
 
-    /// <summary>The rights that the request needs: the client is told these in place of <see cref="Detail"/>. Null: it is not.</summary>
+    /// <summary>The rights that the request needs, for the client in place of <see cref="Detail"/>. Null: the client gets the
+    /// detail.</summary>
     public IReadOnlyList<ResourceAction>? Needed { get; init; }
 
     /// <summary>Headers to send with the error.</summary>

@@ -88,18 +88,18 @@ public sealed class RegistryRoutes
                 return;
             throw new RegistryException(RegistryError.NotFound);
         }
-        // The route itself refuses a name that breaks the grammar, so that a client that may not come in gets 401 for every name.
+        // The route itself refuses a name that breaks the grammar, so that a client without a login gets 401 for every name.
         RepositoryName? repository = null;
         if (request.HasName(out var name) && _repositories.Find(request.Namespace, name) is { } meant)
             repository = (request.Repository = meant).Name;
 
-        // The replica that asks has let its client in.
+        // The other replica has authenticated its client and checked the client's rights.
         if (request.IsFromReplica && kind is RouteKind.Blob && method == "GET")
         {
             await _blobs.GetForReplicaAsync(request);
             return;
         }
-        // HEAD is answered as GET, where there is no other row for it.
+        // HEAD uses the row of GET, unless it has its own row.
         var found = _table.TryGetValue((kind, method), out var row) || request.IsHead && _table.TryGetValue((kind, "GET"), out row);
         var (action, answer) = found
             ? row

@@ -8,7 +8,7 @@ public sealed record RequestFailure(RegistryError Error, string? Detail, string?
     /// <summary>When the client may ask again; null where the answer does not say.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>What the client does not learn, for the log; null where that is all in <see cref="Detail"/>.</summary>
+    /// <summary>The cause, for the log and not for the client; null if <see cref="Detail"/> has all of it.</summary>
     public string? Cause { get; init; }
 
     /// <summary>

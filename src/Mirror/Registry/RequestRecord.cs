@@ -4,7 +4,7 @@ using Mirror.Telemetry;
 
 namespace Mirror.Registry;
 
-/// <summary>What is kept of a request when it has been answered: metrics, trace, access log and application log.</summary>
+/// <summary>Records an answered request: metrics, trace, access log and application log.</summary>
 public sealed class RequestRecord(
     RequestMetrics metrics, AccessLog accessLog, LogOptions logging, TimeProvider time, ILogger<RequestRecord> log)
 {
@@ -62,6 +62,6 @@ public sealed class RequestRecord(
             RequestLog.Completed(log, completed);
     }
 
-    // What clients choose takes no more room in the log than this.
+    // The longest text in the log that a client can choose.
     private static string? Bounded(string? text) => text is { Length: > MaxClientText } ? text[..MaxClientText] : text;
 }

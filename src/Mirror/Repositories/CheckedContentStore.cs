@@ -47,7 +47,7 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
 
     public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
     {
-        // What is committed was verified.
+        // Committed content was verified.
         sizes.Prove(digest, spool.Length);
         await store.CommitAsync(spool, digest, cancellationToken);
     }

@@ -5,7 +5,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Repositories;
 
-/// <summary>What all hosted repositories share.</summary>
+/// <summary>The stores and services that all hosted repositories share.</summary>
 public sealed record HostedStores(
     CheckedContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers,
     RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection, IProvenanceStore Provenance);
@@ -13,7 +13,7 @@ public sealed record HostedStores(
 /// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
 public sealed class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
 {
-    /// <summary>How many missing blobs and manifests a refused push is told of.</summary>
+    /// <summary>How many missing blobs and manifests the error of a refused push names.</summary>
     public const int MaxMissing = 100;
 
     public RepositoryName Name => name;

@@ -9,7 +9,7 @@ namespace Mirror.Repositories;
 public sealed class ManifestCache : IDisposable
 {
     private const long CacheBytes = 32 << 20;
-    // What an entry costs in addition to its bytes, roughly.
+    // The approximate memory of an entry in addition to its bytes.
     private const int EntryOverhead = 512;
 
     // Look into the store again after this time, because another process may have deleted the manifest. Replicas announce it at once, but a

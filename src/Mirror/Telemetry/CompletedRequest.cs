@@ -58,10 +58,10 @@ public readonly record struct CompletedRequest
     public string? ErrorCode { get; init; }
     public string? ErrorMessage { get; init; }
 
-    /// <summary>What exactly was wrong.</summary>
+    /// <summary>The exact cause of the error.</summary>
     public string? ErrorDetail { get; init; }
 
-    /// <summary>What the operator can do, where the client did nothing wrong.</summary>
+    /// <summary>The advice for the operator, if the client did nothing wrong.</summary>
     public string? Advice { get; init; }
 
     /// <summary>The source of the content; null for a repository that is not mirrored.</summary>

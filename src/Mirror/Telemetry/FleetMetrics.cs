@@ -3,7 +3,7 @@ using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 
 namespace Mirror.Telemetry;
 
-/// <summary>What replicas do for each other, and the Redis that they share.</summary>
+/// <summary>Metrics of the work between replicas, and of the Redis that they share.</summary>
 public sealed class FleetMetrics(MirrorMeter meter)
 {
     private readonly Counter<long> _cacheRequests = meter.Counter(

@@ -3,7 +3,7 @@ using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 
 namespace Mirror.Telemetry;
 
-/// <summary>What clients ask for, and where the answers come from.</summary>
+/// <summary>Metrics of clients' requests, and of the sources of the answers.</summary>
 public sealed class RequestMetrics
 {
     private static readonly Tag[] Handlers = Labels.Tags<RouteKind>("handler");

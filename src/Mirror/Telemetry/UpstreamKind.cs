@@ -1,6 +1,6 @@
 namespace Mirror.Telemetry;
 
-/// <summary>What an upstream request is for.</summary>
+/// <summary>The purpose of an upstream request.</summary>
 public enum UpstreamKind
 {
     Blob,

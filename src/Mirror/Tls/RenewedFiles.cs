@@ -4,9 +4,9 @@ using System.Text;
 namespace Mirror.Tls;
 
 /// <summary>
-/// What is made of files, such as a certificate and its key: made again when the bytes of the files change. The files are looked at when
-/// the value is asked for, every 10 seconds at most. While they cannot be used, as when only one of a pair has been written yet, the value
-/// that was made before stays.
+/// A value made from files, such as a certificate with its key. It is made again when the bytes of the files change. A caller that asks
+/// for the value causes a look at the files, every 10 seconds at most. While the files cannot be used, for example because only the
+/// certificate or only the key was written, the last value stays.
 /// </summary>
 public sealed class RenewedFiles<T> where T : class
 {

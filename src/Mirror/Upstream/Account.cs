@@ -20,7 +20,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     /// <exception cref="UpstreamUnavailableException">A credential helper failed.</exception>
     public ValueTask<Credential?> CredentialAsync(CancellationToken cancellationToken) => credential(cancellationToken);
 
-    /// <summary>How many pulls upstream says are left; null if it does not say, which on Docker Hub means no limit.</summary>
+    /// <summary>The remaining pulls that upstream reported; null if it reported none, which on Docker Hub means no limit.</summary>
     public long? Remaining
     {
         get { lock (_gate) return _remaining; }

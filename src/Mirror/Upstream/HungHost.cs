@@ -5,8 +5,8 @@ using Polly.Timeout;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Refuses requests to a host that hangs: for a minute it has answered none of at least two requests. One request every ten seconds is
-/// let through, and its answer, whatever it is, ends this. A host that answers other requests is slow at most, and is never refused.
+/// Refuses requests to a host that hangs: for a minute it has answered none of at least two requests. It still sends one request every ten
+/// seconds, and any answer to it ends the refusals. A host that answers other requests is only slow, and gets all requests.
 /// </summary>
 internal sealed class HungHost(TimeProvider time) : ResilienceStrategy<HttpResponseMessage>
 {

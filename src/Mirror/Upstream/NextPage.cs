@@ -9,8 +9,8 @@ internal static partial class NextPage
     private const int MaxLength = 8192;
 
     /// <summary>
-    /// The URL of the next page; null on the last one. It is on the host that gave this page, whatever host the header names: registries
-    /// behind a proxy name the host that they know themselves by, and no header may lead elsewhere.
+    /// The URL of the next page; null on the last one. It is on the host that gave this page; the host in the header is ignored. A registry
+    /// behind a proxy may name its own internal host, and no header may lead to another host.
     /// </summary>
     /// <exception cref="UpstreamUnavailableException">The header cannot be read, so that the list would be taken for complete.</exception>
     public static Uri? Of(HttpResponseMessage response)

@@ -3,8 +3,8 @@ using System.Net;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Follows redirects: registries redirect blobs to a CDN. Sends credentials to the configured origin only, never goes from https to http,
-/// and gives up after a few redirects.
+/// Follows redirects: registries redirect blobs to a CDN. A redirected request keeps its credentials only if the target is the configured
+/// origin. Never goes from https to http, and gives up after a few redirects.
 /// </summary>
 public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 {

@@ -3,13 +3,13 @@ using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
-/// <summary>What an upstream is asked for, and with which account. Another account may get another answer.</summary>
+/// <summary>A request for content or a list, with one account. Another account may get another answer.</summary>
 /// <param name="Path">What follows the repository's name: <c>manifests/latest</c>.</param>
 public sealed record UpstreamQuestion(Account Account, RepositoryName Name, string Path);
 
 /// <summary>
-/// What one upstream lately refused, so that it is not asked again for each client that wants what does not exist. Only a cache, with a
-/// limit: clients choose the names.
+/// What one upstream lately refused, so that repeated requests for missing content cost upstream nothing. Only a cache, with a limit,
+/// because clients choose the names.
 /// </summary>
 public sealed class Refusals(TimeProvider time) : IDisposable
 {
@@ -24,7 +24,7 @@ public sealed class Refusals(TimeProvider time) : IDisposable
     {
         if (_known.Get<Refusal>(question) is not { } refusal || time.GetElapsedTime(refusal.At) >= refusal.Life)
             return;
-        // Without the question: what is told from memory is not remembered anew.
+        // Without the question, so that the life of a remembered refusal is not extended.
         throw refusal.HasAccount is { } hasAccount
             ? new UpstreamDeniedException(refusal.Message, hasAccount)
             : new UpstreamRefusedException(refusal.Message);

@@ -138,7 +138,7 @@ public sealed partial class TokenSource(
         var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
         if (left <= TimeSpan.Zero || left > MaxLifetime)
             return null;
-        // Redis ends it by itself. Our date may be another one, so look there again soon.
+        // Redis deletes the token at its end. The date of this machine may be wrong, so look into Redis again soon.
         return new Token(value, left < DefaultLifetime ? left : DefaultLifetime, challenge, time.GetTimestamp()) { WasAccepted = true };
     }
 

@@ -76,7 +76,7 @@ public sealed class UpstreamContent : Content
             catch (Exception cut) when (cut is UpstreamUnavailableException or IOException or HttpRequestException)
             {
                 await DropBodyAsync();
-                // Who waited for a whole answer in vain has waited long enough.
+                // After one whole time limit without an answer, make no further attempt.
                 var isLast = fruitless + 1 >= MaxFruitlessAttempts || cut.InnerException is TimeoutRejectedException;
                 if (isLast && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
                     throw cut as UpstreamUnavailableException

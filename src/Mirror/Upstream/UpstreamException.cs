@@ -1,12 +1,12 @@
 namespace Mirror.Upstream;
 
-/// <summary>One of the answers that are not content. No code turns one into another.</summary>
+/// <summary>One of the four answers that are not content. No code turns one into another.</summary>
 public abstract class UpstreamException(string message, Exception? inner = null) : Exception(message, inner)
 {
-    /// <summary>What upstream was asked, where this is its own answer to that, and no failure on the way.</summary>
+    /// <summary>The request, if this is upstream's own answer to it; null after a failure on the way.</summary>
     public UpstreamQuestion? Question { get; init; }
 
-    /// <summary>What the operator of the mirror can do about it, in one sentence; null where nothing is wrong.</summary>
+    /// <summary>What the operator of the mirror can do, in one sentence; null if the operator needs to do nothing.</summary>
     public virtual string? Advice => null;
 }
 

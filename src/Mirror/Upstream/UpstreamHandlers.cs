@@ -63,7 +63,8 @@ internal static class UpstreamHandlers
         var broken = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
             .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
-        // That a host took too long to connect is a cancellation with this inside. It is not tried again: clients would not wait for that.
+        // If a connection takes too long, the exception is a cancellation with a TimeoutException inside. There is no second attempt:
+        // clients would not wait for it.
         var noAnswer = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
             .HandleInner<TimeoutException>();

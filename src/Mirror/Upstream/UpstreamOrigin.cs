@@ -56,7 +56,7 @@ public sealed class UpstreamOrigin
     public bool IsCalledOnAnyPort(string host) =>
         host.Equals(_givenName, StringComparison.OrdinalIgnoreCase) || IsDockerHub && DockerHub.IsName(host);
 
-    /// <summary>What stands before the name in the store: <c>ghcr.io/</c>; empty for the default upstream.</summary>
+    /// <summary>The prefix of its repositories' names in the store: <c>ghcr.io/</c>; empty for the default upstream.</summary>
     public string Prefix { get; }
 
     /// <summary>The host, and the port where it is not the scheme's own. For logs and errors.</summary>

@@ -8,7 +8,7 @@ using Polly.Timeout;
 
 namespace Mirror.Upstream;
 
-/// <summary>What all requests to upstreams share: sending, and reading small bodies.</summary>
+/// <summary>The steps that all requests to upstreams share: sending, and reading small bodies.</summary>
 internal static class UpstreamRequest
 {
     /// <summary>The largest JSON body that is read from an upstream, in bytes. A list of 100,000 tags fits.</summary>
@@ -20,7 +20,7 @@ internal static class UpstreamRequest
     // No header stops an account for days.
     private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
 
-    /// <summary>What the request is for, in metrics.</summary>
+    /// <summary>The purpose of the request, for metrics.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamKind> Kind = new("kind");
 
     /// <summary>The token scope that the request needs. Without one, no credentials are sent.</summary>
@@ -29,7 +29,7 @@ internal static class UpstreamRequest
     /// <summary>The account that the request is sent with.</summary>
     public static readonly HttpRequestOptionsKey<Account> Account = new("account");
 
-    /// <summary>What is asked, to be remembered if it is refused.</summary>
+    /// <summary>The question, to be remembered if upstream refuses it.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamQuestion> Question = new("question");
 
     /// <summary>Sends a request and returns at the response headers.</summary>

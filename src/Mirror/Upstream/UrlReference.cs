@@ -1,7 +1,7 @@
 namespace Mirror.Upstream;
 
 /// <summary>
-/// The URLs in an upstream's <c>Location</c> and <c>Link</c> headers. They are sent to the letter: a signature or a cursor covers the
+/// The URLs in an upstream's <c>Location</c> and <c>Link</c> headers. They are sent unchanged: a signature or a cursor covers the
 /// escapes, the dots and the case of its URL, all of which <see cref="Uri"/> would change.
 /// </summary>
 internal static class UrlReference

@@ -83,7 +83,7 @@ public sealed class OwnTokenTests : IAsyncDisposable
         await StartAsync();
         foreach (var header in new[]
         {
-            PasswordFile.Basic("alice", "wrong"), PasswordFile.Basic("nobody"), "Basic x", $"Bearer {await TokenAsync("alice")}",
+            PasswordFile.Basic("alice", "wrong"), PasswordFile.Basic("unknown"), "Basic x", $"Bearer {await TokenAsync("alice")}",
         })
         {
             using var response = await AskAsync(header, "");

@@ -12,7 +12,7 @@ namespace Mirror.Tests.Maintenance;
 [SupportedOSPlatform("linux")]
 public sealed class StrangeFoldersTests : IAsyncLifetime
 {
-    private const string Nobody = "65534";
+    private const string OtherUser = "65534";
 
     private MirrorProcess _mirror = null!;
     private PushedRepository _app = null!;
@@ -126,7 +126,7 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
         var top = Path.TrimEndingDirectorySeparator(Path.GetTempPath());
         for (var folder = new DirectoryInfo(_mirror.Root); folder.FullName != top; folder = folder.Parent!)
             folder.UnixFileMode |= UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
-        await PeerProcess.RunAsync("chown", ["-R", Nobody, _mirror.Root]);
+        await PeerProcess.RunAsync("chown", ["-R", OtherUser, _mirror.Root]);
         foreach (var strange in Directory.EnumerateDirectories(_mirror.Root, "lost+found", SearchOption.AllDirectories))
             await PeerProcess.RunAsync("chown", ["root", strange]);
     }
@@ -135,7 +135,7 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
     {
         string[] command = ["dotnet", MirrorProcess.Program, .. verb];
         if (Environment.IsPrivilegedProcess)
-            command = ["setpriv", $"--reuid={Nobody}", $"--regid={Nobody}", "--clear-groups", .. command];
+            command = ["setpriv", $"--reuid={OtherUser}", $"--regid={OtherUser}", "--clear-groups", .. command];
         await using var process = PeerProcess.Start(
             command[0], command[1..],
             new Dictionary<string, string>

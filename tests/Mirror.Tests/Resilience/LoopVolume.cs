@@ -36,7 +36,7 @@ internal sealed class LoopVolume : IAsyncDisposable
 
     /// <summary>
     /// What would be on the disk if the power failed now, as another volume: a copy of what this file system has handed to its device, and
-    /// of nothing that it only holds in memory. Whoever writes to it stands still meanwhile.
+    /// of nothing that it only holds in memory. Processes that write to it are blocked meanwhile.
     /// </summary>
     public async Task<LoopVolume> AfterPowerCutAsync()
     {

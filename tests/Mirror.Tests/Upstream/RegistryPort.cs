@@ -28,7 +28,7 @@ internal static partial class RegistryPort
         else if (!known)
             await ErrorAsync(context, 404, "UNSUPPORTED");
         else if (!hub.Repositories.TryGetValue(name, out var repository))
-            // Docker Hub tells nobody whether a repository is private or not there.
+            // Docker Hub tells no client whether a repository is private or does not exist.
             await ChallengeAsync(context, hub, name, "insufficient_scope");
         else if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
             await ErrorAsync(context, 405, "UNSUPPORTED");

@@ -48,7 +48,7 @@ public sealed class ScriptedHub : IAsyncDisposable
     }
 
     /// <summary>Starts an empty hub that speaks TLS only.</summary>
-    /// <param name="client">The one certificate that the registry lets in; null lets in everybody.</param>
+    /// <param name="client">The only client certificate that the registry accepts; null accepts every client.</param>
     public static async Task<ScriptedHub> StartOverTlsAsync(X509Certificate2 certificate, X509Certificate2? client)
     {
         var hub = new ScriptedHub("127.0.0.1", certificate);

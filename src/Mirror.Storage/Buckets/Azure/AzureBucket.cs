@@ -87,7 +87,7 @@ public sealed class AzureBucket : IBucket
     public async ValueTask<IBucketUpload> BeginUploadAsync(string path, CancellationToken cancellationToken) =>
         new AzureUpload(_calls, _container.GetBlockBlobClient(await KeyAsync(path, cancellationToken)));
 
-    /// <summary>Nothing: Azure deletes blocks by itself a week after the last one was sent, and has no call for it.</summary>
+    /// <summary>Does nothing: Azure deletes blocks a week after the last one was sent, and has no call to delete them.</summary>
     public IAsyncEnumerable<(IBucketUpload Upload, DateTimeOffset Begun)> ListUploadsAsync(
         string folder, CancellationToken cancellationToken) => AsyncEnumerable.Empty<(IBucketUpload, DateTimeOffset)>();
 

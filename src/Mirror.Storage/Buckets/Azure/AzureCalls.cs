@@ -5,13 +5,13 @@ using Azure.Storage.Blobs.Models;
 
 namespace Mirror.Storage.Buckets.Azure;
 
-/// <summary>What the exceptions of Azure's library mean.</summary>
+/// <summary>Translates the exceptions of Azure's library.</summary>
 internal sealed class AzureCalls(string name, BlobContainerClient container, TimeProvider time) : BucketCalls(name, time)
 {
     // A 404 of these kinds is about the account or the container, not about a blob.
     private static readonly string[] NoContainer = ["ContainerNotFound", "ContainerBeingDeleted", "AccountIsDisabled"];
 
-    // A 4xx of these kinds passes by itself.
+    // A 4xx of these kinds is temporary.
     private static readonly string[] Temporary = ["ContainerBeingDeleted", "ServerBusy"];
 
     protected override CallFailure? Explain(Exception failure) => failure switch

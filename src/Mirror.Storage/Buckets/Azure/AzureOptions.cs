@@ -27,7 +27,7 @@ public sealed class AzureOptions : BucketOptions
     /// <summary>The address of the service. Default: <c>https://ACCOUNTNAME.blob.REALM</c>.</summary>
     public string? ServiceUrl { get; set; }
 
-    /// <summary>What all names begin with. Default: nothing. <c>registry:2</c> does not have this key.</summary>
+    /// <summary>The prefix of all names. Default: none. <c>registry:2</c> does not have this key.</summary>
     public string RootDirectory { get; set; } = "";
 
     /// <summary>

@@ -5,7 +5,7 @@ using Amazon.S3.Model;
 
 namespace Mirror.Storage.Buckets.S3;
 
-/// <summary>What the exceptions of AWS's library mean.</summary>
+/// <summary>Translates the exceptions of AWS's library.</summary>
 /// <param name="root">Where all keys begin. Credentials may be limited to it.</param>
 internal sealed class S3Calls(string name, string bucket, string root, AmazonS3Client client, TimeProvider time) : BucketCalls(name, time)
 {

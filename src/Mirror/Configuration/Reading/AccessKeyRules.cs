@@ -20,7 +20,7 @@ internal static class AccessKeyRules
             findings.Errors.Add("auth.token.rootcertbundle: missing; it or auth.token.jwks names the file with the token server's keys");
     }
 
-    // A rule that is mistaken must not pass as one that lets in no client, or more than it says.
+    // A rule with a mistake must not pass as a rule that lets in no client, or more clients than the operator wrote.
     private static void CheckRule(MirrorOptions options, RuleOptions rule, string path, Findings findings)
     {
         if (rule.Who is { Users: [], Groups: [], Claims.Count: 0, Certificates: [], Anonymous: false })
@@ -37,7 +37,7 @@ internal static class AccessKeyRules
             findings.Errors.Add($"{path}.who: users and groups are not allowed without a section auth: no client could log in");
     }
 
-    /// <summary>What is allowed, and probably not meant.</summary>
+    /// <summary>Settings that are allowed, but probably not intended.</summary>
     public static void Warn(MirrorOptions options, Findings findings)
     {
         if (options.Auth.Silly is not null)

@@ -6,6 +6,6 @@ internal sealed class Findings
     /// <summary>The mistakes that prevent a start, one line each.</summary>
     public List<string> Errors { get; } = [];
 
-    /// <summary>What is ignored, one line each.</summary>
+    /// <summary>The keys and values that are ignored, one line each.</summary>
     public List<string> Warnings { get; } = [];
 }
