@@ -83,10 +83,10 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
     private async ValueTask<DateTimeOffset> FirstAsync(string path, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (await dates.ReadAsync(path, cancellationToken) is { } noted)
-            return noted;
         try
         {
+            if (await dates.ReadAsync(path, cancellationToken) is { } noted)
+                return noted;
             await dates.WriteAsync(path, now, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)

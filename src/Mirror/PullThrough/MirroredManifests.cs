@@ -152,7 +152,7 @@ public sealed partial class MirroredManifests(
     private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         // What a client pushed while the name was hosted is served until an operator releases it: upstream has something else by that tag.
-        var notCopied = await tags.NotCopiedAsync(name, tag, cancellationToken);
+        var (notCopied, isKnown) = await FindNotCopiedAsync(name, tag, cancellationToken);
         if (notCopied is (var pushed, Provenance.Pushed) && await manifests.FindAsync(name, pushed, cancellationToken) is { } own)
             return own.Descriptor;
         Descriptor current;
@@ -170,6 +170,9 @@ public sealed partial class MirroredManifests(
             await tags.RemoveAsync(name, tag, cancellationToken);
             throw;
         }
+        // While the store cannot tell, no tag moves: a client may have pushed what it names.
+        if (!isKnown && await FindLastAsync(name, tag, cancellationToken) is { } present && present.Descriptor.Digest != current.Digest)
+            return present.Descriptor;
         if (notCopied is (var old, null) && old != current.Digest && await FindPushedAsync(name, old, cancellationToken) is { } unknown)
             return unknown.Descriptor;
         var last = policies.Of(name).MayHoldTags ? await tags.StoredAsync(name, tag, cancellationToken) : null;
@@ -181,6 +184,20 @@ public sealed partial class MirroredManifests(
         current = stored?.Descriptor ?? current;
         await tags.CheckedAsync(name, tag, current, isStored: stored is not null, cancellationToken);
         return current;
+    }
+
+    private async ValueTask<((Digest, Provenance?)? NotCopied, bool IsKnown)> FindNotCopiedAsync(
+        RepositoryName name, string tag, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await tags.NotCopiedAsync(name, tag, cancellationToken), true);
+        }
+        // A bucket that is away, whose tags are known from their local copies.
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            return (null, false);
+        }
     }
 
     private async ValueTask<Descriptor> KeepAsync(RepositoryName name, string tag, Manifest former)

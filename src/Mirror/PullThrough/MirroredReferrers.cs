@@ -45,16 +45,17 @@ public sealed class MirroredReferrers(
 
     private async Task<Answer<Known>> FetchAsync(RepositoryName name, Digest subject, CancellationToken stop)
     {
-        IReadOnlyList<ReadOnlyMemory<byte>> indexes;
+        Known known;
         try
         {
-            indexes = [.. await upstream.GetReferrersAsync(name, subject, stop)];
+            IReadOnlyList<ReadOnlyMemory<byte>> indexes = [.. await upstream.GetReferrersAsync(name, subject, stop)];
             if (indexes.Count == 0)
                 indexes = [await GetTaggedAsync(name, subject, stop)];
+            known = Parse(indexes);
         }
         catch (UpstreamRefusedException)
         {
-            indexes = [];
+            known = Parse([]);
         }
         catch (UpstreamException failure)
         {
@@ -62,7 +63,6 @@ public sealed class MirroredReferrers(
             var last = Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, stop));
             return new(last, CacheStatus.Stale, failure.Message);
         }
-        var known = Parse(indexes);
         // What clients pushed while the name was hosted is listed in the store only.
         foreach (var referrer in await pushed.ListAsync(name, subject, stop))
             if (await pushed.ReadAsync(name, subject, referrer, stop) is { } descriptor)

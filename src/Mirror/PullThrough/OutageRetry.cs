@@ -18,6 +18,8 @@ public sealed partial class OutageRetry(
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     // For a 429 without Retry-After.
     private static readonly TimeSpan IntervalWhenLimited = TimeSpan.FromSeconds(10);
+    // How often wait_limited a request waits in all: an upstream that says "soon" again and again has no answer.
+    private const int MaxWaits = 12;
 
     private readonly CancellationToken _stopping = lifetime.ApplicationStopping;
     private readonly Lock _gate = new();
@@ -30,25 +32,32 @@ public sealed partial class OutageRetry(
     public async ValueTask<Answer<T>> RunAsync<T>(
         RepositoryName name, Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
     {
-        var (hold, holdLimited) = Holds(policies.Of(name));
+        var policy = policies.Of(name);
+        // A client that wants its answer fast does not wait for a limit either.
+        var (hold, wait) = (policy.Hold, policy.FailFast < policy.WaitLimited ? policy.FailFast.Value : policy.WaitLimited);
         var started = time.GetTimestamp();
         var held = false;
         try
         {
             while (true)
             {
-                TimeSpan pause, left;
+                TimeSpan pause, left, longest;
                 try
                 {
                     return await fetch(cancellationToken);
                 }
                 catch (UpstreamException failure)
-                    when (failure is UpstreamLimitedException && holdLimited > TimeSpan.Zero
+                    when (failure is UpstreamLimitedException && (hold > TimeSpan.Zero || wait > TimeSpan.Zero)
                         || failure is UpstreamUnavailableException && hold > TimeSpan.Zero)
                 {
-                    left = (failure is UpstreamLimitedException ? holdLimited : hold) - time.GetElapsedTime(started);
+                    var waited = time.GetElapsedTime(started);
+                    // Of the waits that upstream asks for, each has a limit, and all together.
+                    (left, longest) = (hold - waited, hold - waited);
+                    if (failure is UpstreamLimitedException)
+                        (left, longest) = (Longer(left, MaxWaits * wait - waited), Longer(longest, wait));
                     pause = failure is UpstreamLimitedException limited ? limited.RetryAfter ?? IntervalWhenLimited : Interval;
-                    if (left <= TimeSpan.Zero || failure is UpstreamLimitedException && pause > left || _stopping.IsCancellationRequested)
+                    var isTooLong = failure is UpstreamLimitedException && pause > longest;
+                    if (left <= TimeSpan.Zero || isTooLong || _stopping.IsCancellationRequested)
                         throw;
                     if (!held)
                         Begin(left, failure);
@@ -64,12 +73,7 @@ public sealed partial class OutageRetry(
         }
     }
 
-    // A client that wants its answer fast does not wait for a limit either.
-    private static (TimeSpan Hold, TimeSpan HoldLimited) Holds(CachePolicy policy)
-    {
-        var limited = policy.FailFast < policy.WaitLimited ? policy.FailFast.Value : policy.WaitLimited;
-        return (policy.Hold, policy.Hold > limited ? policy.Hold : limited);
-    }
+    private static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     private async Task PauseAsync(TimeSpan pause, TimeSpan left, CancellationToken cancellationToken)
     {

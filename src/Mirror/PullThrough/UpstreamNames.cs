@@ -12,24 +12,31 @@ namespace Mirror.PullThrough;
 public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
 {
     private readonly UpstreamOrigin? _default = all.FirstOrDefault(origin => origin.Prefix.Length == 0);
+    private readonly UpstreamOrigin? _furtherDockerHub = all.FirstOrDefault(origin => origin.IsDockerHub && origin.Prefix.Length > 0);
 
     /// <summary>The names of the configured upstreams, without anything that could ask them.</summary>
     public static UpstreamNames Of(ProxyOptions proxy) =>
         new([.. proxy.AllUpstreams().Select(upstream => new UpstreamOrigin(upstream.Options, upstream.PathName))], proxy.AnyNs);
 
     /// <summary>
-    /// The name under which a repository is stored: without the default upstream's name, and on Docker Hub with <c>library/</c>.
+    /// The name under which a repository is stored: without the default upstream's name; on Docker Hub under <c>docker.io</c>, if
+    /// Docker Hub is a further upstream, and with <c>library/</c>.
     /// </summary>
     public RepositoryName Stored(RepositoryName name)
     {
-        if (_default is not { } origin)
-            return name;
         var text = name.ToString();
-        // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
-        text = Without(origin.Name, text) ?? (FindNamed(text) is null ? DockerHub.Without(text) : null) ?? text;
-        if (origin.IsDockerHub && !text.Contains('/'))
-            text = $"library/{text}";
+        if (_furtherDockerHub is { } further && DockerHub.Without(text) is { } ofDockerHub)
+            text = further.Prefix + Official(ofDockerHub);
+        else if (_default is { } origin)
+        {
+            // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
+            text = Without(origin.Name, text) ?? (FindNamed(text) is null ? DockerHub.Without(text) : null) ?? text;
+            if (origin.IsDockerHub)
+                text = Official(text);
+        }
         return RepositoryName.TryParse(text, out var stored) ? stored : name;
+
+        static string Official(string text) => text.Contains('/', StringComparison.Ordinal) ? text : $"library/{text}";
     }
 
     /// <summary>

@@ -51,7 +51,8 @@ public sealed class RegistryRoutes
             : options.TakesWrites ? answer
             : Unsupported(
                 "this mirror takes no pushes and no deletes: that needs section auth, or patterns in hosted.repositories",
-                "to allow pushes, set auth.htpasswd, or name the repositories for pushes in hosted.repositories");
+                "to allow pushes, set auth.htpasswd, auth.token or access.rules, or name the repositories for pushes in "
+                + "hosted.repositories");
 
         Func<RegistryRequest, Task> Deleting(Func<RegistryRequest, Task> answer) => Writing(options.Storage.Delete.Enabled
             ? answer

@@ -19,14 +19,16 @@ public sealed class StoreMetrics(MirrorMeter meter)
     private readonly Gauge<long> _cacheLimit = meter.Gauge(
         "mirror_cache_limit_bytes", "The limit of mirrored blobs, proxy.max_size.", "By");
 
-    private readonly Counter<long> _evicted = meter.Counter("mirror_cache_evictions_total", "Mirrored blobs removed to make room.");
+    private readonly Counter<long> _evicted = meter.ZeroCounter(
+        "mirror_cache_evictions_total", "Mirrored blobs removed to make room.");
 
-    private readonly Counter<long> _evictedBytes = meter.Counter(
+    private readonly Counter<long> _evictedBytes = meter.ZeroCounter(
         "mirror_cache_evicted_bytes_total", "Bytes of mirrored blobs removed to make room.", "By");
 
-    private readonly Counter<long> _interruptedDeleted = meter.Counter(
+    private readonly Counter<long> _interruptedDeleted = meter.ZeroCounter(
         "mirror_interrupted_deleted_total", "Interrupted downloads and uploads deleted to stay within their bounds.");
-    private readonly Counter<long> _notKept = meter.Counter(
+
+    private readonly Counter<long> _notKept = meter.ZeroCounter(
         "mirror_cache_not_kept_total", "Mirrored blobs that were not stored because the cache had no room.");
 
     /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>.</param>

@@ -54,6 +54,26 @@ public sealed class DockerHubNamesTests : MirrorOfHub
         Assert.Empty(Hub.Names!.Strangers);
     }
 
+    [Theory]
+    [InlineData("docker.io/nginx")]
+    [InlineData("index.docker.io/library/nginx")]
+    [InlineData("registry-1.docker.io/nginx")]
+    public async Task Beside_another_default_upstream_each_of_its_names_in_the_path_leads_to_docker_hub(string name)
+    {
+        await using var other = await ScriptedHub.StartAsync("127.0.0.2");
+        other.AddImage("library/nginx", "latest", HubBlob.Seeded(1, 1000));
+        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(2, 1000));
+        await using var mirror = await MirrorProcess.StartAsync(Settings(Hub) with
+        {
+            Upstream = other.Url,
+            Username = null,
+            Password = null,
+            More = $"  upstreams: [{{remoteurl: {Hub.Url}, username: ann, password: canary-7d1f}}]\n",
+        });
+        using var manifest = await mirror.GetAsync($"{name}/manifests/latest");
+        Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+    }
+
     protected override async Task<ScriptedHub> StartHubAsync()
     {
         var hub = await ScriptedHub.StartUnderItsOwnNamesAsync();

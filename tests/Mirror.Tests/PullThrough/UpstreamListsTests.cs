@@ -246,6 +246,8 @@ public sealed class StaleReferrersTests : MirrorOfHub
     [Theory]
     [InlineData(403)]
     [InlineData(503)]
+    // A body that is no list.
+    [InlineData(200)]
     public async Task The_last_list_is_served_stale(int status)
     {
         var subject = Digest.Of("subject"u8);
@@ -253,18 +255,20 @@ public sealed class StaleReferrersTests : MirrorOfHub
         var index = $$"""
             {"schemaVersion":2,"manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of("signature"u8)}}","size":9}]}
             """;
-        using (Hub.Script(r => r.Path.EndsWith(path, StringComparison.Ordinal), Answer.By(context =>
-        {
-            context.Response.ContentType = MediaTypes.OciIndex;
-            return context.Response.WriteAsync(index, context.RequestAborted);
-        })))
+        using (Hub.Script(r => r.Path.EndsWith(path, StringComparison.Ordinal), Index(index)))
             Assert.Equal(1, await CountAsync(path));
 
-        Hub.Script(r => r.Origin == "registry", Answer.Status(status));
+        Hub.Script(r => r.Origin == "registry", status == 200 ? Index("{\"manifests\":[{") : Answer.Status(status));
         using var stale = await Mirror.GetAsync(path);
         Assert.Equal(CacheAnswer.Stale, CacheAnswer.Of(stale));
         Assert.Equal(1, await CountAsync(path));
     }
+
+    private static Answer Index(string json) => Answer.By(context =>
+    {
+        context.Response.ContentType = MediaTypes.OciIndex;
+        return context.Response.WriteAsync(json, context.RequestAborted);
+    });
 
     private async Task<int> CountAsync(string path)
     {

@@ -90,6 +90,7 @@ public sealed class StartTests
     public void Pushes_and_deletes_that_are_open_to_other_machines_are_warned_of(string yaml, string? verbs) => Assert.Equal(
         verbs is null
             ? []
-            : [$"all who reach :5000 may {verbs} without a password; set auth.htpasswd, or let http.addr begin with localhost"],
+            : [$"all who reach :5000 may {verbs} without a password; set auth.htpasswd, auth.token or access.rules, or let http.addr "
+                + "begin with localhost"],
         AccessSummary.Warnings(ConfigurationText.Load(ConfigurationText.VersionLine + yaml).Options));
 }
