@@ -13,13 +13,22 @@ internal static class CheckConfigCommand
         {
             Description = "Print a file of docker-registry 0.x as a config.yml of today. The secrets of the file stand in it.",
         };
+        var sample = new Option<bool>("--sample")
+        {
+            Description = "Print a config.yml with every key, its default, its meaning and its variable; no file is read.",
+        };
         var command = new Command("check-config", "Print the effective configuration with secrets masked, or every mistake in it.")
         {
-            file.Argument, translate,
+            file.Argument, translate, sample,
         };
         command.SetAction(parsed =>
         {
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+            if (parsed.GetValue(sample))
+            {
+                SampleConfiguration.Write(output);
+                return ExitCode.Ok;
+            }
             var translates = parsed.GetValue(translate);
             // A file that is refused needs the table most.
             var configuration = file.Load(parsed, withFiles: !translates, found =>

@@ -110,6 +110,19 @@ public sealed class RoutesTests
         Assert.StartsWith("{\"error\":\"this registry speaks version 2", await answer.Content.ReadAsStringAsync(Cancel));
     }
 
+    [Fact]
+    public async Task The_pages_of_go_say_what_there_is_instead()
+    {
+        await using var registry = await MirrorProcess.StartAsync(new MirrorSettings());
+
+        foreach (var (path, expected) in new[] { ("/debug/vars", "http.debug.prometheus.enabled"), ("/debug/pprof/heap", "dotnet-dump") })
+        {
+            using var answer = await Http.Client.GetAsync(new Uri(registry.Debug, path), Cancel);
+            Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+            Assert.Contains(expected, await answer.Content.ReadAsStringAsync(Cancel));
+        }
+    }
+
     internal static async Task<HttpResponseMessage> GetAsync(
         MirrorProcess registry, string path, params (string Name, string Value)[] headers)
     {
