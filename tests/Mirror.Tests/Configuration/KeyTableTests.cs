@@ -43,7 +43,7 @@ public sealed partial class KeyTableTests
     [Fact]
     public void Every_key_without_effect_is_documented_with_the_reason()
     {
-        var documented = File.ReadLines(Page()).SkipWhile(line => line is not "## Keys that are not acted on")
+        var documented = File.ReadLines(Page()).SkipWhile(line => line is not "## Unknown and unused keys")
             .Where(line => line.StartsWith("| `", StringComparison.Ordinal))
             .SelectMany(line => Quoted().Matches(line.Split(" | ")[0]).Select(match => match.Groups[1].Value)).ToHashSet();
 
