@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using Mirror.Configuration;
 using Mirror.Configuration.Reading;
-using Mirror.Hosting;
 using Mirror.Telemetry;
 
 namespace Mirror.Commands;
@@ -18,9 +17,7 @@ internal static class CommandLine
         var root = new RootCommand("A pull-through mirror of Docker Hub, and a registry. Without a command it serves.")
         {
             serve,
-            PrintingVerb(
-                environment, "check-config", "Print the effective configuration with secrets masked, or every mistake in it.",
-                EffectiveConfiguration.Write, withFiles: true),
+            CheckConfigCommand.Create(environment),
             PrintingVerb(
                 environment, "clients", "Print the settings that make Docker, containerd, podman, BuildKit and k3s use this mirror.",
                 (configuration, output) => ClientSnippets.Write(configuration.Options, output)),
@@ -61,19 +58,15 @@ internal static class CommandLine
 
     /// <summary>A command that prints something about the configuration to stdout, and its warnings or mistakes to stderr.</summary>
     private static Command PrintingVerb(
-        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print,
-        bool withFiles = false)
+        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print)
     {
         var file = new ConfigurationArgument(environment);
         var command = new Command(name, description) { file.Argument };
         command.SetAction(parsed =>
         {
-            if (file.Load(parsed, withFiles) is not { } configuration)
+            if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
-            var error = parsed.InvocationConfiguration.Error;
-            ConfigurationArgument.WriteWarnings(configuration, error);
-            foreach (var warning in withFiles ? SettingFiles.Warnings(configuration.Options) : [])
-                error.WriteLine($"warning: {warning}");
+            ConfigurationArgument.WriteWarnings(configuration, parsed.InvocationConfiguration.Error);
             print(configuration, parsed.InvocationConfiguration.Output);
             return ExitCode.Ok;
         });

@@ -18,9 +18,11 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
 
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
     /// <param name="withFiles">Whether a mistake in a file that a setting names, such as a certificate, is a mistake too.</param>
-    public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false)
+    /// <param name="found">Is given the configuration first, also where it has mistakes.</param>
+    public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false, Action<MirrorConfiguration>? found = null)
     {
         var configuration = Read(parsed);
+        found?.Invoke(configuration);
         IReadOnlyList<string> mistakes = configuration.Errors.Count > 0 || !withFiles
             ? configuration.Errors
             : [.. SettingFiles.Mistakes(configuration.Options)];

@@ -62,6 +62,9 @@ public sealed class TlsOptions
     /// <summary>The oldest version of the protocol that is spoken.</summary>
     public TlsVersion MinimumTls { get; set; } = TlsVersion.Tls12;
 
+    /// <summary>The names of the cipher suites of TLS 1.2 that are spoken; those of TLS 1.3 always are. Empty: the system's.</summary>
+    public string[] CipherSuites { get; set; } = [];
+
     /// <summary>The versions from <see cref="MinimumTls"/> on.</summary>
     public SslProtocols Protocols => MinimumTls is TlsVersion.Tls13 ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13;
 }

@@ -11,6 +11,9 @@ public sealed class LogOptions
     /// <summary>Fields that are added to each line.</summary>
     public Dictionary<string, string> Fields { get; set; } = [];
 
+    /// <summary>Whether each line names the code that wrote it, in the field <c>func</c>.</summary>
+    public bool ReportCaller { get; set; }
+
     public AccessLogOptions AccessLog { get; set; } = new();
 
     public AuditOptions Audit { get; set; } = new();

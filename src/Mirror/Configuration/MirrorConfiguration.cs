@@ -1,3 +1,4 @@
+using Mirror.Configuration.Old;
 using Mirror.Configuration.Reading;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
@@ -34,7 +35,16 @@ public sealed class MirrorConfiguration
     public string? File { get; }
 
     /// <summary>The name of the configuration in log lines and errors: its file.</summary>
-    public string Source => File ?? "the built-in configuration (no file is named)";
+    public string Source => (File, Old) switch
+    {
+        (null, null) => "the built-in configuration (no file is named)",
+        (null, { Flavor: var flavor }) => $"the sample of docker-registry 0.x, flavor {flavor} (no file is named)",
+        (var file, null) => file,
+        var (file, old) => $"{file}, flavor {old.Flavor} of docker-registry 0.x",
+    };
+
+    /// <summary>What the file of docker-registry 0.x says in today's words. Null: the file is one of today.</summary>
+    public OldConfiguration? Old { get; private init; }
 
     /// <summary>The settings. Values with <see cref="Errors"/> have their defaults.</summary>
     public MirrorOptions Options { get; }
@@ -50,21 +60,25 @@ public sealed class MirrorConfiguration
 
     /// <summary>Reads the configuration. Mistakes are returned in <see cref="Errors"/>, never thrown.</summary>
     /// <param name="path">The file to read. Null: the one that <c>REGISTRY_CONFIGURATION_PATH</c> names.</param>
-    /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c> and the proxies are read.</param>
+    /// <param name="environment">The environment of the process; only <c>REGISTRY_*</c>, the proxies, and
+    /// with docker-registry 0.x its variables are read.</param>
     public static MirrorConfiguration Load(string? path, IReadOnlyDictionary<string, string> environment)
     {
         var findings = new Findings();
         var reader = new KeyReader(findings);
         var file = ConfigurationFile.Find(path, environment);
-        if (Tree(file, findings) is { } root)
+        var root = Tree(file, environment, findings);
+        var old = OldOf(ref root, file, environment, findings);
+        if (root is not null)
         {
             if (root is YamlMappingNode map)
-                EnvironmentOverrides.Apply(map, environment, findings);
+                EnvironmentOverrides.Apply(
+                    map, environment, findings, isOverride: name => old is null || !OldProcess.Variables.Contains(name));
             reader.Read(root);
             if (ValueRules.Duration.Canonical(environment.GetValueOrDefault(DrainVariable, "")) is { } drain)
                 reader.Values.TryAdd("http:draintimeout", drain);
         }
-        var configuration = new MirrorConfiguration(file, reader.Values, findings);
+        var configuration = new MirrorConfiguration(file, reader.Values, findings) { Old = old };
         findings.Warnings.AddRange(new EnvironmentProxy(environment).Warnings);
         return configuration;
     }
@@ -91,18 +105,37 @@ public sealed class MirrorConfiguration
                 values.Remove(key);
         changed = Shown(differing.Where(live.Contains));
         needRestart = Shown(differing.Where(key => !live.Contains(key)));
-        return new MirrorConfiguration(File, values, new Findings());
+        return new MirrorConfiguration(File, values, new Findings()) { Old = Old };
 
         static string[] Shown(IEnumerable<string> keys) => [.. keys.Select(key => key.Replace(':', '.'))];
     }
 
+    /// <summary>Replaces a tree of docker-registry 0.x by one of today, or by null and an error.</summary>
+    private static OldConfiguration? OldOf(
+        ref YamlNode? root, string? file, IReadOnlyDictionary<string, string> environment, Findings findings)
+    {
+        var isFlavorNamed = OldFile.Value(environment, OldFile.FlavorVariable) is not null;
+        var isNamedAsOld = isFlavorNamed || file is not null && file == OldFile.Find(environment);
+        if (root is not YamlMappingNode flavors || !OldFile.Is(flavors, isNamedAsOld))
+        {
+            if (isFlavorNamed && root is not null)
+                findings.Warnings.Add($"{OldFile.FlavorVariable} has no effect: the file is not one of docker-registry 0.x");
+            return null;
+        }
+        var old = OldTranslation.Of(flavors, isSample: file is null, environment, findings);
+        root = old?.Today;
+        return old;
+    }
+
     /// <summary>The tree of the file, or null and an error if it cannot be read.</summary>
-    private static YamlNode? Tree(string? file, Findings findings)
+    private static YamlNode? Tree(string? file, IReadOnlyDictionary<string, string> environment, Findings findings)
     {
         var text = "";
         try
         {
-            text = file is null ? ConfigurationFile.BuiltIn : System.IO.File.ReadAllText(file);
+            text = file is not null ? System.IO.File.ReadAllText(file)
+                : OldFile.Value(environment, OldFile.FlavorVariable) is null ? ConfigurationFile.BuiltIn
+                : OldSample.Text;
             var root = YamlText.Parse(text, findings);
             return root.IsEmpty ? new YamlMappingNode() : root;
         }

@@ -25,6 +25,7 @@ public sealed class StorageOptions
     public DeleteOptions Delete { get; set; } = new();
     public RedirectOptions Redirect { get; set; } = new();
     public CacheOptions Cache { get; set; } = new();
+    public TagOptions Tag { get; set; } = new();
     public MaintenanceOptions Maintenance { get; set; } = new();
 
     /// <summary>The place of content as logs show it.</summary>
@@ -46,6 +47,14 @@ public sealed class DeleteOptions
 {
     /// <summary>Whether clients may delete manifests, tags and blobs.</summary>
     public bool Enabled { get; set; }
+}
+
+/// <summary>Section <c>storage.tag</c>.</summary>
+public sealed class TagOptions
+{
+    /// <summary>How many tags of a repository are read at the same time when a manifest is deleted. Zero: as many as there are
+    /// processors.</summary>
+    public int ConcurrencyLimit { get; set; }
 }
 
 /// <summary>Section <c>storage.redirect</c>.</summary>

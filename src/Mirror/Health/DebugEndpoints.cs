@@ -9,6 +9,13 @@ public static class DebugEndpoints
     // Some probes ask by HEAD. The framework answers it without the body.
     private static readonly string[] Reads = [HttpMethods.Get, HttpMethods.Head];
 
+    // Go's pages, which a program of .NET does not have. The first one showed the settings, secrets among them.
+    private static readonly (string Path, string Instead)[] Elsewhere =
+    [
+        ("/debug/vars", "The numbers of this server are its metrics: set http.debug.prometheus.enabled.\n"),
+        ("/debug/pprof/{**rest}", "This server is no program of Go. Use dotnet-counters, dotnet-trace or dotnet-dump.\n"),
+    ];
+
     /// <summary>Adds the services that <see cref="MapDebug"/> needs, if there is a debug port. The registry uses no routing.</summary>
     public static IServiceCollection AddDebugEndpoints(this IServiceCollection services, DebugOptions debug) =>
         debug.Addr is null ? services : services.AddRouting();
@@ -21,6 +28,8 @@ public static class DebugEndpoints
                 endpoints.MapMetrics(debug.Prometheus.Path);
             endpoints.MapMethods(
                 "/debug/health", Reads, static (IServiceProvider services) => Answer(services.GetService<HealthChecks>()?.Failing));
+            foreach (var (path, instead) in Elsewhere)
+                endpoints.MapMethods(path, Reads, () => Results.Text(instead, statusCode: StatusCodes.Status404NotFound));
             endpoints.MapMethods("/debug/live", Reads, static () => Results.Text("{}", "application/json"));
             endpoints.MapMethods(
                 "/debug/ready",

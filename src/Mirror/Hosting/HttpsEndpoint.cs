@@ -14,6 +14,11 @@ namespace Mirror.Hosting;
 /// </summary>
 internal static partial class HttpsEndpoint
 {
+    private static readonly TlsCipherSuite[] Tls13Suites =
+    [
+        TlsCipherSuite.TLS_AES_256_GCM_SHA384, TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, TlsCipherSuite.TLS_AES_128_GCM_SHA256,
+    ];
+
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="CryptographicException">A file holds no such certificate or key.</exception>
     public static void Use(ListenOptions endpoint)
@@ -55,6 +60,7 @@ internal static partial class HttpsEndpoint
             ApplicationProtocols = protocols,
             AllowRenegotiation = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            CipherSuitesPolicy = Suites(tls),
         };
         var authorities = new PrivateAuthorities(tls.ClientCas);
         if (authorities.IsEmpty)
@@ -66,6 +72,11 @@ internal static partial class HttpsEndpoint
             : tls.ClientAuth is ClientAuth.VerifyIfGiven;
         return options;
     }
+
+    // Without the suites of TLS 1.3 in the list, that version would be refused.
+    private static CipherSuitesPolicy? Suites(TlsOptions tls) =>
+        tls.CipherSuites is [] || tls.MinimumTls is TlsVersion.Tls13 || !OperatingSystem.IsLinux() ? null
+        : new CipherSuitesPolicy(tls.CipherSuites.Select(Enum.Parse<TlsCipherSuite>).Concat(Tls13Suites).Distinct());
 
     [LoggerMessage(Level = LogLevel.Information, Message = "the files of http.tls have changed: new connections get {Certificate}")]
     private static partial void LogRenewed(ILogger log, string certificate);

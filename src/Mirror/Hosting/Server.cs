@@ -44,7 +44,7 @@ public static partial class Server
         // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         SetUpKestrel(builder.WebHost, options.Http);
-        AddServices(builder, options);
+        AddServices(builder, configuration);
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
         builder.Logging.AddFilter(
@@ -64,6 +64,8 @@ public static partial class Server
         LogConfiguration(app.Logger, configuration.Source);
         foreach (var warning in configuration.Warnings)
             LogWarning(app.Logger, configuration.Source, warning);
+        if (configuration.Old is not null)
+            LogOld(app.Logger, configuration.Source);
         foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
             LogOpen(app.Logger, warning);
         if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
@@ -150,9 +152,9 @@ public static partial class Server
         return next(connection);
     };
 
-    private static void AddServices(WebApplicationBuilder builder, MirrorOptions options)
+    private static void AddServices(WebApplicationBuilder builder, MirrorConfiguration configuration)
     {
-        var services = builder.Services;
+        var (services, options) = (builder.Services, configuration.Options);
         ResponseMemoryPool.Use(services);
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
         services.AddSingleton(TimeProvider.System);
@@ -164,7 +166,7 @@ public static partial class Server
         services.AddFleet(options);
         services.AddRepositories(options.Proxy);
         services.AddAccess(options);
-        services.AddRegistry();
+        services.AddRegistry(configuration.Old);
         services.AddMaintenance(options.Storage, options.Proxy);
         services.AddNotifications(options);
     }
@@ -185,6 +187,10 @@ public static partial class Server
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
     private static partial void LogOpen(ILogger logger, string warning);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "{File}: check-config says what becomes of each key, and check-config --translate makes a file of today of them")]
+    private static partial void LogOld(ILogger logger, string file);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "open to: {Access}")]
     private static partial void LogAccess(ILogger logger, string access);

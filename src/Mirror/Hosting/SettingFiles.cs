@@ -21,9 +21,15 @@ public static class SettingFiles
     }
 
     /// <summary>The warnings for the operator, one line each.</summary>
-    public static IEnumerable<string> Warnings(MirrorOptions options) => options.Auth.Htpasswd is { Path: var users }
-        ? HtpasswdFile.Read(users).Warnings.Select(warning => $"auth.htpasswd.path: {users}: {warning}")
-        : [];
+    public static IEnumerable<string> Warnings(MirrorOptions options)
+    {
+        if (UnusedMount.Warning(options.Storage, UnusedMount.Mounts()) is { } mount)
+            yield return mount;
+        foreach (var warning in options.Auth.Htpasswd is { Path: var users }
+            ? HtpasswdFile.Read(users).Warnings.Select(warning => $"auth.htpasswd.path: {users}: {warning}")
+            : [])
+            yield return warning;
+    }
 
     /// <summary>Every PEM file, with what the server makes of it.</summary>
     private static IEnumerable<(string Key, string Path, Action Make)> Pems(MirrorOptions options)

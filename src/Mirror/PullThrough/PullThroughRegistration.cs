@@ -16,6 +16,7 @@ public static class PullThroughRegistration
         services.AddSingleton<RepositoryLocks>();
         services.AddSingleton<RepositoryDeletions>();
         services.AddSingleton<Referrers>();
+        services.AddSingleton<RepositoryNames>();
         services.AddSingleton<HostedStores>();
         services.AddSingleton<TagFreshness>();
         services.AddSingleton<HostedNames>();

@@ -23,6 +23,9 @@ internal sealed record TagList(string Name, IReadOnlyList<string> Tags);
 
 internal sealed record RepositoryList(IReadOnlyList<string> Repositories);
 
+/// <summary>An error as docker-registry 0.x wrote it.</summary>
+internal sealed record OldError(string Error);
+
 /// <summary>The answer of <c>/auth/token</c>; some clients read one name of the token, and some the other.</summary>
 internal sealed record TokenAnswer(
     [property: JsonPropertyName("token")] string Token,
@@ -35,6 +38,7 @@ internal sealed record TokenAnswer(
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(List<NeededRight>))]
 [JsonSerializable(typeof(TokenAnswer))]
+[JsonSerializable(typeof(OldError))]
 [JsonSerializable(typeof(TagList))]
 [JsonSerializable(typeof(RepositoryList))]
 [JsonSourceGenerationOptions(

@@ -1,3 +1,4 @@
+using Mirror.Configuration.Old;
 using Mirror.Limits;
 
 namespace Mirror.Registry;
@@ -5,7 +6,9 @@ namespace Mirror.Registry;
 /// <summary>Registers the <c>Registry</c> services.</summary>
 public static class RegistryRegistration
 {
-    public static IServiceCollection AddRegistry(this IServiceCollection services) => services
+    /// <param name="old">The file of docker-registry 0.x, where it is one.</param>
+    public static IServiceCollection AddRegistry(this IServiceCollection services, OldConfiguration? old = null) =>
+        (old is null ? services : services.AddSingleton(old))
         .AddSingleton<Locations>()
         .AddSingleton<TrustedProxies>()
         .AddSingleton<ManifestRules>()
@@ -24,6 +27,7 @@ public static class RegistryRegistration
         .AddSingleton<ReferrersRoute>()
         .AddSingleton<CatalogRoute>()
         .AddSingleton<TokenRoute>()
+        .AddSingleton<V1Route>()
         .AddSingleton<RegistryRoutes>()
         .AddSingleton<ErrorAnswers>()
         .AddSingleton<RequestRecord>()

@@ -27,6 +27,8 @@ public readonly record struct RegistryRoute(RouteKind Kind, string Name, string 
             return new(RouteKind.Token, "", "");
         if (path is "/v2/_catalog")
             return new(RouteKind.Catalog, "", "");
+        if (V1Route.PartOf(path) is { } part)
+            return new(RouteKind.V1, "", part);
         if (!path.StartsWith("/v2/", StringComparison.Ordinal))
             return new(RouteKind.Other, "", "");
         if (Before(path, "/tags/list") is { } tags)

@@ -16,14 +16,16 @@ public sealed class RegistryRoutes
     private readonly Locations _locations;
     private readonly TokenRoute _tokens;
     private readonly BlobRoute _blobs;
+    private readonly V1Route _v1;
     private readonly Dictionary<(RouteKind Kind, string Method), (AccessAction Action, Func<RegistryRequest, Task> Answer)> _table;
 
     public RegistryRoutes(
         BlobRoute blobs, ManifestRoute manifests, TagsRoute tags, ReferrersRoute referrers, CatalogRoute catalog, UploadRoute uploads,
-        UploadForwarding forwarding, TokenRoute tokens, RepositoryResolver repositories, IAccess access, Locations locations,
+        UploadForwarding forwarding, TokenRoute tokens, V1Route v1, RepositoryResolver repositories, IAccess access, Locations locations,
         MirrorOptions options)
     {
         (_repositories, _access, _locations, _tokens, _blobs) = (repositories, access, locations, tokens, blobs);
+        _v1 = v1;
         _table = new()
         {
             [(RouteKind.Base, "GET")] = (AccessAction.Pull, static request => JsonBody.WriteAsync(request, EmptyObject)),
@@ -82,11 +84,19 @@ public sealed class RegistryRoutes
             await _tokens.GetAsync(request);
             return;
         }
+        if (kind is RouteKind.V1)
+        {
+            await _v1.AnswerAsync(request);
+            return;
+        }
         if (kind is RouteKind.Other)
         {
             // Load balancers ask for "/".
             if (request.Http.Request.Path == "/" && (request.IsHead || method == "GET"))
+            {
+                await _v1.AnswerRootAsync(request);
                 return;
+            }
             throw new RegistryException(RegistryError.NotFound);
         }
         // The route itself refuses a name that breaks the grammar, so that a client without a login gets 401 for every name.

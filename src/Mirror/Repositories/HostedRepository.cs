@@ -8,7 +8,8 @@ namespace Mirror.Repositories;
 /// <summary>The stores and services that all hosted repositories share.</summary>
 public sealed record HostedStores(
     CheckedContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers,
-    RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection, IProvenanceStore Provenance);
+    RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection, IProvenanceStore Provenance,
+    RepositoryNames Names);
 
 /// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
 public sealed class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
@@ -123,6 +124,7 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
                 name, subject, manifest.Descriptor.Digest, document.DescriptorAsReferrer(manifest.Descriptor), cancellationToken);
         await stores.Provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Pushed, cancellationToken);
         await stores.Manifests.PutAsync(name, manifest, cancellationToken);
+        stores.Names.Add(name);
 
         // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. From now on none will.
         IReadOnlyList<Digest> manifests = [manifest.Descriptor.Digest, .. children];

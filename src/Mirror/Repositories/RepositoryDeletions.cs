@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
@@ -5,8 +7,11 @@ namespace Mirror.Repositories;
 
 /// <summary>Deletes manifests, tags and blobs from a repository. A garbage collection deletes their content later.</summary>
 public sealed class RepositoryDeletions(
-    IReferenceStore references, IReferrerStore referrers, IProvenanceStore provenance, ManifestCache manifests, RepositoryLocks locks)
+    IReferenceStore references, IReferrerStore referrers, IProvenanceStore provenance, ManifestCache manifests, RepositoryLocks locks,
+    StorageOptions storage)
 {
+    private readonly int _tagsAtOnce = storage.Tag.ConcurrencyLimit is > 0 and var limit ? limit : Environment.ProcessorCount;
+
     /// <summary>Deletes a manifest and every tag that names it.</summary>
     /// <returns>The deleted tags; null where the repository does not have the manifest.</returns>
     public async ValueTask<IReadOnlyList<string>?> RemoveManifestAsync(
@@ -17,11 +22,15 @@ public sealed class RepositoryDeletions(
             return null;
 
         // 1. Delete the tags first, so that no tag names a missing manifest.
-        List<string> tags = [];
-        foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) == digest
-                && await references.DeleteTagAsync(name, tag, cancellationToken))
-                tags.Add(tag);
+        ConcurrentBag<string> deleted = [];
+        await Parallel.ForEachAsync(
+            await references.ListTagsAsync(name, cancellationToken),
+            new ParallelOptions { MaxDegreeOfParallelism = _tagsAtOnce, CancellationToken = cancellationToken },
+            async (tag, stop) =>
+            {
+                if (await references.ResolveTagAsync(name, tag, stop) == digest && await references.DeleteTagAsync(name, tag, stop))
+                    deleted.Add(tag);
+            });
 
         // 2. Delete the manifest.
         var bytes = await manifests.ReadAsync(digest, cancellationToken);
@@ -33,7 +42,7 @@ public sealed class RepositoryDeletions(
         // 3. Delete its entry under its subject.
         if (subject is { } referred)
             await referrers.RemoveAsync(name, referred, digest, cancellationToken);
-        return tags;
+        return [.. deleted.Order(StringComparer.Ordinal)];
     }
 
     /// <summary>Deletes a tag; false where there was none.</summary>

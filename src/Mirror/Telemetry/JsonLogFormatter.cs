@@ -7,8 +7,8 @@ using System.Text.Json;
 namespace Mirror.Telemetry;
 
 /// <summary>One JSON object a line, with logrus' keys or with Logstash's.</summary>
-internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string, string> fields, TimeProvider time)
-    : LogLineFormatter(fields, time)
+internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string, string> fields, bool reportsCaller, TimeProvider time)
+    : LogLineFormatter(fields, reportsCaller, time)
 {
     // Escapes what JSON must, and every control character. An ampersand or a plus in a URL stays readable.
     internal static readonly JsonWriterOptions Options =

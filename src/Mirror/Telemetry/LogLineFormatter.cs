@@ -11,7 +11,8 @@ namespace Mirror.Telemetry;
 /// nothing that a reader could take for another field.
 /// </summary>
 /// <param name="fixedFields">Fields of every line (<c>log.fields</c>). An event's own field of the same key takes their place.</param>
-internal abstract class LogLineFormatter(IReadOnlyDictionary<string, string> fixedFields, TimeProvider time)
+/// <param name="reportsCaller">Whether each line has the field <c>func</c> (<c>log.reportcaller</c>).</param>
+internal abstract class LogLineFormatter(IReadOnlyDictionary<string, string> fixedFields, bool reportsCaller, TimeProvider time)
     : ConsoleFormatter(FormatterName)
 {
     /// <summary>The name by which the console logger finds its formatter.</summary>
@@ -37,6 +38,8 @@ internal abstract class LogLineFormatter(IReadOnlyDictionary<string, string> fix
             }
         }
         Add(fields, "error", logEntry.Exception is { } exception ? Describe(exception, logEntry.LogLevel) : null);
+        if (reportsCaller)
+            Add(fields, "func", logEntry.EventId.Name is { } method ? $"{logEntry.Category}.{method}" : logEntry.Category);
         // Our own events explain themselves; the framework's need their category.
         Add(fields, "source", logEntry.Category.StartsWith("Mirror", StringComparison.Ordinal) ? null : logEntry.Category);
         // Of a request that a client traces, or that is exported.

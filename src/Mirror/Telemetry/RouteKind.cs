@@ -1,6 +1,6 @@
 namespace Mirror.Telemetry;
 
-/// <summary>The route of a request: the routes of <c>registry:2</c>, and three more.</summary>
+/// <summary>The route of a request: the routes of <c>registry:2</c>, and four more.</summary>
 public enum RouteKind
 {
     /// <summary><c>/v2/</c></summary>
@@ -19,6 +19,9 @@ public enum RouteKind
 
     /// <summary><c>/auth/token</c></summary>
     Token,
+
+    /// <summary><c>/_ping</c>, and all under <c>/v1/</c></summary>
+    V1,
 
     /// <summary>No route of a registry.</summary>
     Other,

@@ -5,7 +5,8 @@ using System.Text;
 namespace Mirror.Telemetry;
 
 /// <summary>logrus' text form, as <c>registry:2</c> writes it to anything but a terminal.</summary>
-internal sealed class TextLogFormatter(IReadOnlyDictionary<string, string> fields, TimeProvider time) : LogLineFormatter(fields, time)
+internal sealed class TextLogFormatter(IReadOnlyDictionary<string, string> fields, bool reportsCaller, TimeProvider time)
+    : LogLineFormatter(fields, reportsCaller, time)
 {
     // logrus writes these without quotes.
     private static readonly SearchValues<char> Unquoted =

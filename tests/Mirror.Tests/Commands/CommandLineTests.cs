@@ -129,7 +129,8 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("  password: '***'\n", output);
         Assert.Contains("    url: https://***@x/y\n", output);
         Assert.Contains("    service: registry\n", output);
-        Assert.Contains("warning: redis.readonly is accepted but not acted on yet\n", error);
+        Assert.Contains("warning: redis.readonly has no effect: the master of Redis is asked, since a copy can be older than what "
+            + "other replicas have written\n", error);
     }
 
     [Fact]

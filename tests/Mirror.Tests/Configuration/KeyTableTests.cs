@@ -40,6 +40,30 @@ public sealed partial class KeyTableTests
         }
     }
 
+    [Fact]
+    public void Every_key_without_effect_is_documented_with_the_reason()
+    {
+        var documented = File.ReadLines(Page()).SkipWhile(line => line is not "## Unknown and unused keys")
+            .Where(line => line.StartsWith("| `", StringComparison.Ordinal))
+            .SelectMany(line => Quoted().Matches(line.Split(" | ")[0]).Select(match => match.Groups[1].Value)).ToHashSet();
+
+        Assert.Empty(WithoutEffect(KnownKeys.Root, "").Except(documented));
+    }
+
+    /// <summary>The paths of the rows that have no effect; of a section that has none, its own path.</summary>
+    private static IEnumerable<string> WithoutEffect(KnownKey section, string path)
+    {
+        foreach (var key in section.Children.Where(key => key is { AliasTarget: null, Refusal: null, Name: not "version" }))
+        {
+            var child = path is "" ? key.Name : $"{path}.{key.Name}";
+            if (key.IsNotActedOn || key.HasNoEffect || child is "redis.pool")
+                yield return child is "compatibility" ? "compatibility.schema1" : child;
+            else
+                foreach (var below in WithoutEffect(key, child))
+                    yield return below;
+        }
+    }
+
     /// <summary>Every setting by the path of its key, with its default. A key in a list of sections has [] after the list.</summary>
     private static IEnumerable<KeyValuePair<string, object?>> Settings(object section, string path)
     {
@@ -77,11 +101,11 @@ public sealed partial class KeyTableTests
     }
 
     /// <summary>The keys of the tables in docs/configuration.md, each with its default; empty if words describe it.</summary>
-    private static Dictionary<string, string> Documented([CallerFilePath] string thisFile = "")
+    private static Dictionary<string, string> Documented()
     {
-        var page = Path.Combine(Path.GetDirectoryName(thisFile)!, "../../../docs/configuration.md");
         Dictionary<string, string> documented = [];
-        foreach (var line in File.ReadLines(page).SkipWhile(line => line is not "## Keys").TakeWhile(line => line is not "## Environment"))
+        var page = File.ReadLines(Page());
+        foreach (var line in page.SkipWhile(line => line is not "## Keys").TakeWhile(line => line is not "## Environment"))
             if (line.Split(" | ") is [var keys, var value, _] && keys.StartsWith("| `", StringComparison.Ordinal))
             {
                 var first = "";
@@ -93,6 +117,9 @@ public sealed partial class KeyTableTests
             }
         return documented;
     }
+
+    private static string Page([CallerFilePath] string thisFile = "") =>
+        Path.Combine(Path.GetDirectoryName(thisFile)!, "../../../docs/configuration.md");
 
     private static string[] Texts(object? value) => value switch
     {

@@ -160,9 +160,33 @@ public sealed class MistakeTests
     [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
     [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
-    [InlineData("http: {tls: {ciphersuites: [a]}}", "http.tls.ciphersuites")]
-    public void A_key_that_is_not_acted_on_yet_causes_a_warning(string yaml, string path) =>
-        Assert.Equal($"{path} is accepted but not acted on yet", Assert.Single(Load(VersionLine + yaml).Warnings));
+    [InlineData("middleware: {registry: [{name: other, disabled: true}]}", "middleware")]
+    [InlineData("http: {h2c: {enabled: true}}", "http.h2c")]
+    [InlineData("reporting: {bugsnag: {apikey: k}}", "reporting.bugsnag")]
+    public void A_key_that_is_not_acted_on_causes_a_warning(string yaml, string path) =>
+        Assert.StartsWith($"{path} has no effect: ", Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Theory]
+    [InlineData("storage", "other")]
+    [InlineData("registry", "cloudfront")]
+    public void A_middleware_that_does_not_exist_prevents_a_start(string kind, string name) => Assert.Equal(
+        $"middleware.{kind}.0.name: there is no middleware {name} here; remove it, or give it disabled: true",
+        Assert.Single(Load(VersionLine + $"middleware: {{{kind}: [{{name: {name}}}]}}").Errors));
+
+    [Fact]
+    public void A_middleware_section_that_stands_twice_is_one()
+    {
+        var loaded = Load(VersionLine + "middleware:\n  storage: [{name: cloudfront}]\n  storage: [{name: redirect}]\n");
+
+        Assert.Empty(loaded.Errors);
+        Assert.Contains(loaded.Warnings, warning => warning.StartsWith("storage stands twice", StringComparison.Ordinal));
+        Assert.Equal("redirect", loaded.Values["middleware:storage:1:name"]);
+    }
+
+    [Fact]
+    public void An_unknown_cipher_suite_prevents_a_start() => Assert.StartsWith(
+        "http.tls.ciphersuites.0: \"TLS_RSA_WITH_RC4_128_SHA\" is not allowed: a cipher suite by its name of IANA",
+        Assert.Single(Load(VersionLine + "http: {tls: {ciphersuites: [TLS_RSA_WITH_RC4_128_SHA]}}").Errors));
 
     [Theory]
     [InlineData("http: {secret: [hunter2]}")]

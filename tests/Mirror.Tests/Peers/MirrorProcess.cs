@@ -40,6 +40,10 @@ public sealed record MirrorSettings
     /// <summary>Decides which of its system calls fail; null lets all be.</summary>
     internal DiskFaults? Faults { get; init; }
 
+    /// <summary>The whole file in place of all settings above but <see cref="Environment"/>; empty starts it without a file. Null: the
+    /// settings make the file.</summary>
+    public string? File { get; init; }
+
     /// <summary>More lines of YAML, for whole sections of their own.</summary>
     public string More { get; init; } = "";
 }
@@ -144,12 +148,14 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     public async Task StartAgainAsync()
     {
         var config = _folder.Write("config.yml", Config());
-        string[] command = OtherCommand is null ? ["dotnet", Program, "serve", config] : [OtherCommand, "serve", config];
+        string[] command = OtherCommand is not null ? [OtherCommand, "serve", config]
+            : _settings.File is "" ? ["dotnet", Program, "serve"]
+            : ["dotnet", Program, "serve", config];
         if (_settings.Limits is { } limits)
             command = ["prlimit", limits, .. command];
         if (_settings.Faults is not null)
             command = [.. DiskFaults.Of(command)];
-        _process = PeerProcess.Start(command[0], command[1..], _settings.Environment);
+        _process = PeerProcess.Start(command[0], command[1..], Variables());
         if (_settings.Faults is { } faults)
             await faults.AttachAsync(_process.Id);
         await _process.UntilAnswersAsync(new Uri(Url, "/v2/"));
@@ -259,8 +265,19 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     private static bool IsReadyLine(string line) => line.Contains("listening", StringComparison.OrdinalIgnoreCase);
 
+    // What a file of other words cannot say the same way.
+    private Dictionary<string, string> Variables()
+    {
+        Dictionary<string, string> variables = _settings.Environment?.ToDictionary() ?? [];
+        if (_settings.File is not null)
+            variables["REGISTRY_HTTP_ADDR"] = Url.Authority;
+        return variables;
+    }
+
     private string Config()
     {
+        if (_settings.File is { } whole)
+            return whole;
         var text = new List<string>
         {
             "version: 0.1",

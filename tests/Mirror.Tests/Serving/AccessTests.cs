@@ -32,7 +32,7 @@ public sealed class AccessTests : IAsyncLifetime
         options.Storage.Delete.Enabled = true;
         options.Log.AccessLog.Disabled = true;
         _services = new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System)
-            .AddMirrorMetrics().AddSingleton<AccessLog>()
+            .AddMirrorMetrics().AddSingleton<AccessLog>().AddSingleton<AuditLog>()
             .AddMirrorOptions(options).AddStorage(options.Storage).AddSingleton<StoreWrites>()
             .AddFleet(options).AddRepositories(options.Proxy)
             .AddMaintenance(options.Storage, options.Proxy).AddRegistry().AddNotifications(options).AddSingleton<IAccess>(_rules)

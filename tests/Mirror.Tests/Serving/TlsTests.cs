@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mirror.Configuration;
@@ -45,6 +46,36 @@ public sealed class TlsTests : IAsyncDisposable
             await Assert.ThrowsAnyAsync<HttpRequestException>(() => unknown.GetAsync($"https://localhost:{_port}/v2/", Cancel));
         using var none = Client();
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => none.GetAsync($"https://localhost:{_port}/v2/", Cancel));
+    }
+
+    [Fact]
+    public async Task The_cipher_suites_of_the_file_are_spoken_and_no_others()
+    {
+        await StartAsync("ciphersuites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]");
+
+        Assert.Equal(TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, await SuiteAsync(SslProtocols.Tls12));
+        // Those of TLS 1.3 cannot be chosen.
+        Assert.Contains("TLS_AES", (await SuiteAsync(SslProtocols.Tls13)).ToString());
+        await Assert.ThrowsAnyAsync<Exception>(
+            () => SuiteAsync(SslProtocols.Tls12, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256));
+    }
+
+    private async Task<TlsCipherSuite> SuiteAsync(SslProtocols version, params TlsCipherSuite[] offered)
+    {
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, int.Parse(_port, CultureInfo.InvariantCulture), Cancel);
+        // The certificate is the test's own. .NET takes suites on Linux only, as the server does.
+#pragma warning disable CA1416, CA5359
+        await using var tls = new SslStream(socket.GetStream(), false, (_, _, _, _) => true);
+        await tls.AuthenticateAsClientAsync(
+            new SslClientAuthenticationOptions
+            {
+                TargetHost = "localhost",
+                EnabledSslProtocols = version,
+                CipherSuitesPolicy = offered is [] ? null : new CipherSuitesPolicy(offered),
+            }, Cancel);
+#pragma warning restore CA1416, CA5359
+        return tls.NegotiatedCipherSuite;
     }
 
     [Fact]

@@ -95,6 +95,17 @@ public sealed partial class ApplicationLogTests
     }
 
     [Fact]
+    public void The_code_that_wrote_a_line_is_named_where_that_is_asked_for()
+    {
+        var options = new LogOptions { ReportCaller = true };
+        var logger = new Logger(TelemetryRegistration.NewFormatter(options, new Clock()));
+
+        SayFailed(logger, "sha256:abc", 12, null);
+
+        Assert.EndsWith(" func=Mirror.PullThrough.SayFailed\n", logger.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_refusal_says_so()
     {
         var text = Lines(LogFormatter.Text, log => RequestLog.Completed(

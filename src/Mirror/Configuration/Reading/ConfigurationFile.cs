@@ -1,3 +1,5 @@
+using Mirror.Configuration.Old;
+
 namespace Mirror.Configuration.Reading;
 
 /// <summary>Which configuration file is read, and the configuration if none is named.</summary>
@@ -21,11 +23,13 @@ internal static class ConfigurationFile
         """;
 
     /// <summary>
-    /// The file that is named, or null. No folder is searched: the file of another program, such as Debian's docker-registry, must not be
+    /// The file that is named, or null. <c>DOCKER_REGISTRY_CONFIG</c> comes before our own variable, which the image sets.
+    /// No folder is searched: the file of another program, such as Debian's docker-registry, must not be
     /// taken by chance. A named file is returned even if it does not exist: reading it then reports the mistake.
     /// </summary>
     public static string? Find(string? argument, IReadOnlyDictionary<string, string> environment) =>
         !string.IsNullOrEmpty(argument) ? argument
+        : OldFile.Find(environment) is { } old ? old
         : environment.GetValueOrDefault(PathVariable) is { Length: > 0 } path ? path
         : null;
 }

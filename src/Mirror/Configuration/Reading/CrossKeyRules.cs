@@ -5,6 +5,7 @@ namespace Mirror.Configuration.Reading;
 /// <summary>Checks settings that are allowed alone, but not together or not without another one.</summary>
 internal static class CrossKeyRules
 {
+    private static readonly string[] StorageMiddleware = ["cloudfront", "redirect", "rewrite"];
     private static readonly string[] Drivers = ["filesystem", "s3", "azure"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
@@ -15,6 +16,7 @@ internal static class CrossKeyRules
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: it must differ from http.addr");
 
         AccessKeyRules.Check(options, values, findings);
+        CheckMiddleware(values, findings);
         if (options.Storage.Cache.BlobDescriptor == "redis" && options.Redis.Servers().Count == 0)
             findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: redis.addr names no server");
         if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
@@ -64,6 +66,9 @@ internal static class CrossKeyRules
                 findings.Errors.Add(
                     $"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: another endpoint has this name");
 
+        if (http.Tls is { CipherSuites.Length: > 0, MinimumTls: TlsVersion.Tls13 })
+            findings.Warnings.Add("http.tls.ciphersuites has no effect with minimumtls: tls1.3: the suites of TLS 1.3 cannot be chosen");
+
         // A mistaken value has its default, so that a warning about it could be wrong.
         if (findings.Errors.Count > 0)
             return;
@@ -92,5 +97,15 @@ internal static class CrossKeyRules
             findings.Warnings.Add("proxy.exec is used, and proxy.username and proxy.password are not");
         else if (proxy.Username is null != proxy.Password is null)
             findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
+    }
+
+    // What an unknown middleware was to do, such as a check of who may push, must not be left out silently.
+    private static void CheckMiddleware(IConfiguration values, Findings findings)
+    {
+        foreach (var entry in values.GetSection("middleware").GetChildren().SelectMany(kind => kind.GetChildren()))
+            if (entry["name"] is { } name && ValueRules.TrueOrFalse.Canonical(entry["disabled"] ?? "") is not "true"
+                && !(entry.Path.StartsWith("middleware:storage:", StringComparison.OrdinalIgnoreCase) && StorageMiddleware.Contains(name)))
+                findings.Errors.Add(
+                    $"{entry.Path.Replace(':', '.')}.name: there is no middleware {name} here; remove it, or give it disabled: true");
     }
 }

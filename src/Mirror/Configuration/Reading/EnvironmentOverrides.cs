@@ -13,11 +13,14 @@ internal static class EnvironmentOverrides
 {
     private const string Prefix = "REGISTRY_";
 
-    public static void Apply(YamlMappingNode root, IReadOnlyDictionary<string, string> environment, Findings findings)
+    /// <param name="isOverride">Whether a variable is one of these; docker-registry 0.x has some that look like them.</param>
+    public static void Apply(
+        YamlMappingNode root, IReadOnlyDictionary<string, string> environment, Findings findings, Predicate<string> isOverride)
     {
         foreach (var (variable, text) in environment.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
-            if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable)
+            if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable
+                || !isOverride(variable))
                 continue;
 
             List<(KnownKey Key, string Name)> path = [];

@@ -32,9 +32,9 @@ internal sealed class KeyReader(Findings findings)
             return;
         }
 
-        if (key.IsNotActedOn && !isIgnored && !node.IsEmpty)
+        if (key.WhyNotActedOn is { } reason && !isIgnored && !node.IsEmpty)
         {
-            findings.Warnings.Add($"{Shown(path)} is accepted but not acted on yet");
+            findings.Warnings.Add($"{Shown(path)} has no effect: {reason}");
             isIgnored = true;
         }
 

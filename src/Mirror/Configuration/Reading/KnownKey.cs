@@ -30,7 +30,10 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public ValueRule Rule { get; init; } = ValueRules.Text;
 
-    public bool IsNotActedOn { get; private init; }
+    public bool IsNotActedOn => WhyNotActedOn is not null;
+
+    /// <summary>Why the key is not acted on. Null: it is.</summary>
+    public string? WhyNotActedOn { get; private init; }
 
     public bool HasNoEffect { get; private init; }
 
@@ -48,8 +51,8 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
     /// <summary>The path of the key that this is another name of, as the binder writes paths. Null: it is not another name.</summary>
     public string? AliasTarget { get; private init; }
 
-    /// <summary>Accepted with a warning: the user asks for something that the server cannot do yet.</summary>
-    public KnownKey NotActedOn() => this with { IsNotActedOn = true };
+    /// <summary>Accepted with a warning that says why: the user asks for something that the server does not do.</summary>
+    public KnownKey NotActedOn(string why) => this with { WhyNotActedOn = why };
 
     /// <summary>Accepted without a warning: the server needs no such setting to do what the user asks for.</summary>
     public KnownKey NoEffect() => this with { HasNoEffect = true };

@@ -77,6 +77,11 @@ internal static partial class ValueRules
 
     public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list");
 
+    public static readonly ValueRule CipherSuite = OneOf(CipherSuites.Names) with
+    {
+        Allowed = "a cipher suite by its name of IANA, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    };
+
     public static readonly ValueRule Address = new(
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);

@@ -24,6 +24,15 @@ internal static class YamlText
         return root;
     }
 
+    /// <summary>The tree as text.</summary>
+    public static string Write(YamlNode root)
+    {
+        using var text = new StringWriter();
+        new YamlStream(new YamlDocument(root)).Save(text, assignAnchors: false);
+        // The end of the document is marked by "...".
+        return text.ToString().Replace("...\n", "", StringComparison.Ordinal);
+    }
+
     /// <summary>The number of the line whose tab made <see cref="Parse(string)"/> fail; null where it failed for another reason. The parser
     /// itself reports the line where it began to read what the tab is in.</summary>
     public static int? TabIn(string text, YamlException failure) =>

@@ -1,0 +1,181 @@
+namespace Mirror.Configuration.Old;
+
+/// <summary>The keys of docker-registry 0.x about where content is kept.</summary>
+internal static class OldStorage
+{
+    private const string DefaultFolder = "/tmp/registry";
+    private const string GoogleHost = "storage.googleapis.com";
+    private const string Emulator = "devstoreaccount1";
+
+    private static readonly string[] ProxyVariables = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+
+    // The keys of each kind of store begin so.
+    private static readonly (string Kind, string[] Prefixes)[] Kinds =
+    [
+        ("s3", ["s3_", "boto_", "cloudfront"]), ("azureblob", ["azure_"]), ("gcs", ["gs_", "boto_", "oauth2"]), ("swift", ["swift_"]),
+        ("glance", ["storage_alternate"]), ("elliptics", ["elliptics_"]), ("oss", ["oss_"]),
+    ];
+
+    public static void Translate(OldSettings old, IReadOnlyDictionary<string, string> environment)
+    {
+        var kind = old["storage"] ?? "local";
+        switch (kind)
+        {
+            case "local" or "file":
+                old.Set("storage.filesystem.rootdirectory", DefaultFolder);
+                old.Take("storage_path", "storage.filesystem.rootdirectory");
+                old.Say("storage", OldKeyFate.Taken, "storage.filesystem");
+                old.Say("storage_redirect", OldKeyFate.WithoutEffect, "a folder has no address to send clients to");
+                break;
+            case "s3":
+                S3(old, environment);
+                break;
+            case "azureblob":
+                Azure(old);
+                break;
+            case "gcs" when old.Has("gs_access_key"):
+                Google(old, environment);
+                break;
+            default:
+                old.Say("storage", OldKeyFate.Refused, WhyNot(kind));
+                break;
+        }
+        var isRefused = old.Fates.Any(fate => fate is { Name: "storage", Fate: OldKeyFate.Refused });
+        foreach (var prefix in Kinds.Where(other => isRefused || other.Kind != kind).SelectMany(other => other.Prefixes))
+            old.SayOfAll(prefix, OldKeyFate.WithoutEffect, isRefused ? "storage is refused" : $"the store is {kind}");
+        if (isRefused)
+            old.SayOfAll("storage_", OldKeyFate.WithoutEffect, "storage is refused");
+    }
+
+    private static string WhyNot(string kind) => kind switch
+    {
+        "gcs" => "gcs needs keys here: set gs_access_key and gs_secret_key, the interoperable (HMAC) keys of a service account; the "
+            + "bucket is then used through Google's interface of S3",
+        "swift" => "Swift is not available; where the cluster has Swift's S3 interface, set storage: s3 with boto_host, boto_port, "
+            + "boto_bucket and EC2 credentials; or set storage: local",
+        "glance" or "openstack" => "Glance's old interface is gone; set storage: local, or storage: s3 with any store that speaks S3",
+        "elliptics" => "Elliptics is not available; set storage: local, or storage: s3 with any store that speaks S3",
+        "oss" => "OSS is used through its interface of S3: set storage: s3 with boto_host: s3.oss-REGION.aliyuncs.com, boto_bucket, "
+            + "s3_access_key, s3_secret_key and boto_calling_format: boto.s3.connection.SubdomainCallingFormat",
+        _ => $"{kind} is not known; available are local, s3, azureblob, and gcs with keys",
+    };
+
+    private static void S3(OldSettings old, IReadOnlyDictionary<string, string> environment)
+    {
+        // boto_bucket is the one that was used.
+        var bucket = old.Has("boto_bucket") ? "boto_bucket" : "s3_bucket";
+        if (!old.Has(bucket))
+        {
+            old.Say("storage", OldKeyFate.Refused, "s3 needs boto_bucket, the name of the bucket (variable AWS_BUCKET in the sample)");
+            return;
+        }
+        old.Say("storage", OldKeyFate.Taken, "storage.s3");
+        Bucket(old, bucket);
+        old.Say("s3_bucket", OldKeyFate.WithoutEffect, "boto_bucket is the one that counts");
+        old.Take(bucket, "storage.s3.bucket");
+        old.Take("s3_region", "storage.s3.region");
+        old.Take("s3_access_key", "storage.s3.accesskey");
+        old.Take("s3_secret_key", "storage.s3.secretkey");
+        old.Take("s3_encrypt", "storage.s3.encrypt");
+        old.Take("s3_secure", "storage.s3.secure");
+        old.Say("s3_use_sigv4", OldKeyFate.WithoutEffect, "requests are always signed with version 4");
+        if (!Boto(old, environment, old.Flag("s3_secure") != false) && BotoFile.Read(environment) is { } file)
+        {
+            old.Set("storage.s3.regionendpoint", Endpoint(file.Host, file.Port, old.Flag("s3_secure") != false));
+            old.Say(file.Path, file.Host, OldKeyFate.Taken, "storage.s3.regionendpoint");
+        }
+        const string toBucket = "clients are sent to the bucket's own signed addresses instead; their bytes are the same";
+        old.SayOfAll("cloudfront.", OldKeyFate.NotDone, toBucket);
+    }
+
+    // Of all three: the folder, and whether clients are sent to the store.
+    private static void Bucket(OldSettings old, string bucket)
+    {
+        old.Set("storage.s3.bucket", old[bucket] ?? "");
+        old.Set("storage.s3.rootdirectory", "/registry");
+        old.Take("storage_path", "storage.s3.rootdirectory");
+        Redirect(old);
+    }
+
+    private static void Redirect(OldSettings old)
+    {
+        var redirects = old.Flag("storage_redirect") == true;
+        old.Set("storage.redirect.disable", redirects ? "false" : "true");
+        old.Say("storage_redirect", OldKeyFate.Taken, $"storage.redirect.disable, {(redirects ? "false" : "true")}");
+    }
+
+    // The address of the store; false where there is none.
+    private static bool Boto(OldSettings old, IReadOnlyDictionary<string, string> environment, bool isSecure)
+    {
+        const string endpoint = "storage.s3.regionendpoint";
+        if (old["boto_host"] is { } host)
+            old.Take("boto_host", endpoint, Endpoint(host, old["boto_port"], isSecure));
+        var (fate, text) = old.Has("boto_host") ? (OldKeyFate.Taken, endpoint) : (OldKeyFate.WithoutEffect, "boto_host is not set");
+        old.Say("boto_port", fate, text);
+        old.Take("boto_calling_format", "storage.s3.forcepathstyle",
+            old["boto_calling_format"]?.EndsWith("OrdinaryCallingFormat", StringComparison.Ordinal) == true ? "true" : "false");
+        old.Say("boto_debug", OldKeyFate.WithoutEffect, "the log says what fails; log.level: debug says more");
+        Proxy(old, environment);
+        return old.Has("boto_host");
+    }
+
+    // A program that cannot reach its bucket without the proxy must not find that out at the first pull.
+    private static void Proxy(OldSettings old, IReadOnlyDictionary<string, string> environment)
+    {
+        if (old["boto_proxy"] is not { } host)
+        {
+            old.SayOfAll("boto_proxy", OldKeyFate.WithoutEffect, "boto_proxy is not set");
+            return;
+        }
+        var isSet = ProxyVariables.Any(name => OldFile.Value(environment, name) is not null);
+        old.Say("boto_proxy", isSet ? OldKeyFate.WithoutEffect : OldKeyFate.Refused, isSet
+            ? "the proxy of the environment is used"
+            : $"a proxy is set by variables: HTTPS_PROXY=http://{host}:{old["boto_proxy_port"] ?? "8080"}, HTTP_PROXY for a store "
+                + "without TLS, and NO_PROXY for what is asked directly");
+        old.SayOfAll("boto_proxy", OldKeyFate.WithoutEffect, "a proxy is set by variables: HTTPS_PROXY, HTTP_PROXY, NO_PROXY");
+    }
+
+    private static void Google(OldSettings old, IReadOnlyDictionary<string, string> environment)
+    {
+        if (!old.Has("boto_bucket"))
+        {
+            old.Say("storage", OldKeyFate.Refused, "gcs needs boto_bucket, the name of the bucket (variable GCS_BUCKET in the sample)");
+            return;
+        }
+        Bucket(old, "boto_bucket");
+        old.Say("storage", OldKeyFate.Taken, "storage.s3: Google's interface of S3, with the interoperable keys");
+        old.Take("boto_bucket", "storage.s3.bucket");
+        old.Take("gs_access_key", "storage.s3.accesskey");
+        old.Take("gs_secret_key", "storage.s3.secretkey");
+        var isSecure = old.Flag("gs_secure") != false;
+        old.Set("storage.s3.regionendpoint", Endpoint(GoogleHost, port: null, isSecure));
+        old.Say("gs_secure", OldKeyFate.Taken, "storage.s3.regionendpoint");
+        Boto(old, environment, isSecure);
+        old.Say("oauth2", OldKeyFate.WithoutEffect, "the keys are used");
+    }
+
+    private static void Azure(OldSettings old)
+    {
+        const string account = "azure_storage_account_name";
+        if (old[account] is not { } name)
+        {
+            old.Say("storage", OldKeyFate.Refused,
+                $"azureblob needs {account}, the name of the account (variable AZURE_STORAGE_ACCOUNT_NAME in the sample)");
+            return;
+        }
+        old.Say("storage", OldKeyFate.Taken, "storage.azure; a container that this makes is not open to the public, as it was before");
+        old.Take(account, "storage.azure.accountname");
+        old.Take("azure_storage_account_key", "storage.azure.accountkey");
+        old.Set("storage.azure.container", "registry");
+        old.Take("azure_storage_container", "storage.azure.container");
+        if (old.Flag("azure_use_https") == false)
+            old.Take("azure_use_https", "storage.azure.serviceurl",
+                name is Emulator ? $"http://127.0.0.1:10000/{Emulator}" : $"http://{name}.blob.core.windows.net");
+        old.Say("azure_use_https", OldKeyFate.Taken, "storage.azure.serviceurl");
+        old.Say("storage_path", OldKeyFate.WithoutEffect, "it never had one with azureblob: names begin at the top of the container");
+        Redirect(old);
+    }
+
+    private static string Endpoint(string host, string? port, bool isSecure) =>
+        $"{(isSecure ? "https" : "http")}://{host}{(port is null ? "" : $":{port}")}";
+}
