@@ -22,6 +22,8 @@ namespace Mirror.Storage.Stores;
 /// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint
 /// mirror/identity                                                 ours: sixteen random bytes that tell this store from others
 /// mirror/secret                                                   ours: random bytes that sign our tokens
+/// mirror/admin-token                                             ours, on this machine: opens the API of the administrator
+/// mirror/images.db                                               ours, on this machine: an index of the images, can be built again
 /// mirror/pushed/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: a client pushed this content to this repository
 /// mirror/copied/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: this content of this repository came from upstream
 /// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
@@ -43,6 +45,8 @@ public static class RegistryLayout
     public const string Notifications = "mirror/notifications";
     public const string StoreIdentity = "mirror/identity";
     public const string StoreSecret = "mirror/secret";
+    public const string AdminToken = "mirror/admin-token";
+    public const string ImageIndex = "mirror/images.db";
     public const string SweepLock = "mirror/sweep.lock";
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";

@@ -1,0 +1,136 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Mirror.Configuration;
+using Mirror.PullThrough;
+using Mirror.Registry;
+using Mirror.Storage;
+
+namespace Mirror.Admin;
+
+/// <summary>Reads the configuration again; set by what starts the server.</summary>
+/// <param name="Run">Returns the mistakes that prevented it; none where the settings are in force.</param>
+public sealed record Reload(Func<IReadOnlyList<string>> Run);
+
+/// <summary>The routes of the API of the administrator, below <c>/mirror/v1</c>.</summary>
+internal static partial class AdminRoutes
+{
+    private const int MaxPage = 1000;
+
+    // The first byte of a list comes within 200 ms, also while much has changed.
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(100);
+
+    // A store that was never read is worth a wait: an empty answer is of no use.
+    private static readonly TimeSpan MaxFirstWait = TimeSpan.FromSeconds(5);
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/images", ImagesAsync).WithName("listImages").WithSummary("The stored images, by name and tag, in pages.");
+        routes.MapGet("/usage", UsageAsync).WithName("usage").WithSummary("What the store holds.");
+        routes.MapPost("/purge", PurgeAsync).WithName("purge")
+            .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
+        routes.MapGet("/why", WhyAsync).WithName("why").WithSummary("What the last requests for an image did, and why upstream was asked.");
+        routes.MapPost("/reload", ReloadSettings).WithName("reload").WithSummary("Reads the configuration file again.");
+    }
+
+    private static async Task<Ok<ImagePage>> ImagesAsync(
+        HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, HttpOptions options,
+        CancellationToken aborted, string? search = null, int n = 50, string? last = null)
+    {
+        if (n is < 1 or > MaxPage)
+            throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 1 to {MaxPage}");
+        var caller = Caller(http);
+        var isComplete = await CatchUpAsync(index, indexing, aborted);
+        List<ImageRow> rows = [];
+        var after = After(last);
+        while (true)
+        {
+            var page = await Task.Run(() => index.Page(search, after, n + 1), aborted);
+            foreach (var image in page)
+            {
+                if (rows.Count == n)
+                    return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!.Value)));
+                after = (image.Name.ToString(), image.Tag);
+                if (await caller.MayAsync(image.Name, aborted))
+                    rows.Add(Row(image, repositories));
+            }
+            if (page.Count <= n)
+                return TypedResults.Ok(new ImagePage(rows, isComplete, null));
+        }
+    }
+
+    private static async Task<Ok<UsageAnswer>> UsageAsync(
+        HttpContext http, ImageIndex index, ImageIndexing indexing, StorageOptions storage, ProxyOptions proxy, CancellationToken aborted)
+    {
+        Caller(http).RequireServer();
+        await CatchUpAsync(index, indexing, aborted);
+        var totals = await Task.Run(index.Totals, aborted);
+        return TypedResults.Ok(new UsageAnswer(
+            totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
+            storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null,
+            storage.Location, index.Built));
+    }
+
+    private static async Task<Ok<PurgeAnswer>> PurgeAsync(
+        HttpContext http, PurgeRequest request, Purge purge, RepositoryResolver repositories, ILogger<Purge> log, CancellationToken aborted)
+    {
+        var image = ImageName.Parse(request.Image, repositories);
+        await Caller(http).RequireAsync(image.Name, aborted);
+        string? tag = null;
+        if (image.Reference is { } reference && !reference.IsTag(out tag, out _))
+            throw new RegistryException(RegistryError.TagInvalid, "name a tag, or the repository alone: an image is purged by its tag");
+        // A purge that has begun goes on to its end, also if the client leaves.
+        var purged = await purge.RunAsync(image.Name, tag, request.DryRun, CancellationToken.None);
+        if (!request.DryRun)
+            LogPurged(
+                log, Caller(http).User?.Name, request.Image, purged.Tags.Count, purged.Manifests.Count, purged.Blobs.Count, purged.Bytes);
+        return TypedResults.Ok(new PurgeAnswer(
+            purged.Name.ToString(), request.DryRun, purged.Tags, Texts(purged.Manifests), Texts(purged.Blobs), purged.Bytes, purged.Kept));
+    }
+
+    private static async Task<Ok<Explained>> WhyAsync(
+        HttpContext http, Explanation explanation, RepositoryResolver repositories, CancellationToken aborted, string image = "")
+    {
+        var name = ImageName.Parse(image, repositories);
+        await Caller(http).RequireAsync(name.Name, aborted);
+        return TypedResults.Ok(await explanation.OfAsync(name, aborted));
+    }
+
+    private static Ok<ReloadAnswer> ReloadSettings(HttpContext http, Reload reload)
+    {
+        Caller(http).RequireServer();
+        return reload.Run() is { Count: > 0 } mistakes
+            ? throw new RegistryException(
+                new RegistryError("UNSUPPORTED", 400, "nothing has changed: the configuration has mistakes"), [.. mistakes])
+            : TypedResults.Ok(
+                new ReloadAnswer("the configuration was read again; the log says what has changed, and what needs a restart"));
+    }
+
+    private static AdminCaller Caller(HttpContext http) => http.Features.Get<AdminCaller>()!;
+
+    private static async ValueTask<bool> CatchUpAsync(ImageIndex index, ImageIndexing indexing, CancellationToken aborted) =>
+        await indexing.CatchUpAsync(await Task.Run(() => index.Built, aborted) is null ? MaxFirstWait : MaxWait, aborted);
+
+    private static ImageRow Row(ListedImage image, RepositoryResolver repositories) => new(
+        image.Name.ToString(), image.Tag, image.Digest.ToString(), image.Platforms, image.Bytes, image.SharedBytes, image.IsWhole,
+        image.LastUsed, image.Pulls, Pinned: false, repositories.IsMirrored(image.Name) ? "mirrored" : "hosted");
+
+    private static (string Name, string Tag)? After(string? last) =>
+        last is null ? null
+        : last.LastIndexOf(':') is > 0 and var colon ? (last[..colon], last[(colon + 1)..])
+        : throw new RegistryException(RegistryError.NameInvalid, "'last' is name:tag of the last image of the page before");
+
+    private static string Next(HttpOptions options, string? search, int n, (string Name, string Tag) last)
+    {
+        List<KeyValuePair<string, string?>> query =
+            [new("n", n.ToString(CultureInfo.InvariantCulture)), new("last", $"{last.Name}:{last.Tag}")];
+        if (search is not null)
+            query.Add(new("search", search));
+        return $"{options.Prefix.TrimEnd('/')}/mirror/v1/images{QueryString.Create(query)}";
+    }
+
+    private static List<string> Texts(IEnumerable<Digest> digests) => [.. digests.Select(digest => digest.ToString())];
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "{User} purged {Image}: {Tags} tags, {Manifests} manifests and {Layers} layers are gone, {Bytes} bytes are free")]
+    private static partial void LogPurged(ILogger log, string? user, string image, int tags, int manifests, int layers, long? bytes);
+}
