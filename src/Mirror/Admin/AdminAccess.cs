@@ -18,17 +18,20 @@ public sealed class AdminAccess(
     private bool HasRules =>
         live.Current.Access.Rules.Any(rule => rule.Actions.Contains("admin", StringComparer.OrdinalIgnoreCase));
 
-    /// <summary>Who asks.</summary>
+    /// <summary>Who asks. The request learns its user.</summary>
     /// <exception cref="RegistryException">The client may not use the API at all.</exception>
-    public async ValueTask<AdminCaller> RequireAsync(HttpContext context, CancellationToken cancellationToken)
+    public async ValueTask<AdminCaller> RequireAsync(RegistryRequest request)
     {
+        var context = request.Http;
         var isTokensPlace = _debugPort is null || context.Connection.LocalPort == _debugPort;
         if (isTokensPlace && token.IsIn(context.Request))
-            return new AdminCaller(new AccessUser("administrator"), null);
+            return new AdminCaller(request.User = new AccessUser("administrator"), null);
         if (HasRules && rules is not null)
         {
-            var user = await rules.AuthenticateAsync(context, cancellationToken);
-            if (await rules.AuthorizeAsync(user, null, AccessAction.Admin, cancellationToken))
+            var user = request.User = await rules.AuthenticateAsync(context, request.Aborted);
+            if (user is null && context.Request.Headers.Authorization is [{ } authorization, ..])
+                request.RefusedUser = rules.RefusedUser(authorization);
+            if (await rules.AuthorizeAsync(user, null, AccessAction.Admin, request.Aborted))
                 return new AdminCaller(user, rules);
             throw RegistryException.Of(access.Refuse(
                 new(context, user, null, AccessAction.Admin, locations.PublicBase(context.Request))));

@@ -37,6 +37,17 @@ public sealed record PurgeAnswer(
     string Name, bool DryRun, IReadOnlyList<string> Tags, IReadOnlyList<string> Manifests, IReadOnlyList<string> Layers, long? Freed,
     IReadOnlyList<string> Kept);
 
+/// <param name="Image">A repository and a tag: <c>nginx:1.27</c>.</param>
+public sealed record PinRequest(string Image);
+
+/// <summary>Whether an image is pinned now.</summary>
+/// <param name="Changed">Whether that was otherwise before.</param>
+public sealed record PinAnswer(string Image, bool Pinned, bool Changed);
+
+/// <param name="Images">Repositories with a tag or a digest; without one, the tag is <c>latest</c>.</param>
+/// <param name="Platforms">Of an index, such as <c>linux/arm64</c>, or <c>all</c>; null or empty is <c>linux/amd64</c>.</param>
+public sealed record WarmRequest(IReadOnlyList<string> Images, IReadOnlyList<string>? Platforms = null);
+
 /// <summary>The settings are in force.</summary>
 public sealed record ReloadAnswer(string Outcome);
 
@@ -48,6 +59,11 @@ public sealed record ReloadAnswer(string Outcome);
 [JsonSerializable(typeof(PurgeAnswer))]
 [JsonSerializable(typeof(Explained))]
 [JsonSerializable(typeof(ReloadAnswer))]
+[JsonSerializable(typeof(PinRequest))]
+[JsonSerializable(typeof(PinAnswer))]
+[JsonSerializable(typeof(WarmRequest))]
+[JsonSerializable(typeof(WarmProgress))]
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 internal sealed partial class AdminJson : JsonSerializerContext;

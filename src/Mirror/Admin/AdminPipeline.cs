@@ -7,8 +7,8 @@ namespace Mirror.Admin;
 
 /// <summary>The steps around every answer of the API: as in <see cref="RegistryPipeline"/>, with the errors of the registry.</summary>
 public sealed class AdminPipeline(
-    AdminAccess access, ErrorAnswers errors, RequestRecord record, TrustedProxies proxies, RequestMetrics metrics, HttpOptions http,
-    TimeProvider time)
+    AdminAccess access, ErrorAnswers errors, RequestRecord record, AdminAudit audit, TrustedProxies proxies, RequestMetrics metrics,
+    HttpOptions http, TimeProvider time)
 {
     private const long MaxBody = 1 << 20;
 
@@ -27,8 +27,7 @@ public sealed class AdminPipeline(
         try
         {
             // 2. Who is the client, and may it?
-            var caller = await access.RequireAsync(context, request.Aborted);
-            request.User = caller.User;
+            var caller = await access.RequireAsync(request);
             context.Features.Set(caller);
 
             // 3. The answer, or the error in its place.
@@ -46,6 +45,7 @@ public sealed class AdminPipeline(
         {
             // 4. Metrics, trace and logs.
             record.Write(request, time.GetElapsedTime(started));
+            audit.Write(request);
         }
     }
 }

@@ -34,7 +34,9 @@ public static class AdminRegistration
             .AddSingleton(provider => new ImageIndex(IndexFile(options)))
             .AddSingleton<ImageIndexing>()
             .AddHostedService(provider => provider.GetRequiredService<ImageIndexing>())
+            .AddSingleton<AdminAudit>()
             .AddSingleton<Purge>()
+            .AddSingleton<Warmer>()
             .AddSingleton<Explanation>();
     }
 

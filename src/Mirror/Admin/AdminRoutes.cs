@@ -1,9 +1,11 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Admin;
 
@@ -15,6 +17,7 @@ public sealed record Reload(Func<IReadOnlyList<string>> Run);
 internal static partial class AdminRoutes
 {
     private const int MaxPage = 1000;
+    private const string Lines = "application/x-ndjson";
 
     // The first byte of a list comes within 200 ms, also while much has changed.
     private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(100);
@@ -29,17 +32,22 @@ internal static partial class AdminRoutes
         routes.MapPost("/purge", PurgeAsync).WithName("purge")
             .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
         routes.MapGet("/why", WhyAsync).WithName("why").WithSummary("What the last requests for an image did, and why upstream was asked.");
+        routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge takes it.");
+        routes.MapPost("/unpin", UnpinAsync).WithName("unpin").WithSummary("Takes a pin away.");
+        routes.MapPost("/warm", WarmAsync).WithName("warm").Produces<WarmProgress>(StatusCodes.Status200OK, Lines)
+            .WithSummary("Fetches images before clients ask for them. The answer has one line of JSON for each step.");
         routes.MapPost("/reload", ReloadSettings).WithName("reload").WithSummary("Reads the configuration file again.");
     }
 
     private static async Task<Ok<ImagePage>> ImagesAsync(
-        HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, HttpOptions options,
-        CancellationToken aborted, string? search = null, int n = 50, string? last = null)
+        HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, IPinStore pinStore,
+        HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
     {
         if (n is < 1 or > MaxPage)
             throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 1 to {MaxPage}");
         var caller = Caller(http);
         var isComplete = await CatchUpAsync(index, indexing, aborted);
+        var pins = await pinStore.ListAsync(aborted).ToHashSetAsync(cancellationToken: aborted);
         List<ImageRow> rows = [];
         var after = After(last);
         while (true)
@@ -51,7 +59,7 @@ internal static partial class AdminRoutes
                     return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!.Value)));
                 after = (image.Name.ToString(), image.Tag);
                 if (await caller.MayAsync(image.Name, aborted))
-                    rows.Add(Row(image, repositories));
+                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag))));
             }
             if (page.Count <= n)
                 return TypedResults.Ok(new ImagePage(rows, isComplete, null));
@@ -78,6 +86,7 @@ internal static partial class AdminRoutes
         string? tag = null;
         if (image.Reference is { } reference && !reference.IsTag(out tag, out _))
             throw new RegistryException(RegistryError.TagInvalid, "name a tag, or the repository alone: an image is purged by its tag");
+        http.Features.Set(request.DryRun ? null : new AdminChange("purge", image));
         // A purge that has begun goes on to its end, also if the client leaves.
         var purged = await purge.RunAsync(image.Name, tag, request.DryRun, CancellationToken.None);
         if (!request.DryRun)
@@ -95,6 +104,44 @@ internal static partial class AdminRoutes
         return TypedResults.Ok(await explanation.OfAsync(name, aborted));
     }
 
+    private static async Task<Ok<PinAnswer>> PinAsync(
+        HttpContext http, PinRequest request, IPinStore pins, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        var (image, tag) = await TagOfAsync(http, request, repositories, aborted);
+        var was = await pins.IsPinnedAsync(image.Name, tag, aborted);
+        await pins.PinAsync(image.Name, tag, aborted);
+        http.Features.Set(new AdminChange("pin", image));
+        return TypedResults.Ok(new PinAnswer($"{image.Name}:{tag}", Pinned: true, Changed: !was));
+    }
+
+    private static async Task<Ok<PinAnswer>> UnpinAsync(
+        HttpContext http, PinRequest request, IPinStore pins, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        var (image, tag) = await TagOfAsync(http, request, repositories, aborted);
+        var was = await pins.UnpinAsync(image.Name, tag, aborted);
+        http.Features.Set(new AdminChange("unpin", image));
+        return TypedResults.Ok(new PinAnswer($"{image.Name}:{tag}", Pinned: false, Changed: was));
+    }
+
+    private static async Task WarmAsync(
+        HttpContext http, WarmRequest request, Warmer warmer, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        List<(string Text, ImageName Name)> images = [.. request.Images.Select(text => (text, ImageName.Parse(text, repositories)))];
+        foreach (var (_, name) in images)
+            await Caller(http).RequireAsync(name.Name, aborted);
+        var platforms = request.Platforms is null or [] ? [Warmer.DefaultPlatform] : request.Platforms;
+        http.Response.ContentType = Lines;
+        foreach (var (text, name) in images)
+            await warmer.RunAsync(name, text, platforms, WriteAsync, aborted);
+
+        async ValueTask WriteAsync(WarmProgress progress)
+        {
+            await http.Response.Body.WriteAsync(
+                (byte[])[.. JsonSerializer.SerializeToUtf8Bytes(progress, AdminJson.Default.WarmProgress), (byte)'\n'], aborted);
+            await http.Response.Body.FlushAsync(aborted);
+        }
+    }
+
     private static Ok<ReloadAnswer> ReloadSettings(HttpContext http, Reload reload)
     {
         Caller(http).RequireServer();
@@ -105,14 +152,23 @@ internal static partial class AdminRoutes
                 new ReloadAnswer("the configuration was read again; the log says what has changed, and what needs a restart"));
     }
 
+    private static async ValueTask<(ImageName Image, string Tag)> TagOfAsync(
+        HttpContext http, PinRequest request, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        var image = ImageName.Parse(request.Image, repositories);
+        await Caller(http).RequireAsync(image.Name, aborted);
+        return image.Reference?.IsTag(out var tag, out _) == true ? (image, tag)
+            : throw new RegistryException(RegistryError.TagInvalid, "name a tag: a pin keeps what the tag names");
+    }
+
     private static AdminCaller Caller(HttpContext http) => http.Features.Get<AdminCaller>()!;
 
     private static async ValueTask<bool> CatchUpAsync(ImageIndex index, ImageIndexing indexing, CancellationToken aborted) =>
         await indexing.CatchUpAsync(await Task.Run(() => index.Built, aborted) is null ? MaxFirstWait : MaxWait, aborted);
 
-    private static ImageRow Row(ListedImage image, RepositoryResolver repositories) => new(
+    private static ImageRow Row(ListedImage image, RepositoryResolver repositories, bool isPinned) => new(
         image.Name.ToString(), image.Tag, image.Digest.ToString(), image.Platforms, image.Bytes, image.SharedBytes, image.IsWhole,
-        image.LastUsed, image.Pulls, Pinned: false, repositories.IsMirrored(image.Name) ? "mirrored" : "hosted");
+        image.LastUsed, image.Pulls, isPinned, repositories.IsMirrored(image.Name) ? "mirrored" : "hosted");
 
     private static (string Name, string Tag)? After(string? last) =>
         last is null ? null

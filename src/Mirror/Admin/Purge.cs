@@ -19,6 +19,7 @@ public sealed record Purged(
 /// </summary>
 public sealed class Purge(
     RepositoryResolver repositories, ImageReader reader, IReferenceStore references, IProvenanceStore provenance, ISweepStore store,
+    IPinStore pins,
     [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content)
 {
     /// <summary>Removes one image, or all that a repository has from upstream.</summary>
@@ -56,6 +57,10 @@ public sealed class Purge(
         if (only is not null && !tags.ContainsKey(only) || only is null && manifests.Count + blobs.Count + tags.Count == 0)
             throw new RegistryException(
                 RegistryError.ManifestUnknown, only is null ? $"nothing of {name} is stored" : $"{name}:{only} is not stored");
+
+        foreach (var each in only is null ? tags.Keys : Enumerable.Repeat(only, 1))
+            if (await pins.IsPinnedAsync(name, each, stop))
+                throw new RegistryException(RegistryError.Denied, $"{name}:{each} is pinned: take the pin away first (mirror unpin)");
 
         // 2. What is to go: the image with its children. All the rest stays, with what it needs.
         List<string> kept = [];

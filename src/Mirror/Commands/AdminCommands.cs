@@ -4,7 +4,7 @@ using Mirror.Admin;
 
 namespace Mirror.Commands;
 
-/// <summary>The verbs that ask a running server: <c>images</c>, <c>usage</c>, <c>why</c>, <c>purge</c>, <c>reload</c>.</summary>
+/// <summary>The verbs that ask a running server: <c>images</c>, <c>usage</c>, <c>why</c> and others.</summary>
 internal static class AdminCommands
 {
     private static readonly AdminJson Json = AdminJson.Default;
@@ -12,7 +12,11 @@ internal static class AdminCommands
     public static IEnumerable<Command> Create(IReadOnlyDictionary<string, string> environment)
     {
         var server = new AdminConnection(environment);
-        foreach (var command in new[] { Images(server), Usage(server), Why(server), Purge(server), Reload(server) })
+        foreach (var command in new[]
+        {
+            Images(server), Usage(server), Why(server), Purge(server), Pin(server, "pin", "Keep an image: no eviction takes it."),
+            Pin(server, "unpin", "Take a pin away."), WarmCommand.Create(server), Reload(server),
+        })
         {
             server.AddTo(command);
             yield return command;
@@ -150,6 +154,21 @@ internal static class AdminCommands
                 + $"{purged.Layers.Count} layers; {(purged.Freed is { } bytes
                     ? $"{(purged.DryRun ? "would free" : "freed")} {Size(bytes)}"
                     : "another garbage collection runs, and the next one frees their bytes")}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Pin(AdminConnection server, string verb, string description)
+    {
+        Argument<string> image = new("NAME:TAG") { Description = "An image. It need not be stored yet." };
+        var command = new Command(verb, description) { image };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var answer = await api.PostAsync(verb, new PinRequest(parsed.GetValue(image)!), Json.PinRequest, Json.PinAnswer, stop);
+            await parsed.InvocationConfiguration.Output.WriteLineAsync(
+                $"{answer.Image} {(answer.Changed ? "is" : "was")} {(answer.Pinned ? "pinned" : "not pinned")}"
+                + (answer.Changed ? "" : " already"));
             return ExitCode.Ok;
         }));
         return command;

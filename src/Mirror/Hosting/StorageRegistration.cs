@@ -47,6 +47,7 @@ public static class StorageRegistration
             .AddSingleton<IUploadStore>(new FileUploadStore(root, unreadable))
             .AddSingleton(new InterruptedSpools(Path.Combine(root.Path, RegistryLayout.Fills)))
             .AddSingleton<IProvenanceStore>(new FileProvenanceStore(root, unreadable))
+            .AddSingleton<IPinStore>(new FilePinStore(root, unreadable))
             .AddSingleton<IStoreSecret>(new FileStoreSecret(root))
             .AddSingleton<IDateStore>(new FileDateStore(root))
             .AddSingleton<ISweepStore>(new FileSweepStore(root, unreadable))
@@ -66,6 +67,7 @@ public static class StorageRegistration
         })
         .AddSingleton<IReferrerStore, BucketReferrerStore>()
         .AddSingleton<IProvenanceStore, BucketProvenanceStore>()
+        .AddSingleton<IPinStore, BucketPinStore>()
         .AddSingleton<IStoreSecret, BucketStoreSecret>()
         .AddSingleton<IDateStore, BucketDateStore>()
         // A push belongs to the process that takes it until it is committed, as a download does.
