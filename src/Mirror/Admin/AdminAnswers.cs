@@ -48,6 +48,16 @@ public sealed record PinAnswer(string Image, bool Pinned, bool Changed);
 /// <param name="Platforms">Of an index, such as <c>linux/arm64</c>, or <c>all</c>; null or empty is <c>linux/amd64</c>.</param>
 public sealed record WarmRequest(IReadOnlyList<string> Images, IReadOnlyList<string>? Platforms = null);
 
+/// <summary>What an eviction would delete.</summary>
+/// <param name="Size">The bytes of mirrored blobs now.</param>
+/// <param name="Limit">How many bytes would stay at most.</param>
+/// <param name="Blobs">In the order in which they would go, 1,000 at most.</param>
+/// <param name="Freed">The bytes of all that would go.</param>
+public sealed record EvictionPlan(long Size, long Limit, long Freed, int Count, IReadOnlyList<EvictedBlob> Blobs);
+
+/// <param name="Images">Some of the images that would have to fetch it again.</param>
+public sealed record EvictedBlob(string Digest, long Size, DateTimeOffset LastUsed, IReadOnlyList<string> Images);
+
 /// <summary>The settings are in force.</summary>
 public sealed record ReloadAnswer(string Outcome);
 
@@ -59,6 +69,7 @@ public sealed record ReloadAnswer(string Outcome);
 [JsonSerializable(typeof(PurgeAnswer))]
 [JsonSerializable(typeof(Explained))]
 [JsonSerializable(typeof(ReloadAnswer))]
+[JsonSerializable(typeof(EvictionPlan))]
 [JsonSerializable(typeof(PinRequest))]
 [JsonSerializable(typeof(PinAnswer))]
 [JsonSerializable(typeof(WarmRequest))]

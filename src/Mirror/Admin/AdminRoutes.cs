@@ -5,6 +5,7 @@ using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Admin;
@@ -32,6 +33,8 @@ internal static partial class AdminRoutes
         routes.MapPost("/purge", PurgeAsync).WithName("purge")
             .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
         routes.MapGet("/why", WhyAsync).WithName("why").WithSummary("What the last requests for an image did, and why upstream was asked.");
+        routes.MapGet("/eviction", EvictionAsync).WithName("planEviction")
+            .WithSummary("What an eviction would delete, and in which order.");
         routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge takes it.");
         routes.MapPost("/unpin", UnpinAsync).WithName("unpin").WithSummary("Takes a pin away.");
         routes.MapPost("/warm", WarmAsync).WithName("warm").Produces<WarmProgress>(StatusCodes.Status200OK, Lines)
@@ -102,6 +105,28 @@ internal static partial class AdminRoutes
         var name = ImageName.Parse(image, repositories);
         await Caller(http).RequireAsync(name.Name, aborted);
         return TypedResults.Ok(await explanation.OfAsync(name, aborted));
+    }
+
+    private static async Task<Ok<EvictionPlan>> EvictionAsync(
+        HttpContext http, Evictor evictor, ImageIndex index, RepositoryResolver repositories, ProxyOptions proxy, CancellationToken aborted,
+        long? limit = null)
+    {
+        const int maxBlobs = 1000, maxImages = 3;
+        Caller(http).RequireServer();
+        // As the server evicts: a tenth of the limit is free afterwards.
+        var most = limit ?? proxy.MaxSize - proxy.MaxSize / 10
+            ?? throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "proxy.max_size is not set"), "give a limit in bytes");
+        if (await Task.Run(() => evictor.PlanAsync(most, repositories.IsMirrored, aborted), aborted) is not var (size, going))
+            throw new RegistryException(RegistryError.Unavailable, "a garbage collection or an eviction is running; try again later");
+        // Within the limit nothing goes.
+        if (limit is null && size <= proxy.MaxSize)
+            going = [];
+        var blobs = await Task.Run(
+            () => going.Take(maxBlobs)
+                .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Size, blob.Used, index.ImagesWith(blob.Digest, maxImages)))
+                .ToList(),
+            aborted);
+        return TypedResults.Ok(new EvictionPlan(size, limit ?? proxy.MaxSize!.Value, going.Sum(blob => blob.Size), going.Count, blobs));
     }
 
     private static async Task<Ok<PinAnswer>> PinAsync(

@@ -80,6 +80,21 @@ public sealed class ImageIndex(string file) : IDisposable
         return page;
     });
 
+    /// <summary>Some of the images that a part belongs to, as <c>name:tag</c>.</summary>
+    public IReadOnlyList<string> ImagesWith(Digest part, int most) => Read(connection =>
+    {
+        using var command = Command(
+            connection,
+            "select i.name || ':' || i.tag from part p join image_part x on x.part = p.id join image i on i.id = x.image "
+            + "where p.digest = $digest order by 1 limit $most",
+            ("$digest", part.ToString()), ("$most", most));
+        using var rows = command.ExecuteReader();
+        List<string> images = [];
+        while (rows.Read())
+            images.Add(rows.GetString(0));
+        return images;
+    });
+
     /// <summary>What all images together are.</summary>
     public ImageTotals Totals() => Read(connection =>
     {

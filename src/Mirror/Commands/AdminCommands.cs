@@ -15,7 +15,7 @@ internal static class AdminCommands
         foreach (var command in new[]
         {
             Images(server), Usage(server), Why(server), Purge(server), Pin(server, "pin", "Keep an image: no eviction takes it."),
-            Pin(server, "unpin", "Take a pin away."), WarmCommand.Create(server), Reload(server),
+            Pin(server, "unpin", "Take a pin away."), Evict(server), WarmCommand.Create(server), Reload(server),
         })
         {
             server.AddTo(command);
@@ -169,6 +169,33 @@ internal static class AdminCommands
             await parsed.InvocationConfiguration.Output.WriteLineAsync(
                 $"{answer.Image} {(answer.Changed ? "is" : "was")} {(answer.Pinned ? "pinned" : "not pinned")}"
                 + (answer.Changed ? "" : " already"));
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Evict(AdminConnection server)
+    {
+        Option<bool> dryRun = new("--dry-run", "-d")
+        {
+            Description = "Only show what would go. The server itself evicts.",
+            Required = true,
+        };
+        Option<long?> limit = new("--limit") { Description = "How many bytes may stay; else proxy.max_size decides." };
+        var command = new Command("evict", "Show what an eviction would delete, the least recently used first.") { dryRun, limit };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var query = parsed.GetValue(limit) is { } most
+                ? QueryString.Create("limit", most.ToString(CultureInfo.InvariantCulture))
+                : default;
+            var plan = await api.GetAsync($"eviction{query}", Json.EvictionPlan, stop);
+            foreach (var blob in plan.Blobs)
+                await output.WriteLineAsync(Line(
+                    $"{blob.LastUsed.UtcDateTime:yyyy-MM-dd HH:mm}Z {Size(blob.Size),10} {blob.Digest} {string.Join(' ', blob.Images)}"));
+            await output.WriteLineAsync(
+                $"{Size(plan.Size)} of mirrored layers are stored, the limit is {Size(plan.Limit)}: {plan.Count} layers would go, "
+                + $"which frees {Size(plan.Freed)}");
             return ExitCode.Ok;
         }));
         return command;

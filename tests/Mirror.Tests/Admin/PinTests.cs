@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Upstream;
@@ -10,6 +12,8 @@ namespace Mirror.Tests.Admin;
 /// <summary><c>pin</c> and <c>unpin</c>.</summary>
 public sealed class PinTests : MirrorOfHub
 {
+    private const int MiB = 1 << 20;
+
     private static readonly HubBlob Layer = HubBlob.Seeded(1, 30_000);
     private readonly TempFolder _folder = new();
 
@@ -24,7 +28,11 @@ public sealed class PinTests : MirrorOfHub
     protected override MirrorSettings Settings(ScriptedHub hub) => new()
     {
         Upstream = hub.Url,
-        Environment = new Dictionary<string, string> { ["REGISTRY_LOG_AUDIT_PATH"] = AuditPath },
+        Environment = new Dictionary<string, string>
+        {
+            ["REGISTRY_LOG_AUDIT_PATH"] = AuditPath,
+            ["REGISTRY_PROXY_MAX_SIZE"] = "4MiB",
+        },
     };
 
     [Fact]
@@ -54,6 +62,52 @@ public sealed class PinTests : MirrorOfHub
         Assert.All(events, each => Assert.Equal("administrator", each.GetProperty("user").GetString()));
         Assert.Equal("library/nginx", events[^1].GetProperty("repository").GetString());
         Assert.Equal("1", events[^1].GetProperty("target").GetString());
+    }
+
+    [Fact]
+    public async Task No_eviction_takes_a_pinned_image_and_a_dry_run_says_what_it_would_take()
+    {
+        var kept = HubBlob.Seeded(20, MiB);
+        var image = Hub.AddImage(Repository, "1", kept);
+        await Mirror.PullAsync(Repository, "1", [image.Config.Digest, kept.Digest]);
+        Age(kept.Digest, 200);
+        HubBlob[] others = [.. Enumerable.Range(0, 3).Select(i => Hub.AddBlob(Repository, HubBlob.Seeded(30 + i, MiB)))];
+        foreach (var (i, blob) in others.Index())
+        {
+            await PullBlobAsync(blob);
+            Age(blob.Digest, 100 - i);
+        }
+
+        await Mirror.ImagesAsync(list => list is [var only] && only.GetProperty("whole").GetBoolean());
+        var (code, output) = await Mirror.VerbAsync("evict", "--dry-run", "--limit", $"{2 * MiB}");
+        Assert.Equal(0, code);
+        Assert.Equal(kept.Digest.ToString(), FirstDigestIn(output));
+        Assert.Contains("library/nginx:1", output);
+        Assert.True(IsStored(kept.Digest));
+        await Mirror.PostAdminAsync("pin", new { image = "library/nginx:1" });
+        (_, output) = await Mirror.VerbAsync("evict", "--dry-run", "--limit", $"{2 * MiB}");
+        Assert.Equal(others[0].Digest.ToString(), FirstDigestIn(output));
+
+        for (var i = 0; i < 3; i++)
+            await PullBlobAsync(Hub.AddBlob(Repository, HubBlob.Seeded(40 + i, MiB)));
+        await Until.TrueAsync(() => !IsStored(others[0].Digest), () => string.Join('\n', Mirror.Log));
+        Assert.True(IsStored(kept.Digest));
+        Hub.Log.Clear();
+        await Mirror.PullAsync(Repository, "1", [image.Config.Digest, kept.Digest]);
+        Assert.Equal(0, Hub.Log.BodyBytes(kept.Digest));
+
+        static string FirstDigestIn(string text) =>
+            text.Split(' ', '\n').First(word => word.StartsWith("sha256:", StringComparison.Ordinal));
+
+        async Task PullBlobAsync(HubBlob blob)
+        {
+            using (var response = await Mirror.GetAsync(BlobPath(blob.Digest)))
+                await DigestOfAsync(response);
+            await Until.TrueAsync(() => IsStored(blob.Digest), () => string.Join('\n', Mirror.Log));
+        }
+
+        void Age(Digest digest, int hours) => File.SetLastWriteTimeUtc(
+            Path.Combine(Mirror.Root, RegistryLayout.BlobData(digest)), DateTime.UtcNow.AddHours(-hours));
     }
 
     [Fact]
