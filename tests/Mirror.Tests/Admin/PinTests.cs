@@ -31,7 +31,7 @@ public sealed class PinTests : MirrorOfHub
         Environment = new Dictionary<string, string>
         {
             ["REGISTRY_LOG_AUDIT_PATH"] = AuditPath,
-            ["REGISTRY_PROXY_MAX_SIZE"] = "4MiB",
+            ["REGISTRY_PROXY_MAX_SIZE"] = "6MiB",
         },
     };
 
