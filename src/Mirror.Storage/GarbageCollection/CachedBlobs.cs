@@ -25,6 +25,9 @@ public sealed class CachedBlobs
     /// <summary>Whether there is nothing left to evict in this index.</summary>
     public bool IsSpent => _next == _oldest.Length;
 
+    /// <summary>What the index still offers, the least recently used first.</summary>
+    public IEnumerable<(Digest Digest, DateTimeOffset Used)> Oldest => _oldest.Skip(_next);
+
     /// <summary>When the index was begun, by the store's clock. What was touched since stays.</summary>
     internal DateTimeOffset Began { get; }
 

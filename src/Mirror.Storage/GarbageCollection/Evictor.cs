@@ -13,7 +13,9 @@ namespace Mirror.Storage.GarbageCollection;
 /// push links a blob before it stores it, so no blob of a push is older than its link. A blob's last use is its last touch, so a server
 /// that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>).
 /// </remarks>
-public sealed class Evictor(IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
+/// <param name="pins">The images whose blobs stay; null where none is pinned.</param>
+public sealed class Evictor(
+    IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, IPinStore? pins = null)
 {
     /// <summary>Looks through the store for what can be evicted; null while another sweep runs.</summary>
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
@@ -32,10 +34,13 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
             return null;
         await store.RequireReadableAsync(cancellationToken);
         var read = store.BeingRead();
+        // Pinned blobs count, so the limit holds for them too. They are left out here, because they may have been pinned a moment ago.
+        var pinned = pins is null ? null : await PinnedContent.ReadAsync(pins, references, content, cancellationToken);
         var (blobs, freed) = (0, 0L);
         while (freed < bytes && cached.TryTake(out var digest))
         {
-            if (read.Contains(digest) || await store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
+            if (read.Contains(digest) || pinned?.IsPinned(digest) == true
+                || await store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
                 continue;
             blobs++;
             freed += length;
@@ -45,6 +50,30 @@ public sealed class Evictor(IContentStore content, IReferenceStore references, I
                 await store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
         }
         return new Eviction(blobs, freed, cached.Bytes);
+    }
+
+    /// <summary>What <see cref="EvictAsync"/> would delete, in its order; null while another sweep runs. Nothing is deleted.</summary>
+    /// <param name="most">How many bytes may stay.</param>
+    public async Task<(long Bytes, List<(Digest Digest, long Size, DateTimeOffset Used)> Going)?> PlanAsync(
+        long most, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    {
+        if (await MeasureAsync(isMirrored, cancellationToken) is not { } cached)
+            return null;
+        var pinned = pins is null ? null : await PinnedContent.ReadAsync(pins, references, content, cancellationToken);
+        var read = store.BeingRead();
+        List<(Digest, long, DateTimeOffset)> going = [];
+        var left = cached.Bytes;
+        foreach (var (digest, used) in cached.Oldest)
+        {
+            if (left <= most)
+                break;
+            if (read.Contains(digest) || pinned?.IsPinned(digest) == true
+                || await content.SizeAsync(digest, cancellationToken) is not { } size)
+                continue;
+            going.Add((digest, size, used));
+            left -= size;
+        }
+        return (cached.Bytes, going);
     }
 
     private async Task<CachedBlobs> MeasureAsync(DateTimeOffset began, Func<RepositoryName, bool> isMirrored, CancellationToken stop)

@@ -22,6 +22,9 @@ namespace Mirror.Storage.Stores;
 /// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint
 /// mirror/identity                                                 ours: sixteen random bytes that tell this store from others
 /// mirror/secret                                                   ours: random bytes that sign our tokens
+/// mirror/admin-token                                             ours, on this machine: opens the API of the administrator
+/// mirror/images.db                                               ours, on this machine: an index of the images, can be built again
+/// mirror/pins/&lt;name&gt;/_&lt;tag&gt;                                     ours: no eviction takes this image
 /// mirror/pushed/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: a client pushed this content to this repository
 /// mirror/copied/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: this content of this repository came from upstream
 /// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
@@ -43,6 +46,9 @@ public static class RegistryLayout
     public const string Notifications = "mirror/notifications";
     public const string StoreIdentity = "mirror/identity";
     public const string StoreSecret = "mirror/secret";
+    public const string AdminToken = "mirror/admin-token";
+    public const string ImageIndex = "mirror/images.db";
+    public const string Pins = "mirror/pins";
     public const string SweepLock = "mirror/sweep.lock";
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";
@@ -68,6 +74,12 @@ public static class RegistryLayout
     public static string Claims(Digest digest) => $"{AllClaims}/{digest.Algorithm}/{digest.Hex}";
 
     public static string Condemned(Digest digest) => $"{AllCondemned}/{digest.Algorithm}/{digest.Hex}";
+
+    /// <summary>The pin of an image. No part of a repository's name begins with '_'.</summary>
+    public static string Pin(RepositoryName name, string tag) => $"{Pins}/{name}/_{tag}";
+
+    /// <summary>The tag in the last part of a pin's path; null for a file that is no pin.</summary>
+    public static string? PinnedTag(string file) => file is ['_', .. var tag] && Reference.IsTagName(tag) ? tag : null;
 
     public static string Marks(Provenance provenance) => provenance == Provenance.Pushed ? Pushed : Copied;
 

@@ -47,6 +47,11 @@ public sealed class AccessRules
         return null;
     }
 
+    /// <summary>Whether a rule about every repository lets a client do this. See <see cref="Find"/>.</summary>
+    public bool FindEverywhere(AccessUser? login, IReadOnlyList<string> certificate, AccessAction action) => Array.Exists(
+        Now.Rules, rule => rule.IsEverywhere && rule.Covers(null, action)
+            && (rule.IsOpen || rule.IsAboutCertificate(certificate) || login is not null && rule.IsAbout(login)));
+
     private Compiled Now => Volatile.Read(ref _now);
 
     private sealed class Compiled(AccessOptions options)
@@ -72,6 +77,8 @@ public sealed class AccessRules
         // The users of each group that the rule names.
         private readonly HashSet<string> _members =
             [.. groups.Where(group => NamePattern.AnyMatches(Patterns(options.Who.Groups), group.Key)).SelectMany(group => group.Value)];
+
+        public bool IsEverywhere => options.Repositories.Contains("**");
 
         public bool IsOpen => options.Who.Anonymous;
 

@@ -40,6 +40,13 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         return rules.Find(Named(login), certificate, repository, action, allows) is not null;
     }
 
+    /// <summary>Whether a rule about every repository (<c>**</c>) lets a client do this.</summary>
+    public bool MayDoEverywhere(AccessUser? user, AccessAction action)
+    {
+        var (login, certificate) = Parts(user);
+        return rules.FindEverywhere(Named(login), certificate, action);
+    }
+
     /// <summary>Whether the rules let a client do this, whatever its login allows.</summary>
     internal bool MayHave(AccessUser? user, RepositoryName? repository, AccessAction action)
     {

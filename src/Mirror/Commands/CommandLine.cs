@@ -26,6 +26,8 @@ internal static class CommandLine
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
         };
+        foreach (var verb in AdminCommands.Create(environment))
+            root.Subcommands.Add(verb);
         root.Action = serve.Action;
         var version = root.Options.OfType<VersionOption>().Single();
         version.Aliases.Add("-v");

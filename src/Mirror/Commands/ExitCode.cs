@@ -16,4 +16,10 @@ internal static class ExitCode
 
     /// <summary>The store has pushed content that the settings no longer let clients push; the output names it.</summary>
     public const int Orphaned = 4;
+
+    /// <summary>The server does not let this client administer it.</summary>
+    public const int Refused = 5;
+
+    /// <summary>A part of the work is left for a later run; the output says which.</summary>
+    public const int Unfinished = 6;
 }

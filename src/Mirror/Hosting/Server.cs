@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Mirror.Access;
+using Mirror.Admin;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Health;
@@ -45,6 +46,9 @@ public static partial class Server
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         SetUpKestrel(builder.WebHost, options.Http);
         AddServices(builder, configuration);
+        builder.Services
+            .AddSingleton(provider => ActivatorUtilities.CreateInstance<SettingsReload>(provider, configuration, read))
+            .AddSingleton(provider => new Reload(provider.GetRequiredService<SettingsReload>().Run));
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
         builder.Logging.AddFilter(
@@ -58,9 +62,10 @@ public static partial class Server
             RootPrivileges.DropTo(options.Storage.LocalDirectory);
         if (!options.Storage.Maintenance.ReadOnly.Enabled)
             WritableFolder.Require(options.Storage.LocalDirectory);
+        app.Services.GetRequiredService<AdminToken>().Prepare();
         SetUpPipeline(app, options.Http);
 
-        Volatile.Write(ref reload, ActivatorUtilities.CreateInstance<SettingsReload>(app.Services, configuration, read));
+        Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
         LogConfiguration(app.Logger, configuration.Source);
         foreach (var warning in configuration.Warnings)
             LogWarning(app.Logger, configuration.Source, warning);
@@ -167,12 +172,14 @@ public static partial class Server
         services.AddRepositories(options.Proxy);
         services.AddAccess(options);
         services.AddRegistry(configuration.Old);
+        services.AddAdmin(options);
         services.AddMaintenance(options.Storage, options.Proxy);
         services.AddNotifications(options);
     }
 
     private static void SetUpPipeline(WebApplication app, HttpOptions http)
     {
+        app.MapAdmin(http);
         if (http.Debug.Addr is { } debug)
             app.MapDebug(ListenAddress.Parse(debug), http.Debug);
         UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());

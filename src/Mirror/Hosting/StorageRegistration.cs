@@ -1,3 +1,4 @@
+using Mirror.Admin;
 using Mirror.Configuration;
 using Mirror.Health;
 using Mirror.Maintenance;
@@ -41,11 +42,12 @@ public static class StorageRegistration
             .AddSingleton(root)
             .AddSingleton(unreadable)
             .AddContent(provider => provider.Timed(new FileContentStore(root, unreadable), "filesystem"))
-            .AddSingleton<IReferenceStore>(provider => provider.Timed(new FileReferenceStore(root, unreadable), "filesystem"))
+            .AddSingleton(provider => provider.Noting(provider.Timed(new FileReferenceStore(root, unreadable), "filesystem")))
             .AddSingleton<IReferrerStore>(new FileReferrerStore(root, unreadable))
             .AddSingleton<IUploadStore>(new FileUploadStore(root, unreadable))
             .AddSingleton(new InterruptedSpools(Path.Combine(root.Path, RegistryLayout.Fills)))
             .AddSingleton<IProvenanceStore>(new FileProvenanceStore(root, unreadable))
+            .AddSingleton<IPinStore>(new FilePinStore(root, unreadable))
             .AddSingleton<IStoreSecret>(new FileStoreSecret(root))
             .AddSingleton<IDateStore>(new FileDateStore(root))
             .AddSingleton<ISweepStore>(new FileSweepStore(root, unreadable))
@@ -56,15 +58,16 @@ public static class StorageRegistration
         this IServiceCollection services, BucketOptions options, string driver, Func<TimeProvider, IBucket> open) => services
         .AddSingleton(provider => open(provider.GetRequiredService<TimeProvider>()))
         .AddContent(provider => provider.Timed(ActivatorUtilities.CreateInstance<BucketContentStore>(provider, options), driver))
-        .AddSingleton<IReferenceStore>(provider =>
+        .AddSingleton(provider =>
         {
             var references = provider.Timed(ActivatorUtilities.CreateInstance<BucketReferenceStore>(provider), driver);
-            return options.LocalCache.Path is { } local
+            return provider.Noting(options.LocalCache.Path is { } local
                 ? new FallbackReferenceStore(references, new FileReferenceStore(Path.Combine(local, "seen")))
-                : references;
+                : references);
         })
         .AddSingleton<IReferrerStore, BucketReferrerStore>()
         .AddSingleton<IProvenanceStore, BucketProvenanceStore>()
+        .AddSingleton<IPinStore, BucketPinStore>()
         .AddSingleton<IStoreSecret, BucketStoreSecret>()
         .AddSingleton<IDateStore, BucketDateStore>()
         // A push belongs to the process that takes it until it is committed, as a download does.

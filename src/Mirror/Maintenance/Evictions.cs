@@ -110,8 +110,8 @@ public sealed partial class Evictions(
     private partial void LogEvicted(int blobs, long freed, long bytes, double seconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "the cache has reached proxy.max_size ({MaxBytes} bytes), and all that could be evicted is being read: new blobs are sent to their "
-        + "clients and not kept until some of it is read to its end")]
+        "the cache has reached proxy.max_size ({MaxBytes} bytes), and all that could be evicted is pinned or being read: new blobs are "
+        + "sent to their clients and not kept until that changes")]
     private partial void LogStuck(long maxBytes);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "eviction of mirrored blobs failed; will try again in a minute")]

@@ -24,9 +24,11 @@ public static class MaintenanceRegistration
             services.AddHostedService(provider =>
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
         services.AddSingleton<UnmarkedContent>();
+        services.AddSingleton(provider => new Evictor(
+            Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider),
+            provider.GetRequiredService<IPinStore>()));
         if (proxy is { MaxSize: not null, HasUpstream: true })
-            services.AddHostedService(provider => ActivatorUtilities.CreateInstance<Evictions>(
-                provider, new Evictor(Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider))));
+            services.AddHostedService<Evictions>();
         return services;
     }
 

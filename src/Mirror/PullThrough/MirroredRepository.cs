@@ -78,14 +78,20 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
 
     // Separate methods, because a lambda's closure is allocated where its method begins: a hit allocates none.
     private ValueTask<Answer<Manifest>?> FetchManifestAsync(Reference reference, CancellationToken cancellation) =>
-        FetchAsync(stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellation);
+        mirror.Notes.AroundAsync(
+            name, reference, "GET manifest", () => FetchAsync(stop => mirror.Manifests.FetchAsync(name, reference, stop), cancellation));
 
     private ValueTask<Answer<Descriptor>?> FetchDescriptorAsync(Reference reference, CancellationToken cancellation) =>
-        FetchAsync(stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellation);
+        mirror.Notes.AroundAsync(
+            name, reference, "HEAD manifest",
+            () => FetchAsync(stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellation));
 
     private ValueTask<Answer<Content>?> FetchBlobAsync(Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellation) =>
-        FetchAsync(stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellation);
+        mirror.Notes.AroundAsync(
+            name, digest, "GET blob",
+            () => FetchAsync(stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellation));
 
     private ValueTask<Answer<long?>?> FetchBlobSizeAsync(Digest digest, CancellationToken cancellation) =>
-        FetchAsync(stop => mirror.Blobs.FetchSizeAsync(name, digest, stop), cancellation);
+        mirror.Notes.AroundAsync(
+            name, digest, "HEAD blob", () => FetchAsync(stop => mirror.Blobs.FetchSizeAsync(name, digest, stop), cancellation));
 }

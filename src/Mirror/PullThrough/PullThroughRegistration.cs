@@ -23,6 +23,8 @@ public static class PullThroughRegistration
         services.AddSingleton<CachePolicies>();
         services.AddSingleton<MirroredTags>();
         services.AddSingleton<HeldTags>();
+        services.AddSingleton<RequestHistory>();
+        services.AddSingleton<MissNotes>();
         services.AddSingleton<CacheSize>();
         services.AddSingleton<CopyEvidence>();
         services.AddSingleton<RunningFills>();

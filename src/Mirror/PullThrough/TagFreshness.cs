@@ -37,6 +37,10 @@ public sealed class TagFreshness : IDisposable
             ? check.Descriptor
             : null;
 
+    /// <summary>How long ago the tag was last checked; null where this replica does not know of a check.</summary>
+    public TimeSpan? SinceCheck(RepositoryName name, string tag) =>
+        _checks.TryGetValue((name, tag), out Check? check) ? _time.GetElapsedTime(check!.At) : null;
+
     /// <summary>The manifest that the tag names, if any replica learnt it within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public async ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag)
     {

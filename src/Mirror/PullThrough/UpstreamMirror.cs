@@ -8,7 +8,8 @@ namespace Mirror.PullThrough;
 /// <summary>The parts that the repositories of one upstream share. They live as long as the server.</summary>
 public sealed record UpstreamMirror(
     UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, ImageCompletion Completion, MirroredTagLists TagLists,
-    MirroredReferrers Referrers, TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry, CachePolicies Policies)
+    MirroredReferrers Referrers, TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry, CachePolicies Policies,
+    MissNotes Notes)
 {
     /// <summary>
     /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no
@@ -41,7 +42,8 @@ public sealed record UpstreamMirror(
             services.GetRequiredService<TagFreshness>(),
             services.GetRequiredService<RepositoryDeletions>(),
             Make<OutageRetry>(origin),
-            services.GetRequiredService<CachePolicies>());
+            services.GetRequiredService<CachePolicies>(),
+            services.GetRequiredService<MissNotes>());
 
         // From the given parts, and from services that all upstreams share.
         T Make<T>(params object[] parts) => ActivatorUtilities.CreateInstance<T>(services, parts);

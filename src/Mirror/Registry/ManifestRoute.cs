@@ -2,6 +2,7 @@ using System.Buffers;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
+using Mirror.Repositories;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
@@ -12,7 +13,7 @@ namespace Mirror.Registry;
 /// </summary>
 public sealed class ManifestRoute(
     RepositoryResolver repositories, ManifestRules rules, RepositoryClasses classes, RequestBody body, Locations locations,
-    RegistryEvents events, Transfers transfers)
+    RegistryEvents events, RequestHistory history, Transfers transfers)
 {
     /// <summary>Answers with the headers of a manifest.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -25,6 +26,7 @@ public sealed class ManifestRoute(
             && PlatformChoice.Needed(request.Http.Request.Headers.Accept, index.Value) is { } child)
             answer = await request.Repository.HeadManifestAsync(child, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
+        history.Served(request.Repository.Name, reference, isPull: false);
         if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: tag is null))
             request.Http.Response.ContentLength = answer.Value.Size;
         if (events.IsEnabled)
@@ -40,6 +42,7 @@ public sealed class ManifestRoute(
         if (reference.IsTag(out var tag, out _) && PlatformChoice.Needed(request.Http.Request.Headers.Accept, answer.Value) is { } child)
             answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
+        history.Served(repository.Name, reference, isPull: true);
         var manifest = answer.Value;
         if (!ContentHeaders.Set(request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest: tag is null))
         {

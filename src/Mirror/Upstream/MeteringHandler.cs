@@ -26,7 +26,9 @@ public sealed class MeteringHandler(UpstreamMetrics metrics, UpstreamOrigin orig
         }
         finally
         {
-            metrics.Asked(origin.Label, kind, request.Method.Method, status, time.GetElapsedTime(started).TotalSeconds);
+            var took = time.GetElapsedTime(started);
+            metrics.Asked(origin.Label, kind, request.Method.Method, status, took.TotalSeconds);
+            UpstreamTrail.Current?.Add(request.Method, request.RequestUri!, status, took);
         }
     }
 

@@ -147,10 +147,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     /// <summary>Starts it once more on the same port and storage.</summary>
     public async Task StartAgainAsync()
     {
-        var config = _folder.Write("config.yml", Config());
-        string[] command = OtherCommand is not null ? [OtherCommand, "serve", config]
+        string[] command = OtherCommand is not null ? [OtherCommand, "serve", ConfigFile]
             : _settings.File is "" ? ["dotnet", Program, "serve"]
-            : ["dotnet", Program, "serve", config];
+            : ["dotnet", Program, "serve", ConfigFile];
         if (_settings.Limits is { } limits)
             command = ["prlimit", limits, .. command];
         if (_settings.Faults is not null)
@@ -167,6 +166,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         "dotnet", [Program, "garbage-collect", .. options, _folder.Write("config.yml", Config())],
         new Dictionary<string, string> { ["REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECT_GRACE"] = "0s" });
 
+    /// <summary>The configuration, as a file.</summary>
+    public string ConfigFile => _folder.Write("config.yml", Config());
+
     /// <summary>SIGKILL in the middle of whatever it is doing.</summary>
     public Task KillAsync() => _process!.KillAsync();
 
@@ -174,7 +176,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     public async Task<(int Code, string Output)> RunAsync(params string[] verb)
     {
         await using var process = PeerProcess.Start(
-            "dotnet", [Program, verb[0], _folder.Write("config.yml", Config()), .. verb[1..]], _settings.Environment);
+            "dotnet", [Program, verb[0], ConfigFile, .. verb[1..]], _settings.Environment);
         return (await process.ExitCodeAsync(), process.Output);
     }
 
@@ -191,13 +193,16 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     /// <summary>SIGHUP, without waiting for what it does.</summary>
     public void HangUp() => _process!.Signal("HUP");
 
+    /// <summary>Changes <see cref="ConfigFile"/>, for when it is written next.</summary>
+    public void Change(Func<MirrorSettings, MirrorSettings> change) => _settings = change(_settings);
+
     /// <summary>Writes another configuration, and has the running program read it again.</summary>
     /// <returns>The lines that it logged of it.</returns>
     public async Task<IReadOnlyList<string>> ReloadAsync(Func<MirrorSettings, MirrorSettings> change)
     {
-        _settings = change(_settings);
         var before = Log.Count;
-        _folder.Write("config.yml", Config());
+        _settings = change(_settings);
+        _ = ConfigFile;
         HangUp();
         await Until.TrueAsync(
             () => Log.Skip(before).Any(line => line.Contains(" read again", StringComparison.Ordinal)), () => string.Join('\n', Log));

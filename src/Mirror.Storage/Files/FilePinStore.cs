@@ -1,0 +1,44 @@
+using System.Runtime.CompilerServices;
+using Mirror.Storage.Disk;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Storage.Files;
+
+/// <summary>Pins as empty files.</summary>
+/// <param name="root">The folder that holds <c>mirror/</c>; created by the first write.</param>
+/// <param name="unreadable">Is told which folders this process may not read.</param>
+public sealed class FilePinStore(StoreRoot root, UnreadableFolders? unreadable = null) : IPinStore
+{
+    public ValueTask PinAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    {
+        root.Write(() => Durable.WriteFile(root.PathOf(RegistryLayout.Temporary), PathOf(name, tag), []));
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<bool> UnpinAsync(RepositoryName name, string tag, CancellationToken cancellationToken) => ValueTask.FromResult(
+        File.Exists(PathOf(name, tag))
+            && root.Write(() => Durable.DeleteFile(root.PathOf(RegistryLayout.Temporary), PathOf(name, tag))));
+
+    public ValueTask<bool> IsPinnedAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(File.Exists(PathOf(name, tag)));
+
+    public async IAsyncEnumerable<(RepositoryName Name, string Tag)> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        var top = root.PathOf(RegistryLayout.Pins);
+        Stack<string> folders = new([top]);
+        while (folders.TryPop(out var folder))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            foreach (var child in Entries.Folders(folder, unreadable))
+                folders.Push(child);
+            if (folder != top && RepositoryName.TryParse(Path.GetRelativePath(top, folder), out var name))
+                foreach (var file in Entries.Files(folder, unreadable))
+                    if (RegistryLayout.PinnedTag(Path.GetFileName(file)) is { } tag)
+                        yield return (name, tag);
+        }
+        root.Require();
+    }
+
+    private string PathOf(RepositoryName name, string tag) => root.PathOf(RegistryLayout.Pin(name, tag));
+}

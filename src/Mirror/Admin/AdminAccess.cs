@@ -1,0 +1,74 @@
+using Mirror.Access;
+using Mirror.Configuration;
+using Mirror.Registry;
+using Mirror.Storage;
+
+namespace Mirror.Admin;
+
+/// <summary>
+/// Who may use the API of the administrator: clients that <c>access.rules</c> let do <c>admin</c>, and the holder of
+/// <see cref="AdminToken"/>. The token counts on <c>http.debug.addr</c> only, where there is such an address.
+/// </summary>
+/// <remarks>That a request comes from this machine is no proof: a proxy on it passes on the requests of all clients.</remarks>
+public sealed class AdminAccess(
+    AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, RulesAccess? rules = null)
+{
+    private readonly int? _debugPort = http.Debug.Addr is { } addr ? ListenAddress.Parse(addr).Port : null;
+
+    private bool HasRules =>
+        live.Current.Access.Rules.Any(rule => rule.Actions.Contains("admin", StringComparer.OrdinalIgnoreCase));
+
+    /// <summary>Who asks. The request learns its user.</summary>
+    /// <exception cref="RegistryException">The client may not use the API at all.</exception>
+    public async ValueTask<AdminCaller> RequireAsync(RegistryRequest request)
+    {
+        var context = request.Http;
+        var isTokensPlace = _debugPort is null || context.Connection.LocalPort == _debugPort;
+        if (isTokensPlace && token.IsIn(context.Request))
+            return new AdminCaller(request.User = new AccessUser("administrator"), null);
+        if (HasRules && rules is not null)
+        {
+            var user = request.User = await rules.AuthenticateAsync(context, request.Aborted);
+            if (user is null && context.Request.Headers.Authorization is [{ } authorization, ..])
+                request.RefusedUser = rules.RefusedUser(authorization);
+            if (await rules.AuthorizeAsync(user, null, AccessAction.Admin, request.Aborted))
+                return new AdminCaller(user, rules);
+            throw RegistryException.Of(access.Refuse(
+                new(context, user, null, AccessAction.Admin, locations.PublicBase(context.Request))));
+        }
+        throw isTokensPlace
+            ? new RegistryException(RegistryError.Unauthorized, "the token of the administrator is needed: it is in the server's storage "
+                + "folder, in mirror/admin-token. To let users in, write a rule with the action admin into access.rules")
+            {
+                Headers = [("WWW-Authenticate", "Bearer realm=\"mirror\"")],
+            }
+            : new RegistryException(RegistryError.Denied, "without a rule with the action admin in access.rules, this is answered on "
+                + "http.debug.addr only");
+    }
+}
+
+/// <summary>A client that may use the API of the administrator.</summary>
+/// <param name="User">Null for a client without a login.</param>
+/// <param name="Rules">What limits the client to some repositories; null for the holder of the token.</param>
+public sealed record AdminCaller(AccessUser? User, RulesAccess? Rules)
+{
+    /// <summary>Whether the client may administer a repository.</summary>
+    /// <param name="name">The name it is stored under.</param>
+    public async ValueTask<bool> MayAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        Rules is null || await Rules.AuthorizeAsync(User, name, AccessAction.Admin, cancellationToken);
+
+    /// <exception cref="RegistryException">The client may not administer the repository.</exception>
+    public async ValueTask RequireAsync(RepositoryName name, CancellationToken cancellationToken)
+    {
+        if (!await MayAsync(name, cancellationToken))
+            throw new RegistryException(RegistryError.Denied, $"no rule in access.rules lets this client administer {name}");
+    }
+
+    /// <exception cref="RegistryException">The client may not administer the server, but only some repositories.</exception>
+    public void RequireServer()
+    {
+        if (Rules?.MayDoEverywhere(User, AccessAction.Admin) == false)
+            throw new RegistryException(
+                RegistryError.Denied, "this needs a rule in access.rules with the action admin and the repositories \"**\"");
+    }
+}

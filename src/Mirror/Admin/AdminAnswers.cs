@@ -1,0 +1,80 @@
+using System.Text.Json.Serialization;
+
+namespace Mirror.Admin;
+
+/// <summary>A page of images.</summary>
+/// <param name="Complete">False while the index is built for the first time: there are more images.</param>
+/// <param name="Next">The path of the next page; null on the last one.</param>
+public sealed record ImagePage(IReadOnlyList<ImageRow> Images, bool Complete, string? Next);
+
+/// <summary>One image.</summary>
+/// <param name="Size">Stored bytes, each part counted once.</param>
+/// <param name="Shared">Those of its bytes that other images have too.</param>
+/// <param name="Whole">Whether all is stored that its stored manifests need.</param>
+/// <param name="LastUsed">When a client last got its manifest from this server; null where none did.</param>
+/// <param name="Kind"><c>mirrored</c> or <c>hosted</c>.</param>
+public sealed record ImageRow(
+    string Name, string Tag, string Digest, IReadOnlyList<string> Platforms, long Size, long Shared, bool Whole, DateTimeOffset? LastUsed,
+    long Pulls, bool Pinned, string Kind);
+
+/// <summary>What the store holds.</summary>
+/// <param name="Size">The bytes of all images, each part counted once.</param>
+/// <param name="Shared">Those of the bytes that belong to two images or more.</param>
+/// <param name="MaxSize"><c>proxy.max_size</c> in bytes; null where there is no limit.</param>
+/// <param name="Free">Free bytes of the disk; null for a bucket.</param>
+/// <param name="Indexed">When the whole store was last read; null while it is read for the first time.</param>
+public sealed record UsageAnswer(
+    long Repositories, long Images, long Parts, long Size, long Shared, long? MaxSize, long? Free, string Storage, DateTimeOffset? Indexed);
+
+/// <param name="Image">A repository, or a repository and a tag: <c>nginx</c>, <c>nginx:1.27</c>.</param>
+/// <param name="DryRun">Only say what would be removed.</param>
+public sealed record PurgeRequest(string Image, bool DryRun = false);
+
+/// <summary>What was removed, or would be.</summary>
+/// <param name="Freed">Bytes on the disk; null where another garbage collection runs, and a later one frees them.</param>
+/// <param name="Kept">Why something stays.</param>
+public sealed record PurgeAnswer(
+    string Name, bool DryRun, IReadOnlyList<string> Tags, IReadOnlyList<string> Manifests, IReadOnlyList<string> Layers, long? Freed,
+    IReadOnlyList<string> Kept);
+
+/// <param name="Image">A repository and a tag: <c>nginx:1.27</c>.</param>
+public sealed record PinRequest(string Image);
+
+/// <summary>Whether an image is pinned now.</summary>
+/// <param name="Changed">Whether that was otherwise before.</param>
+public sealed record PinAnswer(string Image, bool Pinned, bool Changed);
+
+/// <param name="Images">Repositories with a tag or a digest; without one, the tag is <c>latest</c>.</param>
+/// <param name="Platforms">Of an index, such as <c>linux/arm64</c>, or <c>all</c>; null or empty is <c>linux/amd64</c>.</param>
+public sealed record WarmRequest(IReadOnlyList<string> Images, IReadOnlyList<string>? Platforms = null);
+
+/// <summary>What an eviction would delete.</summary>
+/// <param name="Size">The bytes of mirrored blobs now.</param>
+/// <param name="Limit">How many bytes would stay at most.</param>
+/// <param name="Blobs">In the order in which they would go, 1,000 at most.</param>
+/// <param name="Freed">The bytes of all that would go.</param>
+public sealed record EvictionPlan(long Size, long Limit, long Freed, int Count, IReadOnlyList<EvictedBlob> Blobs);
+
+/// <param name="Images">Some of the images that would have to fetch it again.</param>
+public sealed record EvictedBlob(string Digest, long Size, DateTimeOffset LastUsed, IReadOnlyList<string> Images);
+
+/// <summary>The settings are in force.</summary>
+public sealed record ReloadAnswer(string Outcome);
+
+/// <summary>The documents of the API.</summary>
+[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(ImagePage))]
+[JsonSerializable(typeof(UsageAnswer))]
+[JsonSerializable(typeof(PurgeRequest))]
+[JsonSerializable(typeof(PurgeAnswer))]
+[JsonSerializable(typeof(Explained))]
+[JsonSerializable(typeof(ReloadAnswer))]
+[JsonSerializable(typeof(EvictionPlan))]
+[JsonSerializable(typeof(PinRequest))]
+[JsonSerializable(typeof(PinAnswer))]
+[JsonSerializable(typeof(WarmRequest))]
+[JsonSerializable(typeof(WarmProgress))]
+[JsonSourceGenerationOptions(
+    UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+internal sealed partial class AdminJson : JsonSerializerContext;

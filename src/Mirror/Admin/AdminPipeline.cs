@@ -1,0 +1,51 @@
+using Microsoft.AspNetCore.Http.Features;
+using Mirror.Configuration;
+using Mirror.Registry;
+using Mirror.Telemetry;
+
+namespace Mirror.Admin;
+
+/// <summary>The steps around every answer of the API: as in <see cref="RegistryPipeline"/>, with the errors of the registry.</summary>
+public sealed class AdminPipeline(
+    AdminAccess access, ErrorAnswers errors, RequestRecord record, AdminAudit audit, TrustedProxies proxies, RequestMetrics metrics,
+    HttpOptions http, TimeProvider time)
+{
+    private const long MaxBody = 1 << 20;
+
+    /// <summary>Answers one request by <paramref name="next"/>, if the client may make it. Never throws.</summary>
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        // 1. What is asked for, and where from.
+        var started = time.GetTimestamp();
+        var request = new RegistryRequest(context, new RegistryRoute(RouteKind.Other, "", ""), isFromReplica: false);
+        proxies.Apply(context, isFromReplica: false);
+        metrics.Started(RouteKind.Other);
+        ContentHeaders.SetCommon(context.Response.Headers, http);
+        context.Response.Headers.CacheControl = "no-store";
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+            limit.MaxRequestBodySize = MaxBody;
+        try
+        {
+            // 2. Who is the client, and may it?
+            var caller = await access.RequireAsync(request);
+            context.Features.Set(caller);
+
+            // 3. The answer, or the error in its place.
+            await next(context);
+            if (!context.Response.HasStarted && context.Response.StatusCode >= 400)
+                throw new RegistryException(
+                    context.Response.StatusCode == 405 ? RegistryError.Unsupported : RegistryError.NotFound,
+                    "/mirror/v1/openapi.json describes what there is");
+        }
+        catch (Exception failure)
+        {
+            await errors.AnswerAsync(request, failure);
+        }
+        finally
+        {
+            // 4. Metrics, trace and logs.
+            record.Write(request, time.GetElapsedTime(started));
+            audit.Write(request);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Mirror.Configuration;
+using Mirror.PullThrough;
+using Mirror.Registry;
+using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Admin;
+
+/// <summary>Reads the configuration again; set by what starts the server.</summary>
+/// <param name="Run">Returns the mistakes that prevented it; none where the settings are in force.</param>
+public sealed record Reload(Func<IReadOnlyList<string>> Run);
+
+/// <summary>The routes of the API of the administrator, below <c>/mirror/v1</c>.</summary>
+internal static partial class AdminRoutes
+{
+    private const int MaxPage = 1000;
+    private const string Lines = "application/x-ndjson";
+
+    // The first byte of a list comes within 200 ms, also while much has changed.
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(100);
+
+    // A store that was never read is worth a wait: an empty answer is of no use.
+    private static readonly TimeSpan MaxFirstWait = TimeSpan.FromSeconds(5);
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/images", ImagesAsync).WithName("listImages").WithSummary("The stored images, by name and tag, in pages.");
+        routes.MapGet("/usage", UsageAsync).WithName("usage").WithSummary("What the store holds.");
+        routes.MapPost("/purge", PurgeAsync).WithName("purge")
+            .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
+        routes.MapGet("/why", WhyAsync).WithName("why").WithSummary("What the last requests for an image did, and why upstream was asked.");
+        routes.MapGet("/eviction", EvictionAsync).WithName("planEviction")
+            .WithSummary("What an eviction would delete, and in which order.");
+        routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge takes it.");
+        routes.MapPost("/unpin", UnpinAsync).WithName("unpin").WithSummary("Takes a pin away.");
+        routes.MapPost("/warm", WarmAsync).WithName("warm").Produces<WarmProgress>(StatusCodes.Status200OK, Lines)
+            .WithSummary("Fetches images before clients ask for them. The answer has one line of JSON for each step.");
+        routes.MapPost("/reload", ReloadSettings).WithName("reload").WithSummary("Reads the configuration file again.");
+    }
+
+    private static async Task<Ok<ImagePage>> ImagesAsync(
+        HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, IPinStore pinStore,
+        HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
+    {
+        if (n is < 1 or > MaxPage)
+            throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 1 to {MaxPage}");
+        var caller = Caller(http);
+        var isComplete = await CatchUpAsync(index, indexing, aborted);
+        var pins = await pinStore.ListAsync(aborted).ToHashSetAsync(cancellationToken: aborted);
+        List<ImageRow> rows = [];
+        var after = After(last);
+        while (true)
+        {
+            var page = await Task.Run(() => index.Page(search, after, n + 1), aborted);
+            foreach (var image in page)
+            {
+                if (rows.Count == n)
+                    return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!.Value)));
+                after = (image.Name.ToString(), image.Tag);
+                if (await caller.MayAsync(image.Name, aborted))
+                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag))));
+            }
+            if (page.Count <= n)
+                return TypedResults.Ok(new ImagePage(rows, isComplete, null));
+        }
+    }
+
+    private static async Task<Ok<UsageAnswer>> UsageAsync(
+        HttpContext http, ImageIndex index, ImageIndexing indexing, StorageOptions storage, ProxyOptions proxy, CancellationToken aborted)
+    {
+        Caller(http).RequireServer();
+        await CatchUpAsync(index, indexing, aborted);
+        var totals = await Task.Run(index.Totals, aborted);
+        return TypedResults.Ok(new UsageAnswer(
+            totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
+            storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null,
+            storage.Location, index.Built));
+    }
+
+    private static async Task<Ok<PurgeAnswer>> PurgeAsync(
+        HttpContext http, PurgeRequest request, Purge purge, RepositoryResolver repositories, ILogger<Purge> log, CancellationToken aborted)
+    {
+        var image = ImageName.Parse(request.Image, repositories);
+        await Caller(http).RequireAsync(image.Name, aborted);
+        string? tag = null;
+        if (image.Reference is { } reference && !reference.IsTag(out tag, out _))
+            throw new RegistryException(RegistryError.TagInvalid, "name a tag, or the repository alone: an image is purged by its tag");
+        http.Features.Set(request.DryRun ? null : new AdminChange("purge", image));
+        // A purge that has begun goes on to its end, also if the client leaves.
+        var purged = await purge.RunAsync(image.Name, tag, request.DryRun, CancellationToken.None);
+        if (!request.DryRun)
+            LogPurged(
+                log, Caller(http).User?.Name, request.Image, purged.Tags.Count, purged.Manifests.Count, purged.Blobs.Count, purged.Bytes);
+        return TypedResults.Ok(new PurgeAnswer(
+            purged.Name.ToString(), request.DryRun, purged.Tags, Texts(purged.Manifests), Texts(purged.Blobs), purged.Bytes, purged.Kept));
+    }
+
+    private static async Task<Ok<Explained>> WhyAsync(
+        HttpContext http, Explanation explanation, RepositoryResolver repositories, CancellationToken aborted, string image = "")
+    {
+        var name = ImageName.Parse(image, repositories);
+        await Caller(http).RequireAsync(name.Name, aborted);
+        return TypedResults.Ok(await explanation.OfAsync(name, aborted));
+    }
+
+    private static async Task<Ok<EvictionPlan>> EvictionAsync(
+        HttpContext http, Evictor evictor, ImageIndex index, RepositoryResolver repositories, ProxyOptions proxy, CancellationToken aborted,
+        long? limit = null)
+    {
+        const int maxBlobs = 1000, maxImages = 3;
+        Caller(http).RequireServer();
+        // As the server evicts: a tenth of the limit is free afterwards.
+        var most = limit ?? proxy.MaxSize - proxy.MaxSize / 10
+            ?? throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "proxy.max_size is not set"), "give a limit in bytes");
+        if (await Task.Run(() => evictor.PlanAsync(most, repositories.IsMirrored, aborted), aborted) is not var (size, going))
+            throw new RegistryException(RegistryError.Unavailable, "a garbage collection or an eviction is running; try again later");
+        // Within the limit nothing goes.
+        if (limit is null && size <= proxy.MaxSize)
+            going = [];
+        var blobs = await Task.Run(
+            () => going.Take(maxBlobs)
+                .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Size, blob.Used, index.ImagesWith(blob.Digest, maxImages)))
+                .ToList(),
+            aborted);
+        return TypedResults.Ok(new EvictionPlan(size, limit ?? proxy.MaxSize!.Value, going.Sum(blob => blob.Size), going.Count, blobs));
+    }
+
+    private static async Task<Ok<PinAnswer>> PinAsync(
+        HttpContext http, PinRequest request, IPinStore pins, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        var (image, tag) = await TagOfAsync(http, request, repositories, aborted);
+        var was = await pins.IsPinnedAsync(image.Name, tag, aborted);
+        await pins.PinAsync(image.Name, tag, aborted);
+        http.Features.Set(new AdminChange("pin", image));
+        return TypedResults.Ok(new PinAnswer($"{image.Name}:{tag}", Pinned: true, Changed: !was));
+    }
+
+    private static async Task<Ok<PinAnswer>> UnpinAsync(
+        HttpContext http, PinRequest request, IPinStore pins, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        var (image, tag) = await TagOfAsync(http, request, repositories, aborted);
+        var was = await pins.UnpinAsync(image.Name, tag, aborted);
+        http.Features.Set(new AdminChange("unpin", image));
+        return TypedResults.Ok(new PinAnswer($"{image.Name}:{tag}", Pinned: false, Changed: was));
+    }
+
+    private static async Task WarmAsync(
+        HttpContext http, WarmRequest request, Warmer warmer, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        List<(string Text, ImageName Name)> images = [.. request.Images.Select(text => (text, ImageName.Parse(text, repositories)))];
+        foreach (var (_, name) in images)
+            await Caller(http).RequireAsync(name.Name, aborted);
+        var platforms = request.Platforms is null or [] ? [Warmer.DefaultPlatform] : request.Platforms;
+        http.Response.ContentType = Lines;
+        foreach (var (text, name) in images)
+            await warmer.RunAsync(name, text, platforms, WriteAsync, aborted);
+
+        async ValueTask WriteAsync(WarmProgress progress)
+        {
+            await http.Response.Body.WriteAsync(
+                (byte[])[.. JsonSerializer.SerializeToUtf8Bytes(progress, AdminJson.Default.WarmProgress), (byte)'\n'], aborted);
+            await http.Response.Body.FlushAsync(aborted);
+        }
+    }
+
+    private static Ok<ReloadAnswer> ReloadSettings(HttpContext http, Reload reload)
+    {
+        Caller(http).RequireServer();
+        return reload.Run() is { Count: > 0 } mistakes
+            ? throw new RegistryException(
+                new RegistryError("UNSUPPORTED", 400, "nothing has changed: the configuration has mistakes"), [.. mistakes])
+            : TypedResults.Ok(
+                new ReloadAnswer("the configuration was read again; the log says what has changed, and what needs a restart"));
+    }
+
+    private static async ValueTask<(ImageName Image, string Tag)> TagOfAsync(
+        HttpContext http, PinRequest request, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        var image = ImageName.Parse(request.Image, repositories);
+        await Caller(http).RequireAsync(image.Name, aborted);
+        return image.Reference?.IsTag(out var tag, out _) == true ? (image, tag)
+            : throw new RegistryException(RegistryError.TagInvalid, "name a tag: a pin keeps what the tag names");
+    }
+
+    private static AdminCaller Caller(HttpContext http) => http.Features.Get<AdminCaller>()!;
+
+    private static async ValueTask<bool> CatchUpAsync(ImageIndex index, ImageIndexing indexing, CancellationToken aborted) =>
+        await indexing.CatchUpAsync(await Task.Run(() => index.Built, aborted) is null ? MaxFirstWait : MaxWait, aborted);
+
+    private static ImageRow Row(ListedImage image, RepositoryResolver repositories, bool isPinned) => new(
+        image.Name.ToString(), image.Tag, image.Digest.ToString(), image.Platforms, image.Bytes, image.SharedBytes, image.IsWhole,
+        image.LastUsed, image.Pulls, isPinned, repositories.IsMirrored(image.Name) ? "mirrored" : "hosted");
+
+    private static (string Name, string Tag)? After(string? last) =>
+        last is null ? null
+        : last.LastIndexOf(':') is > 0 and var colon ? (last[..colon], last[(colon + 1)..])
+        : throw new RegistryException(RegistryError.NameInvalid, "'last' is name:tag of the last image of the page before");
+
+    private static string Next(HttpOptions options, string? search, int n, (string Name, string Tag) last)
+    {
+        List<KeyValuePair<string, string?>> query =
+            [new("n", n.ToString(CultureInfo.InvariantCulture)), new("last", $"{last.Name}:{last.Tag}")];
+        if (search is not null)
+            query.Add(new("search", search));
+        return $"{options.Prefix.TrimEnd('/')}/mirror/v1/images{QueryString.Create(query)}";
+    }
+
+    private static List<string> Texts(IEnumerable<Digest> digests) => [.. digests.Select(digest => digest.ToString())];
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "{User} purged {Image}: {Tags} tags, {Manifests} manifests and {Layers} layers are gone, {Bytes} bytes are free")]
+    private static partial void LogPurged(ILogger log, string? user, string image, int tags, int manifests, int layers, long? bytes);
+}

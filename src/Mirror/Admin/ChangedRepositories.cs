@@ -1,0 +1,48 @@
+using System.Collections.Concurrent;
+using Mirror.Fleet;
+using Mirror.Storage;
+
+namespace Mirror.Admin;
+
+/// <summary>The repositories that have changed since <see cref="ImageIndex"/> last saw them.</summary>
+public sealed class ChangedRepositories
+{
+    // More repositories than this are not remembered one by one.
+    private const int MaxNames = 10_000;
+
+    private readonly ConcurrentDictionary<RepositoryName, bool> _names = new();
+    private int _lost;
+
+    public ChangedRepositories(Announcements announcements)
+    {
+        announcements.TagMoved += (name, _) => Note(name);
+        announcements.ManifestRemoved += (name, _) => Note(name);
+    }
+
+    /// <summary>A repository has changed.</summary>
+    public void Note(RepositoryName name)
+    {
+        if (_names.ContainsKey(name))
+            return;
+        if (_names.Count < MaxNames)
+            _names.TryAdd(name, true);
+        else
+            Volatile.Write(ref _lost, 1);
+    }
+
+    /// <summary>Takes one of them.</summary>
+    public bool TryTake(out RepositoryName name)
+    {
+        foreach (var (changed, _) in _names)
+            if (_names.TryRemove(changed, out _))
+            {
+                name = changed;
+                return true;
+            }
+        name = default;
+        return false;
+    }
+
+    /// <summary>Whether more repositories have changed than were remembered; only the first call after that says so.</summary>
+    public bool TakeLost() => Interlocked.Exchange(ref _lost, 0) == 1;
+}

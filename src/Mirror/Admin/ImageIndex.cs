@@ -1,0 +1,298 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+using Mirror.Storage;
+
+namespace Mirror.Admin;
+
+/// <summary>An image as lists show it.</summary>
+/// <param name="Platforms">As in <see cref="StoredImage"/>.</param>
+/// <param name="Bytes">The stored bytes of the image, each part counted once.</param>
+/// <param name="SharedBytes">Those of its bytes that other images have too.</param>
+/// <param name="Pulls">How often clients got its manifest; null where this server has not seen one.</param>
+public sealed record ListedImage(
+    RepositoryName Name, string Tag, Digest Digest, IReadOnlyList<string> Platforms, long Bytes, long SharedBytes, bool IsWhole,
+    DateTimeOffset? LastUsed, long Pulls);
+
+/// <summary>What all images together are.</summary>
+/// <param name="Bytes">The bytes of all their parts, each part counted once.</param>
+/// <param name="SharedBytes">Those of the bytes that belong to two images or more.</param>
+public sealed record ImageTotals(long Repositories, long Images, long Parts, long Bytes, long SharedBytes);
+
+/// <summary>
+/// An index of the images in a file of SQLite: it can be built again from the store at any time, and no decision relies on it. Only what it
+/// knows of uses is nowhere else. Any method may be called from any thread.
+/// </summary>
+public sealed class ImageIndex(string file) : IDisposable
+{
+    // 4 MiB of pages for each connection.
+    private const string Schema = """
+        pragma journal_mode = wal; pragma synchronous = normal;
+        create table if not exists image(
+            id integer primary key, name text not null, tag text not null, digest text not null, platforms text not null,
+            whole integer not null, seen integer not null, unique(name, tag));
+        create table if not exists part(id integer primary key, digest text not null unique, bytes integer not null);
+        create table if not exists image_part(image integer not null, part integer not null, primary key(image, part)) without rowid;
+        create index if not exists images_of_part on image_part(part);
+        create table if not exists used(
+            name text not null, reference text not null, pulls integer not null, last integer not null,
+            primary key(name, reference)) without rowid;
+        create table if not exists state(key text primary key, value integer not null) without rowid;
+        """;
+
+    private const string Columns = """
+        i.name, i.tag, i.digest, i.platforms, i.whole,
+        (select coalesce(sum(p.bytes), 0) from image_part x join part p on p.id = x.part where x.image = i.id),
+        (select coalesce(sum(p.bytes), 0) from image_part x join part p on p.id = x.part where x.image = i.id
+            and exists(select 1 from image_part y where y.part = x.part and y.image <> i.id)),
+        coalesce((select max(last) from used where name = i.name and reference in (i.tag, i.digest)), 0),
+        coalesce((select sum(pulls) from used where name = i.name and reference in (i.tag, i.digest)), 0)
+        """;
+
+    private readonly Lock _writing = new();
+    private SqliteConnection? _writer;
+
+    /// <summary>When the whole store was last read into the index; null where that has not happened yet.</summary>
+    public DateTimeOffset? Built => Read(connection => State(connection, "built")) is { } seconds
+        ? DateTimeOffset.FromUnixTimeSeconds(seconds)
+        : null;
+
+    /// <summary>A page of images in the order of their names and tags.</summary>
+    /// <param name="search">A part of <c>name:tag</c>; null for all.</param>
+    /// <param name="after">The last image of the page before.</param>
+    public IReadOnlyList<ListedImage> Page(string? search, (string Name, string Tag)? after, int count) => Read(connection =>
+    {
+        using var command = Command(
+            connection,
+            $"""
+            select {Columns} from image i where (i.name, i.tag) > ($name, $tag)
+            and ($search is null or i.name || ':' || i.tag like $search escape '\') order by i.name, i.tag limit $count
+            """,
+            ("$name", after?.Name ?? ""), ("$tag", after?.Tag ?? ""), ("$count", count),
+            ("$search", search is null ? DBNull.Value : $"%{Escaped(search)}%"));
+        using var rows = command.ExecuteReader();
+        List<ListedImage> page = [];
+        while (rows.Read())
+            page.Add(new(
+                RepositoryName.Parse(rows.GetString(0)), rows.GetString(1), Digest.Parse(rows.GetString(2)),
+                rows.GetString(3).Split(',', StringSplitOptions.RemoveEmptyEntries), rows.GetInt64(5), rows.GetInt64(6),
+                rows.GetInt64(4) != 0, rows.GetInt64(7) is > 0 and var last ? DateTimeOffset.FromUnixTimeSeconds(last) : null,
+                rows.GetInt64(8)));
+        return page;
+    });
+
+    /// <summary>Some of the images that a part belongs to, as <c>name:tag</c>.</summary>
+    public IReadOnlyList<string> ImagesWith(Digest part, int most) => Read(connection =>
+    {
+        using var command = Command(
+            connection,
+            "select i.name || ':' || i.tag from part p join image_part x on x.part = p.id join image i on i.id = x.image "
+            + "where p.digest = $digest order by 1 limit $most",
+            ("$digest", part.ToString()), ("$most", most));
+        using var rows = command.ExecuteReader();
+        List<string> images = [];
+        while (rows.Read())
+            images.Add(rows.GetString(0));
+        return images;
+    });
+
+    /// <summary>What all images together are.</summary>
+    public ImageTotals Totals() => Read(connection =>
+    {
+        using var command = Command(connection, """
+            select (select count(distinct name) from image), (select count(*) from image), count(*), coalesce(sum(bytes), 0),
+                coalesce(sum(case when images > 1 then bytes end), 0)
+            from (select p.bytes, count(*) images from image_part x join part p on p.id = x.part group by x.part)
+            """);
+        using var row = command.ExecuteReader();
+        row.Read();
+        return new ImageTotals(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4));
+    });
+
+    /// <summary>Puts images in, or in the place of what the index had of them.</summary>
+    /// <param name="seen">From <see cref="BeginReading"/>.</param>
+    public void Put(IReadOnlyList<StoredImage> images, long seen) => Write(connection =>
+    {
+        using var image = Command(
+            connection,
+            """
+            insert into image(name, tag, digest, platforms, whole, seen) values($name, $tag, $digest, $platforms, $whole, $seen)
+            on conflict(name, tag) do update set digest = excluded.digest, platforms = excluded.platforms, whole = excluded.whole,
+                seen = excluded.seen
+            returning id
+            """,
+            ("$name", ""), ("$tag", ""), ("$digest", ""), ("$platforms", ""), ("$whole", 0L), ("$seen", seen));
+        using var part = Command(
+            connection, "insert into part(digest, bytes) values($digest, $bytes) on conflict(digest) do update set bytes = excluded.bytes "
+                + "returning id",
+            ("$digest", ""), ("$bytes", 0L));
+        using var link = Command(connection, "insert or ignore into image_part values($image, $part)", ("$image", 0L), ("$part", 0L));
+        using var unlink = Command(connection, "delete from image_part where image = $image", ("$image", 0L));
+        foreach (var each in images)
+        {
+            var platforms = string.Join(',', each.Platforms);
+            Set(image, each.Name.ToString(), each.Tag, each.Digest.ToString(), platforms, each.IsWhole ? 1L : 0L, seen);
+            var id = (long)image.ExecuteScalar()!;
+            Set(unlink, id);
+            unlink.ExecuteNonQuery();
+            foreach (var (digest, bytes) in each.Parts)
+            {
+                Set(part, digest.ToString(), bytes);
+                Set(link, id, (long)part.ExecuteScalar()!);
+                link.ExecuteNonQuery();
+            }
+        }
+    });
+
+    /// <summary>Begins to read a repository, or the whole store: what is not put in again from now on will be removed.</summary>
+    public long BeginReading() => Write(connection =>
+    {
+        var next = (State(connection, "seen") ?? 0) + 1;
+        SetState(connection, "seen", next);
+        return next;
+    });
+
+    /// <summary>Removes the images that were not seen since.</summary>
+    /// <param name="name">Of one repository; null for all.</param>
+    public void EndReading(RepositoryName? name, long seen) => Write(connection =>
+    {
+        const string gone = "seen < $seen and ($name is null or name = $name)";
+        using var links = Command(
+            connection, $"delete from image_part where image in (select id from image where {gone})",
+            ("$seen", seen), ("$name", name?.ToString() ?? (object)DBNull.Value));
+        links.ExecuteNonQuery();
+        links.CommandText = $"delete from image where {gone}";
+        links.ExecuteNonQuery();
+    });
+
+    /// <summary>The whole store has been read.</summary>
+    public void SetBuilt(DateTimeOffset now) => Write(connection =>
+    {
+        using var unused = Command(connection, "delete from part where not exists(select 1 from image_part x where x.part = part.id)");
+        unused.ExecuteNonQuery();
+        SetState(connection, "built", now.ToUnixTimeSeconds());
+    });
+
+    /// <summary>Adds pulls.</summary>
+    public void Add(IReadOnlyList<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)> pulls) => Write(connection =>
+    {
+        using var command = Command(
+            connection,
+            """
+            insert into used values($name, $reference, $pulls, $last) on conflict(name, reference)
+            do update set pulls = pulls + excluded.pulls, last = max(last, excluded.last)
+            """,
+            ("$name", ""), ("$reference", ""), ("$pulls", 0L), ("$last", 0L));
+        foreach (var (name, reference, count, last) in pulls)
+        {
+            Set(command, name.ToString(), reference.ToString(), count, last.ToUnixTimeSeconds());
+            command.ExecuteNonQuery();
+        }
+    });
+
+    public void Dispose()
+    {
+        lock (_writing)
+            _writer?.Dispose();
+        _writer = null;
+        using var all = new SqliteConnection(Text(SqliteOpenMode.ReadWriteCreate));
+        SqliteConnection.ClearPool(all);
+    }
+
+    private void Write(Action<SqliteConnection> work) => Write(connection =>
+    {
+        work(connection);
+        return true;
+    });
+
+    private T Write<T>(Func<SqliteConnection, T> work)
+    {
+        lock (_writing)
+        {
+            var connection = _writer ??= Open();
+            using var transaction = connection.BeginTransaction();
+            var result = work(connection);
+            transaction.Commit();
+            return result;
+        }
+    }
+
+    private T Read<T>(Func<SqliteConnection, T> work)
+    {
+        lock (_writing)
+            _writer ??= Open();
+        using var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWrite));
+        connection.Open();
+        return work(connection);
+    }
+
+    private SqliteConnection Open()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        try
+        {
+            return OpenOnce();
+        }
+        catch (SqliteException damaged) when (damaged.SqliteErrorCode is 11 or 26)
+        {
+            // SQLITE_CORRUPT and SQLITE_NOTADB: all of it but the uses can be read from the store again.
+            SqliteConnection.ClearAllPools();
+            foreach (var suffix in new[] { "", "-wal", "-shm" })
+                File.Delete(file + suffix);
+            return OpenOnce();
+        }
+    }
+
+    private SqliteConnection OpenOnce()
+    {
+        var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWriteCreate));
+        try
+        {
+            connection.Open();
+            using var command = Command(connection, Schema);
+            command.ExecuteNonQuery();
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    private string Text(SqliteOpenMode mode) =>
+        new SqliteConnectionStringBuilder { DataSource = file, Mode = mode, DefaultTimeout = 30 }.ToString();
+
+    private static SqliteCommand Command(SqliteConnection connection, string text, params (string Name, object Value)[] parameters)
+    {
+        var command = connection.CreateCommand();
+#pragma warning disable CA2100 // The texts are constants.
+        command.CommandText = text;
+#pragma warning restore CA2100
+        foreach (var (name, value) in parameters)
+            command.Parameters.AddWithValue(name, value);
+        return command;
+    }
+
+    private static void Set(SqliteCommand command, params object[] values)
+    {
+        for (var i = 0; i < values.Length; i++)
+            command.Parameters[i].Value = values[i];
+    }
+
+    private static long? State(SqliteConnection connection, string key)
+    {
+        using var command = Command(connection, "select value from state where key = $key", ("$key", key));
+        return command.ExecuteScalar() is { } value ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : null;
+    }
+
+    private static void SetState(SqliteConnection connection, string key, long value)
+    {
+        using var command = Command(connection, "insert or replace into state values($key, $value)", ("$key", key), ("$value", value));
+        command.ExecuteNonQuery();
+    }
+
+    private static string Escaped(string text) => text
+        .Replace("\\", "\\\\", StringComparison.Ordinal)
+        .Replace("%", "\\%", StringComparison.Ordinal)
+        .Replace("_", "\\_", StringComparison.Ordinal);
+}

@@ -1,0 +1,159 @@
+using Microsoft.Data.Sqlite;
+using Mirror.Repositories;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Admin;
+
+/// <summary>
+/// Keeps <see cref="ImageIndex"/> up to date: what this process changes, within seconds; what other processes change, within the hour. It
+/// reads the store in the background, one repository after another.
+/// </summary>
+public sealed partial class ImageIndexing(
+    ImageIndex index, ImageReader reader, ChangedRepositories changed, RequestHistory history, IReferenceStore references,
+    TimeProvider time, ILogger<ImageIndexing> log)
+    : BackgroundService
+{
+    // A start has better things to do. The first question about images ends this wait.
+    private static readonly TimeSpan FirstAfter = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan ReadAllEvery = TimeSpan.FromHours(1);
+    private static readonly TimeSpan WriteEvery = TimeSpan.FromMinutes(1);
+
+    // How many images are written at once.
+    private const int Batch = 200;
+
+    private readonly SemaphoreSlim _turn = new(1);
+    private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _allRead = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Brings the index up to date with this process, as far as that goes within a time.</summary>
+    /// <returns>Whether the index has the whole store; false while it is read for the first time.</returns>
+    public async ValueTask<bool> CatchUpAsync(TimeSpan maxWait, CancellationToken cancellationToken)
+    {
+        _asked.TrySetResult();
+        var work = Task.Run(
+            async () =>
+            {
+                if (index.Built is null)
+                    await _allRead.Task;
+                await ReadChangedAsync(CancellationToken.None);
+                await WritePullsAsync(CancellationToken.None);
+            },
+            CancellationToken.None);
+        try
+        {
+            await work.WaitAsync(maxWait, time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // The answer is as of a moment ago.
+        }
+        return index.Built is not null;
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        // A server that was never asked for its images, and has served none, leaves no file.
+        await TryAsync(() => WritePullsAsync(cancellationToken));
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _turn.Dispose();
+        index.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.WhenAny(_asked.Task, Task.Delay(FirstAfter, time, stoppingToken));
+        var allRead = 0L;
+        var isRead = false;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            if (!isRead || time.GetElapsedTime(allRead) > ReadAllEvery || changed.TakeLost())
+            {
+                isRead = await TryAsync(() => ReadAllAsync(stoppingToken));
+                allRead = time.GetTimestamp();
+            }
+            await TryAsync(() => ReadChangedAsync(stoppingToken));
+            await TryAsync(() => WritePullsAsync(stoppingToken));
+            await Task.Delay(WriteEvery, time, stoppingToken);
+        }
+    }
+
+    private async Task ReadAllAsync(CancellationToken stop)
+    {
+        var began = index.BeginReading();
+        await foreach (var name in references.ListRepositoriesAsync(stop))
+            await ReadAsync(name, stop);
+        index.EndReading(null, began);
+        index.SetBuilt(time.GetUtcNow());
+        Interlocked.Exchange(ref _allRead, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+    }
+
+    private async Task ReadChangedAsync(CancellationToken stop)
+    {
+        while (changed.TryTake(out var name))
+            try
+            {
+                await ReadAsync(name, stop);
+            }
+            catch
+            {
+                changed.Note(name);
+                throw;
+            }
+    }
+
+    private async Task ReadAsync(RepositoryName name, CancellationToken stop)
+    {
+        await _turn.WaitAsync(stop);
+        try
+        {
+            var seen = index.BeginReading();
+            await foreach (var images in reader.ReadAsync(name, stop).Chunk(Batch).WithCancellation(stop))
+                index.Put(images, seen);
+            index.EndReading(name, seen);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private Task WritePullsAsync(CancellationToken stop)
+    {
+        foreach (var pulls in history.TakePulls().Chunk(1000))
+        {
+            stop.ThrowIfCancellationRequested();
+            index.Add(pulls);
+        }
+        return Task.CompletedTask;
+    }
+
+    private async Task<bool> TryAsync(Func<Task> work)
+    {
+        try
+        {
+            await work();
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        // The store is away, the disk is full, or the index cannot be used: serving goes on, and the next turn tries again.
+        catch (Exception failure) when (failure.IsStoreFailure || failure is SqliteException)
+        {
+            LogFailed(failure.Message);
+            return false;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the index of the images is not up to date: {Reason}. Clients are served all the same; what images and usage show is older")]
+    private partial void LogFailed(string reason);
+}

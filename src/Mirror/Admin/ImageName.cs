@@ -1,0 +1,28 @@
+using Mirror.PullThrough;
+using Mirror.Registry;
+using Mirror.Storage;
+
+namespace Mirror.Admin;
+
+/// <summary>An image as people name it: <c>nginx</c>, <c>nginx:1.27</c>, <c>ghcr.io/owner/app@sha256:...</c>.</summary>
+/// <param name="Name">The repository, by the name it is stored under.</param>
+/// <param name="Reference">Null where only a repository is named.</param>
+public readonly record struct ImageName(RepositoryName Name, Reference? Reference)
+{
+    /// <exception cref="RegistryException">The text names no image.</exception>
+    public static ImageName Parse(string? text, RepositoryResolver repositories)
+    {
+        text ??= "";
+        var at = text.IndexOf('@', StringComparison.Ordinal);
+        if (at < 0 && text.LastIndexOf(':') is var colon && colon > text.LastIndexOf('/'))
+            at = colon;
+        var (name, last) = at < 0 ? (text, null) : (text[..at], text[(at + 1)..]);
+        Reference? reference = null;
+        if (last is not null)
+            reference = Storage.Reference.TryParse(last, out var parsed) ? parsed
+                : throw new RegistryException(RegistryError.TagInvalid, $"'{last}' is neither a tag nor a digest");
+        if (!RepositoryName.TryParse(name, out var repository))
+            throw new RegistryException(RegistryError.NameInvalid, $"'{name}' is not the name of a repository");
+        return new(repositories[repository].Name, reference);
+    }
+}

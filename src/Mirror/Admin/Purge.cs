@@ -1,0 +1,123 @@
+using Mirror.PullThrough;
+using Mirror.Registry;
+using Mirror.Repositories;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Admin;
+
+/// <summary>What a purge removed, or would remove.</summary>
+/// <param name="Bytes">What is free on the disk afterwards; null where a garbage collection has to free it later.</param>
+/// <param name="Kept">Why something stays, in words.</param>
+public sealed record Purged(
+    RepositoryName Name, IReadOnlyList<string> Tags, IReadOnlyList<Digest> Manifests, IReadOnlyList<Digest> Blobs, long? Bytes,
+    IReadOnlyList<string> Kept);
+
+/// <summary>
+/// Removes images of mirrored repositories: tags, their manifests, and the layers that no other image needs. What was pushed stays. What is
+/// removed can be fetched again.
+/// </summary>
+public sealed class Purge(
+    RepositoryResolver repositories, ImageReader reader, IReferenceStore references, IProvenanceStore provenance, ISweepStore store,
+    IPinStore pins,
+    [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content)
+{
+    /// <summary>Removes one image, or all that a repository has from upstream.</summary>
+    /// <param name="tag">Null for all of the repository.</param>
+    /// <param name="dryRun">Only says what would be removed.</param>
+    /// <exception cref="RegistryException">The repository is not mirrored, or has no such tag.</exception>
+    public async Task<Purged> RunAsync(RepositoryName name, string? tag, bool dryRun, CancellationToken cancellationToken)
+    {
+        if (!repositories.IsMirrored(name))
+            throw new RegistryException(
+                RegistryError.Denied, $"{name} is not mirrored: clients push to it, so what it has cannot be fetched again");
+        var plan = await PlanAsync(name, tag, cancellationToken);
+        if (!dryRun)
+        {
+            var repository = repositories[name];
+            foreach (var gone in plan.Tags)
+                await repository.DeleteTagAsync(gone, cancellationToken);
+            foreach (var manifest in plan.Manifests)
+                await repository.DeleteManifestAsync(manifest, cancellationToken);
+            foreach (var blob in plan.Blobs)
+                await repository.DeleteBlobAsync(blob, cancellationToken);
+        }
+        return plan with { Bytes = await FreeAsync(name, [.. plan.Manifests, .. plan.Blobs], dryRun, cancellationToken) };
+    }
+
+    private async Task<Purged> PlanAsync(RepositoryName name, string? only, CancellationToken stop)
+    {
+        // 1. What the repository has.
+        var manifests = await reader.ManifestsAsync(name, stop);
+        var blobs = await reader.BlobsAsync(name, stop);
+        Dictionary<string, Digest> tags = [];
+        foreach (var each in await references.ListTagsAsync(name, stop))
+            if (await references.ResolveTagAsync(name, each, stop) is { } digest)
+                tags[each] = digest;
+        if (only is not null && !tags.ContainsKey(only) || only is null && manifests.Count + blobs.Count + tags.Count == 0)
+            throw new RegistryException(
+                RegistryError.ManifestUnknown, only is null ? $"nothing of {name} is stored" : $"{name}:{only} is not stored");
+
+        foreach (var each in only is null ? tags.Keys : Enumerable.Repeat(only, 1))
+            if (await pins.IsPinnedAsync(name, each, stop))
+                throw new RegistryException(RegistryError.Denied, $"{name}:{each} is pinned: take the pin away first (mirror unpin)");
+
+        // 2. What is to go: the image with its children. All the rest stays, with what it needs.
+        List<string> kept = [];
+        HashSet<Digest> going = only is null ? [.. manifests] : [.. (await reader.TreeAsync(tags[only], manifests, stop)).Keys];
+        foreach (var digest in going.ToList())
+            if (await provenance.FindAsync(name, digest, stop) != Provenance.Copied)
+            {
+                going.Remove(digest);
+                kept.Add($"manifest {digest}: it was pushed here, or may have been");
+            }
+        HashSet<Digest> needed = [];
+        foreach (var root in manifests.Except(going).Concat(tags.Where(each => only is not null && each.Key != only).Select(t => t.Value)))
+            foreach (var (digest, (document, _)) in await reader.TreeAsync(root, manifests, stop))
+            {
+                if (going.Remove(digest))
+                    kept.Add($"manifest {digest}: another image of {name} needs it");
+                needed.UnionWith(document.Blobs.Select(blob => blob.Digest));
+            }
+
+        // 3. Of the layers, those that only these manifests need.
+        HashSet<Digest> layers = only is null ? blobs : [];
+        if (only is not null)
+            foreach (var digest in going)
+                if ((await reader.TreeAsync(digest, manifests, stop)).TryGetValue(digest, out var read))
+                    layers.UnionWith(read.Document.Blobs.Select(blob => blob.Digest).Where(blobs.Contains));
+        List<Digest> free = [];
+        foreach (var digest in layers)
+            if (needed.Contains(digest))
+                kept.Add($"layer {digest}: another image of {name} needs it");
+            else if (await provenance.FindAsync(name, digest, stop) != Provenance.Copied)
+                kept.Add($"layer {digest}: it was pushed here, or may have been");
+            else
+                free.Add(digest);
+        return new Purged(name, only is null ? [.. tags.Keys.Order(StringComparer.Ordinal)] : [only], [.. going], free, null, kept);
+    }
+
+    // Deletes the content that no repository has any longer. What a client has touched since this began stays.
+    private async Task<long?> FreeAsync(RepositoryName purged, List<Digest> digests, bool dryRun, CancellationToken stop)
+    {
+        await using var turn = dryRun ? null : await store.BeginAsync(stop);
+        if (!dryRun && turn is null)
+            return null;
+        HashSet<Digest> unused = [.. digests];
+        await foreach (var name in references.ListRepositoriesAsync(stop))
+            if (name != purged)
+                foreach (var digest in unused.ToList())
+                    if (await IsLinkedAsync(name, digest, stop))
+                        unused.Remove(digest);
+        var bytes = 0L;
+        foreach (var digest in unused)
+            bytes += (turn is null
+                ? await content.SizeAsync(digest, stop)
+                : await IsLinkedAsync(purged, digest, stop) ? null : await store.SweepContentAsync(digest, turn.Began, stop)) ?? 0;
+        return bytes;
+    }
+
+    // A client may have fetched it again since.
+    private async ValueTask<bool> IsLinkedAsync(RepositoryName name, Digest digest, CancellationToken stop) =>
+        await references.HasBlobAsync(name, digest, stop) || (await references.FindManifestAsync(name, digest, stop)).Linked;
+}

@@ -1,0 +1,241 @@
+using System.CommandLine;
+using System.Globalization;
+using Mirror.Admin;
+
+namespace Mirror.Commands;
+
+/// <summary>The verbs that ask a running server: <c>images</c>, <c>usage</c>, <c>why</c> and others.</summary>
+internal static class AdminCommands
+{
+    private static readonly AdminJson Json = AdminJson.Default;
+
+    public static IEnumerable<Command> Create(IReadOnlyDictionary<string, string> environment)
+    {
+        var server = new AdminConnection(environment);
+        foreach (var command in new[]
+        {
+            Images(server), Usage(server), Why(server), Purge(server), Pin(server, "pin", "Keep an image: no eviction takes it."),
+            Pin(server, "unpin", "Take a pin away."), Evict(server), WarmCommand.Create(server), Reload(server),
+        })
+        {
+            server.AddTo(command);
+            yield return command;
+        }
+    }
+
+    private static Command Images(AdminConnection server)
+    {
+        Argument<string?> search = new("SEARCH")
+        {
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = "Show only images with this in their name and tag.",
+        };
+        Option<bool> json = new("--json") { Description = "Write each image as one line of JSON." };
+        var command = new Command("images", "List the stored images: platforms, size, shared bytes, last use, pulls.") { search, json };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var query = QueryString.Create("n", "200");
+            if (parsed.GetValue(search) is { } text)
+                query = query.Add("search", text);
+            var path = $"images{query}";
+            var (count, isComplete) = (0, true);
+            while (true)
+            {
+                var page = await api.GetAsync(path, Json.ImagePage, stop);
+                isComplete &= page.Complete;
+                count += page.Images.Count;
+                if (parsed.GetValue(json))
+                    foreach (var image in page.Images)
+                        await output.WriteLineAsync(System.Text.Json.JsonSerializer.Serialize(image, Json.ImageRow));
+                else
+                    Write(page.Images, output, withHead: count == page.Images.Count);
+                if (page.Next is null)
+                    break;
+                path = $"images{page.Next[page.Next.IndexOf('?', StringComparison.Ordinal)..]}";
+            }
+            if (!parsed.GetValue(json))
+                await output.WriteLineAsync($"{count} images");
+            if (!isComplete)
+                await parsed.InvocationConfiguration.Error.WriteLineAsync(
+                    "warning: the server is still reading its store for the first time: there are more images");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Usage(AdminConnection server)
+    {
+        Option<bool> json = new("--json") { Description = "Write the answer as JSON." };
+        var command = new Command("usage", "Show how much is stored, and how much room is left.") { json };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(json))
+            {
+                await output.WriteLineAsync(await api.GetTextAsync("usage", stop));
+                return ExitCode.Ok;
+            }
+            var usage = await api.GetAsync("usage", Json.UsageAnswer, stop);
+            await output.WriteLineAsync($"storage:      {usage.Storage}");
+            await output.WriteLineAsync($"images:       {usage.Images} in {usage.Repositories} repositories");
+            await output.WriteLineAsync($"size:         {Size(usage.Size)}, of which {Size(usage.Shared)} belong to two images or more");
+            await output.WriteLineAsync($"limit:        {(usage.MaxSize is { } max ? $"{Size(max)} (proxy.max_size)" : "none")}");
+            if (usage.Free is { } free)
+                await output.WriteLineAsync($"disk:         {Size(free)} free");
+            if (usage.Indexed is null)
+                await output.WriteLineAsync("The server is still reading its store for the first time: there is more.");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Why(AdminConnection server)
+    {
+        Argument<string> image = new("NAME[:TAG]") { Description = "An image, or a repository." };
+        Option<bool> json = new("--json") { Description = "Write the answer as JSON." };
+        var command = new Command("why", "Show what the last requests for an image did, and why upstream was asked.") { image, json };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var path = $"why{QueryString.Create("image", parsed.GetValue(image)!)}";
+            if (parsed.GetValue(json))
+            {
+                await output.WriteLineAsync(await api.GetTextAsync(path, stop));
+                return ExitCode.Ok;
+            }
+            var why = await api.GetAsync(path, Json.Explained, stop);
+            await output.WriteLineAsync($"{why.Name}{(why.Reference is null ? "" : $" {why.Reference}")}: {why.Source}");
+            if (why.Reference is not null)
+                await output.WriteLineAsync($"stored:  {why.Digest ?? "no"}");
+            if (why.Held is not null)
+                await output.WriteLineAsync($"held:    {why.Held}");
+            await output.WriteLineAsync(Line($"pulls:   {why.Served}{Last(why.LastServed)}; {why.Looks} asked for headers only"));
+            if (why.Requests is [])
+                await output.WriteLineAsync("No request went past the store since the server started.");
+            foreach (var request in why.Requests)
+            {
+                await output.WriteLineAsync();
+                await output.WriteLineAsync(Line(
+                    $"{request.Time.UtcDateTime:yyyy-MM-dd HH:mm:ss}Z {request.Asked} {request.Of} ({request.TookMs} ms)"));
+                await output.WriteLineAsync($"  because:  {request.Why}");
+                await output.WriteLineAsync($"  outcome:  {request.Outcome}");
+                foreach (var line in request.Upstream)
+                    await output.WriteLineAsync($"  upstream: {line}");
+            }
+            return ExitCode.Ok;
+        }));
+        return command;
+
+        static string Last(DateTimeOffset? time) =>
+            time is { } known ? string.Create(CultureInfo.InvariantCulture, $", the last {known.UtcDateTime:yyyy-MM-dd HH:mm:ss}Z") : "";
+    }
+
+    private static Command Purge(AdminConnection server)
+    {
+        Argument<string> image = new("NAME[:TAG]") { Description = "An image, or a repository with all its images." };
+        Option<bool> dryRun = new("--dry-run", "-d") { Description = "Only show what would be removed." };
+        var command = new Command("purge", "Remove images that came from upstream. What was pushed stays.") { image, dryRun };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var purged = await api.PostAsync(
+                "purge", new PurgeRequest(parsed.GetValue(image)!, parsed.GetValue(dryRun)), Json.PurgeRequest, Json.PurgeAnswer, stop);
+            foreach (var tag in purged.Tags)
+                await output.WriteLineAsync($"tag      {purged.Name}:{tag}");
+            foreach (var manifest in purged.Manifests)
+                await output.WriteLineAsync($"manifest {manifest}");
+            foreach (var layer in purged.Layers)
+                await output.WriteLineAsync($"layer    {layer}");
+            foreach (var kept in purged.Kept)
+                await output.WriteLineAsync($"kept: {kept}");
+            await output.WriteLineAsync(
+                $"{(purged.DryRun ? "would remove" : "removed")} {purged.Tags.Count} tags, {purged.Manifests.Count} manifests and "
+                + $"{purged.Layers.Count} layers; {(purged.Freed is { } bytes
+                    ? $"{(purged.DryRun ? "would free" : "freed")} {Size(bytes)}"
+                    : "another garbage collection runs, and the next one frees their bytes")}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Pin(AdminConnection server, string verb, string description)
+    {
+        Argument<string> image = new("NAME:TAG") { Description = "An image. It need not be stored yet." };
+        var command = new Command(verb, description) { image };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var answer = await api.PostAsync(verb, new PinRequest(parsed.GetValue(image)!), Json.PinRequest, Json.PinAnswer, stop);
+            await parsed.InvocationConfiguration.Output.WriteLineAsync(
+                $"{answer.Image} {(answer.Changed ? "is" : "was")} {(answer.Pinned ? "pinned" : "not pinned")}"
+                + (answer.Changed ? "" : " already"));
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Evict(AdminConnection server)
+    {
+        Option<bool> dryRun = new("--dry-run", "-d")
+        {
+            Description = "Only show what would go. The server itself evicts.",
+            Required = true,
+        };
+        Option<long?> limit = new("--limit") { Description = "How many bytes may stay; else proxy.max_size decides." };
+        var command = new Command("evict", "Show what an eviction would delete, the least recently used first.") { dryRun, limit };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var query = parsed.GetValue(limit) is { } most
+                ? QueryString.Create("limit", most.ToString(CultureInfo.InvariantCulture))
+                : default;
+            var plan = await api.GetAsync($"eviction{query}", Json.EvictionPlan, stop);
+            foreach (var blob in plan.Blobs)
+                await output.WriteLineAsync(Line(
+                    $"{blob.LastUsed.UtcDateTime:yyyy-MM-dd HH:mm}Z {Size(blob.Size),10} {blob.Digest} {string.Join(' ', blob.Images)}"));
+            await output.WriteLineAsync(
+                $"{Size(plan.Size)} of mirrored layers are stored, the limit is {Size(plan.Limit)}: {plan.Count} layers would go, "
+                + $"which frees {Size(plan.Freed)}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Reload(AdminConnection server)
+    {
+        var command = new Command("reload", "Let the server read its configuration again. A wrong file changes nothing.");
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var answer = await api.PostAsync("reload", "", Json.String, Json.ReloadAnswer, stop);
+            await parsed.InvocationConfiguration.Output.WriteLineAsync(answer.Outcome);
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static void Write(IReadOnlyList<ImageRow> images, TextWriter output, bool withHead)
+    {
+        if (withHead)
+            output.WriteLine(Line($"{"IMAGE",-44} {"SIZE",9} {"SHARED",9} {"PULLS",6} {"LAST USED",-17} {"KIND",-8} PLATFORMS"));
+        foreach (var image in images)
+        {
+            var used = image.LastUsed is { } last ? last.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture) : "-";
+            var name = $"{image.Name}:{image.Tag}";
+            var marks = $"{string.Join(' ', image.Platforms)}{(image.Whole ? "" : " (not whole)")}{(image.Pinned ? " (pinned)" : "")}";
+            output.WriteLine(Line(
+                $"{name,-44} {Size(image.Size),9} {Size(image.Shared),9} {image.Pulls,6} {used,-17} {image.Kind,-8} {marks}"));
+        }
+    }
+
+    /// <summary>A number of bytes for people.</summary>
+    internal static string Size(long bytes)
+    {
+        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        var (value, unit) = ((double)bytes, 0);
+        for (; value >= 1000 && unit < units.Length - 1; unit++)
+            value /= 1024;
+        return unit == 0 ? $"{bytes} B" : string.Create(CultureInfo.InvariantCulture, $"{value:0.0} {units[unit]}");
+    }
+
+    private static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

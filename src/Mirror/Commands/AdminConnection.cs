@@ -1,0 +1,214 @@
+using System.CommandLine;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+using Mirror.Admin;
+using Mirror.Configuration;
+
+namespace Mirror.Commands;
+
+/// <summary>The options of the verbs that speak to a running server, and the requests to it.</summary>
+/// <remarks>The address is <c>--server</c>, or else that of the configuration: <c>http.debug.addr</c>, or else <c>http.addr</c>.</remarks>
+internal sealed class AdminConnection(IReadOnlyDictionary<string, string> environment)
+{
+    private readonly Option<string?> _config = new("--config", "-c")
+    {
+        Description = "The server's configuration file; else the one that REGISTRY_CONFIGURATION_PATH names.",
+    };
+
+    private readonly Option<string?> _server = new("--server")
+    {
+        Description = "The server's URL, as http://cache:5001; else the address in the configuration.",
+    };
+
+    private readonly Option<string?> _user = new("--user", "-u")
+    {
+        Description = "NAME:PASSWORD of a user whom access.rules let administer; else the token file is used.",
+    };
+
+    private readonly Option<string?> _token = new("--token-file")
+    {
+        Description = "A file with the token; else mirror/admin-token in the storage folder of the configuration.",
+    };
+
+    /// <summary>Adds the options to a verb.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (var option in new Option[] { _config, _server, _user, _token })
+            command.Options.Add(option);
+    }
+
+    /// <summary>Makes the action of a verb: it opens a connection, and turns what fails into a line on stderr and an exit code.</summary>
+    /// <param name="run">Returns the exit code.</param>
+    public Func<ParseResult, CancellationToken, Task<int>> Action(Func<AdminServer, ParseResult, CancellationToken, Task<int>> run) =>
+        async (parsed, cancellationToken) =>
+        {
+            var error = parsed.InvocationConfiguration.Error;
+            try
+            {
+                using var server = Open(parsed);
+                return await run(server, parsed, cancellationToken);
+            }
+            catch (AdminServerException failure)
+            {
+                await error.WriteLineAsync($"error: {failure.Message}");
+                return failure.ExitCode;
+            }
+        };
+
+    private AdminServer Open(ParseResult parsed)
+    {
+        var configuration = MirrorConfiguration.Load(parsed.GetValue(_config), environment);
+        var named = parsed.GetValue(_server);
+        if (named is null && configuration.Errors.Count > 0)
+            throw new AdminServerException($"{configuration.Source}: {configuration.Errors[0]}");
+        var options = configuration.Options;
+        Uri? url;
+        if (named is null)
+            url = UrlOf(options.Http);
+        else if (!Uri.TryCreate(named.TrimEnd('/') + "/", UriKind.Absolute, out url) || url.Scheme is not ("http" or "https"))
+            throw new AdminServerException($"--server {named}: a URL with http:// or https:// is required", ExitCode.Usage);
+        // The certificate in the configuration names the server's public name, and not this machine's own address.
+        return new AdminServer(url, LoginOf(parsed, options.Storage), acceptsAnyCertificate: named is null && url.IsLoopback);
+    }
+
+    private AuthenticationHeaderValue? LoginOf(ParseResult parsed, StorageOptions storage)
+    {
+        if (parsed.GetValue(_user) is { } user)
+            return user.Contains(':', StringComparison.Ordinal)
+                ? new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(user)))
+                : throw new AdminServerException("--user: NAME:PASSWORD is required", ExitCode.Usage);
+        var given = parsed.GetValue(_token);
+        var file = given ?? AdminToken.PathOf(storage);
+        try
+        {
+            return new("Bearer", File.ReadAllText(file).Trim());
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // The server may let this client in without a token: by its certificate, or because every client may.
+            return given is null ? null : throw new AdminServerException($"--token-file: {failure.Message}");
+        }
+    }
+
+    private static Uri UrlOf(HttpOptions http)
+    {
+        var address = ListenAddress.Parse(http.Debug.Addr ?? http.Addr);
+        var asked = address.IsAnyInterface ? address with { Host = "127.0.0.1" } : address;
+        var scheme = http.Debug.Addr is null && http.Tls.Certificate is not null ? "https" : "http";
+        return new Uri($"{scheme}://{asked}{http.Prefix}");
+    }
+}
+
+/// <summary>A running server, as its administrator reaches it.</summary>
+internal sealed class AdminServer : IDisposable
+{
+    private readonly Uri _url;
+    private readonly HttpClient _http;
+
+    /// <param name="url">What stands before <c>mirror/v1/</c>, with a slash at its end.</param>
+    public AdminServer(Uri url, AuthenticationHeaderValue? login, bool acceptsAnyCertificate)
+    {
+        _url = new Uri(url, "mirror/v1/");
+        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = !url.IsLoopback };
+#pragma warning disable CA5359
+        if (acceptsAnyCertificate)
+            handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+#pragma warning restore CA5359
+        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        _http.DefaultRequestHeaders.Authorization = login;
+    }
+
+    /// <summary>The document at a path, as the server sent it.</summary>
+    /// <exception cref="AdminServerException">The server cannot be reached, or refuses.</exception>
+    public async Task<string> GetTextAsync(string path, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, new Uri(_url, path)), cancellationToken);
+        return await response.Content.ReadAsStringAsync(cancellationToken);
+    }
+
+    /// <inheritdoc cref="GetTextAsync"/>
+    public async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, new Uri(_url, path)), cancellationToken);
+        return await ReadAsync(response, type, cancellationToken);
+    }
+
+    /// <summary>Posts a document, and returns the answer at its headers.</summary>
+    /// <exception cref="AdminServerException">The server cannot be reached, or refuses.</exception>
+    public Task<HttpResponseMessage> PostAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsync(
+            new HttpRequestMessage(HttpMethod.Post, new Uri(_url, path)) { Content = JsonContent.Create(body, type) }, cancellationToken);
+
+    /// <summary>Posts a document, and reads the one that is answered.</summary>
+    /// <exception cref="AdminServerException">The server cannot be reached, or refuses.</exception>
+    public async Task<TAnswer> PostAsync<T, TAnswer>(
+        string path, T body, JsonTypeInfo<T> type, JsonTypeInfo<TAnswer> answer, CancellationToken cancellationToken)
+    {
+        using var response = await PostAsync(path, body, type, cancellationToken);
+        return await ReadAsync(response, answer, cancellationToken);
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response;
+        try
+        {
+            using (request)
+                response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        }
+        catch (HttpRequestException failure)
+        {
+            throw new AdminServerException($"{_url} cannot be reached: {failure.Message}");
+        }
+        if (response.IsSuccessStatusCode)
+            return response;
+        using (response)
+        {
+            var reason = Reason(await response.Content.ReadAsStringAsync(cancellationToken));
+            throw new AdminServerException(
+                $"{_url} answered {(int)response.StatusCode}: {reason}",
+                response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ExitCode.Refused : ExitCode.Failed);
+        }
+    }
+
+    private async Task<T> ReadAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await response.Content.ReadFromJsonAsync(type, cancellationToken)
+                ?? throw new AdminServerException($"{_url} sent an empty answer");
+        }
+        catch (JsonException)
+        {
+            throw new AdminServerException($"{_url} sent another answer than this server's API: is the address right?");
+        }
+    }
+
+    // The errors of the registry's form, each with its detail.
+    private static string Reason(string body)
+    {
+        try
+        {
+            return JsonNode.Parse(body)?["errors"] is JsonArray { Count: > 0 } errors
+                ? string.Join("; ", errors.Select(error =>
+                    error?["detail"] is JsonValue detail ? detail.ToString() : error?["message"]?.ToString()))
+                : "no reason given";
+        }
+        catch (JsonException)
+        {
+            return "no reason given";
+        }
+    }
+}
+
+/// <summary>The server cannot be reached, or refuses; the message says so.</summary>
+internal sealed class AdminServerException(string message, int exitCode = ExitCode.Failed) : Exception(message)
+{
+    public int ExitCode => exitCode;
+}

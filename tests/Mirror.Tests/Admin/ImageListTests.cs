@@ -1,0 +1,136 @@
+using System.Text.Json;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Push;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Admin;
+
+/// <summary><c>images</c> and <c>usage</c>: the unit is the image, and each layer counts once.</summary>
+public sealed class ImageListTests : MirrorOfHub
+{
+    private static readonly HubBlob Base = HubBlob.Seeded(1, 300_000);
+    private static readonly HubBlob One = HubBlob.Seeded(2, 20_000);
+    private static readonly HubBlob Two = HubBlob.Seeded(3, 7_000);
+
+    [Fact]
+    public async Task Images_are_listed_with_what_they_share()
+    {
+        var one = Hub.AddImage(Repository, "1", Base, One);
+        var two = Hub.AddImage("library/redis", "2", Base, Two);
+        await Mirror.PullAsync(Repository, "1", [one.Config.Digest, Base.Digest, One.Digest]);
+        await Mirror.PullAsync(Repository, "1");
+        await Mirror.PullAsync("library/redis", "2", [two.Config.Digest, Base.Digest, Two.Digest]);
+        await new PushedRepository(Mirror, "local/app").PushManifestAsync("v1");
+
+        var images = await Mirror.ImagesAsync(list => list.Length == 3 && list[0].GetProperty("whole").GetBoolean()
+            && list[1].GetProperty("whole").GetBoolean());
+        Assert.Equal(["library/nginx:1", "library/redis:2", "local/app:v1"], images.Select(Name));
+        Assert.Equal(["mirrored", "mirrored", "hosted"], images.Select(image => image.GetProperty("kind").GetString()));
+        Assert.Equal(["linux/amd64"], images[0].GetProperty("platforms").EnumerateArray().Select(text => text.GetString()));
+        Assert.Equal(one.Digest.ToString(), images[0].GetProperty("digest").GetString());
+        Assert.Equal(
+            one.Bytes.Length + one.Config.Size + Base.Size + One.Size, images[0].GetProperty("size").GetInt64());
+        Assert.Equal(Base.Size, images[0].GetProperty("shared").GetInt64());
+        Assert.Equal(Base.Size, images[1].GetProperty("shared").GetInt64());
+        Assert.Equal([2L, 1L, 0L], images.Select(image => image.GetProperty("pulls").GetInt64()));
+        Assert.Equal(JsonValueKind.String, images[0].GetProperty("lastUsed").ValueKind);
+        Assert.Equal(JsonValueKind.Null, images[2].GetProperty("lastUsed").ValueKind);
+
+        var usage = await Mirror.AdminAsync("usage");
+        Assert.Equal(3, usage.GetProperty("images").GetInt64());
+        Assert.Equal(Base.Size, usage.GetProperty("shared").GetInt64());
+        Assert.Equal(
+            images.Sum(image => image.GetProperty("size").GetInt64()) - Base.Size, usage.GetProperty("size").GetInt64());
+    }
+
+    [Fact]
+    public async Task An_index_shows_the_platforms_that_were_pulled_and_an_image_without_a_layer_is_not_whole()
+    {
+        var (amd, arm) = (Hub.AddImage(Repository, "amd64", Base), Hub.AddImage(Repository, "arm64", One));
+        Hub.AddIndex(Repository, "both", (amd, "amd64"), (arm, "arm64"));
+        await Mirror.PullAsync(Repository, "both");
+        await Mirror.PullAsync(Repository, arm.Digest.ToString(), [arm.Config.Digest]);
+
+        var image = Assert.Single(await Mirror.ImagesAsync(
+            list => list is [var only] && only.GetProperty("platforms").GetArrayLength() == 1));
+        Assert.Equal("linux/arm64", image.GetProperty("platforms")[0].GetString());
+        Assert.False(image.GetProperty("whole").GetBoolean());
+
+        await Mirror.PullAsync(Repository, arm.Digest.ToString(), [One.Digest]);
+        await Mirror.ImagesAsync(list => list[0].GetProperty("whole").GetBoolean());
+    }
+
+    [Fact]
+    public async Task A_list_has_pages_and_can_be_searched()
+    {
+        var repository = new PushedRepository(Mirror, "local/app");
+        for (var i = 0; i < 7; i++)
+            await repository.PushManifestAsync($"v_{i}", $"{i}");
+        await new PushedRepository(Mirror, "local/other").PushManifestAsync("vx1");
+        await Mirror.ImagesAsync(list => list.Length == 8);
+
+        List<string> names = [];
+        for (var path = "images?n=3"; path is not null;)
+        {
+            var page = await Mirror.AdminAsync(path);
+            Assert.InRange(page.GetProperty("images").GetArrayLength(), 1, 3);
+            names.AddRange(page.GetProperty("images").EnumerateArray().Select(Name));
+            path = page.GetProperty("next").GetString()?["/mirror/v1/".Length..];
+        }
+        Assert.Equal([.. Enumerable.Range(0, 7).Select(i => $"local/app:v_{i}"), "local/other:vx1"], names);
+        Assert.Equal(["local/app:v_1"], (await Mirror.ImagesAsync(_ => true, "?search=app:v_1")).Select(Name));
+        Assert.Empty(await Mirror.ImagesAsync(_ => true, "?search=%25"));
+    }
+
+    [Fact]
+    public async Task Pulls_are_known_after_a_restart_and_a_damaged_index_is_built_again()
+    {
+        var image = Hub.AddImage(Repository, "1", One);
+        await Mirror.PullAsync(Repository, "1", [image.Config.Digest, One.Digest]);
+        await Mirror.StopAsync();
+        await Mirror.StartAgainAsync();
+        await Mirror.ImagesAsync(list => list is [var only] && only.GetProperty("pulls").GetInt64() == 1);
+
+        await Mirror.StopAsync();
+        var index = Path.Combine(Mirror.Root, "mirror", "images.db");
+        foreach (var log in new[] { $"{index}-wal", $"{index}-shm" })
+            File.Delete(log);
+        await File.WriteAllTextAsync(index, "no index", Cancel);
+        await Mirror.StartAgainAsync();
+        await Mirror.ImagesAsync(list => list is [var only] && only.GetProperty("whole").GetBoolean());
+    }
+
+    [Fact]
+    public async Task The_verbs_ask_the_server_of_the_configuration()
+    {
+        var image = Hub.AddImage(Repository, "1", One);
+        await Mirror.PullAsync(Repository, "1", [image.Config.Digest, One.Digest]);
+        await Mirror.ImagesAsync(list => list.Length == 1 && list[0].GetProperty("whole").GetBoolean());
+
+        var (code, output) = await Mirror.VerbAsync("images", "--json");
+        Assert.Equal(0, code);
+        using var json = JsonDocument.Parse(output);
+        Assert.Equal("library/nginx:1", Name(json.RootElement));
+
+        (code, output) = await Mirror.VerbAsync("images", "nginx");
+        Assert.Equal(0, code);
+        Assert.Contains("library/nginx:1 ", output);
+        Assert.Contains("linux/amd64", output);
+        (code, output) = await Mirror.VerbAsync("usage");
+        Assert.Equal(0, code);
+        Assert.Contains("1 in 1 repositories", output);
+        (code, output) = await Mirror.VerbAsync("reload");
+        Assert.Equal(0, code);
+        (code, output) = await Mirror.VerbAsync("usage", "--user", "erin:wrong");
+        Assert.Equal(5, code);
+        Assert.StartsWith("error: ", output);
+
+        await Mirror.StopAsync();
+        (code, output) = await Mirror.VerbAsync("usage");
+        Assert.Equal(1, code);
+        Assert.Contains("cannot be reached", output);
+    }
+
+    private static string Name(JsonElement image) => $"{image.GetProperty("name")}:{image.GetProperty("tag")}";
+}
