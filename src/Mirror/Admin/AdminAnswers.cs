@@ -40,6 +40,12 @@ public sealed record PurgeAnswer(
 /// <param name="Image">A repository and a tag: <c>nginx:1.27</c>.</param>
 public sealed record PinRequest(string Image);
 
+/// <summary>The manifest that tags may move to: <c>NAME@DIGEST</c>.</summary>
+public sealed record ReleaseRequest(string Image);
+
+/// <summary>The manifest that was released.</summary>
+public sealed record ReleaseAnswer(string Image);
+
 /// <summary>Whether an image is pinned now.</summary>
 /// <param name="Changed">Whether that was otherwise before.</param>
 public sealed record PinAnswer(string Image, bool Pinned, bool Changed);
@@ -72,6 +78,8 @@ public sealed record ReloadAnswer(string Outcome);
 [JsonSerializable(typeof(EvictionPlan))]
 [JsonSerializable(typeof(PinRequest))]
 [JsonSerializable(typeof(PinAnswer))]
+[JsonSerializable(typeof(ReleaseRequest))]
+[JsonSerializable(typeof(ReleaseAnswer))]
 [JsonSerializable(typeof(WarmRequest))]
 [JsonSerializable(typeof(WarmProgress))]
 [JsonSourceGenerationOptions(

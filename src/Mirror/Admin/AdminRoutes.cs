@@ -37,6 +37,8 @@ internal static partial class AdminRoutes
             .WithSummary("What an eviction would delete, and in which order.");
         routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge takes it.");
         routes.MapPost("/unpin", UnpinAsync).WithName("unpin").WithSummary("Takes a pin away.");
+        routes.MapPost("/release", ReleaseAsync).WithName("release")
+            .WithSummary("Lets tags move to a manifest at once, which a policy's cooldown holds back.");
         routes.MapPost("/warm", WarmAsync).WithName("warm").Produces<WarmProgress>(StatusCodes.Status200OK, Lines)
             .WithSummary("Fetches images before clients ask for them. The answer has one line of JSON for each step.");
         routes.MapPost("/reload", ReloadSettings).WithName("reload").WithSummary("Reads the configuration file again.");
@@ -146,6 +148,18 @@ internal static partial class AdminRoutes
         var was = await pins.UnpinAsync(image.Name, tag, aborted);
         http.Features.Set(new AdminChange("unpin", image));
         return TypedResults.Ok(new PinAnswer($"{image.Name}:{tag}", Pinned: false, Changed: was));
+    }
+
+    private static async Task<Ok<ReleaseAnswer>> ReleaseAsync(
+        HttpContext http, ReleaseRequest request, HeldTags held, RepositoryResolver repositories, CancellationToken aborted)
+    {
+        var image = ImageName.Parse(request.Image, repositories);
+        await Caller(http).RequireAsync(image.Name, aborted);
+        if (image.Reference is not { } reference || reference.IsTag(out _, out var digest))
+            throw new RegistryException(RegistryError.DigestInvalid, "name the manifest by its digest: NAME@sha256:...");
+        await held.ReleaseAsync(image.Name, digest, aborted);
+        http.Features.Set(new AdminChange("release", image));
+        return TypedResults.Ok(new ReleaseAnswer($"{image.Name}@{digest}"));
     }
 
     private static async Task WarmAsync(

@@ -15,7 +15,7 @@ internal static class AdminCommands
         foreach (var command in new[]
         {
             Images(server), Usage(server), Why(server), Purge(server), Pin(server, "pin", "Keep an image: no eviction takes it."),
-            Pin(server, "unpin", "Take a pin away."), Evict(server), WarmCommand.Create(server), Reload(server),
+            Pin(server, "unpin", "Take a pin away."), Release(server), Evict(server), WarmCommand.Create(server), Reload(server),
         })
         {
             server.AddTo(command);
@@ -154,6 +154,21 @@ internal static class AdminCommands
                 + $"{purged.Layers.Count} layers; {(purged.Freed is { } bytes
                     ? $"{(purged.DryRun ? "would free" : "freed")} {Size(bytes)}"
                     : "another garbage collection runs, and the next one frees their bytes")}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Release(AdminConnection server)
+    {
+        Argument<string> image = new("NAME@DIGEST") { Description = "The manifest that a policy's cooldown holds back." };
+        var command = new Command("release", "Let tags move to a manifest at once, before its cooldown has ended.") { image };
+        command.SetAction(server.Action(async (api, parsed, stop) =>
+        {
+            var answer = await api.PostAsync(
+                "release", new ReleaseRequest(parsed.GetValue(image)!), Json.ReleaseRequest, Json.ReleaseAnswer, stop);
+            await parsed.InvocationConfiguration.Output.WriteLineAsync(
+                $"{answer.Image} is released: its tags move at their next check");
             return ExitCode.Ok;
         }));
         return command;

@@ -11,7 +11,8 @@ namespace Mirror.PullThrough;
 /// (<c>keep_deleted</c>), or has moved it to a manifest that this server has not known for long enough (<c>cooldown</c>). The dates are in
 /// the store, so they outlive the process, and replicas share them.
 /// </summary>
-public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrites writes, TimeProvider time) : IDisposable
+public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDateStore dates, StoreWrites writes, TimeProvider time)
+    : IDisposable
 {
     private const int MaxTags = 100_000;
 
@@ -22,7 +23,7 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
 
     /// <summary>Why the tag names another manifest than at upstream; null where it does not, as far as its last check here told.</summary>
     public string? Find(RepositoryName name, string tag) =>
-        _heldAny ? _reasons.Get<string>((name, tag)) : null;
+        _heldAny ? _reasons.Get<Reason>((name, tag))?.Text : null;
 
     /// <summary>Whether the stored copy of a tag that upstream lacks is served. Call it after each such answer of upstream.</summary>
     public async ValueTask<bool> KeepsDeletedAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
@@ -37,7 +38,7 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
             _reasons.Remove((name, tag));
             return false;
         }
-        Hold(name, tag, $"upstream has deleted the tag; this was seen on {Text(since)}");
+        Hold(name, tag, null, $"upstream has deleted the tag; this was seen on {Text(since)}");
         return true;
     }
 
@@ -59,14 +60,19 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
         if (current == stored || on <= time.GetUtcNow() || stored is null && !policy.HoldsNewTags)
             return null;
         if (stored is not null)
-            Hold(name, tag, $"upstream has moved the tag to {current}, which is served from {Text(on)} (cooldown)");
+            Hold(name, tag, current, $"upstream has moved the tag to {current}, which is served from {Text(on)} (cooldown)");
         return on;
     }
 
     /// <summary>Lets tags move to a manifest at once.</summary>
     /// <exception cref="IOException">The store takes no writes; also as <see cref="UnauthorizedAccessException"/>.</exception>
-    public ValueTask ReleaseAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        dates.WriteAsync(RegistryLayout.FirstSeen(name, digest), DateTimeOffset.UnixEpoch, cancellationToken);
+    public async ValueTask ReleaseAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        await dates.WriteAsync(RegistryLayout.FirstSeen(name, digest), DateTimeOffset.UnixEpoch, cancellationToken);
+        foreach (var (held, tag) in _reasons.Keys.OfType<(RepositoryName, string)>())
+            if (held.Equals(name) && _reasons.Get<Reason>((held, tag))?.MovesTo == digest)
+                await freshness.ForgetAsync(name, tag);
+    }
 
     /// <summary>A date for people.</summary>
     internal static string Text(DateTimeOffset date) =>
@@ -74,10 +80,10 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
 
     public void Dispose() => _reasons.Dispose();
 
-    private void Hold(RepositoryName name, string tag, string why)
+    private void Hold(RepositoryName name, string tag, Digest? movesTo, string why)
     {
         _heldAny = true;
-        _reasons.Set((name, tag), why, new MemoryCacheEntryOptions { Size = 1 });
+        _reasons.Set((name, tag), new Reason(why, movesTo), new MemoryCacheEntryOptions { Size = 1 });
     }
 
     private async ValueTask<DateTimeOffset> FirstAsync(string path, CancellationToken cancellationToken)
@@ -108,6 +114,8 @@ public sealed class HeldTags(CachePolicies policies, IDateStore dates, StoreWrit
             writes.Failed($"the date {path}", failure);
         }
     }
+
+    private sealed record Reason(string Text, Digest? MovesTo);
 }
 
 /// <summary>A tag that was never seen before is refused until its manifest has been known for long enough (<c>cooldown_new:

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
 using Xunit;
@@ -94,6 +95,35 @@ public sealed class HeldTagTests : MirrorOfHub
         Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
         using var back = await mirror.GetAsync(ManifestPath("latest"));
         Assert.Equal(first.Bytes, await back.Content.ReadAsByteArrayAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task A_released_manifest_is_served_at_once()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, TagsCacheTtl = "1s", More = "  policies: [{match: library/*, cooldown: 72h}]\n" });
+        var old = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
+        using (await mirror.GetAsync(ManifestPath("latest")))
+        {
+        }
+        var now = Hub.AddImage(Repository, "latest", HubBlob.Seeded(2, 1000));
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var held = await mirror.GetAsync(ManifestPath("latest"));
+                Assert.Equal(old.Bytes, await held.Content.ReadAsByteArrayAsync(Cancel));
+                return held.Headers.Contains("Warning");
+            },
+            () => string.Join('\n', mirror.Log));
+        await mirror.ReloadAsync(settings => settings with { TagsCacheTtl = "1h" });
+        using (var held = await mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(old.Bytes, await held.Content.ReadAsByteArrayAsync(Cancel));
+
+        var (code, output) = await mirror.VerbAsync("release", $"{Repository}@{now.Digest}");
+
+        Assert.True(code == 0, output);
+        using var released = await mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(now.Bytes, await released.Content.ReadAsByteArrayAsync(Cancel));
     }
 
     [Fact]
