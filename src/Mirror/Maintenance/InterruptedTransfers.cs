@@ -25,8 +25,6 @@ public sealed partial class InterruptedTransfers(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // The counter is there before the first one is deleted.
-        metrics.InterruptedDeleted(0);
         using var timer = new PeriodicTimer(Interval, time);
         do
         {

@@ -15,7 +15,7 @@ namespace Mirror.PullThrough;
 public sealed partial class MirroredManifests(
     UpstreamClient upstream, ImageCompletion completion, MirroredTags tags, HeldTags held, ManifestCache manifests,
     IProvenanceStore provenance, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes,
-    TimeProvider time, ILogger<MirroredManifests> log)
+    StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
 {
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
@@ -143,6 +143,7 @@ public sealed partial class MirroredManifests(
 
     private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException failure)
     {
+        metrics.Served(tags.Freshness.Age(name, tag));
         // While upstream is away, every pull comes here. A refusal is about one repository.
         var isNews = _staleLine.IsDue() || failure is UpstreamDeniedException or UpstreamRefusedException;
         LogStale(isNews ? LogLevel.Warning : LogLevel.Information, name.ToString(), tag, failure.Message, failure.Advice);

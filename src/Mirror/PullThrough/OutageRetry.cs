@@ -68,6 +68,7 @@ public sealed partial class OutageRetry(
         }
         finally
         {
+            metrics.Waited(upstream.Label, time.GetElapsedTime(started).TotalSeconds);
             if (held)
                 End();
         }

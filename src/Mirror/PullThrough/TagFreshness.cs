@@ -54,13 +54,16 @@ public sealed class TagFreshness : IDisposable
         return Fresh(name, tag);
     }
 
+    /// <summary>Whether a tag may be served while upstream is unavailable (<c>proxy.max_stale</c>), by its <see cref="Age"/>.</summary>
+    public bool MayBeServedStale(RepositoryName name, string tag) =>
+        _policies.Of(name).MaxStale is not { } maxStale || Age(name, tag) <= maxStale;
+
     /// <summary>
-    /// Whether a tag may be served while upstream is unavailable (<c>proxy.max_stale</c>). A tag without a remembered check counts as
+    /// The time since upstream's last answer about the tag, as far as this replica remembers. A tag without a remembered check counts as
     /// checked when this process started.
     /// </summary>
-    public bool MayBeServedStale(RepositoryName name, string tag) =>
-        _policies.Of(name).MaxStale is not { } maxStale
-        || _time.GetElapsedTime(_checks.TryGetValue((name, tag), out Check? check) ? check!.At : _started) <= maxStale;
+    public TimeSpan Age(RepositoryName name, string tag) =>
+        _time.GetElapsedTime(_checks.TryGetValue((name, tag), out Check? check) ? check!.At : _started);
 
     /// <summary>Remembers, for all replicas, the manifest that the tag names according to upstream's last answer.</summary>
     /// <param name="moved">Whether the tag named another manifest in our store before.</param>

@@ -15,6 +15,8 @@ public sealed class RequestMetrics
     private readonly Counter<long> _proxyMisses;
     private readonly Counter<long> _proxyPushedBytes;
     private readonly Counter<long> _answers;
+    private readonly Counter<long> _savedBytes;
+    private readonly Counter<long> _savedPulls;
     private readonly UpDownCounter<long> _inFlight;
     private readonly Counter<long> _requests;
     private readonly Histogram<double> _requestSeconds;
@@ -34,6 +36,9 @@ public sealed class RequestMetrics
         _answers = meter.ZeroCounter(
             "mirror_answers_total", "Pulls of mirrored content, by where the answer came from.", null,
             [.. Types.SelectMany(type => Outcomes.Select(outcome => (Tag[])[type, outcome]))]);
+        _savedBytes = meter.ZeroCounter(
+            "mirror_saved_bytes_total", "Bytes sent to clients that upstream did not send again.", "By", types);
+        _savedPulls = meter.ZeroCounter("mirror_saved_pulls_total", "Manifests sent to clients that upstream did not count as a pull.");
         _inFlight = meter.UpDownCounter("registry_http_in_flight_requests", "Requests being answered now.");
         _requests = meter.Counter("registry_http_requests_total", "Requests answered.");
         _requestSeconds = meter.Seconds(
@@ -74,6 +79,11 @@ public sealed class RequestMetrics
         _proxyRequests.Add(1, type);
         (outcome.IsHit ? _proxyHits : _proxyMisses).Add(1, type);
         _proxyPushedBytes.Add(bytes, type);
+        if (outcome is CacheStatus.Miss || bytes == 0)
+            return;
+        _savedBytes.Add(bytes, type);
+        if (kind is ContentKind.Manifest)
+            _savedPulls.Add(1);
     }
 
     /// <summary>Counts a client that left before the end of its answer.</summary>

@@ -15,7 +15,7 @@ public static class TelemetryRegistration
     internal static readonly Type[] AllMetrics =
     [
         typeof(RequestMetrics), typeof(UpstreamMetrics), typeof(FillMetrics), typeof(StoreMetrics), typeof(FleetMetrics),
-        typeof(NotificationMetrics), typeof(ProcessMetrics),
+        typeof(NotificationMetrics), typeof(ProcessMetrics), typeof(StaleMetrics), typeof(DiskMetrics),
     ];
 
     /// <summary>

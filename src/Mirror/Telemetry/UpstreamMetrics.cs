@@ -31,6 +31,10 @@ public sealed class UpstreamMetrics(MirrorMeter meter)
 
     private readonly Gauge<long> _remaining = meter.Gauge("mirror_upstream_ratelimit_remaining", "Pulls upstream still allows.");
 
+    private readonly Histogram<double> _waits = meter.Seconds(
+        "mirror_client_wait_seconds", "Time clients waited for upstream before their answer began.",
+        [.. MirrorMeter.Durations, 120, 300, 900]);
+
     private readonly UpDownCounter<long> _held = meter.ZeroUpDownCounter(
         "mirror_held_requests", "Requests that wait for an upstream that is away or says later.");
 
@@ -68,6 +72,9 @@ public sealed class UpstreamMetrics(MirrorMeter meter)
         if (remaining is { } left)
             _remaining.Record(left, tags);
     }
+
+    /// <summary>Records how long a client waited for upstream, until its answer could begin or failed.</summary>
+    public void Waited(string upstream, double seconds) => _waits.Record(seconds, new Tag("upstream", upstream));
 
     /// <summary>Counts a request that waits for upstream (<c>proxy.hold</c>), until <see cref="Released"/>.</summary>
     public void Held() => _held.Add(1);

@@ -118,8 +118,8 @@ public sealed partial class DocumentedMetricsTests
         await new PushedRepository(mirror, "local/app").PushManifestAsync("1");
         await receiver.UntilAsync(1);
         await Until.TrueAsync(
-            // From the first look at the cache's size on, whether or not a blob may be evicted yet.
-            async () => (await mirror.MetricsAsync()).Contains("mirror_cache_evictions_total", StringComparison.Ordinal)
+            // From the first look at the cache's size on.
+            async () => (await mirror.MetricsAsync()).Contains("mirror_cache_limit_bytes", StringComparison.Ordinal)
                 && await mirror.MetricAsync("registry_notifications_status_total") > 0,
             () => string.Join('\n', mirror.Log));
         return await mirror.MetricsAsync();
