@@ -27,6 +27,7 @@ public static class PullThroughRegistration
         services.AddSingleton<MissNotes>();
         services.AddSingleton<CacheSize>();
         services.AddSingleton<CopyEvidence>();
+        services.AddSingleton(_ => new FillShares(proxy.AllUpstreams().Count));
         services.AddSingleton<RunningFills>();
         services.AddSingleton<RepositoryResolver>();
 

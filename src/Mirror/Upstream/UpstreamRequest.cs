@@ -60,7 +60,7 @@ internal static class UpstreamRequest
         return pause > MaxPause ? MaxPause : pause > TimeSpan.Zero ? pause : null;
     }
 
-    /// <summary>Reads a whole body.</summary>
+    /// <summary>Reads a whole body. The memory grows with the bytes that come, and not by the announced length.</summary>
     /// <param name="max">The largest allowed body in bytes.</param>
     /// <exception cref="UpstreamUnavailableException">The body is larger, stalls, takes too long, or is cut.</exception>
     public static async Task<byte[]> ReadBodyAsync(
@@ -72,7 +72,7 @@ internal static class UpstreamRequest
         try
         {
             await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            using var body = new MemoryStream((int)Math.Min(response.Content.Headers.ContentLength ?? 4096, max));
+            using var body = new MemoryStream();
             var buffer = new byte[32 * 1024];
             while (true)
             {

@@ -11,11 +11,31 @@ public sealed class OpenFilesTests : MirrorOfHub
 {
     private const int Limit = 400;
 
+    private ScriptedHub _second = null!;
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        await _second.DisposeAsync();
+    }
+
+    protected override async Task<ScriptedHub> StartHubAsync()
+    {
+        _second = await ScriptedHub.StartAsync();
+        return await base.StartHubAsync();
+    }
+
     protected override MirrorSettings Settings(ScriptedHub hub)
     {
         if (Availability.Of("prlimit") is { IsAvailable: false } missing)
             missing.OrSkip();
-        return new() { Upstream = hub.Url, TagsCacheTtl = "0", Limits = $"--nofile={Limit}" };
+        return new()
+        {
+            Upstream = hub.Url,
+            TagsCacheTtl = "0",
+            Limits = $"--nofile={Limit}",
+            More = $"  upstreams:\n  - {{remoteurl: \"{_second.Url.OriginalString}\", name: two.example}}\n",
+        };
     }
 
     [Fact]
@@ -44,6 +64,24 @@ public sealed class OpenFilesTests : MirrorOfHub
             using (var response = await Mirror.GetAsync(BlobPath(blob.Digest)))
                 Assert.Equal(blob.Digest, await DigestOfAsync(response));
         Assert.DoesNotContain(Mirror.Log, line => line.Contains("unexpected failure", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_upstream_that_hangs_leaves_downloads_for_the_others()
+    {
+        var gate = new Gate();
+        var refused = 0;
+        for (var i = 0; refused == 0; i++)
+        {
+            Assert.True(i < Limit, "No download is refused.");
+            var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1000 + i, 100_000));
+            Hub.Fault(blob.Digest, BlobFault.StalledAt(50_000, gate));
+            refused += await StartedAsync(blob) ? 0 : 1;
+        }
+        var cold = _second.AddBlob(Repository, HubBlob.Seeded(1, 100_000));
+        using (var response = await Mirror.GetAsync($"two.example/{BlobPath(cold.Digest)}"))
+            Assert.Equal(cold.Digest, await DigestOfAsync(response));
+        gate.Open();
     }
 
     // False where it is refused, in the protocol's words.

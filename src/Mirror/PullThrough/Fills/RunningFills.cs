@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Mirror.Fleet;
 using Mirror.Health;
-using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
@@ -11,7 +10,8 @@ namespace Mirror.PullThrough.Fills;
 /// <summary>The running downloads: at most one for each digest, whatever number of clients and repositories ask for it.</summary>
 public sealed class RunningFills(
     IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
-    StoreWrites writes, FillLeases leases, FillMetrics metrics, FleetMetrics fleet, TimeProvider time, ILogger<RunningFills> log)
+    StoreWrites writes, FillLeases leases, FillShares shares, FillMetrics metrics, FleetMetrics fleet, TimeProvider time,
+    ILogger<RunningFills> log)
     : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<Digest, Fill> _running = new();
@@ -23,18 +23,25 @@ public sealed class RunningFills(
     /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>
-    /// <exception cref="StoreUnavailableException">The limit of open files allows no further download.</exception>
+    /// <exception cref="StoreUnavailableException">The limit of open files allows no further download from this upstream.</exception>
     internal (Fill Fill, bool Joined) JoinOrStart(FillSource source, RepositoryName name, Digest digest, bool ignoreLease)
     {
         while (true)
         {
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
-            if (_running.Count >= OpenFiles.MaxDownloads && !_running.ContainsKey(digest))
-                throw new StoreUnavailableException($"{OpenFiles.MaxDownloads} downloads are running: the limit of open files is reached.");
-            var origins = new FillOrigins(new FillOrigin(source, name, TimeSpan.Zero), time);
-            var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease);
-            var own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
-            var fill = _running.GetOrAdd(digest, own);
+            Fill? own = null;
+            if (!_running.TryGetValue(digest, out var fill))
+            {
+                if (!shares.TryTake(source))
+                    throw new StoreUnavailableException(
+                        $"too many downloads from {source.Upstream.Origin.Authority} are running: the limit of open files is reached.");
+                var origins = new FillOrigins(new FillOrigin(source, name, TimeSpan.Zero), time);
+                var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease);
+                own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
+                fill = _running.GetOrAdd(digest, own);
+                if (fill != own)
+                    shares.GiveBack(source);
+            }
             if (!fill.TryJoin())
             {
                 // This fill has just ended, and is about to be removed from the list. Remove it and retry.
@@ -43,7 +50,7 @@ public sealed class RunningFills(
             }
             if (fill == own)
                 // On this thread until the request to upstream is sent: another thread would have to wake up first.
-                own.Ended = RunAsync(own);
+                own.Ended = RunAsync(own, source);
             else
                 metrics.Joined();
             return (fill, fill != own);
@@ -59,7 +66,7 @@ public sealed class RunningFills(
         await Task.WhenAll(_running.Values.Select(fill => fill.Ended));
     }
 
-    private async Task RunAsync(Fill fill)
+    private async Task RunAsync(Fill fill, FillSource source)
     {
         try
         {
@@ -68,6 +75,7 @@ public sealed class RunningFills(
         finally
         {
             _running.TryRemove(new(fill.Digest, fill));
+            shares.GiveBack(source);
         }
     }
 }
