@@ -17,7 +17,7 @@ namespace Mirror.Tests.Resilience;
 /// </summary>
 public sealed class AttackTests : IAsyncDisposable
 {
-    private const int MaxAttempts = 10;
+    private const int MaxAttempts = 40;
 
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(Figures.Count(4, 300));
 
@@ -176,6 +176,8 @@ public sealed class AttackTests : IAsyncDisposable
                     {
                         Interlocked.Increment(ref _again);
                         TestContext.Current.TestOutputHelper?.WriteLine(failure.Message);
+                        // As real clients do, wait longer each time.
+                        await Task.Delay(Math.Min(100 * attempt, 1000), Cancel);
                     }
             while (DateTime.UtcNow < end);
         }
