@@ -45,15 +45,12 @@ internal static class Entries
     {
         try
         {
-            File.GetAttributes(file);
+            // Unlike File.GetAttributes, this does not throw where the file is missing, as most are.
+            _ = new FileInfo(file).Attributes;
         }
         catch (UnauthorizedAccessException)
         {
             unreadable?.Add(Path.GetDirectoryName(file)!);
-        }
-        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
-        {
-            // It is missing.
         }
     }
 }

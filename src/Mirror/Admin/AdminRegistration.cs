@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Health;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Admin;
@@ -49,10 +50,10 @@ public static class AdminRegistration
     {
         var path = Base(http);
         var pipeline = app.Services.GetRequiredService<AdminPipeline>();
-        app.MapWhen(context => context.Request.Path.StartsWithSegments(path), branch =>
+        app.MapSeparately(context => context.Request.Path.StartsWithSegments(path), api =>
         {
-            branch.Use(pipeline.InvokeAsync);
-            branch.UseRouting().UseEndpoints(endpoints =>
+            api.Use(pipeline.InvokeAsync);
+            api.UseRouting().UseEndpoints(endpoints =>
             {
                 AdminRoutes.Map(endpoints.MapGroup(path));
                 endpoints.MapOpenApi($"{path}/openapi.json").WithMetadata(new ExcludeFromDescriptionAttribute());

@@ -22,7 +22,7 @@ public static class DebugEndpoints
 
     /// <summary>Answers every request to the debug port, and no other.</summary>
     public static void MapDebug(this WebApplication app, ListenAddress address, DebugOptions debug) =>
-        app.MapWhen(context => context.Connection.LocalPort == address.Port, branch => branch.UseRouting().UseEndpoints(endpoints =>
+        app.MapSeparately(context => context.Connection.LocalPort == address.Port, port => port.UseRouting().UseEndpoints(endpoints =>
         {
             if (debug.Prometheus.Enabled)
                 endpoints.MapMetrics(debug.Prometheus.Path);

@@ -63,7 +63,7 @@ public sealed class TagFreshness : IDisposable
     /// checked when this process started.
     /// </summary>
     public TimeSpan Age(RepositoryName name, string tag) =>
-        _time.GetElapsedTime(_checks.TryGetValue((name, tag), out Check? check) ? check!.At : _started);
+        SinceCheck(name, tag) ?? _time.GetElapsedTime(_started);
 
     /// <summary>Remembers, for all replicas, the manifest that the tag names according to upstream's last answer.</summary>
     /// <param name="moved">Whether the tag named another manifest in our store before.</param>

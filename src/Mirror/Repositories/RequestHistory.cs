@@ -83,8 +83,8 @@ public sealed class ReferenceHistory
 
     private readonly Lock _gate = new();
     private Queue<RequestEvent>? _events;
-    private long _pulls;
     private long _served;
+    private long _taken;
     private long _looks;
     private long _lastUsed;
     private long _lastLook;
@@ -130,10 +130,14 @@ public sealed class ReferenceHistory
         }
         Volatile.Write(ref _lastUsed, ticks);
         Interlocked.Increment(ref _served);
-        Interlocked.Increment(ref _pulls);
     }
 
-    internal long TakePulls() => Volatile.Read(ref _pulls) == 0 ? 0 : Interlocked.Exchange(ref _pulls, 0);
+    /// <summary>The pulls since the last call. One caller at a time.</summary>
+    internal long TakePulls()
+    {
+        var pulls = Pulls;
+        return pulls - Interlocked.Exchange(ref _taken, pulls);
+    }
 
     /// <summary>Keeps an event; false where the oldest went for it.</summary>
     internal bool Keep(RequestEvent happened)
