@@ -38,6 +38,7 @@ public sealed class HttpOptions
     /// <summary>The key that signs the state of uploads; all replicas need the same one. Null: a random key for each start.</summary>
     public string? Secret { get; set; }
 
+    public CorsOptions Cors { get; set; } = new();
     public TlsOptions Tls { get; set; } = new();
     public DebugOptions Debug { get; set; } = new();
     public Http2Options Http2 { get; set; } = new();

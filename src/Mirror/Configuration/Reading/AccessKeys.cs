@@ -26,6 +26,15 @@ internal static class AccessKeys
             Value("autoredirectpath", UrlPath),
             List("signingalgorithms", Value("*", OneOf(Algorithms)))).Vital()).Choice().Vital();
 
+    /// <summary>Section <c>http.cors</c>: which pages may read the answers.</summary>
+    public static KnownKey Cors => Section("cors",
+        List("origins", Value("*", Origin)),
+        List("methods", Value("*", Method)),
+        List("headers", Value("*", HeaderName)),
+        List("expose_headers", Value("*", HeaderName)),
+        Value("supports_credentials", TrueOrFalse),
+        Value("max_age", UpToADay));
+
     /// <summary>Section <c>access</c>: what may a client do.</summary>
     public static KnownKey Access => Section("access",
         Map("groups", List("*", Value("*"))),

@@ -78,6 +78,7 @@ internal static class KnownKeys
             Value("draintimeout", Duration),
             Value("idle_timeout", IdleTime),
             Map("headers", List("*", Value("*", HeaderValue))),
+            AccessKeys.Cors,
             Section("tls",
                 Value("certificate").Vital(),
                 Value("key"),

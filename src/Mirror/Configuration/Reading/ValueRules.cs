@@ -134,6 +134,14 @@ internal static partial class ValueRules
     public static readonly ValueRule HeaderValue = new(
         "one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
 
+    public static readonly ValueRule HeaderName = Matching("the name of a header", TokenGrammar());
+
+    public static readonly ValueRule Method = Matching("a method of HTTP in capital letters, such as GET", MethodGrammar());
+
+    public static readonly ValueRule Origin = new(
+        "*, or the scheme, host and port of a page, such as https://ui.example.org, where * stands for any part of the host",
+        text => OriginGrammar().IsMatch(text) ? text.TrimEnd('/') : null);
+
     // Clients choose the text that is matched. Without backtracking, the time grows only with the length of that text.
     public static readonly ValueRule Pattern = new("a regular expression without backreferences and lookarounds", text =>
     {
@@ -225,6 +233,15 @@ internal static partial class ValueRules
 
     [GeneratedRegex(@"\A[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[0-9]{1,5})?\z", RegexOptions.CultureInvariant)]
     private static partial Regex UpstreamNameGrammar();
+
+    [GeneratedRegex(@"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\z", RegexOptions.CultureInvariant)]
+    private static partial Regex TokenGrammar();
+
+    [GeneratedRegex(@"\A[A-Z]+\z", RegexOptions.CultureInvariant)]
+    private static partial Regex MethodGrammar();
+
+    [GeneratedRegex(@"\A(?:\*|https?://(?:[a-z0-9*._-]+|\[[0-9a-f:.]+\])(?::(?:[0-9]{1,5}|\*))?/?)\z", RegexOptions.CultureInvariant)]
+    private static partial Regex OriginGrammar();
 
     [GeneratedRegex(@"\A[a-z0-9*._-]+(?:/[a-z0-9*._-]+)*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PatternGrammar();
