@@ -36,6 +36,9 @@ internal static class AccessKeyRules
             findings.Errors.Add($"{path}.who.claims.{claim}: missing; values are required, and the name of a claim may not contain ':'");
         if (rule.Who.Certificates is not [] && options.Http.Tls.ClientCas is [])
             findings.Errors.Add($"{path}.who.certificates: not allowed without http.tls.clientcas: no certificate would be checked");
+        if (rule.Who.Certificates is not [] && options.Http.Tls.ClientAuth is ClientAuth.RequireAny or ClientAuth.Request)
+            findings.Errors.Add($"{path}.who.certificates: not allowed with http.tls.clientauth: "
+                + $"{ValueRules.WordOf(options.Http.Tls.ClientAuth)}, which checks no certificate");
         if (options.Auth is { Htpasswd: null, Token: null, Silly: null } && rule.Who is { Users: not [] } or { Groups: not [] })
             findings.Errors.Add($"{path}.who: users and groups are not allowed without a section auth: no client could log in");
     }
@@ -45,6 +48,9 @@ internal static class AccessKeyRules
     {
         if (options.Auth.Silly is not null)
             findings.Warnings.Add("auth.silly lets in every client that sends any Authorization header: use it for tests only");
+        if (options.Http.Tls.ClientAuth is ClientAuth.RequireAny or ClientAuth.Request)
+            findings.Warnings.Add($"http.tls.clientauth: {ValueRules.WordOf(options.Http.Tls.ClientAuth)} checks no certificate"
+                + (options.Http.Tls.ClientCas is [] ? ", and without http.tls.clientcas no client is asked for one" : ""));
         if (options.Http.Cors.Origins is not [])
             foreach (var name in options.Http.Headers.Keys.Where(
                 name => name.StartsWith("Access-Control-", StringComparison.OrdinalIgnoreCase)))

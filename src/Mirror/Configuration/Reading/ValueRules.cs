@@ -66,10 +66,10 @@ internal static partial class ValueRules
 
     public static readonly ValueRule MinimumTls = WordFor<TlsVersion>("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3");
 
-    // registry:3 has more words, which accept any certificate or none. They are refused, because a user might expect a check from them.
     public static readonly ValueRule AzureCredentials = WordFor<AzureCredentialType>("shared_key, client_secret or default_credentials");
 
-    public static readonly ValueRule ClientAuth = WordFor<ClientAuth>("require-and-verify-client-cert or verify-client-cert-if-given");
+    public static readonly ValueRule ClientAuth = WordFor<ClientAuth>(
+        "require-and-verify-client-cert, verify-client-cert-if-given, require-any-client-cert or request-client-cert");
 
     public static readonly ValueRule Complete = WordFor<CompleteImages>("off, linked or images");
 
@@ -85,6 +85,12 @@ internal static partial class ValueRules
     public static readonly ValueRule Address = new(
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
+
+    public static readonly ValueRule AddressOrSocket = new(
+        "host:port or :port, with a port from 0 to 65535; with net: unix the path of a socket",
+        text => text.Contains('/', StringComparison.Ordinal) ? text : Address.Canonical(text));
+
+    public static readonly ValueRule ListenNetwork = WordFor<ListenNetwork>("tcp or unix");
 
     public static readonly ValueRule HostAndPort = new(
         "host:port",
@@ -168,6 +174,8 @@ internal static partial class ValueRules
         ("tls1.2", TlsVersion.Tls12), ("tls1.1", TlsVersion.Tls12), ("tls1.0", TlsVersion.Tls12), ("tls1.3", TlsVersion.Tls13),
         ("require-and-verify-client-cert", Configuration.ClientAuth.RequireAndVerify),
         ("verify-client-cert-if-given", Configuration.ClientAuth.VerifyIfGiven),
+        ("require-any-client-cert", Configuration.ClientAuth.RequireAny), ("request-client-cert", Configuration.ClientAuth.Request),
+        ("tcp", Configuration.ListenNetwork.Tcp), ("unix", Configuration.ListenNetwork.Unix),
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
         ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),
