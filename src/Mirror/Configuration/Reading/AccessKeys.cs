@@ -14,6 +14,7 @@ internal static class AccessKeys
     /// <summary>Section <c>auth</c>: who is the client.</summary>
     public static KnownKey Auth => Section("auth",
         Anything("none").NoEffect(),
+        Value("privileged_key"),
         Section("silly", Value("realm", HeaderValue).Required(), Value("service", HeaderValue).Required()),
         Section("htpasswd", Value("realm").Required(), Value("path").Required()).Vital(),
         Section("token",
