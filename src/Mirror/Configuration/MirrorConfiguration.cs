@@ -23,6 +23,12 @@ public sealed class MirrorConfiguration
             Options.Hosted.Repositories = [];
         if (Values.GetSection("http:trusted_proxies").Exists())
             Options.Http.TrustedProxies = [];
+        if (Values.GetSection("http:cors:methods").Exists())
+            Options.Http.Cors.Methods = [];
+        if (Values.GetSection("http:cors:headers").Exists())
+            Options.Http.Cors.Headers = [];
+        if (Values.GetSection("http:cors:expose_headers").Exists())
+            Options.Http.Cors.ExposeHeaders = [];
         Values.Bind(Options);
         if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];

@@ -11,6 +11,7 @@ public static class RegistryRegistration
         (old is null ? services : services.AddSingleton(old))
         .AddSingleton<Locations>()
         .AddSingleton<TrustedProxies>()
+        .AddSingleton<Cors>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<RepositoryWalks>()

@@ -12,6 +12,13 @@ internal static class CrossKeyRules
     {
         var (http, proxy) = (options.Http, options.Proxy);
 
+        var isPath = http.Addr.Contains('/', StringComparison.Ordinal);
+        if (http.Net is ListenNetwork.Unix && !isPath)
+            findings.Errors.Add($"http.net: unix needs the path of a socket in http.addr, and \"{http.Addr}\" is none");
+        if (http.Net is ListenNetwork.Tcp && isPath)
+            findings.Errors.Add($"http.addr: \"{http.Addr}\" is not allowed without http.net: unix");
+        if (http.Net is ListenNetwork.Unix && options.SharesByRedis() && options.Fleet.Address is null)
+            findings.Errors.Add("fleet.address: missing; with http.net: unix the other replicas cannot reach this one otherwise");
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: it must differ from http.addr");
 
