@@ -19,6 +19,7 @@ public static class RegistryRegistration
         .AddSingleton<DocumentMemory>()
         .AddSingleton<Transfers>()
         .AddSingleton<RequestBody>()
+        .AddSingleton<UploadQuotas>()
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()
         .AddSingleton<UploadRoute>()
