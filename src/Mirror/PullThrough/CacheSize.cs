@@ -38,6 +38,7 @@ public sealed partial class CacheSize(
     // Until it is measured the cache counts as full, as an earlier process may have left it.
     private long _bytes = proxy.MaxSize ?? 0;
     private long _waiting;
+    private long _storedSinceMeasured;
     private bool _isMeasured;
     private bool _isStuck;
 
@@ -59,8 +60,10 @@ public sealed partial class CacheSize(
     /// <summary>The bytes of all mirrored blobs, with those for which there is room and that are being stored.</summary>
     public long Bytes { get { lock (_gate) return _bytes; } }
 
-    /// <summary>Whether the size is known.</summary>
-    public bool IsMeasured { get { lock (_gate) return _isMeasured; } }
+    /// <summary>
+    /// Whether the size is known, and less than half of it came since the measurement: an image that is larger than all the rest is known.
+    /// </summary>
+    public bool IsMeasured { get { lock (_gate) return _isMeasured && _storedSinceMeasured <= MaxBytes / 2; } }
 
     /// <summary>
     /// Asks for room for a blob, and waits for an eviction where there is none. Follow it by <see cref="Stored"/> or <see cref="Release"/>.
@@ -108,7 +111,10 @@ public sealed partial class CacheSize(
     {
         lock (_gate)
             if (_pending.Remove(digest, out var bytes))
+            {
+                _storedSinceMeasured += bytes;
                 _storedSince?[digest] = bytes;
+            }
     }
 
     /// <summary>A blob for which there was room could not be stored.</summary>
@@ -128,12 +134,12 @@ public sealed partial class CacheSize(
     }
 
     /// <summary>Takes in what was measured.</summary>
-    public void Measured(CachedBlobs cached)
+    public void Measured(CachedImages cached)
     {
         lock (_gate)
         {
             var unseen = _pending.Concat(_storedSince ?? []).Where(blob => !cached.Counts(blob.Key)).Sum(blob => blob.Value);
-            (_bytes, _storedSince, _isMeasured) = (cached.Bytes + unseen, null, true);
+            (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
         }
         Report();
     }
