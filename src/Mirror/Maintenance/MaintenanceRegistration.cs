@@ -27,7 +27,7 @@ public static class MaintenanceRegistration
         services.AddSingleton(provider => new Evictor(
             Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider),
             provider.GetRequiredService<IPinStore>()));
-        if (proxy is { MaxSize: not null, HasUpstream: true })
+        if (proxy.HasUpstream && (proxy.MaxSize is not null || storage.InMemory is not null))
             services.AddHostedService<Evictions>();
         return services;
     }
