@@ -26,7 +26,7 @@ public static class MaintenanceRegistration
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
         services.AddSingleton<UnmarkedContent>();
         services.AddSingleton(CreateEvictor);
-        if (proxy is { MaxSize: not null, HasUpstream: true })
+        if (proxy.HasUpstream && (proxy.MaxSize is not null || storage.InMemory is not null))
             services.AddHostedService<Evictions>();
         return services;
     }

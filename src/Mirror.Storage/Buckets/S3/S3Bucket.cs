@@ -102,7 +102,7 @@ public sealed class S3Bucket : IBucket
         return names;
     }
 
-    public async ValueTask<Uri> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
+    public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
         var target = _public.Config;
         var plain = target.ServiceURL is { } url ? url.StartsWith("http:", StringComparison.OrdinalIgnoreCase) : target.UseHttp;

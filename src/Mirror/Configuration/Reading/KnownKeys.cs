@@ -10,7 +10,7 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3 and azure";
+    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3, azure and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -43,7 +43,7 @@ internal static class KnownKeys
             Anything("gcs").Refused(OtherDriver),
             Anything("swift").Refused(OtherDriver),
             Anything("oss").Refused(OtherDriver),
-            Anything("inmemory").Refused(OtherDriver),
+            Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
             Section("redirect", Value("disable", TrueOrFalse)),
             Section("cache",
