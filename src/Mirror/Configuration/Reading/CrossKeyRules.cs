@@ -85,6 +85,7 @@ internal static class CrossKeyRules
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
 
         AccessKeyRules.Warn(options, findings);
+        HookKeys.Warn(options, findings);
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
 
