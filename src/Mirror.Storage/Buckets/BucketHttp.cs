@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace Mirror.Storage.Buckets;
 
 /// <summary>The HTTP client below the library of a bucket's service.</summary>
@@ -10,6 +13,7 @@ internal static class BucketHttp
     public static HttpClient Create(bool skipVerify) => new(new SocketsHttpHandler
     {
         ConnectTimeout = ConnectTimeout,
+        ConnectCallback = ConnectAsync,
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         AllowAutoRedirect = false,
         UseCookies = false,
@@ -20,4 +24,24 @@ internal static class BucketHttp
     {
         Timeout = Timeout.InfiniteTimeSpan,
     };
+
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var target = context.DnsEndPoint;
+        // A store on this machine whose bucket is in the host name. Names below localhost are this machine (RFC 6761, section 6.3), and not
+        // every resolver knows that.
+        if (target.Host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase))
+            target = new DnsEndPoint("localhost", target.Port);
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(target, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 }

@@ -24,6 +24,7 @@ public static class StorageRegistration
     /// </summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
         storage.S3 is { } s3 ? services.AddBucket(s3, "s3aws", time => new S3Bucket(s3, time))
+        : storage.Oss is { } oss ? services.AddBucket(oss, "oss", time => new S3Bucket(oss.ToS3(), time))
         : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time))
         : storage.InMemory is { } memory ? services
             .AddBucket(memory, "inmemory", time => new MemoryBucket(memory, time))

@@ -10,7 +10,7 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3, azure and inmemory";
+    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3, azure, oss and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -42,7 +42,7 @@ internal static class KnownKeys
             Section("azure", AzureContainer).Vital(),
             Anything("gcs").Refused(OtherDriver),
             Anything("swift").Refused(OtherDriver),
-            Anything("oss").Refused(OtherDriver),
+            Section("oss", OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
             Section("redirect", Value("disable", TrueOrFalse)),
@@ -223,8 +223,22 @@ internal static class KnownKeys
         Value("objectacl"),
         Value("loglevel").NotActedOn(WhyNot.StoreLog),
         Value("checksums", TrueOrFalse),
-        Value("scratchdirectory"),
-        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
+        .. Local,
+    ];
+
+    private static KnownKey[] OssBucket =>
+    [
+        Value("accesskeyid").Required(),
+        Value("accesskeysecret").Required().Secret(),
+        Value("region").Required(),
+        Value("bucket").Required(),
+        Value("endpoint", StoreEndpoint),
+        Value("internal", TrueOrFalse),
+        Value("encrypt", TrueOrFalse),
+        Value("secure", TrueOrFalse),
+        Value("chunksize", Size(min: 5 << 20)),
+        Value("rootdirectory"),
+        .. Local,
     ];
 
     private static KnownKey[] AzureContainer =>
@@ -246,9 +260,12 @@ internal static class KnownKeys
         .. NoEffect(Text, "max_retries", "retry_delay"),
         Value("skipverify", TrueOrFalse),
         Value("chunksize", Size(min: 1 << 20)),
-        Value("scratchdirectory"),
-        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
+        .. Local,
     ];
+
+    // What every bucket has on the machine of the server.
+    private static KnownKey[] Local =>
+        [Value("scratchdirectory"), Section("localcache", Value("path"), Value("maxsize", Size(min: 1)))];
 
     private static KnownKey[] OneUpstream =>
     [
