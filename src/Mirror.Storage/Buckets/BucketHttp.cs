@@ -10,7 +10,10 @@ internal static class BucketHttp
 
     /// <summary>One pool of connections for the life of the process. It has no time limit: each call has its own.</summary>
     /// <param name="skipVerify">Whether to accept any certificate.</param>
-    public static HttpClient Create(bool skipVerify) => new(new SocketsHttpHandler
+    public static HttpClient Create(bool skipVerify) => new(CreateHandler(skipVerify)) { Timeout = Timeout.InfiniteTimeSpan };
+
+    /// <inheritdoc cref="Create"/>
+    public static SocketsHttpHandler CreateHandler(bool skipVerify) => new()
     {
         ConnectTimeout = ConnectTimeout,
         ConnectCallback = ConnectAsync,
@@ -20,9 +23,6 @@ internal static class BucketHttp
 #pragma warning disable CA5359 // The key skipverify of the section asks for it.
         SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
 #pragma warning restore CA5359
-    })
-    {
-        Timeout = Timeout.InfiniteTimeSpan,
     };
 
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)

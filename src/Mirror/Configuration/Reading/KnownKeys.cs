@@ -10,7 +10,8 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3, azure, oss and inmemory";
+    private const string OtherDriver =
+        "this storage driver is not available yet; available are filesystem, s3, azure, gcs, oss and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -40,7 +41,7 @@ internal static class KnownKeys
             Section("s3", S3Bucket).Vital(),
             Section("s3aws", S3Bucket).AliasOf("storage.s3").Vital(),
             Section("azure", AzureContainer).Vital(),
-            Anything("gcs").Refused(OtherDriver),
+            Section("gcs", GcsBucket).Vital(),
             Anything("swift").Refused(OtherDriver),
             Section("oss", OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
@@ -223,6 +224,20 @@ internal static class KnownKeys
         Value("objectacl"),
         Value("loglevel").NotActedOn(WhyNot.StoreLog),
         Value("checksums", TrueOrFalse),
+        .. Local,
+    ];
+
+    private static KnownKey[] GcsBucket =>
+    [
+        Value("bucket").Required(),
+        Value("keyfile"),
+        Map("credentials", Value("*")).Secret(),
+        Value("rootdirectory"),
+        Value("chunksize", Units),
+        // A part of an upload waits for the part before it.
+        Value("maxconcurrency", Integer(min: 1)).NoEffect(),
+        Value("useragent").NotActedOn(WhyNot.UserAgent),
+        Value("endpoint", StoreEndpoint),
         .. Local,
     ];
 
