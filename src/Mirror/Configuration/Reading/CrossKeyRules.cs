@@ -7,7 +7,7 @@ namespace Mirror.Configuration.Reading;
 internal static class CrossKeyRules
 {
     private static readonly string[] StorageMiddleware = ["cloudfront", "redirect", "rewrite"];
-    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "inmemory"];
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "oss", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
