@@ -49,6 +49,13 @@ public sealed class ProxyOptions : UpstreamOptions
     [ConfigurationKeyName("max_size")]
     public long? MaxSize { get; set; }
 
+    /// <summary>How long upstream's answer is remembered whether a repository is public, or open to a client's login.</summary>
+    [ConfigurationKeyName("private_ttl")]
+    public TimeSpan PrivateTtl { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Whether an upstream is asked with the logins of clients.</summary>
+    public bool AsksWithClientLogins => AllUpstreams().Any(upstream => upstream.Options.Private is PrivateImages.Client);
+
     /// <summary>Further upstreams. A request chooses one by <c>?ns=</c> or by the first component of the repository's name.</summary>
     public UpstreamOptions[] Upstreams { get; set; } = [];
 

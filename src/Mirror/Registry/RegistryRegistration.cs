@@ -12,6 +12,7 @@ public static class RegistryRegistration
         .AddSingleton<Locations>()
         .AddSingleton<TrustedProxies>()
         .AddSingleton<Cors>()
+        .AddSingleton<PrivateReads>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<RepositoryWalks>()

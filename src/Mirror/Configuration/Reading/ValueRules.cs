@@ -71,6 +71,8 @@ internal static partial class ValueRules
     public static readonly ValueRule ClientAuth = WordFor<ClientAuth>(
         "require-and-verify-client-cert, verify-client-cert-if-given, require-any-client-cert or request-client-cert");
 
+    public static readonly ValueRule PrivateImages = WordFor<PrivateImages>("account, client or off");
+
     public static readonly ValueRule Complete = WordFor<CompleteImages>("off, linked or images");
 
     public static readonly ValueRule NewTags = WordFor<NewTags>("serve or hold");
@@ -178,6 +180,8 @@ internal static partial class ValueRules
         ("tcp", Configuration.ListenNetwork.Tcp), ("unix", Configuration.ListenNetwork.Unix),
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
+        ("account", Configuration.PrivateImages.Account), ("client", Configuration.PrivateImages.Client),
+        ("off", Configuration.PrivateImages.Off),
         ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),
         ("serve", Configuration.NewTags.Serve), ("hold", Configuration.NewTags.Hold),
         ("all", RequiredPlatforms.All), ("none", RequiredPlatforms.None), ("list", RequiredPlatforms.List),
