@@ -24,6 +24,12 @@ public sealed class CachePolicies(LiveOptions live)
         return compiled.Of(name);
     }
 
+    /// <summary>Whether images of any repository are removed for their age.</summary>
+    public bool AnyUnused =>
+        live.Current.Proxy is { } proxy && (proxy.Ttl > TimeSpan.Zero
+            || proxy.AllUpstreams().SelectMany(upstream => upstream.Options.Policies).Concat(proxy.Policies)
+                .Any(entry => entry.Unused > TimeSpan.Zero));
+
     private sealed class Compiled
     {
         // Clients choose the names, so their number has a limit.
@@ -67,7 +73,8 @@ public sealed class CachePolicies(LiveOptions live)
             entry.TagsCacheTtl ?? proxy.TagsCacheTtl, entry.MaxStale ?? proxy.MaxStale,
             entry.StaleWhileRevalidate ?? proxy.StaleWhileRevalidate, proxy.StaleAfter, proxy.FailFast, proxy.Hold, proxy.WaitLimited,
             Patterns(entry.ImmutableTags ?? proxy.ImmutableTags, ""), entry.Deny, entry.KeepDeleted, entry.Cooldown,
-            entry.NewTags is NewTags.Hold);
+            entry.NewTags is NewTags.Hold,
+            (entry.Unused ?? proxy.Ttl) is var unused && unused > TimeSpan.Zero ? unused : null, entry.Pinned);
 
         private static NamePattern[] Patterns(string[] patterns, string prefix) =>
             [.. patterns.Select(pattern => new NamePattern(prefix + pattern))];
@@ -88,10 +95,14 @@ public sealed class CachePolicies(LiveOptions live)
 /// <param name="KeepDeleted">How long a tag is served that upstream has deleted (<c>policies.keep_deleted</c>).</param>
 /// <param name="Cooldown">How long a manifest must have been known here before a tag moves to it (<c>policies.cooldown</c>).</param>
 /// <param name="HoldsNewTags">Whether that holds for a tag that was never seen before, too (<c>policies.cooldown_new</c>).</param>
+/// <param name="Unused">After which time without a pull an image is removed; null is never (<c>policies.unused</c>,
+/// <c>proxy.ttl</c>).</param>
+/// <param name="IsPinned">Whether no eviction takes an image (<c>policies.pinned</c>).</param>
 public sealed record CachePolicy(
     TimeSpan TagsCacheTtl, TimeSpan? MaxStale, bool StaleWhileRevalidate, TimeSpan StaleAfter, TimeSpan? FailFast, TimeSpan Hold,
     TimeSpan WaitLimited,
-    NamePattern[] ImmutableTags, string? Denied, TimeSpan KeepDeleted, TimeSpan Cooldown, bool HoldsNewTags)
+    NamePattern[] ImmutableTags, string? Denied, TimeSpan KeepDeleted, TimeSpan Cooldown, bool HoldsNewTags,
+    TimeSpan? Unused, bool IsPinned)
 {
     private static readonly TimeSpan MaxMissingTtl = TimeSpan.FromSeconds(30);
 

@@ -9,11 +9,13 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them. A download asks for
-/// room before it stores a blob. Where there is none it waits for an eviction, and without one the blob is not stored.
+/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them, <c>proxy.min_free</c>
+/// does, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none it waits for an eviction,
+/// and without one the blob is not stored.
 /// </summary>
 public sealed partial class CacheSize(
-    ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time, ILogger<CacheSize> log)
+    ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
+    ILogger<CacheSize> log)
 {
     // Record a use at most this often: it bounds the accuracy of the LRU order.
     private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
@@ -45,15 +47,23 @@ public sealed partial class CacheSize(
     /// <summary>The limit in bytes; null where there is none.</summary>
     public long? MaxBytes => proxy.MaxSize;
 
+    /// <summary>How many bytes of the volume stay free; null where that does not matter.</summary>
+    public long? MinFree => proxy.MinFree;
+
+    /// <summary>Whether images go to make room.</summary>
+    public bool IsLimited => MaxBytes is not null || MinFree is not null;
+
     /// <summary>
-    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limit is kept.
+    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limits are kept. Also
+    /// where the volume has too little free: then so many that it has a tenth more than the least.
     /// </summary>
     public long Excess
     {
         get
         {
+            var missing = MinFree is { } least && Free() is var free && free < least ? least + least / 10 - free : 0;
             lock (_gate)
-                return MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0;
+                return Math.Max(missing, MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0);
         }
     }
 
@@ -63,7 +73,7 @@ public sealed partial class CacheSize(
     /// <summary>
     /// Whether the size is known, and less than half of it came since the measurement: an image that is larger than all the rest is known.
     /// </summary>
-    public bool IsMeasured { get { lock (_gate) return _isMeasured && _storedSinceMeasured <= MaxBytes / 2; } }
+    public bool IsMeasured { get { lock (_gate) return _isMeasured && !(_storedSinceMeasured > MaxBytes / 2); } }
 
     /// <summary>
     /// Asks for room for a blob, and waits for an eviction where there is none. Follow it by <see cref="Stored"/> or <see cref="Release"/>.
@@ -71,17 +81,17 @@ public sealed partial class CacheSize(
     /// <returns>False where the blob must not be stored: it is larger than the limit, or nothing can be evicted for it.</returns>
     public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
     {
-        if (MaxBytes is not { } max)
+        if (!IsLimited)
             return true;
         var began = time.GetTimestamp();
-        while (bytes <= max)
+        while (!(bytes > MaxBytes))
         {
             var left = MaxWait - time.GetElapsedTime(began);
             Task passed;
             lock (_gate)
             {
                 var isLast = _isStuck || left <= TimeSpan.Zero;
-                if (_bytes + bytes <= (isLast ? max + max / 10 : max))
+                if (HasRoom(bytes, isLast))
                 {
                     _bytes += bytes;
                     _pending[digest] = bytes;
@@ -102,7 +112,7 @@ public sealed partial class CacheSize(
         }
         metrics.NotKept();
         if (_notKept.IsDue())
-            LogNotKept(digest.ToString(), max);
+            LogNotKept(digest.ToString());
         return false;
     }
 
@@ -191,7 +201,7 @@ public sealed partial class CacheSize(
     /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
     public async ValueTask UsedAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (MaxBytes is null)
+        if (!IsLimited && !policies.AnyUnused)
             return;
         if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > UseInterval || _used.Count >= MaxRemembered)
         {
@@ -210,15 +220,22 @@ public sealed partial class CacheSize(
         }
     }
 
+    // What waits for room is on the disk already, so the room that it needs is not free.
+    private bool HasRoom(long bytes, bool isLast) =>
+        !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
+        && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
+
+    private long Free() => new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace;
+
     private void Report()
     {
         lock (_gate)
             if (_isMeasured)
-                metrics.CacheSize(_bytes, MaxBytes!.Value);
+                metrics.CacheSize(_bytes, MaxBytes);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Digest} was sent to its clients and not kept: proxy.max_size is {MaxBytes} bytes, and there was nothing to evict for it. Clients "
-        + "that ask again cost another download: raise proxy.max_size")]
-    private partial void LogNotKept(string digest, long maxBytes);
+        "{Digest} was sent to its clients and not kept: proxy.max_size or proxy.min_free leaves no room, and there was nothing to evict "
+        + "for it. Clients that ask again cost another download: raise proxy.max_size, or give the disk more room")]
+    private partial void LogNotKept(string digest);
 }
