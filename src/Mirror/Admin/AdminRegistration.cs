@@ -70,7 +70,9 @@ public static class AdminRegistration
     {
         var file = Path.Combine(options.Storage.LocalDirectory, RegistryLayout.ImageIndex);
         return options.SharesByRedis()
-            ? Path.ChangeExtension(file, $"{Environment.MachineName}-{ListenAddress.Parse(options.Http.Addr).Port}.db")
+            ? Path.ChangeExtension(file, $"{Environment.MachineName}-{NameOf(options.Http.Listen)}.db")
             : file;
+
+        static string NameOf(ListenAddress address) => address.Socket?.Replace('/', '-') ?? $"{address.Port}";
     }
 }

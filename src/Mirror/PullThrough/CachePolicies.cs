@@ -16,19 +16,21 @@ public sealed class CachePolicies(LiveOptions live)
     /// <summary>The settings in force now. Ask for each request, because they can be replaced. Allocates nothing for a known
     /// name.</summary>
     /// <param name="name">The name under which the repository is stored.</param>
-    public CachePolicy Of(RepositoryName name)
-    {
-        var options = live.Current;
-        if (_compiled is not { } compiled || compiled.Source != options)
-            _compiled = compiled = new Compiled(options);
-        return compiled.Of(name);
-    }
+    public CachePolicy Of(RepositoryName name) => Current.Of(name);
 
     /// <summary>Whether images of any repository are removed for their age.</summary>
-    public bool AnyUnused =>
-        live.Current.Proxy is { } proxy && (proxy.Ttl > TimeSpan.Zero
-            || proxy.AllUpstreams().SelectMany(upstream => upstream.Options.Policies).Concat(proxy.Policies)
-                .Any(entry => entry.Unused > TimeSpan.Zero));
+    public bool AnyUnused => Current.AnyUnused;
+
+    private Compiled Current
+    {
+        get
+        {
+            var options = live.Current;
+            if (_compiled is not { } compiled || compiled.Source != options)
+                _compiled = compiled = new Compiled(options);
+            return compiled;
+        }
+    }
 
     private sealed class Compiled
     {
@@ -51,9 +53,12 @@ public sealed class CachePolicies(LiveOptions live)
                 .. ofUpstreams.Concat(proxy.Policies.Select(entry => (Entry: entry, Prefix: "")))
                     .Select(rule => (Patterns(rule.Entry.Match, rule.Prefix), PolicyOf(rule.Entry, proxy))),
             ];
+            AnyUnused = _unmatched.Unused is not null || Array.Exists(_rules, rule => rule.Policy.Unused is not null);
         }
 
         public MirrorOptions Source { get; }
+
+        public bool AnyUnused { get; }
 
         public CachePolicy Of(RepositoryName name) =>
             _rules is [] ? _unmatched : _known.TryGetValue(name, out var known) ? known : Remember(name);

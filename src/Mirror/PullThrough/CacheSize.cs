@@ -9,14 +9,18 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them, <c>proxy.min_free</c>
-/// does, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none it waits for an eviction,
-/// and without one the blob is not stored.
+/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c>, <c>proxy.min_free</c> or the
+/// store's own size limits them, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none it
+/// waits for an eviction, and without one the blob is not stored.
 /// </summary>
+/// <param name="room">The room of the store; null where it has no size of its own. What is not a mirrored blob leaves less of it.</param>
 public sealed partial class CacheSize(
     ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
-    ILogger<CacheSize> log)
+    ILogger<CacheSize> log, IStoreRoom? room = null)
 {
+    // Of a store with a size of its own, an eighth stays free, for what is pushed and for what is passed while an eviction runs.
+    private const int FreeShare = 8;
+
     // Record a use at most this often: it bounds the accuracy of the LRU order.
     private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
 
@@ -38,14 +42,24 @@ public sealed partial class CacheSize(
     private TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _usedSince = time.GetTimestamp();
     // Until it is measured the cache counts as full, as an earlier process may have left it.
-    private long _bytes = proxy.MaxSize ?? 0;
+    private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
     private long _storedSinceMeasured;
     private bool _isMeasured;
     private bool _isStuck;
+    private bool _isAsked;
 
     /// <summary>The limit in bytes; null where there is none.</summary>
-    public long? MaxBytes => proxy.MaxSize;
+    public long? MaxBytes
+    {
+        get
+        {
+            if (room is null)
+                return proxy.MaxSize;
+            var others = Math.Max(0, room.Used - Bytes) + room.Wanted;
+            return Math.Min(proxy.MaxSize ?? long.MaxValue, Math.Max(0, room.Max - room.Max / FreeShare - others));
+        }
+    }
 
     /// <summary>How many bytes of the volume stay free; null where that does not matter.</summary>
     public long? MinFree => proxy.MinFree;
@@ -173,11 +187,17 @@ public sealed partial class CacheSize(
             (passed, _passed) = (_passed, new(TaskCreationOptions.RunContinuationsAsynchronously));
         }
         passed.SetResult();
+        room?.Passed(isStuck);
     }
 
     /// <summary>Completes when the limit is passed, or after <paramref name="maxWait"/>.</summary>
     public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
+        if (room is not null && !_isAsked)
+        {
+            _isAsked = true;
+            room.Wanting += () => _exceeded.Writer.TryWrite(true);
+        }
         using var end = new CancellationTokenSource(maxWait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, end.Token);
         try
@@ -236,6 +256,7 @@ public sealed partial class CacheSize(
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "{Digest} was sent to its clients and not kept: proxy.max_size or proxy.min_free leaves no room, and there was nothing to evict "
-        + "for it. Clients that ask again cost another download: raise proxy.max_size, or give the disk more room")]
+        + "for it. Clients that ask again cost another download: raise proxy.max_size, or storage.inmemory.maxsize of a store in memory, "
+        + "or give the disk more room")]
     private partial void LogNotKept(string digest);
 }
