@@ -46,7 +46,7 @@ internal static partial class AdminRoutes
 
     private static async Task<Ok<ImagePage>> ImagesAsync(
         HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, IPinStore pinStore,
-        HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
+        CachePolicies policies, HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
     {
         if (n is < 1 or > MaxPage)
             throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 1 to {MaxPage}");
@@ -64,7 +64,7 @@ internal static partial class AdminRoutes
                     return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!.Value)));
                 after = (image.Name.ToString(), image.Tag);
                 if (await caller.MayAsync(image.Name, aborted))
-                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag))));
+                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag)) || policies.Of(image.Name).IsPinned));
             }
             if (page.Count <= n)
                 return TypedResults.Ok(new ImagePage(rows, isComplete, null));
