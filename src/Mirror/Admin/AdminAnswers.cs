@@ -64,6 +64,17 @@ public sealed record EvictionPlan(long Size, long Limit, long Freed, int Count, 
 /// <param name="Images">Some of the images that would have to fetch it again.</param>
 public sealed record EvictedBlob(string Digest, long Size, DateTimeOffset LastUsed, IReadOnlyList<string> Images);
 
+/// <summary>Which clients came in the last day, or since the server started.</summary>
+/// <param name="NotAsked">The upstreams that no client asked for.</param>
+/// <param name="Full">Whether more clients came than are kept.</param>
+public sealed record ClientsAnswer(IReadOnlyList<ClientRow> Clients, IReadOnlyList<string> NotAsked, bool Full);
+
+/// <summary>One client.</summary>
+/// <param name="Upstream">The upstream whose content it asked for; empty for repositories that clients push to.</param>
+/// <param name="How"><c>root</c>, <c>namespace</c>, <c>prefix</c> or <c>hosted</c>: how it named the registry.</param>
+public sealed record ClientRow(
+    string Address, string Program, string Upstream, string How, DateTimeOffset First, DateTimeOffset Last, long Connections);
+
 /// <summary>The settings are in force.</summary>
 public sealed record ReloadAnswer(string Outcome);
 
@@ -76,6 +87,7 @@ public sealed record ReloadAnswer(string Outcome);
 [JsonSerializable(typeof(Explained))]
 [JsonSerializable(typeof(ReloadAnswer))]
 [JsonSerializable(typeof(EvictionPlan))]
+[JsonSerializable(typeof(ClientsAnswer))]
 [JsonSerializable(typeof(PinRequest))]
 [JsonSerializable(typeof(PinAnswer))]
 [JsonSerializable(typeof(ReleaseRequest))]

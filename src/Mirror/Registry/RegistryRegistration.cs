@@ -32,5 +32,6 @@ public static class RegistryRegistration
         .AddSingleton<ErrorAnswers>()
         .AddSingleton<RequestRecord>()
         .AddSingleton<AuditRecord>()
+        .AddSingleton<ClientsSeen>()
         .AddSingleton<RegistryPipeline>();
 }

@@ -26,6 +26,14 @@ public sealed class Uploads : IDisposable
         _timer = time.CreateTimer(_ => CloseIdle(IdleTime), null, IdleTime, IdleTime);
     }
 
+    /// <summary>The uploads that are open in this process: their repositories, their bytes so far, and whether a request writes to
+    /// them now.</summary>
+    public IEnumerable<(RepositoryName Name, Guid Id, long Length, bool IsHeld)> Open =>
+        from open in _open
+        let upload = Opened(open.Value)
+        where upload is { IsEnded: false }
+        select (upload.Name, upload.Id, upload.Length, upload.IsHeld);
+
     /// <summary>Begins an upload.</summary>
     public async ValueTask<Guid> StartAsync(RepositoryName name, CancellationToken cancellationToken)
     {
