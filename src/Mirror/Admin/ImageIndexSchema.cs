@@ -1,19 +1,20 @@
-using System.Globalization;
-using Microsoft.Data.Sqlite;
-
 namespace Mirror.Admin;
 
 /// <summary>The tables of <see cref="ImageIndex"/>.</summary>
 internal static class ImageIndexSchema
 {
-    // Counts the changes of the tables below. What an older version wrote is read from the store again, but for the uses.
-    private const long Version = 2;
+    /// <summary>Counts the changes of the tables. What an older version wrote is read from the store again, but for the pulls.</summary>
+    public const long Version = 2;
 
-    private const string Drop = """
-        drop table if exists image; drop table if exists part; drop table if exists image_part; drop table if exists state;
+    /// <summary>Removes what the store can tell again.</summary>
+    public const string Drop = """
+        drop table if exists used; drop table if exists image;
+        drop table if exists part; drop table if exists image_part; drop table if exists state;
         """;
 
-    private const string Create = """
+    /// <summary>Makes the tables that do not exist. Each connection has 4 MiB of pages.</summary>
+    public const string Create = """
+        pragma journal_mode = wal; pragma synchronous = normal;
         create table if not exists image(
             id integer primary key, name text not null, tag text not null, digest text not null, platforms text not null,
             whole integer not null, bytes integer not null, last integer not null, pulls integer not null, seen integer not null,
@@ -24,24 +25,9 @@ internal static class ImageIndexSchema
         create table if not exists part(id integer primary key, digest text not null unique, bytes integer not null);
         create table if not exists image_part(image integer not null, part integer not null, primary key(image, part)) without rowid;
         create index if not exists images_of_part on image_part(part);
-        create table if not exists used(
+        create table if not exists pulled(
             name text not null, reference text not null, pulls integer not null, last integer not null,
             primary key(name, reference)) without rowid;
         create table if not exists state(key text primary key, value integer not null) without rowid;
         """;
-
-    /// <summary>Makes the tables of today in a file that may have none, or those of another version.</summary>
-    /// <exception cref="SqliteException">The file is damaged, or cannot be written.</exception>
-    public static void Prepare(SqliteConnection connection)
-    {
-        using var command = connection.CreateCommand();
-        command.CommandText = "pragma journal_mode = wal; pragma synchronous = normal";
-        command.ExecuteNonQuery();
-        command.CommandText = "pragma user_version";
-        var version = Convert.ToInt64(command.ExecuteScalar(), CultureInfo.InvariantCulture);
-        command.CommandText = version == Version ? Create : Drop + Create;
-        command.ExecuteNonQuery();
-        command.CommandText = "pragma user_version = 2";
-        command.ExecuteNonQuery();
-    }
 }

@@ -28,7 +28,7 @@ public static class ClientSnippets
 
     /// <summary>What to change in the files before they are of use; null where that is nothing.</summary>
     public static string? NoteOf(MirrorOptions options) =>
-        options.Http.Host is null && ListenAddress.Parse(options.Http.Addr).IsAnyInterface
+        options.Http.Host is null && options.Http.Listen is { IsAnyInterface: true } or { Socket: not null }
             ? $"""
                 {UrlOf(options.Http).Authority} works on this machine only: replace it by the name of this machine that clients know,
                 or set http.host and run this again.
@@ -40,7 +40,10 @@ public static class ClientSnippets
     {
         if (http.Host is { } host)
             return new Uri(host);
-        var address = ListenAddress.Parse(http.Addr);
+        var address = http.Listen;
+        // Clients reach the proxy in front of the socket.
+        if (address.Socket is not null)
+            return new Uri($"http://localhost{http.Prefix.TrimEnd('/')}");
         if (address.IsAnyInterface)
             address = address with { Host = "localhost" };
         return new Uri($"http://{address}{http.Prefix.TrimEnd('/')}");

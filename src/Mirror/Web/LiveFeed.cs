@@ -134,7 +134,7 @@ internal sealed class LiveFeed(
                 origin += $", resumed at {Words.Size(fill.ResumedFrom)}";
             running.Add(new(fill.Names, new(id, "", id, origin, fill.Bytes, fill.Length, Speed(id, fill.Bytes), fill.Clients)));
         }
-        foreach (var (name, upload, length, isHeld) in uploads.Open.OrderBy(upload => upload.Id).Take(MaxTransfers))
+        foreach (var (name, upload, length, isHeld) in uploads.Progress.OrderBy(upload => upload.Id).Take(MaxTransfers))
         {
             var id = upload.ToString();
             open.Add(new(

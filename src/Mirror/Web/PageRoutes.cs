@@ -183,7 +183,7 @@ internal sealed class PageRoutes
         null => $"{image.Name}:{image.Tag}",
         ImageOrder.Size => $"{image.Bytes}.{image.Id}",
         ImageOrder.Pulls => $"{image.Pulls}.{image.Id}",
-        _ => $"{image.LastUsed?.ToUnixTimeSeconds() ?? 0}.{image.Id}",
+        _ => $"{image.LastUsed?.ToUnixTimeMilliseconds() ?? 0}.{image.Id}",
     };
 
     private async Task ImageAsync(RegistryRequest request, Frame frame)

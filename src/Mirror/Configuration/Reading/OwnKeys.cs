@@ -5,7 +5,8 @@ internal static class OwnKeys
 {
     private static readonly string[] Sections =
     [
-        "access", "fleet", "hosted", "ui", "log:audit", "http:trusted_proxies", "http:idle_timeout", "storage:maintenance:garbagecollect",
+        "access", "fleet", "hosted", "ui", "log:audit", "http:trusted_proxies", "http:idle_timeout", "http:cors",
+        "auth:privileged_key", "storage:maintenance:garbagecollect",
     ];
 
     private static readonly string[] OfProxyElsewhere = ["remoteurl", "username", "password", "ttl", "exec", "cachewritetimeout"];
