@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Health;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Admin;
@@ -35,6 +36,7 @@ public static class AdminRegistration
             .AddSingleton(provider => new ImageIndex(IndexFile(options)))
             .AddSingleton<ImageIndexing>()
             .AddHostedService(provider => provider.GetRequiredService<ImageIndexing>())
+            .AddSingleton<IImageUses, ImageUses>()
             .AddSingleton<AdminAudit>()
             .AddSingleton<Purge>()
             .AddSingleton<Warmer>()

@@ -17,6 +17,7 @@ using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
+using Mirror.Telemetry.Hooks;
 
 namespace Mirror.Hosting;
 
@@ -54,34 +55,44 @@ public static partial class Server
         builder.Logging.AddFilter(
             "Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Warning && Volatile.Read(ref started));
         await using var app = builder.Build();
-        // Reading the settings of the listeners reads the key files.
-        _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
-        _ = app.Services.GetRequiredService<IAccess>();
-        var filesSay = SettingFiles.Warnings(options).ToList();
-        if (dropRoot)
-            RootPrivileges.DropTo(options.Storage.LocalDirectory);
-        if (!options.Storage.Maintenance.ReadOnly.Enabled)
-            WritableFolder.Require(options.Storage.LocalDirectory);
-        app.Services.GetRequiredService<AdminToken>().Prepare();
-        SetUpPipeline(app, options.Http);
+        var hooks = app.Services.GetService<LogHooks>();
+        hooks?.Log = app.Services.GetRequiredService<ILogger<LogHooks>>();
+        try
+        {
+            // Reading the settings of the listeners reads the key files.
+            _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
+            _ = app.Services.GetRequiredService<IAccess>();
+            var filesSay = SettingFiles.Warnings(options).ToList();
+            if (dropRoot)
+                RootPrivileges.DropTo(options.Storage.LocalDirectory);
+            if (!options.Storage.Maintenance.ReadOnly.Enabled)
+                WritableFolder.Require(options.Storage.LocalDirectory);
+            app.Services.GetRequiredService<AdminToken>().Prepare();
+            SetUpPipeline(app, options.Http);
 
-        Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
-        LogConfiguration(app.Logger, configuration.Source);
-        foreach (var warning in configuration.Warnings)
-            LogWarning(app.Logger, configuration.Source, warning);
-        if (configuration.Old is not null)
-            LogOld(app.Logger, configuration.Source);
-        foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
-            LogOpen(app.Logger, warning);
-        if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
-            unreadable.Found += folder => LogUnreadable(app.Logger, folder);
-        await ListenAsync(app, options.Http, cancellationToken);
-        Volatile.Write(ref started, true);
-        using var stopping = app.Lifetime.ApplicationStopping.Register(
-            () => LogStopping(app.Logger, options.Http.DrainTimeout.TotalSeconds));
-        LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
-        LogAccess(app.Logger, AccessSummary.Of(options));
-        await app.WaitForShutdownAsync(cancellationToken);
+            Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
+            LogConfiguration(app.Logger, configuration.Source);
+            foreach (var warning in configuration.Warnings)
+                LogWarning(app.Logger, configuration.Source, warning);
+            if (configuration.Old is not null)
+                LogOld(app.Logger, configuration.Source);
+            foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
+                LogOpen(app.Logger, warning);
+            if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
+                unreadable.Found += folder => LogUnreadable(app.Logger, folder);
+            await ListenAsync(app, options.Http, cancellationToken);
+            Volatile.Write(ref started, true);
+            using var stopping = app.Lifetime.ApplicationStopping.Register(
+                () => LogStopping(app.Logger, options.Http.DrainTimeout.TotalSeconds));
+            LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
+            LogAccess(app.Logger, AccessSummary.Of(options));
+            await app.WaitForShutdownAsync(cancellationToken);
+        }
+        catch (Exception failure)
+        {
+            hooks?.Ended(failure);
+            throw;
+        }
         LogStopped(app.Logger);
     }
 
@@ -168,7 +179,8 @@ public static partial class Server
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
         services.AddSingleton(TimeProvider.System);
         services.AddMirrorOptions(options);
-        builder.AddTelemetry(options.Log, options.Http.Debug);
+        builder.AddTelemetry(options.Log, options.Http.Debug, options.Reporting.NewRelic);
+        services.AddLogHooks(options.Log, options.Reporting);
         services.AddDebugEndpoints(options.Http.Debug);
         services.AddStorage(options.Storage);
         services.AddHealth(options.Health);

@@ -20,6 +20,7 @@ public static class RegistryRegistration
         .AddSingleton<DocumentMemory>()
         .AddSingleton<Transfers>()
         .AddSingleton<RequestBody>()
+        .AddSingleton<UploadQuotas>()
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()
         .AddSingleton<UploadRoute>()

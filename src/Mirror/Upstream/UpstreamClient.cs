@@ -98,6 +98,12 @@ public sealed partial class UpstreamClient(
         var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
+            // Some upstreams and CDNs cannot send the rest of a blob. They can send all of it.
+            if (range is not null && end is null && !HasRange(response, from))
+            {
+                response.Dispose();
+                return await GetBlobAsync(name, digest, 0, null, cancellationToken);
+            }
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;
             // Labels such as Content-Encoding do not decide: bytes that have the digest are the blob.
@@ -118,6 +124,13 @@ public sealed partial class UpstreamClient(
             throw;
         }
     }
+
+    private static bool HasRange(HttpResponseMessage response, long from) => response.StatusCode switch
+    {
+        HttpStatusCode.RequestedRangeNotSatisfiable => false,
+        HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From == from,
+        _ => true,
+    };
 
     /// <summary>All tags, sorted. A list that breaks off is none.</summary>
     public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
@@ -203,7 +216,7 @@ public sealed partial class UpstreamClient(
             catch (UpstreamException refused) when (acting is not null
                 && refused is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true })
             {
-                throw Refusal(acting, kind, refused.Message);
+                throw acting.Refusal(kind, refused.Message);
             }
             catch (UpstreamDeniedException denied)
             {
@@ -230,7 +243,7 @@ public sealed partial class UpstreamClient(
                     || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
                     return response;
                 response.Dispose();
-                throw Refusal(acting, kind, $"{origin.Authority} refuses the client's login access to {name}.");
+                throw acting.Refusal(kind, $"{origin.Authority} refuses the client's login access to {name}.");
             }
             if (accounts.HaveCredentials)
                 ReportLogin(account, response);
@@ -246,13 +259,6 @@ public sealed partial class UpstreamClient(
                 state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), isPull, toldLimit));
             }
         }
-    }
-
-    // A download may have other clients, so that its failure is one of upstream.
-    private static Exception Refusal(ActingClient acting, UpstreamKind kind, string message)
-    {
-        acting.Refused();
-        return kind is UpstreamKind.Blob ? new UpstreamDeniedException(message, hasAccount: true) : new ClientRefusedException(message);
     }
 
     // A token service has judged the login before. Where the registry takes the login itself, its answer does.

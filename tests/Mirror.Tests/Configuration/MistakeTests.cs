@@ -85,7 +85,7 @@ public sealed class MistakeTests
     [InlineData("storage: {azure: {accountname: a, container: c, credentials: {type: shared_key}}}", "storage.azure.accountkey")]
     [InlineData("storage: {azure: {accountname: a, container: c, accountkey: '?'}}", "storage.azure.accountkey")]
     [InlineData("storage: {azure: {accountname: a, container: c}, filesystem: {rootdirectory: /x}}", "storage")]
-    [InlineData("storage: gcs", "storage.gcs")]
+    [InlineData("storage: swift", "storage.swift")]
     [InlineData("http: {tls: {certificate: /c}}", "http.tls")]
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
     public void A_key_that_is_unsafe_to_ignore_prevents_a_start(string yaml, string path) =>
@@ -169,9 +169,18 @@ public sealed class MistakeTests
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
     [InlineData("middleware: {registry: [{name: other, disabled: true}]}", "middleware")]
     [InlineData("http: {h2c: {enabled: true}}", "http.h2c")]
-    [InlineData("reporting: {bugsnag: {apikey: k}}", "reporting.bugsnag")]
     public void A_key_that_is_not_acted_on_causes_a_warning(string yaml, string path) =>
         Assert.StartsWith($"{path} has no effect: ", Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Theory]
+    [InlineData("reporting: {bugsnag: {apikey: k}}", "reporting.bugsnag.apikey: Bugsnag's keys have 32 characters")]
+    [InlineData("log: {hooks: [{type: slack}]}", "log.hooks.0.type: there is no hook \"slack\" here")]
+    [InlineData("log: {hooks: [{type: mail, levels: [error], options: {smtp: {addr: \"m:25\"}, from: a@x}}]}",
+        "log.hooks.0 sends no mail: it has no options.to")]
+    [InlineData("log: {hooks: [{type: mail, levels: [eror], options: {smtp: {addr: \"m:25\"}, from: a@x, to: b@x}}]}",
+        "log.hooks.0.levels: \"eror\" is no level and counts as panic")]
+    public void A_hook_that_would_send_nothing_or_something_else_causes_a_warning(string yaml, string warning) =>
+        Assert.StartsWith(warning, Assert.Single(Load(VersionLine + yaml).Warnings));
 
     [Theory]
     [InlineData("storage", "other")]

@@ -1,4 +1,5 @@
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Memory;
 
 namespace Mirror.Configuration.Reading;
 
@@ -6,7 +7,7 @@ namespace Mirror.Configuration.Reading;
 internal static class CrossKeyRules
 {
     private static readonly string[] StorageMiddleware = ["cloudfront", "redirect", "rewrite"];
-    private static readonly string[] Drivers = ["filesystem", "s3", "azure"];
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
@@ -62,7 +63,7 @@ internal static class CrossKeyRules
         if (storage.Azure is { Credentials: { Type: AzureCredentialType.ClientSecret } login }
             && (login.ClientId is null || login.TenantId is null || login.Secret is null))
             findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
-        if (storage.Bucket() is not null && proxy.MaxSize is not null)
+        if (storage.Bucket() is not null and not MemoryOptions && proxy.MaxSize is not null)
             findings.Errors.Add(
                 $"proxy.max_size: not available with storage.{storage.Driver}; "
                 + $"storage.{storage.Driver}.localcache.maxsize limits the local copy of a bucket");
@@ -84,6 +85,7 @@ internal static class CrossKeyRules
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
 
         AccessKeyRules.Warn(options, findings);
+        HookKeys.Warn(options, findings);
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
 

@@ -10,7 +10,7 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3 and azure";
+    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3, azure and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -24,17 +24,8 @@ internal static class KnownKeys
             Section("accesslog", Value("disabled", TrueOrFalse)),
             Section("audit", Value("path")),
             Value("reportcaller", TrueOrFalse),
-            List("hooks", Section("*",
-                Value("disabled", TrueOrFalse),
-                Value("type"),
-                List("levels", Value("*")),
-                Section("options",
-                    Section("smtp", Value("addr"), Value("username"), Value("password").Secret(), Value("insecure", TrueOrFalse)),
-                    Value("from"),
-                    List("to", Value("*"))))).NotActedOn(WhyNot.Mail)),
-        Section("reporting",
-            Section("bugsnag", Value("apikey").Secret(), Value("releasestage"), Value("endpoint")).NotActedOn(WhyNot.Bugsnag),
-            Section("newrelic", Value("licensekey").Secret(), Value("name"), Value("verbose", TrueOrFalse)).NotActedOn(WhyNot.NewRelic)),
+            HookKeys.Hooks),
+        HookKeys.Reporting,
         Section("storage",
             Section("filesystem", Value("rootdirectory"), Value("maxthreads", Integer(min: 25)).NoEffect()).Vital(),
             Section("s3", S3Bucket).Vital(),
@@ -43,7 +34,7 @@ internal static class KnownKeys
             Anything("gcs").Refused(OtherDriver),
             Anything("swift").Refused(OtherDriver),
             Anything("oss").Refused(OtherDriver),
-            Anything("inmemory").Refused(OtherDriver),
+            Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
             Section("redirect", Value("disable", TrueOrFalse)),
             Section("cache",

@@ -3,10 +3,6 @@ namespace Mirror.Configuration.Reading;
 /// <summary>Why known keys are not acted on, as the warning about each says it. docs/configuration.md has the same reasons.</summary>
 internal static class WhyNot
 {
-    public const string Mail = "this server sends no mail; let a program watch its log or its metrics";
-    public const string Bugsnag = "nothing is sent to Bugsnag; errors are in the log, and counted in the metrics";
-    public const string NewRelic = "New Relic's old interface is closed; OTEL_EXPORTER_OTLP_ENDPOINT=https://otlp.nr-data.net and "
-        + "OTEL_EXPORTER_OTLP_HEADERS=api-key=LICENSE send metrics and traces";
     public const string Middleware = "clients are sent to the bucket's own signed addresses, or get the bytes from this server";
     public const string PlainHttp2 = "HTTP/2 needs http.tls here; without it clients speak HTTP/1.1";
     public const string RedisReplicas = "the master of Redis is asked, since a copy can be older than what other replicas have written";
