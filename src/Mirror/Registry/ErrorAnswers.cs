@@ -99,7 +99,9 @@ public sealed partial class ErrorAnswers(
         StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
         IOException { IsReadOnly: true } or UnauthorizedAccessException =>
             OfTheStore("written to", failure, $"let this user write to {storage.Location}, and mount it for writing"),
-        IOException { IsNoSpace: true } => new(RegistryError.StorageFull, null, $"make room in {storage.Location}, or set proxy.max_size")
+        IOException { IsNoSpace: true } => new(RegistryError.StorageFull, null, storage.InMemory is null
+            ? $"make room in {storage.Location}, or set proxy.max_size"
+            : "raise storage.inmemory.maxsize, or delete images and collect garbage")
         {
             Cause = failure.Message,
         },

@@ -11,6 +11,8 @@ public static class RegistryRegistration
         (old is null ? services : services.AddSingleton(old))
         .AddSingleton<Locations>()
         .AddSingleton<TrustedProxies>()
+        .AddSingleton<Cors>()
+        .AddSingleton<PrivateReads>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<RepositoryWalks>()

@@ -132,7 +132,7 @@ public sealed class AzureBucket : IBucket
         return names;
     }
 
-    public async ValueTask<Uri> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
+    public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
         var blob = _container.GetBlobClient(await KeyAsync(path, cancellationToken));
         var now = _time.GetUtcNow();
