@@ -23,6 +23,7 @@ internal static class CommandLine
                 (configuration, output) => ClientSnippets.Write(configuration.Options, output)),
             VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
+            ImportCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
         };
