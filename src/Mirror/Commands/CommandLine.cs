@@ -26,6 +26,7 @@ internal static class CommandLine
             ImportCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
+            TokenCommand.Create(),
         };
         foreach (var verb in AdminCommands.Create(environment))
             root.Subcommands.Add(verb);

@@ -98,6 +98,7 @@ public static partial class Server
 
     private static async Task ListenAsync(WebApplication app, HttpOptions http, CancellationToken cancellationToken)
     {
+        http.Listen.RemoveLeftSocket();
         try
         {
             await app.StartAsync(cancellationToken);
@@ -145,7 +146,7 @@ public static partial class Server
 
     private static void Listen(KestrelServerOptions kestrel, HttpOptions http)
     {
-        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
+        http.Listen.Listen(kestrel, endpoint =>
         {
             // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
             endpoint.Use(new ClientConnections().Around);
@@ -154,16 +155,19 @@ public static partial class Server
             if (http.Tls.Certificate is not null)
                 HttpsEndpoint.Use(endpoint);
             Http10Requests.Accept(endpoint);
-            endpoint.Use(AsIPv4);
+            endpoint.Use(AsInternet);
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
     }
 
-    // On a socket for every interface the system writes IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1.
-    private static ConnectionDelegate AsIPv4(ConnectionDelegate next) => connection =>
+    // On a socket for every interface the system writes IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1. The peer at
+    // a Unix socket has no address: it is on this machine.
+    private static ConnectionDelegate AsInternet(ConnectionDelegate next) => connection =>
     {
-        if (connection.RemoteEndPoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } peer)
+        if (connection.RemoteEndPoint is UnixDomainSocketEndPoint or null)
+            connection.RemoteEndPoint = new IPEndPoint(IPAddress.Loopback, 0);
+        else if (connection.RemoteEndPoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } peer)
             connection.RemoteEndPoint = new IPEndPoint(peer.Address.MapToIPv4(), peer.Port);
         return next(connection);
     };

@@ -9,12 +9,18 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them. A download asks for
-/// room before it stores a blob. Where there is none it waits for an eviction, and without one the blob is not stored.
+/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c>, <c>proxy.min_free</c> or the
+/// store's own size limits them, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none it
+/// waits for an eviction, and without one the blob is not stored.
 /// </summary>
+/// <param name="room">The room of the store; null where it has no size of its own. What is not a mirrored blob leaves less of it.</param>
 public sealed partial class CacheSize(
-    ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time, ILogger<CacheSize> log)
+    ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
+    ILogger<CacheSize> log, IStoreRoom? room = null)
 {
+    // Of a store with a size of its own, an eighth stays free, for what is pushed and for what is passed while an eviction runs.
+    private const int FreeShare = 8;
+
     // Record a use at most this often: it bounds the accuracy of the LRU order.
     private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
 
@@ -36,31 +42,52 @@ public sealed partial class CacheSize(
     private TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _usedSince = time.GetTimestamp();
     // Until it is measured the cache counts as full, as an earlier process may have left it.
-    private long _bytes = proxy.MaxSize ?? 0;
+    private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
+    private long _storedSinceMeasured;
     private bool _isMeasured;
     private bool _isStuck;
+    private bool _isAsked;
 
     /// <summary>The limit in bytes; null where there is none.</summary>
-    public long? MaxBytes => proxy.MaxSize;
+    public long? MaxBytes
+    {
+        get
+        {
+            if (room is null)
+                return proxy.MaxSize;
+            var others = Math.Max(0, room.Used - Bytes) + room.Wanted;
+            return Math.Min(proxy.MaxSize ?? long.MaxValue, Math.Max(0, room.Max - room.Max / FreeShare - others));
+        }
+    }
+
+    /// <summary>How many bytes of the volume stay free; null where that does not matter.</summary>
+    public long? MinFree => proxy.MinFree;
+
+    /// <summary>Whether images go to make room.</summary>
+    public bool IsLimited => MaxBytes is not null || MinFree is not null;
 
     /// <summary>
-    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limit is kept.
+    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limits are kept. Also
+    /// where the volume has too little free: then so many that it has a tenth more than the least.
     /// </summary>
     public long Excess
     {
         get
         {
+            var missing = MinFree is { } least && Free() is var free && free < least ? least + least / 10 - free : 0;
             lock (_gate)
-                return MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0;
+                return Math.Max(missing, MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0);
         }
     }
 
     /// <summary>The bytes of all mirrored blobs, with those for which there is room and that are being stored.</summary>
     public long Bytes { get { lock (_gate) return _bytes; } }
 
-    /// <summary>Whether the size is known.</summary>
-    public bool IsMeasured { get { lock (_gate) return _isMeasured; } }
+    /// <summary>
+    /// Whether the size is known, and less than half of it came since the measurement: an image that is larger than all the rest is known.
+    /// </summary>
+    public bool IsMeasured { get { lock (_gate) return _isMeasured && !(_storedSinceMeasured > MaxBytes / 2); } }
 
     /// <summary>
     /// Asks for room for a blob, and waits for an eviction where there is none. Follow it by <see cref="Stored"/> or <see cref="Release"/>.
@@ -68,17 +95,17 @@ public sealed partial class CacheSize(
     /// <returns>False where the blob must not be stored: it is larger than the limit, or nothing can be evicted for it.</returns>
     public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
     {
-        if (MaxBytes is not { } max)
+        if (!IsLimited)
             return true;
         var began = time.GetTimestamp();
-        while (bytes <= max)
+        while (!(bytes > MaxBytes))
         {
             var left = MaxWait - time.GetElapsedTime(began);
             Task passed;
             lock (_gate)
             {
                 var isLast = _isStuck || left <= TimeSpan.Zero;
-                if (_bytes + bytes <= (isLast ? max + max / 10 : max))
+                if (HasRoom(bytes, isLast))
                 {
                     _bytes += bytes;
                     _pending[digest] = bytes;
@@ -99,7 +126,7 @@ public sealed partial class CacheSize(
         }
         metrics.NotKept();
         if (_notKept.IsDue())
-            LogNotKept(digest.ToString(), max);
+            LogNotKept(digest.ToString());
         return false;
     }
 
@@ -108,7 +135,10 @@ public sealed partial class CacheSize(
     {
         lock (_gate)
             if (_pending.Remove(digest, out var bytes))
+            {
+                _storedSinceMeasured += bytes;
                 _storedSince?[digest] = bytes;
+            }
     }
 
     /// <summary>A blob for which there was room could not be stored.</summary>
@@ -128,12 +158,12 @@ public sealed partial class CacheSize(
     }
 
     /// <summary>Takes in what was measured.</summary>
-    public void Measured(CachedBlobs cached)
+    public void Measured(CachedImages cached)
     {
         lock (_gate)
         {
             var unseen = _pending.Concat(_storedSince ?? []).Where(blob => !cached.Counts(blob.Key)).Sum(blob => blob.Value);
-            (_bytes, _storedSince, _isMeasured) = (cached.Bytes + unseen, null, true);
+            (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
         }
         Report();
     }
@@ -157,11 +187,17 @@ public sealed partial class CacheSize(
             (passed, _passed) = (_passed, new(TaskCreationOptions.RunContinuationsAsynchronously));
         }
         passed.SetResult();
+        room?.Passed(isStuck);
     }
 
     /// <summary>Completes when the limit is passed, or after <paramref name="maxWait"/>.</summary>
     public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
+        if (room is not null && !_isAsked)
+        {
+            _isAsked = true;
+            room.Wanting += () => _exceeded.Writer.TryWrite(true);
+        }
         using var end = new CancellationTokenSource(maxWait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, end.Token);
         try
@@ -185,7 +221,7 @@ public sealed partial class CacheSize(
     /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
     public async ValueTask UsedAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (MaxBytes is null)
+        if (!IsLimited && !policies.AnyUnused)
             return;
         if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > UseInterval || _used.Count >= MaxRemembered)
         {
@@ -204,15 +240,23 @@ public sealed partial class CacheSize(
         }
     }
 
+    // What waits for room is on the disk already, so the room that it needs is not free.
+    private bool HasRoom(long bytes, bool isLast) =>
+        !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
+        && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
+
+    private long Free() => new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace;
+
     private void Report()
     {
         lock (_gate)
             if (_isMeasured)
-                metrics.CacheSize(_bytes, MaxBytes!.Value);
+                metrics.CacheSize(_bytes, MaxBytes);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Digest} was sent to its clients and not kept: proxy.max_size is {MaxBytes} bytes, and there was nothing to evict for it. Clients "
-        + "that ask again cost another download: raise proxy.max_size")]
-    private partial void LogNotKept(string digest, long maxBytes);
+        "{Digest} was sent to its clients and not kept: proxy.max_size or proxy.min_free leaves no room, and there was nothing to evict "
+        + "for it. Clients that ask again cost another download: raise proxy.max_size, or storage.inmemory.maxsize of a store in memory, "
+        + "or give the disk more room")]
+    private partial void LogNotKept(string digest);
 }

@@ -68,6 +68,9 @@ public sealed class TrustedProxies(HttpOptions http)
             : null;
     }
 
+    /// <summary>Whether a trusted proxy passed a request on, after <see cref="Apply"/>.</summary>
+    public static bool IsPassedOn(IHeaderDictionary headers) => HasAny(headers);
+
     private static bool HasAny(IHeaderDictionary headers)
     {
         foreach (var name in Headers)

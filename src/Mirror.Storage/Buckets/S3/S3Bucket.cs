@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
@@ -22,7 +21,7 @@ public sealed class S3Bucket : IBucket
     {
         (_bucket, _time) = (options.Bucket, time);
         _root = options.RootDirectory.Trim('/') is { Length: > 0 } root ? $"{root}/" : "";
-        Name = $"s3://{_bucket}/{_root}";
+        Name = options.ShownAs is { } shown ? $"{shown.TrimEnd('/')}/" : $"s3://{_bucket}/{_root}";
         _client = S3Client.Create(options, options.RegionEndpoint);
         _public = options.RedirectEndpoint is { } other ? S3Client.Create(options, other) : _client;
         _calls = new S3Calls(Name, _bucket, _root, _client, time);
@@ -43,8 +42,7 @@ public sealed class S3Bucket : IBucket
     public ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken) => _calls.GetOrNullAsync(async stop =>
     {
         using var response = await _client.GetObjectAsync(new GetObjectRequest { BucketName = _bucket, Key = _root + path }, stop);
-        using var text = new StreamReader(response.ResponseStream, Encoding.UTF8);
-        return await text.ReadToEndAsync(stop);
+        return await BucketText.ReadAsync(response.ResponseStream, stop);
     }, cancellationToken);
 
     public async ValueTask<Stream?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken)
@@ -104,7 +102,7 @@ public sealed class S3Bucket : IBucket
         return names;
     }
 
-    public async ValueTask<Uri> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
+    public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
         var target = _public.Config;
         var plain = target.ServiceURL is { } url ? url.StartsWith("http:", StringComparison.OrdinalIgnoreCase) : target.UseHttp;

@@ -82,7 +82,7 @@ internal static class OldTranslation
             withLogin ? "auth, as the variables REGISTRY_AUTH_... set it" : $"no section auth: {NoAccounts}");
         old.Say("index_endpoint", OldKeyFate.WithoutEffect, "that index is gone; it was asked with standalone: false only");
         if (withLogin)
-            old.Say("privileged_key", OldKeyFate.NotDone, "give the owner of the key a user of auth.htpasswd, or a token of auth.token");
+            old.Take("privileged_key", "auth.privileged_key");
         else
             old.Say("privileged_key", OldKeyFate.WithoutEffect, "the owner of the key may do everything, as every client may");
     }
