@@ -33,10 +33,10 @@ internal sealed class ImportTarget(
         RepositoryName name, Func<SpoolStream, Task> write, CancellationToken cancellationToken)
     {
         var id = Guid.NewGuid();
-        await uploads.StartAsync(name, id, time.GetUtcNow(), cancellationToken);
+        uploads.Start(name, id, time.GetUtcNow());
         try
         {
-            await using var spool = await uploads.OpenAsync(name, id, "sha256", cancellationToken)
+            await using var spool = uploads.Open(name, id, "sha256")
                 ?? throw new IOException("the upload that was just begun is gone");
             await using var stream = new SpoolStream(spool);
             await write(stream);
