@@ -20,6 +20,7 @@ internal static class CommandLine
             ClientsCommand.Create(environment),
             VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
+            ImportCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
             TokenCommand.Create(),
