@@ -109,11 +109,11 @@ public sealed partial class PageContentTests : MirrorOfHub
         foreach (var sort in new[] { "name", "size", "pulls", "used" })
             Assert.Contains("library/nginx:1", await browser.PageAsync($"images?sort={sort}&search=ngin"));
         Assert.DoesNotContain("library/nginx:1", await browser.PageAsync("images?search=ngin_"));
-        var page = await browser.PageAsync("image?image=nginx:1");
+        var page = await browser.PageAsync("image?image=library/nginx:1");
         Assert.Contains(Layer.Digest.ToString(), page);
         Assert.Contains("a copy from upstream", page);
         Assert.DoesNotContain(">Pin<", page);
-        Assert.Contains("fetched from upstream", await browser.PageAsync("why?image=nginx:1"));
+        Assert.Contains("fetched from upstream", await browser.PageAsync("why?image=library/nginx:1"));
         Assert.Contains("<dd>2</dd>", await browser.PageAsync(""));
     }
 
