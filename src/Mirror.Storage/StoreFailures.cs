@@ -20,6 +20,9 @@ public static class StoreFailures
     private const int RemoteInputOutputError = 121;
     private const int SharingViolation = unchecked((int)0x80070020);
 
+    /// <summary>The exception of a store that is full.</summary>
+    public static IOException NoSpace(string message) => new(message, NoSpaceLeft);
+
     extension(Exception failure)
     {
         /// <summary>True for the exceptions that a store throws when it cannot read or write.</summary>

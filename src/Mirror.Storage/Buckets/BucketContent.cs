@@ -23,7 +23,7 @@ internal sealed class BucketContent(BucketReads reads, string path, long length)
 
     private long Until => _prepared ?? length;
 
-    public ValueTask<Uri> LocateAsync(CancellationToken cancellationToken) =>
+    public ValueTask<Uri?> LocateAsync(CancellationToken cancellationToken) =>
         reads.Bucket.LocateAsync(path, AddressValidity, cancellationToken);
 
     public override async ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken)

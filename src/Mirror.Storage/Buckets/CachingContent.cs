@@ -13,7 +13,7 @@ internal sealed class CachingContent(BucketContent stored, long length, Digest d
 
     public override long? Length => length;
 
-    public ValueTask<Uri> LocateAsync(CancellationToken cancellationToken) => stored.LocateAsync(cancellationToken);
+    public ValueTask<Uri?> LocateAsync(CancellationToken cancellationToken) => stored.LocateAsync(cancellationToken);
 
     public override ValueTask PrepareAsync(long from, long until, CancellationToken cancellationToken) =>
         stored.PrepareAsync(from, until, cancellationToken);

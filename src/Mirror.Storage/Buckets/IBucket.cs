@@ -59,8 +59,11 @@ public interface IBucket : IDisposable
     /// <param name="prefix">Only names that start with this.</param>
     ValueTask<List<string>> ListFoldersAsync(string folder, string prefix, CancellationToken cancellationToken);
 
-    /// <summary>An address from which any client can read the object without credentials, for as long as it is valid.</summary>
-    ValueTask<Uri> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken);
+    /// <summary>
+    /// An address from which any client can read the object without credentials, for as long as it is valid. Null: the store, or its
+    /// credentials, can give none.
+    /// </summary>
+    ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken);
 }
 
 /// <summary>An object on its way into a bucket, in parts. Nothing appears under its path before <see cref="CompleteAsync"/>.</summary>

@@ -3,6 +3,6 @@ namespace Mirror.Storage.Stores;
 /// <summary>Content that a client can also download directly from the place where it is stored.</summary>
 public interface ILocatedContent
 {
-    /// <summary>A URL that gives these bytes, without credentials, for a limited time. To make it sends no request.</summary>
-    ValueTask<Uri> LocateAsync(CancellationToken cancellationToken);
+    /// <summary>A URL that gives these bytes, without credentials, for a limited time; null where there is none.</summary>
+    ValueTask<Uri?> LocateAsync(CancellationToken cancellationToken);
 }

@@ -6,12 +6,14 @@ using Mirror.Storage;
 namespace Mirror.Admin;
 
 /// <summary>
-/// Who may use the API of the administrator: clients that <c>access.rules</c> let do <c>admin</c>, and the holder of
-/// <see cref="AdminToken"/>. The token counts on <c>http.debug.addr</c> only, where there is such an address.
+/// Who may use the API of the administrator: clients that <c>access.rules</c> let do <c>admin</c>, the owner of
+/// <see cref="PrivilegedKey"/>, and the holder of <see cref="AdminToken"/>. The latter's token counts on <c>http.debug.addr</c> only, where
+/// there is such an address.
 /// </summary>
 /// <remarks>That a request comes from this machine is no proof: a proxy on it passes on the requests of all clients.</remarks>
 public sealed class AdminAccess(
-    AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, RulesAccess? rules = null)
+    AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, RulesAccess? rules = null,
+    PrivilegedKey? privileged = null)
 {
     private readonly int? _debugPort = http.Debug.Addr is { } addr ? ListenAddress.Parse(addr).Port : null;
 
@@ -26,6 +28,8 @@ public sealed class AdminAccess(
         var isTokensPlace = _debugPort is null || context.Connection.LocalPort == _debugPort;
         if (isTokensPlace && token.IsIn(context.Request))
             return new AdminCaller(request.User = new AccessUser("administrator"), null);
+        if (privileged is not null && await privileged.UserOfAsync(context.Request) is { } owner)
+            return new AdminCaller(request.User = owner, null);
         if (HasRules && rules is not null)
         {
             var user = request.User = await rules.AuthenticateAsync(context, request.Aborted);

@@ -34,7 +34,7 @@ internal static partial class AdminRoutes
             .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
         routes.MapGet("/why", WhyAsync).WithName("why").WithSummary("What the last requests for an image did, and why upstream was asked.");
         routes.MapGet("/eviction", EvictionAsync).WithName("planEviction")
-            .WithSummary("What an eviction would delete, and in which order.");
+            .WithSummary("The images that an eviction would remove, and in which order.");
         routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge takes it.");
         routes.MapPost("/unpin", UnpinAsync).WithName("unpin").WithSummary("Takes a pin away.");
         routes.MapPost("/release", ReleaseAsync).WithName("release")
@@ -113,22 +113,24 @@ internal static partial class AdminRoutes
         HttpContext http, Evictor evictor, ImageIndex index, RepositoryResolver repositories, ProxyOptions proxy, CancellationToken aborted,
         long? limit = null)
     {
-        const int maxBlobs = 1000, maxImages = 3;
+        const int maxImages = 1000, maxLayers = 20;
         Caller(http).RequireServer();
         // As the server evicts: a tenth of the limit is free afterwards.
         var most = limit ?? proxy.MaxSize - proxy.MaxSize / 10
             ?? throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "proxy.max_size is not set"), "give a limit in bytes");
-        if (await Task.Run(() => evictor.PlanAsync(most, repositories.IsMirrored, aborted), aborted) is not var (size, going))
+        if (await Task.Run(() => evictor.PlanAsync(most, repositories.IsMirrored, aborted), aborted) is not { } plan)
             throw new RegistryException(RegistryError.Unavailable, "a garbage collection or an eviction is running; try again later");
         // Within the limit nothing goes.
-        if (limit is null && size <= proxy.MaxSize)
-            going = [];
-        var blobs = await Task.Run(
-            () => going.Take(maxBlobs)
-                .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Size, blob.Used, index.ImagesWith(blob.Digest, maxImages)))
-                .ToList(),
+        var going = limit is null && plan.Bytes <= proxy.MaxSize ? [] : plan.Going;
+        var images = await Task.Run(
+            () => going.Take(maxImages).Select(each => new EvictedImage(
+                each.Image.Name?.ToString(), each.Image.Name is { } name ? index.TagsOf(name, each.Image.Root) : [],
+                each.Image.Root.ToString(), each.Image.Used, each.Blobs.Sum(blob => blob.Bytes),
+                [.. each.Blobs.OrderByDescending(blob => blob.Bytes).Take(maxLayers)
+                    .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Bytes))])).ToList(),
             aborted);
-        return TypedResults.Ok(new EvictionPlan(size, limit ?? proxy.MaxSize!.Value, going.Sum(blob => blob.Size), going.Count, blobs));
+        return TypedResults.Ok(new EvictionPlan(
+            plan.Bytes, limit ?? proxy.MaxSize!.Value, going.Sum(each => each.Blobs.Sum(blob => blob.Bytes)), going.Count, images));
     }
 
     private static async Task<Ok<PinAnswer>> PinAsync(

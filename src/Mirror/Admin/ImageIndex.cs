@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Mirror.Storage;
+using static Mirror.Admin.SqliteFile;
 
 namespace Mirror.Admin;
 
@@ -33,7 +34,7 @@ public sealed class ImageIndex(string file) : IDisposable
         create table if not exists part(id integer primary key, digest text not null unique, bytes integer not null);
         create table if not exists image_part(image integer not null, part integer not null, primary key(image, part)) without rowid;
         create index if not exists images_of_part on image_part(part);
-        create table if not exists used(
+        create table if not exists pulled(
             name text not null, reference text not null, pulls integer not null, last integer not null,
             primary key(name, reference)) without rowid;
         create table if not exists state(key text primary key, value integer not null) without rowid;
@@ -44,12 +45,11 @@ public sealed class ImageIndex(string file) : IDisposable
         (select coalesce(sum(p.bytes), 0) from image_part x join part p on p.id = x.part where x.image = i.id),
         (select coalesce(sum(p.bytes), 0) from image_part x join part p on p.id = x.part where x.image = i.id
             and exists(select 1 from image_part y where y.part = x.part and y.image <> i.id)),
-        coalesce((select max(last) from used where name = i.name and reference in (i.tag, i.digest)), 0),
-        coalesce((select sum(pulls) from used where name = i.name and reference in (i.tag, i.digest)), 0)
+        coalesce((select max(last) from pulled where name = i.name and reference in (i.tag, i.digest)), 0),
+        coalesce((select sum(pulls) from pulled where name = i.name and reference in (i.tag, i.digest)), 0)
         """;
 
-    private readonly Lock _writing = new();
-    private SqliteConnection? _writer;
+    private readonly SqliteFile _file = new(file, Schema);
 
     /// <summary>When the whole store was last read into the index; null where that has not happened yet.</summary>
     public DateTimeOffset? Built => Read(connection => State(connection, "built")) is { } seconds
@@ -75,7 +75,7 @@ public sealed class ImageIndex(string file) : IDisposable
             page.Add(new(
                 RepositoryName.Parse(rows.GetString(0)), rows.GetString(1), Digest.Parse(rows.GetString(2)),
                 rows.GetString(3).Split(',', StringSplitOptions.RemoveEmptyEntries), rows.GetInt64(5), rows.GetInt64(6),
-                rows.GetInt64(4) != 0, rows.GetInt64(7) is > 0 and var last ? DateTimeOffset.FromUnixTimeSeconds(last) : null,
+                rows.GetInt64(4) != 0, rows.GetInt64(7) is > 0 and var last ? DateTimeOffset.FromUnixTimeMilliseconds(last) : null,
                 rows.GetInt64(8)));
         return page;
     });
@@ -93,6 +93,33 @@ public sealed class ImageIndex(string file) : IDisposable
         while (rows.Read())
             images.Add(rows.GetString(0));
         return images;
+    });
+
+    /// <summary>The tags that name a manifest, in ordinal order.</summary>
+    public IReadOnlyList<string> TagsOf(RepositoryName name, Digest manifest) => Read(connection =>
+    {
+        using var command = Command(
+            connection, "select tag from image where name = $name and digest = $digest order by tag",
+            ("$name", name.ToString()), ("$digest", manifest.ToString()));
+        using var rows = command.ExecuteReader();
+        List<string> tags = [];
+        while (rows.Read())
+            tags.Add(rows.GetString(0));
+        return tags;
+    });
+
+    /// <summary>Tells the last pull of each manifest; that by a tag counts for what the tag names.</summary>
+    public void ReadPulls(Action<RepositoryName, Digest, DateTimeOffset> pulled) => Read(connection =>
+    {
+        using var command = Command(connection, """
+            select u.name, coalesce(i.digest, u.reference), u.last from pulled u
+            left join image i on i.name = u.name and i.tag = u.reference where i.digest is not null or u.reference like '%:%'
+            """);
+        using var rows = command.ExecuteReader();
+        while (rows.Read())
+            if (RepositoryName.TryParse(rows.GetString(0), out var name) && Digest.TryParse(rows.GetString(1), out var digest))
+                pulled(name, digest, DateTimeOffset.FromUnixTimeMilliseconds(rows.GetInt64(2)));
+        return true;
     });
 
     /// <summary>What all images together are.</summary>
@@ -178,106 +205,28 @@ public sealed class ImageIndex(string file) : IDisposable
         using var command = Command(
             connection,
             """
-            insert into used values($name, $reference, $pulls, $last) on conflict(name, reference)
+            insert into pulled values($name, $reference, $pulls, $last) on conflict(name, reference)
             do update set pulls = pulls + excluded.pulls, last = max(last, excluded.last)
             """,
             ("$name", ""), ("$reference", ""), ("$pulls", 0L), ("$last", 0L));
         foreach (var (name, reference, count, last) in pulls)
         {
-            Set(command, name.ToString(), reference.ToString(), count, last.ToUnixTimeSeconds());
+            Set(command, name.ToString(), reference.ToString(), count, last.ToUnixTimeMilliseconds());
             command.ExecuteNonQuery();
         }
     });
 
-    public void Dispose()
-    {
-        lock (_writing)
-            _writer?.Dispose();
-        _writer = null;
-        using var all = new SqliteConnection(Text(SqliteOpenMode.ReadWriteCreate));
-        SqliteConnection.ClearPool(all);
-    }
+    public void Dispose() => _file.Dispose();
 
-    private void Write(Action<SqliteConnection> work) => Write(connection =>
+    private void Write(Action<SqliteConnection> work) => _file.Write(connection =>
     {
         work(connection);
         return true;
     });
 
-    private T Write<T>(Func<SqliteConnection, T> work)
-    {
-        lock (_writing)
-        {
-            var connection = _writer ??= Open();
-            using var transaction = connection.BeginTransaction();
-            var result = work(connection);
-            transaction.Commit();
-            return result;
-        }
-    }
+    private T Write<T>(Func<SqliteConnection, T> work) => _file.Write(work);
 
-    private T Read<T>(Func<SqliteConnection, T> work)
-    {
-        lock (_writing)
-            _writer ??= Open();
-        using var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWrite));
-        connection.Open();
-        return work(connection);
-    }
-
-    private SqliteConnection Open()
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        try
-        {
-            return OpenOnce();
-        }
-        catch (SqliteException damaged) when (damaged.SqliteErrorCode is 11 or 26)
-        {
-            // SQLITE_CORRUPT and SQLITE_NOTADB: all of it but the uses can be read from the store again.
-            SqliteConnection.ClearAllPools();
-            foreach (var suffix in new[] { "", "-wal", "-shm" })
-                File.Delete(file + suffix);
-            return OpenOnce();
-        }
-    }
-
-    private SqliteConnection OpenOnce()
-    {
-        var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWriteCreate));
-        try
-        {
-            connection.Open();
-            using var command = Command(connection, Schema);
-            command.ExecuteNonQuery();
-            return connection;
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
-        }
-    }
-
-    private string Text(SqliteOpenMode mode) =>
-        new SqliteConnectionStringBuilder { DataSource = file, Mode = mode, DefaultTimeout = 30 }.ToString();
-
-    private static SqliteCommand Command(SqliteConnection connection, string text, params (string Name, object Value)[] parameters)
-    {
-        var command = connection.CreateCommand();
-#pragma warning disable CA2100 // The texts are constants.
-        command.CommandText = text;
-#pragma warning restore CA2100
-        foreach (var (name, value) in parameters)
-            command.Parameters.AddWithValue(name, value);
-        return command;
-    }
-
-    private static void Set(SqliteCommand command, params object[] values)
-    {
-        for (var i = 0; i < values.Length; i++)
-            command.Parameters[i].Value = values[i];
-    }
+    private T Read<T>(Func<SqliteConnection, T> work) => _file.Read(work);
 
     private static long? State(SqliteConnection connection, string key)
     {

@@ -9,7 +9,7 @@ public static class ClientSnippets
     public static void Write(MirrorOptions options, TextWriter output)
     {
         var registry = UrlOf(options.Http);
-        if (options.Http.Host is null && ListenAddress.Parse(options.Http.Addr).IsAnyInterface)
+        if (options.Http.Host is null && options.Http.Listen is { IsAnyInterface: true } or { Socket: not null })
             output.WriteLine($"""
                 # {registry.Authority} works on this machine only: replace it by the name of this machine that clients know,
                 # or set http.host and run this again.
@@ -31,7 +31,10 @@ public static class ClientSnippets
     {
         if (http.Host is { } host)
             return new Uri(host);
-        var address = ListenAddress.Parse(http.Addr);
+        var address = http.Listen;
+        // Clients reach the proxy in front of the socket.
+        if (address.Socket is not null)
+            return new Uri($"http://localhost{http.Prefix.TrimEnd('/')}");
         if (address.IsAnyInterface)
             address = address with { Host = "localhost" };
         return new Uri($"http://{address}{http.Prefix.TrimEnd('/')}");

@@ -25,6 +25,7 @@ internal static class CommandLine
             GarbageCollectCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
+            TokenCommand.Create(),
         };
         foreach (var verb in AdminCommands.Create(environment))
             root.Subcommands.Add(verb);

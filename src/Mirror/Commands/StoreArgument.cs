@@ -9,6 +9,8 @@ internal static class StoreArgument
     /// <summary>Why the storage cannot be a registry's; null if it may be. A mistyped folder must not pass as an empty store.</summary>
     public static string? Mistake(StorageOptions storage)
     {
+        if (storage.InMemory is not null)
+            return "storage.inmemory: the content is in the memory of the running server, where no command can reach it";
         if (storage.Bucket() is not null)
             return null;
         var root = storage.Filesystem.RootDirectory;

@@ -23,6 +23,15 @@ public sealed class MirrorConfiguration
             Options.Hosted.Repositories = [];
         if (Values.GetSection("http:trusted_proxies").Exists())
             Options.Http.TrustedProxies = [];
+        if (Values.GetSection("http:cors:methods").Exists())
+            Options.Http.Cors.Methods = [];
+        if (Values.GetSection("http:cors:headers").Exists())
+            Options.Http.Cors.Headers = [];
+        if (Values.GetSection("http:cors:expose_headers").Exists())
+            Options.Http.Cors.ExposeHeaders = [];
+        // It may have no keys, and then the binder sees no section.
+        if (Values.GetSection("storage:inmemory").Exists())
+            Options.Storage.InMemory = new();
         Values.Bind(Options);
         if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];

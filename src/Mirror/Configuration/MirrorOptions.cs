@@ -8,6 +8,7 @@ namespace Mirror.Configuration;
 public sealed class MirrorOptions
 {
     public LogOptions Log { get; set; } = new();
+    public ReportingOptions Reporting { get; set; } = new();
     public StorageOptions Storage { get; set; } = new();
     public AuthOptions Auth { get; set; } = new();
     public AccessOptions Access { get; set; } = new();

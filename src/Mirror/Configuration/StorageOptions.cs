@@ -1,6 +1,8 @@
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Buckets.Swift;
 
 namespace Mirror.Configuration;
 
@@ -16,11 +18,22 @@ public sealed class StorageOptions
     /// <summary>The container of Azure Blob Storage for content. Null: another store keeps it.</summary>
     public AzureOptions? Azure { get; set; }
 
-    /// <summary>The bucket for content, at any service. Null: the store is a folder.</summary>
-    public BucketOptions? Bucket() => (BucketOptions?)S3 ?? Azure;
+    /// <summary>The container of OpenStack Swift for content. Null: another store keeps it.</summary>
+    public SwiftOptions? Swift { get; set; }
+
+    /// <summary>The memory of the process for content. Null: another store keeps it.</summary>
+    public MemoryOptions? InMemory { get; set; }
+
+    /// <summary>The bucket for content, at any service or in memory. Null: the store is a folder.</summary>
+    public BucketOptions? Bucket() => (BucketOptions?)S3 ?? (BucketOptions?)Azure ?? (BucketOptions?)Swift ?? InMemory;
 
     /// <summary>The name of the store's section.</summary>
-    public string Driver => S3 is not null ? "s3" : Azure is not null ? "azure" : "filesystem";
+    public string Driver =>
+        S3 is not null ? "s3"
+        : Azure is not null ? "azure"
+        : Swift is not null ? "swift"
+        : InMemory is not null ? "inmemory"
+        : "filesystem";
 
     public DeleteOptions Delete { get; set; } = new();
     public RedirectOptions Redirect { get; set; } = new();

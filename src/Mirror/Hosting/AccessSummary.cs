@@ -32,7 +32,7 @@ internal static class AccessSummary
 
         string[] open = [.. new[] { WhyNoPushes(options) is null ? "push" : "", WhyNoDeletes(options) is null ? "delete" : "" }
             .Where(verb => verb.Length > 0)];
-        if (open.Length > 0 && !ListenAddress.Parse(options.Http.Addr).IsLoopback)
+        if (open.Length > 0 && !options.Http.Listen.IsLoopback)
             yield return $"all who reach {options.Http.Addr} may {string.Join(" and ", open)} without a password; set auth.htpasswd, "
                 + "auth.token or access.rules, or let http.addr begin with localhost";
     }

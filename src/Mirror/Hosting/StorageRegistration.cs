@@ -6,7 +6,9 @@ using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Buckets.Swift;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Files;
 using Mirror.Storage.Spooling;
@@ -24,6 +26,10 @@ public static class StorageRegistration
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
         storage.S3 is { } s3 ? services.AddBucket(s3, "s3aws", time => new S3Bucket(s3, time))
         : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time))
+        : storage.Swift is { } swift ? services.AddBucket(swift, "swift", time => new SwiftBucket(swift, time))
+        : storage.InMemory is { } memory ? services
+            .AddBucket(memory, "inmemory", time => new MemoryBucket(memory, time))
+            .AddSingleton(provider => ((MemoryBucket)provider.GetRequiredService<IBucket>()).Room)
         : services.AddFiles(storage.Filesystem.RootDirectory);
 
     /// <summary>The store alone, for a command that runs beside the server.</summary>

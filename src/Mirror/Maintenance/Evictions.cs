@@ -7,8 +7,8 @@ namespace Mirror.Maintenance;
 
 /// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server runs.</summary>
 /// <remarks>
-/// The store is looked through at the start, every hour, and when an index of what was used longest ago is spent: once for as many bytes
-/// as the cache holds, and not for each eviction.
+/// The store is looked through at the start, every hour, when an index of what was used longest ago is spent, and when half of the limit
+/// was stored since: once for as many bytes as the cache holds, or half of them, and not for each eviction.
 /// </remarks>
 public sealed partial class Evictions(
     Evictor evictor, CacheSize cache, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time, ILogger<Evictions> log)
@@ -26,7 +26,7 @@ public sealed partial class Evictions(
     private static readonly TimeSpan FailureRetry = TimeSpan.FromMinutes(1);
 
     private readonly RareLine _stuck = new(time);
-    private CachedBlobs? _cached;
+    private CachedImages? _cached;
     private long _measured;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -9,12 +9,17 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> limits them. A download asks for
-/// room before it stores a blob. Where there is none it waits for an eviction, and without one the blob is not stored.
+/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> or the store's own size limits
+/// them. A download asks for room before it stores a blob. Where there is none it waits for an eviction, and without one the blob is not
+/// stored.
 /// </summary>
+/// <param name="room">The room of the store; null where it has no size of its own. What is not a mirrored blob leaves less of it.</param>
 public sealed partial class CacheSize(
-    ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time, ILogger<CacheSize> log)
+    ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time, ILogger<CacheSize> log, IStoreRoom? room = null)
 {
+    // Of a store with a size of its own, an eighth stays free, for what is pushed and for what is passed while an eviction runs.
+    private const int FreeShare = 8;
+
     // Record a use at most this often: it bounds the accuracy of the LRU order.
     private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
 
@@ -36,13 +41,24 @@ public sealed partial class CacheSize(
     private TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _usedSince = time.GetTimestamp();
     // Until it is measured the cache counts as full, as an earlier process may have left it.
-    private long _bytes = proxy.MaxSize ?? 0;
+    private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
+    private long _storedSinceMeasured;
     private bool _isMeasured;
     private bool _isStuck;
+    private bool _isAsked;
 
     /// <summary>The limit in bytes; null where there is none.</summary>
-    public long? MaxBytes => proxy.MaxSize;
+    public long? MaxBytes
+    {
+        get
+        {
+            if (room is null)
+                return proxy.MaxSize;
+            var others = Math.Max(0, room.Used - Bytes) + room.Wanted;
+            return Math.Min(proxy.MaxSize ?? long.MaxValue, Math.Max(0, room.Max - room.Max / FreeShare - others));
+        }
+    }
 
     /// <summary>
     /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limit is kept.
@@ -59,8 +75,10 @@ public sealed partial class CacheSize(
     /// <summary>The bytes of all mirrored blobs, with those for which there is room and that are being stored.</summary>
     public long Bytes { get { lock (_gate) return _bytes; } }
 
-    /// <summary>Whether the size is known.</summary>
-    public bool IsMeasured { get { lock (_gate) return _isMeasured; } }
+    /// <summary>
+    /// Whether the size is known, and less than half of it came since the measurement: an image that is larger than all the rest is known.
+    /// </summary>
+    public bool IsMeasured { get { lock (_gate) return _isMeasured && _storedSinceMeasured <= MaxBytes / 2; } }
 
     /// <summary>
     /// Asks for room for a blob, and waits for an eviction where there is none. Follow it by <see cref="Stored"/> or <see cref="Release"/>.
@@ -68,10 +86,10 @@ public sealed partial class CacheSize(
     /// <returns>False where the blob must not be stored: it is larger than the limit, or nothing can be evicted for it.</returns>
     public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
     {
-        if (MaxBytes is not { } max)
+        if (MaxBytes is null)
             return true;
         var began = time.GetTimestamp();
-        while (bytes <= max)
+        while (MaxBytes is { } max && bytes <= max)
         {
             var left = MaxWait - time.GetElapsedTime(began);
             Task passed;
@@ -99,7 +117,7 @@ public sealed partial class CacheSize(
         }
         metrics.NotKept();
         if (_notKept.IsDue())
-            LogNotKept(digest.ToString(), max);
+            LogNotKept(digest.ToString(), MaxBytes ?? 0);
         return false;
     }
 
@@ -108,7 +126,10 @@ public sealed partial class CacheSize(
     {
         lock (_gate)
             if (_pending.Remove(digest, out var bytes))
+            {
+                _storedSinceMeasured += bytes;
                 _storedSince?[digest] = bytes;
+            }
     }
 
     /// <summary>A blob for which there was room could not be stored.</summary>
@@ -128,12 +149,12 @@ public sealed partial class CacheSize(
     }
 
     /// <summary>Takes in what was measured.</summary>
-    public void Measured(CachedBlobs cached)
+    public void Measured(CachedImages cached)
     {
         lock (_gate)
         {
             var unseen = _pending.Concat(_storedSince ?? []).Where(blob => !cached.Counts(blob.Key)).Sum(blob => blob.Value);
-            (_bytes, _storedSince, _isMeasured) = (cached.Bytes + unseen, null, true);
+            (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
         }
         Report();
     }
@@ -157,11 +178,17 @@ public sealed partial class CacheSize(
             (passed, _passed) = (_passed, new(TaskCreationOptions.RunContinuationsAsynchronously));
         }
         passed.SetResult();
+        room?.Passed(isStuck);
     }
 
     /// <summary>Completes when the limit is passed, or after <paramref name="maxWait"/>.</summary>
     public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
+        if (room is not null && !_isAsked)
+        {
+            _isAsked = true;
+            room.Wanting += () => _exceeded.Writer.TryWrite(true);
+        }
         using var end = new CancellationTokenSource(maxWait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, end.Token);
         try
@@ -212,7 +239,7 @@ public sealed partial class CacheSize(
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Digest} was sent to its clients and not kept: proxy.max_size is {MaxBytes} bytes, and there was nothing to evict for it. Clients "
-        + "that ask again cost another download: raise proxy.max_size")]
+        "{Digest} was sent to its clients and not kept: the limit is {MaxBytes} bytes, and there was nothing to evict for it. Clients that "
+        + "ask again cost another download: raise proxy.max_size, or storage.inmemory.maxsize of a store in memory")]
     private partial void LogNotKept(string digest, long maxBytes);
 }

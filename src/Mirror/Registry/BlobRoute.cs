@@ -76,10 +76,10 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
             return;
 
         // 2. The store's own address.
-        if (redirects && content is ILocatedContent located)
+        if (redirects && content is ILocatedContent located && await located.LocateAsync(request.Aborted) is { } address)
         {
             response.StatusCode = StatusCodes.Status307TemporaryRedirect;
-            response.Headers.Location = (await located.LocateAsync(request.Aborted)).OriginalString;
+            response.Headers.Location = address.OriginalString;
             // The address is valid for minutes only, and for every client that knows it.
             response.Headers.CacheControl = "no-store";
             return;

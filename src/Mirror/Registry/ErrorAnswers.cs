@@ -72,7 +72,10 @@ public sealed partial class ErrorAnswers(
     {
         RegistryException known => new(known.Error, known.Detail, known.Advice),
         NewTagHeldException => new(RegistryError.Denied, failure.Message, "cooldown_new: serve lets new tags in"),
-        BusyException busy => new(RegistryError.Unavailable, failure.Message, null) { RetryAfter = busy.RetryAfter },
+        BusyException busy => new(busy.IsOfClient ? RegistryError.TooManyRequests : RegistryError.Unavailable, failure.Message, null)
+        {
+            RetryAfter = busy.RetryAfter,
+        },
         UpstreamRefusedException => new(RegistryError.NameUnknown, failure.Message, null),
         UpstreamDeniedException { HasAccount: false } denied => new(RegistryError.NameUnknown, failure.Message, denied.Advice),
         UpstreamDeniedException denied => new(RegistryError.Denied, failure.Message, denied.Advice),
@@ -96,7 +99,9 @@ public sealed partial class ErrorAnswers(
         StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
         IOException { IsReadOnly: true } or UnauthorizedAccessException =>
             OfTheStore("written to", failure, $"let this user write to {storage.Location}, and mount it for writing"),
-        IOException { IsNoSpace: true } => new(RegistryError.StorageFull, null, $"make room in {storage.Location}, or set proxy.max_size")
+        IOException { IsNoSpace: true } => new(RegistryError.StorageFull, null, storage.InMemory is null
+            ? $"make room in {storage.Location}, or set proxy.max_size"
+            : "raise storage.inmemory.maxsize, or delete images and collect garbage")
         {
             Cause = failure.Message,
         },

@@ -12,7 +12,7 @@ namespace Mirror.Registry;
 /// <summary>The steps around every answer, in their order.</summary>
 public sealed class RegistryPipeline(
     RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, AuditRecord audit, IAccess access, TrustedProxies proxies,
-    ReplicaSignature signature, HttpOptions http, RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
+    ReplicaSignature signature, HttpOptions http, Cors cors, RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
 {
     private static readonly SearchValues<char> HostCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
@@ -38,6 +38,8 @@ public sealed class RegistryPipeline(
         {
             // 3. Is the server healthy, and who is the client? Load balancers ask for "/" without credentials.
             var isRegistryRoute = request.Route.Kind is not RouteKind.Other;
+            if (isRegistryRoute)
+                cors.AddTo(context);
             if (health?.Refuse(asksForHealth: !isRegistryRoute) == true)
                 throw new RegistryException(RegistryError.Unavailable, "a check of section health fails")
                 {

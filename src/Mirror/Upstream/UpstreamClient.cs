@@ -98,6 +98,12 @@ public sealed partial class UpstreamClient(
         var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
+            // Some upstreams and CDNs cannot send the rest of a blob. They can send all of it.
+            if (range is not null && end is null && !HasRange(response, from))
+            {
+                response.Dispose();
+                return await GetBlobAsync(name, digest, 0, null, cancellationToken);
+            }
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;
             // Labels such as Content-Encoding do not decide: bytes that have the digest are the blob.
@@ -118,6 +124,13 @@ public sealed partial class UpstreamClient(
             throw;
         }
     }
+
+    private static bool HasRange(HttpResponseMessage response, long from) => response.StatusCode switch
+    {
+        HttpStatusCode.RequestedRangeNotSatisfiable => false,
+        HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From == from,
+        _ => true,
+    };
 
     /// <summary>All tags, sorted. A list that breaks off is none.</summary>
     public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)

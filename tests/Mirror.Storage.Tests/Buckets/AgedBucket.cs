@@ -33,7 +33,7 @@ internal sealed class AgedBucket(IBucket bucket, Func<DateTimeOffset, DateTimeOf
     public ValueTask<List<string>> ListFoldersAsync(string folder, string prefix, CancellationToken cancellationToken) =>
         bucket.ListFoldersAsync(folder, prefix, cancellationToken);
 
-    public ValueTask<Uri> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken) =>
+    public ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken) =>
         bucket.LocateAsync(path, validity, cancellationToken);
 
     public void Dispose() => bucket.Dispose();

@@ -33,7 +33,10 @@ public sealed class EnvironmentTests
         Assert.Equal("/x", chosen.Options.Storage.Filesystem.RootDirectory);
         Assert.Empty(chosen.Errors);
 
-        Assert.StartsWith("storage.inmemory: ", Assert.Single(Load(VersionLine, ("REGISTRY_STORAGE", "inmemory")).Errors));
+        var inMemory = Load(VersionLine, ("REGISTRY_STORAGE", "inmemory"));
+        Assert.Empty(inMemory.Errors);
+        Assert.NotNull(inMemory.Options.Storage.InMemory);
+        Assert.StartsWith("storage.oss: ", Assert.Single(Load(VersionLine, ("REGISTRY_STORAGE", "oss")).Errors));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Memory;
 
 namespace Mirror.Configuration.Reading;
 
@@ -6,12 +7,19 @@ namespace Mirror.Configuration.Reading;
 internal static class CrossKeyRules
 {
     private static readonly string[] StorageMiddleware = ["cloudfront", "redirect", "rewrite"];
-    private static readonly string[] Drivers = ["filesystem", "s3", "azure"];
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "swift", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
         var (http, proxy) = (options.Http, options.Proxy);
 
+        var isPath = http.Addr.Contains('/', StringComparison.Ordinal);
+        if (http.Net is ListenNetwork.Unix && !isPath)
+            findings.Errors.Add($"http.net: unix needs the path of a socket in http.addr, and \"{http.Addr}\" is none");
+        if (http.Net is ListenNetwork.Tcp && isPath)
+            findings.Errors.Add($"http.addr: \"{http.Addr}\" is not allowed without http.net: unix");
+        if (http.Net is ListenNetwork.Unix && options.SharesByRedis() && options.Fleet.Address is null)
+            findings.Errors.Add("fleet.address: missing; with http.net: unix the other replicas cannot reach this one otherwise");
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: it must differ from http.addr");
 
@@ -55,7 +63,9 @@ internal static class CrossKeyRules
         if (storage.Azure is { Credentials: { Type: AzureCredentialType.ClientSecret } login }
             && (login.ClientId is null || login.TenantId is null || login.Secret is null))
             findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
-        if (storage.Bucket() is not null && proxy.MaxSize is not null)
+        if (storage.Swift is { Version: null })
+            findings.Errors.Add("storage.swift.authversion: missing; authurl does not contain v1, v2 or v3");
+        if (storage.Bucket() is not null and not MemoryOptions && proxy.MaxSize is not null)
             findings.Errors.Add(
                 $"proxy.max_size: not available with storage.{storage.Driver}; "
                 + $"storage.{storage.Driver}.localcache.maxsize limits the local copy of a bucket");
@@ -77,6 +87,7 @@ internal static class CrossKeyRules
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
 
         AccessKeyRules.Warn(options, findings);
+        HookKeys.Warn(options, findings);
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
 

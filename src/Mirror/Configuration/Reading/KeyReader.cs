@@ -84,6 +84,8 @@ internal sealed class KeyReader(Findings findings)
 
         if (Entries(key, node, path) is not { } entries)
             return;
+        if (key.IsSetEmpty && !isIgnored)
+            Values.TryAdd(path, "");
 
         foreach (var (name, child) in entries)
             if (key.Find(name) is { } known)

@@ -48,6 +48,9 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public bool IsVital { get; private init; }
 
+    /// <summary>Whether the section counts also without keys.</summary>
+    public bool IsSetEmpty { get; private init; }
+
     /// <summary>The path of the key that this is another name of, as the binder writes paths. Null: it is not another name.</summary>
     public string? AliasTarget { get; private init; }
 
@@ -75,6 +78,9 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
     /// unknown key in it prevents a start, because to ignore it would be unsafe.
     /// </summary>
     public KnownKey Choice() => this with { IsChoice = true };
+
+    /// <summary>The section alone, without any key in it, is a setting.</summary>
+    public KnownKey CountsEmpty() => this with { IsSetEmpty = true };
 
     /// <summary>Another name of the key at <paramref name="path"/>. If a file has both, the value at <paramref name="path"/> is
     /// used.</summary>

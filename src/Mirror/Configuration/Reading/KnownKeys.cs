@@ -10,7 +10,7 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3 and azure";
+    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3, azure, swift and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -24,26 +24,17 @@ internal static class KnownKeys
             Section("accesslog", Value("disabled", TrueOrFalse)),
             Section("audit", Value("path")),
             Value("reportcaller", TrueOrFalse),
-            List("hooks", Section("*",
-                Value("disabled", TrueOrFalse),
-                Value("type"),
-                List("levels", Value("*")),
-                Section("options",
-                    Section("smtp", Value("addr"), Value("username"), Value("password").Secret(), Value("insecure", TrueOrFalse)),
-                    Value("from"),
-                    List("to", Value("*"))))).NotActedOn(WhyNot.Mail)),
-        Section("reporting",
-            Section("bugsnag", Value("apikey").Secret(), Value("releasestage"), Value("endpoint")).NotActedOn(WhyNot.Bugsnag),
-            Section("newrelic", Value("licensekey").Secret(), Value("name"), Value("verbose", TrueOrFalse)).NotActedOn(WhyNot.NewRelic)),
+            HookKeys.Hooks),
+        HookKeys.Reporting,
         Section("storage",
             Section("filesystem", Value("rootdirectory"), Value("maxthreads", Integer(min: 25)).NoEffect()).Vital(),
             Section("s3", S3Bucket).Vital(),
             Section("s3aws", S3Bucket).AliasOf("storage.s3").Vital(),
             Section("azure", AzureContainer).Vital(),
             Anything("gcs").Refused(OtherDriver),
-            Anything("swift").Refused(OtherDriver),
+            Section("swift", SwiftContainer).Vital(),
             Anything("oss").Refused(OtherDriver),
-            Anything("inmemory").Refused(OtherDriver),
+            Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
             Section("redirect", Value("disable", TrueOrFalse)),
             Section("cache",
@@ -68,8 +59,8 @@ internal static class KnownKeys
         AccessKeys.Access,
         Section("middleware", Middleware("registry"), Middleware("repository"), Middleware("storage")).NotActedOn(WhyNot.Middleware),
         Section("http",
-            Value("addr", Address),
-            Value("net", OneOf("tcp") with { Allowed = "tcp; unix sockets are not available yet" }).NoEffect(),
+            Value("addr", AddressOrSocket),
+            Value("net", ValueRules.ListenNetwork),
             Value("prefix", UrlPrefix),
             Value("host", PublicUrl),
             Value("secret").Secret(),
@@ -78,6 +69,7 @@ internal static class KnownKeys
             Value("draintimeout", Duration),
             Value("idle_timeout", IdleTime),
             Map("headers", List("*", Value("*", HeaderValue))),
+            AccessKeys.Cors,
             Section("tls",
                 Value("certificate").Vital(),
                 Value("key"),
@@ -223,6 +215,33 @@ internal static class KnownKeys
         Value("objectacl"),
         Value("loglevel").NotActedOn(WhyNot.StoreLog),
         Value("checksums", TrueOrFalse),
+        Value("scratchdirectory"),
+        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
+    ];
+
+    private static KnownKey[] SwiftContainer =>
+    [
+        Value("username").Required(),
+        Value("password").Required().Secret(),
+        Value("authurl", EndpointUrl).Required(),
+        Value("authversion", Integer(min: 1, max: 3)),
+        Value("container").Required(),
+        Value("tenant"),
+        Value("tenantid"),
+        Value("domain"),
+        Value("domainid"),
+        Value("tenantdomain"),
+        Value("tenantdomainid"),
+        Value("trustid"),
+        Value("region"),
+        Value("endpointtype", SwiftEndpoint),
+        Value("insecureskipverify", TrueOrFalse),
+        Value("prefix"),
+        Value("rootdirectory").NotActedOn(WhyNot.SwiftRoot),
+        Value("secretkey").Secret(),
+        // What the server offers is asked from the server.
+        .. NoEffect(Text, "accesskey", "tempurlcontainerkey", "tempurlmethods"),
+        Value("chunksize", Size(min: 1 << 20)),
         Value("scratchdirectory"),
         Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
     ];
