@@ -11,6 +11,8 @@ public static class AccessRegistration
     {
         if (options.Auth.Htpasswd is not null)
             services.AddSingleton<Htpasswd>().AddSingleton<PasswordChecks>();
+        if (options.Proxy.AsksWithClientLogins)
+            services.AddSingleton<ClientLogins>();
         if (options.Auth.PrivilegedKey is not null)
             services.AddSingleton(provider => new PrivilegedKey(options.Auth, provider.GetRequiredService<TimeProvider>()));
         if (options.Access.Rules is [])

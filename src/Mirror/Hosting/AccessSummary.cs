@@ -26,7 +26,7 @@ internal static class AccessSummary
         if (options.KnowsClients || RequiresCertificate(options))
             yield break;
         foreach (var (upstream, name) in options.Proxy.AllUpstreams())
-            if (upstream is not { Username: null, Exec: null, Credentials: [] })
+            if (upstream is not { Username: null, Exec: null, Credentials: [] } and { Private: PrivateImages.Account })
                 yield return $"the account at {name} is used for every client: without auth, its private images are open to all who "
                     + $"reach {options.Http.Addr}; set auth.htpasswd, auth.token or access.rules";
 

@@ -12,6 +12,7 @@ public static class RegistryRegistration
         .AddSingleton<Locations>()
         .AddSingleton<TrustedProxies>()
         .AddSingleton<Cors>()
+        .AddSingleton<PrivateReads>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<RepositoryWalks>()
@@ -34,5 +35,6 @@ public static class RegistryRegistration
         .AddSingleton<ErrorAnswers>()
         .AddSingleton<RequestRecord>()
         .AddSingleton<AuditRecord>()
+        .AddSingleton<ClientsSeen>()
         .AddSingleton<RegistryPipeline>();
 }

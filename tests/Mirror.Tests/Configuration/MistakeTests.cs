@@ -87,7 +87,7 @@ public sealed class MistakeTests
     [InlineData("storage: {azure: {accountname: a, container: c}, filesystem: {rootdirectory: /x}}", "storage")]
     [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h', container: c}}", "storage.swift.authversion")]
     [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3'}}", "storage.swift.container")]
-    [InlineData("storage: oss", "storage.oss")]
+    [InlineData("storage: gcs", "storage.gcs.bucket")]
     [InlineData("http: {tls: {certificate: /c}}", "http.tls")]
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
     public void A_key_that_is_unsafe_to_ignore_prevents_a_start(string yaml, string path) =>
@@ -173,6 +173,11 @@ public sealed class MistakeTests
     [InlineData("http: {h2c: {enabled: true}}", "http.h2c")]
     public void A_key_that_is_not_acted_on_causes_a_warning(string yaml, string path) =>
         Assert.StartsWith($"{path} has no effect: ", Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Fact]
+    public void The_ttl_of_registry2_is_acted_on_and_a_warning_says_how() => Assert.StartsWith(
+        "proxy.ttl: a mirrored image that no client has pulled for this time is removed",
+        Assert.Single(Load(VersionLine + "proxy: {remoteurl: \"https://x\", ttl: 168h}").Warnings));
 
     [Theory]
     [InlineData("reporting: {bugsnag: {apikey: k}}", "reporting.bugsnag.apikey: Bugsnag's keys have 32 characters")]

@@ -17,10 +17,26 @@ internal static class AccessKeyRules
         if (options.Http.Cors is { SupportsCredentials: true, NamesEveryHost: true })
             findings.Errors.Add("http.cors.origins: every host is not allowed with http.cors.supports_credentials: a page of any host "
                 + "could then use the login that a browser has kept; name the hosts, or set supports_credentials to false");
+        CheckPrivate(options, findings);
         foreach (var (i, rule) in options.Access.Rules.Index())
             CheckRule(options, rule, $"access.rules.{i}", findings);
         if (options.Auth.Token is { RootCertBundle: null, Jwks: null })
             findings.Errors.Add("auth.token.rootcertbundle: missing; it or auth.token.jwks names the file with the token server's keys");
+    }
+
+    // A client has one login for this server. It must not go to a registry that it is not for.
+    private static void CheckPrivate(MirrorOptions options, Findings findings)
+    {
+        string[] clients =
+        [
+            .. options.Proxy.AllUpstreams().Where(one => one.Options.Private is PrivateImages.Client).Select(one => one.PathName),
+        ];
+        if (clients.Length > 0 && options.Auth is not { Htpasswd: null, Token: null, Silly: null })
+            findings.Errors.Add("proxy.private: client is not allowed with a way to log in in section auth: a login for this server "
+                + "would be sent upstream; remove one of them, or set proxy.private to off");
+        if (clients.Length > 1)
+            findings.Errors.Add($"proxy.private: client is allowed for one upstream only, and {string.Join(" and ", clients)} have it: a "
+                + "client has one login for this server, and the other upstream must not get it; set off for all but one");
     }
 
     // A rule with a mistake must not pass as a rule that lets in no client, or more clients than the operator wrote.

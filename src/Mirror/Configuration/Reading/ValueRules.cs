@@ -74,6 +74,8 @@ internal static partial class ValueRules
     public static readonly ValueRule ClientAuth = WordFor<ClientAuth>(
         "require-and-verify-client-cert, verify-client-cert-if-given, require-any-client-cert or request-client-cert");
 
+    public static readonly ValueRule PrivateImages = WordFor<PrivateImages>("account, client or off");
+
     public static readonly ValueRule Complete = WordFor<CompleteImages>("off, linked or images");
 
     public static readonly ValueRule NewTags = WordFor<NewTags>("serve or hold");
@@ -182,6 +184,8 @@ internal static partial class ValueRules
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
         ("public", SwiftEndpointType.Public), ("internal", SwiftEndpointType.Internal), ("admin", SwiftEndpointType.Admin),
+        ("account", Configuration.PrivateImages.Account), ("client", Configuration.PrivateImages.Client),
+        ("off", Configuration.PrivateImages.Off),
         ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),
         ("serve", Configuration.NewTags.Serve), ("hold", Configuration.NewTags.Hold),
         ("all", RequiredPlatforms.All), ("none", RequiredPlatforms.None), ("list", RequiredPlatforms.List),
@@ -210,6 +214,13 @@ internal static partial class ValueRules
             && 10 * " KMGT".IndexOf(match.Groups["unit"].Value.PadLeft(1), StringComparison.OrdinalIgnoreCase) is var shift
             && number <= long.MaxValue >> shift && number << shift >= min
             ? (number << shift).ToString(CultureInfo.InvariantCulture)
+            : null);
+
+    // Google's sessions take whole units.
+    public static readonly ValueRule Units = new(
+        "a number of bytes, or of KiB or MiB, that is a multiple of 256 KiB",
+        text => Size(min: 256 << 10).Canonical(text) is { } size && long.Parse(size, CultureInfo.InvariantCulture) % (256 << 10) == 0
+            ? size
             : null);
 
     public static ValueRule OneOf(params string[] values) => new(string.Join(" or ", values), text => values.Contains(text) ? text : null);
