@@ -85,7 +85,9 @@ public sealed class MistakeTests
     [InlineData("storage: {azure: {accountname: a, container: c, credentials: {type: shared_key}}}", "storage.azure.accountkey")]
     [InlineData("storage: {azure: {accountname: a, container: c, accountkey: '?'}}", "storage.azure.accountkey")]
     [InlineData("storage: {azure: {accountname: a, container: c}, filesystem: {rootdirectory: /x}}", "storage")]
-    [InlineData("storage: swift", "storage.swift")]
+    [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h', container: c}}", "storage.swift.authversion")]
+    [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3'}}", "storage.swift.container")]
+    [InlineData("storage: gcs", "storage.gcs.bucket")]
     [InlineData("http: {tls: {certificate: /c}}", "http.tls")]
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
     public void A_key_that_is_unsafe_to_ignore_prevents_a_start(string yaml, string path) =>

@@ -7,7 +7,7 @@ namespace Mirror.Configuration.Reading;
 internal static class CrossKeyRules
 {
     private static readonly string[] StorageMiddleware = ["cloudfront", "redirect", "rewrite"];
-    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "oss", "inmemory"];
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "swift", "oss", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
@@ -63,6 +63,8 @@ internal static class CrossKeyRules
         if (storage.Azure is { Credentials: { Type: AzureCredentialType.ClientSecret } login }
             && (login.ClientId is null || login.TenantId is null || login.Secret is null))
             findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
+        if (storage.Swift is { Version: null })
+            findings.Errors.Add("storage.swift.authversion: missing; authurl does not contain v1, v2 or v3");
         if (storage.Bucket() is not null and not MemoryOptions && proxy.MaxSize is not null)
             findings.Errors.Add(
                 $"proxy.max_size: not available with storage.{storage.Driver}; "

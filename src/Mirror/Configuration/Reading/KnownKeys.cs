@@ -10,8 +10,6 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver =
-        "this storage driver is not available yet; available are filesystem, s3, azure, gcs, oss and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -33,7 +31,7 @@ internal static class KnownKeys
             Section("s3aws", S3Bucket).AliasOf("storage.s3").Vital(),
             Section("azure", AzureContainer).Vital(),
             Section("gcs", GcsBucket).Vital(),
-            Anything("swift").Refused(OtherDriver),
+            Section("swift", SwiftContainer).Vital(),
             Section("oss", OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
@@ -249,6 +247,33 @@ internal static class KnownKeys
         Value("chunksize", Size(min: 5 << 20)),
         Value("rootdirectory"),
         .. Local,
+    ];
+
+    private static KnownKey[] SwiftContainer =>
+    [
+        Value("username").Required(),
+        Value("password").Required().Secret(),
+        Value("authurl", EndpointUrl).Required(),
+        Value("authversion", Integer(min: 1, max: 3)),
+        Value("container").Required(),
+        Value("tenant"),
+        Value("tenantid"),
+        Value("domain"),
+        Value("domainid"),
+        Value("tenantdomain"),
+        Value("tenantdomainid"),
+        Value("trustid"),
+        Value("region"),
+        Value("endpointtype", SwiftEndpoint),
+        Value("insecureskipverify", TrueOrFalse),
+        Value("prefix"),
+        Value("rootdirectory").NotActedOn(WhyNot.SwiftRoot),
+        Value("secretkey").Secret(),
+        // What the server offers is asked from the server.
+        .. NoEffect(Text, "accesskey", "tempurlcontainerkey", "tempurlmethods"),
+        Value("chunksize", Size(min: 1 << 20)),
+        Value("scratchdirectory"),
+        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
     ];
 
     private static KnownKey[] AzureContainer =>
