@@ -19,6 +19,7 @@ using Mirror.Search;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
 using Mirror.Telemetry.Hooks;
+using Mirror.Web;
 
 namespace Mirror.Hosting;
 
@@ -50,6 +51,7 @@ public static partial class Server
         AddServices(builder, configuration);
         builder.Services
             .AddSingleton(provider => ActivatorUtilities.CreateInstance<SettingsReload>(provider, configuration, read))
+            .AddSingleton(provider => new ConfigurationInForce(() => provider.GetRequiredService<SettingsReload>().Current))
             .AddSingleton(provider => new Reload(provider.GetRequiredService<SettingsReload>().Run));
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
@@ -69,7 +71,7 @@ public static partial class Server
             if (!options.Storage.Maintenance.ReadOnly.Enabled)
                 WritableFolder.Require(options.Storage.LocalDirectory);
             app.Services.GetRequiredService<AdminToken>().Prepare();
-            SetUpPipeline(app, options.Http);
+            SetUpPipeline(app, options);
             if (app.Services.GetService<SearchIndexing>() is { } search)
                 app.Services.GetRequiredService<ChangedRepositories>().Noted += search.Note;
 
@@ -193,13 +195,17 @@ public static partial class Server
         services.AddSearch(options.Search);
         services.AddRegistry(configuration.Old);
         services.AddAdmin(options);
+        services.AddPages(options.Ui);
         services.AddMaintenance(options.Storage, options.Proxy);
         services.AddNotifications(options);
     }
 
-    private static void SetUpPipeline(WebApplication app, HttpOptions http)
+    private static void SetUpPipeline(WebApplication app, MirrorOptions options)
     {
+        var http = options.Http;
         app.MapAdmin(http);
+        if (options.Ui.Enabled == true)
+            app.MapPages(http);
         if (http.Debug.Addr is { } debug)
             app.MapDebug(ListenAddress.Parse(debug), http.Debug);
         UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());
