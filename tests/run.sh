@@ -9,7 +9,7 @@ peers=(docker-registry=docker-registry skopeo=skopeo podman=podman dockerd=docke
        umoci=umoci faketime=faketime nginx=nginx redis-server=redis-server wrk=wrk jq=jq curl=curl promtool=prometheus prometheus=prometheus
        ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common rclone=rclone chromium=chromium
        swift-proxy-server=swift-proxy swift-account-server=swift-account swift-container-server=swift-container
-       swift-object-server=swift-object memcached=memcached)
+       swift-object-server=swift-object memcached=memcached mariadbd=mariadb-server-core my_print_defaults=mariadb-client-core)
 
 have() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 

@@ -23,6 +23,7 @@ public sealed class MirrorOptions
     public CatalogOptions Catalog { get; set; } = new();
     public TagsOptions Tags { get; set; } = new();
     public PolicyOptions Policy { get; set; } = new();
+    public SearchOptions Search { get; set; } = new();
     public UiOptions Ui { get; set; } = new();
 
     /// <summary>

@@ -289,6 +289,7 @@ public sealed class TranslationTests : IDisposable
             (http.Addr, http.Tls.Certificate, http.Tls.Key, http.DrainTimeout));
         Assert.Equal("127.0.0.1:6379", loaded.Options.Redis.Addr);
         Assert.False(loaded.Old!.SearchesNothing);
+        Assert.Equal("mysql://user:pass@127.0.0.1/index", loaded.Options.Search.Database);
         Assert.DoesNotContain(loaded.Old.Keys, key => key.Value.Contains("pass", StringComparison.Ordinal));
     }
 

@@ -138,6 +138,9 @@ internal static partial class ValueRules
             ? text.TrimEnd('/')
             : null);
 
+    public static readonly ValueRule SearchDatabase = new(
+        Configuration.SearchDatabase.Form, text => Configuration.SearchDatabase.TryParse(text, out _) ? text : null);
+
     public static readonly ValueRule Base64 = new(
         "a key in base64, as the portal of the store shows it",
         text => System.Buffers.Text.Base64.IsValid(text) && text.Length > 0 ? text : null);
