@@ -107,6 +107,7 @@ public abstract class BesideAttack : IAsyncDisposable
                     }
                     catch (Exception failure) when (failure is HttpRequestException or IOException && attempt < MaxAttempts)
                     {
+                        Assert.False(_server.HasExited, _server.Output);
                         Interlocked.Increment(ref again);
                         TestContext.Current.TestOutputHelper?.WriteLine(failure.Message);
                         // As real clients do, wait longer each time.
