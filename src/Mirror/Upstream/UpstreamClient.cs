@@ -28,6 +28,9 @@ public sealed partial class UpstreamClient(
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
 
+    /// <inheritdoc cref="Accounts.HavePlenty"/>
+    public bool HasPlenty => accounts.HavePlenty;
+
     /// <inheritdoc cref="Refusals.Remember"/>
     public void Remember(UpstreamException refusal, TimeSpan life) => refusals.Remember(refusal, life);
 

@@ -52,7 +52,7 @@ public sealed class MistakeTests
     [InlineData("proxy: {remoteurl: https://x, hold: 30s, fail_fast: 5s}", "proxy.hold")]
     [InlineData("proxy: {remoteurl: https://x, max_size: plenty}", "proxy.max_size")]
     [InlineData("proxy: {remoteurl: https://x, max_size: 0}", "proxy.max_size")]
-    [InlineData("storage: {s3: {bucket: b}}\nproxy: {remoteurl: https://x, max_size: 1GiB}", "proxy.max_size")]
+    [InlineData("storage: {s3: {bucket: b}}\nproxy: {remoteurl: https://x, min_free: 1GiB}", "proxy.min_free")]
     [InlineData("health: {http: [{uri: here}]}", "health.http.0.uri")]
     [InlineData("health: {tcp: [{timeout: 1s}]}", "health.tcp.0.addr")]
     [InlineData("health: {file: [{file: /a, interval: 1000h}]}", "health.file.0.interval")]
