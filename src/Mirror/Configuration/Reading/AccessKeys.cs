@@ -15,6 +15,7 @@ internal static class AccessKeys
     public static KnownKey Auth => Section("auth",
         Anything("none").NoEffect(),
         Value("privileged_key"),
+        Section("oidc", Value("issuer", PublicOrLocalUrl).Required(), Value("audience").Required()).Vital(),
         Section("silly", Value("realm", HeaderValue).Required(), Value("service", HeaderValue).Required()),
         Section("htpasswd", Value("realm").Required(), Value("path").Required()).Vital(),
         Section("token",
