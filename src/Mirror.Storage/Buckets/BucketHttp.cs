@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace Mirror.Storage.Buckets;
 
 /// <summary>The HTTP client below the library of a bucket's service.</summary>
@@ -7,17 +10,38 @@ internal static class BucketHttp
 
     /// <summary>One pool of connections for the life of the process. It has no time limit: each call has its own.</summary>
     /// <param name="skipVerify">Whether to accept any certificate.</param>
-    public static HttpClient Create(bool skipVerify) => new(new SocketsHttpHandler
+    public static HttpClient Create(bool skipVerify) => new(CreateHandler(skipVerify)) { Timeout = Timeout.InfiniteTimeSpan };
+
+    /// <inheritdoc cref="Create"/>
+    public static SocketsHttpHandler CreateHandler(bool skipVerify) => new()
     {
         ConnectTimeout = ConnectTimeout,
+        ConnectCallback = ConnectAsync,
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         AllowAutoRedirect = false,
         UseCookies = false,
 #pragma warning disable CA5359 // The key skipverify of the section asks for it.
         SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
 #pragma warning restore CA5359
-    })
-    {
-        Timeout = Timeout.InfiniteTimeSpan,
     };
+
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var target = context.DnsEndPoint;
+        // A store on this machine whose bucket is in the host name. Names below localhost are this machine (RFC 6761, section 6.3), and not
+        // every resolver knows that.
+        if (target.Host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase))
+            target = new DnsEndPoint("localhost", target.Port);
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(target, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 }

@@ -41,12 +41,13 @@ internal static partial class AdminRoutes
             .WithSummary("Lets tags move to a manifest at once, which a policy's cooldown holds back.");
         routes.MapPost("/warm", WarmAsync).WithName("warm").Produces<WarmProgress>(StatusCodes.Status200OK, Lines)
             .WithSummary("Fetches images before clients ask for them. The answer has one line of JSON for each step.");
+        routes.MapGet("/clients", Clients).WithName("clients").WithSummary("Which clients came in the last day, and by which name.");
         routes.MapPost("/reload", ReloadSettings).WithName("reload").WithSummary("Reads the configuration file again.");
     }
 
     private static async Task<Ok<ImagePage>> ImagesAsync(
         HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, IPinStore pinStore,
-        HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
+        CachePolicies policies, HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
     {
         if (n is < 1 or > MaxPage)
             throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 1 to {MaxPage}");
@@ -64,7 +65,7 @@ internal static partial class AdminRoutes
                     return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!.Value)));
                 after = (image.Name.ToString(), image.Tag);
                 if (await caller.MayAsync(image.Name, aborted))
-                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag))));
+                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag)) || policies.Of(image.Name).IsPinned));
             }
             if (page.Count <= n)
                 return TypedResults.Ok(new ImagePage(rows, isComplete, null));
@@ -81,6 +82,18 @@ internal static partial class AdminRoutes
             totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
             storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null,
             storage.Location, index.Built));
+    }
+
+    private static Ok<ClientsAnswer> Clients(HttpContext http, ClientsSeen seen)
+    {
+        Caller(http).RequireServer();
+        return TypedResults.Ok(new ClientsAnswer(
+            [
+                .. seen.List().Select(client => new ClientRow(
+                    client.Address, client.Program, client.Upstream, client.By.ToString().ToLowerInvariant(), client.First, client.Last,
+                    client.Connections)),
+            ],
+            seen.NotAsked(), seen.IsFull));
     }
 
     private static async Task<Ok<PurgeAnswer>> PurgeAsync(

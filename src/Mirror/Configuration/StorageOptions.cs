@@ -1,5 +1,6 @@
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Gcs;
 using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
 
@@ -14,6 +15,12 @@ public sealed class StorageOptions
     /// <summary>The bucket of S3 for content. Null: another store keeps it.</summary>
     public S3Options? S3 { get; set; }
 
+    /// <summary>The bucket of Aliyun OSS for content. Null: another store keeps it.</summary>
+    public OssOptions? Oss { get; set; }
+
+    /// <summary>The bucket of Google Cloud Storage for content. Null: another store keeps it.</summary>
+    public GcsOptions? Gcs { get; set; }
+
     /// <summary>The container of Azure Blob Storage for content. Null: another store keeps it.</summary>
     public AzureOptions? Azure { get; set; }
 
@@ -21,10 +28,18 @@ public sealed class StorageOptions
     public MemoryOptions? InMemory { get; set; }
 
     /// <summary>The bucket for content, at any service or in memory. Null: the store is a folder.</summary>
-    public BucketOptions? Bucket() => (BucketOptions?)S3 ?? (BucketOptions?)Azure ?? InMemory;
+    public BucketOptions? Bucket() => S3 ?? Oss ?? Gcs ?? (BucketOptions?)Azure ?? InMemory;
 
     /// <summary>The name of the store's section.</summary>
-    public string Driver => S3 is not null ? "s3" : Azure is not null ? "azure" : InMemory is not null ? "inmemory" : "filesystem";
+    public string Driver => Bucket() switch
+    {
+        S3Options => "s3",
+        OssOptions => "oss",
+        GcsOptions => "gcs",
+        AzureOptions => "azure",
+        MemoryOptions => "inmemory",
+        _ => "filesystem",
+    };
 
     public DeleteOptions Delete { get; set; } = new();
     public RedirectOptions Redirect { get; set; } = new();

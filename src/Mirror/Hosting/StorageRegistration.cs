@@ -6,6 +6,7 @@ using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Gcs;
 using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Disk;
@@ -24,6 +25,8 @@ public static class StorageRegistration
     /// </summary>
     public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
         storage.S3 is { } s3 ? services.AddBucket(s3, "s3aws", time => new S3Bucket(s3, time))
+        : storage.Oss is { } oss ? services.AddBucket(oss, "oss", time => new S3Bucket(oss.ToS3(), time))
+        : storage.Gcs is { } gcs ? services.AddBucket(gcs, "gcs", time => new GcsBucket(gcs, time))
         : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time))
         : storage.InMemory is { } memory ? services
             .AddBucket(memory, "inmemory", time => new MemoryBucket(memory, time))

@@ -26,7 +26,7 @@ public static class MaintenanceRegistration
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
         services.AddSingleton<UnmarkedContent>();
         services.AddSingleton(CreateEvictor);
-        if (proxy.HasUpstream && (proxy.MaxSize is not null || storage.InMemory is not null))
+        if (proxy.HasUpstream)
             services.AddHostedService<Evictions>();
         return services;
     }
@@ -39,6 +39,7 @@ public static class MaintenanceRegistration
         new(Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider), new EvictorOptions
         {
             Pins = provider.GetRequiredService<IPinStore>(),
+            IsPinned = name => provider.GetRequiredService<CachePolicies>().Of(name).IsPinned,
             Uses = provider.GetService<IImageUses>(),
             RemoveManifestAsync = async (name, manifest, stop) =>
                 await provider.GetRequiredService<RepositoryResolver>()[name].DeleteManifestAsync(manifest, stop),

@@ -19,6 +19,12 @@ public sealed partial class UpstreamClient(
 
     public UpstreamOrigin Origin => origin;
 
+    /// <summary>The accounts that requests are sent with.</summary>
+    public Accounts Accounts => accounts;
+
+    /// <summary>Whether it works.</summary>
+    public UpstreamState State => state;
+
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
 

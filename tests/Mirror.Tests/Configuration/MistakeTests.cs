@@ -175,6 +175,11 @@ public sealed class MistakeTests
     public void A_key_that_is_not_acted_on_causes_a_warning(string yaml, string path) =>
         Assert.StartsWith($"{path} has no effect: ", Assert.Single(Load(VersionLine + yaml).Warnings));
 
+    [Fact]
+    public void The_ttl_of_registry2_is_acted_on_and_a_warning_says_how() => Assert.StartsWith(
+        "proxy.ttl: a mirrored image that no client has pulled for this time is removed",
+        Assert.Single(Load(VersionLine + "proxy: {remoteurl: \"https://x\", ttl: 168h}").Warnings));
+
     [Theory]
     [InlineData("reporting: {bugsnag: {apikey: k}}", "reporting.bugsnag.apikey: Bugsnag's keys have 32 characters")]
     [InlineData("log: {hooks: [{type: slack}]}", "log.hooks.0.type: there is no hook \"slack\" here")]

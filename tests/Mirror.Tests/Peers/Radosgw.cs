@@ -25,6 +25,9 @@ public sealed class Radosgw : IAsyncDisposable
     /// <summary>The gateway that is always there.</summary>
     public Uri Url => _gateways["a"].Url;
 
+    /// <summary>The address of the bucket itself, at the gateway that is always there.</summary>
+    public Uri BucketUrl => new($"http://{Bucket}.localhost:{Url.Port}");
+
     /// <summary>
     /// The gateway that tests of faults may lose, by <see cref="KillGatewayAsync"/>; there is none before <see cref="StartGatewayAsync"/>.
     /// </summary>
@@ -159,7 +162,7 @@ public sealed class Radosgw : IAsyncDisposable
         rgw_data = {_folder.Path}/rgw.$id
         crash_dir = {_folder.Path}/crash
         rgw_thread_pool_size = 64
-        rgw_dns_name = 127.0.0.1
+        rgw_dns_name = localhost
         rgw_enable_usage_log = false
         rgw_run_sync_thread = false
         rgw_enable_quota_threads = false

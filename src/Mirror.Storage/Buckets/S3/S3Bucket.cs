@@ -21,7 +21,7 @@ public sealed class S3Bucket : IBucket
     {
         (_bucket, _time) = (options.Bucket, time);
         _root = options.RootDirectory.Trim('/') is { Length: > 0 } root ? $"{root}/" : "";
-        Name = $"s3://{_bucket}/{_root}";
+        Name = options.ShownAs is { } shown ? $"{shown.TrimEnd('/')}/" : $"s3://{_bucket}/{_root}";
         _client = S3Client.Create(options, options.RegionEndpoint);
         _public = options.RedirectEndpoint is { } other ? S3Client.Create(options, other) : _client;
         _calls = new S3Calls(Name, _bucket, _root, _client, time);

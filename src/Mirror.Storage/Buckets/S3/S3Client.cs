@@ -33,6 +33,8 @@ internal static class S3Client
             config.RegionEndpoint = RegionEndpoint.GetBySystemName(options.Region);
         else
             (config.ServiceURL, config.AuthenticationRegion) = (Url(endpoint, options.Secure), options.Region);
+        if (options.BucketEndpoint is { } own)
+            config.EndpointProvider = new BucketHost(Url(own, options.Secure));
         return (options.AccessKey, options.SecretKey, options.SessionToken) switch
         {
             ({ } access, { } secret, { } session) => new AmazonS3Client(new SessionAWSCredentials(access, secret, session), config),

@@ -3,13 +3,13 @@ namespace Mirror.Storage.Buckets.S3;
 /// <summary>Section <c>storage.s3</c>: a bucket of S3, with the keys of <c>registry:2</c>.</summary>
 public sealed class S3Options : BucketOptions
 {
-    public override string Location => $"s3://{Bucket}/{RootDirectory.Trim('/')}";
+    public override string Location => ShownAs ?? $"s3://{Bucket}/{RootDirectory.Trim('/')}";
 
     public override string Identity
     {
         get
         {
-            var endpoint = RegionEndpoint ?? Region;
+            var endpoint = BucketEndpoint ?? RegionEndpoint ?? Region;
             return $"{endpoint[(endpoint.IndexOf("//", StringComparison.Ordinal) + 1)..].Trim('/')} {Bucket} {RootDirectory.Trim('/')}";
         }
     }
@@ -23,6 +23,12 @@ public sealed class S3Options : BucketOptions
 
     /// <summary>The address of the store for clients, if it is another one. Default: <see cref="RegionEndpoint"/>.</summary>
     public string? RedirectEndpoint { get; set; }
+
+    /// <summary>The bucket's own address. Default null: it is made of the bucket's name and the endpoint.</summary>
+    internal string? BucketEndpoint { get; init; }
+
+    /// <summary><see cref="Location"/> of a store that is used as S3 and has another name.</summary>
+    internal string? ShownAs { get; init; }
 
     /// <summary>The folder in the bucket that holds <c>docker/</c>. Default: the root of the bucket.</summary>
     public string RootDirectory { get; set; } = "";

@@ -28,6 +28,12 @@ internal static class AccessKeys
             Value("autoredirectpath", UrlPath),
             List("signingalgorithms", Value("*", OneOf(Algorithms)))).Vital()).Choice().Vital();
 
+    /// <summary>Section <c>hosted</c>: what clients push.</summary>
+    public static KnownKey Hosted => Section("hosted",
+        List("repositories", Value("*", RepositoryPattern)),
+        Value("max_size", Size(min: 1 << 20)),
+        Value("max_repository_size", Size(min: 1 << 20)));
+
     /// <summary>Section <c>http.cors</c>: which pages may read the answers.</summary>
     public static KnownKey Cors => Section("cors",
         List("origins", Value("*", Origin)),

@@ -7,7 +7,7 @@ namespace Mirror.Configuration.Reading;
 internal static class CrossKeyRules
 {
     private static readonly string[] StorageMiddleware = ["cloudfront", "redirect", "rewrite"];
-    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "inmemory"];
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "oss", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
@@ -67,6 +67,12 @@ internal static class CrossKeyRules
             findings.Errors.Add(
                 $"proxy.max_size: not available with storage.{storage.Driver}; "
                 + $"storage.{storage.Driver}.localcache.maxsize limits the local copy of a bucket");
+        if (storage.Bucket() is not null && proxy.MinFree is not null)
+            findings.Errors.Add($"proxy.min_free: not available with storage.{storage.Driver}: a bucket has no volume that fills up");
+
+        if (storage.InMemory is not null && proxy.MinFree is not null)
+            findings.Errors.Add(
+                "proxy.min_free: not available with storage.inmemory: it has no volume; storage.inmemory.maxsize limits it");
 
         var endpoints = options.Notifications.Endpoints;
         foreach (var (i, endpoint) in endpoints.Index())
@@ -96,6 +102,15 @@ internal static class CrossKeyRules
 
         if (proxy is { MaxSize: not null, HasUpstream: false })
             findings.Warnings.Add("proxy.max_size has no effect without an upstream: pushed content is never removed to make room");
+
+        if (proxy is { MinFree: not null, HasUpstream: false })
+            findings.Warnings.Add("proxy.min_free has no effect without an upstream: pushed content is never removed to make room");
+
+        if (proxy.Ttl > TimeSpan.Zero)
+            findings.Warnings.Add(proxy.HasUpstream
+                ? "proxy.ttl: a mirrored image that no client has pulled for this time is removed, as if unused were set for all "
+                    + "repositories; an entry of proxy.policies with unused decides for its own. registry:2 counted from the download"
+                : "proxy.ttl has no effect: there is no upstream; pushed content is never removed for its age");
 
         if (proxy is { HasUpstream: false, Policies: not [] })
             findings.Warnings.Add("proxy.policies has no effect without an upstream: it is about mirrored repositories");

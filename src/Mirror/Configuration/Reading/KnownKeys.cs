@@ -10,7 +10,8 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver = "this storage driver is not available yet; available are filesystem, s3, azure and inmemory";
+    private const string OtherDriver =
+        "this storage driver is not available yet; available are filesystem, s3, azure, gcs, oss and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -31,9 +32,9 @@ internal static class KnownKeys
             Section("s3", S3Bucket).Vital(),
             Section("s3aws", S3Bucket).AliasOf("storage.s3").Vital(),
             Section("azure", AzureContainer).Vital(),
-            Anything("gcs").Refused(OtherDriver),
+            Section("gcs", GcsBucket).Vital(),
             Anything("swift").Refused(OtherDriver),
-            Anything("oss").Refused(OtherDriver),
+            Section("oss", OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
             Section("redirect", Value("disable", TrueOrFalse)),
@@ -160,18 +161,19 @@ internal static class KnownKeys
             Value("hold", Duration),
             Value("wait_limited", Duration),
             Value("max_size", Size(min: 1 << 20)),
+            Value("min_free", Size(min: 1 << 20)),
             Value("any_ns", TrueOrFalse),
             Value("private_ttl", UpToADay),
             Value("complete", Complete),
             List("upstreams", Section("*", OneUpstream)).Vital(),
-            Value("ttl").NotActedOn(WhyNot.Age),
+            Value("ttl", KeepTime),
             Value("cachewritetimeout", Duration).NoEffect(),
         ]).Vital(),
         Section("mirroring",
             Value("source", ValueRules.Upstream).AliasOf("proxy.remoteurl"),
             Value("source_index").NoEffect(),
             Value("tags_cache_ttl", Duration).AliasOf("proxy.tags_cache_ttl")),
-        Section("hosted", List("repositories", Value("*", RepositoryPattern))),
+        AccessKeys.Hosted,
         Section("compatibility",
             Section("schema1", Value("trustkey"), Value("signingkeyfile"), Value("enabled", TrueOrFalse))).NotActedOn(WhyNot.Schema1),
         Section("validation",
@@ -185,7 +187,8 @@ internal static class KnownKeys
                     List("platformlist", Section("*", Value("architecture"), Value("os")))))),
         Section("policy", Section("repository", List("classes", Value("*")))),
         Section("catalog", Value("maxentries", Integer(min: 1))),
-        Section("tags", Value("maxtags", Integer(min: 1))));
+        Section("tags", Value("maxtags", Integer(min: 1))),
+        Section("ui", Value("enabled", TrueOrFalse)));
 
     private static KnownKey[] S3Bucket =>
     [
@@ -216,8 +219,36 @@ internal static class KnownKeys
         Value("objectacl"),
         Value("loglevel").NotActedOn(WhyNot.StoreLog),
         Value("checksums", TrueOrFalse),
-        Value("scratchdirectory"),
-        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
+        .. Local,
+    ];
+
+    private static KnownKey[] GcsBucket =>
+    [
+        Value("bucket").Required(),
+        Value("keyfile"),
+        Map("credentials", Value("*")).Secret(),
+        Value("rootdirectory"),
+        Value("chunksize", Units),
+        // A part of an upload waits for the part before it.
+        Value("maxconcurrency", Integer(min: 1)).NoEffect(),
+        Value("useragent").NotActedOn(WhyNot.UserAgent),
+        Value("endpoint", StoreEndpoint),
+        .. Local,
+    ];
+
+    private static KnownKey[] OssBucket =>
+    [
+        Value("accesskeyid").Required(),
+        Value("accesskeysecret").Required().Secret(),
+        Value("region").Required(),
+        Value("bucket").Required(),
+        Value("endpoint", StoreEndpoint),
+        Value("internal", TrueOrFalse),
+        Value("encrypt", TrueOrFalse),
+        Value("secure", TrueOrFalse),
+        Value("chunksize", Size(min: 5 << 20)),
+        Value("rootdirectory"),
+        .. Local,
     ];
 
     private static KnownKey[] AzureContainer =>
@@ -239,9 +270,12 @@ internal static class KnownKeys
         .. NoEffect(Text, "max_retries", "retry_delay"),
         Value("skipverify", TrueOrFalse),
         Value("chunksize", Size(min: 1 << 20)),
-        Value("scratchdirectory"),
-        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
+        .. Local,
     ];
+
+    // What every bucket has on the machine of the server.
+    private static KnownKey[] Local =>
+        [Value("scratchdirectory"), Section("localcache", Value("path"), Value("maxsize", Size(min: 1)))];
 
     private static KnownKey[] OneUpstream =>
     [
@@ -268,6 +302,8 @@ internal static class KnownKeys
             Value("keep_deleted", KeepTime),
             Value("cooldown", Days),
             Value("cooldown_new", ValueRules.NewTags),
+            Value("unused", KeepTime),
+            Value("pinned", TrueOrFalse),
             Value("deny"),
             Value("allow", TrueOrFalse))).Vital(),
     ];

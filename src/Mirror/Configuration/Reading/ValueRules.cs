@@ -216,6 +216,13 @@ internal static partial class ValueRules
             ? (number << shift).ToString(CultureInfo.InvariantCulture)
             : null);
 
+    // Google's sessions take whole units.
+    public static readonly ValueRule Units = new(
+        "a number of bytes, or of KiB or MiB, that is a multiple of 256 KiB",
+        text => Size(min: 256 << 10).Canonical(text) is { } size && long.Parse(size, CultureInfo.InvariantCulture) % (256 << 10) == 0
+            ? size
+            : null);
+
     public static ValueRule OneOf(params string[] values) => new(string.Join(" or ", values), text => values.Contains(text) ? text : null);
 
     private static ValueRule WordFor<T>(string allowed, StringComparison comparison = StringComparison.Ordinal) where T : struct, Enum =>

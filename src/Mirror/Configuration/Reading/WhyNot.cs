@@ -6,7 +6,6 @@ internal static class WhyNot
     public const string Middleware = "clients are sent to the bucket's own signed addresses, or get the bytes from this server";
     public const string PlainHttp2 = "HTTP/2 needs http.tls here; without it clients speak HTTP/1.1";
     public const string RedisReplicas = "the master of Redis is asked, since a copy can be older than what other replicas have written";
-    public const string Age = "what is stored does not end by its age; proxy.max_size limits how much is kept";
     public const string Schema1 = "manifests of schema 1 are not taken and not made: no client of today reads them";
     public const string UserAgent = "requests to the store have the name of the library that sends them";
     public const string StoreLog = "the log says which call of the store failed, and why";

@@ -1,0 +1,157 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Mirror.Tests.Peers;
+
+/// <summary>What goes wrong with the requests to a store, until a test orders something else.</summary>
+public sealed class StoreFaults
+{
+    private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Func<HttpRequest, StoreFault?> _choose = _ => null;
+    private TaskCompletionSource _change = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _count;
+
+    /// <summary>How many requests went wrong so far.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Orders a fault for each request that comes from now on.</summary>
+    public void Set(StoreFault fault) => Set(_ => fault);
+
+    /// <summary>Orders a fault for the requests for which the function returns one. It may be called by several threads at once.</summary>
+    public void Set(Func<HttpRequest, StoreFault?> choose)
+    {
+        Volatile.Write(ref _choose, choose);
+        Interlocked.Exchange(ref _change, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+    }
+
+    /// <summary>From now on all goes well. Requests that hang are cut off.</summary>
+    public void Clear() => Set(_ => null);
+
+    /// <summary>Cuts off every request that hangs, for the end of the server.</summary>
+    public void End() => _end.TrySetResult();
+
+    /// <param name="refuse">Writes the service's own answer for a status; null for an answer without a body.</param>
+    public async Task ApplyAsync(HttpContext context, RequestDelegate next, Func<HttpContext, int, Task>? refuse = null)
+    {
+        var change = Volatile.Read(ref _change).Task;
+        if (Volatile.Read(ref _choose)(context.Request) is not { } fault)
+        {
+            await next(context);
+            return;
+        }
+        Interlocked.Increment(ref _count);
+        switch (fault.Kind)
+        {
+            case StoreFaultKind.Status:
+                context.Response.StatusCode = (int)fault.Amount;
+                if (refuse is not null)
+                    await refuse(context, (int)fault.Amount);
+                return;
+            case StoreFaultKind.Hang:
+                await Task.WhenAny(change, _end.Task, Task.Delay(Timeout.Infinite, context.RequestAborted));
+                context.Abort();
+                return;
+            default:
+                context.Request.Body = new FaultyStream(context.Request.Body, fault, context);
+                context.Features.Set<IHttpResponseBodyFeature>(
+                    new StreamResponseBodyFeature(new FaultyStream(context.Response.Body, fault, context)));
+                await next(context);
+                return;
+        }
+    }
+
+    // A body that is slow, or ends the connection after its first bytes.
+    private sealed class FaultyStream(Stream inner, StoreFault fault, HttpContext context) : Stream
+    {
+        private const int SlowPiece = 4096;
+
+        private long _passed;
+
+        public override bool CanRead => inner.CanRead;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => inner.CanWrite;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var most = await NextAsync(buffer.Length, cancellationToken);
+            var read = await inner.ReadAsync(buffer[..most], cancellationToken);
+            _passed += read;
+            return read;
+        }
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            while (!buffer.IsEmpty)
+            {
+                var most = await NextAsync(buffer.Length, cancellationToken);
+                await inner.WriteAsync(buffer[..most], cancellationToken);
+                await inner.FlushAsync(cancellationToken);
+                _passed += most;
+                buffer = buffer[most..];
+            }
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Flush()
+        {
+        }
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        private async ValueTask<int> NextAsync(int length, CancellationToken cancellationToken)
+        {
+            if (fault.Kind is StoreFaultKind.Slow)
+            {
+                var piece = Math.Min(length, SlowPiece);
+                await Task.Delay(TimeSpan.FromSeconds((double)piece / fault.Amount), cancellationToken);
+                return piece;
+            }
+            if (_passed < fault.Amount)
+                return (int)Math.Min(length, fault.Amount - _passed);
+            context.Abort();
+            throw new IOException("The test cut this connection.");
+        }
+    }
+}
+
+/// <summary>One fault of a store.</summary>
+public sealed record StoreFault(StoreFaultKind Kind, long Amount)
+{
+    public static StoreFault Hang { get; } = new(StoreFaultKind.Hang, 0);
+
+    public static StoreFault Status(int status) => new(StoreFaultKind.Status, status);
+
+    /// <summary>The connection ends after this many bytes of the request's body or of the answer's. A shorter body passes whole.</summary>
+    public static StoreFault CutAfter(long bytes) => new(StoreFaultKind.Cut, bytes);
+
+    /// <summary>The bodies of the request and of the answer pass at this rate.</summary>
+    public static StoreFault Slow(long bytesPerSecond) => new(StoreFaultKind.Slow, bytesPerSecond);
+}
+
+/// <summary>How a request to a store goes wrong.</summary>
+public enum StoreFaultKind
+{
+    Status,
+    Hang,
+    Cut,
+    Slow,
+}
