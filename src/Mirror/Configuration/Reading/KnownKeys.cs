@@ -181,7 +181,7 @@ internal static class KnownKeys
             Value("database", ValueRules.SearchDatabase).Secret(),
             Value("mirrored", TrueOrFalse),
             Value("source_index", PublicUrl)),
-        Section("hosted", List("repositories", Value("*", RepositoryPattern))),
+        AccessKeys.Hosted,
         Section("compatibility",
             Section("schema1", Value("trustkey"), Value("signingkeyfile"), Value("enabled", TrueOrFalse))).NotActedOn(WhyNot.Schema1),
         Section("validation",

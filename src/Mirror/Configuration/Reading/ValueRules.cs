@@ -113,6 +113,10 @@ internal static partial class ValueRules
         "an http or https URL without user info, query or fragment",
         text => PlainUrl(text) is null ? null : text.TrimEnd('/'));
 
+    public static readonly ValueRule PublicOrLocalUrl = new(
+        "an https URL, or an http URL of this machine, without user info, query or fragment",
+        text => PlainUrl(text) is { } url && (url.Scheme == Uri.UriSchemeHttps || url.IsLoopback) ? text : null);
+
     public static readonly ValueRule EndpointUrl = new("an http or https URL", text => HttpUrl(text) is null ? null : text);
 
     public static readonly ValueRule UrlPath = Matching("a path that begins with a slash, without query or fragment", PathGrammar());
