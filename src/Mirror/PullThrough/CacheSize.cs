@@ -10,8 +10,8 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c>, <c>proxy.min_free</c> or the
-/// store's own size limits them, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none it
-/// waits for an eviction, and without one the blob is not stored.
+/// store's own size limits them, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none
+/// it waits for an eviction, and without one the blob is not stored.
 /// </summary>
 /// <param name="room">The room of the store; null where it has no size of its own. What is not a mirrored blob leaves less of it.</param>
 public sealed partial class CacheSize(

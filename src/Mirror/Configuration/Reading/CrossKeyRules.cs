@@ -71,7 +71,8 @@ internal static class CrossKeyRules
             findings.Errors.Add($"proxy.min_free: not available with storage.{storage.Driver}: a bucket has no volume that fills up");
 
         if (storage.InMemory is not null && proxy.MinFree is not null)
-            findings.Errors.Add("proxy.min_free: not available with storage.inmemory: it has no volume; storage.inmemory.maxsize limits it");
+            findings.Errors.Add(
+                "proxy.min_free: not available with storage.inmemory: it has no volume; storage.inmemory.maxsize limits it");
 
         var endpoints = options.Notifications.Endpoints;
         foreach (var (i, endpoint) in endpoints.Index())
