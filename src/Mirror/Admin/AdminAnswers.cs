@@ -73,6 +73,17 @@ public sealed record EvictedImage(
 /// <summary>A config or a layer.</summary>
 public sealed record EvictedBlob(string Digest, long Size);
 
+/// <summary>Which clients came in the last day, or since the server started.</summary>
+/// <param name="NotAsked">The upstreams that no client asked for.</param>
+/// <param name="Full">Whether more clients came than are kept.</param>
+public sealed record ClientsAnswer(IReadOnlyList<ClientRow> Clients, IReadOnlyList<string> NotAsked, bool Full);
+
+/// <summary>One client.</summary>
+/// <param name="Upstream">The upstream whose content it asked for; empty for repositories that clients push to.</param>
+/// <param name="How"><c>root</c>, <c>namespace</c>, <c>prefix</c> or <c>hosted</c>: how it named the registry.</param>
+public sealed record ClientRow(
+    string Address, string Program, string Upstream, string How, DateTimeOffset First, DateTimeOffset Last, long Connections);
+
 /// <summary>The settings are in force.</summary>
 public sealed record ReloadAnswer(string Outcome);
 
@@ -85,6 +96,7 @@ public sealed record ReloadAnswer(string Outcome);
 [JsonSerializable(typeof(Explained))]
 [JsonSerializable(typeof(ReloadAnswer))]
 [JsonSerializable(typeof(EvictionPlan))]
+[JsonSerializable(typeof(ClientsAnswer))]
 [JsonSerializable(typeof(PinRequest))]
 [JsonSerializable(typeof(PinAnswer))]
 [JsonSerializable(typeof(ReleaseRequest))]

@@ -41,6 +41,7 @@ internal static partial class AdminRoutes
             .WithSummary("Lets tags move to a manifest at once, which a policy's cooldown holds back.");
         routes.MapPost("/warm", WarmAsync).WithName("warm").Produces<WarmProgress>(StatusCodes.Status200OK, Lines)
             .WithSummary("Fetches images before clients ask for them. The answer has one line of JSON for each step.");
+        routes.MapGet("/clients", Clients).WithName("clients").WithSummary("Which clients came in the last day, and by which name.");
         routes.MapPost("/reload", ReloadSettings).WithName("reload").WithSummary("Reads the configuration file again.");
     }
 
@@ -81,6 +82,18 @@ internal static partial class AdminRoutes
             totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
             storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null,
             storage.Location, index.Built));
+    }
+
+    private static Ok<ClientsAnswer> Clients(HttpContext http, ClientsSeen seen)
+    {
+        Caller(http).RequireServer();
+        return TypedResults.Ok(new ClientsAnswer(
+            [
+                .. seen.List().Select(client => new ClientRow(
+                    client.Address, client.Program, client.Upstream, client.By.ToString().ToLowerInvariant(), client.First, client.Last,
+                    client.Connections)),
+            ],
+            seen.NotAsked(), seen.IsFull));
     }
 
     private static async Task<Ok<PurgeAnswer>> PurgeAsync(

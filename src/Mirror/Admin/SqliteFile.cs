@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Data.Sqlite;
 
 namespace Mirror.Admin;
@@ -5,7 +6,9 @@ namespace Mirror.Admin;
 /// <summary>A file of SQLite that can be lost: a damaged one is replaced by an empty one. Any method may be called from any
 /// thread.</summary>
 /// <param name="schema">Makes the tables that do not exist.</param>
-internal sealed class SqliteFile(string file, string schema) : IDisposable
+/// <param name="version">Counts the changes of the schema.</param>
+/// <param name="drop">Removes the tables that another version made.</param>
+internal sealed class SqliteFile(string file, string schema, long version, string drop) : IDisposable
 {
     private readonly Lock _writing = new();
     private SqliteConnection? _writer;
@@ -56,7 +59,10 @@ internal sealed class SqliteFile(string file, string schema) : IDisposable
         try
         {
             connection.Open();
-            using var command = Command(connection, schema);
+            using var asked = Command(connection, "pragma user_version");
+            var isOther = Convert.ToInt64(asked.ExecuteScalar(), CultureInfo.InvariantCulture) != version;
+            using var command = Command(
+                connection, $"{(isOther ? drop : "")} {schema} {(isOther ? $"pragma user_version = {version};" : "")}");
             command.ExecuteNonQuery();
             return connection;
         }

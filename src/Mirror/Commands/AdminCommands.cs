@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Mirror.Admin;
+using static Mirror.Web.Words;
 
 namespace Mirror.Commands;
 
@@ -250,16 +251,6 @@ internal static class AdminCommands
             output.WriteLine(Line(
                 $"{name,-44} {Size(image.Size),9} {Size(image.Shared),9} {image.Pulls,6} {used,-17} {image.Kind,-8} {marks}"));
         }
-    }
-
-    /// <summary>A number of bytes for people.</summary>
-    internal static string Size(long bytes)
-    {
-        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        var (value, unit) = ((double)bytes, 0);
-        for (; value >= 1000 && unit < units.Length - 1; unit++)
-            value /= 1024;
-        return unit == 0 ? $"{bytes} B" : string.Create(CultureInfo.InvariantCulture, $"{value:0.0} {units[unit]}");
     }
 
     private static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -43,13 +43,15 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
 
     /// <summary>Makes the action of a verb: it opens a connection, and turns what fails into a line on stderr and an exit code.</summary>
     /// <param name="run">Returns the exit code.</param>
-    public Func<ParseResult, CancellationToken, Task<int>> Action(Func<AdminServer, ParseResult, CancellationToken, Task<int>> run) =>
+    /// <param name="file">An argument that names the configuration file as well; null for none.</param>
+    public Func<ParseResult, CancellationToken, Task<int>> Action(
+        Func<AdminServer, ParseResult, CancellationToken, Task<int>> run, Argument<string?>? file = null) =>
         async (parsed, cancellationToken) =>
         {
             var error = parsed.InvocationConfiguration.Error;
             try
             {
-                using var server = Open(parsed);
+                using var server = Open(parsed, file);
                 return await run(server, parsed, cancellationToken);
             }
             catch (AdminServerException failure)
@@ -59,9 +61,10 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
             }
         };
 
-    private AdminServer Open(ParseResult parsed)
+    private AdminServer Open(ParseResult parsed, Argument<string?>? file)
     {
-        var configuration = MirrorConfiguration.Load(parsed.GetValue(_config), environment);
+        var configuration = MirrorConfiguration.Load(
+            parsed.GetValue(_config) ?? (file is null ? null : parsed.GetValue(file)), environment);
         var named = parsed.GetValue(_server);
         if (named is null && configuration.Errors.Count > 0)
             throw new AdminServerException($"{configuration.Source}: {configuration.Errors[0]}");

@@ -23,6 +23,7 @@ public sealed class MirrorOptions
     public CatalogOptions Catalog { get; set; } = new();
     public TagsOptions Tags { get; set; } = new();
     public PolicyOptions Policy { get; set; } = new();
+    public UiOptions Ui { get; set; } = new();
 
     /// <summary>
     /// Whether clients may push and delete at all. A mirror takes neither, as <c>registry:2</c>, unless section <c>auth</c> is there or

@@ -18,6 +18,7 @@ using Mirror.Registry;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
 using Mirror.Telemetry.Hooks;
+using Mirror.Web;
 
 namespace Mirror.Hosting;
 
@@ -49,6 +50,7 @@ public static partial class Server
         AddServices(builder, configuration);
         builder.Services
             .AddSingleton(provider => ActivatorUtilities.CreateInstance<SettingsReload>(provider, configuration, read))
+            .AddSingleton(provider => new ConfigurationInForce(() => provider.GetRequiredService<SettingsReload>().Current))
             .AddSingleton(provider => new Reload(provider.GetRequiredService<SettingsReload>().Run));
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
@@ -68,7 +70,7 @@ public static partial class Server
             if (!options.Storage.Maintenance.ReadOnly.Enabled)
                 WritableFolder.Require(options.Storage.LocalDirectory);
             app.Services.GetRequiredService<AdminToken>().Prepare();
-            SetUpPipeline(app, options.Http);
+            SetUpPipeline(app, options);
 
             Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
             LogConfiguration(app.Logger, configuration.Source);
@@ -189,13 +191,17 @@ public static partial class Server
         services.AddAccess(options);
         services.AddRegistry(configuration.Old);
         services.AddAdmin(options);
+        services.AddPages(options.Ui);
         services.AddMaintenance(options.Storage, options.Proxy);
         services.AddNotifications(options);
     }
 
-    private static void SetUpPipeline(WebApplication app, HttpOptions http)
+    private static void SetUpPipeline(WebApplication app, MirrorOptions options)
     {
+        var http = options.Http;
         app.MapAdmin(http);
+        if (options.Ui.Enabled == true)
+            app.MapPages(http);
         if (http.Debug.Addr is { } debug)
             app.MapDebug(ListenAddress.Parse(debug), http.Debug);
         UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());

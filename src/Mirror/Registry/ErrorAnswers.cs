@@ -68,7 +68,8 @@ public sealed partial class ErrorAnswers(
         }
     }
 
-    private RequestFailure Explain(Exception failure) => failure switch
+    /// <summary>The error of the protocol for an exception, and what the log says of it.</summary>
+    public RequestFailure Explain(Exception failure) => failure switch
     {
         RegistryException known => new(known.Error, known.Detail, known.Advice),
         NewTagHeldException => new(RegistryError.Denied, failure.Message, "cooldown_new: serve lets new tags in"),

@@ -35,5 +35,6 @@ public static class RegistryRegistration
         .AddSingleton<ErrorAnswers>()
         .AddSingleton<RequestRecord>()
         .AddSingleton<AuditRecord>()
+        .AddSingleton<ClientsSeen>()
         .AddSingleton<RegistryPipeline>();
 }

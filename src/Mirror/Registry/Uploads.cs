@@ -39,6 +39,14 @@ public sealed class Uploads : IDisposable
             null, IdleTime, IdleTime);
     }
 
+    /// <summary>The uploads that are open in this process: their repositories, their bytes so far, and whether a request writes to
+    /// them now.</summary>
+    public IEnumerable<(RepositoryName Name, Guid Id, long Length, bool IsHeld)> Progress =>
+        from open in _open
+        let upload = Opened(open.Value)
+        where upload is { IsEnded: false }
+        select (upload.Name, upload.Id, upload.Length, upload.IsHeld);
+
     /// <summary>Begins an upload.</summary>
     /// <param name="client">Whose upload it is: see <see cref="UploadQuotas"/>.</param>
     /// <exception cref="BusyException">Too many are open.</exception>

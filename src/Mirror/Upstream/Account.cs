@@ -32,6 +32,12 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         get { lock (_gate) return _remaining; }
     }
 
+    /// <summary>How many pulls upstream allows in its window; null if it reported none.</summary>
+    public long? Limit
+    {
+        get { lock (_gate) return _limit; }
+    }
+
     /// <summary>Whether so few pulls are left that background work should leave them to clients that wait.</summary>
     public bool IsNearlySpent
     {

@@ -1,4 +1,5 @@
 using Mirror.Storage;
+using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
 
@@ -30,8 +31,13 @@ public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Acc
     public static ActingClient? For(UpstreamOrigin origin, RepositoryName name) =>
         Ambient.Value is { } client && client.IsFor(origin, name) ? client : null;
 
-    /// <summary>Takes in that upstream refused the login.</summary>
-    public void Refused() => _isRefused = true;
+    /// <summary>Takes in that upstream refused the login, and returns what to throw.</summary>
+    public Exception Refusal(UpstreamKind kind, string message)
+    {
+        _isRefused = true;
+        // A download may have other clients, so that its failure is one of upstream.
+        return kind is UpstreamKind.Blob ? new UpstreamDeniedException(message, hasAccount: true) : new ClientRefusedException(message);
+    }
 
     private bool IsFor(UpstreamOrigin asked, RepositoryName repository) => asked == origin && repository == name;
 }

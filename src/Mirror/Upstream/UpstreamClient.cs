@@ -19,6 +19,12 @@ public sealed partial class UpstreamClient(
 
     public UpstreamOrigin Origin => origin;
 
+    /// <summary>The accounts that requests are sent with.</summary>
+    public Accounts Accounts => accounts;
+
+    /// <summary>Whether it works.</summary>
+    public UpstreamState State => state;
+
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
 
@@ -216,7 +222,7 @@ public sealed partial class UpstreamClient(
             catch (UpstreamException refused) when (acting is not null
                 && refused is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true })
             {
-                throw Refusal(acting, kind, refused.Message);
+                throw acting.Refusal(kind, refused.Message);
             }
             catch (UpstreamDeniedException denied)
             {
@@ -243,7 +249,7 @@ public sealed partial class UpstreamClient(
                     || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
                     return response;
                 response.Dispose();
-                throw Refusal(acting, kind, $"{origin.Authority} refuses the client's login access to {name}.");
+                throw acting.Refusal(kind, $"{origin.Authority} refuses the client's login access to {name}.");
             }
             if (accounts.HaveCredentials)
                 ReportLogin(account, response);
@@ -259,13 +265,6 @@ public sealed partial class UpstreamClient(
                 state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), isPull, toldLimit));
             }
         }
-    }
-
-    // A download may have other clients, so that its failure is one of upstream.
-    private static Exception Refusal(ActingClient acting, UpstreamKind kind, string message)
-    {
-        acting.Refused();
-        return kind is UpstreamKind.Blob ? new UpstreamDeniedException(message, hasAccount: true) : new ClientRefusedException(message);
     }
 
     // A token service has judged the login before. Where the registry takes the login itself, its answer does.

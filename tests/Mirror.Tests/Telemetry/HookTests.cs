@@ -64,7 +64,8 @@ public sealed class HookTests
         Assert.Equal(1, await server.ExitCodeAsync());
         var sent = Assert.Single(mail.Mails);
         Assert.Contains("Subject: [fatal] 127.0.0.1: the server ends: ", sent);
-        Assert.Contains("cannot listen on http.addr", sent);
+        // A long line of the body goes on behind an equals sign.
+        Assert.Contains("address already in use", sent.Replace("=\r\n", "", StringComparison.Ordinal));
     }
 
     [Fact]

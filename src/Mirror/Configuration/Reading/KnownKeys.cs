@@ -187,7 +187,8 @@ internal static class KnownKeys
                     List("platformlist", Section("*", Value("architecture"), Value("os")))))),
         Section("policy", Section("repository", List("classes", Value("*")))),
         Section("catalog", Value("maxentries", Integer(min: 1))),
-        Section("tags", Value("maxtags", Integer(min: 1))));
+        Section("tags", Value("maxtags", Integer(min: 1))),
+        Section("ui", Value("enabled", TrueOrFalse)));
 
     private static KnownKey[] S3Bucket =>
     [
