@@ -14,6 +14,7 @@ using Mirror.Limits;
 using Mirror.Maintenance;
 using Mirror.Notifications;
 using Mirror.PullThrough;
+using Mirror.Redirects;
 using Mirror.Registry;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
@@ -171,6 +172,7 @@ public static partial class Server
         services.AddFleet(options);
         services.AddRepositories(options.Proxy);
         services.AddAccess(options);
+        services.AddRedirects();
         services.AddRegistry(configuration.Old);
         services.AddAdmin(options);
         services.AddMaintenance(options.Storage, options.Proxy);

@@ -38,12 +38,12 @@ internal static class KnownKeys
             Section("newrelic", Value("licensekey").Secret(), Value("name"), Value("verbose", TrueOrFalse)).NotActedOn(WhyNot.NewRelic)),
         Section("storage",
             Section("filesystem", Value("rootdirectory"), Value("maxthreads", Integer(min: 25)).NoEffect()).Vital(),
-            Section("s3", S3Bucket).Vital(),
-            Section("s3aws", S3Bucket).AliasOf("storage.s3").Vital(),
-            Section("azure", AzureContainer).Vital(),
-            Section("gcs", GcsBucket).Vital(),
+            Section("s3", StorageKeys.S3Bucket).Vital(),
+            Section("s3aws", StorageKeys.S3Bucket).AliasOf("storage.s3").Vital(),
+            Section("azure", StorageKeys.AzureContainer).Vital(),
+            Section("gcs", StorageKeys.GcsBucket).Vital(),
             Anything("swift").Refused(OtherDriver),
-            Section("oss", OssBucket).Vital(),
+            Section("oss", StorageKeys.OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
             Section("redirect", Value("disable", TrueOrFalse)),
@@ -67,7 +67,25 @@ internal static class KnownKeys
                     Value("deleteuntagged", TrueOrFalse)))).Choice().Vital(),
         AccessKeys.Auth,
         AccessKeys.Access,
-        Section("middleware", Middleware("registry"), Middleware("repository"), Middleware("storage")).NotActedOn(WhyNot.Middleware),
+        Section("middleware",
+            Middleware("registry").NotActedOn(WhyNot.Middleware),
+            Middleware("repository").NotActedOn(WhyNot.Middleware),
+            List("storage", Section("*",
+                Value("name").Required(),
+                Value("disabled", TrueOrFalse),
+                Section("options",
+                    Value("baseurl"),
+                    Value("privatekey").Secret(),
+                    Value("keypairid"),
+                    Value("duration", LongerThanZero),
+                    Value("ipfilteredby", IpFilter),
+                    Value("awsregion"),
+                    Value("updatefrequency", Interval),
+                    Value("updatefrenquency", Interval),
+                    Value("iprangesurl", EndpointUrl),
+                    Value("scheme", OneOf("http", "https")),
+                    Value("host", HostName),
+                    Value("trimpathprefix"))))),
         Section("http",
             Value("addr", Address),
             Value("net", OneOf("tcp") with { Allowed = "tcp; unix sockets are not available yet" }).NoEffect(),
@@ -195,93 +213,6 @@ internal static class KnownKeys
         Section("catalog", Value("maxentries", Integer(min: 1))),
         Section("tags", Value("maxtags", Integer(min: 1))));
 
-    private static KnownKey[] S3Bucket =>
-    [
-        Value("accesskey"),
-        Value("secretkey").Secret(),
-        Value("sessiontoken").Secret(),
-        Value("region"),
-        Value("regionendpoint", StoreEndpoint),
-        Value("redirectendpoint", StoreEndpoint),
-        Value("forcepathstyle", TrueOrFalse),
-        Value("bucket").Required(),
-        Value("encrypt", TrueOrFalse),
-        Value("keyid"),
-        Value("secure", TrueOrFalse),
-        Value("skipverify", TrueOrFalse),
-        Value("v4auth", Version4Signatures).NoEffect(),
-        Value("chunksize", Size(min: 5 << 20)),
-        // Content gets its final name without a copy.
-        Value("multipartcopychunksize", Size(min: 5 << 20)).NoEffect(),
-        Value("multipartcopymaxconcurrency", Integer(min: 1)).NoEffect(),
-        Value("multipartcopythresholdsize", Size(min: 0)).NoEffect(),
-        Value("rootdirectory"),
-        Value("storageclass"),
-        Value("useragent").NotActedOn(WhyNot.UserAgent),
-        Value("usedualstack", TrueOrFalse),
-        Value("usefipsendpoint", TrueOrFalse),
-        Value("accelerate", TrueOrFalse),
-        Value("objectacl"),
-        Value("loglevel").NotActedOn(WhyNot.StoreLog),
-        Value("checksums", TrueOrFalse),
-        .. Local,
-    ];
-
-    private static KnownKey[] GcsBucket =>
-    [
-        Value("bucket").Required(),
-        Value("keyfile"),
-        Map("credentials", Value("*")).Secret(),
-        Value("rootdirectory"),
-        Value("chunksize", Units),
-        // A part of an upload waits for the part before it.
-        Value("maxconcurrency", Integer(min: 1)).NoEffect(),
-        Value("useragent").NotActedOn(WhyNot.UserAgent),
-        Value("endpoint", StoreEndpoint),
-        .. Local,
-    ];
-
-    private static KnownKey[] OssBucket =>
-    [
-        Value("accesskeyid").Required(),
-        Value("accesskeysecret").Required().Secret(),
-        Value("region").Required(),
-        Value("bucket").Required(),
-        Value("endpoint", StoreEndpoint),
-        Value("internal", TrueOrFalse),
-        Value("encrypt", TrueOrFalse),
-        Value("secure", TrueOrFalse),
-        Value("chunksize", Size(min: 5 << 20)),
-        Value("rootdirectory"),
-        .. Local,
-    ];
-
-    private static KnownKey[] AzureContainer =>
-    [
-        Value("accountname").Required(),
-        Value("container").Required(),
-        Value("accountkey", Base64).Secret(),
-        Value("realm"),
-        Value("serviceurl", PublicUrl),
-        Value("rootdirectory"),
-        Section("credentials",
-            Value("type", AzureCredentials).Required(),
-            Value("clientid"),
-            Value("tenantid"),
-            Value("secret").Secret()),
-        // registry:3 reads it and never uses it.
-        Value("connectionstring").Secret().NoEffect(),
-        // They are about copies in the store. Content gets its final name without one.
-        .. NoEffect(Text, "max_retries", "retry_delay"),
-        Value("skipverify", TrueOrFalse),
-        Value("chunksize", Size(min: 1 << 20)),
-        .. Local,
-    ];
-
-    // What every bucket has on the machine of the server.
-    private static KnownKey[] Local =>
-        [Value("scratchdirectory"), Section("localcache", Value("path"), Value("maxsize", Size(min: 1)))];
-
     private static KnownKey[] OneUpstream =>
     [
         Value("name", UpstreamName),
@@ -315,7 +246,7 @@ internal static class KnownKeys
 
     internal static KnownKey Value(string name, ValueRule? rule = null) => new(name, KeyShape.Value) { Rule = rule ?? Text };
 
-    private static IEnumerable<KnownKey> NoEffect(ValueRule rule, params string[] names) =>
+    internal static IEnumerable<KnownKey> NoEffect(ValueRule rule, params string[] names) =>
         names.Select(name => Value(name, rule).NoEffect());
 
     internal static KnownKey Section(string name, params KnownKey[] children) => new(name, KeyShape.Section) { Children = children };

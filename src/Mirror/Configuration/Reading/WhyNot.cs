@@ -7,7 +7,7 @@ internal static class WhyNot
     public const string Bugsnag = "nothing is sent to Bugsnag; errors are in the log, and counted in the metrics";
     public const string NewRelic = "New Relic's old interface is closed; OTEL_EXPORTER_OTLP_ENDPOINT=https://otlp.nr-data.net and "
         + "OTEL_EXPORTER_OTLP_HEADERS=api-key=LICENSE send metrics and traces";
-    public const string Middleware = "clients are sent to the bucket's own signed addresses, or get the bytes from this server";
+    public const string Middleware = "there are no such middlewares here";
     public const string PlainHttp2 = "HTTP/2 needs http.tls here; without it clients speak HTTP/1.1";
     public const string RedisReplicas = "the master of Redis is asked, since a copy can be older than what other replicas have written";
     public const string Age = "what is stored does not end by its age; proxy.max_size limits how much is kept";
