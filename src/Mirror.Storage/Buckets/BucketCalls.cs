@@ -77,7 +77,8 @@ internal abstract class BucketCalls : IDisposable
 
     /// <summary>Makes a small call; null if the service answers that the object does not exist.</summary>
     /// <inheritdoc cref="InvokeAsync" path="/exception"/>
-    public async ValueTask<T?> GetOrNullAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken) where T : class
+    public async ValueTask<T?> GetOrNullAsync<T>(Func<CancellationToken, Task<T?>> call, CancellationToken cancellationToken)
+        where T : class
     {
         try
         {

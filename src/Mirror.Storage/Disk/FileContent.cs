@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Disk;
 

@@ -11,7 +11,7 @@ namespace Mirror.Storage.Files;
 /// <param name="unreadable">Is told which folders this process may not read.</param>
 public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadable = null) : IUploadStore
 {
-    public ValueTask StartAsync(RepositoryName name, Guid id, DateTimeOffset now, CancellationToken cancellationToken)
+    public void Start(RepositoryName name, Guid id, DateTimeOffset now)
     {
         var started = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
         root.Write(() =>
@@ -31,7 +31,12 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
                 throw;
             }
         });
-        return ValueTask.CompletedTask;
+    }
+
+    public VolumeRoom Room()
+    {
+        root.Require();
+        return VolumeRoom.Of(root.Path);
     }
 
     public ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken)
@@ -41,16 +46,16 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
         return ValueTask.FromResult(root.Found(length, length is null));
     }
 
-    public ValueTask<Spool?> OpenAsync(RepositoryName name, Guid id, string algorithm, CancellationToken cancellationToken)
+    public Spool? Open(RepositoryName name, Guid id, string algorithm)
     {
         try
         {
-            return ValueTask.FromResult<Spool?>(Spool.Open(PathOf(RegistryLayout.UploadData(name, id)), algorithm));
+            return Spool.Open(PathOf(RegistryLayout.UploadData(name, id)), algorithm);
         }
         catch (DirectoryNotFoundException)
         {
             root.Require();
-            return ValueTask.FromResult<Spool?>(null);
+            return null;
         }
     }
 

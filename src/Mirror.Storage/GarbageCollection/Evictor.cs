@@ -3,9 +3,10 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// Keeps mirrored content within a size: deletes the least recently used blobs that only mirrored repositories have, and that all of them
-/// have from upstream, because these can be fetched again. What was pushed stays, and what may have been pushed. Manifests stay: they are
-/// small, and while upstream is away the server needs them to know an image.
+/// Keeps mirrored content within a size: removes the least recently used images, and deletes the blobs that no other image needs. Only
+/// blobs go that only mirrored repositories have, and that all of them have from upstream, because these can be fetched again. What was
+/// pushed stays, and what may have been pushed. The bytes of manifests stay for a garbage collection: they are small, and an image that
+/// comes back costs no pull of a rate limit then.
 /// </summary>
 /// <remarks>
 /// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and with no grace. It is safe
@@ -13,21 +14,66 @@ namespace Mirror.Storage.GarbageCollection;
 /// push links a blob before it stores it, so no blob of a push is older than its link. A blob's last use is its last touch, so a server
 /// that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>).
 /// </remarks>
-/// <param name="pins">The images whose blobs stay; null where none is pinned.</param>
 public sealed class Evictor(
-    IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, IPinStore? pins = null)
+    IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
 {
+    private readonly EvictorOptions _options = options ?? new EvictorOptions();
+
     /// <summary>Looks through the store for what can be evicted; null while another sweep runs.</summary>
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
-    public async Task<CachedBlobs?> MeasureAsync(Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    public async Task<CachedImages?> MeasureAsync(Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
-        return turn is null ? null : await MeasureAsync(turn.Began, isMirrored, cancellationToken);
+        if (turn is null)
+            return null;
+        var cached = new CachedImages(turn.Began);
+        var marks = new EvictionMarks(content, references, store, provenance, cached, isMirrored, cancellationToken);
+        return await marks.ReadAsync(() => ReadPullsAsync(cached, cancellationToken));
     }
 
-    /// <summary>Deletes the least recently used blobs of an index; null while another sweep runs.</summary>
-    /// <param name="bytes">How much is to be freed. Less is freed if the index has no more.</param>
-    public async Task<Eviction?> EvictAsync(CachedBlobs cached, long bytes, CancellationToken cancellationToken)
+    /// <summary>Removes the least recently used images of an index; null while another sweep runs.</summary>
+    /// <param name="bytes">How much is to be freed. Less is freed if the index has no more; more, because an image goes as a whole.</param>
+    public Task<Eviction?> EvictAsync(CachedImages cached, long bytes, CancellationToken cancellationToken) =>
+        RunAsync(cached, freed => freed < bytes && cached.TryTake(out var image) ? image : null, cancellationToken);
+
+    /// <summary>Removes the images of an index that nothing has used since a time; null while another sweep runs.</summary>
+    /// <param name="since">That time, for each repository; null for one whose images do not go for their age.</param>
+    public Task<Eviction?> EvictUnusedAsync(
+        CachedImages cached, Func<RepositoryName, DateTimeOffset?> since, CancellationToken cancellationToken)
+    {
+        var unused = new Queue<CachedImage>(cached.Offered.Where(image => IsUnused(cached, image, since)));
+        return RunAsync(cached, _ => unused.TryDequeue(out var image) ? image : null, cancellationToken);
+    }
+
+    /// <summary>What <see cref="EvictAsync"/> would remove, in its order; null while another sweep runs. Nothing is removed.</summary>
+    /// <param name="most">How many bytes may stay.</param>
+    public async Task<EvictionPreview?> PlanAsync(long most, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    {
+        if (await MeasureAsync(isMirrored, cancellationToken) is not { } cached)
+            return null;
+        var pinned = await PinnedAsync(cancellationToken);
+        var read = store.BeingRead();
+        List<(CachedImage, IReadOnlyList<(Digest, long)>)> going = [];
+        for (var left = cached.Bytes; left > most && cached.TryTake(out var image);)
+        {
+            List<(Digest Digest, long Bytes)> own = [.. OwnBlobs(cached, image, pinned)];
+            if (!MayGo(cached, image, pinned) || own.Exists(blob => read.Contains(blob.Digest)))
+                continue;
+            cached.Let(image);
+            left -= own.Sum(blob => blob.Bytes);
+            going.Add((image, own));
+        }
+        return new EvictionPreview(cached.Bytes, going);
+    }
+
+    private static IEnumerable<(Digest Digest, long Bytes)> OwnBlobs(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
+        cached.OwnBlobs(image).Where(blob => pinned?.IsPinned(blob.Digest) != true);
+
+    // A blob by itself is unused where it is unused in each repository that has it.
+    private static bool IsUnused(CachedImages cached, CachedImage image, Func<RepositoryName, DateTimeOffset?> since) =>
+        image.Name is { } name ? image.Used < since(name) : cached.NamesOf(image.Root).All(name => image.Used < since(name));
+
+    private async Task<Eviction?> RunAsync(CachedImages cached, Func<long, CachedImage?> next, CancellationToken cancellationToken)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
         if (turn is null)
@@ -35,102 +81,74 @@ public sealed class Evictor(
         await store.RequireReadableAsync(cancellationToken);
         var read = store.BeingRead();
         // Pinned blobs count, so the limit holds for them too. They are left out here, because they may have been pinned a moment ago.
-        var pinned = pins is null ? null : await PinnedContent.ReadAsync(pins, references, content, cancellationToken);
+        var pinned = await PinnedAsync(cancellationToken);
+        await ReadPullsAsync(cached, cancellationToken);
         var (blobs, freed) = (0, 0L);
-        while (freed < bytes && cached.TryTake(out var digest))
+        while (next(freed) is { } image)
         {
-            if (read.Contains(digest) || pinned?.IsPinned(digest) == true
-                || await store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
+            List<Digest> own = [.. OwnBlobs(cached, image, pinned).Select(blob => blob.Digest)];
+            if (!MayGo(cached, image, pinned) || own.Exists(read.Contains) || await IsYoungAsync(own, cached.Began, cancellationToken))
                 continue;
-            blobs++;
-            freed += length;
-            cached.Evicted(length);
-            // When the blob is fetched again, upstream is asked again who may serve it.
-            foreach (var name in cached.NamesOf(digest))
-                await store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
+            await RemoveManifestsAsync(cached, image, cancellationToken);
+            cached.Let(image);
+            foreach (var digest in own)
+            {
+                if (await store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
+                    continue;
+                blobs++;
+                freed += length;
+                cached.Evicted(length);
+                // When the blob is fetched again, upstream is asked again who may serve it.
+                foreach (var name in cached.NamesOf(digest))
+                    await store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
+            }
         }
         return new Eviction(blobs, freed, cached.Bytes);
     }
 
-    /// <summary>What <see cref="EvictAsync"/> would delete, in its order; null while another sweep runs. Nothing is deleted.</summary>
-    /// <param name="most">How many bytes may stay.</param>
-    public async Task<(long Bytes, List<(Digest Digest, long Size, DateTimeOffset Used)> Going)?> PlanAsync(
-        long most, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    private bool MayGo(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
+        !image.IsPulledSince && pinned?.IsPinned(image.Root) != true
+        && !(image.Name is { } name ? _options.IsPinned(name) : cached.NamesOf(image.Root).Any(_options.IsPinned));
+
+    // Before anything of it goes: an image is whole, or it is not there.
+    private async ValueTask<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken stop)
     {
-        if (await MeasureAsync(isMirrored, cancellationToken) is not { } cached)
-            return null;
-        var pinned = pins is null ? null : await PinnedContent.ReadAsync(pins, references, content, cancellationToken);
-        var read = store.BeingRead();
-        List<(Digest, long, DateTimeOffset)> going = [];
-        var left = cached.Bytes;
-        foreach (var (digest, used) in cached.Oldest)
-        {
-            if (left <= most)
-                break;
-            if (read.Contains(digest) || pinned?.IsPinned(digest) == true
-                || await content.SizeAsync(digest, cancellationToken) is not { } size)
-                continue;
-            going.Add((digest, size, used));
-            left -= size;
-        }
-        return (cached.Bytes, going);
+        foreach (var digest in blobs)
+            if (await store.LastTouchedAsync(digest, stop) >= before)
+                return true;
+        return false;
     }
 
-    private async Task<CachedBlobs> MeasureAsync(DateTimeOffset began, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
+    private async Task RemoveManifestsAsync(CachedImages cached, CachedImage image, CancellationToken stop)
     {
-        // 1. Mark what must stay, and what can be fetched again.
-        var cached = new CachedBlobs(began);
-        var (kept, copies) = await MarkAsync(cached, isMirrored, stop);
-        await store.RequireReadableAsync(stop);
-
-        // 2. Measure what can be fetched again, and when it was last used.
-        await foreach (var digest in content.ListAsync(stop))
-            if (copies.Contains(digest) && !kept.Contains(digest)
-                && await content.SizeAsync(digest, stop) is { } size && await store.LastTouchedAsync(digest, stop) is { } used)
-                cached.Add(digest, size, used);
-        return cached.Built();
+        if (image.Name is not { } name || _options.RemoveManifestAsync is not { } remove)
+            return;
+        foreach (var manifest in cached.OwnManifests(image).ToList())
+            if (await provenance.FindAsync(name, manifest, stop) == Provenance.Copied)
+                await remove(name, manifest, stop);
     }
 
-    private async Task<(ManifestMarks Kept, DigestSet Copies)> MarkAsync(
-        CachedBlobs cached, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
-    {
-        var (kept, copies) = (new ManifestMarks(content, stop), new DigestSet());
-        await foreach (var name in references.ListRepositoriesAsync(stop))
-        {
-            // The marks before the links: a link that is written meanwhile has no mark, and its content stays.
-            var copiesHere = isMirrored(name) ? await CopiesAsync(name, stop) : null;
-            var isDamaged = false;
-            await foreach (var (digest, _) in store.ListManifestsAsync(name, stop))
-            {
-                kept.Add(digest);
-                // What a pushed manifest names stays with it. All blobs of a hosted repository stay in any case.
-                if (copiesHere?.Contains(digest) == false)
-                    isDamaged |= !await kept.AddManifestAsync(digest);
-            }
-            List<Digest> linked = [];
-            await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
-                if (copiesHere?.Contains(digest) == true && !isDamaged)
-                    linked.Add(digest);
-                else
-                    kept.Add(digest);
-            linked.ForEach(digest => copies.Add(digest));
-            if (linked.Count > 0)
-                cached.AddLinks(name, linked);
-        }
-        return (kept, copies);
-    }
+    private async ValueTask<PinnedContent?> PinnedAsync(CancellationToken stop) =>
+        _options.Pins is { } pins ? await PinnedContent.ReadAsync(pins, references, content, stop) : null;
 
-    // A digest that was copied, and pushed as well, counts as pushed.
-    private async Task<HashSet<Digest>> CopiesAsync(RepositoryName name, CancellationToken stop)
-    {
-        HashSet<Digest> copies = [];
-        await foreach (var copied in provenance.ListAsync(name, Provenance.Copied, stop))
-            copies.Add(copied);
-        if (copies.Count > 0)
-            await foreach (var pushed in provenance.ListAsync(name, Provenance.Pushed, stop))
-                copies.Remove(pushed);
-        return copies;
-    }
+    private ValueTask ReadPullsAsync(CachedImages cached, CancellationToken stop) =>
+        _options.Uses?.ReadAsync(cached.Pulled, stop) ?? ValueTask.CompletedTask;
+}
+
+/// <summary>What an <see cref="Evictor"/> knows beside the store.</summary>
+public sealed record EvictorOptions
+{
+    /// <summary>The images that stay; null where none is pinned.</summary>
+    public IPinStore? Pins { get; init; }
+
+    /// <summary>Whether all images of a repository stay.</summary>
+    public Func<RepositoryName, bool> IsPinned { get; init; } = _ => false;
+
+    /// <summary>When images were pulled; null where only the dates in the store tell.</summary>
+    public IImageUses? Uses { get; init; }
+
+    /// <summary>Removes a manifest from a repository, with the tags that name it; null where manifests stay.</summary>
+    public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }
 }
 
 /// <summary>The result of an <see cref="Evictor"/>.</summary>
@@ -138,3 +156,9 @@ public sealed class Evictor(
 /// <param name="Freed">The bytes of the deleted blobs.</param>
 /// <param name="Bytes">The bytes of mirrored blobs that are left.</param>
 public sealed record Eviction(int Blobs, long Freed, long Bytes);
+
+/// <summary>What an <see cref="Evictor"/> would remove.</summary>
+/// <param name="Bytes">The bytes of all mirrored blobs.</param>
+/// <param name="Going">The images in their order, each with the blobs that would go with it.</param>
+public sealed record EvictionPreview(
+    long Bytes, IReadOnlyList<(CachedImage Image, IReadOnlyList<(Digest Digest, long Bytes)> Blobs)> Going);

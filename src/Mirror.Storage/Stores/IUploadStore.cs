@@ -1,3 +1,4 @@
+using Mirror.Storage.Disk;
 using Mirror.Storage.Spooling;
 
 namespace Mirror.Storage.Stores;
@@ -12,7 +13,11 @@ public interface IUploadStore
 {
     /// <summary>Begins an upload: from now on it can be found, and has no bytes.</summary>
     /// <exception cref="IOException">The store is full, or cannot be written.</exception>
-    ValueTask StartAsync(RepositoryName name, Guid id, DateTimeOffset now, CancellationToken cancellationToken);
+    void Start(RepositoryName name, Guid id, DateTimeOffset now);
+
+    /// <summary>What the volume that holds the uploads has left.</summary>
+    /// <exception cref="IOException">The store is away.</exception>
+    VolumeRoom Room();
 
     /// <summary>How many bytes have arrived; null where there is no such upload.</summary>
     ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken);
@@ -21,7 +26,7 @@ public interface IUploadStore
     /// Opens the spool of an upload, with the bytes that have arrived; null where there is no such upload. One holder at a time.
     /// </summary>
     /// <param name="algorithm">The hash to compute while bytes arrive.</param>
-    ValueTask<Spool?> OpenAsync(RepositoryName name, Guid id, string algorithm, CancellationToken cancellationToken);
+    Spool? Open(RepositoryName name, Guid id, string algorithm);
 
     /// <summary>Deletes an upload and its bytes; false where there is no such upload.</summary>
     ValueTask<bool> DeleteAsync(RepositoryName name, Guid id, CancellationToken cancellationToken);

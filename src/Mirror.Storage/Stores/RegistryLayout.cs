@@ -30,6 +30,7 @@ namespace Mirror.Storage.Stores;
 /// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
 /// mirror/dates/deleted/&lt;name&gt;/_&lt;tag&gt;                          ours: when upstream was first seen without this tag
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
+/// mirror/imports/&lt;id&gt;                                            ours, on this machine: layers that import-v1 has converted
 /// mirror/sweep.lock                                               ours: locked by the sweep that runs
 /// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a sweep that runs
 /// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process touched this content
@@ -49,6 +50,7 @@ public static class RegistryLayout
     public const string AdminToken = "mirror/admin-token";
     public const string ImageIndex = "mirror/images.db";
     public const string Pins = "mirror/pins";
+    public const string Imports = "mirror/imports";
     public const string SweepLock = "mirror/sweep.lock";
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";

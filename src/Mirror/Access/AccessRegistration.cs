@@ -11,8 +11,12 @@ public static class AccessRegistration
     {
         if (options.Auth.Htpasswd is not null)
             services.AddSingleton<Htpasswd>().AddSingleton<PasswordChecks>();
+        if (options.Proxy.AsksWithClientLogins)
+            services.AddSingleton<ClientLogins>();
+        if (options.Auth.PrivilegedKey is not null)
+            services.AddSingleton(provider => new PrivilegedKey(options.Auth, provider.GetRequiredService<TimeProvider>()));
         if (options.Access.Rules is [])
-            return services.AddSingleton(provider => Logins(provider, options.Auth));
+            return services.AddSingleton(provider => WithPrivileged(provider, Logins(provider, options.Auth)));
         // Passwords alone cannot be asked for only where they are needed.
         if (options.Auth.Htpasswd is not null && AccessRules.AreOpenSomewhere(options.Access))
             services.AddSingleton<OwnTokens>().AddSingleton<TokenService>();
@@ -22,8 +26,11 @@ public static class AccessRegistration
             .AddSingleton(provider => new RulesAccess(
                 provider.GetRequiredKeyedService<IAccess>(TokenService.Logins), provider.GetRequiredService<AccessRules>(),
                 provider.GetService<OwnTokens>()))
-            .AddSingleton<IAccess>(provider => provider.GetRequiredService<RulesAccess>());
+            .AddSingleton(provider => WithPrivileged(provider, provider.GetRequiredService<RulesAccess>()));
     }
+
+    private static IAccess WithPrivileged(IServiceProvider provider, IAccess others) =>
+        provider.GetService<PrivilegedKey>() is { } key ? new PrivilegedAccess(others, key) : others;
 
     private static IAccess Logins(IServiceProvider provider, AuthOptions auth) => auth switch
     {

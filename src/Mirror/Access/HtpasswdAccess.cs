@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Caching.Memory;
@@ -25,7 +24,7 @@ public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks,
 
     public async ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken)
     {
-        if (Read(http.Request.Headers.Authorization) is not var (name, password))
+        if (BasicHeader.Read(http.Request.Headers.Authorization) is not var (name, password))
             return null;
         if (file.HashFor(name, out var isKnown) is not { } hash)
             return null;
@@ -40,7 +39,7 @@ public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks,
         return _right.Get<AccessUser>(entry) ?? new AccessUser(name);
     }
 
-    public string? RefusedUser(string authorization) => Read(authorization)?.User;
+    public string? RefusedUser(string authorization) => BasicHeader.Read(authorization)?.User;
 
     public ValueTask<bool> AuthorizeAsync(
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) => new(user is not null);
@@ -65,18 +64,6 @@ public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks,
             LogCut(name, length);
         _right.Set(entry, new AccessUser(name), Right);
         return true;
-    }
-
-    private static (string User, string Password)? Read(string? authorization)
-    {
-        if (!AuthenticationHeaderValue.TryParse(authorization, out var header)
-            || !header.Scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase))
-            return null;
-        Span<byte> decoded = new byte[authorization!.Length];
-        if (!Convert.TryFromBase64String(header.Parameter ?? "", decoded, out var length))
-            return null;
-        var text = Encoding.UTF8.GetString(decoded[..length]);
-        return text.IndexOf(':') is > 0 and var colon ? (text[..colon], text[(colon + 1)..]) : null;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =

@@ -6,33 +6,52 @@ using Mirror.Storage;
 namespace Mirror.Admin;
 
 /// <summary>
-/// Who may use the API of the administrator: clients that <c>access.rules</c> let do <c>admin</c>, and the holder of
-/// <see cref="AdminToken"/>. The token counts on <c>http.debug.addr</c> only, where there is such an address.
+/// Who may use the API of the administrator: clients that <c>access.rules</c> let do <c>admin</c>, the owner of
+/// <see cref="PrivilegedKey"/>, and the holder of <see cref="AdminToken"/>. The latter's token counts on <c>http.debug.addr</c> only, where
+/// there is such an address.
 /// </summary>
 /// <remarks>That a request comes from this machine is no proof: a proxy on it passes on the requests of all clients.</remarks>
 public sealed class AdminAccess(
-    AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, RulesAccess? rules = null)
+    AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, RulesAccess? rules = null,
+    PrivilegedKey? privileged = null)
 {
     private readonly int? _debugPort = http.Debug.Addr is { } addr ? ListenAddress.Parse(addr).Port : null;
 
     private bool HasRules =>
         live.Current.Access.Rules.Any(rule => rule.Actions.Contains("admin", StringComparer.OrdinalIgnoreCase));
 
+    /// <summary>Whether the token of the administrator counts for a request.</summary>
+    public bool IsTokensPlace(HttpContext context) => _debugPort is null || context.Connection.LocalPort == _debugPort;
+
+    /// <summary>The holder of the token.</summary>
+    public static AdminCaller TokenHolder { get; } = new(new AccessUser("administrator"), null);
+
+    /// <summary>A user that the rules let administer something; null for one whom they do not.</summary>
+    public async ValueTask<AdminCaller?> FindAsync(AccessUser? user, CancellationToken cancellationToken) =>
+        HasRules && rules is not null && await rules.AuthorizeAsync(user, null, AccessAction.Admin, cancellationToken)
+            ? new AdminCaller(user, rules)
+            : null;
+
     /// <summary>Who asks. The request learns its user.</summary>
     /// <exception cref="RegistryException">The client may not use the API at all.</exception>
     public async ValueTask<AdminCaller> RequireAsync(RegistryRequest request)
     {
         var context = request.Http;
-        var isTokensPlace = _debugPort is null || context.Connection.LocalPort == _debugPort;
+        var isTokensPlace = IsTokensPlace(context);
         if (isTokensPlace && token.IsIn(context.Request))
-            return new AdminCaller(request.User = new AccessUser("administrator"), null);
+        {
+            request.User = TokenHolder.User;
+            return TokenHolder;
+        }
+        if (privileged is not null && await privileged.UserOfAsync(context.Request) is { } owner)
+            return new AdminCaller(request.User = owner, null);
         if (HasRules && rules is not null)
         {
             var user = request.User = await rules.AuthenticateAsync(context, request.Aborted);
             if (user is null && context.Request.Headers.Authorization is [{ } authorization, ..])
                 request.RefusedUser = rules.RefusedUser(authorization);
-            if (await rules.AuthorizeAsync(user, null, AccessAction.Admin, request.Aborted))
-                return new AdminCaller(user, rules);
+            if (await FindAsync(user, request.Aborted) is { } caller)
+                return caller;
             throw RegistryException.Of(access.Refuse(
                 new(context, user, null, AccessAction.Admin, locations.PublicBase(context.Request))));
         }
@@ -64,10 +83,13 @@ public sealed record AdminCaller(AccessUser? User, RulesAccess? Rules)
             throw new RegistryException(RegistryError.Denied, $"no rule in access.rules lets this client administer {name}");
     }
 
+    /// <summary>Whether the client may administer the server, and not only some repositories.</summary>
+    public bool MayServer => Rules?.MayDoEverywhere(User, AccessAction.Admin) != false;
+
     /// <exception cref="RegistryException">The client may not administer the server, but only some repositories.</exception>
     public void RequireServer()
     {
-        if (Rules?.MayDoEverywhere(User, AccessAction.Admin) == false)
+        if (!MayServer)
             throw new RegistryException(
                 RegistryError.Denied, "this needs a rule in access.rules with the action admin and the repositories \"**\"");
     }

@@ -54,15 +54,35 @@ public sealed record PinAnswer(string Image, bool Pinned, bool Changed);
 /// <param name="Platforms">Of an index, such as <c>linux/arm64</c>, or <c>all</c>; null or empty is <c>linux/amd64</c>.</param>
 public sealed record WarmRequest(IReadOnlyList<string> Images, IReadOnlyList<string>? Platforms = null);
 
-/// <summary>What an eviction would delete.</summary>
+/// <summary>What an eviction would remove.</summary>
 /// <param name="Size">The bytes of mirrored blobs now.</param>
 /// <param name="Limit">How many bytes would stay at most.</param>
-/// <param name="Blobs">In the order in which they would go, 1,000 at most.</param>
 /// <param name="Freed">The bytes of all that would go.</param>
-public sealed record EvictionPlan(long Size, long Limit, long Freed, int Count, IReadOnlyList<EvictedBlob> Blobs);
+/// <param name="Count">How many images would go.</param>
+/// <param name="Images">In the order in which they would go, 1,000 at most.</param>
+public sealed record EvictionPlan(long Size, long Limit, long Freed, int Count, IReadOnlyList<EvictedImage> Images);
 
-/// <param name="Images">Some of the images that would have to fetch it again.</param>
-public sealed record EvictedBlob(string Digest, long Size, DateTimeOffset LastUsed, IReadOnlyList<string> Images);
+/// <summary>An image that would go.</summary>
+/// <param name="Name">Its repository; null for a layer that no stored manifest names.</param>
+/// <param name="Digest">Its manifest, or that layer.</param>
+/// <param name="Frees">Bytes: layers that an image which stays needs are not in it.</param>
+/// <param name="Layers">What would be deleted, the largest first, 20 at most.</param>
+public sealed record EvictedImage(
+    string? Name, IReadOnlyList<string> Tags, string Digest, DateTimeOffset LastUsed, long Frees, IReadOnlyList<EvictedBlob> Layers);
+
+/// <summary>A config or a layer.</summary>
+public sealed record EvictedBlob(string Digest, long Size);
+
+/// <summary>Which clients came in the last day, or since the server started.</summary>
+/// <param name="NotAsked">The upstreams that no client asked for.</param>
+/// <param name="Full">Whether more clients came than are kept.</param>
+public sealed record ClientsAnswer(IReadOnlyList<ClientRow> Clients, IReadOnlyList<string> NotAsked, bool Full);
+
+/// <summary>One client.</summary>
+/// <param name="Upstream">The upstream whose content it asked for; empty for repositories that clients push to.</param>
+/// <param name="How"><c>root</c>, <c>namespace</c>, <c>prefix</c> or <c>hosted</c>: how it named the registry.</param>
+public sealed record ClientRow(
+    string Address, string Program, string Upstream, string How, DateTimeOffset First, DateTimeOffset Last, long Connections);
 
 /// <summary>The settings are in force.</summary>
 public sealed record ReloadAnswer(string Outcome);
@@ -76,6 +96,7 @@ public sealed record ReloadAnswer(string Outcome);
 [JsonSerializable(typeof(Explained))]
 [JsonSerializable(typeof(ReloadAnswer))]
 [JsonSerializable(typeof(EvictionPlan))]
+[JsonSerializable(typeof(ClientsAnswer))]
 [JsonSerializable(typeof(PinRequest))]
 [JsonSerializable(typeof(PinAnswer))]
 [JsonSerializable(typeof(ReleaseRequest))]

@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Health;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Admin;
@@ -35,6 +36,7 @@ public static class AdminRegistration
             .AddSingleton(provider => new ImageIndex(IndexFile(options)))
             .AddSingleton<ImageIndexing>()
             .AddHostedService(provider => provider.GetRequiredService<ImageIndexing>())
+            .AddSingleton<IImageUses, ImageUses>()
             .AddSingleton<AdminAudit>()
             .AddSingleton<Purge>()
             .AddSingleton<Warmer>()
@@ -68,7 +70,9 @@ public static class AdminRegistration
     {
         var file = Path.Combine(options.Storage.LocalDirectory, RegistryLayout.ImageIndex);
         return options.SharesByRedis()
-            ? Path.ChangeExtension(file, $"{Environment.MachineName}-{ListenAddress.Parse(options.Http.Addr).Port}.db")
+            ? Path.ChangeExtension(file, $"{Environment.MachineName}-{NameOf(options.Http.Listen)}.db")
             : file;
+
+        static string NameOf(ListenAddress address) => address.Socket?.Replace('/', '-') ?? $"{address.Port}";
     }
 }

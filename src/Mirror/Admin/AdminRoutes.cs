@@ -34,19 +34,20 @@ internal static partial class AdminRoutes
             .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
         routes.MapGet("/why", WhyAsync).WithName("why").WithSummary("What the last requests for an image did, and why upstream was asked.");
         routes.MapGet("/eviction", EvictionAsync).WithName("planEviction")
-            .WithSummary("What an eviction would delete, and in which order.");
+            .WithSummary("The images that an eviction would remove, and in which order.");
         routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge takes it.");
         routes.MapPost("/unpin", UnpinAsync).WithName("unpin").WithSummary("Takes a pin away.");
         routes.MapPost("/release", ReleaseAsync).WithName("release")
             .WithSummary("Lets tags move to a manifest at once, which a policy's cooldown holds back.");
         routes.MapPost("/warm", WarmAsync).WithName("warm").Produces<WarmProgress>(StatusCodes.Status200OK, Lines)
             .WithSummary("Fetches images before clients ask for them. The answer has one line of JSON for each step.");
+        routes.MapGet("/clients", Clients).WithName("clients").WithSummary("Which clients came in the last day, and by which name.");
         routes.MapPost("/reload", ReloadSettings).WithName("reload").WithSummary("Reads the configuration file again.");
     }
 
     private static async Task<Ok<ImagePage>> ImagesAsync(
         HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, IPinStore pinStore,
-        HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
+        CachePolicies policies, HttpOptions options, CancellationToken aborted, string? search = null, int n = 50, string? last = null)
     {
         if (n is < 1 or > MaxPage)
             throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 1 to {MaxPage}");
@@ -64,7 +65,7 @@ internal static partial class AdminRoutes
                     return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!.Value)));
                 after = (image.Name.ToString(), image.Tag);
                 if (await caller.MayAsync(image.Name, aborted))
-                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag))));
+                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag)) || policies.Of(image.Name).IsPinned));
             }
             if (page.Count <= n)
                 return TypedResults.Ok(new ImagePage(rows, isComplete, null));
@@ -81,6 +82,18 @@ internal static partial class AdminRoutes
             totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
             storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null,
             storage.Location, index.Built));
+    }
+
+    private static Ok<ClientsAnswer> Clients(HttpContext http, ClientsSeen seen)
+    {
+        Caller(http).RequireServer();
+        return TypedResults.Ok(new ClientsAnswer(
+            [
+                .. seen.List().Select(client => new ClientRow(
+                    client.Address, client.Program, client.Upstream, client.By.ToString().ToLowerInvariant(), client.First, client.Last,
+                    client.Connections)),
+            ],
+            seen.NotAsked(), seen.IsFull));
     }
 
     private static async Task<Ok<PurgeAnswer>> PurgeAsync(
@@ -113,22 +126,24 @@ internal static partial class AdminRoutes
         HttpContext http, Evictor evictor, ImageIndex index, RepositoryResolver repositories, ProxyOptions proxy, CancellationToken aborted,
         long? limit = null)
     {
-        const int maxBlobs = 1000, maxImages = 3;
+        const int maxImages = 1000, maxLayers = 20;
         Caller(http).RequireServer();
         // As the server evicts: a tenth of the limit is free afterwards.
         var most = limit ?? proxy.MaxSize - proxy.MaxSize / 10
             ?? throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "proxy.max_size is not set"), "give a limit in bytes");
-        if (await Task.Run(() => evictor.PlanAsync(most, repositories.IsMirrored, aborted), aborted) is not var (size, going))
+        if (await Task.Run(() => evictor.PlanAsync(most, repositories.IsMirrored, aborted), aborted) is not { } plan)
             throw new RegistryException(RegistryError.Unavailable, "a garbage collection or an eviction is running; try again later");
         // Within the limit nothing goes.
-        if (limit is null && size <= proxy.MaxSize)
-            going = [];
-        var blobs = await Task.Run(
-            () => going.Take(maxBlobs)
-                .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Size, blob.Used, index.ImagesWith(blob.Digest, maxImages)))
-                .ToList(),
+        var going = limit is null && plan.Bytes <= proxy.MaxSize ? [] : plan.Going;
+        var images = await Task.Run(
+            () => going.Take(maxImages).Select(each => new EvictedImage(
+                each.Image.Name?.ToString(), each.Image.Name is { } name ? index.TagsOf(name, each.Image.Root) : [],
+                each.Image.Root.ToString(), each.Image.Used, each.Blobs.Sum(blob => blob.Bytes),
+                [.. each.Blobs.OrderByDescending(blob => blob.Bytes).Take(maxLayers)
+                    .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Bytes))])).ToList(),
             aborted);
-        return TypedResults.Ok(new EvictionPlan(size, limit ?? proxy.MaxSize!.Value, going.Sum(blob => blob.Size), going.Count, blobs));
+        return TypedResults.Ok(new EvictionPlan(
+            plan.Bytes, limit ?? proxy.MaxSize!.Value, going.Sum(each => each.Blobs.Sum(blob => blob.Bytes)), going.Count, images));
     }
 
     private static async Task<Ok<PinAnswer>> PinAsync(

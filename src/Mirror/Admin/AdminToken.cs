@@ -40,11 +40,17 @@ public sealed partial class AdminToken(StorageOptions storage, ILogger<AdminToke
     public bool IsIn(HttpRequest request)
     {
         const string scheme = "Bearer ";
-        return Volatile.Read(ref _token) is { } token
-            && request.Headers.Authorization is [{ Length: HexLength + 7 } given]
+        return request.Headers.Authorization is [{ Length: HexLength + 7 } given]
             && given.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
-            && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given[scheme.Length..]), token);
+            && Is(given[scheme.Length..]);
     }
+
+    /// <summary>Whether a text is the token.</summary>
+    public bool Is(string text) =>
+        Volatile.Read(ref _token) is { } token && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(text), token);
+
+    /// <summary>A keyed hash of the token, to see later whether it is still the same; null where there is none.</summary>
+    public byte[]? Print(byte[] key) => Volatile.Read(ref _token) is { } token ? HMACSHA256.HashData(key, token) : null;
 
     // A file that others could read, or with other content, is replaced.
     private static string? Read(string path)

@@ -1,22 +1,9 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Mirror.Storage;
+using static Mirror.Admin.SqliteFile;
 
 namespace Mirror.Admin;
-
-/// <summary>An image as lists show it.</summary>
-/// <param name="Platforms">As in <see cref="StoredImage"/>.</param>
-/// <param name="Bytes">The stored bytes of the image, each part counted once.</param>
-/// <param name="SharedBytes">Those of its bytes that other images have too.</param>
-/// <param name="Pulls">How often clients got its manifest; null where this server has not seen one.</param>
-public sealed record ListedImage(
-    RepositoryName Name, string Tag, Digest Digest, IReadOnlyList<string> Platforms, long Bytes, long SharedBytes, bool IsWhole,
-    DateTimeOffset? LastUsed, long Pulls);
-
-/// <summary>What all images together are.</summary>
-/// <param name="Bytes">The bytes of all their parts, each part counted once.</param>
-/// <param name="SharedBytes">Those of the bytes that belong to two images or more.</param>
-public sealed record ImageTotals(long Repositories, long Images, long Parts, long Bytes, long SharedBytes);
 
 /// <summary>
 /// An index of the images in a file of SQLite: it can be built again from the store at any time, and no decision relies on it. Only what it
@@ -24,32 +11,14 @@ public sealed record ImageTotals(long Repositories, long Images, long Parts, lon
 /// </summary>
 public sealed class ImageIndex(string file) : IDisposable
 {
-    // 4 MiB of pages for each connection.
-    private const string Schema = """
-        pragma journal_mode = wal; pragma synchronous = normal;
-        create table if not exists image(
-            id integer primary key, name text not null, tag text not null, digest text not null, platforms text not null,
-            whole integer not null, seen integer not null, unique(name, tag));
-        create table if not exists part(id integer primary key, digest text not null unique, bytes integer not null);
-        create table if not exists image_part(image integer not null, part integer not null, primary key(image, part)) without rowid;
-        create index if not exists images_of_part on image_part(part);
-        create table if not exists used(
-            name text not null, reference text not null, pulls integer not null, last integer not null,
-            primary key(name, reference)) without rowid;
-        create table if not exists state(key text primary key, value integer not null) without rowid;
-        """;
-
     private const string Columns = """
-        i.name, i.tag, i.digest, i.platforms, i.whole,
-        (select coalesce(sum(p.bytes), 0) from image_part x join part p on p.id = x.part where x.image = i.id),
+        i.name, i.tag, i.digest, i.platforms, i.whole, i.bytes,
         (select coalesce(sum(p.bytes), 0) from image_part x join part p on p.id = x.part where x.image = i.id
             and exists(select 1 from image_part y where y.part = x.part and y.image <> i.id)),
-        coalesce((select max(last) from used where name = i.name and reference in (i.tag, i.digest)), 0),
-        coalesce((select sum(pulls) from used where name = i.name and reference in (i.tag, i.digest)), 0)
+        i.last, i.pulls, i.id
         """;
 
-    private readonly Lock _writing = new();
-    private SqliteConnection? _writer;
+    private readonly SqliteFile _file = new(file, ImageIndexSchema.Create, ImageIndexSchema.Version, ImageIndexSchema.Drop);
 
     /// <summary>When the whole store was last read into the index; null where that has not happened yet.</summary>
     public DateTimeOffset? Built => Read(connection => State(connection, "built")) is { } seconds
@@ -59,25 +28,44 @@ public sealed class ImageIndex(string file) : IDisposable
     /// <summary>A page of images in the order of their names and tags.</summary>
     /// <param name="search">A part of <c>name:tag</c>; null for all.</param>
     /// <param name="after">The last image of the page before.</param>
-    public IReadOnlyList<ListedImage> Page(string? search, (string Name, string Tag)? after, int count) => Read(connection =>
+    public IReadOnlyList<ListedImage> Page(string? search, (string Name, string Tag)? after, int count) => Select(
+        "(i.name, i.tag) > ($name, $tag) and ($search is null or i.name || ':' || i.tag like $search escape '\\') "
+        + "order by i.name, i.tag limit $count",
+        ("$name", after?.Name ?? ""), ("$tag", after?.Tag ?? ""), ("$count", count), ("$search", Pattern(search)));
+
+    /// <summary>A page of images in another order, the largest value first.</summary>
+    /// <param name="search">As for the other order.</param>
+    /// <param name="after">The value and the <see cref="ListedImage.Id"/> of the last image of the page before.</param>
+    public IReadOnlyList<ListedImage> Page(ImageOrder order, string? search, (long Value, long Id)? after, int count)
+    {
+        var column = order switch { ImageOrder.Size => "bytes", ImageOrder.Pulls => "pulls", _ => "last" };
+        // A search looks at every image, and the order of the table is faster for that than the order of an index. A plus hides the index.
+        var inner = search is null ? column : $"+{column}";
+        return Select(
+            $"i.id in (select id from image where ({inner}, id) < ($value, $id) and "
+            + $"($search is null or name || ':' || tag like $search escape '\\') order by {inner} desc, id desc limit $count) "
+            + $"order by +i.{column} desc, i.id desc",
+            ("$value", after?.Value ?? long.MaxValue), ("$id", after?.Id ?? long.MaxValue), ("$count", count),
+            ("$search", Pattern(search)));
+    }
+
+    /// <summary>An image; null where the index does not have it.</summary>
+    public ListedImage? Find(RepositoryName name, string tag) =>
+        Select("i.name = $name and i.tag = $tag", ("$name", name.ToString()), ("$tag", tag)) is [var image] ? image : null;
+
+    /// <summary>In how many images each of these parts is; parts that the index does not have are left out.</summary>
+    public IReadOnlyDictionary<Digest, int> UsesOf(IEnumerable<Digest> parts) => Read(connection =>
     {
         using var command = Command(
-            connection,
-            $"""
-            select {Columns} from image i where (i.name, i.tag) > ($name, $tag)
-            and ($search is null or i.name || ':' || i.tag like $search escape '\') order by i.name, i.tag limit $count
-            """,
-            ("$name", after?.Name ?? ""), ("$tag", after?.Tag ?? ""), ("$count", count),
-            ("$search", search is null ? DBNull.Value : $"%{Escaped(search)}%"));
-        using var rows = command.ExecuteReader();
-        List<ListedImage> page = [];
-        while (rows.Read())
-            page.Add(new(
-                RepositoryName.Parse(rows.GetString(0)), rows.GetString(1), Digest.Parse(rows.GetString(2)),
-                rows.GetString(3).Split(',', StringSplitOptions.RemoveEmptyEntries), rows.GetInt64(5), rows.GetInt64(6),
-                rows.GetInt64(4) != 0, rows.GetInt64(7) is > 0 and var last ? DateTimeOffset.FromUnixTimeSeconds(last) : null,
-                rows.GetInt64(8)));
-        return page;
+            connection, "select count(*) from part p join image_part x on x.part = p.id where p.digest = $digest", ("$digest", ""));
+        Dictionary<Digest, int> uses = [];
+        foreach (var part in parts)
+        {
+            Set(command, part.ToString());
+            if (Convert.ToInt32(command.ExecuteScalar(), CultureInfo.InvariantCulture) is > 0 and var count)
+                uses[part] = count;
+        }
+        return uses;
     });
 
     /// <summary>Some of the images that a part belongs to, as <c>name:tag</c>.</summary>
@@ -93,6 +81,33 @@ public sealed class ImageIndex(string file) : IDisposable
         while (rows.Read())
             images.Add(rows.GetString(0));
         return images;
+    });
+
+    /// <summary>The tags that name a manifest, in ordinal order.</summary>
+    public IReadOnlyList<string> TagsOf(RepositoryName name, Digest manifest) => Read(connection =>
+    {
+        using var command = Command(
+            connection, "select tag from image where name = $name and digest = $digest order by tag",
+            ("$name", name.ToString()), ("$digest", manifest.ToString()));
+        using var rows = command.ExecuteReader();
+        List<string> tags = [];
+        while (rows.Read())
+            tags.Add(rows.GetString(0));
+        return tags;
+    });
+
+    /// <summary>Tells the last pull of each manifest; that by a tag counts for what the tag names.</summary>
+    public void ReadPulls(Action<RepositoryName, Digest, DateTimeOffset> pulled) => Read(connection =>
+    {
+        using var command = Command(connection, """
+            select u.name, coalesce(i.digest, u.reference), u.last from pulled u
+            left join image i on i.name = u.name and i.tag = u.reference where i.digest is not null or u.reference like '%:%'
+            """);
+        using var rows = command.ExecuteReader();
+        while (rows.Read())
+            if (RepositoryName.TryParse(rows.GetString(0), out var name) && Digest.TryParse(rows.GetString(1), out var digest))
+                pulled(name, digest, DateTimeOffset.FromUnixTimeMilliseconds(rows.GetInt64(2)));
+        return true;
     });
 
     /// <summary>What all images together are.</summary>
@@ -115,12 +130,16 @@ public sealed class ImageIndex(string file) : IDisposable
         using var image = Command(
             connection,
             """
-            insert into image(name, tag, digest, platforms, whole, seen) values($name, $tag, $digest, $platforms, $whole, $seen)
+            insert into image(name, tag, digest, platforms, whole, bytes, last, pulls, seen)
+            values($name, $tag, $digest, $platforms, $whole, $bytes,
+                coalesce((select max(last) from pulled where name = $name and reference in ($tag, $digest)), 0),
+                coalesce((select sum(pulls) from pulled where name = $name and reference in ($tag, $digest)), 0), $seen)
             on conflict(name, tag) do update set digest = excluded.digest, platforms = excluded.platforms, whole = excluded.whole,
-                seen = excluded.seen
+                bytes = excluded.bytes, last = excluded.last, pulls = excluded.pulls, seen = excluded.seen
             returning id
             """,
-            ("$name", ""), ("$tag", ""), ("$digest", ""), ("$platforms", ""), ("$whole", 0L), ("$seen", seen));
+            ("$name", ""), ("$tag", ""), ("$digest", ""), ("$platforms", ""), ("$whole", 0L), ("$bytes", 0L),
+            ("$seen", seen));
         using var part = Command(
             connection, "insert into part(digest, bytes) values($digest, $bytes) on conflict(digest) do update set bytes = excluded.bytes "
                 + "returning id",
@@ -130,7 +149,8 @@ public sealed class ImageIndex(string file) : IDisposable
         foreach (var each in images)
         {
             var platforms = string.Join(',', each.Platforms);
-            Set(image, each.Name.ToString(), each.Tag, each.Digest.ToString(), platforms, each.IsWhole ? 1L : 0L, seen);
+            Set(image, each.Name.ToString(), each.Tag, each.Digest.ToString(), platforms, each.IsWhole ? 1L : 0L, each.Parts.Values.Sum(),
+                seen);
             var id = (long)image.ExecuteScalar()!;
             Set(unlink, id);
             unlink.ExecuteNonQuery();
@@ -178,106 +198,34 @@ public sealed class ImageIndex(string file) : IDisposable
         using var command = Command(
             connection,
             """
-            insert into used values($name, $reference, $pulls, $last) on conflict(name, reference)
+            insert into pulled values($name, $reference, $pulls, $last) on conflict(name, reference)
             do update set pulls = pulls + excluded.pulls, last = max(last, excluded.last)
             """,
             ("$name", ""), ("$reference", ""), ("$pulls", 0L), ("$last", 0L));
+        using var images = Command(
+            connection,
+            "update image set pulls = pulls + $pulls, last = max(last, $last) where name = $name and $reference in (tag, digest)",
+            ("$name", ""), ("$reference", ""), ("$pulls", 0L), ("$last", 0L));
         foreach (var (name, reference, count, last) in pulls)
         {
-            Set(command, name.ToString(), reference.ToString(), count, last.ToUnixTimeSeconds());
+            Set(command, name.ToString(), reference.ToString(), count, last.ToUnixTimeMilliseconds());
             command.ExecuteNonQuery();
+            Set(images, name.ToString(), reference.ToString(), count, last.ToUnixTimeMilliseconds());
+            images.ExecuteNonQuery();
         }
     });
 
-    public void Dispose()
-    {
-        lock (_writing)
-            _writer?.Dispose();
-        _writer = null;
-        using var all = new SqliteConnection(Text(SqliteOpenMode.ReadWriteCreate));
-        SqliteConnection.ClearPool(all);
-    }
+    public void Dispose() => _file.Dispose();
 
-    private void Write(Action<SqliteConnection> work) => Write(connection =>
+    private void Write(Action<SqliteConnection> work) => _file.Write(connection =>
     {
         work(connection);
         return true;
     });
 
-    private T Write<T>(Func<SqliteConnection, T> work)
-    {
-        lock (_writing)
-        {
-            var connection = _writer ??= Open();
-            using var transaction = connection.BeginTransaction();
-            var result = work(connection);
-            transaction.Commit();
-            return result;
-        }
-    }
+    private T Write<T>(Func<SqliteConnection, T> work) => _file.Write(work);
 
-    private T Read<T>(Func<SqliteConnection, T> work)
-    {
-        lock (_writing)
-            _writer ??= Open();
-        using var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWrite));
-        connection.Open();
-        return work(connection);
-    }
-
-    private SqliteConnection Open()
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        try
-        {
-            return OpenOnce();
-        }
-        catch (SqliteException damaged) when (damaged.SqliteErrorCode is 11 or 26)
-        {
-            // SQLITE_CORRUPT and SQLITE_NOTADB: all of it but the uses can be read from the store again.
-            SqliteConnection.ClearAllPools();
-            foreach (var suffix in new[] { "", "-wal", "-shm" })
-                File.Delete(file + suffix);
-            return OpenOnce();
-        }
-    }
-
-    private SqliteConnection OpenOnce()
-    {
-        var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWriteCreate));
-        try
-        {
-            connection.Open();
-            using var command = Command(connection, Schema);
-            command.ExecuteNonQuery();
-            return connection;
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
-        }
-    }
-
-    private string Text(SqliteOpenMode mode) =>
-        new SqliteConnectionStringBuilder { DataSource = file, Mode = mode, DefaultTimeout = 30 }.ToString();
-
-    private static SqliteCommand Command(SqliteConnection connection, string text, params (string Name, object Value)[] parameters)
-    {
-        var command = connection.CreateCommand();
-#pragma warning disable CA2100 // The texts are constants.
-        command.CommandText = text;
-#pragma warning restore CA2100
-        foreach (var (name, value) in parameters)
-            command.Parameters.AddWithValue(name, value);
-        return command;
-    }
-
-    private static void Set(SqliteCommand command, params object[] values)
-    {
-        for (var i = 0; i < values.Length; i++)
-            command.Parameters[i].Value = values[i];
-    }
+    private T Read<T>(Func<SqliteConnection, T> work) => _file.Read(work);
 
     private static long? State(SqliteConnection connection, string key)
     {
@@ -290,6 +238,22 @@ public sealed class ImageIndex(string file) : IDisposable
         using var command = Command(connection, "insert or replace into state values($key, $value)", ("$key", key), ("$value", value));
         command.ExecuteNonQuery();
     }
+
+    private List<ListedImage> Select(string where, params (string Name, object Value)[] parameters) => Read(connection =>
+    {
+        using var command = Command(connection, $"select {Columns} from image i where {where}", parameters);
+        using var rows = command.ExecuteReader();
+        List<ListedImage> page = [];
+        while (rows.Read())
+            page.Add(new(
+                RepositoryName.Parse(rows.GetString(0)), rows.GetString(1), Digest.Parse(rows.GetString(2)),
+                rows.GetString(3).Split(',', StringSplitOptions.RemoveEmptyEntries), rows.GetInt64(5), rows.GetInt64(6),
+                rows.GetInt64(4) != 0, rows.GetInt64(7) is > 0 and var last ? DateTimeOffset.FromUnixTimeMilliseconds(last) : null,
+                rows.GetInt64(8), rows.GetInt64(9)));
+        return page;
+    });
+
+    private static object Pattern(string? search) => search is null ? DBNull.Value : $"%{Escaped(search)}%";
 
     private static string Escaped(string text) => text
         .Replace("\\", "\\\\", StringComparison.Ordinal)

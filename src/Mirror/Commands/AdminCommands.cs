@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Mirror.Admin;
+using static Mirror.Web.Words;
 
 namespace Mirror.Commands;
 
@@ -197,7 +198,11 @@ internal static class AdminCommands
             Required = true,
         };
         Option<long?> limit = new("--limit") { Description = "How many bytes may stay; else proxy.max_size decides." };
-        var command = new Command("evict", "Show what an eviction would delete, the least recently used first.") { dryRun, limit };
+        Option<bool> layers = new("--layers") { Description = "Show the layers that would be deleted, too." };
+        var command = new Command("evict", "Show which images an eviction would remove, the least recently used first.")
+        {
+            dryRun, limit, layers,
+        };
         command.SetAction(server.Action(async (api, parsed, stop) =>
         {
             var output = parsed.InvocationConfiguration.Output;
@@ -205,11 +210,17 @@ internal static class AdminCommands
                 ? QueryString.Create("limit", most.ToString(CultureInfo.InvariantCulture))
                 : default;
             var plan = await api.GetAsync($"eviction{query}", Json.EvictionPlan, stop);
-            foreach (var blob in plan.Blobs)
-                await output.WriteLineAsync(Line(
-                    $"{blob.LastUsed.UtcDateTime:yyyy-MM-dd HH:mm}Z {Size(blob.Size),10} {blob.Digest} {string.Join(' ', blob.Images)}"));
+            foreach (var image in plan.Images)
+            {
+                var name = image.Name is null ? $"{image.Digest} (no image)"
+                    : image.Tags is [] ? $"{image.Name}@{image.Digest}"
+                    : string.Join(' ', image.Tags.Select(tag => $"{image.Name}:{tag}"));
+                await output.WriteLineAsync(Line($"{image.LastUsed.UtcDateTime:yyyy-MM-dd HH:mm}Z {Size(image.Frees),10} {name}"));
+                foreach (var layer in parsed.GetValue(layers) ? image.Layers : [])
+                    await output.WriteLineAsync(Line($"{Size(layer.Size),28} {layer.Digest}"));
+            }
             await output.WriteLineAsync(
-                $"{Size(plan.Size)} of mirrored layers are stored, the limit is {Size(plan.Limit)}: {plan.Count} layers would go, "
+                $"{Size(plan.Size)} of mirrored layers are stored, the limit is {Size(plan.Limit)}: {plan.Count} images would go, "
                 + $"which frees {Size(plan.Freed)}");
             return ExitCode.Ok;
         }));
@@ -240,16 +251,6 @@ internal static class AdminCommands
             output.WriteLine(Line(
                 $"{name,-44} {Size(image.Size),9} {Size(image.Shared),9} {image.Pulls,6} {used,-17} {image.Kind,-8} {marks}"));
         }
-    }
-
-    /// <summary>A number of bytes for people.</summary>
-    internal static string Size(long bytes)
-    {
-        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        var (value, unit) = ((double)bytes, 0);
-        for (; value >= 1000 && unit < units.Length - 1; unit++)
-            value /= 1024;
-        return unit == 0 ? $"{bytes} B" : string.Create(CultureInfo.InvariantCulture, $"{value:0.0} {units[unit]}");
     }
 
     private static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

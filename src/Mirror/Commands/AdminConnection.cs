@@ -43,13 +43,15 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
 
     /// <summary>Makes the action of a verb: it opens a connection, and turns what fails into a line on stderr and an exit code.</summary>
     /// <param name="run">Returns the exit code.</param>
-    public Func<ParseResult, CancellationToken, Task<int>> Action(Func<AdminServer, ParseResult, CancellationToken, Task<int>> run) =>
+    /// <param name="file">An argument that names the configuration file as well; null for none.</param>
+    public Func<ParseResult, CancellationToken, Task<int>> Action(
+        Func<AdminServer, ParseResult, CancellationToken, Task<int>> run, Argument<string?>? file = null) =>
         async (parsed, cancellationToken) =>
         {
             var error = parsed.InvocationConfiguration.Error;
             try
             {
-                using var server = Open(parsed);
+                using var server = Open(parsed, file);
                 return await run(server, parsed, cancellationToken);
             }
             catch (AdminServerException failure)
@@ -59,20 +61,23 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
             }
         };
 
-    private AdminServer Open(ParseResult parsed)
+    private AdminServer Open(ParseResult parsed, Argument<string?>? file)
     {
-        var configuration = MirrorConfiguration.Load(parsed.GetValue(_config), environment);
+        var configuration = MirrorConfiguration.Load(
+            parsed.GetValue(_config) ?? (file is null ? null : parsed.GetValue(file)), environment);
         var named = parsed.GetValue(_server);
         if (named is null && configuration.Errors.Count > 0)
             throw new AdminServerException($"{configuration.Source}: {configuration.Errors[0]}");
         var options = configuration.Options;
+        var address = options.Http.Debug.Addr is { } debug ? ListenAddress.Parse(debug) : options.Http.Listen;
         Uri? url;
         if (named is null)
-            url = UrlOf(options.Http);
+            url = LocalServer.UrlOf(
+                address, options.Http, isTls: options.Http is { Debug.Addr: null, Tls.Certificate: not null });
         else if (!Uri.TryCreate(named.TrimEnd('/') + "/", UriKind.Absolute, out url) || url.Scheme is not ("http" or "https"))
             throw new AdminServerException($"--server {named}: a URL with http:// or https:// is required", ExitCode.Usage);
         // The certificate in the configuration names the server's public name, and not this machine's own address.
-        return new AdminServer(url, LoginOf(parsed, options.Storage), acceptsAnyCertificate: named is null && url.IsLoopback);
+        return new AdminServer(url, LoginOf(parsed, options.Storage), named is null ? address : null);
     }
 
     private AuthenticationHeaderValue? LoginOf(ParseResult parsed, StorageOptions storage)
@@ -93,14 +98,6 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
             return given is null ? null : throw new AdminServerException($"--token-file: {failure.Message}");
         }
     }
-
-    private static Uri UrlOf(HttpOptions http)
-    {
-        var address = ListenAddress.Parse(http.Debug.Addr ?? http.Addr);
-        var asked = address.IsAnyInterface ? address with { Host = "127.0.0.1" } : address;
-        var scheme = http.Debug.Addr is null && http.Tls.Certificate is not null ? "https" : "http";
-        return new Uri($"{scheme}://{asked}{http.Prefix}");
-    }
 }
 
 /// <summary>A running server, as its administrator reaches it.</summary>
@@ -110,14 +107,17 @@ internal sealed class AdminServer : IDisposable
     private readonly HttpClient _http;
 
     /// <param name="url">What stands before <c>mirror/v1/</c>, with a slash at its end.</param>
-    public AdminServer(Uri url, AuthenticationHeaderValue? login, bool acceptsAnyCertificate)
+    /// <param name="own">The address in the server's configuration; null where the user names another one.</param>
+    public AdminServer(Uri url, AuthenticationHeaderValue? login, ListenAddress? own)
     {
         _url = new Uri(url, "mirror/v1/");
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = !url.IsLoopback };
 #pragma warning disable CA5359
-        if (acceptsAnyCertificate)
+        if (own is not null && url.IsLoopback)
             handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
 #pragma warning restore CA5359
+        if (own is { } address)
+            handler.ConnectTo(address);
         _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.Authorization = login;
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mirror.Configuration;
 using Mirror.Hosting;
 
 namespace Mirror.Commands;

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using Mirror.Configuration;
 using Mirror.Configuration.Reading;
 using Mirror.Telemetry;
 
@@ -18,13 +17,13 @@ internal static class CommandLine
         {
             serve,
             CheckConfigCommand.Create(environment),
-            PrintingVerb(
-                environment, "clients", "Print the settings that make Docker, containerd, podman, BuildKit and k3s use this mirror.",
-                (configuration, output) => ClientSnippets.Write(configuration.Options, output)),
+            ClientsCommand.Create(environment),
             VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
+            ImportCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
+            TokenCommand.Create(),
         };
         foreach (var verb in AdminCommands.Create(environment))
             root.Subcommands.Add(verb);
@@ -56,23 +55,6 @@ internal static class CommandLine
             // The host handles signals itself; a second handler would stop it before running requests have ended.
             ProcessTerminationTimeout = null,
         });
-    }
-
-    /// <summary>A command that prints something about the configuration to stdout, and its warnings or mistakes to stderr.</summary>
-    private static Command PrintingVerb(
-        IReadOnlyDictionary<string, string> environment, string name, string description, Action<MirrorConfiguration, TextWriter> print)
-    {
-        var file = new ConfigurationArgument(environment);
-        var command = new Command(name, description) { file.Argument };
-        command.SetAction(parsed =>
-        {
-            if (file.Load(parsed) is not { } configuration)
-                return ExitCode.Failed;
-            ConfigurationArgument.WriteWarnings(configuration, parsed.InvocationConfiguration.Error);
-            print(configuration, parsed.InvocationConfiguration.Output);
-            return ExitCode.Ok;
-        });
-        return command;
     }
 
     private sealed class PrintVersion : SynchronousCommandLineAction

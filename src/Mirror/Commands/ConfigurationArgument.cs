@@ -19,9 +19,16 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
     /// <param name="withFiles">Whether a mistake in a file that a setting names, such as a certificate, is a mistake too.</param>
     /// <param name="found">Is given the configuration first, also where it has mistakes.</param>
-    public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false, Action<MirrorConfiguration>? found = null)
+    public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false, Action<MirrorConfiguration>? found = null) =>
+        Load(parsed, Read(parsed), withFiles, found);
+
+    /// <summary>As the other, of a file that another argument names; null: the one that the environment names.</summary>
+    public MirrorConfiguration? Load(ParseResult parsed, string? path) =>
+        Load(parsed, MirrorConfiguration.Load(path, environment), false, null);
+
+    private static MirrorConfiguration? Load(
+        ParseResult parsed, MirrorConfiguration configuration, bool withFiles, Action<MirrorConfiguration>? found)
     {
-        var configuration = Read(parsed);
         found?.Invoke(configuration);
         IReadOnlyList<string> mistakes = configuration.Errors.Count > 0 || !withFiles
             ? configuration.Errors

@@ -23,8 +23,9 @@ internal static class HealthCommand
         {
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
-            var url = UrlOf(configuration.Options.Http);
-            if (await WhatIsWrongAsync(url, cancellationToken) is not { } wrong)
+            var http = configuration.Options.Http;
+            var url = new Uri(LocalServer.UrlOf(http.Listen, http, isTls: http.Tls.Certificate is not null), "v2/");
+            if (await WhatIsWrongAsync(url, http.Listen, cancellationToken) is not { } wrong)
                 return ExitCode.Ok;
             await parsed.InvocationConfiguration.Error.WriteLineAsync($"error: {url} {wrong}");
             return ExitCode.Failed;
@@ -32,21 +33,14 @@ internal static class HealthCommand
         return command;
     }
 
-    private static Uri UrlOf(HttpOptions http)
-    {
-        var address = ListenAddress.Parse(http.Addr);
-        var asked = address.IsAnyInterface ? address with { Host = "127.0.0.1" } : address;
-        var scheme = http.Tls.Certificate is null ? "http" : "https";
-        return new Uri($"{scheme}://{asked}{http.Prefix.TrimEnd('/')}/v2/");
-    }
-
-    private static async Task<string?> WhatIsWrongAsync(Uri url, CancellationToken cancellationToken)
+    private static async Task<string?> WhatIsWrongAsync(Uri url, ListenAddress address, CancellationToken cancellationToken)
     {
         // The certificate names the server's public name, and the question goes to this machine: only that it answers is of interest.
         using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
 #pragma warning disable CA5359
         handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
 #pragma warning restore CA5359
+        handler.ConnectTo(address);
         using var client = new HttpClient(handler) { Timeout = MaxWait };
         try
         {

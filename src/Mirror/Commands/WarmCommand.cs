@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Mirror.Admin;
+using Mirror.Web;
 using Spectre.Console;
 
 namespace Mirror.Commands;
@@ -112,7 +113,7 @@ internal static class WarmCommand
 
     private static string LineOf(WarmProgress progress) => progress.State switch
     {
-        WarmState.Done => $"{progress.Image}: fetched {AdminCommands.Size(progress.Fetched)} of {AdminCommands.Size(progress.Total)}",
+        WarmState.Done => $"{progress.Image}: fetched {Words.Size(progress.Fetched)} of {Words.Size(progress.Total)}",
         WarmState.Present => $"{progress.Image}: was stored already",
         WarmState.Left => $"{progress.Image}: left for later: {progress.Reason}",
         _ => $"{progress.Image}: failed: {progress.Reason}",
@@ -124,7 +125,7 @@ internal static class WarmCommand
         var stored = outcomes.Count(outcome => outcome.State is WarmState.Done or WarmState.Present);
         var left = asked - failed - stored;
         output.WriteLine(
-            $"{stored} of {asked} images are stored, {AdminCommands.Size(outcomes.Sum(outcome => outcome.Fetched))} were fetched"
+            $"{stored} of {asked} images are stored, {Words.Size(outcomes.Sum(outcome => outcome.Fetched))} were fetched"
             + (failed > 0 ? $", {failed} failed" : "")
             + (left > 0 ? $", {left} are left: run this again later, it goes on from there" : ""));
         return failed > 0 ? ExitCode.Failed : left > 0 ? ExitCode.Unfinished : ExitCode.Ok;

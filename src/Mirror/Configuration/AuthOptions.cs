@@ -9,6 +9,11 @@ public sealed class AuthOptions
     /// <summary>Null: the tokens of no token server are known.</summary>
     public TokenOptions? Token { get; set; }
 
+    /// <summary>A PEM file with an RSA public key, PKCS#1 or SPKI: a token that it verifies lets its client do everything. Null: none
+    /// does.</summary>
+    [ConfigurationKeyName("privileged_key")]
+    public string? PrivilegedKey { get; set; }
+
     /// <summary>Null: clients need more than any <c>Authorization</c> header.</summary>
     public SillyOptions? Silly { get; set; }
 }

@@ -39,6 +39,13 @@ public sealed class CachePolicyOptions
     [ConfigurationKeyName("cooldown_new")]
     public NewTags NewTags { get; set; }
 
+    /// <summary>After this time without a pull an image is removed. Null: <see cref="ProxyOptions.Ttl"/>. Zero: none is removed for its
+    /// age.</summary>
+    public TimeSpan? Unused { get; set; }
+
+    /// <summary>Whether no eviction takes an image of these repositories.</summary>
+    public bool Pinned { get; set; }
+
     /// <summary>Why clients may not read these repositories. They are told so, and upstream is not asked. Null: they may.</summary>
     public string? Deny { get; set; }
 

@@ -25,7 +25,11 @@ public static partial class GoDuration
             if (!decimal.TryParse(number.Value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
                 || value > long.MaxValue)
                 return false;
-            ticks += value * Ticks(units.Count > 0 ? units[i].Value : "s");
+            // The product of the largest number and the longest unit would be too large for a decimal.
+            var unit = Ticks(units.Count > 0 ? units[i].Value : "s");
+            if (value > long.MaxValue / unit)
+                return false;
+            ticks += value * unit;
         }
         if (ticks > long.MaxValue)
             return false;

@@ -9,6 +9,12 @@ public sealed class HttpOptions
     /// configuration file it is <c>localhost:5000</c>.</summary>
     public string Addr { get; set; } = ":5000";
 
+    /// <summary>What <see cref="Addr"/> is: a host and a port, or the path of a Unix socket.</summary>
+    public ListenNetwork Net { get; set; }
+
+    /// <summary>What the server listens on.</summary>
+    public ListenAddress Listen => Net is ListenNetwork.Unix ? ListenAddress.OfSocket(Addr) : ListenAddress.Parse(Addr);
+
     /// <summary>The http or https URL by which clients reach this registry, prefix included. Null: what a trusted proxy reports, or a
     /// path alone.</summary>
     public string? Host { get; set; }
@@ -38,9 +44,17 @@ public sealed class HttpOptions
     /// <summary>The key that signs the state of uploads; all replicas need the same one. Null: a random key for each start.</summary>
     public string? Secret { get; set; }
 
+    public CorsOptions Cors { get; set; } = new();
     public TlsOptions Tls { get; set; } = new();
     public DebugOptions Debug { get; set; } = new();
     public Http2Options Http2 { get; set; } = new();
+}
+
+/// <summary>The kinds of addresses in <c>http.addr</c>.</summary>
+public enum ListenNetwork
+{
+    Tcp,
+    Unix,
 }
 
 /// <summary>Section <c>http.tls</c>: HTTPS, and the certificates that clients must show. Without a certificate the registry speaks plain
@@ -77,6 +91,12 @@ public enum ClientAuth
 
     /// <summary>A client may show no certificate; if it shows one, it must be of a configured authority.</summary>
     VerifyIfGiven,
+
+    /// <summary>A client must show a certificate, and any certificate will do.</summary>
+    RequireAny,
+
+    /// <summary>A client is asked for a certificate, and may show any certificate or none.</summary>
+    Request,
 }
 
 /// <summary>The versions of TLS that are safe. The file of <c>registry:3</c> may name older ones; they are read as 1.2.</summary>

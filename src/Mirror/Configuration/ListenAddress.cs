@@ -14,6 +14,12 @@ namespace Mirror.Configuration;
 /// <param name="Port">From 0 to 65535. With 0 the system chooses the port.</param>
 public readonly record struct ListenAddress(string Host, int Port)
 {
+    /// <summary>The path of a Unix socket, which is in place of host and port; null where there is none.</summary>
+    public string? Socket { get; private init; }
+
+    /// <summary>The address of a Unix socket.</summary>
+    public static ListenAddress OfSocket(string path) => new("localhost", 0) { Socket = Path.GetFullPath(path) };
+
     public static bool TryParse([NotNullWhen(true)] string? s, out ListenAddress address)
     {
         address = default;
@@ -50,7 +56,9 @@ public readonly record struct ListenAddress(string Host, int Port)
     /// <exception cref="IOException">The host name cannot be resolved.</exception>
     public void Listen(KestrelServerOptions kestrel, Action<ListenOptions> configure)
     {
-        if (Host is "")
+        if (Socket is not null)
+            kestrel.ListenUnixSocket(Socket, configure);
+        else if (Host is "")
             kestrel.ListenAnyIP(Port, configure);
         else if (IsLocalhost && Port != 0)
             kestrel.ListenLocalhost(Port, configure);
@@ -61,7 +69,47 @@ public readonly record struct ListenAddress(string Host, int Port)
             kestrel.Listen(IPAddress.TryParse(Host, out var ip) ? ip : Resolve(Host), Port, configure);
     }
 
-    public override string ToString() => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
+    /// <summary>Removes the socket that a server left which has ended. <c>registry:2</c> does the same.</summary>
+    /// <exception cref="IOException">A server listens there, or the file is no socket.</exception>
+    public void RemoveLeftSocket()
+    {
+        if (Socket is null || !Path.Exists(Socket))
+            return;
+        if (IsReadable(Socket))
+            throw new IOException($"cannot listen on {Socket}: the file exists and is not a socket");
+        using var probe = new System.Net.Sockets.Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(Socket));
+        }
+        catch (SocketException)
+        {
+            File.Delete(Socket);
+            return;
+        }
+        throw new IOException($"cannot listen on {Socket}: another server does");
+    }
+
+    // A socket is the only kind of file that cannot be opened.
+    private static bool IsReadable(string path)
+    {
+        try
+        {
+            using var file = File.OpenHandle(path);
+            return true;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    public override string ToString() => Socket is not null ? Socket
+        : Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 
     // Go takes one address of a name too, and prefers IPv4.
     private static IPAddress Resolve(string host)

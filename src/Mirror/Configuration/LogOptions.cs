@@ -17,6 +17,8 @@ public sealed class LogOptions
     public AccessLogOptions AccessLog { get; set; } = new();
 
     public AuditOptions Audit { get; set; } = new();
+
+    public LogHookOptions[] Hooks { get; set; } = [];
 }
 
 /// <summary>Section <c>log.audit</c>.</summary>

@@ -13,9 +13,10 @@ public sealed class MirrorConfiguration
 
     private readonly IReadOnlyDictionary<string, string?> _values;
 
-    private MirrorConfiguration(string? file, IReadOnlyDictionary<string, string?> values, Findings findings)
+    private MirrorConfiguration(
+        string? file, IReadOnlyDictionary<string, string?> values, IReadOnlySet<string> variables, OldConfiguration? old, Findings findings)
     {
-        (File, _values) = (file, values);
+        (File, _values, Variables, Old) = (file, values, variables, old);
         Values = new ConfigurationBuilder().AddInMemoryCollection(values).Build();
         Options = new MirrorOptions();
         // A list that the user gives replaces the default, but the binder would append to it.
@@ -23,12 +24,19 @@ public sealed class MirrorConfiguration
             Options.Hosted.Repositories = [];
         if (Values.GetSection("http:trusted_proxies").Exists())
             Options.Http.TrustedProxies = [];
+        if (Values.GetSection("http:cors:methods").Exists())
+            Options.Http.Cors.Methods = [];
+        if (Values.GetSection("http:cors:headers").Exists())
+            Options.Http.Cors.Headers = [];
+        if (Values.GetSection("http:cors:expose_headers").Exists())
+            Options.Http.Cors.ExposeHeaders = [];
         // It may have no keys, and then the binder sees no section.
         if (Values.GetSection("storage:inmemory").Exists())
             Options.Storage.InMemory = new();
         Values.Bind(Options);
         if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
+        Options.Ui.Enabled ??= old is null && (file is null || OwnKeys.AreIn(Values));
         CrossKeyRules.Check(Options, Values, findings);
         Errors = findings.Errors;
         Warnings = findings.Warnings;
@@ -47,7 +55,10 @@ public sealed class MirrorConfiguration
     };
 
     /// <summary>What the file of docker-registry 0.x says in today's words. Null: the file is one of today.</summary>
-    public OldConfiguration? Old { get; private init; }
+    public OldConfiguration? Old { get; }
+
+    /// <summary>The keys that variables <c>REGISTRY_*</c> set, as <c>http.addr</c>; a section stands for all keys in it.</summary>
+    public IReadOnlySet<string> Variables { get; }
 
     /// <summary>The settings. Values with <see cref="Errors"/> have their defaults.</summary>
     public MirrorOptions Options { get; }
@@ -72,16 +83,17 @@ public sealed class MirrorConfiguration
         var file = ConfigurationFile.Find(path, environment);
         var root = Tree(file, environment, findings);
         var old = OldOf(ref root, file, environment, findings);
+        HashSet<string> variables = new(StringComparer.OrdinalIgnoreCase);
         if (root is not null)
         {
             if (root is YamlMappingNode map)
-                EnvironmentOverrides.Apply(
+                variables = EnvironmentOverrides.Apply(
                     map, environment, findings, isOverride: name => old is null || !OldProcess.Variables.Contains(name));
             reader.Read(root);
             if (ValueRules.Duration.Canonical(environment.GetValueOrDefault(DrainVariable, "")) is { } drain)
                 reader.Values.TryAdd("http:draintimeout", drain);
         }
-        var configuration = new MirrorConfiguration(file, reader.Values, findings) { Old = old };
+        var configuration = new MirrorConfiguration(file, reader.Values, variables, old, findings);
         findings.Warnings.AddRange(new EnvironmentProxy(environment).Warnings);
         return configuration;
     }
@@ -108,7 +120,7 @@ public sealed class MirrorConfiguration
                 values.Remove(key);
         changed = Shown(differing.Where(live.Contains));
         needRestart = Shown(differing.Where(key => !live.Contains(key)));
-        return new MirrorConfiguration(File, values, new Findings()) { Old = Old };
+        return new MirrorConfiguration(File, values, next.Variables, Old, new Findings());
 
         static string[] Shown(IEnumerable<string> keys) => [.. keys.Select(key => key.Replace(':', '.'))];
     }

@@ -8,6 +8,7 @@ namespace Mirror.Configuration;
 public sealed class MirrorOptions
 {
     public LogOptions Log { get; set; } = new();
+    public ReportingOptions Reporting { get; set; } = new();
     public StorageOptions Storage { get; set; } = new();
     public MiddlewareOptions Middleware { get; set; } = new();
     public AuthOptions Auth { get; set; } = new();
@@ -23,6 +24,7 @@ public sealed class MirrorOptions
     public CatalogOptions Catalog { get; set; } = new();
     public TagsOptions Tags { get; set; } = new();
     public PolicyOptions Policy { get; set; } = new();
+    public UiOptions Ui { get; set; } = new();
 
     /// <summary>
     /// Whether clients may push and delete at all. A mirror takes neither, as <c>registry:2</c>, unless section <c>auth</c> is there or

@@ -22,6 +22,7 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
             .AddSingleton(options.Policy)
+            .AddSingleton(options.Ui)
             .AddSingleton(options.Tags);
     }
 }

@@ -44,10 +44,26 @@ public sealed class ProxyOptions : UpstreamOptions
     /// <summary>What is done in the background for the layers of a pulled image that its client had already.</summary>
     public CompleteImages Complete { get; set; } = CompleteImages.Linked;
 
-    /// <summary>How many bytes of mirrored blobs are kept, 1 MiB or more; above that, the least recently used are removed. Null: all are
-    /// kept. Manifests and hosted repositories neither count nor are removed. It cannot be set together with a bucket.</summary>
+    /// <summary>How many bytes of mirrored blobs are kept, 1 MiB or more; above that, the least recently used images are removed. Null: all
+    /// are kept. Manifests and hosted repositories neither count nor are removed. It cannot be set together with a bucket.</summary>
     [ConfigurationKeyName("max_size")]
     public long? MaxSize { get; set; }
+
+    /// <summary>How long upstream's answer is remembered whether a repository is public, or open to a client's login.</summary>
+    [ConfigurationKeyName("private_ttl")]
+    public TimeSpan PrivateTtl { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Whether an upstream is asked with the logins of clients.</summary>
+    public bool AsksWithClientLogins => AllUpstreams().Any(upstream => upstream.Options.Private is PrivateImages.Client);
+
+    /// <summary>How many bytes of the store's volume stay free, 1 MiB or more: where there are fewer, the least recently used images are
+    /// removed. Null: the mirror does not look. It cannot be set together with a bucket.</summary>
+    [ConfigurationKeyName("min_free")]
+    public long? MinFree { get; set; }
+
+    /// <summary>The key of registry:2: after this time without a pull an image is removed, unless a policy's <see
+    /// cref="CachePolicyOptions.Unused"/> says otherwise. Zero: none is removed for its age.</summary>
+    public TimeSpan Ttl { get; set; }
 
     /// <summary>Further upstreams. A request chooses one by <c>?ns=</c> or by the first component of the repository's name.</summary>
     public UpstreamOptions[] Upstreams { get; set; } = [];

@@ -27,6 +27,9 @@ public class UpstreamOptions
     /// <summary>A credential helper to ask instead of <see cref="Username"/> and <see cref="Password"/>. Null: none.</summary>
     public CredentialHelperOptions? Exec { get; set; }
 
+    /// <summary>Who may read what the upstream does not show to every user.</summary>
+    public PrivateImages Private { get; set; }
+
     /// <summary>Several accounts; each request uses the one with the most left of its limit.</summary>
     public AccountOptions[] Credentials { get; set; } = [];
 
@@ -62,6 +65,19 @@ public class UpstreamOptions
     /// one.</summary>
     [ConfigurationKeyName("allow_internal")]
     public bool AllowInternal { get; set; }
+}
+
+/// <summary>Who may read the private repositories of an upstream.</summary>
+public enum PrivateImages
+{
+    /// <summary>Every client, if the mirror's account may.</summary>
+    Account,
+
+    /// <summary>A client whose own login upstream accepts.</summary>
+    Client,
+
+    /// <summary>No client.</summary>
+    Off,
 }
 
 /// <summary>Section <c>exec</c> of an upstream: a Docker credential helper that is run to get its credentials.</summary>

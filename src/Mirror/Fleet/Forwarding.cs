@@ -71,4 +71,7 @@ public sealed class ReplicaLostException(string message, Exception? inner = null
 {
     /// <summary>Whether its address refuses connections, so that it renews no lease any more.</summary>
     public bool IsRefused => ReplicaConnections.IsRefused(InnerException);
+
+    /// <summary>Whether it answered that it cannot get the blob. That is its own trouble: others may reach their upstream.</summary>
+    public bool HasFailed { get; init; }
 }

@@ -23,6 +23,15 @@ public sealed class RedisClient : IAsyncDisposable
 
     private const string Release = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
 
+    // The cache writes hashes with the value in "data". Another program may have written a value of any length.
+    private const string Read = """
+        if redis.call('hstrlen', KEYS[1], 'data') > tonumber(ARGV[1]) then return false end
+        return redis.call('hget', KEYS[1], 'data')
+        """;
+
+    private const int MaxValueBytes = 1 << 20;
+    private const int MaxLeaseBytes = 4096;
+
     private readonly Lock _gate = new();
     private readonly RedisOptions _options;
     private ConnectionMultiplexer? _sentinels;
@@ -34,15 +43,20 @@ public sealed class RedisClient : IAsyncDisposable
         Cache = new RedisCache(new RedisCacheOptions { ConnectionMultiplexerFactory = async () => await ConnectionAsync(default) });
     }
 
-    /// <summary>Values that end by themselves. Lives are counted in whole seconds.</summary>
+    /// <summary>Writes values that end by themselves. Lives are counted in whole seconds.</summary>
     public IDistributedCache Cache { get; }
+
+    /// <summary>A value of <see cref="Cache"/>; null where there is none, and where it has more than 1 MiB.</summary>
+    public async Task<byte[]?> GetAsync(string key, CancellationToken token) =>
+        (byte[]?)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Read, [key], [MaxValueBytes]);
 
     /// <summary>Writes a value where there is none; false where there is one.</summary>
     public async Task<bool> TakeAsync(string key, string value, TimeSpan life, CancellationToken token) =>
         await (await DatabaseAsync(token)).StringSetAsync(key, value, life, When.NotExists);
 
     /// <summary>The value that <see cref="TakeAsync"/> wrote; null where there is none.</summary>
-    public async Task<string?> HolderAsync(string key, CancellationToken token) => await (await DatabaseAsync(token)).StringGetAsync(key);
+    public async Task<string?> HolderAsync(string key, CancellationToken token) =>
+        (string?)await (await DatabaseAsync(token)).StringGetRangeAsync(key, 0, MaxLeaseBytes) is { Length: > 0 } value ? value : null;
 
     /// <summary>Prolongs the life of what <see cref="TakeAsync"/> wrote; false where another value stands there now.</summary>
     public async Task<bool> RenewAsync(string key, string value, TimeSpan life, CancellationToken token) =>

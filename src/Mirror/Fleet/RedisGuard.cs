@@ -35,7 +35,7 @@ public sealed partial class RedisGuard
     }
 
     /// <summary>The value of a key; null where there is none.</summary>
-    public Task<byte[]?> GetAsync(string key) => AskAsync(_facts, "Get", stop => _client.Cache.GetAsync(key, stop));
+    public Task<byte[]?> GetAsync(string key) => AskAsync(_facts, "Get", stop => _client.GetAsync(key, stop));
 
     /// <summary>Writes a value that Redis deletes after <paramref name="life"/>.</summary>
     public Task SetAsync(string key, byte[] value, TimeSpan life) => DoAsync("Set", stop =>

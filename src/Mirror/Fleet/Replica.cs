@@ -7,7 +7,7 @@ public sealed class Replica
 {
     public Replica(MirrorOptions options)
     {
-        var listen = ListenAddress.Parse(options.Http.Addr);
+        var listen = options.Http.Listen;
         var host = listen.IsAnyInterface ? Environment.MachineName : listen.Host;
         var scheme = options.Http.Tls.Certificate is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
         Address = options.Fleet.Address is { } given ? new Uri(given) : new UriBuilder(scheme, host, listen.Port).Uri;

@@ -14,6 +14,12 @@ public sealed class UploadOwners(Replica self, FleetIdentity fleet, FleetKeys ke
 
     private readonly bool _any = redis is not null && keys.IsShared;
 
+    /// <summary>
+    /// Whether another replica may get the requests for an upload of this one, and cannot find this one: replicas without Redis that
+    /// share <c>http.secret</c>, behind a load balancer, as those of registry:2 do.
+    /// </summary>
+    public bool AreUnknown { get; } = redis is null && keys.IsShared;
+
     /// <summary>The query of an upload's address; empty where this is the only replica.</summary>
     public string Query(Guid id)
     {

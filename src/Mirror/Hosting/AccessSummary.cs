@@ -26,13 +26,13 @@ internal static class AccessSummary
         if (options.KnowsClients || RequiresCertificate(options))
             yield break;
         foreach (var (upstream, name) in options.Proxy.AllUpstreams())
-            if (upstream is not { Username: null, Exec: null, Credentials: [] })
+            if (upstream is not { Username: null, Exec: null, Credentials: [] } and { Private: PrivateImages.Account })
                 yield return $"the account at {name} is used for every client: without auth, its private images are open to all who "
                     + $"reach {options.Http.Addr}; set auth.htpasswd, auth.token or access.rules";
 
         string[] open = [.. new[] { WhyNoPushes(options) is null ? "push" : "", WhyNoDeletes(options) is null ? "delete" : "" }
             .Where(verb => verb.Length > 0)];
-        if (open.Length > 0 && !ListenAddress.Parse(options.Http.Addr).IsLoopback)
+        if (open.Length > 0 && !options.Http.Listen.IsLoopback)
             yield return $"all who reach {options.Http.Addr} may {string.Join(" and ", open)} without a password; set auth.htpasswd, "
                 + "auth.token or access.rules, or let http.addr begin with localhost";
     }

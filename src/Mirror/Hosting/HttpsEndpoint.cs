@@ -67,9 +67,13 @@ internal static partial class HttpsEndpoint
             return options;
         options.ClientCertificateRequired = true;
         // The machine's own authorities do not count: with them, every owner of a public certificate could connect.
-        options.RemoteCertificateValidationCallback = (_, shown, sent, _) => shown is X509Certificate2 certificate
-            ? authorities.HaveIssued(certificate, sent)
-            : tls.ClientAuth is ClientAuth.VerifyIfGiven;
+        options.RemoteCertificateValidationCallback = (_, shown, sent, _) => (tls.ClientAuth, shown) switch
+        {
+            (ClientAuth.Request, _) => true,
+            (ClientAuth.RequireAny, _) => shown is not null,
+            (_, X509Certificate2 certificate) => authorities.HaveIssued(certificate, sent, PrivateAuthorities.ForClients),
+            _ => tls.ClientAuth is ClientAuth.VerifyIfGiven && shown is null,
+        };
         return options;
     }
 

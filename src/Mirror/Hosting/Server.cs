@@ -18,6 +18,8 @@ using Mirror.Redirects;
 using Mirror.Registry;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
+using Mirror.Telemetry.Hooks;
+using Mirror.Web;
 
 namespace Mirror.Hosting;
 
@@ -49,45 +51,57 @@ public static partial class Server
         AddServices(builder, configuration);
         builder.Services
             .AddSingleton(provider => ActivatorUtilities.CreateInstance<SettingsReload>(provider, configuration, read))
+            .AddSingleton(provider => new ConfigurationInForce(() => provider.GetRequiredService<SettingsReload>().Current))
             .AddSingleton(provider => new Reload(provider.GetRequiredService<SettingsReload>().Run));
         // One line of the command says why a start failed. The host would add stack traces.
         var started = false;
         builder.Logging.AddFilter(
             "Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Warning && Volatile.Read(ref started));
         await using var app = builder.Build();
-        // Reading the settings of the listeners reads the key files.
-        _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
-        _ = app.Services.GetRequiredService<IAccess>();
-        var filesSay = SettingFiles.Warnings(options).ToList();
-        if (dropRoot)
-            RootPrivileges.DropTo(options.Storage.LocalDirectory);
-        if (!options.Storage.Maintenance.ReadOnly.Enabled)
-            WritableFolder.Require(options.Storage.LocalDirectory);
-        app.Services.GetRequiredService<AdminToken>().Prepare();
-        SetUpPipeline(app, options.Http);
+        var hooks = app.Services.GetService<LogHooks>();
+        hooks?.Log = app.Services.GetRequiredService<ILogger<LogHooks>>();
+        try
+        {
+            // Reading the settings of the listeners reads the key files.
+            _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
+            _ = app.Services.GetRequiredService<IAccess>();
+            var filesSay = SettingFiles.Warnings(options).ToList();
+            if (dropRoot)
+                RootPrivileges.DropTo(options.Storage.LocalDirectory);
+            if (!options.Storage.Maintenance.ReadOnly.Enabled)
+                WritableFolder.Require(options.Storage.LocalDirectory);
+            app.Services.GetRequiredService<AdminToken>().Prepare();
+            SetUpPipeline(app, options);
 
-        Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
-        LogConfiguration(app.Logger, configuration.Source);
-        foreach (var warning in configuration.Warnings)
-            LogWarning(app.Logger, configuration.Source, warning);
-        if (configuration.Old is not null)
-            LogOld(app.Logger, configuration.Source);
-        foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
-            LogOpen(app.Logger, warning);
-        if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
-            unreadable.Found += folder => LogUnreadable(app.Logger, folder);
-        await ListenAsync(app, options.Http, cancellationToken);
-        Volatile.Write(ref started, true);
-        using var stopping = app.Lifetime.ApplicationStopping.Register(
-            () => LogStopping(app.Logger, options.Http.DrainTimeout.TotalSeconds));
-        LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
-        LogAccess(app.Logger, AccessSummary.Of(options));
-        await app.WaitForShutdownAsync(cancellationToken);
+            Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
+            LogConfiguration(app.Logger, configuration.Source);
+            foreach (var warning in configuration.Warnings)
+                LogWarning(app.Logger, configuration.Source, warning);
+            if (configuration.Old is not null)
+                LogOld(app.Logger, configuration.Source);
+            foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
+                LogOpen(app.Logger, warning);
+            if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
+                unreadable.Found += folder => LogUnreadable(app.Logger, folder);
+            await ListenAsync(app, options.Http, cancellationToken);
+            Volatile.Write(ref started, true);
+            using var stopping = app.Lifetime.ApplicationStopping.Register(
+                () => LogStopping(app.Logger, options.Http.DrainTimeout.TotalSeconds));
+            LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
+            LogAccess(app.Logger, AccessSummary.Of(options));
+            await app.WaitForShutdownAsync(cancellationToken);
+        }
+        catch (Exception failure)
+        {
+            hooks?.Ended(failure);
+            throw;
+        }
         LogStopped(app.Logger);
     }
 
     private static async Task ListenAsync(WebApplication app, HttpOptions http, CancellationToken cancellationToken)
     {
+        http.Listen.RemoveLeftSocket();
         try
         {
             await app.StartAsync(cancellationToken);
@@ -135,7 +149,7 @@ public static partial class Server
 
     private static void Listen(KestrelServerOptions kestrel, HttpOptions http)
     {
-        ListenAddress.Parse(http.Addr).Listen(kestrel, endpoint =>
+        http.Listen.Listen(kestrel, endpoint =>
         {
             // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
             endpoint.Use(new ClientConnections().Around);
@@ -144,16 +158,19 @@ public static partial class Server
             if (http.Tls.Certificate is not null)
                 HttpsEndpoint.Use(endpoint);
             Http10Requests.Accept(endpoint);
-            endpoint.Use(AsIPv4);
+            endpoint.Use(AsInternet);
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
     }
 
-    // On a socket for every interface the system writes IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1.
-    private static ConnectionDelegate AsIPv4(ConnectionDelegate next) => connection =>
+    // On a socket for every interface the system writes IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1. The peer at
+    // a Unix socket has no address: it is on this machine.
+    private static ConnectionDelegate AsInternet(ConnectionDelegate next) => connection =>
     {
-        if (connection.RemoteEndPoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } peer)
+        if (connection.RemoteEndPoint is UnixDomainSocketEndPoint or null)
+            connection.RemoteEndPoint = new IPEndPoint(IPAddress.Loopback, 0);
+        else if (connection.RemoteEndPoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } peer)
             connection.RemoteEndPoint = new IPEndPoint(peer.Address.MapToIPv4(), peer.Port);
         return next(connection);
     };
@@ -165,7 +182,8 @@ public static partial class Server
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
         services.AddSingleton(TimeProvider.System);
         services.AddMirrorOptions(options);
-        builder.AddTelemetry(options.Log, options.Http.Debug);
+        builder.AddTelemetry(options.Log, options.Http.Debug, options.Reporting.NewRelic);
+        services.AddLogHooks(options.Log, options.Reporting);
         services.AddDebugEndpoints(options.Http.Debug);
         services.AddStorage(options.Storage);
         services.AddHealth(options.Health);
@@ -175,13 +193,17 @@ public static partial class Server
         services.AddRedirects();
         services.AddRegistry(configuration.Old);
         services.AddAdmin(options);
+        services.AddPages(options.Ui);
         services.AddMaintenance(options.Storage, options.Proxy);
         services.AddNotifications(options);
     }
 
-    private static void SetUpPipeline(WebApplication app, HttpOptions http)
+    private static void SetUpPipeline(WebApplication app, MirrorOptions options)
     {
+        var http = options.Http;
         app.MapAdmin(http);
+        if (options.Ui.Enabled == true)
+            app.MapPages(http);
         if (http.Debug.Addr is { } debug)
             app.MapDebug(ListenAddress.Parse(debug), http.Debug);
         UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());

@@ -13,6 +13,16 @@ public sealed partial class SettingsReload(
 {
     private readonly Lock _gate = new();
 
+    /// <summary>The configuration in force.</summary>
+    public MirrorConfiguration Current
+    {
+        get
+        {
+            lock (_gate)
+                return configuration;
+        }
+    }
+
     /// <summary>Reads it, and writes to the log what has changed, what needs a restart, or what is wrong. Never throws.</summary>
     /// <returns>The mistakes that prevented it; none where the settings are in force.</returns>
     public IReadOnlyList<string> Run()

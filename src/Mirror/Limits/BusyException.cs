@@ -5,4 +5,7 @@ namespace Mirror.Limits;
 public sealed class BusyException(string message, TimeSpan retryAfter) : Exception(message)
 {
     public TimeSpan RetryAfter => retryAfter;
+
+    /// <summary>Whether the client itself asks for more than its share, and the server has room for others.</summary>
+    public bool IsOfClient { get; init; }
 }

@@ -23,6 +23,9 @@ public sealed class ClientConnection
     /// <summary>When it last came forward, in ms of <see cref="Environment.TickCount64"/>; null while it is not stuck.</summary>
     public long? StuckSince => Volatile.Read(ref _busy) <= 0 ? Volatile.Read(ref _moved) : null;
 
+    /// <summary>What was last noted of the client; any request of the connection may replace it.</summary>
+    public object? Noted { get; set; }
+
     public void RequestStarted() => Interlocked.Increment(ref _busy);
 
     public void RequestEnded()

@@ -19,6 +19,9 @@ public sealed class DocumentMemory
     /// </summary>
     internal static int MaxWaiting { get; } = (int)Math.Clamp(Available / 8 / OpenFiles.MaxConnections, 32 * 1024, 1 << 20);
 
+    /// <summary>How many bodies of 4 MiB may be read into memory at a time; a growing one has up to three times its length.</summary>
+    internal static int MaxLargeBodies { get; } = (int)(Max / (12 << 20)) + 1;
+
     /// <summary>The account of one body, until it is disposed.</summary>
     public Account Open() => new(this);
 

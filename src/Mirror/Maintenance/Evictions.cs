@@ -5,17 +5,24 @@ using Mirror.Telemetry;
 
 namespace Mirror.Maintenance;
 
-/// <summary>Keeps the mirrored content within <c>proxy.max_size</c> while the server runs.</summary>
+/// <summary>
+/// Keeps the mirrored content within <c>proxy.max_size</c> and <c>proxy.min_free</c> while the server runs, and removes images that no
+/// client has pulled for long (<c>policies.unused</c>).
+/// </summary>
 /// <remarks>
-/// The store is looked through at the start, every hour, and when an index of what was used longest ago is spent: once for as many bytes
-/// as the cache holds, and not for each eviction.
+/// The store is looked through at the start, every hour, when an index of what was used longest ago is spent, and when half of the limit
+/// was stored since: once for as many bytes as the cache holds, or half of them, and not for each eviction.
 /// </remarks>
 public sealed partial class Evictions(
-    Evictor evictor, CacheSize cache, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time, ILogger<Evictions> log)
+    Evictor evictor, CacheSize cache, RepositoryResolver repositories, CachePolicies policies, StoreMetrics metrics, TimeProvider time,
+    ILogger<Evictions> log)
     : BackgroundService
 {
     // Other processes store and delete blobs as well, and this one does not learn of it.
     private static readonly TimeSpan MeasureEvery = TimeSpan.FromHours(1);
+
+    // Other programs fill the disk, and policies change.
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
 
     // Downloads wait for room while another sweep runs.
     private static readonly TimeSpan TurnRetry = TimeSpan.FromMilliseconds(250);
@@ -26,7 +33,7 @@ public sealed partial class Evictions(
     private static readonly TimeSpan FailureRetry = TimeSpan.FromMinutes(1);
 
     private readonly RareLine _stuck = new(time);
-    private CachedBlobs? _cached;
+    private CachedImages? _cached;
     private long _measured;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -36,7 +43,7 @@ public sealed partial class Evictions(
             if (await Task.Run(() => TryAsync(stoppingToken), stoppingToken) is { } retry)
                 await Task.Delay(retry, time, stoppingToken);
             else
-                await cache.UntilExceededAsync(MeasureEvery, stoppingToken);
+                await cache.UntilExceededAsync(LookEvery, stoppingToken);
         }
     }
 
@@ -50,7 +57,7 @@ public sealed partial class Evictions(
             var isStuck = freed == 0 && cache.Excess > 0;
             cache.Passed(isStuck);
             if (isStuck && _stuck.IsDue())
-                LogStuck(cache.MaxBytes!.Value);
+                LogStuck();
             return isStuck ? StuckRetry : null;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
@@ -65,11 +72,15 @@ public sealed partial class Evictions(
     // The bytes that were freed; null while another sweep runs.
     private async Task<long?> EvictAsync(CancellationToken stop)
     {
+        if (!cache.IsLimited && !policies.AnyUnused)
+            return 0;
         var started = time.GetTimestamp();
         var (blobs, freed) = (0, 0L);
+        // Once: not every file system has the room at once.
+        var wanted = cache.Excess;
         if (!cache.IsMeasured || time.GetElapsedTime(_measured) >= MeasureEvery)
             _cached = null;
-        for (var isNew = false; _cached is null || cache.Excess > 0;)
+        for (var isNew = false; _cached is null || freed < wanted;)
         {
             if (_cached is null || _cached.IsSpent)
             {
@@ -79,20 +90,32 @@ public sealed partial class Evictions(
                 if (!await MeasureAsync(stop))
                     return null;
                 isNew = true;
+                if (policies.AnyUnused)
+                {
+                    if (await evictor.EvictUnusedAsync(_cached!, UnusedSince, stop) is not { } unused)
+                        return null;
+                    Count(unused);
+                }
+                wanted = freed + cache.Excess;
             }
-            else if (await evictor.EvictAsync(_cached, cache.Excess, stop) is not { } evicted)
+            else if (await evictor.EvictAsync(_cached, wanted - freed, stop) is not { } evicted)
                 return null;
             else
-            {
-                cache.Evicted(evicted.Freed);
-                metrics.Evicted(evicted.Blobs, evicted.Freed);
-                (blobs, freed) = (blobs + evicted.Blobs, freed + evicted.Freed);
-            }
+                Count(evicted);
         }
         if (blobs > 0)
             LogEvicted(blobs, freed, cache.Bytes, time.GetElapsedTime(started).TotalSeconds);
         return freed;
+
+        void Count(Eviction evicted)
+        {
+            cache.Evicted(evicted.Freed);
+            metrics.Evicted(evicted.Blobs, evicted.Freed);
+            (blobs, freed) = (blobs + evicted.Blobs, freed + evicted.Freed);
+        }
     }
+
+    private DateTimeOffset? UnusedSince(RepositoryName name) => time.GetUtcNow() - policies.Of(name).Unused;
 
     private async Task<bool> MeasureAsync(CancellationToken stop)
     {
@@ -110,9 +133,9 @@ public sealed partial class Evictions(
     private partial void LogEvicted(int blobs, long freed, long bytes, double seconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "the cache has reached proxy.max_size ({MaxBytes} bytes), and all that could be evicted is pinned or being read: new blobs are "
-        + "sent to their clients and not kept until that changes")]
-    private partial void LogStuck(long maxBytes);
+        "the cache has reached proxy.max_size, or the disk proxy.min_free, and all that could be evicted is pinned or being read: new "
+        + "blobs are sent to their clients and not kept until that changes")]
+    private partial void LogStuck();
 
     [LoggerMessage(Level = LogLevel.Error, Message = "eviction of mirrored blobs failed; will try again in a minute")]
     private partial void LogFailed(Exception failure);

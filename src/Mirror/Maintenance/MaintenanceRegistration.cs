@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.PullThrough;
 using Mirror.Repositories;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
@@ -24,10 +25,8 @@ public static class MaintenanceRegistration
             services.AddHostedService(provider =>
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
         services.AddSingleton<UnmarkedContent>();
-        services.AddSingleton(provider => new Evictor(
-            Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider),
-            provider.GetRequiredService<IPinStore>()));
-        if (proxy.HasUpstream && (proxy.MaxSize is not null || storage.InMemory is not null))
+        services.AddSingleton(CreateEvictor);
+        if (proxy.HasUpstream)
             services.AddHostedService<Evictions>();
         return services;
     }
@@ -35,6 +34,16 @@ public static class MaintenanceRegistration
     /// <summary>A sweeper of the stores in a container.</summary>
     public static Sweeper CreateSweeper(IServiceProvider stores) =>
         new(Unchecked(stores), References(stores), SweepStore(stores), Provenance(stores));
+
+    private static Evictor CreateEvictor(IServiceProvider provider) =>
+        new(Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider), new EvictorOptions
+        {
+            Pins = provider.GetRequiredService<IPinStore>(),
+            IsPinned = name => provider.GetRequiredService<CachePolicies>().Of(name).IsPinned,
+            Uses = provider.GetService<IImageUses>(),
+            RemoveManifestAsync = async (name, manifest, stop) =>
+                await provider.GetRequiredService<RepositoryResolver>()[name].DeleteManifestAsync(manifest, stop),
+        });
 
     private static IContentStore Unchecked(IServiceProvider provider) =>
         provider.GetRequiredKeyedService<IContentStore>(CheckedContentStore.Unchecked);

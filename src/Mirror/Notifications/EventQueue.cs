@@ -18,6 +18,8 @@ internal sealed class EventQueue : IDisposable
 {
     private const int MaxBatchEvents = 64;
     private const int MaxBatchBytes = 256 * 1024;
+    // The parts of a request that an event repeats are shorter than this together. A longer line is damage.
+    private const int MaxEventBytes = 4 << 20;
 
     private readonly string _folder;
     private readonly long _maxSegmentBytes;
@@ -67,10 +69,12 @@ internal sealed class EventQueue : IDisposable
         }
     }
 
-    /// <summary>Adds an event; returns how many old events were deleted to make room.</summary>
+    /// <summary>Adds an event; returns how many events were dropped: old ones to make room, or this one if it has 4 MiB.</summary>
     /// <exception cref="IOException">The event could not be written.</exception>
     public int Append(ReadOnlySpan<byte> json)
     {
+        if (json.Length >= MaxEventBytes)
+            return 1;
         var line = new byte[json.Length + 1];
         json.CopyTo(line);
         line[^1] = (byte)'\n';
@@ -165,7 +169,7 @@ internal sealed class EventQueue : IDisposable
         // An event larger than a batch is sent alone.
         if (!read.Span.Contains((byte)'\n'))
         {
-            bytes = new byte[segment.Length - _offset];
+            bytes = new byte[Math.Min(MaxEventBytes, segment.Length - _offset)];
             read = bytes.AsMemory(0, RandomAccess.Read(file, bytes, _offset));
         }
         List<ReadOnlyMemory<byte>> events = [];
@@ -236,17 +240,42 @@ internal sealed class EventQueue : IDisposable
                 File.Delete(path);
                 continue;
             }
-            var bytes = File.ReadAllBytes(path);
-            // The last line may be incomplete, if the process ended while it was written.
-            var length = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
-            var from = named == head && offset <= length ? (int)offset : 0;
+            var (length, events) = Count(path, named == head ? offset : 0);
+            if (events < 0)
+            {
+                File.Move(path, path + ".damaged", overwrite: true);
+                continue;
+            }
             if (_segments.Count == 0)
-                _offset = from;
-            var events = bytes.AsSpan(from, length - from).Count((byte)'\n');
+                _offset = named == head && offset <= length ? offset : 0;
             _segments.AddLast(new Segment(named, path) { Length = length, Events = events });
         }
         if (_segments.Last?.Value is { } last)
             _tail = File.OpenHandle(last.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+    }
+
+    // The length up to the last complete line (the process may have ended while it wrote one), and how many lines follow the offset, or all
+    // if the offset is beyond the length; -1 where a line is longer than any event.
+    private static (long Length, int Events) Count(string path, long offset)
+    {
+        using var file = File.OpenHandle(path);
+        var buffer = new byte[64 * 1024];
+        var (length, all, after) = (0L, 0, 0);
+        for (var at = 0L; RandomAccess.Read(file, buffer, at) is > 0 and var read; at += read)
+        {
+            for (var i = buffer.AsSpan(0, read).IndexOf((byte)'\n'); i >= 0 && i < read;)
+            {
+                length = at + i + 1;
+                all++;
+                if (length > offset)
+                    after++;
+                var next = buffer.AsSpan(i + 1, read - i - 1).IndexOf((byte)'\n');
+                i = next < 0 ? read : i + 1 + next;
+            }
+            if (at + read - length > MaxEventBytes)
+                return (length, -1);
+        }
+        return (length, offset <= length ? after : all);
     }
 
     private sealed class Segment(long number, string path)

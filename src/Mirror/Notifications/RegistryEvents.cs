@@ -19,7 +19,8 @@ public sealed class RegistryEvents
     internal RegistryEvents(EventEndpoint[] endpoints, MirrorOptions options, TimeProvider time)
     {
         (_endpoints, _includeReferences, _time) = (endpoints, options.Notifications.Events.IncludeReferences, time);
-        _source = new EventSource($"{Dns.GetHostName()}:{ListenAddress.Parse(options.Http.Addr).Port}", Guid.NewGuid().ToString());
+        var port = options.Http.Listen is { Socket: null } address ? $":{address.Port}" : "";
+        _source = new EventSource($"{Dns.GetHostName()}{port}", Guid.NewGuid().ToString());
     }
 
     /// <summary>Whether there is an endpoint to send events to.</summary>

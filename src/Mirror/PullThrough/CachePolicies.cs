@@ -16,12 +16,20 @@ public sealed class CachePolicies(LiveOptions live)
     /// <summary>The settings in force now. Ask for each request, because they can be replaced. Allocates nothing for a known
     /// name.</summary>
     /// <param name="name">The name under which the repository is stored.</param>
-    public CachePolicy Of(RepositoryName name)
+    public CachePolicy Of(RepositoryName name) => Current.Of(name);
+
+    /// <summary>Whether images of any repository are removed for their age.</summary>
+    public bool AnyUnused => Current.AnyUnused;
+
+    private Compiled Current
     {
-        var options = live.Current;
-        if (_compiled is not { } compiled || compiled.Source != options)
-            _compiled = compiled = new Compiled(options);
-        return compiled.Of(name);
+        get
+        {
+            var options = live.Current;
+            if (_compiled is not { } compiled || compiled.Source != options)
+                _compiled = compiled = new Compiled(options);
+            return compiled;
+        }
     }
 
     private sealed class Compiled
@@ -45,9 +53,12 @@ public sealed class CachePolicies(LiveOptions live)
                 .. ofUpstreams.Concat(proxy.Policies.Select(entry => (Entry: entry, Prefix: "")))
                     .Select(rule => (Patterns(rule.Entry.Match, rule.Prefix), PolicyOf(rule.Entry, proxy))),
             ];
+            AnyUnused = _unmatched.Unused is not null || Array.Exists(_rules, rule => rule.Policy.Unused is not null);
         }
 
         public MirrorOptions Source { get; }
+
+        public bool AnyUnused { get; }
 
         public CachePolicy Of(RepositoryName name) =>
             _rules is [] ? _unmatched : _known.TryGetValue(name, out var known) ? known : Remember(name);
@@ -67,7 +78,8 @@ public sealed class CachePolicies(LiveOptions live)
             entry.TagsCacheTtl ?? proxy.TagsCacheTtl, entry.MaxStale ?? proxy.MaxStale,
             entry.StaleWhileRevalidate ?? proxy.StaleWhileRevalidate, proxy.StaleAfter, proxy.FailFast, proxy.Hold, proxy.WaitLimited,
             Patterns(entry.ImmutableTags ?? proxy.ImmutableTags, ""), entry.Deny, entry.KeepDeleted, entry.Cooldown,
-            entry.NewTags is NewTags.Hold);
+            entry.NewTags is NewTags.Hold,
+            (entry.Unused ?? proxy.Ttl) is var unused && unused > TimeSpan.Zero ? unused : null, entry.Pinned);
 
         private static NamePattern[] Patterns(string[] patterns, string prefix) =>
             [.. patterns.Select(pattern => new NamePattern(prefix + pattern))];
@@ -88,10 +100,14 @@ public sealed class CachePolicies(LiveOptions live)
 /// <param name="KeepDeleted">How long a tag is served that upstream has deleted (<c>policies.keep_deleted</c>).</param>
 /// <param name="Cooldown">How long a manifest must have been known here before a tag moves to it (<c>policies.cooldown</c>).</param>
 /// <param name="HoldsNewTags">Whether that holds for a tag that was never seen before, too (<c>policies.cooldown_new</c>).</param>
+/// <param name="Unused">After which time without a pull an image is removed; null is never (<c>policies.unused</c>,
+/// <c>proxy.ttl</c>).</param>
+/// <param name="IsPinned">Whether no eviction takes an image (<c>policies.pinned</c>).</param>
 public sealed record CachePolicy(
     TimeSpan TagsCacheTtl, TimeSpan? MaxStale, bool StaleWhileRevalidate, TimeSpan StaleAfter, TimeSpan? FailFast, TimeSpan Hold,
     TimeSpan WaitLimited,
-    NamePattern[] ImmutableTags, string? Denied, TimeSpan KeepDeleted, TimeSpan Cooldown, bool HoldsNewTags)
+    NamePattern[] ImmutableTags, string? Denied, TimeSpan KeepDeleted, TimeSpan Cooldown, bool HoldsNewTags,
+    TimeSpan? Unused, bool IsPinned)
 {
     private static readonly TimeSpan MaxMissingTtl = TimeSpan.FromSeconds(30);
 

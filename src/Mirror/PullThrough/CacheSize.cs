@@ -9,13 +9,14 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c> or the store's own size limits
-/// them. A download asks for room before it stores a blob. Where there is none it waits for an eviction, and without one the blob is not
-/// stored.
+/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c>, <c>proxy.min_free</c> or the
+/// store's own size limits them, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none
+/// it waits for an eviction, and without one the blob is not stored.
 /// </summary>
 /// <param name="room">The room of the store; null where it has no size of its own. What is not a mirrored blob leaves less of it.</param>
 public sealed partial class CacheSize(
-    ProxyOptions proxy, IContentStore content, StoreMetrics metrics, TimeProvider time, ILogger<CacheSize> log, IStoreRoom? room = null)
+    ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
+    ILogger<CacheSize> log, IStoreRoom? room = null)
 {
     // Of a store with a size of its own, an eighth stays free, for what is pushed and for what is passed while an eviction runs.
     private const int FreeShare = 8;
@@ -43,6 +44,7 @@ public sealed partial class CacheSize(
     // Until it is measured the cache counts as full, as an earlier process may have left it.
     private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
+    private long _storedSinceMeasured;
     private bool _isMeasured;
     private bool _isStuck;
     private bool _isAsked;
@@ -59,23 +61,33 @@ public sealed partial class CacheSize(
         }
     }
 
+    /// <summary>How many bytes of the volume stay free; null where that does not matter.</summary>
+    public long? MinFree => proxy.MinFree;
+
+    /// <summary>Whether images go to make room.</summary>
+    public bool IsLimited => MaxBytes is not null || MinFree is not null;
+
     /// <summary>
-    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limit is kept.
+    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limits are kept. Also
+    /// where the volume has too little free: then so many that it has a tenth more than the least.
     /// </summary>
     public long Excess
     {
         get
         {
+            var missing = MinFree is { } least && Free() is var free && free < least ? least + least / 10 - free : 0;
             lock (_gate)
-                return MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0;
+                return Math.Max(missing, MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0);
         }
     }
 
     /// <summary>The bytes of all mirrored blobs, with those for which there is room and that are being stored.</summary>
     public long Bytes { get { lock (_gate) return _bytes; } }
 
-    /// <summary>Whether the size is known.</summary>
-    public bool IsMeasured { get { lock (_gate) return _isMeasured; } }
+    /// <summary>
+    /// Whether the size is known, and less than half of it came since the measurement: an image that is larger than all the rest is known.
+    /// </summary>
+    public bool IsMeasured { get { lock (_gate) return _isMeasured && !(_storedSinceMeasured > MaxBytes / 2); } }
 
     /// <summary>
     /// Asks for room for a blob, and waits for an eviction where there is none. Follow it by <see cref="Stored"/> or <see cref="Release"/>.
@@ -83,17 +95,17 @@ public sealed partial class CacheSize(
     /// <returns>False where the blob must not be stored: it is larger than the limit, or nothing can be evicted for it.</returns>
     public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
     {
-        if (MaxBytes is null)
+        if (!IsLimited)
             return true;
         var began = time.GetTimestamp();
-        while (MaxBytes is { } max && bytes <= max)
+        while (!(bytes > MaxBytes))
         {
             var left = MaxWait - time.GetElapsedTime(began);
             Task passed;
             lock (_gate)
             {
                 var isLast = _isStuck || left <= TimeSpan.Zero;
-                if (_bytes + bytes <= (isLast ? max + max / 10 : max))
+                if (HasRoom(bytes, isLast))
                 {
                     _bytes += bytes;
                     _pending[digest] = bytes;
@@ -114,7 +126,7 @@ public sealed partial class CacheSize(
         }
         metrics.NotKept();
         if (_notKept.IsDue())
-            LogNotKept(digest.ToString(), MaxBytes ?? 0);
+            LogNotKept(digest.ToString());
         return false;
     }
 
@@ -123,7 +135,10 @@ public sealed partial class CacheSize(
     {
         lock (_gate)
             if (_pending.Remove(digest, out var bytes))
+            {
+                _storedSinceMeasured += bytes;
                 _storedSince?[digest] = bytes;
+            }
     }
 
     /// <summary>A blob for which there was room could not be stored.</summary>
@@ -143,12 +158,12 @@ public sealed partial class CacheSize(
     }
 
     /// <summary>Takes in what was measured.</summary>
-    public void Measured(CachedBlobs cached)
+    public void Measured(CachedImages cached)
     {
         lock (_gate)
         {
             var unseen = _pending.Concat(_storedSince ?? []).Where(blob => !cached.Counts(blob.Key)).Sum(blob => blob.Value);
-            (_bytes, _storedSince, _isMeasured) = (cached.Bytes + unseen, null, true);
+            (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
         }
         Report();
     }
@@ -206,7 +221,7 @@ public sealed partial class CacheSize(
     /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
     public async ValueTask UsedAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (MaxBytes is null)
+        if (!IsLimited && !policies.AnyUnused)
             return;
         if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > UseInterval || _used.Count >= MaxRemembered)
         {
@@ -225,15 +240,23 @@ public sealed partial class CacheSize(
         }
     }
 
+    // What waits for room is on the disk already, so the room that it needs is not free.
+    private bool HasRoom(long bytes, bool isLast) =>
+        !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
+        && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
+
+    private long Free() => new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace;
+
     private void Report()
     {
         lock (_gate)
             if (_isMeasured)
-                metrics.CacheSize(_bytes, MaxBytes!.Value);
+                metrics.CacheSize(_bytes, MaxBytes);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Digest} was sent to its clients and not kept: the limit is {MaxBytes} bytes, and there was nothing to evict for it. Clients that "
-        + "ask again cost another download: raise proxy.max_size, or storage.inmemory.maxsize of a store in memory")]
-    private partial void LogNotKept(string digest, long maxBytes);
+        "{Digest} was sent to its clients and not kept: proxy.max_size or proxy.min_free leaves no room, and there was nothing to evict "
+        + "for it. Clients that ask again cost another download: raise proxy.max_size, or storage.inmemory.maxsize of a store in memory, "
+        + "or give the disk more room")]
+    private partial void LogNotKept(string digest);
 }

@@ -25,6 +25,9 @@ public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDa
     public string? Find(RepositoryName name, string tag) =>
         _heldAny ? _reasons.Get<Reason>((name, tag))?.Text : null;
 
+    /// <summary>The manifest that a held tag would move to; null where there is none.</summary>
+    public Digest? MovesTo(RepositoryName name, string tag) => _heldAny ? _reasons.Get<Reason>((name, tag))?.MovesTo : null;
+
     /// <summary>Whether the stored copy of a tag that upstream lacks is served. Call it after each such answer of upstream.</summary>
     public async ValueTask<bool> KeepsDeletedAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {

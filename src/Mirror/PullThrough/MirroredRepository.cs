@@ -15,6 +15,9 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
     /// <summary>Why no client may read it (<c>proxy.policies</c>); null if clients may.</summary>
     public string? Denied => mirror.Policies.Of(name).Denied;
 
+    /// <summary>Who may read it if it is private upstream; null if every client may (<c>proxy.private</c>).</summary>
+    public PrivateRepositories? Privates => mirror.Privates;
+
     public async ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken) =>
         await mirror.Manifests.FindAsync(name, reference, cancellationToken) ?? await FetchManifestAsync(reference, cancellationToken);
 

@@ -26,6 +26,9 @@ public sealed partial class OutageRetry(
     private Task _nextWake = Task.CompletedTask;
     private int _held;
 
+    /// <summary>How many requests wait now.</summary>
+    public int Held => Volatile.Read(ref _held);
+
     /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no, the time is over, or the server stops.</summary>
     /// <exception cref="UpstreamException">
     /// The exception of the last attempt. A <c>Retry-After</c> longer than the remaining time is thrown without a wait. </exception>

@@ -9,7 +9,7 @@ namespace Mirror.PullThrough;
 public sealed record UpstreamMirror(
     UpstreamClient Upstream, MirroredManifests Manifests, MirroredBlobs Blobs, ImageCompletion Completion, MirroredTagLists TagLists,
     MirroredReferrers Referrers, TagFreshness Freshness, RepositoryDeletions Deletions, OutageRetry OutageRetry, CachePolicies Policies,
-    MissNotes Notes)
+    MissNotes Notes, PrivateRepositories? Privates)
 {
     /// <summary>
     /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no
@@ -27,7 +27,8 @@ public sealed record UpstreamMirror(
         var authorization = Make<AuthorizationHandler>(origin, tokens);
         authorization.InnerHandler = redirects;
         var state = services.GetRequiredKeyedService<UpstreamState>(origin);
-        var upstream = Make<UpstreamClient>(origin, accounts, Make<Refusals>(), state, Http(authorization));
+        var http = Http(authorization);
+        var upstream = Make<UpstreamClient>(origin, accounts, Make<Refusals>(), state, http);
         var deadlines = Make<UpstreamDeadlines>();
         var blobs = Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges), deadlines);
         var completion = Make<ImageCompletion>(blobs, upstream);
@@ -43,7 +44,11 @@ public sealed record UpstreamMirror(
             services.GetRequiredService<RepositoryDeletions>(),
             Make<OutageRetry>(origin),
             services.GetRequiredService<CachePolicies>(),
-            services.GetRequiredService<MissNotes>());
+            services.GetRequiredService<MissNotes>(),
+            options.Private is PrivateImages.Account ? null
+                : new PrivateRepositories(
+                    origin, options.Private, Make<AccessProbe>(origin, http), deadlines, services.GetRequiredService<LiveOptions>(),
+                    services.GetRequiredService<TimeProvider>()));
 
         // From the given parts, and from services that all upstreams share.
         T Make<T>(params object[] parts) => ActivatorUtilities.CreateInstance<T>(services, parts);

@@ -6,6 +6,9 @@ namespace Mirror.PullThrough;
 /// <param name="anyNs">Whether a registry that names no upstream is as good as none (<c>proxy.any_ns</c>).</param>
 public sealed class UpstreamSelector(UpstreamMirror[] all, bool anyNs)
 {
+    /// <summary>All upstreams, in the order of the configuration.</summary>
+    public IReadOnlyList<UpstreamMirror> All => all;
+
     /// <summary>What each upstream is called.</summary>
     public UpstreamNames Names { get; } = new([.. all.Select(mirror => mirror.Upstream.Origin)], anyNs);
 

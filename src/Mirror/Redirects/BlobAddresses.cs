@@ -1,7 +1,6 @@
 using System.Net;
 using Mirror.Configuration;
 using Mirror.Storage;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Redirects;
 

@@ -3,7 +3,6 @@ using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.Redirects;
 using Mirror.Storage;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 

@@ -6,7 +6,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/_catalog</c>: the stored repositories, mirrored and hosted, that the user may list.</summary>
-public sealed class CatalogRoute(IReferenceStore references, IAccess access, RepositoryWalks walks, CatalogOptions options)
+public sealed class CatalogRoute(
+    IReferenceStore references, IAccess access, PrivateReads privates, RepositoryWalks walks, CatalogOptions options)
 {
     private const int DefaultCount = 100;
 
@@ -25,7 +26,8 @@ public sealed class CatalogRoute(IReferenceStore references, IAccess access, Rep
         using var turn = await walks.EnterAsync(request.Aborted);
         await foreach (var repository in references.ListRepositoriesAfterAsync(last, request.Aborted))
         {
-            if (!await access.AuthorizeAsync(request.User, repository, AccessAction.List, request.Aborted))
+            if (!await access.AuthorizeAsync(request.User, repository, AccessAction.List, request.Aborted)
+                || !await privates.MaySeeAsync(request, repository))
                 continue;
             if (page.Count == count)
             {

@@ -68,11 +68,15 @@ public sealed partial class ErrorAnswers(
         }
     }
 
-    private RequestFailure Explain(Exception failure) => failure switch
+    /// <summary>The error of the protocol for an exception, and what the log says of it.</summary>
+    public RequestFailure Explain(Exception failure) => failure switch
     {
         RegistryException known => new(known.Error, known.Detail, known.Advice),
         NewTagHeldException => new(RegistryError.Denied, failure.Message, "cooldown_new: serve lets new tags in"),
-        BusyException busy => new(RegistryError.Unavailable, failure.Message, null) { RetryAfter = busy.RetryAfter },
+        BusyException busy => new(busy.IsOfClient ? RegistryError.TooManyRequests : RegistryError.Unavailable, failure.Message, null)
+        {
+            RetryAfter = busy.RetryAfter,
+        },
         UpstreamRefusedException => new(RegistryError.NameUnknown, failure.Message, null),
         UpstreamDeniedException { HasAccount: false } denied => new(RegistryError.NameUnknown, failure.Message, denied.Advice),
         UpstreamDeniedException denied => new(RegistryError.Denied, failure.Message, denied.Advice),

@@ -10,7 +10,8 @@ namespace Mirror.Registry;
 /// "Mounting a blob from another repository").
 /// </summary>
 public sealed class Mounts(
-    RepositoryResolver repositories, IContentStore content, IReferenceStore references, IAccess access, RepositoryWalks walks)
+    RepositoryResolver repositories, IContentStore content, IReferenceStore references, IAccess access, PrivateReads privates,
+    RepositoryWalks walks)
 {
     /// <summary>
     /// Whether the blob is stored in a repository that the user may pull from: the one that <c>from</c> names, or any if there is no
@@ -37,5 +38,6 @@ public sealed class Mounts(
     private async ValueTask<bool> IsReadableAsync(RegistryRequest request, RepositoryName name, Digest digest) =>
         repositories[name] is not MirroredRepository { Denied: not null }
         && await references.HasBlobAsync(name, digest, request.Aborted)
-        && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted);
+        && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted)
+        && await privates.MaySeeAsync(request, name);
 }

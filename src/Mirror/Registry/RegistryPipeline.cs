@@ -12,7 +12,8 @@ namespace Mirror.Registry;
 /// <summary>The steps around every answer, in their order.</summary>
 public sealed class RegistryPipeline(
     RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, AuditRecord audit, IAccess access, TrustedProxies proxies,
-    ReplicaSignature signature, HttpOptions http, RequestMetrics metrics, TimeProvider time, HealthChecks? health = null)
+    ReplicaSignature signature, HttpOptions http, Cors cors, RequestMetrics metrics, ClientsSeen clients, TimeProvider time,
+    HealthChecks? health = null)
 {
     private static readonly SearchValues<char> HostCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
@@ -27,7 +28,7 @@ public sealed class RegistryPipeline(
         // 1. What is asked for, and where from.
         var started = time.GetTimestamp();
         var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""), signature.IsFromReplica(context.Request));
-        proxies.Apply(context, request.IsFromReplica);
+        request.IsForwarded = proxies.Apply(context, request.IsFromReplica);
         metrics.Started(request.Route.Kind);
 
         // 2. The headers of every answer.
@@ -38,6 +39,8 @@ public sealed class RegistryPipeline(
         {
             // 3. Is the server healthy, and who is the client? Load balancers ask for "/" without credentials.
             var isRegistryRoute = request.Route.Kind is not RouteKind.Other;
+            if (isRegistryRoute)
+                cors.AddTo(context);
             if (health?.Refuse(asksForHealth: !isRegistryRoute) == true)
                 throw new RegistryException(RegistryError.Unavailable, "a check of section health fails")
                 {
@@ -68,6 +71,8 @@ public sealed class RegistryPipeline(
             // 5. Metrics, trace and logs.
             audit.Write(request);
             record.Write(request, time.GetElapsedTime(started));
+            if (connection is not null && !request.IsFromReplica)
+                connection.Noted = clients.Note(request, connection.Noted);
             connection?.RequestEnded();
         }
     }

@@ -11,6 +11,8 @@ public static class RegistryRegistration
         (old is null ? services : services.AddSingleton(old))
         .AddSingleton<Locations>()
         .AddSingleton<TrustedProxies>()
+        .AddSingleton<Cors>()
+        .AddSingleton<PrivateReads>()
         .AddSingleton<ManifestRules>()
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<RepositoryWalks>()
@@ -18,6 +20,7 @@ public static class RegistryRegistration
         .AddSingleton<DocumentMemory>()
         .AddSingleton<Transfers>()
         .AddSingleton<RequestBody>()
+        .AddSingleton<UploadQuotas>()
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()
         .AddSingleton<UploadRoute>()
@@ -32,5 +35,6 @@ public static class RegistryRegistration
         .AddSingleton<ErrorAnswers>()
         .AddSingleton<RequestRecord>()
         .AddSingleton<AuditRecord>()
+        .AddSingleton<ClientsSeen>()
         .AddSingleton<RegistryPipeline>();
 }

@@ -43,6 +43,12 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
     public string? Namespace => http.Request.Query["ns"] is [{ Length: > 0 } ns, ..] ? ns : null;
 
+    /// <summary>Whether the path names a repository that there can be.</summary>
+    internal bool HasRepository => _repository is not null;
+
+    /// <summary>Whether a proxy that is trusted has passed the request on.</summary>
+    internal bool IsForwarded { get; set; }
+
     /// <summary>The repository that the path names.</summary>
     /// <exception cref="RegistryException">The name breaks the grammar.</exception>
     public IRepository Repository

@@ -3,6 +3,7 @@ using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Telemetry;
+using Mirror.Upstream;
 
 namespace Mirror.Registry;
 
@@ -17,15 +18,16 @@ public sealed class RegistryRoutes
     private readonly TokenRoute _tokens;
     private readonly BlobRoute _blobs;
     private readonly V1Route _v1;
+    private readonly PrivateReads _privates;
     private readonly Dictionary<(RouteKind Kind, string Method), (AccessAction Action, Func<RegistryRequest, Task> Answer)> _table;
 
     public RegistryRoutes(
         BlobRoute blobs, ManifestRoute manifests, TagsRoute tags, ReferrersRoute referrers, CatalogRoute catalog, UploadRoute uploads,
         UploadForwarding forwarding, TokenRoute tokens, V1Route v1, RepositoryResolver repositories, IAccess access, Locations locations,
-        MirrorOptions options)
+        PrivateReads privates, MirrorOptions options)
     {
         (_repositories, _access, _locations, _tokens, _blobs) = (repositories, access, locations, tokens, blobs);
-        _v1 = v1;
+        (_v1, _privates) = (v1, privates);
         _table = new()
         {
             [(RouteKind.Base, "GET")] = (AccessAction.Pull, static request => JsonBody.WriteAsync(request, EmptyObject)),
@@ -120,6 +122,26 @@ public sealed class RegistryRoutes
                 new(request.Http, request.User, repository, action, _locations.PublicBase(request.Http.Request))));
         if (action is AccessAction.Pull && repository is not null && request.Repository is MirroredRepository { Denied: { } why })
             throw new RegistryException(RegistryError.Denied, why) { Advice = $"an entry of proxy.policies denies {repository}" };
+        if (kind is RouteKind.Base)
+            await _privates.RequireTokenAsync(request);
+        if (repository is not null && request.Repository is MirroredRepository { Privates: not null } guarded)
+        {
+            await AnswerGuardedAsync(request, guarded, answer);
+            return;
+        }
         await answer(request);
+    }
+
+    private async Task AnswerGuardedAsync(RegistryRequest request, MirroredRepository repository, Func<RegistryRequest, Task> answer)
+    {
+        ActingClient.Current = await _privates.RequireAsync(request, repository);
+        try
+        {
+            await answer(request);
+        }
+        catch (ClientRefusedException)
+        {
+            throw _privates.Refused(request);
+        }
     }
 }

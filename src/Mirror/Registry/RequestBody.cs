@@ -1,12 +1,11 @@
 using System.Buffers;
 using Mirror.Configuration;
 using Mirror.Limits;
-using Mirror.Storage.Spooling;
 
 namespace Mirror.Registry;
 
 /// <summary>
-/// Reads the bodies that clients send: layers of any length into a spool, and small documents into memory. A client may send nothing for
+/// Reads the bodies that clients send: layers of any length into an upload, and small documents into memory. A client may send nothing for
 /// <see cref="HttpOptions.IdleTimeout"/>, also before the first byte: builders open the requests of all layers at once.
 /// </summary>
 public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimeProvider time)
@@ -18,18 +17,19 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     private const int BufferSize = 256 * 1024;
 
     /// <summary>
-    /// Appends a body to a spool as it arrives. If the connection breaks, the bytes that have arrived are kept, and the client can
+    /// Appends a body to an upload as it arrives. If the connection breaks, the bytes that have arrived are kept, and the client can
     /// continue after them.
     /// </summary>
     /// <param name="maxBytes">How many bytes the body may have.</param>
     /// <returns>False if the body is longer; its first <paramref name="maxBytes"/> bytes are kept.</returns>
     /// <exception cref="RegistryException">The client sent nothing for too long.</exception>
-    public async ValueTask<bool> AppendToAsync(RegistryRequest request, Spool spool, long maxBytes)
+    /// <exception cref="BusyException">The upload would have too many bytes (<see cref="UploadQuotas"/>).</exception>
+    public async ValueTask<bool> AppendToAsync(RegistryRequest request, HeldUpload upload, long maxBytes)
     {
         var left = maxBytes;
         return await ReadAsync(request, BufferSize, bytes =>
         {
-            spool.Append(bytes[..(int)Math.Min(bytes.Length, left)]);
+            upload.Append(bytes[..(int)Math.Min(bytes.Length, left)]);
             left -= bytes.Length;
             return left >= 0;
         });

@@ -30,16 +30,17 @@ public sealed class TrustedProxies(HttpOptions http)
     /// trusted proxy is the client.
     /// </summary>
     /// <param name="isFromReplica">Whether another replica, which has done this already, passes the request on.</param>
-    public void Apply(HttpContext context, bool isFromReplica)
+    /// <returns>Whether a proxy told the address.</returns>
+    public bool Apply(HttpContext context, bool isFromReplica)
     {
         var headers = context.Request.Headers;
         if (!HasAny(headers))
-            return;
+            return false;
         if (!isFromReplica && !IsTrusted(context.Connection.RemoteIpAddress))
         {
             foreach (var name in Headers)
                 headers.Remove(name);
-            return;
+            return false;
         }
         // As in registry:2, the standard header (RFC 7239) precedes the older ones.
         var hops = headers.TryGetValue(Forwarded, out var standard) ? standard.ToString().Split(',').Select(hop => Field(hop, "for"))
@@ -48,11 +49,12 @@ public sealed class TrustedProxies(HttpOptions http)
         foreach (var hop in hops.Reverse())
         {
             if (AddressOf(hop) is not { } client)
-                return;
+                return true;
             (context.Connection.RemoteIpAddress, context.Connection.RemotePort) = (client.Address, client.Port);
             if (!IsTrusted(client.Address))
-                return;
+                return true;
         }
+        return true;
     }
 
     /// <summary>The scheme and host that the client asked, as trusted proxies report them; null where they do not report both.</summary>
@@ -67,6 +69,9 @@ public sealed class TrustedProxies(HttpOptions http)
             ? $"{scheme}://{url.Authority}"
             : null;
     }
+
+    /// <summary>Whether a trusted proxy passed a request on, after <see cref="Apply"/>.</summary>
+    public static bool IsPassedOn(IHeaderDictionary headers) => HasAny(headers);
 
     private static bool HasAny(IHeaderDictionary headers)
     {

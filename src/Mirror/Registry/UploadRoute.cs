@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
@@ -40,7 +41,7 @@ public sealed class UploadRoute(
 
         // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
         Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
-        var id = await uploads.StartAsync(repository.Name, request.Aborted);
+        var id = uploads.Begin(repository.Name, Client(request));
         if (whole is not { } named)
         {
             Accepted(request, repository.Name, id, 0, StatusCodes.Status202Accepted);
@@ -49,11 +50,12 @@ public sealed class UploadRoute(
 
         // 3. A whole blob in this request.
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
-        using (var upload = await HoldAsync(request, repository.Name, id, named.Algorithm))
+        using (var upload = Hold(request, repository.Name, id, named.Algorithm))
         {
             try
             {
-                await body.AppendToAsync(request, upload.Spool, long.MaxValue);
+                upload.Require(request.Http.Request.ContentLength);
+                await body.AppendToAsync(request, upload, long.MaxValue);
             }
             catch
             {
@@ -82,7 +84,7 @@ public sealed class UploadRoute(
         var id = Id(request);
         long length;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
-        using (var upload = await HoldAsync(request, repository.Name, id))
+        using (var upload = Hold(request, repository.Name, id))
         {
             await ReceiveAsync(request, repository.Name, id, upload);
             length = upload.Length;
@@ -97,7 +99,7 @@ public sealed class UploadRoute(
         var id = Id(request);
         var digest = ParseDigest(request.Http.Request.Query["digest"]);
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
-        using (var upload = await HoldAsync(request, repository.Name, id, digest.Algorithm))
+        using (var upload = Hold(request, repository.Name, id, digest.Algorithm))
         {
             await ReceiveAsync(request, repository.Name, id, upload);
             await FinishAsync(request, repository, upload, digest);
@@ -109,7 +111,7 @@ public sealed class UploadRoute(
     public async Task CancelAsync(RegistryRequest request)
     {
         var repository = request.PushTarget(repositories);
-        using (var upload = await HoldAsync(request, repository.Name, Id(request)))
+        using (var upload = Hold(request, repository.Name, Id(request)))
             await upload.DeleteAsync();
         request.Http.Response.StatusCode = StatusCodes.Status204NoContent;
     }
@@ -122,9 +124,17 @@ public sealed class UploadRoute(
     private static RegistryException Unknown() =>
         new(RegistryError.BlobUploadUnknown, "no such upload: it was finished, cancelled, or abandoned for too long");
 
-    private async ValueTask<HeldUpload> HoldAsync(
-        RegistryRequest request, RepositoryName name, Guid id, string algorithm = DefaultAlgorithm) =>
-        await uploads.HoldAsync(name, id, algorithm, request.Aborted) ?? throw Unknown();
+    // Whose share of the open uploads it is. A site has many addresses of IPv6, of which it can choose the last 64 bits.
+    private static string Client(RegistryRequest request) => request switch
+    {
+        { User.Name: { Length: > 0 } user } => $"user {user}",
+        { Http.Connection.RemoteIpAddress: { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: false } address } =>
+            $"network {Convert.ToHexString(address.GetAddressBytes().AsSpan(0, 8))}",
+        { Http.Connection.RemoteIpAddress: var address } => $"address {address}",
+    };
+
+    private HeldUpload Hold(RegistryRequest request, RepositoryName name, Guid id, string algorithm = DefaultAlgorithm) =>
+        uploads.Hold(name, id, Client(request), algorithm) ?? throw Unknown();
 
     private async ValueTask ReceiveAsync(RegistryRequest request, RepositoryName name, Guid id, HeldUpload upload)
     {
@@ -132,7 +142,8 @@ public sealed class UploadRoute(
         {
             var announced = ContentRange.Length(request.Http.Request, upload.Length);
             var end = upload.Length + announced;
-            var fits = await body.AppendToAsync(request, upload.Spool, announced ?? long.MaxValue);
+            upload.Require(request.Http.Request.ContentLength);
+            var fits = await body.AppendToAsync(request, upload, announced ?? long.MaxValue);
             if (!fits || end is not null && end != upload.Length)
                 throw new RegistryException(
                     RegistryError.SizeInvalid,

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mirror.Fleet;
 using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Storage.Spooling;
@@ -7,56 +8,90 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The uploads that are open in this process; their bytes are in the store. One request at a time may hold an upload. It stays open between
-/// requests, so that its bytes are hashed as they arrive. After an idle minute it is closed, or when too many are open: those with the
-/// fewest bytes go first. The next request opens and hashes it again.
+/// The uploads that clients began here; their bytes are in the store. An upload takes room there from its first byte on; until then it is
+/// remembered for an hour. One request at a time may hold an upload. It stays open between requests, so that its bytes are hashed as they
+/// arrive. After an idle minute it is closed, or when too many are open: those with the fewest bytes go first. The next request opens and
+/// hashes it again.
 /// </summary>
 public sealed class Uploads : IDisposable
 {
     private static readonly TimeSpan IdleTime = TimeSpan.FromMinutes(1);
+    // Clients that open the uploads of all layers at once keep a request open for each.
+    private static readonly TimeSpan EmptyTime = TimeSpan.FromHours(1);
 
     private readonly IUploadStore _store;
+    private readonly UploadQuotas _quotas;
+    private readonly UploadOwners _owners;
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<(RepositoryName Name, Guid Id), Lazy<Task<Upload?>>> _open = new();
+    private readonly ConcurrentDictionary<(RepositoryName Name, Guid Id), BegunUpload> _known = new();
+    private readonly ConcurrentDictionary<(RepositoryName Name, Guid Id), Lazy<Upload?>> _open = new();
     private readonly ITimer _timer;
 
-    public Uploads(IUploadStore store, TimeProvider time)
+    public Uploads(IUploadStore store, UploadQuotas quotas, UploadOwners owners, TimeProvider time)
     {
-        (_store, _time) = (store, time);
-        _timer = time.CreateTimer(_ => CloseIdle(IdleTime), null, IdleTime, IdleTime);
+        (_store, _quotas, _owners, _time) = (store, quotas, owners, time);
+        _timer = time.CreateTimer(
+            _ =>
+            {
+                CloseIdle(IdleTime);
+                ForgetIdle();
+            },
+            null, IdleTime, IdleTime);
     }
 
+    /// <summary>The uploads that are open in this process: their repositories, their bytes so far, and whether a request writes to
+    /// them now.</summary>
+    public IEnumerable<(RepositoryName Name, Guid Id, long Length, bool IsHeld)> Progress =>
+        from open in _open
+        let upload = Opened(open.Value)
+        where upload is { IsEnded: false }
+        select (upload.Name, upload.Id, upload.Length, upload.IsHeld);
+
     /// <summary>Begins an upload.</summary>
-    public async ValueTask<Guid> StartAsync(RepositoryName name, CancellationToken cancellationToken)
+    /// <param name="client">Whose upload it is: see <see cref="UploadQuotas"/>.</param>
+    /// <exception cref="BusyException">Too many are open.</exception>
+    /// <exception cref="IOException">The store is away, full or read-only.</exception>
+    public Guid Begin(RepositoryName name, string client)
     {
         var id = Guid.NewGuid();
-        await _store.StartAsync(name, id, _time.GetUtcNow(), cancellationToken);
+        var known = new BegunUpload(_quotas.Open(client, name.ToString()), _time.GetTimestamp());
+        try
+        {
+            if (_owners.AreUnknown)
+                Store(name, id, known);
+        }
+        catch
+        {
+            known.Share.Dispose();
+            throw;
+        }
+        _known.TryAdd((name, id), known);
         return id;
     }
 
     /// <summary>How many bytes of an upload have arrived, also while a request holds it; null where there is no such upload.</summary>
     public async ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken) =>
-        _open.TryGetValue((name, id), out var open) && Opened(open) is { IsEnded: false } upload
-            ? upload.Length
+        _open.TryGetValue((name, id), out var open) && Opened(open) is { IsEnded: false } upload ? upload.Length
+            : _known.TryGetValue((name, id), out var known) && !known.IsStored ? 0
             : await _store.LengthAsync(name, id, cancellationToken);
 
     /// <summary>
     /// Holds an upload for one request, until the result is disposed; null where there is no such upload. Dispose it before the answer is
     /// sent: the client's next request may follow at once.
     /// </summary>
+    /// <param name="client">Whose upload it is, if this process does not know it.</param>
     /// <param name="algorithm">The hash to compute while bytes arrive, if this call opens the upload.</param>
     /// <exception cref="RegistryException">Another request holds it.</exception>
-    public async ValueTask<HeldUpload?> HoldAsync(RepositoryName name, Guid id, string algorithm, CancellationToken cancellationToken)
+    public HeldUpload? Hold(RepositoryName name, Guid id, string client, string algorithm)
     {
         while (true)
         {
             // Concurrent callers share one open: the file is exclusive.
-            var own = new Lazy<Task<Upload?>>(() => OpenAsync(name, id, algorithm));
-            var open = _open.GetOrAdd((name, id), own);
+            var open = _open.GetOrAdd((name, id), key => new(() => Open(key.Name, key.Id, client, algorithm)));
             Upload? upload = null;
             try
             {
-                upload = await open.Value.WaitAsync(cancellationToken);
+                upload = open.Value;
             }
             finally
             {
@@ -98,8 +133,13 @@ public sealed class Uploads : IDisposable
     public IAsyncEnumerable<StoredUpload> ListAsync(CancellationToken cancellationToken) => _store.ListAsync(cancellationToken);
 
     /// <inheritdoc cref="IUploadStore.DeleteIdleAsync"/>
-    public ValueTask<bool> DeleteIdleAsync(StoredUpload upload, DateTimeOffset before, CancellationToken cancellationToken) =>
-        _store.DeleteIdleAsync(upload.Name, upload.Id, before, cancellationToken);
+    public async ValueTask<bool> DeleteIdleAsync(StoredUpload upload, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var isDeleted = await _store.DeleteIdleAsync(upload.Name, upload.Id, before, cancellationToken);
+        if (isDeleted)
+            Forget(upload.Name, upload.Id);
+        return isDeleted;
+    }
 
     /// <summary>Closes every upload. The bytes that have arrived stay for the next process.</summary>
     public void Dispose()
@@ -110,7 +150,15 @@ public sealed class Uploads : IDisposable
 
     internal void Release(Upload upload)
     {
-        upload.Release(_time.GetTimestamp());
+        upload.Known.LastUsed = _time.GetTimestamp();
+        if (!upload.HasFile)
+        {
+            upload.End();
+            Remove(upload);
+            return;
+        }
+        upload.Known.Share.Has(upload.Length);
+        upload.Release();
         if (_open.Count > OpenFiles.MaxIdleUploads)
             CloseShortest();
     }
@@ -118,18 +166,52 @@ public sealed class Uploads : IDisposable
     internal async ValueTask DeleteAsync(Upload upload)
     {
         upload.End();
-        _open.TryRemove((upload.Name, upload.Id), out _);
-        await _store.DeleteAsync(upload.Name, upload.Id, CancellationToken.None);
+        Remove(upload);
+        if (upload.Known.IsStored)
+            await _store.DeleteAsync(upload.Name, upload.Id, CancellationToken.None);
+        Forget(upload.Name, upload.Id);
     }
 
-    private async Task<Upload?> OpenAsync(RepositoryName name, Guid id, string algorithm) =>
-        // Not cancelled when the client leaves: other requests may wait for the same open.
-        await _store.OpenAsync(name, id, algorithm, CancellationToken.None) is { } spool
-            ? new Upload(name, id, spool, _time.GetTimestamp())
-            : null;
+    private Upload? Open(RepositoryName name, Guid id, string client, string algorithm)
+    {
+        if (_known.TryGetValue((name, id), out var known) && !known.IsStored)
+            return new Upload(name, id, known, () => Create(name, id, known, algorithm));
+        if (_store.Open(name, id, algorithm) is not { } spool)
+        {
+            Forget(name, id);
+            return null;
+        }
+        known ??= _known.GetOrAdd((name, id), _ => new BegunUpload(_quotas.Adopt(client, name.ToString()), 0) { IsStored = true });
+        known.Share.Has(spool.Length);
+        return new Upload(name, id, known, spool);
+    }
 
-    private static Upload? Opened(Lazy<Task<Upload?>> open) =>
-        open is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true, Result: var upload } } ? upload : null;
+    private Spool Create(RepositoryName name, Guid id, BegunUpload known, string algorithm)
+    {
+        Store(name, id, known);
+        return _store.Open(name, id, algorithm) ?? throw new IOException($"the upload {id} was deleted when it had just begun");
+    }
+
+    private void Store(RepositoryName name, Guid id, BegunUpload known)
+    {
+        _store.Start(name, id, _time.GetUtcNow());
+        known.IsStored = true;
+    }
+
+    private void Remove(Upload upload)
+    {
+        var key = (upload.Name, upload.Id);
+        if (_open.TryGetValue(key, out var open) && Opened(open) == upload)
+            _open.TryRemove(new(key, open));
+    }
+
+    private void Forget(RepositoryName name, Guid id)
+    {
+        if (_known.TryRemove((name, id), out var known))
+            known.Share.Dispose();
+    }
+
+    private static Upload? Opened(Lazy<Upload?> open) => open.IsValueCreated ? open.Value : null;
 
     // One at a time: more than one request does not leave at a time.
     private void CloseShortest()
@@ -139,7 +221,7 @@ public sealed class Uploads : IDisposable
             Close(idle.MinBy(each => Opened(each.Value)!.Length));
     }
 
-    private void Close(KeyValuePair<(RepositoryName Name, Guid Id), Lazy<Task<Upload?>>> open)
+    private void Close(KeyValuePair<(RepositoryName Name, Guid Id), Lazy<Upload?>> open)
     {
         if (Opened(open.Value) is not { } upload || upload.TryHold() is not true)
             return;
@@ -150,72 +232,28 @@ public sealed class Uploads : IDisposable
     private void CloseIdle(TimeSpan idle)
     {
         foreach (var open in _open)
-            if (Opened(open.Value) is { } upload && _time.GetElapsedTime(upload.LastHeld) >= idle)
+            if (Opened(open.Value) is { } upload && _time.GetElapsedTime(upload.Known.LastUsed) >= idle)
                 Close(open);
     }
-}
 
-/// <summary>An open upload.</summary>
-internal sealed class Upload(RepositoryName name, Guid id, Spool spool, long now)
-{
-    private readonly Lock _gate = new();
-    private bool _held;
-    private bool _ended;
-    private long _lastHeld = now;
-
-    public RepositoryName Name => name;
-    public Guid Id => id;
-    public Spool Spool => spool;
-    public long Length => spool.Length;
-    public bool IsEnded => Volatile.Read(ref _ended);
-    public bool IsHeld => Volatile.Read(ref _held);
-    public long LastHeld => Volatile.Read(ref _lastHeld);
-
-    /// <summary>True if the caller holds it now; false if another request does; null if it has ended.</summary>
-    public bool? TryHold()
+    private void ForgetIdle()
     {
-        lock (_gate)
+        foreach (var ((name, id), known) in _known)
         {
-            if (_ended)
-                return null;
-            if (_held)
-                return false;
-            return _held = true;
+            if (_open.ContainsKey((name, id)) || _time.GetElapsedTime(known.LastUsed) < EmptyTime)
+                continue;
+            try
+            {
+                // Another process may have deleted it.
+                if (!known.IsStored || _store.LengthAsync(name, id, CancellationToken.None).AsTask() is
+                    { IsCompletedSuccessfully: true, Result: null })
+                    Forget(name, id);
+                known.LastUsed = _time.GetTimestamp();
+            }
+            catch (Exception away) when (away.IsStoreFailure)
+            {
+                return;
+            }
         }
     }
-
-    public void Release(long now)
-    {
-        lock (_gate)
-            (_held, _lastHeld) = (false, now);
-    }
-
-    /// <summary>Closes the file for good. Only the holder may call it.</summary>
-    public void End()
-    {
-        lock (_gate)
-        {
-            _ended = true;
-            spool.Dispose();
-        }
-    }
-}
-
-/// <summary>An upload that one request holds.</summary>
-public sealed class HeldUpload : IDisposable
-{
-    private readonly Uploads _uploads;
-    private readonly Upload _upload;
-
-    internal HeldUpload(Uploads uploads, Upload upload) => (_uploads, _upload) = (uploads, upload);
-
-    public Spool Spool => _upload.Spool;
-
-    /// <summary>How many bytes have arrived.</summary>
-    public long Length => _upload.Length;
-
-    /// <summary>Deletes the upload. Later requests get 404.</summary>
-    public ValueTask DeleteAsync() => _uploads.DeleteAsync(_upload);
-
-    public void Dispose() => _uploads.Release(_upload);
 }

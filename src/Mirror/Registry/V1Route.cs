@@ -12,7 +12,7 @@ namespace Mirror.Registry;
 /// are of a form that no client of today can pull.
 /// </summary>
 public sealed class V1Route(
-    RepositoryNames names, IAccess access, Locations locations, ProxyOptions proxy, OldConfiguration? old = null)
+    RepositoryNames names, IAccess access, PrivateReads privates, Locations locations, ProxyOptions proxy, OldConfiguration? old = null)
 {
     private const int FlushSize = 16 * 1024;
 
@@ -77,7 +77,8 @@ public sealed class V1Route(
             if (found.Count >= count)
                 break;
             if (name.ToString().Contains(term, StringComparison.OrdinalIgnoreCase)
-                && await access.AuthorizeAsync(request.User, name, AccessAction.List, request.Aborted))
+                && await access.AuthorizeAsync(request.User, name, AccessAction.List, request.Aborted)
+                && await privates.MaySeeAsync(request, name))
                 found.Add(name);
         }
 

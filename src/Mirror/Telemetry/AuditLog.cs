@@ -11,12 +11,15 @@ namespace Mirror.Telemetry;
 /// </summary>
 public sealed partial class AuditLog : IDisposable
 {
+    private const int MaxRecent = 200;
+
     private static readonly byte[] EndOfLine = "\n"u8.ToArray();
 
     private readonly string? _path;
     private readonly ILogger<AuditLog> _log;
     private readonly RareLine _failures;
     private readonly Lock _gate = new();
+    private readonly Queue<AuditLine> _recent = new();
     private FileStream? _file;
 
     /// <exception cref="IOException">The file cannot be opened; also as <see cref="UnauthorizedAccessException"/>.</exception>
@@ -33,6 +36,16 @@ public sealed partial class AuditLog : IDisposable
     /// <summary>Whether lines are written at all.</summary>
     public bool IsOn => _path is not null;
 
+    /// <summary>The last lines of this process, the newest first.</summary>
+    public IReadOnlyList<AuditLine> Recent
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _recent.Reverse()];
+        }
+    }
+
     /// <summary>Writes a line. Never throws.</summary>
     public void Write(AuditLine line)
     {
@@ -40,6 +53,10 @@ public sealed partial class AuditLog : IDisposable
             return;
         byte[] bytes = [.. JsonSerializer.SerializeToUtf8Bytes(line, AuditJson.Default.AuditLine), .. EndOfLine];
         lock (_gate)
+        {
+            _recent.Enqueue(line);
+            if (_recent.Count > MaxRecent)
+                _recent.Dequeue();
             try
             {
                 _file ??= Open(_path);
@@ -51,6 +68,7 @@ public sealed partial class AuditLog : IDisposable
                 if (_failures.IsDue())
                     LogFailed(_path, failure.Message);
             }
+        }
     }
 
     public void Dispose()

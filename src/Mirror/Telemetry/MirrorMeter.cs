@@ -43,6 +43,10 @@ public sealed class MirrorMeter(IMeterFactory meters)
         return counter;
     }
 
+    /// <summary>A counter whose series are read only when metrics are.</summary>
+    internal void ObservedCounter(string name, string help, string? unit, Func<IEnumerable<Measurement<long>>> read) =>
+        Meter.CreateObservableCounter(name, read, unit, help);
+
     internal UpDownCounter<long> UpDownCounter(string name, string help) => Meter.CreateUpDownCounter<long>(name, null, help);
 
     /// <summary>A number of things without labels, which starts at zero.</summary>

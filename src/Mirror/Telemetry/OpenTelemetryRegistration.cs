@@ -12,11 +12,14 @@ public static class OpenTelemetryRegistration
     /// Collects metrics where Prometheus is to read them, and exports by OTLP what the standard <c>OTEL_*</c> variables ask for. The SDK
     /// reads the other variables: endpoint, protocol, headers, sampler, service name and resource attributes.
     /// </summary>
-    internal static void AddOpenTelemetry(this IHostApplicationBuilder builder, bool prometheus, OtlpSettings otlp)
+    /// <param name="overrides">Variables in place of those of the environment.</param>
+    internal static void AddOpenTelemetry(
+        this IHostApplicationBuilder builder, bool prometheus, OtlpSettings otlp, IReadOnlyDictionary<string, string> overrides)
     {
         builder.Configuration.AddInMemoryCollection(Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .Where(variable => ((string)variable.Key).StartsWith("OTEL_", StringComparison.Ordinal))
-            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value)));
+            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value)))
+            .AddInMemoryCollection(overrides.Select(variable => KeyValuePair.Create(variable.Key, (string?)variable.Value)));
         var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(Describe);
         if (otlp.Traces)
         {

@@ -7,16 +7,8 @@ namespace Mirror.Telemetry;
 public sealed class RequestMetrics
 {
     private static readonly Tag[] Handlers = Labels.Tags<RouteKind>("handler");
-    private static readonly Tag[] Types = Labels.Tags<ContentKind>("type");
-    private static readonly Tag[] Outcomes = Labels.Tags<CacheStatus>("outcome");
 
-    private readonly Counter<long> _proxyRequests;
-    private readonly Counter<long> _proxyHits;
-    private readonly Counter<long> _proxyMisses;
-    private readonly Counter<long> _proxyPushedBytes;
-    private readonly Counter<long> _answers;
-    private readonly Counter<long> _savedBytes;
-    private readonly Counter<long> _savedPulls;
+    private readonly AnswerCounts _answers;
     private readonly UpDownCounter<long> _inFlight;
     private readonly Counter<long> _requests;
     private readonly Histogram<double> _requestSeconds;
@@ -27,18 +19,7 @@ public sealed class RequestMetrics
 
     public RequestMetrics(MirrorMeter meter)
     {
-        Tag[][] types = [.. Types.Select(type => (Tag[])[type])];
-        _proxyRequests = meter.ZeroCounter("registry_proxy_requests_total", "Pulls of mirrored content answered.", null, types);
-        _proxyHits = meter.ZeroCounter("registry_proxy_hits_total", "Pulls answered with content that was in the cache.", null, types);
-        _proxyMisses = meter.ZeroCounter("registry_proxy_misses_total", "Pulls that had to wait for upstream's bytes.", null, types);
-        _proxyPushedBytes = meter.ZeroCounter(
-            "registry_proxy_pushed_bytes_total", "Bytes of mirrored content sent to clients.", "By", types);
-        _answers = meter.ZeroCounter(
-            "mirror_answers_total", "Pulls of mirrored content, by where the answer came from.", null,
-            [.. Types.SelectMany(type => Outcomes.Select(outcome => (Tag[])[type, outcome]))]);
-        _savedBytes = meter.ZeroCounter(
-            "mirror_saved_bytes_total", "Bytes sent to clients that upstream did not send again.", "By", types);
-        _savedPulls = meter.ZeroCounter("mirror_saved_pulls_total", "Manifests sent to clients that upstream did not count as a pull.");
+        _answers = new AnswerCounts(meter);
         _inFlight = meter.UpDownCounter("registry_http_in_flight_requests", "Requests being answered now.");
         _requests = meter.Counter("registry_http_requests_total", "Requests answered.");
         _requestSeconds = meter.Seconds(
@@ -72,19 +53,10 @@ public sealed class RequestMetrics
 
     /// <summary>Records the answer to a pull of mirrored content.</summary>
     /// <param name="bytes">Body bytes sent: none for a HEAD or a 304, a part for a range or an aborted answer.</param>
-    public void Answered(ContentKind kind, CacheStatus outcome, long bytes)
-    {
-        var type = Types[(int)kind];
-        _answers.Add(1, type, Outcomes[(int)outcome]);
-        _proxyRequests.Add(1, type);
-        (outcome.IsHit ? _proxyHits : _proxyMisses).Add(1, type);
-        _proxyPushedBytes.Add(bytes, type);
-        if (outcome is CacheStatus.Miss || bytes == 0)
-            return;
-        _savedBytes.Add(bytes, type);
-        if (kind is ContentKind.Manifest)
-            _savedPulls.Add(1);
-    }
+    public void Answered(ContentKind kind, CacheStatus outcome, long bytes) => _answers.Add(kind, outcome, bytes);
+
+    /// <summary>The answers to pulls of mirrored content so far.</summary>
+    public AnswerTotals Answers => _answers.Totals;
 
     /// <summary>Counts a client that left before the end of its answer.</summary>
     public void Aborted() => _clientAborts.Add(1);

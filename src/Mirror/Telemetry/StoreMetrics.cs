@@ -45,11 +45,12 @@ public sealed class StoreMetrics(MirrorMeter meter)
     /// <summary>Records how many repositories have pushed content and are no longer hosted.</summary>
     public void Orphans(int repositories) => _orphans.Record(repositories);
 
-    /// <summary>Records the present size of the cache, and what it may be at most.</summary>
-    public void CacheSize(long bytes, long limit)
+    /// <summary>Records the present size of the cache, and what it may be at most; null where nothing says that.</summary>
+    public void CacheSize(long bytes, long? limit)
     {
         _cacheBytes.Record(bytes);
-        _cacheLimit.Record(limit);
+        if (limit is { } max)
+            _cacheLimit.Record(max);
     }
 
     /// <summary>Records blobs that were evicted (<c>proxy.max_size</c>).</summary>

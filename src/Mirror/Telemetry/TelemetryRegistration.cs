@@ -15,23 +15,25 @@ public static class TelemetryRegistration
     internal static readonly Type[] AllMetrics =
     [
         typeof(RequestMetrics), typeof(UpstreamMetrics), typeof(FillMetrics), typeof(StoreMetrics), typeof(FleetMetrics),
-        typeof(NotificationMetrics), typeof(ProcessMetrics), typeof(StaleMetrics), typeof(DiskMetrics),
+        typeof(NotificationMetrics), typeof(HookMetrics), typeof(ProcessMetrics), typeof(StaleMetrics), typeof(DiskMetrics),
     ];
 
     /// <summary>
     /// Adds metrics, traces, the access log on stdout, and the application log on stderr, which takes the place of every other logger.
-    /// Nothing is collected or exported unless the configuration (<c>http.debug.prometheus</c>) or the standard <c>OTEL_*</c> variables ask
-    /// for it.
+    /// Nothing is collected or exported unless the configuration (<c>http.debug.prometheus</c>, <c>reporting.newrelic</c>) or the standard
+    /// <c>OTEL_*</c> variables ask for it.
     /// </summary>
-    public static void AddTelemetry(this IHostApplicationBuilder builder, LogOptions log, DebugOptions debug)
+    public static void AddTelemetry(
+        this IHostApplicationBuilder builder, LogOptions log, DebugOptions debug, NewRelicOptions? newRelic = null)
     {
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddMirrorMetrics().AddSingleton<AccessLog>().AddSingleton<AuditLog>();
         var prometheus = debug is { Addr: not null, Prometheus.Enabled: true };
-        var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable);
+        var toNewRelic = NewRelic.Variables(newRelic ?? new(), Environment.GetEnvironmentVariable);
+        var otlp = OtlpSettings.Read(name => toNewRelic.GetValueOrDefault(name) ?? Environment.GetEnvironmentVariable(name));
         // Otherwise the SDK is not even loaded.
         if (prometheus || otlp.Any)
-            builder.AddOpenTelemetry(prometheus, otlp);
+            builder.AddOpenTelemetry(prometheus, otlp, toNewRelic);
         AddApplicationLog(builder.Logging, log);
     }
 

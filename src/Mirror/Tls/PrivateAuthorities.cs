@@ -10,6 +10,10 @@ namespace Mirror.Tls;
 /// </summary>
 public sealed class PrivateAuthorities
 {
+    /// <summary>The use of a certificate by which clients show who they are (RFC 5280, 4.2.1.12). A certificate without a list of uses has
+    /// this one too.</summary>
+    public static readonly Oid ForClients = new("1.3.6.1.5.5.7.3.2");
+
     private readonly X509Certificate2Collection _roots = [];
 
     /// <exception cref="IOException">A file cannot be read.</exception>
@@ -28,12 +32,15 @@ public sealed class PrivateAuthorities
     /// not compared.
     /// </summary>
     /// <param name="sent">The chain that the peer's certificates made; null where the peer sent no other certificate.</param>
-    public bool HaveIssued(X509Certificate2 certificate, X509Chain? sent)
+    /// <param name="use">What the certificate must be for; null: it is not looked at.</param>
+    public bool HaveIssued(X509Certificate2 certificate, X509Chain? sent, Oid? use = null)
     {
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.AddRange(_roots);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        if (use is not null)
+            chain.ChainPolicy.ApplicationPolicy.Add(use);
         foreach (var element in sent?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
             chain.ChainPolicy.ExtraStore.Add(element.Certificate);
         return chain.Build(certificate);

@@ -14,7 +14,13 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     private DateTimeOffset _requestsFrom;
     private TimeSpan _lastPause;
 
+    /// <summary>The number of an account that is no account of the mirror's own.</summary>
+    public const int OfClient = -1;
+
     public int Index => index;
+
+    /// <summary>Whether it is the login of a client, or a client without one. No metric and no other replica learns of it.</summary>
+    public bool IsOfClient => index == OfClient;
 
     /// <summary>The credential to use now; null means anonymous.</summary>
     /// <exception cref="UpstreamUnavailableException">A credential helper failed.</exception>
@@ -24,6 +30,12 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     public long? Remaining
     {
         get { lock (_gate) return _remaining; }
+    }
+
+    /// <summary>How many pulls upstream allows in its window; null if it reported none.</summary>
+    public long? Limit
+    {
+        get { lock (_gate) return _limit; }
     }
 
     /// <summary>Whether so few pulls are left that background work should leave them to clients that wait.</summary>

@@ -34,6 +34,9 @@ public sealed class Accounts
         };
     }
 
+    /// <summary>The accounts in the order of the settings.</summary>
+    public IReadOnlyList<Account> All => Volatile.Read(ref _all);
+
     /// <summary>Whether requests are sent with a login.</summary>
     public bool HaveCredentials { get; private set; }
 

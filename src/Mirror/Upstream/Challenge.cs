@@ -1,5 +1,5 @@
 using System.Net.Http.Headers;
-using NameValueHeaderValue = Microsoft.Net.Http.Headers.NameValueHeaderValue;
+using System.Text.RegularExpressions;
 
 namespace Mirror.Upstream;
 
@@ -9,7 +9,7 @@ namespace Mirror.Upstream;
 /// </summary>
 /// <param name="Realm">The token service, for Bearer; null for Basic.</param>
 /// <param name="Service">The service that the token is for, if the upstream names one.</param>
-public sealed record Challenge(Uri? Realm, string? Service)
+public sealed partial record Challenge(Uri? Realm, string? Service)
 {
     /// <summary>The first challenge that the mirror can answer, Bearer before Basic; null if there is none.</summary>
     public static Challenge? From(HttpResponseMessage response)
@@ -25,12 +25,20 @@ public sealed record Challenge(Uri? Realm, string? Service)
         return basic;
     }
 
+    // Registries also send values without quotes that need them, such as scope=repository:library/app:pull. They spoil no other value.
     private static Challenge? Bearer(AuthenticationHeaderValue header)
     {
-        if (!NameValueHeaderValue.TryParseList([header.Parameter ?? ""], out var parameters))
-            return null;
+        var parameters = Parameter().Matches(header.Parameter ?? "");
         string? Value(string name) => parameters
-            .FirstOrDefault(parameter => parameter.Name.Equals(name, StringComparison.OrdinalIgnoreCase))?.GetUnescapedValue().ToString();
+            .FirstOrDefault(parameter => parameter.Groups["name"].Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } found
+            ? Escaped().Replace(found.Groups["quoted"].Value, "$1") + found.Groups["bare"].Value
+            : null;
         return Uri.TryCreate(Value("realm"), UriKind.Absolute, out var realm) ? new Challenge(realm, Value("service")) : null;
     }
+
+    [GeneratedRegex("""(?<![\w-])(?<name>[\w-]+)\s*=\s*("(?<quoted>(\\.|[^"\\])*)"|(?<bare>[^\s,"]*))""", RegexOptions.ExplicitCapture)]
+    private static partial Regex Parameter();
+
+    [GeneratedRegex("""\\(.)""")]
+    private static partial Regex Escaped();
 }

@@ -43,8 +43,8 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
             {
                 await helper.StandardInput.WriteLineAsync(registry.ToString().AsMemory(), limit.Token);
                 helper.StandardInput.Close();
-                var errors = helper.StandardError.ReadToEndAsync(limit.Token);
-                var output = await helper.StandardOutput.ReadToEndAsync(limit.Token);
+                var errors = ReadAsync(helper.StandardError, limit.Token);
+                var output = await ReadAsync(helper.StandardOutput, limit.Token);
                 await errors;
                 await helper.WaitForExitAsync(limit.Token);
                 if (helper.ExitCode != 0)
@@ -65,6 +65,14 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
         {
             throw new UpstreamUnavailableException($"The credential helper of proxy.exec failed: {failure.GetType().Name}.");
         }
+    }
+
+    private static async Task<string> ReadAsync(StreamReader from, CancellationToken cancellationToken)
+    {
+        const int max = 64 * 1024;
+        var buffer = new char[max];
+        var read = await from.ReadBlockAsync(buffer, cancellationToken);
+        return read < max ? new(buffer, 0, read) : throw new IOException("too much output");
     }
 
     private static string Text(JsonDocument json, string property) => json.RootElement.GetProperty(property).GetString() ?? "";

@@ -20,7 +20,8 @@ public sealed class MeteringHandler(UpstreamMetrics metrics, UpstreamOrigin orig
                 // Without these headers there is no limit for this account or image.
                 var (limit, remaining) = (Number(response, "ratelimit-limit"), Number(response, "ratelimit-remaining"));
                 account.Observe(limit, remaining);
-                metrics.RateLimit(origin.Label, account.Index, limit, remaining);
+                if (!account.IsOfClient)
+                    metrics.RateLimit(origin.Label, account.Index, limit, remaining);
             }
             return response;
         }

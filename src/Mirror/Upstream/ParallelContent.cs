@@ -8,8 +8,11 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class ParallelContent : Content
 {
-    /// <summary>The length of each range in bytes. A download needs this much memory for each connection.</summary>
+    /// <summary>The length of each range in bytes. A download needs up to this much memory for each connection.</summary>
     public const int RangeLength = 4 << 20;
+
+    // The memory for a range grows with the bytes that come.
+    private const int PieceLength = 256 * 1024;
 
     private readonly UpstreamClient _upstream;
     private readonly int _connections;
@@ -17,12 +20,13 @@ public sealed class ParallelContent : Content
     private readonly RepositoryName _name;
     private readonly Digest _digest;
     private readonly long _length;
-    private readonly Queue<Task<byte[]>> _ahead = new();
+    private readonly Queue<Task<Queue<byte[]>>> _ahead = new();
     private readonly CancellationTokenSource _stop = new();
     private UpstreamContent? _single;
     private long _requested;
     private long _position;
-    private byte[] _current = [];
+    // The pieces of the current range, of which the first is read up to _used.
+    private Queue<byte[]> _current = new();
     private int _used;
 
     /// <param name="connections">How many ranges are requested at once.</param>
@@ -49,7 +53,7 @@ public sealed class ParallelContent : Content
             _ahead.Enqueue(Task.Run(() => FetchAsync(from, until, _stop.Token), CancellationToken.None));
             _requested = until;
         }
-        if (_used == _current.Length)
+        if (_current.Count == 0)
         {
             if (!_ahead.TryPeek(out var next))
                 return 0;
@@ -66,9 +70,15 @@ public sealed class ParallelContent : Content
             }
             _ = _ahead.Dequeue();
         }
-        var count = Math.Min(buffer.Length, _current.Length - _used);
-        _current.AsMemory(_used, count).CopyTo(buffer);
+        var piece = _current.Peek();
+        var count = Math.Min(buffer.Length, piece.Length - _used);
+        piece.AsMemory(_used, count).CopyTo(buffer);
         _used += count;
+        if (_used == piece.Length)
+        {
+            _ = _current.Dequeue();
+            _used = 0;
+        }
         _position += count;
         return count;
     }
@@ -83,17 +93,23 @@ public sealed class ParallelContent : Content
         await base.DisposeAsync();
     }
 
-    private async Task<byte[]> FetchAsync(long from, long until, CancellationToken cancellationToken)
+    private async Task<Queue<byte[]>> FetchAsync(long from, long until, CancellationToken cancellationToken)
     {
         await using var source = await UpstreamContent.OpenAsync(_upstream, _name, _digest, from, until, _time, cancellationToken);
-        var range = new byte[until - from];
-        for (var filled = 0; filled < range.Length;)
+        Queue<byte[]> pieces = new();
+        while (from < until)
         {
-            var read = await source.ReadAsync(from + filled, range.AsMemory(filled), cancellationToken);
-            if (read == 0)
-                throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} ended a range of {_digest} early.");
-            filled += read;
+            var piece = new byte[Math.Min(PieceLength, until - from)];
+            for (var filled = 0; filled < piece.Length;)
+            {
+                var read = await source.ReadAsync(from + filled, piece.AsMemory(filled), cancellationToken);
+                if (read == 0)
+                    throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} ended a range of {_digest} early.");
+                filled += read;
+            }
+            pieces.Enqueue(piece);
+            from += piece.Length;
         }
-        return range;
+        return pieces;
     }
 }

@@ -71,7 +71,8 @@ public sealed partial class TokenSource(
         }
         var place = shared.NameOf(
             origin.Authority, realm.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
-        if (await shared.FindAsync(Kind, place) is { } found && Parse(found, challenge) is { } known && known.Value != refused)
+        if (!account.IsOfClient && await shared.FindAsync(Kind, place) is { } found
+            && Parse(found, challenge) is { } known && known.Value != refused)
             return Keep(account, scope, known);
 
         var query = $"scope={Uri.EscapeDataString(scope)}"
@@ -109,7 +110,8 @@ public sealed partial class TokenSource(
         var left = lifetime * RenewalShare - time.GetElapsedTime(asked);
         var token = new Token(value, left, challenge, time.GetTimestamp());
         var text = string.Create(CultureInfo.InvariantCulture, $"{(time.GetUtcNow() + left).ToUnixTimeMilliseconds()} {value}");
-        await shared.RememberAsync(Kind, place, text, left);
+        if (!account.IsOfClient)
+            await shared.RememberAsync(Kind, place, text, left);
         return Keep(account, scope, token);
     }
 

@@ -19,6 +19,12 @@ public sealed partial class UpstreamClient(
 
     public UpstreamOrigin Origin => origin;
 
+    /// <summary>The accounts that requests are sent with.</summary>
+    public Accounts Accounts => accounts;
+
+    /// <summary>Whether it works.</summary>
+    public UpstreamState State => state;
+
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
 
@@ -98,6 +104,12 @@ public sealed partial class UpstreamClient(
         var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
+            // Some upstreams and CDNs cannot send the rest of a blob. They can send all of it.
+            if (range is not null && end is null && !HasRange(response, from))
+            {
+                response.Dispose();
+                return await GetBlobAsync(name, digest, 0, null, cancellationToken);
+            }
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;
             // Labels such as Content-Encoding do not decide: bytes that have the digest are the blob.
@@ -118,6 +130,13 @@ public sealed partial class UpstreamClient(
             throw;
         }
     }
+
+    private static bool HasRange(HttpResponseMessage response, long from) => response.StatusCode switch
+    {
+        HttpStatusCode.RequestedRangeNotSatisfiable => false,
+        HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From == from,
+        _ => true,
+    };
 
     /// <summary>All tags, sorted. A list that breaks off is none.</summary>
     public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
@@ -176,9 +195,10 @@ public sealed partial class UpstreamClient(
         RangeHeaderValue? range = null, Uri? page = null)
     {
         var isPull = kind is UpstreamKind.Manifest && method == HttpMethod.Get;
+        var acting = ActingClient.For(origin, name);
         while (true)
         {
-            var account = accounts.Choose(isPull);
+            var account = acting?.Account ?? accounts.Choose(isPull);
             var question = new UpstreamQuestion(account, name, path);
             refusals.ThrowIfKnown(question);
             var request = new HttpRequestMessage(method, page ?? Url(name, path));
@@ -199,6 +219,11 @@ public sealed partial class UpstreamClient(
             {
                 response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
             }
+            catch (UpstreamException refused) when (acting is not null
+                && refused is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true })
+            {
+                throw acting.Refusal(kind, refused.Message);
+            }
             catch (UpstreamDeniedException denied)
             {
                 // The token service's no to this repository. Requests that wait for one token share the exception.
@@ -212,11 +237,19 @@ public sealed partial class UpstreamClient(
                     continue;
                 throw;
             }
-            catch (UpstreamLimitedException limited)
+            catch (UpstreamLimitedException limited) when (acting is null)
             {
                 // The token service's limit holds for the account, like the registry's.
                 state.Limited(account, accounts.Pause(account, limited.RetryAfter, pullsOnly: false, toldLimit: false));
                 continue;
+            }
+            if (acting is not null)
+            {
+                if (response.StatusCode is not (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+                    || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
+                    return response;
+                response.Dispose();
+                throw acting.Refusal(kind, $"{origin.Authority} refuses the client's login access to {name}.");
             }
             if (accounts.HaveCredentials)
                 ReportLogin(account, response);

@@ -38,7 +38,9 @@ internal static class UpstreamHandlers
                 new AvailabilityHandler(origin, provider.GetRequiredKeyedService<UpstreamState>(origin)));
         builder
             .AddResilienceHandler("attempts", (pipeline, context) =>
-                Configure(pipeline, origin, context.ServiceProvider.GetRequiredService<TimeProvider>()))
+                Configure(
+                    pipeline, origin, context.ServiceProvider.GetRequiredKeyedService<UpstreamState>(origin).Troubles,
+                    context.ServiceProvider.GetRequiredService<TimeProvider>()))
             .SelectPipelineBy(_ => PipelineKeys());
         builder.AddHttpMessageHandler(provider =>
             new MeteringHandler(provider.GetRequiredService<UpstreamMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
@@ -58,7 +60,8 @@ internal static class UpstreamHandlers
         };
     }
 
-    private static void Configure(ResiliencePipelineBuilder<HttpResponseMessage> pipeline, UpstreamOrigin origin, TimeProvider time)
+    private static void Configure(
+        ResiliencePipelineBuilder<HttpResponseMessage> pipeline, UpstreamOrigin origin, UpstreamTroubles troubles, TimeProvider time)
     {
         var broken = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
@@ -86,14 +89,14 @@ internal static class UpstreamHandlers
             })
             // A host that cannot be connected to costs a time-out for each attempt, so this breaker opens after few. A host that answers
             // 5xx may do so for one path only: the next breaker waits for more.
-            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3))
-            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6))
+            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3, troubles))
+            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6, troubles))
             .AddStrategy(_ => new HungHost(time), new HungHostOptions())
             .AddTimeout(origin.ResponseTimeout);
     }
 
     private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(
-        PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput) =>
+        PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput, UpstreamTroubles troubles) =>
         new()
         {
             ShouldHandle = failures,
@@ -101,6 +104,18 @@ internal static class UpstreamHandlers
             MinimumThroughput = minimumThroughput,
             SamplingDuration = TimeSpan.FromSeconds(30),
             BreakDuration = TimeSpan.FromSeconds(10),
+            OnOpened = opened =>
+            {
+                if (opened.Context.GetRequestMessage()?.RequestUri is { } url)
+                    troubles.BreakerOpened(url.Authority, opened.BreakDuration);
+                return ValueTask.CompletedTask;
+            },
+            OnClosed = closed =>
+            {
+                if (closed.Context.GetRequestMessage()?.RequestUri is { } url)
+                    troubles.BreakerClosed(url.Authority);
+                return ValueTask.CompletedTask;
+            },
         };
 
     private sealed class HungHostOptions : ResilienceStrategyOptions;

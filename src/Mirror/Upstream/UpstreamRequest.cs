@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Polly.CircuitBreaker;
@@ -16,6 +17,11 @@ internal static class UpstreamRequest
 
     // The time limit for the whole of a small body. Without it, one byte at a time could go on for ever.
     private static readonly TimeSpan MaxBodyTime = TimeSpan.FromMinutes(1);
+
+    // Few bodies are as large. Only some of those are read at a time; the others wait.
+    private const int LargeBody = 256 * 1024;
+
+    private static readonly SemaphoreSlim LargeBodies = new(DocumentMemory.MaxLargeBodies);
 
     // No header stops an account for days.
     private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
@@ -69,6 +75,7 @@ internal static class UpstreamRequest
         using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         whole.CancelAfter(MaxBodyTime);
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(whole.Token);
+        var isLarge = false;
         try
         {
             await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
@@ -82,6 +89,11 @@ internal static class UpstreamRequest
                     return body.ToArray();
                 if (body.Length + read > max)
                     throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {max} bytes, which is the limit.");
+                if (!isLarge && body.Length + read > LargeBody)
+                {
+                    await LargeBodies.WaitAsync(whole.Token);
+                    isLarge = true;
+                }
                 body.Write(buffer, 0, read);
             }
         }
@@ -89,6 +101,11 @@ internal static class UpstreamRequest
             || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             throw new UpstreamUnavailableException($"{upstream.Authority} cut a body.", failure);
+        }
+        finally
+        {
+            if (isLarge)
+                LargeBodies.Release();
         }
     }
 

@@ -15,6 +15,10 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     private readonly Outage _registry = new(time);
     private readonly Outage _tokens = new(time);
     private readonly ConcurrentDictionary<int, Login> _logins = new();
+    private readonly UpstreamTroubles _troubles = new(time);
+
+    /// <summary>What went wrong lately.</summary>
+    public UpstreamTroubles Troubles => _troubles;
 
     /// <summary>The registry, or its token service, gave an answer of its own.</summary>
     /// <param name="isUp">Whether the answer shows that the registry can be used.</param>
@@ -23,6 +27,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
         var isRegistry = origin.IsSameOrigin(url);
         if (isRegistry && isUp)
             metrics.IsUp(origin.Label, true);
+        _troubles.Over(url.Authority);
         if ((isRegistry ? _registry : _tokens).End() is { } outage)
             LogBack(url.Authority, origin.Label, Math.Round(outage.TotalSeconds, 1));
     }
@@ -33,6 +38,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
         var isRegistry = origin.IsSameOrigin(url);
         if (isRegistry)
             metrics.IsUp(origin.Label, false);
+        _troubles.Add(url.Authority, reason);
         if ((isRegistry ? _registry : _tokens).Begin())
             LogAway(url.Authority, origin.Label, reason);
     }
@@ -56,6 +62,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
             return;
         if (isLast)
             metrics.IsUp(origin.Label, false);
+        _troubles.Note(origin.Authority, $"it refuses the login of account {account.Index}");
         if (login.Outage.Begin())
             LogLoginRefused(origin.Authority, origin.Label, account.Index);
     }
@@ -63,6 +70,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     /// <summary>Upstream answered 429 to an account, which is now paused.</summary>
     public void Limited(Account account, TimeSpan pause)
     {
+        _troubles.Note(origin.Authority, $"account {account.Index} has reached its limit (429), and rests for {pause.TotalSeconds:0} s");
         if (LoginOf(account).Limit.IsDue())
             LogLimited(origin.Authority, origin.Label, account.Index, Math.Round(pause.TotalSeconds));
     }

@@ -85,10 +85,10 @@ public sealed class FileStoreTests : StoreTests
         var uploads = new FileUploadStore(_folder.Path);
         var (name, id) = (Name("a/b"), Guid.NewGuid());
         Assert.Null(await uploads.LengthAsync(name, id, Cancel));
-        Assert.Null(await uploads.OpenAsync(name, id, "sha256", Cancel));
-        await uploads.StartAsync(name, id, DateTimeOffset.UtcNow, Cancel);
+        Assert.Null(uploads.Open(name, id, "sha256"));
+        uploads.Start(name, id, DateTimeOffset.UtcNow);
         Assert.Equal(0, await uploads.LengthAsync(name, id, Cancel));
-        using (var spool = await uploads.OpenAsync(name, id, "sha256", Cancel))
+        using (var spool = uploads.Open(name, id, "sha256"))
             spool!.Append([1, 2, 3]);
         Assert.Equal(3, await uploads.LengthAsync(name, id, Cancel));
         await foreach (var stored in uploads.ListAsync(Cancel))

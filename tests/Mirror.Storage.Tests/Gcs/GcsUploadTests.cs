@@ -56,8 +56,10 @@ public sealed class GcsUploadTests : StoreTests
     {
         // Each request but those for tokens, the first time.
         var seen = new ConcurrentDictionary<string, bool>();
-        _server.Faults.Set(request => request.Path != "/token" && seen.TryAdd(
-            $"{request.Method} {request.Path}{request.QueryString} {request.Headers.ContentRange}", true) ? StoreFault.Status(status) : null);
+        _server.Faults.Set(request => request.Path != "/token"
+            && seen.TryAdd($"{request.Method} {request.Path}{request.QueryString} {request.Headers.ContentRange}", true)
+            ? StoreFault.Status(status)
+            : null);
         var bytes = Bytes(6 * MiB);
         Assert.Equal(bytes, await ReadAsync(await StoreAsync(bytes)));
     }

@@ -1,3 +1,4 @@
+using System.Text;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Files;
@@ -6,7 +7,7 @@ using Xunit;
 namespace Mirror.Storage.Tests.Sweeping;
 
 /// <summary>Which blobs an eviction deletes, and which never.</summary>
-public sealed class EvictorTests : IDisposable
+public sealed partial class EvictorTests : IDisposable
 {
     private const int Size = 1000;
 
@@ -197,7 +198,8 @@ public sealed class EvictorTests : IDisposable
 
     private static bool IsMirrored(RepositoryName name) => name != Hosted;
 
-    private Evictor Evictor() => new(_store.Content, _store.References, _store.Sweepable, _store.Provenance);
+    private Evictor Evictor(EvictorOptions? options = null) =>
+        new(_store.Content, _store.References, _store.Sweepable, _store.Provenance, options);
 
     // As the server does it: a tenth of the limit is free afterwards.
     private async Task<Eviction?> EvictAsync(long most, Func<RepositoryName, bool>? isMirrored = null)
@@ -212,6 +214,8 @@ public sealed class EvictorTests : IDisposable
     private async Task<Digest> BlobAsync(RepositoryName name, int i) =>
         await _store.MarkAsync(
             name, await UnmarkedBlobAsync(name, i), name == Hosted ? Provenance.Pushed : Provenance.Copied);
+
+    private static Digest BlobDigest(int i) => Digest.Of(Encoding.UTF8.GetBytes(new string((char)('a' + i), Size)));
 
     private Task<Digest> UnmarkedBlobAsync(RepositoryName name, int i) => _store.BlobAsync(name, new string((char)('a' + i), Size));
 

@@ -24,8 +24,9 @@ public sealed class OnlineCheckTests : IDisposable
         Assert.Equal(0, code);
         Assert.Contains($"online: the store s3://{Radosgw.Bucket}/{root} can be used", error, StringComparison.Ordinal);
         using var client = store.Client();
-        Assert.Empty((await client.ListObjectsV2Async(new() { BucketName = Radosgw.Bucket, Prefix = root }, TestContext.Current.CancellationToken))
-            .S3Objects ?? []);
+        var left = await client.ListObjectsV2Async(
+            new() { BucketName = Radosgw.Bucket, Prefix = root }, TestContext.Current.CancellationToken);
+        Assert.Empty(left.S3Objects ?? []);
     }
 
     [Theory]

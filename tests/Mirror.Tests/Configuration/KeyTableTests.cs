@@ -3,7 +3,6 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
-using Mirror.Commands;
 using Mirror.Configuration;
 using Mirror.Configuration.Reading;
 using Xunit;

@@ -36,7 +36,12 @@ public sealed class MistakeTests
     [InlineData("http: {prefix: docker}", "http.prefix")]
     [InlineData("http: {draintimeout: -1s}", "http.draintimeout")]
     [InlineData("http: {net: unix}", "http.net")]
+    [InlineData("http: {net: udp}", "http.net")]
+    [InlineData("http: {addr: /run/mirror.sock}", "http.addr")]
     [InlineData("http: {debug: {addr: \":5000\"}}", "http.debug.addr")]
+    [InlineData("http: {cors: {origins: [ui.example.org]}}", "http.cors.origins.0")]
+    [InlineData("http: {cors: {origins: ['*'], supports_credentials: true}}", "http.cors.origins")]
+    [InlineData("http: {cors: {origins: [https://a.example, 'https://*:8443'], supports_credentials: true}}", "http.cors.origins")]
     [InlineData("http: addr", "http")]
     [InlineData("http: {addr: {a: b}}", "http.addr")]
     [InlineData("http: {headers: {X-One: \"a\\r\\nX-Two: b\"}}", "http.headers.X-One.0")]
@@ -73,6 +78,8 @@ public sealed class MistakeTests
     [InlineData("auth: {token: {realm: r, service: s, issuer: i, jwks: /dev/null, signingalgorithms: [RS255]}}",
         "auth.token.signingalgorithms.0")]
     [InlineData("auth: {silly: {realm: r}}", "auth.silly.service")]
+    [InlineData("http: {tls: {certificate: /c, key: /k, clientcas: [/a], clientauth: request-client-cert}}\n"
+        + "access: {rules: [{who: {certificates: ['*']}, repositories: ['**'], actions: [pull]}]}", "access.rules.0.who.certificates")]
     [InlineData("auth: {silly: {realm: r, service: s}, token: {realm: r, service: s, issuer: i, jwks: /dev/null}}", "auth")]
     [InlineData("storage: {azure: {accountname: a}}", "storage.azure.container")]
     [InlineData("storage: {azure: {accountname: a, container: c, credentials: {type: shared_key}}}", "storage.azure.accountkey")]
@@ -170,9 +177,23 @@ public sealed class MistakeTests
     [InlineData("middleware: {repository: [{name: other, disabled: true}]}", "middleware.repository")]
     [InlineData("middleware: {registry: [{name: other, disabled: true}]}", "middleware.registry")]
     [InlineData("http: {h2c: {enabled: true}}", "http.h2c")]
-    [InlineData("reporting: {bugsnag: {apikey: k}}", "reporting.bugsnag")]
     public void A_key_that_is_not_acted_on_causes_a_warning(string yaml, string path) =>
         Assert.StartsWith($"{path} has no effect: ", Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Fact]
+    public void The_ttl_of_registry2_is_acted_on_and_a_warning_says_how() => Assert.StartsWith(
+        "proxy.ttl: a mirrored image that no client has pulled for this time is removed",
+        Assert.Single(Load(VersionLine + "proxy: {remoteurl: \"https://x\", ttl: 168h}").Warnings));
+
+    [Theory]
+    [InlineData("reporting: {bugsnag: {apikey: k}}", "reporting.bugsnag.apikey: Bugsnag's keys have 32 characters")]
+    [InlineData("log: {hooks: [{type: slack}]}", "log.hooks.0.type: there is no hook \"slack\" here")]
+    [InlineData("log: {hooks: [{type: mail, levels: [error], options: {smtp: {addr: \"m:25\"}, from: a@x}}]}",
+        "log.hooks.0 sends no mail: it has no options.to")]
+    [InlineData("log: {hooks: [{type: mail, levels: [eror], options: {smtp: {addr: \"m:25\"}, from: a@x, to: b@x}}]}",
+        "log.hooks.0.levels: \"eror\" is no level and counts as panic")]
+    public void A_hook_that_would_send_nothing_or_something_else_causes_a_warning(string yaml, string warning) =>
+        Assert.StartsWith(warning, Assert.Single(Load(VersionLine + yaml).Warnings));
 
     [Theory]
     [InlineData("storage", "other")]

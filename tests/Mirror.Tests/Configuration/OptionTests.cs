@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Mirror.Commands;
 using Mirror.Configuration;
 using Xunit;
 using static Mirror.Tests.Configuration.ConfigurationText;

@@ -150,6 +150,31 @@ public sealed class FollowingTests : FleetOfHub
         Assert.Equal(10, Hub.Log.Count(Asked.BlobBytes));
     }
 
+    [Fact]
+    public async Task A_replica_that_cannot_reach_upstream_does_not_fail_clients_with_a_right_of_their_own()
+    {
+        await using var owner = await StartOwnerAsync();
+        var failing = new TaskCompletionSource();
+        owner.Answer = async http =>
+        {
+            await failing.Task;
+            http.Response.StatusCode = 503;
+        };
+        var blob = Hub.AddBlob("library/other", Hub.AddBlob(Repository, HubBlob.Seeded(40, MiB)));
+        // It keeps the lease: it tries again, or its clients wait.
+        await owner.TakeAsync(Redis, Keys.Lease(blob.Digest));
+        var first = Replicas[1].GetAsync(BlobPath(blob.Digest));
+        await Until.TrueAsync(() => owner.Requests == 1, () => "The replica does not follow.");
+        var second = Replicas[1].GetAsync(BlobPath(blob.Digest, "library/other"));
+        await Hub.Log.WhenAskedAsync(r => r.Method == "HEAD");
+        failing.SetResult();
+        using (var failed = await first)
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, failed.StatusCode);
+        using (var served = await second)
+            Assert.Equal(blob.Digest, await DigestOfAsync(served));
+        Assert.Equal(blob.Size, Hub.Log.BodyBytes(blob.Digest));
+    }
+
     private async Task<ScriptedReplica> StartOwnerAsync()
     {
         var owner = new ScriptedReplica(Signature);

@@ -37,6 +37,20 @@ public sealed class SharedFactsTests : FleetOfHub
     }
 
     [Fact]
+    public async Task A_value_of_any_length_in_Redis_takes_no_memory()
+    {
+        const string fill = "for _, key in ipairs(redis.call('keys', '*:manifest:*')) do "
+            + "redis.call('hset', key, 'data', string.rep('x', 67108864)) end";
+        var image = Hub.AddImage(Repository, "latest");
+        using (var first = await Replicas[0].GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        await Redis.DoAsync("EVAL", fill, "0");
+        using var response = await Replicas[1].GetAsync(ManifestPath("latest"));
+        Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        Assert.InRange(Replicas[1].PeakResident, 0, Replicas[0].PeakResident + (40 << 20));
+    }
+
+    [Fact]
     public async Task Redis_shows_no_credential_and_no_token_and_every_key_ends_by_itself()
     {
         Hub.AddImage(Repository, "latest");

@@ -54,6 +54,24 @@ public sealed class EventQueueTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_of_any_length_without_lines_is_set_aside_and_takes_no_memory()
+    {
+        using (var queue = EventQueue.Open(_folder.Path))
+            queue.Append("000000001"u8);
+        var file = Assert.Single(Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories));
+        var damaged = Path.Combine(Path.GetDirectoryName(file)!, "00000000000000000002.events");
+        using (var sparse = File.OpenHandle(damaged, FileMode.CreateNew, FileAccess.Write))
+            RandomAccess.SetLength(sparse, 64L << 30);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        using var again = EventQueue.Open(_folder.Path);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+        again.Append("000000003"u8);
+        Assert.Equal([1, 3], await DrainAsync(again));
+        Assert.False(File.Exists(damaged));
+        File.Delete(damaged + ".damaged");
+    }
+
+    [Fact]
     public async Task After_a_damaged_record_events_come_twice_rather_than_never()
     {
         using (var queue = EventQueue.Open(_folder.Path))

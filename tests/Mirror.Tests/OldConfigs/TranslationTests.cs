@@ -177,32 +177,31 @@ public sealed class TranslationTests : IDisposable
     }
 
     [Fact]
-    public void Pages_of_one_host_are_let_in_by_headers()
+    public void Pages_of_named_hosts_are_let_in()
     {
         var loaded = Load("""
             dev:
               storage: local
               cors:
-                origins: _env:CORS_ORIGINS:[https://ui.example.org]
+                origins: _env:CORS_ORIGINS:[https://ui.example.org, https://b.example]
                 methods: _env:CORS_METHODS:[GET, HEAD, DELETE]
                 expose_headers: _env:CORS_EXPOSE_HEADERS:[Docker-Content-Digest]
-                supports_credentials: _env:CORS_SUPPORTS_CREDENTIALS:false
+                supports_credentials: _env:CORS_SUPPORTS_CREDENTIALS:true
                 max_age: _env:CORS_MAX_AGE:600
                 resources: _env:CORS_RESOURCES
             """);
 
         Assert.Empty(loaded.Errors);
         Assert.Empty(loaded.Warnings);
-        Assert.Equal(
-        [
-            "Access-Control-Allow-Headers: Content-Type", "Access-Control-Allow-Methods: GET, HEAD, DELETE",
-            "Access-Control-Allow-Origin: https://ui.example.org", "Access-Control-Expose-Headers: Docker-Content-Digest",
-            "Access-Control-Max-Age: 600", "Vary: Origin",
-        ], loaded.Options.Http.Headers.Select(header => $"{header.Key}: {header.Value[0]}").Order(StringComparer.Ordinal));
+        Assert.Empty(loaded.Options.Http.Headers);
+        var cors = loaded.Options.Http.Cors;
+        Assert.Equal(["https://ui.example.org", "https://b.example"], cors.Origins);
+        Assert.Equal(["GET", "HEAD", "DELETE"], cors.Methods);
+        Assert.Equal(["Docker-Content-Digest"], cors.ExposeHeaders);
+        Assert.Equal((true, TimeSpan.FromSeconds(600)), (cors.SupportsCredentials, cors.MaxAge));
     }
 
     [Theory]
-    [InlineData("origins: [https://a.example, https://b.example]")]
     [InlineData("origins: 'https://.*[.]example'")]
     [InlineData("{origins: '*', supports_credentials: true}")]
     public void Pages_that_cannot_be_told_apart_are_not_let_in(string cors)
@@ -211,6 +210,7 @@ public sealed class TranslationTests : IDisposable
 
         Assert.Empty(loaded.Errors);
         Assert.Empty(loaded.Options.Http.Headers);
+        Assert.Empty(loaded.Options.Http.Cors.Origins);
         Assert.StartsWith("cors.origins: not done: ", Assert.Single(loaded.Warnings));
     }
 
@@ -325,13 +325,55 @@ public sealed class TranslationTests : IDisposable
         Assert.Empty(loaded.Errors);
         Assert.Equal(12, loaded.Old!.Keys.Count);
         Assert.Equal(
-            ["bugsnag", "email_exceptions.smtp_host", "nginx_x_accel_redirect"],
+            ["nginx_x_accel_redirect"],
             loaded.Old.Keys.Where(key => key.Fate is OldKeyFate.NotDone).Select(key => key.Name));
         Assert.Equal(4, loaded.Warnings.Count);
         using var table = new StringWriter();
         OldKeyTable.Write(loaded.Old, table);
         Assert.Contains("frobnicate", table.ToString());
         Assert.DoesNotContain("hunter2", table.ToString());
+    }
+
+    [Fact]
+    public void Mail_and_bugsnag_are_taken_at_the_top_of_a_flavor_too()
+    {
+        var loaded = Load("""
+            shop:
+              storage: local
+              bugsnag: 0123456789abcdef0123456789abcdef
+              email_exceptions: {smtp_host: mail.example, smtp_port: 2525, smtp_login: u, smtp_password: p, smtp_secure: false,
+                from_addr: r@x, to_addr: o@x}
+            lab:
+              storage: local
+              smtp_host: mail.example
+              from_addr: r@x
+              to_addr: o@x
+            """, ("SETTINGS_FLAVOR", "shop"));
+
+        Assert.Empty(loaded.Errors.Concat(loaded.Warnings));
+        var hook = Assert.Single(loaded.Options.Log.Hooks);
+        Assert.True(hook.IsUsed);
+        var (smtp, bugsnag) = (hook.Options.Smtp, loaded.Options.Reporting.Bugsnag);
+        Assert.Equal(("mail.example:2525", "u", "p", true), (smtp.Addr, smtp.Username, smtp.Password, smtp.Insecure));
+        Assert.Equal(("0123456789abcdef0123456789abcdef", "shop"), (bugsnag.ApiKey, bugsnag.ReleaseStage));
+
+        var lab = Load("lab: {storage: local, smtp_host: mail.example, from_addr: r@x, to_addr: o@x}\n");
+        Assert.Equal("mail.example:25", Assert.Single(lab.Options.Log.Hooks).Options.Smtp.Addr);
+    }
+
+    [Fact]
+    public void A_file_of_new_relic_and_its_stage_set_up_the_export()
+    {
+        var ini = Path.Combine(_folder.FullName, "newrelic.ini");
+        File.WriteAllText(ini, "# keys\n[newrelic]\nlicense_key = eu01main\napp_name = Registry; All\n[newrelic:lab]\napp_name = Lab\n");
+
+        var loaded = Load("dev: {storage: local}\n", ("NEW_RELIC_INI", ini), ("NEW_RELIC_STAGE", "lab"));
+
+        Assert.Empty(loaded.Warnings);
+        Assert.Equal(("eu01main", "Lab"), (loaded.Options.Reporting.NewRelic.LicenseKey, loaded.Options.Reporting.NewRelic.Name));
+        var variable = Load("dev: {storage: local}\n", ("NEW_RELIC_LICENSE_KEY", "hunter2"));
+        Assert.Equal("***", Assert.Single(variable.Old!.Keys, key => key.Name is "NEW_RELIC_LICENSE_KEY").Value);
+        Assert.Contains("no license_key", Assert.Single(Load("dev: {storage: local}\n", ("NEW_RELIC_CONFIG_FILE", "/none")).Warnings));
     }
 
     [Fact]

@@ -234,6 +234,19 @@ public sealed class ColdBlobTests : MirrorOfHub
         Assert.Equal(Blob.Digest, await DigestOfAsync(response));
     }
 
+    [Theory]
+    [InlineData("416")]
+    [InlineData("another range")]
+    public async Task A_download_continues_although_upstream_cannot_send_the_rest_of_a_blob(string answer)
+    {
+        Hub.AddBlob(Repository, Blob);
+        Hub.Fault(Blob.Digest, BlobFault.ClosedAt(3 * MiB));
+        Hub.Fault(Blob.Digest, answer == "416" ? BlobFault.Refused(416) : BlobFault.RangeShifted);
+        using var response = await Mirror.GetAsync(BlobPath(Blob.Digest));
+        Assert.Equal(Blob.Digest, await DigestOfAsync(response));
+        Assert.Equal(3, Hub.Log.Requests.Count(r => r.Asked == Asked.BlobBytes));
+    }
+
     [Fact]
     public async Task An_expired_signature_is_replaced()
     {

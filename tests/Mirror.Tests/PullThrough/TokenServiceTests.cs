@@ -23,6 +23,24 @@ public sealed class TokenServiceTests : MirrorOfHub
     }
 
     [Theory]
+    [InlineData("""bearer realm="URL",service="x",scope=repository:library/x:pull""")]
+    [InlineData("""Bearer realm="URL" , service=x, error=""")]
+    [InlineData("""Bearer service="a \"quoted, one\"",realm="URL",scope="repository:library/x:pull,push" """)]
+    [InlineData("""Basic realm="x", Bearer realm="URL";x""")]
+    public async Task A_challenge_is_understood_however_the_registry_writes_it(string challenge)
+    {
+        Hub.AddImage(Repository, "latest");
+        Hub.Script(Asked.Manifest, Answer.By(context =>
+        {
+            context.Response.StatusCode = 401;
+            context.Response.Headers.WWWAuthenticate = challenge.Replace("URL", Hub.Realm.ToString(), StringComparison.Ordinal);
+            return Task.CompletedTask;
+        }), times: 1);
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
     [InlineData("""{"token":"","access_token":"T"}""")]
     [InlineData("""{"token":null,"access_token":"T","expires_in":null}""")]
     [InlineData("""{"access_token":"T","token_type":"Bearer","scope":["a"],"refresh_token":7}""")]

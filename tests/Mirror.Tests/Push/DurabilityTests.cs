@@ -88,6 +88,8 @@ public sealed class DurabilityTests
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         var repository = new PushedRepository(mirror, "a/b");
         var (old, young) = (await repository.BeginAsync(), await repository.BeginAsync());
+        foreach (var location in (string[])[old, young])
+            Assert.Equal(HttpStatusCode.Accepted, await repository.StatusOfAsync("PATCH", location, [1]));
         await mirror.StopAsync();
         var name = RepositoryName.Parse("a/b");
         File.SetLastWriteTimeUtc(Path.Combine(mirror.Root, RegistryLayout.UploadData(name, Id(old))), DateTime.UtcNow.AddDays(-8));

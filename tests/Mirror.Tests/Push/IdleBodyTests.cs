@@ -52,6 +52,32 @@ public sealed class IdleBodyTests
         Assert.Equal(HttpStatusCode.Created, rest.StatusCode);
     }
 
+    [Fact]
+    public async Task A_push_that_drips_is_cut_after_the_configured_time_and_can_go_on()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_IDLE_TIMEOUT"] = "3s" },
+        });
+        var repository = new PushedRepository(mirror, "local/app");
+        var location = await repository.BeginAsync();
+        using var patch = await OpenAsync(mirror, "PATCH", new Uri(location).AbsolutePath, "a/b", 1000);
+        var answer = AnswerAsync(patch);
+        // A byte a time is far below 240 bytes a second, and never idle for long.
+        for (var sent = 0; sent < 700 && !answer.IsCompleted; sent++)
+        {
+            await patch.GetStream().WriteAsync(new byte[1], TestContext.Current.CancellationToken);
+            await Task.WhenAny(answer, Task.Delay(100, TestContext.Current.CancellationToken));
+        }
+        Assert.Equal("HTTP/1.1 408 Request Timeout", await answer);
+        await mirror.UntilLoggedAsync(line => line.Contains("are too few", StringComparison.Ordinal)
+            || line.Contains("no bytes arrived", StringComparison.Ordinal));
+        // What arrived is kept.
+        using var status = await repository.SendAsync("GET", location);
+        Assert.Equal(HttpStatusCode.NoContent, status.StatusCode);
+        Assert.NotEqual("0-0", Header(status, "Range"));
+    }
+
     // Sends the head of a request, without any of its body.
     private static async Task<TcpClient> OpenAsync(MirrorProcess mirror, string method, string target, string type, int length)
     {

@@ -88,9 +88,9 @@ public sealed class PushedRepository(MirrorProcess mirror, string name)
         return (Digest.Of(bytes), bytes);
     }
 
-    public async Task<HttpStatusCode> StatusOfAsync(string method, string path)
+    public async Task<HttpStatusCode> StatusOfAsync(string method, string path, byte[]? body = null)
     {
-        using var response = await SendAsync(method, path);
+        using var response = await SendAsync(method, path, body);
         return response.StatusCode;
     }
 

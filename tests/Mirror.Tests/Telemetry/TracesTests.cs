@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Tests.Peers;
@@ -49,6 +50,24 @@ public sealed class TracesTests
         Assert.Equal(new OtlpSettings(expectTraces, expectMetrics), OtlpSettings.Read(variables.GetValueOrDefault));
         variables["OTEL_SDK_DISABLED"] = "true";
         Assert.False(OtlpSettings.Read(variables.GetValueOrDefault).Any);
+    }
+
+    [Fact]
+    public void The_license_key_of_new_relic_goes_to_new_relic_only()
+    {
+        var options = new NewRelicOptions { LicenseKey = "eu01 key", Name = "shop" };
+
+        var variables = NewRelic.Variables(options, _ => null);
+        Assert.Equal("https://otlp.eu01.nr-data.net", variables["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+        Assert.Equal("api-key=eu01%20key", variables["OTEL_EXPORTER_OTLP_HEADERS"]);
+        Assert.Equal(("delta", "shop"),
+            (variables["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"], variables["OTEL_SERVICE_NAME"]));
+        Assert.Equal(new OtlpSettings(true, true), OtlpSettings.Read(variables.GetValueOrDefault));
+        Assert.Equal("https://otlp.nr-data.net",
+            NewRelic.Variables(new() { LicenseKey = "k" }, _ => null)["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+
+        Assert.Empty(NewRelic.Variables(options, name => name is "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" ? "http://c:4318" : null));
+        Assert.Empty(NewRelic.Variables(new(), _ => null));
     }
 
     [Fact]

@@ -23,6 +23,9 @@ public sealed record BlobFault
     /// <summary>200 and the whole blob, whatever Range asks.</summary>
     public static BlobFault RangeIgnored { get; } = new() { IgnoresRange = true };
 
+    /// <summary>206 with another range than Range asks for.</summary>
+    public static BlobFault RangeShifted { get; } = new() { ShiftsRange = true };
+
     /// <summary>403, as if the signature had run out on the way.</summary>
     public static BlobFault SignatureExpired { get; } = new() { Status = 403 };
 
@@ -47,6 +50,8 @@ public sealed record BlobFault
     internal long? WrongByte { get; private init; }
 
     internal bool IgnoresRange { get; private init; }
+
+    internal bool ShiftsRange { get; private init; }
 
     internal int? Status { get; private init; }
 }

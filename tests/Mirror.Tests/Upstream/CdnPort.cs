@@ -41,6 +41,8 @@ internal static class CdnPort
             && RangeHeaderValue.TryParse(context.Request.Headers.Range.ToString(), out var range) && range.Ranges.Count == 1)
         {
             (from, to) = Resolve(range.Ranges.Single(), blob.Size);
+            if (fault.ShiftsRange)
+                from -= 10;
             if (from >= to)
             {
                 response.StatusCode = 416;

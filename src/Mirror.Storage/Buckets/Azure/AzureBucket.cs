@@ -51,7 +51,12 @@ public sealed class AzureBucket : IBucket
     {
         var blob = _container.GetBlobClient(await KeyAsync(path, cancellationToken));
         var text = await _calls.GetOrNullAsync(
-            async stop => (await blob.DownloadContentAsync(stop)).Value.Content.ToString(), cancellationToken);
+            async stop =>
+            {
+                using var body = (await blob.DownloadStreamingAsync(cancellationToken: stop)).Value;
+                return await BucketText.ReadAsync(body.Content, stop);
+            },
+            cancellationToken);
         return text is null ? null : OnlyOnce(text);
     }
 

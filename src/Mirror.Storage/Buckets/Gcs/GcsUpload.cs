@@ -74,7 +74,8 @@ internal sealed class GcsUpload(GcsWriter writer, GcsCalls calls, string key, Ur
     {
         var session = _session;
         using var answer = await calls.GetOrNullAsync(
-            stop => calls.SendAsync(() => new(HttpMethod.Delete, session), stop, status => status is Ended or HttpStatusCode.Gone),
+            async stop => (HttpResponseMessage?)await calls.SendAsync(
+                () => new(HttpMethod.Delete, session), stop, status => status is Ended or HttpStatusCode.Gone),
             cancellationToken);
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
@@ -43,8 +42,7 @@ public sealed class S3Bucket : IBucket
     public ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken) => _calls.GetOrNullAsync(async stop =>
     {
         using var response = await _client.GetObjectAsync(new GetObjectRequest { BucketName = _bucket, Key = _root + path }, stop);
-        using var text = new StreamReader(response.ResponseStream, Encoding.UTF8);
-        return await text.ReadToEndAsync(stop);
+        return await BucketText.ReadAsync(response.ResponseStream, stop);
     }, cancellationToken);
 
     public async ValueTask<Stream?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken)

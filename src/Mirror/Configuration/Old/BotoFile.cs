@@ -18,16 +18,12 @@ internal sealed record BotoFile(string Path, string Host, string? Port)
 
     private static BotoFile? Of(string path)
     {
-        Dictionary<string, string> values = new(StringComparer.OrdinalIgnoreCase);
-        var section = "";
-        foreach (var line in File.ReadLines(path).Select(line => line.Trim()))
-            if (line is ['[', .. var name, ']'])
-                section = name;
-            else if (section is "Credentials" && line.Split('=', 2) is [var key, var value] && line[0] is not ('#' or ';'))
-                values[key.Trim()] = value.Trim();
+        var values = IniFile.Read(path);
         // The manual of docker-registry has other names than its code.
-        return (values.GetValueOrDefault("s3_host") ?? values.GetValueOrDefault("boto_host")) is { Length: > 0 } host
-            ? new(path, host, values.GetValueOrDefault("s3_port") ?? values.GetValueOrDefault("boto_port"))
+        return (Value("s3_host") ?? Value("boto_host")) is { Length: > 0 } host
+            ? new(path, host, Value("s3_port") ?? Value("boto_port"))
             : null;
+
+        string? Value(string key) => values.GetValueOrDefault(("Credentials", key));
     }
 }

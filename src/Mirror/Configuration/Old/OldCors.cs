@@ -1,61 +1,46 @@
-using System.Buffers;
+using Mirror.Configuration.Reading;
 using YamlDotNet.RepresentationModel;
 
 namespace Mirror.Configuration.Old;
 
-/// <summary>The keys <c>cors.*</c>: headers that let a page of another host read the answers. They become <c>http.headers</c>, which the
-/// answer to a browser's question beforehand (OPTIONS) has too.</summary>
+/// <summary>The keys <c>cors.*</c>: which pages of other hosts may read the answers. They become <c>http.cors</c>.</summary>
 internal static class OldCors
 {
-    private const string Everyone = "*";
-
-    private static readonly SearchValues<char> PatternCharacters = SearchValues.Create(@"*[](){}^$\|?+");
-
-    private static readonly string[] DefaultMethods = ["GET", "HEAD", "POST", "OPTIONS", "PUT"];
+    private const string EveryPage = "*";
 
     public static void Translate(OldSettings old)
     {
-        if (old.List("cors.origins") is not [var origin, ..] origins)
+        if (old.List("cors.origins") is not [_, ..] origins)
         {
             old.SayOfAll("cors.", OldKeyFate.WithoutEffect, "cors.origins names no page");
             return;
         }
         var withCredentials = old.Flag("cors.supports_credentials") == true;
-        var isPattern = origin is not Everyone && origin.AsSpan().ContainsAny(PatternCharacters);
-        if (origins.Count > 1 || isPattern || origin is Everyone && withCredentials)
+        // In 0.x a star anywhere else is a part of a regular expression, which matches other hosts than the same text here.
+        var patterns = origins.Where(origin => origin is not EveryPage
+            && (origin.Contains('*', StringComparison.Ordinal) || ValueRules.Origin.Canonical(origin) is null));
+        if (patterns.Any() || withCredentials && origins.Contains(EveryPage))
         {
-            old.Say("cors.origins", OldKeyFate.NotDone, origin is Everyone
-                ? "pages of every host must not use a user's login; name one host, or set cors.supports_credentials: false"
-                : "one host, or *, can be answered; name one host here, or let a proxy in front add the headers");
+            old.Say("cors.origins", OldKeyFate.NotDone, patterns.FirstOrDefault() is { } pattern
+                ? $"{pattern} is not the address of a host; name the hosts, or write today's file, where https://*.example.org stands for "
+                    + "every host below example.org (http.cors.origins)"
+                : "pages of every host must not use a user's login; name the hosts, or set cors.supports_credentials: false");
             old.SayOfAll("cors.", OldKeyFate.WithoutEffect, "cors.origins is not done");
             return;
         }
-        Take("origins", "Access-Control-Allow-Origin", origin);
-        // A cache must not give the answer for one page to another.
-        if (origin is not Everyone && old.Flag("cors.vary_header") != false)
-            Header("Vary", "Origin");
-        Header("Access-Control-Allow-Methods", string.Join(", ", DefaultMethods));
-        Header("Access-Control-Allow-Headers", "Content-Type");
-        Take("methods", "Access-Control-Allow-Methods", string.Join(", ", old.List("cors.methods")));
-        Take("headers", "Access-Control-Allow-Headers", string.Join(", ", old.List("cors.headers")));
-        Take("expose_headers", "Access-Control-Expose-Headers", string.Join(", ", old.List("cors.expose_headers")));
-        Take("max_age", "Access-Control-Max-Age", old["cors.max_age"] ?? "");
-        if (withCredentials)
-            Take("supports_credentials", "Access-Control-Allow-Credentials", "true");
-        old.Say("cors.vary_header", OldKeyFate.Taken, "http.headers, Vary");
-        old.Say("cors.always_send", OldKeyFate.WithoutEffect, "the headers are sent always");
+        foreach (var list in new[] { "origins", "methods", "headers", "expose_headers" })
+            if (old.Has($"cors.{list}"))
+            {
+                old.Set($"http.cors.{list}", new YamlSequenceNode(old.List($"cors.{list}").Select(entry => new YamlScalarNode(entry))));
+                old.Say($"cors.{list}", OldKeyFate.Taken, $"http.cors.{list}");
+            }
+        old.Take("cors.max_age", "http.cors.max_age");
+        old.Take("cors.supports_credentials", "http.cors.supports_credentials");
+        old.Say("cors.send_wildcard", OldKeyFate.WithoutEffect, "* is sent if it is in cors.origins, and else the page's own address");
+        old.Say("cors.vary_header", OldKeyFate.WithoutEffect, "Vary is sent if the answer depends on the page");
+        old.Say("cors.always_send", OldKeyFate.WithoutEffect, "only browsers read the headers, and they always say which page asks");
         old.Say("cors.automatic_options", OldKeyFate.WithoutEffect, "OPTIONS is answered always");
-        old.SayOfAll("cors.resources", OldKeyFate.WithoutEffect, "the headers are sent for every path");
+        old.SayOfAll("cors.resources", OldKeyFate.WithoutEffect, "the headers are sent for every path of the registry");
         old.SayOfAll("cors.", OldKeyFate.WithoutEffect, "it has its default");
-
-        void Take(string key, string header, string value)
-        {
-            if (!old.Has($"cors.{key}"))
-                return;
-            Header(header, value);
-            old.Say($"cors.{key}", OldKeyFate.Taken, $"http.headers, {header}");
-        }
-
-        void Header(string name, string value) => old.Set($"http.headers.{name}", new YamlSequenceNode(new YamlScalarNode(value)));
     }
 }

@@ -11,22 +11,15 @@ internal static class OldProcess
     /// <summary>Variables that look like those of today, and are not.</summary>
     public static readonly IReadOnlySet<string> Variables = new HashSet<string> { "REGISTRY_HOST", "REGISTRY_PORT" };
 
-    private const string NewRelic = "nothing is sent in New Relic's old way; its OTLP interface takes metrics and traces: set "
-        + "OTEL_EXPORTER_OTLP_ENDPOINT=https://otlp.nr-data.net and OTEL_EXPORTER_OTLP_HEADERS=api-key=LICENSE";
-
-    private static readonly (string Name, OldKeyFate Fate, string Why)[] WithoutEffect =
+    private static readonly (string Name, string Why)[] WithoutEffect =
     [
-        ("GUNICORN_WORKERS", OldKeyFate.WithoutEffect, "one process serves all requests"),
-        ("GUNICORN_SILENT_TIMEOUT", OldKeyFate.WithoutEffect,
+        ("GUNICORN_WORKERS", "one process serves all requests"),
+        ("GUNICORN_SILENT_TIMEOUT",
             "a request has no time limit; http.idle_timeout is about clients that send nothing"),
-        ("GUNICORN_USER", OldKeyFate.WithoutEffect, "the image runs as the owner of the storage folder"),
-        ("GUNICORN_GROUP", OldKeyFate.WithoutEffect, "the image runs as the owner of the storage folder"),
-        ("GUNICORN_ACCESS_LOG_FILE", OldKeyFate.WithoutEffect, "the access log is on standard output"),
-        ("GUNICORN_ERROR_LOG_FILE", OldKeyFate.WithoutEffect, "the log is on standard error"),
-        ("NEW_RELIC_CONFIG_FILE", OldKeyFate.NotDone, NewRelic),
-        ("NEW_RELIC_INI", OldKeyFate.NotDone, NewRelic),
-        ("NEW_RELIC_STAGE", OldKeyFate.WithoutEffect, "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=STAGE says it today"),
-        ("NEW_RELIC_LICENSE_KEY", OldKeyFate.NotDone, NewRelic),
+        ("GUNICORN_USER", "the image runs as the owner of the storage folder"),
+        ("GUNICORN_GROUP", "the image runs as the owner of the storage folder"),
+        ("GUNICORN_ACCESS_LOG_FILE", "the access log is on standard output"),
+        ("GUNICORN_ERROR_LOG_FILE", "the log is on standard error"),
     ];
 
     public static void Translate(OldSettings old, IReadOnlyDictionary<string, string> environment)
@@ -39,9 +32,9 @@ internal static class OldProcess
         }
         if (OldFile.Value(environment, "GUNICORN_OPTS") is { } options)
             Options(old, options);
-        foreach (var (name, fate, why) in WithoutEffect)
+        foreach (var (name, why) in WithoutEffect)
             if (OldFile.Value(environment, name) is { } value)
-                old.Say(name, name is "NEW_RELIC_LICENSE_KEY" ? "***" : value, fate, why);
+                old.Say(name, value, OldKeyFate.WithoutEffect, why);
     }
 
     private static void Listen(OldSettings old, IReadOnlyDictionary<string, string> environment)

@@ -22,6 +22,7 @@ internal static class OldTranslation
         var old = new OldSettings(keys);
         var withLogin = environment.Keys.Any(name => name.StartsWith("REGISTRY_AUTH", StringComparison.Ordinal));
         Log(old);
+        OldReports.Translate(old, flavor, environment);
         Logins(old, withLogin);
         OldStorage.Translate(old, environment);
         Mirroring(old);
@@ -63,16 +64,6 @@ internal static class OldTranslation
         });
         old.Say("debug", OldKeyFate.Taken, old.Flag("debug") == true ? "/_ping names the flavor" : "/_ping does not name the flavor");
         old.Say("issue", OldKeyFate.Taken, "the answer of GET /");
-        const string noMail = "this server sends no mail; let a program watch its log or its metrics";
-        foreach (var host in new[] { "email_exceptions.smtp_host", "smtp_host" })
-        {
-            old.Say(host, OldKeyFate.NotDone, noMail);
-            var section = host[..^"smtp_host".Length];
-            foreach (var key in new[] { "smtp_port", "smtp_login", "smtp_password", "smtp_secure", "from_addr", "to_addr" })
-                old.Say(section + key, OldKeyFate.WithoutEffect, "this server sends no mail");
-            old.SayOfAll($"{section}smtp_secure.", OldKeyFate.WithoutEffect, "this server sends no mail");
-        }
-        old.Say("bugsnag", OldKeyFate.NotDone, "nothing is sent to Bugsnag; errors are in the log, and counted in the metrics");
     }
 
     private static void Logins(OldSettings old, bool withLogin)
@@ -91,7 +82,7 @@ internal static class OldTranslation
             withLogin ? "auth, as the variables REGISTRY_AUTH_... set it" : $"no section auth: {NoAccounts}");
         old.Say("index_endpoint", OldKeyFate.WithoutEffect, "that index is gone; it was asked with standalone: false only");
         if (withLogin)
-            old.Say("privileged_key", OldKeyFate.NotDone, "give the owner of the key a user of auth.htpasswd, or a token of auth.token");
+            old.Take("privileged_key", "auth.privileged_key");
         else
             old.Say("privileged_key", OldKeyFate.WithoutEffect, "the owner of the key may do everything, as every client may");
     }

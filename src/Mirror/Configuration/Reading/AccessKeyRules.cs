@@ -14,10 +14,29 @@ internal static class AccessKeyRules
         if (options.Auth.Htpasswd?.Path is { Length: > 0 } users && !Path.Exists(users))
             findings.Errors.Add($"auth.htpasswd.path: {users} does not exist; make it with: htpasswd -Bbn USER PASSWORD > {users} "
                 + "(with this program's image: docker run --rm --entrypoint htpasswd IMAGE -Bbn USER PASSWORD > FILE)");
+        if (options.Http.Cors is { SupportsCredentials: true, NamesEveryHost: true })
+            findings.Errors.Add("http.cors.origins: every host is not allowed with http.cors.supports_credentials: a page of any host "
+                + "could then use the login that a browser has kept; name the hosts, or set supports_credentials to false");
+        CheckPrivate(options, findings);
         foreach (var (i, rule) in options.Access.Rules.Index())
             CheckRule(options, rule, $"access.rules.{i}", findings);
         if (options.Auth.Token is { RootCertBundle: null, Jwks: null })
             findings.Errors.Add("auth.token.rootcertbundle: missing; it or auth.token.jwks names the file with the token server's keys");
+    }
+
+    // A client has one login for this server. It must not go to a registry that it is not for.
+    private static void CheckPrivate(MirrorOptions options, Findings findings)
+    {
+        string[] clients =
+        [
+            .. options.Proxy.AllUpstreams().Where(one => one.Options.Private is PrivateImages.Client).Select(one => one.PathName),
+        ];
+        if (clients.Length > 0 && options.Auth is not { Htpasswd: null, Token: null, Silly: null })
+            findings.Errors.Add("proxy.private: client is not allowed with a way to log in in section auth: a login for this server "
+                + "would be sent upstream; remove one of them, or set proxy.private to off");
+        if (clients.Length > 1)
+            findings.Errors.Add($"proxy.private: client is allowed for one upstream only, and {string.Join(" and ", clients)} have it: a "
+                + "client has one login for this server, and the other upstream must not get it; set off for all but one");
     }
 
     // A rule with a mistake must not pass as a rule that lets in no client, or more clients than the operator wrote.
@@ -33,6 +52,9 @@ internal static class AccessKeyRules
             findings.Errors.Add($"{path}.who.claims.{claim}: missing; values are required, and the name of a claim may not contain ':'");
         if (rule.Who.Certificates is not [] && options.Http.Tls.ClientCas is [])
             findings.Errors.Add($"{path}.who.certificates: not allowed without http.tls.clientcas: no certificate would be checked");
+        if (rule.Who.Certificates is not [] && options.Http.Tls.ClientAuth is ClientAuth.RequireAny or ClientAuth.Request)
+            findings.Errors.Add($"{path}.who.certificates: not allowed with http.tls.clientauth: "
+                + $"{ValueRules.WordOf(options.Http.Tls.ClientAuth)}, which checks no certificate");
         if (options.Auth is { Htpasswd: null, Token: null, Silly: null } && rule.Who is { Users: not [] } or { Groups: not [] })
             findings.Errors.Add($"{path}.who: users and groups are not allowed without a section auth: no client could log in");
     }
@@ -42,6 +64,13 @@ internal static class AccessKeyRules
     {
         if (options.Auth.Silly is not null)
             findings.Warnings.Add("auth.silly lets in every client that sends any Authorization header: use it for tests only");
+        if (options.Http.Tls.ClientAuth is ClientAuth.RequireAny or ClientAuth.Request)
+            findings.Warnings.Add($"http.tls.clientauth: {ValueRules.WordOf(options.Http.Tls.ClientAuth)} checks no certificate"
+                + (options.Http.Tls.ClientCas is [] ? ", and without http.tls.clientcas no client is asked for one" : ""));
+        if (options.Http.Cors.Origins is not [])
+            foreach (var name in options.Http.Headers.Keys.Where(
+                name => name.StartsWith("Access-Control-", StringComparison.OrdinalIgnoreCase)))
+                findings.Warnings.Add($"http.headers.{name} has no effect in the answers of the registry, because http.cors is set");
         foreach (var name in options.Auth.Token?.SigningAlgorithms ?? [])
             if (name is "EdDSA" || name.StartsWith("HS", StringComparison.Ordinal))
                 findings.Warnings.Add($"auth.token.signingalgorithms: no token with {name} is let in: "

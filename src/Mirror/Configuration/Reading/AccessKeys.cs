@@ -14,6 +14,7 @@ internal static class AccessKeys
     /// <summary>Section <c>auth</c>: who is the client.</summary>
     public static KnownKey Auth => Section("auth",
         Anything("none").NoEffect(),
+        Value("privileged_key"),
         Section("silly", Value("realm", HeaderValue).Required(), Value("service", HeaderValue).Required()),
         Section("htpasswd", Value("realm").Required(), Value("path").Required()).Vital(),
         Section("token",
@@ -25,6 +26,15 @@ internal static class AccessKeys
             Value("autoredirect", TrueOrFalse),
             Value("autoredirectpath", UrlPath),
             List("signingalgorithms", Value("*", OneOf(Algorithms)))).Vital()).Choice().Vital();
+
+    /// <summary>Section <c>http.cors</c>: which pages may read the answers.</summary>
+    public static KnownKey Cors => Section("cors",
+        List("origins", Value("*", Origin)),
+        List("methods", Value("*", Method)),
+        List("headers", Value("*", HeaderName)),
+        List("expose_headers", Value("*", HeaderName)),
+        Value("supports_credentials", TrueOrFalse),
+        Value("max_age", UpToADay));
 
     /// <summary>Section <c>access</c>: what may a client do.</summary>
     public static KnownKey Access => Section("access",

@@ -12,6 +12,13 @@ internal static class CrossKeyRules
     {
         var (http, proxy) = (options.Http, options.Proxy);
 
+        var isPath = http.Addr.Contains('/', StringComparison.Ordinal);
+        if (http.Net is ListenNetwork.Unix && !isPath)
+            findings.Errors.Add($"http.net: unix needs the path of a socket in http.addr, and \"{http.Addr}\" is none");
+        if (http.Net is ListenNetwork.Tcp && isPath)
+            findings.Errors.Add($"http.addr: \"{http.Addr}\" is not allowed without http.net: unix");
+        if (http.Net is ListenNetwork.Unix && options.SharesByRedis() && options.Fleet.Address is null)
+            findings.Errors.Add("fleet.address: missing; with http.net: unix the other replicas cannot reach this one otherwise");
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: it must differ from http.addr");
 
@@ -59,6 +66,12 @@ internal static class CrossKeyRules
             findings.Errors.Add(
                 $"proxy.max_size: not available with storage.{storage.Driver}; "
                 + $"storage.{storage.Driver}.localcache.maxsize limits the local copy of a bucket");
+        if (storage.Bucket() is not null && proxy.MinFree is not null)
+            findings.Errors.Add($"proxy.min_free: not available with storage.{storage.Driver}: a bucket has no volume that fills up");
+
+        if (storage.InMemory is not null && proxy.MinFree is not null)
+            findings.Errors.Add(
+                "proxy.min_free: not available with storage.inmemory: it has no volume; storage.inmemory.maxsize limits it");
 
         var endpoints = options.Notifications.Endpoints;
         foreach (var (i, endpoint) in endpoints.Index())
@@ -78,6 +91,7 @@ internal static class CrossKeyRules
 
         AccessKeyRules.Warn(options, findings);
         MiddlewareRules.Warn(options, findings);
+        HookKeys.Warn(options, findings);
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
 
@@ -88,6 +102,15 @@ internal static class CrossKeyRules
 
         if (proxy is { MaxSize: not null, HasUpstream: false })
             findings.Warnings.Add("proxy.max_size has no effect without an upstream: pushed content is never removed to make room");
+
+        if (proxy is { MinFree: not null, HasUpstream: false })
+            findings.Warnings.Add("proxy.min_free has no effect without an upstream: pushed content is never removed to make room");
+
+        if (proxy.Ttl > TimeSpan.Zero)
+            findings.Warnings.Add(proxy.HasUpstream
+                ? "proxy.ttl: a mirrored image that no client has pulled for this time is removed, as if unused were set for all "
+                    + "repositories; an entry of proxy.policies with unused decides for its own. registry:2 counted from the download"
+                : "proxy.ttl has no effect: there is no upstream; pushed content is never removed for its age");
 
         if (proxy is { HasUpstream: false, Policies: not [] })
             findings.Warnings.Add("proxy.policies has no effect without an upstream: it is about mirrored repositories");

@@ -14,9 +14,11 @@ internal static class EnvironmentOverrides
     private const string Prefix = "REGISTRY_";
 
     /// <param name="isOverride">Whether a variable is one of these; docker-registry 0.x has some that look like them.</param>
-    public static void Apply(
+    /// <returns>The keys that were set, as <c>http.addr</c>.</returns>
+    public static HashSet<string> Apply(
         YamlMappingNode root, IReadOnlyDictionary<string, string> environment, Findings findings, Predicate<string> isOverride)
     {
+        HashSet<string> given = new(StringComparer.OrdinalIgnoreCase);
         foreach (var (variable, text) in environment.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
             if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable
@@ -30,7 +32,10 @@ internal static class EnvironmentOverrides
                 findings.Errors.Add($"{variable}: the value is not YAML");
             else if (!Set(root, path, value))
                 findings.Errors.Add($"{variable}: the list has no such entry, and it is not the next one");
+            else
+                given.Add(string.Join('.', path.Select(step => step.Name)));
         }
+        return given;
     }
 
     private static string Nearest(string variable) =>

@@ -19,7 +19,7 @@ internal static partial class Secrets
     // Rows mark their secret values; this covers the names that users choose, and rows without the mark.
     [GeneratedRegex(
         "password|secret|passphrase|authorization|cookie|credential|(?:^|[-_])token$|"
-            + "(?:access|account|private|api|signing)[-_]?key(?!file)|^keyid$",
+            + "(?:access|account|private|api|signing|license)[-_]?key(?!file)|^keyid$",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NameOfSecret();
 

@@ -66,10 +66,12 @@ internal static partial class ValueRules
 
     public static readonly ValueRule MinimumTls = WordFor<TlsVersion>("tls1.0 and tls1.1 (which mean tls1.2), tls1.2 or tls1.3");
 
-    // registry:3 has more words, which accept any certificate or none. They are refused, because a user might expect a check from them.
     public static readonly ValueRule AzureCredentials = WordFor<AzureCredentialType>("shared_key, client_secret or default_credentials");
 
-    public static readonly ValueRule ClientAuth = WordFor<ClientAuth>("require-and-verify-client-cert or verify-client-cert-if-given");
+    public static readonly ValueRule ClientAuth = WordFor<ClientAuth>(
+        "require-and-verify-client-cert, verify-client-cert-if-given, require-any-client-cert or request-client-cert");
+
+    public static readonly ValueRule PrivateImages = WordFor<PrivateImages>("account, client or off");
 
     public static readonly ValueRule Complete = WordFor<CompleteImages>("off, linked or images");
 
@@ -90,6 +92,12 @@ internal static partial class ValueRules
     public static readonly ValueRule Address = new(
         "host:port or :port, with a port from 0 to 65535",
         text => ListenAddress.TryParse(text, out var address) ? address.ToString() : null);
+
+    public static readonly ValueRule AddressOrSocket = new(
+        "host:port or :port, with a port from 0 to 65535; with net: unix the path of a socket",
+        text => text.Contains('/', StringComparison.Ordinal) ? text : Address.Canonical(text));
+
+    public static readonly ValueRule ListenNetwork = WordFor<ListenNetwork>("tcp or unix");
 
     public static readonly ValueRule HostAndPort = new(
         "host:port",
@@ -139,6 +147,14 @@ internal static partial class ValueRules
     public static readonly ValueRule HeaderValue = new(
         "one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
 
+    public static readonly ValueRule HeaderName = Matching("the name of a header", TokenGrammar());
+
+    public static readonly ValueRule Method = Matching("a method of HTTP in capital letters, such as GET", MethodGrammar());
+
+    public static readonly ValueRule Origin = new(
+        "*, or the scheme, host and port of a page, such as https://ui.example.org, where * stands for any part of the host",
+        text => OriginGrammar().IsMatch(text) ? text.TrimEnd('/') : null);
+
     // Clients choose the text that is matched. Without backtracking, the time grows only with the length of that text.
     public static readonly ValueRule Pattern = new("a regular expression without backreferences and lookarounds", text =>
     {
@@ -165,8 +181,12 @@ internal static partial class ValueRules
         ("tls1.2", TlsVersion.Tls12), ("tls1.1", TlsVersion.Tls12), ("tls1.0", TlsVersion.Tls12), ("tls1.3", TlsVersion.Tls13),
         ("require-and-verify-client-cert", Configuration.ClientAuth.RequireAndVerify),
         ("verify-client-cert-if-given", Configuration.ClientAuth.VerifyIfGiven),
+        ("require-any-client-cert", Configuration.ClientAuth.RequireAny), ("request-client-cert", Configuration.ClientAuth.Request),
+        ("tcp", Configuration.ListenNetwork.Tcp), ("unix", Configuration.ListenNetwork.Unix),
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
+        ("account", Configuration.PrivateImages.Account), ("client", Configuration.PrivateImages.Client),
+        ("off", Configuration.PrivateImages.Off),
         ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),
         ("serve", Configuration.NewTags.Serve), ("hold", Configuration.NewTags.Hold),
         ("none", AwsClients.None), ("aws", AwsClients.Aws), ("awsregion", AwsClients.AwsRegion),
@@ -238,6 +258,15 @@ internal static partial class ValueRules
 
     [GeneratedRegex(@"\A[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[0-9]{1,5})?\z", RegexOptions.CultureInvariant)]
     private static partial Regex UpstreamNameGrammar();
+
+    [GeneratedRegex(@"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\z", RegexOptions.CultureInvariant)]
+    private static partial Regex TokenGrammar();
+
+    [GeneratedRegex(@"\A[A-Z]+\z", RegexOptions.CultureInvariant)]
+    private static partial Regex MethodGrammar();
+
+    [GeneratedRegex(@"\A(?:\*|https?://(?:[a-z0-9*._-]+|\[[0-9a-f:.]+\])(?::(?:[0-9]{1,5}|\*))?/?)\z", RegexOptions.CultureInvariant)]
+    private static partial Regex OriginGrammar();
 
     [GeneratedRegex(@"\A[a-z0-9*._-]+(?:/[a-z0-9*._-]+)*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PatternGrammar();

@@ -3,14 +3,9 @@ namespace Mirror.Configuration.Reading;
 /// <summary>Why known keys are not acted on, as the warning about each says it. docs/configuration.md has the same reasons.</summary>
 internal static class WhyNot
 {
-    public const string Mail = "this server sends no mail; let a program watch its log or its metrics";
-    public const string Bugsnag = "nothing is sent to Bugsnag; errors are in the log, and counted in the metrics";
-    public const string NewRelic = "New Relic's old interface is closed; OTEL_EXPORTER_OTLP_ENDPOINT=https://otlp.nr-data.net and "
-        + "OTEL_EXPORTER_OTLP_HEADERS=api-key=LICENSE send metrics and traces";
     public const string Middleware = "there are no such middlewares here";
     public const string PlainHttp2 = "HTTP/2 needs http.tls here; without it clients speak HTTP/1.1";
     public const string RedisReplicas = "the master of Redis is asked, since a copy can be older than what other replicas have written";
-    public const string Age = "what is stored does not end by its age; proxy.max_size limits how much is kept";
     public const string Schema1 = "manifests of schema 1 are not taken and not made: no client of today reads them";
     public const string UserAgent = "requests to the store have the name of the library that sends them";
     public const string StoreLog = "the log says which call of the store failed, and why";

@@ -21,6 +21,7 @@ internal sealed partial class Fill(
 
     private readonly Lock _gate = new();
     private readonly ActivityContext _request = Activity.Current?.Context ?? default;
+    private readonly DateTimeOffset _started = time.GetUtcNow();
     private long _sideRequested;
     private int _clients;
     // The fill itself and every client that reads or is about to. The last one to leave closes the spool.
@@ -33,6 +34,21 @@ internal sealed partial class Fill(
 
     /// <summary>Where the bytes may come from. The blob is linked into each of these repositories.</summary>
     public FillOrigins Origins => transfer.Origins;
+
+    /// <summary>How far it is.</summary>
+    public RunningFill Progress
+    {
+        get
+        {
+            int clients;
+            lock (_gate)
+                clients = Math.Max(0, _holders - 1);
+            var (received, length) = (transfer.Received, transfer.Spool?.Length ?? 0);
+            return new(
+                Digest, Origins.Names, transfer.Upstream, transfer.Owner, _started, Math.Max(0, length - received), length,
+                transfer.Spool?.ExpectedLength, clients);
+        }
+    }
 
     /// <summary>
     /// Whether a reader far ahead of the download may request this many bytes itself. All such side requests share a budget of a tenth of

@@ -34,6 +34,9 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     /// <summary>Whether the fill failed for all its origins. Later clients need another fill.</summary>
     public bool HaveFailed { get { lock (_gate) return _hasFailed; } }
 
+    /// <summary>The repositories that clients asked for the blob in.</summary>
+    public RepositoryName[] Names { get { lock (_gate) return [.. _all.Select(origin => origin.Name)]; } }
+
     /// <summary>The origin with this name; null where its right is still to be proved.</summary>
     public FillOrigin? Find(RepositoryName name)
     {

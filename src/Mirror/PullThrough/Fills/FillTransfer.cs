@@ -10,8 +10,9 @@ namespace Mirror.PullThrough.Fills;
 
 /// <summary>
 /// Brings the bytes of a fill into its spool: from upstream if this replica gets the lease of the digest, else from the replica that has
-/// it. If that replica is lost, the transfer resumes at the next owner of the lease, the store, or upstream. If an origin refuses, fails or
-/// is slow, the transfer resumes at the next origin.
+/// it. If that replica is lost, the transfer resumes at the next owner of the lease, the store, or upstream. If that replica cannot reach
+/// upstream, this one asks for the origins whose right is proved. If an origin refuses, fails or is slow, the transfer resumes at the next
+/// origin.
 /// </summary>
 /// <param name="origins">In whose name upstream is asked.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
@@ -145,6 +146,10 @@ internal sealed partial class FillTransfer(
             {
                 return Owner is { } owner ? await FollowAsync(owner, turn) : await DownloadAsync(turn);
             }
+            catch (ReplicaLostException lost) when (lost.HasFailed && !turn.Origin.IsProved)
+            {
+                throw new UpstreamUnavailableException(lost.Message, lost);
+            }
             catch (ReplicaLostException lost)
             {
                 // Log each lost replica once, not each attempt.
@@ -155,7 +160,10 @@ internal sealed partial class FillTransfer(
                     metrics.TookOver();
                 }
                 loggedAt = length;
-                if (lost.IsRefused)
+                if (lost.HasFailed)
+                    // Not the next holder of the lease either: it may wait as long for an upstream that this replica reaches.
+                    losses = MaxLosses;
+                else if (lost.IsRefused)
                     await _lease.BreakAsync();
                 else
                     await Task.Delay(RetryInterval, time, turn.Stop);

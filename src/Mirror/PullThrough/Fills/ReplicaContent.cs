@@ -28,7 +28,10 @@ public sealed class ReplicaContent : Content
     /// <summary>Asks a replica for a blob from an offset on.</summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">What upstream answered to that replica.</exception>
-    /// <exception cref="ReplicaLostException">The replica cannot be reached, or answers as no replica does.</exception>
+    /// <exception cref="ReplicaLostException">
+    /// The replica cannot be reached, or answers as no replica does, or cannot reach upstream
+    /// (<see cref="ReplicaLostException.HasFailed"/>).
+    /// </exception>
     public static async Task<ReplicaContent> OpenAsync(
         ReplicaBlobs replicas, TimeProvider time, Uri replica, RepositoryName name, Digest digest, long from, long? end,
         CancellationToken cancellationToken)
@@ -44,7 +47,7 @@ public sealed class ReplicaContent : Content
                 HttpStatusCode.NotFound => throw new UpstreamRefusedException(status),
                 HttpStatusCode.Forbidden => throw new UpstreamDeniedException(status, hasAccount: true),
                 HttpStatusCode.TooManyRequests => throw new UpstreamLimitedException(status, UpstreamRequest.RetryAfter(response, time)),
-                HttpStatusCode.ServiceUnavailable => throw new UpstreamUnavailableException(status),
+                HttpStatusCode.ServiceUnavailable => throw new ReplicaLostException(status) { HasFailed = true },
                 _ => throw new ReplicaLostException(status),
             };
             if (start != from)

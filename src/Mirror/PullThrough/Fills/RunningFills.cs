@@ -20,6 +20,9 @@ public sealed class RunningFills(
     /// <summary>Whether any download is running.</summary>
     public bool Any => !_running.IsEmpty;
 
+    /// <summary>How far each download is, in no particular order.</summary>
+    public IReadOnlyList<RunningFill> List() => [.. _running.Values.Select(fill => fill.Progress)];
+
     /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>

@@ -1,17 +1,80 @@
 using System.Collections;
 using System.Globalization;
 using System.Reflection;
-using Mirror.Configuration;
 using Mirror.Configuration.Reading;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
-namespace Mirror.Commands;
+namespace Mirror.Configuration;
+
+/// <summary>Where a setting comes from.</summary>
+public enum SettingSource
+{
+    Default,
+    File,
+    Variable,
+}
+
+/// <summary>A setting in force.</summary>
+/// <param name="Value">With three stars in place of a secret.</param>
+public sealed record SettingInForce(string Key, string Value, SettingSource Source);
+
+/// <summary>Reads the configuration in force: set by what starts the server.</summary>
+public sealed record ConfigurationInForce(Func<MirrorConfiguration> Read);
 
 /// <summary>Writes the configuration in force as YAML: with defaults, and with secrets masked.</summary>
 public static class EffectiveConfiguration
 {
     public static void Write(MirrorConfiguration configuration, TextWriter output)
+    {
+        var tree = Tree(configuration);
+        var yaml = new Emitter(output);
+        yaml.Emit(new StreamStart());
+        yaml.Emit(new DocumentStart(null, null, isImplicit: true));
+        EmitMapping(yaml, KnownKeys.Root, tree.GetChildren());
+        yaml.Emit(new DocumentEnd(isImplicit: true));
+        yaml.Emit(new StreamEnd());
+    }
+
+    /// <summary>Every setting by its key, with secrets masked, in the order of the documentation.</summary>
+    public static IReadOnlyList<SettingInForce> List(MirrorConfiguration configuration)
+    {
+        List<SettingInForce> settings = [];
+        Add(KnownKeys.Root, Tree(configuration).GetChildren());
+        return settings;
+
+        void Add(KnownKey? key, IEnumerable<IConfigurationSection> sections)
+        {
+            foreach (var section in InOrder(key, sections))
+            {
+                var known = key switch
+                {
+                    { Shape: KeyShape.List or KeyShape.Map } => Inherit(key),
+                    _ => key?.Find(section.Key),
+                };
+                var children = section.GetChildren().ToList();
+                if (children.Count > 0)
+                    Add(known, children);
+                else if (section.Value is { } value)
+                    settings.Add(new(
+                        section.Path.Replace(':', '.'), Secrets.Mask(known, section.Key, value), SourceOf(configuration, section.Path)));
+            }
+        }
+    }
+
+    private static SettingSource SourceOf(MirrorConfiguration configuration, string path)
+    {
+        for (var part = path.Replace(':', '.'); part.Length > 0; part = part[..Math.Max(0, part.LastIndexOf('.'))])
+            if (configuration.Variables.Contains(part))
+                return SettingSource.Variable;
+        return configuration.Values.GetSection(path).Exists() ? SettingSource.File : SettingSource.Default;
+    }
+
+    // The order of the table is the order of the registry's own documentation.
+    private static IEnumerable<IConfigurationSection> InOrder(KnownKey? key, IEnumerable<IConfigurationSection> sections) =>
+        sections.OrderBy(section => key?.Children.TakeWhile(known => known.Name != section.Key).Count() ?? 0);
+
+    private static IConfigurationRoot Tree(MirrorConfiguration configuration)
     {
         Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase) { ["version"] = "0.1" };
         Flatten(configuration.Options, "", settings);
@@ -20,17 +83,10 @@ public static class EffectiveConfiguration
             foreach (var unused in settings.Keys.Where(key => key.StartsWith("storage:filesystem", StringComparison.Ordinal)).ToList())
                 settings.Remove(unused);
         // The settings over the values of the file, which also has keys that are not acted on.
-        var tree = new ConfigurationBuilder()
+        return new ConfigurationBuilder()
             .AddInMemoryCollection(configuration.Values.AsEnumerable())
             .AddInMemoryCollection(settings)
             .Build();
-
-        var yaml = new Emitter(output);
-        yaml.Emit(new StreamStart());
-        yaml.Emit(new DocumentStart(null, null, isImplicit: true));
-        EmitMapping(yaml, KnownKeys.Root, tree.GetChildren());
-        yaml.Emit(new DocumentEnd(isImplicit: true));
-        yaml.Emit(new StreamEnd());
     }
 
     /// <summary>Adds every setting by the path of its key. Reflection is slow, but only this command uses it.</summary>
@@ -88,8 +144,7 @@ public static class EffectiveConfiguration
     private static void EmitMapping(Emitter yaml, KnownKey? key, IEnumerable<IConfigurationSection> children)
     {
         yaml.Emit(new MappingStart());
-        // The order of the table is the order of the registry's own documentation.
-        foreach (var child in children.OrderBy(child => key?.Children.TakeWhile(known => known.Name != child.Key).Count() ?? 0))
+        foreach (var child in InOrder(key, children))
         {
             yaml.Emit(new Scalar(child.Key));
             Emit(yaml, key?.Find(child.Key), child);

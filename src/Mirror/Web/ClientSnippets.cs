@@ -1,6 +1,6 @@
 using Mirror.Configuration;
 
-namespace Mirror.Commands;
+namespace Mirror.Web;
 
 /// <summary>The settings that make each client use this registry.</summary>
 public static class ClientSnippets
@@ -8,16 +8,9 @@ public static class ClientSnippets
     /// <summary>Writes one snippet for each client, under the path of the file that it belongs to.</summary>
     public static void Write(MirrorOptions options, TextWriter output)
     {
-        var registry = UrlOf(options.Http);
-        if (options.Http.Host is null && ListenAddress.Parse(options.Http.Addr).IsAnyInterface)
-            output.WriteLine($"""
-                # {registry.Authority} works on this machine only: replace it by the name of this machine that clients know,
-                # or set http.host and run this again.
-
-                """);
-
-        var sections = options.Proxy.RemoteUrl is { } upstream ? Mirror(registry, upstream) : Registry(registry);
-        foreach (var (file, text) in sections)
+        if (NoteOf(options) is { } note)
+            output.WriteLine($"# {note.ReplaceLineEndings("\n# ")}\n");
+        foreach (var (file, text) in Of(options))
         {
             output.WriteLine($"## {file}");
             output.WriteLine();
@@ -26,12 +19,31 @@ public static class ClientSnippets
         }
     }
 
+    /// <summary>A file, and its text, for each client.</summary>
+    public static IReadOnlyList<(string File, string Text)> Of(MirrorOptions options)
+    {
+        var registry = UrlOf(options.Http);
+        return [.. options.Proxy.RemoteUrl is { } upstream ? Mirror(registry, upstream) : Registry(registry)];
+    }
+
+    /// <summary>What to change in the files before they are of use; null where that is nothing.</summary>
+    public static string? NoteOf(MirrorOptions options) =>
+        options.Http.Host is null && options.Http.Listen is { IsAnyInterface: true } or { Socket: not null }
+            ? $"""
+                {UrlOf(options.Http).Authority} works on this machine only: replace it by the name of this machine that clients know,
+                or set http.host and run this again.
+                """
+            : null;
+
     /// <summary>The URL of this registry, without <c>v2/</c> and without a slash at its end.</summary>
     private static Uri UrlOf(HttpOptions http)
     {
         if (http.Host is { } host)
             return new Uri(host);
-        var address = ListenAddress.Parse(http.Addr);
+        var address = http.Listen;
+        // Clients reach the proxy in front of the socket.
+        if (address.Socket is not null)
+            return new Uri($"http://localhost{http.Prefix.TrimEnd('/')}");
         if (address.IsAnyInterface)
             address = address with { Host = "localhost" };
         return new Uri($"http://{address}{http.Prefix.TrimEnd('/')}");

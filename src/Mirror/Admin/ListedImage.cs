@@ -1,0 +1,26 @@
+using Mirror.Storage;
+
+namespace Mirror.Admin;
+
+/// <summary>An image as lists show it.</summary>
+/// <param name="Platforms">As in <see cref="StoredImage"/>.</param>
+/// <param name="Bytes">The stored bytes of the image, each part counted once.</param>
+/// <param name="SharedBytes">Those of its bytes that other images have too.</param>
+/// <param name="Pulls">How often clients got its manifest.</param>
+/// <param name="Id">Its number in the index.</param>
+public sealed record ListedImage(
+    RepositoryName Name, string Tag, Digest Digest, IReadOnlyList<string> Platforms, long Bytes, long SharedBytes, bool IsWhole,
+    DateTimeOffset? LastUsed, long Pulls, long Id);
+
+/// <summary>Orders of images other than by name.</summary>
+public enum ImageOrder
+{
+    Size,
+    Pulls,
+    LastUsed,
+}
+
+/// <summary>What all images together are.</summary>
+/// <param name="Bytes">The bytes of all their parts, each part counted once.</param>
+/// <param name="SharedBytes">Those of the bytes that belong to two images or more.</param>
+public sealed record ImageTotals(long Repositories, long Images, long Parts, long Bytes, long SharedBytes);

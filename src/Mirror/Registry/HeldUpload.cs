@@ -1,0 +1,113 @@
+using Mirror.Limits;
+using Mirror.Storage;
+using Mirror.Storage.Spooling;
+
+namespace Mirror.Registry;
+
+/// <summary>An upload that this process counts.</summary>
+internal sealed class BegunUpload(UploadQuotas.Share share, long now)
+{
+    private long _lastUsed = now;
+    private bool _isStored;
+
+    public UploadQuotas.Share Share => share;
+
+    /// <summary>Whether the store has it; false where it has no bytes yet.</summary>
+    public bool IsStored { get => Volatile.Read(ref _isStored); set => Volatile.Write(ref _isStored, value); }
+
+    public long LastUsed { get => Volatile.Read(ref _lastUsed); set => Volatile.Write(ref _lastUsed, value); }
+}
+
+/// <summary>An open upload.</summary>
+internal sealed class Upload
+{
+    private readonly Lock _gate = new();
+    private readonly Func<Spool>? _create;
+    private Spool? _spool;
+    private bool _held;
+    private bool _ended;
+
+    public Upload(RepositoryName name, Guid id, BegunUpload known, Spool spool) => (Name, Id, Known, _spool) = (name, id, known, spool);
+
+    /// <param name="create">Creates the file.</param>
+    public Upload(RepositoryName name, Guid id, BegunUpload known, Func<Spool> create) =>
+        (Name, Id, Known, _create) = (name, id, known, create);
+
+    public RepositoryName Name { get; }
+    public Guid Id { get; }
+    public BegunUpload Known { get; }
+
+    /// <summary>The file, which is created if there is none yet. Only the holder may call it.</summary>
+    /// <exception cref="IOException">It cannot be created.</exception>
+    public Spool Spool => _spool ??= _create!();
+
+    public bool HasFile => Volatile.Read(ref _spool) is not null;
+    public long Length => Volatile.Read(ref _spool)?.Length ?? 0;
+    public bool IsEnded => Volatile.Read(ref _ended);
+    public bool IsHeld => Volatile.Read(ref _held);
+
+    /// <summary>True if the caller holds it now; false if another request does; null if it has ended.</summary>
+    public bool? TryHold()
+    {
+        lock (_gate)
+        {
+            if (_ended)
+                return null;
+            if (_held)
+                return false;
+            return _held = true;
+        }
+    }
+
+    public void Release()
+    {
+        lock (_gate)
+            _held = false;
+    }
+
+    /// <summary>Closes the file for good. Only the holder may call it.</summary>
+    public void End()
+    {
+        lock (_gate)
+        {
+            _ended = true;
+            _spool?.Dispose();
+        }
+    }
+}
+
+/// <summary>An upload that one request holds.</summary>
+public sealed class HeldUpload : IDisposable
+{
+    private readonly Uploads _uploads;
+    private readonly Upload _upload;
+
+    internal HeldUpload(Uploads uploads, Upload upload) => (_uploads, _upload) = (uploads, upload);
+
+    /// <summary>The bytes in the store.</summary>
+    /// <exception cref="IOException">These would be the first, and the store does not take them.</exception>
+    public Spool Spool => _upload.Spool;
+
+    /// <summary>How many bytes have arrived.</summary>
+    public long Length => _upload.Length;
+
+    /// <summary>Asks whether there is room for an announced body, if it is announced.</summary>
+    /// <inheritdoc cref="UploadQuotas.Share.Require"/>
+    public void Require(long? bytes) => _upload.Known.Share.Require(bytes ?? 0);
+
+    /// <summary>Appends bytes.</summary>
+    /// <inheritdoc cref="UploadQuotas.Share.Require"/>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty)
+            return;
+        Require(bytes.Length);
+        Spool.Append(bytes);
+        _upload.Known.Share.Has(Length);
+    }
+
+    /// <summary>Deletes the upload. Later requests get 404.</summary>
+    public ValueTask DeleteAsync() => _uploads.DeleteAsync(_upload);
+
+    public void Dispose() => _uploads.Release(_upload);
+}

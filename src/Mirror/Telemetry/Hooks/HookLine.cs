@@ -1,0 +1,44 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Mirror.Telemetry.Hooks;
+
+/// <summary>A line of the log that leaves the machine. Its texts are bounded, and have no query and no user of a URL: a query may sign a
+/// request.</summary>
+internal sealed partial record HookLine
+{
+    private const int MaxText = 2000;
+    private const int MaxFields = 50;
+
+    public HookLine(DateTimeOffset time, LogLevel level, string message, IEnumerable<KeyValuePair<string, object>> fields)
+    {
+        (Time, Level, Message) = (time, level, Harmless(message));
+        Fields = [.. fields.Take(MaxFields).Select(
+            field => KeyValuePair.Create(field.Key, Harmless(Convert.ToString(field.Value, CultureInfo.InvariantCulture) ?? "")))];
+    }
+
+    public DateTimeOffset Time { get; }
+
+    public LogLevel Level { get; }
+
+    public string Message { get; }
+
+    public IReadOnlyList<KeyValuePair<string, string>> Fields { get; }
+
+    /// <summary>What was thrown; null if nothing was.</summary>
+    public Exception? Exception { get; init; }
+
+    /// <summary>A text without secrets, and not longer than a line may be.</summary>
+    public static string Harmless(string text)
+    {
+        var bounded = text.Length > MaxText ? $"{text[..MaxText]}..." : text;
+        return Query().Replace(UserInfo().Replace(bounded, "://"), "?...");
+    }
+
+    // A query that follows a path or a host.
+    [GeneratedRegex(@"(?<=[/\w])\?[\w.%+~-]+=[^\s""'<>]*", RegexOptions.CultureInvariant)]
+    private static partial Regex Query();
+
+    [GeneratedRegex(@"://[^/\s?#""'<>]*@", RegexOptions.CultureInvariant)]
+    private static partial Regex UserInfo();
+}

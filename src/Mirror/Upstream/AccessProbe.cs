@@ -1,0 +1,74 @@
+using System.Net;
+using Mirror.Storage;
+using Mirror.Telemetry;
+
+namespace Mirror.Upstream;
+
+/// <summary>Asks an upstream whether it lets an account read a repository, by one cheap request that is no pull.</summary>
+public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProvider time)
+{
+    /// <summary>Whether upstream lets the account read the repository.</summary>
+    /// <param name="manifest">A manifest of it that is wanted; null asks for the list of its tags.</param>
+    /// <returns>False if upstream refuses, and also if it says that there is no such repository: some say so of what they do not
+    /// show.</returns>
+    /// <exception cref="UpstreamException">Upstream gave no answer.</exception>
+    public async Task<bool> IsReadableAsync(
+        RepositoryName name, Reference? manifest, Account account, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return manifest is { } reference && await HasManifestAsync(name, reference, account, cancellationToken) is { } known
+                ? known
+                : await ListsTagsAsync(name, account, cancellationToken);
+        }
+        // The token service refuses the login, or the repository to this login.
+        catch (UpstreamException refused) when (refused is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true })
+        {
+            return false;
+        }
+    }
+
+    // Null where the answer tells nothing: the manifest may be gone, and some registries do not answer HEAD.
+    private async Task<bool?> HasManifestAsync(
+        RepositoryName name, Reference reference, Account account, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(
+            HttpMethod.Head, UpstreamKind.Manifest, name, $"manifests/{reference}", account, cancellationToken);
+        var type = response.Content.Headers.ContentType?.MediaType ?? "";
+        var isManifest = type.Contains("manifest", StringComparison.Ordinal) || type.Contains("index", StringComparison.Ordinal);
+        return response.IsSuccessStatusCode && isManifest ? true : IsRefusal(response) ? false : null;
+    }
+
+    private async Task<bool> ListsTagsAsync(RepositoryName name, Account account, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Tags, name, "tags/list?n=1", account, cancellationToken);
+        if (IsRefusal(response) || response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Gone)
+            return false;
+        if (!response.IsSuccessStatusCode)
+            throw new UpstreamUnavailableException(
+                $"{origin.Authority} answered {(int)response.StatusCode} to the question who may read {name}.");
+        // A page of a proxy or of a captive portal says nothing of the repository.
+        _ = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin, cancellationToken);
+        return true;
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(
+        HttpMethod method, UpstreamKind kind, RepositoryName name, string path, Account account, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(origin.BaseAddress, $"v2/{origin.RemoteName(name)}/{path}"));
+        request.Options.Set(UpstreamRequest.Kind, kind);
+        request.Options.Set(UpstreamRequest.Account, account);
+        request.Options.Set(UpstreamRequest.Scope, $"repository:{origin.RemoteName(name)}:pull");
+        if (kind is UpstreamKind.Manifest)
+            UpstreamRequest.AcceptEveryManifest(request.Headers);
+        var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+        if (response.StatusCode != HttpStatusCode.TooManyRequests)
+            return response;
+        using (response)
+            throw new UpstreamLimitedException($"{origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
+    }
+
+    private bool IsRefusal(HttpResponseMessage response) =>
+        response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
+        && origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
+}

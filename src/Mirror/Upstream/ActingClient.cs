@@ -1,0 +1,49 @@
+using Mirror.Storage;
+using Mirror.Telemetry;
+
+namespace Mirror.Upstream;
+
+/// <summary>
+/// A client whose own login upstream has accepted for a private repository (<c>proxy.private: client</c>). While its request runs, upstream
+/// is asked for this repository with this login, in place of the accounts of the mirror. A login is for one upstream and one repository:
+/// requests to any other do not get it.
+/// </summary>
+/// <param name="account">The client's login, with the tokens that upstream gave for it.</param>
+public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Account account)
+{
+    private static readonly AsyncLocal<ActingClient?> Ambient = new();
+
+    private volatile bool _isRefused;
+
+    /// <summary>The client for which the current request runs, and the work that it started; null for all others.</summary>
+    public static ActingClient? Current
+    {
+        get => Ambient.Value;
+        set => Ambient.Value = value;
+    }
+
+    public Account Account => account;
+
+    /// <summary>Whether upstream has refused the login since it was accepted.</summary>
+    public bool IsRefused => _isRefused;
+
+    /// <summary>The current client, if it acts for this repository of this upstream; else null.</summary>
+    public static ActingClient? For(UpstreamOrigin origin, RepositoryName name) =>
+        Ambient.Value is { } client && client.IsFor(origin, name) ? client : null;
+
+    /// <summary>Takes in that upstream refused the login, and returns what to throw.</summary>
+    public Exception Refusal(UpstreamKind kind, string message)
+    {
+        _isRefused = true;
+        // A download may have other clients, so that its failure is one of upstream.
+        return kind is UpstreamKind.Blob ? new UpstreamDeniedException(message, hasAccount: true) : new ClientRefusedException(message);
+    }
+
+    private bool IsFor(UpstreamOrigin asked, RepositoryName repository) => asked == origin && repository == name;
+}
+
+/// <summary>
+/// Upstream refuses the login of a client that it accepted before. It is none of the answers that are not content: those are about the
+/// mirror, which would serve its stored copy.
+/// </summary>
+public sealed class ClientRefusedException(string message) : Exception(message);

@@ -1,0 +1,192 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Mirror.PullThrough;
+using Mirror.PullThrough.Fills;
+using Mirror.Registry;
+using Mirror.Storage;
+
+namespace Mirror.Web;
+
+/// <summary>One running download or upload, as the live page shows it.</summary>
+/// <param name="Id">The same in each state of the same transfer.</param>
+/// <param name="Speed">Bytes a second, in the last second.</param>
+/// <param name="Origin">Where the bytes come from, in words.</param>
+/// <param name="Clients">How many clients read it or wait for it; null for an upload.</param>
+public sealed record LiveTransfer(
+    string Id, string Name, string What, string Origin, long Bytes, long? Length, long Speed, int? Clients);
+
+/// <summary>What goes on at one moment.</summary>
+/// <param name="Held">How many requests wait for an upstream that is away or says later.</param>
+public sealed record LiveState(IReadOnlyList<LiveTransfer> Fills, IReadOnlyList<LiveTransfer> Uploads, int Held);
+
+[JsonSerializable(typeof(LiveState))]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+internal sealed partial class LiveJson : JsonSerializerContext;
+
+/// <summary>
+/// What goes on, once a second for all browsers that look: it is read and written once, however many they are. While none looks, nothing
+/// is read.
+/// </summary>
+internal sealed class LiveFeed(
+    RunningFills fills, Uploads uploads, UpstreamSelector upstreams, IHostApplicationLifetime lifetime, TimeProvider time)
+{
+    private const int MaxViewers = 200;
+    // The page would be of no use, and each tick is kept in memory.
+    private const int MaxTransfers = 500;
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    // The browser comes again by itself, and its rights are asked for again.
+    private static readonly TimeSpan MaxStay = TimeSpan.FromMinutes(5);
+
+    private readonly Lock _gate = new();
+    private Dictionary<string, long> _before = [];
+    private long _beforeAt;
+    private int _viewers;
+    private bool _isProducing;
+    private TaskCompletionSource<Tick> _next = New();
+
+    /// <summary>What goes on now, as far as a viewer may see it.</summary>
+    public async ValueTask<LiveState> NowAsync(Viewer viewer, CancellationToken cancellationToken)
+    {
+        var (fills, uploads) = Read();
+        return await For(viewer, new([], fills, uploads, Held), cancellationToken);
+    }
+
+    /// <summary>Sends server-sent events (HTML, "Server-sent events"), one a second.</summary>
+    /// <exception cref="RegistryException">Too many browsers look.</exception>
+    public async Task SendAsync(HttpContext http, Viewer viewer)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, lifetime.ApplicationStopping);
+        stop.CancelAfter(MaxStay);
+        var next = Enter();
+        try
+        {
+            http.Response.ContentType = "text/event-stream";
+            await http.Response.Body.WriteAsync("retry: 1000\n\n"u8.ToArray(), stop.Token);
+            await http.Response.Body.FlushAsync(stop.Token);
+            while (true)
+            {
+                var tick = await next.WaitAsync(stop.Token);
+                // A browser that is slow misses states, and gets the newest one.
+                next = Volatile.Read(ref _next).Task;
+                var line = viewer.SeesAll ? tick.Line : Line(await For(viewer, tick, stop.Token));
+                await http.Response.Body.WriteAsync(line, stop.Token);
+                await http.Response.Body.FlushAsync(stop.Token);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // It left, its time is over, or the server stops.
+        }
+        finally
+        {
+            lock (_gate)
+                _viewers--;
+        }
+    }
+
+    private int Held => upstreams.All.Sum(mirror => mirror.OutageRetry.Held);
+
+    private Task<Tick> Enter()
+    {
+        lock (_gate)
+        {
+            if (_viewers >= MaxViewers)
+                throw new RegistryException(RegistryError.Unavailable, $"{MaxViewers} browsers look at this page already");
+            _viewers++;
+            if (!_isProducing)
+                _ = ProduceAsync();
+            _isProducing = true;
+            return _next.Task;
+        }
+    }
+
+    private async Task ProduceAsync()
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (true)
+        {
+            var (fills, uploads) = Read();
+            var tick = new Tick(Line(new(States(fills), States(uploads), Held)), fills, uploads, Held);
+            Interlocked.Exchange(ref _next, New()).SetResult(tick);
+            await timer.WaitForNextTickAsync();
+            lock (_gate)
+            {
+                _isProducing = _viewers > 0;
+                if (!_isProducing)
+                    return;
+            }
+        }
+    }
+
+    private (List<Seen> Fills, List<Seen> Uploads) Read()
+    {
+        Dictionary<string, long> now = [];
+        List<Seen> running = [], open = [];
+        double seconds;
+        Dictionary<string, long> before;
+        lock (_gate)
+            (before, seconds) = (_before, time.GetElapsedTime(_beforeAt).TotalSeconds);
+        foreach (var fill in fills.List().OrderBy(fill => fill.Started).Take(MaxTransfers))
+        {
+            var id = fill.Digest.ToString();
+            var origin = fill.Replica is { } replica ? $"replica {replica.Authority}" : fill.Upstream;
+            if (fill.ResumedFrom > 0)
+                origin += $", resumed at {Words.Size(fill.ResumedFrom)}";
+            running.Add(new(fill.Names, new(id, "", id, origin, fill.Bytes, fill.Length, Speed(id, fill.Bytes), fill.Clients)));
+        }
+        foreach (var (name, upload, length, isHeld) in uploads.Progress.OrderBy(upload => upload.Id).Take(MaxTransfers))
+        {
+            var id = upload.ToString();
+            open.Add(new(
+                [name], new(id, "", "upload", isHeld ? "a client sends" : "waits for its client", length, null, Speed(id, length), null)));
+        }
+        // Pages that are read at once share the last second.
+        if (seconds >= Interval.TotalSeconds / 2)
+            lock (_gate)
+                (_before, _beforeAt) = (now, time.GetTimestamp());
+        return (running, open);
+
+        long Speed(string id, long bytes)
+        {
+            now[id] = bytes;
+            return before.TryGetValue(id, out var was) && seconds > 0 ? (long)Math.Max(0, (bytes - was) / seconds) : 0;
+        }
+    }
+
+    private static async ValueTask<LiveState> For(Viewer viewer, Tick tick, CancellationToken stop)
+    {
+        Dictionary<RepositoryName, bool> known = [];
+        return new(await VisibleAsync(tick.Fills), await VisibleAsync(tick.Uploads), tick.Held);
+
+        async ValueTask<List<LiveTransfer>> VisibleAsync(IReadOnlyList<Seen> all)
+        {
+            List<LiveTransfer> visible = [];
+            foreach (var (names, transfer) in all)
+            {
+                List<RepositoryName> allowed = [];
+                foreach (var name in names)
+                {
+                    if (!known.TryGetValue(name, out var may))
+                        known[name] = may = await viewer.MaySeeAsync(name, stop);
+                    if (may)
+                        allowed.Add(name);
+                }
+                if (allowed.Count > 0)
+                    visible.Add(transfer with { Name = string.Join(", ", allowed) });
+            }
+            return visible;
+        }
+    }
+
+    private static List<LiveTransfer> States(List<Seen> all) =>
+        [.. all.Select(each => each.Transfer with { Name = string.Join(", ", each.Names) })];
+
+    private static byte[] Line(LiveState state) =>
+        [.. "data: "u8, .. JsonSerializer.SerializeToUtf8Bytes(state, LiveJson.Default.LiveState), .. "\n\n"u8];
+
+    private static TaskCompletionSource<Tick> New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private sealed record Seen(IReadOnlyList<RepositoryName> Names, LiveTransfer Transfer);
+
+    private sealed record Tick(byte[] Line, IReadOnlyList<Seen> Fills, IReadOnlyList<Seen> Uploads, int Held);
+}

@@ -1,0 +1,138 @@
+using Mirror.Access;
+using Mirror.Admin;
+using Mirror.Configuration;
+using Mirror.Registry;
+
+namespace Mirror.Web;
+
+/// <summary>Finds out who looks at a page, logs browsers in and out, and refuses what other sites make a browser send.</summary>
+internal sealed class PageAccess(
+    IAccess access, AdminAccess admins, AdminToken token, Sessions sessions, Locations locations, LiveOptions live, HttpOptions http,
+    RulesAccess? rules = null)
+{
+    private const string Cookie = "mirror_session";
+
+    private readonly string _path = $"{http.Prefix.TrimEnd('/')}/ui";
+
+    /// <inheritdoc cref="Sessions.HasUsers"/>
+    public bool HasUsers => sessions.HasUsers;
+
+    /// <summary>Whether the token of the administrator logs in at the address of this request.</summary>
+    public bool TakesToken(HttpContext context) => admins.IsTokensPlace(context);
+
+    /// <summary>The client of a request. The request learns its user.</summary>
+    public async ValueTask<Viewer> ViewerAsync(RegistryRequest request)
+    {
+        var (context, stop) = (request.Http, request.Aborted);
+        if (admins.IsTokensPlace(context) && token.IsIn(context.Request))
+        {
+            request.User = AdminAccess.TokenHolder.User;
+            return new(access, request.User, AdminAccess.TokenHolder, false, "");
+        }
+        var cookie = context.Request.Cookies[Cookie];
+        var session = await sessions.ReadAsync(cookie, stop);
+        if (session is { IsTokenHolder: true } && admins.IsTokensPlace(context))
+        {
+            request.User = AdminAccess.TokenHolder.User;
+            return new(access, request.User, AdminAccess.TokenHolder, true, await sessions.FormTokenAsync(cookie!, stop));
+        }
+        var isUser = session is { IsTokenHolder: false };
+        var user = isUser ? new AccessUser(session!.Name) : await access.AuthenticateAsync(context, stop);
+        if (isUser && rules is not null)
+            user = rules.WithCertificate(user, context);
+        if (user is null && context.Request.Headers.Authorization is [{ } authorization, ..])
+            request.RefusedUser = access.RefusedUser(authorization);
+        request.User = user;
+        return new(
+            access, user, await admins.FindAsync(user, stop), isUser,
+            await sessions.FormTokenAsync(isUser ? cookie! : $"user {user?.Name}", stop));
+    }
+
+    /// <summary>
+    /// Refuses a client that may see nothing at all. Where rules let clients without a login pull something, each page shows them that.
+    /// </summary>
+    /// <exception cref="RegistryException">With a challenge for the browser where it can log in by itself.</exception>
+    public async ValueTask RequireAsync(RegistryRequest request, Viewer viewer)
+    {
+        if (viewer.SeesAll || rules is not null && AccessRules.AreOpenSomewhere(live.Current.Access)
+            || await access.AuthorizeAsync(viewer.User, null, AccessAction.Pull, request.Aborted))
+            return;
+        throw RegistryException.Of(access.Refuse(
+            new(request.Http, viewer.User, null, AccessAction.Pull, locations.PublicBase(request.Http.Request))));
+    }
+
+    /// <summary>Logs a browser in; false where name and password are wrong.</summary>
+    /// <param name="name">Empty: the password is the token of the administrator.</param>
+    /// <exception cref="TooManyLoginsException">Too many logins wait already.</exception>
+    public async ValueTask<bool> LogInAsync(RegistryRequest request, string name, string password)
+    {
+        var context = request.Http;
+        if (name.Length == 0)
+        {
+            if (!admins.IsTokensPlace(context) || !token.Is(password.Trim()))
+                return false;
+            request.User = AdminAccess.TokenHolder.User;
+        }
+        else
+        {
+            // A colon ends the name in what is checked.
+            if (!sessions.HasUsers || name.Contains(':', StringComparison.Ordinal))
+                return false;
+            context.Request.Headers.Authorization =
+                $"Basic {Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{name}:{password}"))}";
+            request.User = await access.AuthenticateAsync(context, request.Aborted);
+            if (request.User is null)
+            {
+                request.RefusedUser = name;
+                return false;
+            }
+        }
+        context.Response.Cookies.Append(
+            Cookie, await sessions.BeginAsync(new Session(name), request.Aborted), Options(context, Sessions.Life));
+        return true;
+    }
+
+    /// <summary>Takes the session's cookie away.</summary>
+    public void LogOut(HttpContext context) => context.Response.Cookies.Append(Cookie, "", Options(context, TimeSpan.Zero));
+
+    /// <summary>Refuses a form that another site has sent.</summary>
+    /// <exception cref="RegistryException">The browser says so, or the form lacks the token.</exception>
+    public void RequireOwnForm(HttpContext context, IFormCollection form, Viewer viewer)
+    {
+        RequireOwnSite(context);
+        // Who sends the token of the administrator in a header is no browser.
+        if (viewer.FormToken.Length > 0 && !Sessions.IsToken(form["token"], viewer.FormToken))
+            throw new RegistryException(
+                RegistryError.Denied, "the form is not one of this login: go back, load the page again, and send the form from there");
+    }
+
+    /// <summary>Refuses a request that a browser sends for a page of another site.</summary>
+    /// <exception cref="RegistryException">It is one.</exception>
+    public void RequireOwnSite(HttpContext context)
+    {
+        var headers = context.Request.Headers;
+        // Fetch Metadata (W3C), "Sec-Fetch-Site"; over plain HTTP browsers send Origin alone.
+        if (headers["Sec-Fetch-Site"] is [{ Length: > 0 } site, ..] && site != "same-origin"
+            || headers.Origin is [{ Length: > 0 } origin, ..] && !IsOwn(context.Request, origin))
+            throw new RegistryException(RegistryError.Denied, "a page of another site has sent this form; nothing was done");
+    }
+
+    private bool IsOwn(HttpRequest request, string origin) =>
+        Uri.TryCreate(origin, UriKind.Absolute, out var url)
+        && (url.Authority.Equals(Authority($"{request.Scheme}://{request.Host.Value}"), StringComparison.OrdinalIgnoreCase)
+            || url.Authority.Equals(Authority(http.Host), StringComparison.OrdinalIgnoreCase)
+            || url.Authority.Equals(Authority(TrustedProxies.AskedOrigin(request.Headers)), StringComparison.OrdinalIgnoreCase));
+
+    private static string? Authority(string? url) => Uri.TryCreate(url, UriKind.Absolute, out var known) ? known.Authority : null;
+
+    private CookieOptions Options(HttpContext context, TimeSpan life) => new()
+    {
+        Path = _path,
+        HttpOnly = true,
+        SameSite = SameSiteMode.Strict,
+        Secure = context.Request.IsHttps
+            || locations.PublicBase(context.Request).StartsWith("https://", StringComparison.OrdinalIgnoreCase),
+        MaxAge = life,
+        IsEssential = true,
+    };
+}

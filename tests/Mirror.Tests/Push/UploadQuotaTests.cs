@@ -1,0 +1,106 @@
+using System.Net;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Resilience;
+using Xunit;
+using static Mirror.Tests.Push.PushedRepository;
+
+namespace Mirror.Tests.Push;
+
+/// <summary>How many uploads may be open, how many bytes they may have, and where those without bytes are.</summary>
+public sealed class UploadQuotaTests
+{
+    [Fact]
+    public async Task An_upload_takes_no_room_in_the_store_before_its_first_byte()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        var repository = new PushedRepository(mirror, "a/b");
+        var location = await repository.BeginAsync();
+        var folder = Path.Combine(mirror.Root, RegistryLayout.Uploads(RepositoryName.Parse("a/b")));
+        Assert.Equal(HttpStatusCode.Accepted, await repository.StatusOfAsync("PATCH", location, []));
+        Assert.Equal(HttpStatusCode.RequestedRangeNotSatisfiable, await WithRangeAsync(location));
+        Assert.False(Directory.Exists(folder));
+        Assert.Equal(HttpStatusCode.Accepted, await repository.StatusOfAsync("PATCH", location, [1]));
+        Assert.Single(Directory.GetDirectories(folder));
+
+        var (cancelled, forgotten) = (await repository.BeginAsync(), await repository.BeginAsync());
+        Assert.Equal(HttpStatusCode.NoContent, await repository.StatusOfAsync("DELETE", cancelled));
+        Assert.Equal(HttpStatusCode.NotFound, await repository.StatusOfAsync("GET", cancelled));
+        await mirror.StopAsync();
+        await mirror.StartAgainAsync();
+        using (var answer = await repository.SendAsync("PATCH", forgotten, [1]))
+            await AssertErrorAsync(answer, 404, "BLOB_UPLOAD_UNKNOWN");
+        Assert.Equal(HttpStatusCode.NoContent, await repository.StatusOfAsync("GET", location));
+
+        async Task<HttpStatusCode> WithRangeAsync(string at)
+        {
+            using var answer = await repository.SendAsync("PATCH", at, [1], null, ("Content-Range", "5-5"));
+            return answer.StatusCode;
+        }
+    }
+
+    [Fact]
+    public async Task A_replica_that_shares_only_the_store_and_the_secret_finds_an_upload_that_has_begun()
+    {
+        var environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = "a secret that both replicas have" };
+        await using var first = await MirrorProcess.StartAsync(new MirrorSettings { Environment = environment });
+        await using var second = await MirrorProcess.StartAsync(new MirrorSettings { Environment = environment, Root = first.Root });
+        var location = new Uri(await new PushedRepository(first, "a/b").BeginAsync());
+        var other = new Uri(second.Url, location.PathAndQuery).ToString();
+        Assert.Equal(HttpStatusCode.Accepted, await new PushedRepository(second, "a/b").StatusOfAsync("PATCH", other, [1]));
+    }
+
+    [Fact]
+    public async Task A_repository_with_too_many_uploads_leaves_room_to_others()
+    {
+        // Half of what a process with so little memory allows.
+        const int memory = 64 << 20, share = memory / (16 << 10) / 2;
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string> { ["DOTNET_GCHeapHardLimit"] = memory.ToString("X", null) },
+        });
+        var (crowd, other) = (new PushedRepository(mirror, "a/crowd"), new PushedRepository(mirror, "a/other"));
+        var first = await crowd.BeginAsync();
+        for (var begun = 1; begun < share; begun += 64)
+            await Task.WhenAll(Enumerable.Range(begun, Math.Min(64, share - begun)).Select(_ => crowd.BeginAsync()));
+        using (var refused = await crowd.SendAsync("POST", "blobs/uploads/"))
+        {
+            await AssertErrorAsync(refused, 429, "TOOMANYREQUESTS");
+            Assert.Equal("30", Header(refused, "Retry-After"));
+        }
+
+        // Others push, and those that have begun go on.
+        var blob = await other.PushAsync(UploadTests.Bytes(1000));
+        Assert.Equal(HttpStatusCode.OK, await other.StatusOfAsync("HEAD", $"blobs/{blob}"));
+        using (var done = await crowd.SendAsync("PUT", $"{first}?digest={Digest.Of([1])}", [1]))
+            Assert.Equal(HttpStatusCode.Created, done.StatusCode);
+        await crowd.BeginAsync();
+    }
+
+    [Fact]
+    public async Task A_repository_whose_uploads_have_too_many_bytes_leaves_room_to_others()
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = Path.Combine(volume.Path, "root") });
+        var (crowd, other) = (new PushedRepository(mirror, "a/crowd"), new PushedRepository(mirror, "a/other"));
+        var chunk = UploadTests.Bytes(1 << 20);
+        var location = await crowd.BeginAsync();
+        for (var taken = 1; ; taken++)
+        {
+            using var answer = await crowd.SendAsync("PATCH", location, chunk);
+            if (answer.StatusCode == HttpStatusCode.Accepted)
+                continue;
+            await AssertErrorAsync(answer, 503, "UNAVAILABLE");
+            Assert.Equal("30", Header(answer, "Retry-After"));
+            Assert.InRange(taken, 10, 20);
+            break;
+        }
+        // Nothing was removed, and it can be ended.
+        using (var status = await crowd.SendAsync("GET", location))
+            Assert.Equal(HttpStatusCode.NoContent, status.StatusCode);
+        await other.PushAsync(UploadTests.Bytes(1000));
+        Assert.Equal(HttpStatusCode.NoContent, await crowd.StatusOfAsync("DELETE", location));
+        await crowd.PushAsync(chunk);
+    }
+}

@@ -1,0 +1,163 @@
+using System.Net;
+using System.Text;
+using System.Text.RegularExpressions;
+using Mirror.Storage;
+using Mirror.Tests.Admin;
+using Mirror.Tests.Peers;
+using Mirror.Tests.PullThrough;
+using Mirror.Tests.Push;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Web;
+
+/// <summary>What the pages show, and that what others wrote stays text.</summary>
+public sealed partial class PageContentTests : MirrorOfHub
+{
+    private const string Markup = "<img src=x onerror=alert(1)>\\\"'><script>alert(2)</script>";
+
+    private static readonly HubBlob Layer = HubBlob.Seeded(1, 30_000);
+
+    protected override MirrorSettings Settings(ScriptedHub hub)
+    {
+        hub.Account = ("someone", "pa55-of-upstream");
+        return new() { Upstream = hub.Url, Username = "someone", Password = "pa55-of-upstream" };
+    }
+
+    [Fact]
+    public async Task Text_of_clients_publishers_and_upstreams_is_never_markup()
+    {
+        var repository = new PushedRepository(Mirror, "local/markup");
+        const string json = """
+            {"os":"M","architecture":"M","config":{"Labels":{"M":"M"}},"history":[{"created":"M","created_by":"M"}]}
+            """;
+        var config = await repository.PushAsync(Encoding.UTF8.GetBytes(json.Replace("M", Markup, StringComparison.Ordinal)));
+        var manifest = PushedRepository.Manifest(config, null, $$"""
+            "artifactType":"{{Markup}}","annotations":{"{{Markup}}":"{{Markup}}"}
+            """.Trim());
+        using (var response = await repository.SendAsync("PUT", "manifests/1", manifest, PushedRepository.OciManifest))
+            Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        await repository.PushManifestAsync(
+            "sig", "2", Digest.Of(manifest), $$"""
+            "artifactType":"{{Markup}}"
+            """.Trim());
+        // A client is noted with its first request on a connection.
+        using (var client = new HttpClient())
+        using (var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Mirror.Url, "/v2/local/markup/manifests/1")))
+        {
+            request.Headers.TryAddWithoutValidation("User-Agent", "<script>alert(3)</script>");
+            using var response = await client.SendAsync(request, Cancel);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+        await Mirror.ImagesAsync(list => list.Length == 2);
+
+        using var admin = new Browser(Mirror.Debug, Mirror.AdminLogin);
+        var asked = Uri.EscapeDataString("<script>alert(4)</script>");
+        List<string> pages = [];
+        foreach (var page in new[]
+        {
+            "", "live", $"images?search={asked}", $"images?sort={asked}", "images", "image?image=local/markup:1", $"why?image={asked}",
+            "why?image=local/markup:1", "upstreams", "clients", "settings", $"login?to={asked}",
+        })
+            pages.Add(await admin.PageAsync(page));
+        pages.Add(await admin.PageAsync($"image?image={asked}", HttpStatusCode.BadRequest));
+        foreach (var text in pages)
+        {
+            Assert.DoesNotContain("<img", text);
+            Assert.DoesNotMatch(InlineScript(), text);
+            Assert.DoesNotContain(" style=", text);
+            Assert.DoesNotMatch(Handler(), text);
+        }
+        // It is shown, as text.
+        Assert.InRange(Count(pages[5], "&lt;script&gt;alert(2)"), 6, 20);
+        Assert.Contains("&lt;script&gt;alert(3)", pages[9]);
+    }
+
+    [Fact]
+    public async Task Every_answer_forbids_what_the_pages_do_not_need()
+    {
+        using var browser = new Browser(Mirror.Url);
+        foreach (var page in new[] { "", "images", "nothing", "assets/live.js", "settings" })
+            using (var response = await browser.SendAsync(HttpMethod.Get, page, null))
+            {
+                var policy = response.Headers.GetValues("Content-Security-Policy").Single();
+                Assert.Contains("default-src 'none'", policy);
+                Assert.DoesNotContain("unsafe", policy);
+                Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
+            }
+    }
+
+    [Fact]
+    public async Task The_first_page_and_all_that_it_needs_is_small()
+    {
+        using var browser = new Browser(Mirror.Url);
+        var page = await browser.PageAsync("");
+        var bytes = Encoding.UTF8.GetByteCount(page);
+        foreach (var asset in Asset().Matches(page + await browser.PageAsync("live")).Select(match => match.Groups[1].Value).Distinct())
+            bytes += (await browser.PageAsync(asset)).Length;
+        Assert.InRange(bytes, 1_000, 200 << 10);
+    }
+
+    [Fact]
+    public async Task An_image_is_shown_with_its_layers_and_what_happened_to_it()
+    {
+        var image = Hub.AddImage(Repository, "1", Layer);
+        await Mirror.PullAsync(Repository, "1", [image.Config.Digest, Layer.Digest]);
+        await Mirror.ImagesAsync(list => list.Length == 1);
+
+        using var browser = new Browser(Mirror.Url);
+        foreach (var sort in new[] { "name", "size", "pulls", "used" })
+            Assert.Contains("library/nginx:1", await browser.PageAsync($"images?sort={sort}&search=ngin"));
+        Assert.DoesNotContain("library/nginx:1", await browser.PageAsync("images?search=ngin_"));
+        var page = await browser.PageAsync("image?image=library/nginx:1");
+        Assert.Contains(Layer.Digest.ToString(), page);
+        Assert.Contains("a copy from upstream", page);
+        Assert.DoesNotContain(">Pin<", page);
+        Assert.Contains("fetched from upstream", await browser.PageAsync("why?image=library/nginx:1"));
+        Assert.Contains("<dd>2</dd>", await browser.PageAsync(""));
+    }
+
+    [Fact]
+    public async Task The_settings_are_shown_with_their_source_and_without_secrets()
+    {
+        using var admin = new Browser(Mirror.Debug, Mirror.AdminLogin);
+        var page = await admin.PageAsync("settings");
+        Assert.DoesNotContain("pa55-of-upstream", page);
+        Assert.Matches(@"proxy\.password</code></td><td class=""name"">\*\*\*</td><td>file", page);
+        Assert.Matches(@"http\.prefix</code></td><td class=""name"">/</td><td>default", page);
+    }
+
+    [Fact]
+    public async Task Clients_of_the_last_day_are_known_by_address_program_and_name()
+    {
+        Hub.AddImage(Repository, "1", Layer);
+        var (before, none) = await Mirror.VerbAsync("clients", "--check");
+        Assert.Equal(1, before);
+        Assert.Contains("missing: no client asked for images of", none);
+
+        using (var response = await Mirror.GetAsync(ManifestPath("1"), ("User-Agent", "containerd/v9.9")))
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        var (after, output) = await Mirror.VerbAsync("clients", "--check", "--expect", "127.0.0.0/8");
+        Assert.True(after == 0, output);
+        Assert.Matches(@"127\.0\.0\.1 .* root .*containerd/v9\.9", output);
+        var (code, missing) = await Mirror.VerbAsync("clients", "--check", "--expect", "10.9.0.0/16");
+        Assert.Equal(1, code);
+        Assert.Contains("no client came from 10.9.0.0/16", missing);
+
+        using var admin = new Browser(Mirror.Debug, Mirror.AdminLogin);
+        Assert.Contains("containerd/v9.9", await admin.PageAsync("clients"));
+    }
+
+    private static int Count(string text, string part) => text.Split(part).Length - 1;
+
+    // A script without an address.
+    [GeneratedRegex("<script(?! src=\"/ui/assets/)", RegexOptions.IgnoreCase)]
+    private static partial Regex InlineScript();
+
+    // An attribute of an element that is code.
+    [GeneratedRegex("<[^>\"]*(?:\"[^\"]*\"[^>\"]*)*\\son[a-z]+\\s*=", RegexOptions.IgnoreCase)]
+    private static partial Regex Handler();
+
+    [GeneratedRegex("\"/ui/(assets/[^\"]+)\"")]
+    private static partial Regex Asset();
+}
