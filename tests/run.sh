@@ -59,8 +59,17 @@ install_azurite() {
         || echo "Could not install azurite. The tests that need it are skipped."
 }
 
+# What signs addresses for CloudFront in programs of others.
+install_cloudfront_signer() {
+    have npm && as_root true || return 0
+    [ -d "$(npm root -g)/@aws-sdk/cloudfront-signer" ] && return 0
+    as_root npm install --global --no-audit --no-fund --loglevel=error @aws-sdk/cloudfront-signer@3 >/dev/null \
+        || echo "Could not install @aws-sdk/cloudfront-signer. The tests that need it leave that part out."
+}
+
 install_peers
 install_azurite
+install_cloudfront_signer
 
 echo "Building, then running all tests. On two cores this takes about 16 minutes."
 dotnet build -c Release --nologo -v quiet

@@ -1,5 +1,3 @@
-using Mirror.Storage.Stores;
-
 namespace Mirror.Storage.Buckets;
 
 /// <summary>

@@ -1,5 +1,4 @@
 using Mirror.Storage.Spooling;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Buckets;
 

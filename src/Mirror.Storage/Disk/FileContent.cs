@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Mirror.Storage.Disk;
 
 /// <summary>Content in a file that never changes.</summary>
-internal sealed class FileContent(SafeFileHandle file, long length) : Content
+internal sealed class FileContent(SafeFileHandle file, long length) : Content, ILocatedContent
 {
     public override long? Length => length;
 
@@ -13,6 +13,9 @@ internal sealed class FileContent(SafeFileHandle file, long length) : Content
         cancellationToken.ThrowIfCancellationRequested();
         return ValueTask.FromResult(RandomAccess.Read(file, buffer.Span, offset));
     }
+
+    /// <summary>Null: a file has no address of its own. Settings may give it one.</summary>
+    public ValueTask<Uri?> LocateAsync(CancellationToken cancellationToken) => new((Uri?)null);
 
     public override ValueTask DisposeAsync()
     {

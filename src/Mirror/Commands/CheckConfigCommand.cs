@@ -18,11 +18,15 @@ internal static class CheckConfigCommand
         {
             Description = "Print a config.yml with every key, its default, its meaning and its variable; no file is read.",
         };
+        var online = new Option<bool>("--online")
+        {
+            Description = "Also try the store: list, write and delete an object. What is wrong with it is told, and the exit code is 1.",
+        };
         var command = new Command("check-config", "Print the effective configuration with secrets masked, or every mistake in it.")
         {
-            file.Argument, translate, sample,
+            file.Argument, translate, sample, online,
         };
-        command.SetAction(parsed =>
+        command.SetAction(async (parsed, cancellationToken) =>
         {
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             if (parsed.GetValue(sample))
@@ -53,7 +57,7 @@ internal static class CheckConfigCommand
             foreach (var warning in SettingFiles.Warnings(configuration.Options))
                 error.WriteLine($"warning: {warning}");
             EffectiveConfiguration.Write(configuration, output);
-            return ExitCode.Ok;
+            return parsed.GetValue(online) ? await StoreTrial.RunAsync(configuration, error, cancellationToken) : ExitCode.Ok;
         });
         return command;
     }

@@ -10,6 +10,7 @@ public sealed class MirrorOptions
     public LogOptions Log { get; set; } = new();
     public ReportingOptions Reporting { get; set; } = new();
     public StorageOptions Storage { get; set; } = new();
+    public MiddlewareOptions Middleware { get; set; } = new();
     public AuthOptions Auth { get; set; } = new();
     public AccessOptions Access { get; set; } = new();
     public HttpOptions Http { get; set; } = new();

@@ -12,6 +12,7 @@ public static class MirrorOptionsRegistration
             .AddSingleton<LiveOptions>()
             .AddSingleton(options.Log)
             .AddSingleton(options.Storage)
+            .AddSingleton(options.Middleware)
             .AddSingleton(options.Http)
             .AddSingleton(options.Proxy)
             .AddSingleton(options.Hosted)

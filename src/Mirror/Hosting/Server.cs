@@ -14,6 +14,7 @@ using Mirror.Limits;
 using Mirror.Maintenance;
 using Mirror.Notifications;
 using Mirror.PullThrough;
+using Mirror.Redirects;
 using Mirror.Registry;
 using Mirror.Search;
 using Mirror.Storage.Disk;
@@ -192,6 +193,7 @@ public static partial class Server
         services.AddFleet(options);
         services.AddRepositories(options.Proxy);
         services.AddAccess(options);
+        services.AddRedirects();
         services.AddSearch(options.Search);
         services.AddRegistry(configuration.Old);
         services.AddAdmin(options);

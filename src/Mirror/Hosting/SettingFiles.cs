@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mirror.Access;
 using Mirror.Configuration;
+using Mirror.Redirects;
 
 namespace Mirror.Hosting;
 
@@ -15,7 +16,7 @@ public static class SettingFiles
             yield return $"storage.filesystem.rootdirectory: {root} is a file, not a folder";
         if (options.Auth.Htpasswd?.Path is { } users && !Directory.Exists(users) && FileMistake.Of(users) is { } mistake)
             yield return $"auth.htpasswd.path: {users} {mistake}";
-        foreach (var (key, path, make) in Pems(options))
+        foreach (var (key, path, make) in Pems(options).Concat(Keys(options.Middleware)))
             if ((FileMistake.Of(path) ?? WhyNot(make)) is { } why)
                 yield return $"{key}: {path} {why}";
     }
@@ -51,6 +52,14 @@ public static class SettingFiles
         static IEnumerable<(string, string, Action)> Upstream(string section, UpstreamTlsOptions tls) =>
             Pair(section, tls.Certificate, tls.Key).Concat(Authorities($"{section}.ca", tls.Ca is { } ca ? [ca] : []));
     }
+
+    private static IEnumerable<(string Key, string Path, Action Make)> Keys(MiddlewareOptions middleware) =>
+        from entry in middleware.Storage.Index()
+        where !entry.Item.Disabled && entry.Item.Name == "cloudfront"
+        let key = entry.Item.Options.PrivateKey
+        // The text of a key is no path to show.
+        where !CloudFrontSigner.IsPem(key)
+        select ($"middleware.storage.{entry.Index}.options.privatekey", key, (Action)(() => _ = new CloudFrontSigner(key, "")));
 
     private static IEnumerable<(string, string, Action)> Pair(string section, string? certificate, string? key)
     {

@@ -1,17 +1,14 @@
 using System.Buffers;
-using Mirror.Configuration;
 using Mirror.Limits;
 using Mirror.Notifications;
+using Mirror.Redirects;
 using Mirror.Storage;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling blobs", "Deleting Blobs").</summary>
-public sealed class BlobRoute(Locations locations, RegistryEvents events, StorageOptions storage, Transfers transfers)
+public sealed class BlobRoute(Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers)
 {
-    private readonly bool _redirects = !storage.Redirect.Disable;
-
     /// <summary>Answers with the headers of a blob. Nothing is downloaded for it.</summary>
     public async Task HeadAsync(RegistryRequest request)
     {
@@ -31,7 +28,7 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         await using var content = await OpenAsync(request, digest, ignoreLease: false);
-        await SendAsync(request, digest, content, _redirects);
+        await SendAsync(request, digest, content, addresses.Exist);
         if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, content.Length);
     }
@@ -67,7 +64,7 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
         return answer.Value;
     }
 
-    private static async Task SendAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
+    private async Task SendAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
     {
         // 1. Headers; 304 where the client has the blob.
         var response = request.Http.Response;
@@ -76,7 +73,8 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, Storag
             return;
 
         // 2. The store's own address.
-        if (redirects && content is ILocatedContent located && await located.LocateAsync(request.Aborted) is { } address)
+        if (redirects && content is ILocatedContent located
+            && await addresses.LocateAsync(digest, located, request.Http.Connection.RemoteIpAddress, request.Aborted) is { } address)
         {
             response.StatusCode = StatusCodes.Status307TemporaryRedirect;
             response.Headers.Location = address.OriginalString;

@@ -92,6 +92,14 @@ public sealed class MistakeTests
     [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3'}}", "storage.swift.container")]
     [InlineData("storage: gcs", "storage.gcs.bucket")]
     [InlineData("http: {tls: {certificate: /c}}", "http.tls")]
+    [InlineData("storage: {gcs: {bucket: b, chunksize: 300000}}", "storage.gcs.chunksize")]
+    [InlineData("storage: {oss: {accesskeyid: a, accesskeysecret: s, region: r}}", "storage.oss.bucket")]
+    [InlineData("middleware: {storage: [{name: redirect}]}", "middleware.storage.0.options.baseurl")]
+    [InlineData("middleware: {storage: [{name: redirect, options: {baseurl: cdn.example}}]}", "middleware.storage.0.options.baseurl")]
+    [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x, keypairid: k}}]}",
+        "middleware.storage.0.options.privatekey")]
+    [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x, keypairid: k, privatekey: p, ipfilteredby: awsregion}}]}",
+        "middleware.storage.0.options.awsregion")]
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
     public void A_key_that_is_unsafe_to_ignore_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
@@ -171,8 +179,8 @@ public sealed class MistakeTests
     [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]
     [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
     [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
-    [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x}}]}", "middleware")]
-    [InlineData("middleware: {registry: [{name: other, disabled: true}]}", "middleware")]
+    [InlineData("middleware: {repository: [{name: other, disabled: true}]}", "middleware.repository")]
+    [InlineData("middleware: {registry: [{name: other, disabled: true}]}", "middleware.registry")]
     [InlineData("http: {h2c: {enabled: true}}", "http.h2c")]
     public void A_key_that_is_not_acted_on_causes_a_warning(string yaml, string path) =>
         Assert.StartsWith($"{path} has no effect: ", Assert.Single(Load(VersionLine + yaml).Warnings));
@@ -202,11 +210,11 @@ public sealed class MistakeTests
     [Fact]
     public void A_middleware_section_that_stands_twice_is_one()
     {
-        var loaded = Load(VersionLine + "middleware:\n  storage: [{name: cloudfront}]\n  storage: [{name: redirect}]\n");
+        var loaded = Load(VersionLine + "middleware:\n  storage: [{name: rewrite}]\n  storage: [{name: rewrite}]\n");
 
         Assert.Empty(loaded.Errors);
         Assert.Contains(loaded.Warnings, warning => warning.StartsWith("storage stands twice", StringComparison.Ordinal));
-        Assert.Equal("redirect", loaded.Values["middleware:storage:1:name"]);
+        Assert.Equal("rewrite", loaded.Values["middleware:storage:1:name"]);
     }
 
     [Fact]

@@ -28,11 +28,19 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
 
     protected override string Describe(Exception failure) => failure switch
     {
-        RequestFailedException { ErrorCode: { Length: > 0 } code } refused => $"refused: {code}: {FirstLine(refused)}",
+        RequestFailedException { ErrorCode: { Length: > 0 } code } refused => $"refused: {code}: {FirstLine(refused)}{Advice(code)}",
         RequestFailedException { Status: > 0 and var status } refused => $"refused: {status}: {FirstLine(refused)}",
         AuthenticationFailedException login => $"cannot be logged in to: {FirstLine(login)}",
         AggregateException { InnerException: { } first } => $"cannot be reached: {FirstLine(first)}",
         _ => $"cannot be reached: {FirstLine(failure)}",
+    };
+
+    private static string Advice(string code) => code switch
+    {
+        "ContainerNotFound" => "; there is no such container: create it, or change container",
+        "AuthenticationFailed" => "; the key is not that of the account, or the clock of this machine is wrong",
+        "AuthorizationFailure" or "AuthorizationPermissionMismatch" => "; the account may not do this: give it the right",
+        _ => "",
     };
 
     protected override async Task ProbeAsync(CancellationToken cancellationToken)

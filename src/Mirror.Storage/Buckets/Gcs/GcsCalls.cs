@@ -103,12 +103,24 @@ internal sealed class GcsCalls(GcsOptions options, TimeProvider time) : BucketCa
 
     protected override string Describe(Exception failure) => failure switch
     {
-        GoogleApiException { HttpStatusCode: var status } refused => $"refused: {(int)status}: {refused.Error?.Message ?? refused.Message}",
-        TokenResponseException login => $"cannot be logged in to: {login.Error?.Error}: {login.Error?.ErrorDescription}",
+        GoogleApiException { HttpStatusCode: var status } refused =>
+            $"refused: {(int)status}: {refused.Error?.Message ?? refused.Message}{Advice(status)}",
+        TokenResponseException login =>
+            $"cannot be logged in to: {login.Error?.Error}: {login.Error?.ErrorDescription}; the key is not valid any longer, or "
+            + "the clock of this machine is wrong",
         HttpRequestException => $"cannot be reached: {failure.Message}",
         FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or InvalidOperationException or JsonException
             or ArgumentException => $"cannot be logged in to: {failure.Message}",
         _ => $"cannot be reached: {failure.Message}",
+    };
+
+    private static string Advice(HttpStatusCode status) => status switch
+    {
+        // Objects that do not exist have no message.
+        HttpStatusCode.NotFound => "; there is no such bucket: create it, or change bucket",
+        HttpStatusCode.Unauthorized => "; the store does not accept the credentials",
+        HttpStatusCode.Forbidden => "; the account may not do this: give it the right",
+        _ => "",
     };
 
     protected override Task ProbeAsync(CancellationToken cancellationToken) => ExecuteAsync(client =>

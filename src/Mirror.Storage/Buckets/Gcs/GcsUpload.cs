@@ -112,11 +112,11 @@ internal sealed class GcsUpload(GcsWriter writer, GcsCalls calls, string key, Ur
                     var stored = Stored(answer);
                     if (stored < from || stored > end)
                         throw new IOException($"the store has {stored} bytes of an upload, and {from} to {end} were sent");
-                    var advances = stored > _position;
+                    var isStuck = stored == _position && !isAsking;
                     (_position, isAsking) = (stored, false);
                     if (total is null && stored == end)
                         return true;
-                    if (!advances && attempt++ == MaxAttempts)
+                    if (isStuck && attempt++ == MaxAttempts)
                         throw new IOException("the store takes no more bytes of an upload");
                 }
                 catch (Exception failure) when (attempt < MaxAttempts && GcsCalls.IsTemporary(failure))

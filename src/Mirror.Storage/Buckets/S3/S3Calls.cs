@@ -23,8 +23,21 @@ internal sealed class S3Calls(string name, string bucket, string root, AmazonS3C
     };
 
     protected override string Describe(Exception failure) => failure is AmazonServiceException { ErrorCode: { Length: > 0 } code }
-        ? $"refused: {code}: {failure.Message}"
+        ? $"refused: {code}: {failure.Message}{Advice(code)}"
         : $"cannot be reached: {failure.Message}";
+
+    private static string Advice(string code) => code switch
+    {
+        "NoSuchBucket" => "; there is no such bucket: create it, or change bucket",
+        "InvalidAccessKeyId" => "; the store does not know the access key",
+        "SignatureDoesNotMatch" => "; the secret key is not that of the access key",
+        "ExpiredToken" or "InvalidToken" or "TokenRefreshRequired" => "; the credentials are over: renew them",
+        "RequestTimeTooSkewed" => "; the clock of this machine and that of the store differ: set the clock",
+        "AccessDenied" or "Forbidden" => "; the account may not do this: give it the right, or use another one",
+        "AuthorizationHeaderMalformed" or "PermanentRedirect" or "IllegalLocationConstraintException" =>
+            "; the bucket is in another region: change region",
+        _ => "",
+    };
 
     protected override Task ProbeAsync(CancellationToken cancellationToken) =>
         client.ListObjectsV2Async(new ListObjectsV2Request { BucketName = bucket, Prefix = root, MaxKeys = 1 }, cancellationToken);

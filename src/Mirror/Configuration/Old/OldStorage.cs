@@ -1,4 +1,5 @@
 using Mirror.Storage.Buckets.Swift;
+using YamlDotNet.RepresentationModel;
 
 namespace Mirror.Configuration.Old;
 
@@ -41,6 +42,9 @@ internal static class OldStorage
             case "gcs" when old.Has("gs_access_key"):
                 Google(old, environment);
                 break;
+            case "oss":
+                Oss(old);
+                break;
             default:
                 old.Say("storage", OldKeyFate.Refused, WhyNot(kind));
                 break;
@@ -58,9 +62,7 @@ internal static class OldStorage
             + "bucket is then used through Google's interface of S3",
         "glance" or "openstack" => "Glance's old interface is gone; set storage: local, or storage: s3 with any store that speaks S3",
         "elliptics" => "Elliptics is not available; set storage: local, or storage: s3 with any store that speaks S3",
-        "oss" => "OSS is used through its interface of S3: set storage: s3 with boto_host: s3.oss-REGION.aliyuncs.com, boto_bucket, "
-            + "s3_access_key, s3_secret_key and boto_calling_format: boto.s3.connection.SubdomainCallingFormat",
-        _ => $"{kind} is not known; available are local, s3, azureblob, swift, and gcs with keys",
+        _ => $"{kind} is not known; available are local, s3, azureblob, swift, oss, and gcs with keys",
     };
 
     private static void S3(OldSettings old, IReadOnlyDictionary<string, string> environment)
@@ -87,8 +89,53 @@ internal static class OldStorage
             old.Set("storage.s3.regionendpoint", Endpoint(file.Host, file.Port, old.Flag("s3_secure") != false));
             old.Say(file.Path, file.Host, OldKeyFate.Taken, "storage.s3.regionendpoint");
         }
-        const string toBucket = "clients are sent to the bucket's own signed addresses instead; their bytes are the same";
-        old.SayOfAll("cloudfront.", OldKeyFate.NotDone, toBucket);
+        CloudFront(old);
+    }
+
+    private static void CloudFront(OldSettings old)
+    {
+        const string options = "middleware.storage, cloudfront";
+        if (!old.Has("cloudfront.base"))
+        {
+            old.SayOfAll("cloudfront.", OldKeyFate.WithoutEffect, "cloudfront.base is not set");
+            return;
+        }
+        YamlMappingNode settings = new(new YamlScalarNode("duration"), new YamlScalarNode("60s"));
+        foreach (var (name, key) in new[] { ("base", "baseurl"), ("keyid", "keypairid"), ("keysecret", "privatekey") })
+        {
+            if (old[$"cloudfront.{name}"] is { } value)
+                settings.Add(key, value);
+            old.Say($"cloudfront.{name}", OldKeyFate.Taken, $"{options}: {key}");
+        }
+        old.Set("middleware.storage", new YamlSequenceNode(
+            new YamlMappingNode(new YamlScalarNode("name"), new YamlScalarNode("cloudfront"), new YamlScalarNode("options"), settings)));
+    }
+
+    private static void Oss(OldSettings old)
+    {
+        const string domain = ".aliyuncs.com", inside = "-internal";
+        var host = old["oss_host"]?.Split('/', StringSplitOptions.RemoveEmptyEntries)[^1] ?? "";
+        if (!host.EndsWith(domain, StringComparison.OrdinalIgnoreCase) || !old.Has("oss_bucket"))
+        {
+            old.Say("storage", OldKeyFate.Refused,
+                "OSS is used through its interface of S3: set oss_bucket, and oss_host to the host of the region, such as "
+                + "oss-cn-hangzhou.aliyuncs.com or oss-cn-hangzhou-internal.aliyuncs.com");
+            return;
+        }
+        old.Say("storage", OldKeyFate.Taken, "storage.oss");
+        var region = host[..^domain.Length];
+        var isInside = region.EndsWith(inside, StringComparison.OrdinalIgnoreCase);
+        region = isInside ? region[..^inside.Length] : region;
+        // The host that OSS had for its first region.
+        old.Take("oss_host", "storage.oss.region", region is "oss" ? "oss-cn-hangzhou" : region);
+        if (isInside)
+            old.Set("storage.oss.internal", "true");
+        old.Take("oss_bucket", "storage.oss.bucket");
+        old.Take("oss_accessid", "storage.oss.accesskeyid");
+        old.Take("oss_accesskey", "storage.oss.accesskeysecret");
+        old.Set("storage.oss.rootdirectory", "/registry/");
+        old.Take("storage_path", "storage.oss.rootdirectory");
+        Redirect(old);
     }
 
     // Of all three: the folder, and whether clients are sent to the store.

@@ -5,7 +5,6 @@ namespace Mirror.Configuration.Reading;
 /// <summary>Checks settings that are allowed alone, but not together or not without another one.</summary>
 internal static class CrossKeyRules
 {
-    private static readonly string[] StorageMiddleware = ["cloudfront", "redirect", "rewrite"];
     private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "swift", "oss", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
@@ -23,7 +22,7 @@ internal static class CrossKeyRules
             findings.Errors.Add($"http.debug.addr: \"{debug}\" is not allowed: it must differ from http.addr");
 
         AccessKeyRules.Check(options, values, findings);
-        CheckMiddleware(values, findings);
+        MiddlewareRules.Check(options, values, findings);
         if (options.Storage.Cache.BlobDescriptor == "redis" && options.Redis.Servers().Count == 0)
             findings.Errors.Add("storage.cache.blobdescriptor: \"redis\" is not allowed: redis.addr names no server");
         if (options.Redis.Tls is { Certificate: null } != options.Redis.Tls is { Key: null })
@@ -84,6 +83,7 @@ internal static class CrossKeyRules
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
 
         AccessKeyRules.Warn(options, findings);
+        MiddlewareRules.Warn(options, findings);
         HookKeys.Warn(options, findings);
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
@@ -114,15 +114,5 @@ internal static class CrossKeyRules
             findings.Warnings.Add("proxy.exec is used, and proxy.username and proxy.password are not");
         else if (proxy.Username is null != proxy.Password is null)
             findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
-    }
-
-    // What an unknown middleware was to do, such as a check of who may push, must not be left out silently.
-    private static void CheckMiddleware(IConfiguration values, Findings findings)
-    {
-        foreach (var entry in values.GetSection("middleware").GetChildren().SelectMany(kind => kind.GetChildren()))
-            if (entry["name"] is { } name && ValueRules.TrueOrFalse.Canonical(entry["disabled"] ?? "") is not "true"
-                && !(entry.Path.StartsWith("middleware:storage:", StringComparison.OrdinalIgnoreCase) && StorageMiddleware.Contains(name)))
-                findings.Errors.Add(
-                    $"{entry.Path.Replace(':', '.')}.name: there is no middleware {name} here; remove it, or give it disabled: true");
     }
 }

@@ -27,12 +27,12 @@ internal static class KnownKeys
         HookKeys.Reporting,
         Section("storage",
             Section("filesystem", Value("rootdirectory"), Value("maxthreads", Integer(min: 25)).NoEffect()).Vital(),
-            Section("s3", S3Bucket).Vital(),
-            Section("s3aws", S3Bucket).AliasOf("storage.s3").Vital(),
-            Section("azure", AzureContainer).Vital(),
-            Section("gcs", GcsBucket).Vital(),
-            Section("swift", SwiftContainer).Vital(),
-            Section("oss", OssBucket).Vital(),
+            Section("s3", StorageKeys.S3Bucket).Vital(),
+            Section("s3aws", StorageKeys.S3Bucket).AliasOf("storage.s3").Vital(),
+            Section("azure", StorageKeys.AzureContainer).Vital(),
+            Section("gcs", StorageKeys.GcsBucket).Vital(),
+            Section("swift", StorageKeys.SwiftContainer).Vital(),
+            Section("oss", StorageKeys.OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
             Section("redirect", Value("disable", TrueOrFalse)),
@@ -56,7 +56,25 @@ internal static class KnownKeys
                     Value("deleteuntagged", TrueOrFalse)))).Choice().Vital(),
         AccessKeys.Auth,
         AccessKeys.Access,
-        Section("middleware", Middleware("registry"), Middleware("repository"), Middleware("storage")).NotActedOn(WhyNot.Middleware),
+        Section("middleware",
+            Middleware("registry").NotActedOn(WhyNot.Middleware),
+            Middleware("repository").NotActedOn(WhyNot.Middleware),
+            List("storage", Section("*",
+                Value("name").Required(),
+                Value("disabled", TrueOrFalse),
+                Section("options",
+                    Value("baseurl"),
+                    Value("privatekey").Secret(),
+                    Value("keypairid"),
+                    Value("duration", LongerThanZero),
+                    Value("ipfilteredby", IpFilter),
+                    Value("awsregion"),
+                    Value("updatefrequency", Interval),
+                    Value("updatefrenquency", Interval),
+                    Value("iprangesurl", EndpointUrl),
+                    Value("scheme", OneOf("http", "https")),
+                    Value("host", HostName),
+                    Value("trimpathprefix"))))),
         Section("http",
             Value("addr", AddressOrSocket),
             Value("net", ValueRules.ListenNetwork),
@@ -198,120 +216,6 @@ internal static class KnownKeys
         Section("tags", Value("maxtags", Integer(min: 1))),
         Section("ui", Value("enabled", TrueOrFalse)));
 
-    private static KnownKey[] S3Bucket =>
-    [
-        Value("accesskey"),
-        Value("secretkey").Secret(),
-        Value("sessiontoken").Secret(),
-        Value("region"),
-        Value("regionendpoint", StoreEndpoint),
-        Value("redirectendpoint", StoreEndpoint),
-        Value("forcepathstyle", TrueOrFalse),
-        Value("bucket").Required(),
-        Value("encrypt", TrueOrFalse),
-        Value("keyid"),
-        Value("secure", TrueOrFalse),
-        Value("skipverify", TrueOrFalse),
-        Value("v4auth", Version4Signatures).NoEffect(),
-        Value("chunksize", Size(min: 5 << 20)),
-        // Content gets its final name without a copy.
-        Value("multipartcopychunksize", Size(min: 5 << 20)).NoEffect(),
-        Value("multipartcopymaxconcurrency", Integer(min: 1)).NoEffect(),
-        Value("multipartcopythresholdsize", Size(min: 0)).NoEffect(),
-        Value("rootdirectory"),
-        Value("storageclass"),
-        Value("useragent").NotActedOn(WhyNot.UserAgent),
-        Value("usedualstack", TrueOrFalse),
-        Value("usefipsendpoint", TrueOrFalse),
-        Value("accelerate", TrueOrFalse),
-        Value("objectacl"),
-        Value("loglevel").NotActedOn(WhyNot.StoreLog),
-        Value("checksums", TrueOrFalse),
-        .. Local,
-    ];
-
-    private static KnownKey[] GcsBucket =>
-    [
-        Value("bucket").Required(),
-        Value("keyfile"),
-        Map("credentials", Value("*")).Secret(),
-        Value("rootdirectory"),
-        Value("chunksize", Units),
-        // A part of an upload waits for the part before it.
-        Value("maxconcurrency", Integer(min: 1)).NoEffect(),
-        Value("useragent").NotActedOn(WhyNot.UserAgent),
-        Value("endpoint", StoreEndpoint),
-        .. Local,
-    ];
-
-    private static KnownKey[] OssBucket =>
-    [
-        Value("accesskeyid").Required(),
-        Value("accesskeysecret").Required().Secret(),
-        Value("region").Required(),
-        Value("bucket").Required(),
-        Value("endpoint", StoreEndpoint),
-        Value("internal", TrueOrFalse),
-        Value("encrypt", TrueOrFalse),
-        Value("secure", TrueOrFalse),
-        Value("chunksize", Size(min: 5 << 20)),
-        Value("rootdirectory"),
-        .. Local,
-    ];
-
-    private static KnownKey[] SwiftContainer =>
-    [
-        Value("username").Required(),
-        Value("password").Required().Secret(),
-        Value("authurl", EndpointUrl).Required(),
-        Value("authversion", Integer(min: 1, max: 3)),
-        Value("container").Required(),
-        Value("tenant"),
-        Value("tenantid"),
-        Value("domain"),
-        Value("domainid"),
-        Value("tenantdomain"),
-        Value("tenantdomainid"),
-        Value("trustid"),
-        Value("region"),
-        Value("endpointtype", SwiftEndpoint),
-        Value("insecureskipverify", TrueOrFalse),
-        Value("prefix"),
-        Value("rootdirectory").NotActedOn(WhyNot.SwiftRoot),
-        Value("secretkey").Secret(),
-        // What the server offers is asked from the server.
-        .. NoEffect(Text, "accesskey", "tempurlcontainerkey", "tempurlmethods"),
-        Value("chunksize", Size(min: 1 << 20)),
-        Value("scratchdirectory"),
-        Section("localcache", Value("path"), Value("maxsize", Size(min: 1))),
-    ];
-
-    private static KnownKey[] AzureContainer =>
-    [
-        Value("accountname").Required(),
-        Value("container").Required(),
-        Value("accountkey", Base64).Secret(),
-        Value("realm"),
-        Value("serviceurl", PublicUrl),
-        Value("rootdirectory"),
-        Section("credentials",
-            Value("type", AzureCredentials).Required(),
-            Value("clientid"),
-            Value("tenantid"),
-            Value("secret").Secret()),
-        // registry:3 reads it and never uses it.
-        Value("connectionstring").Secret().NoEffect(),
-        // They are about copies in the store. Content gets its final name without one.
-        .. NoEffect(Text, "max_retries", "retry_delay"),
-        Value("skipverify", TrueOrFalse),
-        Value("chunksize", Size(min: 1 << 20)),
-        .. Local,
-    ];
-
-    // What every bucket has on the machine of the server.
-    private static KnownKey[] Local =>
-        [Value("scratchdirectory"), Section("localcache", Value("path"), Value("maxsize", Size(min: 1)))];
-
     private static KnownKey[] OneUpstream =>
     [
         Value("name", UpstreamName),
@@ -348,7 +252,7 @@ internal static class KnownKeys
 
     internal static KnownKey Value(string name, ValueRule? rule = null) => new(name, KeyShape.Value) { Rule = rule ?? Text };
 
-    private static IEnumerable<KnownKey> NoEffect(ValueRule rule, params string[] names) =>
+    internal static IEnumerable<KnownKey> NoEffect(ValueRule rule, params string[] names) =>
         names.Select(name => Value(name, rule).NoEffect());
 
     internal static KnownKey Section(string name, params KnownKey[] children) => new(name, KeyShape.Section) { Children = children };

@@ -78,6 +78,11 @@ internal static partial class ValueRules
 
     public static readonly ValueRule Complete = WordFor<CompleteImages>("off, linked or images");
 
+    // As in registry:2, blanks and case do not matter.
+    public static readonly ValueRule IpFilter = new(
+        "none, aws or awsregion",
+        text => text.Trim() is { Length: > 0 } word ? WordFor<AwsClients>("", StringComparison.OrdinalIgnoreCase).Canonical(word) : "None");
+
     public static readonly ValueRule NewTags = WordFor<NewTags>("serve or hold");
 
     public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list");
@@ -195,6 +200,7 @@ internal static partial class ValueRules
         ("off", Configuration.PrivateImages.Off),
         ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),
         ("serve", Configuration.NewTags.Serve), ("hold", Configuration.NewTags.Hold),
+        ("none", AwsClients.None), ("aws", AwsClients.Aws), ("awsregion", AwsClients.AwsRegion),
         ("all", RequiredPlatforms.All), ("none", RequiredPlatforms.None), ("list", RequiredPlatforms.List),
     ];
 

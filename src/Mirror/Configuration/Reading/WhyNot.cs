@@ -3,7 +3,7 @@ namespace Mirror.Configuration.Reading;
 /// <summary>Why known keys are not acted on, as the warning about each says it. docs/configuration.md has the same reasons.</summary>
 internal static class WhyNot
 {
-    public const string Middleware = "clients are sent to the bucket's own signed addresses, or get the bytes from this server";
+    public const string Middleware = "there are no such middlewares here";
     public const string PlainHttp2 = "HTTP/2 needs http.tls here; without it clients speak HTTP/1.1";
     public const string RedisReplicas = "the master of Redis is asked, since a copy can be older than what other replicas have written";
     public const string Schema1 = "manifests of schema 1 are not taken and not made: no client of today reads them";

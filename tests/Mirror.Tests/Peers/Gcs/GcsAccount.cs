@@ -12,6 +12,8 @@ internal sealed class GcsAccount : IDisposable
 {
     public const string Email = "mirror@project.iam.gserviceaccount.com";
 
+    private const string GoogleTokenUrl = "https://oauth2.googleapis.com/token";
+
     private readonly RSA _key = RSA.Create(2048);
     private readonly ConcurrentDictionary<string, DateTimeOffset> _tokens = new();
 
@@ -108,7 +110,9 @@ internal sealed class GcsAccount : IDisposable
             || !Verify($"{header}.{claims}", System.Buffers.Text.Base64Url.DecodeFromChars(signature)))
             return false;
         var said = JsonNode.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(claims))!;
-        return (string?)said["iss"] == Email && (tokenUrl is null || (string?)said["aud"] == tokenUrl.OriginalString)
+        // Google's own client for .NET always names Google's token service, wherever it sends the request.
+        return (string?)said["iss"] == Email
+            && (tokenUrl is null || (string?)said["aud"] is GoogleTokenUrl || (string?)said["aud"] == tokenUrl.OriginalString)
             && DateTimeOffset.FromUnixTimeSeconds((long)said["exp"]!) > DateTimeOffset.UtcNow;
     }
 

@@ -1,4 +1,4 @@
-namespace Mirror.Storage.Stores;
+namespace Mirror.Storage;
 
 /// <summary>Content that a client can also download directly from the place where it is stored.</summary>
 public interface ILocatedContent

@@ -1,0 +1,77 @@
+using System.Net;
+using Mirror.Storage;
+using Mirror.Tests.Images;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Peers.Gcs;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Gcs;
+
+/// <summary>The registry and mirror with its content in a bucket of Google Cloud Storage.</summary>
+public sealed class GcsTests : IAsyncLifetime
+{
+    private const int MiB = 1 << 20;
+    private const string Repository = "library/nginx";
+
+    private readonly TempFolder _folder = new();
+    private GoogleStorage _store = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private string Driver => $"  gcs:\n    bucket: {GoogleStorage.Bucket}\n    keyfile: {_folder["key.json"]}\n"
+        + $"    rootdirectory: /registry\n    endpoint: {_store.Url}\n";
+
+    public async ValueTask InitializeAsync()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _store = await GoogleStorage.StartAsync();
+        _folder.Write("key.json", _store.KeyFile());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _store.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task A_cold_blob_is_streamed_and_a_warm_one_is_redirected_to_the_bucket()
+    {
+        await using var hub = await ScriptedHub.StartAsync();
+        var blob = hub.AddBlob(Repository, HubBlob.Seeded(1, 12 * MiB));
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = hub.Url, Driver = Driver });
+        using (var cold = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}"))
+            Assert.Equal(blob.Digest, Digest.Of(await cold.Content.ReadAsByteArrayAsync(Cancel)));
+        await mirror.UntilStoredAsync($"{Repository}/blobs/{blob.Digest}");
+
+        using var warm = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}");
+        Assert.Equal(HttpStatusCode.TemporaryRedirect, warm.StatusCode);
+        Assert.Equal(_store.Url.Authority, warm.Headers.Location!.Authority);
+        Assert.Equal(blob.Digest, Digest.Of(await Http.Client.GetByteArrayAsync(warm.Headers.Location, Cancel)));
+        Assert.Equal(blob.Size, hub.Log.BodyBytes(blob.Digest));
+        Assert.Equal(0, _store.OpenUploads);
+    }
+
+    [Fact]
+    public async Task An_image_is_pushed_and_pulled_and_trouble_is_503()
+    {
+        Skopeo.Availability.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Driver = Driver });
+        using var skopeo = new Skopeo();
+        var image = TestImage.Create(seed: 70, layers: 2);
+        await skopeo.PushAsync(image, $"{mirror.Authority}/acme/app:1");
+        var pulled = await skopeo.PullAsync($"{mirror.Authority}/acme/app:1");
+        Assert.Equal(image.Manifest, await File.ReadAllBytesAsync(Path.Combine(pulled, "manifest.json"), Cancel));
+
+        _store.Faults.Set(StoreFault.Status(500));
+        using (var away = await mirror.GetAsync($"acme/app/blobs/{image.Blobs.First()}"))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, away.StatusCode);
+        _store.Faults.Clear();
+        await Until.TrueAsync(async () =>
+        {
+            using var back = await mirror.GetAsync($"acme/app/blobs/{image.Blobs.First()}");
+            return back.StatusCode is HttpStatusCode.TemporaryRedirect;
+        }, () => string.Join('\n', mirror.Log));
+    }
+}
