@@ -14,4 +14,17 @@ public interface IManifestNotes
 }
 
 /// <summary>The children of an index, and the config and the layers of an image.</summary>
-public sealed record NotedManifest(IReadOnlyList<Digest> Manifests, IReadOnlyList<Digest> Blobs);
+public sealed record NotedManifest(IReadOnlyList<Digest> Manifests, IReadOnlyList<Digest> Blobs)
+{
+    /// <summary>Reads what <see cref="ToText"/> wrote.</summary>
+    public static NotedManifest Parse(string text)
+    {
+        var names = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return new(Of('m'), Of('b'));
+
+        Digest[] Of(char kind) => [.. names.Where(name => name[0] == kind).Select(name => Digest.Parse(name[1..]))];
+    }
+
+    /// <summary>The digests in one line, each after <c>m</c> for a manifest or <c>b</c> for a blob.</summary>
+    public string ToText() => string.Join(' ', Manifests.Select(each => $"m{each}").Concat(Blobs.Select(each => $"b{each}")));
+}

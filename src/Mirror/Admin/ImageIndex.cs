@@ -34,7 +34,7 @@ public sealed class ImageIndex(string file) : IDisposable
     public IReadOnlyList<ListedImage> Page(string? search, (string Name, string Tag)? after, int count) => Select(
         "(i.name, i.tag) > ($name, $tag) and ($search is null or i.name || ':' || i.tag like $search escape '\\') "
         + "order by i.name, i.tag limit $count",
-        ("$name", after?.Name ?? ""), ("$tag", after?.Tag ?? ""), ("$count", count), ("$search", Pattern(search)));
+        ("$name", after?.Name ?? ""), ("$tag", after?.Tag ?? ""), ("$count", count), ("$search", SearchPattern.Of(search)));
 
     /// <summary>A page of images in another order, the largest value first.</summary>
     /// <param name="search">As for the other order.</param>
@@ -49,7 +49,7 @@ public sealed class ImageIndex(string file) : IDisposable
             + $"($search is null or name || ':' || tag like $search escape '\\') order by {inner} desc, id desc limit $count) "
             + $"order by +i.{column} desc, i.id desc",
             ("$value", after?.Value ?? long.MaxValue), ("$id", after?.Id ?? long.MaxValue), ("$count", count),
-            ("$search", Pattern(search)));
+            ("$search", SearchPattern.Of(search)));
     }
 
     /// <summary>An image; null where the index does not have it.</summary>
@@ -155,7 +155,7 @@ public sealed class ImageIndex(string file) : IDisposable
         {
             Set(command, digest.ToString());
             if (command.ExecuteScalar() is string names)
-                notes[digest] = new NotedManifest(Named(names, 'm'), Named(names, 'b'));
+                notes[digest] = NotedManifest.Parse(names);
         }
         return notes;
     });
@@ -169,9 +169,7 @@ public sealed class ImageIndex(string file) : IDisposable
         using var command = Command(connection, "insert or replace into manifest values($digest, $names)", ("$digest", ""), ("$names", ""));
         foreach (var (digest, names) in manifests)
         {
-            Set(
-                command, digest.ToString(),
-                string.Join(' ', names.Manifests.Select(each => $"m{each}").Concat(names.Blobs.Select(each => $"b{each}"))));
+            Set(command, digest.ToString(), names.ToText());
             command.ExecuteNonQuery();
         }
     });
@@ -293,9 +291,6 @@ public sealed class ImageIndex(string file) : IDisposable
 
     private T Read<T>(Func<SqliteConnection, T> work) => _file.Read(work);
 
-    private static List<Digest> Named(string names, char kind) =>
-        [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(name => name[0] == kind).Select(name => Digest.Parse(name[1..]))];
-
     private static long? State(SqliteConnection connection, string key)
     {
         using var command = Command(connection, "select value from state where key = $key", ("$key", key));
@@ -321,11 +316,4 @@ public sealed class ImageIndex(string file) : IDisposable
                 rows.GetInt64(8), rows.GetInt64(9)));
         return page;
     });
-
-    private static object Pattern(string? search) => search is null ? DBNull.Value : $"%{Escaped(search)}%";
-
-    private static string Escaped(string text) => text
-        .Replace("\\", "\\\\", StringComparison.Ordinal)
-        .Replace("%", "\\%", StringComparison.Ordinal)
-        .Replace("_", "\\_", StringComparison.Ordinal);
 }

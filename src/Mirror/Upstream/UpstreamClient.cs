@@ -1,8 +1,8 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Http.Headers;
 using Mirror.Storage;
 using Mirror.Telemetry;
+using static Mirror.Upstream.UpstreamAnswers;
 
 namespace Mirror.Upstream;
 
@@ -91,13 +91,6 @@ public sealed partial class UpstreamClient(
         return Believable(head.Content.Headers.ContentLength, digest);
     }
 
-    // A HEAD that fails so may still be a GET that succeeds.
-    private static bool MayDifferForGet(HttpResponseMessage head) => (int)head.StatusCode is 400 or 401 or 403 or 404 or 405 or 500 or 501;
-
-    // Only the content without a byte has length 0. Some registries say so of all content.
-    private static long? Believable(long? length, Digest digest) =>
-        length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
-
     /// <summary>Opens a blob's body at an offset. If upstream ignores Range, the body begins at 0.</summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     public async Task<UpstreamBody> GetBlobAsync(
@@ -133,13 +126,6 @@ public sealed partial class UpstreamClient(
             throw;
         }
     }
-
-    private static bool HasRange(HttpResponseMessage response, long from) => response.StatusCode switch
-    {
-        HttpStatusCode.RequestedRangeNotSatisfiable => false,
-        HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From == from,
-        _ => true,
-    };
 
     /// <summary>All tags, sorted. A list that breaks off is none.</summary>
     public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
@@ -279,12 +265,6 @@ public sealed partial class UpstreamClient(
             state.LoginRefused(account, isLast: true, isSure: false);
     }
 
-    // Whether the 404 of another host is upstream's answer. For a manifest or a list it is, because registries redirect these to
-    // registries. For a blob it is if it has an error body of a registry or a store.
-    private static bool IsRegistryError(HttpResponseMessage response, string what) =>
-        !what.StartsWith("blobs/", StringComparison.Ordinal)
-        || response.Content.Headers.ContentType?.MediaType is "application/json" or "application/xml";
-
     private void Require(HttpResponseMessage response, RepositoryName name, string what)
     {
         if (response.IsSuccessStatusCode)
@@ -308,20 +288,8 @@ public sealed partial class UpstreamClient(
         };
     }
 
-    private static Digest? Described(HttpResponseMessage response, Reference reference)
-    {
-        if (!reference.IsTag(out _, out var named))
-            return named;
-        return response.Headers.TryGetValues("Docker-Content-Digest", out var values) && Digest.TryParse(values.First(), out var digest)
-            ? digest
-            : null;
-    }
-
     // The upstream, or the host that it redirected to.
     private static string Sender(HttpResponseMessage response) => response.RequestMessage!.RequestUri!.Authority;
-
-    private static bool IsManifestType([NotNullWhen(true)] string? type) => type is { Length: <= 255 }
-        && (type.Contains("manifest", StringComparison.Ordinal) || type.Contains("index", StringComparison.Ordinal));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} leads from a page of {Name}/{List} back to an earlier one: taking the "
         + "{Pages} pages for the whole list")]

@@ -15,10 +15,6 @@ public sealed class SwiftBucket : IBucket
 
     private const int PageLength = 1000;
 
-    // The lists of some clusters are late. registry:2 waits as long for segments.
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(15);
-
     private static readonly TimeSpan TrustInContainer = TimeSpan.FromSeconds(5);
 
     private readonly string _container;
@@ -28,6 +24,7 @@ public sealed class SwiftBucket : IBucket
     private readonly SwiftCalls _calls;
     private readonly SwiftBulkDelete _bulk;
     private readonly SwiftTemporaryUrls _urls;
+    private readonly SwiftListings _listings;
     private readonly SemaphoreSlim _opening = new(1);
     private long? _seen;
 
@@ -39,6 +36,7 @@ public sealed class SwiftBucket : IBucket
         _calls = new(Name, stop => _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), time);
         _bulk = new(_client, _calls, _container);
         _urls = new(options, _client, _calls, ContainerPath, time);
+        _listings = new(time);
     }
 
     public string Name { get; }
@@ -51,7 +49,7 @@ public sealed class SwiftBucket : IBucket
     public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken)
     {
         long? size = null;
-        await UntilListedAsync(async () =>
+        await _listings.UntilListedAsync(async () =>
         {
             if (await HeadersAsync(path, cancellationToken) is not { } found)
                 return true;
@@ -174,7 +172,7 @@ public sealed class SwiftBucket : IBucket
     internal async ValueTask<bool> PutManifestAsync(
         string path, string folder, int parts, long length, bool onlyIfAbsent, CancellationToken cancellationToken)
     {
-        await UntilListedAsync(async () =>
+        await _listings.UntilListedAsync(async () =>
         {
             var (count, bytes) = (0, 0L);
             await foreach (var (_, _, size) in EntriesAsync($"{_root}{folder}/", null, null, cancellationToken))
@@ -205,7 +203,6 @@ public sealed class SwiftBucket : IBucket
     private static string Escape(string name) => string.Join('/', name.Split('/').Select(Uri.EscapeDataString));
 
     private string Key(string path) => $"{_root}files/{path}";
-
     private string Url(string path) => $"{ContainerPath}/{Escape(Key(path))}";
 
     // The folder of the segments that a header names; null unless it is one below our root, so that no header deletes anything else.
@@ -285,21 +282,6 @@ public sealed class SwiftBucket : IBucket
 
         static DateTimeOffset Date(JsonElement entry) => DateTimeOffset.Parse(
             entry.GetProperty("last_modified").GetString()!, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
-    }
-
-    private async ValueTask UntilListedAsync(Func<Task<bool>> isListed, CancellationToken cancellationToken, string? otherwise = null)
-    {
-        var begun = _time.GetTimestamp();
-        for (var pause = FirstPause; !await isListed(); pause *= 2)
-        {
-            if (_time.GetElapsedTime(begun) >= MaxWait)
-            {
-                if (otherwise is not null)
-                    throw new StoreUnavailableException(otherwise);
-                return;
-            }
-            await Task.Delay(pause, _time, cancellationToken);
-        }
     }
 
     // A container that does not exist answers as an object that does not.
