@@ -7,7 +7,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # program=package. The packages do not start their daemons: the tests run their own on free ports.
 peers=(docker-registry=docker-registry skopeo=skopeo podman=podman dockerd=docker.io docker=docker.io containerd=containerd ctr=containerd
        umoci=umoci faketime=faketime nginx=nginx redis-server=redis-server wrk=wrk jq=jq curl=curl promtool=prometheus prometheus=prometheus
-       ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common rclone=rclone chromium=chromium)
+       apache2=apache2 haproxy=haproxy caddy=caddy ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common
+       rclone=rclone chromium=chromium
+       swift-proxy-server=swift-proxy swift-account-server=swift-account swift-container-server=swift-container
+       swift-object-server=swift-object memcached=memcached mariadbd=mariadb-server-core my_print_defaults=mariadb-client-core)
 
 have() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 

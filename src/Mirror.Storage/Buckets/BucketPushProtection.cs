@@ -1,3 +1,4 @@
+using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Buckets;
@@ -56,6 +57,17 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
         await foreach (var claim in bucket.ListFolderAsync(RegistryLayout.Claims(digest), cancellationToken))
             last = last > claim.Written ? last : claim.Written;
         return last;
+    }
+
+    /// <summary>When each digest was last claimed, from one list of all claims.</summary>
+    public async ValueTask<Func<Digest, DateTimeOffset?>> LastClaimsAsync(CancellationToken cancellationToken)
+    {
+        Dictionary<UInt128, DateTimeOffset> last = [];
+        await foreach (var (path, written, _) in bucket.ListFolderAsync(RegistryLayout.AllClaims, cancellationToken))
+            if (path.Split('/') is [.., var algorithm, var hex, _] && Digest.TryParse($"{algorithm}:{hex}", out var digest)
+                && (!last.TryGetValue(DigestSet.Key(digest), out var known) || written > known))
+                last[DigestSet.Key(digest)] = written;
+        return digest => last.TryGetValue(DigestSet.Key(digest), out var claimed) ? claimed : null;
     }
 
     /// <summary>Deletes objects that a digest names, unless the first of them or a claim of the digest is younger.</summary>

@@ -55,6 +55,16 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
         RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
+    public async IAsyncEnumerable<(Digest Digest, long Bytes, DateTimeOffset LastTouched)> ListContentAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var claims = await _claims.LastClaimsAsync(cancellationToken);
+        foreach (var algorithm in Digest.Algorithms)
+            await foreach (var (path, written, size) in bucket.ListFolderAsync(RegistryLayout.Blobs(algorithm), cancellationToken))
+                if (path.Split('/') is [.., var hex, "data"] && Digest.TryParse($"{algorithm}:{hex}", out var digest))
+                    yield return (digest, size, claims(digest) is { } claimed && claimed > written ? claimed : written);
+    }
+
     public async ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken) =>
         await bucket.FindAsync(RegistryLayout.BlobData(digest), cancellationToken) is not { } stored ? null
         : await _claims.LastClaimAsync(digest, cancellationToken) is { } claimed && claimed > stored.Written ? claimed

@@ -73,6 +73,14 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
         RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
+    public async IAsyncEnumerable<(Digest Digest, long Bytes, DateTimeOffset LastTouched)> ListContentAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var digest in new FileContentStore(root, unreadable).ListAsync(cancellationToken))
+            if (new FileInfo(PathOf(RegistryLayout.BlobData(digest))) is { Exists: true } file)
+                yield return (digest, file.Length, file.LastWriteTimeUtc);
+    }
+
     public ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult((DateTimeOffset?)SweepableFile.LastTouched(PathOf(RegistryLayout.BlobData(digest))));
 

@@ -5,7 +5,7 @@ namespace Mirror.Storage.GarbageCollection;
 /// <summary>Looks through a store for the images that can be fetched again: one use.</summary>
 internal sealed class EvictionMarks(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, CachedImages cached,
-    Func<RepositoryName, bool> isMirrored, CancellationToken stop)
+    IManifestNotes? notes, Func<RepositoryName, bool> isMirrored, CancellationToken stop)
 {
     // What hosted repositories have, and what pushed manifests name.
     private readonly ManifestMarks _kept = new(content, stop);
@@ -21,9 +21,8 @@ internal sealed class EvictionMarks(
         await store.RequireReadableAsync(stop);
 
         // 2. Measure what can be fetched again, and when it was last used.
-        await foreach (var digest in content.ListAsync(stop))
-            if (_copies.Contains(digest) && !_kept.Contains(digest) && !_manifests.Contains(digest)
-                && await content.SizeAsync(digest, stop) is { } size && await store.LastTouchedAsync(digest, stop) is { } used)
+        await foreach (var (digest, size, used) in store.ListContentAsync(stop))
+            if (_copies.Contains(digest) && !_kept.Contains(digest) && !_manifests.Contains(digest))
                 cached.AddBlob(digest, size, used);
         await readPulls();
         return cached.Built(_kept.Contains);
@@ -60,14 +59,15 @@ internal sealed class EvictionMarks(
 
     private async Task AddImagesAsync(RepositoryName name, Dictionary<Digest, DateTimeOffset> copied)
     {
-        Dictionary<Digest, ManifestDocument> documents = [];
-        HashSet<Digest> children = [];
-        foreach (var digest in copied.Keys)
+        var documents = new Dictionary<Digest, NotedManifest>(notes?.Find(copied.Keys) ?? new Dictionary<Digest, NotedManifest>());
+        Dictionary<Digest, NotedManifest> read = [];
+        foreach (var digest in copied.Keys.Where(digest => !documents.ContainsKey(digest)))
             if ((await _kept.ReadAsync(digest)).Manifest is { } document)
-            {
-                documents[digest] = document;
-                children.UnionWith(document.Manifests.Select(child => child.Digest));
-            }
+                read[digest] = documents[digest] = new NotedManifest(
+                    [.. document.Manifests.Select(child => child.Digest)], [.. document.Blobs.Select(blob => blob.Digest)]);
+        if (read.Count > 0)
+            notes?.Add(read);
+        HashSet<Digest> children = [.. documents.Values.SelectMany(document => document.Manifests)];
         foreach (var root in documents.Keys.Where(digest => !children.Contains(digest)))
         {
             List<Digest> manifests = [];
@@ -77,8 +77,8 @@ internal sealed class EvictionMarks(
                 if (!documents.TryGetValue(digest, out var document))
                     continue;
                 manifests.Add(digest);
-                blobs.UnionWith(document.Blobs.Select(blob => blob.Digest));
-                foreach (var child in document.Manifests.Select(child => child.Digest).Where(seen.Add))
+                blobs.UnionWith(document.Blobs);
+                foreach (var child in document.Manifests.Where(seen.Add))
                     pending.Push(child);
             }
             cached.AddImage(name, manifests, blobs, stored: manifests.Max(digest => copied[digest]));

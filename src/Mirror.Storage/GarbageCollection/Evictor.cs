@@ -27,7 +27,7 @@ public sealed class Evictor(
         if (turn is null)
             return null;
         var cached = new CachedImages(turn.Began);
-        var marks = new EvictionMarks(content, references, store, provenance, cached, isMirrored, cancellationToken);
+        var marks = new EvictionMarks(content, references, store, provenance, cached, _options.Notes, isMirrored, cancellationToken);
         return await marks.ReadAsync(() => ReadPullsAsync(cached, cancellationToken));
     }
 
@@ -52,7 +52,7 @@ public sealed class Evictor(
         if (await MeasureAsync(isMirrored, cancellationToken) is not { } cached)
             return null;
         var pinned = await PinnedAsync(cancellationToken);
-        var read = store.BeingRead();
+        var read = BeingRead();
         List<(CachedImage, IReadOnlyList<(Digest, long)>)> going = [];
         for (var left = cached.Bytes; left > most && cached.TryTake(out var image);)
         {
@@ -79,7 +79,7 @@ public sealed class Evictor(
         if (turn is null)
             return null;
         await store.RequireReadableAsync(cancellationToken);
-        var read = store.BeingRead();
+        var read = BeingRead();
         // Pinned blobs count, so the limit holds for them too. They are left out here, because they may have been pinned a moment ago.
         var pinned = await PinnedAsync(cancellationToken);
         await ReadPullsAsync(cached, cancellationToken);
@@ -109,6 +109,8 @@ public sealed class Evictor(
     private bool MayGo(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
         !image.IsPulledSince && pinned?.IsPinned(image.Root) != true
         && !(image.Name is { } name ? _options.IsPinned(name) : cached.NamesOf(image.Root).Any(_options.IsPinned));
+
+    private HashSet<Digest> BeingRead() => [.. store.BeingRead(), .. _options.RecentlyRead()];
 
     // Before anything of it goes: an image is whole, or it is not there.
     private async ValueTask<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken stop)
@@ -146,6 +148,12 @@ public sealed record EvictorOptions
 
     /// <summary>When images were pulled; null where only the dates in the store tell.</summary>
     public IImageUses? Uses { get; init; }
+
+    /// <summary>What manifests name; null where each is read from the store.</summary>
+    public IManifestNotes? Notes { get; init; }
+
+    /// <summary>The blobs that clients may be reading, beside those that the store knows of.</summary>
+    public Func<IEnumerable<Digest>> RecentlyRead { get; init; } = () => [];
 
     /// <summary>Removes a manifest from a repository, with the tags that name it; null where manifests stay.</summary>
     public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }

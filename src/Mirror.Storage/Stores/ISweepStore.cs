@@ -21,6 +21,9 @@ public interface ISweepStore
     IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(
         RepositoryName name, CancellationToken cancellationToken);
 
+    /// <summary>All content with its length in bytes, and when it was last touched. A bucket is not asked for each.</summary>
+    IAsyncEnumerable<(Digest Digest, long Bytes, DateTimeOffset LastTouched)> ListContentAsync(CancellationToken cancellationToken);
+
     /// <summary>When content was last touched; null where there is none.</summary>
     ValueTask<DateTimeOffset?> LastTouchedAsync(Digest digest, CancellationToken cancellationToken);
 

@@ -18,7 +18,8 @@ public static class AccessRegistration
         if (options.Access.Rules is [])
             return services.AddSingleton(provider => WithPrivileged(provider, Logins(provider, options.Auth)));
         // Passwords alone cannot be asked for only where they are needed.
-        if (options.Auth.Htpasswd is not null && AccessRules.AreOpenSomewhere(options.Access))
+        if (options.Auth is not { Htpasswd: null, Oidc: null } and { Token: null, Silly: null }
+            && AccessRules.AreOpenSomewhere(options.Access))
             services.AddSingleton<OwnTokens>().AddSingleton<TokenService>();
         return services
             .AddSingleton<AccessRules>()
@@ -32,11 +33,15 @@ public static class AccessRegistration
     private static IAccess WithPrivileged(IServiceProvider provider, IAccess others) =>
         provider.GetService<PrivilegedKey>() is { } key ? new PrivilegedAccess(others, key) : others;
 
-    private static IAccess Logins(IServiceProvider provider, AuthOptions auth) => auth switch
+    private static IAccess Logins(IServiceProvider provider, AuthOptions auth)
     {
-        { Htpasswd: not null } => ActivatorUtilities.CreateInstance<HtpasswdAccess>(provider, provider.GetRequiredService<Htpasswd>()),
-        { Token: { } token } => new TokenServerAccess(token, provider.GetRequiredService<TimeProvider>()),
-        { Silly: { } silly } => new SillyAccess(silly),
-        _ => new OpenAccess(),
-    };
+        IAccess logins = auth switch
+        {
+            { Htpasswd: not null } => ActivatorUtilities.CreateInstance<HtpasswdAccess>(provider, provider.GetRequiredService<Htpasswd>()),
+            { Token: { } token } => new TokenServerAccess(token, provider.GetRequiredService<TimeProvider>()),
+            { Silly: { } silly } => new SillyAccess(silly),
+            _ => new OpenAccess(),
+        };
+        return auth.Oidc is { } oidc ? ActivatorUtilities.CreateInstance<OidcAccess>(provider, logins, oidc) : logins;
+    }
 }

@@ -86,11 +86,14 @@ public sealed class AccessRules
             _actions.Contains(action) && (repository is null || NamePattern.AnyMatches(_repositories, repository));
 
         public bool IsAbout(AccessUser login) =>
-            NamePattern.AnyMatches(_users, login.Name)
-            || _members.Contains(login.Name)
-            || _groups.Length > 0 && login.ValuesOf(GroupsClaim).Any(group => NamePattern.AnyMatches(_groups, group))
+            login.IsKnownByName && IsAboutNameOrGroup(login)
             || _claims.Length > 0
                 && Array.TrueForAll(_claims, claim => login.ValuesOf(claim.Name).Any(value => NamePattern.AnyMatches(claim.Values, value)));
+
+        private bool IsAboutNameOrGroup(AccessUser login) =>
+            NamePattern.AnyMatches(_users, login.Name)
+            || _members.Contains(login.Name)
+            || _groups.Length > 0 && login.ValuesOf(GroupsClaim).Any(group => NamePattern.AnyMatches(_groups, group));
 
         public bool IsAboutCertificate(IReadOnlyList<string> names) =>
             _certificates.Length > 0 && names.Any(name => NamePattern.AnyMatches(_certificates, name));

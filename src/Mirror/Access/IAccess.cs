@@ -18,6 +18,13 @@ public enum AccessAction
 /// <summary>An authenticated user. An <see cref="IAccess"/> that knows more, such as a token's scopes, derives from it.</summary>
 public record AccessUser(string Name)
 {
+    /// <summary>Begins the names of users whom rules know by their claims only. No user of a password file has a colon in the
+    /// name.</summary>
+    protected const string ClaimsOnlyPrefix = "oidc:";
+
+    /// <summary>Whether rules may know the user by name.</summary>
+    public bool IsKnownByName => !Name.StartsWith(ClaimsOnlyPrefix, StringComparison.Ordinal);
+
     /// <summary>The classes of manifests that the user may push to a repository; null if the login does not limit them.</summary>
     public virtual IEnumerable<string>? ClassesOf(RepositoryName repository) => null;
 

@@ -11,7 +11,7 @@ namespace Mirror.Access;
 public sealed class TokenServerAccess : IAccess, IDisposable
 {
     // Of RFC 7518, those that a public key verifies.
-    private static readonly string[] AllAlgorithms =
+    internal static readonly string[] AllAlgorithms =
         ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"];
 
     private static readonly TimeSpan CacheTime = TimeSpan.FromMinutes(1);

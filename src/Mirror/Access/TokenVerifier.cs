@@ -13,7 +13,7 @@ internal sealed class TokenVerifier(
     Func<JsonElement, SecurityKey?> choose, string issuer, string audience, IReadOnlyCollection<string> algorithms, TimeProvider time)
 {
     // As long as the header that a token comes in may be.
-    private const int MaxLength = 32 * 1024;
+    public const int MaxLength = 32 * 1024;
 
     // The clocks of the token server and of this machine differ.
     private const double Leeway = 60;

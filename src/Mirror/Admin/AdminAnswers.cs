@@ -23,8 +23,12 @@ public sealed record ImageRow(
 /// <param name="MaxSize"><c>proxy.max_size</c> in bytes; null where there is no limit.</param>
 /// <param name="Free">Free bytes of the disk; null for a bucket.</param>
 /// <param name="Indexed">When the whole store was last read; null while it is read for the first time.</param>
+/// <param name="Growth">By how many bytes the images grew in the last day; null in a server's first hour.</param>
+/// <param name="FullAt">When <c>proxy.max_size</c>, <c>proxy.min_free</c> or the end of the disk is reached if they go on growing like
+/// that; null where they do not grow.</param>
 public sealed record UsageAnswer(
-    long Repositories, long Images, long Parts, long Size, long Shared, long? MaxSize, long? Free, string Storage, DateTimeOffset? Indexed);
+    long Repositories, long Images, long Parts, long Size, long Shared, long? MaxSize, long? Free, string Storage, DateTimeOffset? Indexed,
+    long? Growth, DateTimeOffset? FullAt);
 
 /// <param name="Image">A repository, or a repository and a tag: <c>nginx</c>, <c>nginx:1.27</c>.</param>
 /// <param name="DryRun">Only say what would be removed.</param>

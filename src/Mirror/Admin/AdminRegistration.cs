@@ -36,10 +36,13 @@ public static class AdminRegistration
             .AddSingleton(provider => new ImageIndex(IndexFile(options)))
             .AddSingleton<ImageIndexing>()
             .AddHostedService(provider => provider.GetRequiredService<ImageIndexing>())
-            .AddSingleton<IImageUses, ImageUses>()
+            .AddSingleton<ImageUses>()
+            .AddSingleton<IImageUses>(provider => provider.GetRequiredService<ImageUses>())
+            .AddSingleton<IManifestNotes>(provider => provider.GetRequiredService<ImageUses>())
             .AddSingleton<AdminAudit>()
             .AddSingleton<Purge>()
             .AddSingleton<Warmer>()
+            .AddHostedService<ScheduledWarming>()
             .AddSingleton<Explanation>();
     }
 

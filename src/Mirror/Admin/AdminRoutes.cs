@@ -73,15 +73,18 @@ internal static partial class AdminRoutes
     }
 
     private static async Task<Ok<UsageAnswer>> UsageAsync(
-        HttpContext http, ImageIndex index, ImageIndexing indexing, StorageOptions storage, ProxyOptions proxy, CancellationToken aborted)
+        HttpContext http, ImageIndex index, ImageIndexing indexing, StorageOptions storage, ProxyOptions proxy, TimeProvider time,
+        CancellationToken aborted)
     {
         Caller(http).RequireServer();
         await CatchUpAsync(index, indexing, aborted);
         var totals = await Task.Run(index.Totals, aborted);
+        long? free = storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null;
+        var growth = index.Growth(time.GetUtcNow(), totals.Bytes);
+        var room = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - (proxy.MinFree ?? 0) ?? long.MaxValue);
         return TypedResults.Ok(new UsageAnswer(
             totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
-            storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null,
-            storage.Location, index.Built));
+            free, storage.Location, index.Built, growth, FullAt(time.GetUtcNow(), room, growth)));
     }
 
     private static Ok<ClientsAnswer> Clients(HttpContext http, ClientsSeen seen)
@@ -219,6 +222,13 @@ internal static partial class AdminRoutes
 
     private static async ValueTask<bool> CatchUpAsync(ImageIndex index, ImageIndexing indexing, CancellationToken aborted) =>
         await indexing.CatchUpAsync(await Task.Run(() => index.Built, aborted) is null ? MaxFirstWait : MaxWait, aborted);
+
+    private static DateTimeOffset? FullAt(DateTimeOffset now, long room, long? growth)
+    {
+        // A date further ahead says nothing.
+        const double maxDays = 3650;
+        return growth > 0 && Math.Max(0, room) / (double)growth is < maxDays and var days ? now.AddDays(days) : null;
+    }
 
     private static ImageRow Row(ListedImage image, RepositoryResolver repositories, bool isPinned) => new(
         image.Name.ToString(), image.Tag, image.Digest.ToString(), image.Platforms, image.Bytes, image.SharedBytes, image.IsWhole,

@@ -19,9 +19,13 @@ public sealed class ChangedRepositories
         announcements.ManifestRemoved += (name, _) => Note(name);
     }
 
+    /// <summary>A repository has changed, here or in another replica. What is called must not wait.</summary>
+    public event Action<RepositoryName>? Noted;
+
     /// <summary>A repository has changed.</summary>
     public void Note(RepositoryName name)
     {
+        Noted?.Invoke(name);
         if (_names.ContainsKey(name))
             return;
         if (_names.Count < MaxNames)

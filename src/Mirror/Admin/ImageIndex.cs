@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
 using static Mirror.Admin.SqliteFile;
 
 namespace Mirror.Admin;
@@ -17,6 +18,8 @@ public sealed class ImageIndex(string file) : IDisposable
             and exists(select 1 from image_part y where y.part = x.part and y.image <> i.id)),
         i.last, i.pulls, i.id
         """;
+
+    private const int MaxNotes = 2_000_000;
 
     private readonly SqliteFile _file = new(file, ImageIndexSchema.Create, ImageIndexSchema.Version, ImageIndexSchema.Drop);
 
@@ -108,6 +111,69 @@ public sealed class ImageIndex(string file) : IDisposable
             if (RepositoryName.TryParse(rows.GetString(0), out var name) && Digest.TryParse(rows.GetString(1), out var digest))
                 pulled(name, digest, DateTimeOffset.FromUnixTimeMilliseconds(rows.GetInt64(2)));
         return true;
+    });
+
+    /// <summary>Notes how many bytes all images had at a time. Those of the last two days are kept.</summary>
+    public void NoteSize(DateTimeOffset at, long bytes) => Write(connection =>
+    {
+        using var command = Command(
+            connection, "delete from size where at < $at - 172800; insert or replace into size values($at, $bytes)",
+            ("$at", at.ToUnixTimeSeconds()), ("$bytes", bytes));
+        command.ExecuteNonQuery();
+    });
+
+    /// <summary>By how many bytes the images grow in a day, from the size that was noted about a day before; less than zero where they
+    /// shrink. Null where none was noted an hour before or earlier.</summary>
+    public long? Growth(DateTimeOffset now, long bytes) => Read(connection =>
+    {
+        using var command = Command(
+            connection, "select at, bytes from size where at <= $now - 3600 order by abs(at - ($now - 86400)) limit 1",
+            ("$now", now.ToUnixTimeSeconds()));
+        using var row = command.ExecuteReader();
+        return row.Read() ? (long?)((bytes - row.GetInt64(1)) * 86400.0 / (now.ToUnixTimeSeconds() - row.GetInt64(0))) : null;
+    });
+
+    /// <summary>The tags that clients pulled most, by their names, the most pulled first.</summary>
+    public IReadOnlyList<(RepositoryName Name, string Tag)> MostPulled(int count) => Read(connection =>
+    {
+        using var command = Command(
+            connection, "select name, reference from pulled where reference not like '%:%' order by pulls desc, last desc limit $count",
+            ("$count", count));
+        using var rows = command.ExecuteReader();
+        List<(RepositoryName, string)> tags = [];
+        while (rows.Read())
+            tags.Add((RepositoryName.Parse(rows.GetString(0)), rows.GetString(1)));
+        return tags;
+    });
+
+    /// <summary>What is noted of some manifests.</summary>
+    public IReadOnlyDictionary<Digest, NotedManifest> Notes(IEnumerable<Digest> manifests) => Read(connection =>
+    {
+        Dictionary<Digest, NotedManifest> notes = [];
+        using var command = Command(connection, "select names from manifest where digest = $digest", ("$digest", ""));
+        foreach (var digest in manifests)
+        {
+            Set(command, digest.ToString());
+            if (command.ExecuteScalar() is string names)
+                notes[digest] = new NotedManifest(Named(names, 'm'), Named(names, 'b'));
+        }
+        return notes;
+    });
+
+    /// <summary>Notes what manifests name. A manifest never changes; of too many, all are forgotten.</summary>
+    public void Note(IReadOnlyDictionary<Digest, NotedManifest> manifests) => Write(connection =>
+    {
+        using (var full = Command(
+            connection, "delete from manifest where (select count(*) from manifest) > $most", ("$most", MaxNotes)))
+            full.ExecuteNonQuery();
+        using var command = Command(connection, "insert or replace into manifest values($digest, $names)", ("$digest", ""), ("$names", ""));
+        foreach (var (digest, names) in manifests)
+        {
+            Set(
+                command, digest.ToString(),
+                string.Join(' ', names.Manifests.Select(each => $"m{each}").Concat(names.Blobs.Select(each => $"b{each}"))));
+            command.ExecuteNonQuery();
+        }
     });
 
     /// <summary>What all images together are.</summary>
@@ -226,6 +292,9 @@ public sealed class ImageIndex(string file) : IDisposable
     private T Write<T>(Func<SqliteConnection, T> work) => _file.Write(work);
 
     private T Read<T>(Func<SqliteConnection, T> work) => _file.Read(work);
+
+    private static List<Digest> Named(string names, char kind) =>
+        [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(name => name[0] == kind).Select(name => Digest.Parse(name[1..]))];
 
     private static long? State(SqliteConnection connection, string key)
     {

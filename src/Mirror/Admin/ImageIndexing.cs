@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Mirror.Fleet;
 using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
@@ -11,7 +12,7 @@ namespace Mirror.Admin;
 /// </summary>
 public sealed partial class ImageIndexing(
     ImageIndex index, ImageReader reader, ChangedRepositories changed, RequestHistory history, IReferenceStore references,
-    TimeProvider time, ILogger<ImageIndexing> log)
+    SharedCache shared, TimeProvider time, ILogger<ImageIndexing> log)
     : BackgroundService
 {
     // A start has better things to do. The first question about images ends this wait.
@@ -19,6 +20,9 @@ public sealed partial class ImageIndexing(
 
     private static readonly TimeSpan ReadAllEvery = TimeSpan.FromHours(1);
     private static readonly TimeSpan WriteEvery = TimeSpan.FromMinutes(1);
+
+    // No other replica evicts what clients of this one have just pulled.
+    private static readonly TimeSpan ShareEvery = TimeSpan.FromSeconds(10);
 
     // How many images are written at once.
     private const int Batch = 200;
@@ -80,7 +84,12 @@ public sealed partial class ImageIndexing(
             }
             await TryAsync(() => ReadChangedAsync(stoppingToken));
             await TryAsync(() => WritePullsAsync(stoppingToken));
-            await Task.Delay(WriteEvery, time, stoppingToken);
+            for (var waited = TimeSpan.Zero; waited < WriteEvery; waited += ShareEvery)
+            {
+                await Task.Delay(ShareEvery, time, stoppingToken);
+                if (shared.IsShared)
+                    await TryAsync(() => WritePullsAsync(stoppingToken));
+            }
         }
     }
 
@@ -91,6 +100,7 @@ public sealed partial class ImageIndexing(
             await ReadAsync(name, stop);
         index.EndReading(null, began);
         index.SetBuilt(time.GetUtcNow());
+        index.NoteSize(time.GetUtcNow(), index.Totals().Bytes);
         Interlocked.Exchange(ref _allRead, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
     }
 
@@ -124,14 +134,14 @@ public sealed partial class ImageIndexing(
         }
     }
 
-    private Task WritePullsAsync(CancellationToken stop)
+    private async Task WritePullsAsync(CancellationToken stop)
     {
         foreach (var pulls in history.TakePulls().Chunk(1000))
         {
             stop.ThrowIfCancellationRequested();
+            await shared.AddAsync(pulls);
             index.Add(pulls);
         }
-        return Task.CompletedTask;
     }
 
     private async Task<bool> TryAsync(Func<Task> work)

@@ -1,11 +1,13 @@
 using Microsoft.Data.Sqlite;
+using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 
 namespace Mirror.Admin;
 
 /// <summary>When clients pulled images, from <see cref="ImageIndex"/>. Where that cannot be read, the dates in the store decide.</summary>
-public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, ILogger<ImageUses> log) : IImageUses
+public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, SharedCache shared, ILogger<ImageUses> log)
+    : IImageUses, IManifestNotes
 {
     // Downloads wait for room meanwhile.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
@@ -15,14 +17,42 @@ public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, 
         try
         {
             await indexing.CatchUpAsync(MaxWait, cancellationToken);
+            foreach (var pulls in (await shared.PullsAsync()).Chunk(1000))
+                index.Add(pulls);
             await Task.Run(() => index.ReadPulls(pulled), cancellationToken);
         }
-        catch (Exception failure) when (failure is SqliteException or InvalidOperationException or InvalidCastException
-            || failure.IsStoreFailure)
+        catch (Exception failure) when (IsOfTheIndex(failure))
         {
             LogFailed(failure.Message);
         }
     }
+
+    public IReadOnlyDictionary<Digest, NotedManifest> Find(IEnumerable<Digest> manifests)
+    {
+        try
+        {
+            return index.Notes(manifests);
+        }
+        catch (Exception failure) when (IsOfTheIndex(failure))
+        {
+            return new Dictionary<Digest, NotedManifest>();
+        }
+    }
+
+    public void Add(IReadOnlyDictionary<Digest, NotedManifest> manifests)
+    {
+        try
+        {
+            index.Note(manifests);
+        }
+        catch (Exception failure) when (IsOfTheIndex(failure))
+        {
+            // They are read again next time.
+        }
+    }
+
+    private static bool IsOfTheIndex(Exception failure) =>
+        failure is SqliteException or InvalidOperationException or InvalidCastException || failure.IsStoreFailure;
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "the index of the images cannot be read: {Reason}. Images are evicted in the order in which their layers were last read")]

@@ -84,6 +84,12 @@ internal static class AdminCommands
             await output.WriteLineAsync($"limit:        {(usage.MaxSize is { } max ? $"{Size(max)} (proxy.max_size)" : "none")}");
             if (usage.Free is { } free)
                 await output.WriteLineAsync($"disk:         {Size(free)} free");
+            if (usage.Growth is { } growth)
+            {
+                var full = usage.FullAt is not { } at ? ""
+                    : Line($"; at this rate there is no room left on {at.UtcDateTime:yyyy-MM-dd HH:mm}Z");
+                await output.WriteLineAsync($"growth:       {(growth < 0 ? "-" : "")}{Size(Math.Abs(growth))} in a day{full}");
+            }
             if (usage.Indexed is null)
                 await output.WriteLineAsync("The server is still reading its store for the first time: there is more.");
             return ExitCode.Ok;

@@ -72,12 +72,13 @@ internal static class GarbageCollectCommand
     private static async Task<int> CollectAsync(
         IServiceProvider stores, SweepOptions options, TextWriter? output, TextWriter error, CancellationToken cancellationToken)
     {
-        SweepResult? result;
-        await using (output is null
-            ? null
-            : new ProgressLines(stores.GetRequiredService<TimeProvider>(), error, () => SoFar(options.Progress)))
-            result = await MaintenanceRegistration.CreateSweeper(stores)
-                .SweepAsync(options, output is null ? null : output.WriteLine, cancellationToken);
+        var sweeper = MaintenanceRegistration.CreateSweeper(stores);
+        // How many blobs there are is not known before they were looked at.
+        var result = output is null
+            ? await sweeper.SweepAsync(options, null, cancellationToken)
+            : await new CommandProgress(() => SoFar(options.Progress), () => null).RunAsync(
+                stores.GetRequiredService<TimeProvider>(), output, error,
+                lines => sweeper.SweepAsync(options, lines.WriteLine, cancellationToken));
         if (result is null)
         {
             await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");

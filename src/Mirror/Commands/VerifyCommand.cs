@@ -36,7 +36,13 @@ internal static class VerifyCommand
             var verifier = ActivatorUtilities.CreateInstance<StoreVerifier>(stores, configuration.Options);
             try
             {
-                var isWhole = await verifier.RunAsync(parsed.GetValue(repair), output, error, cancellationToken);
+                using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                var measured = Task.Run(() => verifier.MeasureAsync(ended.Token), ended.Token);
+                var isWhole = await new CommandProgress(() => verifier.Progress, () => verifier.Share).RunAsync(
+                    stores.GetRequiredService<TimeProvider>(), output, error,
+                    lines => verifier.RunAsync(parsed.GetValue(repair), lines, TextWriter.Null, cancellationToken));
+                await ended.CancelAsync();
+                await measured.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 if (stores.GetService<UnreadableFolders>()?.Any is not { } unreadable)
                     return isWhole ? ExitCode.Ok : ExitCode.Failed;
                 await error.WriteLineAsync($"error: what is in {unreadable} was not verified: this user may not read it");

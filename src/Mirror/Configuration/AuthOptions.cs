@@ -14,6 +14,9 @@ public sealed class AuthOptions
     [ConfigurationKeyName("privileged_key")]
     public string? PrivilegedKey { get; set; }
 
+    /// <summary>Null: no identity token is a password.</summary>
+    public OidcOptions? Oidc { get; set; }
+
     /// <summary>Null: clients need more than any <c>Authorization</c> header.</summary>
     public SillyOptions? Silly { get; set; }
 }
@@ -54,6 +57,16 @@ public sealed class TokenOptions
 
     /// <summary>The algorithms (RFC 7518, 3.1) of signatures that are verified. Empty: all that public keys can verify.</summary>
     public string[] SigningAlgorithms { get; set; } = [];
+}
+
+/// <summary>Section <c>auth.oidc</c>: the identity token of a CI job is the password of the user <c>oidc</c>.</summary>
+public sealed class OidcOptions
+{
+    /// <summary>The URL of the OpenID provider, as its tokens name it in <c>iss</c>.</summary>
+    public string Issuer { get; set; } = "";
+
+    /// <summary>The name of this registry in <c>aud</c> of the tokens.</summary>
+    public string Audience { get; set; } = "";
 }
 
 /// <summary>Section <c>auth.silly</c>: every client with any <c>Authorization</c> header may do everything. For tests.</summary>

@@ -7,4 +7,12 @@ public sealed class HostedOptions
     /// If there is no upstream, every repository is hosted. A configuration with an upstream, without <c>auth</c> and without this section
     /// has no patterns: nothing is hosted.</summary>
     public string[] Repositories { get; set; } = ["local/**"];
+
+    /// <summary>How many bytes clients may push to all repositories together. Null: as many as there is room for.</summary>
+    [ConfigurationKeyName("max_size")]
+    public long? MaxSize { get; set; }
+
+    /// <summary>How many bytes clients may push to one repository. Null: as many as there is room for.</summary>
+    [ConfigurationKeyName("max_repository_size")]
+    public long? MaxRepositorySize { get; set; }
 }

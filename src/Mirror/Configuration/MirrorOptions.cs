@@ -24,6 +24,7 @@ public sealed class MirrorOptions
     public CatalogOptions Catalog { get; set; } = new();
     public TagsOptions Tags { get; set; } = new();
     public PolicyOptions Policy { get; set; } = new();
+    public SearchOptions Search { get; set; } = new();
     public UiOptions Ui { get; set; } = new();
 
     /// <summary>
@@ -33,7 +34,7 @@ public sealed class MirrorOptions
     public bool TakesWrites => !Proxy.HasUpstream || KnowsClients || Hosted.Repositories.Length > 0;
 
     /// <summary>Whether section <c>auth</c> or <c>access.rules</c> says who may use the registry.</summary>
-    public bool KnowsClients => Auth is not { Htpasswd: null, Token: null, Silly: null } || Access.Rules.Length > 0;
+    public bool KnowsClients => Auth is not { Htpasswd: null, Token: null, Silly: null, Oidc: null } || Access.Rules.Length > 0;
 
     /// <summary>Whether the server uses Redis. <c>registry:2</c> needs the section and the word in <c>storage.cache</c>; for us a server in
     /// section <c>redis</c> is enough, unless <c>storage.cache</c> names another cache.</summary>

@@ -44,8 +44,11 @@ public sealed class ProxyOptions : UpstreamOptions
     /// <summary>What is done in the background for the layers of a pulled image that its client had already.</summary>
     public CompleteImages Complete { get; set; } = CompleteImages.Linked;
 
+    /// <summary>What is fetched before clients ask for it.</summary>
+    public WarmOptions Warm { get; set; } = new();
+
     /// <summary>How many bytes of mirrored blobs are kept, 1 MiB or more; above that, the least recently used images are removed. Null: all
-    /// are kept. Manifests and hosted repositories neither count nor are removed. It cannot be set together with a bucket.</summary>
+    /// are kept. Manifests and hosted repositories neither count nor are removed.</summary>
     [ConfigurationKeyName("max_size")]
     public long? MaxSize { get; set; }
 

@@ -3,6 +3,7 @@ using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.Gcs;
 using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Buckets.Swift;
 
 namespace Mirror.Configuration;
 
@@ -24,11 +25,14 @@ public sealed class StorageOptions
     /// <summary>The container of Azure Blob Storage for content. Null: another store keeps it.</summary>
     public AzureOptions? Azure { get; set; }
 
+    /// <summary>The container of OpenStack Swift for content. Null: another store keeps it.</summary>
+    public SwiftOptions? Swift { get; set; }
+
     /// <summary>The memory of the process for content. Null: another store keeps it.</summary>
     public MemoryOptions? InMemory { get; set; }
 
     /// <summary>The bucket for content, at any service or in memory. Null: the store is a folder.</summary>
-    public BucketOptions? Bucket() => S3 ?? Oss ?? Gcs ?? (BucketOptions?)Azure ?? InMemory;
+    public BucketOptions? Bucket() => S3 ?? Oss ?? Gcs ?? (BucketOptions?)Azure ?? (BucketOptions?)Swift ?? InMemory;
 
     /// <summary>The name of the store's section.</summary>
     public string Driver => Bucket() switch
@@ -37,6 +41,7 @@ public sealed class StorageOptions
         OssOptions => "oss",
         GcsOptions => "gcs",
         AzureOptions => "azure",
+        SwiftOptions => "swift",
         MemoryOptions => "inmemory",
         _ => "filesystem",
     };

@@ -24,6 +24,7 @@ public static class FleetRegistration
             .AddSingleton<ReplicaSignature>()
             .AddSingleton<SealedText>()
             .AddSingleton<FleetCache>()
+            .AddSingleton<SharedCache>()
             .AddSingleton<Announcements>()
             .AddHostedService(provider => provider.GetRequiredService<Announcements>());
     }

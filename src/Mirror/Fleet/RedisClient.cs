@@ -23,6 +23,8 @@ public sealed class RedisClient : IAsyncDisposable
 
     private const string Release = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
 
+    private const string Add = "if redis.call('exists', KEYS[1]) == 1 then return redis.call('incrby', KEYS[1], ARGV[1]) end return false";
+
     // The cache writes hashes with the value in "data". Another program may have written a value of any length.
     private const string Read = """
         if redis.call('hstrlen', KEYS[1], 'data') > tonumber(ARGV[1]) then return false end
@@ -65,6 +67,27 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Removes what <see cref="TakeAsync"/> wrote, and no other value.</summary>
     public async Task<bool> ReleaseAsync(string key, string value, CancellationToken token) =>
         (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Release, [key], [value]) == 1;
+
+    /// <summary>Adds to a number that is there, and returns the sum; null where there is none.</summary>
+    public async Task<long?> AddAsync(string key, long by, CancellationToken token) =>
+        (long?)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Add, [key], [by]);
+
+    /// <summary>Writes dates in milliseconds under names, and forgets the oldest of more than <paramref name="most"/>.</summary>
+    public async Task AddDatesAsync(string key, IReadOnlyList<(string Name, long At)> dates, int most, CancellationToken token)
+    {
+        var database = await DatabaseAsync(token);
+        await database.SortedSetAddAsync(
+            key, [.. dates.Select(date => new SortedSetEntry(date.Name, date.At))], SortedSetWhen.GreaterThan);
+        await database.SortedSetRemoveRangeByRankAsync(key, 0, -1 - most);
+    }
+
+    /// <summary>The dates that are not before one, the youngest first.</summary>
+    public async Task<IReadOnlyList<(string Name, long At)>> DatesSinceAsync(string key, long from, int most, CancellationToken token)
+    {
+        var entries = await (await DatabaseAsync(token)).SortedSetRangeByScoreWithScoresAsync(
+            key, from, order: Order.Descending, take: most);
+        return [.. entries.Select(entry => (entry.Element.ToString(), (long)entry.Score))];
+    }
 
     /// <summary>Sends a message to every listener of a channel, this process included.</summary>
     public async Task AnnounceAsync(string channel, string message, CancellationToken token) =>

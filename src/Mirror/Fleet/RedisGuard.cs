@@ -57,6 +57,17 @@ public sealed partial class RedisGuard
     /// <summary>Ends a lease, if it still has this value.</summary>
     public Task ReleaseAsync(string key, string value) => AskAsync(_leases, "Release", stop => _client.ReleaseAsync(key, value, stop));
 
+    /// <summary>Adds to a number that is there, and returns the sum.</summary>
+    public Task<long?> AddAsync(string key, long by) => AskAsync(_leases, "Add", stop => _client.AddAsync(key, by, stop));
+
+    /// <summary>Writes dates, each in the place of an earlier one, and forgets the oldest of more than <paramref name="most"/>.</summary>
+    public Task<bool> AddDatesAsync(string key, IReadOnlyList<(string Name, long At)> dates, int most) =>
+        DoAsync("AddDates", stop => _client.AddDatesAsync(key, dates, most, stop));
+
+    /// <summary>The dates that are not before one, the youngest first.</summary>
+    public Task<IReadOnlyList<(string Name, long At)>?> DatesSinceAsync(string key, long from, int most) =>
+        AskAsync<IReadOnlyList<(string, long)>>(_leases, "DatesSince", async stop => await _client.DatesSinceAsync(key, from, most, stop));
+
     /// <summary>Sends a message to the other replicas; false where it was not sent.</summary>
     public Task<bool> AnnounceAsync(string channel, string message) =>
         DoAsync("Announce", stop => _client.AnnounceAsync(channel, message, stop));

@@ -25,6 +25,12 @@ public sealed class RedisKeys(FleetKeys keys, FleetIdentity identity)
     /// <summary>The lease of a digest's download.</summary>
     public string Lease(Digest digest) => $"{Prefix}fill:{_mirror.Value}:{digest}";
 
+    /// <summary>How many bytes of mirrored blobs this store has.</summary>
+    public string CacheBytes => $"{Prefix}cachebytes:{identity.Store}";
+
+    /// <summary>When images of this store were pulled.</summary>
+    public string Pulls => $"{Prefix}pulls:{identity.Store}";
+
     /// <summary>A fact that upstream told, such as what a tag names.</summary>
     public string Fact(string kind, string name) => $"{Prefix}{kind}:{_mirror.Value}:{name}";
 }

@@ -16,6 +16,7 @@ using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Redirects;
 using Mirror.Registry;
+using Mirror.Search;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
 using Mirror.Telemetry.Hooks;
@@ -72,6 +73,8 @@ public static partial class Server
                 WritableFolder.Require(options.Storage.LocalDirectory);
             app.Services.GetRequiredService<AdminToken>().Prepare();
             SetUpPipeline(app, options);
+            if (app.Services.GetService<SearchIndexing>() is { } search)
+                app.Services.GetRequiredService<ChangedRepositories>().Noted += search.Note;
 
             Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
             LogConfiguration(app.Logger, configuration.Source);
@@ -191,6 +194,7 @@ public static partial class Server
         services.AddRepositories(options.Proxy);
         services.AddAccess(options);
         services.AddRedirects();
+        services.AddSearch(options.Search);
         services.AddRegistry(configuration.Old);
         services.AddAdmin(options);
         services.AddPages(options.Ui);

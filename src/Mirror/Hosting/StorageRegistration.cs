@@ -9,6 +9,7 @@ using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.Gcs;
 using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Buckets.Swift;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Files;
 using Mirror.Storage.Spooling;
@@ -28,6 +29,7 @@ public static class StorageRegistration
         : storage.Oss is { } oss ? services.AddBucket(oss, "oss", time => new S3Bucket(oss.ToS3(), time))
         : storage.Gcs is { } gcs ? services.AddBucket(gcs, "gcs", time => new GcsBucket(gcs, time))
         : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time))
+        : storage.Swift is { } swift ? services.AddBucket(swift, "swift", time => new SwiftBucket(swift, time))
         : storage.InMemory is { } memory ? services
             .AddBucket(memory, "inmemory", time => new MemoryBucket(memory, time))
             .AddSingleton(provider => ((MemoryBucket)provider.GetRequiredService<IBucket>()).Room)

@@ -76,6 +76,7 @@ public sealed partial class Evictions(
             return 0;
         var started = time.GetTimestamp();
         var (blobs, freed) = (0, 0L);
+        await cache.RefreshAsync();
         // Once: not every file system has the room at once.
         var wanted = cache.Excess;
         if (!cache.IsMeasured || time.GetElapsedTime(_measured) >= MeasureEvery)
@@ -119,12 +120,12 @@ public sealed partial class Evictions(
 
     private async Task<bool> MeasureAsync(CancellationToken stop)
     {
-        cache.BeginMeasuring();
+        await cache.BeginMeasuringAsync();
         var began = time.GetTimestamp();
         if (await evictor.MeasureAsync(repositories.IsMirrored, stop) is not { } cached)
             return false;
         (_cached, _measured) = (cached, began);
-        cache.Measured(cached);
+        await cache.MeasuredAsync(cached);
         return true;
     }
 

@@ -41,6 +41,8 @@ public static class MaintenanceRegistration
             Pins = provider.GetRequiredService<IPinStore>(),
             IsPinned = name => provider.GetRequiredService<CachePolicies>().Of(name).IsPinned,
             Uses = provider.GetService<IImageUses>(),
+            Notes = provider.GetService<IManifestNotes>(),
+            RecentlyRead = () => provider.GetRequiredService<CacheSize>().RecentlyRead(),
             RemoveManifestAsync = async (name, manifest, stop) =>
                 await provider.GetRequiredService<RepositoryResolver>()[name].DeleteManifestAsync(manifest, stop),
         });

@@ -12,12 +12,29 @@ namespace Mirror.Maintenance;
 /// </summary>
 public sealed class StoreVerifier(
     MirrorOptions options, [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references,
-    TimeProvider time)
+    ISweepStore sweepable, TimeProvider time)
 {
     private readonly HostedNames _hosted = new(options);
 
     // The current step, which the timer of the progress reads.
     private volatile string _progress = "nothing read";
+    private long _read;
+    private long _total;
+
+    /// <summary>What has been done, in words.</summary>
+    public string Progress => _progress;
+
+    /// <summary>The part of all bytes that was read, from 0 to 1; null until <see cref="MeasureAsync"/> knows them.</summary>
+    public double? Share => Volatile.Read(ref _total) is > 0 and var total ? Math.Min(1, (double)Volatile.Read(ref _read) / total) : null;
+
+    /// <summary>Finds out how many bytes there are, while others are read already.</summary>
+    public async Task MeasureAsync(CancellationToken cancellationToken)
+    {
+        var total = 0L;
+        await foreach (var (_, bytes, _) in sweepable.ListContentAsync(cancellationToken))
+            total += bytes;
+        Volatile.Write(ref _total, total);
+    }
 
     /// <summary>Verifies all content, prints the names of damaged content, and with <paramref name="repair"/> deletes it.</summary>
     /// <param name="output">Gets a line for each damaged blob or manifest, and a summary.</param>
@@ -47,10 +64,12 @@ public sealed class StoreVerifier(
     private async Task<HashSet<Digest>> FindDamagedAsync(TextWriter output, CancellationToken cancellationToken)
     {
         HashSet<Digest> damaged = [];
-        var (count, bytes) = (0L, 0L);
+        var (count, bytes, done) = (0L, 0L, 0L);
         await foreach (var digest in content.ListAsync(cancellationToken))
         {
+            Volatile.Write(ref _read, done);
             var size = await content.SizeAsync(digest, cancellationToken);
+            done += size ?? 0;
             _progress = $"{Amount(count, bytes)} intact, {damaged.Count} damaged; reading {digest}, {size} bytes";
             if (size is null || await DamageAsync(digest, cancellationToken) is not { } damage)
                 (count, bytes) = (count + 1, bytes + (size ?? 0));

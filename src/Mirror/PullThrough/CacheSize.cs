@@ -1,6 +1,6 @@
-using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
@@ -16,31 +16,25 @@ namespace Mirror.PullThrough;
 /// <param name="room">The room of the store; null where it has no size of its own. What is not a mirrored blob leaves less of it.</param>
 public sealed partial class CacheSize(
     ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
-    ILogger<CacheSize> log, IStoreRoom? room = null)
+    SharedCache shared, ILogger<CacheSize> log, IStoreRoom? room = null)
 {
     // Of a store with a size of its own, an eighth stays free, for what is pushed and for what is passed while an eviction runs.
     private const int FreeShare = 8;
 
-    // Record a use at most this often: it bounds the accuracy of the LRU order.
-    private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
-
     // How long a download waits for room. Its clients have their bytes already.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
-    // With more blobs in use than this, uses are recorded more often than needed.
-    private const int MaxRemembered = 100_000;
-
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly ConcurrentDictionary<Digest, bool> _used = new();
     private readonly RareLine _notKept = new(time);
     private readonly Lock _gate = new();
     // Room was given for these, and they are being stored.
     private readonly Dictionary<Digest, long> _pending = [];
     // These were stored since the measurement began; null where none is running.
     private Dictionary<Digest, long>? _storedSince;
+    // What all replicas had when it began; null where that is not known.
+    private long? _sharedBefore;
     private TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private long _usedSince = time.GetTimestamp();
     // Until it is measured the cache counts as full, as an earlier process may have left it.
     private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
@@ -101,19 +95,14 @@ public sealed partial class CacheSize(
         while (!(bytes > MaxBytes))
         {
             var left = MaxWait - time.GetElapsedTime(began);
+            var isLast = Volatile.Read(ref _isStuck) || left <= TimeSpan.Zero;
+            if (await TryReserveAsync(digest, bytes, isLast))
+                return true;
+            if (isLast)
+                break;
             Task passed;
             lock (_gate)
             {
-                var isLast = _isStuck || left <= TimeSpan.Zero;
-                if (HasRoom(bytes, isLast))
-                {
-                    _bytes += bytes;
-                    _pending[digest] = bytes;
-                    Report();
-                    return true;
-                }
-                if (isLast)
-                    break;
                 _waiting += bytes;
                 passed = _passed.Task;
             }
@@ -146,26 +135,44 @@ public sealed partial class CacheSize(
     {
         lock (_gate)
             if (_pending.Remove(digest, out var bytes))
+            {
                 _bytes -= bytes;
+                _ = shared.AddAsync(-bytes);
+            }
     }
 
     /// <summary>Call it before measuring: a blob that is used from here on is touched, so that no eviction takes it for unused.</summary>
-    public void BeginMeasuring()
+    public async ValueTask BeginMeasuringAsync()
     {
+        _sharedBefore = await shared.AddAsync(0);
         lock (_gate)
             _storedSince = [];
         _used.Clear();
     }
 
     /// <summary>Takes in what was measured.</summary>
-    public void Measured(CachedImages cached)
+    public async ValueTask MeasuredAsync(CachedImages cached)
     {
+        long bytes;
         lock (_gate)
         {
             var unseen = _pending.Concat(_storedSince ?? []).Where(blob => !cached.Counts(blob.Key)).Sum(blob => blob.Value);
             (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
+            bytes = _bytes;
         }
+        // What the replicas stored meanwhile may count twice until the next measurement, and never too little.
+        if (await shared.MeasuredAsync(bytes, _sharedBefore) is { } all)
+            lock (_gate)
+                _bytes = all;
         Report();
+    }
+
+    /// <summary>Takes in what the other replicas stored and evicted.</summary>
+    public async ValueTask RefreshAsync()
+    {
+        if (await shared.AddAsync(0) is { } all)
+            lock (_gate)
+                _bytes = _isMeasured ? all : _bytes;
     }
 
     /// <summary>Blobs were evicted.</summary>
@@ -173,6 +180,8 @@ public sealed partial class CacheSize(
     {
         lock (_gate)
             _bytes -= bytes;
+        if (bytes > 0)
+            _ = shared.AddAsync(-bytes);
         Report();
     }
 
@@ -218,26 +227,31 @@ public sealed partial class CacheSize(
         _exceeded.Writer.TryWrite(true);
     }
 
-    /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
-    public async ValueTask UsedAsync(Digest digest, CancellationToken cancellationToken)
+    private async ValueTask<bool> TryReserveAsync(Digest digest, long bytes, bool isLast)
     {
-        if (!IsLimited && !policies.AnyUnused)
-            return;
-        if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > UseInterval || _used.Count >= MaxRemembered)
+        if (!HasRoom(bytes, isLast))
+            await RefreshAsync();
+        lock (_gate)
         {
-            Volatile.Write(ref _usedSince, time.GetTimestamp());
-            _used.Clear();
+            if (!HasRoom(bytes, isLast))
+                return false;
+            _bytes += bytes;
+            _pending[digest] = bytes;
+            Report();
         }
-        if (!_used.TryAdd(digest, true))
-            return;
-        try
+        if (await shared.AddAsync(bytes) is not { } all)
+            return true;
+        lock (_gate)
         {
-            await content.TouchAsync(digest, cancellationToken);
+            _bytes = all;
+            if (HasRoom(0, isLast))
+                return true;
+            // Another replica has taken the room.
+            _pending.Remove(digest);
+            _bytes -= bytes;
         }
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            // A store that cannot be written cannot evict either.
-        }
+        await shared.AddAsync(-bytes);
+        return false;
     }
 
     // What waits for room is on the disk already, so the room that it needs is not free.

@@ -54,6 +54,8 @@ public sealed class MirroredBlobs(
                 return filling;
             // A download ended since this request looked into the store; or the one that this request joined failed for another repository.
             isStored = true;
+            // The replica that has the lease may have failed it.
+            ignoreLease = true;
         }
     }
 

@@ -88,6 +88,11 @@ public sealed partial class MirroredManifests(
             : DescriptorOf(await FetchByDigestAsync(name, digest, hasCopy: false, cancellationToken));
     }
 
+    /// <summary>Checks a tag although its time is not up, and fetches its manifest if it has moved. It fails silently: a client's check
+    /// comes later.</summary>
+    public Task CheckAheadAsync(RepositoryName name, string tag) =>
+        RefreshAsync(name, _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None));
+
     private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) =>
         new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
 

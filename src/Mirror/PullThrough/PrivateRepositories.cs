@@ -40,12 +40,14 @@ public sealed class PrivateRepositories(
     public async ValueTask<(bool May, ActingClient? As)> AskAsync(
         RepositoryName name, Reference? manifest, Credential? login, CancellationToken cancellationToken)
     {
+        var hash = mode is PrivateImages.Client && login is not null ? HashOf(name, login) : null;
+        var proof = hash is null ? null : _logins.Get<Proof>((name, hash));
+        if (proof is { Client: { } accepted } && IsYoung(proof))
+            return (true, accepted);
         if (await IsPublicAsync(name, manifest, cancellationToken))
             return (true, null);
-        if (mode is PrivateImages.Off || login is null)
+        if (hash is null || login is null)
             return (false, null);
-        var hash = HashOf(name, login);
-        var proof = _logins.Get<Proof>((name, hash));
         if (proof is null || !IsYoung(proof))
         {
             var question = _loginQuestions.JoinOrStart(

@@ -20,6 +20,7 @@ public static class PullThroughRegistration
         services.AddSingleton<HostedStores>();
         services.AddSingleton<TagFreshness>();
         services.AddSingleton<HostedNames>();
+        services.AddSingleton<PushQuota>();
         services.AddSingleton<CachePolicies>();
         services.AddSingleton<MirroredTags>();
         services.AddSingleton<HeldTags>();

@@ -13,7 +13,7 @@ namespace Mirror.Registry;
 /// </summary>
 public sealed class ManifestRoute(
     RepositoryResolver repositories, ManifestRules rules, RepositoryClasses classes, RequestBody body, Locations locations,
-    RegistryEvents events, RequestHistory history, Transfers transfers)
+    RegistryEvents events, RequestHistory history, Transfers transfers, PushQuota quota)
 {
     /// <summary>Answers with the headers of a manifest.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -81,7 +81,9 @@ public sealed class ManifestRoute(
         var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document);
         classes.Require(document, request.User, repository.Name);
 
-        // 3. Stored, if what it needs is in the repository.
+        // 3. Stored, if there is room, and what it needs is in the repository.
+        if (await quota.AddManifestAsync(repository.Name, digest, bytes.Length, request.Aborted) is { } refusal)
+            throw new RegistryException(RegistryError.Denied, refusal);
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
             manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);

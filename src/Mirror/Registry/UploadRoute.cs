@@ -11,7 +11,7 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
 public sealed class UploadRoute(
     RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, RequestBody body, Locations locations,
-    RegistryEvents events, Transfers transfers)
+    RegistryEvents events, Transfers transfers, PushQuota quota)
 {
     private const string DefaultAlgorithm = "sha256";
 
@@ -27,7 +27,10 @@ public sealed class UploadRoute(
         if (Paging.Value(query, "mount") is { } mount)
         {
             var digest = ParseDigest(mount);
-            if (await mounts.IsAllowedAsync(request, digest) && await repository.LinkBlobAsync(digest, request.Aborted))
+            var isAllowed = await mounts.IsAllowedAsync(request, digest);
+            if (isAllowed && await content.SizeAsync(digest, request.Aborted) is { } mounted)
+                Require(await quota.AddBlobAsync(repository.Name, digest, mounted, request.Aborted));
+            if (isAllowed && await repository.LinkBlobAsync(digest, request.Aborted))
             {
                 if (events.IsEnabled)
                 {
@@ -38,6 +41,8 @@ public sealed class UploadRoute(
                 return;
             }
         }
+
+        Require(await quota.FindRoomAsync(repository.Name, request.Aborted));
 
         // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
         Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
@@ -116,6 +121,13 @@ public sealed class UploadRoute(
         request.Http.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 
+    /// <param name="refusal">Why the quota has no room; null where it has.</param>
+    private static void Require(string? refusal)
+    {
+        if (refusal is not null)
+            throw new RegistryException(RegistryError.Denied, refusal);
+    }
+
     private static Guid Id(RegistryRequest request) => Guid.TryParseExact(request.Route.Last, "D", out var id) ? id : throw Unknown();
 
     private static Digest ParseDigest(string? text) =>
@@ -174,6 +186,7 @@ public sealed class UploadRoute(
         }
         try
         {
+            Require(await quota.AddBlobAsync(repository.Name, digest, upload.Length, request.Aborted));
             // The rest is not cancelled when the client leaves: a link without its blob would be useless.
             await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
             if (events.IsEnabled)

@@ -2,7 +2,7 @@ using System.Text.Json;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Configuration.Old;
-using Mirror.Repositories;
+using Mirror.Search;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
@@ -12,12 +12,13 @@ namespace Mirror.Registry;
 /// are of a form that no client of today can pull.
 /// </summary>
 public sealed class V1Route(
-    RepositoryNames names, IAccess access, PrivateReads privates, Locations locations, ProxyOptions proxy, OldConfiguration? old = null)
+    RepositorySearch search, IAccess access, PrivateReads privates, Locations locations, ProxyOptions proxy,
+    OldConfiguration? old = null)
 {
     private const int FlushSize = 16 * 1024;
 
     private const string Gone = "this registry speaks version 2 of the interface only. Pull and push with Docker 1.6 or later, or another "
-        + "client of today; an image that is in docker-registry 0.x only has to be pushed here from a machine that has it";
+        + "client of today; the command import-v1 of this server imports images of docker-registry 0.x";
 
     /// <summary>What a path means: the part behind <c>/v1/</c>, or <c>_ping</c>; null where it is none of these.</summary>
     public static string? PartOf(string path) =>
@@ -67,20 +68,11 @@ public sealed class V1Route(
 
     private async Task SearchAsync(RegistryRequest request)
     {
-        // 1. The names that hold the term, and that the client may list.
+        // 1. The repositories that hold the term, and that the client may list.
         var query = request.Http.Request.Query;
         var term = Paging.Value(query, "q") ?? "";
         var count = Paging.Count(query) ?? int.MaxValue;
-        List<RepositoryName> found = [];
-        foreach (var name in old is { SearchesNothing: true } ? [] : await names.AllAsync(request.Aborted))
-        {
-            if (found.Count >= count)
-                break;
-            if (name.ToString().Contains(term, StringComparison.OrdinalIgnoreCase)
-                && await access.AuthorizeAsync(request.User, name, AccessAction.List, request.Aborted)
-                && await privates.MaySeeAsync(request, name))
-                found.Add(name);
-        }
+        var found = old is { SearchesNothing: true } ? [] : await search.FindAsync(term, count, MaySeeAsync, request.Aborted);
 
         // 2. The answer, in pieces: a registry may have many names. Its keys are sorted.
         request.Http.Response.ContentType = "application/json";
@@ -92,11 +84,15 @@ public sealed class V1Route(
         json.WriteNumber("num_results", found.Count);
         json.WriteString("query", term);
         json.WriteStartArray("results");
-        foreach (var name in found)
+        foreach (var each in found)
         {
             json.WriteStartObject();
-            json.WriteString("description", "");
-            json.WriteString("name", name.ToString());
+            json.WriteString("description", each.Description);
+            if (each.IsOfficial is { } isOfficial)
+                json.WriteBoolean("is_official", isOfficial);
+            json.WriteString("name", each.Name);
+            if (each.Stars is { } stars)
+                json.WriteNumber("star_count", stars);
             json.WriteEndObject();
             if (json.BytesPending > FlushSize)
                 await FlushAsync();
@@ -104,6 +100,10 @@ public sealed class V1Route(
         json.WriteEndArray();
         json.WriteEndObject();
         await FlushAsync();
+
+        async ValueTask<bool> MaySeeAsync(RepositoryName name) =>
+            await access.AuthorizeAsync(request.User, name, AccessAction.List, request.Aborted)
+            && await privates.MaySeeAsync(request, name);
 
         async Task FlushAsync()
         {

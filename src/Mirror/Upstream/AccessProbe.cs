@@ -22,7 +22,7 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProv
                 : await ListsTagsAsync(name, account, cancellationToken);
         }
         // The token service refuses the login, or the repository to this login.
-        catch (UpstreamException refused) when (refused is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true })
+        catch (UpstreamException refused) when (ActingClient.IsRefusal(refused))
         {
             return false;
         }

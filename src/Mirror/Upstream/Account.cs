@@ -44,6 +44,13 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         get { lock (_gate) return _remaining is { } left && left <= Math.Max(5, (_limit ?? 0) / 20); }
     }
 
+    /// <summary>Whether more than half of the pulls are left, as far as upstream told: enough for work that no client waits
+    /// for.</summary>
+    public bool HasPlenty
+    {
+        get { lock (_gate) return _remaining is not { } left || left > (_limit ?? 0) / 2 && left > 10; }
+    }
+
     /// <summary>Takes in how many pulls upstream allows and how many are left.</summary>
     public void Observe(long? limit, long? remaining)
     {

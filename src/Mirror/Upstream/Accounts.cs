@@ -43,6 +43,9 @@ public sealed class Accounts
     /// <summary>Whether so few pulls are left of every account that background work should leave them to clients that wait.</summary>
     public bool AreNearlySpent => Array.TrueForAll(Volatile.Read(ref _all), account => account.IsNearlySpent);
 
+    /// <inheritdoc cref="Account.HasPlenty"/>
+    public bool HavePlenty => Array.Exists(Volatile.Read(ref _all), account => account.HasPlenty);
+
     /// <summary>The account to send a request with: of those that are not paused, the one with most pulls left.</summary>
     /// <param name="isPull">Whether the request counts as a pull.</param>
     /// <exception cref="UpstreamLimitedException">All accounts are paused.</exception>

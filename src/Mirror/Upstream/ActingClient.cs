@@ -31,6 +31,10 @@ public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Acc
     public static ActingClient? For(UpstreamOrigin origin, RepositoryName name) =>
         Ambient.Value is { } client && client.IsFor(origin, name) ? client : null;
 
+    /// <summary>Whether upstream, or its token service, refuses a login.</summary>
+    public static bool IsRefusal(UpstreamException answer) =>
+        answer is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true };
+
     /// <summary>Takes in that upstream refused the login, and returns what to throw.</summary>
     public Exception Refusal(UpstreamKind kind, string message)
     {

@@ -28,6 +28,9 @@ public sealed partial class UpstreamClient(
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
     public bool IsNearlySpent => accounts.AreNearlySpent;
 
+    /// <inheritdoc cref="Accounts.HavePlenty"/>
+    public bool HasPlenty => accounts.HavePlenty;
+
     /// <inheritdoc cref="Refusals.Remember"/>
     public void Remember(UpstreamException refusal, TimeSpan life) => refusals.Remember(refusal, life);
 
@@ -219,8 +222,7 @@ public sealed partial class UpstreamClient(
             {
                 response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
             }
-            catch (UpstreamException refused) when (acting is not null
-                && refused is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true })
+            catch (UpstreamException refused) when (acting is not null && ActingClient.IsRefusal(refused))
             {
                 throw acting.Refusal(kind, refused.Message);
             }
@@ -245,8 +247,8 @@ public sealed partial class UpstreamClient(
             }
             if (acting is not null)
             {
-                if (response.StatusCode is not (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
-                    || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
+                var isRefused = response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
+                if (!isRefused || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
                     return response;
                 response.Dispose();
                 throw acting.Refusal(kind, $"{origin.Authority} refuses the client's login access to {name}.");

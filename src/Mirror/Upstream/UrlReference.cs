@@ -34,8 +34,8 @@ internal static class UrlReference
         return host < 3 || end >= 0 && url[host + end] == '/' ? url : url.Insert(end < 0 ? url.Length : host + end, "/");
     }
 
-    // A header may have bytes that a request line may not have. Their characters are one byte each here.
+    // A header may have bytes that a request line may not have. Their characters are one byte each here; others come from no header.
     private static string Escaped(string text) => text.AsSpan().ContainsAnyExceptInRange('!', '~')
-        ? string.Concat(text.Select(letter => letter is >= '!' and <= '~' ? letter.ToString() : Uri.HexEscape(letter)))
+        ? string.Concat(text.Select(letter => letter is >= '!' and <= '~' ? letter.ToString() : Uri.HexEscape((char)(letter & 0xFF))))
         : text;
 }

@@ -38,7 +38,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(null)]
     public async Task A_configuration_with_mistakes_ends_every_verb_with_1(string? verb)
     {
-        var file = Write("version: 0.1\nhttp: {addr: x}\nstorage: swift\n");
+        var file = Write("version: 0.1\nhttp: {addr: x}\nstorage: gcs\n");
 
         var (code, output, error) = await RunAsync(verb is null ? [file] : [verb, file]);
 

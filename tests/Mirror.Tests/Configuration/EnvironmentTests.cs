@@ -36,7 +36,7 @@ public sealed class EnvironmentTests
         var inMemory = Load(VersionLine, ("REGISTRY_STORAGE", "inmemory"));
         Assert.Empty(inMemory.Errors);
         Assert.NotNull(inMemory.Options.Storage.InMemory);
-        Assert.StartsWith("storage.swift: ", Assert.Single(Load(VersionLine, ("REGISTRY_STORAGE", "swift")).Errors));
+        Assert.StartsWith("storage.gcs.bucket: ", Assert.Single(Load(VersionLine, ("REGISTRY_STORAGE", "gcs")).Errors));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Mirror.Admin;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
@@ -145,6 +146,23 @@ public sealed class ImageEvictionTests : MirrorOfHub
         await small.ImagesAsync(list => list.All(image => image.GetProperty("tag").GetString() != "0"));
         using var last = await small.GetAsync(BlobPath(images[11].Layers[0].Digest));
         Assert.Equal("hit", last.Headers.GetValues("X-Cache").Single());
+    }
+
+    [Fact]
+    public async Task Usage_says_when_the_limit_is_reached_if_the_images_go_on_growing()
+    {
+        await PullAsync(0, Hub.AddImage(Repository, "0", Base));
+        await Mirror.ImagesAsync(list => list.Length == 1);
+        await Mirror.StopAsync();
+        using (var index = new ImageIndex(Path.Combine(Mirror.Root, RegistryLayout.ImageIndex)))
+            index.NoteSize(DateTimeOffset.UtcNow.AddDays(-1), 0);
+        await Mirror.StartAgainAsync();
+
+        var usage = await Mirror.AdminAsync("usage");
+        Assert.InRange(usage.GetProperty("growth").GetInt64(), MiB - 10_000, MiB + 10_000);
+        var days = (usage.GetProperty("fullAt").GetDateTimeOffset() - DateTimeOffset.UtcNow).TotalDays;
+        Assert.InRange(days, 6.8, 7.1);
+        Assert.Contains("at this rate there is no room left on", (await Mirror.VerbAsync("usage")).Output);
     }
 
     // The least recently used image goes when the next one has no room, and none before.

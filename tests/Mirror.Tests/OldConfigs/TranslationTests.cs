@@ -105,7 +105,7 @@ public sealed class TranslationTests : IDisposable
     }
 
     [Theory]
-    [InlineData("swift", "Swift is not available")]
+    [InlineData("swift", "swift needs swift_authurl, swift_user and swift_password")]
     [InlineData("glance", "Glance's old interface is gone")]
     [InlineData("elliptics", "Elliptics is not available")]
     [InlineData("oss", "OSS is used through its interface of S3")]
@@ -116,6 +116,27 @@ public sealed class TranslationTests : IDisposable
             $"dev: {{storage: {kind}, swift_container: c, elliptics_nodes: {{a: 1}}, oss_host: h, storage_alternate: file}}\n");
 
         Assert.StartsWith($"storage: {expected}", Assert.Single(loaded.Errors));
+    }
+
+    [Fact]
+    public void Swift_keeps_its_container_and_version_2_of_its_login()
+    {
+        var loaded = Load("""
+            dev:
+              storage: swift
+              storage_path: /images
+              swift_authurl: _env:OS_AUTH_URL
+              swift_container: _env:OS_CONTAINER:dev_container
+              swift_user: _env:OS_USERNAME
+              swift_password: _env:OS_PASSWORD
+              swift_tenant_name: _env:OS_TENANT_NAME
+              swift_region_name: _env:OS_REGION_NAME
+            """, ("OS_AUTH_URL", "https://keystone.example/"), ("OS_USERNAME", "u"), ("OS_PASSWORD", "p"), ("OS_TENANT_NAME", "t"));
+
+        Assert.Empty(loaded.Errors);
+        var swift = loaded.Options.Storage.Swift!;
+        Assert.Equal(("dev_container", "u", "p", "t"), (swift.Container, swift.Username, swift.Password, swift.Tenant));
+        Assert.Equal((2, "/images", true), (swift.Version, swift.Prefix, loaded.Options.Storage.Redirect.Disable));
     }
 
     [Fact]
@@ -268,6 +289,7 @@ public sealed class TranslationTests : IDisposable
             (http.Addr, http.Tls.Certificate, http.Tls.Key, http.DrainTimeout));
         Assert.Equal("127.0.0.1:6379", loaded.Options.Redis.Addr);
         Assert.False(loaded.Old!.SearchesNothing);
+        Assert.Equal("mysql://user:pass@127.0.0.1/index", loaded.Options.Search.Database);
         Assert.DoesNotContain(loaded.Old.Keys, key => key.Value.Contains("pass", StringComparison.Ordinal));
     }
 

@@ -48,7 +48,7 @@ public sealed class GcsBucket : IBucket
         async stop =>
         {
             using var response = await GetAsync(path, range: null, stop);
-            return IsSession(response) ? "" : await response.Content.ReadAsStringAsync(stop);
+            return IsSession(response) ? "" : await BucketText.ReadAsync(await response.Content.ReadAsStreamAsync(stop), stop);
         },
         cancellationToken);
 

@@ -118,6 +118,12 @@ internal static class OldSample
           <<: *common
           storage: swift
           storage_path: _env:STORAGE_PATH:/registry
+          swift_authurl: _env:OS_AUTH_URL
+          swift_container: _env:OS_CONTAINER
+          swift_user: _env:OS_USERNAME
+          swift_password: _env:OS_PASSWORD
+          swift_tenant_name: _env:OS_TENANT_NAME
+          swift_region_name: _env:OS_REGION_NAME
         glance: &glance
           <<: *common
           storage: glance

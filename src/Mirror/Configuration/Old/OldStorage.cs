@@ -1,3 +1,4 @@
+using Mirror.Storage.Buckets.Swift;
 using YamlDotNet.RepresentationModel;
 
 namespace Mirror.Configuration.Old;
@@ -35,6 +36,9 @@ internal static class OldStorage
             case "azureblob":
                 Azure(old);
                 break;
+            case "swift":
+                Swift(old);
+                break;
             case "gcs" when old.Has("gs_access_key"):
                 Google(old, environment);
                 break;
@@ -56,11 +60,9 @@ internal static class OldStorage
     {
         "gcs" => "gcs needs keys here: set gs_access_key and gs_secret_key, the interoperable (HMAC) keys of a service account; the "
             + "bucket is then used through Google's interface of S3",
-        "swift" => "Swift is not available; where the cluster has Swift's S3 interface, set storage: s3 with boto_host, boto_port, "
-            + "boto_bucket and EC2 credentials; or set storage: local",
         "glance" or "openstack" => "Glance's old interface is gone; set storage: local, or storage: s3 with any store that speaks S3",
         "elliptics" => "Elliptics is not available; set storage: local, or storage: s3 with any store that speaks S3",
-        _ => $"{kind} is not known; available are local, s3, azureblob, oss, and gcs with keys",
+        _ => $"{kind} is not known; available are local, s3, azureblob, swift, oss, and gcs with keys",
     };
 
     private static void S3(OldSettings old, IReadOnlyDictionary<string, string> environment)
@@ -221,6 +223,33 @@ internal static class OldStorage
                 name is Emulator ? $"http://127.0.0.1:10000/{Emulator}" : $"http://{name}.blob.core.windows.net");
         old.Say("azure_use_https", OldKeyFate.Taken, "storage.azure.serviceurl");
         old.Say("storage_path", OldKeyFate.WithoutEffect, "it never had one with azureblob: names begin at the top of the container");
+        Redirect(old);
+    }
+
+    private static void Swift(OldSettings old)
+    {
+        if (old["swift_authurl"] is not { } url || !old.Has("swift_user") || !old.Has("swift_password"))
+        {
+            old.Say("storage", OldKeyFate.Refused, "swift needs swift_authurl, swift_user and swift_password (variables OS_AUTH_URL, "
+                + "OS_USERNAME and OS_PASSWORD in the sample)");
+            return;
+        }
+        old.Say("storage", OldKeyFate.Taken, "storage.swift");
+        old.Take("swift_authurl", "storage.swift.authurl");
+        old.Take("swift_user", "storage.swift.username");
+        old.Take("swift_password", "storage.swift.password");
+        old.Take("swift_tenant_name", "storage.swift.tenant");
+        old.Take("swift_region_name", "storage.swift.region");
+        old.Set("storage.swift.container", "dev_container");
+        old.Take("swift_container", "storage.swift.container");
+        if (old.Has("swift_auth_version"))
+            old.Take("swift_auth_version", "storage.swift.authversion", old["swift_auth_version"]!.Split('.')[0]);
+        else if (new SwiftOptions { AuthUrl = url }.Version is null)
+            old.Set("storage.swift.authversion", "2");
+        old.Say("swift_cacert", OldKeyFate.NotDone, "the machine's certificates are used: SSL_CERT_FILE names others");
+        old.Say("swift_object_storage_url", OldKeyFate.NotDone, "the address is the one that swift_authurl tells");
+        old.Set("storage.swift.prefix", "/registry");
+        old.Take("storage_path", "storage.swift.prefix");
         Redirect(old);
     }
 

@@ -96,7 +96,7 @@ internal static class OldTranslation
         }
         old.Take("mirroring.source", "proxy.remoteurl");
         old.Take("mirroring.tags_cache_ttl", "proxy.tags_cache_ttl");
-        old.Say("mirroring.source_index", OldKeyFate.WithoutEffect, "that index is gone; /v1/search looks into the names that are stored");
+        old.Take("mirroring.source_index", "search.source_index");
         // docker-registry took pushes under every name. One of an image upstream would hide that image.
         old.Set("hosted.repositories", new YamlSequenceNode(new YamlScalarNode("local/**")));
         old.Say("mirroring.source", OldKeyFate.Taken, "proxy.remoteurl; clients can push to local/** (hosted.repositories)");
@@ -125,17 +125,29 @@ internal static class OldTranslation
 
     private static void Search(OldSettings old)
     {
-        var dialect = old["sqlalchemy_index_database"]?.Split(':', '+')[0];
-        if (old["search_backend"] is { } backend && !backend.Equals("sqlalchemy", StringComparison.OrdinalIgnoreCase))
+        const string index = "sqlalchemy_index_database";
+        var dialect = old[index]?.Split(':', '+')[0];
+        if (old["search_backend"] is not { } backend)
+            old.Say(index, OldKeyFate.WithoutEffect, "search_backend is not set, and /v1/search finds nothing");
+        else if (!backend.Equals("sqlalchemy", StringComparison.OrdinalIgnoreCase))
+        {
             old.Say("search_backend", OldKeyFate.Refused,
                 $"{backend} is a Python module, which this server cannot run; set sqlalchemy, or nothing for a search that finds nothing");
-        else if (old["search_backend"] is not null && dialect is not (null or "sqlite" or "mysql" or "postgresql" or "postgres"))
-            old.Say("sqlalchemy_index_database", OldKeyFate.Refused,
-                $"{dialect} is not known; set nothing: /v1/search needs no database");
+            old.Say(index, OldKeyFate.WithoutEffect, "search_backend is refused");
+        }
+        else if (dialect is null or "sqlite" or "mysql" or "mariadb" or "postgresql" or "postgres")
+        {
+            old.Take(index, "search.database");
+            old.Say("search_backend", OldKeyFate.Taken, dialect is null
+                ? "/v1/search looks into the names that are stored"
+                : "search.database; without sqlalchemy_index_database /v1/search looks into the names that are stored");
+        }
         else
+        {
+            old.Say(index, OldKeyFate.Refused,
+                $"{dialect} is not known; set {SearchDatabase.Form}, or nothing: /v1/search needs no database");
             old.Say("search_backend", OldKeyFate.Taken, "/v1/search looks into the names that are stored");
-        if (!old.Fates.Any(fate => fate.Name is "sqlalchemy_index_database"))
-            old.Say("sqlalchemy_index_database", OldKeyFate.WithoutEffect, "/v1/search needs no database");
+        }
     }
 
     private static void Fronts(OldSettings old)

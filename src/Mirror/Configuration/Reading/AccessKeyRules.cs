@@ -18,6 +18,9 @@ internal static class AccessKeyRules
             findings.Errors.Add("http.cors.origins: every host is not allowed with http.cors.supports_credentials: a page of any host "
                 + "could then use the login that a browser has kept; name the hosts, or set supports_credentials to false");
         CheckPrivate(options, findings);
+        if (options.Auth.Oidc is not null && options.Access.Rules is [])
+            findings.Errors.Add("auth.oidc: not allowed without access.rules: every job of the issuer could do everything; write rules "
+                + "about the claims of its tokens");
         foreach (var (i, rule) in options.Access.Rules.Index())
             CheckRule(options, rule, $"access.rules.{i}", findings);
         if (options.Auth.Token is { RootCertBundle: null, Jwks: null })
@@ -31,7 +34,7 @@ internal static class AccessKeyRules
         [
             .. options.Proxy.AllUpstreams().Where(one => one.Options.Private is PrivateImages.Client).Select(one => one.PathName),
         ];
-        if (clients.Length > 0 && options.Auth is not { Htpasswd: null, Token: null, Silly: null })
+        if (clients.Length > 0 && options.Auth is not { Htpasswd: null, Token: null, Silly: null, Oidc: null })
             findings.Errors.Add("proxy.private: client is not allowed with a way to log in in section auth: a login for this server "
                 + "would be sent upstream; remove one of them, or set proxy.private to off");
         if (clients.Length > 1)

@@ -15,6 +15,7 @@ internal static class AccessKeys
     public static KnownKey Auth => Section("auth",
         Anything("none").NoEffect(),
         Value("privileged_key"),
+        Section("oidc", Value("issuer", PublicOrLocalUrl).Required(), Value("audience").Required()).Vital(),
         Section("silly", Value("realm", HeaderValue).Required(), Value("service", HeaderValue).Required()),
         Section("htpasswd", Value("realm").Required(), Value("path").Required()).Vital(),
         Section("token",
@@ -26,6 +27,12 @@ internal static class AccessKeys
             Value("autoredirect", TrueOrFalse),
             Value("autoredirectpath", UrlPath),
             List("signingalgorithms", Value("*", OneOf(Algorithms)))).Vital()).Choice().Vital();
+
+    /// <summary>Section <c>hosted</c>: what clients push.</summary>
+    public static KnownKey Hosted => Section("hosted",
+        List("repositories", Value("*", RepositoryPattern)),
+        Value("max_size", Size(min: 1 << 20)),
+        Value("max_repository_size", Size(min: 1 << 20)));
 
     /// <summary>Section <c>http.cors</c>: which pages may read the answers.</summary>
     public static KnownKey Cors => Section("cors",

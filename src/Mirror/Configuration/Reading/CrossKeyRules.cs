@@ -1,12 +1,11 @@
 using Mirror.Storage.Buckets.Azure;
-using Mirror.Storage.Buckets.Memory;
 
 namespace Mirror.Configuration.Reading;
 
 /// <summary>Checks settings that are allowed alone, but not together or not without another one.</summary>
 internal static class CrossKeyRules
 {
-    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "oss", "inmemory"];
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "swift", "oss", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
@@ -62,16 +61,10 @@ internal static class CrossKeyRules
         if (storage.Azure is { Credentials: { Type: AzureCredentialType.ClientSecret } login }
             && (login.ClientId is null || login.TenantId is null || login.Secret is null))
             findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
-        if (storage.Bucket() is not null and not MemoryOptions && proxy.MaxSize is not null)
-            findings.Errors.Add(
-                $"proxy.max_size: not available with storage.{storage.Driver}; "
-                + $"storage.{storage.Driver}.localcache.maxsize limits the local copy of a bucket");
+        if (storage.Swift is { Version: null })
+            findings.Errors.Add("storage.swift.authversion: missing; authurl does not contain v1, v2 or v3");
         if (storage.Bucket() is not null && proxy.MinFree is not null)
             findings.Errors.Add($"proxy.min_free: not available with storage.{storage.Driver}: a bucket has no volume that fills up");
-
-        if (storage.InMemory is not null && proxy.MinFree is not null)
-            findings.Errors.Add(
-                "proxy.min_free: not available with storage.inmemory: it has no volume; storage.inmemory.maxsize limits it");
 
         var endpoints = options.Notifications.Endpoints;
         foreach (var (i, endpoint) in endpoints.Index())

@@ -10,8 +10,6 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string OtherDriver =
-        "this storage driver is not available yet; available are filesystem, s3, azure, gcs, oss and inmemory";
     private const string NoLetsEncrypt =
         "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
 
@@ -33,7 +31,7 @@ internal static class KnownKeys
             Section("s3aws", StorageKeys.S3Bucket).AliasOf("storage.s3").Vital(),
             Section("azure", StorageKeys.AzureContainer).Vital(),
             Section("gcs", StorageKeys.GcsBucket).Vital(),
-            Anything("swift").Refused(OtherDriver),
+            Section("swift", StorageKeys.SwiftContainer).Vital(),
             Section("oss", StorageKeys.OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),
@@ -183,15 +181,25 @@ internal static class KnownKeys
             Value("any_ns", TrueOrFalse),
             Value("private_ttl", UpToADay),
             Value("complete", Complete),
+            Section("warm",
+                List("lists", Section("*",
+                    List("images", Value("*")).Required(),
+                    List("platforms", Value("*")),
+                    Value("every", Interval))),
+                Value("learn", Integer(0, 10_000))),
             List("upstreams", Section("*", OneUpstream)).Vital(),
             Value("ttl", KeepTime),
             Value("cachewritetimeout", Duration).NoEffect(),
         ]).Vital(),
         Section("mirroring",
             Value("source", ValueRules.Upstream).AliasOf("proxy.remoteurl"),
-            Value("source_index").NoEffect(),
+            Value("source_index", PublicUrl).AliasOf("search.source_index"),
             Value("tags_cache_ttl", Duration).AliasOf("proxy.tags_cache_ttl")),
-        Section("hosted", List("repositories", Value("*", RepositoryPattern))),
+        Section("search",
+            Value("database", ValueRules.SearchDatabase).Secret(),
+            Value("mirrored", TrueOrFalse),
+            Value("source_index", PublicUrl)),
+        AccessKeys.Hosted,
         Section("compatibility",
             Section("schema1", Value("trustkey"), Value("signingkeyfile"), Value("enabled", TrueOrFalse))).NotActedOn(WhyNot.Schema1),
         Section("validation",

@@ -13,7 +13,7 @@ internal sealed class LiveKeys(
     private static readonly string[] Sections =
     [
         "log:level", "proxy:tags_cache_ttl", "proxy:max_stale", "proxy:stale_while_revalidate", "proxy:immutable_tags", "proxy:stale_after",
-        "proxy:fail_fast", "proxy:wait_limited", "proxy:ttl", "http:tls:clientcas",
+        "proxy:fail_fast", "proxy:wait_limited", "proxy:ttl", "proxy:warm", "http:tls:clientcas",
     ];
 
     private static readonly string[] OfAnUpstream = ["policies", "username", "password", "credentials", "exec"];

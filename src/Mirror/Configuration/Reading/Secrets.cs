@@ -11,7 +11,9 @@ internal static partial class Secrets
     /// <param name="key">The row of the key. Null: the user chose the name.</param>
     public static string Mask(KnownKey? key, string name, string value)
     {
-        if (value is not "" && (key is { IsSecret: true } || NameOfSecret().IsMatch(name)))
+        // Whether something may be done is no secret, whatever its name.
+        var isSwitch = key?.Rule == ValueRules.TrueOrFalse;
+        if (value is not "" && (key is { IsSecret: true } || !isSwitch && NameOfSecret().IsMatch(name)))
             return Masked;
         return UserInfo().Replace(value, $"{Masked}@");
     }

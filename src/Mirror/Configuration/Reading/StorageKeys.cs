@@ -67,6 +67,32 @@ internal static class StorageKeys
         .. Local,
     ];
 
+    public static KnownKey[] SwiftContainer =>
+    [
+        Value("username").Required(),
+        Value("password").Required().Secret(),
+        Value("authurl", EndpointUrl).Required(),
+        Value("authversion", Integer(min: 1, max: 3)),
+        Value("container").Required(),
+        Value("tenant"),
+        Value("tenantid"),
+        Value("domain"),
+        Value("domainid"),
+        Value("tenantdomain"),
+        Value("tenantdomainid"),
+        Value("trustid"),
+        Value("region"),
+        Value("endpointtype", SwiftEndpoint),
+        Value("insecureskipverify", TrueOrFalse),
+        Value("prefix"),
+        Value("rootdirectory").NotActedOn(WhyNot.SwiftRoot),
+        Value("secretkey").Secret(),
+        // What the server offers is asked from the server.
+        .. NoEffect(Text, "accesskey", "tempurlcontainerkey", "tempurlmethods"),
+        Value("chunksize", Size(min: 1 << 20)),
+        .. Local,
+    ];
+
     public static KnownKey[] AzureContainer =>
     [
         Value("accountname").Required(),

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Swift;
 
 namespace Mirror.Configuration.Reading;
 
@@ -68,6 +69,8 @@ internal static partial class ValueRules
 
     public static readonly ValueRule AzureCredentials = WordFor<AzureCredentialType>("shared_key, client_secret or default_credentials");
 
+    public static readonly ValueRule SwiftEndpoint = WordFor<SwiftEndpointType>("public, internal or admin");
+
     public static readonly ValueRule ClientAuth = WordFor<ClientAuth>(
         "require-and-verify-client-cert, verify-client-cert-if-given, require-any-client-cert or request-client-cert");
 
@@ -115,6 +118,10 @@ internal static partial class ValueRules
         "an http or https URL without user info, query or fragment",
         text => PlainUrl(text) is null ? null : text.TrimEnd('/'));
 
+    public static readonly ValueRule PublicOrLocalUrl = new(
+        "an https URL, or an http URL of this machine, without user info, query or fragment",
+        text => PlainUrl(text) is { } url && (url.Scheme == Uri.UriSchemeHttps || url.IsLoopback) ? text : null);
+
     public static readonly ValueRule EndpointUrl = new("an http or https URL", text => HttpUrl(text) is null ? null : text);
 
     public static readonly ValueRule UrlPath = Matching("a path that begins with a slash, without query or fragment", PathGrammar());
@@ -139,6 +146,9 @@ internal static partial class ValueRules
         text => PlainUrl(text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}") is { AbsolutePath: "/" }
             ? text.TrimEnd('/')
             : null);
+
+    public static readonly ValueRule SearchDatabase = new(
+        Configuration.SearchDatabase.Form, text => Configuration.SearchDatabase.TryParse(text, out _) ? text : null);
 
     public static readonly ValueRule Base64 = new(
         "a key in base64, as the portal of the store shows it",
@@ -185,6 +195,7 @@ internal static partial class ValueRules
         ("tcp", Configuration.ListenNetwork.Tcp), ("unix", Configuration.ListenNetwork.Unix),
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
+        ("public", SwiftEndpointType.Public), ("internal", SwiftEndpointType.Internal), ("admin", SwiftEndpointType.Admin),
         ("account", Configuration.PrivateImages.Account), ("client", Configuration.PrivateImages.Client),
         ("off", Configuration.PrivateImages.Off),
         ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),

@@ -18,7 +18,15 @@ internal static class YamlText
     {
         var yaml = new YamlStream();
         using var reader = new StringReader(text);
-        yaml.Load(new RepeatedKeys(new Parser(reader)));
+        try
+        {
+            yaml.Load(new RepeatedKeys(new Parser(reader)));
+        }
+        catch (InvalidOperationException confused)
+        {
+            // The parser loses its way in lists of lists that are not closed.
+            throw new YamlException(Mark.Empty, Mark.Empty, "A bracket is not closed, or a key stands in a list.", confused);
+        }
         var root = yaml.Documents.Count > 0 ? yaml.Documents[0].RootNode : new YamlScalarNode();
         Merge(root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance), [], findings);
         return root;

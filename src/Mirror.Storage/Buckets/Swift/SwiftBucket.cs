@@ -1,0 +1,338 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+
+namespace Mirror.Storage.Buckets.Swift;
+
+/// <summary>
+/// A container of OpenStack Swift. It reads what <c>registry:2</c> wrote, and writes what <c>registry:2</c> reads and deletes: an object,
+/// or segments and a dynamic large object that names them.
+/// </summary>
+public sealed class SwiftBucket : IBucket
+{
+    /// <summary>The length of a large object, noted with it: Swift itself adds up the segments that it happens to list.</summary>
+    private const string LengthHeader = "X-Object-Meta-Mirror-Length";
+
+    private const int PageLength = 1000;
+
+    // The lists of some clusters are late. registry:2 waits as long for segments.
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan TrustInContainer = TimeSpan.FromSeconds(5);
+
+    private readonly string _container;
+    private readonly string _root;
+    private readonly TimeProvider _time;
+    private readonly SwiftClient _client;
+    private readonly SwiftCalls _calls;
+    private readonly SwiftBulkDelete _bulk;
+    private readonly SwiftTemporaryUrls _urls;
+    private readonly SemaphoreSlim _opening = new(1);
+    private long? _seen;
+
+    /// <param name="time">The clock of time limits and signed addresses.</param>
+    public SwiftBucket(SwiftOptions options, TimeProvider time)
+    {
+        (_container, _root, _time, Name) = (options.Container, options.Root, time, options.Location);
+        _client = new(options);
+        _calls = new(Name, stop => _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), time);
+        _bulk = new(_client, _calls, _container);
+        _urls = new(options, _client, _calls, ContainerPath, time);
+    }
+
+    public string Name { get; }
+
+    /// <summary>How long a small call and its repetitions may take.</summary>
+    internal TimeSpan SmallLimit { init => _calls.SmallLimit = value; }
+
+    private string ContainerPath => $"/{Uri.EscapeDataString(_container)}";
+
+    public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken)
+    {
+        long? size = null;
+        await UntilListedAsync(async () =>
+        {
+            if (await HeadersAsync(path, cancellationToken) is not { } found)
+                return true;
+            size = found.Length;
+            return found.Manifest is null || (NotedLength(found) is { } noted ? size == noted : size > 0);
+        }, cancellationToken);
+        return size;
+    }
+
+    public async ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        return await OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
+        {
+            using var answer = await _client.SendAsync(HttpMethod.Get, Url(path), null, stop);
+            await using var body = await answer.Content.ReadAsStreamAsync(stop);
+            return await BucketText.ReadAsync(body, stop);
+        }, cancellationToken), cancellationToken);
+    }
+
+    public async ValueTask<Stream?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        return await OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
+        {
+            var answer = await _client.SendAsync(HttpMethod.Get, Url(path), get => get.Headers.Range = new(from, until - 1), stop);
+            return await answer.Content.ReadAsStreamAsync(stop);
+        }, cancellationToken), cancellationToken);
+    }
+
+    public async ValueTask<bool> PutAsync(
+        string path, Func<Stream> open, long length, bool onlyIfAbsent, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        if (!onlyIfAbsent)
+            await DropSegmentsAsync(path, cancellationToken);
+        return await WriteAsync(Url(path), open, length, headers: [], onlyIfAbsent, cancellationToken);
+    }
+
+    public async ValueTask<IBucketUpload> BeginUploadAsync(string path, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        return new SwiftUpload(this, path, SwiftSegments.NewFolder(path));
+    }
+
+    public async IAsyncEnumerable<(IBucketUpload Upload, DateTimeOffset Begun)> ListUploadsAsync(
+        string folder, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string? last = null;
+        await foreach (var (name, written, _) in EntriesAsync(_root + SwiftSegments.Prefix(folder), null, null, cancellationToken))
+        {
+            var segments = name[_root.Length..].LastIndexOf('/') is > 0 and var slash ? name[_root.Length..][..slash] : "";
+            if (segments == last)
+                continue;
+            last = segments;
+            if (segments.Length > 0 && SwiftSegments.PathOf(segments) is { } path
+                && (await HeadersAsync(path, cancellationToken))?.Manifest != $"{_container}/{_root}{segments}")
+                yield return (new SwiftUpload(this, path, segments), written);
+        }
+    }
+
+    public async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        var large = MayBeLarge(path) ? await HeadersAsync(path, cancellationToken) : null;
+        var url = Url(path) + (large is { IsStatic: true } ? "?multipart-manifest=delete" : "");
+        // The object first: without its segments it would be content that is not complete.
+        await _calls.GetOrNullAsync(async stop => await _client.CallAsync(HttpMethod.Delete, url, null, stop), cancellationToken);
+        if (SegmentsOf(large) is { } segments)
+            await DeleteSegmentsAsync(segments, cancellationToken);
+    }
+
+    public async ValueTask DeleteAsync(IReadOnlyList<string> paths, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        await _bulk.DeleteAsync([.. paths.Where(path => !MayBeLarge(path)).Select(Key)], cancellationToken);
+        foreach (var path in paths.Where(MayBeLarge))
+            await DeleteAsync(path, cancellationToken);
+    }
+
+    public async IAsyncEnumerable<BucketObject> ListAsync(
+        string prefix, int? max, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var start = Key("").Length;
+        await foreach (var (name, written, size) in EntriesAsync(Key(prefix), null, max, cancellationToken))
+        {
+            var path = name[start..];
+            // Lists show the length of a dynamic large object as 0.
+            yield return new(path, written, size > 0 || !MayBeLarge(path) ? size : await SizeAsync(path, cancellationToken) ?? 0);
+        }
+    }
+
+    public async ValueTask<List<string>> ListFoldersAsync(string folder, string prefix, CancellationToken cancellationToken)
+    {
+        var below = Key($"{folder}/");
+        List<string> names = [];
+        await foreach (var (name, _, _) in EntriesAsync(below + prefix, "/", null, cancellationToken))
+            if (name.EndsWith('/'))
+                names.Add(name[below.Length..^1]);
+        return names;
+    }
+
+    public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        return await _urls.SignAsync(Url(path), validity, cancellationToken);
+    }
+
+    public void Dispose()
+    {
+        _calls.Dispose();
+        _client.Dispose();
+        _urls.Dispose();
+        _opening.Dispose();
+    }
+
+    internal async ValueTask PutSegmentAsync(string segment, Func<Stream> open, long length, CancellationToken cancellationToken) =>
+        await WriteAsync($"{ContainerPath}/{Escape(_root + segment)}", open, length, [], onlyIfAbsent: false, cancellationToken);
+
+    internal async ValueTask<bool> PutManifestAsync(
+        string path, string folder, int parts, long length, bool onlyIfAbsent, CancellationToken cancellationToken)
+    {
+        await UntilListedAsync(async () =>
+        {
+            var (count, bytes) = (0, 0L);
+            await foreach (var (_, _, size) in EntriesAsync($"{_root}{folder}/", null, null, cancellationToken))
+                (count, bytes) = (count + 1, bytes + size);
+            return count == parts && bytes == length;
+        }, cancellationToken, $"{Name} does not list the {parts} segments of {path} that it has stored.");
+        if (!onlyIfAbsent)
+            await DropSegmentsAsync(path, cancellationToken);
+        return await WriteAsync(Url(path), () => Stream.Null, 0,
+            [("X-Object-Manifest", Escape($"{_container}/{_root}{folder}")), (LengthHeader, length.ToString(CultureInfo.InvariantCulture))],
+            onlyIfAbsent, cancellationToken);
+    }
+
+    internal async ValueTask DeleteSegmentsAsync(string folder, CancellationToken cancellationToken)
+    {
+        List<string> names = [];
+        await foreach (var (name, _, _) in EntriesAsync($"{_root}{folder}/", null, null, cancellationToken))
+            names.Add(name);
+        await _bulk.DeleteAsync(names, cancellationToken);
+    }
+
+    // registry:2 keeps every blob and every upload in a file of this name, and all else in small files.
+    private static bool MayBeLarge(string path) => path.EndsWith("/data", StringComparison.Ordinal);
+
+    private static long? NotedLength(SwiftHeaders found) =>
+        long.TryParse(found[LengthHeader], NumberStyles.None, CultureInfo.InvariantCulture, out var length) ? length : null;
+
+    private static string Escape(string name) => string.Join('/', name.Split('/').Select(Uri.EscapeDataString));
+
+    private string Key(string path) => $"{_root}files/{path}";
+
+    private string Url(string path) => $"{ContainerPath}/{Escape(Key(path))}";
+
+    // The folder of the segments that a header names; null unless it is one below our root, so that no header deletes anything else.
+    private string? SegmentsOf(SwiftHeaders? found)
+    {
+        var ours = $"{_container}/{_root}segments/";
+        return found?.Manifest is { } manifest && manifest.Length > ours.Length + 4 && manifest.StartsWith(ours, StringComparison.Ordinal)
+            ? manifest[(_container.Length + 1 + _root.Length)..].TrimEnd('/')
+            : null;
+    }
+
+    // Before an object is replaced: the new one does not name the old one's segments.
+    private async ValueTask DropSegmentsAsync(string path, CancellationToken cancellationToken)
+    {
+        if (MayBeLarge(path) && await HeadersAsync(path, cancellationToken) is not null)
+            await DeleteAsync(path, cancellationToken);
+    }
+
+    private async ValueTask<bool> WriteAsync(
+        string url, Func<Stream> open, long length, (string Name, string Value)[] headers, bool onlyIfAbsent,
+        CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _calls.InvokeAsync(BucketCalls.LimitFor(length), stop => _client.CallAsync(HttpMethod.Put, url, put =>
+            {
+                put.Content = new StreamContent(open());
+                put.Content.Headers.ContentLength = length;
+                put.Content.Headers.ContentType = new(MediaTypes.OctetStream);
+                if (onlyIfAbsent)
+                    put.Headers.TryAddWithoutValidation("If-None-Match", "*");
+                foreach (var (name, value) in headers)
+                    put.Headers.TryAddWithoutValidation(name, value);
+            }, stop), cancellationToken);
+            return true;
+        }
+        catch (StoreUnavailableException exists) when (
+            onlyIfAbsent && exists.InnerException is SwiftException { Status: System.Net.HttpStatusCode.PreconditionFailed })
+        {
+            return false;
+        }
+    }
+
+    private async ValueTask<SwiftHeaders?> HeadersAsync(string path, CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        return await OrMissingAsync(await _calls.GetOrNullAsync(
+            async stop => await _client.CallAsync(HttpMethod.Head, Url(path), null, stop), cancellationToken), cancellationToken);
+    }
+
+    // The names, dates and lengths of objects; with a delimiter also the names of folders, which end with it.
+    private async IAsyncEnumerable<(string Name, DateTimeOffset Written, long Size)> EntriesAsync(
+        string prefix, string? delimiter, int? max, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await OpenContainerAsync(cancellationToken);
+        var (marker, left, length) = ("", max ?? int.MaxValue, Math.Min(max ?? PageLength, PageLength));
+        while (left > 0)
+        {
+            var query = $"?format=json&limit={length}&prefix={Uri.EscapeDataString(prefix)}&marker={Uri.EscapeDataString(marker)}"
+                + (delimiter is null ? "" : $"&delimiter={Uri.EscapeDataString(delimiter)}");
+            using var page = await _calls.InvokeAsync(
+                BucketCalls.PageLimit, stop => _client.DocumentAsync(HttpMethod.Get, ContainerPath + query, null, stop), cancellationToken);
+            if (page is null || page.RootElement.GetArrayLength() == 0)
+                yield break;
+            foreach (var entry in page.RootElement.EnumerateArray())
+            {
+                if (entry.TryGetProperty("subdir", out var folder))
+                    yield return (marker = folder.GetString()!, default, 0);
+                else
+                    yield return (marker = entry.GetProperty("name").GetString()!, Date(entry), entry.GetProperty("bytes").GetInt64());
+                if (--left == 0)
+                    yield break;
+            }
+            if (page.RootElement.GetArrayLength() < length)
+                yield break;
+        }
+
+        static DateTimeOffset Date(JsonElement entry) => DateTimeOffset.Parse(
+            entry.GetProperty("last_modified").GetString()!, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+    }
+
+    private async ValueTask UntilListedAsync(Func<Task<bool>> isListed, CancellationToken cancellationToken, string? otherwise = null)
+    {
+        var begun = _time.GetTimestamp();
+        for (var pause = FirstPause; !await isListed(); pause *= 2)
+        {
+            if (_time.GetElapsedTime(begun) >= MaxWait)
+            {
+                if (otherwise is not null)
+                    throw new StoreUnavailableException(otherwise);
+                return;
+            }
+            await Task.Delay(pause, _time, cancellationToken);
+        }
+    }
+
+    // A container that does not exist answers as an object that does not.
+    private async ValueTask<T?> OrMissingAsync<T>(T? found, CancellationToken cancellationToken) where T : class
+    {
+        if (found is null && (_seen is not { } seen || _time.GetElapsedTime(seen) > TrustInContainer))
+        {
+            await _calls.InvokeAsync(
+                _calls.SmallLimit, stop => _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), cancellationToken);
+            _seen = _time.GetTimestamp();
+        }
+        return found;
+    }
+
+    // As registry:2, this makes a container that is missing. A new container is not public.
+    private async ValueTask OpenContainerAsync(CancellationToken cancellationToken)
+    {
+        if (_seen is not null)
+            return;
+        await _opening.WaitAsync(cancellationToken);
+        try
+        {
+            if (_seen is not null)
+                return;
+            if (await _calls.GetOrNullAsync(
+                async stop => await _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), cancellationToken) is null)
+                await _calls.InvokeAsync(
+                    _calls.SmallLimit, stop => _client.CallAsync(HttpMethod.Put, ContainerPath, null, stop), cancellationToken);
+            _seen = _time.GetTimestamp();
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using System.Text;
+
+namespace Mirror.Storage.Buckets.Swift;
+
+/// <summary>Deletes many objects: in one call where the server offers that, otherwise one by one.</summary>
+internal sealed class SwiftBulkDelete(SwiftClient client, SwiftCalls calls, string container)
+{
+    private const int MostAtOnce = 1000;
+
+    // Null: not asked yet. 0: the server does not offer it.
+    private int? _limit;
+
+    /// <param name="names">The whole names in the container. Those that do not exist are passed over.</param>
+    public async ValueTask DeleteAsync(IReadOnlyList<string> names, CancellationToken cancellationToken)
+    {
+        if (names.Count == 0)
+            return;
+        var limit = _limit ??= await calls.InvokeAsync(calls.SmallLimit, AskAsync, cancellationToken);
+        if (limit == 0 || names.Count == 1)
+        {
+            foreach (var name in names)
+                await calls.GetOrNullAsync(
+                    async stop => await client.CallAsync(HttpMethod.Delete, Escape(name), null, stop), cancellationToken);
+            return;
+        }
+        foreach (var batch in names.Chunk(limit))
+        {
+            var body = string.Join('\n', batch.Select(Escape));
+            using var answer = await calls.InvokeAsync(BucketCalls.CompletionLimit, stop => client.DocumentAsync(
+                HttpMethod.Post, "?bulk-delete=1", post =>
+                {
+                    post.Headers.TryAddWithoutValidation("Accept", "application/json");
+                    post.Content = new StringContent(body, Encoding.UTF8, "text/plain");
+                }, stop), cancellationToken);
+            // The status of the answer is 200 in any case.
+            if (answer?.RootElement is { } result && result.GetProperty("Errors").GetArrayLength() > 0)
+                throw new StoreUnavailableException(
+                    $"{calls.Name} did not delete all of {batch.Length} objects: {result.GetProperty("Errors")[0]}");
+        }
+    }
+
+    private async Task<int> AskAsync(CancellationToken cancellationToken)
+    {
+        using var info = await client.InfoAsync(cancellationToken);
+        return info is not null && info.RootElement.TryGetProperty("bulk_delete", out var offered)
+            ? Math.Clamp(
+                offered.TryGetProperty("max_deletes_per_request", out var most) && most.TryGetInt32(out var number) ? number : MostAtOnce,
+                1, MostAtOnce)
+            : 0;
+    }
+
+    private string Escape(string name) =>
+        $"/{Uri.EscapeDataString(container)}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}";
+}

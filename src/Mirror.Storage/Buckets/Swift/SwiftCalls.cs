@@ -1,0 +1,28 @@
+using System.Net;
+using System.Text.Json;
+
+namespace Mirror.Storage.Buckets.Swift;
+
+/// <summary>Translates the answers of Swift.</summary>
+internal sealed class SwiftCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
+{
+    protected override CallFailure? Explain(Exception failure) => failure switch
+    {
+        SwiftException { Status: HttpStatusCode.NotFound } => CallFailure.Missing,
+        SwiftException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
+        SwiftException { IsTemporary: true } => CallFailure.Away,
+        SwiftException => CallFailure.Refused,
+        HttpRequestException or IOException or JsonException => CallFailure.Away,
+        _ => null,
+    };
+
+    protected override string Describe(Exception failure) => failure switch
+    {
+        SwiftException { Status: HttpStatusCode.NotFound } => "has no such object or container",
+        SwiftException refused => $"refused: {refused.Message}",
+        JsonException => "answered with a document that is no JSON",
+        _ => $"cannot be reached: {failure.Message}",
+    };
+
+    protected override Task ProbeAsync(CancellationToken cancellationToken) => probe(cancellationToken);
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using Mirror.Storage;
+
+namespace Mirror.Fleet;
+
+/// <summary>
+/// What the replicas over one store know together of its mirrored content: how many bytes it has, and when images were pulled. Nothing here
+/// throws, and without Redis each replica knows only its own.
+/// </summary>
+/// <param name="redis">Null where there are no other replicas.</param>
+public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? redis = null)
+{
+    // Clients choose the names. The oldest go first.
+    private const int MaxPulls = 100_000;
+
+    private static readonly TimeSpan Life = TimeSpan.FromDays(365);
+
+    // The clocks of replicas differ, and a replica writes its pulls a minute late.
+    private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(5);
+
+    private static readonly Task<long?> Unknown = Task.FromResult<long?>(null);
+
+    private DateTimeOffset _read = DateTimeOffset.UnixEpoch;
+
+    /// <summary>Whether there may be other replicas.</summary>
+    public bool IsShared => redis is not null;
+
+    /// <summary>
+    /// Adds bytes to those of all replicas, and returns the sum; null where no replica has measured them yet, or Redis gives no answer.
+    /// </summary>
+    public Task<long?> AddAsync(long bytes) => redis?.AddAsync(keys.CacheBytes, bytes) ?? Unknown;
+
+    /// <summary>Takes in how many bytes were measured.</summary>
+    /// <param name="before">What <see cref="AddAsync(long)"/> told when the measurement began. What came since stays counted.</param>
+    /// <returns>The bytes of all replicas; null where that is not known.</returns>
+    public async ValueTask<long?> MeasuredAsync(long bytes, long? before)
+    {
+        if (redis is null)
+            return null;
+        if (before is { } known && await AddAsync(bytes - known) is { } sum)
+            return sum;
+        return await redis.TakeAsync(keys.CacheBytes, bytes.ToString(CultureInfo.InvariantCulture), Life) is true
+            ? bytes
+            : await AddAsync(0);
+    }
+
+    /// <summary>Tells the other replicas of pulls, many at once.</summary>
+    public async ValueTask AddAsync(IReadOnlyList<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)> pulls)
+    {
+        if (redis is not null && pulls.Count > 0)
+            await redis.AddDatesAsync(
+                keys.Pulls, [.. pulls.Select(pull => ($"{pull.Name} {pull.Reference}", pull.Last.ToUnixTimeMilliseconds()))], MaxPulls);
+    }
+
+    /// <summary>The last pulls of all replicas, as far as they are new since the last call. One caller at a time.</summary>
+    public async ValueTask<IReadOnlyList<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)>> PullsAsync()
+    {
+        if (redis is null)
+            return [];
+        var now = time.GetUtcNow();
+        if (await redis.DatesSinceAsync(keys.Pulls, (_read - Overlap).ToUnixTimeMilliseconds(), MaxPulls) is not { } entries)
+            return [];
+        _read = now;
+        List<(RepositoryName, Reference, long, DateTimeOffset)> pulls = [];
+        foreach (var (text, at) in entries)
+            // Another program may have written anything.
+            if (text.Split(' ') is [var repository, var named] && RepositoryName.TryParse(repository, out var name)
+                && Reference.TryParse(named, out var reference) && at > 0 && at <= now.AddDays(1).ToUnixTimeMilliseconds())
+                pulls.Add((name, reference, 0, DateTimeOffset.FromUnixTimeMilliseconds(at)));
+        return pulls;
+    }
+}

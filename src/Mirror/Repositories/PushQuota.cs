@@ -1,0 +1,156 @@
+using System.Collections.Concurrent;
+using Mirror.Configuration;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Repositories;
+
+/// <summary>
+/// How many bytes clients have pushed, where <c>hosted.max_size</c> or <c>hosted.max_repository_size</c> limits them. A blob counts once
+/// for each repository that has it. The store is measured once, and then what is pushed is added. Before a push is refused, and every ten
+/// minutes, it is measured again: then deleted content counts no more. Pushes that run at the same time may pass the limit.
+/// </summary>
+public sealed class PushQuota(
+    HostedOptions options, ISweepStore links, IContentStore content, IReferenceStore references, HostedNames hosted, TimeProvider time)
+{
+    private const int MaxRepositories = 10_000;
+
+    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan MaxAgeForRefusal = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<RepositoryName, Counter> _repositories = new();
+    private readonly Counter _all = new();
+
+    /// <summary>Counts a blob that is about to become a part of a repository.</summary>
+    /// <returns>Null; or why it may not, for the client.</returns>
+    public async ValueTask<string?> AddBlobAsync(RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
+        IsOn && !await references.HasBlobAsync(name, digest, cancellationToken) ? await AddAsync(name, bytes, cancellationToken) : null;
+
+    /// <summary>The same for a manifest.</summary>
+    public async ValueTask<string?> AddManifestAsync(RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
+        IsOn && !(await references.FindManifestAsync(name, digest, cancellationToken)).Linked
+            ? await AddAsync(name, bytes, cancellationToken)
+            : null;
+
+    /// <summary>Whether there is room for any more bytes; asked before a client sends them.</summary>
+    /// <inheritdoc cref="AddBlobAsync"/>
+    public ValueTask<string?> FindRoomAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        IsOn ? AddAsync(name, 0, cancellationToken) : default;
+
+    private bool IsOn => options.MaxSize is not null || options.MaxRepositorySize is not null;
+
+    private async ValueTask<string?> AddAsync(RepositoryName name, long bytes, CancellationToken cancellationToken)
+    {
+        if (options.MaxRepositorySize is { } ofOne)
+        {
+            if (_repositories.Count >= MaxRepositories)
+                _repositories.Clear();
+            var counter = _repositories.GetOrAdd(name, _ => new Counter());
+            if (!await TakeAsync(counter, bytes, ofOne, stop => SizeOfAsync(name, stop), cancellationToken))
+                return $"{name} may have {ofOne} bytes (hosted.max_repository_size); delete images that are not needed";
+        }
+        return options.MaxSize is { } ofAll && !await TakeAsync(_all, bytes, ofAll, SizeOfAllAsync, cancellationToken)
+            ? $"all pushed images together may have {ofAll} bytes (hosted.max_size); delete images that are not needed"
+            : null;
+    }
+
+    private async ValueTask<bool> TakeAsync(
+        Counter counter, long bytes, long limit, Func<CancellationToken, Task<long>> measure, CancellationToken cancellationToken)
+    {
+        if (counter.MeasuredAt is not { } at)
+            await TryMeasureAsync(counter, measure, cancellationToken);
+        else if (time.GetElapsedTime(at) > MaxAge)
+            _ = MeasureAsync(counter, measure, CancellationToken.None);
+        if (counter.TryAdd(bytes, limit))
+            return true;
+        // Content may have been deleted since.
+        if (counter.MeasuredAt is { } last && time.GetElapsedTime(last) > MaxAgeForRefusal)
+            await MeasureAsync(counter, measure, cancellationToken);
+        return counter.TryAdd(bytes, limit);
+    }
+
+    // A large bucket takes long to measure: pushes go on meanwhile.
+    private async Task TryMeasureAsync(Counter counter, Func<CancellationToken, Task<long>> measure, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await MeasureAsync(counter, measure, CancellationToken.None).WaitAsync(MaxWait, time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // It is counted when it is known.
+        }
+    }
+
+    // One measurement at a time. What is added meanwhile counts, also if the measurement has seen it.
+    private async Task MeasureAsync(Counter counter, Func<CancellationToken, Task<long>> measure, CancellationToken cancellationToken)
+    {
+        await counter.Measurements.JoinOrStart(
+            0,
+            async stop =>
+            {
+                var started = time.GetTimestamp();
+                counter.Begin();
+                counter.End(await measure(stop), started);
+                return true;
+            },
+            cancellationToken);
+    }
+
+    private async Task<long> SizeOfAllAsync(CancellationToken cancellationToken)
+    {
+        var bytes = 0L;
+        await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
+            if (hosted.Contains(name))
+                bytes += await SizeOfAsync(name, cancellationToken);
+        return bytes;
+    }
+
+    private async Task<long> SizeOfAsync(RepositoryName name, CancellationToken cancellationToken)
+    {
+        var bytes = 0L;
+        await foreach (var (digest, _) in links.ListBlobsAsync(name, cancellationToken))
+            bytes += await content.SizeAsync(digest, cancellationToken) ?? 0;
+        await foreach (var (digest, _) in links.ListManifestsAsync(name, cancellationToken))
+            bytes += await content.SizeAsync(digest, cancellationToken) ?? 0;
+        return bytes;
+    }
+
+    private sealed class Counter
+    {
+        private readonly Lock _gate = new();
+        private long _bytes;
+        private long _addedSince;
+
+        public SingleFlight<int, bool> Measurements { get; } = new();
+
+        /// <summary>When the last measurement began; null where there was none.</summary>
+        public long? MeasuredAt { get; private set; }
+
+        public bool TryAdd(long bytes, long limit)
+        {
+            lock (_gate)
+            {
+                if (_bytes + bytes > limit || bytes == 0 && _bytes == limit)
+                    return false;
+                _bytes += bytes;
+                _addedSince += bytes;
+                return true;
+            }
+        }
+
+        public void Begin()
+        {
+            lock (_gate)
+                _addedSince = 0;
+        }
+
+        public void End(long measured, long began)
+        {
+            lock (_gate)
+                (_bytes, MeasuredAt) = (measured + _addedSince, began);
+        }
+    }
+}

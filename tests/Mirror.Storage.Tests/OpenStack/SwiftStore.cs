@@ -1,0 +1,152 @@
+using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.Swift;
+using Mirror.Storage.Tests.Buckets;
+using Mirror.Storage.Tests.Sweeping;
+using Mirror.Tests.Peers;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(SharedSwift))]
+
+namespace Mirror.Storage.Tests.OpenStack;
+
+public sealed class SwiftContentStoreTests : ContentStoreTests
+{
+    private readonly SwiftStore _store = new();
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+}
+
+public sealed class SwiftReferenceStoreTests : ReferenceStoreTests
+{
+    private readonly SwiftStore _store = new();
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+}
+
+public sealed class SwiftSweeperTests : SweeperTests
+{
+    private protected override async Task<SweptStore> CreateAsync() => await BucketSweptStore.CreateAsync(new SwiftStore());
+}
+
+public sealed class SwiftRaceTests : RaceTests
+{
+    private protected override int Pushers => 3;
+
+    private protected override async Task<SweptStore> CreateAsync() => await BucketSweptStore.CreateAsync(new SwiftStore());
+}
+
+/// <summary>Logins, large objects and troubles that only Swift has.</summary>
+public sealed class SwiftBucketTests : StoreTests
+{
+    private const string Path = "docker/registry/v2/blobs/sha256/aa/aabb/data";
+
+    private readonly SwiftStore _store = new();
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_large_object_is_replaced_and_deleted_with_its_segments()
+    {
+        var swift = await SharedSwift.OrSkipAsync();
+        var bucket = _store.Bucket;
+        foreach (var parts in new[] { 3, 2 })
+        {
+            var upload = await bucket.BeginUploadAsync(Path, Cancel);
+            await Parallel.ForAsync(1, parts + 1, Cancel, async (number, _) =>
+                await upload.PutPartAsync(number, () => new MemoryStream(new byte[1000]), 1000, Cancel));
+            Assert.True(await upload.CompleteAsync(onlyIfAbsent: false, Cancel));
+            Assert.Equal(parts * 1000, await bucket.SizeAsync(Path, Cancel));
+            Assert.Equal(parts * 1000, (await bucket.ListAsync("docker/", null, Cancel).SingleAsync(Cancel)).Size);
+            Assert.Equal(parts + 1, (await NamesAsync(swift)).Length);
+        }
+        await bucket.DeleteAsync(Path, Cancel);
+        Assert.Empty(await NamesAsync(swift));
+    }
+
+    [Fact]
+    public async Task The_segments_of_an_upload_that_was_not_finished_are_found_and_those_of_an_object_are_not()
+    {
+        var swift = await SharedSwift.OrSkipAsync();
+        var bucket = _store.Bucket;
+        foreach (var isFinished in new[] { true, false })
+        {
+            var upload = await bucket.BeginUploadAsync(Path, Cancel);
+            await upload.PutPartAsync(1, () => new MemoryStream([1, 2]), 2, Cancel);
+            if (isFinished)
+                await upload.CompleteAsync(onlyIfAbsent: true, Cancel);
+        }
+        var (found, begun) = await bucket.ListUploadsAsync("docker/registry/v2/blobs/sha256", Cancel).SingleAsync(Cancel);
+        Assert.True(begun > DateTimeOffset.UnixEpoch);
+        await found.AbortAsync(Cancel);
+        Assert.Equal(2, (await NamesAsync(swift)).Length);
+        Assert.Equal(2, await bucket.SizeAsync(Path, Cancel));
+    }
+
+    [Fact]
+    public async Task A_wrong_password_does_not_look_like_missing_content()
+    {
+        var options = await _store.OptionsAsync();
+        options.Password = "wrong";
+        using var bucket = new SwiftBucket(options, TimeProvider.System);
+        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.SizeAsync(Path, Cancel));
+        Assert.Contains("authurl does not accept username and password", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Many_objects_are_deleted_at_once()
+    {
+        var bucket = _store.Bucket;
+        string[] paths = [.. Enumerable.Range(0, 20).Select(number => $"docker/some/{number} ä")];
+        foreach (var path in paths)
+            await bucket.PutTextAsync(path, path, Cancel);
+        Assert.Equal(paths[3], await bucket.ReadTextAsync(paths[3], Cancel));
+        await bucket.DeleteAsync([.. paths, "docker/some/none"], Cancel);
+        Assert.Empty(await bucket.ListAsync("docker/some/", null, Cancel).ToListAsync(Cancel));
+    }
+
+    private async Task<string[]> NamesAsync(Swift swift) =>
+        [.. (await swift.NamesAsync(Swift.Container)).Where(name => name.StartsWith(_store.Root, StringComparison.Ordinal))];
+}
+
+/// <summary>A folder in Swift's container.</summary>
+internal sealed class SwiftStore : BucketStore
+{
+    internal async Task<SwiftOptions> OptionsAsync()
+    {
+        var store = await SharedSwift.OrSkipAsync();
+        return new SwiftOptions
+        {
+            AuthUrl = store.AuthUrl.OriginalString,
+            Username = Swift.User,
+            Password = Swift.Password,
+            Container = Swift.Container,
+            Prefix = Root,
+            ChunkSize = 5 << 20,
+            ScratchDirectory = Scratch,
+        };
+    }
+
+    internal override async Task<BucketOptions> SettingsAsync() => await OptionsAsync();
+
+    internal override BucketStore Another() => new SwiftStore { Root = Root };
+
+    protected override IBucket Connect(BucketOptions options) => new SwiftBucket((SwiftOptions)options, TimeProvider.System);
+}
