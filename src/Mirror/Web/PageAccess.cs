@@ -8,10 +8,11 @@ namespace Mirror.Web;
 /// <summary>Finds out who looks at a page, logs browsers in and out, and refuses what other sites make a browser send.</summary>
 internal sealed class PageAccess(
     IAccess access, AdminAccess admins, AdminToken token, Sessions sessions, Locations locations, LiveOptions live, HttpOptions http,
-    RulesAccess? rules = null)
+    PrivateReads privates, ProxyOptions proxy, RulesAccess? rules = null)
 {
     private const string Cookie = "mirror_session";
 
+    private readonly bool _hasPrivate = proxy.AllUpstreams().Any(upstream => upstream.Options.Private is not PrivateImages.Account);
     private readonly string _path = $"{http.Prefix.TrimEnd('/')}/ui";
 
     /// <inheritdoc cref="Sessions.HasUsers"/>
@@ -45,7 +46,8 @@ internal sealed class PageAccess(
         request.User = user;
         return new(
             access, user, await admins.FindAsync(user, stop), isUser,
-            await sessions.FormTokenAsync(isUser ? cookie! : $"user {user?.Name}", stop));
+            await sessions.FormTokenAsync(isUser ? cookie! : $"user {user?.Name}", stop),
+            _hasPrivate ? name => privates.MaySeeAsync(request, name) : null);
     }
 
     /// <summary>

@@ -75,6 +75,12 @@ public sealed class PrivateImagesTests : IAsyncDisposable
         Assert.DoesNotContain("private/app", await TextAsync("_catalog", anonymous));
         Assert.Contains("public/app", await TextAsync("_catalog", anonymous));
         Assert.Contains("private/app", await TextAsync("_catalog", right));
+        await Until.TrueAsync(
+            async () => (await TextAsync("../ui/images", right)).Contains("private/app", StringComparison.Ordinal),
+            () => "The pages do not show the private image to its owner.");
+        var page = await TextAsync("../ui/images", anonymous);
+        Assert.Contains("public/app", page);
+        Assert.DoesNotContain("private/app", page);
         var mount = $"local/mine/blobs/uploads/?mount={_private.Layers[0].Digest}";
         Assert.Equal(HttpStatusCode.Accepted, await StatusAsync($"{mount}&from=private/app", anonymous, HttpMethod.Post));
         Assert.Equal(HttpStatusCode.Accepted, await StatusAsync(mount, wrong, HttpMethod.Post));
