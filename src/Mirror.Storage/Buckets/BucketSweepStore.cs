@@ -18,12 +18,15 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
 
     private static readonly TimeSpan MaxUploadAge = TimeSpan.FromDays(1);
 
+    private static readonly Lock LastBeginGate = new();
+    private static DateTime _lastBegin;
+
     private readonly BucketPushProtection _claims = new(bucket, time);
 
     public async ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {
         // The sweep that began first has the right. The names sort by time, so all processes agree on which that is.
-        var own = $"{RegistryLayout.Sweeps}/{time.GetUtcNow():yyyyMMddHHmmssfff}-{Guid.NewGuid():N}";
+        var own = $"{RegistryLayout.Sweeps}/{NextBegin():yyyyMMddHHmmssfff}-{Guid.NewGuid():N}";
         await bucket.PutTextAsync(own, "", cancellationToken);
         var now = (await bucket.FindAsync(own, cancellationToken)
             ?? throw new StoreUnavailableException($"{bucket.Name}{own} was written, but the bucket does not list it.")).Written;
@@ -45,6 +48,16 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
             ended.Dispose();
             await bucket.DeleteAsync(own, CancellationToken.None);
         });
+    }
+
+    // Later than every other one of this process: two names of one millisecond would sort at random.
+    private DateTime NextBegin()
+    {
+        lock (LastBeginGate)
+        {
+            var now = time.GetUtcNow().UtcDateTime;
+            return _lastBegin = now >= _lastBegin.AddMilliseconds(1) ? now : _lastBegin.AddMilliseconds(1);
+        }
     }
 
     public IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListBlobsAsync(

@@ -77,6 +77,9 @@ public sealed class CachedImages
         _blobs[IdOf(digest)] = new Blob { Size = bytes, Used = used };
     }
 
+    /// <summary>Whether all pulls are known that the server has noted.</summary>
+    internal bool PullsAreKnown { get; set; } = true;
+
     /// <summary>A client pulled a manifest. After <see cref="Built"/> its image stays if that was after what was known before.</summary>
     internal void Pulled(RepositoryName name, Digest manifest, DateTimeOffset at)
     {

@@ -21,14 +21,16 @@ public sealed class Evictor(
 
     /// <summary>Looks through the store for what can be evicted; null while another sweep runs.</summary>
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
-    public async Task<CachedImages?> MeasureAsync(Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    /// <param name="isUrgent">Whether downloads wait for room: see <see cref="IImageUses"/>.</param>
+    public async Task<CachedImages?> MeasureAsync(
+        Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken, bool isUrgent = true)
     {
         await using var turn = await store.BeginAsync(cancellationToken);
         if (turn is null)
             return null;
         var cached = new CachedImages(turn.Began);
         var marks = new EvictionMarks(content, references, store, provenance, cached, _options.Notes, isMirrored, cancellationToken);
-        return await marks.ReadAsync(() => ReadPullsAsync(cached, cancellationToken));
+        return await marks.ReadAsync(() => ReadPullsAsync(cached, isUrgent, cancellationToken));
     }
 
     /// <summary>Removes the least recently used images of an index; null while another sweep runs.</summary>
@@ -36,11 +38,16 @@ public sealed class Evictor(
     public Task<Eviction?> EvictAsync(CachedImages cached, long bytes, CancellationToken cancellationToken) =>
         RunAsync(cached, freed => freed < bytes && cached.TryTake(out var image) ? image : null, cancellationToken);
 
-    /// <summary>Removes the images of an index that nothing has used since a time; null while another sweep runs.</summary>
+    /// <summary>
+    /// Removes the images of an index that nothing has used since a time; null while another sweep runs. Removes none if the pulls are not
+    /// known: the dates in the store alone do not tell that clients use an image whose layers they have.
+    /// </summary>
     /// <param name="since">That time, for each repository; null for one whose images do not go for their age.</param>
     public Task<Eviction?> EvictUnusedAsync(
         CachedImages cached, Func<RepositoryName, DateTimeOffset?> since, CancellationToken cancellationToken)
     {
+        if (!cached.PullsAreKnown)
+            return Task.FromResult<Eviction?>(new Eviction(0, 0, cached.Bytes));
         var unused = new Queue<CachedImage>(cached.Offered.Where(image => IsUnused(cached, image, since)));
         return RunAsync(cached, _ => unused.TryDequeue(out var image) ? image : null, cancellationToken);
     }
@@ -82,7 +89,7 @@ public sealed class Evictor(
         var read = BeingRead();
         // Pinned blobs count, so the limit holds for them too. They are left out here, because they may have been pinned a moment ago.
         var pinned = await PinnedAsync(cancellationToken);
-        await ReadPullsAsync(cached, cancellationToken);
+        await ReadPullsAsync(cached, isUrgent: true, cancellationToken);
         var (blobs, freed) = (0, 0L);
         while (next(freed) is { } image)
         {
@@ -133,8 +140,11 @@ public sealed class Evictor(
     private async ValueTask<PinnedContent?> PinnedAsync(CancellationToken stop) =>
         _options.Pins is { } pins ? await PinnedContent.ReadAsync(pins, references, content, stop) : null;
 
-    private ValueTask ReadPullsAsync(CachedImages cached, CancellationToken stop) =>
-        _options.Uses?.ReadAsync(cached.Pulled, stop) ?? ValueTask.CompletedTask;
+    private async ValueTask ReadPullsAsync(CachedImages cached, bool isUrgent, CancellationToken stop)
+    {
+        if (_options.Uses is { } uses)
+            cached.PullsAreKnown &= await uses.ReadAsync(cached.Pulled, isUrgent, stop);
+    }
 }
 
 /// <summary>What an <see cref="Evictor"/> knows beside the store.</summary>

@@ -6,14 +6,14 @@ namespace Mirror.Storage.Spooling;
 /// <summary>
 /// The temporary file of a fill or an upload: one writer appends, and any number of readers follow at their own speed. The file is the
 /// buffer, so memory does not grow with the content. Readers do not get the last bytes (<see cref="TailLength"/>) before the writer has
-/// verified the digest and called <see cref="Complete"/>. After <see cref="Fail"/> they get an exception in place of an end.
+/// verified the digest and called <see cref="Complete"/>. After <see cref="Fail"/> they get an exception in place of the last bytes.
 /// </summary>
 public sealed class Spool : IAsyncDisposable, IDisposable
 {
     /// <summary>How many bytes at the end are held back until the content is verified.</summary>
     public const int TailLength = 4096;
 
-    // A hash that is further behind than this holds readers back.
+    // If fewer bytes are hashed than written, and the difference is larger than this, readers get bytes only as fast as they are hashed.
     private const long MaxBehind = 16 << 20;
 
     private readonly SafeFileHandle _file;
@@ -28,7 +28,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     private long? _expectedLength;
     private bool _complete;
     private Exception? _failure;
-    // Bytes of an earlier process are not hashed yet.
+    // More than MaxBehind bytes are not hashed yet. An earlier process wrote them.
     private volatile bool _isBehind;
     private bool _isFromCheckpoint;
 
@@ -57,28 +57,32 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Completes when more bytes have come, or the end, since the caller took this task. For a store that takes the bytes while they come.
+    /// Completes when more bytes or the end have come since the caller took this task. For a store that takes the bytes while they come.
     /// </summary>
     internal Task Growth => _signal.Next;
 
     /// <summary>Whether <see cref="Complete"/> was called: the spool grows no more.</summary>
     internal bool IsComplete { get { lock (_gate) return _complete; } }
 
-    /// <summary>Completes when the spool has failed or was closed.</summary>
+    /// <summary>Completes when <see cref="Fail"/> or <see cref="Dispose"/> was called.</summary>
     internal Task GivenUp => _givenUp.Task;
 
     /// <summary>
-    /// Opens a spool file for appending. It keeps the bytes of an earlier process, and the writer continues after them. Those that are not
-    /// hashed yet are when more bytes come, or by <see cref="Continue"/>, so that opening costs the same for any length. Until then readers
-    /// get their part of the whole as slowly as it is hashed: none waits long for a byte, and none waits long for the last ones.
+    /// Opens a spool file for appending. It keeps the bytes of an earlier process, and the writer continues after them.
     /// </summary>
+    /// <remarks>
+    /// Opening a file does not hash it, so that opening takes the same time for any length. <see cref="Append"/> and
+    /// <see cref="Continue"/> start to hash the bytes of the earlier process. While the hash is far behind, a reader gets its bytes only as
+    /// fast as they are hashed. So no reader gets most of the bytes at once and then waits long for the last ones.
+    /// </remarks>
     /// <param name="path">The file; created where it is missing. Its folder must exist.</param>
     /// <param name="algorithm">The hash to compute while bytes are appended: <c>sha256</c> or <c>sha512</c>.</param>
     /// <exception cref="IOException">The file cannot be created or read, or another process writes it.</exception>
     public static Spool Open(string path, string algorithm) => new(path, algorithm, isResumable: true);
 
     /// <summary>
-    /// As <see cref="Open"/>, or as <see cref="OpenPrivate"/> while another process writes the file: the first to finish stores it.
+    /// As <see cref="Open"/>; but as <see cref="OpenPrivate"/> if another process writes the file. The process that finishes first stores
+    /// the content.
     /// </summary>
     /// <exception cref="IOException">The file cannot be created or read.</exception>
     public static Spool OpenOrPrivate(string path, string algorithm)
@@ -99,11 +103,11 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     public static Spool OpenPrivate(string path, string algorithm) =>
         new($"{path}.{Path.GetRandomFileName()}", algorithm, isResumable: false);
 
-    /// <summary>Begins to hash the bytes of an earlier process: they will be kept.</summary>
+    /// <summary>Begins to hash the bytes of an earlier process. Call it when it is certain that they will be kept.</summary>
     public void Continue() => _hash.Follow(_length);
 
     /// <summary>Appends bytes and wakes the readers.</summary>
-    /// <exception cref="IOException">The disk did not take all bytes; the spool ends where it ended before.</exception>
+    /// <exception cref="IOException">The disk did not take all bytes. The spool has the same length as before.</exception>
     public void Append(ReadOnlySpan<byte> bytes)
     {
         if (bytes.IsEmpty)
@@ -115,7 +119,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         }
         catch (IOException)
         {
-            // The disk may have taken a part. A process that opens the file later must find the length that this one reports.
+            // The disk may have taken some of the bytes. A process that opens the file later must find the length that this spool reports.
             RandomAccess.SetLength(_file, _length);
             throw;
         }
@@ -125,9 +129,10 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Whether the bytes so far are those that <paramref name="digest"/> names. For another algorithm than the spool's, all are read again.
+    /// Whether the bytes so far are those that <paramref name="digest"/> names. In two cases this reads all bytes again: the digest has
+    /// another algorithm than the spool, or the digest does not fit and an earlier process has hashed some of the bytes.
     /// </summary>
-    /// <exception cref="IOException">The disk does not return what it took.</exception>
+    /// <exception cref="IOException">The disk does not return the bytes that were written.</exception>
     public async ValueTask<bool> VerifyAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (digest.Algorithm == _algorithm && await IsAsync(digest, _hash, cancellationToken))
@@ -136,14 +141,14 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Verifies once more what was verified with the help of an earlier process's checkpoint, from the first byte on; else returns true.
-    /// For callers that make no client wait.
+    /// If the hash began at a checkpoint of an earlier process, verifies all bytes again, from the first one on. Otherwise returns true.
+    /// This can take long: call it where no client waits.
     /// </summary>
     /// <inheritdoc cref="VerifyAsync" path="/exception"/>
     public async ValueTask<bool> VerifyAgainAsync(Digest digest, CancellationToken cancellationToken) =>
         !_isFromCheckpoint || await IsFromStartAsync(digest, cancellationToken);
 
-    /// <summary>Drops every byte, so that the writer can start again. Only before the first reader comes.</summary>
+    /// <summary>Removes all bytes, so that the writer can start again. Call it only before the first reader comes.</summary>
     public void Reset()
     {
         if (_length == 0)
@@ -156,10 +161,10 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         Volatile.Write(ref _length, 0);
     }
 
-    /// <summary>Bytes that were appended, verified or not, as a stream.</summary>
+    /// <summary>Some of the appended bytes as a stream, whether or not they are verified.</summary>
     internal Stream OpenSlice(long from, long length) => new FileSlice(_file, from, length);
 
-    /// <summary>The content is whole and verified: readers get the tail and the end.</summary>
+    /// <summary>Tells the readers that the content is complete and verified: they get the last bytes and the end.</summary>
     public void Complete()
     {
         lock (_gate)
@@ -167,7 +172,10 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _signal.End();
     }
 
-    /// <summary>The content will not become whole: readers that reach the end of the bytes get <paramref name="failure"/>.</summary>
+    /// <summary>
+    /// Tells the readers that the content will not become complete. A reader that has read all readable bytes gets an
+    /// <see cref="IOException"/> with the message of <paramref name="failure"/>.
+    /// </summary>
     public void Fail(Exception failure)
     {
         lock (_gate)
@@ -176,19 +184,23 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _givenUp.TrySetResult();
     }
 
-    /// <summary>Flushes the file and gives it its final name, or drops it where that name exists already. Readers go on reading.</summary>
+    /// <summary>
+    /// Flushes the file and gives it its final name. If a file of that name exists already, removes this one. Readers can go on reading.
+    /// </summary>
     /// <exception cref="IOException">
-    /// The disk refused; the spool keeps its name. After a failed flush every further call fails: see <see cref="DiskFlush"/>.
+    /// The disk refused. The file keeps its temporary name. After a failed flush every further call fails: see <see cref="DiskFlush"/>.
     /// </exception>
     public void MoveTo(string path) => _onDisk.MoveTo(path);
 
-    /// <summary>Removes the file's name; readers go on reading. On a disk that refuses, the file stays until it is old.</summary>
+    /// <summary>
+    /// Deletes the file. Readers can go on reading. If the disk refuses, the file stays until the clean-up of old files removes it.
+    /// </summary>
     public void Delete() => _onDisk.Delete();
 
-    /// <summary>A reader of this spool, from any offset, until the spool is disposed.</summary>
+    /// <summary>A reader of this spool. It can begin at any offset, and works until the spool is disposed.</summary>
     public Content OpenRead() => new Reader(this);
 
-    /// <summary>Closes the file. A file that was neither moved nor deleted stays, to be opened again.</summary>
+    /// <summary>Closes the file. If it was neither moved nor deleted, it stays, and a later spool can open it again.</summary>
     public void Dispose()
     {
         _givenUp.TrySetResult();
@@ -221,7 +233,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     {
         while (true)
         {
-            // First, so that bytes which come after the next line complete it.
+            // Take the task before looking at the length: then bytes that come after the look complete it, and no growth is missed.
             var growth = _signal.Next;
             var (readable, atEnd, failure) = Readable(start);
             if (offset < readable)
@@ -241,7 +253,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
             var length = Length;
             if (_complete)
                 return (length, true, null);
-            // Without a known length any byte may be among the last, so the tail moves along with the writer.
+            // While the length is unknown, any byte may be one of the last. So the bytes that are held back are always the newest.
             var total = _expectedLength ?? length;
             var readable = Math.Min(length, total - TailLength);
             if (_isBehind)

@@ -9,21 +9,24 @@ namespace Mirror.Admin;
 public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, SharedCache shared, ILogger<ImageUses> log)
     : IImageUses, IManifestNotes
 {
-    // Downloads wait for room meanwhile.
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MaxUrgentWait = TimeSpan.FromSeconds(2);
 
-    public async ValueTask ReadAsync(Action<RepositoryName, Digest, DateTimeOffset> pulled, CancellationToken cancellationToken)
+    public async ValueTask<bool> ReadAsync(
+        Action<RepositoryName, Digest, DateTimeOffset> pulled, bool isUrgent, CancellationToken cancellationToken)
     {
         try
         {
-            await indexing.CatchUpAsync(MaxWait, cancellationToken);
+            var isWhole = await indexing.CatchUpAsync(isUrgent ? MaxUrgentWait : MaxWait, cancellationToken);
             foreach (var pulls in (await shared.PullsAsync()).Chunk(1000))
                 index.Add(pulls);
             await Task.Run(() => index.ReadPulls(pulled), cancellationToken);
+            return isWhole;
         }
         catch (Exception failure) when (IsOfTheIndex(failure))
         {
             LogFailed(failure.Message);
+            return false;
         }
     }
 

@@ -34,7 +34,7 @@ public sealed class DocumentMemory
         /// <exception cref="BusyException">All bodies together would have too much.</exception>
         public void GrowTo(long length)
         {
-            // The buffer of a growing body has up to twice its length.
+            // A body is twice in memory when it is complete: in pieces, and as a whole.
             var more = length <= Small ? 0 : 2 * length - _has;
             if (more <= 0)
                 return;

@@ -4,15 +4,19 @@ using Mirror.Storage.Stores;
 namespace Mirror.Limits;
 
 /// <summary>
-/// Divides what the store has free between the uploads that clients began and did not end. Each limit is a share of what is still free, so
-/// that a crowd of uploads always leaves some to others: one repository may have as many uploads as are free, and one client four times as
-/// many, because its address may be that of a whole site.
+/// Divides the free room of the store between the open uploads. Each limit is a multiple of what is still free, so that a crowd of uploads
+/// always leaves some room for other clients.
 /// </summary>
+/// <remarks>
+/// The number of uploads: one repository may have as many open uploads as there is still room for. One client may have four times as many,
+/// because its address may be that of a whole site. The number of bytes: the open uploads of one client, or of one repository, may have
+/// four times the bytes that are still free. All open uploads together may have nine times the free bytes.
+/// </remarks>
 public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
 {
-    // What an upload keeps in memory is a small part of this.
+    // How much memory to count for one upload. An upload takes far less.
     private const long MemoryForEach = 16 * 1024;
-    // A folder with up to three files.
+    // An upload is a folder with up to three files.
     private const long FilesForEach = 4;
     private const long PartsOfClient = 4;
     private const long PartsOfAll = 9;
@@ -27,13 +31,13 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
     private readonly Sum _all = new("");
     private VolumeRoom _room;
     private long _roomAt;
-    // What all uploads had when the room was asked.
+    // How many bytes all uploads had when the store was last asked for its room.
     private long _bytesThen;
 
-    /// <summary>Counts one more upload, until the result is disposed.</summary>
+    /// <summary>Counts one more upload until the caller disposes the result.</summary>
     /// <param name="client">The user, or else the address.</param>
-    /// <exception cref="BusyException">All uploads, or those of this client or this repository, are too many.</exception>
-    /// <exception cref="IOException">The store is away, full or read-only.</exception>
+    /// <exception cref="BusyException">There are too many uploads: in all, of this client or of this repository.</exception>
+    /// <exception cref="IOException">The store does not answer, is full, or is read-only.</exception>
     public Share Open(string client, string repository)
     {
         lock (_gate)
@@ -44,7 +48,7 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
         }
     }
 
-    /// <summary>Counts an upload that an earlier process, or another one, has begun; whatever the limits are.</summary>
+    /// <summary>Counts an upload that an earlier process or another replica has begun. The limits do not matter for it.</summary>
     public Share Adopt(string client, string repository)
     {
         lock (_gate)
@@ -78,7 +82,7 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
             return new IOException("The volume of the uploads is read-only.", readOnly);
         if (room.Bytes == 0 || room.Files < FilesForEach)
             return new IOException("The volume of the uploads has no room left.", noSpaceLeft);
-        // Those that exist have taken their files already.
+        // The files of the open uploads exist already, so they are not among the free ones.
         var free = Math.Min(MaxInMemory - _all.Count, room.Files / FilesForEach);
         return free <= 0 ? Busy($"{_all.Count} uploads are open, and there is no room for more", isOfClient: false)
             : share.Repository.Count >= free ? Busy($"this repository has {share.Repository.Count} open uploads", isOfClient: true)
@@ -88,7 +92,7 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
 
     private BusyException? WhyNoMoreBytes(VolumeRoom room, Share share, long bytes)
     {
-        // A volume that is full says so itself.
+        // On a full volume the write itself fails, with a better message.
         if (room.Bytes == 0)
             return null;
         var free = Math.Max(0, room.Bytes - (_all.Bytes - _bytesThen) - bytes);
@@ -112,7 +116,7 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
         public long Bytes { get; set; }
     }
 
-    /// <summary>What one upload has.</summary>
+    /// <summary>What one upload takes of the room.</summary>
     public sealed class Share : IDisposable
     {
         private readonly UploadQuotas _quotas;
@@ -127,21 +131,23 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
 
         internal IEnumerable<Sum> Sums => [_quotas._all, Client, Repository];
 
-        /// <summary>Asks whether the store takes so many more bytes of this upload.</summary>
-        /// <exception cref="BusyException">All uploads, or those of this client or this repository, would have too many bytes.</exception>
-        /// <exception cref="IOException">The store is away.</exception>
+        /// <summary>Checks that the store has room for so many more bytes of this upload.</summary>
+        /// <exception cref="BusyException">
+        /// The open uploads would have too many bytes: in all, of this client or of this repository.
+        /// </exception>
+        /// <exception cref="IOException">The store does not answer.</exception>
         public void Require(long bytes)
         {
             lock (_quotas._gate)
             {
-                // What was asked a moment ago may let bytes in, but keeps none out.
+                // An answer of the last second is enough to accept bytes. Before it refuses bytes, this asks the store again.
                 var isKnown = _quotas._roomAt != 0 && _quotas._time.GetElapsedTime(_quotas._roomAt) < RoomIsKnown;
                 if (!isKnown || _quotas.WhyNoMoreBytes(_quotas._room, this, bytes) is not null)
                     _quotas.Require(room => _quotas.WhyNoMoreBytes(room, this, bytes));
             }
         }
 
-        /// <summary>The upload has <paramref name="bytes"/> bytes now.</summary>
+        /// <summary>Notes that the upload has <paramref name="bytes"/> bytes now.</summary>
         public void Has(long bytes)
         {
             lock (_quotas._gate)

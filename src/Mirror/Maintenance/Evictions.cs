@@ -122,7 +122,7 @@ public sealed partial class Evictions(
     {
         await cache.BeginMeasuringAsync();
         var began = time.GetTimestamp();
-        if (await evictor.MeasureAsync(repositories.IsMirrored, stop) is not { } cached)
+        if (await evictor.MeasureAsync(repositories.IsMirrored, stop, isUrgent: cache.Excess > 0) is not { } cached)
             return false;
         (_cached, _measured) = (cached, began);
         await cache.MeasuredAsync(cached);

@@ -9,33 +9,38 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// How many bytes of mirrored blobs there are, and which blobs are in use; only if <c>proxy.max_size</c>, <c>proxy.min_free</c> or the
-/// store's own size limits them, or a policy lets unused images go. A download asks for room before it stores a blob. Where there is none
-/// it waits for an eviction, and without one the blob is not stored.
+/// Counts the bytes of mirrored blobs, and records which blobs are in use. Sizes matter only if <c>proxy.max_size</c>,
+/// <c>proxy.min_free</c> or the store's own size limits them. Uses also matter if a policy removes unused images.
 /// </summary>
-/// <param name="room">The room of the store; null where it has no size of its own. What is not a mirrored blob leaves less of it.</param>
+/// <remarks>
+/// A download reserves room before it stores a blob. If there is no room, it waits for an eviction. If the eviction frees too little, the
+/// blob is not stored.
+/// </remarks>
+/// <param name="room">
+/// The room of the store, which mirrored blobs share with other content; null where the store has no size of its own.
+/// </param>
 public sealed partial class CacheSize(
     ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
     SharedCache shared, ILogger<CacheSize> log, IStoreRoom? room = null)
 {
-    // Of a store with a size of its own, an eighth stays free, for what is pushed and for what is passed while an eviction runs.
+    // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that pass the limit while an eviction runs.
     private const int FreeShare = 8;
 
-    // How long a download waits for room. Its clients have their bytes already.
+    // How long a download waits for room. Its clients do not wait: they have their bytes already.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly RareLine _notKept = new(time);
     private readonly Lock _gate = new();
-    // Room was given for these, and they are being stored.
+    // The blobs that have reserved room and are being stored, with their sizes.
     private readonly Dictionary<Digest, long> _pending = [];
-    // These were stored since the measurement began; null where none is running.
+    // The blobs that were stored since the running measurement began; null while no measurement runs.
     private Dictionary<Digest, long>? _storedSince;
-    // What all replicas had when it began; null where that is not known.
+    // How many bytes all replicas together had when the measurement began; null where that is not known.
     private long? _sharedBefore;
     private TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    // Until it is measured the cache counts as full, as an earlier process may have left it.
+    // Until the first measurement the cache counts as full, because an earlier process may have filled it.
     private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
     private long _storedSinceMeasured;
@@ -55,15 +60,16 @@ public sealed partial class CacheSize(
         }
     }
 
-    /// <summary>How many bytes of the volume stay free; null where that does not matter.</summary>
+    /// <summary>How many bytes of the volume must stay free (<c>proxy.min_free</c>); null where the settings name no number.</summary>
     public long? MinFree => proxy.MinFree;
 
-    /// <summary>Whether images go to make room.</summary>
+    /// <summary>Whether there is a limit, so that evictions remove images to make room.</summary>
     public bool IsLimited => MaxBytes is not null || MinFree is not null;
 
     /// <summary>
-    /// How many bytes have to go, so that a tenth of the limit is free, and what waits for room gets it; 0 while the limits are kept. Also
-    /// where the volume has too little free: then so many that it has a tenth more than the least.
+    /// How many bytes an eviction has to remove; 0 while no limit is passed. Above <see cref="MaxBytes"/>: so many that the waiting blobs
+    /// fit and a tenth of the limit is free. Below <see cref="MinFree"/>: so many that the volume has a tenth more free than it must. If
+    /// both limits are passed, the larger number.
     /// </summary>
     public long Excess
     {
@@ -75,18 +81,20 @@ public sealed partial class CacheSize(
         }
     }
 
-    /// <summary>The bytes of all mirrored blobs, with those for which there is room and that are being stored.</summary>
+    /// <summary>The bytes of all mirrored blobs, including those that have reserved room and are being stored.</summary>
     public long Bytes { get { lock (_gate) return _bytes; } }
 
     /// <summary>
-    /// Whether the size is known, and less than half of it came since the measurement: an image that is larger than all the rest is known.
+    /// Whether a measurement is recent enough: since then, no more was stored than half of the limit. So the measurement knows any
+    /// image that is larger than all the others together.
     /// </summary>
     public bool IsMeasured { get { lock (_gate) return _isMeasured && !(_storedSinceMeasured > MaxBytes / 2); } }
 
     /// <summary>
-    /// Asks for room for a blob, and waits for an eviction where there is none. Follow it by <see cref="Stored"/> or <see cref="Release"/>.
+    /// Reserves room for a blob, and waits for an eviction if there is none. After true, the caller must call <see cref="Stored"/> or
+    /// <see cref="Release"/>.
     /// </summary>
-    /// <returns>False where the blob must not be stored: it is larger than the limit, or nothing can be evicted for it.</returns>
+    /// <returns>False if the caller must not store the blob: it is larger than the limit, or no eviction made room in time.</returns>
     public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
     {
         if (!IsLimited)
@@ -107,7 +115,7 @@ public sealed partial class CacheSize(
                 passed = _passed.Task;
             }
             _exceeded.Writer.TryWrite(true);
-            // Where time is up first, another sweep is running, or the store is slow.
+            // The wait can also end without an eviction: another sweep is running, or the store is slow.
             await passed.WaitAsync(left, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
                 _waiting -= bytes;
@@ -119,7 +127,7 @@ public sealed partial class CacheSize(
         return false;
     }
 
-    /// <summary>A blob for which there was room was stored.</summary>
+    /// <summary>Notes that a blob with reserved room was stored.</summary>
     public void Stored(Digest digest)
     {
         lock (_gate)
@@ -130,7 +138,7 @@ public sealed partial class CacheSize(
             }
     }
 
-    /// <summary>A blob for which there was room could not be stored.</summary>
+    /// <summary>Gives back the room of a blob that could not be stored.</summary>
     public void Release(Digest digest)
     {
         lock (_gate)
@@ -141,7 +149,9 @@ public sealed partial class CacheSize(
             }
     }
 
-    /// <summary>Call it before measuring: a blob that is used from here on is touched, so that no eviction takes it for unused.</summary>
+    /// <summary>
+    /// Call this before a measurement. From then on each blob is touched again at its next use, so that no eviction takes it for unused.
+    /// </summary>
     public async ValueTask BeginMeasuringAsync()
     {
         _sharedBefore = await shared.AddAsync(0);
@@ -150,7 +160,7 @@ public sealed partial class CacheSize(
         _used.Clear();
     }
 
-    /// <summary>Takes in what was measured.</summary>
+    /// <summary>Takes over the result of a measurement.</summary>
     public async ValueTask MeasuredAsync(CachedImages cached)
     {
         long bytes;
@@ -160,14 +170,14 @@ public sealed partial class CacheSize(
             (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
             bytes = _bytes;
         }
-        // What the replicas stored meanwhile may count twice until the next measurement, and never too little.
+        // Blobs that other replicas stored meanwhile may count twice until the next measurement. No blob is left out.
         if (await shared.MeasuredAsync(bytes, _sharedBefore) is { } all)
             lock (_gate)
                 _bytes = all;
         Report();
     }
 
-    /// <summary>Takes in what the other replicas stored and evicted.</summary>
+    /// <summary>Reads the shared size, which includes what the other replicas have stored and evicted.</summary>
     public async ValueTask RefreshAsync()
     {
         if (await shared.AddAsync(0) is { } all)
@@ -175,7 +185,7 @@ public sealed partial class CacheSize(
                 _bytes = _isMeasured ? all : _bytes;
     }
 
-    /// <summary>Blobs were evicted.</summary>
+    /// <summary>Notes that an eviction has removed so many bytes.</summary>
     public void Evicted(long bytes)
     {
         lock (_gate)
@@ -185,8 +195,8 @@ public sealed partial class CacheSize(
         Report();
     }
 
-    /// <summary>Evictions have ended for now: what waits for room looks again.</summary>
-    /// <param name="isStuck">Whether nothing could be evicted, so that there is no use in waiting for the next time.</param>
+    /// <summary>Notes that an eviction has ended: the downloads that wait for room check again.</summary>
+    /// <param name="isStuck">Whether it could evict nothing, so that downloads need not wait for the next one.</param>
     public void Passed(bool isStuck)
     {
         TaskCompletionSource passed;
@@ -199,7 +209,9 @@ public sealed partial class CacheSize(
         room?.Passed(isStuck);
     }
 
-    /// <summary>Completes when the limit is passed, or after <paramref name="maxWait"/>.</summary>
+    /// <summary>
+    /// Completes when a blob finds no room or a new measurement is wanted, and at the latest after <paramref name="maxWait"/>.
+    /// </summary>
     public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
         if (room is not null && !_isAsked)
@@ -215,11 +227,11 @@ public sealed partial class CacheSize(
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            // The wait is over.
+            // The longest wait is over.
         }
     }
 
-    /// <summary>Asks for a new measurement: more of the store may be evicted than was known.</summary>
+    /// <summary>Asks for a new measurement, because an eviction may now remove more than the last measurement found.</summary>
     public void Remeasure()
     {
         lock (_gate)
@@ -246,7 +258,7 @@ public sealed partial class CacheSize(
             _bytes = all;
             if (HasRoom(0, isLast))
                 return true;
-            // Another replica has taken the room.
+            // Another replica has taken the room meanwhile.
             _pending.Remove(digest);
             _bytes -= bytes;
         }
@@ -254,7 +266,7 @@ public sealed partial class CacheSize(
         return false;
     }
 
-    // What waits for room is on the disk already, so the room that it needs is not free.
+    // A waiting blob is already on the disk, in a temporary file. So MinFree needs no sum: the disk counts the bytes as used.
     private bool HasRoom(long bytes, bool isLast) =>
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));

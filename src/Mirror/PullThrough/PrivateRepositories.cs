@@ -18,16 +18,19 @@ public sealed class PrivateRepositories(
 {
     private const int MaxRepositories = 100_000;
     private const int MaxLogins = 10_000;
-    // Wrong logins must not become as many requests upstream.
-    private const int MaxQuestions = 16;
     private static readonly TimeSpan WrongLife = TimeSpan.FromSeconds(10);
+    // Names in lists are no content: they may be shown a while longer than content is served.
+    private static readonly TimeSpan ListedLife = TimeSpan.FromDays(1);
 
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly MemoryCache _known = new(new MemoryCacheOptions { SizeLimit = MaxRepositories });
     private readonly MemoryCache _logins = new(new MemoryCacheOptions { SizeLimit = MaxLogins });
     private readonly SingleFlight<RepositoryName, bool> _publicQuestions = new();
     private readonly SingleFlight<(RepositoryName, string), Proof> _loginQuestions = new();
-    private readonly SemaphoreSlim _questions = new(MaxQuestions);
+    // Wrong logins and names that do not exist must not become as many requests upstream, and must not keep the others waiting.
+    private readonly QuestionSlots _ofLogins = new();
+    private readonly QuestionSlots _ofNewNames = new();
+    private readonly QuestionSlots _ofKnownNames = new();
 
     /// <summary>Who may read private repositories: <c>client</c> or <c>off</c>.</summary>
     public PrivateImages Mode => mode;
@@ -51,7 +54,7 @@ public sealed class PrivateRepositories(
         if (proof is null || !IsYoung(proof))
         {
             var question = _loginQuestions.JoinOrStart(
-                (name, hash), _ => ProveAsync(name, manifest, login, hash), CancellationToken.None);
+                (name, hash), _ => _ofLogins.AskAsync(() => ProveAsync(name, manifest, login, hash)), CancellationToken.None);
             proof = (await deadlines.WaitForMissAsync(name, question, cancellationToken)).Result;
         }
         return (proof.Client is not null, proof.Client);
@@ -60,7 +63,7 @@ public sealed class PrivateRepositories(
     /// <summary>Whether a client may read a repository, as far as upstream has said so lately. Upstream is not asked.</summary>
     /// <inheritdoc cref="AskAsync"/>
     public bool IsKnownToBeReadable(RepositoryName name, Credential? login) =>
-        _known.Get<Visibility>(name) is { IsPublic: true }
+        _known.Get<Visibility>(name) is { IsPublic: true } known && time.GetElapsedTime(known.At) < ListedLife
         || mode is PrivateImages.Client && login is not null
             && _logins.Get<Proof>((name, HashOf(name, login))) is { Client: not null } proof && IsYoung(proof);
 
@@ -68,7 +71,9 @@ public sealed class PrivateRepositories(
     {
         _known.Dispose();
         _logins.Dispose();
-        _questions.Dispose();
+        _ofLogins.Dispose();
+        _ofNewNames.Dispose();
+        _ofKnownNames.Dispose();
     }
 
     private TimeSpan Life => live.Current.Proxy.PrivateTtl;
@@ -81,7 +86,9 @@ public sealed class PrivateRepositories(
         var known = _known.Get<Visibility>(name);
         if (known is not null && time.GetElapsedTime(known.At) < Life)
             return known.IsPublic;
-        var question = _publicQuestions.JoinOrStart(name, _ => LookAsync(name, manifest), CancellationToken.None);
+        var slots = known is { IsPublic: true } ? _ofKnownNames : _ofNewNames;
+        var question = _publicQuestions.JoinOrStart(
+            name, _ => slots.AskAsync(() => LookAsync(name, manifest)), CancellationToken.None);
         if (known is not { IsPublic: true })
             return (await deadlines.WaitForMissAsync(name, question, cancellationToken)).Result;
         try
@@ -97,38 +104,22 @@ public sealed class PrivateRepositories(
 
     private async Task<bool> LookAsync(RepositoryName name, Reference? manifest)
     {
-        await _questions.WaitAsync();
-        try
-        {
-            var asked = time.GetTimestamp();
-            var isPublic = await probe.IsReadableAsync(name, manifest, AccountOf(null), CancellationToken.None);
-            _known.Set(name, new Visibility(isPublic, asked), new MemoryCacheEntryOptions { Size = 1 });
-            return isPublic;
-        }
-        finally
-        {
-            _questions.Release();
-        }
+        var asked = time.GetTimestamp();
+        var isPublic = await probe.IsReadableAsync(name, manifest, AccountOf(null), CancellationToken.None);
+        _known.Set(name, new Visibility(isPublic, asked), new MemoryCacheEntryOptions { Size = 1 });
+        return isPublic;
     }
 
     private async Task<Proof> ProveAsync(RepositoryName name, Reference? manifest, Credential login, string hash)
     {
-        await _questions.WaitAsync();
-        try
-        {
-            var asked = time.GetTimestamp();
-            var account = AccountOf(login);
-            var isAccepted = await probe.IsReadableAsync(name, manifest, account, CancellationToken.None);
-            var proof = new Proof(isAccepted ? new ActingClient(origin, name, account) : null, asked);
-            _logins.Set(
-                (name, hash), proof,
-                new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = isAccepted ? Life : WrongLife });
-            return proof;
-        }
-        finally
-        {
-            _questions.Release();
-        }
+        var asked = time.GetTimestamp();
+        var account = AccountOf(login);
+        var isAccepted = await probe.IsReadableAsync(name, manifest, account, CancellationToken.None);
+        var proof = new Proof(isAccepted ? new ActingClient(origin, name, account) : null, asked);
+        // A life of zero is none, and IsYoung says so at the next request.
+        var life = isAccepted && Life > TimeSpan.Zero ? Life : WrongLife;
+        _logins.Set((name, hash), proof, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = life });
+        return proof;
     }
 
     // A new account has no token that upstream gave before it withdrew the right.

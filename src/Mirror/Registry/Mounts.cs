@@ -39,5 +39,5 @@ public sealed class Mounts(
         repositories[name] is not MirroredRepository { Denied: not null }
         && await references.HasBlobAsync(name, digest, request.Aborted)
         && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted)
-        && await privates.MaySeeAsync(request, name);
+        && await privates.MayReadAsync(request, name);
 }

@@ -7,15 +7,15 @@ using Mirror.Upstream;
 
 namespace Mirror.Registry;
 
-/// <summary>Asks, for each request to a mirrored repository, whether its client may read it at upstream (<c>proxy.private</c>).</summary>
-/// <param name="logins">Null where no upstream is asked with the logins of clients.</param>
+/// <summary>Checks for each request to a mirrored repository whether the client may read the repository (<c>proxy.private</c>).</summary>
+/// <param name="logins">Reads the logins of clients; null where the mirror asks no upstream with them.</param>
 public sealed class PrivateReads(RepositoryResolver repositories, Locations locations, ClientLogins? logins = null)
 {
-    /// <summary>Whether clients may log in at an upstream.</summary>
+    /// <summary>Whether the mirror takes logins of clients and sends them to an upstream.</summary>
     public bool TakesLogins => logins is not null;
 
-    /// <summary>Asks a client at <c>/v2/</c> for a login: docker learns only there how to log in.</summary>
-    /// <exception cref="RegistryException">The client has not asked for a token yet.</exception>
+    /// <summary>Answers a client at <c>/v2/</c> with a challenge: docker learns only there how to log in.</summary>
+    /// <exception cref="RegistryException">The challenge: the request has neither a login nor a valid token of the mirror.</exception>
     public async ValueTask RequireTokenAsync(RegistryRequest request)
     {
         if (logins is not null && request.User is not PrivilegedUser
@@ -23,8 +23,8 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
             throw Challenge(request, null);
     }
 
-    /// <summary>Lets a request to a mirrored repository go on.</summary>
-    /// <returns>The client as which upstream is asked; null where the mirror asks as usual.</returns>
+    /// <summary>Requires that the client of a request may read a mirrored repository.</summary>
+    /// <returns>The client whose login the mirror uses at upstream; null where it asks upstream as usual.</returns>
     /// <exception cref="RegistryException">The client may not read the repository.</exception>
     public async ValueTask<ActingClient?> RequireAsync(RegistryRequest request, MirroredRepository repository)
     {
@@ -42,16 +42,37 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
                 RegistryError.Denied, $"{repository.Name} does not exist, or is private at its registry: this mirror does not serve it");
     }
 
-    /// <summary>Whether a client may see the name of a repository, or mount its blobs: if it may read it as far as is known.</summary>
+    /// <summary>
+    /// Whether a client may see the name of a repository. For a private upstream that needs an earlier answer of
+    /// upstream: this method does not ask upstream.
+    /// </summary>
     public async ValueTask<bool> MaySeeAsync(RegistryRequest request, RepositoryName name) =>
         repositories[name] is not MirroredRepository { Privates: { } privates }
         || privates.IsKnownToBeReadable(name, (await LoginAsync(request)).Login);
 
-    /// <summary>What to answer where upstream refuses a login that it accepted before.</summary>
+    /// <summary>
+    /// Whether a client may read a repository now. The mirror asks upstream, unless it did so within <c>proxy.private_ttl</c>. False if
+    /// upstream does not answer. A mount is a right for good, so an old answer is not enough for it.
+    /// </summary>
+    public async ValueTask<bool> MayReadAsync(RegistryRequest request, RepositoryName name)
+    {
+        if (repositories[name] is not MirroredRepository { Privates: { } privates })
+            return true;
+        try
+        {
+            return (await privates.AskAsync(name, null, (await LoginAsync(request)).Login, request.Aborted)).May;
+        }
+        catch (UpstreamException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The answer to a client whose login upstream accepted before and refuses now.</summary>
     public RegistryException Refused(RegistryRequest request) => Challenge(request, request.Route.Name);
 
-    // The login, and whether a challenge may ask for another one. What a proxy passes on unasked is the login of that proxy: it is not ours
-    // to send anywhere.
+    // The login of the client, and whether a challenge may ask the client for another one. If a proxy forwards the request, a password
+    // in it may be the proxy's own. The mirror must not send that password to an upstream, so it counts as no login.
     private async ValueTask<(Credential? Login, bool CanAsk)> LoginAsync(RegistryRequest request)
     {
         if (logins is null || request.User is PrivilegedUser)

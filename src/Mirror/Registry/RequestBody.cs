@@ -48,7 +48,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
             return null;
         var account = memory.Open();
         request.Http.Response.RegisterForDispose(account);
-        using var body = new MemoryStream();
+        using var body = new GrowingBuffer();
         var fits = await ReadAsync(request, 32 * 1024, bytes =>
         {
             if (body.Length + bytes.Length > maxBytes)

@@ -165,11 +165,18 @@ public sealed class Uploads : IDisposable
 
     internal async ValueTask DeleteAsync(Upload upload)
     {
-        upload.End();
-        Remove(upload);
-        if (upload.Known.IsStored)
-            await _store.DeleteAsync(upload.Name, upload.Id, CancellationToken.None);
-        Forget(upload.Name, upload.Id);
+        // It stays held meanwhile: another request must not open, and append to, the file that is about to go.
+        try
+        {
+            if (upload.Known.IsStored)
+                await _store.DeleteAsync(upload.Name, upload.Id, CancellationToken.None);
+            Forget(upload.Name, upload.Id);
+        }
+        finally
+        {
+            upload.End();
+            Remove(upload);
+        }
     }
 
     private Upload? Open(RepositoryName name, Guid id, string client, string algorithm)

@@ -67,7 +67,7 @@ public sealed class PushQuota(
             return true;
         // Content may have been deleted since.
         if (counter.MeasuredAt is { } last && time.GetElapsedTime(last) > MaxAgeForRefusal)
-            await MeasureAsync(counter, measure, cancellationToken);
+            await TryMeasureAsync(counter, measure, cancellationToken);
         return counter.TryAdd(bytes, limit);
     }
 

@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Mirror.Repositories;
 using Mirror.Storage;
 
@@ -41,7 +40,7 @@ public sealed class RepositorySearch(
             {
                 return await index.FindAsync(text, RepositoryNames.MaxNames, cancellationToken);
             }
-            catch (DbException)
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
             {
                 // The names of the store are better than none. The indexing says in the log that the database is away.
             }

@@ -80,7 +80,8 @@ public sealed partial class SearchIndexing(
                 if (_changed.IsEmpty && Volatile.Read(ref _isWhole))
                     await _signal.WaitAsync(stoppingToken);
             }
-            catch (Exception failure) when (failure is DbException or InvalidDataException || failure.IsStoreFailure)
+            // A driver fails in many ways. None of them may end the server.
+            catch (Exception failure) when (!stoppingToken.IsCancellationRequested)
             {
                 Failed(failure);
                 await Task.Delay(RetryDelay, time, stoppingToken);

@@ -8,15 +8,19 @@ using Mirror.Storage;
 namespace Mirror.Web;
 
 /// <summary>One running download or upload, as the live page shows it.</summary>
-/// <param name="Id">The same in each state of the same transfer.</param>
-/// <param name="Speed">Bytes a second, in the last second.</param>
-/// <param name="Origin">Where the bytes come from, in words.</param>
+/// <param name="Id">Names the transfer: it stays the same from one <see cref="LiveState"/> to the next.</param>
+/// <param name="Name">The repositories that take part, as far as the viewer may see them.</param>
+/// <param name="What">The digest of a download, or the word "upload".</param>
+/// <param name="Speed">Bytes a second, since the last measurement about a second ago.</param>
+/// <param name="Origin">Where the bytes come from, as a text for people.</param>
+/// <param name="Bytes">How many bytes have arrived.</param>
+/// <param name="Length">How many bytes it will have; null where that is unknown.</param>
 /// <param name="Clients">How many clients read it or wait for it; null for an upload.</param>
 public sealed record LiveTransfer(
     string Id, string Name, string What, string Origin, long Bytes, long? Length, long Speed, int? Clients);
 
-/// <summary>What goes on at one moment.</summary>
-/// <param name="Held">How many requests wait for an upstream that is away or says later.</param>
+/// <summary>The running downloads and uploads at one moment.</summary>
+/// <param name="Held">How many requests wait for an upstream that does not answer, or that answered "try again later".</param>
 public sealed record LiveState(IReadOnlyList<LiveTransfer> Fills, IReadOnlyList<LiveTransfer> Uploads, int Held);
 
 [JsonSerializable(typeof(LiveState))]
@@ -24,17 +28,18 @@ public sealed record LiveState(IReadOnlyList<LiveTransfer> Fills, IReadOnlyList<
 internal sealed partial class LiveJson : JsonSerializerContext;
 
 /// <summary>
-/// What goes on, once a second for all browsers that look: it is read and written once, however many they are. While none looks, nothing
-/// is read.
+/// Sends the running downloads and uploads once a second to all browsers that show the live page. They are read once for all browsers. The
+/// text is also written once, for the browsers that may see everything. The other browsers get a text of their own. While no browser shows
+/// the page, nothing is read.
 /// </summary>
 internal sealed class LiveFeed(
     RunningFills fills, Uploads uploads, UpstreamSelector upstreams, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     private const int MaxViewers = 200;
-    // The page would be of no use, and each tick is kept in memory.
+    // With more rows than this the page would be of no use, and each state takes memory.
     private const int MaxTransfers = 500;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-    // The browser comes again by itself, and its rights are asked for again.
+    // After this time the server ends the answer. The browser connects again by itself, and the server checks its rights again.
     private static readonly TimeSpan MaxStay = TimeSpan.FromMinutes(5);
 
     private readonly Lock _gate = new();
@@ -44,15 +49,15 @@ internal sealed class LiveFeed(
     private bool _isProducing;
     private TaskCompletionSource<Tick> _next = New();
 
-    /// <summary>What goes on now, as far as a viewer may see it.</summary>
+    /// <summary>The running downloads and uploads now, as far as a viewer may see them.</summary>
     public async ValueTask<LiveState> NowAsync(Viewer viewer, CancellationToken cancellationToken)
     {
         var (fills, uploads) = Read();
         return await For(viewer, new([], fills, uploads, Held), cancellationToken);
     }
 
-    /// <summary>Sends server-sent events (HTML, "Server-sent events"), one a second.</summary>
-    /// <exception cref="RegistryException">Too many browsers look.</exception>
+    /// <summary>Answers with server-sent events (the HTML standard, "Server-sent events"), one a second.</summary>
+    /// <exception cref="RegistryException">Too many browsers show the page already.</exception>
     public async Task SendAsync(HttpContext http, Viewer viewer)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, lifetime.ApplicationStopping);
@@ -66,7 +71,7 @@ internal sealed class LiveFeed(
             while (true)
             {
                 var tick = await next.WaitAsync(stop.Token);
-                // A browser that is slow misses states, and gets the newest one.
+                // A slow browser misses some states. Its next one is the newest.
                 next = Volatile.Read(ref _next).Task;
                 var line = viewer.SeesAll ? tick.Line : Line(await For(viewer, tick, stop.Token));
                 await http.Response.Body.WriteAsync(line, stop.Token);
@@ -75,7 +80,7 @@ internal sealed class LiveFeed(
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // It left, its time is over, or the server stops.
+            // The browser has left, its five minutes are over, or the server stops.
         }
         finally
         {
@@ -140,7 +145,7 @@ internal sealed class LiveFeed(
             open.Add(new(
                 [name], new(id, "", "upload", isHeld ? "a client sends" : "waits for its client", length, null, Speed(id, length), null)));
         }
-        // Pages that are read at once share the last second.
+        // Two reads shortly after each other compare with the same earlier read: a speed over a few milliseconds would be wrong.
         if (seconds >= Interval.TotalSeconds / 2)
             lock (_gate)
                 (_before, _beforeAt) = (now, time.GetTimestamp());

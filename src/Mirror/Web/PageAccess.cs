@@ -83,8 +83,11 @@ internal sealed class PageAccess(
             context.Request.Headers.Authorization =
                 $"Basic {Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{name}:{password}"))}";
             request.User = await access.AuthenticateAsync(context, request.Aborted);
-            if (request.User is null)
+            // The session is that of a user of the password file. The names oidc and privileged stand for other logins.
+            if (request.User is not { IsKnownByName: true } user
+                || user is PrivilegedUser or CertificateUser { Login: null or PrivilegedUser } || user.Name != name)
             {
+                request.User = null;
                 request.RefusedUser = name;
                 return false;
             }

@@ -5,33 +5,35 @@ using Mirror.Storage;
 namespace Mirror.Web;
 
 /// <summary>The client that looks at a page, and what it may see and do.</summary>
-/// <param name="Access">Null lets it see nothing.</param>
+/// <param name="Access">What decides which repositories the client may see; null for a client that may see none.</param>
 /// <param name="User">Null for a client without a login.</param>
 /// <param name="Admin">Null for a client that may administer nothing.</param>
-/// <param name="HasSession">Whether it has logged in by the form, so that it can log out.</param>
-/// <param name="FormToken">What a form must send with it: another site cannot know it.</param>
-/// <param name="MayRead">Whether the client's own login lets it read a repository of an upstream; null where every client may
-/// (<c>proxy.private</c>).</param>
+/// <param name="HasSession">Whether the client has logged in by the form, so that it can log out.</param>
+/// <param name="FormToken">The token that a form of this client must contain: another site cannot know it.</param>
+/// <param name="MayRead">
+/// Tells whether the client may read a repository of an upstream (<c>proxy.private</c>); null where no upstream limits that.
+/// </param>
 public sealed record Viewer(
     IAccess? Access, AccessUser? User, AdminCaller? Admin, bool HasSession, string FormToken,
     Func<RepositoryName, ValueTask<bool>>? MayRead = null)
 {
-    /// <summary>A client of which nothing is known: it may see and do nothing.</summary>
+    /// <summary>A client that the server does not know yet: it may see and do nothing.</summary>
     public static Viewer Unknown { get; } = new(null, null, null, false, "");
 
-    /// <summary>Whether it may administer the whole server.</summary>
+    /// <summary>Whether the client may administer the whole server.</summary>
     public bool IsServerAdmin => Admin?.MayServer == true;
 
-    /// <summary>Whether everything of every repository may be shown to it.</summary>
+    /// <summary>Whether the client may see all repositories, so that no page has to check each one.</summary>
     public bool SeesAll => Admin is { Rules: null } || Access is OpenAccess && MayRead is null;
 
-    /// <summary>Whether it may pull from a repository, by the name it is stored under: only then it may learn that there is one.</summary>
+    /// <summary>Whether the client may pull from a repository. If it may not, no page shows it that the repository exists.</summary>
+    /// <param name="name">The name under which the repository is stored.</param>
     public async ValueTask<bool> MaySeeAsync(RepositoryName name, CancellationToken cancellationToken) =>
         SeesAll
         || Access is not null && await Access.AuthorizeAsync(User, name, AccessAction.Pull, cancellationToken)
             && (MayRead is null || await MayRead(name));
 
-    /// <summary>Whether it may administer a repository.</summary>
+    /// <summary>Whether the client may administer a repository.</summary>
     public async ValueTask<bool> MayChangeAsync(RepositoryName name, CancellationToken cancellationToken) =>
         Admin is { } admin && await admin.MayAsync(name, cancellationToken);
 }

@@ -125,6 +125,17 @@ public sealed partial class EvictorTests
         Assert.True(await _store.HasAsync(BlobDigest(2)));
     }
 
+    [Fact]
+    public async Task Nothing_goes_for_its_age_while_the_pulls_are_not_known()
+    {
+        await CopiedImageAsync("old", await BlobAsync(Mirrored, 1));
+        await _store.AgeAsync(TimeSpan.FromDays(40));
+        var evictor = Evictor(new EvictorOptions { Uses = new Uses { AreKnown = false } });
+        var cached = (await evictor.MeasureAsync(IsMirrored, Stop))!;
+        Assert.Equal(new Eviction(0, 0, Size), await evictor.EvictUnusedAsync(cached, _ => DateTimeOffset.UtcNow, Stop));
+        Assert.True(await _store.HasAsync(BlobDigest(1)));
+    }
+
     private Task<Digest> CopiedImageAsync(string? tag, Digest config, params Digest[] layers) =>
         CopiedAsync(tag, SweptStore.Image(config, layers));
 
@@ -133,11 +144,14 @@ public sealed partial class EvictorTests
 
     private sealed class Uses : Dictionary<Digest, DateTimeOffset>, IImageUses
     {
-        public ValueTask ReadAsync(Action<RepositoryName, Digest, DateTimeOffset> pulled, CancellationToken cancellationToken)
+        public bool AreKnown { get; set; } = true;
+
+        public ValueTask<bool> ReadAsync(
+            Action<RepositoryName, Digest, DateTimeOffset> pulled, bool isUrgent, CancellationToken cancellationToken)
         {
             foreach (var (digest, at) in this)
                 pulled(Mirrored, digest, at);
-            return ValueTask.CompletedTask;
+            return ValueTask.FromResult(AreKnown);
         }
     }
 }

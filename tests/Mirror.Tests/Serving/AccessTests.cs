@@ -8,6 +8,7 @@ using Mirror.Hosting;
 using Mirror.Maintenance;
 using Mirror.Notifications;
 using Mirror.PullThrough;
+using Mirror.Redirects;
 using Mirror.Registry;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -35,7 +36,8 @@ public sealed class AccessTests : IAsyncLifetime
             .AddMirrorMetrics().AddSingleton<AccessLog>().AddSingleton<AuditLog>()
             .AddMirrorOptions(options).AddStorage(options.Storage).AddSingleton<StoreWrites>()
             .AddFleet(options).AddRepositories(options.Proxy)
-            .AddMaintenance(options.Storage, options.Proxy).AddRegistry().AddNotifications(options).AddSingleton<IAccess>(_rules)
+            .AddMaintenance(options.Storage, options.Proxy).AddRedirects().AddRegistry().AddNotifications(options)
+            .AddSingleton<IAccess>(_rules)
             .BuildServiceProvider();
         return ValueTask.CompletedTask;
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 
@@ -76,7 +77,11 @@ public sealed class SwiftBucket : IBucket
         return await OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
         {
             var answer = await _client.SendAsync(HttpMethod.Get, Url(path), get => get.Headers.Range = new(from, until - 1), stop);
-            return await answer.Content.ReadAsStreamAsync(stop);
+            if (from == 0 || answer.StatusCode is HttpStatusCode.PartialContent)
+                return await answer.Content.ReadAsStreamAsync(stop);
+            // The proxy server sees only some of the segments at this moment.
+            answer.Dispose();
+            throw new IOException($"{Name}{path}: the store ignored the requested range.");
         }, cancellationToken), cancellationToken);
     }
 
@@ -185,6 +190,10 @@ public sealed class SwiftBucket : IBucket
             [("X-Object-Manifest", Escape($"{_container}/{_root}{folder}")), (LengthHeader, length.ToString(CultureInfo.InvariantCulture))],
             onlyIfAbsent, cancellationToken);
     }
+
+    /// <summary>Whether the object at a path is the large object of these segments.</summary>
+    internal async ValueTask<bool> NamesAsync(string path, string folder, CancellationToken cancellationToken) =>
+        SegmentsOf(await HeadersAsync(path, cancellationToken)) == folder;
 
     internal async ValueTask DeleteSegmentsAsync(string folder, CancellationToken cancellationToken)
     {

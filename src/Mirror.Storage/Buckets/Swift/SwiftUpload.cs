@@ -6,6 +6,8 @@ internal sealed class SwiftUpload(SwiftBucket bucket, string path, string folder
 {
     private int _parts;
     private long _length;
+    // The object may have been made, although its request failed.
+    private bool _isInDoubt;
 
     public async Task PutPartAsync(int number, Func<Stream> open, long length, CancellationToken cancellationToken)
     {
@@ -14,8 +16,21 @@ internal sealed class SwiftUpload(SwiftBucket bucket, string path, string folder
         Interlocked.Add(ref _length, length);
     }
 
-    public ValueTask<bool> CompleteAsync(bool onlyIfAbsent, CancellationToken cancellationToken) =>
-        bucket.PutManifestAsync(path, folder, _parts, _length, onlyIfAbsent, cancellationToken);
+    public async ValueTask<bool> CompleteAsync(bool onlyIfAbsent, CancellationToken cancellationToken)
+    {
+        _isInDoubt = true;
+        var isMade = await bucket.PutManifestAsync(path, folder, _parts, _length, onlyIfAbsent, cancellationToken)
+            // A repeated request finds the object of the first one, whose answer was lost.
+            || await bucket.NamesAsync(path, folder, cancellationToken);
+        _isInDoubt = false;
+        return isMade;
+    }
 
-    public ValueTask AbortAsync(CancellationToken cancellationToken) => bucket.DeleteSegmentsAsync(folder, cancellationToken);
+    /// <summary>Deletes the segments, unless the object that names them may exist. Then they are deleted a day later, if none names them.
+    /// </summary>
+    public async ValueTask AbortAsync(CancellationToken cancellationToken)
+    {
+        if (!_isInDoubt && !await bucket.NamesAsync(path, folder, cancellationToken))
+            await bucket.DeleteSegmentsAsync(folder, cancellationToken);
+    }
 }

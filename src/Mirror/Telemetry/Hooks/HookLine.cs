@@ -10,6 +10,8 @@ internal sealed partial record HookLine
     private const int MaxText = 2000;
     private const int MaxFields = 50;
 
+    private static readonly char[] Spaces = [' ', '\t', '\r', '\n'];
+
     public HookLine(DateTimeOffset time, LogLevel level, string message, IEnumerable<KeyValuePair<string, object>> fields)
     {
         (Time, Level, Message) = (time, level, Harmless(message));
@@ -31,14 +33,19 @@ internal sealed partial record HookLine
     /// <summary>A text without secrets, and not longer than a line may be.</summary>
     public static string Harmless(string text)
     {
-        var bounded = text.Length > MaxText ? $"{text[..MaxText]}..." : text;
-        return Query().Replace(UserInfo().Replace(bounded, "://"), "?...");
+        // A cut inside a URL would hide that it has a user: what is cut off ends at a space.
+        var bounded = text.Length > 2 * MaxText ? text[..Math.Max(text.LastIndexOfAny(Spaces, 2 * MaxText), 0)] : text;
+        var harmless = Query().Replace(UserInfo().Replace(bounded, "://"), "?...");
+        return harmless.Length > MaxText || bounded.Length < text.Length
+            ? $"{harmless[..Math.Min(harmless.Length, MaxText)]}..."
+            : harmless;
     }
 
     // A query that follows a path or a host.
     [GeneratedRegex(@"(?<=[/\w])\?[\w.%+~-]+=[^\s""'<>]*", RegexOptions.CultureInvariant)]
     private static partial Regex Query();
 
-    [GeneratedRegex(@"://[^/\s?#""'<>]*@", RegexOptions.CultureInvariant)]
+    // A password may have a slash or a question mark.
+    [GeneratedRegex(@"://[^\s""'<>@]*@", RegexOptions.CultureInvariant)]
     private static partial Regex UserInfo();
 }
