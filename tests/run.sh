@@ -71,7 +71,7 @@ install_peers
 install_azurite
 install_cloudfront_signer
 
-echo "Building, then running all tests. On two cores this takes about 16 minutes."
+echo "Building, then running all tests. On two cores this takes about 25 minutes."
 dotnet build -c Release --nologo -v quiet
 
 # The tests and the programs they start keep their files in one folder, which goes at the end.

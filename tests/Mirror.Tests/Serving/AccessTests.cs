@@ -10,6 +10,7 @@ using Mirror.Notifications;
 using Mirror.PullThrough;
 using Mirror.Redirects;
 using Mirror.Registry;
+using Mirror.Search;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Tests.Peers;
@@ -36,8 +37,8 @@ public sealed class AccessTests : IAsyncLifetime
             .AddMirrorMetrics().AddSingleton<AccessLog>().AddSingleton<AuditLog>()
             .AddMirrorOptions(options).AddStorage(options.Storage).AddSingleton<StoreWrites>()
             .AddFleet(options).AddRepositories(options.Proxy)
-            .AddMaintenance(options.Storage, options.Proxy).AddRedirects().AddRegistry().AddNotifications(options)
-            .AddSingleton<IAccess>(_rules)
+            .AddMaintenance(options.Storage, options.Proxy).AddRedirects().AddSearch(options.Search).AddRegistry()
+            .AddNotifications(options).AddSingleton<IAccess>(_rules)
             .BuildServiceProvider();
         return ValueTask.CompletedTask;
     }
