@@ -28,6 +28,9 @@ public sealed partial class ImageIndexing(
     private const int Batch = 200;
 
     private readonly SemaphoreSlim _turn = new(1);
+    // One at a time: what another caller has taken, and not yet written, would be missing in the index.
+    private readonly SemaphoreSlim _changes = new(1);
+    private readonly SemaphoreSlim _pulls = new(1);
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _allRead = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -67,6 +70,8 @@ public sealed partial class ImageIndexing(
     {
         base.Dispose();
         _turn.Dispose();
+        _changes.Dispose();
+        _pulls.Dispose();
         index.Dispose();
     }
 
@@ -106,16 +111,24 @@ public sealed partial class ImageIndexing(
 
     private async Task ReadChangedAsync(CancellationToken stop)
     {
-        while (changed.TryTake(out var name))
-            try
-            {
-                await ReadAsync(name, stop);
-            }
-            catch
-            {
-                changed.Note(name);
-                throw;
-            }
+        await _changes.WaitAsync(stop);
+        try
+        {
+            while (changed.TryTake(out var name))
+                try
+                {
+                    await ReadAsync(name, stop);
+                }
+                catch
+                {
+                    changed.Note(name);
+                    throw;
+                }
+        }
+        finally
+        {
+            _changes.Release();
+        }
     }
 
     private async Task ReadAsync(RepositoryName name, CancellationToken stop)
@@ -136,11 +149,19 @@ public sealed partial class ImageIndexing(
 
     private async Task WritePullsAsync(CancellationToken stop)
     {
-        foreach (var pulls in history.TakePulls().Chunk(1000))
+        await _pulls.WaitAsync(stop);
+        try
         {
-            stop.ThrowIfCancellationRequested();
-            await shared.AddAsync(pulls);
-            index.Add(pulls);
+            foreach (var pulls in history.TakePulls().Chunk(1000))
+            {
+                stop.ThrowIfCancellationRequested();
+                await shared.AddAsync(pulls);
+                index.Add(pulls);
+            }
+        }
+        finally
+        {
+            _pulls.Release();
         }
     }
 

@@ -122,7 +122,7 @@ public sealed class SwiftBucket : IBucket
         var large = MayBeLarge(path) ? await HeadersAsync(path, cancellationToken) : null;
         var url = Url(path) + (large is { IsStatic: true } ? "?multipart-manifest=delete" : "");
         // The object first: without its segments it would be content that is not complete.
-        await _calls.GetOrNullAsync(async stop => await _client.CallAsync(HttpMethod.Delete, url, null, stop), cancellationToken);
+        await _calls.GetOrNullAsync(stop => _client.DeleteAsync(url, stop), cancellationToken);
         if (SegmentsOf(large) is { } segments)
             await DeleteSegmentsAsync(segments, cancellationToken);
     }

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 
 namespace Mirror.Storage.Buckets.Swift;
 
@@ -19,8 +20,7 @@ internal sealed class SwiftBulkDelete(SwiftClient client, SwiftCalls calls, stri
         if (limit == 0 || names.Count == 1)
         {
             foreach (var name in names)
-                await calls.GetOrNullAsync(
-                    async stop => await client.CallAsync(HttpMethod.Delete, Escape(name), null, stop), cancellationToken);
+                await calls.GetOrNullAsync(stop => client.DeleteAsync(Escape(name), stop), cancellationToken);
             return;
         }
         foreach (var batch in names.Chunk(limit))
@@ -32,12 +32,15 @@ internal sealed class SwiftBulkDelete(SwiftClient client, SwiftCalls calls, stri
                     post.Headers.TryAddWithoutValidation("Accept", "application/json");
                     post.Content = new StringContent(body, Encoding.UTF8, "text/plain");
                 }, stop), cancellationToken);
-            // The status of the answer is 200 in any case.
-            if (answer?.RootElement is { } result && result.GetProperty("Errors").GetArrayLength() > 0)
-                throw new StoreUnavailableException(
-                    $"{calls.Name} did not delete all of {batch.Length} objects: {result.GetProperty("Errors")[0]}");
+            // The status of the answer is 200 in any case. What another request has written since the deletion began stays.
+            if (answer?.RootElement is { } result
+                && result.GetProperty("Errors").EnumerateArray().FirstOrDefault(error => !IsNewer(error)) is { ValueKind: not 0 } failed)
+                throw new StoreUnavailableException($"{calls.Name} did not delete all of {batch.Length} objects: {failed}");
         }
     }
+
+    // An error is a pair: the name and the status.
+    private static bool IsNewer(JsonElement error) => error[1].GetString()?.StartsWith("409", StringComparison.Ordinal) == true;
 
     private async Task<int> AskAsync(CancellationToken cancellationToken)
     {

@@ -61,6 +61,21 @@ internal sealed class SwiftClient(SwiftOptions options) : IDisposable
         return new(answer);
     }
 
+    /// <summary>Deletes an object. With 409 another request has written it since the deletion began: then it stays.</summary>
+    /// <returns>Null if it stays.</returns>
+    /// <inheritdoc cref="SendAsync" path="/exception"/>
+    public async Task<SwiftHeaders?> DeleteAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await CallAsync(HttpMethod.Delete, path, null, cancellationToken);
+        }
+        catch (SwiftException newer) when (newer.Status is HttpStatusCode.Conflict)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Reads a document of JSON; null if the answer is empty.</summary>
     /// <inheritdoc cref="SendAsync" path="/exception"/>
     public async Task<JsonDocument?> DocumentAsync(
