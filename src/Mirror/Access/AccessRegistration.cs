@@ -9,6 +9,7 @@ public static class AccessRegistration
     /// it.</summary>
     public static IServiceCollection AddAccess(this IServiceCollection services, MirrorOptions options)
     {
+        services.AddSingleton<TokenSecret>();
         if (options.Auth.Htpasswd is not null)
             services.AddSingleton<Htpasswd>().AddSingleton<PasswordChecks>();
         if (options.Proxy.AsksWithClientLogins)

@@ -2,8 +2,6 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using Mirror.Configuration;
-using Mirror.Storage;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Access;
 
@@ -12,7 +10,7 @@ namespace Mirror.Access;
 /// them. docker and containerd send a login only where a challenge asks for it. A token contains the login, encrypted with a key of the
 /// store, so that any replica can read it and no other program can.
 /// </summary>
-public sealed class ClientLogins(IStoreSecret secret, TimeProvider time)
+public sealed class ClientLogins(TokenSecret secret, TimeProvider time)
 {
     private const string Self = "mirror";
     private const int NonceSize = 12;
@@ -80,21 +78,6 @@ public sealed class ClientLogins(IStoreSecret secret, TimeProvider time)
     private static (ArraySegment<byte> Nonce, ArraySegment<byte> Text, ArraySegment<byte> Tag) Parts(byte[] token) => (
         new(token, 0, NonceSize), new(token, NonceSize, token.Length - NonceSize - TagSize), new(token, token.Length - TagSize, TagSize));
 
-    private async ValueTask<byte[]> KeyAsync(CancellationToken cancellationToken)
-    {
-        if (_key is { } known)
-            return known;
-        byte[] bytes;
-        try
-        {
-            bytes = await secret.ReadAsync(cancellationToken);
-        }
-        catch (Exception readOnly) when (readOnly is IOException { IsReadOnly: true } or UnauthorizedAccessException)
-        {
-            // The tokens are valid at this process then, and until it ends.
-            bytes = RandomNumberGenerator.GetBytes(32);
-        }
-        var key = HKDF.DeriveKey(HashAlgorithmName.SHA256, bytes, 32, info: "the logins of clients at an upstream"u8.ToArray());
-        return Interlocked.CompareExchange(ref _key, key, null) ?? key;
-    }
+    private async ValueTask<byte[]> KeyAsync(CancellationToken cancellationToken) =>
+        _key ??= await secret.DeriveAsync("the logins of clients at an upstream", cancellationToken);
 }

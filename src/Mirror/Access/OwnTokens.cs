@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Mirror.Storage;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Access;
 
@@ -33,7 +32,7 @@ internal sealed record OwnTokenUser(TokenClaims Claims) : AccessUser(Claims.Sub 
 /// registry is either open or closed to it. A token can be had without a login too. It says who asked for it and for what; what that
 /// client may do is asked of the rules at each request.
 /// </summary>
-public sealed partial class OwnTokens(IStoreSecret secret, TimeProvider time, ILogger<OwnTokens> log)
+public sealed class OwnTokens(TokenSecret secret, TimeProvider time)
 {
     /// <summary>How long a token is valid, in seconds.</summary>
     public const int Lifetime = 300;
@@ -89,24 +88,6 @@ public sealed partial class OwnTokens(IStoreSecret secret, TimeProvider time, IL
         return new(challenge, BearerChallenge.Message, needed);
     }
 
-    private async ValueTask<SymmetricSecurityKey> KeyAsync(CancellationToken cancellationToken)
-    {
-        if (_key is { } known)
-            return known;
-        byte[] bytes;
-        try
-        {
-            bytes = await secret.ReadAsync(cancellationToken);
-        }
-        catch (Exception readOnly) when (readOnly is IOException { IsReadOnly: true } or UnauthorizedAccessException)
-        {
-            LogNotShared(readOnly.Message);
-            bytes = System.Security.Cryptography.RandomNumberGenerator.GetBytes(32);
-        }
-        return Interlocked.CompareExchange(ref _key, new SymmetricSecurityKey(bytes), null) ?? _key;
-    }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "the key of our tokens cannot be kept in the store, so tokens are valid at this process and until it ends: {Reason}")]
-    private partial void LogNotShared(string reason);
+    private async ValueTask<SymmetricSecurityKey> KeyAsync(CancellationToken cancellationToken) =>
+        _key ??= new SymmetricSecurityKey(await secret.ReadAsync(cancellationToken));
 }

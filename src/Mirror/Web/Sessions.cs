@@ -4,8 +4,6 @@ using System.Security.Cryptography;
 using System.Text;
 using Mirror.Access;
 using Mirror.Admin;
-using Mirror.Storage;
-using Mirror.Storage.Stores;
 
 namespace Mirror.Web;
 
@@ -21,14 +19,13 @@ internal sealed record Session(string Name)
 /// the file. So a session ends when the user's line changes, and every replica with the same store knows it. The same key signs the tokens
 /// of forms.
 /// </summary>
-internal sealed class Sessions(IStoreSecret secret, AdminToken token, TimeProvider time, Htpasswd? users = null)
+internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvider time, Htpasswd? users = null)
 {
     /// <summary>How long a login lasts.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromHours(12);
 
     // Names of users have up to 255 bytes.
     private const int MaxCookie = 1024;
-    private const int MacLength = 32;
 
     private byte[]? _key;
 
@@ -76,24 +73,9 @@ internal sealed class Sessions(IStoreSecret secret, AdminToken token, TimeProvid
         : users?.HashFor(session.Name, out var isKnown) is { } hash && isKnown ? Mac(key, "login", $"{session.Name}\0{hash}")
         : null;
 
-    private async ValueTask<byte[]> KeyAsync(CancellationToken cancellationToken)
-    {
-        if (Volatile.Read(ref _key) is { } known)
-            return known;
-        byte[] bytes;
-        try
-        {
-            bytes = await secret.ReadAsync(cancellationToken);
-        }
-        // Sessions last as long as this process then.
-        catch (Exception readOnly) when (readOnly is IOException { IsReadOnly: true } or UnauthorizedAccessException)
-        {
-            bytes = RandomNumberGenerator.GetBytes(MacLength);
-        }
-        // The same secret signs tokens of the registry: one key for each use.
-        var key = HKDF.DeriveKey(HashAlgorithmName.SHA256, bytes, MacLength, info: "mirror pages"u8.ToArray());
-        return Interlocked.CompareExchange(ref _key, key, null) ?? key;
-    }
+    // The same secret signs tokens of the registry: one key for each use.
+    private async ValueTask<byte[]> KeyAsync(CancellationToken cancellationToken) =>
+        _key ??= await secret.DeriveAsync("mirror pages", cancellationToken);
 
     private static byte[] Mac(byte[] key, string use, string text) => HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{use}\0{text}"));
 
