@@ -22,6 +22,12 @@ public sealed class Swift : IAsyncDisposable
             ring.get_ring().save(f'{sys.argv[1]}/{name}.ring.gz')
         """;
 
+    // As it comes, Swift gives up on its own servers and on memcached after half a second, and then for a minute. That is too early on a
+    // busy machine.
+    private const string Patience = "conn_timeout = 30\nnode_timeout = 60\nerror_suppression_limit = 1000000\n";
+    private const string PatienceOfCache =
+        "connect_timeout = 30\npool_timeout = 30\nio_timeout = 30\nerror_suppression_limit = 1000000\n";
+
     private static readonly string[] Servers = ["account", "container", "object"];
 
     private readonly TempFolder _folder = new();
@@ -103,7 +109,8 @@ public sealed class Swift : IAsyncDisposable
             "/usr/bin/python3", ["-c", Rings, _folder.Path, .. ports.Select(server => $"{server.Key}:{server.Value}")]);
         foreach (var (server, port) in ports)
             Start($"swift-{server}-server", _folder.Write($"{server}.conf",
-                $"{Common(port)}[pipeline:main]\npipeline = {server}-server\n[app:{server}-server]\nuse = egg:swift#{server}\n"));
+                $"{Common(port)}[pipeline:main]\npipeline = {server}-server\n"
+                + $"[app:{server}-server]\nuse = egg:swift#{server}\n{Patience}"));
         string[] filters =
         [
             "catch_errors", "proxy_logging", "listing_formats", "bulk", "tempurl", "copy", "container_quotas", "account_quotas", "slo",
@@ -113,7 +120,8 @@ public sealed class Swift : IAsyncDisposable
             $"{Common(_port)}[pipeline:main]\n"
             + "pipeline = catch_errors proxy_logging cache listing_formats bulk tempurl tempauth copy container_quotas account_quotas "
             + "slo dlo proxy_logging proxy-server\n[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
-            + $"[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{memcached}\n"
+            + Patience
+            + $"[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{memcached}\n{PatienceOfCache}"
             + $"[filter:tempauth]\nuse = egg:swift#tempauth\nuser_{User.Replace(':', '_')} = {Password} .admin\n"
             + string.Concat(filters.Select(filter => $"[filter:{filter}]\nuse = egg:swift#{filter}\n"))));
         await proxy.UntilAnswersAsync(new Uri(Url, "info"));
