@@ -5,6 +5,7 @@ using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
+using Mirror.Storage.Disk;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
@@ -22,9 +23,6 @@ internal static partial class AdminRoutes
 
     // The first byte of a list comes within 200 ms, also while much has changed.
     private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(100);
-
-    // A store that was never read is worth a wait: an empty answer is of no use.
-    private static readonly TimeSpan MaxFirstWait = TimeSpan.FromSeconds(5);
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -52,7 +50,7 @@ internal static partial class AdminRoutes
         if (n is < 1 or > MaxPage)
             throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is a whole number from 1 to {MaxPage}");
         var caller = Caller(http);
-        var isComplete = await CatchUpAsync(index, indexing, aborted);
+        var isComplete = await indexing.CatchUpForAnswerAsync(MaxWait, aborted);
         var pins = await pinStore.ListAsync(aborted).ToHashSetAsync(cancellationToken: aborted);
         List<ImageRow> rows = [];
         var after = After(last);
@@ -77,9 +75,9 @@ internal static partial class AdminRoutes
         CancellationToken aborted)
     {
         Caller(http).RequireServer();
-        await CatchUpAsync(index, indexing, aborted);
+        await indexing.CatchUpForAnswerAsync(MaxWait, aborted);
         var totals = await Task.Run(index.Totals, aborted);
-        long? free = storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null;
+        long? free = storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes : null;
         var growth = index.Growth(time.GetUtcNow(), totals.Bytes);
         var room = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - (proxy.MinFree ?? 0) ?? long.MaxValue);
         return TypedResults.Ok(new UsageAnswer(
@@ -219,9 +217,6 @@ internal static partial class AdminRoutes
     }
 
     private static AdminCaller Caller(HttpContext http) => http.Features.Get<AdminCaller>()!;
-
-    private static async ValueTask<bool> CatchUpAsync(ImageIndex index, ImageIndexing indexing, CancellationToken aborted) =>
-        await indexing.CatchUpAsync(await Task.Run(() => index.Built, aborted) is null ? MaxFirstWait : MaxWait, aborted);
 
     private static DateTimeOffset? FullAt(DateTimeOffset now, long room, long? growth)
     {

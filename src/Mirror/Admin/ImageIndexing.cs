@@ -24,6 +24,9 @@ public sealed partial class ImageIndexing(
     // No other replica evicts what clients of this one have just pulled.
     private static readonly TimeSpan ShareEvery = TimeSpan.FromSeconds(10);
 
+    // A store that was never read is worth a wait: an empty answer is of no use.
+    private static readonly TimeSpan MaxFirstWait = TimeSpan.FromSeconds(5);
+
     // How many images are written at once.
     private const int Batch = 200;
 
@@ -33,6 +36,11 @@ public sealed partial class ImageIndexing(
     private readonly SemaphoreSlim _pulls = new(1);
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _allRead = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Brings the index up to date for an answer that a person waits for, and waits longer while there is no index yet.</summary>
+    /// <inheritdoc cref="CatchUpAsync"/>
+    public async ValueTask<bool> CatchUpForAnswerAsync(TimeSpan maxWait, CancellationToken cancellationToken) =>
+        await CatchUpAsync(await Task.Run(() => index.Built, cancellationToken) is null ? MaxFirstWait : maxWait, cancellationToken);
 
     /// <summary>Brings the index up to date with this process, as far as that goes within a time.</summary>
     /// <returns>Whether the index has the whole store; false while it is read for the first time.</returns>

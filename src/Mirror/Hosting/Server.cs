@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 using Mirror.Access;
 using Mirror.Admin;
@@ -146,8 +147,6 @@ public static partial class Server
         kestrel.Limits.MinRequestBodyDataRate = null;
         // Drop a client only after a minute without progress.
         kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: MaxPause);
-        // Refuse new connections before file descriptors run out, so that existing clients are still served.
-        kestrel.Limits.MaxConcurrentConnections = OpenFiles.MaxConnections;
     }
 
     private static void Listen(KestrelServerOptions kestrel, HttpOptions http)
@@ -182,6 +181,8 @@ public static partial class Server
     {
         var (services, options) = (builder.Services, configuration.Options);
         ResponseMemoryPool.Use(services);
+        services.AddSingleton<SocketTransportFactory>();
+        services.AddSingleton<IConnectionListenerFactory, PacedListeners>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
         services.AddSingleton(TimeProvider.System);
         services.AddMirrorOptions(options);

@@ -29,9 +29,14 @@ internal sealed class ClientConnections
         _open.TryAdd(client, true);
         try
         {
-            if (Interlocked.Increment(ref _count) > Many)
+            var count = Interlocked.Increment(ref _count);
+            if (count > Many)
                 CloseSlowest();
-            await next(connection);
+            // Not by Kestrel's own limit: that refuses newcomers before this class can make room for the next.
+            if (count > OpenFiles.MaxConnections)
+                client.Refuse();
+            else
+                await next(connection);
         }
         finally
         {

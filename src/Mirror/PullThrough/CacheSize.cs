@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Storage;
+using Mirror.Storage.Disk;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
@@ -271,7 +272,7 @@ public sealed partial class CacheSize(
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
 
-    private long Free() => new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace;
+    private long Free() => VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes;
 
     private void Report()
     {

@@ -4,6 +4,7 @@ using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
+using Mirror.Storage.Disk;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Web.Pages;
@@ -18,7 +19,6 @@ internal sealed class PageRoutes
     private const int MaxLooked = 5_000;
     private const int MaxSearch = 200;
     private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan MaxFirstWait = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<string, Func<RegistryRequest, Frame, Task>> _pages;
     private readonly PageRenderer _renderer;
@@ -96,10 +96,10 @@ internal sealed class PageRoutes
         if (frame.Viewer.IsServerAdmin)
         {
             var (storage, cache) = (Get<StorageOptions>(), Get<CacheSize>());
-            await CatchUpAsync(request.Aborted);
+            await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
             usage = new(
                 await Task.Run(_index.Totals, request.Aborted), cache.IsMeasured ? cache.Bytes : null, cache.MaxBytes,
-                storage.Bucket() is null ? new DriveInfo(Path.GetFullPath(storage.Filesystem.RootDirectory)).AvailableFreeSpace : null,
+                storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes : null,
                 storage.Location, Get<FleetOptions>().Address, Get<UpstreamSelector>().All);
         }
         await _renderer.WriteAsync<OverviewPage>(
@@ -130,7 +130,7 @@ internal sealed class PageRoutes
             _ => null,
         };
         var after = query["after"].ToString();
-        var isComplete = await CatchUpAsync(request.Aborted);
+        var isComplete = await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
         var (pins, held) = (Get<IPinStore>(), Get<HeldTags>());
         List<ImageLine> lines = [];
         var last = after.Length > 0 ? after : null;
@@ -189,7 +189,7 @@ internal sealed class PageRoutes
     private async Task ImageAsync(RegistryRequest request, Frame frame)
     {
         var (name, tag) = await TagAsync(request, frame);
-        await CatchUpAsync(request.Aborted);
+        await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
         var image = await Get<ImageDetails>().FindAsync(name, tag, request.Aborted) ?? throw Unknown();
         await _renderer.WriteAsync<Pages.ImagePage>(
             request.Http, frame, new ImageModel(image, await frame.Viewer.MayChangeAsync(name, request.Aborted)));
@@ -250,9 +250,6 @@ internal sealed class PageRoutes
             ? (image.Name, tag)
             : throw Unknown();
     }
-
-    private async ValueTask<bool> CatchUpAsync(CancellationToken aborted) =>
-        await _indexing.CatchUpAsync(await Task.Run(() => _index.Built, aborted) is null ? MaxFirstWait : MaxWait, aborted);
 
     private static RegistryException Unknown() =>
         new(RegistryError.ManifestUnknown, "no such image is stored here, or it is not for this login");

@@ -154,6 +154,32 @@ public sealed class DiskTroubleTests : MirrorOfHub
             () => "The mirror does not accept new connections again.");
     }
 
+    [Fact]
+    public async Task A_burst_of_connections_takes_no_files_from_the_existing_ones()
+    {
+        if (Availability.Of("prlimit") is { IsAvailable: false } missing)
+            missing.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Limits = "--nofile=400" });
+        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
+        await PullAsync(mirror, "latest", image);
+        await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+
+        for (var round = 0; round < 5; round++)
+        {
+            // All these wait when the mirror goes on, and it accepts them at once.
+            mirror.StandStill();
+            var held = Enumerable.Range(0, 450)
+                .Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false }).ToList();
+            foreach (var socket in held)
+                Assert.Throws<SocketException>(() => socket.Connect(IPAddress.Loopback, mirror.Url.Port));
+            var pull = PullAsync(mirror, "latest", image);
+            mirror.GoOn();
+            await pull;
+            await PullAsync(mirror, "latest", image);
+            held.ForEach(socket => socket.Dispose());
+        }
+    }
+
     private static void FillUp(LoopVolume volume, string trouble)
     {
         if (trouble == "no inodes")
