@@ -6,6 +6,7 @@ using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Tls;
 
 namespace Mirror.Access;
 
