@@ -127,7 +127,12 @@ public static partial class Server
         host.UseKestrelCore();
         // Write responses on the thread that produced them. "Unsafe" refers to blocking other connections, which happens only if
         // DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS is set as well.
-        host.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
+        host.UseSockets(sockets =>
+        {
+            sockets.UnsafePreferInlineScheduling = true;
+            // Kestrel's own limit of a request's buffer holds for TLS and HTTP/2 only.
+            sockets.MaxReadBufferSize = DocumentMemory.MaxWaiting;
+        });
         if (http.Tls.Certificate is not null)
             host.UseKestrelHttpsConfiguration();
         host.ConfigureKestrel(kestrel =>
