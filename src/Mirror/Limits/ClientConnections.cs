@@ -5,7 +5,7 @@ namespace Mirror.Limits;
 
 /// <summary>
 /// Every connection of a client. When they run short, those that are stuck for the longest are closed, so that there are always some for
-/// newcomers. Where no connection is stuck, the newcomer is refused.
+/// newcomers. Where no connection is stuck, newcomers wait (<see cref="PacedListeners"/>).
 /// </summary>
 internal sealed class ClientConnections
 {
@@ -29,14 +29,9 @@ internal sealed class ClientConnections
         _open.TryAdd(client, true);
         try
         {
-            var count = Interlocked.Increment(ref _count);
-            if (count > Many)
+            if (Interlocked.Increment(ref _count) > Many)
                 CloseSlowest();
-            // Not by Kestrel's own limit: that refuses newcomers before this class can make room for the next.
-            if (count > OpenFiles.MaxConnections)
-                client.Refuse();
-            else
-                await next(connection);
+            await next(connection);
         }
         finally
         {
@@ -45,7 +40,8 @@ internal sealed class ClientConnections
         }
     };
 
-    private void CloseSlowest()
+    /// <summary>Closes those that are stuck for the longest, a few at a time: whose client means harm connects again.</summary>
+    public void CloseSlowest()
     {
         var now = Environment.TickCount64;
         var looked = Interlocked.Read(ref _looked);
@@ -55,7 +51,7 @@ internal sealed class ClientConnections
             .Select(client => (Client: client, Since: client.StuckSince ?? now))
             .Where(each => now - each.Since >= MinStuck)
             .OrderBy(each => each.Since)
-            .Take(Math.Max(1, OpenFiles.MaxConnections / 16));
+            .Take(Math.Max(1, OpenFiles.MaxConnections / 64));
         foreach (var (client, _) in stuck)
             client.Close();
     }
