@@ -40,7 +40,7 @@ internal sealed class AzureUpload(AzureCalls calls, BlockBlobClient blob) : IBuc
     /// <summary>Does nothing: see <see cref="AzureBucket.ListUploadsAsync"/>.</summary>
     public ValueTask AbortAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-    /// <summary>Writes a blob; with <paramref name="onlyIfAbsent"/> only if none exists. Otherwise replaces a blob, also one of another type.</summary>
+    /// <summary>Writes a blob: only if none exists, or also over one, whatever its type.</summary>
     /// <returns>False if a blob existed and was left as it is.</returns>
     internal static async ValueTask<bool> WriteAsync<T>(
         AzureCalls calls,
