@@ -4,14 +4,14 @@ using Microsoft.AspNetCore.Connections;
 namespace Mirror.Limits;
 
 /// <summary>
-/// Every connection of a client. When they run short, those that are stuck for the longest are closed, so that there are always some for
-/// newcomers. Where no connection is stuck, newcomers wait (<see cref="PacedListeners"/>).
+/// All connections of clients. When few places are left, it closes the connections that have been stuck for the longest time, so that new
+/// clients find a place. If no connection is stuck, the new one waits (<see cref="PacedListeners"/>).
 /// </summary>
 internal sealed class ClientConnections
 {
-    // Lawful clients are stuck for shorter than this, but for connections that they keep for later.
+    // In milliseconds. Lawful clients are stuck for a shorter time, except on connections that they keep for later.
     private const int MinStuck = 1000;
-    // One look at every connection costs little, but not for each connection of a flood.
+    // In milliseconds. To look at all connections costs little, but too much for each connection of a flood.
     private const int LookEvery = 20;
 
     private static readonly int Many = OpenFiles.MaxConnections * 7 / 8;
@@ -21,7 +21,7 @@ internal sealed class ClientConnections
     private int _count;
     private long _looked;
 
-    /// <summary>Counts a connection of an endpoint for as long as it lasts, before anything else is done with it.</summary>
+    /// <summary>Counts a connection of an endpoint for as long as it lasts. It comes before all other steps of the connection.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async connection =>
     {
         var client = new ClientConnection(connection, MaxTransfersOfOne);
