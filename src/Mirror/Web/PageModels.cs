@@ -29,10 +29,20 @@ public sealed record ImagesModel(
 public sealed record ImageLine(ListedImage Image, bool IsMirrored, bool IsPinned, string? Held);
 
 /// <param name="MayChange">Whether the viewer may pin, purge, warm and release it.</param>
-public sealed record ImageModel(ImageDetail Image, bool MayChange);
+/// <param name="History">What the tag has named, the newest first.</param>
+/// <param name="Pullers">The last clients that pulled it; empty for a viewer who may not change it.</param>
+public sealed record ImageModel(
+    ImageDetail Image, bool MayChange, IReadOnlyList<TaggedSince> History, IReadOnlyList<Puller> Pullers);
 
 /// <param name="Plan">What would go.</param>
 public sealed record PurgeModel(string Image, Purged Plan);
+
+/// <param name="OtherTags">The other tags that name the manifest.</param>
+public sealed record DeleteModel(
+    RepositoryName Name, string Tag, Digest Digest, IReadOnlyList<string> OtherTags, Configuration.MirrorOptions Options)
+{
+    public string Image => $"{Name}:{Tag}";
+}
 
 /// <param name="Problem">Why there is nothing to explain; null where there is.</param>
 public sealed record WhyModel(string Image, Explained? Explained, string? Problem);

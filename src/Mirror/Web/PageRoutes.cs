@@ -43,6 +43,7 @@ internal sealed class PageRoutes
             ["images"] = ImagesAsync,
             ["image"] = ImageAsync,
             ["purge"] = PurgeAsync,
+            ["delete"] = DeleteAsync,
             ["why"] = WhyAsync,
             ["upstreams"] = Server(UpstreamsAsync),
             ["clients"] = Server(ClientsAsync),
@@ -191,8 +192,10 @@ internal sealed class PageRoutes
         var (name, tag) = await TagAsync(request, frame);
         await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
         var image = await Get<ImageDetails>().FindAsync(name, tag, request.Aborted) ?? throw Unknown();
-        await _renderer.WriteAsync<Pages.ImagePage>(
-            request.Http, frame, new ImageModel(image, await frame.Viewer.MayChangeAsync(name, request.Aborted)));
+        var mayChange = await frame.Viewer.MayChangeAsync(name, request.Aborted);
+        var (history, pullers) = await Task.Run(
+            () => (_index.HistoryOf(name, tag), mayChange ? _index.PullersOf(name, tag) : []), request.Aborted);
+        await _renderer.WriteAsync<Pages.ImagePage>(request.Http, frame, new ImageModel(image, mayChange, history, pullers));
     }
 
     private async Task PurgeAsync(RegistryRequest request, Frame frame)
@@ -202,6 +205,19 @@ internal sealed class PageRoutes
             throw Refused("to purge an image");
         var plan = await Get<Purge>().RunAsync(name, tag, dryRun: true, request.Aborted);
         await _renderer.WriteAsync<PurgePage>(request.Http, frame, new PurgeModel($"{name}:{tag}", plan));
+    }
+
+    private async Task DeleteAsync(RegistryRequest request, Frame frame)
+    {
+        var (name, tag) = await TagAsync(request, frame);
+        if (!await frame.Viewer.MayChangeAsync(name, request.Aborted))
+            throw Refused("to delete a tag");
+        if (_repositories.IsMirrored(name))
+            throw new RegistryException(RegistryError.Denied, $"{name} is mirrored: purge the image instead");
+        var digest = await Get<IReferenceStore>().ResolveTagAsync(name, tag, request.Aborted) ?? throw Unknown();
+        var others = await Task.Run(() => _index.TagsOf(name, digest), request.Aborted);
+        await _renderer.WriteAsync<DeletePage>(
+            request.Http, frame, new DeleteModel(name, tag, digest, [.. others.Where(other => other != tag)], Get<MirrorOptions>()));
     }
 
     private async Task WhyAsync(RegistryRequest request, Frame frame)
