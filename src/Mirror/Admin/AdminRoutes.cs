@@ -5,7 +5,6 @@ using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
-using Mirror.Storage.Disk;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
@@ -83,19 +82,10 @@ internal static partial class AdminRoutes
             named.Name.ToString(), tag, [.. tags.Select(each => new TaggedRow(each.Digest.ToString(), each.Since))], pullers));
     }
 
-    private static async Task<Ok<UsageAnswer>> UsageAsync(
-        HttpContext http, ImageIndex index, ImageIndexing indexing, StorageOptions storage, ProxyOptions proxy, TimeProvider time,
-        CancellationToken aborted)
+    private static async Task<Ok<UsageAnswer>> UsageAsync(HttpContext http, StoreUsage usage, CancellationToken aborted)
     {
         Caller(http).RequireServer();
-        await indexing.CatchUpForAnswerAsync(MaxWait, aborted);
-        var totals = await Task.Run(index.Totals, aborted);
-        long? free = storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes : null;
-        var growth = index.Growth(time.GetUtcNow(), totals.Bytes);
-        var room = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - (proxy.MinFree ?? 0) ?? long.MaxValue);
-        return TypedResults.Ok(new UsageAnswer(
-            totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
-            free, storage.Location, index.Built, growth, FullAt(time.GetUtcNow(), room, growth)));
+        return TypedResults.Ok(await usage.ReadAsync(MaxWait, aborted));
     }
 
     private static Ok<ClientsAnswer> Clients(HttpContext http, ClientsSeen seen)
@@ -230,13 +220,6 @@ internal static partial class AdminRoutes
     }
 
     private static AdminCaller Caller(HttpContext http) => http.Features.Get<AdminCaller>()!;
-
-    private static DateTimeOffset? FullAt(DateTimeOffset now, long room, long? growth)
-    {
-        // A date further ahead says nothing.
-        const double maxDays = 3650;
-        return growth > 0 && Math.Max(0, room) / (double)growth is < maxDays and var days ? now.AddDays(days) : null;
-    }
 
     private static ImageRow Row(ListedImage image, RepositoryResolver repositories, bool isPinned) => new(
         image.Name.ToString(), image.Tag, image.Digest.ToString(), image.Platforms, image.Bytes, image.SharedBytes, image.IsWhole,

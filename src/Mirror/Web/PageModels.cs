@@ -17,8 +17,7 @@ public sealed record OverviewModel(
     IReadOnlyList<(DateTimeOffset Hour, AnswerTotals Answers)> Hours, AnswerTotals All, UsageModel? Usage);
 
 /// <param name="Cached">The bytes of mirrored blobs; null until they have been counted.</param>
-public sealed record UsageModel(
-    ImageTotals Totals, long? Cached, long? MaxSize, long? Free, string Storage, string? Fleet, IReadOnlyList<UpstreamMirror> Upstreams);
+public sealed record UsageModel(UsageAnswer Store, long? Cached, string? Fleet, IReadOnlyList<UpstreamMirror> Upstreams);
 
 public sealed record LiveModel(LiveState State, IReadOnlyList<(RepositoryName Name, WarmProgress Progress)> Warmed);
 
@@ -26,7 +25,8 @@ public sealed record LiveModel(LiveState State, IReadOnlyList<(RepositoryName Na
 public sealed record ImagesModel(
     string Search, string Sort, IReadOnlyList<ImageLine> Images, bool IsComplete, bool IsFirst, string? Next);
 
-public sealed record ImageLine(ListedImage Image, bool IsMirrored, bool IsPinned, string? Held);
+/// <param name="State"><c>kept</c>, <c>cooling down</c> or <c>stale</c>; null for none of these.</param>
+public sealed record ImageLine(ListedImage Image, bool IsMirrored, bool IsPinned, string? State);
 
 /// <param name="MayChange">Whether the viewer may pin, purge, warm and release it.</param>
 /// <param name="History">What the tag has named, the newest first.</param>
