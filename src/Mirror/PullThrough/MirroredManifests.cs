@@ -68,6 +68,15 @@ public sealed partial class MirroredManifests(
         {
             return Stale(name, tag, copy, failure);
         }
+        // Upstream's HEAD named a digest that upstream does not have: only the manifest itself can tell.
+        catch (UpstreamRefusedException)
+        {
+            var check = _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop, byGet: true), CancellationToken.None);
+            var named = (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
+            if (await manifests.FindAsync(name, named.Digest, cancellationToken) is { } got)
+                return new(got, CacheStatus.Miss, Held: held.Find(name, tag));
+            throw;
+        }
     }
 
     /// <summary>The descriptor that a reference names now, by HEAD if upstream supports it, because a HEAD is no pull upstream.</summary>
@@ -155,7 +164,7 @@ public sealed partial class MirroredManifests(
         return new(copy, CacheStatus.Stale, failure.Message);
     }
 
-    private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken, bool byGet = false)
     {
         // What a client pushed while the name was hosted is served until an operator releases it: upstream has something else by that tag.
         var (notCopied, isKnown) = await FindNotCopiedAsync(name, tag, cancellationToken);
@@ -164,7 +173,7 @@ public sealed partial class MirroredManifests(
         Descriptor current;
         try
         {
-            current = await AskAsync(name, tag, cancellationToken);
+            current = await AskAsync(name, tag, byGet, cancellationToken);
         }
         catch (UpstreamRefusedException)
         {
@@ -192,60 +201,21 @@ public sealed partial class MirroredManifests(
         return current;
     }
 
-    private async ValueTask<((Digest, Provenance?)? NotCopied, bool IsKnown)> FindNotCopiedAsync(
-        RepositoryName name, string tag, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return (await tags.NotCopiedAsync(name, tag, cancellationToken), true);
-        }
-        // A bucket that is away, whose tags are known from their local copies.
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            return (null, false);
-        }
-    }
-
     private async ValueTask<Descriptor> KeepAsync(RepositoryName name, string tag, Manifest former)
     {
         await tags.Freshness.CheckedAsync(name, tag, former.Descriptor, moved: false);
         return former.Descriptor;
     }
 
-    private async Task<Descriptor> AskAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    private async Task<Descriptor> AskAsync(RepositoryName name, string tag, bool byGet, CancellationToken cancellationToken)
     {
         var reference = Reference.Parse(tag);
-        if (await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
+        if (!byGet && await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
             return head;
         // Upstream's HEAD lacks the length or the digest: only the manifest itself can tell.
         var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest.Descriptor;
-    }
-
-    // A stored manifest without a mark, if it was pushed: another program noted no copy, and upstream has none. Marks it either way.
-    private async Task<Manifest?> FindPushedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        if (await manifests.FindAsync(name, digest, cancellationToken) is not { } stored)
-            return null;
-        var isCopy = await evidence.IsNotedAsync(name, digest, cancellationToken);
-        try
-        {
-            isCopy = isCopy || await CopyEvidence.HasManifestAsync(upstream, name, digest, cancellationToken);
-        }
-        catch (UpstreamRefusedException)
-        {
-            // Upstream does not have it.
-        }
-        try
-        {
-            await provenance.MarkAsync(name, digest, isCopy ? Provenance.Copied : Provenance.Pushed, cancellationToken);
-        }
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            writes.Failed($"whether {digest} of {name} was pushed", failure);
-        }
-        return isCopy ? null : stored;
     }
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate
