@@ -30,7 +30,7 @@ public sealed class ManifestRoute(
             && await schema1.ConvertAsync(request.Repository, tag, image, request.Aborted) is { } old)
             answer = new(old.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
         request.SetCacheStatus(answer);
-        history.Served(request.Repository.Name, reference, isPull: false);
+        history.Served(request.Repository.Name, reference, isPull: false, client: null);
         if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: tag is null))
             request.Http.Response.ContentLength = answer.Value.Size;
         if (events.IsEnabled)
@@ -48,7 +48,9 @@ public sealed class ManifestRoute(
         if (tag is not null && schema1.IsFor(request.Http.Request.Headers.Accept))
             answer = await schema1.ConvertAsync(repository, tag, answer, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
-        history.Served(repository.Name, reference, isPull: true);
+        history.Served(
+            repository.Name, reference, isPull: true,
+            request.User is { Name: { Length: > 0 } user } ? user : request.Http.Connection.RemoteIpAddress);
         var manifest = answer.Value;
         if (!ContentHeaders.Set(request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest: tag is null))
         {
@@ -96,7 +98,8 @@ public sealed class ManifestRoute(
         classes.Require(document, request.User, repository.Name);
 
         // 3. Stored, if there is room, and what it needs is in the repository.
-        if (await quota.AddManifestAsync(repository.Name, digest, bytes.Length, request.Aborted) is { } refusal)
+        using var counted = await quota.CountManifestAsync(repository.Name, digest, bytes.Length, request.Aborted);
+        if (counted.Refusal is { } refusal)
             throw new RegistryException(RegistryError.Denied, refusal);
         var manifest = isSchema1 ? schema1.WithSignature(bytes, digest) : new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
@@ -104,6 +107,7 @@ public sealed class ManifestRoute(
         if (missing.Count > 0)
             throw new RegistryException(
                 RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")]);
+        counted.Keep();
         if (events.IsEnabled)
         {
             var origin = request.Origin(locations);
