@@ -105,6 +105,26 @@ public sealed partial class ImageIndex
         return history;
     });
 
+    /// <summary>How often clients pulled manifests by their digests, and when they last did; manifests without a pull are left
+    /// out.</summary>
+    public IReadOnlyDictionary<Digest, (long Pulls, DateTimeOffset Last)> PullsByDigest(
+        RepositoryName name, IEnumerable<Digest> manifests) =>
+        Read(connection =>
+        {
+            using var command = Command(
+                connection, "select pulls, last from pulled where name = $name and reference = $reference",
+                ("$name", name.ToString()), ("$reference", ""));
+            Dictionary<Digest, (long, DateTimeOffset)> pulls = [];
+            foreach (var manifest in manifests)
+            {
+                command.Parameters["$reference"].Value = manifest.ToString();
+                using var row = command.ExecuteReader();
+                if (row.Read())
+                    pulls[manifest] = (row.GetInt64(0), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(1)));
+            }
+            return pulls;
+        });
+
     /// <summary>The last clients that pulled an image by its tag, or by the digest that the tag names now; the newest first.</summary>
     public IReadOnlyList<Puller> PullersOf(RepositoryName name, string tag) => Read(connection =>
     {
