@@ -14,14 +14,15 @@ public sealed partial class MirroredManifests
         {
             return (await tags.NotCopiedAsync(name, tag, cancellationToken), true);
         }
-        // A bucket that is away, whose tags are known from their local copies.
+        // The bucket is away, and the tag is from its local copy.
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             return (null, false);
         }
     }
 
-    // A stored manifest without a mark, if it was pushed: another program noted no copy, and upstream has none. Marks it either way.
+    // Returns a stored manifest without a provenance record if it was pushed: there is no evidence of a copy, and upstream does not have
+    // it. Writes the record in both cases.
     private async Task<Manifest?> FindPushedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (await manifests.FindAsync(name, digest, cancellationToken) is not { } stored)

@@ -84,7 +84,8 @@ public sealed class ManifestRoute(
         classes.Require(document, request.User, repository.Name);
 
         // 3. Stored, if there is room, and what it needs is in the repository.
-        if (await quota.AddManifestAsync(repository.Name, digest, bytes.Length, request.Aborted) is { } refusal)
+        using var counted = await quota.CountManifestAsync(repository.Name, digest, bytes.Length, request.Aborted);
+        if (counted.Refusal is { } refusal)
             throw new RegistryException(RegistryError.Denied, refusal);
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
@@ -92,6 +93,7 @@ public sealed class ManifestRoute(
         if (missing.Count > 0)
             throw new RegistryException(
                 RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")]);
+        counted.Keep();
         if (events.IsEnabled)
         {
             var origin = request.Origin(locations);
