@@ -21,6 +21,7 @@ internal static class CommandLine
             VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
             ImportCommand.Create(environment),
+            CopyCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
             TokenCommand.Create(),
