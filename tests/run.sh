@@ -87,6 +87,9 @@ clean() {
 trap clean EXIT
 code=0
 export DOTNET_CLI_UI_LANGUAGE=en
+# The tests in a browser leave a picture of each page, which stays.
+export MIRROR_SCREENSHOTS="${MIRROR_SCREENSHOTS:-$PWD/tests/screenshots}"
+mkdir -p "$MIRROR_SCREENSHOTS"
 # 8 is the exit code of an assembly without tests. That no test ran at all is noticed below.
 TMPDIR="$scratch" dotnet test --solution Mirror.slnx -c Release --no-build --ignore-exit-code 8 --output Detailed --no-ansi | tee "$output" \
     | awk '/^passed / { if (++passed % 100 == 0) { print passed " tests passed so far"; fflush() } quiet = 1; next }

@@ -4,8 +4,8 @@ namespace Mirror.Storage;
 
 /// <summary>
 /// Reads the parts of a manifest. In a strict reading, a part that breaks the specification or that clients could read differently throws a
-/// <see cref="FormatException"/>. In a lenient one, what breaks the specification counts as absent, and what some client could read counts:
-/// readers in Go take a name in any case for the known one, and of a name that occurs twice readers take the first, the last, or both.
+/// <see cref="FormatException"/>. In a lenient reading, a part that breaks the specification counts as absent, and every part counts that a
+/// client could read. Go ignores the case of a name. If a name occurs twice, some clients take the first, some the last, some both.
 /// </summary>
 internal sealed class ManifestReader(bool isStrict)
 {
@@ -22,7 +22,7 @@ internal sealed class ManifestReader(bool isStrict)
 
     public bool IsStrict => isStrict;
 
-    /// <summary>The members of a manifest that mean something, by the names that they are known by.</summary>
+    /// <summary>The members of a manifest that have a meaning, by their names.</summary>
     public IEnumerable<(string Name, JsonElement Value)> MembersOf(JsonElement manifest)
     {
         if (isStrict)
@@ -30,7 +30,7 @@ internal sealed class ManifestReader(bool isStrict)
         return Known(manifest, Members);
     }
 
-    /// <summary>The last member of this very name; null where there is none.</summary>
+    /// <summary>The last member of exactly this name; null if there is none.</summary>
     public JsonElement? Find(JsonElement json, string name)
     {
         JsonElement? found = null;
@@ -41,7 +41,8 @@ internal sealed class ManifestReader(bool isStrict)
     }
 
     /// <summary>
-    /// Adds the descriptors in one member of a manifest. A lenient reading takes a list for one descriptor, and the other way round.
+    /// Adds the descriptors in one member of a manifest. A lenient reading accepts one descriptor in place of a list, and the other way
+    /// round.
     /// </summary>
     public void AddEntries(List<ManifestEntry> entries, JsonElement value, string field)
     {
@@ -57,14 +58,14 @@ internal sealed class ManifestReader(bool isStrict)
         void Add(JsonElement item) => entries.AddRange(Entries(item, field));
     }
 
-    /// <summary>A text; null, in a lenient reading, where the value is no text or not valid Unicode.</summary>
+    /// <summary>A text. In a lenient reading, null if the value is no text or not valid Unicode.</summary>
     public string? Text(JsonElement value, string name)
     {
         try
         {
             return value.ValueKind == JsonValueKind.String ? value.GetString() : Refuse<string>($"'{name}' is not text");
         }
-        // Half a surrogate pair, or bytes that are not UTF-8: found only when the text is read.
+        // The JSON reader finds half a surrogate pair, or bytes that are not UTF-8, only when it decodes the text.
         catch (InvalidOperationException)
         {
             return Refuse<string>($"'{name}' is not valid Unicode");
@@ -76,7 +77,7 @@ internal sealed class ManifestReader(bool isStrict)
             ? number
             : Refuse<long?>($"'{name}' is not a whole number");
 
-    /// <summary>Nothing, in a lenient reading.</summary>
+    /// <summary>Returns the default value in a lenient reading.</summary>
     /// <exception cref="FormatException">The reading is strict.</exception>
     public T? Refuse<T>(string problem) => isStrict ? throw new FormatException(problem) : default;
 
@@ -179,7 +180,7 @@ internal sealed class ManifestReader(bool isStrict)
         }
     }
 
-    // As Go's encoding/json compares: without regard to case, and with the two letters beyond ASCII that fold to one of ASCII.
+    // Compares as Go's encoding/json does. It ignores case, and two letters outside ASCII are equal to a letter of ASCII.
     private static string? KnownAs(string? name, string[] names)
     {
         name = name?.Replace('\u017f', 's').Replace('\u212a', 'k');

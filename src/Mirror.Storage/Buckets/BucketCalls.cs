@@ -4,8 +4,8 @@ using Polly.CircuitBreaker;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// How a bucket's service is called: every call has a time limit, every failure becomes a <see cref="StoreUnavailableException"/>, and
-/// after three failures in a row calls fail at once. A small call of its own, every two seconds, then shows when the service is back.
+/// Calls a bucket's service. Every call has a time limit, and every failure becomes a <see cref="StoreUnavailableException"/>. After three
+/// failures in a row, calls fail without waiting. A small probe every two seconds then finds out when the service is back.
 /// </summary>
 internal abstract class BucketCalls : IDisposable
 {
@@ -17,7 +17,7 @@ internal abstract class BucketCalls : IDisposable
 
     private const int MaxFailures = 3;
 
-    // A slower link counts as dead.
+    // A slower transfer counts as failed.
     private const int MinBytesPerSecond = 64 * 1024;
 
     private static readonly TimeSpan TransferLimit = TimeSpan.FromSeconds(30);
@@ -60,9 +60,9 @@ internal abstract class BucketCalls : IDisposable
     /// <summary>For a call that sends bytes.</summary>
     public static TimeSpan LimitFor(long length) => TransferLimit + TimeSpan.FromSeconds(length / MinBytesPerSecond);
 
-    /// <summary>Makes a call, unless the service is known to be away.</summary>
+    /// <summary>Makes a call, unless the service is away.</summary>
     /// <param name="limit">How long the call and its repetitions may take.</param>
-    /// <exception cref="StoreUnavailableException">The service did not answer, or it refused; its own exception is inside.</exception>
+    /// <exception cref="StoreUnavailableException">The service did not answer, or it refused; the inner exception says why.</exception>
     public async ValueTask<T> InvokeAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
         try
@@ -102,10 +102,10 @@ internal abstract class BucketCalls : IDisposable
     /// <summary>The meaning of an exception of the service's library; null if it is not about the service.</summary>
     protected abstract CallFailure? Explain(Exception failure);
 
-    /// <summary>The end of a sentence that begins with the bucket's name: what went wrong.</summary>
+    /// <summary>What went wrong, as the end of a sentence that begins with the bucket's name.</summary>
     protected abstract string Describe(Exception failure);
 
-    /// <summary>A small call that needs the address, the bucket and the credentials to be right.</summary>
+    /// <summary>A small call that succeeds only if the address, the bucket and the credentials are right.</summary>
     protected abstract Task ProbeAsync(CancellationToken cancellationToken);
 
     // If a call took too long, the exception inside is a cancellation, which the library does not explain.
@@ -116,7 +116,7 @@ internal abstract class BucketCalls : IDisposable
     {
         if (Meaning(failure) is CallFailure.Away)
             return Interlocked.Increment(ref _failuresInARow) >= MaxFailures;
-        // A call whose client went away says nothing.
+        // A call whose client disconnected says nothing about the service.
         if (failure is not OperationCanceledException)
             _failuresInARow = 0;
         return false;

@@ -13,12 +13,12 @@ public abstract class BucketOptions
     public long ChunkSize { get; set; } = 10 << 20;
 
     /// <summary>
-    /// The local folder for downloads, pushes and events on their way. Default: <c>scratch</c> in the local cache, or else
-    /// <c>mirror-scratch</c> in the system's temporary folder.
+    /// The local folder for unfinished downloads, pushes and events. Default: <c>mirror-scratch</c> in the system's temporary folder.
+    /// It has no effect with a local cache: then <see cref="Scratch"/> is below the cache.
     /// </summary>
     public string? ScratchDirectory { get; set; }
 
-    /// <summary>The folder that <see cref="ScratchDirectory"/> and its default come to.</summary>
+    /// <summary>The folder in use: <c>scratch</c> in the local cache, or else <see cref="ScratchDirectory"/> or its default.</summary>
     public string Scratch => LocalCache.Path is { } cache
         ? Path.Combine(cache, "scratch")
         : ScratchDirectory ?? Path.Combine(Path.GetTempPath(), "mirror-scratch");

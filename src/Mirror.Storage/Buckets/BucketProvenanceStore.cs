@@ -3,7 +3,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Buckets;
 
-/// <summary>Marks as empty objects of a bucket.</summary>
+/// <summary>The provenance records of a bucket, as empty objects.</summary>
 public sealed class BucketProvenanceStore(IBucket bucket) : IProvenanceStore
 {
     public ValueTask MarkAsync(RepositoryName name, Digest digest, Provenance provenance, CancellationToken cancellationToken) =>
@@ -20,7 +20,7 @@ public sealed class BucketProvenanceStore(IBucket bucket) : IProvenanceStore
     public async IAsyncEnumerable<Digest> ListAsync(
         RepositoryName name, Provenance provenance, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // One list for all algorithms: their folders alone begin with '_'.
+        // One list has the digests of all algorithms: only their folders begin with '_'.
         await foreach (var (path, _, _) in bucket.ListAsync($"{RegistryLayout.Marks(provenance)}/{name}/_", null, cancellationToken))
             if (path.Split('/') is [.., var algorithm, var hex] && Digest.TryParse($"{algorithm[1..]}:{hex}", out var digest))
                 yield return digest;
@@ -34,7 +34,7 @@ public sealed class BucketProvenanceStore(IBucket bucket) : IProvenanceStore
             var children = await bucket.ListFoldersAsync(folder, "", cancellationToken);
             foreach (var child in children.Where(child => !child.StartsWith('_')))
                 folders.Push($"{folder}/{child}");
-            // A folder of a bucket exists while something is in it.
+            // A folder of a bucket is never empty, so the repository has a record.
             if (children.Exists(child => child.StartsWith('_')) && folder != RegistryLayout.Pushed
                 && RepositoryName.TryParse(folder[(RegistryLayout.Pushed.Length + 1)..], out var name))
                 yield return name;

@@ -4,7 +4,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Buckets;
 
-/// <summary>The secret of a bucket: an object that no client is ever sent to.</summary>
+/// <summary>The secret of a bucket: an object to which the mirror never redirects a client.</summary>
 public sealed class BucketStoreSecret(IBucket bucket) : IStoreSecret
 {
     public async ValueTask<byte[]> ReadAsync(CancellationToken cancellationToken)

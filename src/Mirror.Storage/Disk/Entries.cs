@@ -1,8 +1,8 @@
 namespace Mirror.Storage.Disk;
 
 /// <summary>
-/// What is in a folder. A folder that does not exist, or that is removed meanwhile, is empty. So is one that this process has no right to
-/// read, and it is reported. A folder that cannot be read for another reason, such as a broken disk, is an error.
+/// Lists a folder. A folder that does not exist, or that is removed meanwhile, counts as empty. So does a folder that this process may not
+/// read, which is reported. If a folder cannot be read for another reason, such as a broken disk, this throws.
 /// </summary>
 internal static class Entries
 {
@@ -39,13 +39,13 @@ internal static class Entries
     }
 
     /// <summary>
-    /// Reports the folder of a file that seems to be missing if this process may not look into it: then the file may be there.
+    /// For a file that seems to be missing: reports its folder if this process may not read the folder, because then the file may exist.
     /// </summary>
     public static void ReportIfClosed(string file, UnreadableFolders? unreadable)
     {
         try
         {
-            // Unlike File.GetAttributes, this does not throw where the file is missing, as most are.
+            // Most of these files are missing. Unlike File.GetAttributes, this does not throw for them.
             _ = new FileInfo(file).Attributes;
         }
         catch (UnauthorizedAccessException)

@@ -4,9 +4,9 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
-/// <summary>Pins as empty files.</summary>
+/// <summary>The pins of a store in a folder, as empty files.</summary>
 /// <param name="root">The folder that holds <c>mirror/</c>; created by the first write.</param>
-/// <param name="unreadable">Is told which folders this process may not read.</param>
+/// <param name="unreadable">Collects the folders that this process may not read.</param>
 public sealed class FilePinStore(StoreRoot root, UnreadableFolders? unreadable = null) : IPinStore
 {
     public ValueTask PinAsync(RepositoryName name, string tag, CancellationToken cancellationToken)

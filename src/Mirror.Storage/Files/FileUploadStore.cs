@@ -8,7 +8,7 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Uploads as files, in the place where <c>registry:2</c> has its own.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-/// <param name="unreadable">Is told which folders this process may not read.</param>
+/// <param name="unreadable">Collects the folders that this process may not read.</param>
 public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadable = null) : IUploadStore
 {
     public void Start(RepositoryName name, Guid id, DateTimeOffset now)
@@ -80,7 +80,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
             return false;
         try
         {
-            // A process that continues the upload has this file locked, and none can begin to while this one has.
+            // A process that continues the upload locks this file. While this process has the lock, no other one can continue the upload.
             var data = PathOf(RegistryLayout.UploadData(name, id));
             using var held = File.Exists(data) ? File.OpenHandle(data, FileMode.Open, FileAccess.ReadWrite, FileShare.None) : null;
             return Found(name, id, folder).LastWritten < before && await DeleteAsync(name, id, cancellationToken);
@@ -95,7 +95,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
     {
         await Task.CompletedTask;
         var top = PathOf(RegistryLayout.Repositories);
-        // Not only repositories: a name whose first push has not ended has only the folder of its uploads.
+        // Look at more than repositories: before its first push ends, a name has only the folder of its uploads.
         foreach (var uploads in Walk(top))
         {
             if (!RepositoryName.TryParse(Path.GetRelativePath(top, Path.GetDirectoryName(uploads)!), out var name))

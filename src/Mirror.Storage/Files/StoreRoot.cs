@@ -3,9 +3,9 @@ using Mirror.Storage.Disk;
 namespace Mirror.Storage.Files;
 
 /// <summary>
-/// The folder of a store. It is known again by its place on its device, and where that has changed by the store's identity in it. While
-/// its volume is unmounted, or something else is mounted over it, the store is away: nothing is read from what lies there, and no write to
-/// it is acknowledged.
+/// The folder of a store. The server recognises it by its place on its device, or else by the file in it with the store's identity. While
+/// its volume is unmounted, or something else is mounted over it, the store is away: the server reads nothing there, and acknowledges no
+/// write.
 /// </summary>
 public sealed class StoreRoot
 {
@@ -17,7 +17,7 @@ public sealed class StoreRoot
     private int _losses;
 
     /// <param name="path">The folder that holds <c>docker/</c> and <c>mirror/</c>. It may not exist yet.</param>
-    /// <param name="isChecked">Whether it is looked after at all.</param>
+    /// <param name="isChecked">Whether the server checks that the folder is present.</param>
     public StoreRoot(string path, bool isChecked)
     {
         (Path, _isChecked) = (System.IO.Path.GetFullPath(path), isChecked);
@@ -29,7 +29,7 @@ public sealed class StoreRoot
 
     public string Path { get; }
 
-    /// <summary>How often the store has gone away, or has come to another place, since the start.</summary>
+    /// <summary>How often since the start the store went away, or came to another place.</summary>
     public int Losses => Volatile.Read(ref _losses);
 
     /// <summary>A folder whose presence is not checked, because its content may be lost.</summary>
@@ -41,7 +41,7 @@ public sealed class StoreRoot
         ? throw new StoreUnavailableException(why)
         : System.IO.Path.Combine(Path, relative);
 
-    /// <summary>Looks at the folder now. Call it after a write, and after a search that found nothing: both were in this store.</summary>
+    /// <summary>Checks that the store is present. Call it after a write, and after a search that found nothing.</summary>
     /// <exception cref="StoreUnavailableException">The store is away.</exception>
     public void Require()
     {
@@ -49,7 +49,7 @@ public sealed class StoreRoot
         _ = PathOf("");
     }
 
-    /// <summary>Writes, and returns only if that was to this store.</summary>
+    /// <summary>Writes, and returns only if the bytes went to this store.</summary>
     /// <inheritdoc cref="Require" path="/exception"/>
     internal T Write<T>(Func<T> write)
     {
@@ -63,7 +63,7 @@ public sealed class StoreRoot
         }
         catch (Exception torn) when (torn.IsStoreFailure && torn is not StoreUnavailableException)
         {
-            // A file that was written before the store went away is missing after it, or is on another device.
+            // The store went away while this wrote: its file is missing, or on another device.
             Require();
             throw Losses == losses ? torn : new StoreUnavailableException($"the storage folder {Path} went away for a while", torn);
         }
@@ -76,7 +76,7 @@ public sealed class StoreRoot
         return true;
     });
 
-    /// <summary>What was found; it is missing only if this store does not have it.</summary>
+    /// <summary>Returns what a search found. If it found nothing, the store is present, so the store does not have it.</summary>
     /// <inheritdoc cref="Require" path="/exception"/>
     internal T Found<T>(T found, bool isMissing)
     {
@@ -85,7 +85,7 @@ public sealed class StoreRoot
         return found;
     }
 
-    /// <summary>Writes the store's identity into the folder, if that is possible, so that it can be known again elsewhere.</summary>
+    /// <summary>Writes the store's identity into the folder if possible, so that the server recognises it at another place.</summary>
     public void Mark()
     {
         try
@@ -96,11 +96,11 @@ public sealed class StoreRoot
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // Read-only, or full: then its place has to do.
+            // Read-only, or full: then the server recognises the store only by its place.
         }
     }
 
-    /// <summary>Looks whether the folder is still the one that it was. Takes a microsecond.</summary>
+    /// <summary>Checks whether the folder is still the same one. Takes a microsecond.</summary>
     public void Look()
     {
         if (!_isChecked)
@@ -113,7 +113,7 @@ public sealed class StoreRoot
                 (_known, _identity) = (found, FileStoreIdentity.Find(Path));
             if (found == _known && _away is null)
                 return;
-            // Another thread may have seen a later state than this one: look again where that cannot be.
+            // Another thread may have seen a later state. So look once more under the lock.
             away = WhyAway(FolderPlace.Of(Path));
             if (away == _away)
                 return;
@@ -129,9 +129,9 @@ public sealed class StoreRoot
         if (found == _known)
             return null;
         if (found is null)
-            return $"the storage folder {Path} is not there any longer: mount its volume, or start the server again if it was deleted";
+            return $"the storage folder {Path} is missing: mount its volume, or restart the server if it was deleted";
         if (_identity is null || FileStoreIdentity.Find(Path) != _identity)
-            return $"the storage folder {Path} is another one than before: mount its volume, or start the server again if it was replaced";
+            return $"the storage folder {Path} is not the same as before: mount its volume, or restart the server if it was replaced";
         // The same store at another place, such as another loop device.
         _known = found;
         _losses++;

@@ -17,7 +17,7 @@ internal sealed class DigestTable
 
     public int Count => _starts.Count;
 
-    /// <summary>The number of a digest, which is added where it has none.</summary>
+    /// <summary>The number of a digest. A new digest gets the next number.</summary>
     public int Add(Digest digest)
     {
         var start = DigestSet.Key(digest);

@@ -8,9 +8,9 @@ namespace Mirror.Storage.GarbageCollection;
 public readonly record struct Orphan(RepositoryName Name, bool IsPushed);
 
 /// <summary>
-/// Repositories with content that a changed setting has left without a source. Clients pushed it, and can no longer push to that name: a
-/// pattern of hosted repositories was changed, or a registry became a mirror. Or it is in a repository of an upstream that was removed or
-/// renamed. Nothing that runs by itself deletes this content.
+/// Repositories with content that a changed setting has orphaned. Either clients pushed it, and can no longer push to that name: a pattern
+/// of hosted repositories was changed, or a registry became a mirror. Or its upstream was removed from the settings, or renamed. Only an
+/// operator's command deletes this content.
 /// </summary>
 public sealed class Orphans(IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {
@@ -32,9 +32,9 @@ public sealed class Orphans(IReferenceStore references, ISweepStore store, IProv
     }
 
     /// <summary>
-    /// Gives up what has no source in a repository: removes its tags and links. A sweep deletes the content that nothing else names.
+    /// Gives up the orphaned content of a repository: removes its tags and links. A sweep deletes content that nothing else names.
     /// </summary>
-    /// <param name="isMirrored">Whether an upstream is configured for the repository. Then what was copied stays.</param>
+    /// <param name="isMirrored">Whether an upstream is configured for the repository. Then its copies stay.</param>
     public async Task ReleaseAsync(RepositoryName name, bool isMirrored, CancellationToken cancellationToken)
     {
         var released = await ReleasedAsync(name, isMirrored, cancellationToken);
@@ -47,7 +47,7 @@ public sealed class Orphans(IReferenceStore references, ISweepStore store, IProv
             await references.UnlinkManifestAsync(name, digest, cancellationToken);
             await references.UnlinkBlobAsync(name, digest, cancellationToken);
         }
-        // Last: a release that is cut off can be done again.
+        // This comes last, so that an interrupted release can be repeated.
         foreach (var digest in await MarkedAsync(name, Provenance.Pushed, cancellationToken))
             await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
     }
@@ -57,7 +57,7 @@ public sealed class Orphans(IReferenceStore references, ISweepStore store, IProv
     {
         var released = await MarkedAsync(name, Provenance.Pushed, cancellationToken);
         if (isMirrored)
-            // What was copied as well is an ordinary copy from now on.
+            // Content that was also copied is an ordinary copy from now on.
             released.ExceptWith(await MarkedAsync(name, Provenance.Copied, cancellationToken));
         else
             await foreach (var digest in LinksAsync(name, cancellationToken))

@@ -37,7 +37,7 @@ public interface IContentStore
 
     /// <summary>
     /// Gives content today's date; false where there is none. A sweep leaves young content alone, so this protects content that no manifest
-    /// names yet. To commit and to put touch as well.
+    /// names yet. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
     /// </summary>
     ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken);
 

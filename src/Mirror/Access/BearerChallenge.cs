@@ -11,7 +11,7 @@ internal static class BearerChallenge
         + (scope.Length > 0 ? $",scope={Quoted(scope)}" : "")
         + (error is null ? "" : $",error={Quoted(error)}");
 
-    /// <summary>The token in an <c>Authorization</c> header; null for anything but two words, of which the first is Bearer.</summary>
+    /// <summary>The token in an <c>Authorization</c> header; null unless the header is the word Bearer and one more word.</summary>
     public static string? TokenIn(string? authorization) =>
         authorization?.IndexOf(' ') is > 0 and var blank && !authorization.AsSpan(blank + 1).Contains(' ')
         && authorization.AsSpan(0, blank).Equals("Bearer", StringComparison.OrdinalIgnoreCase)

@@ -1,8 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.IdentityModel.JsonWebTokens;
-using Microsoft.IdentityModel.Protocols;
-using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
 using Mirror.Configuration;
 using Mirror.Storage;
@@ -17,46 +15,27 @@ internal sealed record OidcUser(TokenClaims Claims) : AccessUser(ClaimsOnlyPrefi
 
 /// <summary>
 /// <c>auth.oidc</c>, beside another way to log in: an identity token of an OpenID provider, as CI services give one to each job, is the
-/// password of the user <see cref="UserName"/>. The provider's keys are found by its discovery document (OpenID Connect Discovery 1.0),
-/// kept, and renewed. While they cannot be renewed, the last ones count.
+/// password of the user <see cref="UserName"/>.
 /// </summary>
-public sealed partial class OidcAccess : IAccess, IDisposable
+public sealed class OidcAccess : IAccess, IDisposable
 {
     /// <summary>The user name of every job.</summary>
     public const string UserName = "oidc";
 
-    private const int MaxDocument = 1 << 20;
     private const int MaxEntries = 10_000;
-    // A token of an unknown key asks for the keys again, which a new key needs and a forged token must not do often.
-    private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan CacheTime = TimeSpan.FromMinutes(1);
 
     private readonly IAccess _others;
     private readonly OidcOptions _options;
     private readonly TimeProvider _time;
-    private readonly ILogger<OidcAccess> _log;
-    private readonly HttpClient _http;
-    private readonly ConfigurationManager<OpenIdConnectConfiguration> _provider;
+    private readonly OidcKeys _keys;
     private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
-    private long? _failedAt;
 
     /// <param name="others">How all other clients log in.</param>
     public OidcAccess(IAccess others, OidcOptions options, TimeProvider time, ILogger<OidcAccess> log)
     {
-        (_others, _options, _time, _log) = (others, options, time, log);
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }, disposeHandler: true)
-        {
-            Timeout = MaxWait,
-            MaxResponseContentBufferSize = MaxDocument,
-        };
-        var issuer = new Uri(options.Issuer);
-        _provider = new($"{options.Issuer.TrimEnd('/')}/.well-known/openid-configuration", new OpenIdConnectConfigurationRetriever(),
-            new HttpDocumentRetriever(_http) { RequireHttps = !issuer.IsLoopback })
-        {
-            RefreshInterval = RefreshInterval,
-        };
+        (_others, _options, _time) = (others, options, time);
+        _keys = new(options.Issuer, time, log);
     }
 
     /// <summary>Whether no other client has to log in.</summary>
@@ -81,7 +60,7 @@ public sealed partial class OidcAccess : IAccess, IDisposable
 
     public void Dispose()
     {
-        _http.Dispose();
+        _keys.Dispose();
         _verified.Dispose();
     }
 
@@ -91,7 +70,7 @@ public sealed partial class OidcAccess : IAccess, IDisposable
         if (token.Length > TokenVerifier.MaxLength || !IsOfIssuer(token))
             return null;
         var entry = Base64UrlEncoder.Encode(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(token)));
-        if (await KeysAsync(cancellationToken) is not { } keys)
+        if (await _keys.GetAsync(cancellationToken) is not { } keys)
             return null;
         if (_verified.TryGetValue(entry, out (OidcUser User, JsonWebKeySet Keys) known) && known.Keys == keys
             && VerifierOf(keys).IsInTime(known.User.Claims))
@@ -99,8 +78,7 @@ public sealed partial class OidcAccess : IAccess, IDisposable
         var claims = await VerifierOf(keys).ReadAsync(token);
         if (claims is null && KeyOf(keys, new JsonWebToken(token).Kid) is null)
         {
-            _provider.RequestRefresh();
-            keys = await KeysAsync(cancellationToken) ?? keys;
+            keys = await _keys.GetForUnknownAsync(cancellationToken) ?? keys;
             claims = await VerifierOf(keys).ReadAsync(token);
         }
         if (claims is null)
@@ -122,24 +100,6 @@ public sealed partial class OidcAccess : IAccess, IDisposable
         }
     }
 
-    private async ValueTask<JsonWebKeySet?> KeysAsync(CancellationToken cancellationToken)
-    {
-        if (_failedAt is { } at && _time.GetElapsedTime(at) < RetryInterval)
-            return null;
-        try
-        {
-            var found = await _provider.GetConfigurationAsync(cancellationToken);
-            _failedAt = null;
-            return found.JsonWebKeySet;
-        }
-        catch (Exception failure) when (failure is InvalidOperationException or IOException or ArgumentException)
-        {
-            _failedAt = _time.GetTimestamp();
-            LogNoKeys(_options.Issuer, failure.GetBaseException().Message);
-            return null;
-        }
-    }
-
     private TokenVerifier VerifierOf(JsonWebKeySet keys) => new(
         header => KeyOf(keys, header.TryGetProperty("kid", out var kid) && kid.ValueKind is JsonValueKind.String ? kid.GetString() : null),
         _options.Issuer, _options.Audience, TokenServerAccess.AllAlgorithms, _time);
@@ -156,8 +116,4 @@ public sealed partial class OidcAccess : IAccess, IDisposable
             _ => null,
         };
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "no identity token can be checked: the keys of {Issuer} (auth.oidc.issuer) cannot be read: {Reason}")]
-    private partial void LogNoKeys(string issuer, string reason);
 }

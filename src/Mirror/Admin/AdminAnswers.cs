@@ -17,6 +17,14 @@ public sealed record ImageRow(
     string Name, string Tag, string Digest, IReadOnlyList<string> Platforms, long Size, long Shared, bool Whole, DateTimeOffset? LastUsed,
     long Pulls, bool Pinned, string Kind);
 
+/// <summary>What is known of an image's past. It may be lost with the index.</summary>
+/// <param name="Tagged">What the tag has named here, the newest first, 20 at most.</param>
+/// <param name="Pullers">The last clients of this replica, the newest first, 20 at most.</param>
+public sealed record ImageHistory(string Name, string Tag, IReadOnlyList<TaggedRow> Tagged, IReadOnlyList<Puller> Pullers);
+
+/// <param name="Since">When this server set the tag to it, or found that.</param>
+public sealed record TaggedRow(string Digest, DateTimeOffset Since);
+
 /// <summary>What the store holds.</summary>
 /// <param name="Size">The bytes of all images, each part counted once.</param>
 /// <param name="Shared">Those of the bytes that belong to two images or more.</param>
@@ -94,6 +102,7 @@ public sealed record ReloadAnswer(string Outcome);
 /// <summary>The documents of the API.</summary>
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(ImagePage))]
+[JsonSerializable(typeof(ImageHistory))]
 [JsonSerializable(typeof(UsageAnswer))]
 [JsonSerializable(typeof(PurgeRequest))]
 [JsonSerializable(typeof(PurgeAnswer))]

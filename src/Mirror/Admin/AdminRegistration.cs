@@ -36,6 +36,7 @@ public static class AdminRegistration
             .AddSingleton(provider => new ImageIndex(IndexFile(options)))
             .AddSingleton<ImageIndexing>()
             .AddHostedService(provider => provider.GetRequiredService<ImageIndexing>())
+            .AddSingleton<StoreUsage>()
             .AddSingleton<ImageUses>()
             .AddSingleton<IImageUses>(provider => provider.GetRequiredService<ImageUses>())
             .AddSingleton<IManifestNotes>(provider => provider.GetRequiredService<ImageUses>())

@@ -5,7 +5,6 @@ using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
-using Mirror.Storage.Disk;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
@@ -27,6 +26,8 @@ internal static partial class AdminRoutes
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/images", ImagesAsync).WithName("listImages").WithSummary("The stored images, by name and tag, in pages.");
+        routes.MapGet("/images/history", HistoryAsync).WithName("imageHistory")
+            .WithSummary("What a tag has named, and the last clients that pulled the image.");
         routes.MapGet("/usage", UsageAsync).WithName("usage").WithSummary("What the store holds.");
         routes.MapPost("/purge", PurgeAsync).WithName("purge")
             .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
@@ -70,19 +71,21 @@ internal static partial class AdminRoutes
         }
     }
 
-    private static async Task<Ok<UsageAnswer>> UsageAsync(
-        HttpContext http, ImageIndex index, ImageIndexing indexing, StorageOptions storage, ProxyOptions proxy, TimeProvider time,
-        CancellationToken aborted)
+    private static async Task<Ok<ImageHistory>> HistoryAsync(
+        HttpContext http, ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, CancellationToken aborted,
+        string image = "")
+    {
+        var (named, tag) = await TagOfAsync(http, image, repositories, aborted);
+        await indexing.CatchUpForAnswerAsync(MaxWait, aborted);
+        var (tags, pullers) = await Task.Run(() => (index.HistoryOf(named.Name, tag), index.PullersOf(named.Name, tag)), aborted);
+        return TypedResults.Ok(new ImageHistory(
+            named.Name.ToString(), tag, [.. tags.Select(each => new TaggedRow(each.Digest.ToString(), each.Since))], pullers));
+    }
+
+    private static async Task<Ok<UsageAnswer>> UsageAsync(HttpContext http, StoreUsage usage, CancellationToken aborted)
     {
         Caller(http).RequireServer();
-        await indexing.CatchUpForAnswerAsync(MaxWait, aborted);
-        var totals = await Task.Run(index.Totals, aborted);
-        long? free = storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes : null;
-        var growth = index.Growth(time.GetUtcNow(), totals.Bytes);
-        var room = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - (proxy.MinFree ?? 0) ?? long.MaxValue);
-        return TypedResults.Ok(new UsageAnswer(
-            totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize,
-            free, storage.Location, index.Built, growth, FullAt(time.GetUtcNow(), room, growth)));
+        return TypedResults.Ok(await usage.ReadAsync(MaxWait, aborted));
     }
 
     private static Ok<ClientsAnswer> Clients(HttpContext http, ClientsSeen seen)
@@ -150,7 +153,7 @@ internal static partial class AdminRoutes
     private static async Task<Ok<PinAnswer>> PinAsync(
         HttpContext http, PinRequest request, IPinStore pins, RepositoryResolver repositories, CancellationToken aborted)
     {
-        var (image, tag) = await TagOfAsync(http, request, repositories, aborted);
+        var (image, tag) = await TagOfAsync(http, request.Image, repositories, aborted);
         var was = await pins.IsPinnedAsync(image.Name, tag, aborted);
         await pins.PinAsync(image.Name, tag, aborted);
         http.Features.Set(new AdminChange("pin", image));
@@ -160,7 +163,7 @@ internal static partial class AdminRoutes
     private static async Task<Ok<PinAnswer>> UnpinAsync(
         HttpContext http, PinRequest request, IPinStore pins, RepositoryResolver repositories, CancellationToken aborted)
     {
-        var (image, tag) = await TagOfAsync(http, request, repositories, aborted);
+        var (image, tag) = await TagOfAsync(http, request.Image, repositories, aborted);
         var was = await pins.UnpinAsync(image.Name, tag, aborted);
         http.Features.Set(new AdminChange("unpin", image));
         return TypedResults.Ok(new PinAnswer($"{image.Name}:{tag}", Pinned: false, Changed: was));
@@ -208,22 +211,15 @@ internal static partial class AdminRoutes
     }
 
     private static async ValueTask<(ImageName Image, string Tag)> TagOfAsync(
-        HttpContext http, PinRequest request, RepositoryResolver repositories, CancellationToken aborted)
+        HttpContext http, string text, RepositoryResolver repositories, CancellationToken aborted)
     {
-        var image = ImageName.Parse(request.Image, repositories);
+        var image = ImageName.Parse(text, repositories);
         await Caller(http).RequireAsync(image.Name, aborted);
         return image.Reference?.IsTag(out var tag, out _) == true ? (image, tag)
-            : throw new RegistryException(RegistryError.TagInvalid, "name a tag: a pin keeps what the tag names");
+            : throw new RegistryException(RegistryError.TagInvalid, "name a repository and a tag");
     }
 
     private static AdminCaller Caller(HttpContext http) => http.Features.Get<AdminCaller>()!;
-
-    private static DateTimeOffset? FullAt(DateTimeOffset now, long room, long? growth)
-    {
-        // A date further ahead says nothing.
-        const double maxDays = 3650;
-        return growth > 0 && Math.Max(0, room) / (double)growth is < maxDays and var days ? now.AddDays(days) : null;
-    }
 
     private static ImageRow Row(ListedImage image, RepositoryResolver repositories, bool isPinned) => new(
         image.Name.ToString(), image.Tag, image.Digest.ToString(), image.Platforms, image.Bytes, image.SharedBytes, image.IsWhole,

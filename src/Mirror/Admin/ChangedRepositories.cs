@@ -7,14 +7,20 @@ namespace Mirror.Admin;
 /// <summary>The repositories that have changed since <see cref="ImageIndex"/> last saw them.</summary>
 public sealed class ChangedRepositories
 {
+    // Of more tags, the index notes what they name when it reads their repository.
+    private const int MaxTags = 10_000;
+
     // More repositories than this are not remembered one by one.
     private const int MaxNames = 10_000;
 
     private readonly ConcurrentDictionary<RepositoryName, bool> _names = new();
+    private readonly ConcurrentQueue<(RepositoryName Name, string Tag, Digest Digest, DateTimeOffset Since)> _tags = new();
+    private readonly TimeProvider _time;
     private int _lost;
 
-    public ChangedRepositories(Announcements announcements)
+    public ChangedRepositories(Announcements announcements, TimeProvider time)
     {
+        _time = time;
         announcements.TagMoved += (name, _) => Note(name);
         announcements.ManifestRemoved += (name, _) => Note(name);
     }
@@ -32,6 +38,21 @@ public sealed class ChangedRepositories
             _names.TryAdd(name, true);
         else
             Volatile.Write(ref _lost, 1);
+    }
+
+    /// <summary>A tag was set in a repository.</summary>
+    public void NoteTag(RepositoryName name, string tag, Digest digest)
+    {
+        if (_tags.Count < MaxTags)
+            _tags.Enqueue((name, tag, digest, _time.GetUtcNow()));
+        Note(name);
+    }
+
+    /// <summary>Takes the tags that were set since the last call, the oldest first.</summary>
+    public IEnumerable<(RepositoryName Name, string Tag, Digest Digest, DateTimeOffset Since)> TakeTags()
+    {
+        while (_tags.TryDequeue(out var set))
+            yield return set;
     }
 
     /// <summary>Takes one of them.</summary>

@@ -8,9 +8,9 @@ namespace Mirror.Admin;
 
 /// <summary>
 /// An index of the images in a file of SQLite: it can be built again from the store at any time, and no decision relies on it. Only what it
-/// knows of uses is nowhere else. Any method may be called from any thread.
+/// knows of uses and of former tags is nowhere else. Any method may be called from any thread.
 /// </summary>
-public sealed class ImageIndex(string file) : IDisposable
+public sealed partial class ImageIndex(string file) : IDisposable
 {
     private const string Columns = """
         i.name, i.tag, i.digest, i.platforms, i.whole, i.bytes,

@@ -28,6 +28,12 @@ internal static class ImageIndexSchema
         create table if not exists pulled(
             name text not null, reference text not null, pulls integer not null, last integer not null,
             primary key(name, reference)) without rowid;
+        create table if not exists tagged(
+            name text not null, tag text not null, since integer not null, digest text not null,
+            primary key(name, tag, since)) without rowid;
+        create table if not exists puller(
+            name text not null, reference text not null, client text not null, last integer not null,
+            primary key(name, reference, client)) without rowid;
         create table if not exists manifest(digest text primary key, names text not null) without rowid;
         create table if not exists size(at integer primary key, bytes integer not null);
         create table if not exists state(key text primary key, value integer not null) without rowid;

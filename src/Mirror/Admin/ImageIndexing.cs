@@ -113,6 +113,7 @@ public sealed partial class ImageIndexing(
             await ReadAsync(name, stop);
         index.EndReading(null, began);
         index.SetBuilt(time.GetUtcNow());
+        index.ForgetHistory(time.GetUtcNow());
         index.NoteSize(time.GetUtcNow(), index.Totals().Bytes);
         Interlocked.Exchange(ref _allRead, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
     }
@@ -122,6 +123,8 @@ public sealed partial class ImageIndexing(
         await _changes.WaitAsync(stop);
         try
         {
+            foreach (var tags in changed.TakeTags().Chunk(Batch))
+                index.NoteTags(tags);
             while (changed.TryTake(out var name))
                 try
                 {
@@ -146,7 +149,10 @@ public sealed partial class ImageIndexing(
         {
             var seen = index.BeginReading();
             await foreach (var images in reader.ReadAsync(name, stop).Chunk(Batch).WithCancellation(stop))
+            {
                 index.Put(images, seen);
+                index.NoteTags(images.Select(image => (image.Name, image.Tag, image.Digest, time.GetUtcNow())));
+            }
             index.EndReading(name, seen);
         }
         finally
@@ -160,6 +166,8 @@ public sealed partial class ImageIndexing(
         await _pulls.WaitAsync(stop);
         try
         {
+            foreach (var pullers in history.TakePullers().Chunk(1000))
+                index.NotePullers(pullers);
             foreach (var pulls in history.TakePulls().Chunk(1000))
             {
                 stop.ThrowIfCancellationRequested();

@@ -57,7 +57,7 @@ public sealed class NotingReferenceStore(IReferenceStore store, ChangedRepositor
     public async ValueTask SetTagAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
     {
         await store.SetTagAsync(name, tag, digest, cancellationToken);
-        changed.Note(name);
+        changed.NoteTag(name, tag, digest);
     }
 
     public async ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)

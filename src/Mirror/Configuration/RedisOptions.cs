@@ -1,6 +1,6 @@
 namespace Mirror.Configuration;
 
-/// <summary>Section <c>redis</c>: what replicas share and may lose. The keys are those of both generations of the registry.</summary>
+/// <summary>Section <c>redis</c>: the Redis that replicas share. The keys are those of <c>registry:2</c> and <c>registry:3</c>.</summary>
 public sealed class RedisOptions
 {
     /// <summary>One server, <c>host:port</c> (2.x); null (the default) where <see cref="Addrs"/> names it, or there is none.</summary>
@@ -30,17 +30,17 @@ public sealed class RedisOptions
     /// <summary>The number of the database. Default 0.</summary>
     public int Db { get; set; }
 
-    /// <summary>How long connecting may take. Default 1 second. It happens in the background; no client waits for it.</summary>
+    /// <summary>How long a connection attempt may take. Default 1 second. Clients do not wait for it.</summary>
     public TimeSpan DialTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// How long to wait for an answer before going on without it. Default 200 ms; at least 50 ms and at most 1 second are used.
+    /// How long to wait for an answer before the server continues without it. Default 200 ms; at least 50 ms and at most 1 second are used.
     /// </summary>
     public TimeSpan ReadTimeout { get; set; } = TimeSpan.FromMilliseconds(200);
 
     public RedisTlsOptions Tls { get; set; } = new();
 
-    /// <summary>Every server that is named.</summary>
+    /// <summary>All configured servers.</summary>
     public IReadOnlyList<string> Servers() => Addr is { Length: > 0 } one ? [one, .. Addrs] : Addrs;
 }
 

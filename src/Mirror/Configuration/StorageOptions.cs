@@ -52,10 +52,10 @@ public sealed class StorageOptions
     public TagOptions Tag { get; set; } = new();
     public MaintenanceOptions Maintenance { get; set; } = new();
 
-    /// <summary>The place of content as logs show it.</summary>
+    /// <summary>The place of the store, as logs show it.</summary>
     public string Location => Bucket()?.Location ?? Filesystem.RootDirectory;
 
-    /// <summary>A folder of this machine, for notifications that wait: the store's own folder, or the scratch folder of a bucket.</summary>
+    /// <summary>The local folder for waiting notifications: the store's own folder, or the scratch folder of a bucket.</summary>
     public string LocalDirectory => Bucket()?.Scratch ?? Filesystem.RootDirectory;
 }
 
@@ -84,7 +84,7 @@ public sealed class TagOptions
 /// <summary>Section <c>storage.redirect</c>.</summary>
 public sealed class RedirectOptions
 {
-    /// <summary>Whether the server always sends blobs itself, also where it could redirect clients to the bucket.</summary>
+    /// <summary>Whether the server always sends blobs itself, even if it could redirect clients to the bucket.</summary>
     public bool Disable { get; set; }
 }
 

@@ -4,13 +4,13 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// What the replicas over one store know together of its mirrored content: how many bytes it has, and when images were pulled. Nothing here
-/// throws, and without Redis each replica knows only its own.
+/// The size of the mirrored content, and the dates of the last pulls, as all replicas of one store know them together. No method throws.
+/// Without Redis each replica knows only its own values.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
 public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? redis = null)
 {
-    // Clients choose the names. The oldest go first.
+    // A limit, because clients choose the names. The oldest pulls are removed first.
     private const int MaxPulls = 100_000;
 
     private static readonly TimeSpan Life = TimeSpan.FromDays(365);
@@ -26,13 +26,14 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
     public bool IsShared => redis is not null;
 
     /// <summary>
-    /// Adds bytes to those of all replicas, and returns the sum; null where no replica has measured them yet, or Redis gives no answer.
+    /// Adds bytes to the sum of all replicas, and returns the new sum; null if no replica has measured yet, or if Redis does not answer.
     /// </summary>
     public Task<long?> AddAsync(long bytes) => redis?.AddAsync(keys.CacheBytes, bytes) ?? Unknown;
 
-    /// <summary>Takes in how many bytes were measured.</summary>
-    /// <param name="before">What <see cref="AddAsync(long)"/> told when the measurement began. What came since stays counted.</param>
-    /// <returns>The bytes of all replicas; null where that is not known.</returns>
+    /// <summary>Corrects the sum after a measurement of the store.</summary>
+    /// <param name="before">The sum that <see cref="AddAsync(long)"/> returned when the measurement began. Bytes added since then stay in
+    /// the sum.</param>
+    /// <returns>The new sum; null if it is not known.</returns>
     public async ValueTask<long?> MeasuredAsync(long bytes, long? before)
     {
         if (redis is null)
@@ -52,7 +53,7 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
                 keys.Pulls, [.. pulls.Select(pull => ($"{pull.Name} {pull.Reference}", pull.Last.ToUnixTimeMilliseconds()))], MaxPulls);
     }
 
-    /// <summary>The last pulls of all replicas, as far as they are new since the last call. One caller at a time.</summary>
+    /// <summary>The last pulls of all replicas, that are new since the last call. For one caller at a time.</summary>
     public async ValueTask<IReadOnlyList<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)>> PullsAsync()
     {
         if (redis is null)

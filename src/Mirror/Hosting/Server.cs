@@ -127,7 +127,12 @@ public static partial class Server
         host.UseKestrelCore();
         // Write responses on the thread that produced them. "Unsafe" refers to blocking other connections, which happens only if
         // DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS is set as well.
-        host.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
+        host.UseSockets(sockets =>
+        {
+            sockets.UnsafePreferInlineScheduling = true;
+            // Kestrel's own limit of a request's buffer holds for TLS and HTTP/2 only.
+            sockets.MaxReadBufferSize = DocumentMemory.MaxWaiting;
+        });
         if (http.Tls.Certificate is not null)
             host.UseKestrelHttpsConfiguration();
         host.ConfigureKestrel(kestrel =>
@@ -154,11 +159,12 @@ public static partial class Server
         http.Listen.Listen(kestrel, endpoint =>
         {
             // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
-            endpoint.Use(new ClientConnections().Around);
+            endpoint.Use(endpoint.ApplicationServices.GetRequiredService<ClientConnections>().Around);
             var isHttp1Only = http.Tls.Certificate is null || http.Http2.Disabled;
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.Certificate is not null)
                 HttpsEndpoint.Use(endpoint);
+            endpoint.Use(PacedFrames.Around);
             Http10Requests.Accept(endpoint);
             endpoint.Use(AsInternet);
         });
@@ -182,6 +188,7 @@ public static partial class Server
         var (services, options) = (builder.Services, configuration.Options);
         ResponseMemoryPool.Use(services);
         services.AddSingleton<SocketTransportFactory>();
+        services.AddSingleton<ClientConnections>();
         services.AddSingleton<IConnectionListenerFactory, PacedListeners>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
         services.AddSingleton(TimeProvider.System);

@@ -50,7 +50,4 @@ public sealed class ClientConnection
 
     /// <summary>Closes it at once.</summary>
     internal void Close() => _connection.Abort(new ConnectionAbortedException("Connections run short, and this one was the slowest."));
-
-    /// <summary>Closes it before its first request.</summary>
-    internal void Refuse() => _connection.Abort(new ConnectionAbortedException("Too many connections for the limit of open files."));
 }

@@ -4,14 +4,14 @@ using Microsoft.AspNetCore.Connections;
 namespace Mirror.Limits;
 
 /// <summary>
-/// Every connection of a client. When they run short, those that are stuck for the longest are closed, so that there are always some for
-/// newcomers. Where no connection is stuck, the newcomer is refused.
+/// All connections of clients. When few places are left, it closes the connections that have been stuck for the longest time, so that new
+/// clients find a place. If no connection is stuck, the new one waits (<see cref="PacedListeners"/>).
 /// </summary>
 internal sealed class ClientConnections
 {
-    // Lawful clients are stuck for shorter than this, but for connections that they keep for later.
+    // In milliseconds. Lawful clients are stuck for a shorter time, except on connections that they keep for later.
     private const int MinStuck = 1000;
-    // One look at every connection costs little, but not for each connection of a flood.
+    // In milliseconds. To look at all connections costs little, but too much for each connection of a flood.
     private const int LookEvery = 20;
 
     private static readonly int Many = OpenFiles.MaxConnections * 7 / 8;
@@ -21,7 +21,7 @@ internal sealed class ClientConnections
     private int _count;
     private long _looked;
 
-    /// <summary>Counts a connection of an endpoint for as long as it lasts, before anything else is done with it.</summary>
+    /// <summary>Counts a connection of an endpoint for as long as it lasts. It comes before all other steps of the connection.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async connection =>
     {
         var client = new ClientConnection(connection, MaxTransfersOfOne);
@@ -29,14 +29,9 @@ internal sealed class ClientConnections
         _open.TryAdd(client, true);
         try
         {
-            var count = Interlocked.Increment(ref _count);
-            if (count > Many)
+            if (Interlocked.Increment(ref _count) > Many)
                 CloseSlowest();
-            // Not by Kestrel's own limit: that refuses newcomers before this class can make room for the next.
-            if (count > OpenFiles.MaxConnections)
-                client.Refuse();
-            else
-                await next(connection);
+            await next(connection);
         }
         finally
         {
@@ -45,7 +40,8 @@ internal sealed class ClientConnections
         }
     };
 
-    private void CloseSlowest()
+    /// <summary>Closes those that are stuck for the longest, a few at a time: whose client means harm connects again.</summary>
+    public void CloseSlowest()
     {
         var now = Environment.TickCount64;
         var looked = Interlocked.Read(ref _looked);
@@ -55,7 +51,7 @@ internal sealed class ClientConnections
             .Select(client => (Client: client, Since: client.StuckSince ?? now))
             .Where(each => now - each.Since >= MinStuck)
             .OrderBy(each => each.Since)
-            .Take(Math.Max(1, OpenFiles.MaxConnections / 16));
+            .Take(Math.Max(1, OpenFiles.MaxConnections / 64));
         foreach (var (client, _) in stuck)
             client.Close();
     }

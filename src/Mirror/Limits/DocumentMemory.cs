@@ -1,52 +1,98 @@
+using System.Collections.Concurrent;
+
 namespace Mirror.Limits;
 
 /// <summary>
-/// The memory for bodies that are read into memory. All of them together may have a sixteenth of what the process may use. Small ones are
-/// not counted, so that large ones cannot keep them out.
+/// The memory for bodies that are read into memory. All of them together may have a sixteenth of what the process may use. The first bytes
+/// of each are not counted, so that large ones cannot keep small ones out. A body for which there is no room waits for it. Meanwhile those
+/// whose clients were the slowest are cut, so that bodies that do not end leave the others their room.
 /// </summary>
+#pragma warning disable CA1001 // A semaphore without a wait handle holds only memory.
 public sealed class DocumentMemory
+#pragma warning restore CA1001
 {
-    // Nearly every manifest is smaller.
-    private const int Small = 16 * 1024;
+    /// <summary>Nearly every manifest is smaller.</summary>
+    internal const int Piece = 16 * 1024;
+
+    // A client that came forward in this time is not cut.
+    private const int MinStuck = 1000;
+    // Each cut body is begun again by a client that means harm: not too many at once.
+    private const int CutEvery = 100;
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
     private static readonly long Available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
     private static readonly long Max = Math.Clamp(Available / 16, 16 << 20, 256 << 20);
 
-    private long _taken;
+    // A body is twice in memory when it is complete: in pieces, and as a whole.
+    private readonly SemaphoreSlim _free = new((int)(Max / (2 * Piece)));
+    private readonly ConcurrentDictionary<Account, bool> _accounts = new();
+    private long _cutAt;
 
     /// <summary>
     /// How many bytes of a body may wait to be read, for each connection: an eighth of the memory, where every connection has as many.
     /// </summary>
-    internal static int MaxWaiting { get; } = (int)Math.Clamp(Available / 8 / OpenFiles.MaxConnections, 32 * 1024, 1 << 20);
+    internal static int MaxWaiting { get; } = (int)Math.Clamp(Available / 8 / OpenFiles.MaxConnections, 64 * 1024, 1 << 20);
 
     /// <summary>How many bodies of 4 MiB may be read into memory at a time; a growing one has up to three times its length.</summary>
     internal static int MaxLargeBodies { get; } = (int)(Max / (12 << 20)) + 1;
 
     /// <summary>The account of one body, until it is disposed.</summary>
-    public Account Open() => new(this);
+    /// <param name="transfer">The body's own, by which it is cut; null for one that is not cut.</param>
+    public Account Open(Transfer? transfer) => new(this, transfer);
+
+    private void CutSlowest()
+    {
+        var now = Environment.TickCount64;
+        var last = Interlocked.Read(ref _cutAt);
+        if (now - last < CutEvery || Interlocked.CompareExchange(ref _cutAt, now, last) != last)
+            return;
+        var (slowest, since) = ((Transfer?)null, now - MinStuck);
+        foreach (var (account, _) in _accounts)
+            if (account.Transfer?.StuckSince is { } stuck && stuck <= since)
+                (slowest, since) = (account.Transfer, stuck);
+        slowest?.Cut(since);
+    }
 
     /// <summary>What one body has.</summary>
-    public sealed class Account(DocumentMemory home) : IDisposable
+    public sealed class Account : IDisposable
     {
-        private long _has;
+        private readonly DocumentMemory _home;
+        private int _pieces;
+        private TimeSpan _waited;
 
-        /// <summary>The body has grown to <paramref name="length"/> bytes.</summary>
-        /// <exception cref="BusyException">All bodies together would have too much.</exception>
-        public void GrowTo(long length)
+        internal Account(DocumentMemory home, Transfer? transfer) => (_home, Transfer) = (home, transfer);
+
+        internal Transfer? Transfer { get; }
+
+        /// <summary>Returns when there is room for the body to have grown to <paramref name="length"/> bytes.</summary>
+        /// <exception cref="BusyException">No room came free in time.</exception>
+        /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+        public async ValueTask GrowToAsync(long length, CancellationToken cancellationToken)
         {
-            // A body is twice in memory when it is complete: in pieces, and as a whole.
-            var more = length <= Small ? 0 : 2 * length - _has;
-            if (more <= 0)
-                return;
-            _has += more;
-            if (Interlocked.Add(ref home._taken, more) > Max)
-                throw new BusyException("too many large manifests are being pushed at this moment", TimeSpan.FromSeconds(5));
+            for (var needed = (length - 1) / Piece; _pieces < needed; _pieces++)
+            {
+                if (_pieces == 0)
+                    _home._accounts.TryAdd(this, true);
+                for (; !_home._free.Wait(0, CancellationToken.None); _waited += LookEvery)
+                {
+                    _home.CutSlowest();
+                    if (await _home._free.WaitAsync(LookEvery, cancellationToken))
+                        break;
+                    if (_waited >= MaxWait)
+                        throw new BusyException("too many large manifests are being pushed at this moment", RetryAfter);
+                }
+            }
         }
 
         public void Dispose()
         {
-            Interlocked.Add(ref home._taken, -_has);
-            _has = 0;
+            _home._accounts.TryRemove(this, out _);
+            if (_pieces > 0)
+                _home._free.Release(_pieces);
+            _pieces = 0;
         }
     }
 }

@@ -8,7 +8,7 @@ namespace Mirror.Limits;
 /// </summary>
 internal sealed class GrowingBuffer : IDisposable
 {
-    private const int PieceSize = 32 * 1024;
+    private const int PieceSize = DocumentMemory.Piece;
 
     private readonly List<byte[]> _pieces = [];
 

@@ -5,22 +5,23 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace Mirror.Limits;
 
 /// <summary>
-/// Takes new connections from the system only while there is room for them. Kestrel takes all that wait in one turn, also those that it
-/// closes right away for being too many, and until then each has a file that a connection already served may need.
+/// Takes new connections from the system only while there is room for them; until then they wait there, in their order, and those that
+/// are stuck make room. Kestrel takes all that wait in one turn, also those that it closes right away for being too many, and until then
+/// each has a file that a connection already served may need.
 /// </summary>
-internal sealed class PacedListeners(SocketTransportFactory sockets) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConnections connections)
+    : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
-    // Those that are about to be refused.
-    private const int Refused = 16;
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(20);
 
     public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
 
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
-        new Paced(await sockets.BindAsync(endpoint, cancellationToken));
+        new Paced(await sockets.BindAsync(endpoint, cancellationToken), connections);
 
-    private sealed class Paced(IConnectionListener listener) : IConnectionListener
+    private sealed class Paced(IConnectionListener listener, ClientConnections connections) : IConnectionListener
     {
-        private readonly SemaphoreSlim _room = new(OpenFiles.MaxConnections + Refused);
+        private readonly SemaphoreSlim _room = new(OpenFiles.MaxConnections);
         private readonly CancellationTokenSource _unbound = new();
 
         public EndPoint EndPoint => listener.EndPoint;
@@ -29,7 +30,8 @@ internal sealed class PacedListeners(SocketTransportFactory sockets) : IConnecti
         {
             try
             {
-                await _room.WaitAsync(_unbound.Token);
+                while (!await _room.WaitAsync(LookEvery, _unbound.Token))
+                    connections.CloseSlowest();
             }
             catch (OperationCanceledException)
             {

@@ -18,7 +18,7 @@ internal sealed class EventQueue : IDisposable
 {
     private const int MaxBatchEvents = 64;
     private const int MaxBatchBytes = 256 * 1024;
-    // The parts of a request that an event repeats are shorter than this together. A longer line is damage.
+    // An event is shorter than this, because the texts that it takes from a request have limits. A longer line is damage.
     private const int MaxEventBytes = 4 << 20;
 
     private readonly string _folder;
@@ -93,8 +93,8 @@ internal sealed class EventQueue : IDisposable
         return dropped;
     }
 
-    /// <summary>Returns when what was added before survives a power cut.</summary>
-    /// <exception cref="IOException">The disk refused. What is added from now on goes to a new file.</exception>
+    /// <summary>Returns when all events added before this call survive a power cut.</summary>
+    /// <exception cref="IOException">The disk refused. Later events go to a new file.</exception>
     public void Flush()
     {
         SafeFileHandle? tail;
@@ -192,7 +192,7 @@ internal sealed class EventQueue : IDisposable
         }
         var number = (_segments.Last?.Value.Number ?? 0) + 1;
         var isFlushed = _tail is null || _isUnsafe;
-        // Only once: a second flush of the same file would succeed whatever was lost.
+        // Only once: a second flush of the same file would succeed even if bytes were lost.
         _isUnsafe = true;
         if (!isFlushed)
             DiskFlush.OfFile(_tail!);
@@ -221,7 +221,8 @@ internal sealed class EventQueue : IDisposable
         _offset = 0;
     }
 
-    // The events from the recorded offset on are not delivered. If the record cannot be read, all are sent again: twice rather than never.
+    // The events from the recorded offset on are not delivered. If the record cannot be read, the queue sends all again: twice is better
+    // than never.
     private void Recover()
     {
         var record = Path.Combine(_folder, "delivered");

@@ -8,9 +8,9 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Manifests of mirrored repositories. By digest, a stored manifest is served and upstream is not asked. By tag, upstream is asked by one
-/// HEAD for all waiting clients when the last check of the tag is older than <c>proxy.tags_cache_ttl</c>. Methods that find ask the caches
-/// and the store only. Methods that fetch ask upstream, where the former found nothing.
+/// Manifests of mirrored repositories. For a digest, the server answers a stored manifest without asking upstream. For a tag whose last
+/// check is older than <c>proxy.tags_cache_ttl</c>, it asks upstream by one HEAD for all waiting clients. Methods named Find ask only the
+/// caches and the store. If they find nothing, methods named Fetch ask upstream.
 /// </summary>
 public sealed partial class MirroredManifests(
     UpstreamClient upstream, ImageCompletion completion, MirroredTags tags, HeldTags held, ManifestCache manifests,
@@ -47,7 +47,7 @@ public sealed partial class MirroredManifests(
         return current is { } descriptor ? new(descriptor, CacheStatus.Hit, Held: tag is null ? null : held.Find(name, tag)) : null;
     }
 
-    /// <summary>The manifest that a reference names now. A stored one is served where upstream does not answer.</summary>
+    /// <summary>The manifest that a reference names now. If upstream does not answer, it is the stored one.</summary>
     /// <exception cref="UpstreamException">Upstream gave another answer, and no stored manifest can be served instead.</exception>
     public async ValueTask<Answer<Manifest>> FetchAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
@@ -67,6 +67,15 @@ public sealed partial class MirroredManifests(
         catch (UpstreamException failure) when (copy is not null)
         {
             return Stale(name, tag, copy, failure);
+        }
+        // Upstream's HEAD named a digest that upstream does not have: only the manifest itself can tell.
+        catch (UpstreamRefusedException)
+        {
+            var check = _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop, byGet: true), CancellationToken.None);
+            var named = (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
+            if (await manifests.FindAsync(name, named.Digest, cancellationToken) is { } got)
+                return new(got, CacheStatus.Miss, Held: held.Find(name, tag));
+            throw;
         }
     }
 
@@ -88,8 +97,8 @@ public sealed partial class MirroredManifests(
             : DescriptorOf(await FetchByDigestAsync(name, digest, hasCopy: false, cancellationToken));
     }
 
-    /// <summary>Checks a tag although its time is not up, and fetches its manifest if it has moved. It fails silently: a client's check
-    /// comes later.</summary>
+    /// <summary>Checks a tag before its TTL is over, and fetches the new manifest if the tag moved. Does not throw if the check fails,
+    /// because a client's request checks the tag later.</summary>
     public Task CheckAheadAsync(RepositoryName name, string tag) =>
         RefreshAsync(name, _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None));
 
@@ -142,29 +151,30 @@ public sealed partial class MirroredManifests(
             ? await manifests.FindAsync(name, digest, cancellationToken)
             : null;
 
-    // The manifest that may be served while upstream cannot be asked.
+    // The manifest that the server may answer while upstream is unavailable.
     private async ValueTask<Manifest?> FindCopyAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         tags.Freshness.MayBeServedStale(name, tag) ? await FindLastAsync(name, tag, cancellationToken) : null;
 
     private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException failure)
     {
         metrics.Served(tags.Freshness.Age(name, tag));
-        // While upstream is away, every pull comes here. A refusal is about one repository.
+        // While upstream is unavailable, every pull comes here, so warn rarely. But a refusal concerns one repository: always warn.
         var isNews = _staleLine.IsDue() || failure is UpstreamDeniedException or UpstreamRefusedException;
         LogStale(isNews ? LogLevel.Warning : LogLevel.Information, name.ToString(), tag, failure.Message, failure.Advice);
         return new(copy, CacheStatus.Stale, failure.Message);
     }
 
-    private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken, bool byGet = false)
     {
-        // What a client pushed while the name was hosted is served until an operator releases it: upstream has something else by that tag.
+        // A client pushed this tag while the name was hosted. Upstream's tag is something else. So the pushed one stays until an operator
+        // releases it.
         var (notCopied, isKnown) = await FindNotCopiedAsync(name, tag, cancellationToken);
         if (notCopied is (var pushed, Provenance.Pushed) && await manifests.FindAsync(name, pushed, cancellationToken) is { } own)
             return own.Descriptor;
         Descriptor current;
         try
         {
-            current = await AskAsync(name, tag, cancellationToken);
+            current = await AskAsync(name, tag, byGet, cancellationToken);
         }
         catch (UpstreamRefusedException)
         {
@@ -176,7 +186,7 @@ public sealed partial class MirroredManifests(
             await tags.RemoveAsync(name, tag, cancellationToken);
             throw;
         }
-        // While the store cannot tell, no tag moves: a client may have pushed what it names.
+        // If the store cannot tell whether a client pushed the tag's manifest, the tag does not move.
         if (!isKnown && await FindLastAsync(name, tag, cancellationToken) is { } present && present.Descriptor.Digest != current.Digest)
             return present.Descriptor;
         if (notCopied is (var old, null) && old != current.Digest && await FindPushedAsync(name, old, cancellationToken) is { } unknown)
@@ -192,60 +202,21 @@ public sealed partial class MirroredManifests(
         return current;
     }
 
-    private async ValueTask<((Digest, Provenance?)? NotCopied, bool IsKnown)> FindNotCopiedAsync(
-        RepositoryName name, string tag, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return (await tags.NotCopiedAsync(name, tag, cancellationToken), true);
-        }
-        // A bucket that is away, whose tags are known from their local copies.
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            return (null, false);
-        }
-    }
-
     private async ValueTask<Descriptor> KeepAsync(RepositoryName name, string tag, Manifest former)
     {
         await tags.Freshness.CheckedAsync(name, tag, former.Descriptor, moved: false);
         return former.Descriptor;
     }
 
-    private async Task<Descriptor> AskAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    private async Task<Descriptor> AskAsync(RepositoryName name, string tag, bool byGet, CancellationToken cancellationToken)
     {
         var reference = Reference.Parse(tag);
-        if (await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
+        if (!byGet && await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
             return head;
         // Upstream's HEAD lacks the length or the digest: only the manifest itself can tell.
         var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest.Descriptor;
-    }
-
-    // A stored manifest without a mark, if it was pushed: another program noted no copy, and upstream has none. Marks it either way.
-    private async Task<Manifest?> FindPushedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        if (await manifests.FindAsync(name, digest, cancellationToken) is not { } stored)
-            return null;
-        var isCopy = await evidence.IsNotedAsync(name, digest, cancellationToken);
-        try
-        {
-            isCopy = isCopy || await CopyEvidence.HasManifestAsync(upstream, name, digest, cancellationToken);
-        }
-        catch (UpstreamRefusedException)
-        {
-            // Upstream does not have it.
-        }
-        try
-        {
-            await provenance.MarkAsync(name, digest, isCopy ? Provenance.Copied : Provenance.Pushed, cancellationToken);
-        }
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            writes.Failed($"whether {digest} of {name} was pushed", failure);
-        }
-        return isCopy ? null : stored;
     }
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate

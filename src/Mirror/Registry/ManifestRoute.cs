@@ -26,7 +26,7 @@ public sealed class ManifestRoute(
             && PlatformChoice.Needed(request.Http.Request.Headers.Accept, index.Value) is { } child)
             answer = await request.Repository.HeadManifestAsync(child, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
-        history.Served(request.Repository.Name, reference, isPull: false);
+        history.Served(request.Repository.Name, reference, isPull: false, client: null);
         if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: tag is null))
             request.Http.Response.ContentLength = answer.Value.Size;
         if (events.IsEnabled)
@@ -42,7 +42,9 @@ public sealed class ManifestRoute(
         if (reference.IsTag(out var tag, out _) && PlatformChoice.Needed(request.Http.Request.Headers.Accept, answer.Value) is { } child)
             answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
-        history.Served(repository.Name, reference, isPull: true);
+        history.Served(
+            repository.Name, reference, isPull: true,
+            request.User is { Name: { Length: > 0 } user } ? user : request.Http.Connection.RemoteIpAddress);
         var manifest = answer.Value;
         if (!ContentHeaders.Set(request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest: tag is null))
         {
@@ -82,7 +84,8 @@ public sealed class ManifestRoute(
         classes.Require(document, request.User, repository.Name);
 
         // 3. Stored, if there is room, and what it needs is in the repository.
-        if (await quota.AddManifestAsync(repository.Name, digest, bytes.Length, request.Aborted) is { } refusal)
+        using var counted = await quota.CountManifestAsync(repository.Name, digest, bytes.Length, request.Aborted);
+        if (counted.Refusal is { } refusal)
             throw new RegistryException(RegistryError.Denied, refusal);
         var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
@@ -90,6 +93,7 @@ public sealed class ManifestRoute(
         if (missing.Count > 0)
             throw new RegistryException(
                 RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")]);
+        counted.Keep();
         if (events.IsEnabled)
         {
             var origin = request.Origin(locations);

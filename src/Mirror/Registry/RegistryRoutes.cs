@@ -132,6 +132,23 @@ public sealed class RegistryRoutes
         await answer(request);
     }
 
+    /// <summary>Deletes a tag for a client that looks at a page, as a DELETE of the registry does.</summary>
+    /// <param name="page">The request of the browser.</param>
+    /// <param name="mayDelete">Whether the client needs no right to delete, because it holds the token of the administrator.</param>
+    /// <exception cref="RegistryException">The settings allow no deletes, the client may not delete, or there is no such tag.</exception>
+    public async Task DeleteTagAsync(RegistryRequest page, RepositoryName name, string tag, bool mayDelete)
+    {
+        var (action, answer) = _table[(RouteKind.Manifest, "DELETE")];
+        if (!mayDelete && !await _access.AuthorizeAsync(page.User, name, action, page.Aborted))
+            throw new RegistryException(
+                RegistryError.Denied, $"this login has not the right delete for {name}: access.rules say who has it");
+        await answer(new RegistryRequest(page.Http, new RegistryRoute(RouteKind.Manifest, name.ToString(), tag), isFromReplica: false)
+        {
+            User = page.User,
+            Repository = _repositories[name],
+        });
+    }
+
     private async Task AnswerGuardedAsync(RegistryRequest request, MirroredRepository repository, Func<RegistryRequest, Task> answer)
     {
         ActingClient.Current = await _privates.RequireAsync(request, repository);

@@ -26,12 +26,21 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     /// <exception cref="BusyException">The upload would have too many bytes (<see cref="UploadQuotas"/>).</exception>
     public async ValueTask<bool> AppendToAsync(RegistryRequest request, HeldUpload upload, long maxBytes)
     {
-        var left = maxBytes;
-        return await ReadAsync(request, BufferSize, bytes =>
+        var (left, body) = (maxBytes, request.Http.Request.Body);
+        return await ReadAsync(request, async cancellationToken =>
         {
-            upload.Append(bytes[..(int)Math.Min(bytes.Length, left)]);
-            left -= bytes.Length;
-            return left >= 0;
+            var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+            try
+            {
+                var read = await body.ReadAsync(buffer, cancellationToken);
+                upload.Append(buffer.AsSpan(0, (int)Math.Min(read, left)));
+                left -= read;
+                return (read, left >= 0);
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
         });
     }
 
@@ -46,22 +55,35 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     {
         if (request.Http.Request.ContentLength > maxBytes)
             return null;
-        var account = memory.Open();
+        var account = memory.Open(request.Transfer);
         request.Http.Response.RegisterForDispose(account);
         using var body = new GrowingBuffer();
-        var fits = await ReadAsync(request, 32 * 1024, bytes =>
+        var reader = request.Http.Request.BodyReader;
+        var fits = await ReadAsync(request, async cancellationToken =>
         {
-            if (body.Length + bytes.Length > maxBytes)
-                return false;
-            account.GrowTo(body.Length + bytes.Length);
-            body.Write(bytes);
-            return true;
+            // What has arrived stays in the connection's own memory until there is room for it.
+            var arrived = (await reader.ReadAsync(cancellationToken)).Buffer;
+            var (length, fits) = ((int)arrived.Length, body.Length + arrived.Length <= maxBytes);
+            try
+            {
+                if (!fits)
+                    return (length, false);
+                await account.GrowToAsync(body.Length + length, request.Aborted);
+                foreach (var part in arrived)
+                    body.Write(part.Span);
+                return (length, true);
+            }
+            finally
+            {
+                reader.AdvanceTo(arrived.End);
+            }
         });
         return fits ? body.ToArray() : null;
     }
 
-    // Hands on each part of a body until there is none, which is true, or until a part is refused.
-    private async ValueTask<bool> ReadAsync(RegistryRequest request, int bufferSize, Func<ReadOnlySpan<byte>, bool> take)
+    // Takes each part of a body until there is none, which is true, or until a part is refused.
+    private async ValueTask<bool> ReadAsync(
+        RegistryRequest request, Func<CancellationToken, ValueTask<(int Length, bool GoesOn)>> takeAsync)
     {
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
         var body = request.Http.Request.Body;
@@ -74,7 +96,8 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
                 request.Transfer?.WaitForClient();
                 // Without a buffer: a client that does not send occupies no memory.
                 _ = await body.ReadAsync(Memory<byte>.Empty, idle.Token);
-                var (length, goesOn) = await TakeAsync();
+                idle.CancelAfter(Timeout.InfiniteTimeSpan);
+                var (length, goesOn) = await takeAsync(idle.Token);
                 request.Transfer?.Moved(length);
                 if (length == 0 || !goesOn)
                     return length == 0;
@@ -90,20 +113,6 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
             throw Cut(request, $"no bytes arrived for {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout)");
-        }
-
-        async ValueTask<(int Length, bool GoesOn)> TakeAsync()
-        {
-            var buffer = ArrayPool<byte>.Shared.Rent(bufferSize);
-            try
-            {
-                var read = await body.ReadAsync(buffer, idle.Token);
-                return (read, read == 0 || take(buffer.AsSpan(0, read)));
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(buffer);
-            }
         }
 
         void Count(int length)

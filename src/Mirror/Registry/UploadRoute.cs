@@ -28,10 +28,13 @@ public sealed class UploadRoute(
         {
             var digest = ParseDigest(mount);
             var isAllowed = await mounts.IsAllowedAsync(request, digest);
-            if (isAllowed && await content.SizeAsync(digest, request.Aborted) is { } mounted)
-                Require(await quota.AddBlobAsync(repository.Name, digest, mounted, request.Aborted));
+            using var counted = isAllowed && await content.SizeAsync(digest, request.Aborted) is { } mounted
+                ? await quota.CountBlobAsync(repository.Name, digest, mounted, request.Aborted)
+                : null;
+            Require(counted?.Refusal);
             if (isAllowed && await repository.LinkBlobAsync(digest, request.Aborted))
             {
+                counted?.Keep();
                 if (events.IsEnabled)
                 {
                     var size = await content.SizeAsync(digest, request.Aborted);
@@ -188,9 +191,11 @@ public sealed class UploadRoute(
         }
         try
         {
-            Require(await quota.AddBlobAsync(repository.Name, digest, upload.Length, request.Aborted));
+            using var counted = await quota.CountBlobAsync(repository.Name, digest, upload.Length, request.Aborted);
+            Require(counted.Refusal);
             // The rest is not cancelled when the client leaves: a link without its blob would be useless.
             await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
+            counted.Keep();
             if (events.IsEnabled)
                 events.Pushed(request.Origin(locations), repository.Name, digest, upload.Length);
         }

@@ -8,8 +8,8 @@ using Mirror.Storage;
 namespace Mirror.Registry;
 
 /// <summary>
-/// What is left of the interface of docker-registry 0.x: the ping, the login, and the search of <c>docker search HOST/TERM</c>. Its images
-/// are of a form that no client of today can pull.
+/// The parts of the interface of docker-registry 0.x that clients still use: the ping, the login, and the search of <c>docker search
+/// HOST/TERM</c>. No client of today can pull images through that interface.
 /// </summary>
 public sealed class V1Route(
     RepositorySearch search, IAccess access, PrivateReads privates, Locations locations, ProxyOptions proxy,
@@ -20,18 +20,18 @@ public sealed class V1Route(
     private const string Gone = "this registry speaks version 2 of the interface only. Pull and push with Docker 1.6 or later, or another "
         + "client of today; the command import-v1 of this server imports images of docker-registry 0.x";
 
-    /// <summary>What a path means: the part behind <c>/v1/</c>, or <c>_ping</c>; null where it is none of these.</summary>
+    /// <summary>The part of a path behind <c>/v1/</c>, or <c>_ping</c>; null for any other path.</summary>
     public static string? PartOf(string path) =>
         path is "/_ping" ? "_ping" : path.StartsWith("/v1/", StringComparison.Ordinal) ? path["/v1/".Length..].TrimEnd('/') : null;
 
-    /// <exception cref="RegistryException">The client may not ask this.</exception>
+    /// <exception cref="RegistryException">The client has no right to this.</exception>
     public async Task AnswerAsync(RegistryRequest request)
     {
         var (method, response) = (request.Http.Request.Method, request.Http.Response);
         SetHeaders(response);
         switch (request.Route.Last)
         {
-            // Front ends leave these two without a login.
+            // The proxies in front of old registries let these two through without a login.
             case "_ping" when request.IsHead || method == "GET":
                 response.Headers["X-Docker-Registry-Standalone"] = proxy.HasUpstream ? "mirror" : "True";
                 if (old is { IsDebug: true })

@@ -23,52 +23,58 @@ public sealed class PushQuota(
     private readonly ConcurrentDictionary<RepositoryName, Counter> _repositories = new();
     private readonly Counter _all = new();
 
-    /// <summary>Counts a blob that is about to become a part of a repository.</summary>
-    /// <returns>Null; or why it may not, for the client.</returns>
-    public async ValueTask<string?> AddBlobAsync(RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
-        IsOn && !await references.HasBlobAsync(name, digest, cancellationToken) ? await AddAsync(name, bytes, cancellationToken) : null;
+    /// <summary>Counts a blob that is about to become a part of a repository, until the result is disposed without being kept.</summary>
+    public async ValueTask<CountedPush> CountBlobAsync(
+        RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
+        IsOn && !await references.HasBlobAsync(name, digest, cancellationToken)
+            ? await CountAsync(name, bytes, cancellationToken)
+            : new CountedPush();
 
     /// <summary>The same for a manifest.</summary>
-    public async ValueTask<string?> AddManifestAsync(RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
+    public async ValueTask<CountedPush> CountManifestAsync(
+        RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
         IsOn && !(await references.FindManifestAsync(name, digest, cancellationToken)).Linked
-            ? await AddAsync(name, bytes, cancellationToken)
-            : null;
+            ? await CountAsync(name, bytes, cancellationToken)
+            : new CountedPush();
 
     /// <summary>Whether there is room for any more bytes; asked before a client sends them.</summary>
-    /// <inheritdoc cref="AddBlobAsync"/>
-    public ValueTask<string?> FindRoomAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        IsOn ? AddAsync(name, 0, cancellationToken) : default;
+    /// <returns>Null; or why there is none, for the client.</returns>
+    public async ValueTask<string?> FindRoomAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        IsOn ? (await CountAsync(name, 0, cancellationToken)).Refusal : null;
 
     private bool IsOn => options.MaxSize is not null || options.MaxRepositorySize is not null;
 
-    private async ValueTask<string?> AddAsync(RepositoryName name, long bytes, CancellationToken cancellationToken)
+    private async ValueTask<CountedPush> CountAsync(RepositoryName name, long bytes, CancellationToken cancellationToken)
     {
+        var push = new CountedPush();
         if (options.MaxRepositorySize is { } ofOne)
         {
             if (_repositories.Count >= MaxRepositories)
                 _repositories.Clear();
             var counter = _repositories.GetOrAdd(name, _ => new Counter());
-            if (!await TakeAsync(counter, bytes, ofOne, stop => SizeOfAsync(name, stop), cancellationToken))
-                return $"{name} may have {ofOne} bytes (hosted.max_repository_size); delete images that are not needed";
+            if (!await TakeAsync(push, counter, bytes, ofOne, stop => SizeOfAsync(name, stop), cancellationToken))
+                push.Refuse($"{name} may have {ofOne} bytes (hosted.max_repository_size); delete images that are not needed");
         }
-        return options.MaxSize is { } ofAll && !await TakeAsync(_all, bytes, ofAll, SizeOfAllAsync, cancellationToken)
-            ? $"all pushed images together may have {ofAll} bytes (hosted.max_size); delete images that are not needed"
-            : null;
+        if (push.Refusal is null && options.MaxSize is { } ofAll
+            && !await TakeAsync(push, _all, bytes, ofAll, SizeOfAllAsync, cancellationToken))
+            push.Refuse($"all pushed images together may have {ofAll} bytes (hosted.max_size); delete images that are not needed");
+        return push;
     }
 
     private async ValueTask<bool> TakeAsync(
-        Counter counter, long bytes, long limit, Func<CancellationToken, Task<long>> measure, CancellationToken cancellationToken)
+        CountedPush push, Counter counter, long bytes, long limit, Func<CancellationToken, Task<long>> measure,
+        CancellationToken cancellationToken)
     {
         if (counter.MeasuredAt is not { } at)
             await TryMeasureAsync(counter, measure, cancellationToken);
         else if (time.GetElapsedTime(at) > MaxAge)
             _ = MeasureAsync(counter, measure, CancellationToken.None);
-        if (counter.TryAdd(bytes, limit))
+        if (counter.TryAdd(push, bytes, limit))
             return true;
         // Content may have been deleted since.
         if (counter.MeasuredAt is { } last && time.GetElapsedTime(last) > MaxAgeForRefusal)
             await TryMeasureAsync(counter, measure, cancellationToken);
-        return counter.TryAdd(bytes, limit);
+        return counter.TryAdd(push, bytes, limit);
     }
 
     // A large bucket takes long to measure: pushes go on meanwhile.
@@ -123,13 +129,14 @@ public sealed class PushQuota(
         private readonly Lock _gate = new();
         private long _bytes;
         private long _addedSince;
+        private int _measurements;
 
         public SingleFlight<int, bool> Measurements { get; } = new();
 
         /// <summary>When the last measurement began; null where there was none.</summary>
         public long? MeasuredAt { get; private set; }
 
-        public bool TryAdd(long bytes, long limit)
+        public bool TryAdd(CountedPush push, long bytes, long limit)
         {
             lock (_gate)
             {
@@ -137,14 +144,24 @@ public sealed class PushQuota(
                     return false;
                 _bytes += bytes;
                 _addedSince += bytes;
+                var measurements = _measurements;
+                push.OnReturn(() => Return(bytes, measurements));
                 return true;
             }
+        }
+
+        // A measurement that began meanwhile has not seen them.
+        private void Return(long bytes, int measurements)
+        {
+            lock (_gate)
+                if (measurements == _measurements)
+                    (_bytes, _addedSince) = (_bytes - bytes, _addedSince - bytes);
         }
 
         public void Begin()
         {
             lock (_gate)
-                _addedSince = 0;
+                (_addedSince, _measurements) = (0, _measurements + 1);
         }
 
         public void End(long measured, long began)

@@ -21,11 +21,12 @@ public sealed class RequestHistory(TimeProvider time)
     private int _eventCount;
 
     /// <summary>A client got a manifest, or its headers only.</summary>
-    /// <remarks>On the way of every hit: for a known reference one look-up and two writes, no lock and no allocation.</remarks>
-    public void Served(RepositoryName name, in Reference reference, bool isPull)
+    /// <param name="client">The user's name, or the client's address; null where neither is known.</param>
+    /// <remarks>On the way of every hit: for a known reference one look-up and three writes, no lock and no allocation.</remarks>
+    public void Served(RepositoryName name, in Reference reference, bool isPull, object? client)
     {
         if (_all.TryGetValue((name, reference), out var known) || (known = Add(name, reference)) is not null)
-            known.Served(isPull, time.GetUtcNow().UtcTicks);
+            known.Served(isPull, time.GetUtcNow().UtcTicks, client);
     }
 
     /// <summary>Keeps what a request did that went past the store.</summary>
@@ -49,6 +50,15 @@ public sealed class RequestHistory(TimeProvider time)
         from entry in _all
         where entry.Key.Item1 == name
         select (entry.Key.Item2, entry.Value);
+
+    /// <summary>Takes the clients that pulled since the last call. Of many clients of one reference, some are left out. Call it before
+    /// <see cref="TakePulls"/>, which forgets references.</summary>
+    public IEnumerable<(RepositoryName Name, Reference Reference, string Client, DateTimeOffset Last)> TakePullers()
+    {
+        foreach (var (key, history) in _all)
+            foreach (var (client, last) in history.TakePullers())
+                yield return (key.Item1, key.Item2, client, last);
+    }
 
     /// <summary>Takes the pulls since the last call, and forgets references that had none and keep no event.</summary>
     public IEnumerable<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)> TakePulls()
@@ -80,8 +90,10 @@ public sealed class RequestHistory(TimeProvider time)
 public sealed class ReferenceHistory
 {
     private const int MaxEvents = 8;
+    private const int MaxPullers = 8;
 
     private readonly Lock _gate = new();
+    private (object? Client, long Ticks)[]? _pullers;
     private Queue<RequestEvent>? _events;
     private long _served;
     private long _taken;
@@ -120,7 +132,7 @@ public sealed class ReferenceHistory
         }
     }
 
-    internal void Served(bool isPull, long ticks)
+    internal void Served(bool isPull, long ticks, object? client)
     {
         if (!isPull)
         {
@@ -130,6 +142,22 @@ public sealed class ReferenceHistory
         }
         Volatile.Write(ref _lastUsed, ticks);
         Interlocked.Increment(ref _served);
+        // Each client has its place, so that one that pulls all the time displaces no other. Two writers at once mix their times at worst.
+        if (client is not null)
+            (_pullers ??= new (object?, long)[MaxPullers])[client.GetHashCode() & (MaxPullers - 1)] = (client, ticks);
+    }
+
+    /// <summary>The clients that pulled since the last call, as far as they have found a place. One caller at a time.</summary>
+    internal IEnumerable<(string Client, DateTimeOffset Last)> TakePullers()
+    {
+        for (var i = 0; i < _pullers?.Length; i++)
+        {
+            var (client, ticks) = _pullers[i];
+            if (client is null)
+                continue;
+            _pullers[i] = default;
+            yield return (client.ToString()!, new DateTimeOffset(ticks, TimeSpan.Zero));
+        }
     }
 
     /// <summary>The pulls since the last call. One caller at a time.</summary>

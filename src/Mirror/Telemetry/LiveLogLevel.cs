@@ -5,7 +5,7 @@ namespace Mirror.Telemetry;
 /// <summary>Makes <c>log.level</c> a setting that may change while the server runs.</summary>
 internal static class LiveLogLevel
 {
-    // Our own lines say better what these log: requests, and upstream requests with their URLs.
+    // These frameworks log requests, and upstream requests with their URLs. Our own lines say the same better.
     private static readonly string[] Quiet = ["Microsoft", "System", "Polly", "Yarp"];
 
     /// <summary>Filters each line by the level in <see cref="LiveOptions"/>; a framework's lines must be warnings at least.</summary>

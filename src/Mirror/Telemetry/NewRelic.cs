@@ -2,15 +2,15 @@ using Mirror.Configuration;
 
 namespace Mirror.Telemetry;
 
-/// <summary>The keys of New Relic, as settings of the export by OTLP: New Relic's older interface is closed.</summary>
+/// <summary>The keys of New Relic, as settings of the OTLP export. New Relic has closed its older interface.</summary>
 internal static class NewRelic
 {
-    // The license key is for New Relic alone.
+    // If one of these is set, the data goes elsewhere, and the license key must not go there.
     private static readonly string[] OtherEndpoints =
         ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"];
 
-    /// <summary>The variables of OpenTelemetry that send metrics and traces to New Relic; none without a license key, and where the
-    /// environment names another endpoint.</summary>
+    /// <summary>The variables of OpenTelemetry that send metrics and traces to New Relic; none without a license key, or if the environment
+    /// names another endpoint.</summary>
     public static IReadOnlyDictionary<string, string> Variables(NewRelicOptions options, Func<string, string?> environment) =>
         options.LicenseKey is not { } key || OtherEndpoints.Any(name => !string.IsNullOrWhiteSpace(environment(name)))
             ? new Dictionary<string, string>()
@@ -24,7 +24,7 @@ internal static class NewRelic
                 ["OTEL_SERVICE_NAME"] = environment("OTEL_SERVICE_NAME") ?? options.Name,
             };
 
-    // The keys of accounts in the European Union begin so.
+    // The keys of accounts in the European Union begin with "eu".
     private static string Endpoint(string key) =>
         key.StartsWith("eu", StringComparison.OrdinalIgnoreCase) ? "https://otlp.eu01.nr-data.net" : "https://otlp.nr-data.net";
 }

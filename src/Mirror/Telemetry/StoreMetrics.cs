@@ -3,7 +3,7 @@ using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 
 namespace Mirror.Telemetry;
 
-/// <summary>The store: how long it takes, what it holds, and whether it takes writes.</summary>
+/// <summary>Metrics of the store: the time of its actions, its size, and whether it takes writes.</summary>
 public sealed class StoreMetrics(MirrorMeter meter)
 {
     private readonly Histogram<double> _seconds = meter.Seconds(
@@ -45,7 +45,7 @@ public sealed class StoreMetrics(MirrorMeter meter)
     /// <summary>Records how many repositories have pushed content and are no longer hosted.</summary>
     public void Orphans(int repositories) => _orphans.Record(repositories);
 
-    /// <summary>Records the present size of the cache, and what it may be at most; null where nothing says that.</summary>
+    /// <summary>Records the present size of the cache, and its limit; null for no limit.</summary>
     public void CacheSize(long bytes, long? limit)
     {
         _cacheBytes.Record(bytes);
@@ -60,6 +60,6 @@ public sealed class StoreMetrics(MirrorMeter meter)
         _evictedBytes.Add(bytes);
     }
 
-    /// <summary>Records a blob that was sent to its clients, and not stored for want of room (<c>proxy.max_size</c>).</summary>
+    /// <summary>Records a blob that was sent to clients but not stored, because the cache had no room (<c>proxy.max_size</c>).</summary>
     public void NotKept() => _notKept.Add(1);
 }

@@ -3,7 +3,7 @@ using Mirror.Storage;
 
 namespace Mirror.Telemetry;
 
-/// <summary>Our own spans. Requests in and out have spans of the framework.</summary>
+/// <summary>Our own spans. The framework makes the spans of requests from clients and to upstreams.</summary>
 public static class Traces
 {
     /// <summary>The name of our source of spans.</summary>
@@ -12,7 +12,7 @@ public static class Traces
     private static readonly ActivitySource Source = new(SourceName);
 
     /// <summary>
-    /// Starts the span of a download from upstream; null where spans are not collected. A download belongs to the server, so its span
+    /// Starts the span of a download from upstream; null if no spans are collected. A download belongs to the server, so its span
     /// starts a trace of its own, with a link to the request that started the download. Call it inside the task of the download: upstream
     /// requests of that task become its children.
     /// </summary>
@@ -51,7 +51,7 @@ public static class Traces
 
     /// <summary>
     /// Adds to the span of a request what the framework leaves out: the status of the answer and the source of the content. Call it before
-    /// the request ends. Does nothing where requests are not traced.
+    /// the request ends. Does nothing if requests are not traced.
     /// </summary>
     /// <param name="request">The <see cref="Activity.Current"/> of the request.</param>
     /// <param name="cache">Null for a repository that is not mirrored.</param>

@@ -3,8 +3,8 @@ using System.Net;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Follows redirects: registries redirect blobs to a CDN. A redirected request keeps its credentials only if the target is the configured
-/// origin. Never goes from https to http, and gives up after a few redirects.
+/// Follows redirects, because registries redirect blobs to a CDN. A redirected request keeps its credentials only if the target has the
+/// configured scheme, host and port. The handler never follows a redirect from https to http, and follows five redirects at most.
 /// </summary>
 public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 {

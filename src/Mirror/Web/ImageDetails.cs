@@ -7,14 +7,14 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Web;
 
-/// <param name="Images">In how many images of the store it is.</param>
+/// <param name="Images">How many images of the store have this blob.</param>
 public sealed record BlobDetail(Digest Digest, string Field, string MediaType, long? Size, bool IsStored, int Images);
 
-/// <summary>A step of an image's history, as its config tells it.</summary>
+/// <summary>A step of an image's history, from its config.</summary>
 public sealed record HistoryStep(string Created, string By, bool IsEmpty);
 
 /// <summary>One manifest of an image.</summary>
-/// <param name="Platform">Null where neither the index nor the config tells it.</param>
+/// <param name="Platform">Null if neither the index nor the config has it.</param>
 /// <param name="IsStored">Whether this server has it.</param>
 public sealed record ManifestDetail(
     Digest Digest, string? Platform, string Type, bool IsStored, IReadOnlyList<BlobDetail> Blobs, IReadOnlyList<HistoryStep> History,
@@ -28,7 +28,7 @@ public sealed record ImageDetail(
     RepositoryName Name, string Tag, Digest Digest, bool IsMirrored, bool IsPinned, string? Held, Digest? MovesTo, TimeSpan? SinceCheck,
     bool IsFresh, ListedImage? Listed, IReadOnlyList<ManifestDetail> Manifests, IReadOnlyList<ReferrerDetail> Referrers);
 
-/// <summary>Reads an image out of the store, for its page. Nothing is asked of upstream. Every list has a limit.</summary>
+/// <summary>Reads an image from the store for its page. It never asks upstream. Every list has a limit.</summary>
 internal sealed class ImageDetails(
     ImageReader reader, ImageIndex index, RepositoryResolver repositories, IPinStore pins, HeldTags held, TagFreshness freshness,
     IReferenceStore references, IReferrerStore referrers, [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content)
@@ -128,7 +128,7 @@ internal sealed class ImageDetails(
             using var json = JsonDocument.Parse(bytes);
             return json.RootElement.Clone();
         }
-        // What is stored need not be an image.
+        // The stored bytes may be something else than an image.
         catch (JsonException)
         {
             return default;

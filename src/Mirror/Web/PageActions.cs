@@ -8,9 +8,10 @@ namespace Mirror.Web;
 
 /// <summary>What the forms of the pages do. Each answers with the page to go to.</summary>
 internal sealed partial class PageActions(
-    PageAccess access, RepositoryResolver repositories, IPinStore pins, Purge purge, Warming warming, HeldTags held)
+    PageAccess access, RepositoryResolver repositories, IPinStore pins, Purge purge, Warming warming, HeldTags held,
+    RegistryRoutes registry)
 {
-    private static readonly string[] Names = ["logout", "pin", "unpin", "purge", "warm", "release"];
+    private static readonly string[] Names = ["logout", "pin", "unpin", "purge", "warm", "release", "delete"];
 
     /// <summary>Whether there is such a form.</summary>
     public static bool Has(string name) => Names.Contains(name);
@@ -63,6 +64,9 @@ internal sealed partial class PageActions(
             case "warm":
                 warming.Start(image, text, form["platform"] is [{ Length: > 0 and <= 64 } platform] ? platform : Warmer.DefaultPlatform);
                 break;
+            case "delete" when isTag:
+                await registry.DeleteTagAsync(request, image.Name, tag!, mayDelete: frame.Viewer.Admin is { Rules: null });
+                break;
             case "release" when image.Reference is not null && !isTag:
                 await held.ReleaseAsync(image.Name, digest, CancellationToken.None);
                 break;
@@ -73,7 +77,7 @@ internal sealed partial class PageActions(
         return frame.Here switch
         {
             "warm" => frame.To("live"),
-            "purge" => frame.To("images", ("search", image.Name.ToString())),
+            "purge" or "delete" => frame.To("images", ("search", image.Name.ToString())),
             "release" => frame.To("image", ("image", $"{image.Name}:{form["tag"]}")),
             _ => frame.To("image", ("image", $"{image.Name}:{tag}")),
         };

@@ -17,8 +17,7 @@ public sealed record OverviewModel(
     IReadOnlyList<(DateTimeOffset Hour, AnswerTotals Answers)> Hours, AnswerTotals All, UsageModel? Usage);
 
 /// <param name="Cached">The bytes of mirrored blobs; null until they have been counted.</param>
-public sealed record UsageModel(
-    ImageTotals Totals, long? Cached, long? MaxSize, long? Free, string Storage, string? Fleet, IReadOnlyList<UpstreamMirror> Upstreams);
+public sealed record UsageModel(UsageAnswer Store, long? Cached, string? Fleet, IReadOnlyList<UpstreamMirror> Upstreams);
 
 public sealed record LiveModel(LiveState State, IReadOnlyList<(RepositoryName Name, WarmProgress Progress)> Warmed);
 
@@ -26,13 +25,24 @@ public sealed record LiveModel(LiveState State, IReadOnlyList<(RepositoryName Na
 public sealed record ImagesModel(
     string Search, string Sort, IReadOnlyList<ImageLine> Images, bool IsComplete, bool IsFirst, string? Next);
 
-public sealed record ImageLine(ListedImage Image, bool IsMirrored, bool IsPinned, string? Held);
+/// <param name="State"><c>kept</c>, <c>cooling down</c> or <c>stale</c>; null for none of these.</param>
+public sealed record ImageLine(ListedImage Image, bool IsMirrored, bool IsPinned, string? State);
 
 /// <param name="MayChange">Whether the viewer may pin, purge, warm and release it.</param>
-public sealed record ImageModel(ImageDetail Image, bool MayChange);
+/// <param name="History">What the tag has named, the newest first.</param>
+/// <param name="Pullers">The last clients that pulled it; empty for a viewer who may not change it.</param>
+public sealed record ImageModel(
+    ImageDetail Image, bool MayChange, IReadOnlyList<TaggedSince> History, IReadOnlyList<Puller> Pullers);
 
 /// <param name="Plan">What would go.</param>
 public sealed record PurgeModel(string Image, Purged Plan);
+
+/// <param name="OtherTags">The other tags that name the manifest.</param>
+public sealed record DeleteModel(
+    RepositoryName Name, string Tag, Digest Digest, IReadOnlyList<string> OtherTags, Configuration.MirrorOptions Options)
+{
+    public string Image => $"{Name}:{Tag}";
+}
 
 /// <param name="Problem">Why there is nothing to explain; null where there is.</param>
 public sealed record WhyModel(string Image, Explained? Explained, string? Problem);

@@ -4,7 +4,6 @@ using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
-using Mirror.Storage.Disk;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Web.Pages;
@@ -43,6 +42,7 @@ internal sealed class PageRoutes
             ["images"] = ImagesAsync,
             ["image"] = ImageAsync,
             ["purge"] = PurgeAsync,
+            ["delete"] = DeleteAsync,
             ["why"] = WhyAsync,
             ["upstreams"] = Server(UpstreamsAsync),
             ["clients"] = Server(ClientsAsync),
@@ -95,12 +95,10 @@ internal sealed class PageRoutes
         UsageModel? usage = null;
         if (frame.Viewer.IsServerAdmin)
         {
-            var (storage, cache) = (Get<StorageOptions>(), Get<CacheSize>());
-            await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
+            var cache = Get<CacheSize>();
             usage = new(
-                await Task.Run(_index.Totals, request.Aborted), cache.IsMeasured ? cache.Bytes : null, cache.MaxBytes,
-                storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes : null,
-                storage.Location, Get<FleetOptions>().Address, Get<UpstreamSelector>().All);
+                await Get<StoreUsage>().ReadAsync(MaxWait, request.Aborted), cache.IsMeasured ? cache.Bytes : null,
+                Get<FleetOptions>().Address, Get<UpstreamSelector>().All);
         }
         await _renderer.WriteAsync<OverviewPage>(
             request.Http, frame, new OverviewModel(Get<HourlyAnswers>().List(), Get<RequestMetrics>().Answers, usage));
@@ -131,7 +129,7 @@ internal sealed class PageRoutes
         };
         var after = query["after"].ToString();
         var isComplete = await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
-        var (pins, held) = (Get<IPinStore>(), Get<HeldTags>());
+        var pins = Get<IPinStore>();
         List<ImageLine> lines = [];
         var last = after.Length > 0 ? after : null;
         var looked = 0;
@@ -151,13 +149,23 @@ internal sealed class PageRoutes
                 if (await frame.Viewer.MaySeeAsync(image.Name, request.Aborted))
                     lines.Add(new(
                         image, _repositories.IsMirrored(image.Name), await pins.IsPinnedAsync(image.Name, image.Tag, request.Aborted),
-                        held.Find(image.Name, image.Tag)));
+                        StateOf(image)));
             }
         }
         await _renderer.WriteAsync<ImagesPage>(
             request.Http, frame,
             new ImagesModel(
                 search, order is null ? "name" : query["sort"].ToString(), lines, isComplete, after.Length == 0, isOver ? null : last));
+    }
+
+    // How the tag differs from that of upstream; null where it does not, as far as this server knows.
+    private string? StateOf(ListedImage image)
+    {
+        var held = Get<HeldTags>();
+        if (held.Find(image.Name, image.Tag) is not null)
+            return held.MovesTo(image.Name, image.Tag) is null ? "kept" : "cooling down";
+        return _repositories.IsMirrored(image.Name) && Get<UpstreamSelector>().Find(image.Name) is { } mirror
+            && mirror.Upstream.State.Troubles.Away.Count > 0 && Get<TagFreshness>().Fresh(image.Name, image.Tag) is null ? "stale" : null;
     }
 
     private IReadOnlyList<ListedImage> Page(ImageOrder? order, string? search, string? after)
@@ -191,8 +199,10 @@ internal sealed class PageRoutes
         var (name, tag) = await TagAsync(request, frame);
         await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
         var image = await Get<ImageDetails>().FindAsync(name, tag, request.Aborted) ?? throw Unknown();
-        await _renderer.WriteAsync<Pages.ImagePage>(
-            request.Http, frame, new ImageModel(image, await frame.Viewer.MayChangeAsync(name, request.Aborted)));
+        var mayChange = await frame.Viewer.MayChangeAsync(name, request.Aborted);
+        var (history, pullers) = await Task.Run(
+            () => (_index.HistoryOf(name, tag), mayChange ? _index.PullersOf(name, tag) : []), request.Aborted);
+        await _renderer.WriteAsync<Pages.ImagePage>(request.Http, frame, new ImageModel(image, mayChange, history, pullers));
     }
 
     private async Task PurgeAsync(RegistryRequest request, Frame frame)
@@ -202,6 +212,19 @@ internal sealed class PageRoutes
             throw Refused("to purge an image");
         var plan = await Get<Purge>().RunAsync(name, tag, dryRun: true, request.Aborted);
         await _renderer.WriteAsync<PurgePage>(request.Http, frame, new PurgeModel($"{name}:{tag}", plan));
+    }
+
+    private async Task DeleteAsync(RegistryRequest request, Frame frame)
+    {
+        var (name, tag) = await TagAsync(request, frame);
+        if (!await frame.Viewer.MayChangeAsync(name, request.Aborted))
+            throw Refused("to delete a tag");
+        if (_repositories.IsMirrored(name))
+            throw new RegistryException(RegistryError.Denied, $"{name} is mirrored: purge the image instead");
+        var digest = await Get<IReferenceStore>().ResolveTagAsync(name, tag, request.Aborted) ?? throw Unknown();
+        var others = await Task.Run(() => _index.TagsOf(name, digest), request.Aborted);
+        await _renderer.WriteAsync<DeletePage>(
+            request.Http, frame, new DeleteModel(name, tag, digest, [.. others.Where(other => other != tag)], Get<MirrorOptions>()));
     }
 
     private async Task WhyAsync(RegistryRequest request, Frame frame)

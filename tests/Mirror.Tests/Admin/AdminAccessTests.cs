@@ -127,7 +127,7 @@ public sealed class AdminAccessTests : IAsyncDisposable
 
         var paths = (await _registry.AdminAsync("openapi.json")).GetProperty("paths").EnumerateObject().Select(path => path.Name);
         Assert.Superset(
-            new HashSet<string> { "images", "usage", "purge", "why", "reload" },
+            new HashSet<string> { "images", "images/history", "usage", "purge", "why", "reload" },
             paths.Select(path => path["/mirror/v1/".Length..]).ToHashSet());
     }
 

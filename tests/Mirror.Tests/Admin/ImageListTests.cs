@@ -38,6 +38,21 @@ public sealed class ImageListTests : MirrorOfHub
         Assert.Equal(JsonValueKind.String, images[0].GetProperty("lastUsed").ValueKind);
         Assert.Equal(JsonValueKind.Null, images[2].GetProperty("lastUsed").ValueKind);
 
+        // A tag that moves leaves what it named before; the address of a client is known for its pulls.
+        await new PushedRepository(Mirror, "local/app").PushManifestAsync("v1", "moved");
+        var before = images[2].GetProperty("digest").GetString();
+        images = await Mirror.ImagesAsync(list => list.Length == 3 && list[2].GetProperty("digest").GetString() != before);
+        var moved = (await Mirror.AdminAsync("images/history?image=local/app:v1")).GetProperty("tagged").EnumerateArray().ToArray();
+        Assert.Equal(2, moved.Length);
+        Assert.Equal(before, moved[1].GetProperty("digest").GetString());
+        Assert.True(moved[1].GetProperty("since").GetDateTimeOffset() <= moved[0].GetProperty("since").GetDateTimeOffset());
+        var pulled = await Mirror.AdminAsync("images/history?image=library/nginx:1");
+        var named = Assert.Single(pulled.GetProperty("tagged").EnumerateArray());
+        Assert.Equal(one.Digest.ToString(), named.GetProperty("digest").GetString());
+        var puller = Assert.Single(pulled.GetProperty("pullers").EnumerateArray());
+        Assert.Equal("127.0.0.1", puller.GetProperty("client").GetString());
+        Assert.Equal(images[0].GetProperty("lastUsed").GetDateTimeOffset(), puller.GetProperty("last").GetDateTimeOffset());
+
         var usage = await Mirror.AdminAsync("usage");
         Assert.Equal(3, usage.GetProperty("images").GetInt64());
         Assert.Equal(Base.Size, usage.GetProperty("shared").GetInt64());

@@ -34,6 +34,9 @@ public sealed class CopyTests : IAsyncLifetime
     private string GoogleDriver => $"  gcs:\n    bucket: {GoogleStorage.Bucket}\n    keyfile: {_folder["key.json"]}\n"
         + $"    rootdirectory: /registry\n    endpoint: {_google.Url}\n    scratchdirectory: {_folder["scratch"]}\n";
 
+    // A server over the bucket that sends the bytes itself.
+    private MirrorSettings Direct => new() { Driver = $"{GoogleDriver}  redirect: {{disable: true}}\n" };
+
     public async ValueTask InitializeAsync()
     {
         MirrorProcess.Availability.OrSkip();
@@ -128,7 +131,7 @@ public sealed class CopyTests : IAsyncLifetime
         }
         _google.Faults.Clear();
 
-        await using (var half = await MirrorProcess.StartAsync(new MirrorSettings { Driver = $"{GoogleDriver}  redirect: {{disable: true}}\n" }))
+        await using (var half = await MirrorProcess.StartAsync(Direct))
         {
             using var absent = await half.GetAsync($"{Name}/manifests/1");
             Assert.Equal(HttpStatusCode.NotFound, absent.StatusCode);
@@ -136,7 +139,7 @@ public sealed class CopyTests : IAsyncLifetime
         var (code, output) = await CopyAsync(Files, Google);
         Assert.True(code == 0, output);
         Assert.DoesNotContain("6 blobs", output);
-        await using var whole = await MirrorProcess.StartAsync(new MirrorSettings { Driver = $"{GoogleDriver}  redirect: {{disable: true}}\n" });
+        await using var whole = await MirrorProcess.StartAsync(Direct);
         await Pushes.AssertWholeAsync(whole, Name, "1", image.Manifest, image.Blobs);
     }
 

@@ -136,6 +136,6 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     }
 }
 
-/// <summary>Each of these tests starts five processes and many clients, so they run one at a time and alone.</summary>
-[CollectionDefinition(nameof(FleetOfHub), DisableParallelization = true)]
-public sealed class FleetAlone;
+/// <summary>Each of these tests starts five processes and many clients, so they run one at a time.</summary>
+[CollectionDefinition(nameof(FleetOfHub))]
+public sealed class OneFleetAtATime;

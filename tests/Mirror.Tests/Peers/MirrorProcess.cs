@@ -37,6 +37,9 @@ public sealed record MirrorSettings
     /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
     public string? Limits { get; init; }
 
+    /// <summary>The program of an older version; null is the one under test.</summary>
+    public string? Older { get; init; }
+
     /// <summary>Decides which of its system calls fail; null lets all be.</summary>
     internal DiskFaults? Faults { get; init; }
 
@@ -149,7 +152,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
     {
         string[] command = OtherCommand is not null ? [OtherCommand, "serve", ConfigFile]
             : _settings.File is "" ? ["dotnet", Program, "serve"]
-            : ["dotnet", Program, "serve", ConfigFile];
+            : ["dotnet", _settings.Older ?? Program, "serve", ConfigFile];
         if (_settings.Limits is { } limits)
             command = ["prlimit", limits, .. command];
         if (_settings.Faults is not null)

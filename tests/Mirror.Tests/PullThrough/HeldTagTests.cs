@@ -5,6 +5,7 @@ using System.Text.Json;
 using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
+using Mirror.Tests.Web;
 using Xunit;
 
 namespace Mirror.Tests.PullThrough;
@@ -118,6 +119,11 @@ public sealed class HeldTagTests : MirrorOfHub
         await mirror.ReloadAsync(settings => settings with { TagsCacheTtl = "1h" });
         using (var held = await mirror.GetAsync(ManifestPath("latest")))
             Assert.Equal(old.Bytes, await held.Content.ReadAsByteArrayAsync(Cancel));
+
+        using (var browser = new Browser(mirror.Url))
+            await Until.TrueAsync(
+                async () => (await browser.PageAsync("images")).Contains(", cooling down", StringComparison.Ordinal),
+                () => "The page of the images does not say it.");
 
         var (code, output) = await mirror.VerbAsync("release", $"{Repository}@{now.Digest}");
 

@@ -65,6 +65,22 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         Assert.Equal(10_000, (await whole.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length);
     }
 
+    [Fact]
+    public async Task A_tag_whose_HEAD_names_a_digest_that_upstream_lacks_is_fetched_by_GET()
+    {
+        var digest = AddManifest();
+        _upstream.Answer(
+            "HEAD", $"{Name}/manifests/1", 200, new byte[100],
+            ("Content-Type", MediaTypes.OciManifest), ("Docker-Content-Digest", Digest.Of([1]).ToString()));
+        _upstream.Answer("GET", $"{Name}/manifests/{Digest.Of([1])}", 404, "{}"u8.ToArray());
+
+        for (var i = 0; i < 2; i++)
+        {
+            using var manifest = await AssertAsync(HttpStatusCode.OK, "manifests/1");
+            Assert.Equal(digest.ToString(), Assert.Single(manifest.Headers.GetValues("Docker-Content-Digest")));
+        }
+    }
+
     [Theory]
     [InlineData("Content-Encoding", "gzip")]
     [InlineData("Content-Encoding", "x-gzip")]

@@ -56,6 +56,22 @@ public sealed class PushQuotaTests : IAsyncDisposable
             async () => await PushAsync("d/app", Random(Mega / 2)) == HttpStatusCode.Created, () => "A deletion makes no room.");
     }
 
+    [Fact]
+    public async Task What_is_refused_does_not_count()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _registry = await MirrorProcess.StartAsync(new MirrorSettings { Hosted = "[\"**\"], max_size: 1MiB, max_repository_size: 1MiB" });
+        var repository = new PushedRepository(_registry, "a/app");
+        for (var i = 0; i < 4; i++)
+        {
+            var lacking = PushedRepository.Manifest(
+                Digest.Of([(byte)i]), more: $"\"annotations\":{{\"much\":\"{new string((char)('a' + i), 400_000)}\"}}");
+            using var refused = await repository.SendAsync("PUT", "manifests/1", lacking, PushedRepository.OciManifest);
+            await PushedRepository.AssertErrorAsync(refused, 404, "MANIFEST_BLOB_UNKNOWN");
+        }
+        Assert.Equal(HttpStatusCode.Created, await PushAsync("a/app", Random(Mega - 100_000)));
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_registry is not null)

@@ -22,6 +22,9 @@ public sealed class DiskFaultTests : MirrorOfHub
         ? [.. Enum.GetValues<DiskCall>().SelectMany(kind => new[] { (kind, InputOutputError), (kind, NoSpaceLeft), (kind, QuotaExceeded) })]
         : [(DiskCall.Flush, InputOutputError), (DiskCall.Write, NoSpaceLeft), (DiskCall.Name, InputOutputError)];
 
+    // A sample lets every second call fail.
+    private static readonly int Step = Figures.Count(2, 1);
+
     /// <summary>A request of a client: what must be there before, the request itself, and what holds once it is acknowledged.</summary>
     private sealed record Change(
         Func<PushedRepository, Task> Prepare, Func<PushedRepository, Task<HttpStatusCode>> Make, Func<PushedRepository, Task> Check);
@@ -46,7 +49,7 @@ public sealed class DiskFaultTests : MirrorOfHub
         List<(string Name, string Why, Change Change)> acknowledged = [];
         var (calls, cuts, refused) = (0, 0, 0);
         foreach (var (kind, error) in Faults)
-            for (var at = 1; ; at++)
+            for (var at = 1; ; at += Step)
             {
                 var change = ChangeOf(what, calls++);
                 var repository = new PushedRepository(mirror, $"r{calls}/app");
@@ -107,7 +110,7 @@ public sealed class DiskFaultTests : MirrorOfHub
         Hub.PullLimit = null;
         var pulls = 0;
         foreach (var (kind, error) in Faults)
-            for (var at = 1; ; at++)
+            for (var at = 1; ; at += Step)
             {
                 var tag = $"t{++pulls}";
                 var image = Hub.AddImage($"library/r{pulls}", tag, HubBlob.Seeded(pulls, Size));

@@ -75,6 +75,8 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
     private Thread? _thread;
     private bool _stopped;
     private DiskCall? _kind;
+    private Random? _random;
+    private double _share;
     private int _at;
     private int _error;
     private int _seen;
@@ -109,11 +111,18 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
         }
     }
 
+    /// <summary>From now on a share of the calls below the folder fails, of every kind.</summary>
+    public void FailSome(Random random, double share, int error)
+    {
+        lock (_gate)
+            (_random, _share, _error) = (random, share, error);
+    }
+
     /// <summary>No further call fails. What was lost stays lost.</summary>
     public void Stop()
     {
         lock (_gate)
-            _kind = null;
+            (_kind, _random) = (null, null);
     }
 
     /// <summary>Begins to decide about the calls of a program that was started with <see cref="Of"/>; until then it stands still.</summary>
@@ -204,7 +213,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
                 var isFile = kind == DiskCall.Flush && !Directory.Exists(path);
                 if (isFile && _lost.ContainsKey(Inode(call)))
                     return 0;
-                if (kind != _kind || ++_seen != _at && _at != 0)
+                if (_random is not null ? _random.NextDouble() >= _share : kind != _kind || ++_seen != _at && _at != 0)
                     return null;
                 _failed ??= $"{name} {path}";
                 // Kept open, so that no other file gets its number. The framework would ask for a lock, which the program has.

@@ -169,6 +169,46 @@ public sealed class PageAccessTests : IAsyncDisposable
         await erin.PageAsync("unpin?image=local/a/app:1", HttpStatusCode.NotFound);
     }
 
+    [Fact]
+    public async Task A_pushed_tag_is_deleted_by_its_page_with_the_setting_the_right_and_the_token_of_the_form_only()
+    {
+        const string page = "delete?image=local/a/app:1";
+        (string, string)[] image = [("image", "local/a/app:1")];
+        var rules = Rules.Replace("actions: [pull, push, admin]", "actions: [pull, push, delete, admin]", StringComparison.Ordinal);
+        await StartAsync(PasswordFile.Section(_folder) + rules, new() { ["REGISTRY_STORAGE_DELETE_ENABLED"] = "false" });
+        await PushAsync("local/a/app");
+        using (var erin = new Browser(_registry.Url, PasswordFile.Basic("erin")))
+        {
+            Assert.Contains("they need <code>storage.delete.enabled</code>", await erin.PageAsync(page));
+            Assert.Equal(HttpStatusCode.MethodNotAllowed, await erin.PostAsync("delete", "image?image=local/a/app:1", image));
+            await erin.PageAsync("image?image=local/a/app:1");
+        }
+        await _registry.DisposeAsync();
+
+        var audit = Path.Combine(_folder.Folder("audit"), "audit.log");
+        const string robots = "  - {who: {users: [robot-1]}, repositories: [\"**\"], actions: [pull, push, admin]}\n";
+        await StartAsync(
+            PasswordFile.Section(_folder) + rules.Replace("  rules:\n", "  rules:\n" + robots, StringComparison.Ordinal),
+            new() { ["REGISTRY_LOG_AUDIT_PATH"] = audit });
+        await PushAsync("local/a/app");
+        using (var robot = new Browser(_registry.Url, PasswordFile.Basic("robot-1")))
+            Assert.Equal(HttpStatusCode.Forbidden, await robot.PostAsync("delete", page, image));
+        using (var alice = new Browser(_registry.Url, PasswordFile.Basic("alice")))
+            Assert.Equal(HttpStatusCode.Forbidden, await alice.PostAsync("delete", "image?image=local/a/app:1", image));
+        using (var erin = new Browser(_registry.Url, PasswordFile.Basic("erin")))
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, await erin.PostAsync("delete", null, image));
+            Assert.Contains("stays, and clients that ask for its digest still get it", await erin.PageAsync(page));
+            Assert.Equal(HttpStatusCode.SeeOther, await erin.PostAsync("delete", page, image));
+            await erin.PageAsync("image?image=local/a/app:1", HttpStatusCode.NotFound);
+            await erin.PageAsync(page, HttpStatusCode.NotFound);
+        }
+        var lines = await File.ReadAllLinesAsync(audit, TestContext.Current.CancellationToken);
+        var line = Assert.Single(lines, line => line.Contains("\"event\":\"delete\"", StringComparison.Ordinal));
+        Assert.Contains("\"user\":\"erin\"", line, StringComparison.Ordinal);
+        Assert.Contains("\"repository\":\"local/a/app\"", line, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("https://evil.example/", "/ui/")]
     [InlineData("//evil.example/", "/ui/")]
@@ -196,10 +236,10 @@ public sealed class PageAccessTests : IAsyncDisposable
         }
     }
 
-    private async Task StartAsync(string more)
+    private async Task StartAsync(string more, Dictionary<string, string>? environment = null)
     {
         MirrorProcess.Availability.OrSkip();
-        _registry = await MirrorProcess.StartAsync(new MirrorSettings { More = more });
+        _registry = await MirrorProcess.StartAsync(new MirrorSettings { More = more, Environment = environment });
     }
 
     private async Task PushAsync(string name)

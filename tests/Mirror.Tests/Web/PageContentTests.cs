@@ -113,6 +113,14 @@ public sealed partial class PageContentTests : MirrorOfHub
         Assert.Contains(Layer.Digest.ToString(), page);
         Assert.Contains("a copy from upstream", page);
         Assert.DoesNotContain(">Pin<", page);
+        Assert.Contains("What the tag named", page);
+        Assert.DoesNotContain("Who pulled it", page);
+        Assert.Contains("aria-sort=\"descending\"", await browser.PageAsync("images?sort=size"));
+        using (var admin = new Browser(Mirror.Debug, Mirror.AdminLogin))
+        {
+            Assert.Contains("How fast the images grow is known after an hour", await admin.PageAsync(""));
+            Assert.Contains("<td class=\"name\">127.0.0.1</td>", await admin.PageAsync("image?image=library/nginx:1"));
+        }
         Assert.Contains("fetched from upstream", await browser.PageAsync("why?image=library/nginx:1"));
         Assert.DoesNotContain("<dt>Pulls since the start</dt><dd>0</dd>", await browser.PageAsync(""));
     }

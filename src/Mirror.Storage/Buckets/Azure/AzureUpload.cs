@@ -7,7 +7,7 @@ using Azure.Storage.Blobs.Specialized;
 
 namespace Mirror.Storage.Buckets.Azure;
 
-/// <summary>A block blob on its way: blocks that Azure keeps until a list of them is committed.</summary>
+/// <summary>An unfinished block blob: blocks that Azure keeps until the mirror commits a list of them.</summary>
 internal sealed class AzureUpload(AzureCalls calls, BlockBlobClient blob) : IBucketUpload
 {
     // Another process may send blocks of the same blob. All names of the blocks of a blob must be equally long.
@@ -40,7 +40,7 @@ internal sealed class AzureUpload(AzureCalls calls, BlockBlobClient blob) : IBuc
     /// <summary>Does nothing: see <see cref="AzureBucket.ListUploadsAsync"/>.</summary>
     public ValueTask AbortAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-    /// <summary>Writes a blob, or only if there is none, and replaces one of another type.</summary>
+    /// <summary>Writes a blob: only if none exists, or also over one, whatever its type.</summary>
     /// <returns>False if a blob existed and was left as it is.</returns>
     internal static async ValueTask<bool> WriteAsync<T>(
         AzureCalls calls,
@@ -56,7 +56,7 @@ internal sealed class AzureUpload(AzureCalls calls, BlockBlobClient blob) : IBuc
         }
         catch (StoreUnavailableException refused) when (refused.InnerException is RequestFailedException { ErrorCode: var code })
         {
-            // Another process that committed the same blob has dropped our blocks: its blob is there.
+            // Another process committed the same blob, so Azure dropped our blocks. That blob is complete.
             if (onlyIfAbsent && (code == BlobErrorCode.BlobAlreadyExists || code == BlobErrorCode.ConditionNotMet
                 || code == BlobErrorCode.InvalidBlobType || code == BlobErrorCode.InvalidBlockList))
             {

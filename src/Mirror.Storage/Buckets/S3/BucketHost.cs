@@ -4,7 +4,7 @@ using Endpoint = Amazon.Runtime.Endpoints.Endpoint;
 
 namespace Mirror.Storage.Buckets.S3;
 
-/// <summary>Sends requests to the bucket's own address, such as a domain of its owner, instead of one made of its name.</summary>
+/// <summary>Sends requests to the bucket's own address, such as a domain of its owner, and not to the usual one with its name.</summary>
 internal sealed class BucketHost(string address) : IEndpointProvider
 {
     private readonly AmazonS3EndpointProvider _usual = new();

@@ -74,7 +74,7 @@ public sealed class S3Bucket : IBucket
         }
     }
 
-    // Many in one call would need checksums that not every store accepts, so the interface's own loop stays.
+    // Deletes one object. A call that deletes many would need checksums, which not every store accepts.
     public async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {
         var request = new DeleteObjectRequest { BucketName = _bucket, Key = _root + path };

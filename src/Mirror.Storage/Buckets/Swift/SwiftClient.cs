@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Mirror.Storage.Buckets.Swift;
 
-/// <summary>Sends requests to an account of Swift, with a token that it renews, and repeats them while the trouble may pass.</summary>
+/// <summary>Sends requests to an account of Swift, with a token that it renews. It repeats them after temporary failures.</summary>
 internal sealed class SwiftClient(SwiftOptions options) : IDisposable
 {
     private const int MaxAttempts = 3;
@@ -19,7 +19,7 @@ internal sealed class SwiftClient(SwiftOptions options) : IDisposable
     public async ValueTask<Uri> AccountAsync(CancellationToken cancellationToken) =>
         (await _tokens.GetAsync(refused: null, cancellationToken)).Account;
 
-    /// <summary>Sends a request; the body of the answer is still to be read. The caller disposes the answer.</summary>
+    /// <summary>Sends a request. The caller reads the body of the answer, and disposes the answer.</summary>
     /// <param name="path">What follows the address of the account: a container, an object, a query.</param>
     /// <param name="prepare">Adds headers and a body, once for each attempt.</param>
     /// <exception cref="SwiftException">The answer is not a success.</exception>
@@ -51,7 +51,7 @@ internal sealed class SwiftClient(SwiftOptions options) : IDisposable
             }
     }
 
-    /// <summary>Sends a request whose answer has no body that matters.</summary>
+    /// <summary>Sends a request, and ignores the body of the answer.</summary>
     /// <returns>The headers of the answer.</returns>
     /// <inheritdoc cref="SendAsync" path="/exception"/>
     public async Task<SwiftHeaders> CallAsync(
@@ -61,7 +61,7 @@ internal sealed class SwiftClient(SwiftOptions options) : IDisposable
         return new(answer);
     }
 
-    /// <summary>Deletes an object. With 409 another request has written it since the deletion began: then it stays.</summary>
+    /// <summary>Deletes an object. It stays if Swift answers 409: another request wrote it after the deletion began.</summary>
     /// <returns>Null if it stays.</returns>
     /// <inheritdoc cref="SendAsync" path="/exception"/>
     public async Task<SwiftHeaders?> DeleteAsync(string path, CancellationToken cancellationToken)
@@ -87,7 +87,7 @@ internal sealed class SwiftClient(SwiftOptions options) : IDisposable
         return body.Length == 0 ? null : JsonDocument.Parse(body);
     }
 
-    /// <summary>What the server says about itself; null if it does not tell.</summary>
+    /// <summary>Swift's list of its abilities; null if it gives none.</summary>
     public async Task<JsonDocument?> InfoAsync(CancellationToken cancellationToken)
     {
         var account = await AccountAsync(cancellationToken);

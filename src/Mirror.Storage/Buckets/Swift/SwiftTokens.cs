@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace Mirror.Storage.Buckets.Swift;
 
-/// <summary>Where the account is, and the token that opens it.</summary>
+/// <summary>The address of the account, and a token for it.</summary>
 internal sealed record SwiftAccess(Uri Account, string Token);
 
 /// <summary>
@@ -18,7 +18,7 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
     private readonly SemaphoreSlim _renewing = new(1);
     private SwiftAccess? _access;
 
-    /// <summary>The token that is known, or a new one.</summary>
+    /// <summary>The last token, or a new one.</summary>
     /// <param name="refused">A token that the store no longer accepts.</param>
     /// <exception cref="SwiftException">The service refused.</exception>
     public async ValueTask<SwiftAccess> GetAsync(SwiftAccess? refused, CancellationToken cancellationToken)

@@ -6,9 +6,9 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// What one client reads while a blob is being downloaded: the growing spool. There are two exceptions, in which the client's own
-/// repository is asked. A client that wants a small part far ahead of the download requests that part itself. When the disk is full, each
-/// client goes on from upstream; its bytes are still checked against the digest.
+/// The content that one client reads while a fill downloads a blob: the growing spool. In two cases the bytes come from the upstream of the
+/// client's own repository. For a small range far ahead of the fill, the server sends a side request. When the disk is full, each client
+/// gets the rest from upstream, and the server still verifies the digest.
 /// </summary>
 internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : Content
 {
@@ -32,8 +32,8 @@ internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : C
         }
         if (from - spool.Length <= MinDistance || Length is not { } length)
             return;
-        // The last bytes come from the spool in any case, and therefore only after the digest was verified. A part from the middle cannot
-        // be verified before the whole blob is there: a client that requests parts verifies the whole itself.
+        // The last bytes always come from the spool, so only after the server has verified the digest. The server cannot verify a range
+        // from the middle before it has the whole blob. A client that requests ranges verifies the whole itself.
         var end = Math.Min(until, length - Spool.TailLength);
         if (end <= from || !fill.TryReserveSideRequest(end - from, length))
             return;
@@ -60,7 +60,7 @@ internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : C
             }
             catch (ReplicaLostException)
             {
-                // The fill finds another source; wait for it.
+                // The fill will find another origin; wait for it.
                 _sideEnd = 0;
             }
         }

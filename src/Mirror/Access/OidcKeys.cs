@@ -1,0 +1,110 @@
+using Microsoft.IdentityModel.Protocols;
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
+using Microsoft.IdentityModel.Tokens;
+using Mirror.Storage;
+
+namespace Mirror.Access;
+
+/// <summary>
+/// The keys of an OpenID provider: found by its discovery document (OpenID Connect Discovery 1.0), kept, and renewed. While they cannot be
+/// renewed, the last ones count.
+/// </summary>
+internal sealed partial class OidcKeys : IDisposable
+{
+    private const int MaxDocument = 1 << 20;
+
+    private static readonly TimeSpan MaxAge = TimeSpan.FromHours(12);
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
+    // A new key needs this once. Forged tokens must not do it often.
+    private static readonly TimeSpan MinBetweenUnknown = TimeSpan.FromSeconds(10);
+
+    private readonly string _issuer;
+    private readonly string _discovery;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly HttpClient _http;
+    private readonly HttpDocumentRetriever _documents;
+    private readonly SingleFlight<int, JsonWebKeySet?> _reads = new();
+    private readonly Lock _gate = new();
+    private JsonWebKeySet? _keys;
+    private long? _readAt;
+    private long? _failedAt;
+    private long? _unknownAt;
+
+    public OidcKeys(string issuer, TimeProvider time, ILogger log)
+    {
+        (_issuer, _time, _log) = (issuer, time, log);
+        _discovery = $"{issuer.TrimEnd('/')}/.well-known/openid-configuration";
+        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }, disposeHandler: true)
+        {
+            Timeout = MaxWait,
+            MaxResponseContentBufferSize = MaxDocument,
+        };
+        _documents = new(_http) { RequireHttps = !new Uri(issuer).IsLoopback };
+    }
+
+    /// <summary>The keys, which the first caller waits for.</summary>
+    /// <returns>Null if they were never read, and cannot be read now.</returns>
+    public async ValueTask<JsonWebKeySet?> GetAsync(CancellationToken cancellationToken)
+    {
+        JsonWebKeySet? keys;
+        lock (_gate)
+        {
+            keys = _keys;
+            if (IsWithin(_failedAt, RetryInterval) || keys is not null && IsWithin(_readAt, MaxAge))
+                return keys;
+        }
+        var read = ReadAsync(cancellationToken);
+        return keys ?? await read;
+    }
+
+    /// <summary>The keys for a token whose key is not among them: read again, if no other such token had them read just now.</summary>
+    public async ValueTask<JsonWebKeySet?> GetForUnknownAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (IsWithin(_unknownAt, MinBetweenUnknown))
+                return _keys;
+            _unknownAt = _time.GetTimestamp();
+        }
+        return await ReadAsync(cancellationToken);
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private bool IsWithin(long? at, TimeSpan span) => at is { } then && _time.GetElapsedTime(then) < span;
+
+    private async Task<JsonWebKeySet?> ReadAsync(CancellationToken cancellationToken) =>
+        (await _reads.JoinOrStart(0, _ => ReadOnceAsync(), cancellationToken)).Result;
+
+    private async Task<JsonWebKeySet?> ReadOnceAsync()
+    {
+        // It has two requests.
+        using var limit = new CancellationTokenSource(MaxWait, _time);
+        try
+        {
+            var found = await OpenIdConnectConfigurationRetriever.GetAsync(_discovery, _documents, limit.Token);
+            lock (_gate)
+            {
+                (_readAt, _failedAt) = (_time.GetTimestamp(), null);
+                return _keys = found.JsonWebKeySet;
+            }
+        }
+        catch (Exception failure) when (
+            failure is InvalidOperationException or IOException or ArgumentException or OperationCanceledException
+            or ObjectDisposedException)
+        {
+            LogNoKeys(_issuer, failure.GetBaseException().Message);
+            lock (_gate)
+            {
+                _failedAt = _time.GetTimestamp();
+                return _keys;
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the keys of {Issuer} (auth.oidc.issuer) cannot be read: {Reason}; tokens are checked with the keys of before, if there are any")]
+    private partial void LogNoKeys(string issuer, string reason);
+}

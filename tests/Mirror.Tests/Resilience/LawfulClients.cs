@@ -1,0 +1,136 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Push;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Resilience;
+
+/// <summary>
+/// Clients that pull and push while something goes wrong. They ask again, as real clients do, and remember what was acknowledged and what
+/// was wrong.
+/// </summary>
+internal sealed class LawfulClients
+{
+    private const int Images = 40;
+    // A server that starts again on a busy machine takes its time.
+    private const int MaxAttempts = 200;
+    private const string Mirrored = "library/nginx", Pushed = "local/kept";
+
+    private readonly MirrorProcess _mirror;
+    private readonly HubImage[] _images;
+    private readonly ConcurrentDictionary<(Digest Digest, bool IsManifest), bool> _acknowledged = new();
+    private readonly ConcurrentQueue<string> _wrong = new();
+    private int _pulls;
+    private int _again;
+
+    /// <param name="hub">Gets the images that the clients pull.</param>
+    internal LawfulClients(MirrorProcess mirror, ScriptedHub hub)
+    {
+        hub.PullLimit = null;
+        (_mirror, _images) =
+            (mirror, [.. Enumerable.Range(0, Images).Select(i => hub.AddImage(Mirrored, $"{i}", HubBlob.Seeded(i, 200_000)))]);
+    }
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    /// <summary>What was done, and how often it had to be asked for again.</summary>
+    internal string Figures =>
+        $"{_pulls} pulls, {_acknowledged.Keys.Count(each => each.IsManifest)} pushes, {_again} requests asked again, {_wrong.Count} wrong";
+
+    /// <summary>Pulls and pushes until it is over, and each client so often at least.</summary>
+    internal Task WorkAsync(int rounds, CancellationToken over) => Task.WhenAll(Enumerable.Range(0, 4).Select(async client =>
+    {
+        var random = new Random(client);
+        for (var round = 0; round < rounds || !over.IsCancellationRequested; round++)
+            if (client % 2 == 0)
+                await PullAsync(random.Next(Images));
+            else
+                await PushAsync(random, $"{client}-{round % 50}");
+    }));
+
+    /// <summary>With all well again: every pull is right, and all that was acknowledged is there.</summary>
+    internal async Task AssertNothingLostAsync()
+    {
+        Assert.Empty(_wrong);
+        Assert.NotEmpty(_acknowledged);
+        for (var image = 0; image < Images; image++)
+            await PullAsync(image);
+        foreach (var (digest, isManifest) in _acknowledged.Keys)
+            await GetAsync($"{Pushed}/{(isManifest ? "manifests" : "blobs")}/{digest}", digest);
+        Assert.Empty(_wrong);
+    }
+
+    private async Task PullAsync(int tag)
+    {
+        var image = _images[tag];
+        await GetAsync($"{Mirrored}/manifests/{tag}", image.Digest);
+        await GetAsync($"{Mirrored}/blobs/{image.Layers[0].Digest}", image.Layers[0].Digest);
+        Interlocked.Increment(ref _pulls);
+    }
+
+    private Task<bool> GetAsync(string path, Digest digest) => AgainAsync(path, async () =>
+    {
+        using var response = await _mirror.GetAsync(path);
+        if (response.StatusCode != HttpStatusCode.OK)
+            return response.StatusCode;
+        var bytes = await response.Content.ReadAsByteArrayAsync(Cancel);
+        if (Digest.Of(bytes) != digest)
+            _wrong.Enqueue($"{path}: other bytes");
+        return HttpStatusCode.OK;
+    });
+
+    private async Task PushAsync(Random random, string tag)
+    {
+        var repository = new PushedRepository(_mirror, Pushed);
+        var layer = new byte[50_000];
+        random.NextBytes(layer);
+        var digest = Digest.Of(layer);
+        var config = Encoding.UTF8.GetBytes($"{{\"of\":\"{digest}\"}}");
+        var manifest = Encoding.UTF8.GetBytes($$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}",
+             "config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":{{config.Length}},"digest":"{{Digest.Of(config)}}"},
+             "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":{{layer.Length}},"digest":"{{digest}}"}]}
+            """);
+        // A client begins a push again from its first blob.
+        await AgainAsync($"push of {Pushed}:{tag}", async () =>
+        {
+            foreach (var blob in new[] { layer, config })
+                if (await repository.StatusOfAsync("POST", $"blobs/uploads/?digest={Digest.Of(blob)}", blob) is var refused
+                    && refused != HttpStatusCode.Created)
+                    return refused;
+            using var response = await repository.SendAsync("PUT", $"manifests/{tag}", manifest, MediaTypes.OciManifest);
+            if (response.StatusCode == HttpStatusCode.Created)
+                foreach (var each in new[] { (Digest.Of(manifest), true), (digest, false), (Digest.Of(config), false) })
+                    _acknowledged[each] = true;
+            return response.StatusCode;
+        });
+    }
+
+    // Until it is done. What a client may not try again is wrong.
+    private async Task<bool> AgainAsync(string what, Func<Task<HttpStatusCode>> askAsync)
+    {
+        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            try
+            {
+                var status = await askAsync();
+                if (status is HttpStatusCode.OK or HttpStatusCode.Created)
+                    return true;
+                if (status is not (HttpStatusCode.ServiceUnavailable or HttpStatusCode.InsufficientStorage))
+                    _wrong.Enqueue($"{what}: {status}");
+            }
+            catch (Exception noticed) when (noticed is HttpRequestException or IOException)
+            {
+                // The connection was cut.
+            }
+            Interlocked.Increment(ref _again);
+            await Task.Delay(Math.Min(10 * attempt, 200), Cancel);
+        }
+        _wrong.Enqueue($"{what}: not done in {MaxAttempts} attempts");
+        return false;
+    }
+}
