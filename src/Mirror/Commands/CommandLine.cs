@@ -22,6 +22,7 @@ internal static class CommandLine
             GarbageCollectCommand.Create(environment),
             ImportCommand.Create(environment),
             Schema1Command.Create(environment),
+            CopyCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
             TokenCommand.Create(),
