@@ -7,6 +7,7 @@ public static class MediaTypes
     public const string OciIndex = "application/vnd.oci.image.index.v1+json";
     public const string DockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
     public const string DockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json";
+    public const string DockerSchema1 = "application/vnd.docker.distribution.manifest.v1+json";
     public const string DockerSignedSchema1 = "application/vnd.docker.distribution.manifest.v1+prettyjws";
     /// <summary>From the release candidates of OCI image-spec 1.1; some tools still push it.</summary>
     public const string OciArtifact = "application/vnd.oci.artifact.manifest.v1+json";

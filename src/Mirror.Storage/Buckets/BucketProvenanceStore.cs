@@ -52,4 +52,7 @@ public sealed class BucketProvenanceStore(IBucket bucket) : IProvenanceStore
             return await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken) == size ? bytes : null;
         }
     }
+
+    public async ValueTask WriteScheduleAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
+        await bucket.PutBytesAsync(RegistryLayout.Schedule, bytes.ToArray(), onlyIfAbsent: false, cancellationToken);
 }

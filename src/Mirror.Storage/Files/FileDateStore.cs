@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Stores;
 
@@ -28,5 +29,20 @@ public sealed class FileDateStore(StoreRoot root) : IDateStore
         if (File.Exists(root.PathOf(path)))
             File.Delete(root.PathOf(path));
         return ValueTask.CompletedTask;
+    }
+
+    public async IAsyncEnumerable<string> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        Stack<string> folders = new([root.PathOf(RegistryLayout.Dates)]);
+        while (folders.TryPop(out var folder))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            foreach (var child in Entries.Folders(folder))
+                folders.Push(child);
+            foreach (var file in Entries.Files(folder))
+                yield return Path.GetRelativePath(root.Path, file);
+        }
+        root.Require();
     }
 }

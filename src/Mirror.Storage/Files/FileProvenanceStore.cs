@@ -74,6 +74,12 @@ public sealed class FileProvenanceStore(StoreRoot root, UnreadableFolders? unrea
         return file.Exists && file.Length <= maxBytes ? await File.ReadAllBytesAsync(file.FullName, cancellationToken) : null;
     }
 
+    public ValueTask WriteScheduleAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        root.Write(() => Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(RegistryLayout.Schedule), bytes.Span));
+        return ValueTask.CompletedTask;
+    }
+
     private bool Has(RepositoryName name, Digest digest, Provenance provenance) =>
         SweepableFile.Exists(PathOf(RegistryLayout.Mark(name, digest, provenance)));
 

@@ -56,6 +56,9 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         set { lock (_gate) _expectedLength = value; }
     }
 
+    /// <summary>Whether the file has its temporary name still: it was neither moved nor deleted.</summary>
+    public bool IsTemporary => _onDisk.HasName;
+
     /// <summary>
     /// Completes when more bytes or the end have come since the caller took this task. For a store that takes the bytes while they come.
     /// </summary>

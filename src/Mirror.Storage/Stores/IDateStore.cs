@@ -18,6 +18,9 @@ public interface IDateStore
 
     /// <summary>Forgets a date, if it is there.</summary>
     ValueTask DeleteAsync(string path, CancellationToken cancellationToken);
+
+    /// <summary>The paths of all dates, in no particular order.</summary>
+    IAsyncEnumerable<string> ListAsync(CancellationToken cancellationToken);
 }
 
 /// <summary>How a date is written.</summary>

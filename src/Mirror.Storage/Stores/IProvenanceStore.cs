@@ -31,4 +31,7 @@ public interface IProvenanceStore
     /// The bytes of the file in which <c>registry:2</c> notes what it has copied from upstream; null where there is none, or a longer one.
     /// </summary>
     ValueTask<byte[]?> ReadScheduleAsync(int maxBytes, CancellationToken cancellationToken);
+
+    /// <summary>Writes that file, for a store that has none.</summary>
+    ValueTask WriteScheduleAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 }

@@ -98,6 +98,16 @@ public static class RegistryLayout
     /// <summary>For <see cref="IDateStore"/>: when the server first saw that upstream no longer has a tag.</summary>
     public static string Deleted(RepositoryName name, string tag) => $"{Dates}/deleted/{name}/_{tag}";
 
+    /// <summary>The repository that a path of <see cref="IDateStore"/> is about; null for a file that is no date.</summary>
+    public static RepositoryName? DatedRepository(string path)
+    {
+        // No part of a repository's name begins with '_'.
+        var parts = path[(Dates.Length + 1)..].Split('/');
+        return RepositoryName.TryParse(string.Join('/', parts.Skip(1).TakeWhile(part => !part.StartsWith('_'))), out var name)
+            ? name
+            : null;
+    }
+
     public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
 
     /// <summary>The folder of a repository's links to sha256 blobs.</summary>

@@ -12,6 +12,8 @@ public static class AccessRegistration
         services.AddSingleton<TokenSecret>();
         if (options.Auth.Htpasswd is not null)
             services.AddSingleton<Htpasswd>().AddSingleton<PasswordChecks>();
+        if (options.Auth is { Htpasswd: null, Token: { } server } && TokenLogins.MayAsk(server))
+            services.AddSingleton(new TokenLogins(server));
         if (options.Proxy.AsksWithClientLogins)
             services.AddSingleton<ClientLogins>();
         if (options.Auth.PrivilegedKey is not null)

@@ -4,6 +4,7 @@ using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Tls;
 
 namespace Mirror.Access;
 

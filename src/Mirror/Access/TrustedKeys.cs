@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Microsoft.IdentityModel.Tokens;
 using Mirror.Configuration;
+using Mirror.Tls;
 
 namespace Mirror.Access;
 

@@ -81,6 +81,17 @@ public sealed partial class ImageIndex
         command.ExecuteNonQuery();
     });
 
+    /// <summary>The first repositories that have images, by their names.</summary>
+    public IReadOnlyList<string> Names(int most) => Read(connection =>
+    {
+        using var command = Command(connection, "select distinct name from image order by name limit $most", ("$most", most));
+        using var rows = command.ExecuteReader();
+        List<string> names = [];
+        while (rows.Read())
+            names.Add(rows.GetString(0));
+        return names;
+    });
+
     /// <summary>What a tag has named, the newest first.</summary>
     public IReadOnlyList<TaggedSince> HistoryOf(RepositoryName name, string tag) => Read(connection =>
     {
@@ -93,6 +104,26 @@ public sealed partial class ImageIndex
             history.Add(new(Digest.Parse(rows.GetString(0)), DateTimeOffset.FromUnixTimeMilliseconds(rows.GetInt64(1))));
         return history;
     });
+
+    /// <summary>How often clients pulled manifests by their digests, and when they last did; manifests without a pull are left
+    /// out.</summary>
+    public IReadOnlyDictionary<Digest, (long Pulls, DateTimeOffset Last)> PullsByDigest(
+        RepositoryName name, IEnumerable<Digest> manifests) =>
+        Read(connection =>
+        {
+            using var command = Command(
+                connection, "select pulls, last from pulled where name = $name and reference = $reference",
+                ("$name", name.ToString()), ("$reference", ""));
+            Dictionary<Digest, (long, DateTimeOffset)> pulls = [];
+            foreach (var manifest in manifests)
+            {
+                command.Parameters["$reference"].Value = manifest.ToString();
+                using var row = command.ExecuteReader();
+                if (row.Read())
+                    pulls[manifest] = (row.GetInt64(0), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(1)));
+            }
+            return pulls;
+        });
 
     /// <summary>The last clients that pulled an image by its tag, or by the digest that the tag names now; the newest first.</summary>
     public IReadOnlyList<Puller> PullersOf(RepositoryName name, string tag) => Read(connection =>

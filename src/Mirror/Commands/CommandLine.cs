@@ -21,6 +21,8 @@ internal static class CommandLine
             VerifyCommand.Create(environment),
             GarbageCollectCommand.Create(environment),
             ImportCommand.Create(environment),
+            Schema1Command.Create(environment),
+            CopyCommand.Create(environment),
             HealthCommand.Create(environment),
             HtpasswdCommand.Create(),
             TokenCommand.Create(),

@@ -20,6 +20,7 @@ public sealed class MirrorOptions
     public HealthOptions Health { get; set; } = new();
     public ProxyOptions Proxy { get; set; } = new();
     public HostedOptions Hosted { get; set; } = new();
+    public CompatibilityOptions Compatibility { get; set; } = new();
     public ValidationOptions Validation { get; set; } = new();
     public CatalogOptions Catalog { get; set; } = new();
     public TagsOptions Tags { get; set; } = new();

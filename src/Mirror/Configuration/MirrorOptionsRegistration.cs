@@ -19,6 +19,7 @@ public static class MirrorOptionsRegistration
             .AddSingleton(options.Redis)
             .AddSingleton(options.Fleet)
             .AddSingleton(options.Notifications)
+            .AddSingleton(options.Compatibility.Schema1)
             .AddSingleton(options.Validation)
             .AddSingleton(options.Catalog)
             .AddSingleton(options.Policy)

@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Redirects;
+using Mirror.Schema1;
 
 namespace Mirror.Hosting;
 
@@ -44,6 +45,8 @@ public static class SettingFiles
             pems = pems.Concat(Authorities("auth.token.rootcertbundle", [bundle]));
         if (options.Auth.Token?.Jwks is { } jwks)
             pems = pems.Append(("auth.token.jwks", jwks, () => { }));
+        if (options.Compatibility.Schema1.SigningKeyFile is { } signing)
+            pems = pems.Append(("compatibility.schema1.signingkeyfile", signing, () => SigningKey.Read(signing).Dispose()));
         pems = pems.Concat(Upstream("proxy.tls", options.Proxy.Tls));
         foreach (var (i, upstream) in options.Proxy.Upstreams.Index())
             pems = pems.Concat(Upstream($"proxy.upstreams.{i}.tls", upstream.Tls));

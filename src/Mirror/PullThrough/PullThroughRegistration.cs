@@ -1,6 +1,7 @@
 using Mirror.Configuration;
 using Mirror.PullThrough.Fills;
 using Mirror.Repositories;
+using Mirror.Schema1;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
@@ -12,6 +13,8 @@ public static class PullThroughRegistration
     /// <exception cref="IOException">A file of <c>proxy.tls</c> cannot be read.</exception>
     public static IServiceCollection AddRepositories(this IServiceCollection services, ProxyOptions proxy)
     {
+        services.AddSingleton<SigningKey>();
+        services.AddSingleton<Schema1Manifests>();
         services.AddSingleton<ManifestCache>();
         services.AddSingleton<RepositoryLocks>();
         services.AddSingleton<RepositoryDeletions>();

@@ -2,12 +2,14 @@ using System.Buffers;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.Redirects;
+using Mirror.Schema1;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling blobs", "Deleting Blobs").</summary>
-public sealed class BlobRoute(Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers)
+public sealed class BlobRoute(
+    Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers, Schema1Requests schema1)
 {
     /// <summary>Answers with the headers of a blob. Nothing is downloaded for it.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -27,7 +29,9 @@ public sealed class BlobRoute(Locations locations, RegistryEvents events, BlobAd
     {
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
-        await using var content = await OpenAsync(request, digest, ignoreLease: false);
+        await using var content = schema1.IsEmptyLayer(digest)
+            ? new BytesContent(Conversion.EmptyLayer)
+            : await OpenAsync(request, digest, ignoreLease: false);
         await SendAsync(request, digest, content, addresses.Exist);
         if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, content.Length);

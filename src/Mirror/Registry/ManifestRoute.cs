@@ -12,8 +12,8 @@ namespace Mirror.Registry;
 /// (OCI distribution-spec 1.1.1, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
 /// </summary>
 public sealed class ManifestRoute(
-    RepositoryResolver repositories, ManifestRules rules, RepositoryClasses classes, RequestBody body, Locations locations,
-    RegistryEvents events, RequestHistory history, Transfers transfers, PushQuota quota)
+    RepositoryResolver repositories, ManifestRules rules, Schema1Requests schema1, RepositoryClasses classes, RequestBody body,
+    Locations locations, RegistryEvents events, RequestHistory history, Transfers transfers, PushQuota quota)
 {
     /// <summary>Answers with the headers of a manifest.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -25,6 +25,10 @@ public sealed class ManifestRoute(
             && await request.Repository.GetManifestAsync(reference, request.Aborted) is { } index
             && PlatformChoice.Needed(request.Http.Request.Headers.Accept, index.Value) is { } child)
             answer = await request.Repository.HeadManifestAsync(child, request.Aborted) ?? answer;
+        if (tag is not null && schema1.IsFor(request.Http.Request.Headers.Accept)
+            && await request.Repository.GetManifestAsync(reference, request.Aborted) is { } image
+            && await schema1.ConvertAsync(request.Repository, tag, image, request.Aborted) is { } old)
+            answer = new(old.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
         request.SetCacheStatus(answer);
         history.Served(request.Repository.Name, reference, isPull: false, client: null);
         if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: tag is null))
@@ -41,6 +45,8 @@ public sealed class ManifestRoute(
         var answer = await repository.GetManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
         if (reference.IsTag(out var tag, out _) && PlatformChoice.Needed(request.Http.Request.Headers.Accept, answer.Value) is { } child)
             answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
+        if (tag is not null && schema1.IsFor(request.Http.Request.Headers.Accept))
+            answer = await schema1.ConvertAsync(repository, tag, answer, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
         history.Served(
             repository.Name, reference, isPull: true,
@@ -75,19 +81,27 @@ public sealed class ManifestRoute(
             request.Http.Response.Headers.Connection = "close";
             throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {Manifest.MaxBytes} bytes at most");
         }
+        // Of schema 1 only the payload counts from here on.
+        var contentType = request.Http.Request.ContentType ?? "";
+        var isSchema1 = Schema1Requests.IsPush(contentType, bytes);
+        if (isSchema1)
+            bytes = schema1.PayloadOf(bytes);
         var digest = byDigest ? Digest.Of(bytes, named.Algorithm) : Digest.Of(bytes);
         if (byDigest && digest != named)
             throw new RegistryException(RegistryError.DigestInvalid, $"the digest of the bytes is {digest}");
         if (!ManifestDocument.TryParse(bytes, out var document, out var problem))
             throw new RegistryException(RegistryError.ManifestInvalid, problem);
-        var type = ManifestRules.TypeOf(request.Http.Request.ContentType ?? "", document);
+        // A strict reading passes over the layers of schema 1, because in newer manifests they mean nothing.
+        if (isSchema1)
+            document = ManifestDocument.Read(bytes)!;
+        var type = isSchema1 ? MediaTypes.DockerSignedSchema1 : ManifestRules.TypeOf(contentType, document);
         classes.Require(document, request.User, repository.Name);
 
         // 3. Stored, if there is room, and what it needs is in the repository.
         using var counted = await quota.CountManifestAsync(repository.Name, digest, bytes.Length, request.Aborted);
         if (counted.Refusal is { } refusal)
             throw new RegistryException(RegistryError.Denied, refusal);
-        var manifest = new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
+        var manifest = isSchema1 ? schema1.WithSignature(bytes, digest) : new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
             manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
         if (missing.Count > 0)
@@ -98,7 +112,7 @@ public sealed class ManifestRoute(
         {
             var origin = request.Origin(locations);
             foreach (var tag in tags.DefaultIfEmpty<string?>(null))
-                events.Pushed(origin, repository.Name, manifest.Descriptor, tag, bytes);
+                events.Pushed(origin, repository.Name, manifest.Descriptor, tag, manifest.Bytes);
         }
 
         // 4. The answer.

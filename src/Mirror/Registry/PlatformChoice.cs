@@ -15,9 +15,12 @@ internal static class PlatformChoice
     {
         if (Accepts(accept, manifest.Descriptor.MediaType))
             return null;
-        return ManifestDocument.Read(manifest.Bytes.Span)?.Manifests
-            .FirstOrDefault(child => child.Platform is { Os: "linux", Architecture: "amd64" })?.Digest;
+        return LinuxAmd64(manifest);
     }
+
+    /// <summary>The child of an index that is for clients that read no index; null if it has none.</summary>
+    public static Digest? LinuxAmd64(Manifest index) => ManifestDocument.Read(index.Bytes.Span)?.Manifests
+        .FirstOrDefault(child => child.Platform is { Os: "linux", Architecture: "amd64" })?.Digest;
 
     /// <summary>Whether the client can read a manifest of this type, as far as a choice depends on it: true for all but an index.</summary>
     public static bool Accepts(StringValues accept, string type)

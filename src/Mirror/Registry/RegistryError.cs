@@ -18,6 +18,7 @@ public sealed record RegistryError(string Code, int Status, string Message)
     public static readonly RegistryError ManifestInvalid = new("MANIFEST_INVALID", 400, "manifest invalid");
     public static readonly RegistryError ManifestTooLarge = new("SIZE_INVALID", 413, "manifest too large");
     public static readonly RegistryError ManifestUnknown = new("MANIFEST_UNKNOWN", 404, "manifest unknown");
+    public static readonly RegistryError ManifestUnverified = new("MANIFEST_UNVERIFIED", 401, "manifest failed signature verification");
     public static readonly RegistryError NameInvalid = new("NAME_INVALID", 400, "invalid repository name");
     public static readonly RegistryError NameUnknown = new("NAME_UNKNOWN", 404, "repository name not known to registry");
     public static readonly RegistryError NotFound = new("UNSUPPORTED", 404, "no such route in a registry");

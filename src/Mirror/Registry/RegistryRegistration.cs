@@ -14,6 +14,7 @@ public static class RegistryRegistration
         .AddSingleton<Cors>()
         .AddSingleton<PrivateReads>()
         .AddSingleton<ManifestRules>()
+        .AddSingleton<Schema1Requests>()
         .AddSingleton<RepositoryClasses>()
         .AddSingleton<RepositoryWalks>()
         .AddSingleton<Mounts>()

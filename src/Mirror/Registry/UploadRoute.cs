@@ -71,7 +71,7 @@ public sealed class UploadRoute(
                 await upload.DeleteAsync();
                 throw;
             }
-            await FinishAsync(request, repository, upload, named);
+            await FinishAsync(request, repository, upload, named, canBeContinued: false);
         }
         Created(request, repository, named);
     }
@@ -110,7 +110,7 @@ public sealed class UploadRoute(
         using (var upload = Hold(request, repository.Name, id, digest.Algorithm))
         {
             await ReceiveAsync(request, repository.Name, id, upload);
-            await FinishAsync(request, repository, upload, digest);
+            await FinishAsync(request, repository, upload, digest, canBeContinued: true);
         }
         Created(request, repository, digest);
     }
@@ -178,7 +178,9 @@ public sealed class UploadRoute(
         }
     }
 
-    private async ValueTask FinishAsync(RegistryRequest request, HostedRepository repository, HeldUpload upload, Digest digest)
+    /// <param name="canBeContinued">Whether the client knows the upload, and can send its last request again.</param>
+    private async ValueTask FinishAsync(
+        RegistryRequest request, HostedRepository repository, HeldUpload upload, Digest digest, bool canBeContinued)
     {
         if (!await upload.Spool.VerifyAsync(digest, request.Aborted))
         {
@@ -197,10 +199,17 @@ public sealed class UploadRoute(
             if (events.IsEnabled)
                 events.Pushed(request.Origin(locations), repository.Name, digest, upload.Length);
         }
-        finally
+        catch (StoreUnavailableException) when (canBeContinued && upload.Spool.IsTemporary)
+        {
+            // All bytes are here. The client's next request finishes the upload when the store is back.
+            throw;
+        }
+        catch
         {
             await upload.DeleteAsync();
+            throw;
         }
+        await upload.DeleteAsync();
     }
 
     private void Created(RegistryRequest request, HostedRepository repository, Digest digest)

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Caching.Memory;
 using Mirror.Fleet;
+using Mirror.Schema1;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
@@ -21,15 +22,17 @@ public sealed class ManifestCache : IDisposable
     private readonly ExpectedSizes _sizes;
     private readonly FleetCache _shared;
     private readonly Announcements _announcements;
+    private readonly Schema1Manifests _schema1;
     private readonly TimeProvider _time;
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
     private long _removals;
 
     public ManifestCache(
         IContentStore content, IReferenceStore references, ExpectedSizes sizes, FleetCache shared, Announcements announcements,
-        TimeProvider time)
+        Schema1Manifests schema1, TimeProvider time)
     {
-        (_content, _references, _sizes, _shared, _announcements, _time) = (content, references, sizes, shared, announcements, time);
+        (_content, _references, _sizes, _shared) = (content, references, sizes, shared);
+        (_announcements, _schema1, _time) = (announcements, schema1, time);
         announcements.ManifestRemoved += Forget;
         announcements.Missed += ForgetAll;
     }
@@ -55,7 +58,7 @@ public sealed class ManifestCache : IDisposable
             return null;
         }
         var document = ManifestDocument.Read(bytes);
-        var manifest = new Manifest(new Descriptor(mediaType ?? document?.Type ?? MediaTypes.OctetStream, digest, bytes.Length), bytes);
+        var manifest = Served(new Descriptor(mediaType ?? document?.Type ?? MediaTypes.OctetStream, digest, bytes.Length), bytes, document);
         if (removals == Volatile.Read(ref _removals))
             Remember(name, manifest, document);
         return manifest;
@@ -64,11 +67,12 @@ public sealed class ManifestCache : IDisposable
     /// <summary>Stores a verified manifest and links it into the repository.</summary>
     public async ValueTask PutAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
     {
-        await _content.PutAsync(manifest.Descriptor.Digest, manifest.Bytes, cancellationToken);
-        var document = ManifestDocument.Read(manifest.Bytes.Span);
+        var stored = Schema1Manifests.Stored(manifest);
+        await _content.PutAsync(manifest.Descriptor.Digest, stored, cancellationToken);
+        var document = ManifestDocument.Read(stored.Span);
         var type = manifest.Descriptor.MediaType;
         await _references.LinkManifestAsync(name, manifest.Descriptor.Digest, type == document?.Type ? null : type, cancellationToken);
-        _shared.RememberManifest(manifest.Descriptor.Digest, manifest.Bytes);
+        _shared.RememberManifest(manifest.Descriptor.Digest, stored);
         Remember(name, manifest, document);
     }
 
@@ -94,6 +98,20 @@ public sealed class ManifestCache : IDisposable
     }
 
     public void Dispose() => _cache.Dispose();
+
+    private Manifest Served(Descriptor descriptor, byte[] bytes, ManifestDocument? document)
+    {
+        try
+        {
+            if (Schema1Manifests.IsPayload(document))
+                return _schema1.WithSignature(bytes, descriptor.Digest);
+        }
+        catch (FormatException)
+        {
+            // Another program stored something that only looks like one: it is served as it is.
+        }
+        return new Manifest(descriptor, bytes);
+    }
 
     private void Remember(RepositoryName name, Manifest manifest, ManifestDocument? document)
     {

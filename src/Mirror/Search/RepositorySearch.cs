@@ -8,8 +8,16 @@ namespace Mirror.Search;
 /// of the store.
 /// </summary>
 public sealed class RepositorySearch(
-    RepositoryNames names, SourceIndex source, ISearchIndex? index = null, SearchIndexing? indexing = null)
+    RepositoryNames names, SourceIndex source, TimeProvider time, ISearchIndex? index = null, SearchIndexing? indexing = null)
 {
+    // How long a database that failed is not asked. Then one search asks it, and the others do not wait for that.
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _gate = new();
+    private TaskCompletionSource _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long? _failedAt;
+    private bool _isTrying;
+
     /// <summary>The repositories that hold a text, with those of <c>search.source_index</c>, which take the place of equal names.</summary>
     /// <param name="count">How many the client wants at most.</param>
     /// <param name="isAllowed">Whether the client may list a repository.</param>
@@ -35,17 +43,51 @@ public sealed class RepositorySearch(
 
     private async Task<IEnumerable<FoundRepository>> OwnAsync(string text, CancellationToken cancellationToken)
     {
-        if (index is not null)
-            try
-            {
-                return await index.FindAsync(text, RepositoryNames.MaxNames, cancellationToken);
-            }
-            catch (Exception) when (!cancellationToken.IsCancellationRequested)
-            {
-                // The names of the store are better than none. The indexing says in the log that the database is away.
-            }
+        // The names of the store are better than none. The indexing says in the log that the database is away.
+        if (index is not null && await AskAsync(index, text).WaitAsync(cancellationToken) is { } found)
+            return found;
         return (await names.AllAsync(cancellationToken))
             .Where(name => name.ToString().Contains(text, StringComparison.OrdinalIgnoreCase) && indexing?.Wants(name) != false)
             .Select(name => new FoundRepository(name.ToString(), ""));
+    }
+
+    // Null where the database is away. The first failure ends the wait of all that ask it.
+    private async Task<IReadOnlyList<FoundRepository>?> AskAsync(ISearchIndex asked, string text)
+    {
+        Task failure;
+        lock (_gate)
+        {
+            if (_failedAt is { } at)
+            {
+                if (_isTrying || time.GetElapsedTime(at) < Rest)
+                    return null;
+                _isTrying = true;
+            }
+            failure = _failure.Task;
+        }
+        var attempt = AttemptAsync(asked, text);
+        return await Task.WhenAny(attempt, failure) == attempt ? await attempt : null;
+    }
+
+    private async Task<IReadOnlyList<FoundRepository>?> AttemptAsync(ISearchIndex asked, string text)
+    {
+        try
+        {
+            var found = await asked.FindAsync(text, RepositoryNames.MaxNames, CancellationToken.None);
+            lock (_gate)
+                (_failedAt, _isTrying) = (null, false);
+            return found;
+        }
+        catch (Exception)
+        {
+            TaskCompletionSource failure;
+            lock (_gate)
+            {
+                (_failedAt, _isTrying) = (time.GetTimestamp(), false);
+                (failure, _failure) = (_failure, new(TaskCreationOptions.RunContinuationsAsynchronously));
+            }
+            failure.SetResult();
+            return null;
+        }
     }
 }

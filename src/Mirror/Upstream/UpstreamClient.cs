@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Mirror.Schema1;
 using Mirror.Storage;
 using Mirror.Telemetry;
 using static Mirror.Upstream.UpstreamAnswers;
@@ -63,6 +64,9 @@ public sealed partial class UpstreamClient(
         metrics.Received(origin.Label, UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var wanted) ? Described(response, reference) : wanted;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
+        // The digest of schema 1 is that of its payload.
+        if (expected is { } own && digest != own && Schema1Manifests.PayloadWith(own, bytes) is not null)
+            return new Manifest(new Descriptor(MediaTypes.DockerSignedSchema1, own, bytes.Length), bytes);
         if (expected is not null && digest != expected)
             throw new UpstreamUnavailableException($"{origin.Authority} sent bytes for {name} that do not match the digest {expected}.");
         // An error page with status 200 is not a manifest, whatever its Content-Type says.

@@ -16,9 +16,11 @@ public sealed record HistoryStep(string Created, string By, bool IsEmpty);
 /// <summary>One manifest of an image.</summary>
 /// <param name="Platform">Null if neither the index nor the config has it.</param>
 /// <param name="IsStored">Whether this server has it.</param>
+/// <param name="ByDigest">The pulls by its digest, and the last of them; null for none.</param>
 public sealed record ManifestDetail(
     Digest Digest, string? Platform, string Type, bool IsStored, IReadOnlyList<BlobDetail> Blobs, IReadOnlyList<HistoryStep> History,
-    IReadOnlyList<KeyValuePair<string, string>> Labels, IReadOnlyList<KeyValuePair<string, string>> Annotations);
+    IReadOnlyList<KeyValuePair<string, string>> Labels, IReadOnlyList<KeyValuePair<string, string>> Annotations,
+    (long Pulls, DateTimeOffset Last)? ByDigest = null);
 
 /// <summary>A manifest that refers to an image: a signature, an SBOM, a provenance.</summary>
 public sealed record ReferrerDetail(Digest Digest, Digest Subject, string? ArtifactType);
@@ -54,6 +56,8 @@ internal sealed class ImageDetails(
         details.Add(await ReadAsync(root, null));
         foreach (var child in children.Take(MaxManifests))
             details.Add(await ReadAsync(child.Digest, child.Platform is { Os: { } os, Architecture: var cpu } ? $"{os}/{cpu}" : null));
+        var pulls = await Task.Run(() => index.PullsByDigest(name, details.Select(each => each.Digest)), stop);
+        details = [.. details.Select(each => pulls.TryGetValue(each.Digest, out var by) ? each with { ByDigest = by } : each)];
         return new(
             name, tag, root, repositories.IsMirrored(name), await pins.IsPinnedAsync(name, tag, stop), held.Find(name, tag),
             held.MovesTo(name, tag), freshness.SinceCheck(name, tag), freshness.Fresh(name, tag) is not null,

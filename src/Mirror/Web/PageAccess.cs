@@ -8,15 +8,18 @@ namespace Mirror.Web;
 /// <summary>Finds out who looks at a page, logs browsers in and out, and refuses what other sites make a browser send.</summary>
 internal sealed class PageAccess(
     IAccess access, AdminAccess admins, AdminToken token, Sessions sessions, Locations locations, LiveOptions live, HttpOptions http,
-    PrivateReads privates, ProxyOptions proxy, RulesAccess? rules = null)
+    PrivateReads privates, ProxyOptions proxy, ImageIndex index, RulesAccess? rules = null, TokenLogins? tokenServer = null)
 {
     private const string Cookie = "mirror_session";
 
     private readonly bool _hasPrivate = proxy.AllUpstreams().Any(upstream => upstream.Options.Private is not PrivateImages.Account);
     private readonly string _path = $"{http.Prefix.TrimEnd('/')}/ui";
 
-    /// <inheritdoc cref="Sessions.HasUsers"/>
-    public bool HasUsers => sessions.HasUsers;
+    // A token server is asked for the rights on so many repositories; with more, the address would be too long.
+    private const int MaxScopes = 100;
+
+    /// <summary>Whether users can log in by name and password.</summary>
+    public bool HasUsers => sessions.HasUsers || tokenServer is not null;
 
     /// <summary>Whether the token of the administrator logs in at the address of this request.</summary>
     public bool TakesToken(HttpContext context) => admins.IsTokensPlace(context);
@@ -38,9 +41,13 @@ internal sealed class PageAccess(
             return new(access, request.User, AdminAccess.TokenHolder, true, await sessions.FormTokenAsync(cookie!, stop));
         }
         var isUser = session is { IsTokenHolder: false };
+        var bearer = sessions.TokenOf(cookie);
+        if (bearer is not null)
+            context.Request.Headers.Authorization = $"Bearer {bearer}";
         var user = isUser ? new AccessUser(session!.Name) : await access.AuthenticateAsync(context, stop);
         if (isUser && rules is not null)
             user = rules.WithCertificate(user, context);
+        isUser |= bearer is not null && user is not null;
         if (user is null && context.Request.Headers.Authorization is [{ } authorization, ..])
             request.RefusedUser = access.RefusedUser(authorization);
         request.User = user;
@@ -75,6 +82,16 @@ internal sealed class PageAccess(
                 return false;
             request.User = AdminAccess.TokenHolder.User;
         }
+        else if (tokenServer is not null)
+        {
+            if (name.Contains(':', StringComparison.Ordinal) || await AskAsync(request, name, password) is not { } bearer)
+            {
+                request.RefusedUser = name;
+                return false;
+            }
+            context.Response.Cookies.Append(Cookie, sessions.BeginWithToken(bearer), Options(context, Sessions.Life));
+            return true;
+        }
         else
         {
             // A colon ends the name in what is checked.
@@ -98,7 +115,11 @@ internal sealed class PageAccess(
     }
 
     /// <summary>Takes the session's cookie away.</summary>
-    public void LogOut(HttpContext context) => context.Response.Cookies.Append(Cookie, "", Options(context, TimeSpan.Zero));
+    public void LogOut(HttpContext context)
+    {
+        sessions.ForgetToken(context.Request.Cookies[Cookie]);
+        context.Response.Cookies.Append(Cookie, "", Options(context, TimeSpan.Zero));
+    }
 
     /// <summary>Refuses a form that another site has sent.</summary>
     /// <exception cref="RegistryException">The browser says so, or the form lacks the token.</exception>
@@ -120,6 +141,27 @@ internal sealed class PageAccess(
         if (headers["Sec-Fetch-Site"] is [{ Length: > 0 } site, ..] && site != "same-origin"
             || headers.Origin is [{ Length: > 0 } origin, ..] && !IsOwn(context.Request, origin))
             throw new RegistryException(RegistryError.Denied, "a page of another site has sent this form; nothing was done");
+    }
+
+    // A token of the token server that counts here as in any other request; null where the server refuses the login, or the token is not
+    // good.
+    private async ValueTask<string?> AskAsync(RegistryRequest request, string name, string password)
+    {
+        var names = await Task.Run(() => index.Names(MaxScopes), request.Aborted);
+        try
+        {
+            var bearer = await tokenServer!.AskAsync(
+                name, password, names.Select(each => $"repository:{each}:pull").Prepend("registry:catalog:*"), request.Aborted);
+            if (bearer is null)
+                return null;
+            request.Http.Request.Headers.Authorization = $"Bearer {bearer}";
+            request.User = await access.AuthenticateAsync(request.Http, request.Aborted);
+            return request.User is { Name.Length: > 0 } ? bearer : null;
+        }
+        catch (HttpRequestException failure)
+        {
+            throw new RegistryException(RegistryError.Unavailable, $"the token server (auth.token.realm): {failure.Message}");
+        }
     }
 
     private bool IsOwn(HttpRequest request, string origin) =>

@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.Caching.Memory;
 using Mirror.Access;
 using Mirror.Admin;
 
@@ -19,7 +20,7 @@ internal sealed record Session(string Name)
 /// the file. So a session ends when the user's line changes, and every replica with the same store knows it. The same key signs the tokens
 /// of forms.
 /// </summary>
-internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvider time, Htpasswd? users = null)
+internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvider time, Htpasswd? users = null) : IDisposable
 {
     /// <summary>How long a login lasts.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromHours(12);
@@ -27,7 +28,32 @@ internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvide
     // Names of users have up to 255 bytes.
     private const int MaxCookie = 1024;
 
+    // With the longest tokens 32 MB.
+    private const int MaxTokens = 1000;
+
+    private readonly MemoryCache _tokens = new(new MemoryCacheOptions { SizeLimit = MaxTokens });
     private byte[]? _key;
+
+    /// <summary>Begins a session with a token of a token server. It is known to this process only, and the token ends it.</summary>
+    /// <returns>The value of the cookie.</returns>
+    public string BeginWithToken(string bearer)
+    {
+        var id = Convert.ToHexString(RandomNumberGenerator.GetBytes(32));
+        _tokens.Set(id, bearer, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Life });
+        return id;
+    }
+
+    /// <summary>The token of a session that began with one; null for other sessions.</summary>
+    public string? TokenOf(string? cookie) => cookie is { Length: 64 } ? _tokens.Get<string>(cookie) : null;
+
+    /// <summary>Ends a session that began with a token.</summary>
+    public void ForgetToken(string? cookie)
+    {
+        if (cookie is not null)
+            _tokens.Remove(cookie);
+    }
+
+    public void Dispose() => _tokens.Dispose();
 
     /// <summary>Whether users can log in by name and password.</summary>
     public bool HasUsers => users is not null;

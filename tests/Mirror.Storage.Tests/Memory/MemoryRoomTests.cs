@@ -56,6 +56,18 @@ public sealed class MemoryRoomTests
         Assert.Null(await bucket.SizeAsync("old", Cancel));
     }
 
+    [Fact]
+    public async Task A_full_store_has_room_for_what_a_sweep_writes_and_not_for_more()
+    {
+        using var bucket = new MemoryBucket(new() { MaxSize = 1 * MiB }, TimeProvider.System);
+        await PutAsync(bucket, "a", MiB - 512);
+        await Assert.ThrowsAsync<IOException>(() => PutAsync(bucket, "mirror/claims/b", 1024));
+        await PutAsync(bucket, "mirror/sweeps/1", 0);
+        await PutAsync(bucket, "mirror/condemned/sha256/aa/1", 0);
+        var full = await Assert.ThrowsAsync<IOException>(() => PutAsync(bucket, "mirror/condemned/sha256/aa/2", MiB / 8));
+        Assert.True(full.IsNoSpace);
+    }
+
     private static async Task PutAsync(MemoryBucket bucket, string path, int length) =>
         Assert.True(await bucket.PutBytesAsync(path, new byte[length], onlyIfAbsent: false, Cancel));
 }

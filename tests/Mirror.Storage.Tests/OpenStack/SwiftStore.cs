@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Swift;
 using Mirror.Storage.Tests.Buckets;
@@ -120,6 +122,59 @@ public sealed class SwiftBucketTests : StoreTests
         Assert.Equal(paths[3], await bucket.ReadTextAsync(paths[3], Cancel));
         await bucket.DeleteAsync([.. paths, "docker/some/none"], Cancel);
         Assert.Empty(await bucket.ListAsync("docker/some/", null, Cancel).ToListAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task An_object_whose_last_answer_was_lost_keeps_its_segments()
+    {
+        var options = await _store.OptionsAsync();
+        var (real, front) = (new Uri(options.AuthUrl!), new Uri($"http://127.0.0.1:{Ports.Free()}/"));
+        var lost = 0;
+        await using var proxy = await OwnServer.StartAsync(front, async context =>
+        {
+            using var request = new HttpRequestMessage(
+                new(context.Request.Method), $"{real.GetLeftPart(UriPartial.Authority)}{RawTarget(context)}");
+            if (context.Request.ContentLength is not null || context.Request.Headers.TransferEncoding.Count > 0)
+                request.Content = new StreamContent(context.Request.Body);
+            foreach (var (name, value) in context.Request.Headers)
+                if (name is not ("Host" or "Transfer-Encoding" or "Connection")
+                    && !request.Headers.TryAddWithoutValidation(name, value.AsEnumerable()))
+                    request.Content?.Headers.TryAddWithoutValidation(name, value.AsEnumerable());
+            using var answer = await Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted);
+            if (context.Request.Headers.ContainsKey("X-Object-Manifest") && Interlocked.Increment(ref lost) == 1)
+            {
+                context.Abort();
+                return;
+            }
+            context.Response.StatusCode = (int)answer.StatusCode;
+            foreach (var (name, values) in answer.Headers.Concat(answer.Content.Headers))
+                if (name is not ("Transfer-Encoding" or "Connection"))
+                    context.Response.Headers[name] = values.Select(value =>
+                        value.Replace(real.Authority, front.Authority, StringComparison.Ordinal)).ToArray();
+            await answer.Content.CopyToAsync(context.Response.Body, context.RequestAborted);
+        });
+        options.AuthUrl = new Uri(front, real.PathAndQuery).OriginalString;
+        using var bucket = new SwiftBucket(options, TimeProvider.System);
+        var upload = await bucket.BeginUploadAsync(Path, Cancel);
+        await upload.PutPartAsync(1, () => new MemoryStream([1, 2]), 2, Cancel);
+        await upload.PutPartAsync(2, () => new MemoryStream([3]), 1, Cancel);
+        try
+        {
+            Assert.True(await upload.CompleteAsync(onlyIfAbsent: true, Cancel));
+        }
+        catch (StoreUnavailableException)
+        {
+            // Then the caller does not know either.
+        }
+        await upload.AbortAsync(Cancel);
+
+        Assert.True(lost > 0);
+        await using var stored = await _store.Bucket.OpenAsync(Path, 0, 3, Cancel);
+        var bytes = new byte[3];
+        await stored!.ReadExactlyAsync(bytes, Cancel);
+        Assert.Equal([1, 2, 3], bytes);
+
+        static string RawTarget(HttpContext context) => context.Features.Get<IHttpRequestFeature>()!.RawTarget;
     }
 
     private async Task<string[]> NamesAsync(Swift swift) =>

@@ -4,8 +4,11 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Microsoft.IdentityModel.Tokens;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Push;
+using Mirror.Tests.Web;
 using Xunit;
 using static Mirror.Tests.Access.TokenForge;
 
@@ -174,6 +177,74 @@ public sealed class TokenServerTests : IAsyncDisposable
             var known = http.Request.Headers.Authorization == $"Basic {Convert.ToBase64String("alice:secret"u8)}";
             var claims = known ? Claims([.. http.Request.Query["scope"].OfType<string>()]) : Claims();
             await http.Response.WriteAsJsonAsync(new { token = Good("RS256", Rs256(_key), claims), expires_in = 300 });
+        }
+    }
+
+    [Fact]
+    public async Task A_browser_logs_in_at_the_token_server_and_has_the_rights_of_its_token_until_that_ends()
+    {
+        var realm = new Uri($"http://127.0.0.1:{Ports.Free()}/token");
+        var elsewhere = 0;
+        await using var server = await OwnServer.StartAsync(realm, AnswerAsync);
+        await StartAsync(realm, Bundle(SelfSigned("token server", _key).ExportCertificatePem()));
+        var digest = Mirror.Storage.Digest.Of("{}"u8);
+        foreach (var name in new[] { "local/app", "local/hidden" })
+        {
+            var token = Good("RS256", Rs256(_key), Claims($"repository:{name}:pull,push"));
+            await PutAsync(HttpMethod.Post, $"{name}/blobs/uploads/?digest={digest}", "{}", null, token);
+            var manifest = Encoding.UTF8.GetString(PushedRepository.Manifest(digest));
+            Assert.Equal(HttpStatusCode.Created, await PutAsync(
+                HttpMethod.Put, $"{name}/manifests/1", manifest, PushedRepository.OciManifest, token));
+        }
+        await _registry!.ImagesAsync(list => list.Length == 2);
+
+        using var browser = new Browser(_registry!.Url);
+        await browser.PageAsync("images", HttpStatusCode.Redirect);
+        Assert.Equal(HttpStatusCode.Unauthorized, await browser.LogInAsync("alice", "wrong"));
+        Assert.Equal(HttpStatusCode.Unauthorized, await browser.LogInAsync("forger", "secret"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await browser.LogInAsync("moved", "secret"));
+        Assert.Equal(0, elsewhere);
+        await browser.PageAsync("images", HttpStatusCode.Redirect);
+
+        Assert.Equal(HttpStatusCode.SeeOther, await browser.LogInAsync("alice", "secret"));
+        var page = await browser.PageAsync("images");
+        Assert.Contains("local/app:1", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("local/hidden", page, StringComparison.Ordinal);
+        await browser.PageAsync("image?image=local/hidden:1", HttpStatusCode.NotFound);
+        await browser.PageAsync("settings", HttpStatusCode.Forbidden);
+        Assert.Equal(HttpStatusCode.SeeOther, await browser.PostAsync("logout", "images", []));
+        await browser.PageAsync("images", HttpStatusCode.Redirect);
+
+        Assert.Equal(HttpStatusCode.SeeOther, await browser.LogInAsync("brief", "secret"));
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var response = await browser.SendAsync(HttpMethod.Get, "images", null);
+                return response.StatusCode == HttpStatusCode.Redirect;
+            },
+            () => "The session outlives its token.");
+
+        async Task AnswerAsync(HttpContext http)
+        {
+            var login = http.Request.Headers.Authorization.ToString();
+            if (http.Request.Path != "/token")
+                elsewhere++;
+            var user = new[] { "alice", "forger", "moved", "brief" }
+                .FirstOrDefault(name => login == $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"{name}:secret"))}");
+            if (user is null)
+                http.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            else if (user == "moved")
+                http.Response.Redirect("/elsewhere");
+            else
+            {
+                using var other = RSA.Create(2048);
+                var claims = Claims([.. http.Request.Query["scope"].OfType<string>().Where(scope => scope.Contains("local/app"))]);
+                // Sixty seconds are forgiven, and it has five more.
+                if (user == "brief")
+                    claims.With("exp", DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 55);
+                await http.Response.WriteAsJsonAsync(
+                    new { token = Good("RS256", Rs256(user == "forger" ? other : _key), claims), expires_in = 300 });
+            }
         }
     }
 

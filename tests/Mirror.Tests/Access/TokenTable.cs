@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Microsoft.IdentityModel.Tokens;
-using Mirror.Access;
+using Mirror.Tls;
 using static Mirror.Tests.Access.TokenForge;
 
 namespace Mirror.Tests.Access;

@@ -56,7 +56,7 @@ public sealed partial class KeyTableTests
         {
             var child = path is "" ? key.Name : $"{path}.{key.Name}";
             if (key.IsNotActedOn || key.HasNoEffect || child is "redis.pool")
-                yield return child is "compatibility" ? "compatibility.schema1" : child;
+                yield return child;
             else
                 foreach (var below in WithoutEffect(key, child))
                     yield return below;

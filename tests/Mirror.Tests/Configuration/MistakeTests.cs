@@ -184,7 +184,6 @@ public sealed class MistakeTests
     [Theory]
     [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]
     [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
-    [InlineData("compatibility: {schema1: {enabled: true}}", "compatibility")]
     [InlineData("middleware: {repository: [{name: other, disabled: true}]}", "middleware.repository")]
     [InlineData("middleware: {registry: [{name: other, disabled: true}]}", "middleware.registry")]
     [InlineData("http: {h2c: {enabled: true}}", "http.h2c")]

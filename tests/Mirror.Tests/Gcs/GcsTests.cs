@@ -54,6 +54,35 @@ public sealed class GcsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_push_that_found_the_store_away_at_its_end_is_finished_by_the_next_request()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Driver = Driver });
+        var blob = HubBlob.Seeded(7, 1 * MiB);
+        using var begun = await Http.Client.PostAsync(new Uri(mirror.Url, "/v2/local/app/blobs/uploads/"), null, Cancel);
+        var upload = new Uri(mirror.Url, begun.Headers.Location!);
+        using (var sent = await Http.Client.PatchAsync(upload, new ByteArrayContent(blob.Slice(0, blob.Size)), Cancel))
+            Assert.Equal(HttpStatusCode.Accepted, sent.StatusCode);
+
+        var end = new UriBuilder(upload) { Query = $"{upload.Query.TrimStart('?')}&digest={blob.Digest}".TrimStart('&') }.Uri;
+        _store.Faults.Set(request => request.Method == "POST" && request.Path != "/token" ? StoreFault.Status(403) : null);
+        using (var refused = await Http.Client.PutAsync(end, null, Cancel))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        _store.Faults.Clear();
+        await Until.TrueAsync(async () =>
+        {
+            using var finished = await Http.Client.PutAsync(end, null, Cancel);
+            Assert.NotEqual(HttpStatusCode.NotFound, finished.StatusCode);
+            return finished.StatusCode is HttpStatusCode.Created;
+        }, () => string.Join('\n', mirror.Log));
+        using var stored = await mirror.GetAsync($"local/app/blobs/{blob.Digest}");
+        var address = stored.Headers.Location ?? stored.RequestMessage!.RequestUri;
+        Assert.Equal(blob.Digest, Digest.Of(await Http.Client.GetByteArrayAsync(address, Cancel)));
+        // It is over: no second request finishes it.
+        using var unknown = await Http.Client.PutAsync(end, null, Cancel);
+        Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
+    }
+
+    [Fact]
     public async Task An_image_is_pushed_and_pulled_and_trouble_is_503()
     {
         Skopeo.Availability.OrSkip();

@@ -64,6 +64,35 @@ public sealed class InMemoryTests
     }
 
     [Fact]
+    public async Task Pulls_of_many_times_the_size_are_sent_and_stored_again()
+    {
+        MirrorProcess.Availability.OrSkip();
+        await using var hub = await ScriptedHub.StartAsync();
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = hub.Url, Driver = "  inmemory:\n    maxsize: 4MiB\n" });
+        var next = 0;
+        for (; next < 200; next++)
+            await PullAsync();
+        await Until.TrueAsync(
+            async () => await mirror.MetricAsync("mirror_cache_evictions_total") > 100, () => string.Join('\n', mirror.Log));
+        await Until.TrueAsync(async () =>
+        {
+            var last = await PullAsync();
+            next++;
+            using var stored = await mirror.HeadAsync($"{Repository}/blobs/{last}");
+            return CacheAnswer.Of(stored) == CacheAnswer.Hit;
+        }, () => string.Join('\n', mirror.Log));
+
+        async Task<Digest> PullAsync()
+        {
+            var blob = hub.AddBlob(Repository, HubBlob.Seeded(next, MiB / 16));
+            using var answer = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}");
+            Assert.Equal(blob.Digest, Digest.Of(await answer.Content.ReadAsByteArrayAsync(Cancel)));
+            return blob.Digest;
+        }
+    }
+
+    [Fact]
     public async Task A_blob_that_is_larger_than_the_memory_is_sent_and_not_kept()
     {
         MirrorProcess.Availability.OrSkip();

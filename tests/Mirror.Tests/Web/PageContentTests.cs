@@ -103,7 +103,8 @@ public sealed partial class PageContentTests : MirrorOfHub
     {
         var image = Hub.AddImage(Repository, "1", Layer);
         await Mirror.PullAsync(Repository, "1", [image.Config.Digest, Layer.Digest]);
-        await Mirror.ImagesAsync(list => list.Length == 1);
+        await Mirror.PullAsync(Repository, image.Digest.ToString());
+        await Mirror.ImagesAsync(list => list.Length == 1 && list[0].GetProperty("pulls").GetInt64() == 2);
 
         using var browser = new Browser(Mirror.Url);
         foreach (var sort in new[] { "name", "size", "pulls", "used" })
@@ -114,6 +115,7 @@ public sealed partial class PageContentTests : MirrorOfHub
         Assert.Contains("a copy from upstream", page);
         Assert.DoesNotContain(">Pin<", page);
         Assert.Contains("What the tag named", page);
+        Assert.Contains("Pulled by this digest 1 times", page);
         Assert.DoesNotContain("Who pulled it", page);
         Assert.Contains("aria-sort=\"descending\"", await browser.PageAsync("images?sort=size"));
         using (var admin = new Browser(Mirror.Debug, Mirror.AdminLogin))

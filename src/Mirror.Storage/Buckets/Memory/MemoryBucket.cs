@@ -41,7 +41,7 @@ public sealed class MemoryBucket : IBucket
     {
         if (onlyIfAbsent && Find(path) is not null)
             return false;
-        await _room.TakeAsync(length, cancellationToken);
+        await _room.TakeAsync(length, IsOfSweep(path), cancellationToken);
         try
         {
             await using var body = open();
@@ -108,6 +108,11 @@ public sealed class MemoryBucket : IBucket
 
     private static int CostOf(string path) => (path.Length * sizeof(char)) + CostOfObject;
 
+    // What a sweep writes before it deletes. To wait for an eviction would be to wait for itself.
+    private static bool IsOfSweep(string path) =>
+        path.StartsWith($"{RegistryLayout.Sweeps}/", StringComparison.Ordinal)
+        || path.StartsWith($"{RegistryLayout.AllCondemned}/", StringComparison.Ordinal);
+
     private MemoryObject? Find(string path)
     {
         lock (_gate)
@@ -117,7 +122,7 @@ public sealed class MemoryBucket : IBucket
     // Writes an object whose bytes have their room.
     private async ValueTask<bool> PutAsync(string path, byte[][] pieces, bool onlyIfAbsent, CancellationToken cancellationToken)
     {
-        await _room.TakeAsync(CostOf(path), cancellationToken);
+        await _room.TakeAsync(CostOf(path), IsOfSweep(path), cancellationToken);
         MemoryObject? replaced;
         bool isLeft;
         lock (_gate)
@@ -161,7 +166,7 @@ public sealed class MemoryBucket : IBucket
 
         public async Task PutPartAsync(int number, Func<Stream> open, long length, CancellationToken cancellationToken)
         {
-            await bucket._room.TakeAsync(length, cancellationToken);
+            await bucket._room.TakeAsync(length, isOfSweep: false, cancellationToken);
             lock (_gate)
                 _taken += length;
             await using var body = open();

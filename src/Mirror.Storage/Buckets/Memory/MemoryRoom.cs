@@ -7,6 +7,9 @@ namespace Mirror.Storage.Buckets.Memory;
 /// <param name="time">The clock of the wait.</param>
 public sealed class MemoryRoom(long max, TimeProvider time) : IStoreRoom
 {
+    // What a sweep may have beyond the limit: a few hundred small objects, of which it deletes each in turn.
+    private const long Reserve = 64 << 10;
+
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
@@ -24,8 +27,9 @@ public sealed class MemoryRoom(long max, TimeProvider time) : IStoreRoom
     public long Wanted => Volatile.Read(ref _wanted);
 
     /// <summary>Takes room, and waits for an eviction where there is none.</summary>
+    /// <param name="isOfSweep">Whether a sweep needs it, which may go a little beyond the limit: it is about to make room.</param>
     /// <exception cref="IOException">There is none (<see cref="StoreFailures"/>: IsNoSpace).</exception>
-    public async ValueTask TakeAsync(long bytes, CancellationToken cancellationToken)
+    public async ValueTask TakeAsync(long bytes, bool isOfSweep, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         var isFirst = true;
@@ -34,7 +38,7 @@ public sealed class MemoryRoom(long max, TimeProvider time) : IStoreRoom
             Task changed;
             lock (_gate)
             {
-                if (_used + bytes <= max)
+                if (_used + bytes <= max + (isOfSweep ? Reserve : 0))
                 {
                     _used += bytes;
                     return;

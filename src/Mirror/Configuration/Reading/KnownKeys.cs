@@ -199,7 +199,9 @@ internal static class KnownKeys
             Value("source_index", PublicUrl)),
         AccessKeys.Hosted,
         Section("compatibility",
-            Section("schema1", Value("trustkey"), Value("signingkeyfile"), Value("enabled", TrueOrFalse))).NotActedOn(WhyNot.Schema1),
+            Section("schema1",
+                // The other name is that of the variable.
+                Value("trustkey").AliasOf("compatibility.schema1.signingkeyfile"), Value("signingkeyfile"), Value("enabled", TrueOrFalse))),
         Section("validation",
             // As in registry:2, disabled alone decides.
             Value("enabled", TrueOrFalse).NoEffect(),

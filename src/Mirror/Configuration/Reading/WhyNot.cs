@@ -6,7 +6,6 @@ internal static class WhyNot
     public const string Middleware = "there are no such middlewares here";
     public const string PlainHttp2 = "HTTP/2 needs http.tls here; without it clients speak HTTP/1.1";
     public const string RedisReplicas = "the master of Redis is asked, since a copy can be older than what other replicas have written";
-    public const string Schema1 = "manifests of schema 1 are not taken and not made: no client of today reads them";
     public const string UserAgent = "requests to the store have the name of the library that sends them";
     public const string SwiftRoot =
         "registry:2 never read it, and wrote to the top of the container; storage.swift.prefix is the key that it read";

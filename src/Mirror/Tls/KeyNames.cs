@@ -3,14 +3,14 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.IdentityModel.Tokens;
 
-namespace Mirror.Access;
+namespace Mirror.Tls;
 
-/// <summary>The names by which token servers call a public key in the header of a token.</summary>
+/// <summary>The names by which token servers, and signatures of manifests, call a public key.</summary>
 internal static class KeyNames
 {
     private const string Base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-    /// <summary>Every name of a key that is made of the key itself.</summary>
+    /// <summary>Every name of a key that is made of the key itself; the first is that of libtrust.</summary>
     public static IEnumerable<string> Of(AsymmetricAlgorithm key)
     {
         yield return Fingerprint(key.ExportSubjectPublicKeyInfo());

@@ -1,0 +1,104 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Mirror.Configuration;
+
+namespace Mirror.Access;
+
+/// <summary>
+/// Asks the token server of <c>auth.token</c> for a token with the name and the password of a user, as docker does ("Token Authentication
+/// Specification"): for browsers, which cannot. Only <c>auth.token.realm</c> gets the password, and no redirect takes it further.
+/// </summary>
+public sealed class TokenLogins : IDisposable
+{
+    private const int MaxAnswer = 64 << 10;
+    private const int MaxAtOnce = 8;
+    private const int MaxWaiting = 32;
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
+
+    private readonly TokenOptions _options;
+    private readonly SemaphoreSlim _turns = new(MaxAtOnce);
+    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
+    {
+        Timeout = MaxWait,
+        MaxResponseContentBufferSize = MaxAnswer,
+    };
+    private int _waiting;
+
+    public TokenLogins(TokenOptions options) => _options = options;
+
+    /// <summary>Whether passwords may go to the token server: it is known, and the way is encrypted or stays in this machine.</summary>
+    public static bool MayAsk(TokenOptions options) =>
+        !options.AutoRedirect && Uri.TryCreate(options.Realm, UriKind.Absolute, out var realm)
+        && (realm.Scheme == Uri.UriSchemeHttps || realm is { Scheme: "http", IsLoopback: true });
+
+    /// <summary>A token for a user, not yet verified; null where the token server refuses the name and the password.</summary>
+    /// <param name="scopes">Such as <c>repository:team/app:pull</c>.</param>
+    /// <exception cref="HttpRequestException">The token server gives no answer, or none of a token server.</exception>
+    /// <exception cref="TooManyLoginsException">Too many logins wait already.</exception>
+    public async ValueTask<string?> AskAsync(string name, string password, IEnumerable<string> scopes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (Interlocked.Increment(ref _waiting) > MaxWaiting)
+                throw new TooManyLoginsException();
+            await _turns.WaitAsync(cancellationToken);
+            try
+            {
+                return await SendAsync(name, password, scopes, cancellationToken);
+            }
+            finally
+            {
+                _turns.Release();
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+    }
+
+    public void Dispose()
+    {
+        _http.Dispose();
+        _turns.Dispose();
+    }
+
+    private async ValueTask<string?> SendAsync(
+        string name, string password, IEnumerable<string> scopes, CancellationToken cancellationToken)
+    {
+        (string Name, string Value)[] pairs =
+            [("service", _options.Service), ("account", name), .. scopes.Select(scope => ("scope", scope))];
+        var query = string.Join('&', pairs.Select(pair => $"{pair.Name}={Uri.EscapeDataString(pair.Value)}"));
+        var realm = new UriBuilder(_options.Realm) { Fragment = "" };
+        realm.Query = realm.Query.Length > 1 ? $"{realm.Query[1..]}&{query}" : query;
+        using var request = new HttpRequestMessage(HttpMethod.Get, realm.Uri);
+        request.Headers.Authorization = new AuthenticationHeaderValue(
+            "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{name}:{password}")));
+        try
+        {
+            using var response = await _http.SendAsync(request, cancellationToken);
+            if ((int)response.StatusCode is 401 or 403)
+                return null;
+            if ((int)response.StatusCode is not 200)
+                throw new HttpRequestException(
+                    string.Create(CultureInfo.InvariantCulture, $"it answered with status {(int)response.StatusCode}"));
+            using var answer = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
+            return Text(answer.RootElement, "token") ?? Text(answer.RootElement, "access_token")
+                ?? throw new HttpRequestException("its answer has no token");
+        }
+        catch (JsonException)
+        {
+            throw new HttpRequestException("its answer is no JSON");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new HttpRequestException("it gave no answer in time");
+        }
+    }
+
+    private static string? Text(JsonElement json, string name) =>
+        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            && value.GetString() is { Length: > 0 } text ? text : null;
+}

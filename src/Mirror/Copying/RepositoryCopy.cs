@@ -1,0 +1,212 @@
+using System.Collections.Concurrent;
+using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Copying;
+
+/// <summary>
+/// Copies one repository. What is read last is written first: tags are read before manifests and manifests before blobs, so that the blobs
+/// that a tag needs are among those that are copied; content is written before the links to it, and links before the tags.
+/// </summary>
+/// <param name="isDryRun">Whether all is only counted.</param>
+/// <param name="maxAtOnce">How many requests of one kind run at a time.</param>
+internal sealed class RepositoryCopy(
+    CopyStore from, CopyStore to, ContentCopy content, CopyTally tally, RepositoryName name, bool isDryRun, int maxAtOnce)
+{
+    private readonly PushProtection _protection = new(to.Content, to.References);
+    private readonly DigestSet _blobs = new();
+    private readonly DigestSet _manifests = new();
+    private readonly Dictionary<Provenance, DigestSet> _marks = [];
+    private readonly Dictionary<Provenance, DigestSet> _marksThere = [];
+    private readonly HashSet<Digest> _refused = [];
+
+    private sealed record NewManifest(Digest Digest, ManifestDocument? Document, long Length);
+
+    /// <summary>Copies what the destination lacks.</summary>
+    /// <exception cref="IOException">A store is away, or the destination does not take what it gets.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        // 1. Read the source, and what the destination has of it.
+        var tags = await TagsAsync(cancellationToken);
+        var manifests = await from.Lists.ListManifestsAsync(name, cancellationToken).ToListAsync(cancellationToken);
+        var blobs = await from.Lists.ListBlobsAsync(name, cancellationToken).ToListAsync(cancellationToken);
+        await foreach (var (digest, _) in to.Lists.ListManifestsAsync(name, cancellationToken))
+            _manifests.Add(digest);
+        await foreach (var (digest, _) in to.Lists.ListBlobsAsync(name, cancellationToken))
+            _blobs.Add(digest);
+        foreach (var provenance in Enum.GetValues<Provenance>())
+        {
+            _marks[provenance] = await SetAsync(from.Provenance.ListAsync(name, provenance, cancellationToken));
+            _marksThere[provenance] = await SetAsync(to.Provenance.ListAsync(name, provenance, cancellationToken));
+        }
+
+        // 2. The blobs.
+        ConcurrentBag<Digest> newBlobs = [];
+        await EachAsync(blobs.Select(each => each.Digest), async (blob, stop) =>
+        {
+            if (!await content.CopyAsync(blob, stop))
+            {
+                if (content.DamageOf(blob) is { } damage)
+                    tally.Problem($"{name}@{blob}", damage);
+            }
+            else if (!_blobs.Contains(blob))
+                newBlobs.Add(blob);
+        }, cancellationToken);
+
+        // 3. The manifests: those of images before the indexes that name them.
+        List<NewManifest> newManifests = [];
+        foreach (var (manifest, _) in manifests)
+            if ((!_manifests.Contains(manifest) || !content.IsStored(manifest)) && await ReadAsync(manifest, cancellationToken) is { } read)
+                newManifests.Add(read);
+        RefuseIndexes(newManifests);
+        newManifests.RemoveAll(manifest => _refused.Contains(manifest.Digest));
+
+        // 4. The links, each after its mark, and the tags.
+        if (!isDryRun)
+        {
+            await EachAsync(newBlobs, async (blob, stop) =>
+            {
+                await MarkAsync(blob, stop);
+                await to.References.LinkBlobAsync(name, blob, stop);
+            }, cancellationToken);
+            foreach (var manifest in newManifests.OrderBy(manifest => manifest.Document?.IsIndex is true))
+                await LinkAsync(manifest, cancellationToken);
+        }
+        foreach (var manifest in newManifests)
+        {
+            _manifests.Add(manifest.Digest);
+            tally.Manifest();
+        }
+        if (await IsKeptAsync([]))
+            await SetTagsAsync(tags, IsKeptAsync, cancellationToken);
+        tally.Repository();
+
+        // As for a push: after the links and after the tags, so that no garbage collection of the destination takes anything meanwhile.
+        async Task<bool> IsKeptAsync(IEnumerable<Digest> tagged)
+        {
+            if (isDryRun || await _protection.FirstMissingAsync(
+                name, newBlobs, newManifests.Select(manifest => manifest.Digest).Union(tagged), cancellationToken) is not { } missing)
+                return true;
+            tally.Problem($"{name}@{missing}", "a garbage collection of the destination deleted it meanwhile; run the copy again");
+            return false;
+        }
+    }
+
+    private async Task<List<(string Tag, Digest Digest)>> TagsAsync(CancellationToken cancellationToken)
+    {
+        ConcurrentBag<(string, Digest)> tags = [];
+        await EachAsync(await from.References.ListTagsAsync(name, cancellationToken), async (tag, stop) =>
+        {
+            if (await from.References.ResolveTagAsync(name, tag, stop) is { } digest)
+                tags.Add((tag, digest));
+        }, cancellationToken);
+        return [.. tags];
+    }
+
+    private async Task SetTagsAsync(
+        List<(string Tag, Digest Digest)> tags, Func<IEnumerable<Digest>, Task<bool>> isKept, CancellationToken cancellationToken)
+    {
+        ConcurrentDictionary<Digest, bool> tagged = new();
+        await EachAsync(tags, async (each, stop) =>
+        {
+            if (!_manifests.Contains(each.Digest))
+            {
+                // The source has deleted any other one meanwhile, and the next pass sees that.
+                if (_refused.Contains(each.Digest))
+                    tally.Problem($"{name}:{each.Tag}", $"its manifest {each.Digest} is not copied");
+                return;
+            }
+            if (await to.References.ResolveTagAsync(name, each.Tag, stop) == each.Digest)
+                return;
+            if (!isDryRun)
+                await to.References.SetTagAsync(name, each.Tag, each.Digest, stop);
+            tagged[each.Digest] = true;
+            tally.Tag();
+        }, cancellationToken);
+        if (!tagged.IsEmpty)
+            await isKept(tagged.Keys);
+    }
+
+    // Null where the source has it no longer, or it is not copied.
+    private async Task<NewManifest?> ReadAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        Verification state;
+        byte[]? bytes;
+        try
+        {
+            (state, bytes) = await from.Content.ReadAllAsync(digest, Manifest.MaxBytes, cancellationToken);
+        }
+        catch (Exception unreadable) when (unreadable.IsStoreFailure && unreadable is not StoreUnavailableException)
+        {
+            Refuse(digest, $"the source cannot read it: {unreadable.Message}");
+            return null;
+        }
+        if (state == Verification.Damaged)
+            Refuse(digest, "its bytes do not match the digest");
+        if (bytes is null)
+            return null;
+        var document = ManifestDocument.Read(bytes);
+        // Upstream still has the blobs of a copy.
+        if (!IsCopy(digest) && document?.Blobs.FirstOrDefault(blob => content.DamageOf(blob.Digest) is not null) is { } damaged)
+        {
+            Refuse(digest, $"it needs {damaged.Digest}, which is not copied");
+            return null;
+        }
+        await content.PutAsync(digest, bytes, cancellationToken);
+        return new(digest, document, bytes.Length);
+    }
+
+    // An index may name another index.
+    private void RefuseIndexes(List<NewManifest> manifests)
+    {
+        for (var before = -1; before < _refused.Count && _refused.Count > 0;)
+        {
+            before = _refused.Count;
+            foreach (var index in manifests)
+                if (!_refused.Contains(index.Digest) && !IsCopy(index.Digest)
+                    && index.Document?.Manifests.FirstOrDefault(child => _refused.Contains(child.Digest)) is { } child)
+                    Refuse(index.Digest, $"it needs {child.Digest}, which is not copied");
+        }
+    }
+
+    private void Refuse(Digest manifest, string why)
+    {
+        _refused.Add(manifest);
+        tally.Problem($"{name}@{manifest}", why);
+    }
+
+    private bool IsCopy(Digest digest) => _marks[Provenance.Copied].Contains(digest) && !_marks[Provenance.Pushed].Contains(digest);
+
+    private async Task LinkAsync(NewManifest manifest, CancellationToken cancellationToken)
+    {
+        var (_, mediaType) = await from.References.FindManifestAsync(name, manifest.Digest, cancellationToken);
+        await MarkAsync(manifest.Digest, cancellationToken);
+        if (manifest.Document is { Subject: { } subject } document
+            && (await from.Referrers.ReadAsync(name, subject, manifest.Digest, cancellationToken)
+                // Of a program that keeps no such list.
+                ?? (IsCopy(manifest.Digest) ? null : document.DescriptorAsReferrer(
+                    new Descriptor(mediaType ?? document.Type ?? "", manifest.Digest, manifest.Length)))) is { } descriptor)
+            await to.Referrers.AddAsync(name, subject, manifest.Digest, descriptor, cancellationToken);
+        await to.References.LinkManifestAsync(name, manifest.Digest, mediaType, cancellationToken);
+    }
+
+    private async ValueTask MarkAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        foreach (var (provenance, marks) in _marks)
+            if (marks.Contains(digest) && !_marksThere[provenance].Contains(digest))
+                await to.Provenance.MarkAsync(name, digest, provenance, cancellationToken);
+    }
+
+    private static async Task<DigestSet> SetAsync(IAsyncEnumerable<Digest> digests)
+    {
+        DigestSet set = new();
+        await foreach (var digest in digests)
+            set.Add(digest);
+        return set;
+    }
+
+    private Task EachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, ValueTask> run, CancellationToken cancellationToken) =>
+        Parallel.ForEachAsync(
+            items, new ParallelOptions { MaxDegreeOfParallelism = maxAtOnce, CancellationToken = cancellationToken }, run);
+}
