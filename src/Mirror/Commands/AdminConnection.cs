@@ -73,11 +73,12 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
         Uri? url;
         if (named is null)
             url = LocalServer.UrlOf(
-                address, options.Http, isTls: options.Http is { Debug.Addr: null, Tls.Certificate: not null });
+                address, options.Http, isTls: options.Http is { Debug.Addr: null, Tls.IsOn: true });
         else if (!Uri.TryCreate(named.TrimEnd('/') + "/", UriKind.Absolute, out url) || url.Scheme is not ("http" or "https"))
             throw new AdminServerException($"--server {named}: a URL with http:// or https:// is required", ExitCode.Usage);
         // The certificate in the configuration names the server's public name, and not this machine's own address.
-        return new AdminServer(url, LoginOf(parsed, options.Storage), named is null ? address : null);
+        var host = named is null && options.Http.Debug.Addr is null ? LocalServer.HostOf(options.Http) : null;
+        return new AdminServer(url, LoginOf(parsed, options.Storage), named is null ? address : null, host);
     }
 
     private AuthenticationHeaderValue? LoginOf(ParseResult parsed, StorageOptions storage)
@@ -108,7 +109,8 @@ internal sealed class AdminServer : IDisposable
 
     /// <param name="url">What stands before <c>mirror/v1/</c>, with a slash at its end.</param>
     /// <param name="own">The address in the server's configuration; null where the user names another one.</param>
-    public AdminServer(Uri url, AuthenticationHeaderValue? login, ListenAddress? own)
+    /// <param name="host">The name to ask for; null where that of <paramref name="url"/> does.</param>
+    public AdminServer(Uri url, AuthenticationHeaderValue? login, ListenAddress? own, string? host = null)
     {
         _url = new Uri(url, "mirror/v1/");
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = !url.IsLoopback };
@@ -120,6 +122,7 @@ internal sealed class AdminServer : IDisposable
             handler.ConnectTo(address);
         _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.Authorization = login;
+        _http.DefaultRequestHeaders.Host = host;
     }
 
     /// <summary>The document at a path, as the server sent it.</summary>

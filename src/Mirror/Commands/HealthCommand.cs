@@ -24,8 +24,8 @@ internal static class HealthCommand
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
             var http = configuration.Options.Http;
-            var url = new Uri(LocalServer.UrlOf(http.Listen, http, isTls: http.Tls.Certificate is not null), "v2/");
-            if (await WhatIsWrongAsync(url, http.Listen, cancellationToken) is not { } wrong)
+            var url = new Uri(LocalServer.UrlOf(http.Listen, http, isTls: http.Tls.IsOn), "v2/");
+            if (await WhatIsWrongAsync(url, http, cancellationToken) is not { } wrong)
                 return ExitCode.Ok;
             await parsed.InvocationConfiguration.Error.WriteLineAsync($"error: {url} {wrong}");
             return ExitCode.Failed;
@@ -33,18 +33,20 @@ internal static class HealthCommand
         return command;
     }
 
-    private static async Task<string?> WhatIsWrongAsync(Uri url, ListenAddress address, CancellationToken cancellationToken)
+    private static async Task<string?> WhatIsWrongAsync(Uri url, HttpOptions http, CancellationToken cancellationToken)
     {
         // The certificate names the server's public name, and the question goes to this machine: only that it answers is of interest.
         using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
 #pragma warning disable CA5359
         handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
 #pragma warning restore CA5359
-        handler.ConnectTo(address);
+        handler.ConnectTo(http.Listen);
         using var client = new HttpClient(handler) { Timeout = MaxWait };
         try
         {
-            using var response = await client.GetAsync(url, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            using var request = new HttpRequestMessage(HttpMethod.Get, url);
+            request.Headers.Host = LocalServer.HostOf(http);
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             // A server that asks for a login answers.
             var answers = response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.Unauthorized;
             return answers ? null : $"answered {(int)response.StatusCode}";

@@ -14,6 +14,10 @@ internal static class LocalServer
         return new Uri($"{(isTls ? "https" : "http")}://{asked}{http.Prefix}");
     }
 
+    /// <summary>The name that a request to the server has to ask for; null where that of the URL does. A server with obtained certificates
+    /// has one for its own names only, and refuses all others.</summary>
+    public static string? HostOf(HttpOptions http) => http.Tls.LetsEncrypt is { IsUsed: true, Hosts: [var host, ..] } ? host : null;
+
     /// <summary>Makes a handler connect to the address's Unix socket, where it is one.</summary>
     public static void ConnectTo(this SocketsHttpHandler handler, ListenAddress address)
     {

@@ -57,11 +57,11 @@ public enum ListenNetwork
     Unix,
 }
 
-/// <summary>Section <c>http.tls</c>: HTTPS, and the certificates that clients must show. Without a certificate the registry speaks plain
-/// HTTP.</summary>
+/// <summary>Section <c>http.tls</c>: HTTPS, and the certificates that clients must show. Without a certificate, and without a way to obtain
+/// one, the registry speaks plain HTTP.</summary>
 public sealed class TlsOptions
 {
-    /// <summary>A PEM file: the certificate of the server, then the certificates that issued it. Null: plain HTTP.</summary>
+    /// <summary>A PEM file: the certificate of the server, then the certificates that issued it. Null: there is no such file.</summary>
     public string? Certificate { get; set; }
 
     /// <summary>A PEM file with the key of the certificate.</summary>
@@ -78,6 +78,11 @@ public sealed class TlsOptions
 
     /// <summary>The names of the cipher suites of TLS 1.2 that are spoken; those of TLS 1.3 always are. Empty: the system's.</summary>
     public string[] CipherSuites { get; set; } = [];
+
+    public LetsEncryptOptions LetsEncrypt { get; set; } = new();
+
+    /// <summary>Whether the registry speaks HTTPS.</summary>
+    public bool IsOn => Certificate is not null || LetsEncrypt.IsUsed;
 
     /// <summary>The versions from <see cref="MinimumTls"/> on.</summary>
     public SslProtocols Protocols => MinimumTls is TlsVersion.Tls13 ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13;

@@ -9,7 +9,7 @@ public sealed class Replica
     {
         var listen = options.Http.Listen;
         var host = listen.IsAnyInterface ? Environment.MachineName : listen.Host;
-        var scheme = options.Http.Tls.Certificate is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
+        var scheme = options.Http.Tls.IsOn ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
         Address = options.Fleet.Address is { } given ? new Uri(given) : new UriBuilder(scheme, host, listen.Port).Uri;
     }
 

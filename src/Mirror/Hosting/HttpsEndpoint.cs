@@ -29,21 +29,27 @@ internal static partial class HttpsEndpoint
         if (endpoint.Protocols.HasFlag(HttpProtocols.Http2))
             protocols.Insert(0, SslApplicationProtocol.Http2);
 
+        var isObtained = Tls().LetsEncrypt.IsUsed;
         var renewed = new RenewedFiles<SslServerAuthenticationOptions>(
-            () => [Tls().Certificate!, Tls().Key!, .. Tls().ClientCas],
-            () => Read(Tls(), protocols),
+            () => isObtained ? Tls().ClientCas : [Tls().Certificate!, Tls().Key!, .. Tls().ClientCas],
+            () => isObtained ? WithoutCertificate(Tls(), protocols) : Read(Tls(), protocols),
             services.GetRequiredService<TimeProvider>())
         {
             Report = why =>
             {
-                if (why is null)
+                if (isObtained)
+                    LogAuthorities(log, why ?? "they are used for new connections");
+                else if (why is null)
                     LogRenewed(log, Tls().Certificate!);
                 else
                     LogUnusable(log, Tls().Certificate!, Tls().Key!, why);
             },
         };
         live.Changed += renewed.Check;
-        endpoint.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(renewed.Current) });
+        if (isObtained)
+            ObtainedHttps.Use(endpoint, renewed);
+        else
+            endpoint.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(renewed.Current) });
 
         TlsOptions Tls() => live.Current.Http.Tls;
     }
@@ -53,9 +59,15 @@ internal static partial class HttpsEndpoint
         X509Certificate2Collection chain = [];
         chain.ImportFromPemFile(tls.Certificate!);
         var certificate = X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key);
+        var options = WithoutCertificate(tls, protocols);
+        options.ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain);
+        return options;
+    }
+
+    private static SslServerAuthenticationOptions WithoutCertificate(TlsOptions tls, List<SslApplicationProtocol> protocols)
+    {
         var options = new SslServerAuthenticationOptions
         {
-            ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain),
             EnabledSslProtocols = tls.Protocols,
             ApplicationProtocols = protocols,
             AllowRenegotiation = false,
@@ -84,6 +96,9 @@ internal static partial class HttpsEndpoint
 
     [LoggerMessage(Level = LogLevel.Information, Message = "the files of http.tls have changed: new connections get {Certificate}")]
     private static partial void LogRenewed(ILogger log, string certificate);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "the files of http.tls.clientcas have changed: {Outcome}")]
+    private static partial void LogAuthorities(ILogger log, string outcome);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "the files of http.tls have changed, and cannot be used ({Reason}). The certificate that was read before stays until this process "

@@ -22,8 +22,9 @@ internal static class RootPrivileges
     /// Does nothing if the process is not root, or if <paramref name="folder"/> belongs to root and has content, as an old volume has.
     /// An empty folder is first given to user 65532.
     /// </summary>
+    /// <param name="also">A folder that is given to the same user if it is empty; null for none.</param>
     /// <exception cref="IOException">The system refused.</exception>
-    public static void DropTo(string folder)
+    public static void DropTo(string folder, string? also = null)
     {
         if (!OperatingSystem.IsLinux() || geteuid() != 0)
             return;
@@ -34,6 +35,10 @@ internal static class RootPrivileges
         var (user, group) = OwnerOf(path, folder);
         if (user == 0)
             return;
+        if (also is not null)
+            Directory.CreateDirectory(also);
+        if (also is not null && !Directory.EnumerateFileSystemEntries(also).Any())
+            Check(chown(Encoding.UTF8.GetBytes(also + '\0'), user, group), $"give {also} to user {user}");
         Check(setgroups(0, 0), "drop root's groups");
         Check(setgid(group), $"run as group {group}");
         Check(setuid(user), $"run as user {user}");

@@ -21,6 +21,7 @@ using Mirror.Search;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
 using Mirror.Telemetry.Hooks;
+using Mirror.Tls.Acme;
 using Mirror.Web;
 
 namespace Mirror.Hosting;
@@ -67,11 +68,14 @@ public static partial class Server
             // Reading the settings of the listeners reads the key files.
             _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
             _ = app.Services.GetRequiredService<IAccess>();
+            var certificates = app.Services.GetService<CertificateFolder>();
             var filesSay = SettingFiles.Warnings(options).ToList();
             if (dropRoot)
-                RootPrivileges.DropTo(options.Storage.LocalDirectory);
+                RootPrivileges.DropTo(options.Storage.LocalDirectory, certificates?.Folder);
             if (!options.Storage.Maintenance.ReadOnly.Enabled)
                 WritableFolder.Require(options.Storage.LocalDirectory);
+            if (certificates is not null)
+                WritableFolder.Require(certificates.Folder, "folder of http.tls.letsencrypt.cachefile", certificates.Create);
             app.Services.GetRequiredService<AdminToken>().Prepare();
             SetUpPipeline(app, options);
             if (app.Services.GetService<SearchIndexing>() is { } search)
@@ -133,7 +137,7 @@ public static partial class Server
             // Kestrel's own limit of a request's buffer holds for TLS and HTTP/2 only.
             sockets.MaxReadBufferSize = DocumentMemory.MaxWaiting;
         });
-        if (http.Tls.Certificate is not null)
+        if (http.Tls.IsOn)
             host.UseKestrelHttpsConfiguration();
         host.ConfigureKestrel(kestrel =>
         {
@@ -160,9 +164,9 @@ public static partial class Server
         {
             // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
             endpoint.Use(endpoint.ApplicationServices.GetRequiredService<ClientConnections>().Around);
-            var isHttp1Only = http.Tls.Certificate is null || http.Http2.Disabled;
+            var isHttp1Only = !http.Tls.IsOn || http.Http2.Disabled;
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
-            if (http.Tls.Certificate is not null)
+            if (http.Tls.IsOn)
                 HttpsEndpoint.Use(endpoint);
             endpoint.Use(PacedFrames.Around);
             Http10Requests.Accept(endpoint);
@@ -170,6 +174,7 @@ public static partial class Server
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        kestrel.ListenForHttp01(http.Tls.LetsEncrypt);
     }
 
     // On a socket for every interface the system writes IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1. The peer at
@@ -198,6 +203,7 @@ public static partial class Server
         services.AddDebugEndpoints(options.Http.Debug);
         services.AddStorage(options.Storage);
         services.AddHealth(options.Health);
+        services.AddLetsEncrypt(options.Http.Tls.LetsEncrypt);
         services.AddFleet(options);
         services.AddRepositories(options.Proxy);
         services.AddAccess(options);
@@ -213,6 +219,7 @@ public static partial class Server
     private static void SetUpPipeline(WebApplication app, MirrorOptions options)
     {
         var http = options.Http;
+        app.MapHttp01(http.Tls.LetsEncrypt);
         app.MapAdmin(http);
         if (options.Ui.Enabled == true)
             app.MapPages(http);

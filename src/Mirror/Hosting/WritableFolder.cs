@@ -2,20 +2,25 @@ using System.Globalization;
 
 namespace Mirror.Hosting;
 
-/// <summary>Checks at the start that the server may write to its storage.</summary>
+/// <summary>Checks at the start that the server may write to its folders.</summary>
 internal static class WritableFolder
 {
     /// <summary>
     /// Returns if a file can be made in <paramref name="folder"/>, and also if the disk is full or read-only: stored content can still be
     /// served, and the disk may be mended while the server runs.
     /// </summary>
+    /// <param name="what">What the folder is, for messages.</param>
+    /// <param name="create">Makes the folder where it is missing; null makes it with the usual rights.</param>
     /// <exception cref="IOException">The process has no right to write there, and the message says how to give it that right; or the folder
     /// is missing and cannot be made.</exception>
-    public static void Require(string folder)
+    public static void Require(string folder, string what = "storage folder", Action? create = null)
     {
         try
         {
-            Directory.CreateDirectory(folder);
+            if (create is null)
+                Directory.CreateDirectory(folder);
+            else
+                create();
             var probe = Path.Combine(folder, $".writable-{Environment.ProcessId}");
             using (File.Create(probe, 1, FileOptions.DeleteOnClose))
             {
@@ -24,7 +29,7 @@ internal static class WritableFolder
         catch (UnauthorizedAccessException)
         {
             var user = RootPrivileges.User?.ToString(CultureInfo.InvariantCulture) ?? Environment.UserName;
-            throw new IOException($"user {user} may not write to the storage folder {folder}; run: chown -R {user} {folder}");
+            throw new IOException($"user {user} may not write to the {what} {folder}; run: chown -R {user} {folder}");
         }
         // Full, or read-only: readiness says so.
         catch (IOException) when (Directory.Exists(folder))
@@ -32,7 +37,7 @@ internal static class WritableFolder
         }
         catch (IOException failure)
         {
-            throw new IOException($"the storage folder {folder} is not there and cannot be made: {failure.Message}", failure);
+            throw new IOException($"the {what} {folder} is not there and cannot be made: {failure.Message}", failure);
         }
     }
 }

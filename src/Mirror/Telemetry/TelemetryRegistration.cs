@@ -16,6 +16,7 @@ public static class TelemetryRegistration
     [
         typeof(RequestMetrics), typeof(UpstreamMetrics), typeof(FillMetrics), typeof(StoreMetrics), typeof(FleetMetrics),
         typeof(NotificationMetrics), typeof(HookMetrics), typeof(ProcessMetrics), typeof(StaleMetrics), typeof(DiskMetrics),
+        typeof(CertificateMetrics),
     ];
 
     /// <summary>

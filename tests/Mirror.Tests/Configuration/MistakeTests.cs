@@ -101,6 +101,12 @@ public sealed class MistakeTests
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x, keypairid: k, privatekey: p, ipfilteredby: awsregion}}]}",
         "middleware.storage.0.options.awsregion")]
     [InlineData("http: {tls: {letsencrypt: {hosts: [a]}}}", "http.tls.letsencrypt.hosts")]
+    [InlineData("http: {tls: {letsencrypt: {cachefile: /c}}}", "http.tls.letsencrypt.hosts")]
+    [InlineData("http: {tls: {letsencrypt: {cachefile: /c, hosts: ['*.a.example']}}}", "http.tls.letsencrypt.hosts.0")]
+    [InlineData("http: {tls: {letsencrypt: {hosts: [a.example]}}}", "http.tls.letsencrypt.cachefile")]
+    [InlineData("http: {tls: {certificate: /c, key: /k, letsencrypt: {cachefile: /c, hosts: [a.example]}}}", "http.tls.letsencrypt")]
+    [InlineData("http: {addr: ':80', tls: {letsencrypt: {cachefile: /c, hosts: [a.example], http01: ':80'}}}",
+        "http.tls.letsencrypt.http01")]
     public void A_key_that_is_unsafe_to_ignore_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
 

@@ -30,6 +30,8 @@ internal static class CrossKeyRules
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 
+        LetsEncryptRules.Check(http, findings);
+
         if (proxy.Hold > TimeSpan.Zero && proxy.FailFast is not null)
             findings.Errors.Add(
                 "proxy.hold: not allowed with proxy.fail_fast: one waits for an upstream that does not answer, the other does not");

@@ -10,9 +10,6 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class KnownKeys
 {
-    private const string NoLetsEncrypt =
-        "certificates cannot be fetched yet, and plain HTTP would be unsafe; set http.tls.certificate and http.tls.key";
-
     public static readonly KnownKey Root = Section("",
         Value("version", OneOf("0.1")).Required().NoEffect(),
         Value("loglevel", Level).AliasOf("log.level"),
@@ -95,10 +92,11 @@ internal static class KnownKeys
                 Value("minimumtls", MinimumTls),
                 List("ciphersuites", Value("*", CipherSuite)),
                 Section("letsencrypt",
-                    Value("cachefile").Refused(NoLetsEncrypt),
-                    Value("email").Refused(NoLetsEncrypt),
-                    List("hosts", Value("*")).Refused(NoLetsEncrypt),
-                    Value("directoryurl").Refused(NoLetsEncrypt))).Vital(),
+                    Value("cachefile"),
+                    Value("email", MailAddress),
+                    List("hosts", Value("*", CertificateName)),
+                    Value("directoryurl", PublicOrLocalUrl),
+                    Value("http01", Address))).Vital(),
             Section("debug", Value("addr", Address), Section("prometheus", Value("enabled", TrueOrFalse), Value("path", UrlPath))),
             Section("http2", Value("disabled", TrueOrFalse)),
             Section("h2c", Value("enabled", TrueOrFalse)).NotActedOn(WhyNot.PlainHttp2)),

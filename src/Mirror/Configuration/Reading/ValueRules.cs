@@ -141,6 +141,16 @@ internal static partial class ValueRules
         "a host name, with :port where it is not the scheme's own",
         text => HttpUrl($"https://{text}/") is { UserInfo: "", AbsolutePath: "/" } ? text : null);
 
+    // A name without a dot is told apart by CrossKeyRules, which says more about it.
+    public static readonly ValueRule CertificateName = new(
+        "the name of a host, such as registry.example.org; authorities give no certificates for addresses, and none for *.example.org here",
+        text => Uri.CheckHostName(text) is UriHostNameType.Dns && !text.EndsWith('.') && !IPAddress.TryParse(text, out _) ? InAscii(text)
+            : null);
+
+    public static readonly ValueRule MailAddress = new(
+        "an address of mail, such as admin@example.org",
+        text => System.Net.Mail.MailAddress.TryCreate(text, out var address) && address.Address == text ? text : null);
+
     public static readonly ValueRule StoreEndpoint = new(
         "an http or https URL without path or user info, or host:port",
         text => PlainUrl(text.Contains("://", StringComparison.Ordinal) ? text : $"https://{text}") is { AbsolutePath: "/" }
@@ -248,6 +258,18 @@ internal static partial class ValueRules
             : null);
 
     private static ValueRule Matching(string allowed, Regex grammar) => new(allowed, text => grammar.IsMatch(text) ? text : null);
+
+    private static string? InAscii(string host)
+    {
+        try
+        {
+            return new IdnMapping().GetAscii(host).ToLowerInvariant();
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
 
     private static Uri? HttpUrl(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host is not "" ? url : null;
