@@ -60,7 +60,7 @@ internal static partial class HttpsEndpoint
         chain.ImportFromPemFile(tls.Certificate!);
         var certificate = X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key);
         var options = WithoutCertificate(tls, protocols);
-        options.ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain);
+        options.ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain, offline: true);
         return options;
     }
 

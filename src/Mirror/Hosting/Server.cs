@@ -29,6 +29,9 @@ namespace Mirror.Hosting;
 /// <summary>Puts the server together and runs it.</summary>
 public static partial class Server
 {
+    // Linux takes as many where net.core.somaxconn is as large, which is its default.
+    private const int MaxWaitingConnections = 4096;
+
     // Clients that unpack while they download read in bursts, and may pause this long.
     private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(1);
 
@@ -134,6 +137,8 @@ public static partial class Server
         host.UseSockets(sockets =>
         {
             sockets.UnsafePreferInlineScheduling = true;
+            // New connections wait in the system while there is no room: with a short queue it drops those that come last.
+            sockets.Backlog = MaxWaitingConnections;
             // Kestrel's own limit of a request's buffer holds for TLS and HTTP/2 only.
             sockets.MaxReadBufferSize = DocumentMemory.MaxWaiting;
         });

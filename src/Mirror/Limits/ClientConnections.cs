@@ -51,7 +51,7 @@ internal sealed class ClientConnections
             .Select(client => (Client: client, Since: client.StuckSince ?? now))
             .Where(each => now - each.Since >= MinStuck)
             .OrderBy(each => each.Since)
-            .Take(Math.Max(1, OpenFiles.MaxConnections / 64));
+            .Take(Math.Max(1, OpenFiles.MaxConnections / 16));
         foreach (var (client, _) in stuck)
             client.Close();
     }

@@ -21,7 +21,7 @@ internal static class Advice
             "Set http.tls.letsencrypt.http01 for the challenge HTTP-01, or leave it out for TLS-ALPN-01",
         AcmeException { Type: not null } => "See the authority's documentation",
         AcmeException { InnerException: not null, Status: 0 } =>
-            $"See that this machine reaches {authority}, trusts its certificate (SSL_CERT_FILE names more authorities), and that "
+            $"See that this machine reaches {authority}, trusts its certificate (SSL_CERT_FILE names others), and that "
             + "http.tls.letsencrypt.directoryurl is right",
         IOException or UnauthorizedAccessException =>
             $"See that the user of this process may write to {folder}, and that its disk has room",
