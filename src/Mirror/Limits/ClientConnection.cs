@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace Mirror.Limits;
 
@@ -12,13 +13,15 @@ public sealed class ClientConnection
 {
     private readonly ConnectionContext _connection;
     private readonly SemaphoreSlim _share;
+    private readonly Func<bool> _othersWait;
     // Requests that wait for this server, or for an upstream, and not for the client.
     private int _busy;
     private long _moved = Environment.TickCount64;
 
     /// <param name="maxTransfers">How many bodies its streams may have on their way at the same time.</param>
-    public ClientConnection(ConnectionContext connection, int maxTransfers) =>
-        (_connection, _share) = (connection, new(maxTransfers));
+    /// <param name="othersWait">Whether all places for connections are taken.</param>
+    public ClientConnection(ConnectionContext connection, int maxTransfers, Func<bool> othersWait) =>
+        (_connection, _share, _othersWait) = (connection, new(maxTransfers), othersWait);
 
     /// <summary>When it last came forward, in ms of <see cref="Environment.TickCount64"/>; null while it is not stuck.</summary>
     public long? StuckSince => Volatile.Read(ref _busy) <= 0 ? Volatile.Read(ref _moved) : null;
@@ -26,7 +29,13 @@ public sealed class ClientConnection
     /// <summary>What was last noted of the client; any request of the connection may replace it.</summary>
     public object? Noted { get; set; }
 
-    public void RequestStarted() => Interlocked.Increment(ref _busy);
+    public void RequestStarted()
+    {
+        Interlocked.Increment(ref _busy);
+        // Clients take turns then. Otherwise those that ask again and again keep all places.
+        if (_othersWait())
+            _connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+    }
 
     public void RequestEnded()
     {

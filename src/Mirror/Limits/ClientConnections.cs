@@ -24,7 +24,7 @@ internal sealed class ClientConnections
     /// <summary>Counts a connection of an endpoint for as long as it lasts. It comes before all other steps of the connection.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async connection =>
     {
-        var client = new ClientConnection(connection, MaxTransfersOfOne);
+        var client = new ClientConnection(connection, MaxTransfersOfOne, OthersWait);
         connection.Features.Set(client);
         _open.TryAdd(client, true);
         try
@@ -55,4 +55,6 @@ internal sealed class ClientConnections
         foreach (var (client, _) in stuck)
             client.Close();
     }
+
+    private bool OthersWait() => Volatile.Read(ref _count) >= OpenFiles.MaxConnections;
 }

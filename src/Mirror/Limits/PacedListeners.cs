@@ -1,5 +1,7 @@
+using System.IO.Pipelines;
 using System.Net;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Mirror.Limits;
@@ -41,14 +43,12 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
             try
             {
                 connection = await listener.AcceptAsync(cancellationToken);
-                return connection;
+                return connection is null ? null : new PlacedConnection(connection, _room);
             }
             finally
             {
                 if (connection is null)
                     _room.Release();
-                else
-                    connection.ConnectionClosed.UnsafeRegister(static room => ((SemaphoreSlim)room!).Release(), _room);
             }
         }
 
@@ -63,6 +63,62 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
             await listener.DisposeAsync();
             // Not the semaphore, which a connection may still give back to.
             _unbound.Dispose();
+        }
+    }
+
+    // Has its place until its files are closed: its own, and those of its requests. A connection that is being closed has them a while.
+    private sealed class PlacedConnection(ConnectionContext inner, SemaphoreSlim room) : ConnectionContext
+    {
+        private int _isDisposed;
+
+        public override string ConnectionId
+        {
+            get => inner.ConnectionId;
+            set => inner.ConnectionId = value;
+        }
+
+        public override IFeatureCollection Features => inner.Features;
+
+        public override IDictionary<object, object?> Items
+        {
+            get => inner.Items;
+            set => inner.Items = value;
+        }
+
+        public override IDuplexPipe Transport
+        {
+            get => inner.Transport;
+            set => inner.Transport = value;
+        }
+
+        public override CancellationToken ConnectionClosed
+        {
+            get => inner.ConnectionClosed;
+            set => inner.ConnectionClosed = value;
+        }
+
+        public override EndPoint? LocalEndPoint
+        {
+            get => inner.LocalEndPoint;
+            set => inner.LocalEndPoint = value;
+        }
+
+        public override EndPoint? RemoteEndPoint
+        {
+            get => inner.RemoteEndPoint;
+            set => inner.RemoteEndPoint = value;
+        }
+
+        public override void Abort() => inner.Abort();
+
+        public override void Abort(ConnectionAbortedException abortReason) => inner.Abort(abortReason);
+
+        public override async ValueTask DisposeAsync()
+        {
+            await inner.DisposeAsync();
+            await base.DisposeAsync();
+            if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+                room.Release();
         }
     }
 }

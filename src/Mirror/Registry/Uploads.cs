@@ -25,6 +25,7 @@ public sealed class Uploads : IDisposable
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<(RepositoryName Name, Guid Id), BegunUpload> _known = new();
     private readonly ConcurrentDictionary<(RepositoryName Name, Guid Id), Lazy<Upload?>> _open = new();
+    private readonly Lock _closing = new();
     private readonly ITimer _timer;
 
     public Uploads(IUploadStore store, UploadQuotas quotas, UploadOwners owners, TimeProvider time)
@@ -220,12 +221,15 @@ public sealed class Uploads : IDisposable
 
     private static Upload? Opened(Lazy<Upload?> open) => open.IsValueCreated ? open.Value : null;
 
-    // One at a time: more than one request does not leave at a time.
+    // When a crowd of connections is cut, as many uploads are released at once.
     private void CloseShortest()
     {
-        var idle = _open.Where(each => Opened(each.Value) is { IsHeld: false }).ToList();
-        if (idle.Count > OpenFiles.MaxIdleUploads)
-            Close(idle.MinBy(each => Opened(each.Value)!.Length));
+        lock (_closing)
+        {
+            var idle = _open.Where(each => Opened(each.Value) is { IsHeld: false }).ToList();
+            foreach (var open in idle.OrderBy(each => Opened(each.Value)!.Length).Take(idle.Count - OpenFiles.MaxIdleUploads))
+                Close(open);
+        }
     }
 
     private void Close(KeyValuePair<(RepositoryName Name, Guid Id), Lazy<Upload?>> open)

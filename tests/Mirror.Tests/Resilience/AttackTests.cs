@@ -71,6 +71,8 @@ public sealed class AttackTests : BesideAttack
             while (await socket.SendAsync(new byte[1], Over) > 0)
                 await Task.Delay(1000, Over);
         });
+        // A sixteenth of the limit of open files, less what the program has itself.
+        await AssertOpenUploadsAsync(112);
     }
 
     [Theory]

@@ -77,6 +77,20 @@ public abstract class BesideAttack : IAsyncDisposable
         Assert.InRange(peak, 0, 320L << 20);
     }
 
+    /// <summary>Waits until the server has at most so many uploads open, now that the attackers have gone.</summary>
+    private protected Task AssertOpenUploadsAsync(int max)
+    {
+        var open = int.MaxValue;
+        return Until.TrueAsync(
+            () =>
+            {
+                open = Directory.GetFiles($"/proc/{_server.Id}/fd")
+                    .Count(file => new FileInfo(file).LinkTarget?.Contains("/_uploads/", StringComparison.Ordinal) == true);
+                return Task.FromResult(open <= max);
+            },
+            () => $"{open} uploads are open.");
+    }
+
     private async Task<(List<TimeSpan> Pulls, List<TimeSpan> Pushes, int Again)> WorkAsync(TimeSpan length)
     {
         var end = DateTime.UtcNow + length;
