@@ -16,28 +16,25 @@ public sealed class SwiftBucket : IBucket
 
     private const int PageLength = 1000;
 
-    private static readonly TimeSpan TrustInContainer = TimeSpan.FromSeconds(5);
-
     private readonly string _container;
     private readonly string _root;
-    private readonly TimeProvider _time;
     private readonly SwiftClient _client;
     private readonly SwiftCalls _calls;
     private readonly SwiftBulkDelete _bulk;
     private readonly SwiftTemporaryUrls _urls;
     private readonly SwiftListings _listings;
-    private readonly SemaphoreSlim _opening = new(1);
-    private long? _seen;
+    private readonly SwiftContainer _opened;
 
     /// <param name="time">The clock of time limits and signed addresses.</param>
     public SwiftBucket(SwiftOptions options, TimeProvider time)
     {
-        (_container, _root, _time, Name) = (options.Container, options.Root, time, options.Location);
+        (_container, _root, Name) = (options.Container, options.Root, options.Location);
         _client = new(options);
         _calls = new(Name, stop => _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), time);
         _bulk = new(_client, _calls, _container);
         _urls = new(options, _client, _calls, ContainerPath, time);
         _listings = new(time);
+        _opened = new(_client, _calls, ContainerPath, time);
     }
 
     public string Name { get; }
@@ -62,8 +59,8 @@ public sealed class SwiftBucket : IBucket
 
     public async ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
-        return await OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
+        await _opened.OpenAsync(cancellationToken);
+        return await _opened.OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
         {
             using var answer = await _client.SendAsync(HttpMethod.Get, Url(path), null, stop);
             await using var body = await answer.Content.ReadAsStreamAsync(stop);
@@ -73,8 +70,8 @@ public sealed class SwiftBucket : IBucket
 
     public async ValueTask<Stream?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
-        return await OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
+        await _opened.OpenAsync(cancellationToken);
+        return await _opened.OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
         {
             var answer = await _client.SendAsync(HttpMethod.Get, Url(path), get => get.Headers.Range = new(from, until - 1), stop);
             if (from == 0 || answer.StatusCode is HttpStatusCode.PartialContent)
@@ -88,7 +85,7 @@ public sealed class SwiftBucket : IBucket
     public async ValueTask<bool> PutAsync(
         string path, Func<Stream> open, long length, bool onlyIfAbsent, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
+        await _opened.OpenAsync(cancellationToken);
         if (!onlyIfAbsent)
             await DropSegmentsAsync(path, cancellationToken);
         return await WriteAsync(Url(path), open, length, headers: [], onlyIfAbsent, cancellationToken);
@@ -96,7 +93,7 @@ public sealed class SwiftBucket : IBucket
 
     public async ValueTask<IBucketUpload> BeginUploadAsync(string path, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
+        await _opened.OpenAsync(cancellationToken);
         return new SwiftUpload(this, path, SwiftSegments.NewFolder(path));
     }
 
@@ -118,7 +115,7 @@ public sealed class SwiftBucket : IBucket
 
     public async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
+        await _opened.OpenAsync(cancellationToken);
         var large = MayBeLarge(path) ? await HeadersAsync(path, cancellationToken) : null;
         var url = Url(path) + (large is { IsStatic: true } ? "?multipart-manifest=delete" : "");
         // The object first: without its segments it would be content that is not complete.
@@ -129,7 +126,7 @@ public sealed class SwiftBucket : IBucket
 
     public async ValueTask DeleteAsync(IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
+        await _opened.OpenAsync(cancellationToken);
         await _bulk.DeleteAsync([.. paths.Where(path => !MayBeLarge(path)).Select(Key)], cancellationToken);
         foreach (var path in paths.Where(MayBeLarge))
             await DeleteAsync(path, cancellationToken);
@@ -159,7 +156,7 @@ public sealed class SwiftBucket : IBucket
 
     public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
+        await _opened.OpenAsync(cancellationToken);
         return await _urls.SignAsync(Url(path), validity, cancellationToken);
     }
 
@@ -168,7 +165,7 @@ public sealed class SwiftBucket : IBucket
         _calls.Dispose();
         _client.Dispose();
         _urls.Dispose();
-        _opening.Dispose();
+        _opened.Dispose();
     }
 
     internal async ValueTask PutSegmentAsync(string segment, Func<Stream> open, long length, CancellationToken cancellationToken) =>
@@ -257,8 +254,8 @@ public sealed class SwiftBucket : IBucket
 
     private async ValueTask<SwiftHeaders?> HeadersAsync(string path, CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
-        return await OrMissingAsync(await _calls.GetOrNullAsync(
+        await _opened.OpenAsync(cancellationToken);
+        return await _opened.OrMissingAsync(await _calls.GetOrNullAsync(
             async stop => await _client.CallAsync(HttpMethod.Head, Url(path), null, stop), cancellationToken), cancellationToken);
     }
 
@@ -266,7 +263,7 @@ public sealed class SwiftBucket : IBucket
     private async IAsyncEnumerable<(string Name, DateTimeOffset Written, long Size)> EntriesAsync(
         string prefix, string? delimiter, int? max, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await OpenContainerAsync(cancellationToken);
+        await _opened.OpenAsync(cancellationToken);
         var (marker, left, length) = ("", max ?? int.MaxValue, Math.Min(max ?? PageLength, PageLength));
         while (left > 0)
         {
@@ -291,39 +288,5 @@ public sealed class SwiftBucket : IBucket
 
         static DateTimeOffset Date(JsonElement entry) => DateTimeOffset.Parse(
             entry.GetProperty("last_modified").GetString()!, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
-    }
-
-    // A container that does not exist answers as an object that does not.
-    private async ValueTask<T?> OrMissingAsync<T>(T? found, CancellationToken cancellationToken) where T : class
-    {
-        if (found is null && (_seen is not { } seen || _time.GetElapsedTime(seen) > TrustInContainer))
-        {
-            await _calls.InvokeAsync(
-                _calls.SmallLimit, stop => _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), cancellationToken);
-            _seen = _time.GetTimestamp();
-        }
-        return found;
-    }
-
-    // As registry:2, this makes a container that is missing. A new container is not public.
-    private async ValueTask OpenContainerAsync(CancellationToken cancellationToken)
-    {
-        if (_seen is not null)
-            return;
-        await _opening.WaitAsync(cancellationToken);
-        try
-        {
-            if (_seen is not null)
-                return;
-            if (await _calls.GetOrNullAsync(
-                async stop => await _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), cancellationToken) is null)
-                await _calls.InvokeAsync(
-                    _calls.SmallLimit, stop => _client.CallAsync(HttpMethod.Put, ContainerPath, null, stop), cancellationToken);
-            _seen = _time.GetTimestamp();
-        }
-        finally
-        {
-            _opening.Release();
-        }
     }
 }
