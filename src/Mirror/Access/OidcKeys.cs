@@ -85,6 +85,8 @@ internal sealed partial class OidcKeys : IDisposable
         try
         {
             var found = await OpenIdConnectConfigurationRetriever.GetAsync(_discovery, _documents, limit.Token);
+            if (found.JsonWebKeySet is not { Keys.Count: > 0 })
+                throw new InvalidOperationException($"{_discovery} leads to no keys");
             lock (_gate)
             {
                 (_readAt, _failedAt) = (_time.GetTimestamp(), null);

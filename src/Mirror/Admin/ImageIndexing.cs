@@ -147,11 +147,11 @@ public sealed partial class ImageIndexing(
         await _turn.WaitAsync(stop);
         try
         {
-            var seen = index.BeginReading();
+            var (seen, began) = (index.BeginReading(), time.GetUtcNow());
             await foreach (var images in reader.ReadAsync(name, stop).Chunk(Batch).WithCancellation(stop))
             {
                 index.Put(images, seen);
-                index.NoteTags(images.Select(image => (image.Name, image.Tag, image.Digest, time.GetUtcNow())));
+                index.NoteTags(images.Select(image => (image.Name, image.Tag, image.Digest, began)));
             }
             index.EndReading(name, seen);
         }

@@ -72,6 +72,11 @@ internal sealed class RepositoryCopy(
             }, cancellationToken);
             foreach (var manifest in newManifests.OrderBy(manifest => manifest.Document?.IsIndex is true))
                 await LinkAsync(manifest, cancellationToken);
+            // What the destination has already may be marked as a copy there, and as pushed here since.
+            foreach (var blob in blobs.Select(each => each.Digest).Where(_blobs.Contains))
+                await MarkAsync(blob, cancellationToken);
+            foreach (var manifest in manifests.Select(each => each.Digest).Where(_manifests.Contains))
+                await MarkAsync(manifest, cancellationToken);
         }
         foreach (var manifest in newManifests)
         {

@@ -21,6 +21,9 @@ internal sealed class ClientConnections
     private int _count;
     private long _looked;
 
+    /// <summary>The places of all connections, of every listener. One that waits for a connection has its place already.</summary>
+    internal SemaphoreSlim Places { get; } = new(OpenFiles.MaxConnections);
+
     /// <summary>Counts a connection of an endpoint for as long as it lasts. It comes before all other steps of the connection.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async connection =>
     {
@@ -56,5 +59,5 @@ internal sealed class ClientConnections
             client.Close();
     }
 
-    private bool OthersWait() => Volatile.Read(ref _count) >= OpenFiles.MaxConnections;
+    private bool OthersWait() => Places.CurrentCount == 0;
 }

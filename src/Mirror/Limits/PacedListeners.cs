@@ -23,7 +23,6 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
 
     private sealed class Paced(IConnectionListener listener, ClientConnections connections) : IConnectionListener
     {
-        private readonly SemaphoreSlim _room = new(OpenFiles.MaxConnections);
         private readonly CancellationTokenSource _unbound = new();
 
         public EndPoint EndPoint => listener.EndPoint;
@@ -32,7 +31,7 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
         {
             try
             {
-                while (!await _room.WaitAsync(LookEvery, _unbound.Token))
+                while (!await connections.Places.WaitAsync(LookEvery, _unbound.Token))
                     connections.CloseSlowest();
             }
             catch (OperationCanceledException)
@@ -43,12 +42,12 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
             try
             {
                 connection = await listener.AcceptAsync(cancellationToken);
-                return connection is null ? null : new PlacedConnection(connection, _room);
+                return connection is null ? null : new PlacedConnection(connection, connections.Places);
             }
             finally
             {
                 if (connection is null)
-                    _room.Release();
+                    connections.Places.Release();
             }
         }
 
@@ -61,13 +60,12 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
         public async ValueTask DisposeAsync()
         {
             await listener.DisposeAsync();
-            // Not the semaphore, which a connection may still give back to.
             _unbound.Dispose();
         }
     }
 
     // Has its place until its files are closed: its own, and those of its requests. A connection that is being closed has them a while.
-    private sealed class PlacedConnection(ConnectionContext inner, SemaphoreSlim room) : ConnectionContext
+    private sealed class PlacedConnection(ConnectionContext inner, SemaphoreSlim places) : ConnectionContext
     {
         private int _isDisposed;
 
@@ -115,10 +113,16 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
 
         public override async ValueTask DisposeAsync()
         {
-            await inner.DisposeAsync();
-            await base.DisposeAsync();
-            if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
-                room.Release();
+            try
+            {
+                await inner.DisposeAsync();
+                await base.DisposeAsync();
+            }
+            finally
+            {
+                if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+                    places.Release();
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ internal sealed partial class EventEndpoint : IDisposable
             })
             .AddTimeout(options.Timeout)
             .Build();
-        metrics.Pending(options.Name, queue.Pending);
+        metrics.Waiting(options.Name, () => queue.Pending);
     }
 
     /// <summary>Whether the endpoint's settings ask for events of this action and media type.</summary>
@@ -58,7 +58,6 @@ internal sealed partial class EventEndpoint : IDisposable
         try
         {
             var dropped = _queue.Append(json);
-            _metrics.Pending(_options.Name, 1 - dropped);
             if (dropped > 0)
                 RecordLoss(dropped, "the queue is full");
         }
@@ -88,7 +87,7 @@ internal sealed partial class EventEndpoint : IDisposable
                 var envelope = batch.Envelope();
                 await _untilDelivered.ExecuteAsync(async attempt => await PostAsync(envelope, attempt), stop);
                 _metrics.Counted(_options.Name, "Successes", batch.Events.Count);
-                _metrics.Pending(_options.Name, -_queue.Delivered(batch));
+                _queue.Delivered(batch);
             }
             catch (Exception failure) when (failure.IsStoreFailure)
             {

@@ -131,14 +131,14 @@ internal sealed class EventQueue : IDisposable
         }
     }
 
-    /// <summary>Records that a batch was delivered; returns by how many events <see cref="Pending"/> fell.</summary>
-    public int Delivered(EventBatch batch)
+    /// <summary>Records that a batch was delivered.</summary>
+    public void Delivered(EventBatch batch)
     {
         lock (_gate)
         {
             // A full queue may have deleted the file meanwhile.
             if (_segments.First is not { } head || head.Value.Number != batch.Segment)
-                return 0;
+                return;
             head.Value.Events -= batch.Events.Count;
             _offset = batch.End;
             if (head.Value.Events == 0 && head != _segments.Last)
@@ -146,7 +146,6 @@ internal sealed class EventQueue : IDisposable
             var record = Path.Combine(_folder, "delivered");
             File.WriteAllText(record + ".new", string.Create(CultureInfo.InvariantCulture, $"{_segments.First!.Value.Number} {_offset}"));
             File.Move(record + ".new", record, overwrite: true);
-            return batch.Events.Count;
         }
     }
 

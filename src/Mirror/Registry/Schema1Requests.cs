@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Primitives;
 using Mirror.Configuration;
 using Mirror.Repositories;
@@ -10,8 +11,12 @@ namespace Mirror.Registry;
 /// Requests about manifests of Docker's schema 1: pushes of them, and pulls by clients that read nothing newer. Both need
 /// <c>compatibility.schema1.enabled</c>.
 /// </summary>
+#pragma warning disable CA1001 // A semaphore without a wait handle holds only memory.
 public sealed class Schema1Requests(Schema1Options options, Schema1Manifests manifests)
+#pragma warning restore CA1001
 {
+    private readonly SemaphoreSlim _converting = new(2);
+
     private static readonly string[] Newer =
         [MediaTypes.DockerManifest, MediaTypes.DockerManifestList, MediaTypes.OciManifest, MediaTypes.OciIndex];
 
@@ -34,6 +39,9 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
         try
         {
             var signed = SignedManifest.Parse(bytes);
+            using (var document = JsonDocument.Parse(signed.Payload))
+                if (document.RootElement.TryGetProperty("signatures", out _))
+                    throw Invalid("the signed part has 'signatures' itself");
             if (Schema1Manifests.Mistake(signed.Payload) is { } mistake)
                 throw Invalid(mistake);
             if (!Schema1Manifests.HasName(signed.Payload))
@@ -42,7 +50,8 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
                 ? signed.Payload
                 : throw new RegistryException(RegistryError.ManifestUnverified, "a signature is not one of the key in its header");
         }
-        catch (FormatException malformed)
+        // Half a surrogate in a text, or more levels than a document may have.
+        catch (Exception malformed) when (malformed is FormatException or JsonException or InvalidOperationException)
         {
             throw Invalid(malformed.Message);
         }
@@ -70,6 +79,8 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
             || ManifestDocument.Read(answer.Value.Bytes.Span) is not { HasConfig: true } document
             || await ReadAsync(repository, document.Blobs.Last(blob => blob.Field == "config").Digest, cancellationToken) is not { } config)
             return null;
+        // A large config costs ten times its length in memory.
+        await _converting.WaitAsync(cancellationToken);
         try
         {
             var layers = document.Blobs.Where(blob => blob.Field == "layers").Select(blob => blob.Digest).ToList();
@@ -79,6 +90,10 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
         catch (FormatException)
         {
             return null;
+        }
+        finally
+        {
+            _converting.Release();
         }
     }
 

@@ -47,6 +47,20 @@ public sealed class PushQuota(
     private async ValueTask<CountedPush> CountAsync(RepositoryName name, long bytes, CancellationToken cancellationToken)
     {
         var push = new CountedPush();
+        try
+        {
+            await CountAsync(push, name, bytes, cancellationToken);
+            return push;
+        }
+        catch
+        {
+            push.Dispose();
+            throw;
+        }
+    }
+
+    private async ValueTask CountAsync(CountedPush push, RepositoryName name, long bytes, CancellationToken cancellationToken)
+    {
         if (options.MaxRepositorySize is { } ofOne)
         {
             if (_repositories.Count >= MaxRepositories)
@@ -58,7 +72,6 @@ public sealed class PushQuota(
         if (push.Refusal is null && options.MaxSize is { } ofAll
             && !await TakeAsync(push, _all, bytes, ofAll, SizeOfAllAsync, cancellationToken))
             push.Refuse($"all pushed images together may have {ofAll} bytes (hosted.max_size); delete images that are not needed");
-        return push;
     }
 
     private async ValueTask<bool> TakeAsync(

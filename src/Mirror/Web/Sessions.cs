@@ -39,8 +39,16 @@ internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvide
     public string BeginWithToken(string bearer)
     {
         var id = Convert.ToHexString(RandomNumberGenerator.GetBytes(32));
-        _tokens.Set(id, bearer, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Life });
+        Set();
+        // A full cache takes nothing new: those that were not used for the longest go.
+        if (!_tokens.TryGetValue(id, out _))
+        {
+            _tokens.Compact(0.1);
+            Set();
+        }
         return id;
+
+        void Set() => _tokens.Set(id, bearer, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Life });
     }
 
     /// <summary>The token of a session that began with one; null for other sessions.</summary>

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using Microsoft.Extensions.Logging.Abstractions;
 using Mirror.Hosting;
 using Mirror.Tests.Peers;
 using Mirror.Tls.Acme;
@@ -102,6 +103,21 @@ public sealed class AcmeAnswerTests : IDisposable
         await Assert.ThrowsAsync<AcmeException>(() => issuance.ObtainAsync("a.example", Cancel));
         Assert.Single(_authority.LogEntries, entry => entry.RequestMessage!.Path == "/order");
         Assert.Single(_authority.LogEntries, entry => entry.RequestMessage!.Path == "/order/1");
+    }
+
+    [Fact]
+    public async Task An_answer_that_no_authority_should_send_ends_the_attempt_and_not_the_server()
+    {
+        Directory();
+        Answer("/account", 201, "{}", "/account/1");
+        Answer("/order", 201, """{"status":"pending","authorizations":[null]}""", "/order/1");
+        using var certificates = new ObtainedCertificates(
+            LetsEncryptRegistration.NewClient(), new Uri($"{_authority.Url}/dir"), ["a.example"], null, byFile: true, Folder,
+            new Challenges(), TimeProvider.System, NullLogger<ObtainedCertificates>.Instance);
+        await certificates.StartAsync(Cancel);
+        Assert.Null(await certificates.FindAsync("a.example", Cancel));
+        await certificates.StopAsync(Cancel);
+        Assert.False(certificates.ExecuteTask!.IsFaulted);
     }
 
     [Fact]

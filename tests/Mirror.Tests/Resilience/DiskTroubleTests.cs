@@ -164,7 +164,7 @@ public sealed class DiskTroubleTests : MirrorOfHub
         await PullAsync(mirror, "latest", image);
         await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
 
-        for (var round = 0; round < 5; round++)
+        for (var round = 0; round < 2; round++)
         {
             // All these wait when the mirror goes on, and it accepts them at once.
             mirror.StandStill();

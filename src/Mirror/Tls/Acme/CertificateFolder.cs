@@ -83,7 +83,8 @@ public sealed class CertificateFolder(string cacheFile)
     {
         try
         {
-            return Read(host + OrderSuffix) is { } text && JsonSerializer.Deserialize(text, AcmeJson.Default.SavedOrder) is { } order
+            return Read(host + OrderSuffix) is { } text
+                && JsonSerializer.Deserialize(text, AcmeJson.Default.SavedOrder) is { Url.IsAbsoluteUri: true } order
                 ? (order.Url, ReadKey(order.Key))
                 : null;
         }
@@ -122,7 +123,7 @@ public sealed class CertificateFolder(string cacheFile)
     private string? OldPem(string host) =>
         _oldFile is not null && Text(_oldFile) is { } text
             && JsonSerializer.Deserialize(text, AcmeJson.Default.OldCertificates) is { Certs: { } all }
-            && all.TryGetValue(host, out var found)
+            && all.TryGetValue(host, out var found) && found is not null
             ? $"{found.Key}\n{found.Cert}"
             : null;
 

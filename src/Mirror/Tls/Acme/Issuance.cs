@@ -35,7 +35,7 @@ internal sealed class Issuance(AcmeSession session, CertificateFolder folder, Ch
         {
             throw new AcmeException($"the authority did not decide within {MaxTime.TotalMinutes} min", failure);
         }
-        catch (AcmeException)
+        catch (Exception failure) when (failure is not OperationCanceledException)
         {
             session.Forget();
             throw;
@@ -78,16 +78,17 @@ internal sealed class Issuance(AcmeSession session, CertificateFolder folder, Ch
             throw AcmeException.Of($"the order {url} is {order.Status}", order.Error);
         }
         var pem = $"{key.ExportECPrivateKeyPem()}\n{await session.GetTextAsync(address, cancellationToken)}";
-        // Also where the certificate cannot be used: the next attempt begins with a new order.
-        folder.ForgetOrder(host);
         try
         {
             var certificate = HostCertificate.Parse(pem, host);
+            // If the disk refuses it, the order stays, and the next attempt fetches the same certificate.
             folder.KeepCertificate(host, pem);
+            folder.ForgetOrder(host);
             return certificate;
         }
         catch (CryptographicException failure)
         {
+            folder.ForgetOrder(host);
             throw new AcmeException($"{address} sent a certificate that cannot be used: {failure.Message}", failure);
         }
     }

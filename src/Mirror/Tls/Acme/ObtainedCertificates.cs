@@ -1,5 +1,4 @@
 using System.Net.Security;
-using System.Security.Cryptography;
 
 namespace Mirror.Tls.Acme;
 
@@ -128,8 +127,8 @@ public sealed partial class ObtainedCertificates : BackgroundService
             LogObtained(host.Name, obtained.Until, obtained.RenewAt);
             return TimeSpan.Zero;
         }
-        catch (Exception failure) when (
-            failure is AcmeException or IOException or UnauthorizedAccessException or CryptographicException)
+        // Also what the authority's answers should never cause: the registry goes on without a new certificate.
+        catch (Exception failure) when (!stopping.IsCancellationRequested)
         {
             var pause = FirstPause * Math.Pow(2, Math.Min(host.Failures++, 10));
             pause = pause < LongestPause ? pause : LongestPause;
