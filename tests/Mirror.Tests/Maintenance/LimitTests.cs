@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
@@ -56,7 +57,18 @@ public sealed class LimitTests : MirrorOfHub
             await PullAsync(blob.Digest);
             await Mirror.UntilStoredAsync(BlobPath(blob.Digest));
         }
-        var readers = await Task.WhenAll(hot.Select(blob => Mirror.GetAsync(BlobPath(blob.Digest))));
+        // The system would take a whole blob for a client that does not read it yet.
+        using var slow = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectCallback = async (target, stop) =>
+            {
+                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 64 * 1024 };
+                await socket.ConnectAsync(target.DnsEndPoint, stop);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        });
+        var readers = await Task.WhenAll(hot.Select(blob => slow.GetAsync(
+            new Uri(Mirror.Url, $"/v2/{BlobPath(blob.Digest)}"), HttpCompletionOption.ResponseHeadersRead, Cancel)));
 
         foreach (var blob in cold)
             await PullAsync(blob.Digest);
