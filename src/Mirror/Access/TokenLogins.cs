@@ -1,8 +1,7 @@
 using System.Globalization;
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using Mirror.Configuration;
+using Mirror.Upstream;
 
 namespace Mirror.Access;
 
@@ -74,8 +73,7 @@ public sealed class TokenLogins : IDisposable
         var realm = new UriBuilder(_options.Realm) { Fragment = "" };
         realm.Query = realm.Query.Length > 1 ? $"{realm.Query[1..]}&{query}" : query;
         using var request = new HttpRequestMessage(HttpMethod.Get, realm.Uri);
-        request.Headers.Authorization = new AuthenticationHeaderValue(
-            "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{name}:{password}")));
+        request.Headers.Authorization = BasicHeader.Of(name, password);
         try
         {
             using var response = await _http.SendAsync(request, cancellationToken);
@@ -84,9 +82,9 @@ public sealed class TokenLogins : IDisposable
             if ((int)response.StatusCode is not 200)
                 throw new HttpRequestException(
                     string.Create(CultureInfo.InvariantCulture, $"it answered with status {(int)response.StatusCode}"));
-            using var answer = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
-            return Text(answer.RootElement, "token") ?? Text(answer.RootElement, "access_token")
-                ?? throw new HttpRequestException("its answer has no token");
+            var answer = JsonSerializer.Deserialize(
+                await response.Content.ReadAsByteArrayAsync(cancellationToken), UpstreamJson.Default.TokenBody);
+            return answer?.Value ?? throw new HttpRequestException("its answer has no token");
         }
         catch (JsonException)
         {
@@ -97,8 +95,4 @@ public sealed class TokenLogins : IDisposable
             throw new HttpRequestException("it gave no answer in time");
         }
     }
-
-    private static string? Text(JsonElement json, string name) =>
-        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
-            && value.GetString() is { Length: > 0 } text ? text : null;
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Mirror.Hosting;
 using Mirror.Maintenance;
 using Mirror.PullThrough;
 using Mirror.Repositories;
@@ -47,14 +46,9 @@ internal static class GarbageCollectCommand
                 IsMirrored = name => upstreams.Find(name) is not null,
                 IsReleased = name => NamePattern.AnyMatches(released, name.ToString()),
             };
-            if (StoreArgument.Mistake(storage) is { } mistake)
-            {
-                await error.WriteLineAsync($"error: {mistake}");
+            await using var stores = await StoreArgument.OpenAsync(storage, error);
+            if (stores is null)
                 return ExitCode.Failed;
-            }
-
-            await using var stores = storage.Open();
-            StoreArgument.WarnOfUnreadable(stores, error);
             try
             {
                 return await CollectAsync(stores, options, parsed.GetValue(quiet) ? null : output, error, cancellationToken);

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Mirror.Hosting;
 using Mirror.Schema1;
 using Mirror.Storage;
 using Mirror.Storage.Disk;
@@ -10,12 +9,12 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
 
-/// <summary><c>schema1 list</c>: the images of schema 1 in a store, which no client of today can pull.</summary>
+/// <summary><c>schema1 list</c>: the images of schema 1 in a store, which Docker and containerd of today refuse.</summary>
 internal static class Schema1Command
 {
     private const string Advice =
-        "No client of today pulls these. Push each again, from its Dockerfile or with: skopeo copy --format v2s2 docker://HOST/NAME:TAG "
-        + "docker://HOST/NAME:TAG. See docs/schema1.md.";
+        "Docker and containerd of today refuse these. Push each again, from its Dockerfile or with: skopeo copy --format v2s2 "
+        + "docker://HOST/NAME:TAG docker://HOST/NAME:TAG. See docs/schema1.md.";
 
     public static Command Create(IReadOnlyDictionary<string, string> environment)
     {
@@ -26,15 +25,10 @@ internal static class Schema1Command
         {
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
-            var storage = configuration.Options.Storage;
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            if (StoreArgument.Mistake(storage) is { } mistake)
-            {
-                await error.WriteLineAsync($"error: {mistake}");
+            await using var stores = await StoreArgument.OpenAsync(configuration.Options.Storage, error);
+            if (stores is null)
                 return ExitCode.Failed;
-            }
-            await using var stores = storage.Open();
-            StoreArgument.WarnOfUnreadable(stores, error);
             try
             {
                 await WriteAsync(stores, parsed.GetValue(json), output, stop);
@@ -49,7 +43,7 @@ internal static class Schema1Command
             await error.WriteLineAsync($"error: what is in {unreadable} is not in the list: this user may not read it");
             return ExitCode.Failed;
         });
-        return new Command("schema1", "Find images of Docker's schema 1, which no client of today can pull.") { list };
+        return new Command("schema1", "Find images of Docker's schema 1, which Docker and containerd of today refuse.") { list };
     }
 
     private static async Task WriteAsync(IServiceProvider stores, bool asJson, TextWriter output, CancellationToken stop)

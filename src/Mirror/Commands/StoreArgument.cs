@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Hosting;
 using Mirror.Storage.Disk;
 
 namespace Mirror.Commands;
@@ -27,6 +28,20 @@ internal static class StoreArgument
         {
             return $"storage.filesystem.rootdirectory: this user may not read the folder {root}";
         }
+    }
+
+    /// <summary>Opens the storage that a command works on. Folders that it has to skip are told in warnings.</summary>
+    /// <returns>Null if the storage cannot be a registry's. The reason has been written.</returns>
+    public static async ValueTask<ServiceProvider?> OpenAsync(StorageOptions storage, TextWriter error)
+    {
+        if (Mistake(storage) is { } mistake)
+        {
+            await error.WriteLineAsync($"error: {mistake}");
+            return null;
+        }
+        var stores = storage.Open();
+        WarnOfUnreadable(stores, error);
+        return stores;
     }
 
     /// <summary>Writes a warning for each folder that is skipped.</summary>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Mirror.Hosting;
 using Mirror.Maintenance;
 using Mirror.Storage;
 using Mirror.Storage.Disk;
@@ -24,15 +23,10 @@ internal static class VerifyCommand
         {
             if (file.Load(parsed) is not { } configuration)
                 return ExitCode.Failed;
-            var storage = configuration.Options.Storage;
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
-            if (StoreArgument.Mistake(storage) is { } mistake)
-            {
-                await error.WriteLineAsync($"error: {mistake}");
+            await using var stores = await StoreArgument.OpenAsync(configuration.Options.Storage, error);
+            if (stores is null)
                 return ExitCode.Failed;
-            }
-            await using var stores = storage.Open();
-            StoreArgument.WarnOfUnreadable(stores, error);
             var verifier = ActivatorUtilities.CreateInstance<StoreVerifier>(stores, configuration.Options);
             try
             {

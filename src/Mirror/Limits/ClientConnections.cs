@@ -14,11 +14,10 @@ internal sealed class ClientConnections
     // In milliseconds. To look at all connections costs little, but too much for each connection of a flood.
     private const int LookEvery = 20;
 
-    private static readonly int Many = OpenFiles.MaxConnections * 7 / 8;
+    private static readonly int Few = OpenFiles.MaxConnections - OpenFiles.MaxConnections * 7 / 8;
     private static readonly int MaxTransfersOfOne = Math.Max(8, OpenFiles.MaxTransfers / 64);
 
     private readonly ConcurrentDictionary<ClientConnection, bool> _open = new();
-    private int _count;
     private long _looked;
 
     /// <summary>The places of all connections, of every listener. One that waits for a connection has its place already.</summary>
@@ -32,13 +31,12 @@ internal sealed class ClientConnections
         _open.TryAdd(client, true);
         try
         {
-            if (Interlocked.Increment(ref _count) > Many)
+            if (Places.CurrentCount < Few)
                 CloseSlowest();
             await next(connection);
         }
         finally
         {
-            Interlocked.Decrement(ref _count);
             _open.TryRemove(client, out _);
         }
     };

@@ -39,9 +39,6 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
         try
         {
             var signed = SignedManifest.Parse(bytes);
-            using (var document = JsonDocument.Parse(signed.Payload))
-                if (document.RootElement.TryGetProperty("signatures", out _))
-                    throw Invalid("the signed part has 'signatures' itself");
             if (Schema1Manifests.Mistake(signed.Payload) is { } mistake)
                 throw Invalid(mistake);
             if (!Schema1Manifests.HasName(signed.Payload))

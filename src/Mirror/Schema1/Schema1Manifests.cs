@@ -59,6 +59,8 @@ public sealed class Schema1Manifests(SigningKey key, TimeProvider time)
             return "its payload is not a manifest of schema 1, with schemaVersion 1, 'fsLayers', and no 'config', 'layers' or 'manifests'";
         using var json = JsonDocument.Parse(payload);
         var root = json.RootElement;
+        if (root.TryGetProperty("signatures", out _))
+            return "the signed part has 'signatures' itself";
         if (List(root, "fsLayers", "blobSum") is not { } layers)
             return "'fsLayers' is not a list of descriptors with 'blobSum'";
         foreach (var layer in layers.EnumerateArray())

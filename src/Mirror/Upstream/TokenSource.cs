@@ -100,8 +100,7 @@ public sealed partial class TokenSource(
             };
 
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
-        var value = string.IsNullOrEmpty(body.Token) ? body.AccessToken : body.Token;
-        if (string.IsNullOrEmpty(value) || value.AsSpan().ContainsAnyInRange('\0', ' '))
+        if (body.Value is not { } value || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
         // Counted from our own clock, and from before the request.
         var lifetime = Seconds(body.ExpiresIn) is > 0 and var seconds
@@ -159,7 +158,12 @@ public sealed partial class TokenSource(
 internal sealed record TokenBody(
     [property: JsonPropertyName("token")] string? Token,
     [property: JsonPropertyName("access_token")] string? AccessToken,
-    [property: JsonPropertyName("expires_in")] JsonElement? ExpiresIn);
+    [property: JsonPropertyName("expires_in")] JsonElement? ExpiresIn)
+{
+    /// <summary>The token, under whichever of its two names it is; null for none.</summary>
+    [JsonIgnore]
+    public string? Value => !string.IsNullOrEmpty(Token) ? Token : !string.IsNullOrEmpty(AccessToken) ? AccessToken : null;
+}
 
 /// <summary>A registry's response to <c>tags/list</c>.</summary>
 internal sealed record TagsBody([property: JsonPropertyName("tags")] IReadOnlyList<string>? Tags);

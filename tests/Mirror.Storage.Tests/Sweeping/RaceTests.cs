@@ -13,7 +13,7 @@ public abstract class RaceTests : IAsyncLifetime
     private const int SharedLayers = 12;
 
     // Some stores are slow, and a test in which no sweep deletes anything proves nothing.
-    private static readonly TimeSpan MinTime = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan MinTime = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(30);
 
     private SweptStore _store = null!;

@@ -112,12 +112,8 @@ public sealed class DiskTroubleTests : MirrorOfHub
     [Fact]
     public async Task Too_many_connections_do_not_disturb_the_existing_ones()
     {
-        if (Availability.Of("prlimit") is { IsAvailable: false } missing)
-            missing.OrSkip();
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Limits = "--nofile=512" });
-        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
-        await PullAsync(mirror, "latest", image);
-        await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+        var (mirror, image) = await StartWithAsync(openFiles: 512);
+        await using var _ = mirror;
 
         List<Socket> held = [];
         for (var i = 0; i < 600; i++)
@@ -157,19 +153,15 @@ public sealed class DiskTroubleTests : MirrorOfHub
     [Fact]
     public async Task A_burst_of_connections_takes_no_files_from_the_existing_ones()
     {
-        if (Availability.Of("prlimit") is { IsAvailable: false } missing)
-            missing.OrSkip();
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Limits = "--nofile=400" });
-        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
-        await PullAsync(mirror, "latest", image);
-        await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+        var (mirror, image) = await StartWithAsync(openFiles: 400);
+        await using var _ = mirror;
 
         for (var round = 0; round < 2; round++)
         {
             // All these wait when the mirror goes on, and it accepts them at once.
             mirror.StandStill();
             var held = Enumerable.Range(0, 450)
-                .Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false }).ToList();
+                .Select(each => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false }).ToList();
             foreach (var socket in held)
                 Assert.Throws<SocketException>(() => socket.Connect(IPAddress.Loopback, mirror.Url.Port));
             var pull = PullAsync(mirror, "latest", image);
@@ -178,6 +170,18 @@ public sealed class DiskTroubleTests : MirrorOfHub
             await PullAsync(mirror, "latest", image);
             held.ForEach(socket => socket.Dispose());
         }
+    }
+
+    /// <summary>A mirror that may open so many files, and that has an image.</summary>
+    private async Task<(MirrorProcess Mirror, HubImage Image)> StartWithAsync(int openFiles)
+    {
+        if (Availability.Of("prlimit") is { IsAvailable: false } missing)
+            missing.OrSkip();
+        var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Limits = $"--nofile={openFiles}" });
+        var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1 << 20));
+        await PullAsync(mirror, "latest", image);
+        await mirror.UntilStoredAsync(BlobPath(image.Layers[0].Digest));
+        return (mirror, image);
     }
 
     private static void FillUp(LoopVolume volume, string trouble)

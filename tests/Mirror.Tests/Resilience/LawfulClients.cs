@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Push;
 using Mirror.Tests.Upstream;
@@ -90,11 +91,7 @@ internal sealed class LawfulClients
         random.NextBytes(layer);
         var digest = Digest.Of(layer);
         var config = Encoding.UTF8.GetBytes($"{{\"of\":\"{digest}\"}}");
-        var manifest = Encoding.UTF8.GetBytes($$"""
-            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}",
-             "config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":{{config.Length}},"digest":"{{Digest.Of(config)}}"},
-             "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":{{layer.Length}},"digest":"{{digest}}"}]}
-            """);
+        var manifest = ManifestText.Image(new(Oci: true), (Digest.Of(config), config.Length), [(digest, layer.Length)]);
         // A client begins a push again from its first blob.
         await AgainAsync($"push of {Pushed}:{tag}", async () =>
         {
