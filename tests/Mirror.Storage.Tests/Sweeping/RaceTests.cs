@@ -14,7 +14,8 @@ public abstract class RaceTests : IAsyncLifetime
 
     private static readonly TimeSpan MinTime = TimeSpan.FromSeconds(4);
 
-    // A test in which no sweep deletes anything proves nothing, so it goes on until one does. Only a sweep that never deletes comes to this.
+    // A test in which no sweep deletes anything proves nothing, so it goes on until one does.
+    // Only a sweep that never deletes takes so long.
     private static readonly TimeSpan MaxTime = TimeSpan.FromMinutes(5);
 
     private SweptStore _store = null!;
