@@ -29,6 +29,7 @@ namespace Mirror.Storage.Stores;
 /// mirror/copied/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: this content of this repository came from upstream
 /// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
 /// mirror/dates/deleted/&lt;name&gt;/_&lt;tag&gt;                          ours: when upstream was first seen without this tag
+/// mirror/dates/upstreams/_&lt;registry&gt;                             ours: since when content of this registry is stored below its name
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
 /// mirror/imports/&lt;id&gt;                                            ours, on this machine: layers that import-v1 has converted
 /// mirror/sweep.lock                                               ours: locked by the sweep that runs
@@ -55,6 +56,7 @@ public static class RegistryLayout
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";
     public const string Dates = "mirror/dates";
+    public const string Upstreams = $"{Dates}/upstreams";
     public const string Schedule = "scheduler-state.json";
     public const string Sweeps = "mirror/sweeps";
     public const string AllClaims = "mirror/claims";
@@ -97,6 +99,15 @@ public static class RegistryLayout
 
     /// <summary>For <see cref="IDateStore"/>: when the server first saw that upstream no longer has a tag.</summary>
     public static string Deleted(RepositoryName name, string tag) => $"{Dates}/deleted/{name}/_{tag}";
+
+    /// <summary>For <see cref="IDateStore"/>: when a further upstream was first configured.</summary>
+    public static string FirstUsed(RepositoryName upstream) => $"{Upstreams}/_{upstream}";
+
+    /// <summary>The upstream of a path that <see cref="FirstUsed(RepositoryName)"/> made; null for other paths.</summary>
+    public static RepositoryName? FirstUsed(string path) =>
+        path.StartsWith($"{Upstreams}/_", StringComparison.Ordinal) && RepositoryName.TryParse(path[(Upstreams.Length + 2)..], out var name)
+            ? name
+            : null;
 
     /// <summary>The repository that a path of <see cref="IDateStore"/> is about; null for a file that is no date.</summary>
     public static RepositoryName? DatedRepository(string path)
