@@ -26,6 +26,7 @@ internal sealed class LawfulClients
     private readonly ConcurrentDictionary<(Digest Digest, bool IsManifest), bool> _acknowledged = new();
     private readonly ConcurrentQueue<string> _wrong = new();
     private readonly int _largest;
+    private int _works;
     private int _maxAttempts = MaxAttempts;
     private int _pulls;
     private int _again;
@@ -48,15 +49,20 @@ internal sealed class LawfulClients
         $"{_pulls} pulls, {_acknowledged.Keys.Count(each => each.IsManifest)} pushes, {_again} requests asked again, {_wrong.Count} wrong";
 
     /// <summary>Pulls and pushes until it is over, and each client so often at least.</summary>
-    internal Task WorkAsync(int rounds, CancellationToken over) => Task.WhenAll(Enumerable.Range(0, 4).Select(async client =>
+    internal Task WorkAsync(int rounds, CancellationToken over)
     {
-        var random = new Random(client);
-        for (var round = 0; round < rounds || !over.IsCancellationRequested; round++)
-            if (client % 2 == 0)
-                await PullAsync(random.Next(_images.Length));
-            else
-                await PushAsync(random, $"{client}-{round % 50}");
-    }));
+        // No blob is pushed twice.
+        var seed = 4 * _works++;
+        return Task.WhenAll(Enumerable.Range(0, 4).Select(async client =>
+        {
+            var random = new Random(seed + client);
+            for (var round = 0; round < rounds || !over.IsCancellationRequested; round++)
+                if (client % 2 == 0)
+                    await PullAsync(random.Next(_images.Length));
+                else
+                    await PushAsync(random, $"{client}-{round % 50}");
+        }));
+    }
 
     /// <summary>As <see cref="WorkAsync"/>, while nothing may succeed: no client asks again.</summary>
     internal async Task TryAsync(int rounds)

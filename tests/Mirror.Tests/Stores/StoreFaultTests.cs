@@ -12,8 +12,8 @@ namespace Mirror.Tests.Stores;
 public sealed class StoreFaultTests
 {
     private static readonly StoreKind[] Sample = [StoreKind.Azure, StoreKind.Swift];
-    private static readonly int Rounds = Figures.Count(sample: 3, full: 40);
-    private static readonly int Images = Figures.Count(sample: 6, full: 40);
+    private static readonly int Rounds = Figures.Count(sample: 2, full: 40);
+    private static readonly int Images = Figures.Count(sample: 3, full: 40);
     private static readonly string[] Outages =
         Figures.Full ? ["500", "503", "403", "refused", "hanging", "cut", "slow"] : ["403"];
 
