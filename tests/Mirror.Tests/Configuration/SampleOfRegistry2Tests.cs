@@ -34,15 +34,21 @@ public sealed partial class SampleOfRegistry2Tests
     public void Each_key_changes_what_the_documentation_says()
     {
         List<string> wrong = [];
+        // Most keys stand in the same file.
+        Dictionary<string, MirrorConfiguration> loaded = [];
         foreach (var (key, _) in Keys)
         {
             var file = Beside(key).ToList();
-            var (with, without) = (Load(Yaml(file)), Load(Yaml(file.Where(other => other.Key != key))));
+            var text = Yaml(file);
+            // A snapshot of a key without effect may change what was loaded.
+            var with = Fates[key] is WithoutEffect ? Load(text)
+                : loaded.TryGetValue(text, out var before) ? before : loaded[text] = Load(text);
+            var without = Load(Yaml(file.Where(other => other.Key != key)));
             var isChanged = Snapshot(with, key) != Snapshot(without, key) || without.Errors.Count > with.Errors.Count;
             var isRight = Fates[key] switch
             {
                 // The start of another version fails.
-                ActedOn when key is "version" => Load(Yaml(file).Replace("0.1", "0.2", StringComparison.Ordinal)).Errors.Count == 1,
+                ActedOn when key is "version" => Load(text.Replace("0.1", "0.2", StringComparison.Ordinal)).Errors.Count == 1,
                 // As in registry:2, a middleware that does not exist.
                 ActedOn when key.StartsWith("middleware.re", StringComparison.Ordinal) =>
                     with.Errors.Any(IsUnknown) && !without.Errors.Any(IsUnknown),
