@@ -14,6 +14,6 @@ public sealed class BucketDateStore(IBucket bucket) : IDateStore
     public async ValueTask DeleteAsync(string path, CancellationToken cancellationToken) =>
         await bucket.DeleteAsync(path, cancellationToken);
 
-    public IAsyncEnumerable<string> ListAsync(CancellationToken cancellationToken) =>
-        bucket.ListFolderAsync(RegistryLayout.Dates, cancellationToken).Select(date => date.Path);
+    public IAsyncEnumerable<string> ListAsync(string folder, CancellationToken cancellationToken) =>
+        bucket.ListFolderAsync(folder, cancellationToken).Select(date => date.Path);
 }

@@ -31,16 +31,16 @@ public sealed class FileDateStore(StoreRoot root) : IDateStore
         return ValueTask.CompletedTask;
     }
 
-    public async IAsyncEnumerable<string> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<string> ListAsync(string folder, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
-        Stack<string> folders = new([root.PathOf(RegistryLayout.Dates)]);
-        while (folders.TryPop(out var folder))
+        Stack<string> folders = new([root.PathOf(folder)]);
+        while (folders.TryPop(out var next))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            foreach (var child in Entries.Folders(folder))
+            foreach (var child in Entries.Folders(next))
                 folders.Push(child);
-            foreach (var file in Entries.Files(folder))
+            foreach (var file in Entries.Files(next))
                 yield return Path.GetRelativePath(root.Path, file);
         }
         root.Require();

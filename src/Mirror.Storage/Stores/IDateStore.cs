@@ -19,8 +19,9 @@ public interface IDateStore
     /// <summary>Forgets a date, if it is there.</summary>
     ValueTask DeleteAsync(string path, CancellationToken cancellationToken);
 
-    /// <summary>The paths of all dates, in no particular order.</summary>
-    IAsyncEnumerable<string> ListAsync(CancellationToken cancellationToken);
+    /// <summary>The paths of all dates in a folder and its subfolders, in no particular order.</summary>
+    /// <param name="folder"><see cref="RegistryLayout.Dates"/>, or a folder below it.</param>
+    IAsyncEnumerable<string> ListAsync(string folder, CancellationToken cancellationToken);
 }
 
 /// <summary>How a date is written.</summary>

@@ -64,7 +64,7 @@ internal sealed class RegistryCopy(
         await foreach (var (name, tag) in from.Pins.ListAsync(cancellationToken))
             if (wants(name) && !await to.Pins.IsPinnedAsync(name, tag, cancellationToken))
                 await to.Pins.PinAsync(name, tag, cancellationToken);
-        await foreach (var path in from.Dates.ListAsync(cancellationToken))
+        await foreach (var path in from.Dates.ListAsync(RegistryLayout.Dates, cancellationToken))
             if (RegistryLayout.DatedRepository(path) is { } name && wants(name)
                 && await from.Dates.ReadAsync(path, cancellationToken) is { } date
                 && await to.Dates.ReadAsync(path, cancellationToken) is null)
