@@ -19,7 +19,7 @@ public interface IDateStore
     /// <summary>Forgets a date, if it is there.</summary>
     ValueTask DeleteAsync(string path, CancellationToken cancellationToken);
 
-    /// <summary>The paths of all dates in a folder and its subfolders, in no particular order.</summary>
+    /// <summary>The paths of the dates below a folder, in no particular order.</summary>
     /// <param name="folder"><see cref="RegistryLayout.Dates"/>, or a folder below it.</param>
     IAsyncEnumerable<string> ListAsync(string folder, CancellationToken cancellationToken);
 }

@@ -33,6 +33,7 @@ namespace Mirror.Storage.Stores;
 /// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
 /// mirror/dates/deleted/&lt;name&gt;/_&lt;tag&gt;                          ours: when upstream was first seen without this tag
 /// mirror/dates/pushed/&lt;client&gt;/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;   ours: when this client pushed this content
+/// mirror/dates/upstreams/_&lt;registry&gt;                             ours: since when content of this registry is stored below its name
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
 /// mirror/imports/&lt;id&gt;                                            ours, on this machine: layers that import-v1 has converted
 /// mirror/sweep.lock                                               ours: locked by the sweep that runs
@@ -60,6 +61,7 @@ public static class RegistryLayout
     public const string Copied = "mirror/copied";
     public const string Dates = "mirror/dates";
     private const string DatesOfPushes = Dates + "/pushed";
+    public const string Upstreams = $"{Dates}/upstreams";
     public const string Schedule = "scheduler-state.json";
     public const string Sweeps = "mirror/sweeps";
     public const string AllClaims = "mirror/claims";
@@ -112,6 +114,15 @@ public static class RegistryLayout
     /// <inheritdoc cref="PushedBy(string)"/>
     public static string PushedBy(string client, RepositoryName name, Digest digest) =>
         $"{PushedBy(client)}/{name}/_{digest.Algorithm}/{digest.Hex}";
+
+    /// <summary>For <see cref="IDateStore"/>: when a further upstream was first configured.</summary>
+    public static string FirstUsed(RepositoryName upstream) => $"{Upstreams}/_{upstream}";
+
+    /// <summary>The upstream of a path that <see cref="FirstUsed(RepositoryName)"/> made; null for other paths.</summary>
+    public static RepositoryName? FirstUsed(string path) =>
+        path.StartsWith($"{Upstreams}/_", StringComparison.Ordinal) && RepositoryName.TryParse(path[(Upstreams.Length + 2)..], out var name)
+            ? name
+            : null;
 
     /// <summary>The repository that a path of <see cref="IDateStore"/> is about; null for a file that is no date.</summary>
     public static RepositoryName? DatedRepository(string path)

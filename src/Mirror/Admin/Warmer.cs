@@ -1,8 +1,10 @@
 using System.Buffers;
 using Mirror.PullThrough;
+using Mirror.PullThrough.Fills;
 using Mirror.Registry;
 using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 using Mirror.Upstream;
 
@@ -12,7 +14,7 @@ namespace Mirror.Admin;
 /// Fetches images from upstream before clients ask for them. What is stored already is not fetched again, so the same list goes on where it
 /// stopped. The last pulls of an account's rate limit are left to clients.
 /// </summary>
-public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector upstreams)
+public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector upstreams, RunningFills fills, IContentStore stored)
 {
     /// <summary>The platform of an index that is fetched where none is chosen.</summary>
     public const string DefaultPlatform = "linux/amd64";
@@ -99,7 +101,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         }
     }
 
-    private static async Task<WarmProgress> FetchAsync(
+    private async Task<WarmProgress> FetchAsync(
         IRepository repository, Digest digest, WarmProgress progress, Func<WarmProgress, ValueTask> report, CancellationToken stop)
     {
         if (await repository.OpenBlobAsync(digest, ignoreLease: false, stop) is not { } answer)
@@ -107,7 +109,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         await using var content = answer.Value;
         if (answer.CacheStatus?.IsHit == true)
             return progress;
-        // Its end is its proof: the last bytes come when the digest is verified.
+        // The last bytes come when the digest is verified, which is before the blob is stored.
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
@@ -122,6 +124,9 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
                 reported = offset;
                 await report(progress);
             }
+            await fills.WhenEndedAsync(digest, stop);
+            if (await stored.SizeAsync(digest, stop) is null)
+                throw new IOException($"its layer {digest} could not be stored: proxy.max_size or the disk has no room for it");
             return progress;
         }
         finally

@@ -51,7 +51,9 @@ internal static class GarbageCollectCommand
                 return ExitCode.Failed;
             try
             {
-                return await CollectAsync(stores, options, parsed.GetValue(quiet) ? null : output, error, cancellationToken);
+                var former = MaintenanceRegistration.FormerUpstreams(stores, upstreams);
+                await former.ReadAsync(cancellationToken);
+                return await CollectAsync(stores, former, options, parsed.GetValue(quiet) ? null : output, error, cancellationToken);
             }
             catch (Exception failure) when (failure.IsStoreFailure)
             {
@@ -64,7 +66,8 @@ internal static class GarbageCollectCommand
 
     /// <param name="output">Null where only errors are to be written.</param>
     private static async Task<int> CollectAsync(
-        IServiceProvider stores, SweepOptions options, TextWriter? output, TextWriter error, CancellationToken cancellationToken)
+        IServiceProvider stores, FormerUpstreams former, SweepOptions options, TextWriter? output, TextWriter error,
+        CancellationToken cancellationToken)
     {
         var sweeper = MaintenanceRegistration.CreateSweeper(stores);
         // How many blobs there are is not known before they were looked at.
@@ -80,6 +83,8 @@ internal static class GarbageCollectCommand
         }
         if (output is not null)
             Write(result, options, output);
+        if (!options.DryRun)
+            await former.ForgetAsync([.. result.Orphans.Select(orphan => orphan.Name)], cancellationToken);
         if (result.Orphans is [])
             return ExitCode.Ok;
         await error.WriteLineAsync(

@@ -38,6 +38,12 @@ public sealed class RedisOptions
     /// </summary>
     public TimeSpan ReadTimeout { get; set; } = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>How long the sending of a command may take; null (the default) is <see cref="ReadTimeout"/>.</summary>
+    public TimeSpan? WriteTimeout { get; set; }
+
+    /// <summary>One limit covers the sending of a command and the wait for its answer: the longer of the two settings.</summary>
+    public TimeSpan CallTimeout => WriteTimeout > ReadTimeout ? WriteTimeout.Value : ReadTimeout;
+
     public RedisTlsOptions Tls { get; set; } = new();
 
     /// <summary>All configured servers.</summary>

@@ -29,4 +29,7 @@ public sealed class NewRelicOptions
 
     /// <summary>The name of the service.</summary>
     public string Name { get; set; } = "mirror";
+
+    /// <summary>Whether the log has a line for each request to New Relic, with its outcome.</summary>
+    public bool Verbose { get; set; }
 }

@@ -29,7 +29,7 @@ public sealed partial class RedisGuard
     public RedisGuard(RedisClient client, RedisOptions options, FleetMetrics metrics, TimeProvider time, ILogger<RedisGuard> log)
     {
         (_client, _metrics, _log) = (client, metrics, log);
-        _facts = Build("shared facts", TimeSpan.FromTicks(Math.Clamp(options.ReadTimeout.Ticks, MinTimeout.Ticks, MaxTimeout.Ticks)), time);
+        _facts = Build("shared facts", TimeSpan.FromTicks(Math.Clamp(options.CallTimeout.Ticks, MinTimeout.Ticks, MaxTimeout.Ticks)), time);
         // Lease calls get a longer timeout: without the lease we would download the blob a second time.
         _leases = Build("download leases", LeaseTimeout, time);
     }

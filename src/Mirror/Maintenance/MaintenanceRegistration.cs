@@ -18,7 +18,8 @@ public static class MaintenanceRegistration
         services.AddSingleton<PushProtection>();
         if (proxy.HasUpstream)
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<OrphanReports>(
-                provider, new Orphans(References(provider), SweepStore(provider), Provenance(provider))));
+                provider, FormerUpstreams(provider, provider.GetRequiredService<UpstreamSelector>().Names),
+                new Orphans(References(provider), SweepStore(provider), Provenance(provider))));
         services.AddHostedService<UploadPurging>();
         services.AddHostedService<InterruptedTransfers>();
         if (storage.Maintenance.GarbageCollect.Enabled)
@@ -34,6 +35,10 @@ public static class MaintenanceRegistration
     /// <summary>A sweeper of the stores in a container.</summary>
     public static Sweeper CreateSweeper(IServiceProvider stores) =>
         new(Unchecked(stores), References(stores), SweepStore(stores), Provenance(stores));
+
+    /// <summary>The upstreams that the store in a container has had.</summary>
+    public static FormerUpstreams FormerUpstreams(IServiceProvider stores, UpstreamNames names) =>
+        new(stores.GetRequiredService<IDateStore>(), names, stores.GetRequiredService<TimeProvider>());
 
     private static Evictor CreateEvictor(IServiceProvider provider) =>
         new(Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider), new EvictorOptions

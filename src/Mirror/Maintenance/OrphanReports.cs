@@ -11,10 +11,13 @@ namespace Mirror.Maintenance;
 /// have content that the settings have orphaned.
 /// </summary>
 public sealed partial class OrphanReports(
-    Orphans orphans, UnmarkedContent unmarked, RepositoryResolver repositories, CacheSize cache, StorageOptions storage,
-    StoreMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
+    Orphans orphans, FormerUpstreams former, UnmarkedContent unmarked, RepositoryResolver repositories, CacheSize cache,
+    StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
     : BackgroundService
 {
+    // A start does not wait longer for a store that hangs.
+    private static readonly TimeSpan MaxStartDelay = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan RoundDelay = TimeSpan.FromMinutes(1);
 
     private const int MaxNamed = 10;
@@ -24,6 +27,20 @@ public sealed partial class OrphanReports(
     private readonly TimeSpan _interval = storage.Bucket() is null ? TimeSpan.FromHours(1) : TimeSpan.FromDays(1);
 
     private string _reported = "";
+
+    /// <summary>Notes the upstreams, and reads which ones the store has had, before the first request is answered.</summary>
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await UpstreamsAsync(cancellationToken).WaitAsync(MaxStartDelay, time, cancellationToken);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure || failure is TimeoutException)
+        {
+            LogFailed(failure.Message);
+        }
+        await base.StartAsync(cancellationToken);
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -36,6 +53,7 @@ public sealed partial class OrphanReports(
     {
         try
         {
+            await UpstreamsAsync(stop);
             await ReportAsync(stop);
             if (storage.Maintenance.ReadOnly.Enabled)
                 return _interval;
@@ -51,6 +69,9 @@ public sealed partial class OrphanReports(
             return _interval;
         }
     }
+
+    private Task UpstreamsAsync(CancellationToken stop) =>
+        storage.Maintenance.ReadOnly.Enabled ? former.ReadAsync(stop) : former.NoteAsync(stop);
 
     private async Task ReportAsync(CancellationToken stop)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Upstream;
@@ -13,6 +14,15 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
 {
     private readonly UpstreamOrigin? _default = all.FirstOrDefault(origin => origin.Prefix.Length == 0);
     private readonly UpstreamOrigin? _furtherDockerHub = all.FirstOrDefault(origin => origin.IsDockerHub && origin.Prefix.Length > 0);
+
+    /// <summary>
+    /// Names of further upstreams that were configured once. What is stored below such a name is not the default upstream's, although no
+    /// upstream has it any longer. <see cref="FormerUpstreams"/> sets it.
+    /// </summary>
+    public IReadOnlySet<string> Former { get; set => Volatile.Write(ref field, value); } = FrozenSet<string>.Empty;
+
+    /// <summary>The further upstreams, below whose names repositories are stored.</summary>
+    public IEnumerable<string> Further => all.Where(origin => origin.Prefix.Length > 0).Select(origin => origin.Name);
 
     /// <summary>The names of the configured upstreams, without anything that could ask them.</summary>
     public static UpstreamNames Of(ProxyOptions proxy) =>
@@ -70,8 +80,10 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
             return named;
         // Never ask the default upstream for what looks like another registry's name. If it is the only upstream, and private, its own
         // names may have dots.
-        var isForeign = (all.Count > 1 || _default?.IsDockerHub == true)
-            && text.IndexOf('/') is > 0 and var slash && text.AsSpan(0, slash).Contains('.');
+        if (text.IndexOf('/') is not (> 0 and var slash))
+            return _default;
+        var isForeign = (all.Count > 1 || _default?.IsDockerHub == true) && text.AsSpan(0, slash).Contains('.')
+            || Former is { Count: > 0 } former && former.Contains(text[..slash]);
         return isForeign ? null : _default;
     }
 

@@ -35,6 +35,8 @@ public static class TelemetryRegistration
         // Otherwise the SDK is not even loaded.
         if (prometheus || otlp.Any)
             builder.AddOpenTelemetry(prometheus, otlp, toNewRelic);
+        if (newRelic is { Verbose: true } && toNewRelic.Count > 0)
+            LoggedExport.Register(builder.Services);
         AddApplicationLog(builder.Logging, log);
     }
 

@@ -69,13 +69,23 @@ public sealed class S3ClaimTests : IAsyncLifetime
     public async Task A_claim_waits_for_a_mark_that_it_found_and_for_no_later_one()
     {
         await _store.Content.PutAsync(Layer, Bytes, Stop);
-        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/first", "", Stop);
+        await _store.Bucket.PutTextAsync(Mark(0), "", Stop);
         var claim = _store.Content.TouchAsync(Layer, Stop).AsTask();
         await Until.TrueAsync(async () => await ClaimedAsync(), () => "Nothing was claimed.");
         Assert.False(claim.IsCompleted);
-        await _store.Bucket.PutTextAsync($"{RegistryLayout.Condemned(Layer)}/second", "", Stop);
-        await _store.Bucket.DeleteAsync($"{RegistryLayout.Condemned(Layer)}/first", Stop);
+        // There is a mark all the time. Which one the claim finds first is a matter of chance.
+        var last = 0;
+        await Until.TrueAsync(
+            async () =>
+            {
+                await _store.Bucket.PutTextAsync(Mark(last + 1), "", Stop);
+                await _store.Bucket.DeleteAsync(Mark(last++), Stop);
+                return claim.IsCompleted;
+            },
+            () => "The claim waits for marks that came after it.");
         Assert.True(await claim);
+
+        string Mark(int number) => $"{RegistryLayout.Condemned(Layer)}/{number}";
     }
 
     [Fact]

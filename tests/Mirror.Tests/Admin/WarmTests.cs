@@ -83,6 +83,18 @@ public sealed class WarmTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task An_image_that_the_limit_leaves_no_room_for_is_not_called_stored()
+    {
+        Hub.AddImage(Repository, "1", Base);
+        await using var small = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = "  max_size: 100KB\n" });
+
+        var (code, output) = await small.VerbAsync("warm", "library/nginx:1");
+
+        Assert.Equal(1, code);
+        Assert.Contains("could not be stored: proxy.max_size or the disk has no room for it", output);
+    }
+
+    [Fact]
     public async Task What_cannot_be_fetched_is_named_and_the_rest_goes_on()
     {
         Hub.AddImage(Repository, "1", One);

@@ -13,6 +13,7 @@ internal sealed class Arrows
         .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
 
     private readonly SortedDictionary<string, SortedDictionary<string, string>> _uses = new(StringComparer.Ordinal);
+    private readonly Dictionary<MethodBase, HashSet<Type>> _callers = [];
     private readonly HashSet<Assembly> _assemblies;
 
     public Arrows(params Assembly[] assemblies)
@@ -24,6 +25,10 @@ internal sealed class Arrows
 
     /// <summary>Every room.</summary>
     public IEnumerable<string> Rooms => _uses.Keys;
+
+    /// <summary>The methods that the code of some types calls.</summary>
+    public IReadOnlySet<MethodBase> CalledBy(Predicate<Type> isCaller) =>
+        _callers.Where(called => called.Value.Any(caller => isCaller(caller))).Select(called => called.Key).ToHashSet();
 
     /// <summary>The rooms that a room uses, each with one place where it does.</summary>
     public IReadOnlyDictionary<string, string> From(string room) => _uses[room];
@@ -106,6 +111,8 @@ internal sealed class Arrows
         var ofMethod = method is MethodInfo { IsGenericMethod: true } ? method.GetGenericArguments() : null;
         var member = method.Module.ResolveMember(token, type.IsGenericType ? type.GetGenericArguments() : null, ofMethod);
         Use(type, member as Type ?? member?.DeclaringType);
+        if (member is MethodBase called)
+            (_callers.TryGetValue(called, out var callers) ? callers : _callers[called] = []).Add(type);
         foreach (var argument in member is MethodInfo { IsGenericMethod: true } generic ? generic.GetGenericArguments() : [])
             Use(type, argument);
     }

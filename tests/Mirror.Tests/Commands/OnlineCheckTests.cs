@@ -1,6 +1,8 @@
 using Mirror.Commands;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Peers.Gcs;
 using Mirror.Tests.S3;
+using Mirror.Tests.Stores;
 using WireMock.RequestBuilders;
 using WireMock.ResponseBuilders;
 using WireMock.Server;
@@ -52,6 +54,101 @@ public sealed class OnlineCheckTests : IDisposable
         store.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(status).WithHeader("Content-Type", "application/xml")
             .WithBody($"<Error><Code>{reason}</Code><Message>no</Message></Error>"));
         var (code, error) = await CheckAsync(BucketDriver.Of(new Uri(store.Url!), "test"));
+        Assert.Equal(1, code);
+        Assert.Contains(words, error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("//mirror.", "//nowhere.", "there is no such bucket")]
+    [InlineData("accesskeysecret: testing123", "accesskeysecret: wrong", "the secret key is not that of the access key")]
+    public async Task What_a_store_refuses_that_is_used_as_oss_is_told_in_words(string right, string wrong, string words)
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(StoreKind.Oss);
+        await AssertToldAsync(store.DirectDriver.Replace(right, wrong, StringComparison.Ordinal), words);
+    }
+
+    [Fact]
+    public async Task A_bucket_of_oss_in_another_region_is_told_in_words()
+    {
+        using var store = WireMockServer.Start();
+        store.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(403).WithHeader("Content-Type", "application/xml")
+            .WithBody("<Error><Code>AccessDenied</Code><Message>The bucket you are attempting to access must be addressed using the "
+                + "specified endpoint. Please send all future requests to this endpoint.</Message></Error>"));
+        await AssertToldAsync(
+            "  oss:\n    accesskeyid: a\n    accesskeysecret: b\n    region: oss-cn-hangzhou\n    bucket: images\n"
+                + $"    endpoint: {store.Url}\n",
+            "the bucket is in another region: change region");
+    }
+
+    [Theory]
+    [InlineData("container: ", "container: nowhere-", "there is no such container")]
+    [InlineData("accountkey: ", "accountkey: AAAA", "the key is not that of the account")]
+    public async Task What_azurite_refuses_is_told_in_words(string right, string wrong, string words)
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(StoreKind.Azure);
+        // With credentials, as in registry:3, no container is made.
+        await AssertToldAsync(
+            $"{store.DirectDriver.Replace(right, wrong, StringComparison.Ordinal)}    credentials: {{type: shared_key}}\n", words);
+    }
+
+    [Fact]
+    public async Task A_clock_that_azure_refuses_is_told_in_words()
+    {
+        var url = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        await using var store = await OwnServer.StartAsync(url, context =>
+        {
+            context.Response.StatusCode = 403;
+            context.Response.Headers["x-ms-error-code"] = "AuthenticationFailed";
+            context.Response.Headers.Date = "Mon, 01 Jan 2024 00:00:00 GMT";
+            return Task.CompletedTask;
+        });
+        await AssertToldAsync(
+            $"  azure:\n    accountname: images\n    accountkey: AAAA\n    container: images\n    serviceurl: {url}\n",
+            "the clock of the store says 2024-01-01 00:00:00Z");
+    }
+
+    [Fact]
+    public async Task What_google_refuses_is_told_in_words()
+    {
+        await using var store = await GoogleStorage.StartAsync();
+        await using var other = await GoogleStorage.StartAsync();
+        await AssertToldAsync(Driver("nowhere", store.KeyFile()), "there is no such bucket");
+        var key = other.KeyFile().Replace(other.Url.OriginalString, store.Url.OriginalString, StringComparison.Ordinal);
+        await AssertToldAsync(Driver(GoogleStorage.Bucket, key), "the key is not valid any longer");
+        store.ClockDifference = TimeSpan.FromHours(1);
+        await AssertToldAsync(Driver(GoogleStorage.Bucket, store.KeyFile()), "set the clock");
+
+        string Driver(string bucket, string keyFile) =>
+            $"  gcs:\n    bucket: {bucket}\n    keyfile: {_folder.Write("key.json", keyFile)}\n    endpoint: {store.Url}\n";
+    }
+
+    [Fact]
+    public async Task What_swift_refuses_is_told_in_words_and_a_container_is_made()
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(StoreKind.Swift);
+        var (code, error) = await CheckAsync(store.DirectDriver);
+        Assert.Equal((0, true), (code, error.Contains("can be used", StringComparison.Ordinal)));
+        await AssertToldAsync(
+            store.DirectDriver.Replace($"password: {Swift.Password}", "password: wrong", StringComparison.Ordinal),
+            "authurl does not accept username and password");
+    }
+
+    [Fact]
+    public async Task A_region_that_keystone_does_not_list_is_told_in_words()
+    {
+        using var keystone = WireMockServer.Start();
+        keystone.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(201).WithHeader("X-Subject-Token", "t").WithBody("""
+            {"token": {"catalog": [{"type": "object-store", "endpoints": [
+                {"interface": "public", "region": "north", "region_id": "north", "url": "http://127.0.0.1:1/"}]}]}}
+            """));
+        await AssertToldAsync(
+            $"  swift:\n    username: u\n    password: p\n    authurl: {keystone.Url}/v3\n    container: c\n    region: south\n",
+            "no object store in region south");
+    }
+
+    private async Task AssertToldAsync(string driver, string words)
+    {
+        var (code, error) = await CheckAsync(driver);
         Assert.Equal(1, code);
         Assert.Contains(words, error, StringComparison.Ordinal);
     }

@@ -2,13 +2,14 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Stores;
 using Mirror.Tests.Upstream;
 using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
 /// <summary><c>proxy.max_size</c> for replicas over one bucket.</summary>
-public sealed class BoundedBucketTests() : FleetOfHub(SharedStore.Bucket)
+public sealed class BoundedBucketTests() : FleetOfHub(StoreKind.S3)
 {
     protected override MirrorSettings Settings(int replica)
     {

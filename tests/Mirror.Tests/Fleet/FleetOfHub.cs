@@ -4,31 +4,25 @@ using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
-using Mirror.Tests.S3;
+using Mirror.Tests.Resilience;
+using Mirror.Tests.Stores;
 using Mirror.Tests.Upstream;
 using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>The store that the replicas of a test share.</summary>
-public enum SharedStore
-{
-    Folder,
-    Bucket,
-}
-
 /// <summary>Three replicas over one store and one Redis, mirroring a scripted Docker Hub.</summary>
+/// <param name="kind">The store; null is a folder.</param>
 [Collection(nameof(FleetOfHub))]
-public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyncLifetime
+public abstract class FleetOfHub(StoreKind? kind = null) : IAsyncLifetime
 {
     internal const string Secret = "shared by all replicas";
 
     protected const string Repository = "library/nginx";
     protected const int MiB = 1024 * 1024;
 
-    private readonly string _root = $"fleet/{Guid.NewGuid():N}";
     private readonly TempFolder _volume = new();
-    private Radosgw? _bucket;
+    private RemoteStore? _store;
 
     /// <summary>The folder that all replicas share. Over a bucket it holds the scratch folder of each.</summary>
     protected TempFolder Volume => _volume;
@@ -59,8 +53,10 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
     {
         MirrorProcess.Availability.OrSkip();
         RedisProcess.Availability.OrSkip();
-        if (store == SharedStore.Bucket)
-            _bucket = await SharedRadosgw.OrSkipAsync();
+        if (!Figures.Full && !IsInSample(TestContext.Current.TestMethod!.MethodName))
+            Assert.Skip($"over {kind} with MIRROR_TESTS=full");
+        if (kind is { } remote)
+            _store = await RemoteStore.OpenOrSkipAsync(remote);
         Hub = await ScriptedHub.StartAsync();
         Redis = await StartRedisAsync();
         Replicas = await Task.WhenAll(Enumerable.Range(0, 3).Select(i => MirrorProcess.StartAsync(Settings(i))));
@@ -80,18 +76,22 @@ public abstract class FleetOfHub(SharedStore store = SharedStore.Folder) : IAsyn
             await Redis.DisposeAsync();
         if (Hub is not null)
             await Hub.DisposeAsync();
+        if (_store is not null)
+            await _store.DisposeAsync();
         _volume.Dispose();
     }
+
+    /// <summary>Whether a test of this class is run every time. The others are run with <c>MIRROR_TESTS=full</c>.</summary>
+    protected virtual bool IsInSample(string test) => true;
 
     protected virtual Task<RedisProcess> StartRedisAsync() => RedisProcess.StartAsync();
 
     protected virtual MirrorSettings Settings(int replica) => new()
     {
         Upstream = Hub.Url,
-        Root = _bucket is null ? _volume.Path : null,
+        Root = _store is null ? _volume.Path : null,
         // The replicas run on one machine, and each needs a scratch folder of its own.
-        Driver = _bucket is null ? null
-            : $"{BucketDriver.Of(_bucket.Url, _root)}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n",
+        Driver = _store is null ? null : $"{_store.DirectDriver}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n",
         // On a busy machine a first answer may take longer than the default of 200 ms.
         More = $"redis:\n  addr: {Redis.Address}\n  readtimeout: 1s\n",
         Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "0s" },

@@ -1,13 +1,14 @@
 using System.Net;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Stores;
 using Mirror.Tests.Upstream;
 using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
 /// <summary>A cold digest that is asked for at every replica: one of them downloads it, for all.</summary>
-public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
+public abstract class OneDownloadTests(StoreKind? kind) : FleetOfHub(kind)
 {
     [Fact]
     public async Task Sixty_clients_of_three_replicas_cost_upstream_one_download_of_each_blob()
@@ -99,7 +100,7 @@ public abstract class OneDownloadTests(SharedStore store) : FleetOfHub(store)
     }
 }
 
-public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(SharedStore.Folder)
+public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(null)
 {
     [Fact]
     public async Task The_spool_of_a_second_download_is_swept_when_it_is_old()
@@ -141,4 +142,15 @@ public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(SharedStore
     }
 }
 
-public sealed class OneDownloadOverABucketTests() : OneDownloadTests(SharedStore.Bucket);
+public sealed class OneDownloadOverABucketTests() : OneDownloadTests(StoreKind.S3);
+
+public sealed class OneDownloadOverAzureTests() : OneDownloadTests(StoreKind.Azure)
+{
+    protected override bool IsInSample(string test) =>
+        test is nameof(Clients_of_other_replicas_notice_only_a_pause_when_the_downloading_one_is_killed);
+}
+
+public sealed class OneDownloadOverSwiftTests() : OneDownloadTests(StoreKind.Swift)
+{
+    protected override bool IsInSample(string test) => false;
+}

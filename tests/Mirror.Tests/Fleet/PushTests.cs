@@ -1,13 +1,14 @@
 using System.Net;
 using System.Net.Http.Headers;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Stores;
 using Mirror.Tests.Upstream;
 using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
 /// <summary>Pushes whose requests reach different replicas.</summary>
-public abstract class PushTests(SharedStore store) : FleetOfHub(store)
+public abstract class PushTests(StoreKind? kind) : FleetOfHub(kind)
 {
     private const string Pushed = "local/app";
     private const string ManifestType = "application/vnd.oci.image.manifest.v1+json";
@@ -124,7 +125,7 @@ public abstract class PushTests(SharedStore store) : FleetOfHub(store)
     }
 }
 
-public sealed class PushOverAFolderTests() : PushTests(SharedStore.Folder)
+public sealed class PushOverAFolderTests() : PushTests(null)
 {
     [Fact]
     public async Task An_upload_survives_the_replica_that_held_it_and_Redis()
@@ -145,7 +146,7 @@ public sealed class PushOverAFolderTests() : PushTests(SharedStore.Folder)
     }
 }
 
-public sealed class PushOverABucketTests() : PushTests(SharedStore.Bucket)
+public abstract class PushToARemoteStoreTests(StoreKind kind) : PushTests(kind)
 {
     // The first part is on the dead replica's own disk.
     [Fact]
@@ -165,4 +166,16 @@ public sealed class PushOverABucketTests() : PushTests(SharedStore.Bucket)
         using var put = await SendAsync(Replicas[2], HttpMethod.Put, $"{location}&digest={blob.Digest}", blob.Slice(0, blob.Size));
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
     }
+}
+
+public sealed class PushOverABucketTests() : PushToARemoteStoreTests(StoreKind.S3);
+
+public sealed class PushOverAzureTests() : PushToARemoteStoreTests(StoreKind.Azure)
+{
+    protected override bool IsInSample(string test) => false;
+}
+
+public sealed class PushOverSwiftTests() : PushToARemoteStoreTests(StoreKind.Swift)
+{
+    protected override bool IsInSample(string test) => false;
 }

@@ -1,13 +1,14 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Stores;
 using Mirror.Tests.Upstream;
 using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
 /// <summary>Replicas that are restarted while clients pull through nginx, set up as in <c>deploy/fleet/nginx.conf</c>.</summary>
-public abstract class RestartTests(SharedStore store) : FleetOfHub(store)
+public abstract class RestartTests(StoreKind? kind) : FleetOfHub(kind)
 {
     protected override MirrorSettings Settings(int replica) => base.Settings(replica) with
     {
@@ -98,7 +99,7 @@ public abstract class RestartTests(SharedStore store) : FleetOfHub(store)
     }
 }
 
-public sealed class RestartOverAFolderTests() : RestartTests(SharedStore.Folder)
+public sealed class RestartOverAFolderTests() : RestartTests(null)
 {
     [Fact]
     public async Task Readiness_says_no_while_requests_are_still_taken()
@@ -121,4 +122,14 @@ public sealed class RestartOverAFolderTests() : RestartTests(SharedStore.Folder)
     }
 }
 
-public sealed class RestartOverABucketTests() : RestartTests(SharedStore.Bucket);
+public sealed class RestartOverABucketTests() : RestartTests(StoreKind.S3);
+
+public sealed class RestartOverAzureTests() : RestartTests(StoreKind.Azure)
+{
+    protected override bool IsInSample(string test) => false;
+}
+
+public sealed class RestartOverSwiftTests() : RestartTests(StoreKind.Swift)
+{
+    protected override bool IsInSample(string test) => false;
+}

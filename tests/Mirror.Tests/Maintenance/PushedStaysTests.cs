@@ -66,8 +66,11 @@ public sealed class PushedStaysTests : MirrorOfHub
         Assert.Equal(upstreams.Digest, await DigestOfAsync(manifest));
     }
 
-    [Fact]
-    public async Task Copies_of_a_removed_upstream_stay_and_are_named()
+    // A lone upstream other than Docker Hub may have repositories with a dot in the first part of their names itself.
+    [Theory]
+    [InlineData("docker.io")]
+    [InlineData("private.example")]
+    public async Task Copies_of_a_removed_upstream_stay_and_are_named(string lone)
     {
         Hub.AddImage(Repository, "old", HubBlob.Seeded(5, MiB));
         await using var other = await ScriptedHub.StartAsync("127.0.0.2");
@@ -78,7 +81,7 @@ public sealed class PushedStaysTests : MirrorOfHub
         {
             Upstream = Hub.Url,
             Root = Mirror.Root,
-            More = $"  name: docker.io\n  upstreams:\n  - {{name: registry.example, remoteurl: {other.Url}}}\n",
+            More = $"  name: {lone}\n  upstreams:\n  - {{name: registry.example, remoteurl: {other.Url}}}\n",
         };
         await using (var both = await MirrorProcess.StartAsync(settings))
         {
@@ -92,7 +95,7 @@ public sealed class PushedStaysTests : MirrorOfHub
         Age();
 
         // The content of the removed upstream is larger than the limit, and no tag names it.
-        await using var mirror = await StartMirrorAsync("  name: docker.io\n");
+        await using var mirror = await StartMirrorAsync($"  name: {lone}\n");
         await mirror.UntilLoggedAsync(line => line.Contains($"--release NAME: {name}", StringComparison.Ordinal));
         var (code, output) = await mirror.RunAsync("garbage-collect", "-m");
         Assert.Equal(4, code);
@@ -107,6 +110,14 @@ public sealed class PushedStaysTests : MirrorOfHub
         Assert.True(code == 0, output);
         Assert.False(IsStored(image.Digest));
         Assert.DoesNotContain(image.Layers, layer => IsStored(layer.Digest));
+        if (lone == "docker.io")
+            return;
+        // From the next start the name is the lone upstream's own.
+        var own = Hub.AddImage(name, "1", HubBlob.Seeded(6, MiB));
+        await mirror.StopAsync();
+        await mirror.StartAgainAsync();
+        using (var manifest = await mirror.GetAsync(ManifestPath("1", name)))
+            Assert.Equal(own.Digest, await DigestOfAsync(manifest));
     }
 
     [Fact]

@@ -92,7 +92,7 @@ public sealed class TranslationTests : IDisposable
     }
 
     [Fact]
-    public void The_keys_of_google_are_those_of_its_interface_of_s3_and_without_them_gcs_is_refused()
+    public void The_keys_of_google_are_those_of_its_interface_of_s3_and_without_them_it_finds_its_own()
     {
         var loaded = Load(
             "dev: {storage: gcs, boto_bucket: images, storage_path: /, gs_access_key: k, gs_secret_key: s, gs_secure: false}\n");
@@ -100,8 +100,14 @@ public sealed class TranslationTests : IDisposable
         var s3 = loaded.Options.Storage.S3!;
         Assert.Equal(("images", "k", "s", "http://storage.googleapis.com"), (s3.Bucket, s3.AccessKey, s3.SecretKey, s3.RegionEndpoint));
 
-        Assert.StartsWith("storage: gcs needs keys here", Assert.Single(Load(
-            "dev: {storage: gcs, boto_bucket: images, oauth2: true}\n").Errors));
+        loaded = Load("dev: {storage: gcs, boto_bucket: images, storage_path: /team, oauth2: true, gs_secure: true}\n");
+        Assert.Empty(loaded.Errors.Concat(loaded.Warnings));
+        Assert.Null(loaded.Options.Storage.S3);
+        var gcs = loaded.Options.Storage.Gcs!;
+        Assert.Equal(("images", "/team", null, null), (gcs.Bucket, gcs.RootDirectory, gcs.KeyFile, gcs.Credentials));
+        Assert.True(loaded.Options.Storage.Redirect.Disable);
+
+        Assert.StartsWith("storage: gcs needs boto_bucket", Assert.Single(Load("dev: {storage: gcs, oauth2: true}\n").Errors));
     }
 
     [Theory]
@@ -303,6 +309,7 @@ public sealed class TranslationTests : IDisposable
     [InlineData("cloudfronts3", "AWS_BUCKET")]
     [InlineData("azureblob", "AZURE_STORAGE_ACCOUNT_NAME")]
     [InlineData("gcs", "GCS_BUCKET", "GCS_KEY", "GCS_SECRET")]
+    [InlineData("gcs", "GCS_BUCKET")]
     public void Every_flavor_of_the_sample_whose_store_exists_starts(string flavor, params string[] variables) =>
         Assert.Empty(MirrorConfiguration.Load(
             null, Environment([("SETTINGS_FLAVOR", flavor), .. variables.Select(name => (name, "x"))])).Errors);

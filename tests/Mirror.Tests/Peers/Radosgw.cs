@@ -151,7 +151,7 @@ public sealed class Radosgw : IAsyncDisposable
         mon_data_avail_crit = 1
         mon_max_pg_per_osd = 1000
         osd_objectstore = memstore
-        memstore_device_bytes = 4294967296
+        memstore_device_bytes = 8589934592
         run_dir = {_folder.Path}/run
         admin_socket = {_folder.Path}/run/$name.asok
         log_file = {_folder.Path}/log/$name.log

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -9,6 +11,7 @@ public sealed class StoreFaults
     private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Func<HttpRequest, StoreFault?> _choose = _ => null;
     private TaskCompletionSource _change = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ConcurrentDictionary<string, (byte[] Last, bool IsNext)> _lists = new();
     private int _count;
 
     /// <summary>How many requests went wrong so far.</summary>
@@ -47,6 +50,12 @@ public sealed class StoreFaults
                 if (refuse is not null)
                     await refuse(context, (int)fault.Amount);
                 return;
+            case StoreFaultKind.Cut when fault.Amount < 0:
+                context.Abort();
+                return;
+            case StoreFaultKind.Late:
+                await AnswerLateAsync(context, fault.Nothing!, next);
+                return;
             case StoreFaultKind.Hang:
                 await Task.WhenAny(change, _end.Task, Task.Delay(Timeout.Infinite, context.RequestAborted));
                 context.Abort();
@@ -58,6 +67,28 @@ public sealed class StoreFaults
                 await next(context);
                 return;
         }
+    }
+
+    // Every other answer to a list is the one before it. The first is that of a store in which nothing was written yet.
+    private async Task AnswerLateAsync(HttpContext context, string nothing, RequestDelegate next)
+    {
+        var target = context.Features.Get<IHttpRequestFeature>()!.RawTarget;
+        var (last, isNext) = _lists.GetValueOrDefault(target, (Encoding.UTF8.GetBytes(nothing), true));
+        if (isNext)
+        {
+            _lists[target] = (last, false);
+            context.Response.ContentType = nothing.StartsWith('<') ? "application/xml" : "application/json";
+            await context.Response.Body.WriteAsync(last, context.RequestAborted);
+            return;
+        }
+        using var body = new MemoryStream();
+        var sent = context.Features.Get<IHttpResponseBodyFeature>()!;
+        context.Features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(body));
+        await next(context);
+        context.Features.Set(sent);
+        if (context.Response.StatusCode == StatusCodes.Status200OK)
+            _lists[target] = (body.ToArray(), true);
+        await sent.Stream.WriteAsync(body.ToArray(), context.RequestAborted);
     }
 
     // A body that is slow, or ends the connection after its first bytes.
@@ -136,12 +167,21 @@ public sealed class StoreFaults
 /// <summary>One fault of a store.</summary>
 public sealed record StoreFault(StoreFaultKind Kind, long Amount)
 {
+    internal string? Nothing { get; private init; }
+
     public static StoreFault Hang { get; } = new(StoreFaultKind.Hang, 0);
 
     public static StoreFault Status(int status) => new(StoreFaultKind.Status, status);
 
     /// <summary>The connection ends after this many bytes of the request's body or of the answer's. A shorter body passes whole.</summary>
     public static StoreFault CutAfter(long bytes) => new(StoreFaultKind.Cut, bytes);
+
+    /// <summary>The connection ends before anything is answered.</summary>
+    public static StoreFault Reset { get; } = new(StoreFaultKind.Cut, -1);
+
+    /// <summary>A list does not show what was written last.</summary>
+    /// <param name="nothing">The list of a store in which nothing is.</param>
+    public static StoreFault Late(string nothing) => new(StoreFaultKind.Late, 0) { Nothing = nothing };
 
     /// <summary>The bodies of the request and of the answer pass at this rate.</summary>
     public static StoreFault Slow(long bytesPerSecond) => new(StoreFaultKind.Slow, bytesPerSecond);
@@ -154,4 +194,5 @@ public enum StoreFaultKind
     Hang,
     Cut,
     Slow,
+    Late,
 }

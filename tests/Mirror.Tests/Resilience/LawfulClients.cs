@@ -16,7 +16,7 @@ namespace Mirror.Tests.Resilience;
 /// </summary>
 internal sealed class LawfulClients
 {
-    private const int Images = 40;
+    private const int Layer = 50_000, MirroredLayer = 200_000;
     // A server that starts again on a busy machine takes its time.
     private const int MaxAttempts = 200;
     private const string Mirrored = "library/nginx", Pushed = "local/kept";
@@ -25,15 +25,21 @@ internal sealed class LawfulClients
     private readonly HubImage[] _images;
     private readonly ConcurrentDictionary<(Digest Digest, bool IsManifest), bool> _acknowledged = new();
     private readonly ConcurrentQueue<string> _wrong = new();
+    private readonly int _largest;
+    private int _works;
+    private int _maxAttempts = MaxAttempts;
     private int _pulls;
     private int _again;
 
     /// <param name="hub">Gets the images that the clients pull.</param>
-    internal LawfulClients(MirrorProcess mirror, ScriptedHub hub)
+    /// <param name="images">How many of them.</param>
+    /// <param name="largest">How long every third layer is; null: as long as the others.</param>
+    internal LawfulClients(MirrorProcess mirror, ScriptedHub hub, int images = 40, int? largest = null)
     {
         hub.PullLimit = null;
-        (_mirror, _images) =
-            (mirror, [.. Enumerable.Range(0, Images).Select(i => hub.AddImage(Mirrored, $"{i}", HubBlob.Seeded(i, 200_000)))]);
+        (_mirror, _largest) = (mirror, largest ?? Layer);
+        _images = [.. Enumerable.Range(0, images)
+            .Select(i => hub.AddImage(Mirrored, $"{i}", HubBlob.Seeded(i, i % 3 == 2 ? largest ?? MirroredLayer : MirroredLayer)))];
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -43,26 +49,58 @@ internal sealed class LawfulClients
         $"{_pulls} pulls, {_acknowledged.Keys.Count(each => each.IsManifest)} pushes, {_again} requests asked again, {_wrong.Count} wrong";
 
     /// <summary>Pulls and pushes until it is over, and each client so often at least.</summary>
-    internal Task WorkAsync(int rounds, CancellationToken over) => Task.WhenAll(Enumerable.Range(0, 4).Select(async client =>
+    internal Task WorkAsync(int rounds, CancellationToken over)
     {
-        var random = new Random(client);
-        for (var round = 0; round < rounds || !over.IsCancellationRequested; round++)
-            if (client % 2 == 0)
-                await PullAsync(random.Next(Images));
-            else
-                await PushAsync(random, $"{client}-{round % 50}");
-    }));
+        // No blob is pushed twice.
+        var seed = 4 * _works++;
+        return Task.WhenAll(Enumerable.Range(0, 4).Select(async client =>
+        {
+            var random = new Random(seed + client);
+            for (var round = 0; round < rounds || !over.IsCancellationRequested; round++)
+                if (client % 2 == 0)
+                    await PullAsync(random.Next(_images.Length));
+                else
+                    await PushAsync(random, $"{client}-{round % 50}");
+        }));
+    }
+
+    /// <summary>As <see cref="WorkAsync"/>, while nothing may succeed: no client asks again.</summary>
+    internal async Task TryAsync(int rounds)
+    {
+        _maxAttempts = 1;
+        await WorkAsync(rounds, new CancellationToken(canceled: true));
+        _maxAttempts = MaxAttempts;
+    }
 
     /// <summary>With all well again: every pull is right, and all that was acknowledged is there.</summary>
     internal async Task AssertNothingLostAsync()
     {
         Assert.Empty(_wrong);
         Assert.NotEmpty(_acknowledged);
-        for (var image = 0; image < Images; image++)
+        for (var image = 0; image < _images.Length; image++)
             await PullAsync(image);
         foreach (var (digest, isManifest) in _acknowledged.Keys)
             await GetAsync($"{Pushed}/{(isManifest ? "manifests" : "blobs")}/{digest}", digest);
         Assert.Empty(_wrong);
+    }
+
+    /// <summary>What was pulled, by tag and by digest, and what was acknowledged, is served at the first request.</summary>
+    /// <remarks>After <see cref="AssertNothingLostAsync"/>, from what the mirror has of its own.</remarks>
+    internal async Task AssertServedAtOnceAsync(string when)
+    {
+        var paths = _images.SelectMany((image, tag) => new[]
+        {
+            ($"{Mirrored}/manifests/{tag}", image.Digest),
+            ($"{Mirrored}/manifests/{image.Digest}", image.Digest),
+            ($"{Mirrored}/blobs/{image.Layers[0].Digest}", image.Layers[0].Digest),
+        }).Concat(_acknowledged.Keys.Select(
+            each => ($"{Pushed}/{(each.IsManifest ? "manifests" : "blobs")}/{each.Digest}", each.Digest)));
+        foreach (var (path, digest) in paths)
+        {
+            using var response = await _mirror.GetAsync(path);
+            Assert.Equal((when, path, HttpStatusCode.OK), (when, path, response.StatusCode));
+            Assert.Equal(digest, Digest.Of(await response.Content.ReadAsByteArrayAsync(Cancel)));
+        }
     }
 
     private async Task PullAsync(int tag)
@@ -87,7 +125,7 @@ internal sealed class LawfulClients
     private async Task PushAsync(Random random, string tag)
     {
         var repository = new PushedRepository(_mirror, Pushed);
-        var layer = new byte[50_000];
+        var layer = new byte[random.Next(3) == 2 ? _largest : Layer];
         random.NextBytes(layer);
         var digest = Digest.Of(layer);
         var config = Encoding.UTF8.GetBytes($"{{\"of\":\"{digest}\"}}");
@@ -110,7 +148,7 @@ internal sealed class LawfulClients
     // Until it is done. What a client may not try again is wrong.
     private async Task<bool> AgainAsync(string what, Func<Task<HttpStatusCode>> askAsync)
     {
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        for (var attempt = 1; attempt <= _maxAttempts; attempt++)
         {
             try
             {
@@ -127,7 +165,8 @@ internal sealed class LawfulClients
             Interlocked.Increment(ref _again);
             await Task.Delay(Math.Min(10 * attempt, 200), Cancel);
         }
-        _wrong.Enqueue($"{what}: not done in {MaxAttempts} attempts");
+        if (_maxAttempts > 1)
+            _wrong.Enqueue($"{what}: not done in {MaxAttempts} attempts");
         return false;
     }
 }

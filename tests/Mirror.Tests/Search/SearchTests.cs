@@ -115,6 +115,11 @@ public sealed class SearchTests : IDisposable
             await using var dockerd = await Dockerd.StartAsync(other.Url);
             Assert.Contains("team/before", await dockerd.RunAsync("search", $"{other.Authority}/before"));
         }
+        if (Podman.Availability.IsAvailable)
+        {
+            await using var podman = new Podman(other.Authority);
+            Assert.Contains("team/before", await podman.RunAsync("search", "--tls-verify=false", $"{other.Authority}/before"));
+        }
     }
 
     [Fact]

@@ -89,6 +89,26 @@ public sealed class HookTests
     }
 
     [Fact]
+    public async Task A_slow_mail_server_gets_its_mails_and_holds_no_request()
+    {
+        var isGoing = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var mail = new MailServer(isGoing.Task);
+        await using var mirror = await MirrorProcess.StartAsync(WithMail(mail.Port, "error"));
+
+        // More than two minutes' mails, and each is answered before the first of them has gone.
+        for (var i = 0; i < 2 * HookQueue.MaxInWindow + 10; i++)
+            using (var failed = await mirror.GetAsync("library/nginx/manifests/latest"))
+                Assert.Equal(HttpStatusCode.ServiceUnavailable, failed.StatusCode);
+        Assert.Empty(mail.Mails);
+        isGoing.SetResult();
+
+        await Until.TrueAsync(
+            async () => await mirror.MetricAsync("mirror_hook_lines_total", ("hook", "mail"), ("outcome", "left_out")) > 0
+                && mail.Mails.Count >= HookQueue.MaxInWindow,
+            () => $"{mail.Mails.Count} mails");
+    }
+
+    [Fact]
     public async Task A_mail_server_that_is_away_is_told_in_the_log_once()
     {
         await using var mirror = await MirrorProcess.StartAsync(WithMail(Ports.Free(), "error"));
@@ -156,6 +176,9 @@ public sealed class HookTests
         Assert.Equal("CONNECT otlp.eu01.nr-data.net:443 HTTP/1.1", await reader.ReadLineAsync(Cancel));
         // What is sent at the end need not wait for an answer.
         proxy.Stop();
+        client.Close();
+        await mirror.UntilLoggedAsync(
+            line => line.Contains("New Relic: https://otlp.eu01.nr-data.net/", StringComparison.Ordinal));
     }
 
     [Fact]

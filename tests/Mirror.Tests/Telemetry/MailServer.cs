@@ -21,14 +21,15 @@ internal sealed class MailServer : IAsyncDisposable
     private readonly ConcurrentQueue<string> _mails = new();
     private readonly Task _serving;
 
-    public MailServer()
+    /// <param name="isGoing">What each mail waits for before it is taken; null: nothing.</param>
+    public MailServer(Task? isGoing = null)
     {
         var options = new SmtpServerOptionsBuilder().ServerName("mail.example")
             .Endpoint(endpoint => endpoint
                 .Endpoint(new IPEndPoint(IPAddress.Loopback, Port)).AllowUnsecureAuthentication().AuthenticationRequired())
             .Build();
         var services = new ServiceProvider();
-        services.Add(new Store(_mails));
+        services.Add(new Store(_mails, isGoing ?? Task.CompletedTask));
         services.Add(new Users());
         _serving = new SmtpServer.SmtpServer(options, services).StartAsync(_stop.Token);
     }
@@ -48,13 +49,15 @@ internal sealed class MailServer : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private sealed class Store(ConcurrentQueue<string> mails) : MessageStore
+    private sealed class Store(ConcurrentQueue<string> mails, Task isGoing) : MessageStore
     {
-        public override Task<SmtpResponse> SaveAsync(
+        public override async Task<SmtpResponse> SaveAsync(
             ISessionContext context, IMessageTransaction transaction, ReadOnlySequence<byte> buffer, CancellationToken cancellationToken)
         {
-            mails.Enqueue(Encoding.UTF8.GetString(buffer));
-            return Task.FromResult(SmtpResponse.Ok);
+            var mail = Encoding.UTF8.GetString(buffer);
+            await isGoing.WaitAsync(cancellationToken);
+            mails.Enqueue(mail);
+            return SmtpResponse.Ok;
         }
     }
 

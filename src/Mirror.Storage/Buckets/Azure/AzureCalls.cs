@@ -14,11 +14,16 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
     // A 4xx of these kinds is temporary.
     private static readonly string[] Temporary = ["ContainerBeingDeleted", "ServerBusy"];
 
+    // Azure refuses requests that are 15 minutes old.
+    private static readonly TimeSpan MaxDifference = TimeSpan.FromMinutes(10);
+
+    private readonly TimeProvider _time = time;
+
     protected override CallFailure? Explain(Exception failure) => failure switch
     {
         RequestFailedException { Status: 404, ErrorCode: var code } when !NoContainer.Contains(code) => CallFailure.Missing,
         RequestFailedException { Status: 401 or 408 or 429 } => CallFailure.Away,
-        RequestFailedException { Status: 403, ErrorCode: "AuthenticationFailed" } => CallFailure.Away,
+        RequestFailedException refused when IsUnauthenticated(refused) => CallFailure.Away,
         RequestFailedException { Status: >= 400 and < 500, ErrorCode: var code } when !Temporary.Contains(code) => CallFailure.Refused,
         // The library collects the failures of its attempts in an AggregateException.
         RequestFailedException or AuthenticationFailedException or AggregateException or HttpRequestException or IOException =>
@@ -28,17 +33,25 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
 
     protected override string Describe(Exception failure) => failure switch
     {
-        RequestFailedException { ErrorCode: { Length: > 0 } code } refused => $"refused: {code}: {FirstLine(refused)}{Advice(code)}",
+        RequestFailedException { ErrorCode: { Length: > 0 } code } refused =>
+            $"refused: {code}: {FirstLine(refused)}{Advice(code, refused)}",
         RequestFailedException { Status: > 0 and var status } refused => $"refused: {status}: {FirstLine(refused)}",
         AuthenticationFailedException login => $"cannot be logged in to: {FirstLine(login)}",
         AggregateException { InnerException: { } first } => $"cannot be reached: {FirstLine(first)}",
         _ => $"cannot be reached: {FirstLine(failure)}",
     };
 
-    private static string Advice(string code) => code switch
+    // Azurite has another code for it.
+    private static bool IsUnauthenticated(RequestFailedException refused) => refused.Status == 403
+        && (refused.ErrorCode == "AuthenticationFailed" || refused.Message.Contains("failed to authenticate", StringComparison.Ordinal));
+
+    private string Advice(string code, RequestFailedException refused) => code switch
     {
         "ContainerNotFound" => "; there is no such container: create it, or change container",
-        "AuthenticationFailed" => "; the key is not that of the account, or the clock of this machine is wrong",
+        _ when IsUnauthenticated(refused) && refused.GetRawResponse()?.Headers.Date is { } date
+            && (date - _time.GetUtcNow()).Duration() > MaxDifference =>
+            $"; the clock of the store says {date:u}, and the clock of this machine {_time.GetUtcNow():u}: set the clock",
+        _ when IsUnauthenticated(refused) => "; the key is not that of the account",
         "AuthorizationFailure" or "AuthorizationPermissionMismatch" => "; the account may not do this: give it the right",
         _ => "",
     };

@@ -106,12 +106,20 @@ internal sealed class GcsCalls(GcsOptions options, TimeProvider time) : BucketCa
         GoogleApiException { HttpStatusCode: var status } refused =>
             $"refused: {(int)status}: {refused.Error?.Message ?? refused.Message}{Advice(status)}",
         TokenResponseException login =>
-            $"cannot be logged in to: {login.Error?.Error}: {login.Error?.ErrorDescription}; the key is not valid any longer, or "
-            + "the clock of this machine is wrong",
+            $"cannot be logged in to: {login.Error?.Error}: {login.Error?.ErrorDescription}{LoginAdvice(login)}",
         HttpRequestException => $"cannot be reached: {failure.Message}",
         FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or InvalidOperationException or JsonException
             or ArgumentException => $"cannot be logged in to: {failure.Message}",
         _ => $"cannot be reached: {failure.Message}",
+    };
+
+    private static string LoginAdvice(TokenResponseException login) => login switch
+    {
+        { StatusCode: >= HttpStatusCode.InternalServerError } => "",
+        // The words in which Google says that the times in a log-in are not near its own.
+        { Error.ErrorDescription: { } words } when words.Contains("reasonable timeframe", StringComparison.OrdinalIgnoreCase) =>
+            "; the clock of this machine is wrong: set the clock",
+        _ => "; the key is not valid any longer: create another one",
     };
 
     private static string Advice(HttpStatusCode status) => status switch

@@ -23,8 +23,12 @@ internal sealed class S3Calls(string name, string bucket, string root, AmazonS3C
     };
 
     protected override string Describe(Exception failure) => failure is AmazonServiceException { ErrorCode: { Length: > 0 } code }
-        ? $"refused: {code}: {failure.Message}{Advice(code)}"
+        ? $"refused: {code}: {failure.Message}{Advice(IsElsewhere(failure) ? "PermanentRedirect" : code)}"
         : $"cannot be reached: {failure.Message}";
+
+    // Aliyun answers AccessDenied for a bucket of another region, and says so in words only.
+    private static bool IsElsewhere(Exception failure) =>
+        failure.Message.Contains("must be addressed using the specified endpoint", StringComparison.OrdinalIgnoreCase);
 
     private static string Advice(string code) => code switch
     {

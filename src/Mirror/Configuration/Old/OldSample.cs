@@ -143,5 +143,10 @@ internal static class OldSample
         oss:
           <<: *common
           storage: oss
+          storage_path: _env:STORAGE_PATH:/registry/
+          oss_host: _env:OSS_HOST
+          oss_bucket: _env:OSS_BUCKET
+          oss_accessid: _env:OSS_KEY
+          oss_accesskey: _env:OSS_SECRET
         """;
 }

@@ -39,7 +39,7 @@ internal static class OldStorage
             case "swift":
                 Swift(old);
                 break;
-            case "gcs" when old.Has("gs_access_key"):
+            case "gcs":
                 Google(old, environment);
                 break;
             case "oss":
@@ -58,11 +58,9 @@ internal static class OldStorage
 
     private static string WhyNot(string kind) => kind switch
     {
-        "gcs" => "gcs needs keys here: set gs_access_key and gs_secret_key, the interoperable (HMAC) keys of a service account; the "
-            + "bucket is then used through Google's interface of S3",
         "glance" or "openstack" => "Glance's old interface is gone; set storage: local, or storage: s3 with any store that speaks S3",
         "elliptics" => "Elliptics is not available; set storage: local, or storage: s3 with any store that speaks S3",
-        _ => $"{kind} is not known; available are local, s3, azureblob, swift, oss, and gcs with keys",
+        _ => $"{kind} is not known; available are local, s3, azureblob, gcs, swift and oss",
     };
 
     private static void S3(OldSettings old, IReadOnlyDictionary<string, string> environment)
@@ -192,6 +190,11 @@ internal static class OldStorage
             old.Say("storage", OldKeyFate.Refused, "gcs needs boto_bucket, the name of the bucket (variable GCS_BUCKET in the sample)");
             return;
         }
+        if (!old.Has("gs_access_key"))
+        {
+            GoogleLogin(old, environment);
+            return;
+        }
         Bucket(old, "boto_bucket");
         old.Say("storage", OldKeyFate.Taken, "storage.s3: Google's interface of S3, with the interoperable keys");
         old.Take("boto_bucket", "storage.s3.bucket");
@@ -202,6 +205,27 @@ internal static class OldStorage
         old.Say("gs_secure", OldKeyFate.Taken, "storage.s3.regionendpoint");
         Boto(old, environment, isSecure);
         old.Say("oauth2", OldKeyFate.WithoutEffect, "the keys are used");
+    }
+
+    // With oauth2, and where there are no keys: Google's default credentials, as the library of Google finds them.
+    private static void GoogleLogin(OldSettings old, IReadOnlyDictionary<string, string> environment)
+    {
+        old.Say("storage", OldKeyFate.Taken,
+            "storage.gcs, with Google's default credentials: GOOGLE_APPLICATION_CREDENTIALS names the file of a service account's key");
+        old.Set("storage.gcs.bucket", old["boto_bucket"]!);
+        old.Take("boto_bucket", "storage.gcs.bucket");
+        old.Set("storage.gcs.rootdirectory", "/registry");
+        old.Take("storage_path", "storage.gcs.rootdirectory");
+        Redirect(old);
+        old.Say("oauth2", OldKeyFate.Taken, "storage.gcs, with Google's default credentials");
+        old.Say("gs_secure", old.Flag("gs_secure") == false ? OldKeyFate.NotDone : OldKeyFate.Taken, "storage.gcs uses TLS always");
+        old.SayOfAll("gs_", OldKeyFate.WithoutEffect, "gs_access_key is not set, and Google's default credentials are used");
+        Proxy(old, environment);
+        old.SayOfAll("boto_", OldKeyFate.WithoutEffect, "storage.gcs is used through Google's own interface");
+        foreach (var name in new[] { "OAUTH2_CLIENT_ID", "OAUTH2_CLIENT_SECRET" })
+            if (OldFile.Value(environment, name) is { } value)
+                old.Say(name, value, OldKeyFate.NotDone,
+                    "no user logs in here; GOOGLE_APPLICATION_CREDENTIALS names a service account's key");
     }
 
     private static void Azure(OldSettings old)

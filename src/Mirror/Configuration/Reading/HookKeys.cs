@@ -22,8 +22,7 @@ internal static class HookKeys
         Section("newrelic",
             Value("licensekey").Secret(),
             Value("name"),
-            // The log says what an exporter cannot send.
-            Value("verbose", TrueOrFalse).NoEffect()));
+            Value("verbose", TrueOrFalse)));
 
     /// <summary>Adds a warning for each hook that sends nothing.</summary>
     public static void Warn(MirrorOptions options, Findings findings)

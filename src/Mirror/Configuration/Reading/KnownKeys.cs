@@ -129,9 +129,10 @@ internal static class KnownKeys
             Value("sentinelusername"),
             Value("sentinelpassword").Secret(),
             Value("dialtimeout", Duration),
-            // One time limit, readtimeout, covers sending a command and reading its answer.
+            // One time limit, the longer of the two, covers sending a command and reading its answer.
             Value("readtimeout", Duration),
-            .. NoEffect(Duration, "writetimeout", "pooltimeout", "connmaxidletime", "connmaxlifetime"),
+            Value("writetimeout", Duration),
+            .. NoEffect(Duration, "pooltimeout", "connmaxidletime", "connmaxlifetime"),
             .. NoEffect(Duration, "minretrybackoff", "maxretrybackoff"),
             .. NoEffect(Integer(min: 0), "poolsize", "minidleconns", "maxidleconns", "maxactiveconns"),
             .. NoEffect(Integer(), "protocol", "maxretries", "maxredirects"),

@@ -23,6 +23,12 @@ public sealed class RunningFills(
     /// <summary>How far each download is, in no particular order.</summary>
     public IReadOnlyList<RunningFill> List() => [.. _running.Values.Select(fill => fill.Progress)];
 
+    /// <summary>
+    /// Returns when no download of a digest is running. A client has the last bytes of a blob a moment before the blob is stored.
+    /// </summary>
+    public Task WhenEndedAsync(Digest digest, CancellationToken cancellationToken) =>
+        _running.TryGetValue(digest, out var fill) ? fill.Ended.WaitAsync(cancellationToken) : Task.CompletedTask;
+
     /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>

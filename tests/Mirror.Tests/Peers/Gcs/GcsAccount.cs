@@ -14,11 +14,16 @@ internal sealed class GcsAccount : IDisposable
 
     private const string GoogleTokenUrl = "https://oauth2.googleapis.com/token";
 
+    private static readonly TimeSpan MaxDifference = TimeSpan.FromMinutes(5);
+
     private readonly RSA _key = RSA.Create(2048);
     private readonly ConcurrentDictionary<string, DateTimeOffset> _tokens = new();
 
     /// <summary>The lifetime that tokens get.</summary>
     public TimeSpan Lifetime { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>How far the clock of the token service is ahead of that of this machine.</summary>
+    public TimeSpan ClockDifference { get; set; }
 
     /// <summary>The content of the account's key file.</summary>
     public string KeyFile(Uri tokenUrl) => new JsonObject
@@ -56,11 +61,18 @@ internal sealed class GcsAccount : IDisposable
     public async Task AnswerTokenAsync(HttpContext context, Uri tokenUrl)
     {
         var form = await context.Request.ReadFormAsync(context.RequestAborted);
-        if (form["grant_type"] != "urn:ietf:params:oauth:grant-type:jwt-bearer" || !IsSigned(form["assertion"].ToString(), tokenUrl))
+        var assertion = form["assertion"].ToString();
+        var isSigned = form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer" && IsSigned(assertion, tokenUrl);
+        if (!isSigned || ClockDifference.Duration() > MaxDifference)
         {
             context.Response.StatusCode = 400;
-            await context.Response.WriteAsJsonAsync(
-                new JsonObject { ["error"] = "invalid_grant", ["error_description"] = "Invalid JWT Signature." });
+            await context.Response.WriteAsJsonAsync(new JsonObject
+            {
+                ["error"] = "invalid_grant",
+                ["error_description"] = !isSigned ? "Invalid JWT Signature."
+                    : "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
+                        + "Check your iat and exp values in the JWT claim.",
+            });
             return;
         }
         await context.Response.WriteAsJsonAsync(NewToken());

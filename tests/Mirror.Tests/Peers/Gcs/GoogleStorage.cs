@@ -48,6 +48,12 @@ public sealed class GoogleStorage : IAsyncDisposable
         set => _account.Lifetime = value;
     }
 
+    /// <summary>How far the clock of the token service is ahead of that of this machine.</summary>
+    public TimeSpan ClockDifference
+    {
+        set => _account.ClockDifference = value;
+    }
+
     /// <summary>How many bytes one call of <c>rewriteTo</c> copies at most. Google copies large objects in several calls.</summary>
     public long BytesPerRewrite
     {

@@ -1,0 +1,45 @@
+using System.Collections.Frozen;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.PullThrough;
+
+/// <summary>
+/// The further upstreams that a store has had. The store notes each one, so that the copies of an upstream that is no longer configured
+/// do not count as copies of the default upstream, which may have repositories of such names itself.
+/// </summary>
+public sealed class FormerUpstreams(IDateStore dates, UpstreamNames names, TimeProvider time)
+{
+    /// <summary>Reads the names, for <see cref="UpstreamNames.Former"/>.</summary>
+    /// <returns>The names of all further upstreams that the store has noted.</returns>
+    /// <exception cref="IOException">The store is away; also as <see cref="UnauthorizedAccessException"/>.</exception>
+    public async Task<IReadOnlySet<string>> ReadAsync(CancellationToken cancellationToken)
+    {
+        HashSet<string> noted = [];
+        await foreach (var path in dates.ListAsync(RegistryLayout.Upstreams, cancellationToken))
+            if (RegistryLayout.FirstUsed(path) is { } upstream)
+                noted.Add(upstream.ToString());
+        names.Former = noted.Except(names.Further).ToFrozenSet();
+        return noted;
+    }
+
+    /// <summary>As <see cref="ReadAsync"/>, and notes those that are configured.</summary>
+    /// <inheritdoc cref="ReadAsync"/>
+    public async Task NoteAsync(CancellationToken cancellationToken)
+    {
+        var noted = await ReadAsync(cancellationToken);
+        foreach (var upstream in names.Further.Where(name => !noted.Contains(name)))
+            if (RepositoryName.TryParse(upstream, out var first))
+                await dates.WriteAsync(RegistryLayout.FirstUsed(first), time.GetUtcNow(), cancellationToken);
+    }
+
+    /// <summary>Forgets the former upstreams whose copies are all gone. The default upstream has their names again.</summary>
+    /// <param name="kept">The repositories without an upstream that have content.</param>
+    /// <exception cref="IOException">The store takes no writes; also as <see cref="UnauthorizedAccessException"/>.</exception>
+    public async Task ForgetAsync(IReadOnlyCollection<RepositoryName> kept, CancellationToken cancellationToken)
+    {
+        foreach (var upstream in names.Former)
+            if (!kept.Any(name => name.ToString().StartsWith(upstream + "/", StringComparison.Ordinal)))
+                await dates.DeleteAsync(RegistryLayout.FirstUsed(RepositoryName.Parse(upstream)), cancellationToken);
+    }
+}

@@ -1,0 +1,214 @@
+using Microsoft.AspNetCore.Http;
+using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Gcs;
+using Mirror.Storage.Buckets.S3;
+using Mirror.Storage.Buckets.Swift;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Peers.Gcs;
+using Mirror.Tests.S3;
+
+namespace Mirror.Tests.Stores;
+
+/// <summary>The stores on another machine.</summary>
+public enum StoreKind
+{
+    S3,
+    Oss,
+    Azure,
+    Gcs,
+    Swift,
+}
+
+/// <summary>An empty folder or container in a store, with a front before it at which a test orders faults.</summary>
+internal sealed class RemoteStore : IAsyncDisposable
+{
+    private readonly TempFolder _folder = new();
+    private readonly Func<Uri, BucketOptions> _options;
+    private readonly StoreFront? _front;
+    private readonly GoogleStorage? _google;
+    private readonly string _name;
+
+    private RemoteStore(StoreKind kind, string name, StoreFront? front, GoogleStorage? google, Uri store)
+    {
+        (Kind, _name, _front, _google, Direct) = (kind, name, front, google, store);
+        _options = url => kind switch
+        {
+            StoreKind.S3 => S3(url),
+            StoreKind.Oss => Oss(url),
+            StoreKind.Azure => Azure(url),
+            StoreKind.Gcs => Gcs(url),
+            _ => SwiftOf(url),
+        };
+    }
+
+    public StoreKind Kind { get; }
+
+    /// <summary>The address of the store itself.</summary>
+    public Uri Direct { get; }
+
+    public StoreFaults Faults => _front?.Faults ?? _google!.Faults;
+
+    /// <summary>A length of content that is sent in parts.</summary>
+    public int MoreThanAPart => Kind is StoreKind.S3 or StoreKind.Oss ? (5 << 20) + 100_000 : (1 << 20) + 100_000;
+
+    /// <summary>How many uploads of parts are begun and not finished; null: the store does not tell.</summary>
+    public int? OpenUploads => _google?.OpenUploads;
+
+    /// <summary>The section below <c>storage</c>, at the front.</summary>
+    public string Driver => DriverAt(_front?.Url ?? Direct);
+
+    /// <summary>The section below <c>storage</c>, without the front.</summary>
+    public string DirectDriver => DriverAt(Direct);
+
+    /// <summary>The store; skips the running test where it cannot be run.</summary>
+    public static async Task<RemoteStore> OpenOrSkipAsync(StoreKind kind)
+    {
+        MirrorProcess.Availability.OrSkip();
+        var name = $"c{Guid.NewGuid():N}";
+        if (kind is StoreKind.Gcs)
+        {
+            var google = await GoogleStorage.StartAsync();
+            return new(kind, name, null, google, google.Url);
+        }
+        var store = kind switch
+        {
+            StoreKind.Azure => (await SharedAzurite.OrSkipAsync()).Url,
+            StoreKind.Swift => (await SharedSwift.OrSkipAsync()).Url,
+            _ => (await SharedRadosgw.OrSkipAsync()).Url,
+        };
+        return new(kind, name, await StoreFront.StartAsync(store, (context, status) => RefuseAsync(kind, context, status)), null, store);
+    }
+
+    /// <summary>The bucket itself, without the front.</summary>
+    public IBucket Open() => _options(Direct) switch
+    {
+        S3Options s3 => new S3Bucket(s3, TimeProvider.System),
+        OssOptions oss => new S3Bucket(oss.ToS3(), TimeProvider.System),
+        AzureOptions azure => new AzureBucket(azure, TimeProvider.System),
+        GcsOptions gcs => new GcsBucket(gcs, TimeProvider.System),
+        var swift => new SwiftBucket((SwiftOptions)swift, TimeProvider.System),
+    };
+
+    /// <summary>From now on connections to the store are refused.</summary>
+    public async Task RefuseConnectionsAsync()
+    {
+        if (_front is not null)
+            await _front.RefuseAsync();
+        else
+            Faults.Set(StoreFault.Reset);
+    }
+
+    /// <summary>From now on all goes well.</summary>
+    public async Task MendAsync()
+    {
+        Faults.Clear();
+        if (_front is not null)
+            await _front.ListenAsync();
+    }
+
+    /// <summary>The fault that a list is late; null for a request for anything else.</summary>
+    public StoreFault? LateList(HttpRequest request)
+    {
+        if (!HttpMethods.IsGet(request.Method))
+            return null;
+        return Kind switch
+        {
+            StoreKind.S3 or StoreKind.Oss when request.Query["list-type"] == "2" =>
+                StoreFault.Late("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+            StoreKind.Azure when request.Query["comp"] == "list" =>
+                StoreFault.Late("<EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>"),
+            StoreKind.Gcs when request.Path.Value!.EndsWith("/o", StringComparison.Ordinal) => StoreFault.Late("{}"),
+            StoreKind.Swift when request.Query["format"] == "json" => StoreFault.Late("[]"),
+            _ => null,
+        };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_front is not null)
+            await _front.DisposeAsync();
+        if (_google is not null)
+            await _google.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    // As each of them says it.
+    private static async Task RefuseAsync(StoreKind kind, HttpContext context, int status)
+    {
+        var code = (kind, status) switch
+        {
+            (StoreKind.Azure, 403) => "AuthorizationFailure",
+            (StoreKind.Azure, 503) => "ServerBusy",
+            (_, 403) => "AccessDenied",
+            (_, 503) => "SlowDown",
+            _ => "InternalError",
+        };
+        if (kind is StoreKind.Azure)
+            context.Response.Headers["x-ms-error-code"] = code;
+        if (HttpMethods.IsHead(context.Request.Method))
+            return;
+        context.Response.ContentType = kind is StoreKind.Swift ? "text/plain" : "application/xml";
+        await context.Response.WriteAsync(kind is StoreKind.Swift ? code : $"<Error><Code>{code}</Code><Message>{code}</Message></Error>");
+    }
+
+    private string DriverAt(Uri url) => Kind switch
+    {
+        StoreKind.S3 => BucketDriver.Of(url, $"test/{_name}"),
+        StoreKind.Oss => $"  oss:\n    accesskeyid: {Radosgw.AccessKey}\n    accesskeysecret: {Radosgw.SecretKey}\n    region: us-east-1\n"
+            + $"    endpoint: {BucketUrl(url)}\n    bucket: {Radosgw.Bucket}\n    rootdirectory: /test/{_name}\n",
+        StoreKind.Azure => $"  azure:\n    accountname: {Azurite.Account}\n    accountkey: {Azurite.Key}\n    container: {_name}\n"
+            + $"    serviceurl: {AccountUrl(url)}\n",
+        StoreKind.Gcs => $"  gcs:\n    bucket: {GoogleStorage.Bucket}\n    keyfile: {_folder.Write("key.json", _google!.KeyFile())}\n"
+            + $"    rootdirectory: /registry\n    endpoint: {url}\n",
+        _ => $"  swift:\n    username: {Swift.User}\n    password: {Swift.Password}\n    authurl: {new Uri(url, "auth/v1.0")}\n"
+            + $"    container: {_name}\n",
+    } + (Kind is StoreKind.S3 or StoreKind.Oss ? "    chunksize: 5242880\n" : "    chunksize: 1048576\n");
+
+    private static string BucketUrl(Uri url) => $"http://{Radosgw.Bucket}.localhost:{url.Port}";
+
+    private static string AccountUrl(Uri url) => $"{url.GetLeftPart(UriPartial.Authority)}/{Azurite.Account}";
+
+    private S3Options S3(Uri url) => new()
+    {
+        RegionEndpoint = url.GetLeftPart(UriPartial.Authority),
+        AccessKey = Radosgw.AccessKey,
+        SecretKey = Radosgw.SecretKey,
+        Bucket = Radosgw.Bucket,
+        RootDirectory = $"/test/{_name}",
+    };
+
+    private OssOptions Oss(Uri url) => new()
+    {
+        Endpoint = BucketUrl(url),
+        Region = "us-east-1",
+        AccessKeyId = Radosgw.AccessKey,
+        AccessKeySecret = Radosgw.SecretKey,
+        Bucket = Radosgw.Bucket,
+        RootDirectory = $"/test/{_name}",
+    };
+
+    private AzureOptions Azure(Uri url) => new()
+    {
+        ServiceUrl = AccountUrl(url),
+        AccountName = Azurite.Account,
+        AccountKey = Azurite.Key,
+        Container = _name,
+    };
+
+    private GcsOptions Gcs(Uri url) => new()
+    {
+        Bucket = GoogleStorage.Bucket,
+        KeyFile = _folder.Write("key.json", _google!.KeyFile()),
+        RootDirectory = "/registry",
+        Endpoint = url.OriginalString,
+    };
+
+    private SwiftOptions SwiftOf(Uri url) => new()
+    {
+        Username = Swift.User,
+        Password = Swift.Password,
+        AuthUrl = new Uri(url, "auth/v1.0").AbsoluteUri,
+        Container = _name,
+    };
+}

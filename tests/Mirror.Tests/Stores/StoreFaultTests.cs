@@ -1,0 +1,116 @@
+using System.Net;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Push;
+using Mirror.Tests.Resilience;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Stores;
+
+/// <summary>Every store that is reached over a network fails in each way, while clients pull and push.</summary>
+public sealed class StoreFaultTests
+{
+    private static readonly StoreKind[] Sample = [StoreKind.Azure, StoreKind.Swift];
+    private static readonly int Rounds = Figures.Count(sample: 2, full: 40);
+    private static readonly int Images = Figures.Count(sample: 3, full: 40);
+    private static readonly string[] Outages =
+        Figures.Full ? ["500", "503", "403", "refused", "hanging", "cut", "slow"] : ["403"];
+
+    [Theory]
+    [InlineData(StoreKind.S3)]
+    [InlineData(StoreKind.Oss)]
+    [InlineData(StoreKind.Azure)]
+    [InlineData(StoreKind.Gcs)]
+    [InlineData(StoreKind.Swift)]
+    public async Task Nothing_is_lost_and_nothing_wrong_is_sent_and_the_local_cache_serves_what_it_has(StoreKind kind)
+    {
+        if (!Figures.Full && !Sample.Contains(kind))
+            Assert.Skip($"over {kind} with MIRROR_TESTS=full");
+        await using var store = await RemoteStore.OpenOrSkipAsync(kind);
+        using var cache = new TempFolder();
+        await using var hub = await ScriptedHub.StartAsync();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = hub.Url,
+            TagsCacheTtl = "0",
+            Driver = $"{store.Driver}    localcache:\n      path: {cache.Path}\n  redirect: {{disable: true}}\n",
+        });
+        var clients = new LawfulClients(mirror, hub, Images, store.MoreThanAPart);
+        var random = Figures.Random(16);
+        store.Faults.Set(request =>
+        {
+            lock (random)
+                return random.NextDouble() < 0.05 ? Some(random) : random.Next(2) == 0 ? store.LateList(request) : null;
+        });
+        await clients.WorkAsync(Rounds, new CancellationToken(canceled: true));
+        await store.MendAsync();
+        await clients.AssertNothingLostAsync();
+        Figures.Report($"{kind} with 5 % of failing requests and late lists ({store.Faults.Count} faults): {clients.Figures}");
+
+        foreach (var outage in Outages)
+        {
+            await BeginAsync(outage, store, random);
+            await clients.AssertServedAtOnceAsync(outage);
+            if (outage is not ("cut" or "slow"))
+                await AssertNothingIsTakenForMissingAsync(mirror, outage);
+            await clients.TryAsync(rounds: 2);
+            await store.MendAsync();
+            await clients.WorkAsync(rounds: 1, new CancellationToken(canceled: true));
+            await clients.AssertNothingLostAsync();
+            Figures.Report($"{kind}, {outage}: all cached content by tag and by digest at the first request; {clients.Figures}");
+        }
+    }
+
+    private static async Task BeginAsync(string outage, RemoteStore store, Random random)
+    {
+        switch (outage)
+        {
+            case "refused":
+                await store.RefuseConnectionsAsync();
+                break;
+            case "hanging":
+                store.Faults.Set(StoreFault.Hang);
+                break;
+            case "cut":
+                store.Faults.Set(_ => StoreFault.CutAfter(Next(200)));
+                break;
+            case "slow":
+                store.Faults.Set(StoreFault.Slow(bytesPerSecond: 20_000));
+                break;
+            default:
+                store.Faults.Set(StoreFault.Status(int.Parse(outage, System.Globalization.CultureInfo.InvariantCulture)));
+                break;
+        }
+
+        int Next(int most)
+        {
+            lock (random)
+                return random.Next(most);
+        }
+    }
+
+    private static StoreFault Some(Random random) => random.Next(Figures.Full ? 40 : 39) switch
+    {
+        < 8 => StoreFault.Status(500),
+        < 16 => StoreFault.Status(503),
+        < 20 => StoreFault.Status(403),
+        < 25 => StoreFault.Reset,
+        < 35 => StoreFault.CutAfter(random.Next(1000)),
+        < 39 => StoreFault.Slow(1_000_000),
+        _ => StoreFault.Hang,
+    };
+
+    private static async Task AssertNothingIsTakenForMissingAsync(MirrorProcess mirror, string when)
+    {
+        foreach (var path in new[] { "local/kept/manifests/unknown", $"local/kept/blobs/{Digest.Of([1])}", "local/kept/tags/list" })
+        {
+            using var answer = await mirror.GetAsync(path);
+            Assert.Equal((when, path, HttpStatusCode.ServiceUnavailable), (when, path, answer.StatusCode));
+        }
+        byte[] bytes = [2];
+        Assert.Equal(
+            HttpStatusCode.ServiceUnavailable,
+            await new PushedRepository(mirror, "local/kept").StatusOfAsync("POST", $"blobs/uploads/?digest={Digest.Of(bytes)}", bytes));
+    }
+}
