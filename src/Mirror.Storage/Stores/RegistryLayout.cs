@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+
 namespace Mirror.Storage.Stores;
 
 /// <summary>
@@ -29,6 +32,7 @@ namespace Mirror.Storage.Stores;
 /// mirror/copied/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                    ours: this content of this repository came from upstream
 /// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
 /// mirror/dates/deleted/&lt;name&gt;/_&lt;tag&gt;                          ours: when upstream was first seen without this tag
+/// mirror/dates/pushed/&lt;client&gt;/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;   ours: when this client pushed this content
 /// mirror/dates/upstreams/_&lt;registry&gt;                             ours: since when content of this registry is stored below its name
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
 /// mirror/imports/&lt;id&gt;                                            ours, on this machine: layers that import-v1 has converted
@@ -56,6 +60,7 @@ public static class RegistryLayout
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";
     public const string Dates = "mirror/dates";
+    private const string DatesOfPushes = Dates + "/pushed";
     public const string Upstreams = $"{Dates}/upstreams";
     public const string Schedule = "scheduler-state.json";
     public const string Sweeps = "mirror/sweeps";
@@ -100,6 +105,16 @@ public static class RegistryLayout
     /// <summary>For <see cref="IDateStore"/>: when the server first saw that upstream no longer has a tag.</summary>
     public static string Deleted(RepositoryName name, string tag) => $"{Dates}/deleted/{name}/_{tag}";
 
+    /// <summary>For <see cref="IDateStore"/>: the folder of what a client has pushed.</summary>
+    /// <param name="client">Any text that tells the client from others.</param>
+    public static string PushedBy(string client) =>
+        $"{DatesOfPushes}/{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(client)).AsSpan(0, 16))}";
+
+    /// <summary>For <see cref="IDateStore"/>: when a client pushed content to a repository.</summary>
+    /// <inheritdoc cref="PushedBy(string)"/>
+    public static string PushedBy(string client, RepositoryName name, Digest digest) =>
+        $"{PushedBy(client)}/{name}/_{digest.Algorithm}/{digest.Hex}";
+
     /// <summary>For <see cref="IDateStore"/>: when a further upstream was first configured.</summary>
     public static string FirstUsed(RepositoryName upstream) => $"{Upstreams}/_{upstream}";
 
@@ -113,11 +128,15 @@ public static class RegistryLayout
     public static RepositoryName? DatedRepository(string path)
     {
         // No part of a repository's name begins with '_'.
-        var parts = path[(Dates.Length + 1)..].Split('/');
-        return RepositoryName.TryParse(string.Join('/', parts.Skip(1).TakeWhile(part => !part.StartsWith('_'))), out var name)
+        var parts = path[(Dates.Length + 1)..].Split('/').Skip(path.StartsWith(DatesOfPushes + "/", StringComparison.Ordinal) ? 2 : 1);
+        return RepositoryName.TryParse(string.Join('/', parts.TakeWhile(part => !part.StartsWith('_'))), out var name)
             ? name
             : null;
     }
+
+    /// <summary>The content that a path of <see cref="IDateStore"/> is about; null for a path without a digest.</summary>
+    public static Digest? DatedContent(string path) =>
+        path.Split('/') is [.., ['_', .. var algorithm], var hex] && Digest.TryParse($"{algorithm}:{hex}", out var digest) ? digest : null;
 
     public static string Repository(RepositoryName name) => $"{Repositories}/{name}";
 

@@ -14,7 +14,7 @@ public static class AccessRegistration
             services.AddSingleton<Htpasswd>().AddSingleton<PasswordChecks>();
         if (options.Auth is { Htpasswd: null, Token: { } server } && TokenLogins.MayAsk(server))
             services.AddSingleton(new TokenLogins(server));
-        if (options.Proxy.AsksWithClientLogins)
+        if (options.Proxy.UpstreamsForClientLogins is not [])
             services.AddSingleton<ClientLogins>();
         if (options.Auth.PrivilegedKey is not null)
             services.AddSingleton(provider => new PrivilegedKey(options.Auth, provider.GetRequiredService<TimeProvider>()));

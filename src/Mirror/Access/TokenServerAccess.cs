@@ -4,6 +4,7 @@ using Microsoft.Extensions.Caching.Memory;
 using Microsoft.IdentityModel.Tokens;
 using Mirror.Configuration;
 using Mirror.Storage;
+using Mirror.Tls;
 
 namespace Mirror.Access;
 
@@ -12,7 +13,7 @@ public sealed class TokenServerAccess : IAccess, IDisposable
 {
     // Of RFC 7518, those that a public key verifies.
     internal static readonly string[] AllAlgorithms =
-        ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"];
+        ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", Ed25519Key.Algorithm];
 
     private static readonly TimeSpan CacheTime = TimeSpan.FromMinutes(1);
     private const int MaxEntries = 10_000;

@@ -29,17 +29,17 @@ internal sealed class TrustedKeys
             if (options.RootCertBundle is { } bundle)
                 _roots.ImportFromPemFile(bundle);
             foreach (var root in _roots)
-                Add(PublicKeyOf(root), null);
+                Add(Known.Of(root), null);
             if (options.Jwks is { } file)
                 foreach (var key in new JsonWebKeySet(File.ReadAllText(file)).Keys)
-                    Add(KeyNames.ToPublicKey(key), key.Kid);
+                    Add(Known.Of(KeyNames.ToPublicKey(key), Ed25519Key.Of(key)), key.Kid);
         }
         catch (Exception failure) when (failure is CryptographicException or ArgumentException or FormatException or JsonException)
         {
             throw new IOException($"auth.token: a file of keys cannot be read: {failure.Message}", failure);
         }
         if (_byName.Count == 0)
-            throw new IOException("auth.token: rootcertbundle and jwks hold no RSA or EC key");
+            throw new IOException("auth.token: rootcertbundle and jwks hold no RSA or EC key, and none of Ed25519");
     }
 
     /// <summary>The key that the header of a token asks for; null if it is not trusted.</summary>
@@ -66,21 +66,14 @@ internal sealed class TrustedKeys
     private static JsonElement? Member(JsonElement json, string name) =>
         json.TryGetProperty(name, out var member) && member.ValueKind is not JsonValueKind.Null ? member : null;
 
-    private static AsymmetricAlgorithm? PublicKeyOf(X509Certificate2 certificate) =>
-        certificate.GetRSAPublicKey() ?? (AsymmetricAlgorithm?)certificate.GetECDsaPublicKey();
-
-    private static SecurityKey KeyOf(AsymmetricAlgorithm key) =>
-        key is RSA rsa ? new RsaSecurityKey(rsa) : new ECDsaSecurityKey((ECDsa)key);
-
-    private void Add(AsymmetricAlgorithm? key, string? nameInFile)
+    private void Add(Known? known, string? nameInFile)
     {
-        if (key is null)
+        if (known is null)
             return;
-        var security = KeyOf(key);
-        foreach (var name in KeyNames.Of(key))
-            _byName.TryAdd(name, security);
+        foreach (var name in known.Names)
+            _byName.TryAdd(name, known.Key);
         if (!string.IsNullOrEmpty(nameInFile))
-            _byName.TryAdd(nameInFile, security);
+            _byName.TryAdd(nameInFile, known.Key);
     }
 
     /// <summary>The key of the first certificate, if the others lead from it to one of ours.</summary>
@@ -93,22 +86,12 @@ internal sealed class TrustedKeys
                 return null;
             foreach (var certificate in x5c.EnumerateArray())
                 sent.Add(X509CertificateLoader.LoadCertificate(certificate.GetBytesFromBase64()));
-            return Issued(sent) && PublicKeyOf(sent[0]) is { } key
-                ? Sent(KeyOf(key), KeyNames.Of(key).ElementAt(1))
-                : null;
+            return Issued(sent) ? Known.Of(sent[0])?.AsSent() : null;
         }
         catch (Exception malformed) when (malformed is CryptographicException or FormatException or InvalidOperationException)
         {
             return null;
         }
-    }
-
-    private static SecurityKey Sent(SecurityKey key, string name)
-    {
-        key.KeyId = name;
-        // A client chooses how many such keys there are.
-        key.CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false };
-        return key;
     }
 
     private bool Issued(X509Certificate2Collection sent)
@@ -129,4 +112,30 @@ internal sealed class TrustedKeys
     // Byte for byte: Equals compares only issuer and serial number, which the sender of a chain chooses.
     private bool IsRoot(X509Certificate2 certificate) =>
         _roots.Any(root => root.RawDataMemory.Span.SequenceEqual(certificate.RawDataMemory.Span));
+
+    /// <summary>A key, its name by RFC 7638, and all its names.</summary>
+    private sealed record Known(SecurityKey Key, string Thumbprint, IReadOnlyList<string> Names)
+    {
+        public static Known? Of(X509Certificate2 certificate) => Of(
+            certificate.GetRSAPublicKey() ?? (AsymmetricAlgorithm?)certificate.GetECDsaPublicKey(), Ed25519Key.Of(certificate));
+
+        /// <summary>Either of the two; null where both are.</summary>
+        public static Known? Of(AsymmetricAlgorithm? key, Ed25519Key? edwards)
+        {
+            if (key is null)
+                return edwards is null ? null : new(edwards, edwards.Name, [edwards.Name]);
+            string[] names = [.. KeyNames.Of(key)];
+            return new(key is RSA rsa ? new RsaSecurityKey(rsa) : new ECDsaSecurityKey((ECDsa)key), names[1], names);
+        }
+
+        /// <summary>The key, for one token.</summary>
+        public SecurityKey AsSent()
+        {
+            Key.KeyId = Thumbprint;
+            // A client chooses how many such keys there are.
+            if (Key is not Ed25519Key)
+                Key.CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false };
+            return Key;
+        }
+    }
 }

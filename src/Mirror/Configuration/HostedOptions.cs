@@ -15,4 +15,8 @@ public sealed class HostedOptions
     /// <summary>How many bytes clients may push to one repository. Null: as many as there is room for.</summary>
     [ConfigurationKeyName("max_repository_size")]
     public long? MaxRepositorySize { get; set; }
+
+    /// <summary>How many bytes one user may push, or one address where clients do not log in. Null: as many as there is room for.</summary>
+    [ConfigurationKeyName("max_user_size")]
+    public long? MaxUserSize { get; set; }
 }

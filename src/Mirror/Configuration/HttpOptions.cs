@@ -76,7 +76,8 @@ public sealed class TlsOptions
     /// <summary>The oldest version of the protocol that is spoken.</summary>
     public TlsVersion MinimumTls { get; set; } = TlsVersion.Tls12;
 
-    /// <summary>The names of the cipher suites of TLS 1.2 that are spoken; those of TLS 1.3 always are. Empty: the system's.</summary>
+    /// <summary>The names of the cipher suites of TLS 1.2 that are spoken; those of TLS 1.3 always are. Empty: those
+    /// with ECDHE and AES-GCM or ChaCha20-Poly1305.</summary>
     public string[] CipherSuites { get; set; } = [];
 
     public LetsEncryptOptions LetsEncrypt { get; set; } = new();

@@ -56,8 +56,9 @@ public sealed class ProxyOptions : UpstreamOptions
     [ConfigurationKeyName("private_ttl")]
     public TimeSpan PrivateTtl { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Whether an upstream is asked with the logins of clients.</summary>
-    public bool AsksWithClientLogins => AllUpstreams().Any(upstream => upstream.Options.Private is PrivateImages.Client);
+    /// <summary>The path names of the upstreams that are asked with the logins of clients.</summary>
+    public IReadOnlyList<string> UpstreamsForClientLogins =>
+        [.. AllUpstreams().Where(upstream => upstream.Options.Private is PrivateImages.Client).Select(upstream => upstream.PathName)];
 
     /// <summary>How many bytes of the store's volume stay free, 1 MiB or more: where there are fewer, the least recently used images are
     /// removed. Null: the mirror does not look. It cannot be set together with a bucket.</summary>

@@ -19,6 +19,14 @@ internal static partial class HttpsEndpoint
         TlsCipherSuite.TLS_AES_256_GCM_SHA384, TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, TlsCipherSuite.TLS_AES_128_GCM_SHA256,
     ];
 
+    // With forward secrecy, and without CBC, which led to attacks such as Lucky Thirteen (RFC 7457, 2.4; RFC 9325, 4.2).
+    private static readonly TlsCipherSuite[] Tls12Suites =
+    [
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TlsCipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ];
+
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="CryptographicException">A file holds no such certificate or key.</exception>
     public static void Use(ListenOptions endpoint)
@@ -91,8 +99,9 @@ internal static partial class HttpsEndpoint
 
     // Without the suites of TLS 1.3 in the list, that version would be refused.
     private static CipherSuitesPolicy? Suites(TlsOptions tls) =>
-        tls.CipherSuites is [] || tls.MinimumTls is TlsVersion.Tls13 || !OperatingSystem.IsLinux() ? null
-        : new CipherSuitesPolicy(tls.CipherSuites.Select(Enum.Parse<TlsCipherSuite>).Concat(Tls13Suites).Distinct());
+        tls.MinimumTls is TlsVersion.Tls13 || !OperatingSystem.IsLinux() ? null
+        : new CipherSuitesPolicy(
+            (tls.CipherSuites is [] ? Tls12Suites : tls.CipherSuites.Select(Enum.Parse<TlsCipherSuite>)).Concat(Tls13Suites).Distinct());
 
     [LoggerMessage(Level = LogLevel.Information, Message = "the files of http.tls have changed: new connections get {Certificate}")]
     private static partial void LogRenewed(ILogger log, string certificate);

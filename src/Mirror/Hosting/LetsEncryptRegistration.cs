@@ -11,6 +11,9 @@ namespace Mirror.Hosting;
 internal static class LetsEncryptRegistration
 {
     private const string Folder = "/.well-known/acme-challenge/";
+    private const int DefaultPort = 443;
+    // RFC 8555, 8.3.
+    private const int Http01Port = 80;
     private const int MaxDocument = 256 << 10;
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
 
@@ -42,9 +45,9 @@ internal static class LetsEncryptRegistration
     }
 
     /// <summary>Answers every request to that listener: the challenge, and for browsers where the registry is.</summary>
-    public static void MapHttp01(this WebApplication app, LetsEncryptOptions options)
+    public static void MapHttp01(this WebApplication app, HttpOptions http)
     {
-        if (options.Http01 is not { } address)
+        if (http.Tls.LetsEncrypt.Http01 is not { } address)
             return;
         var port = ListenAddress.Parse(address).Port;
         var challenges = app.Services.GetRequiredService<Challenges>();
@@ -58,12 +61,23 @@ internal static class LetsEncryptRegistration
                 return response.WriteAsync(proof, context.RequestAborted);
             // Not to any name that a request has: that would send users of a link elsewhere.
             if (isRead && certificates.Has(request.Host.Host))
-                response.Redirect($"https://{request.Host.Host}{request.Path.ToUriComponent()}{request.QueryString.ToUriComponent()}");
+                response.Redirect(
+                    $"https://{Https(request.Host.Host)}{request.Path.ToUriComponent()}{request.QueryString.ToUriComponent()}");
             else
                 response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
         }));
+
+        string Https(string host) => HttpsPort(http, host, port) is var https and not DefaultPort ? $"{host}:{https}" : host;
     }
+
+    // Where the authority comes to this very listener, browsers come to the other one as well. Before other ports something stands that
+    // leads to them, and its own ports are known only from http.host.
+    private static int HttpsPort(HttpOptions http, string host, int http01Port) =>
+        Uri.TryCreate(http.Host, UriKind.Absolute, out var known) && known.Scheme == Uri.UriSchemeHttps
+            && known.Host.Equals(host, StringComparison.OrdinalIgnoreCase) ? known.Port
+        : http01Port == Http01Port ? ListenAddress.Parse(http.Addr).Port
+        : DefaultPort;
 
     /// <summary>A client for requests to the authority, whose answers have limits in time and length.</summary>
     internal static HttpClient NewClient()

@@ -224,7 +224,7 @@ public static partial class Server
     private static void SetUpPipeline(WebApplication app, MirrorOptions options)
     {
         var http = options.Http;
-        app.MapHttp01(http.Tls.LetsEncrypt);
+        app.MapHttp01(http);
         app.MapAdmin(http);
         if (options.Ui.Enabled == true)
             app.MapPages(http);

@@ -32,6 +32,9 @@ public sealed class PrivateRepositories(
     private readonly QuestionSlots _ofNewNames = new();
     private readonly QuestionSlots _ofKnownNames = new();
 
+    /// <summary>The upstream.</summary>
+    public UpstreamOrigin Origin => origin;
+
     /// <summary>Who may read private repositories: <c>client</c> or <c>off</c>.</summary>
     public PrivateImages Mode => mode;
 

@@ -68,6 +68,10 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
         return RepositoryName.TryParse(named.Prefix + name, out var full) ? full : null;
     }
 
+    /// <summary>The upstream that has this name; null where there is none.</summary>
+    /// <param name="registry">Compared without regard to case.</param>
+    public UpstreamOrigin? FindCalled(string registry) => all.FirstOrDefault(origin => origin.IsCalled(registry));
+
     /// <summary>The upstream of a stored name; null where none is configured for the registry that the name begins with.</summary>
     public UpstreamOrigin? Find(RepositoryName stored)
     {

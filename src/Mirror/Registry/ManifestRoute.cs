@@ -98,7 +98,7 @@ public sealed class ManifestRoute(
         classes.Require(document, request.User, repository.Name);
 
         // 3. Stored, if there is room, and what it needs is in the repository.
-        using var counted = await quota.CountManifestAsync(repository.Name, digest, bytes.Length, request.Aborted);
+        using var counted = await quota.CountManifestAsync(request.Client, repository.Name, digest, bytes.Length, request.Aborted);
         if (counted.Refusal is { } refusal)
             throw new RegistryException(RegistryError.Denied, refusal);
         var manifest = isSchema1 ? schema1.WithSignature(bytes, digest) : new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
@@ -107,7 +107,7 @@ public sealed class ManifestRoute(
         if (missing.Count > 0)
             throw new RegistryException(
                 RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")]);
-        counted.Keep();
+        await counted.KeepAsync();
         if (events.IsEnabled)
         {
             var origin = request.Origin(locations);

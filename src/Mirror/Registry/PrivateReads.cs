@@ -9,8 +9,16 @@ namespace Mirror.Registry;
 
 /// <summary>Checks for each request to a mirrored repository whether the client may read the repository (<c>proxy.private</c>).</summary>
 /// <param name="logins">Reads the logins of clients; null where the mirror asks no upstream with them.</param>
-public sealed class PrivateReads(RepositoryResolver repositories, Locations locations, ClientLogins? logins = null)
+/// <remarks>
+/// A client has one login for this server. It is for one upstream: for that which stands before the user's name, as in
+/// <c>ghcr.io/alice</c>, or for the only upstream that is asked with logins of clients.
+/// </remarks>
+public sealed class PrivateReads(
+    RepositoryResolver repositories, Locations locations, ProxyOptions proxy, ClientLogins? logins = null)
 {
+    private readonly UpstreamNames _upstreams = UpstreamNames.Of(proxy);
+    private readonly bool _mustNameUpstream = proxy.UpstreamsForClientLogins.Count > 1;
+
     /// <summary>Whether the mirror takes logins of clients and sends them to an upstream.</summary>
     public bool TakesLogins => logins is not null;
 
@@ -20,7 +28,7 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
     {
         if (logins is not null && request.User is not PrivilegedUser
             && !(await logins.ReadAsync(request.Http.Request, request.Aborted)).IsKnown)
-            throw Challenge(request, null);
+            throw Challenge(request, null, null);
     }
 
     /// <summary>Requires that the client of a request may read a mirrored repository.</summary>
@@ -30,14 +38,14 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
     {
         if (repository.Privates is not { } privates)
             return null;
-        var (login, canAsk) = privates.Mode is PrivateImages.Client ? await LoginAsync(request) : (null, false);
+        var (login, canAsk) = privates.Mode is PrivateImages.Client ? await LoginAsync(request, privates) : (null, false);
         Reference? manifest =
             request.Route.Kind is RouteKind.Manifest && Reference.TryParse(request.Route.Last, out var given) ? given : null;
         var (may, client) = await privates.AskAsync(repository.Name, manifest, login, request.Aborted);
         if (may)
             return client;
         throw canAsk
-            ? Challenge(request, request.Route.Name)
+            ? Challenge(request, request.Route.Name, privates.Origin)
             : new RegistryException(
                 RegistryError.Denied, $"{repository.Name} does not exist, or is private at its registry: this mirror does not serve it");
     }
@@ -48,7 +56,7 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
     /// </summary>
     public async ValueTask<bool> MaySeeAsync(RegistryRequest request, RepositoryName name) =>
         repositories[name] is not MirroredRepository { Privates: { } privates }
-        || privates.IsKnownToBeReadable(name, (await LoginAsync(request)).Login);
+        || privates.IsKnownToBeReadable(name, (await LoginAsync(request, privates)).Login);
 
     /// <summary>
     /// Whether a client may read a repository now. The mirror asks upstream, unless it did so within <c>proxy.private_ttl</c>. False if
@@ -60,7 +68,7 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
             return true;
         try
         {
-            return (await privates.AskAsync(name, null, (await LoginAsync(request)).Login, request.Aborted)).May;
+            return (await privates.AskAsync(name, null, (await LoginAsync(request, privates)).Login, request.Aborted)).May;
         }
         catch (UpstreamException)
         {
@@ -69,11 +77,12 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
     }
 
     /// <summary>The answer to a client whose login upstream accepted before and refuses now.</summary>
-    public RegistryException Refused(RegistryRequest request) => Challenge(request, request.Route.Name);
+    public RegistryException Refused(RegistryRequest request) => Challenge(
+        request, request.Route.Name, request.Repository is MirroredRepository { Privates: { } privates } ? privates.Origin : null);
 
-    // The login of the client, and whether a challenge may ask the client for another one. If a proxy forwards the request, a password
-    // in it may be the proxy's own. The mirror must not send that password to an upstream, so it counts as no login.
-    private async ValueTask<(Credential? Login, bool CanAsk)> LoginAsync(RegistryRequest request)
+    // The login of the client for one upstream, and whether a challenge may ask the client for another one. If a proxy forwards the
+    // request, a password in it may be the proxy's own. The mirror must not send that password to an upstream, so it counts as no login.
+    private async ValueTask<(Credential? Login, bool CanAsk)> LoginAsync(RegistryRequest request, PrivateRepositories privates)
     {
         if (logins is null || request.User is PrivilegedUser)
             return (null, false);
@@ -81,12 +90,22 @@ public sealed class PrivateReads(RepositoryResolver repositories, Locations loca
         var headers = request.Http.Request.Headers;
         if (BasicIn(headers) && TrustedProxies.IsPassedOn(headers))
             return (null, false);
-        return (login is var (user, password) ? new Credential(user, password) : null, true);
+        return (login is var (user, password) ? LoginAt(privates.Origin, user, password) : null, true);
     }
+
+    // Null for a login that is for another upstream, or does not say for which one it is.
+    private Credential? LoginAt(UpstreamOrigin origin, string user, string password) =>
+        user.IndexOf('/') is > 0 and var slash && _upstreams.FindCalled(user[..slash]) is { } named
+            ? named.Name == origin.Name ? new Credential(user[(slash + 1)..], password) : null
+            : _mustNameUpstream ? null
+            : new Credential(user, password);
 
     private static bool BasicIn(IHeaderDictionary headers) =>
         headers.Authorization is [{ } header, ..] && header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase);
 
-    private RegistryException Challenge(RegistryRequest request, string? repository) => RegistryException.Of(new Refusal(
-        ClientLogins.ChallengeOf(locations.PublicBase(request.Http.Request), repository), "a login of the image's own registry is needed"));
+    private RegistryException Challenge(RegistryRequest request, string? repository, UpstreamOrigin? origin) => RegistryException.Of(
+        new Refusal(
+            ClientLogins.ChallengeOf(locations.PublicBase(request.Http.Request), repository),
+            "a login of the image's own registry is needed"
+                + (_mustNameUpstream ? $": log in to this mirror as {origin?.Name ?? "REGISTRY"}/USER" : "")));
 }

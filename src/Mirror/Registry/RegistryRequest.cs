@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Net;
+using System.Net.Sockets;
 using Mirror.Access;
 using Mirror.Limits;
 using Mirror.Notifications;
@@ -36,6 +37,16 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
 
     /// <summary>The authenticated user; null where there is none.</summary>
     public AccessUser? User { get; set; }
+
+    /// <summary>Whose share of the store and of the open uploads a push takes: the user, or else the address. A site has many addresses of
+    /// IPv6, of which it can choose the last 64 bits.</summary>
+    public string Client => (User, http.Connection.RemoteIpAddress) switch
+    {
+        ({ Name: { Length: > 0 } user }, _) => $"user {user}",
+        (_, { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: false } address) =>
+            $"network {Convert.ToHexString(address.GetAddressBytes().AsSpan(0, 8))}",
+        (_, var address) => $"address {address}",
+    };
 
     /// <summary>The name that a client gave with a wrong password; null where there was none.</summary>
     public string? RefusedUser { get; set; }

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
@@ -29,12 +28,13 @@ public sealed class UploadRoute(
             var digest = ParseDigest(mount);
             var isAllowed = await mounts.IsAllowedAsync(request, digest);
             using var counted = isAllowed && await content.SizeAsync(digest, request.Aborted) is { } mounted
-                ? await quota.CountBlobAsync(repository.Name, digest, mounted, request.Aborted)
+                ? await quota.CountBlobAsync(request.Client, repository.Name, digest, mounted, request.Aborted)
                 : null;
             Require(counted?.Refusal);
             if (isAllowed && await repository.LinkBlobAsync(digest, request.Aborted))
             {
-                counted?.Keep();
+                if (counted is not null)
+                    await counted.KeepAsync();
                 if (events.IsEnabled)
                 {
                     var size = await content.SizeAsync(digest, request.Aborted);
@@ -45,11 +45,11 @@ public sealed class UploadRoute(
             }
         }
 
-        Require(await quota.FindRoomAsync(repository.Name, request.Aborted));
+        Require(await quota.FindRoomAsync(request.Client, repository.Name, request.Aborted));
 
         // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
         Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
-        var id = uploads.Begin(repository.Name, Client(request));
+        var id = uploads.Begin(repository.Name, request.Client);
         if (whole is not { } named)
         {
             Accepted(request, repository.Name, id, 0, StatusCodes.Status202Accepted);
@@ -139,17 +139,8 @@ public sealed class UploadRoute(
     private static RegistryException Unknown() =>
         new(RegistryError.BlobUploadUnknown, "no such upload: it was finished, cancelled, or abandoned for too long");
 
-    // Whose share of the open uploads it is. A site has many addresses of IPv6, of which it can choose the last 64 bits.
-    private static string Client(RegistryRequest request) => request switch
-    {
-        { User.Name: { Length: > 0 } user } => $"user {user}",
-        { Http.Connection.RemoteIpAddress: { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: false } address } =>
-            $"network {Convert.ToHexString(address.GetAddressBytes().AsSpan(0, 8))}",
-        { Http.Connection.RemoteIpAddress: var address } => $"address {address}",
-    };
-
     private HeldUpload Hold(RegistryRequest request, RepositoryName name, Guid id, string algorithm = DefaultAlgorithm) =>
-        uploads.Hold(name, id, Client(request), algorithm) ?? throw Unknown();
+        uploads.Hold(name, id, request.Client, algorithm) ?? throw Unknown();
 
     private async ValueTask ReceiveAsync(RegistryRequest request, RepositoryName name, Guid id, HeldUpload upload)
     {
@@ -191,11 +182,11 @@ public sealed class UploadRoute(
         }
         try
         {
-            using var counted = await quota.CountBlobAsync(repository.Name, digest, upload.Length, request.Aborted);
+            using var counted = await quota.CountBlobAsync(request.Client, repository.Name, digest, upload.Length, request.Aborted);
             Require(counted.Refusal);
             // The rest is not cancelled when the client leaves: a link without its blob would be useless.
             await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
-            counted.Keep();
+            await counted.KeepAsync();
             if (events.IsEnabled)
                 events.Pushed(request.Origin(locations), repository.Name, digest, upload.Length);
         }

@@ -6,50 +6,61 @@ using Mirror.Storage.Stores;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// How many bytes clients have pushed, where <c>hosted.max_size</c> or <c>hosted.max_repository_size</c> limits them. A blob counts once
-/// for each repository that has it. The store is measured once, and then what is pushed is added. Before a push is refused, and every ten
-/// minutes, it is measured again: then deleted content counts no more. Pushes that run at the same time may pass the limit.
+/// How many bytes clients have pushed, where <c>hosted.max_size</c>, <c>hosted.max_repository_size</c> or <c>hosted.max_user_size</c>
+/// limits them. A blob counts once for each repository that has it, and for the client that pushed it there. The store is measured once,
+/// and then what is pushed is added. Before a push is refused, and every ten minutes, it is measured again: then deleted content counts no
+/// more. Pushes that run at the same time may pass the limit.
 /// </summary>
+/// <remarks>A client is a user, or else an address: any text that tells it from others. The store notes what each client has pushed,
+/// while <c>hosted.max_user_size</c> is set.</remarks>
 public sealed class PushQuota(
-    HostedOptions options, ISweepStore links, IContentStore content, IReferenceStore references, HostedNames hosted, TimeProvider time)
+    HostedOptions options, ISweepStore links, IContentStore content, IReferenceStore references, IDateStore notes, HostedNames hosted,
+    TimeProvider time)
 {
-    private const int MaxRepositories = 10_000;
+    private const int MaxCounters = 10_000;
 
     private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan MaxAgeForRefusal = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
+    // Content that was noted and is not in its repository was deleted, unless its push has only begun.
+    private static readonly TimeSpan NoteOutlivesContent = TimeSpan.FromDays(1);
 
     private readonly ConcurrentDictionary<RepositoryName, Counter> _repositories = new();
+    private readonly ConcurrentDictionary<string, Counter> _clients = new();
     private readonly Counter _all = new();
 
     /// <summary>Counts a blob that is about to become a part of a repository, until the result is disposed without being kept.</summary>
     public async ValueTask<CountedPush> CountBlobAsync(
-        RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
+        string client, RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
         IsOn && !await references.HasBlobAsync(name, digest, cancellationToken)
-            ? await CountAsync(name, bytes, cancellationToken)
+            ? await CountAsync(client, name, digest, bytes, cancellationToken)
             : new CountedPush();
 
     /// <summary>The same for a manifest.</summary>
     public async ValueTask<CountedPush> CountManifestAsync(
-        RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
+        string client, RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
         IsOn && !(await references.FindManifestAsync(name, digest, cancellationToken)).Linked
-            ? await CountAsync(name, bytes, cancellationToken)
+            ? await CountAsync(client, name, digest, bytes, cancellationToken)
             : new CountedPush();
 
     /// <summary>Whether there is room for any more bytes; asked before a client sends them.</summary>
     /// <returns>Null; or why there is none, for the client.</returns>
-    public async ValueTask<string?> FindRoomAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        IsOn ? (await CountAsync(name, 0, cancellationToken)).Refusal : null;
+    public async ValueTask<string?> FindRoomAsync(string client, RepositoryName name, CancellationToken cancellationToken) =>
+        IsOn ? (await CountAsync(client, name, null, 0, cancellationToken)).Refusal : null;
 
-    private bool IsOn => options.MaxSize is not null || options.MaxRepositorySize is not null;
+    private bool IsOn => options is not { MaxSize: null, MaxRepositorySize: null, MaxUserSize: null };
 
-    private async ValueTask<CountedPush> CountAsync(RepositoryName name, long bytes, CancellationToken cancellationToken)
+    private async ValueTask<CountedPush> CountAsync(
+        string client, RepositoryName name, Digest? digest, long bytes, CancellationToken cancellationToken)
     {
         var push = new CountedPush();
         try
         {
-            await CountAsync(push, name, bytes, cancellationToken);
+            await CountAsync(push, client, name, bytes, cancellationToken);
+            if (options.MaxUserSize is not null && digest is { } pushed)
+                push.OnKeep(() => notes.WriteAsync(
+                    RegistryLayout.PushedBy(client, name, pushed), time.GetUtcNow(), CancellationToken.None));
             return push;
         }
         catch
@@ -59,19 +70,24 @@ public sealed class PushQuota(
         }
     }
 
-    private async ValueTask CountAsync(CountedPush push, RepositoryName name, long bytes, CancellationToken cancellationToken)
+    private async ValueTask CountAsync(
+        CountedPush push, string client, RepositoryName name, long bytes, CancellationToken cancellationToken)
     {
-        if (options.MaxRepositorySize is { } ofOne)
-        {
-            if (_repositories.Count >= MaxRepositories)
-                _repositories.Clear();
-            var counter = _repositories.GetOrAdd(name, _ => new Counter());
-            if (!await TakeAsync(push, counter, bytes, ofOne, stop => SizeOfAsync(name, stop), cancellationToken))
-                push.Refuse($"{name} may have {ofOne} bytes (hosted.max_repository_size); delete images that are not needed");
-        }
-        if (push.Refusal is null && options.MaxSize is { } ofAll
-            && !await TakeAsync(push, _all, bytes, ofAll, SizeOfAllAsync, cancellationToken))
+        if (options.MaxRepositorySize is { } ofOne
+            && !await TakeAsync(push, Of(_repositories, name), bytes, ofOne, stop => SizeOfAsync(name, stop), cancellationToken))
+            push.Refuse($"{name} may have {ofOne} bytes (hosted.max_repository_size); delete images that are not needed");
+        else if (options.MaxUserSize is { } ofUser
+            && !await TakeAsync(push, Of(_clients, client), bytes, ofUser, stop => SizeOfPushesAsync(client, stop), cancellationToken))
+            push.Refuse($"{client} may push {ofUser} bytes (hosted.max_user_size); delete images that are not needed");
+        else if (options.MaxSize is { } ofAll && !await TakeAsync(push, _all, bytes, ofAll, SizeOfAllAsync, cancellationToken))
             push.Refuse($"all pushed images together may have {ofAll} bytes (hosted.max_size); delete images that are not needed");
+    }
+
+    private static Counter Of<TKey>(ConcurrentDictionary<TKey, Counter> counters, TKey key) where TKey : notnull
+    {
+        if (counters.Count >= MaxCounters)
+            counters.Clear();
+        return counters.GetOrAdd(key, _ => new Counter());
     }
 
     private async ValueTask<bool> TakeAsync(
@@ -134,6 +150,21 @@ public sealed class PushQuota(
             bytes += await content.SizeAsync(digest, cancellationToken) ?? 0;
         await foreach (var (digest, _) in links.ListManifestsAsync(name, cancellationToken))
             bytes += await content.SizeAsync(digest, cancellationToken) ?? 0;
+        return bytes;
+    }
+
+    private async Task<long> SizeOfPushesAsync(string client, CancellationToken cancellationToken)
+    {
+        var bytes = 0L;
+        await foreach (var path in notes.ListAsync(RegistryLayout.PushedBy(client), cancellationToken))
+            if (RegistryLayout.DatedRepository(path) is { } name && RegistryLayout.DatedContent(path) is { } digest)
+            {
+                if (await references.HasBlobAsync(name, digest, cancellationToken)
+                    || (await references.FindManifestAsync(name, digest, cancellationToken)).Linked)
+                    bytes += await content.SizeAsync(digest, cancellationToken) ?? 0;
+                else if (await notes.ReadAsync(path, cancellationToken) is { } at && time.GetUtcNow() - at > NoteOutlivesContent)
+                    await notes.DeleteAsync(path, cancellationToken);
+            }
         return bytes;
     }
 

@@ -24,8 +24,9 @@ internal static class KeyNames
     {
         try
         {
-            using var key = ToPublicKey(new JsonWebKey(jwk.GetRawText()));
-            return key is null ? null : Thumbprint(key, trimmed: false);
+            var read = new JsonWebKey(jwk.GetRawText());
+            using var key = ToPublicKey(read);
+            return key is null ? Ed25519Key.Of(read)?.Name : Thumbprint(key, trimmed: false);
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException or CryptographicException)
         {

@@ -55,16 +55,10 @@ internal static class UpstreamRequest
     }
 
     /// <summary>
-    /// How long to wait before the next request (RFC 9110, 10.2.3), six hours at most; null if the response does not say.
+    /// As <see cref="Limits.RetryAfter.Of"/>, six hours at most.
     /// </summary>
-    public static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider time)
-    {
-        // A date is one of the sender's clock, which the response tells as well.
-        var pause = response.Headers.RetryAfter is { } asked
-            ? asked.Delta ?? asked.Date - (response.Headers.Date ?? time.GetUtcNow())
-            : null;
-        return pause > MaxPause ? MaxPause : pause > TimeSpan.Zero ? pause : null;
-    }
+    public static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider time) =>
+        Limits.RetryAfter.Of(response, time) is { } pause ? pause < MaxPause ? pause : MaxPause : null;
 
     /// <summary>Reads a whole body. The memory grows with the bytes that come, and not by the announced length.</summary>
     /// <param name="max">The largest allowed body in bytes.</param>

@@ -11,7 +11,8 @@ internal sealed partial class PageActions(
     PageAccess access, RepositoryResolver repositories, IPinStore pins, Purge purge, Warming warming, HeldTags held,
     RegistryRoutes registry)
 {
-    private static readonly string[] Names = ["logout", "pin", "unpin", "purge", "warm", "release", "delete"];
+    /// <summary>The paths of all forms but the one to log in, below <c>/ui/</c>.</summary>
+    public static readonly IReadOnlyList<string> Names = ["logout", "pin", "unpin", "purge", "warm", "release", "delete"];
 
     /// <summary>Whether there is such a form.</summary>
     public static bool Has(string name) => Names.Contains(name);

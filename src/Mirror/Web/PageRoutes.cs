@@ -19,7 +19,22 @@ internal sealed class PageRoutes
     private const int MaxSearch = 200;
     private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(50);
 
-    private readonly Dictionary<string, Func<RegistryRequest, Frame, Task>> _pages;
+    private static readonly Dictionary<string, Func<PageRoutes, RegistryRequest, Frame, Task>> Table = new()
+    {
+        [""] = static (pages, request, frame) => pages.OverviewAsync(request, frame),
+        ["live"] = static (pages, request, frame) => pages.LiveAsync(request, frame),
+        ["live/events"] = static (pages, request, frame) => pages.Get<LiveFeed>().SendAsync(request.Http, frame.Viewer),
+        ["images"] = static (pages, request, frame) => pages.ImagesAsync(request, frame),
+        ["image"] = static (pages, request, frame) => pages.ImageAsync(request, frame),
+        ["purge"] = static (pages, request, frame) => pages.PurgeAsync(request, frame),
+        ["delete"] = static (pages, request, frame) => pages.DeleteAsync(request, frame),
+        ["why"] = static (pages, request, frame) => pages.WhyAsync(request, frame),
+        ["upstreams"] = Server(static (pages, request, frame) => pages.UpstreamsAsync(request, frame)),
+        ["clients"] = Server(static (pages, request, frame) => pages.ClientsAsync(request, frame)),
+        ["settings"] = Server(static (pages, request, frame) => pages.SettingsAsync(request, frame)),
+        ["login"] = static (pages, request, frame) => pages.LoginAsync(request, frame, wrong: false),
+    };
+
     private readonly PageRenderer _renderer;
     private readonly PageAccess _access;
     private readonly PageActions _actions;
@@ -34,30 +49,18 @@ internal sealed class PageRoutes
     {
         (_renderer, _access, _actions, _index, _indexing, _repositories, _services) =
             (renderer, access, actions, index, indexing, repositories, services);
-        _pages = new()
-        {
-            [""] = OverviewAsync,
-            ["live"] = LiveAsync,
-            ["live/events"] = (request, frame) => Get<LiveFeed>().SendAsync(request.Http, frame.Viewer),
-            ["images"] = ImagesAsync,
-            ["image"] = ImageAsync,
-            ["purge"] = PurgeAsync,
-            ["delete"] = DeleteAsync,
-            ["why"] = WhyAsync,
-            ["upstreams"] = Server(UpstreamsAsync),
-            ["clients"] = Server(ClientsAsync),
-            ["settings"] = Server(SettingsAsync),
-            ["login"] = (request, frame) => LoginAsync(request, frame, wrong: false),
-        };
     }
+
+    /// <summary>The paths of all pages, below <c>/ui/</c>.</summary>
+    public static IReadOnlyCollection<string> Paths => Table.Keys;
 
     /// <summary>Answers with a page, or does what a form asks for.</summary>
     /// <exception cref="RegistryException">There is no such page, or the viewer may not see it.</exception>
     public async Task AnswerAsync(RegistryRequest request, Frame frame)
     {
         var (http, method) = (request.Http, request.Http.Request.Method);
-        if (method is "GET" or "HEAD" && _pages.TryGetValue(frame.Here, out var page))
-            await page(request, frame);
+        if (method is "GET" or "HEAD" && Table.TryGetValue(frame.Here, out var page))
+            await page(this, request, frame);
         else if (method is "POST" && frame.Here is "login")
         {
             if (await _actions.LogInAsync(request, frame) is { } page2)
@@ -75,8 +78,8 @@ internal sealed class PageRoutes
 
     private T Get<T>() where T : notnull => _services.GetRequiredService<T>();
 
-    private static Func<RegistryRequest, Frame, Task> Server(Func<RegistryRequest, Frame, Task> page) => (request, frame) =>
-        frame.Viewer.IsServerAdmin ? page(request, frame) : throw Refused("this page");
+    private static Func<PageRoutes, RegistryRequest, Frame, Task> Server(Func<PageRoutes, RegistryRequest, Frame, Task> page) =>
+        (pages, request, frame) => frame.Viewer.IsServerAdmin ? page(pages, request, frame) : throw Refused("this page");
 
     private static RegistryException Refused(string what) => new(
         RegistryError.Denied, $"{what} needs a login that access.rules let administer the server, or the token of the administrator");

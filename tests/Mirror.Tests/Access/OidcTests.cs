@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Web;
 using Xunit;
 using static Mirror.Tests.Access.TokenForge;
 
@@ -66,6 +67,13 @@ public sealed class OidcTests : IAsyncDisposable
             Assert.NotEqual(HttpStatusCode.Accepted, await PushAsync("users/app", token));
         }
 
+        // A session would outlive the token, and would be that of a user of the password file.
+        using (var browser = new Browser(_registry.Url))
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, await browser.LogInAsync("oidc", TokenOf(Claims(), _first)));
+            Assert.Equal(HttpStatusCode.SeeOther, await browser.LogInAsync("alice", PasswordFile.Password));
+        }
+
         // 3. What is no token of a job for this registry.
         using var other = RSA.Create(2048);
         foreach (var wrong in new[]
@@ -98,6 +106,24 @@ public sealed class OidcTests : IAsyncDisposable
         Assert.DoesNotContain(_registry.Log, line => line.Contains(job["Basic ".Length..], StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task While_the_issuer_has_no_keys_no_job_is_let_in_and_passwords_are()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _keys = new JsonObject { ["keys"] = new JsonArray() };
+        _provider = await OwnServer.StartAsync(_issuer, AnswerAsync);
+        _registry = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            More = $"{PasswordFile.Section(_folder).TrimEnd()}\n".Replace(
+                    "auth: {", $"auth: {{oidc: {{issuer: \"{Issuer}\", audience: registry}}, ", StringComparison.Ordinal)
+                + "access: {rules: [{who: {users: [alice], claims: {ref: [\"**\"]}}, repositories: [\"**\"], actions: [push]}]}\n",
+        });
+        Assert.Equal(HttpStatusCode.Unauthorized, await PushAsync("acme/app", Job()));
+        await _registry.UntilLoggedAsync(line => line.Contains("leads to no keys", StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.Unauthorized, await PushAsync("acme/app", Job(claims => claims["jti"] = "2")));
+        Assert.Equal(HttpStatusCode.Accepted, await PushAsync("acme/app", PasswordFile.Basic("alice")));
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_registry is not null)
@@ -125,8 +151,10 @@ public sealed class OidcTests : IAsyncDisposable
     {
         var claims = Claims();
         change?.Invoke(claims);
-        return PasswordFile.Basic("oidc", Sign(Header("RS256", ("kid", "first")), claims, Rs256(sign ?? _first)));
+        return PasswordFile.Basic("oidc", TokenOf(claims, sign ?? _first));
     }
+
+    private static string TokenOf(JsonObject claims, RSA key) => Sign(Header("RS256", ("kid", "first")), claims, Rs256(key));
 
     private static JsonObject Set(JsonObject key) => new() { ["keys"] = new JsonArray(key) };
 

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Web;
 using Xunit;
 using static Mirror.Tests.Access.TokenForge;
 
@@ -47,6 +48,10 @@ public sealed class PrivilegedKeyTests : IAsyncDisposable
             Assert.Equal(HttpStatusCode.OK, await StatusAsync(HttpMethod.Get, "/v2/_catalog", header));
         }
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(HttpMethod.Get, "/mirror/v1/images", $"Bearer {token}"));
+
+        // A session would outlive the token.
+        using (var browser = new Browser(_registry.Url))
+            Assert.Equal(HttpStatusCode.Unauthorized, await browser.LogInAsync("privileged", token));
 
         // 2. Everyone else as before.
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(HttpMethod.Get, "/v2/_catalog", null));

@@ -96,6 +96,16 @@ public sealed class RulesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Without_from_a_blob_is_mounted_only_from_repositories_that_the_client_may_pull_from()
+    {
+        await StartWithPasswordsAsync(Rules);
+        await SendAsync("POST", $"b/app/blobs/uploads/?digest={Blob}", "erin");
+        Assert.Equal(HttpStatusCode.Accepted, await SendAsync("POST", $"a/new/blobs/uploads/?mount={Blob}", "alice"));
+        Assert.Equal(HttpStatusCode.NotFound, await SendAsync("HEAD", $"a/new/blobs/{Blob}", "alice"));
+        Assert.Equal(HttpStatusCode.Created, await SendAsync("POST", $"a/new/blobs/uploads/?mount={Blob}", "erin"));
+    }
+
+    [Fact]
     public async Task A_refusal_says_which_user_lacks_which_right()
     {
         await StartWithPasswordsAsync(Rules);

@@ -49,6 +49,22 @@ public sealed class AcmeAnswerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_time_to_ask_again_is_one_of_the_authority_s_clock()
+    {
+        var url = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        await using var server = await OwnServer.StartAsync(url, http =>
+        {
+            http.Response.StatusCode = 503;
+            http.Response.Headers.Date = "Sun, 06 Nov 1994 08:49:37 GMT";
+            http.Response.Headers.RetryAfter = "Sun, 06 Nov 1994 09:49:37 GMT";
+            return Task.CompletedTask;
+        });
+        using var session = Session(url);
+        var failure = await Assert.ThrowsAsync<AcmeException>(() => session.OpenAsync(Cancel));
+        Assert.Equal(TimeSpan.FromHours(1), failure.RetryAfter);
+    }
+
+    [Fact]
     public async Task An_authority_that_takes_no_nonce_is_asked_25_times_and_no_more()
     {
         Directory();
@@ -151,7 +167,9 @@ public sealed class AcmeAnswerTests : IDisposable
     private static string Proof(string status, string error) =>
         $$"""{"status":"{{status}}","challenges":[{"type":"http-01","url":"URL/challenge","token":"abc","error":{{error}}}]}""";
 
-    private AcmeSession Session() => new(LetsEncryptRegistration.NewClient(), new Uri($"{_authority.Url}/dir"), null,
+    private AcmeSession Session() => Session(new Uri($"{_authority.Url}"));
+
+    private static AcmeSession Session(Uri authority) => new(LetsEncryptRegistration.NewClient(), new Uri(authority, "/dir"), null,
         () => new AccountKey(ECDsa.Create(ECCurve.NamedCurves.nistP256)), TimeProvider.System);
 
     private void Directory()

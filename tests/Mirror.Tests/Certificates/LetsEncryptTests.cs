@@ -90,6 +90,17 @@ public sealed class LetsEncryptTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Browsers_are_sent_to_the_port_of_http_host()
+    {
+        MirrorProcess.Availability.OrSkip();
+        await StartAsync(
+            $"https://127.0.0.1:{Ports.Free()}/dir", $"http01: 127.0.0.1:{_http01}", $"host: https://{Host}:5443");
+        using var browser = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{_http01}/ui/?q=1") { Headers = { Host = Host } };
+        using var sent = await Http.Client.SendAsync(browser, Cancel);
+        Assert.Equal($"https://{Host}:5443/ui/?q=1", sent.Headers.Location?.OriginalString);
+    }
+
+    [Fact]
     public async Task Certificates_of_some_seconds_are_renewed_one_after_the_other_and_no_handshake_fails()
     {
         if (!Figures.Full)
@@ -114,7 +125,7 @@ public sealed class LetsEncryptTests : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private async Task StartAsync(string directory, string more = "")
+    private async Task StartAsync(string directory, string more = "", string host = "")
     {
         var config = _folder.Write("config.yml", $$"""
             version: 0.1
@@ -123,6 +134,7 @@ public sealed class LetsEncryptTests : IAsyncDisposable
                 rootdirectory: {{_folder.Folder("root")}}
             http:
               addr: 127.0.0.1:{{_port}}
+              {{host}}
               debug:
                 addr: 127.0.0.1:{{_debug}}
                 prometheus:

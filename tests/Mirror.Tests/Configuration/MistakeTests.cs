@@ -80,7 +80,6 @@ public sealed class MistakeTests
     [InlineData("auth: {silly: {realm: r}}", "auth.silly.service")]
     [InlineData("auth: {oidc: {issuer: https://ci.example, audience: a}}", "auth.oidc")]
     [InlineData("auth: {silly: {realm: r, service: s}}\nproxy: {remoteurl: https://x, private: client}", "proxy.private")]
-    [InlineData("proxy: {remoteurl: https://x, private: client, upstreams: [{remoteurl: https://y, private: client}]}", "proxy.private")]
     [InlineData("http: {tls: {certificate: /c, key: /k, clientcas: [/a], clientauth: request-client-cert}}\n"
         + "access: {rules: [{who: {certificates: ['*']}, repositories: ['**'], actions: [pull]}]}", "access.rules.0.who.certificates")]
     [InlineData("auth: {silly: {realm: r, service: s}, token: {realm: r, service: s, issuer: i, jwks: /dev/null}}", "auth")]

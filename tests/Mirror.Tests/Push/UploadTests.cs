@@ -51,6 +51,30 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     }
 
     [Fact]
+    public async Task An_upload_that_is_deleted_while_it_is_written_is_gone_or_whole()
+    {
+        var chunk = Bytes(300_000);
+        for (var i = 0; i < 30; i++)
+        {
+            using var begun = await _repository.SendAsync("POST", "blobs/uploads/");
+            var location = Location(begun);
+            var write = _repository.SendAsync("PATCH", location, chunk, "application/octet-stream");
+            var delete = _repository.SendAsync("DELETE", location);
+            using var written = await write;
+            using var deleted = await delete;
+            Assert.True(
+                (written.StatusCode, deleted.StatusCode) is (HttpStatusCode.Accepted, HttpStatusCode.NoContent or HttpStatusCode.Conflict)
+                    or (HttpStatusCode.NotFound or HttpStatusCode.Conflict, HttpStatusCode.NoContent),
+                $"{written.StatusCode}, {deleted.StatusCode}");
+            if (deleted.StatusCode is HttpStatusCode.NoContent)
+                Assert.Equal(HttpStatusCode.NotFound, await _repository.StatusOfAsync("GET", location));
+            else
+                Assert.Equal(HttpStatusCode.NoContent, await _repository.StatusOfAsync("DELETE", location));
+        }
+        Assert.Empty(Files("_uploads"));
+    }
+
+    [Fact]
     public async Task An_upload_answers_its_location_and_its_length()
     {
         using var begun = await _repository.SendAsync("POST", "blobs/uploads/");

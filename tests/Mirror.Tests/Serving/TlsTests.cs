@@ -60,6 +60,16 @@ public sealed class TlsTests : IAsyncDisposable
             () => SuiteAsync(SslProtocols.Tls12, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256));
     }
 
+    [Fact]
+    public async Task Without_a_list_only_suites_with_forward_secrecy_and_without_CBC_are_spoken()
+    {
+        await StartAsync("");
+
+        Assert.Equal(TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, await SuiteAsync(SslProtocols.Tls12));
+        await Assert.ThrowsAnyAsync<Exception>(
+            () => SuiteAsync(SslProtocols.Tls12, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384));
+    }
+
     private async Task<TlsCipherSuite> SuiteAsync(SslProtocols version, params TlsCipherSuite[] offered)
     {
         using var socket = new TcpClient();

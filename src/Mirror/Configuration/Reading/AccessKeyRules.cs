@@ -27,19 +27,13 @@ internal static class AccessKeyRules
             findings.Errors.Add("auth.token.rootcertbundle: missing; it or auth.token.jwks names the file with the token server's keys");
     }
 
-    // A client has one login for this server. It must not go to a registry that it is not for.
+    // A login for this server must not go to a registry.
     private static void CheckPrivate(MirrorOptions options, Findings findings)
     {
-        string[] clients =
-        [
-            .. options.Proxy.AllUpstreams().Where(one => one.Options.Private is PrivateImages.Client).Select(one => one.PathName),
-        ];
-        if (clients.Length > 0 && options.Auth is not { Htpasswd: null, Token: null, Silly: null, Oidc: null })
+        if (options.Proxy.UpstreamsForClientLogins is not []
+            && options.Auth is not { Htpasswd: null, Token: null, Silly: null, Oidc: null })
             findings.Errors.Add("proxy.private: client is not allowed with a way to log in in section auth: a login for this server "
                 + "would be sent upstream; remove one of them, or set proxy.private to off");
-        if (clients.Length > 1)
-            findings.Errors.Add($"proxy.private: client is allowed for one upstream only, and {string.Join(" and ", clients)} have it: a "
-                + "client has one login for this server, and the other upstream must not get it; set off for all but one");
     }
 
     // A rule with a mistake must not pass as a rule that lets in no client, or more clients than the operator wrote.
@@ -75,8 +69,8 @@ internal static class AccessKeyRules
                 name => name.StartsWith("Access-Control-", StringComparison.OrdinalIgnoreCase)))
                 findings.Warnings.Add($"http.headers.{name} has no effect in the answers of the registry, because http.cors is set");
         foreach (var name in options.Auth.Token?.SigningAlgorithms ?? [])
-            if (name is "EdDSA" || name.StartsWith("HS", StringComparison.Ordinal))
-                findings.Warnings.Add($"auth.token.signingalgorithms: no token with {name} is let in: "
-                    + (name is "EdDSA" ? "this server cannot verify it" : "a key that clients can read must not verify it"));
+            if (name.StartsWith("HS", StringComparison.Ordinal))
+                findings.Warnings.Add($"auth.token.signingalgorithms: no token with {name} is let in: a key that clients can read must "
+                    + "not verify it");
     }
 }

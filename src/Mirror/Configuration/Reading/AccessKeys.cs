@@ -32,7 +32,8 @@ internal static class AccessKeys
     public static KnownKey Hosted => Section("hosted",
         List("repositories", Value("*", RepositoryPattern)),
         Value("max_size", Size(min: 1 << 20)),
-        Value("max_repository_size", Size(min: 1 << 20)));
+        Value("max_repository_size", Size(min: 1 << 20)),
+        Value("max_user_size", Size(min: 1 << 20)));
 
     /// <summary>Section <c>http.cors</c>: which pages may read the answers.</summary>
     public static KnownKey Cors => Section("cors",

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Mirror.Limits;
 
 namespace Mirror.Tls.Acme;
 
@@ -143,7 +144,7 @@ internal sealed class AcmeSession(HttpClient http, Uri directory, string? email,
                     && _nonces.Count < MaxNonces)
                     _nonces.Enqueue(nonce);
                 var body = await response.Content.ReadAsStringAsync(cancellationToken);
-                var retryAfter = RetryAfterOf(response);
+                var retryAfter = RetryAfter.Of(response, time);
                 if (response.IsSuccessStatusCode)
                     return new Answer(url, body, response.Headers.Location is { } location ? new Uri(url, location) : null, retryAfter);
                 throw AcmeException.Of($"{url} refuses", ProblemIn(body), (int)response.StatusCode, retryAfter);
@@ -167,13 +168,6 @@ internal sealed class AcmeSession(HttpClient http, Uri directory, string? email,
         if (!url.IsAbsoluteUri || url.Scheme != directory.Scheme)
             throw new AcmeException($"{directory} leads to {url}, which is no address with {directory.Scheme}");
     }
-
-    private TimeSpan? RetryAfterOf(HttpResponseMessage response) => response.Headers.RetryAfter switch
-    {
-        { Delta: { } delta } => delta,
-        { Date: { } date } when date > time.GetUtcNow() => date - time.GetUtcNow(),
-        _ => null,
-    };
 
     private static AcmeProblem? ProblemIn(string body)
     {

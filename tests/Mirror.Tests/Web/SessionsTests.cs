@@ -1,0 +1,19 @@
+using Mirror.Web;
+using Xunit;
+
+namespace Mirror.Tests.Web;
+
+/// <summary>The sessions that a process remembers.</summary>
+public sealed class SessionsTests
+{
+    [Fact]
+    public void The_newest_login_has_its_session_also_where_there_are_too_many()
+    {
+        using var sessions = new Sessions(null!, null!, TimeProvider.System);
+        for (var i = 0; i < 3000; i++)
+        {
+            var cookie = sessions.BeginWithToken($"token {i}");
+            Assert.Equal($"token {i}", sessions.TokenOf(cookie));
+        }
+    }
+}
