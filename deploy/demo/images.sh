@@ -4,6 +4,8 @@ set -euo pipefail
 registry=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Containers start together.
+until curl -sf "$registry/v2/" >/dev/null; do sleep 0.5; done
 
 push_blob() { # repository file -> digest
     local digest location

@@ -31,7 +31,7 @@ version: 0.1
 log: {level: warn, accesslog: {disabled: true}, audit: {path: $work/audit.log}}
 storage: {filesystem: {rootdirectory: $work/mirror}}
 http: {addr: 127.0.0.1:5900, debug: {addr: 127.0.0.1:5901, prometheus: {enabled: true}}}
-proxy: {remoteurl: http://127.0.0.1:5902, tags_cache_ttl: 1m}
+proxy: {remoteurl: http://127.0.0.1:5902, tags_cache_ttl: 1m, max_size: 1GB}
 hosted: {repositories: [local/**]}
 YAML
 cat >"$work/prometheus.yml" <<YAML

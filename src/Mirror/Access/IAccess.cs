@@ -25,6 +25,9 @@ public record AccessUser(string Name)
     /// <summary>Whether rules may know the user by name.</summary>
     public bool IsKnownByName => !Name.StartsWith(ClaimsOnlyPrefix, StringComparison.Ordinal);
 
+    /// <summary>When the login ends by itself; null if it does not.</summary>
+    public virtual DateTimeOffset? Until => null;
+
     /// <summary>The classes of manifests that the user may push to a repository; null if the login does not limit them.</summary>
     public virtual IEnumerable<string>? ClassesOf(RepositoryName repository) => null;
 

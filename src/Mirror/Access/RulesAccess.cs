@@ -7,6 +7,8 @@ namespace Mirror.Access;
 /// <param name="Certificate">The names in the certificate.</param>
 internal sealed record CertificateUser(AccessUser? Login, IReadOnlyList<string> Certificate) : AccessUser(Login?.Name ?? Certificate[0])
 {
+    public override DateTimeOffset? Until => Login?.Until;
+
     public override IEnumerable<string>? ClassesOf(RepositoryName repository) => Login?.ClassesOf(repository);
 }
 

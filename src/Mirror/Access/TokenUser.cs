@@ -6,6 +6,11 @@ namespace Mirror.Access;
 /// <param name="From">The repository that the request reads from beside its own; null where there is none.</param>
 internal sealed record TokenUser(TokenClaims Claims, string? From) : AccessUser(Claims.Sub ?? "")
 {
+    public override DateTimeOffset? Until => DateTimeOffset.UnixEpoch.AddSeconds(Math.Clamp(Claims.Exp, 0, MaxSeconds));
+
+    // The year 2100: what lies after it is as good as no end.
+    private const double MaxSeconds = 4_102_444_800;
+
     /// <summary>Whether the token allows a request. A valid token is enough for <c>/v2/</c>.</summary>
     public bool Allows(RepositoryName? repository, AccessAction action) =>
         ResourceAction.NeededFor(repository, action, From).All(right => Claims.Access?.Any(entry => entry?.Allows(right) == true) == true);

@@ -17,14 +17,15 @@ public sealed record ExplainedRequest(
 /// <param name="Served">How many clients got the manifest since the server started, or since it was forgotten.</param>
 /// <param name="Looks">How many clients asked only for its headers.</param>
 /// <param name="Requests">Those that went past the store, the newest first.</param>
+/// <param name="Next">What the next request for the reference will do, in words; null for a whole repository.</param>
 public sealed record Explained(
     string Name, string? Reference, string Source, string? Digest, string? Held, long Served, DateTimeOffset? LastServed,
-    long Looks, DateTimeOffset? LastLook, IReadOnlyList<ExplainedRequest> Requests);
+    long Looks, DateTimeOffset? LastLook, IReadOnlyList<ExplainedRequest> Requests, string? Next);
 
 /// <summary>Explains what the requests for an image did, and why upstream was asked.</summary>
 public sealed class Explanation(
     RequestHistory history, RepositoryResolver repositories, UpstreamSelector upstreams, CachePolicies policies, HeldTags held,
-    IReferenceStore references, ImageReader reader)
+    TagFreshness freshness, IReferenceStore references, ImageReader reader)
 {
     private const int MaxRequests = 100;
 
@@ -67,8 +68,27 @@ public sealed class Explanation(
             reference?.IsTag(out var named, out _) == true ? held.Find(name, named) : null,
             pulled.Sum(entry => entry.History.Pulls), pulled.Max(entry => entry.History.LastUsed),
             pulled.Sum(entry => entry.History.Looks), pulled.Max(entry => entry.History.LastLook),
-            [.. requests.Take(MaxRequests)]);
+            [.. requests.Take(MaxRequests)], reference is { } next ? Next(name, next, digest) : null);
     }
+
+    private string Next(RepositoryName name, Reference reference, Digest? digest)
+    {
+        if (!repositories.IsMirrored(name))
+            return digest is null ? "nothing of this name is stored" : "it is answered from the store";
+        if (!reference.IsTag(out var tag, out _))
+            return "what a digest names never changes: it is answered from the store once it is there";
+        if (digest is null)
+            return "it is not stored: upstream is asked";
+        var left = policies.Of(name).TagsCacheTtl - freshness.SinceCheck(name, tag);
+        return left > TimeSpan.Zero ? $"it is answered from the store: the tag is fresh for {InWords(left.Value)} more"
+            : left is null ? "upstream is asked whether the tag has moved: this server has not asked since it started"
+            : "upstream is asked whether the tag has moved: the time of its last answer is over";
+    }
+
+    private static string InWords(TimeSpan time) =>
+        time.TotalMinutes < 2 ? $"{Math.Ceiling(time.TotalSeconds):0} s"
+        : time.TotalHours < 2 ? $"{time.TotalMinutes:0} minutes"
+        : $"{time.TotalHours:0} hours";
 
     private string Source(RepositoryName name) =>
         repositories.IsHosted(name) ? "clients push to this repository; no upstream is asked"

@@ -12,13 +12,6 @@ namespace Mirror.Admin;
 /// </summary>
 public sealed partial class ImageIndex(string file) : IDisposable
 {
-    private const string Columns = """
-        i.name, i.tag, i.digest, i.platforms, i.whole, i.bytes,
-        (select coalesce(sum(p.bytes), 0) from image_part x join part p on p.id = x.part where x.image = i.id
-            and exists(select 1 from image_part y where y.part = x.part and y.image <> i.id)),
-        i.last, i.pulls, i.id
-        """;
-
     private const int MaxNotes = 2_000_000;
 
     private readonly SqliteFile _file = new(file, ImageIndexSchema.Create, ImageIndexSchema.Version, ImageIndexSchema.Drop);
@@ -27,34 +20,6 @@ public sealed partial class ImageIndex(string file) : IDisposable
     public DateTimeOffset? Built => Read(connection => State(connection, "built")) is { } seconds
         ? DateTimeOffset.FromUnixTimeSeconds(seconds)
         : null;
-
-    /// <summary>A page of images in the order of their names and tags.</summary>
-    /// <param name="search">A part of <c>name:tag</c>; null for all.</param>
-    /// <param name="after">The last image of the page before.</param>
-    public IReadOnlyList<ListedImage> Page(string? search, (string Name, string Tag)? after, int count) => Select(
-        "(i.name, i.tag) > ($name, $tag) and ($search is null or i.name || ':' || i.tag like $search escape '\\') "
-        + "order by i.name, i.tag limit $count",
-        ("$name", after?.Name ?? ""), ("$tag", after?.Tag ?? ""), ("$count", count), ("$search", SearchPattern.Of(search)));
-
-    /// <summary>A page of images in another order, the largest value first.</summary>
-    /// <param name="search">As for the other order.</param>
-    /// <param name="after">The value and the <see cref="ListedImage.Id"/> of the last image of the page before.</param>
-    public IReadOnlyList<ListedImage> Page(ImageOrder order, string? search, (long Value, long Id)? after, int count)
-    {
-        var column = order switch { ImageOrder.Size => "bytes", ImageOrder.Pulls => "pulls", _ => "last" };
-        // A search looks at every image, and the order of the table is faster for that than the order of an index. A plus hides the index.
-        var inner = search is null ? column : $"+{column}";
-        return Select(
-            $"i.id in (select id from image where ({inner}, id) < ($value, $id) and "
-            + $"($search is null or name || ':' || tag like $search escape '\\') order by {inner} desc, id desc limit $count) "
-            + $"order by +i.{column} desc, i.id desc",
-            ("$value", after?.Value ?? long.MaxValue), ("$id", after?.Id ?? long.MaxValue), ("$count", count),
-            ("$search", SearchPattern.Of(search)));
-    }
-
-    /// <summary>An image; null where the index does not have it.</summary>
-    public ListedImage? Find(RepositoryName name, string tag) =>
-        Select("i.name = $name and i.tag = $tag", ("$name", name.ToString()), ("$tag", tag)) is [var image] ? image : null;
 
     /// <summary>In how many images each of these parts is; parts that the index does not have are left out.</summary>
     public IReadOnlyDictionary<Digest, int> UsesOf(IEnumerable<Digest> parts) => Read(connection =>
@@ -204,26 +169,40 @@ public sealed partial class ImageIndex(string file) : IDisposable
             """,
             ("$name", ""), ("$tag", ""), ("$digest", ""), ("$platforms", ""), ("$whole", 0L), ("$bytes", 0L),
             ("$seen", seen));
+        using var had = Command(
+            connection, "select p.digest, p.bytes, p.id from image_part x join part p on p.id = x.part where x.image = $image",
+            ("$image", 0L));
         using var part = Command(
             connection, "insert into part(digest, bytes) values($digest, $bytes) on conflict(digest) do update set bytes = excluded.bytes "
                 + "returning id",
             ("$digest", ""), ("$bytes", 0L));
         using var link = Command(connection, "insert or ignore into image_part values($image, $part)", ("$image", 0L), ("$part", 0L));
-        using var unlink = Command(connection, "delete from image_part where image = $image", ("$image", 0L));
+        using var unlink = Command(
+            connection, "delete from image_part where image = $image and part = $part", ("$image", 0L), ("$part", 0L));
         foreach (var each in images)
         {
             var platforms = string.Join(',', each.Platforms);
             Set(image, each.Name.ToString(), each.Tag, each.Digest.ToString(), platforms, each.IsWhole ? 1L : 0L, each.Parts.Values.Sum(),
                 seen);
             var id = (long)image.ExecuteScalar()!;
-            Set(unlink, id);
-            unlink.ExecuteNonQuery();
-            foreach (var (digest, bytes) in each.Parts)
+            // Most images have the parts that they had.
+            Dictionary<Digest, (long Bytes, long Id)> before = [];
+            Set(had, id);
+            using (var rows = had.ExecuteReader())
+                while (rows.Read())
+                    before[Digest.Parse(rows.GetString(0))] = (rows.GetInt64(1), rows.GetInt64(2));
+            foreach (var gone in before.Where(known => !each.Parts.ContainsKey(known.Key)))
             {
-                Set(part, digest.ToString(), bytes);
-                Set(link, id, (long)part.ExecuteScalar()!);
-                link.ExecuteNonQuery();
+                Set(unlink, id, gone.Value.Id);
+                unlink.ExecuteNonQuery();
             }
+            foreach (var (digest, bytes) in each.Parts)
+                if (!before.TryGetValue(digest, out var known) || known.Bytes != bytes)
+                {
+                    Set(part, digest.ToString(), bytes);
+                    Set(link, id, (long)part.ExecuteScalar()!);
+                    link.ExecuteNonQuery();
+                }
         }
     });
 
@@ -251,7 +230,7 @@ public sealed partial class ImageIndex(string file) : IDisposable
     /// <summary>The whole store has been read.</summary>
     public void SetBuilt(DateTimeOffset now) => Write(connection =>
     {
-        using var unused = Command(connection, "delete from part where not exists(select 1 from image_part x where x.part = part.id)");
+        using var unused = Command(connection, "delete from part where images = 0");
         unused.ExecuteNonQuery();
         SetState(connection, "built", now.ToUnixTimeSeconds());
     });
@@ -302,18 +281,4 @@ public sealed partial class ImageIndex(string file) : IDisposable
         using var command = Command(connection, "insert or replace into state values($key, $value)", ("$key", key), ("$value", value));
         command.ExecuteNonQuery();
     }
-
-    private List<ListedImage> Select(string where, params (string Name, object Value)[] parameters) => Read(connection =>
-    {
-        using var command = Command(connection, $"select {Columns} from image i where {where}", parameters);
-        using var rows = command.ExecuteReader();
-        List<ListedImage> page = [];
-        while (rows.Read())
-            page.Add(new(
-                RepositoryName.Parse(rows.GetString(0)), rows.GetString(1), Digest.Parse(rows.GetString(2)),
-                rows.GetString(3).Split(',', StringSplitOptions.RemoveEmptyEntries), rows.GetInt64(5), rows.GetInt64(6),
-                rows.GetInt64(4) != 0, rows.GetInt64(7) is > 0 and var last ? DateTimeOffset.FromUnixTimeMilliseconds(last) : null,
-                rows.GetInt64(8), rows.GetInt64(9)));
-        return page;
-    });
 }

@@ -81,17 +81,6 @@ public sealed partial class ImageIndex
         command.ExecuteNonQuery();
     });
 
-    /// <summary>The first repositories that have images, by their names.</summary>
-    public IReadOnlyList<string> Names(int most) => Read(connection =>
-    {
-        using var command = Command(connection, "select distinct name from image order by name limit $most", ("$most", most));
-        using var rows = command.ExecuteReader();
-        List<string> names = [];
-        while (rows.Read())
-            names.Add(rows.GetString(0));
-        return names;
-    });
-
     /// <summary>What a tag has named, the newest first.</summary>
     public IReadOnlyList<TaggedSince> HistoryOf(RepositoryName name, string tag) => Read(connection =>
     {

@@ -1,8 +1,10 @@
 using Microsoft.Data.Sqlite;
 using Mirror.Fleet;
+using Mirror.PullThrough;
 using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
+using Mirror.Telemetry;
 
 namespace Mirror.Admin;
 
@@ -12,13 +14,15 @@ namespace Mirror.Admin;
 /// </summary>
 public sealed partial class ImageIndexing(
     ImageIndex index, ImageReader reader, ChangedRepositories changed, RequestHistory history, IReferenceStore references,
-    SharedCache shared, TimeProvider time, ILogger<ImageIndexing> log)
+    SharedCache shared, UpstreamSelector upstreams, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time,
+    ILogger<ImageIndexing> log)
     : BackgroundService
 {
     // A start has better things to do. The first question about images ends this wait.
     private static readonly TimeSpan FirstAfter = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan ReadAllEvery = TimeSpan.FromHours(1);
+    private static readonly TimeSpan MeasureEvery = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan WriteEvery = TimeSpan.FromMinutes(1);
 
     // No other replica evicts what clients of this one have just pulled.
@@ -86,7 +90,7 @@ public sealed partial class ImageIndexing(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.WhenAny(_asked.Task, Task.Delay(FirstAfter, time, stoppingToken));
-        var allRead = 0L;
+        var (allRead, measured) = (0L, 0L);
         var isRead = false;
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -97,6 +101,11 @@ public sealed partial class ImageIndexing(
             }
             await TryAsync(() => ReadChangedAsync(stoppingToken));
             await TryAsync(() => WritePullsAsync(stoppingToken));
+            if (measured == 0 || time.GetElapsedTime(measured) > MeasureEvery)
+            {
+                await TryAsync(() => Task.Run(Measure, stoppingToken));
+                measured = time.GetTimestamp();
+            }
             for (var waited = TimeSpan.Zero; waited < WriteEvery; waited += ShareEvery)
             {
                 await Task.Delay(ShareEvery, time, stoppingToken);
@@ -104,6 +113,18 @@ public sealed partial class ImageIndexing(
                     await TryAsync(() => WritePullsAsync(stoppingToken));
             }
         }
+    }
+
+    private void Measure()
+    {
+        Dictionary<string, long> bytes = [];
+        foreach (var upstream in upstreams.All)
+            bytes[upstream.Upstream.Origin.Label] = 0;
+        foreach (var (name, size) in index.BytesByName())
+            if (repositories.IsMirrored(name) && upstreams.Find(name) is { } mirror)
+                bytes[mirror.Upstream.Origin.Label] += size;
+        foreach (var (upstream, size) in bytes)
+            metrics.Images(upstream, size);
     }
 
     private async Task ReadAllAsync(CancellationToken stop)

@@ -12,10 +12,12 @@ public sealed record ListedImage(
     RepositoryName Name, string Tag, Digest Digest, IReadOnlyList<string> Platforms, long Bytes, long SharedBytes, bool IsWhole,
     DateTimeOffset? LastUsed, long Pulls, long Id);
 
-/// <summary>Orders of images other than by name.</summary>
+/// <summary>Orders of images other than by name. Platforms come in the order of their names, and all else the largest first.</summary>
 public enum ImageOrder
 {
+    Platforms,
     Size,
+    Shared,
     Pulls,
     LastUsed,
 }

@@ -115,6 +115,8 @@ internal static class AdminCommands
             await output.WriteLineAsync($"{why.Name}{(why.Reference is null ? "" : $" {why.Reference}")}: {why.Source}");
             if (why.Reference is not null)
                 await output.WriteLineAsync($"stored:  {why.Digest ?? "no"}");
+            if (why.Next is not null)
+                await output.WriteLineAsync($"next:    {why.Next}");
             if (why.Held is not null)
                 await output.WriteLineAsync($"held:    {why.Held}");
             await output.WriteLineAsync(Line($"pulls:   {why.Served}{Last(why.LastServed)}; {why.Looks} asked for headers only"));

@@ -25,6 +25,8 @@ public static class FleetRegistration
             .AddSingleton<SealedText>()
             .AddSingleton<FleetCache>()
             .AddSingleton<SharedCache>()
+            .AddSingleton<FleetMembers>()
+            .AddHostedService(provider => provider.GetRequiredService<FleetMembers>())
             .AddSingleton<Announcements>()
             .AddHostedService(provider => provider.GetRequiredService<Announcements>());
     }

@@ -31,6 +31,9 @@ public sealed class RedisKeys(FleetKeys keys, FleetIdentity identity)
     /// <summary>When images of this store were pulled.</summary>
     public string Pulls => $"{Prefix}pulls:{identity.Store}";
 
+    /// <summary>When each replica of this store was last there.</summary>
+    public string Replicas => $"{Prefix}replicas:{identity.Store}";
+
     /// <summary>A fact that upstream told, such as what a tag names.</summary>
     public string Fact(string kind, string name) => $"{Prefix}{kind}:{_mirror.Value}:{name}";
 }

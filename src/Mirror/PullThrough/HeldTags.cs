@@ -3,6 +3,7 @@ using Microsoft.Extensions.Caching.Memory;
 using Mirror.Health;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
+using Mirror.Telemetry;
 
 namespace Mirror.PullThrough;
 
@@ -11,15 +12,26 @@ namespace Mirror.PullThrough;
 /// (<c>keep_deleted</c>), or has moved it to a manifest that this server has not known for long enough (<c>cooldown</c>). The dates are in
 /// the store, so they outlive the process, and replicas share them.
 /// </summary>
-public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDateStore dates, StoreWrites writes, TimeProvider time)
-    : IDisposable
+public sealed class HeldTags : IDisposable
 {
     private const int MaxTags = 100_000;
 
     // Why each tag is held, for the answers until its next check.
     private readonly MemoryCache _reasons = new(new MemoryCacheOptions { SizeLimit = MaxTags });
+    private readonly CachePolicies _policies;
+    private readonly TagFreshness _freshness;
+    private readonly IDateStore _dates;
+    private readonly StoreWrites _writes;
+    private readonly TimeProvider _time;
     // Most servers hold no tag, and every pull asks.
     private volatile bool _heldAny;
+
+    public HeldTags(
+        CachePolicies policies, TagFreshness freshness, IDateStore dates, StoreWrites writes, StoreMetrics metrics, TimeProvider time)
+    {
+        (_policies, _freshness, _dates, _writes, _time) = (policies, freshness, dates, writes, time);
+        metrics.ObserveHeldTags(Count);
+    }
 
     /// <summary>Why the tag names another manifest than at upstream; null where it does not, as far as its last check here told.</summary>
     public string? Find(RepositoryName name, string tag) =>
@@ -31,11 +43,11 @@ public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDa
     /// <summary>Whether the stored copy of a tag that upstream lacks is served. Call it after each such answer of upstream.</summary>
     public async ValueTask<bool> KeepsDeletedAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
-        if (policies.Of(name).KeepDeleted is var keep && keep <= TimeSpan.Zero)
+        if (_policies.Of(name).KeepDeleted is var keep && keep <= TimeSpan.Zero)
             return false;
         var path = RegistryLayout.Deleted(name, tag);
         var since = await FirstAsync(path, cancellationToken);
-        if (time.GetUtcNow() - since >= keep)
+        if (_time.GetUtcNow() - since >= keep)
         {
             await ForgetAsync(path, cancellationToken);
             _reasons.Remove((name, tag));
@@ -50,7 +62,7 @@ public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDa
     public async ValueTask<DateTimeOffset?> MovesOnAsync(
         RepositoryName name, string tag, Digest current, Digest? stored, CancellationToken cancellationToken)
     {
-        var policy = policies.Of(name);
+        var policy = _policies.Of(name);
         if (!policy.MayHoldTags)
             return null;
         if (policy.KeepDeleted > TimeSpan.Zero)
@@ -60,7 +72,7 @@ public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDa
             return null;
         // A manifest that the tag names already is known from now on, so that the tag can go back to it later.
         var on = await FirstAsync(RegistryLayout.FirstSeen(name, current), cancellationToken) + policy.Cooldown;
-        if (current == stored || on <= time.GetUtcNow() || stored is null && !policy.HoldsNewTags)
+        if (current == stored || on <= _time.GetUtcNow() || stored is null && !policy.HoldsNewTags)
             return null;
         if (stored is not null)
             Hold(name, tag, current, $"upstream has moved the tag to {current}, which is served from {Text(on)} (cooldown)");
@@ -71,10 +83,10 @@ public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDa
     /// <exception cref="IOException">The store takes no writes; also as <see cref="UnauthorizedAccessException"/>.</exception>
     public async ValueTask ReleaseAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        await dates.WriteAsync(RegistryLayout.FirstSeen(name, digest), DateTimeOffset.UnixEpoch, cancellationToken);
+        await _dates.WriteAsync(RegistryLayout.FirstSeen(name, digest), DateTimeOffset.UnixEpoch, cancellationToken);
         foreach (var (held, tag) in _reasons.Keys.OfType<(RepositoryName, string)>())
             if (held.Equals(name) && _reasons.Get<Reason>((held, tag))?.MovesTo == digest)
-                await freshness.ForgetAsync(name, tag);
+                await _freshness.ForgetAsync(name, tag);
     }
 
     /// <summary>A date for people.</summary>
@@ -89,18 +101,27 @@ public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDa
         _reasons.Set((name, tag), new Reason(why, movesTo), new MemoryCacheEntryOptions { Size = 1 });
     }
 
+    private (int Kept, int Cooling) Count()
+    {
+        if (!_heldAny)
+            return (0, 0);
+        var reasons = _reasons.Keys.Select(key => _reasons.Get<Reason>(key)).OfType<Reason>().ToList();
+        var cooling = reasons.Count(reason => reason.MovesTo is not null);
+        return (reasons.Count - cooling, cooling);
+    }
+
     private async ValueTask<DateTimeOffset> FirstAsync(string path, CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         try
         {
-            if (await dates.ReadAsync(path, cancellationToken) is { } noted)
+            if (await _dates.ReadAsync(path, cancellationToken) is { } noted)
                 return noted;
-            await dates.WriteAsync(path, now, cancellationToken);
+            await _dates.WriteAsync(path, now, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"the date {path}", failure);
+            _writes.Failed($"the date {path}", failure);
         }
         return now;
     }
@@ -109,12 +130,12 @@ public sealed class HeldTags(CachePolicies policies, TagFreshness freshness, IDa
     {
         try
         {
-            if (await dates.ReadAsync(path, cancellationToken) is not null)
-                await dates.DeleteAsync(path, cancellationToken);
+            if (await _dates.ReadAsync(path, cancellationToken) is not null)
+                await _dates.DeleteAsync(path, cancellationToken);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"the date {path}", failure);
+            _writes.Failed($"the date {path}", failure);
         }
     }
 

@@ -19,6 +19,8 @@ public sealed class StoreMetrics(MirrorMeter meter)
     private readonly Gauge<long> _cacheLimit = meter.Gauge(
         "mirror_cache_limit_bytes", "The limit of mirrored blobs, proxy.max_size.", "By");
 
+    private readonly Gauge<long> _imageBytes = meter.Gauge("mirror_image_bytes", "Stored bytes of the images of an upstream.", "By");
+
     private readonly Counter<long> _evicted = meter.ZeroCounter(
         "mirror_cache_evictions_total", "Mirrored blobs removed to make room.");
 
@@ -52,6 +54,21 @@ public sealed class StoreMetrics(MirrorMeter meter)
         if (limit is { } max)
             _cacheLimit.Record(max);
     }
+
+    /// <summary>Records the stored bytes of the images of an upstream.</summary>
+    /// <param name="upstream">The label of a configured upstream.</param>
+    public void Images(string upstream, long bytes) => _imageBytes.Record(bytes, new Tag("upstream", upstream));
+
+    /// <summary>Shows how many tags are held, by a function that is called when metrics are read. Call it once.</summary>
+    public void ObserveHeldTags(Func<(int Kept, int Cooling)> read) => meter.Meter.CreateObservableGauge(
+        "mirror_held_tags",
+        () =>
+        {
+            var (kept, cooling) = read();
+            return (Measurement<int>[])
+                [new(kept, new Tag("reason", "kept")), new(cooling, new Tag("reason", "cooldown"))];
+        },
+        null, "Tags that name another manifest than upstream's, as far as their last check told.");
 
     /// <summary>Records blobs that were evicted (<c>proxy.max_size</c>).</summary>
     public void Evicted(int blobs, long bytes)

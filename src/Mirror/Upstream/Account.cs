@@ -13,6 +13,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     private DateTimeOffset _pullsFrom;
     private DateTimeOffset _requestsFrom;
     private TimeSpan _lastPause;
+    private DateTimeOffset? _renewedBy;
 
     /// <summary>The number of an account that is no account of the mirror's own.</summary>
     public const int OfClient = -1;
@@ -38,6 +39,13 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         get { lock (_gate) return _limit; }
     }
 
+    /// <summary>When all pulls are allowed again at the latest, if none is made until then; null if all are, or upstream did not tell its
+    /// window.</summary>
+    public DateTimeOffset? RenewedBy
+    {
+        get { lock (_gate) return _remaining < _limit ? _renewedBy : null; }
+    }
+
     /// <summary>Whether so few pulls are left that background work should leave them to clients that wait.</summary>
     public bool IsNearlySpent
     {
@@ -51,11 +59,11 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         get { lock (_gate) return _remaining is not { } left || left > (_limit ?? 0) / 2 && left > 10; }
     }
 
-    /// <summary>Takes in how many pulls upstream allows and how many are left.</summary>
-    public void Observe(long? limit, long? remaining)
+    /// <summary>Takes in how many pulls upstream allows, how many are left, and when the window that begins now ends.</summary>
+    public void Observe(long? limit, long? remaining, DateTimeOffset? renewedBy)
     {
         lock (_gate)
-            (_limit, _remaining) = (limit, remaining);
+            (_limit, _remaining, _renewedBy) = (limit, remaining, renewedBy);
     }
 
     /// <summary>

@@ -43,7 +43,9 @@ internal static class UpstreamHandlers
                     context.ServiceProvider.GetRequiredService<TimeProvider>()))
             .SelectPipelineBy(_ => PipelineKeys());
         builder.AddHttpMessageHandler(provider =>
-            new MeteringHandler(provider.GetRequiredService<UpstreamMetrics>(), origin, provider.GetRequiredService<TimeProvider>()));
+            new MeteringHandler(
+                provider.GetRequiredService<UpstreamMetrics>(), origin, provider.GetRequiredKeyedService<UpstreamState>(origin).Figures,
+                provider.GetRequiredService<TimeProvider>()));
     }
 
     /// <summary>By authority, with a bounded number of different keys.</summary>

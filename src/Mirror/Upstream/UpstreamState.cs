@@ -20,6 +20,16 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     /// <summary>What went wrong lately.</summary>
     public UpstreamTroubles Troubles => _troubles;
 
+    /// <summary>What it has answered.</summary>
+    public UpstreamFigures Figures { get; } = new(time);
+
+    /// <summary>Since when an account rests because upstream said 429; null where it does not rest.</summary>
+    public DateTimeOffset? LimitedSince(Account account)
+    {
+        var login = LoginOf(account);
+        return login.LimitedUntil > time.GetUtcNow() ? login.LimitedSince : null;
+    }
+
     /// <summary>The registry, or its token service, gave an answer of its own.</summary>
     /// <param name="isUp">Whether the answer shows that the registry can be used.</param>
     public void Answered(Uri url, bool isUp)
@@ -71,7 +81,11 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     public void Limited(Account account, TimeSpan pause)
     {
         _troubles.Note(origin.Authority, $"account {account.Index} has reached its limit (429), and rests for {pause.TotalSeconds:0} s");
-        if (LoginOf(account).Limit.IsDue())
+        var (login, now) = (LoginOf(account), time.GetUtcNow());
+        if (login.LimitedUntil < now)
+            login.LimitedSince = now;
+        login.LimitedUntil = now + pause;
+        if (login.Limit.IsDue())
             LogLimited(origin.Authority, origin.Label, account.Index, Math.Round(pause.TotalSeconds));
     }
 
@@ -105,5 +119,9 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
         public RareLine Limit { get; } = new(time);
 
         public long? WorkedAt { get; set; }
+
+        public DateTimeOffset LimitedSince { get; set; }
+
+        public DateTimeOffset LimitedUntil { get; set; }
     }
 }

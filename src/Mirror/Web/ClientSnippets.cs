@@ -5,6 +5,10 @@ namespace Mirror.Web;
 /// <summary>The settings that make each client use this registry.</summary>
 public static class ClientSnippets
 {
+    private const string Docker = "/etc/docker/daemon.json (Docker Engine)";
+    private const string Containers = "/etc/containers/registries.conf.d/mirror.conf (podman, CRI-O, skopeo)";
+    private const string BuildKit = "/etc/buildkit/buildkitd.toml (BuildKit)";
+
     /// <summary>Writes one snippet for each client, under the path of the file that it belongs to.</summary>
     public static void Write(MirrorOptions options, TextWriter output)
     {
@@ -23,7 +27,12 @@ public static class ClientSnippets
     public static IReadOnlyList<(string File, string Text)> Of(MirrorOptions options)
     {
         var registry = UrlOf(options.Http);
-        return [.. options.Proxy.RemoteUrl is { } upstream ? Mirror(registry, upstream) : Registry(registry)];
+        Mirrored[] upstreams =
+        [
+            .. options.Proxy.AllUpstreams().Select(upstream => new Mirrored(
+                upstream.Options.EffectiveName, upstream.Options.RemoteUrl!, upstream.Options == options.Proxy ? null : upstream.PathName)),
+        ];
+        return [.. upstreams is [] ? Registry(registry) : Mirror(registry, upstreams)];
     }
 
     /// <summary>What to change in the files before they are of use; null where that is nothing.</summary>
@@ -49,15 +58,14 @@ public static class ClientSnippets
         return new Uri($"http://{address}{http.Prefix.TrimEnd('/')}");
     }
 
-    private static IEnumerable<(string File, string Text)> Mirror(Uri registry, Uri upstream)
+    private static IEnumerable<(string File, string Text)> Mirror(Uri registry, Mirrored[] upstreams)
     {
-        var isHub = DockerHub.Is(upstream);
-        var name = isHub ? "docker.io" : upstream.Authority;
-        var url = Text(registry);
-        var hasPath = registry.AbsolutePath is not "/";
-        var isPlain = registry.Scheme is "http";
+        var (url, isPlain) = (Text(registry), registry.Scheme is "http");
+        // The clients that know no other place for a path than after /v2/.
+        var isUnderPath = registry.AbsolutePath is not "/";
+        var hub = Array.Find(upstreams, upstream => DockerHub.Is(upstream.Url) && upstream.Prefix is null);
 
-        yield return ("/etc/docker/daemon.json (Docker Engine)", isHub
+        yield return (Docker, hub is not null
             ? $$"""
               {
                 "registry-mirrors": ["{{url}}"]
@@ -65,43 +73,53 @@ public static class ClientSnippets
               """
             : $"""
               # Docker's own setting is for Docker Hub only. With the containerd image store, use
-              # /etc/docker/certs.d/{name}/hosts.toml with the text for containerd below.
+              # /etc/docker/certs.d/{upstreams[0].Name}/hosts.toml with the text for containerd below.
               """);
 
-        yield return ($"/etc/containerd/certs.d/{name}/hosts.toml (containerd)", $"""
-            server = "{Text(upstream)}"
+        foreach (var upstream in upstreams)
+            yield return ($"/etc/containerd/certs.d/{upstream.Name}/hosts.toml (containerd)", $"""
+                # Its config.toml names the folder: config_path = "/etc/containerd/certs.d" below
+                # [plugins."io.containerd.cri.v1.images".registry], with containerd 1 [plugins."io.containerd.grpc.v1.cri".registry].
+                server = "{Text(upstream.Url)}"
 
-            [host."{url}"]
-              capabilities = ["pull", "resolve"]
-            """);
+                [host."{url}"]
+                  capabilities = ["pull", "resolve"]
+                """);
 
         // The client appends the name of the image, library/ included, to the location.
-        yield return ("/etc/containers/registries.conf.d/mirror.conf (podman, CRI-O, skopeo)", hasPath
+        yield return (Containers, isUnderPath
             ? NotUnderPath(registry)
-            : $"""
+            : string.Join("\n\n", upstreams.Select(upstream => $"""
               [[registry]]
-              prefix = "{name}"
-              location = "{name}"
+              prefix = "{upstream.Name}"
+              location = "{upstream.Name}"
 
               [[registry.mirror]]
-              location = "{registry.Authority}"
+              location = "{registry.Authority}{(upstream.Prefix is { } prefix ? $"/{prefix}" : "")}"
               insecure = {(isPlain ? "true" : "false")}
-              """);
+              """)));
 
-        // The client would put a path after /v2/.
-        yield return ("/etc/buildkit/buildkitd.toml (BuildKit)", hasPath
-            ? NotUnderPath(registry)
-            : $"""
-              [registry."{name}"]
+        var buildKit = isUnderPath ? NotUnderPath(registry)
+            : string.Join("\n\n", upstreams.Select(upstream => $"""
+              [registry."{upstream.Name}"]
                 mirrors = ["{registry.Authority}"]
-              """ + (isPlain ? "\n\n" + BuildKitPlain(registry) : ""));
+              """)) + (isPlain ? "\n\n" + BuildKitPlain(registry) : "");
+        yield return (BuildKit, buildKit);
 
-        yield return ("/etc/rancher/k3s/registries.yaml (k3s; RKE2: /etc/rancher/rke2/registries.yaml)", $"""
-            mirrors:
-              "{name}":
-                endpoint:
-                  - "{url}"
-            """);
+        foreach (var file in Kubernetes(upstreams.Select(upstream => upstream.Name), url))
+            yield return file;
+        yield return GitHub(
+            hub is null ? "" : $"""
+
+            # The Docker Engine of the runner's machine pulls the containers and services of jobs: it needs the daemon.json above.
+            # Runners in Kubernetes (Actions Runner Controller): add this to the args of the container "dind":
+            #   - --registry-mirror={url}
+            """,
+            buildKit);
+        yield return GitLab(
+            hub is null
+                ? "# Docker's own setting is for Docker Hub only: let jobs build with the settings for BuildKit above."
+                : GitLabService("--registry-mirror", url));
     }
 
     private static IEnumerable<(string File, string Text)> Registry(Uri registry)
@@ -114,7 +132,7 @@ public static class ClientSnippets
             yield break;
         }
 
-        yield return ("/etc/docker/daemon.json (Docker Engine)", $$"""
+        yield return (Docker, $$"""
             {
               "insecure-registries": ["{{registry.Authority}}"]
             }
@@ -127,21 +145,85 @@ public static class ClientSnippets
               capabilities = ["pull", "resolve", "push"]
             """);
 
-        yield return ("/etc/containers/registries.conf.d/registry.conf (podman, CRI-O, skopeo)", $"""
+        yield return (Containers, $"""
             [[registry]]
             location = "{registry.Authority}"
             insecure = true
             """);
 
-        yield return ("/etc/buildkit/buildkitd.toml (BuildKit)", BuildKitPlain(registry));
+        yield return (BuildKit, BuildKitPlain(registry));
+        foreach (var file in Kubernetes([registry.Authority], Text(registry)))
+            yield return file;
+        yield return GitHub(
+            $"""
 
-        yield return ("/etc/rancher/k3s/registries.yaml (k3s; RKE2: /etc/rancher/rke2/registries.yaml)", $"""
-            mirrors:
-              "{registry.Authority}":
-                endpoint:
-                  - "{Text(registry)}"
-            """);
+            # The Docker Engine of the runner's machine needs the daemon.json above.
+            # Runners in Kubernetes (Actions Runner Controller): add this to the args of the container "dind":
+            #   - --insecure-registry={registry.Authority}
+            """,
+            BuildKitPlain(registry));
+        yield return GitLab(GitLabService("--insecure-registry", registry.Authority));
     }
+
+    private static IEnumerable<(string File, string Text)> Kubernetes(IEnumerable<string> names, string url)
+    {
+        var rancher = "mirrors:" + string.Concat(names.Select(name => $"""
+
+              "{name}":
+                endpoint:
+                  - "{url}"
+            """));
+        yield return ("/etc/rancher/k3s/registries.yaml (k3s; RKE2: /etc/rancher/rke2/registries.yaml)", rancher);
+        yield return ("registries.yaml (k3d cluster create --registry-config registries.yaml)", rancher);
+        yield return ("cluster.yaml (kind create cluster --config cluster.yaml)", """
+            # The nodes read the files for containerd above. kind 0.27 and later need no patch.
+            kind: Cluster
+            apiVersion: kind.x-k8s.io/v1alpha4
+            containerdConfigPatches:
+            - |-
+              [plugins."io.containerd.grpc.v1.cri".registry]
+                config_path = "/etc/containerd/certs.d"
+            nodes:
+            - role: control-plane
+              extraMounts:
+              - hostPath: /etc/containerd/certs.d
+                containerPath: /etc/containerd/certs.d
+            """);
+        yield return ("mirror.yaml (Talos: talosctl patch machineconfig --patch @mirror.yaml)", """
+            machine:
+              registries:
+                mirrors:
+            """ + string.Concat(names.Select(name => $"""
+
+                  "{name}":
+                    endpoints:
+                      - "{url}"
+            """)));
+    }
+
+    private static (string File, string Text) GitHub(string more, string buildKit) => (
+        ".github/workflows/*.yml (GitHub Actions, on runners of your own)",
+        $"""
+        # Where a job has docker/setup-buildx-action, its BuildKit needs its own settings:{more}
+        - uses: docker/setup-buildx-action@v3
+          with:
+            buildkitd-config-inline: |
+              {buildKit.ReplaceLineEndings("\n      ")}
+        """);
+
+    private static (string File, string Text) GitLab(string text) => ("/etc/gitlab-runner/config.toml (GitLab Runner)", text);
+
+    private static string GitLabService(string option, string value) => $"""
+        # The Docker Engine of the runner's machine pulls the images of jobs and services: it needs the daemon.json above.
+        # Jobs with Docker-in-Docker need this. With the Kubernetes executor, write "kubernetes" for "docker" in both headings.
+        [[runners]]
+          [runners.docker]
+            privileged = true
+            [[runners.docker.services]]
+              name = "docker:dind"
+              alias = "docker"
+              command = ["{option}", "{value}"]
+        """;
 
     private static string BuildKitPlain(Uri registry) => $"""
         [registry."{registry.Authority}"]
@@ -152,4 +234,8 @@ public static class ClientSnippets
         $"# Not possible while the registry is under {registry.AbsolutePath}: this client puts a path after /v2/, not before it.";
 
     private static string Text(Uri url) => url.AbsoluteUri.TrimEnd('/');
+
+    /// <param name="Name">The name that clients use for the registry.</param>
+    /// <param name="Prefix">What stands before the names of its images here; null where nothing does.</param>
+    private sealed record Mirrored(string Name, Uri Url, string? Prefix);
 }

@@ -161,6 +161,7 @@ internal sealed class LiveFeed(
     private static async ValueTask<LiveState> For(Viewer viewer, Tick tick, CancellationToken stop)
     {
         Dictionary<RepositoryName, bool> known = [];
+        await viewer.PrepareAsync(tick.Fills.Concat(tick.Uploads).SelectMany(each => each.Names), stop);
         return new(await VisibleAsync(tick.Fills), await VisibleAsync(tick.Uploads), tick.Held);
 
         async ValueTask<List<LiveTransfer>> VisibleAsync(IReadOnlyList<Seen> all)

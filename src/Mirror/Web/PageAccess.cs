@@ -8,15 +8,12 @@ namespace Mirror.Web;
 /// <summary>Finds out who looks at a page, logs browsers in and out, and refuses what other sites make a browser send.</summary>
 internal sealed class PageAccess(
     IAccess access, AdminAccess admins, AdminToken token, Sessions sessions, Locations locations, LiveOptions live, HttpOptions http,
-    PrivateReads privates, ProxyOptions proxy, ImageIndex index, RulesAccess? rules = null, TokenLogins? tokenServer = null)
+    PrivateReads privates, ProxyOptions proxy, TimeProvider time, RulesAccess? rules = null, TokenLogins? tokenServer = null)
 {
     private const string Cookie = "mirror_session";
 
     private readonly bool _hasPrivate = proxy.AllUpstreams().Any(upstream => upstream.Options.Private is not PrivateImages.Account);
     private readonly string _path = $"{http.Prefix.TrimEnd('/')}/ui";
-
-    // A token server is asked for the rights on so many repositories; with more, the address would be too long.
-    private const int MaxScopes = 100;
 
     /// <summary>Whether users can log in by name and password.</summary>
     public bool HasUsers => sessions.HasUsers || tokenServer is not null;
@@ -40,21 +37,25 @@ internal sealed class PageAccess(
             request.User = AdminAccess.TokenHolder.User;
             return new(access, request.User, AdminAccess.TokenHolder, true, await sessions.FormTokenAsync(cookie!, stop));
         }
+        var rights = sessions.WithTokens(cookie) is var (tokens, key) ? new TokenRights(tokens, key, context) : null;
+        var user = rights is null ? null : await rights.UserAsync(stop);
+        if (rights is not null && user is null)
+        {
+            sessions.ForgetTokens(cookie);
+            rights = null;
+        }
         var isUser = session is { IsTokenHolder: false };
-        var bearer = sessions.TokenOf(cookie);
-        if (bearer is not null)
-            context.Request.Headers.Authorization = $"Bearer {bearer}";
-        var user = isUser ? new AccessUser(session!.Name) : await access.AuthenticateAsync(context, stop);
+        user ??= isUser ? new AccessUser(session!.Name) : await access.AuthenticateAsync(context, stop);
         if (isUser && rules is not null)
             user = rules.WithCertificate(user, context);
-        isUser |= bearer is not null && user is not null;
+        isUser |= rights is not null;
         if (user is null && context.Request.Headers.Authorization is [{ } authorization, ..])
             request.RefusedUser = access.RefusedUser(authorization);
         request.User = user;
         return new(
             access, user, await admins.FindAsync(user, stop), isUser,
             await sessions.FormTokenAsync(isUser ? cookie! : $"user {user?.Name}", stop),
-            _hasPrivate ? name => privates.MaySeeAsync(request, name) : null);
+            _hasPrivate ? name => privates.MaySeeAsync(request, name) : null, rights);
     }
 
     /// <summary>
@@ -84,12 +85,16 @@ internal sealed class PageAccess(
         }
         else if (tokenServer is not null)
         {
-            if (name.Contains(':', StringComparison.Ordinal) || await AskAsync(request, name, password) is not { } bearer)
+            // A colon ends the name in what is sent.
+            var key = Sessions.NewKey();
+            var session = new TokenSession(name, password, key, tokenServer, access, time);
+            if (name.Contains(':', StringComparison.Ordinal)
+                || (request.User = await new TokenRights(session, key, context).UserAsync(request.Aborted)) is null)
             {
                 request.RefusedUser = name;
                 return false;
             }
-            context.Response.Cookies.Append(Cookie, sessions.BeginWithToken(bearer), Options(context, Sessions.Life));
+            context.Response.Cookies.Append(Cookie, sessions.BeginWithTokens(key, session), Options(context, Sessions.Life));
             return true;
         }
         else
@@ -117,7 +122,7 @@ internal sealed class PageAccess(
     /// <summary>Takes the session's cookie away.</summary>
     public void LogOut(HttpContext context)
     {
-        sessions.ForgetToken(context.Request.Cookies[Cookie]);
+        sessions.ForgetTokens(context.Request.Cookies[Cookie]);
         context.Response.Cookies.Append(Cookie, "", Options(context, TimeSpan.Zero));
     }
 
@@ -141,27 +146,6 @@ internal sealed class PageAccess(
         if (headers["Sec-Fetch-Site"] is [{ Length: > 0 } site, ..] && site != "same-origin"
             || headers.Origin is [{ Length: > 0 } origin, ..] && !IsOwn(context.Request, origin))
             throw new RegistryException(RegistryError.Denied, "a page of another site has sent this form; nothing was done");
-    }
-
-    // A token of the token server that counts here as in any other request; null where the server refuses the login, or the token is not
-    // good.
-    private async ValueTask<string?> AskAsync(RegistryRequest request, string name, string password)
-    {
-        var names = await Task.Run(() => index.Names(MaxScopes), request.Aborted);
-        try
-        {
-            var bearer = await tokenServer!.AskAsync(
-                name, password, names.Select(each => $"repository:{each}:pull").Prepend("registry:catalog:*"), request.Aborted);
-            if (bearer is null)
-                return null;
-            request.Http.Request.Headers.Authorization = $"Bearer {bearer}";
-            request.User = await access.AuthenticateAsync(request.Http, request.Aborted);
-            return request.User is { Name.Length: > 0 } ? bearer : null;
-        }
-        catch (HttpRequestException failure)
-        {
-            throw new RegistryException(RegistryError.Unavailable, $"the token server (auth.token.realm): {failure.Message}");
-        }
     }
 
     private bool IsOwn(HttpRequest request, string origin) =>

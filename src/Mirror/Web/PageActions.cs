@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Mirror.Access;
 using Mirror.Admin;
 using Mirror.PullThrough;
 using Mirror.Registry;
@@ -66,6 +67,7 @@ internal sealed partial class PageActions(
                 warming.Start(image, text, form["platform"] is [{ Length: > 0 and <= 64 } platform] ? platform : Warmer.DefaultPlatform);
                 break;
             case "delete" when isTag:
+                request.User = await frame.Viewer.UserForAsync(image.Name, AccessAction.Delete, request.Aborted);
                 await registry.DeleteTagAsync(request, image.Name, tag!, mayDelete: frame.Viewer.Admin is { Rules: null });
                 break;
             case "release" when image.Reference is not null && !isTag:

@@ -17,7 +17,11 @@ public sealed record OverviewModel(
     IReadOnlyList<(DateTimeOffset Hour, AnswerTotals Answers)> Hours, AnswerTotals All, UsageModel? Usage);
 
 /// <param name="Cached">The bytes of mirrored blobs; null until they have been counted.</param>
-public sealed record UsageModel(UsageAnswer Store, long? Cached, string? Fleet, IReadOnlyList<UpstreamMirror> Upstreams);
+/// <param name="Address">Where other replicas reach this one; null where there are none.</param>
+/// <param name="Replicas">Those that are there, this one among them, and when each was last there; null where that is not known.</param>
+public sealed record UsageModel(
+    UsageAnswer Store, long? Cached, string? Address, IReadOnlyList<(string Address, DateTimeOffset Last)>? Replicas,
+    IReadOnlyList<UpstreamMirror> Upstreams);
 
 public sealed record LiveModel(LiveState State, IReadOnlyList<(RepositoryName Name, WarmProgress Progress)> Warmed);
 

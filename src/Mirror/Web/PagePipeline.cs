@@ -60,6 +60,7 @@ internal sealed partial class PagePipeline(
     private async Task AnswerAsync(RegistryRequest request, string page)
     {
         var viewer = await access.ViewerAsync(request);
+        request.Http.Features.Set(viewer);
         if (page != "login")
             await access.RequireAsync(request, viewer);
         await routes.AnswerAsync(request, FrameOf(request.Http, page, viewer));
@@ -85,8 +86,7 @@ internal sealed partial class PagePipeline(
         SetHeaders(context.Response.Headers);
         try
         {
-            var anonymous = Viewer.Unknown;
-            var frame = FrameOf(context, "error", anonymous);
+            var frame = FrameOf(context, "error", context.Features.Get<Viewer>() ?? Viewer.Unknown);
             // A browser knows Basic. What it does not know, the form is for.
             var challenge = (failure as RegistryException)?.Headers.FirstOrDefault(header => header.Name == "WWW-Authenticate").Value;
             if (failed.Error.Status == 401 && challenge?.StartsWith("Basic", StringComparison.Ordinal) == true)

@@ -16,6 +16,7 @@ public static class PageRegistration
             .AddSingleton<LiveFeed>()
             .AddSingleton<Warming>()
             .AddSingleton<ImageDetails>()
+            .AddSingleton<ImageLists>()
             .AddSingleton<PageActions>()
             .AddSingleton<PageRoutes>()
             .AddSingleton<PagePipeline>()

@@ -1,6 +1,6 @@
-using System.Globalization;
 using Mirror.Admin;
 using Mirror.Configuration;
+using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
@@ -13,11 +13,9 @@ namespace Mirror.Web;
 /// <summary>Every page, in one table. What a viewer may not pull is not there for it.</summary>
 internal sealed class PageRoutes
 {
-    private const int PageSize = 50;
-    // Of a viewer who may see few of many images, a page may be short; it has a link to the next one all the same.
-    private const int MaxLooked = 5_000;
-    private const int MaxSearch = 200;
     private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(50);
+    // Numbers that are wrong by what has just happened look like a fault.
+    private static readonly TimeSpan MaxWaitForNumbers = TimeSpan.FromMilliseconds(500);
 
     private static readonly Dictionary<string, Func<PageRoutes, RegistryRequest, Frame, Task>> Table = new()
     {
@@ -100,8 +98,9 @@ internal sealed class PageRoutes
         {
             var cache = Get<CacheSize>();
             usage = new(
-                await Get<StoreUsage>().ReadAsync(MaxWait, request.Aborted), cache.IsMeasured ? cache.Bytes : null,
-                Get<FleetOptions>().Address, Get<UpstreamSelector>().All);
+                await Get<StoreUsage>().ReadAsync(MaxWaitForNumbers, request.Aborted), cache.IsMeasured ? cache.Bytes : null,
+                Get<SharedCache>().IsShared ? Get<Replica>().Address.AbsoluteUri : null, await Get<FleetMembers>().ListAsync(),
+                Get<UpstreamSelector>().All);
         }
         await _renderer.WriteAsync<OverviewPage>(
             request.Http, frame, new OverviewModel(Get<HourlyAnswers>().List(), Get<RequestMetrics>().Answers, usage));
@@ -110,7 +109,9 @@ internal sealed class PageRoutes
     private async Task LiveAsync(RegistryRequest request, Frame frame)
     {
         List<(RepositoryName, WarmProgress)> warmed = [];
-        foreach (var (name, progress) in Get<Warming>().List())
+        var all = Get<Warming>().List();
+        await frame.Viewer.PrepareAsync(all.Select(each => each.Name), request.Aborted);
+        foreach (var (name, progress) in all)
             if (await frame.Viewer.MaySeeAsync(name, request.Aborted))
                 warmed.Add((name, progress));
         await _renderer.WriteAsync<LivePage>(
@@ -120,82 +121,10 @@ internal sealed class PageRoutes
     private async Task ImagesAsync(RegistryRequest request, Frame frame)
     {
         var query = request.Http.Request.Query;
-        var search = query["search"].ToString().Trim();
-        if (search.Length > MaxSearch)
-            search = search[..MaxSearch];
-        ImageOrder? order = query["sort"].ToString() switch
-        {
-            "size" => ImageOrder.Size,
-            "pulls" => ImageOrder.Pulls,
-            "used" => ImageOrder.LastUsed,
-            _ => null,
-        };
-        var after = query["after"].ToString();
-        var isComplete = await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
-        var pins = Get<IPinStore>();
-        List<ImageLine> lines = [];
-        var last = after.Length > 0 ? after : null;
-        var looked = 0;
-        var isOver = false;
-        while (lines.Count < PageSize && looked < MaxLooked && !isOver)
-        {
-            var page = await Task.Run(() => Page(order, search.Length > 0 ? search : null, last), request.Aborted);
-            isOver = page.Count < PageSize;
-            foreach (var image in page)
-            {
-                if (lines.Count == PageSize)
-                {
-                    isOver = false;
-                    break;
-                }
-                (last, looked) = (Place(order, image), looked + 1);
-                if (await frame.Viewer.MaySeeAsync(image.Name, request.Aborted))
-                    lines.Add(new(
-                        image, _repositories.IsMirrored(image.Name), await pins.IsPinnedAsync(image.Name, image.Tag, request.Aborted),
-                        StateOf(image)));
-            }
-        }
-        await _renderer.WriteAsync<ImagesPage>(
-            request.Http, frame,
-            new ImagesModel(
-                search, order is null ? "name" : query["sort"].ToString(), lines, isComplete, after.Length == 0, isOver ? null : last));
+        var model = await Get<ImageLists>().PageAsync(
+            frame.Viewer, query["search"].ToString(), query["sort"].ToString(), query["after"].ToString(), request.Aborted);
+        await _renderer.WriteAsync<ImagesPage>(request.Http, frame, model);
     }
-
-    // How the tag differs from that of upstream; null where it does not, as far as this server knows.
-    private string? StateOf(ListedImage image)
-    {
-        var held = Get<HeldTags>();
-        if (held.Find(image.Name, image.Tag) is not null)
-            return held.MovesTo(image.Name, image.Tag) is null ? "kept" : "cooling down";
-        return _repositories.IsMirrored(image.Name) && Get<UpstreamSelector>().Find(image.Name) is { } mirror
-            && mirror.Upstream.State.Troubles.Away.Count > 0 && Get<TagFreshness>().Fresh(image.Name, image.Tag) is null ? "stale" : null;
-    }
-
-    private IReadOnlyList<ListedImage> Page(ImageOrder? order, string? search, string? after)
-    {
-        var wrong = new RegistryException(RegistryError.NameInvalid, "'after' is not from a page of this list");
-        if (order is not { } by)
-        {
-            var colon = after?.LastIndexOf(':') ?? 0;
-            return colon < 0 ? throw wrong
-                : _index.Page(search, after is null ? null : (after[..colon], after[(colon + 1)..]), PageSize);
-        }
-        (long, long)? place = null;
-        if (after is not null)
-            place = after.Split('.') is [var value, var id] && Number(value) is { } v && Number(id) is { } i ? (v, i) : throw wrong;
-        return _index.Page(by, search, place, PageSize);
-
-        static long? Number(string text) =>
-            long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
-    }
-
-    private static string Place(ImageOrder? order, ListedImage image) => order switch
-    {
-        null => $"{image.Name}:{image.Tag}",
-        ImageOrder.Size => $"{image.Bytes}.{image.Id}",
-        ImageOrder.Pulls => $"{image.Pulls}.{image.Id}",
-        _ => $"{image.LastUsed?.ToUnixTimeMilliseconds() ?? 0}.{image.Id}",
-    };
 
     private async Task ImageAsync(RegistryRequest request, Frame frame)
     {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -28,17 +29,20 @@ internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvide
     // Names of users have up to 255 bytes.
     private const int MaxCookie = 1024;
 
-    // With the longest tokens 32 MB.
-    private const int MaxTokens = 1000;
+    private const int MaxTokenSessions = 1000;
 
-    private readonly MemoryCache _tokens = new(new MemoryCacheOptions { SizeLimit = MaxTokens });
+    // Of the cookie of a session with a token server: half names the session, half opens its password.
+    private const int HalfCookie = 32;
+
+    private readonly MemoryCache _tokens = new(new MemoryCacheOptions { SizeLimit = MaxTokenSessions });
     private byte[]? _key;
 
-    /// <summary>Begins a session with a token of a token server. It is known to this process only, and the token ends it.</summary>
+    /// <summary>Begins a session with a token server. It is known to this process only.</summary>
+    /// <param name="session">From the key of the session.</param>
     /// <returns>The value of the cookie.</returns>
-    public string BeginWithToken(string bearer)
+    public string BeginWithTokens(byte[] key, TokenSession session)
     {
-        var id = Convert.ToHexString(RandomNumberGenerator.GetBytes(32));
+        var id = RandomNumberGenerator.GetHexString(2 * HalfCookie);
         Set();
         // A full cache takes nothing new: those that were not used for the longest go.
         if (!_tokens.TryGetValue(id, out _))
@@ -46,20 +50,32 @@ internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvide
             _tokens.Compact(0.1);
             Set();
         }
-        return id;
+        return id + Convert.ToHexString(key);
 
-        void Set() => _tokens.Set(id, bearer, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Life });
+        void Set() => _tokens.Set(id, session, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Life });
     }
 
-    /// <summary>The token of a session that began with one; null for other sessions.</summary>
-    public string? TokenOf(string? cookie) => cookie is { Length: 64 } ? _tokens.Get<string>(cookie) : null;
+    /// <summary>A key for a new session with a token server.</summary>
+    public static byte[] NewKey() => RandomNumberGenerator.GetBytes(HalfCookie);
 
-    /// <summary>Ends a session that began with a token.</summary>
-    public void ForgetToken(string? cookie)
+    /// <summary>The session with a token server that a cookie names, and its key; null for another cookie.</summary>
+    public (TokenSession Session, byte[] Key)? WithTokens(string? cookie)
     {
-        if (cookie is not null)
-            _tokens.Remove(cookie);
+        var key = new byte[HalfCookie];
+        return cookie is { Length: 4 * HalfCookie } && _tokens.TryGetValue(IdOf(cookie), out TokenSession? session)
+            && Convert.FromHexString(cookie.AsSpan(2 * HalfCookie), key, out _, out _) is OperationStatus.Done
+            ? (session!, key)
+            : null;
     }
+
+    /// <summary>Ends the session with a token server that a cookie names.</summary>
+    public void ForgetTokens(string? cookie)
+    {
+        if (cookie is { Length: 4 * HalfCookie })
+            _tokens.Remove(IdOf(cookie));
+    }
+
+    private static string IdOf(string cookie) => cookie.AsSpan(0, 2 * HalfCookie).ToString();
 
     public void Dispose() => _tokens.Dispose();
 

@@ -160,6 +160,35 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("mirrors = [\"mirror.example\"]", output);
         Assert.Contains("- \"https://mirror.example\"", output);
         Assert.DoesNotContain("http = true", output);
+        Assert.Contains("mirrors:\n  \"docker.io\":\n    endpoint:\n      - \"https://mirror.example\"\n", output);
+        Assert.Contains("k3d cluster create --registry-config registries.yaml", output);
+        Assert.Contains("containerdConfigPatches:\n- |-\n  [plugins", output);
+        Assert.Contains("      \"docker.io\":\n        endpoints:\n          - \"https://mirror.example\"\n", output);
+        Assert.Contains("    buildkitd-config-inline: |\n      [registry.\"docker.io\"]\n        mirrors = [\"mirror.example\"]\n", output);
+        Assert.Contains("- --registry-mirror=https://mirror.example\n", output);
+        Assert.Contains("command = [\"--registry-mirror\", \"https://mirror.example\"]\n", output);
+    }
+
+    [Fact]
+    public async Task Each_upstream_is_in_the_files_of_the_clients_that_know_more_than_Docker_Hub()
+    {
+        var file = Write("""
+            version: 0.1
+            http: {host: http://mirror.example:5000}
+            proxy:
+              remoteurl: https://registry-1.docker.io
+              upstreams:
+              - {remoteurl: https://ghcr.io}
+            """);
+
+        var (_, output, _) = await RunAsync(["clients", file]);
+
+        Assert.Contains("certs.d/ghcr.io/hosts.toml", output);
+        Assert.Contains("server = \"https://ghcr.io\"", output);
+        Assert.Contains("prefix = \"ghcr.io\"\n", output);
+        Assert.Contains("[[registry.mirror]]\nlocation = \"mirror.example:5000/ghcr.io\"\n", output);
+        Assert.Contains("[registry.\"ghcr.io\"]\n  mirrors = [\"mirror.example:5000\"]\n", output);
+        Assert.Contains("  \"ghcr.io\":\n    endpoint:\n      - \"http://mirror.example:5000\"\n", output);
     }
 
     [Fact]
@@ -169,6 +198,7 @@ public sealed class CommandLineTests : IDisposable
 
         Assert.Contains("\"insecure-registries\": [\"10.0.0.1:5000\"]", output);
         Assert.DoesNotContain("registry-mirrors", output);
+        Assert.Contains("command = [\"--insecure-registry\", \"10.0.0.1:5000\"]\n", output);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Notifications;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Push;
@@ -120,9 +121,12 @@ public sealed partial class DocumentedMetricsTests
                 Assert.Equal(layer.Size, (await blob.Content.ReadAsByteArrayAsync(Cancel)).Length);
         await new PushedRepository(mirror, "local/app").PushManifestAsync("1");
         await receiver.UntilAsync(1);
+        // The first question about the images ends the wait for their index.
+        await mirror.ImagesAsync(list => list.Length > 0);
         await Until.TrueAsync(
             // From the first look at the cache's size on.
             async () => (await mirror.MetricsAsync()).Contains("mirror_cache_limit_bytes", StringComparison.Ordinal)
+                && (await mirror.MetricsAsync()).Contains("mirror_image_bytes", StringComparison.Ordinal)
                 && await mirror.MetricAsync("registry_notifications_status_total") > 0,
             () => string.Join('\n', mirror.Log));
         return await mirror.MetricsAsync();

@@ -123,6 +123,11 @@ public sealed class PageAccessTests : IAsyncDisposable
         Assert.DoesNotContain("local/b/secret", await alice.FirstEventAsync());
         Assert.Contains("local/b/secret", await erin.FirstEventAsync());
 
+        // Nor by the APIs.
+        foreach (var path in new[] { "/v1/search?q=secret", "/v1/search?q=", "/v2/_catalog", "/mirror/v1/images" })
+            Assert.DoesNotContain("local/b/secret", await TextAsync(path, "alice"));
+        Assert.Contains("local/b/secret", await TextAsync("/mirror/v1/images", "erin"));
+
         // What is not for a client is answered as what there is not.
         var hidden = await alice.PageAsync("image?image=local/b/secret:1", HttpStatusCode.NotFound);
         var absent = await alice.PageAsync("image?image=local/b/nothing:1", HttpStatusCode.NotFound);
@@ -234,6 +239,14 @@ public sealed class PageAccessTests : IAsyncDisposable
             using var browser = new Browser(mirror.Url);
             await browser.PageAsync("", expected);
         }
+    }
+
+    private async Task<string> TextAsync(string path, string login)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_registry.Url, path));
+        request.Headers.TryAddWithoutValidation("Authorization", PasswordFile.Basic(login));
+        using var response = await Http.Client.SendAsync(request, TestContext.Current.CancellationToken);
+        return await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
     }
 
     private async Task StartAsync(string more, Dictionary<string, string>? environment = null)

@@ -107,7 +107,7 @@ public sealed partial class PageContentTests : MirrorOfHub
         await Mirror.ImagesAsync(list => list.Length == 1 && list[0].GetProperty("pulls").GetInt64() == 2);
 
         using var browser = new Browser(Mirror.Url);
-        foreach (var sort in new[] { "name", "size", "pulls", "used" })
+        foreach (var sort in new[] { "name", "platforms", "size", "shared", "pulls", "used", "state" })
             Assert.Contains("library/nginx:1", await browser.PageAsync($"images?sort={sort}&search=ngin"));
         Assert.DoesNotContain("library/nginx:1", await browser.PageAsync("images?search=ngin_"));
         var page = await browser.PageAsync("image?image=library/nginx:1");
@@ -115,16 +115,50 @@ public sealed partial class PageContentTests : MirrorOfHub
         Assert.Contains("a copy from upstream", page);
         Assert.DoesNotContain(">Pin<", page);
         Assert.Contains("What the tag named", page);
-        Assert.Contains("Pulled by this digest 1 times", page);
+        Assert.Contains("Pulled by this digest 1 time,", page);
         Assert.DoesNotContain("Who pulled it", page);
         Assert.Contains("aria-sort=\"descending\"", await browser.PageAsync("images?sort=size"));
         using (var admin = new Browser(Mirror.Debug, Mirror.AdminLogin))
         {
             Assert.Contains("How fast the images grow is known after an hour", await admin.PageAsync(""));
+            var upstreams = await admin.PageAsync("upstreams");
+            Assert.Contains("<dt>200</dt>", upstreams);
+            Assert.Contains("half of the last requests in ", upstreams);
             Assert.Contains("<td class=\"name\">127.0.0.1</td>", await admin.PageAsync("image?image=library/nginx:1"));
         }
-        Assert.Contains("fetched from upstream", await browser.PageAsync("why?image=library/nginx:1"));
+        var why = await browser.PageAsync("why?image=library/nginx:1");
+        Assert.Contains("fetched from upstream", why);
+        Assert.Contains("<dt>Next request</dt><dd>it is answered from the store: the tag is fresh for ", why);
         Assert.DoesNotContain("<dt>Pulls since the start</dt><dd>0</dd>", await browser.PageAsync(""));
+    }
+
+    [Fact]
+    public async Task Images_are_sorted_by_each_column()
+    {
+        var large = HubBlob.Seeded(2, 60_000);
+        var (nginx, redis) = (Hub.AddImage(Repository, "1", Layer), Hub.AddImage("library/redis", "2", Layer, large));
+        await Mirror.PullAsync("library/redis", "2", [redis.Config.Digest, Layer.Digest, large.Digest]);
+        await Mirror.PullAsync(Repository, "1", [nginx.Config.Digest, Layer.Digest]);
+        await Mirror.PullAsync(Repository, "1");
+        await new PushedRepository(Mirror, "local/app").PushManifestAsync("3");
+        await Mirror.ImagesAsync(list => list.Length == 3 && list.Count(image => image.GetProperty("shared").GetInt64() > 0) == 2
+            && list.Sum(image => image.GetProperty("pulls").GetInt64()) == 3);
+        using var admin = new Browser(Mirror.Debug, Mirror.AdminLogin);
+        Assert.Equal(HttpStatusCode.SeeOther, await admin.PostAsync("pin", null, [("image", "library/redis:2")]));
+
+        const string n = "library/nginx:1", r = "library/redis:2", a = "local/app:3";
+        foreach (var (sort, expected) in new[]
+        {
+            ("name", [n, r, a]), ("size", [r, n, a]), ("pulls", [n, r, a]), ("used", [n, r, a]), ("state", new[] { r, a, n }),
+        })
+            Assert.Equal(expected, await ListAsync($"images?sort={sort}"));
+        Assert.Equal(a, (await ListAsync("images?sort=shared"))[2]);
+        Assert.Equal([n, r], (await ListAsync("images?sort=shared")).Take(2).Order());
+        Assert.Equal([n, r], (await ListAsync("images?sort=platforms&search=library")).Order());
+        Assert.Equal(a, (await ListAsync("images?sort=platforms"))[0]);
+
+        async Task<string[]> ListAsync(string page) =>
+            [.. ImageLink().Matches(await admin.PageAsync(page)).Select(match => Uri.UnescapeDataString(match.Groups[1].Value))];
     }
 
     [Fact]
@@ -159,6 +193,9 @@ public sealed partial class PageContentTests : MirrorOfHub
     }
 
     private static int Count(string text, string part) => text.Split(part).Length - 1;
+
+    [GeneratedRegex("href=\"/ui/image\\?image=([^\"]+)\"")]
+    private static partial Regex ImageLink();
 
     // A script without an address.
     [GeneratedRegex("<script(?! src=\"/ui/assets/)", RegexOptions.IgnoreCase)]

@@ -14,9 +14,11 @@
     if (line) return line;
     line = body.insertRow();
     line.dataset.id = id;
+    const headings = body.closest("table").tHead.rows[0].cells;
     for (const name of cells) {
       const cell = line.insertCell();
       cell.dataset.cell = name;
+      cell.dataset.label = headings[cell.cellIndex].textContent;
       cell.className = name === "name" ? "name" : ["bytes", "speed", "clients"].includes(name) ? "n" : "";
     }
     return line;
@@ -57,7 +59,11 @@
   const state = root.querySelector("[data-state]");
   const source = new EventSource(root.dataset.live);
   source.onopen = () => { state.textContent = "The figures follow each second."; };
-  source.onerror = () => { state.textContent = "The server does not answer; the figures are old. The page tries again."; };
+  source.onerror = () => {
+    state.textContent = source.readyState === EventSource.CLOSED
+      ? "The server sends no more figures: load the page again. These are old."
+      : "The server does not answer; the figures are old. The page tries again.";
+  };
   source.onmessage = (message) => {
     const now = JSON.parse(message.data);
     show("fills", now.fills, ["name", "what", "bar", "bytes", "speed", "origin", "clients"]);

@@ -1,0 +1,136 @@
+using System.Globalization;
+using Mirror.Admin;
+using Mirror.PullThrough;
+using Mirror.Registry;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
+
+namespace Mirror.Web;
+
+/// <summary>The pages of the list of images, in each of its orders.</summary>
+internal sealed class ImageLists(
+    ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, IPinStore pins, HeldTags held, TagFreshness freshness,
+    UpstreamSelector upstreams)
+{
+    private const int PageSize = 50;
+    // Of a viewer who may see few of many images, a page may be short; it has a link to the next one all the same.
+    private const int MaxLooked = 5_000;
+    // Each hundred of them may be a request to a token server.
+    private const int MaxLookedWithTokens = 500;
+    private const int MaxSearch = 200;
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(50);
+
+    private static readonly Dictionary<string, ImageOrder> Orders = new()
+    {
+        ["platforms"] = ImageOrder.Platforms,
+        ["size"] = ImageOrder.Size,
+        ["shared"] = ImageOrder.Shared,
+        ["used"] = ImageOrder.LastUsed,
+        ["pulls"] = ImageOrder.Pulls,
+    };
+
+    /// <summary>One page of the images that a viewer may see.</summary>
+    /// <param name="search">A part of a name or tag; empty for all.</param>
+    /// <param name="sort">One of the orders of <c>ImagesPage</c>; for any other word, names.</param>
+    /// <param name="after">Where the page before has ended; empty for the first one.</param>
+    /// <exception cref="RegistryException">No page ends there.</exception>
+    public async ValueTask<ImagesModel> PageAsync(Viewer viewer, string search, string sort, string after, CancellationToken stop)
+    {
+        search = search.Trim();
+        if (search.Length > MaxSearch)
+            search = search[..MaxSearch];
+        var isComplete = await indexing.CatchUpForAnswerAsync(MaxWait, stop);
+        var list = sort == "state" ? await ByStateAsync(stop)
+            : Orders.TryGetValue(sort, out var order) ? By(order)
+            : ByName();
+        // A search, and the order of states, look at all images for each part of the list.
+        var part = viewer.SeesAll ? PageSize : 10 * PageSize;
+        var most = viewer.Rights is null ? MaxLooked : MaxLookedWithTokens;
+        List<ImageLine> lines = [];
+        var last = after.Length > 0 ? after : null;
+        var looked = 0;
+        var isOver = false;
+        while (lines.Count < PageSize && looked < most && !isOver)
+        {
+            var from = last;
+            var images = await Task.Run(() => list.Read(search.Length > 0 ? search : null, from, part), stop);
+            isOver = images.Count < part;
+            await viewer.PrepareAsync(images.Select(image => image.Name), stop);
+            foreach (var image in images)
+            {
+                if (lines.Count == PageSize)
+                {
+                    isOver = false;
+                    break;
+                }
+                (last, looked) = (list.PlaceOf(image), looked + 1);
+                if (await viewer.MaySeeAsync(image.Name, stop))
+                    lines.Add(new(
+                        image, repositories.IsMirrored(image.Name), await pins.IsPinnedAsync(image.Name, image.Tag, stop),
+                        StateOf(image.Name, image.Tag)));
+            }
+        }
+        return new(search, list.Name, lines, isComplete, after.Length == 0, isOver ? null : last);
+    }
+
+    private Order ByName() => new(
+        "name",
+        (search, after, count) =>
+        {
+            var colon = after?.LastIndexOf(':') ?? 0;
+            return colon < 0 ? throw NoPlace()
+                : index.Page(search, after is null ? null : (after[..colon], after[(colon + 1)..]), count);
+        },
+        image => $"{image.Name}:{image.Tag}");
+
+    private Order By(ImageOrder order) => new(
+        Orders.First(known => known.Value == order).Key,
+        (search, after, count) =>
+        {
+            var place = Split(after);
+            if (order is not ImageOrder.Platforms && place is var (value, _))
+                _ = Number(value) ?? throw NoPlace();
+            return index.Page(order, search, place, count);
+        },
+        image => string.Create(CultureInfo.InvariantCulture, $"{ImageIndex.ValueOf(order, image)}.{image.Id}"));
+
+    private async ValueTask<Order> ByStateAsync(CancellationToken stop)
+    {
+        var pinned = await pins.ListAsync(stop).ToHashSetAsync(cancellationToken: stop);
+        return new(
+            "state",
+            (search, after, count) => index.Page(
+                Rank, search, Split(after) is var (value, id) ? ((int)(Number(value) ?? throw NoPlace()), id) : null, count),
+            image => string.Create(CultureInfo.InvariantCulture, $"{Rank(image.Name, image.Tag, image.IsWhole)}.{image.Id}"));
+
+        // What needs a look comes first.
+        int Rank(RepositoryName name, string tag, bool isWhole)
+        {
+            var state = StateOf(name, tag) switch { "cooling down" => 24, "kept" => 16, "stale" => 8, _ => 0 };
+            return state + (pinned.Contains((name, tag)) ? 4 : 0) + (isWhole ? 0 : 2) + (repositories.IsMirrored(name) ? 0 : 1);
+        }
+    }
+
+    // How the tag differs from that of upstream; null where it does not, as far as this server knows.
+    private string? StateOf(RepositoryName name, string tag)
+    {
+        if (held.Find(name, tag) is not null)
+            return held.MovesTo(name, tag) is null ? "kept" : "cooling down";
+        return repositories.IsMirrored(name) && upstreams.Find(name) is { } mirror
+            && mirror.Upstream.State.Troubles.Away.Count > 0 && freshness.Fresh(name, tag) is null ? "stale" : null;
+    }
+
+    private static (string Value, long Id)? Split(string? place) =>
+        place is null ? null
+        : place.LastIndexOf('.') is >= 0 and var dot && Number(place[(dot + 1)..]) is { } id ? (place[..dot], id)
+        : throw NoPlace();
+
+    private static long? Number(string text) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    private static RegistryException NoPlace() => new(RegistryError.NameInvalid, "'after' is not from a page of this list");
+
+    /// <param name="Read">A part of the list: with the text of a search, after a place, of so many images.</param>
+    private sealed record Order(
+        string Name, Func<string?, string?, int, IReadOnlyList<ListedImage>> Read, Func<ListedImage, string> PlaceOf);
+}

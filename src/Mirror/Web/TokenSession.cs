@@ -1,0 +1,132 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using Mirror.Access;
+using Mirror.Registry;
+
+namespace Mirror.Web;
+
+/// <summary>
+/// The login of a user at the token server of <c>auth.token</c>. It asks for the rights on a repository when a page needs them, and again
+/// before they end, as docker does. The password is sealed: only the browser's cookie has the key.
+/// </summary>
+/// <param name="key">32 bytes, which the session does not keep.</param>
+internal sealed class TokenSession(string name, string password, byte[] key, TokenLogins server, IAccess access, TimeProvider time)
+{
+    // Scopes are in the address of a request, which servers limit to 8 KB and less.
+    private const int MaxScopes = 50;
+    private const int MaxScopeText = 4000;
+    private const int MaxGrants = 10_000;
+
+    // What the token server takes from a user holds here after this time, however long its tokens last.
+    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Early = TimeSpan.FromSeconds(10);
+
+    private readonly byte[] _password = Seal(password, key);
+    private readonly ConcurrentDictionary<string, Grant> _grants = new();
+
+    /// <summary>The user with a token that was asked for with each of these scopes.</summary>
+    /// <param name="http">The request, whose certificate counts as well.</param>
+    /// <param name="key">The key of the constructor.</param>
+    /// <returns>Null where the token server does not accept the login any more, or gives no token that counts here.</returns>
+    /// <exception cref="RegistryException">The token server cannot be asked.</exception>
+    public async ValueTask<IReadOnlyDictionary<string, AccessUser>?> UsersAsync(
+        HttpContext http, byte[] key, IReadOnlyCollection<string> scopes, CancellationToken cancellationToken)
+    {
+        var users = Known(scopes, renew: true);
+        foreach (var chunk in Chunks(scopes.Where(scope => !users.ContainsKey(scope)).ToList()))
+            if (!await AskAsync(http, key, chunk, users, cancellationToken))
+                return null;
+        return users;
+    }
+
+    private async ValueTask<bool> AskAsync(
+        HttpContext http, byte[] key, List<string> scopes, Dictionary<string, AccessUser> users, CancellationToken stop)
+    {
+        AccessUser? user;
+        try
+        {
+            if (await server.AskAsync(name, Open(key), scopes, stop) is not { } bearer
+                || (user = await AuthenticateAsync(http, bearer, stop)) is not { Name.Length: > 0 })
+                return false;
+        }
+        // Another key than that of this session.
+        catch (AuthenticationTagMismatchException)
+        {
+            return false;
+        }
+        catch (HttpRequestException failure)
+        {
+            var old = Known(scopes, renew: false);
+            if (old.Count < scopes.Count)
+                throw new RegistryException(RegistryError.Unavailable, $"the token server (auth.token.realm): {failure.Message}");
+            foreach (var (scope, known) in old)
+                users[scope] = known;
+            return true;
+        }
+        var now = time.GetUtcNow();
+        if (_grants.Count + scopes.Count > MaxGrants)
+            _grants.Clear();
+        foreach (var scope in scopes)
+            (_grants[scope], users[scope]) = (new(user, now, user.Until ?? now + MaxAge), user);
+        return true;
+    }
+
+    // The users of scopes whose grants have not ended, and (with renew) are not to be asked for again.
+    private Dictionary<string, AccessUser> Known(IEnumerable<string> scopes, bool renew)
+    {
+        var now = time.GetUtcNow();
+        Dictionary<string, AccessUser> users = [];
+        foreach (var scope in scopes)
+            if (_grants.TryGetValue(scope, out var grant) && now < grant.End
+                && (!renew || now < grant.End - Early && now < grant.At + MaxAge))
+                users[scope] = grant.User;
+        return users;
+    }
+
+    // As any request with this token; nothing else of the page's request counts.
+    private ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, string bearer, CancellationToken stop)
+    {
+        var request = new DefaultHttpContext();
+        request.Connection.ClientCertificate = http.Connection.ClientCertificate;
+        request.Request.Headers.Authorization = $"Bearer {bearer}";
+        return access.AuthenticateAsync(request, stop);
+    }
+
+    private static IEnumerable<List<string>> Chunks(IEnumerable<string> scopes)
+    {
+        List<string> chunk = [];
+        var length = 0;
+        foreach (var scope in scopes)
+        {
+            if (chunk.Count == MaxScopes || chunk.Count > 0 && length + scope.Length > MaxScopeText)
+            {
+                yield return chunk;
+                (chunk, length) = ([], 0);
+            }
+            chunk.Add(scope);
+            length += scope.Length;
+        }
+        if (chunk.Count > 0)
+            yield return chunk;
+    }
+
+    private static byte[] Seal(string password, byte[] key)
+    {
+        var plain = Encoding.UTF8.GetBytes(password);
+        var (nonce, cipher, tag) = (RandomNumberGenerator.GetBytes(12), new byte[plain.Length], new byte[16]);
+        using var aes = new AesGcm(key, tag.Length);
+        aes.Encrypt(nonce, plain, cipher, tag);
+        return [.. nonce, .. tag, .. cipher];
+    }
+
+    private string Open(byte[] key)
+    {
+        var plain = new byte[_password.Length - 28];
+        using var aes = new AesGcm(key, 16);
+        aes.Decrypt(_password.AsSpan(0, 12), _password.AsSpan(28), _password.AsSpan(12, 16), plain);
+        return Encoding.UTF8.GetString(plain);
+    }
+
+    private sealed record Grant(AccessUser User, DateTimeOffset At, DateTimeOffset End);
+}
