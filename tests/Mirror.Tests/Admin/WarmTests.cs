@@ -85,8 +85,8 @@ public sealed class WarmTests : MirrorOfHub
     [Fact]
     public async Task An_image_that_the_limit_leaves_no_room_for_is_not_called_stored()
     {
-        Hub.AddImage(Repository, "1", Base);
-        await using var small = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = "  max_size: 100KB\n" });
+        Hub.AddImage(Repository, "1", HubBlob.Seeded(4, 2 << 20));
+        await using var small = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = "  max_size: 1MiB\n" });
 
         var (code, output) = await small.VerbAsync("warm", "library/nginx:1");
 
