@@ -66,6 +66,8 @@ internal sealed class LiveFeed(
         try
         {
             http.Response.ContentType = "text/event-stream";
+            // nginx would collect the events until its buffer is full.
+            http.Response.Headers["X-Accel-Buffering"] = "no";
             await http.Response.Body.WriteAsync("retry: 1000\n\n"u8.ToArray(), stop.Token);
             await http.Response.Body.FlushAsync(stop.Token);
             while (true)

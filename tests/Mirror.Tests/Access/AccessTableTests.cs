@@ -110,7 +110,13 @@ public sealed partial class AccessTableTests : IAsyncDisposable
     // m: administer the image; d: and delete it; f: the form of a client that has one; h: as above.
     private static readonly Dictionary<string, char> Forms = new()
     {
-        ["logout"] = 'f', ["pin"] = 'm', ["unpin"] = 'm', ["purge"] = 'h', ["warm"] = 'm', ["release"] = 'm', ["delete"] = 'd',
+        ["logout"] = 'f',
+        ["pin"] = 'm',
+        ["unpin"] = 'm',
+        ["purge"] = 'h',
+        ["warm"] = 'm',
+        ["release"] = 'm',
+        ["delete"] = 'd',
     };
 
     private readonly TempFolder _folder = new();
@@ -139,7 +145,7 @@ public sealed partial class AccessTableTests : IAsyncDisposable
         _registry = await MirrorProcess.StartAsync(new MirrorSettings { More = PasswordFile.Section(_folder) + Rules });
         _front = await NginxFront.StartAsync(
             _registry.Authority,
-            "proxy_buffering off; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; "
+            "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; "
             + "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;");
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false };
         handler.SslOptions.RemoteCertificateValidationCallback = (_, presented, _, _) => presented is not null;

@@ -83,7 +83,8 @@ public sealed class PushQuotaTests : IAsyncDisposable
         MirrorProcess.Availability.OrSkip();
         _registry = await MirrorProcess.StartAsync(new MirrorSettings
         {
-            Hosted = "[\"**\"], max_user_size: 3MiB", More = PasswordFile.Section(_folder),
+            Hosted = "[\"**\"], max_user_size: 3MiB",
+            More = PasswordFile.Section(_folder),
         });
         var first = Random(2 * Mega);
         Assert.Equal(HttpStatusCode.Created, await PushAsync("a/app", first, "alice"));

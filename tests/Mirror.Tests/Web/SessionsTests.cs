@@ -12,8 +12,10 @@ public sealed class SessionsTests
         using var sessions = new Sessions(null!, null!, TimeProvider.System);
         for (var i = 0; i < 3000; i++)
         {
-            var cookie = sessions.BeginWithToken($"token {i}");
-            Assert.Equal($"token {i}", sessions.TokenOf(cookie));
+            var key = Sessions.NewKey();
+            var session = new TokenSession($"user{i}", "secret", key, null!, null!, TimeProvider.System);
+            var cookie = sessions.BeginWithTokens(key, session);
+            Assert.Same(session, sessions.WithTokens(cookie)?.Session);
         }
     }
 }
