@@ -21,7 +21,7 @@ public sealed class StoreKillTests
     // So many requests to the store, about, are made in a round.
     private const int Requests = 70;
 
-    private static readonly StoreKind[] Sample = [StoreKind.Gcs];
+    private static readonly StoreKind[] Sample = [StoreKind.Azure];
     private static readonly int Kills = Figures.Count(sample: 1, full: 30);
 
     private static readonly string Blobs = RegistryLayout.Blobs("sha256");
