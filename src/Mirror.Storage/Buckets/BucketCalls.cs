@@ -93,6 +93,12 @@ internal abstract class BucketCalls : IDisposable
     /// <summary>The exception for a call that failed.</summary>
     public StoreUnavailableException Unavailable(Exception failure) => new($"{Name} {Describe(failure)}", failure);
 
+    /// <summary>What follows a prefix in a name that the service lists.</summary>
+    /// <exception cref="StoreUnavailableException">The name begins otherwise: the service answered another question.</exception>
+    public string After(string prefix, string? listed) => listed?.StartsWith(prefix, StringComparison.Ordinal) == true
+        ? listed[prefix.Length..]
+        : throw new StoreUnavailableException($"{Name} was asked for what begins with \"{prefix}\", and lists \"{listed}\".");
+
     public void Dispose()
     {
         // Not disposed: a probe may still use its token.

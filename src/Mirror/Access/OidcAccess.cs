@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -70,7 +71,7 @@ public sealed class OidcAccess : IAccess, IDisposable
         // What is obviously not for us asks nothing of the provider.
         if (token.Length > TokenVerifier.MaxLength || !IsOfIssuer(token))
             return null;
-        var entry = Base64UrlEncoder.Encode(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(token)));
+        var entry = Base64UrlEncoder.Encode(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(token)));
         if (await _keys.GetAsync(cancellationToken) is not { } keys)
             return null;
         if (_verified.TryGetValue(entry, out (OidcUser User, JsonWebKeySet Keys) known) && known.Keys == keys
@@ -110,11 +111,19 @@ public sealed class OidcAccess : IAccess, IDisposable
     {
         var all = keys.Keys.Where(key => key.Use is null or "" or "sig").ToList();
         var key = string.IsNullOrEmpty(name) ? all is [var only] ? only : null : all.Find(one => one.Kid == name);
-        return key is null ? null : KeyNames.ToPublicKey(key) switch
+        try
         {
-            System.Security.Cryptography.RSA rsa => new RsaSecurityKey(rsa),
-            System.Security.Cryptography.ECDsa ec => new ECDsaSecurityKey(ec),
-            _ => null,
-        };
+            return key is null ? null : KeyNames.ToPublicKey(key) switch
+            {
+                RSA rsa => new RsaSecurityKey(rsa),
+                ECDsa ec => new ECDsaSecurityKey(ec),
+                _ => null,
+            };
+        }
+        catch (Exception malformed) when (malformed is FormatException or CryptographicException or ArgumentException)
+        {
+            // The provider gives this name to what is no key: nothing is signed with it.
+            return null;
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.IdentityModel.Protocols;
 using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
@@ -94,8 +95,7 @@ internal sealed partial class OidcKeys : IDisposable
             }
         }
         catch (Exception failure) when (
-            failure is InvalidOperationException or IOException or ArgumentException or OperationCanceledException
-            or ObjectDisposedException)
+            failure is InvalidOperationException or IOException or ArgumentException or JsonException or OperationCanceledException)
         {
             LogNoKeys(_issuer, failure.GetBaseException().Message);
             lock (_gate)

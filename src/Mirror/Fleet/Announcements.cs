@@ -72,7 +72,7 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
     }
 
     // Messages are not signed: a forged one only makes this replica ask the store, or upstream, again.
-    private void Hear(string message)
+    internal void Hear(string message)
     {
         if (message.Split(' ') is not [var sender, var repository, var what] || sender == _self
             || !RepositoryName.TryParse(repository, out var name))

@@ -64,10 +64,15 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
         _read = now;
         List<(RepositoryName, Reference, long, DateTimeOffset)> pulls = [];
         foreach (var (text, at) in entries)
-            // Another program may have written anything.
-            if (text.Split(' ') is [var repository, var named] && RepositoryName.TryParse(repository, out var name)
-                && Reference.TryParse(named, out var reference) && at > 0 && at <= now.AddDays(1).ToUnixTimeMilliseconds())
-                pulls.Add((name, reference, 0, DateTimeOffset.FromUnixTimeMilliseconds(at)));
+            if (Parse(text, at, now) is var (name, reference, last))
+                pulls.Add((name, reference, 0, last));
         return pulls;
     }
+
+    // Another program may have written anything.
+    internal static (RepositoryName Name, Reference Reference, DateTimeOffset Last)? Parse(string text, long at, DateTimeOffset now) =>
+        text.Split(' ') is [var repository, var named] && RepositoryName.TryParse(repository, out var name)
+            && Reference.TryParse(named, out var reference) && at > 0 && at <= now.AddDays(1).ToUnixTimeMilliseconds()
+            ? (name, reference, DateTimeOffset.FromUnixTimeMilliseconds(at))
+            : null;
 }

@@ -17,7 +17,8 @@ internal sealed class LayerRecords : IDisposable
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-        using var reader = new StreamReader(_file, leaveOpen: true);
+        // What a damaged file begins with must not make text of another encoding of it.
+        using var reader = new StreamReader(_file, Encoding.ASCII, detectEncodingFromByteOrderMarks: false, leaveOpen: true);
         // A process that died may have left a part of a line. The next line begins behind a line break.
         while (reader.ReadLine() is { } line)
             if (line.Split(' ') is [var id, var digest, var diffId, var size, "."]

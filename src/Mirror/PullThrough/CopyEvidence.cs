@@ -58,7 +58,8 @@ public sealed partial class CopyEvidence(IProvenanceStore provenance, TimeProvid
         {
             Read(bytes, notes);
         }
-        catch (JsonException damaged)
+        // Half a surrogate pair in a name is an InvalidOperationException.
+        catch (Exception damaged) when (damaged is JsonException or InvalidOperationException)
         {
             LogDamaged(RegistryLayout.Schedule, damaged.Message);
         }

@@ -48,7 +48,7 @@ public sealed class TagFreshness : IDisposable
             return known;
         var ttl = _policies.Of(name).TagsCacheTtl;
         if (ttl == TimeSpan.Zero || await _shared.FindAsync(Kind, Key(name, tag)) is not { } text
-            || Parse(text, ttl) is not var (descriptor, age))
+            || Parse(text, ttl, _time.GetUtcNow()) is not var (descriptor, age))
             return null;
         Remember(name, tag, descriptor, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency));
         return Fresh(name, tag);
@@ -98,15 +98,17 @@ public sealed class TagFreshness : IDisposable
         CultureInfo.InvariantCulture,
         $"{_time.GetUtcNow().ToUnixTimeMilliseconds()} {descriptor.Digest} {descriptor.Size} {descriptor.MediaType}");
 
-    private (Descriptor Descriptor, TimeSpan Age)? Parse(string text, TimeSpan ttl)
+    internal static (Descriptor Descriptor, TimeSpan Age)? Parse(string text, TimeSpan ttl, DateTimeOffset now)
     {
         if (text.Split(' ', 4) is not [var at, var named, var length, { Length: > 0 } mediaType]
             || !long.TryParse(at, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds)
             || !Digest.TryParse(named, out var digest)
             || !long.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var size))
             return null;
-        var age = TimeSpan.FromMilliseconds(_time.GetUtcNow().ToUnixTimeMilliseconds() - milliseconds);
-        return age < -MaxClockSkew || age >= ttl ? null : (new Descriptor(mediaType, digest, size), age);
+        var age = now.ToUnixTimeMilliseconds() - milliseconds;
+        return age < -MaxClockSkew.TotalMilliseconds || age >= ttl.TotalMilliseconds
+            ? null
+            : (new Descriptor(mediaType, digest, size), TimeSpan.FromMilliseconds(age));
     }
 
     private sealed record Check(Descriptor Descriptor, long At);

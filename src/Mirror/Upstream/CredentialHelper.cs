@@ -49,8 +49,7 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
                 await helper.WaitForExitAsync(limit.Token);
                 if (helper.ExitCode != 0)
                     throw new UpstreamUnavailableException($"The credential helper of proxy.exec ended with exit code {helper.ExitCode}.");
-                using var json = JsonDocument.Parse(output);
-                return _last = new Answer(new Credential(Text(json, "Username"), Text(json, "Secret")), time.GetTimestamp());
+                return _last = new Answer(Parse(output), time.GetTimestamp());
             }
             finally
             {
@@ -60,7 +59,7 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
         }
         // The helper's output may hold the secret: keep it out of the message.
         catch (Exception failure) when (
-            failure is JsonException or KeyNotFoundException or InvalidOperationException or Win32Exception or IOException
+            failure is FormatException or InvalidOperationException or Win32Exception or IOException
             || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             throw new UpstreamUnavailableException($"The credential helper of proxy.exec failed: {failure.GetType().Name}.");
@@ -73,6 +72,20 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
         var buffer = new char[max];
         var read = await from.ReadBlockAsync(buffer, cancellationToken);
         return read < max ? new(buffer, 0, read) : throw new IOException("too much output");
+    }
+
+    /// <exception cref="FormatException">The output is not what the protocol asks for.</exception>
+    internal static Credential Parse(string output)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(output);
+            return new Credential(Text(json, "Username"), Text(json, "Secret"));
+        }
+        catch (Exception malformed) when (malformed is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new FormatException("It is no JSON with Username and Secret.");
+        }
     }
 
     private static string Text(JsonDocument json, string property) => json.RootElement.GetProperty(property).GetString() ?? "";

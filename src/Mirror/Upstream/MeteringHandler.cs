@@ -43,7 +43,7 @@ public sealed class MeteringHandler(UpstreamMetrics metrics, UpstreamOrigin orig
     }
 
     // Docker Hub writes "100;w=21600": a number of pulls, and the window in seconds.
-    private static long? Number(HttpResponseMessage response, string header) =>
+    internal static long? Number(HttpResponseMessage response, string header) =>
         response.Headers.TryGetValues(header, out var values) && long.TryParse(values.First().Split(';')[0], out var number)
             ? number
             : null;

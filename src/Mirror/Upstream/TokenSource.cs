@@ -72,8 +72,8 @@ public sealed partial class TokenSource(
         var place = shared.NameOf(
             origin.Authority, realm.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
         if (!account.IsOfClient && await shared.FindAsync(Kind, place) is { } found
-            && Parse(found, challenge) is { } known && known.Value != refused)
-            return Keep(account, scope, known);
+            && Parse(found, time.GetUtcNow()) is var (known, life) && known != refused)
+            return Keep(account, scope, new Token(known, life, challenge, time.GetTimestamp()) { WasAccepted = true });
 
         var query = $"scope={Uri.EscapeDataString(scope)}"
             + (challenge.Service is { } service ? $"&service={Uri.EscapeDataString(service)}" : "");
@@ -103,7 +103,7 @@ public sealed partial class TokenSource(
         if (body.Value is not { } value || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
         // Counted from our own clock, and from before the request.
-        var lifetime = Seconds(body.ExpiresIn) is > 0 and var seconds
+        var lifetime = body.Seconds is > 0 and var seconds
             ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds))
             : DefaultLifetime;
         var left = lifetime * RenewalShare - time.GetElapsedTime(asked);
@@ -114,15 +114,6 @@ public sealed partial class TokenSource(
         return Keep(account, scope, token);
     }
 
-    // As a number or as text. What is neither counts as absent.
-    private static double? Seconds(JsonElement? value) => value switch
-    {
-        { ValueKind: JsonValueKind.Number } number when number.TryGetDouble(out var seconds) => seconds,
-        { ValueKind: JsonValueKind.String } text
-            when double.TryParse(text.GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) => seconds,
-        _ => null,
-    };
-
     private Token Keep(Account account, string scope, Token token)
     {
         if (_tokens.Count >= MaxTokens)
@@ -131,16 +122,17 @@ public sealed partial class TokenSource(
         return token;
     }
 
-    private Token? Parse(string text, Challenge challenge)
+    // A token that another replica shared, and how long to keep it.
+    internal static (string Value, TimeSpan Life)? Parse(string text, DateTimeOffset now)
     {
         if (text.Split(' ') is not [var until, { Length: > 0 } value]
             || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
             return null;
-        var left = TimeSpan.FromMilliseconds(milliseconds - time.GetUtcNow().ToUnixTimeMilliseconds());
-        if (left <= TimeSpan.Zero || left > MaxLifetime)
+        var left = milliseconds - now.ToUnixTimeMilliseconds();
+        if (left <= 0 || left > MaxLifetime.TotalMilliseconds)
             return null;
         // Redis deletes the token at its end. The date of this machine may be wrong, so look into Redis again soon.
-        return new Token(value, left < DefaultLifetime ? left : DefaultLifetime, challenge, time.GetTimestamp()) { WasAccepted = true };
+        return (value, TimeSpan.FromMilliseconds(Math.Min(left, DefaultLifetime.TotalMilliseconds)));
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section "
@@ -163,6 +155,16 @@ internal sealed record TokenBody(
     /// <summary>The token, under whichever of its two names it is; null for none.</summary>
     [JsonIgnore]
     public string? Value => !string.IsNullOrEmpty(Token) ? Token : !string.IsNullOrEmpty(AccessToken) ? AccessToken : null;
+
+    /// <summary>The lifetime, which comes as a number or as text; null for what is neither.</summary>
+    [JsonIgnore]
+    public double? Seconds => ExpiresIn switch
+    {
+        { ValueKind: JsonValueKind.Number } number when number.TryGetDouble(out var seconds) => seconds,
+        { ValueKind: JsonValueKind.String } text
+            when double.TryParse(text.GetRawText().Trim('"'), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) => seconds,
+        _ => null,
+    };
 }
 
 /// <summary>A registry's response to <c>tags/list</c>.</summary>

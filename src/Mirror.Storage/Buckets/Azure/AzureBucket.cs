@@ -116,7 +116,7 @@ public sealed class AzureBucket : IBucket
                 if (IsUnfinished(properties.CopyStatus))
                     continue;
                 yield return new(
-                    found.Name[root.Length..], properties.LastModified ?? DateTimeOffset.UnixEpoch, properties.ContentLength ?? 0);
+                    _calls.After(root, found.Name), properties.LastModified ?? DateTimeOffset.UnixEpoch, properties.ContentLength ?? 0);
                 if (--left == 0)
                     yield break;
             }
@@ -128,7 +128,7 @@ public sealed class AzureBucket : IBucket
         var options = new GetBlobsByHierarchyOptions { Prefix = below + prefix, Delimiter = "/" };
         List<string> names = [];
         await foreach (var page in PagesAsync(token => _container.GetBlobsByHierarchyAsync(options, token), null, cancellationToken))
-            names.AddRange(page.Values.Where(found => found.IsPrefix).Select(found => found.Prefix[below.Length..^1]));
+            names.AddRange(page.Values.Where(found => found.IsPrefix).Select(found => _calls.After(below, found.Prefix).TrimEnd('/')));
         return names;
     }
 

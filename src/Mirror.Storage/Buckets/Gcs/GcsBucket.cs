@@ -88,7 +88,7 @@ public sealed class GcsBucket : IBucket
             {
                 if (found.ContentType == UploadSession)
                     continue;
-                yield return new(found.Name[_root.Length..], found.TimeCreatedDateTimeOffset ?? default, (long)(found.Size ?? 0));
+                yield return new(_calls.After(_root, found.Name), found.TimeCreatedDateTimeOffset ?? default, (long)(found.Size ?? 0));
                 if (--left == 0)
                     yield break;
             }
@@ -99,7 +99,7 @@ public sealed class GcsBucket : IBucket
         var below = $"{_root}{folder}/";
         List<string> names = [];
         await foreach (var page in PagesAsync(below + prefix, "/", max: null, cancellationToken))
-            names.AddRange((page.Prefixes ?? []).Select(found => found[below.Length..^1]));
+            names.AddRange((page.Prefixes ?? []).Select(found => _calls.After(below, found).TrimEnd('/')));
         return names;
     }
 

@@ -88,7 +88,8 @@ public sealed class S3Bucket : IBucket
         await foreach (var page in PagesAsync(prefix, delimiter: null, max, cancellationToken))
             foreach (var found in page.S3Objects ?? [])
             {
-                yield return new(found.Key[_root.Length..], found.LastModified?.ToUniversalTime() ?? DateTime.UnixEpoch, found.Size ?? 0);
+                yield return new(
+                    _calls.After(_root, found.Key), found.LastModified?.ToUniversalTime() ?? DateTime.UnixEpoch, found.Size ?? 0);
                 if (--left == 0)
                     yield break;
             }
@@ -98,7 +99,7 @@ public sealed class S3Bucket : IBucket
     {
         List<string> names = [];
         await foreach (var page in PagesAsync($"{folder}/{prefix}", "/", max: null, cancellationToken))
-            names.AddRange((page.CommonPrefixes ?? []).Select(common => common[(_root.Length + folder.Length + 1)..^1]));
+            names.AddRange((page.CommonPrefixes ?? []).Select(common => _calls.After($"{_root}{folder}/", common).TrimEnd('/')));
         return names;
     }
 

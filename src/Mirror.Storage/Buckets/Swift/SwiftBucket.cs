@@ -103,7 +103,8 @@ public sealed class SwiftBucket : IBucket
         string? last = null;
         await foreach (var (name, written, _) in EntriesAsync(_root + SwiftSegments.Prefix(folder), null, null, cancellationToken))
         {
-            var segments = name[_root.Length..].LastIndexOf('/') is > 0 and var slash ? name[_root.Length..][..slash] : "";
+            var below = _calls.After(_root + "segments/", name);
+            var segments = below.LastIndexOf('/') is > 0 and var slash ? $"segments/{below[..slash]}" : "";
             if (segments == last)
                 continue;
             last = segments;
@@ -135,10 +136,10 @@ public sealed class SwiftBucket : IBucket
     public async IAsyncEnumerable<BucketObject> ListAsync(
         string prefix, int? max, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var start = Key("").Length;
+        var start = Key("");
         await foreach (var (name, written, size) in EntriesAsync(Key(prefix), null, max, cancellationToken))
         {
-            var path = name[start..];
+            var path = _calls.After(start, name);
             // Lists show the length of a dynamic large object as 0.
             yield return new(path, written, size > 0 || !MayBeLarge(path) ? size : await SizeAsync(path, cancellationToken) ?? 0);
         }
@@ -150,7 +151,7 @@ public sealed class SwiftBucket : IBucket
         List<string> names = [];
         await foreach (var (name, _, _) in EntriesAsync(below + prefix, "/", null, cancellationToken))
             if (name.EndsWith('/'))
-                names.Add(name[below.Length..^1]);
+                names.Add(_calls.After(below, name).TrimEnd('/'));
         return names;
     }
 
@@ -269,24 +270,31 @@ public sealed class SwiftBucket : IBucket
         {
             var query = $"?format=json&limit={length}&prefix={Uri.EscapeDataString(prefix)}&marker={Uri.EscapeDataString(marker)}"
                 + (delimiter is null ? "" : $"&delimiter={Uri.EscapeDataString(delimiter)}");
-            using var page = await _calls.InvokeAsync(
-                BucketCalls.PageLimit, stop => _client.DocumentAsync(HttpMethod.Get, ContainerPath + query, null, stop), cancellationToken);
-            if (page is null || page.RootElement.GetArrayLength() == 0)
-                yield break;
-            foreach (var entry in page.RootElement.EnumerateArray())
+            var page = await _calls.InvokeAsync(BucketCalls.PageLimit, async stop =>
             {
-                if (entry.TryGetProperty("subdir", out var folder))
-                    yield return (marker = folder.GetString()!, default, 0);
-                else
-                    yield return (marker = entry.GetProperty("name").GetString()!, Date(entry), entry.GetProperty("bytes").GetInt64());
+                using var list = await _client.DocumentAsync(HttpMethod.Get, ContainerPath + query, null, stop);
+                return list is null ? [] : list.RootElement.EnumerateArray().Select(Entry).ToList();
+            }, cancellationToken);
+            foreach (var entry in page)
+            {
+                yield return entry;
+                marker = entry.Name;
                 if (--left == 0)
                     yield break;
             }
-            if (page.RootElement.GetArrayLength() < length)
+            if (page.Count < length)
                 yield break;
         }
-
-        static DateTimeOffset Date(JsonElement entry) => DateTimeOffset.Parse(
-            entry.GetProperty("last_modified").GetString()!, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
     }
+
+    private static (string Name, DateTimeOffset Written, long Size) Entry(JsonElement entry)
+    {
+        if (entry.TryGetProperty("subdir", out var folder))
+            return (Text(folder), default, 0);
+        var written = DateTimeOffset.Parse(
+            Text(entry.GetProperty("last_modified")), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+        return (Text(entry.GetProperty("name")), written, entry.GetProperty("bytes").GetInt64());
+    }
+
+    private static string Text(JsonElement json) => json.GetString() ?? throw new JsonException("a text is null");
 }

@@ -26,15 +26,19 @@ internal sealed class SwiftBulkDelete(SwiftClient client, SwiftCalls calls, stri
         foreach (var batch in names.Chunk(limit))
         {
             var body = string.Join('\n', batch.Select(Escape));
-            using var answer = await calls.InvokeAsync(BucketCalls.CompletionLimit, stop => client.DocumentAsync(
-                HttpMethod.Post, "?bulk-delete=1", post =>
-                {
-                    post.Headers.TryAddWithoutValidation("Accept", "application/json");
-                    post.Content = new StringContent(body, Encoding.UTF8, "text/plain");
-                }, stop), cancellationToken);
-            // The status of the answer is 200 in any case. What another request has written since the deletion began stays.
-            if (answer?.RootElement is { } result
-                && result.GetProperty("Errors").EnumerateArray().FirstOrDefault(error => !IsNewer(error)) is { ValueKind: not 0 } failed)
+            var failed = await calls.InvokeAsync(BucketCalls.CompletionLimit, async stop =>
+            {
+                using var answer = await client.DocumentAsync(
+                    HttpMethod.Post, "?bulk-delete=1", post =>
+                    {
+                        post.Headers.TryAddWithoutValidation("Accept", "application/json");
+                        post.Content = new StringContent(body, Encoding.UTF8, "text/plain");
+                    }, stop);
+                // The status of the answer is 200 in any case. What another request has written since the deletion began stays.
+                return answer?.RootElement.GetProperty("Errors").EnumerateArray()
+                    .FirstOrDefault(error => !IsNewer(error)) is { ValueKind: not 0 } error ? error.ToString() : null;
+            }, cancellationToken);
+            if (failed is not null)
                 throw new StoreUnavailableException($"{calls.Name} did not delete all of {batch.Length} objects: {failed}");
         }
     }

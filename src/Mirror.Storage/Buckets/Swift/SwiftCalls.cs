@@ -12,7 +12,8 @@ internal sealed class SwiftCalls(string name, Func<CancellationToken, Task> prob
         SwiftException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
         SwiftException { IsTemporary: true } => CallFailure.Away,
         SwiftException => CallFailure.Refused,
-        HttpRequestException or IOException or JsonException => CallFailure.Away,
+        HttpRequestException or IOException => CallFailure.Away,
+        _ when IsOtherDocument(failure) => CallFailure.Away,
         _ => null,
     };
 
@@ -20,9 +21,13 @@ internal sealed class SwiftCalls(string name, Func<CancellationToken, Task> prob
     {
         SwiftException { Status: HttpStatusCode.NotFound } => "has no such object or container",
         SwiftException refused => $"refused: {refused.Message}",
-        JsonException => "answered with a document that is no JSON",
+        _ when IsOtherDocument(failure) => $"answered with a document of another form: {failure.Message}",
         _ => $"cannot be reached: {failure.Message}",
     };
+
+    // What System.Text.Json throws for other JSON than is read.
+    private static bool IsOtherDocument(Exception failure) =>
+        failure is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or IndexOutOfRangeException;
 
     protected override Task ProbeAsync(CancellationToken cancellationToken) => probe(cancellationToken);
 }

@@ -41,12 +41,23 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
 
     public void Dispose() => _renewing.Dispose();
 
-    private Task<SwiftAccess> RequestAsync(CancellationToken cancellationToken) => options.Version switch
+    private async Task<SwiftAccess> RequestAsync(CancellationToken cancellationToken)
     {
-        1 => Version1Async(cancellationToken),
-        2 => Version2Async(cancellationToken),
-        _ => Version3Async(cancellationToken),
-    };
+        try
+        {
+            return await (options.Version switch
+            {
+                1 => Version1Async(cancellationToken),
+                2 => Version2Async(cancellationToken),
+                _ => Version3Async(cancellationToken),
+            });
+        }
+        // JsonNode throws these at what is of another kind, or twice there.
+        catch (Exception other) when (other is InvalidOperationException or ArgumentException)
+        {
+            throw Unusable($"another form than Keystone's: {other.Message}");
+        }
+    }
 
     private async Task<SwiftAccess> Version1Async(CancellationToken cancellationToken)
     {
@@ -171,7 +182,7 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
     private static string Header(HttpResponseMessage answer, string name) =>
         answer.Headers.TryGetValues(name, out var values) ? values.First() : throw Unusable($"no header {name}");
 
-    private Uri Account(string? address) => Uri.TryCreate(address, UriKind.Absolute, out var url)
+    private Uri Account(string? address) => Uri.TryCreate(address, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
         ? url
         : throw Unusable("no object store" + (options.Region is null ? "" : $" in region {options.Region}"));
 

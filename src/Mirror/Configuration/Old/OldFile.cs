@@ -40,7 +40,7 @@ internal static class OldFile
         Findings findings)
     {
         var flavors = root.Children.Where(section => section.Value is YamlMappingNode)
-            .Select(section => ((YamlScalarNode)section.Key).Value ?? "").ToList();
+            .Select(section => section.Key).OfType<YamlScalarNode>().Select(key => key.Value ?? "").ToList();
         var name = Value(environment, FlavorVariable) ?? DefaultFlavor;
         if (Value(environment, FlavorVariable) is null && !flavors.Contains(name) && flavors is [var only])
         {

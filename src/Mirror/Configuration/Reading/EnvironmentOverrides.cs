@@ -67,10 +67,13 @@ internal static class EnvironmentOverrides
         var name = key.Shape is KeyShape.List ? rest.Split('_')[0] : rest;
         var entry = key.Shape is KeyShape.Anything ? key : key.Entry;
         var isIndex = int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _);
-        if (entry is null || key.Shape is KeyShape.List && !isIndex)
+        if (entry is null || key.Shape is KeyShape.List && !isIndex || After(rest, name) is not { } below)
             return false;
         path.Add((entry, name.ToLowerInvariant()));
-        return Resolve(entry, After(rest, name)!, path);
+        if (Resolve(entry, below, path))
+            return true;
+        path.RemoveAt(path.Count - 1);
+        return false;
     }
 
     /// <summary>The part of <paramref name="rest"/> after a name and its underscore, or null if it does not start with that name.</summary>

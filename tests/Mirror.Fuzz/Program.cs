@@ -1,0 +1,4 @@
+using Mirror.Fuzz;
+
+EdgeMap.Use();
+return FuzzCommand.Run(args);

@@ -1,0 +1,183 @@
+using System.Net;
+using System.Text;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mirror.Configuration;
+using Mirror.Search;
+using Mirror.Storage;
+using Mirror.Tls.Acme;
+using Mirror.Upstream;
+using Xunit;
+using static Mirror.Tests.Parsing.Parser;
+using static Mirror.Tests.Parsing.ParserInputs;
+
+namespace Mirror.Tests.Parsing;
+
+/// <summary>The parsers of what other servers answer: registries, token services, certificate authorities.</summary>
+internal static class UpstreamParsers
+{
+    private static readonly UpstreamOrigin Origin = new(new UpstreamOptions { RemoteUrl = new("https://registry.example") }, "registry");
+
+    private const string Directory = "\n{\"newNonce\":\"https://a/n\",\"newAccount\":\"https://a/a\",\"newOrder\":\"https://a/o\"}";
+
+    public static readonly Dictionary<string, Parser> Rows = new()
+    {
+        ["challenge"] = new(
+            ["Bearer realm=\"https://auth.example/token\",service=\"registry\",scope=\"a:b:pull\"", "Basic realm=x", "Bearer realm=x"],
+            static (_, text) => Challenges(text)),
+        ["link"] = new(
+            ["</v2/a?last=b&n=1>; rel=\"next\"", "<https://other.example/x>; rel=prev, </y>", "<>; rel=next"],
+            static (_, text) => Links(text)),
+        ["location"] = new(
+            ["/v2/a", "https://b.example/x%2f?y=z#w", "//c/d", "?e", "f/../g", "mailto:h"],
+            static (_, text) => UrlReference.Resolve(new("https://a.example/v2/b/c?d"), text)),
+        ["retry-after"] = new(["7", "Wed, 21 Oct 2065 07:28:00 GMT", "99999999999"], static (_, text) => Pauses(text)),
+        ["rate-limit"] = new(["100;w=21600", "76"], static (_, text) => Limits(text)),
+        ["upstream-headers"] = new(
+            [
+                $"Docker-Content-Digest: sha256:{Hex}", "Content-Range: bytes 5-9/10", "Content-Type: application/json",
+                "Content-Length: 0",
+            ],
+            static (_, text) => Headers(text)),
+        ["token-answer"] = new(
+            ["""{"token":"a","expires_in":300}""", """{"access_token":"b","expires_in":"60"}""", """{"TOKEN":null}"""],
+            static (_, text) => Refused<UpstreamUnavailableException>(() =>
+            {
+                var answer = Parse(text, UpstreamJson.Default.TokenBody);
+                Assert.True(answer.Value is null or not "");
+                Assert.IsNotType<string>(answer.Seconds);
+            })),
+        ["tags-answer"] = new(
+            ["""{"name":"a","tags":["b","c"]}""", """{"tags":null}"""],
+            static (_, text) => Refused<UpstreamUnavailableException>(
+                () => Assert.All(Parse(text, UpstreamJson.Default.TagsBody).Tags ?? [], tag => Reference.IsTagName(tag)))),
+        ["credential-helper"] = new(
+            ["""{"ServerURL":"a","Username":"b","Secret":"c"}"""],
+            static (_, text) => Refused<FormatException>(
+                () => Assert.NotNull(CredentialHelper.Parse(Encoding.UTF8.GetString(FuzzText.Bytes(text)))))),
+        ["search-answer"] = new(
+            [
+                """{"results":[{"name":"a","description":"b","star_count":3,"is_official":true},{"name":"c"},{"name":null}]}""",
+                """{"num_results":0,"results":[]}""",
+            ],
+            static (place, text) => Searches(place, text), IsSlow: true),
+        ["acme-directory"] = new(
+            [Directory, "Retry-After: 7\nReplay-Nonce: a\n" + Directory, "\n{\"meta\":{\"externalAccountRequired\":true}}"],
+            static (place, text) => Directories(place, text), IsSlow: true),
+        ["acme-order"] = new(
+            [
+                "Replay-Nonce: a\nLocation: https://a/1\n\n"
+                    + "{\"status\":\"pending\",\"authorizations\":[\"https://a/z\"],\"finalize\":\"https://a/f\","
+                    + "\"challenges\":[{\"type\":\"http-01\",\"url\":\"https://a/c\",\"token\":\"t\"}],\"identifier\":{\"type\":\"dns\"}}",
+                "Replay-Nonce: a\nLocation: /1\n\n"
+                    + "{\"status\":\"valid\",\"certificate\":\"https://a/x\",\"authorizations\":[],\"finalize\":\"https://a/f\"}",
+                "Replay-Nonce: a\nLocation: /1\n\n"
+                    + "{\"status\":\"invalid\",\"error\":{\"type\":\"urn:ietf:params:acme:error:dns\",\"detail\":\"d\"}}",
+                "Replay-Nonce: a\nLocation: /1\n\n{\"status\":\"ready\",\"authorizations\":[\"https://a/z\"],\"finalize\":\"https://a/f\"}",
+            ],
+            static (place, text) => Orders(place, text, status: 200), IsSlow: true),
+        ["acme-problem"] = new(
+            [
+                "Retry-After: 7\n\n{\"type\":\"urn:ietf:params:acme:error:badNonce\",\"detail\":\"no\"}",
+                "Replay-Nonce: a\n\n{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"no\"}", "<html>",
+            ],
+            static (place, text) => Orders(place, text, status: 400), IsSlow: true),
+    };
+
+    private static T Parse<T>(string text, JsonTypeInfo<T> type) => UpstreamRequest.Parse(FuzzText.Bytes(text), type, Origin);
+
+    private static void Challenges(string text)
+    {
+        using var response = new HttpResponseMessage();
+        if (response.Headers.TryAddWithoutValidation("WWW-Authenticate", text))
+            Challenge.From(response);
+    }
+
+    private static void Links(string text)
+    {
+        const string host = "registry.example";
+        using var response = new HttpResponseMessage { RequestMessage = new(HttpMethod.Get, $"https://{host}/v2/a/tags/list") };
+        if (response.Headers.TryAddWithoutValidation("Link", text))
+            Refused<UpstreamUnavailableException>(() => Assert.Equal(host, NextPage.Of(response)?.Host ?? host));
+    }
+
+    private static void Pauses(string text)
+    {
+        using var response = new HttpResponseMessage();
+        if (response.Headers.TryAddWithoutValidation("Retry-After", text)
+            && UpstreamRequest.RetryAfter(response, TimeProvider.System) is { } pause)
+            Assert.InRange(pause, TimeSpan.FromTicks(1), TimeSpan.FromHours(6));
+    }
+
+    private static void Limits(string text)
+    {
+        using var response = new HttpResponseMessage();
+        if (response.Headers.TryAddWithoutValidation("ratelimit-limit", text))
+            MeteringHandler.Number(response, "ratelimit-limit");
+    }
+
+    private static void Headers(string text)
+    {
+        using var response = new HttpResponseMessage(HttpStatusCode.PartialContent) { Content = new ByteArrayContent([]) };
+        foreach (var line in text.Split('\n'))
+            if (line.Split(": ", 2) is [{ Length: > 0 } header, var value])
+                _ = response.Headers.TryAddWithoutValidation(header, value)
+                    || response.Content.Headers.TryAddWithoutValidation(header, value);
+        UpstreamAnswers.Described(response, Reference.Parse("latest"));
+        UpstreamAnswers.HasRange(response, 5);
+        UpstreamAnswers.IsRegistryError(response, "blobs/x");
+        UpstreamAnswers.IsManifestType(response.Content.Headers.ContentType?.MediaType);
+        UpstreamAnswers.Believable(response.Content.Headers.ContentLength, Digest.Of("x"u8));
+    }
+
+    private static void Searches(ParserPlace place, string text)
+    {
+        place.Server.Answer = _ => new([], FuzzText.Bytes(text));
+        using var source = new SourceIndex(
+            new SearchOptions { SourceIndex = place.Server.Address }, TimeProvider.System, NullLogger<SourceIndex>.Instance);
+        Assert.All(source.FindAsync("a", 10, CancellationToken.None).GetAwaiter().GetResult(), found => Assert.NotEmpty(found.Name));
+    }
+
+    private static void Directories(ParserPlace place, string text)
+    {
+        using var session = Session(place, new HurriedTime(), request => RawAnswer.Of(text));
+        Refused<AcmeException>(() => session.OpenAsync(CancellationToken.None));
+    }
+
+    private static void Orders(ParserPlace place, string text, int status)
+    {
+        var time = new HurriedTime();
+        // An order that is never decided would be asked for until the attempt's ten minutes are over.
+        var left = 30;
+        using var session = Session(place, time, request => request.RequestUri!.AbsolutePath == "/dir"
+            ? RawAnswer.Of(Directory)
+            : RawAnswer.Of(text) with { Status = request.Method == HttpMethod.Head ? 200 : left-- > 0 ? status : 404 });
+        var folder = new CertificateFolder(place.Folder.Folder("acme"));
+        folder.ForgetOrder("localhost");
+        Refused<AcmeException>(() => new Issuance(session, folder, new Challenges(), byFile: true, time)
+            .ObtainAsync("localhost", CancellationToken.None));
+    }
+
+    private static AcmeSession Session(ParserPlace place, HurriedTime time, Func<HttpRequestMessage, RawAnswer> answer) => new(
+        new HttpClient(new AnswerHandler(answer)), new("https://a/dir"), "a@b.example",
+        () => new CertificateFolder(place.Folder.Folder("acme")).Account(), time);
+}
+
+/// <summary>A clock on which every wait is over at once.</summary>
+internal sealed class HurriedTime : TimeProvider
+{
+    private long _ticks;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => Volatile.Read(ref _ticks);
+
+    public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddYears(60).AddTicks(GetTimestamp());
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        if (dueTime > TimeSpan.Zero)
+            Interlocked.Add(ref _ticks, dueTime.Ticks);
+        return System.CreateTimer(callback, state, TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+    }
+}
