@@ -202,7 +202,7 @@ public sealed class PropertyTests
                 {
                     var page = TagPages.Page([.. stored.Where(tag => !deleted.Contains(tag))], counts[turn % counts.Length], last);
                     got.AddRange(page.Tags);
-                    (last, more) = (page.Tags.LastOrDefault() ?? last, page.More);
+                    (last, more) = (page.Tags is [.., var end] ? end : last, page.More);
                     // Also the last one of the page may go, by which the next page begins.
                     if (stored.Length > 0)
                         deleted.UnionWith(stored.Skip(turn % stored.Length).Take(5).Where((_, i) => isDeleted[(turn + i) % 40]));
