@@ -12,11 +12,20 @@ public sealed class FleetMembers(RedisKeys keys, Replica self, TimeProvider time
 
     /// <summary>The addresses of the replicas that have noted themselves within a minute, this one among them, and when they did.</summary>
     /// <returns>Null without other replicas, and where Redis gives no answer.</returns>
-    public async ValueTask<IReadOnlyList<(string Address, DateTimeOffset Last)>?> ListAsync() =>
-        redis is not null
-        && await redis.DatesSinceAsync(keys.Replicas, (time.GetUtcNow() - MaxSilence).ToUnixTimeMilliseconds(), MaxReplicas) is { } dates
-            ? [.. dates.Select(date => (date.Name, DateTimeOffset.FromUnixTimeMilliseconds(date.At))).OrderBy(replica => replica.Name)]
-            : null;
+    public async ValueTask<IReadOnlyList<(string Address, DateTimeOffset Last)>?> ListAsync()
+    {
+        var now = time.GetUtcNow();
+        if (redis is null
+            || await redis.DatesSinceAsync(keys.Replicas, (now - MaxSilence).ToUnixTimeMilliseconds(), MaxReplicas) is not { } dates)
+            return null;
+        // Another program may have written anything.
+        var latest = (now + MaxSilence).ToUnixTimeMilliseconds();
+        return
+        [
+            .. dates.Where(date => date.At <= latest)
+                .Select(date => (date.Name, DateTimeOffset.FromUnixTimeMilliseconds(date.At))).OrderBy(replica => replica.Name),
+        ];
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

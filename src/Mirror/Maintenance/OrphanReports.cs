@@ -66,12 +66,25 @@ public sealed partial class OrphanReports(
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             LogFailed(failure.Message);
-            return _interval;
+            return RoundDelay;
         }
     }
 
-    private Task UpstreamsAsync(CancellationToken stop) =>
-        storage.Maintenance.ReadOnly.Enabled ? former.ReadAsync(stop) : former.NoteAsync(stop);
+    private async Task UpstreamsAsync(CancellationToken stop)
+    {
+        var noted = await former.ReadAsync(stop);
+        if (storage.Maintenance.ReadOnly.Enabled)
+            return;
+        try
+        {
+            await former.NoteAsync(noted, stop);
+        }
+        // What was read counts also where nothing can be written.
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            LogFailed(failure.Message);
+        }
+    }
 
     private async Task ReportAsync(CancellationToken stop)
     {

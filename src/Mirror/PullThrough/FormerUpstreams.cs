@@ -23,11 +23,11 @@ public sealed class FormerUpstreams(IDateStore dates, UpstreamNames names, TimeP
         return noted;
     }
 
-    /// <summary>As <see cref="ReadAsync"/>, and notes those that are configured.</summary>
-    /// <inheritdoc cref="ReadAsync"/>
-    public async Task NoteAsync(CancellationToken cancellationToken)
+    /// <summary>Notes the further upstreams that are configured.</summary>
+    /// <param name="noted">From <see cref="ReadAsync"/>.</param>
+    /// <exception cref="IOException">The store takes no writes; also as <see cref="UnauthorizedAccessException"/>.</exception>
+    public async Task NoteAsync(IReadOnlySet<string> noted, CancellationToken cancellationToken)
     {
-        var noted = await ReadAsync(cancellationToken);
         foreach (var upstream in names.Further.Where(name => !noted.Contains(name)))
             if (RepositoryName.TryParse(upstream, out var first))
                 await dates.WriteAsync(RegistryLayout.FirstUsed(first), time.GetUtcNow(), cancellationToken);

@@ -94,11 +94,18 @@ public sealed class PrivateReads(
     }
 
     // Null for a login that is for another upstream, or does not say for which one it is.
-    private Credential? LoginAt(UpstreamOrigin origin, string user, string password) =>
-        user.IndexOf('/') is > 0 and var slash && _upstreams.FindCalled(user[..slash]) is { } named
-            ? named.Name == origin.Name ? new Credential(user[(slash + 1)..], password) : null
-            : _mustNameUpstream ? null
-            : new Credential(user, password);
+    private Credential? LoginAt(UpstreamOrigin origin, string user, string password)
+    {
+        if (user.IndexOf('/') is > 0 and var slash)
+        {
+            if (_upstreams.FindCalled(user[..slash]) is { } named)
+                return named.Name == origin.Name ? new Credential(user[(slash + 1)..], password) : null;
+            // The name of a registry that is not configured, or no longer: the password is not for this one.
+            if (user.AsSpan(0, slash).ContainsAny('.', ':'))
+                return null;
+        }
+        return _mustNameUpstream ? null : new Credential(user, password);
+    }
 
     private static bool BasicIn(IHeaderDictionary headers) =>
         headers.Authorization is [{ } header, ..] && header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase);

@@ -66,6 +66,8 @@ public sealed class UpstreamFigures(TimeProvider time)
         lock (_gate)
         {
             _requests[name] = _requests.GetValueOrDefault(name) + 1;
+            if (status is null)
+                return;
             _took[_next] = took;
             _next = (_next + 1) % MaxTimes;
             _asked = Math.Min(_asked + 1, MaxTimes);

@@ -44,7 +44,8 @@ internal sealed class ImageLists(
             : Orders.TryGetValue(sort, out var order) ? By(order)
             : ByName();
         // A search, and the order of states, look at all images for each part of the list.
-        var part = viewer.SeesAll ? PageSize : 10 * PageSize;
+        // With a token server each repository may cost a question to it.
+        var part = viewer.SeesAll || viewer.Rights is not null ? PageSize : 10 * PageSize;
         var most = viewer.Rights is null ? MaxLooked : MaxLookedWithTokens;
         List<ImageLine> lines = [];
         var last = after.Length > 0 ? after : null;

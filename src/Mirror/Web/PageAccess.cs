@@ -22,7 +22,8 @@ internal sealed class PageAccess(
     public bool TakesToken(HttpContext context) => admins.IsTokensPlace(context);
 
     /// <summary>The client of a request. The request learns its user.</summary>
-    public async ValueTask<Viewer> ViewerAsync(RegistryRequest request)
+    /// <param name="isLogin">Whether it wants to log in or out, for which it need not be known.</param>
+    public async ValueTask<Viewer> ViewerAsync(RegistryRequest request, bool isLogin)
     {
         var (context, stop) = (request.Http, request.Aborted);
         if (admins.IsTokensPlace(context) && token.IsIn(context.Request))
@@ -37,18 +38,27 @@ internal sealed class PageAccess(
             request.User = AdminAccess.TokenHolder.User;
             return new(access, request.User, AdminAccess.TokenHolder, true, await sessions.FormTokenAsync(cookie!, stop));
         }
-        var rights = sessions.WithTokens(cookie) is var (tokens, key) ? new TokenRights(tokens, key, context) : null;
-        var user = rights is null ? null : await rights.UserAsync(stop);
-        if (rights is not null && user is null)
+        var rights = sessions.WithTokens(cookie) is var (tokens, key) ? new TokenRights(tokens, key, context, rules) : null;
+        var isUser = session is { IsTokenHolder: false } || rights is not null;
+        AccessUser? user = null;
+        try
         {
-            sessions.ForgetTokens(cookie);
+            user = rights is null ? null : await rights.UserAsync(stop);
+            if (rights is not null && user is null)
+            {
+                sessions.ForgetTokens(cookie);
+                (rights, isUser) = (null, false);
+            }
+        }
+        // The token server is away. A browser can log in otherwise, and log out.
+        catch (Exception failure) when (isLogin && failure is RegistryException or TooManyLoginsException)
+        {
             rights = null;
         }
-        var isUser = session is { IsTokenHolder: false };
-        user ??= isUser ? new AccessUser(session!.Name) : await access.AuthenticateAsync(context, stop);
-        if (isUser && rules is not null)
-            user = rules.WithCertificate(user, context);
-        isUser |= rights is not null;
+        if (session is { IsTokenHolder: false })
+            user = rules is null ? new AccessUser(session.Name) : rules.WithCertificate(new AccessUser(session.Name), context);
+        else if (!isUser)
+            user = await access.AuthenticateAsync(context, stop);
         if (user is null && context.Request.Headers.Authorization is [{ } authorization, ..])
             request.RefusedUser = access.RefusedUser(authorization);
         request.User = user;
@@ -89,7 +99,7 @@ internal sealed class PageAccess(
             var key = Sessions.NewKey();
             var session = new TokenSession(name, password, key, tokenServer, access, time);
             if (name.Contains(':', StringComparison.Ordinal)
-                || (request.User = await new TokenRights(session, key, context).UserAsync(request.Aborted)) is null)
+                || (request.User = await new TokenRights(session, key, context, rules).UserAsync(request.Aborted)) is null)
             {
                 request.RefusedUser = name;
                 return false;

@@ -59,9 +59,9 @@ internal sealed partial class PagePipeline(
     // 3. Who is the client, and the page for it.
     private async Task AnswerAsync(RegistryRequest request, string page)
     {
-        var viewer = await access.ViewerAsync(request);
+        var viewer = await access.ViewerAsync(request, isLogin: page is "login" or "logout");
         request.Http.Features.Set(viewer);
-        if (page != "login")
+        if (page is not ("login" or "logout"))
             await access.RequireAsync(request, viewer);
         await routes.AnswerAsync(request, FrameOf(request.Http, page, viewer));
     }

@@ -13,27 +13,32 @@ public sealed class TokenRights
     private readonly TokenSession _session;
     private readonly byte[] _key;
     private readonly HttpContext _http;
+    private readonly RulesAccess? _rules;
 
-    internal TokenRights(TokenSession session, byte[] key, HttpContext http) => (_session, _key, _http) = (session, key, http);
+    internal TokenRights(TokenSession session, byte[] key, HttpContext http, RulesAccess? rules) =>
+        (_session, _key, _http, _rules) = (session, key, http, rules);
 
     /// <summary>The user, without rights on repositories; null where the token server does not accept the login any more.</summary>
     /// <exception cref="RegistryException">The token server cannot be asked.</exception>
     public async ValueTask<AccessUser?> UserAsync(CancellationToken cancellationToken) =>
-        (await _session.UsersAsync(_http, _key, [Login], cancellationToken))?[Login];
+        await _session.UsersAsync(_key, [Login], cancellationToken) is { } users ? WithCertificate(users[Login]) : null;
 
     /// <summary>The user, with the rights on a repository that the token server gives.</summary>
     /// <exception cref="RegistryException">The login is not accepted any more, or the token server cannot be asked.</exception>
     public async ValueTask<AccessUser> UserForAsync(RepositoryName name, AccessAction action, CancellationToken cancellationToken)
     {
         var scope = ScopeOf(name, action);
-        return (await _session.UsersAsync(_http, _key, [scope], cancellationToken) ?? throw Ended())[scope];
+        return WithCertificate((await _session.UsersAsync(_key, [scope], cancellationToken) ?? throw Ended())[scope]);
     }
 
     /// <summary>Asks for the right to pull from many repositories at once.</summary>
     /// <exception cref="RegistryException">As for one.</exception>
     public async ValueTask PrepareAsync(IEnumerable<RepositoryName> names, CancellationToken cancellationToken) => _ =
         await _session.UsersAsync(
-            _http, _key, [.. names.Select(name => ScopeOf(name, AccessAction.Pull)).Distinct()], cancellationToken) ?? throw Ended();
+            _key, [.. names.Select(name => ScopeOf(name, AccessAction.Pull)).Distinct()], cancellationToken) ?? throw Ended();
+
+    // The session outlives the request, whose certificate counts for it alone.
+    private AccessUser WithCertificate(AccessUser login) => _rules?.WithCertificate(login, _http) ?? login;
 
     // Nothing but the deletion of a tag needs more of the token than to pull. The rest is in access.rules.
     private static string ScopeOf(RepositoryName name, AccessAction action) =>

@@ -16,7 +16,7 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
     // Scopes are in the address of a request, which servers limit to 8 KB and less.
     private const int MaxScopes = 50;
     private const int MaxScopeText = 4000;
-    private const int MaxGrants = 10_000;
+    private const int MaxGrants = 1000;
 
     // What the token server takes from a user holds here after this time, however long its tokens last.
     private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(5);
@@ -26,28 +26,27 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
     private readonly ConcurrentDictionary<string, Grant> _grants = new();
 
     /// <summary>The user with a token that was asked for with each of these scopes.</summary>
-    /// <param name="http">The request, whose certificate counts as well.</param>
     /// <param name="key">The key of the constructor.</param>
     /// <returns>Null where the token server does not accept the login any more, or gives no token that counts here.</returns>
     /// <exception cref="RegistryException">The token server cannot be asked.</exception>
     public async ValueTask<IReadOnlyDictionary<string, AccessUser>?> UsersAsync(
-        HttpContext http, byte[] key, IReadOnlyCollection<string> scopes, CancellationToken cancellationToken)
+        byte[] key, IReadOnlyCollection<string> scopes, CancellationToken cancellationToken)
     {
         var users = Known(scopes, renew: true);
         foreach (var chunk in Chunks(scopes.Where(scope => !users.ContainsKey(scope)).ToList()))
-            if (!await AskAsync(http, key, chunk, users, cancellationToken))
+            if (!await AskAsync(key, chunk, users, cancellationToken))
                 return null;
         return users;
     }
 
     private async ValueTask<bool> AskAsync(
-        HttpContext http, byte[] key, List<string> scopes, Dictionary<string, AccessUser> users, CancellationToken stop)
+        byte[] key, List<string> scopes, Dictionary<string, AccessUser> users, CancellationToken stop)
     {
         AccessUser? user;
         try
         {
             if (await server.AskAsync(name, Open(key), scopes, stop) is not { } bearer
-                || (user = await AuthenticateAsync(http, bearer, stop)) is not { Name.Length: > 0 })
+                || (user = await AuthenticateAsync(bearer, stop)) is not { Name.Length: > 0 })
                 return false;
         }
         // Another key than that of this session.
@@ -65,6 +64,10 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
             return true;
         }
         var now = time.GetUtcNow();
+        if (_grants.Count + scopes.Count > MaxGrants)
+            foreach (var (scope, grant) in _grants)
+                if (now >= grant.End || now >= grant.At + MaxAge)
+                    _grants.TryRemove(scope, out _);
         if (_grants.Count + scopes.Count > MaxGrants)
             _grants.Clear();
         foreach (var scope in scopes)
@@ -85,10 +88,9 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
     }
 
     // As any request with this token; nothing else of the page's request counts.
-    private ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, string bearer, CancellationToken stop)
+    private ValueTask<AccessUser?> AuthenticateAsync(string bearer, CancellationToken stop)
     {
         var request = new DefaultHttpContext();
-        request.Connection.ClientCertificate = http.Connection.ClientCertificate;
         request.Request.Headers.Authorization = $"Bearer {bearer}";
         return access.AuthenticateAsync(request, stop);
     }

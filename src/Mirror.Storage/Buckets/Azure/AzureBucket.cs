@@ -116,7 +116,8 @@ public sealed class AzureBucket : IBucket
                 if (IsUnfinished(properties.CopyStatus))
                     continue;
                 yield return new(
-                    _calls.After(root, found.Name), properties.LastModified ?? DateTimeOffset.UnixEpoch, properties.ContentLength ?? 0);
+                    prefix + _calls.After(root + prefix, found.Name), properties.LastModified ?? DateTimeOffset.UnixEpoch,
+                    properties.ContentLength ?? 0);
                 if (--left == 0)
                     yield break;
             }

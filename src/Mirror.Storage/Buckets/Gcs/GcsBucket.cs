@@ -88,7 +88,8 @@ public sealed class GcsBucket : IBucket
             {
                 if (found.ContentType == UploadSession)
                     continue;
-                yield return new(_calls.After(_root, found.Name), found.TimeCreatedDateTimeOffset ?? default, (long)(found.Size ?? 0));
+                yield return new(
+                    prefix + _calls.After(_root + prefix, found.Name), found.TimeCreatedDateTimeOffset ?? default, (long)(found.Size ?? 0));
                 if (--left == 0)
                     yield break;
             }

@@ -89,7 +89,8 @@ public sealed class S3Bucket : IBucket
             foreach (var found in page.S3Objects ?? [])
             {
                 yield return new(
-                    _calls.After(_root, found.Key), found.LastModified?.ToUniversalTime() ?? DateTime.UnixEpoch, found.Size ?? 0);
+                    prefix + _calls.After(_root + prefix, found.Key), found.LastModified?.ToUniversalTime() ?? DateTime.UnixEpoch,
+                    found.Size ?? 0);
                 if (--left == 0)
                     yield break;
             }

@@ -136,10 +136,10 @@ public sealed class SwiftBucket : IBucket
     public async IAsyncEnumerable<BucketObject> ListAsync(
         string prefix, int? max, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var start = Key("");
+        var start = Key(prefix);
         await foreach (var (name, written, size) in EntriesAsync(Key(prefix), null, max, cancellationToken))
         {
-            var path = _calls.After(start, name);
+            var path = prefix + _calls.After(start, name);
             // Lists show the length of a dynamic large object as 0.
             yield return new(path, written, size > 0 || !MayBeLarge(path) ? size : await SizeAsync(path, cancellationToken) ?? 0);
         }
@@ -196,8 +196,10 @@ public sealed class SwiftBucket : IBucket
     internal async ValueTask DeleteSegmentsAsync(string folder, CancellationToken cancellationToken)
     {
         List<string> names = [];
-        await foreach (var (name, _, _) in EntriesAsync($"{_root}{folder}/", null, null, cancellationToken))
-            names.Add(name);
+        var below = $"{_root}{folder}/";
+        await foreach (var (name, _, _) in EntriesAsync(below, null, null, cancellationToken))
+            // Nothing else is deleted, whatever the service lists.
+            names.Add(below + _calls.After(below, name));
         await _bulk.DeleteAsync(names, cancellationToken);
     }
 
