@@ -67,6 +67,15 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_password_for_a_registry_that_is_not_configured_is_sent_to_none()
+    {
+        await StartAsync("5m", hasSecond: false);
+        foreach (var path in _first.Paths("private/app"))
+            await AssertAsync(path, Basic("alice"), [Bob, Basic("third.example/alice"), Basic("localhost:5000/alice")]);
+        Assert.Equal(["alice"], _first.Users);
+    }
+
+    [Fact]
     public async Task A_login_that_one_of_them_withdraws_is_refused_there()
     {
         await StartAsync("1s");
@@ -82,24 +91,24 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
 
     private static string Basic(string user, string password = PasswordFile.Password) => PasswordFile.Basic(user, password);
 
-    private async Task StartAsync(string ttl)
+    private async Task StartAsync(string ttl, bool hasSecond = true)
     {
         MirrorProcess.Availability.OrSkip();
         foreach (var registry in new[] { _first, _second })
             _started.Add(await registry.StartAsync());
-        _mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        var variables = new Dictionary<string, string>
         {
-            Upstream = _first.Url,
-            Environment = new Dictionary<string, string>
-            {
-                ["REGISTRY_PROXY_NAME"] = "first.example",
-                ["REGISTRY_PROXY_PRIVATE"] = "client",
-                ["REGISTRY_PROXY_PRIVATE_TTL"] = ttl,
-                ["REGISTRY_PROXY_UPSTREAMS_0_REMOTEURL"] = _second.Url.GetLeftPart(UriPartial.Authority),
-                ["REGISTRY_PROXY_UPSTREAMS_0_NAME"] = "second.example",
-                ["REGISTRY_PROXY_UPSTREAMS_0_PRIVATE"] = "client",
-            },
-        });
+            ["REGISTRY_PROXY_NAME"] = "first.example",
+            ["REGISTRY_PROXY_PRIVATE"] = "client",
+            ["REGISTRY_PROXY_PRIVATE_TTL"] = ttl,
+        };
+        if (hasSecond)
+        {
+            variables["REGISTRY_PROXY_UPSTREAMS_0_REMOTEURL"] = _second.Url.GetLeftPart(UriPartial.Authority);
+            variables["REGISTRY_PROXY_UPSTREAMS_0_NAME"] = "second.example";
+            variables["REGISTRY_PROXY_UPSTREAMS_0_PRIVATE"] = "client";
+        }
+        _mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = _first.Url, Environment = variables });
         _started.Add(_mirror);
     }
 

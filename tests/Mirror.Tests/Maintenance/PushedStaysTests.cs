@@ -104,6 +104,8 @@ public sealed class PushedStaysTests : MirrorOfHub
         Assert.True(image.Layers.All(layer => IsStored(layer.Digest)));
         using (var manifest = await mirror.GetAsync(ManifestPath(image.Digest, name)))
             Assert.Equal(image.Digest, await DigestOfAsync(manifest));
+        using (var manifest = await mirror.GetAsync($"{ManifestPath(image.Digest, "acme/app")}?ns=registry.example"))
+            Assert.Equal(image.Digest, await DigestOfAsync(manifest));
 
         (code, output) = await mirror.RunAsync("garbage-collect", "-m", "--release", "registry.example/**");
 

@@ -66,7 +66,8 @@ public sealed class DiskTroubleTests : MirrorOfHub
             await mirror.UntilStoredAsync(BlobPath(blob.Digest));
         await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 1, () => string.Join('\n', mirror.Log));
         Assert.Equal("{}", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel));
-        Assert.Empty(Files(mirror, "mirror/fills"));
+        await Until.TrueAsync(
+            () => Files(mirror, "mirror/fills").Length == 0, () => $"Spools are left: {string.Join(' ', Files(mirror, "mirror/fills"))}");
         Assert.Equal(0, (await mirror.RunAsync("verify")).Code);
     }
 

@@ -94,8 +94,14 @@ public sealed class TokenLoginTests : IAsyncDisposable
         _life = TimeSpan.FromMinutes(5);
         Assert.Equal(HttpStatusCode.SeeOther, await browser.LogInAsync("alice", "pa55-of-alice"));
         Assert.Contains("local/app:1", await browser.PageAsync("images"));
+        _life = TimeSpan.FromSeconds(-30);
+        using var other = new Browser(_registry.Url);
+        Assert.Equal(HttpStatusCode.SeeOther, await other.LogInAsync("alice", "pa55-of-alice"));
         await _tokens.StopAsync(TestContext.Current.CancellationToken);
         Assert.Contains("local/app:1", await browser.PageAsync("images"));
+        // A browser whose tokens have ended can still get to the form, for the token of the administrator.
+        await other.PageAsync("images", HttpStatusCode.ServiceUnavailable);
+        await other.PageAsync("login");
         Assert.Contains("token server (auth.token.realm)", await browser.PageAsync(
             "image?image=local/other:1", HttpStatusCode.ServiceUnavailable));
         Assert.DoesNotContain(_registry.Log, line => line.Contains("pa55-of-alice", StringComparison.Ordinal));
