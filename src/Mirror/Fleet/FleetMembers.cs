@@ -36,7 +36,7 @@ public sealed class FleetMembers(RedisKeys keys, Replica self, TimeProvider time
         {
             do
                 await redis.AddDatesAsync(
-                    keys.Replicas, [(self.Address.AbsoluteUri, time.GetUtcNow().ToUnixTimeMilliseconds())], MaxReplicas);
+                    keys.Replicas, [(self.Address.AbsoluteUri, time.GetUtcNow().ToUnixTimeMilliseconds())], MaxReplicas, MaxSilence);
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }
         catch (OperationCanceledException)

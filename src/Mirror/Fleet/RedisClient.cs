@@ -72,13 +72,20 @@ public sealed class RedisClient : IAsyncDisposable
     public async Task<long?> AddAsync(string key, long by, CancellationToken token) =>
         (long?)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Add, [key], [by]);
 
-    /// <summary>Writes dates in milliseconds under names, and forgets the oldest of more than <paramref name="most"/>.</summary>
-    public async Task AddDatesAsync(string key, IReadOnlyList<(string Name, long At)> dates, int most, CancellationToken token)
+    /// <summary>
+    /// Writes dates in milliseconds under names, and forgets the oldest of more than <paramref name="most"/>. The key ends when nothing was
+    /// written to it for <paramref name="life"/>.
+    /// </summary>
+    public async Task AddDatesAsync(
+        string key, IReadOnlyList<(string Name, long At)> dates, int most, TimeSpan life, CancellationToken token)
     {
-        var database = await DatabaseAsync(token);
-        await database.SortedSetAddAsync(
+        // At once, so that a process that dies leaves no key without an end.
+        var together = (await DatabaseAsync(token)).CreateTransaction();
+        _ = together.SortedSetAddAsync(
             key, [.. dates.Select(date => new SortedSetEntry(date.Name, date.At))], SortedSetWhen.GreaterThan);
-        await database.SortedSetRemoveRangeByRankAsync(key, 0, -1 - most);
+        _ = together.KeyExpireAsync(key, life);
+        _ = together.SortedSetRemoveRangeByRankAsync(key, 0, -1 - most);
+        await together.ExecuteAsync();
     }
 
     /// <summary>The dates that are not before one, the youngest first.</summary>

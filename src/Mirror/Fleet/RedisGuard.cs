@@ -61,8 +61,8 @@ public sealed partial class RedisGuard
     public Task<long?> AddAsync(string key, long by) => AskAsync(_leases, "Add", stop => _client.AddAsync(key, by, stop));
 
     /// <summary>Writes dates, each in the place of an earlier one, and forgets the oldest of more than <paramref name="most"/>.</summary>
-    public Task<bool> AddDatesAsync(string key, IReadOnlyList<(string Name, long At)> dates, int most) =>
-        DoAsync("AddDates", stop => _client.AddDatesAsync(key, dates, most, stop));
+    public Task<bool> AddDatesAsync(string key, IReadOnlyList<(string Name, long At)> dates, int most, TimeSpan life) =>
+        DoAsync("AddDates", stop => _client.AddDatesAsync(key, dates, most, life, stop));
 
     /// <summary>The dates that are not before one, the youngest first.</summary>
     public Task<IReadOnlyList<(string Name, long At)>?> DatesSinceAsync(string key, long from, int most) =>

@@ -50,7 +50,8 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
     {
         if (redis is not null && pulls.Count > 0)
             await redis.AddDatesAsync(
-                keys.Pulls, [.. pulls.Select(pull => ($"{pull.Name} {pull.Reference}", pull.Last.ToUnixTimeMilliseconds()))], MaxPulls);
+                keys.Pulls, [.. pulls.Select(pull => ($"{pull.Name} {pull.Reference}", pull.Last.ToUnixTimeMilliseconds()))], MaxPulls,
+                Life);
     }
 
     /// <summary>The last pulls of all replicas, that are new since the last call. For one caller at a time.</summary>
