@@ -11,7 +11,7 @@ namespace Mirror.Tests.Stores;
 /// <summary>Every store that is reached over a network fails in each way, while clients pull and push.</summary>
 public sealed class StoreFaultTests
 {
-    private static readonly StoreKind[] Sample = [StoreKind.Azure, StoreKind.Swift];
+    private static readonly StoreKind[] Sample = [StoreKind.Swift];
     private static readonly int Rounds = Figures.Count(sample: 2, full: 40);
     private static readonly int Images = Figures.Count(sample: 3, full: 40);
     private static readonly string[] Outages =
