@@ -101,7 +101,7 @@ public sealed class PrivateReads(
             if (_upstreams.FindCalled(user[..slash]) is { } named)
                 return named.Name == origin.Name ? new Credential(user[(slash + 1)..], password) : null;
             // The name of a registry that is not configured, or no longer: the password is not for this one.
-            if (user.AsSpan(0, slash).ContainsAny('.', ':'))
+            if (user.AsSpan(0, slash).Contains('.'))
                 return null;
         }
         return _mustNameUpstream ? null : new Credential(user, password);
