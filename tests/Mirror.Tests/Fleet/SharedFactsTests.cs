@@ -80,6 +80,11 @@ public sealed class SharedFactsTests : FleetOfHub
         // Another manifest under this digest, a sealed value under another key, and a value without a seal: as RedisCache writes, or as
         // plain text.
         var keys = await Redis.KeysAsync("*");
+        // A replica does not wait for Redis before it answers.
+        await Until.TrueAsync(
+            async () => (keys = await Redis.KeysAsync("*")).Any(key => key.Contains(":tag:", StringComparison.Ordinal))
+                && keys.Any(key => key.Contains(":manifest:", StringComparison.Ordinal)),
+            () => string.Join(' ', keys));
         var tag = keys.Single(key => key.Contains(":tag:", StringComparison.Ordinal));
         var manifest = keys.Single(key => key.Contains(":manifest:", StringComparison.Ordinal));
         var forged = $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} {image.Config.Digest} 2 x";
