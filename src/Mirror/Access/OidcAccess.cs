@@ -113,12 +113,7 @@ public sealed class OidcAccess : IAccess, IDisposable
         var key = string.IsNullOrEmpty(name) ? all is [var only] ? only : null : all.Find(one => one.Kid == name);
         try
         {
-            return key is null ? null : KeyNames.ToPublicKey(key) switch
-            {
-                RSA rsa => new RsaSecurityKey(rsa),
-                ECDsa ec => new ECDsaSecurityKey(ec),
-                _ => null,
-            };
+            return key is not null && KeyNames.ToPublicKey(key) is { } known ? KeyNames.ToSecurityKey(known) : null;
         }
         catch (Exception malformed) when (malformed is FormatException or CryptographicException or ArgumentException)
         {

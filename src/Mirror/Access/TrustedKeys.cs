@@ -125,7 +125,7 @@ internal sealed class TrustedKeys
             if (key is null)
                 return edwards is null ? null : new(edwards, edwards.Name, [edwards.Name]);
             string[] names = [.. KeyNames.Of(key)];
-            return new(key is RSA rsa ? new RsaSecurityKey(rsa) : new ECDsaSecurityKey((ECDsa)key), names[1], names);
+            return new(KeyNames.ToSecurityKey(key), names[1], names);
         }
 
         /// <summary>The key, for one token.</summary>

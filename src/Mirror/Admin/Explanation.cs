@@ -73,7 +73,8 @@ public sealed class Explanation(
 
     private string Next(RepositoryName name, Reference reference, Digest? digest)
     {
-        if (policies.Of(name).Denied is not null)
+        var policy = policies.Of(name);
+        if (policy.Denied is not null)
             return "clients get 403";
         if (!repositories.IsMirrored(name))
             return digest is null ? "nothing of this name is stored" : "it is answered from the store";
@@ -81,9 +82,9 @@ public sealed class Explanation(
             return "what a digest names never changes: it is answered from the store once it is there";
         if (digest is null)
             return "it is not stored: upstream is asked";
-        if (policies.Of(name).IsImmutable(tag))
+        if (policy.IsImmutable(tag))
             return "it is answered from the store: no upstream moves this tag (immutable_tags)";
-        var left = policies.Of(name).TagsCacheTtl - freshness.SinceCheck(name, tag);
+        var left = policy.TagsCacheTtl - freshness.SinceCheck(name, tag);
         return left > TimeSpan.Zero ? $"it is answered from the store: the tag is fresh for {InWords(left.Value)} more"
             : left is null ? "upstream is asked whether the tag has moved: this server has not asked since it started"
             : "upstream is asked whether the tag has moved: the time of its last answer is over";

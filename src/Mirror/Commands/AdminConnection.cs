@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
@@ -85,7 +84,7 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
     {
         if (parsed.GetValue(_user) is { } user)
             return user.Contains(':', StringComparison.Ordinal)
-                ? new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(user)))
+                ? BasicHeader.Of(user)
                 : throw new AdminServerException("--user: NAME:PASSWORD is required", ExitCode.Usage);
         var given = parsed.GetValue(_token);
         var file = given ?? AdminToken.PathOf(storage);

@@ -64,8 +64,8 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
         if (named is null && DockerHub.IsName(host))
             named = _default;
         // The copies of a registry that was an upstream once are served, and no other registry's image of that name.
-        if (named is null && Former.Contains(host.ToLowerInvariant()))
-            return RepositoryName.TryParse($"{host.ToLowerInvariant()}/{name}", out var copied) ? copied : null;
+        if (named is null && host.ToLowerInvariant() is var former && Former.Contains(former))
+            return RepositoryName.TryParse($"{former}/{name}", out var copied) ? copied : null;
         if (named is null || named == _default)
             return named is not null || anyNs || all is [] or [{ IsDockerHub: false }] ? name : null;
         return RepositoryName.TryParse(named.Prefix + name, out var full) ? full : null;

@@ -14,9 +14,8 @@ namespace Mirror.Registry;
 /// <c>ghcr.io/alice</c>, or for the only upstream that is asked with logins of clients.
 /// </remarks>
 public sealed class PrivateReads(
-    RepositoryResolver repositories, Locations locations, ProxyOptions proxy, ClientLogins? logins = null)
+    RepositoryResolver repositories, UpstreamSelector upstreams, Locations locations, ProxyOptions proxy, ClientLogins? logins = null)
 {
-    private readonly UpstreamNames _upstreams = UpstreamNames.Of(proxy);
     private readonly bool _mustNameUpstream = proxy.UpstreamsForClientLogins.Count > 1;
 
     /// <summary>Whether the mirror takes logins of clients and sends them to an upstream.</summary>
@@ -98,7 +97,7 @@ public sealed class PrivateReads(
     {
         if (user.IndexOf('/') is > 0 and var slash)
         {
-            if (_upstreams.FindCalled(user[..slash]) is { } named)
+            if (upstreams.Names.FindCalled(user[..slash]) is { } named)
                 return named.Name == origin.Name ? new Credential(user[(slash + 1)..], password) : null;
             // The name of a registry that is not configured, or no longer: the password is not for this one.
             if (user.AsSpan(0, slash).Contains('.'))

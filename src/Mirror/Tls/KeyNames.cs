@@ -48,6 +48,10 @@ internal static class KeyNames
         _ => null,
     };
 
+    /// <summary>A key of <see cref="ToPublicKey"/>, or of a certificate, for the library that verifies tokens.</summary>
+    public static SecurityKey ToSecurityKey(AsymmetricAlgorithm key) =>
+        key is RSA rsa ? new RsaSecurityKey(rsa) : new ECDsaSecurityKey((ECDsa)key);
+
     // libtrust: the first 240 bits of the key's hash, in Base32, in groups of four.
     private static string Fingerprint(byte[] publicKeyInfo)
     {

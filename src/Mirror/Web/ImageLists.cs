@@ -15,7 +15,7 @@ internal sealed class ImageLists(
     private const int PageSize = 50;
     // Of a viewer who may see few of many images, a page may be short; it has a link to the next one all the same.
     private const int MaxLooked = 5_000;
-    // Each hundred of them may be a request to a token server.
+    // Each page of them may be a request to a token server.
     private const int MaxLookedWithTokens = 500;
     private const int MaxSearch = 200;
     private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(50);
@@ -43,8 +43,7 @@ internal sealed class ImageLists(
         var list = sort == "state" ? await ByStateAsync(stop)
             : Orders.TryGetValue(sort, out var order) ? By(order)
             : ByName();
-        // A search, and the order of states, look at all images for each part of the list.
-        // With a token server each repository may cost a question to it.
+        // A search, and the order of states, look at all images for each part of the list. A token server may be asked about each image.
         var part = viewer.SeesAll || viewer.Rights is not null ? PageSize : 10 * PageSize;
         var most = viewer.Rights is null ? MaxLooked : MaxLookedWithTokens;
         List<ImageLine> lines = [];

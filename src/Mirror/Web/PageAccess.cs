@@ -112,8 +112,7 @@ internal sealed class PageAccess(
             // A colon ends the name in what is checked.
             if (!sessions.HasUsers || name.Contains(':', StringComparison.Ordinal))
                 return false;
-            context.Request.Headers.Authorization =
-                $"Basic {Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{name}:{password}"))}";
+            context.Request.Headers.Authorization = BasicHeader.Of(name, password).ToString();
             request.User = await access.AuthenticateAsync(context, request.Aborted);
             // The session is that of a user of the password file. The names oidc and privileged stand for other logins.
             if (request.User is not { IsKnownByName: true } user

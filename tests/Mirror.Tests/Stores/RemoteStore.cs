@@ -6,7 +6,9 @@ using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Buckets.Swift;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Peers.Gcs;
+using Mirror.Tests.Resilience;
 using Mirror.Tests.S3;
+using Xunit;
 
 namespace Mirror.Tests.Stores;
 
@@ -62,8 +64,11 @@ internal sealed class RemoteStore : IAsyncDisposable
     public string DirectDriver => DriverAt(Direct);
 
     /// <summary>The store; skips the running test where it cannot be run.</summary>
-    public static async Task<RemoteStore> OpenOrSkipAsync(StoreKind kind)
+    /// <param name="sample">The only one that is opened without <c>MIRROR_TESTS=full</c>; null for all.</param>
+    public static async Task<RemoteStore> OpenOrSkipAsync(StoreKind kind, StoreKind? sample = null)
     {
+        if (!Figures.Full && sample is not null && kind != sample)
+            Assert.Skip($"over {kind} with MIRROR_TESTS=full");
         MirrorProcess.Availability.OrSkip();
         var name = $"c{Guid.NewGuid():N}";
         if (kind is StoreKind.Gcs)

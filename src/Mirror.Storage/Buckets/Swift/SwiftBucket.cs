@@ -103,8 +103,8 @@ public sealed class SwiftBucket : IBucket
         string? last = null;
         await foreach (var (name, written, _) in EntriesAsync(_root + SwiftSegments.Prefix(folder), null, null, cancellationToken))
         {
-            var below = _calls.After(_root + "segments/", name);
-            var segments = below.LastIndexOf('/') is > 0 and var slash ? $"segments/{below[..slash]}" : "";
+            var below = _calls.After(_root + SwiftSegments.Top, name);
+            var segments = below.LastIndexOf('/') is > 0 and var slash ? SwiftSegments.Top + below[..slash] : "";
             if (segments == last)
                 continue;
             last = segments;

@@ -10,6 +10,9 @@ namespace Mirror.Storage.Buckets.Swift;
 /// </summary>
 internal static class SwiftSegments
 {
+    /// <summary>What every folder begins with, below the root of the settings.</summary>
+    public const string Top = "segments/";
+
     private const int Random = 32;
 
     // The SHA-1 of nothing.
@@ -25,7 +28,7 @@ internal static class SwiftSegments
     /// <summary>The path of the object to which a folder belongs; null if this program did not name the folder.</summary>
     public static string? PathOf(string folder)
     {
-        var hex = folder["segments/".Length..].Replace("/", "", StringComparison.Ordinal);
+        var hex = folder[Top.Length..].Replace("/", "", StringComparison.Ordinal);
         if (hex.Length % 2 != 0 || hex.Length / 2 <= Random + End.Length || !hex.All(char.IsAsciiHexDigitLower))
             return null;
         var bytes = Convert.FromHexString(hex);
@@ -35,5 +38,5 @@ internal static class SwiftSegments
     /// <summary>The name of a segment in its folder; the first is 1.</summary>
     public static string Name(string folder, int number) => $"{folder}/{number:D16}";
 
-    private static string Split(string hex) => $"segments/{hex[..3]}/{hex[3..]}";
+    private static string Split(string hex) => $"{Top}{hex[..3]}/{hex[3..]}";
 }
