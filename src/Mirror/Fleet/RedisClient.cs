@@ -25,6 +25,16 @@ public sealed class RedisClient : IAsyncDisposable
 
     private const string Add = "if redis.call('exists', KEYS[1]) == 1 then return redis.call('incrby', KEYS[1], ARGV[1]) end return false";
 
+    // A date that is there is replaced by a later one only. The third argument and those after it are the dates, each before its name.
+    private const string AddDates = """
+        for at = 3, #ARGV, 2 do
+            local held = redis.call('zscore', KEYS[1], ARGV[at + 1])
+            if not held or tonumber(held) < tonumber(ARGV[at]) then redis.call('zadd', KEYS[1], ARGV[at], ARGV[at + 1]) end
+        end
+        redis.call('pexpire', KEYS[1], ARGV[1])
+        redis.call('zremrangebyrank', KEYS[1], 0, ARGV[2])
+        """;
+
     // The cache writes hashes with the value in "data". Another program may have written a value of any length.
     private const string Read = """
         if redis.call('hstrlen', KEYS[1], 'data') > tonumber(ARGV[1]) then return false end
@@ -79,13 +89,10 @@ public sealed class RedisClient : IAsyncDisposable
     public async Task AddDatesAsync(
         string key, IReadOnlyList<(string Name, long At)> dates, int most, TimeSpan life, CancellationToken token)
     {
-        // At once, so that a process that dies leaves no key without an end.
-        var together = (await DatabaseAsync(token)).CreateTransaction();
-        _ = together.SortedSetAddAsync(
-            key, [.. dates.Select(date => new SortedSetEntry(date.Name, date.At))], SortedSetWhen.GreaterThan);
-        _ = together.KeyExpireAsync(key, life);
-        _ = together.SortedSetRemoveRangeByRankAsync(key, 0, -1 - most);
-        await together.ExecuteAsync();
+        // One script, so that a process that dies leaves no key without an end. A transaction would need rights of its own.
+        RedisValue[] arguments =
+            [(long)life.TotalMilliseconds, -1 - most, .. dates.SelectMany(date => new RedisValue[] { date.At, date.Name })];
+        await (await DatabaseAsync(token)).ScriptEvaluateAsync(AddDates, [key], arguments);
     }
 
     /// <summary>The dates that are not before one, the youngest first.</summary>
