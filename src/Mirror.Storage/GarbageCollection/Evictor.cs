@@ -96,6 +96,9 @@ public sealed class Evictor(
             List<Digest> own = [.. OwnBlobs(cached, image, pinned).Select(blob => blob.Digest)];
             if (!MayGo(cached, image, pinned) || own.Exists(read.Contains) || await IsYoungAsync(own, cached.Began, cancellationToken))
                 continue;
+            await using var taken = await _options.TakeAsync(own);
+            if (taken is null)
+                continue;
             await RemoveManifestsAsync(cached, image, cancellationToken);
             cached.Let(image);
             foreach (var digest in own)
@@ -164,6 +167,12 @@ public sealed record EvictorOptions
 
     /// <summary>The blobs that clients may be reading, beside those that the store knows of.</summary>
     public Func<IEnumerable<Digest>> RecentlyRead { get; init; } = () => [];
+
+    /// <summary>
+    /// Keeps readers from blobs that are about to be deleted, until its result is disposed; null where one of them may be read.
+    /// </summary>
+    public Func<IReadOnlyCollection<Digest>, ValueTask<IAsyncDisposable?>> TakeAsync { get; init; } =
+        _ => ValueTask.FromResult<IAsyncDisposable?>(Stream.Null);
 
     /// <summary>Removes a manifest from a repository, with the tags that name it; null where manifests stay.</summary>
     public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }

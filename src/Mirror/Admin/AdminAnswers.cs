@@ -66,21 +66,30 @@ public sealed record PinAnswer(string Image, bool Pinned, bool Changed);
 /// <param name="Platforms">Of an index, such as <c>linux/arm64</c>, or <c>all</c>; null or empty is <c>linux/amd64</c>.</param>
 public sealed record WarmRequest(IReadOnlyList<string> Images, IReadOnlyList<string>? Platforms = null);
 
-/// <summary>What an eviction would remove.</summary>
+/// <summary>What an eviction would remove, and what the growth of a day would make it remove.</summary>
 /// <param name="Size">The bytes of mirrored blobs now.</param>
 /// <param name="Limit">How many bytes would stay at most.</param>
-/// <param name="Freed">The bytes of all that would go.</param>
-/// <param name="Count">How many images would go.</param>
-/// <param name="Images">In the order in which they would go, 1,000 at most.</param>
-public sealed record EvictionPlan(long Size, long Limit, long Freed, int Count, IReadOnlyList<EvictedImage> Images);
+/// <param name="Freed">The bytes of all that would go now.</param>
+/// <param name="Count">How many images would go now.</param>
+/// <param name="Growth">By how many bytes the images grew in the last day; null in a server's first hour.</param>
+/// <param name="NextDay">What will go within a day if the images go on growing like that; null where that is not known.</param>
+/// <param name="Images">In the order in which they would go, those of the next day at the end; 1,000 at most.</param>
+public sealed record EvictionPlan(
+    long Size, long Limit, long Freed, int Count, long? Growth, EvictionForecast? NextDay, IReadOnlyList<EvictedImage> Images);
+
+/// <param name="Count">How many images, those that would go now not among them.</param>
+/// <param name="Freed">Their bytes.</param>
+public sealed record EvictionForecast(int Count, long Freed);
 
 /// <summary>An image that would go.</summary>
 /// <param name="Name">Its repository; null for a layer that no stored manifest names.</param>
 /// <param name="Digest">Its manifest, or that layer.</param>
 /// <param name="Frees">Bytes: layers that an image which stays needs are not in it.</param>
+/// <param name="NextDay">Whether it stays now and goes within a day.</param>
 /// <param name="Layers">What would be deleted, the largest first, 20 at most.</param>
 public sealed record EvictedImage(
-    string? Name, IReadOnlyList<string> Tags, string Digest, DateTimeOffset LastUsed, long Frees, IReadOnlyList<EvictedBlob> Layers);
+    string? Name, IReadOnlyList<string> Tags, string Digest, DateTimeOffset LastUsed, long Frees, bool NextDay,
+    IReadOnlyList<EvictedBlob> Layers);
 
 /// <summary>A config or a layer.</summary>
 public sealed record EvictedBlob(string Digest, long Size);

@@ -127,27 +127,42 @@ internal static partial class AdminRoutes
     }
 
     private static async Task<Ok<EvictionPlan>> EvictionAsync(
-        HttpContext http, Evictor evictor, ImageIndex index, RepositoryResolver repositories, ProxyOptions proxy, CancellationToken aborted,
-        long? limit = null)
+        HttpContext http, Evictor evictor, ImageIndex index, StoreUsage usage, RepositoryResolver repositories, ProxyOptions proxy,
+        CancellationToken aborted, long? limit = null)
     {
         const int maxImages = 1000, maxLayers = 20;
         Caller(http).RequireServer();
         // As the server evicts: a tenth of the limit is free afterwards.
         var most = limit ?? proxy.MaxSize - proxy.MaxSize / 10
             ?? throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "proxy.max_size is not set"), "give a limit in bytes");
-        if (await Task.Run(() => evictor.PlanAsync(most, repositories.IsMirrored, aborted), aborted) is not { } plan)
+        var growth = (await usage.ReadAsync(MaxWait, aborted)).Growth;
+        var more = Math.Max(0, growth ?? 0);
+        if (await Task.Run(() => evictor.PlanAsync(most - more, repositories.IsMirrored, aborted), aborted) is not { } plan)
             throw new RegistryException(RegistryError.Unavailable, "a garbage collection or an eviction is running; try again later");
-        // Within the limit nothing goes.
-        var going = limit is null && plan.Bytes <= proxy.MaxSize ? [] : plan.Going;
+        var bound = limit ?? proxy.MaxSize!.Value;
+        var (now, nextDay) = (CountOf(0), CountOf(more));
         var images = await Task.Run(
-            () => going.Take(maxImages).Select(each => new EvictedImage(
+            () => plan.Going.Take(Math.Min(nextDay, maxImages)).Select((each, i) => new EvictedImage(
                 each.Image.Name?.ToString(), each.Image.Name is { } name ? index.TagsOf(name, each.Image.Root) : [],
-                each.Image.Root.ToString(), each.Image.Used, each.Blobs.Sum(blob => blob.Bytes),
+                each.Image.Root.ToString(), each.Image.Used, each.Blobs.Sum(blob => blob.Bytes), i >= now,
                 [.. each.Blobs.OrderByDescending(blob => blob.Bytes).Take(maxLayers)
                     .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Bytes))])).ToList(),
             aborted);
         return TypedResults.Ok(new EvictionPlan(
-            plan.Bytes, limit ?? proxy.MaxSize!.Value, going.Sum(each => each.Blobs.Sum(blob => blob.Bytes)), going.Count, images));
+            plan.Bytes, bound, BytesOf(plan.Going.Take(now)), now, growth,
+            growth is null ? null : new EvictionForecast(nextDay - now, BytesOf(plan.Going.Take(nextDay).Skip(now))), images));
+
+        // How many go if so many bytes more are stored. Within the limit nothing goes.
+        int CountOf(long added)
+        {
+            var (left, count) = (plan.Bytes + added, 0);
+            for (; left > most && plan.Bytes + added > bound && count < plan.Going.Count; count++)
+                left -= plan.Going[count].Blobs.Sum(blob => blob.Bytes);
+            return count;
+        }
+
+        static long BytesOf(IEnumerable<(CachedImage Image, IReadOnlyList<(Digest Digest, long Bytes)> Blobs)> going) =>
+            going.Sum(each => each.Blobs.Sum(blob => blob.Bytes));
     }
 
     private static async Task<Ok<PinAnswer>> PinAsync(

@@ -200,17 +200,19 @@ internal static class AdminCommands
 
     private static Command Evict(AdminConnection server)
     {
-        Option<bool> dryRun = new("--dry-run", "-d")
-        {
-            Description = "Only show what would go. The server itself evicts.",
-            Required = true,
-        };
+        Option<bool> dryRun = new("--dry-run", "-d") { Description = "Only show what would go. The server itself evicts." };
         Option<long?> limit = new("--limit") { Description = "How many bytes may stay; else proxy.max_size decides." };
         Option<bool> layers = new("--layers") { Description = "Show the layers that would be deleted, too." };
         var command = new Command("evict", "Show which images an eviction would remove, the least recently used first.")
         {
             dryRun, limit, layers,
         };
+        // A switch that is required counts as given without being there.
+        command.Validators.Add(result =>
+        {
+            if (!result.GetValue(dryRun))
+                result.AddError("evict needs --dry-run: the server itself evicts.");
+        });
         command.SetAction(server.Action(async (api, parsed, stop) =>
         {
             var output = parsed.InvocationConfiguration.Output;
@@ -223,13 +225,19 @@ internal static class AdminCommands
                 var name = image.Name is null ? $"{image.Digest} (no image)"
                     : image.Tags is [] ? $"{image.Name}@{image.Digest}"
                     : string.Join(' ', image.Tags.Select(tag => $"{image.Name}:{tag}"));
-                await output.WriteLineAsync(Line($"{image.LastUsed.UtcDateTime:yyyy-MM-dd HH:mm}Z {Size(image.Frees),10} {name}"));
+                var later = image.NextDay ? " (within a day)" : "";
+                await output.WriteLineAsync(Line(
+                    $"{image.LastUsed.UtcDateTime:yyyy-MM-dd HH:mm}Z {Size(image.Frees),10} {name}{later}"));
                 foreach (var layer in parsed.GetValue(layers) ? image.Layers : [])
                     await output.WriteLineAsync(Line($"{Size(layer.Size),28} {layer.Digest}"));
             }
             await output.WriteLineAsync(
                 $"{Size(plan.Size)} of mirrored layers are stored, the limit is {Size(plan.Limit)}: {plan.Count} images would go, "
                 + $"which frees {Size(plan.Freed)}");
+            if (plan is { Growth: { } growth, NextDay: { } day })
+                await output.WriteLineAsync(
+                    $"the images {(growth < 0 ? "shrank" : "grew")} by {Size(Math.Abs(growth))} in the last day: if that goes on, "
+                    + $"{day.Count} more go within a day, which frees {Size(day.Freed)}");
             return ExitCode.Ok;
         }));
         return command;

@@ -9,6 +9,10 @@ namespace Mirror.Commands;
 /// <param name="Share">From 0 to 1; null while that is not known.</param>
 internal sealed record CommandProgress(Func<string> SoFar, Func<double?> Share)
 {
+    // The bar, and what else a line has beside the words. Words that need a second line would leave the bar no room.
+    private const int BarWidth = 20;
+    private const int Beside = BarWidth + 12;
+
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Runs the work of a command.</summary>
@@ -21,10 +25,10 @@ internal sealed record CommandProgress(Func<string> SoFar, Func<double?> Share)
                 return await work(output);
         }
         return await AnsiConsole.Progress().AutoClear(true)
-            .Columns(new SpinnerColumn(), new ProgressBarColumn(), new PercentageColumn(), new TaskDescriptionColumn())
+            .Columns(new SpinnerColumn(), new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(), new TaskDescriptionColumn())
             .StartAsync(async bars =>
             {
-                var bar = bars.AddTask(Markup.Escape(SoFar()), maxValue: 1);
+                var bar = bars.AddTask(Words(), maxValue: 1);
                 await using var timer = time.CreateTimer(_ => Show(bar), null, Interval, Interval);
                 return await work(new AboveTheBar());
             });
@@ -32,9 +36,15 @@ internal sealed record CommandProgress(Func<string> SoFar, Func<double?> Share)
 
     private void Show(ProgressTask bar)
     {
-        bar.Description = Markup.Escape(SoFar());
+        bar.Description = Words();
         bar.IsIndeterminate = Share() is null;
         bar.Value = Share() ?? 0;
+    }
+
+    private string Words()
+    {
+        var (words, most) = (SoFar(), Math.Max(BarWidth, AnsiConsole.Profile.Width - Beside));
+        return Markup.Escape(words.Length <= most ? words : $"{words[..(most - 1)]}…");
     }
 
     private sealed class AboveTheBar : TextWriter

@@ -31,6 +31,29 @@ public sealed class RedisClient : IAsyncDisposable
         return redis.call('hget', KEYS[1], 'data')
         """;
 
+    // A set of names with the times of Redis itself, because the clocks of replicas differ. What is being deleted has a '-' before its
+    // name.
+    private const string Reading = """
+        local time = redis.call('time')
+        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        redis.call('zadd', KEYS[1], now, ARGV[1])
+        redis.call('zremrangebyscore', KEYS[1], '-inf', now - ARGV[2])
+        redis.call('pexpire', KEYS[1], ARGV[2])
+        return redis.call('zscore', KEYS[1], '-' .. ARGV[1]) and 1 or 0
+        """;
+
+    private const string Deleting = """
+        local time = redis.call('time')
+        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        for i = 3, #ARGV do
+            local read = redis.call('zscore', KEYS[1], ARGV[i])
+            if read and now - read < tonumber(ARGV[2]) then return 0 end
+        end
+        for i = 3, #ARGV do redis.call('zadd', KEYS[1], now, '-' .. ARGV[i]) end
+        redis.call('pexpire', KEYS[1], ARGV[1])
+        return 1
+        """;
+
     private const int MaxValueBytes = 1 << 20;
     private const int MaxLeaseBytes = 4096;
 
@@ -88,6 +111,23 @@ public sealed class RedisClient : IAsyncDisposable
             key, from, order: Order.Descending, take: most);
         return [.. entries.Select(entry => (entry.Element.ToString(), (long)entry.Score))];
     }
+
+    /// <summary>Notes that something is being read, for a time; false where <see cref="DeletingAsync"/> has noted that it is
+    /// deleted.</summary>
+    public async Task<bool> ReadingAsync(string key, string name, TimeSpan life, CancellationToken token) =>
+        (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Reading, [key], [name, (long)life.TotalMilliseconds]) == 0;
+
+    /// <summary>Notes that things are being deleted, for a time; false where one of them was read within
+    /// <paramref name="window"/>.</summary>
+    public async Task<bool> DeletingAsync(
+        string key, IReadOnlyList<string> names, TimeSpan life, TimeSpan window, CancellationToken token) =>
+        (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(
+            Deleting, [key],
+            [(long)life.TotalMilliseconds, (long)window.TotalMilliseconds, .. names.Select(name => (RedisValue)name)]) == 1;
+
+    /// <summary>Ends what <see cref="DeletingAsync"/> has noted.</summary>
+    public async Task DeletedAsync(string key, IReadOnlyList<string> names, CancellationToken token) =>
+        await (await DatabaseAsync(token)).SortedSetRemoveAsync(key, [.. names.Select(name => (RedisValue)$"-{name}")]);
 
     /// <summary>Sends a message to every listener of a channel, this process included.</summary>
     public async Task AnnounceAsync(string channel, string message, CancellationToken token) =>

@@ -68,6 +68,18 @@ public sealed partial class RedisGuard
     public Task<IReadOnlyList<(string Name, long At)>?> DatesSinceAsync(string key, long from, int most) =>
         AskAsync<IReadOnlyList<(string, long)>>(_leases, "DatesSince", async stop => await _client.DatesSinceAsync(key, from, most, stop));
 
+    /// <summary>Notes that something is being read; false where another replica is deleting it.</summary>
+    public Task<bool?> ReadingAsync(string key, string name, TimeSpan life) =>
+        AskAsync<bool?>(_facts, "Reading", async stop => await _client.ReadingAsync(key, name, life, stop));
+
+    /// <summary>Notes that things are being deleted; false where one of them was read within <paramref name="window"/>.</summary>
+    public Task<bool?> DeletingAsync(string key, IReadOnlyList<string> names, TimeSpan life, TimeSpan window) =>
+        AskAsync<bool?>(_leases, "Deleting", async stop => await _client.DeletingAsync(key, names, life, window, stop));
+
+    /// <summary>Ends what <see cref="DeletingAsync"/> has noted.</summary>
+    public Task<bool> DeletedAsync(string key, IReadOnlyList<string> names) =>
+        DoAsync("Deleted", stop => _client.DeletedAsync(key, names, stop));
+
     /// <summary>Sends a message to the other replicas; false where it was not sent.</summary>
     public Task<bool> AnnounceAsync(string channel, string message) =>
         DoAsync("Announce", stop => _client.AnnounceAsync(channel, message, stop));

@@ -34,6 +34,9 @@ public sealed class RedisKeys(FleetKeys keys, FleetIdentity identity)
     /// <summary>When each replica of this store was last there.</summary>
     public string Replicas => $"{Prefix}replicas:{identity.Store}";
 
+    /// <summary>Which blobs of this store clients are reading, and which an eviction is deleting.</summary>
+    public string Readings => $"{Prefix}readings:{identity.Store}";
+
     /// <summary>A fact that upstream told, such as what a tag names.</summary>
     public string Fact(string kind, string name) => $"{Prefix}{kind}:{_mirror.Value}:{name}";
 }

@@ -18,6 +18,10 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
     // The clocks of replicas differ, and a replica writes its pulls a minute late.
     private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(5);
 
+    // A replica tells of a blob again while it is being read, and a client that was sent to the bucket begins within seconds.
+    private static readonly TimeSpan ReadWithin = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ReadingsLife = TimeSpan.FromMinutes(1);
+
     private static readonly Task<long?> Unknown = Task.FromResult<long?>(null);
 
     private DateTimeOffset _read = DateTimeOffset.UnixEpoch;
@@ -29,6 +33,24 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
     /// Adds bytes to the sum of all replicas, and returns the new sum; null if no replica has measured yet, or if Redis does not answer.
     /// </summary>
     public Task<long?> AddAsync(long bytes) => redis?.AddAsync(keys.CacheBytes, bytes) ?? Unknown;
+
+    /// <summary>Tells the other replicas that a client is about to read a blob, which holds for some seconds.</summary>
+    /// <returns>False if another replica is deleting it.</returns>
+    public async ValueTask<bool> ReadingAsync(Digest digest) =>
+        redis is null || await redis.ReadingAsync(keys.Readings, digest.ToString(), ReadingsLife) != false;
+
+    /// <summary>Tells the other replicas that blobs are about to be deleted. They send no client to them until
+    /// <see cref="DeletedAsync"/>.</summary>
+    /// <returns>False if a client may be reading one of them.</returns>
+    public async ValueTask<bool> DeletingAsync(IReadOnlyCollection<Digest> digests) =>
+        redis is null || digests.Count == 0
+        || await redis.DeletingAsync(keys.Readings, Texts(digests), ReadingsLife, ReadWithin) != false;
+
+    public async ValueTask DeletedAsync(IReadOnlyCollection<Digest> digests)
+    {
+        if (redis is not null && digests.Count > 0)
+            await redis.DeletedAsync(keys.Readings, Texts(digests));
+    }
 
     /// <summary>Corrects the sum after a measurement of the store.</summary>
     /// <param name="before">The sum that <see cref="AddAsync(long)"/> returned when the measurement began. Bytes added since then stay in
@@ -75,4 +97,6 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
             && Reference.TryParse(named, out var reference) && at > 0 && at <= now.AddDays(1).ToUnixTimeMilliseconds()
             ? (name, reference, DateTimeOffset.FromUnixTimeMilliseconds(at))
             : null;
+
+    private static string[] Texts(IReadOnlyCollection<Digest> digests) => [.. digests.Select(digest => digest.ToString())];
 }

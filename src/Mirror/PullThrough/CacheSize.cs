@@ -27,8 +27,9 @@ public sealed partial class CacheSize(
     // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that pass the limit while an eviction runs.
     private const int FreeShare = 8;
 
-    // How long a download waits for room. Its clients do not wait: they have their bytes already.
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
+    // How long a download waits for room, where an eviction can make some: it may have to wait for a garbage collection. Clients do not
+    // wait: they have their bytes already. An image of which a blob is not kept would be half stored.
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(1);
 
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });

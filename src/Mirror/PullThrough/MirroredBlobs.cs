@@ -28,7 +28,8 @@ public sealed class MirroredBlobs(
         var isLinked = false;
         try
         {
-            await cache.UsedAsync(digest, cancellationToken);
+            if (!await cache.UsedAsync(digest, cancellationToken))
+                return (null, false);
             isLinked = await references.HasBlobAsync(name, digest, cancellationToken);
             return (isLinked ? new Answer<Content>(stored, CacheStatus.Hit) : null, true);
         }
@@ -115,7 +116,9 @@ public sealed class MirroredBlobs(
             await LinkAsync(name, digest, cancellationToken);
             status = CacheStatus.Revalidated;
         }
-        return await content.OpenAsync(name, digest, cancellationToken) is { } stored ? new(stored, status) : null;
+        return await cache.UsedAsync(digest, cancellationToken) && await content.OpenAsync(name, digest, cancellationToken) is { } stored
+            ? new(stored, status)
+            : null;
     }
 
     private async ValueTask<Answer<Content>?> OpenFillAsync(

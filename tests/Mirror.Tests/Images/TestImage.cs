@@ -53,6 +53,10 @@ public sealed class TestImage
     public static TestImage Create(int seed, int layers = 2, int layerBytes = 64 * 1024, bool oci = false, string architecture = "amd64") =>
         new(new ImageTypes(oci), architecture, [.. Enumerable.Range(0, layers).Select(i => Layer(seed, i, layerBytes))]);
 
+    /// <summary>An image with the layers of another one and a layer of its own.</summary>
+    public static TestImage On(TestImage below, int seed) =>
+        new(below.Types, below.Architecture, [.. below.Layers, Layer(seed, below.Layers.Count, 64 * 1024)]);
+
     private static TestLayer Layer(int seed, int index, int size)
     {
         using var tar = new MemoryStream();

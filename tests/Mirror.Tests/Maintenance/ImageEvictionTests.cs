@@ -149,7 +149,7 @@ public sealed class ImageEvictionTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task Usage_says_when_the_limit_is_reached_if_the_images_go_on_growing()
+    public async Task Usage_and_the_dry_run_say_what_the_growth_of_the_last_day_leads_to()
     {
         await PullAsync(0, Hub.AddImage(Repository, "0", Base));
         await Mirror.ImagesAsync(list => list.Length == 1);
@@ -163,6 +163,15 @@ public sealed class ImageEvictionTests : MirrorOfHub
         var days = (usage.GetProperty("fullAt").GetDateTimeOffset() - DateTimeOffset.UtcNow).TotalDays;
         Assert.InRange(days, 6.8, 7.1);
         Assert.Contains("at this rate there is no room left on", (await Mirror.VerbAsync("usage")).Output);
+
+        // With a limit that the growth of another day passes.
+        var plan = await Mirror.AdminAsync("eviction?limit=1500000");
+        Assert.Equal((0, 1), (plan.GetProperty("count").GetInt32(), plan.GetProperty("nextDay").GetProperty("count").GetInt32()));
+        Assert.True(Assert.Single(plan.GetProperty("images").EnumerateArray()).GetProperty("nextDay").GetBoolean());
+        var (_, dryRun) = await Mirror.VerbAsync("evict", "--dry-run", "--limit", "1500000");
+        Assert.Contains("library/nginx:0 (within a day)", dryRun);
+        Assert.Contains("0 images would go", dryRun);
+        Assert.Contains("1 more go within a day", dryRun);
     }
 
     // The least recently used image goes when the next one has no room, and none before.
