@@ -116,7 +116,7 @@ public sealed partial class CacheSize(
                 passed = _passed.Task;
             }
             _exceeded.Writer.TryWrite(true);
-            // The wait can also end without an eviction: another sweep is running, or the store is slow.
+            // The wait can also end without an eviction: another replica evicts, or the store is slow.
             await passed.WaitAsync(left, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
                 _waiting -= bytes;
@@ -159,6 +159,7 @@ public sealed partial class CacheSize(
         lock (_gate)
             _storedSince = [];
         _used.Clear();
+        Volatile.Write(ref _measured, time.GetTimestamp());
     }
 
     /// <summary>Takes over the result of a measurement.</summary>

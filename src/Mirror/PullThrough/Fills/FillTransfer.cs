@@ -27,7 +27,12 @@ internal sealed partial class FillTransfer(
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(250);
     private static readonly int MaxLosses = (int)(FillLeases.Life / RetryInterval);
 
+    // How often a download that gives way looks again, and how long it gives way in all: some clients take hours.
+    private static readonly TimeSpan WayInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly int MaxWays = (int)(TimeSpan.FromMinutes(10) / WayInterval);
+
     private FillLease _lease = FillLease.None;
+    private int _ways;
     // The spool has bytes of an earlier process, and no upstream has said yet how long the blob is.
     private bool _isInherited;
 
@@ -47,6 +52,9 @@ internal sealed partial class FillTransfer(
 
     /// <summary>Where the bytes go; null until upstream or another replica has answered.</summary>
     public Spool? Spool { get; private set; }
+
+    /// <summary>Whether the transfer has to stand still at the moment, for those of clients; null where a client waits for it.</summary>
+    public Func<bool>? GivesWay { get; set; }
 
     /// <summary>Whether the spool is for this fill only: a later process cannot find and resume it.</summary>
     public bool IsPrivate { get; private set; }
@@ -261,6 +269,8 @@ internal sealed partial class FillTransfer(
                 spool.Append(buffer.AsSpan(0, read));
                 Received += read;
                 turn.Received(read);
+                for (; GivesWay?.Invoke() == true && _ways < MaxWays; _ways++)
+                    await Task.Delay(WayInterval, time, turn.Stop);
                 if (isFirst && AdmitEarly(spool))
                 {
                     isFirst = false;
