@@ -35,7 +35,7 @@ public sealed partial class CacheSize
     private bool HasBucket => storage.Bucket() is not null and not MemoryOptions;
 
     /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
-    /// <returns>False if an eviction is deleting the blob, so that it counts as missing.</returns>
+    /// <returns>False if an eviction is deleting the blob, or has just deleted it, so that it counts as missing.</returns>
     public async ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (!IsLimited && !policies.AnyUnused)
@@ -56,13 +56,16 @@ public sealed partial class CacheSize
             return true;
         try
         {
-            await content.TouchAsync(digest, cancellationToken);
+            if (await content.TouchAsync(digest, cancellationToken))
+                return true;
+            _used.TryRemove(digest, out _);
+            return false;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             // A store that cannot be written cannot evict either.
+            return true;
         }
-        return true;
     }
 
     /// <summary>With a bucket: the blobs that clients of this server may be reading. A store in a folder knows them itself.</summary>

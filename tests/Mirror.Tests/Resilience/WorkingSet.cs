@@ -232,17 +232,21 @@ internal sealed class WorkingSet(
     private async Task AssertAsync()
     {
         var (hits, ideal) = (_trace.Count(pull => !pull.Downloads), IdealHits());
+        var (evicted, notKept) = (0.0, 0.0);
+        foreach (var mirror in mirrors)
+        {
+            evicted += await mirror.MetricAsync("mirror_cache_evictions_total");
+            notKept += await mirror.MetricAsync("mirror_cache_not_kept_total");
+        }
         Figures.Report(
             $"{Clients} clients, {mirrors.Count} servers, limit {LimitOf(unit) >> 20} MiB: {_trace.Count} pulls, {_wrong.Count} wrong, "
             + $"{hits} without a download of their own ({_joined} of them joined another's), {ideal} with an ideal order; "
-            + $"{_most * 100 / LimitOf(unit)} % of the limit at most; {_pushed.Count} pushes, {_collections} collections");
+            + $"{_most * 100 / LimitOf(unit)} % of the limit at most; {_pushed.Count} pushes, {_collections} collections; "
+            + $"{evicted} layers were evicted, {notKept} not kept");
         Assert.Empty(_wrong.Take(20));
         Assert.True(hits >= 0.9 * ideal, $"{hits} hits of {_trace.Count}, {ideal} with an ideal order");
         Assert.Equal(Pins, _pinsSeen.Count);
         Assert.All(Pinned, i => Assert.Equal(_images[i].Layers[1].Size, hub.Log.BodyBytes(_images[i].Layers[1].Digest)));
-        var evicted = 0.0;
-        foreach (var mirror in mirrors)
-            evicted += await mirror.MetricAsync("mirror_cache_evictions_total");
         Assert.NotEqual(0, evicted);
         var pushed = new PushedRepository(mirrors[0], "local/app");
         foreach (var (reference, digest) in _pushed)
