@@ -26,7 +26,7 @@ internal sealed class WorkingSet(
     private const int Pins = 3;
     private const int FirstOwn = 1000;
 
-    private static readonly TimeSpan Duration = TimeSpan.FromMinutes(20);
+    private static readonly TimeSpan Duration = TimeSpan.FromMinutes(Figures.Minutes(20));
 
     private static readonly int Images = Figures.Count(sample: 80, full: 240);
     private static readonly int Clients = Figures.Count(sample: 8, full: 30);
@@ -138,19 +138,26 @@ internal sealed class WorkingSet(
 
         async Task ReadAsync(string path, Digest digest)
         {
-            var response = await mirror.GetAsync(path);
-            answers.Add(CacheAnswer.Of(response));
-            var status = $"{(int)response.StatusCode}";
-            if (response is { StatusCode: HttpStatusCode.TemporaryRedirect, Headers.Location: { } location })
-            {
-                response.Dispose();
-                response = await Http.Client.GetAsync(location, HttpCompletionOption.ResponseHeadersRead, Cancel);
-                status = $"307 and then {(int)response.StatusCode}";
-            }
-            using (response)
-                if (Digest.Of(await response.Content.ReadAsByteArrayAsync(Cancel)) is var got && got != digest)
-                    _wrong.Enqueue($"{DateTime.UtcNow:O} {mirror.Authority} {path}: {status}, {got}");
+            var (got, status, answer) = await DigestOfAsync(mirror, path);
+            answers.Add(answer);
+            if (got != digest)
+                _wrong.Enqueue($"{DateTime.UtcNow:O} {mirror.Authority} {path}: {status}, {got}");
         }
+    }
+
+    // Follows a redirect to the bucket.
+    private static async Task<(Digest Digest, string Status, string? Answer)> DigestOfAsync(MirrorProcess mirror, string path)
+    {
+        var response = await mirror.GetAsync(path);
+        var (status, answer) = ($"{(int)response.StatusCode}", CacheAnswer.Of(response));
+        if (response is { StatusCode: HttpStatusCode.TemporaryRedirect, Headers.Location: { } location })
+        {
+            response.Dispose();
+            response = await Http.Client.GetAsync(location, HttpCompletionOption.ResponseHeadersRead, Cancel);
+            status = $"307 and then {(int)response.StatusCode}";
+        }
+        using (response)
+            return (Digest.Of(await response.Content.ReadAsByteArrayAsync(Cancel)), status, answer);
     }
 
     private async Task PushAsync()
@@ -180,7 +187,7 @@ internal sealed class WorkingSet(
         var end = $"{location}{(location.Contains('?', StringComparison.Ordinal) ? '&' : '?')}digest={digest}";
         using var put = await pushed.SendAsync("PUT", end);
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
-        Assert.Equal(bytes, await pushed.BytesAsync($"blobs/{digest}"));
+        Assert.Equal(digest, (await DigestOfAsync(mirrors[0], $"local/slow/blobs/{digest}")).Digest);
     }
 
     private async Task CollectAsync()
@@ -254,7 +261,7 @@ internal sealed class WorkingSet(
             var manifest = await pushed.BytesAsync($"manifests/{reference}");
             Assert.Equal(digest, Digest.Of(manifest));
             foreach (var blob in ManifestDocument.Read(manifest)!.Blobs)
-                Assert.Equal(blob.Digest, Digest.Of(await pushed.BytesAsync($"blobs/{blob.Digest}")));
+                Assert.Equal(blob.Digest, (await DigestOfAsync(mirrors[0], $"local/app/blobs/{blob.Digest}")).Digest);
         }
         Assert.Equal(0, (await mirrors[0].RunAsync("verify")).Code);
         string[] half = [];
