@@ -8,14 +8,15 @@ using static Mirror.Upstream.UpstreamAnswers;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Reads from another registry. Each method returns content or throws one of the three answers that are not content:
-/// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
+/// Reads from another registry. Each method returns content or throws one of the four answers that are not content:
+/// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamDeniedException"/>, <see cref="UpstreamLimitedException"/>,
+/// <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed partial class UpstreamClient(
     UpstreamOrigin origin, Accounts accounts, Refusals refusals, UpstreamState state, HttpClient http, UpstreamMetrics metrics,
     TimeProvider time, ILogger<UpstreamClient> log)
 {
-    // With the 100 entries that many registries put on a page, as many tags as fit into the bytes of a list.
+    // Many registries put 100 tags on a page. 1000 such pages have about as many bytes as a list may have.
     private const int MaxPages = 1000;
 
     public UpstreamOrigin Origin => origin;
@@ -23,7 +24,7 @@ public sealed partial class UpstreamClient(
     /// <summary>The accounts that requests are sent with.</summary>
     public Accounts Accounts => accounts;
 
-    /// <summary>Whether it works.</summary>
+    /// <summary>Whether this upstream answers.</summary>
     public UpstreamState State => state;
 
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
@@ -131,7 +132,7 @@ public sealed partial class UpstreamClient(
         }
     }
 
-    /// <summary>All tags, sorted. A list that breaks off is none.</summary>
+    /// <summary>All tags, sorted. If a page is missing, this method throws: a part of the list would hide tags.</summary>
     public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
     {
         var tags = new HashSet<string>();
@@ -149,7 +150,7 @@ public sealed partial class UpstreamClient(
     public Task<IReadOnlyList<byte[]>> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
         GetPagesAsync(UpstreamKind.Referrers, name, $"referrers/{subject}", cancellationToken);
 
-    // The page after a page is the one that upstream's own Link names: what stands in it differs from registry to registry.
+    // Use the address in upstream's Link header as it is: each registry builds this address in its own way.
     private async Task<IReadOnlyList<byte[]>> GetPagesAsync(
         UpstreamKind kind, RepositoryName name, string what, CancellationToken cancellationToken)
     {
@@ -176,7 +177,7 @@ public sealed partial class UpstreamClient(
             next = NextPage.Of(response);
             if (bytes > UpstreamRequest.MaxJson || pages.Count == MaxPages && next is not null)
                 throw new UpstreamUnavailableException(
-                    $"{origin.Authority} has more of {name}/{what} than the {MaxPages} pages and {UpstreamRequest.MaxJson} bytes allowed.");
+                    $"{origin.Authority} has more of {name}/{what} than {MaxPages} pages or {UpstreamRequest.MaxJson} bytes.");
         }
         return pages;
     }
@@ -218,7 +219,8 @@ public sealed partial class UpstreamClient(
             }
             catch (UpstreamDeniedException denied)
             {
-                // The token service's no to this repository. Requests that wait for one token share the exception.
+                // The token service refused access to this repository. Several requests may have waited for one token and have got the same
+                // exception, so throw one that names this request.
                 throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { Question = question };
             }
             catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
@@ -259,7 +261,8 @@ public sealed partial class UpstreamClient(
         }
     }
 
-    // A token service has judged the login before. Where the registry takes the login itself, its answer does.
+    // If upstream has a token service, the service has accepted or refused the login already. Without one, the registry's own answer shows
+    // whether the login is correct.
     private void ReportLogin(Account account, HttpResponseMessage response)
     {
         if (response.IsSuccessStatusCode)
@@ -295,7 +298,7 @@ public sealed partial class UpstreamClient(
     // The upstream, or the host that it redirected to.
     private static string Sender(HttpResponseMessage response) => response.RequestMessage!.RequestUri!.Authority;
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} leads from a page of {Name}/{List} back to an earlier one: taking the "
-        + "{Pages} pages for the whole list")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the Link of a page of {Name}/{List} at {Upstream} names an earlier page: "
+        + "this server uses the {Pages} pages that it has read as the whole list")]
     private partial void LogLoop(string upstream, string name, string list, int pages);
 }
