@@ -193,11 +193,11 @@ public sealed partial class UpstreamClient(
         while (true)
         {
             var account = acting?.Account ?? accounts.Choose(isPull);
-            var question = new UpstreamQuestion(account, name, path);
-            refusals.ThrowIfKnown(question);
+            var key = new UpstreamRequestKey(account, name, path);
+            refusals.ThrowIfKnown(key);
             var request = new HttpRequestMessage(method, page ?? Url(name, path));
             request.Options.Set(UpstreamRequest.Kind, kind);
-            request.Options.Set(UpstreamRequest.Question, question);
+            request.Options.Set(UpstreamRequest.Key, key);
             // The next page of a list may be on the host that upstream redirected to, which gets no credentials.
             if (origin.IsSameOrigin(request.RequestUri!))
             {
@@ -221,7 +221,7 @@ public sealed partial class UpstreamClient(
             {
                 // The token service refused access to this repository. Several requests may have waited for one token and have got the same
                 // exception, so throw one that names this request.
-                throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { Question = question };
+                throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { RequestKey = key };
             }
             catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
             {
@@ -278,17 +278,17 @@ public sealed partial class UpstreamClient(
             return;
         var status = (int)response.StatusCode;
         var itself = origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
-        response.RequestMessage.Options.TryGetValue(UpstreamRequest.Question, out var question);
+        response.RequestMessage.Options.TryGetValue(UpstreamRequest.Key, out var key);
         throw (status, itself) switch
         {
             (404 or 410, _) when itself || IsRegistryError(response, what) =>
-                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { Question = question },
+                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { RequestKey = key },
             (401 or 403, true) =>
                 new UpstreamDeniedException(
                     $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
                     accounts.HaveCredentials)
                 {
-                    Question = question,
+                    RequestKey = key,
                 },
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
             _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
