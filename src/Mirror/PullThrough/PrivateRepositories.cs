@@ -25,13 +25,13 @@ public sealed class PrivateRepositories(
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly MemoryCache _known = new(new MemoryCacheOptions { SizeLimit = MaxRepositories });
     private readonly MemoryCache _logins = new(new MemoryCacheOptions { SizeLimit = MaxLogins });
-    private readonly SingleFlight<RepositoryName, bool> _publicQuestions = new();
-    private readonly SingleFlight<(RepositoryName, string), Proof> _loginQuestions = new();
+    private readonly SingleFlight<RepositoryName, bool> _publicChecks = new();
+    private readonly SingleFlight<(RepositoryName, string), Proof> _loginChecks = new();
     // Limit the requests to upstream that wrong logins and unknown names cause. Each kind has its own limit, so that it does not delay the
     // others.
-    private readonly QuestionSlots _ofLogins = new();
-    private readonly QuestionSlots _ofNewNames = new();
-    private readonly QuestionSlots _ofKnownNames = new();
+    private readonly RequestSlots _ofLogins = new();
+    private readonly RequestSlots _ofNewNames = new();
+    private readonly RequestSlots _ofKnownNames = new();
 
     /// <summary>The upstream.</summary>
     public UpstreamOrigin Origin => origin;
@@ -57,9 +57,9 @@ public sealed class PrivateRepositories(
             return (false, null);
         if (proof is null || !IsYoung(proof))
         {
-            var question = _loginQuestions.JoinOrStart(
-                (name, hash), _ => _ofLogins.AskAsync(() => ProveAsync(name, manifest, login, hash)), CancellationToken.None);
-            proof = (await deadlines.WaitForMissAsync(name, question, cancellationToken)).Result;
+            var check = _loginChecks.JoinOrStart(
+                (name, hash), _ => _ofLogins.SendAsync(() => ProveAsync(name, manifest, login, hash)), CancellationToken.None);
+            proof = (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
         }
         return (proof.Client is not null, proof.Client);
     }
@@ -91,13 +91,13 @@ public sealed class PrivateRepositories(
         if (known is not null && time.GetElapsedTime(known.At) < Life)
             return known.IsPublic;
         var slots = known is { IsPublic: true } ? _ofKnownNames : _ofNewNames;
-        var question = _publicQuestions.JoinOrStart(
-            name, _ => slots.AskAsync(() => LookAsync(name, manifest)), CancellationToken.None);
+        var check = _publicChecks.JoinOrStart(
+            name, _ => slots.SendAsync(() => LookAsync(name, manifest)), CancellationToken.None);
         if (known is not { IsPublic: true })
-            return (await deadlines.WaitForMissAsync(name, question, cancellationToken)).Result;
+            return (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
         try
         {
-            return (await deadlines.WaitForRefreshAsync(name, question, cancellationToken)).Result;
+            return (await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result;
         }
         // While upstream is unavailable, the mirror still serves what was public.
         catch (UpstreamException)
