@@ -99,7 +99,7 @@ internal sealed partial class FillTransfer(
     /// </summary>
     /// <returns>False if this replica has taken the lease, and has to store the blob.</returns>
     /// <exception cref="IOException">The store cannot be read.</exception>
-    public async Task<bool> IsStoredByOwnerAsync(CancellationToken stop)
+    public async Task<bool> WaitForOwnerToStoreAsync(CancellationToken stop)
     {
         while (Owner is not null && await content.SizeAsync(digest, stop) is null)
         {
