@@ -115,7 +115,7 @@ internal sealed partial class Fill(
             if (await ReceiveAsync(stop) is { } spool)
             {
                 spool.Complete();
-                Origins.Open(true);
+                Origins.AdmitClients();
                 await StoreAsync(spool, stop);
             }
             completed = true;

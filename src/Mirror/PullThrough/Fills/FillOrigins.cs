@@ -29,7 +29,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     public FillOrigin Current { get; private set; } = first;
 
     /// <summary>Whether readers were admitted: clients may have got bytes.</summary>
-    public bool AreOpen { get { lock (_gate) return _opened == true; } }
+    public bool HaveAdmitted { get { lock (_gate) return _opened == true; } }
 
     /// <summary>Whether the fill failed for all its origins. Later clients need another fill.</summary>
     public bool HaveFailed { get { lock (_gate) return _hasFailed; } }
@@ -77,7 +77,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
 
     /// <summary>
     /// Begins the turn of the origin that was found to be faster, else of the one that is expected to be the fastest. The caller ends the
-    /// turn by <see cref="Leave"/>.
+    /// turn by <see cref="End"/>.
     /// </summary>
     public FillTurn Begin(CancellationToken stop)
     {
@@ -91,7 +91,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     }
 
     /// <summary>Ends a turn.</summary>
-    public void Leave(FillTurn turn)
+    public void End(FillTurn turn)
     {
         lock (_gate)
         {
@@ -102,7 +102,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
             if (!turn.IsOver || turn.Origin.IsProved)
                 return;
             _all.Remove(turn.Origin);
-            turn.Origin.Open(false);
+            turn.Origin.Open(admitted: false);
         }
     }
 
@@ -120,18 +120,11 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         return true;
     }
 
-    /// <summary>Admits the clients of all origins as readers; with false, sends them to the store, which has the blob.</summary>
-    public void Open(bool admitted)
-    {
-        lock (_gate)
-        {
-            if (_opened is not null)
-                return;
-            _opened = admitted;
-            foreach (var origin in _all)
-                origin.Open(admitted);
-        }
-    }
+    /// <summary>Lets the clients of all origins read the spool.</summary>
+    public void AdmitClients() => Open(true);
+
+    /// <summary>Lets the clients of all origins look into the store, which has the blob.</summary>
+    public void SendClientsToStore() => Open(false);
 
     /// <summary>The fill has failed: gives the exception to the clients that still wait.</summary>
     public void Fail(Exception failure)
@@ -160,6 +153,18 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     {
         Close();
         _turn?.Dispose();
+    }
+
+    private void Open(bool admitted)
+    {
+        lock (_gate)
+        {
+            if (_opened is not null)
+                return;
+            _opened = admitted;
+            foreach (var origin in _all)
+                origin.Open(admitted);
+        }
     }
 
     private async Task WatchAsync()

@@ -70,7 +70,7 @@ internal sealed partial class FillTransfer(
             {
                 var spool = await ReceiveFromAnyAsync(turn);
                 if (spool is null)
-                    origins.Open(false);
+                    origins.SendClientsToStore();
                 return spool;
             }
             catch (Exception ended) when (turn.IsOver && !stop.IsCancellationRequested
@@ -88,7 +88,7 @@ internal sealed partial class FillTransfer(
             }
             finally
             {
-                origins.Leave(turn);
+                origins.End(turn);
             }
         }
     }
@@ -122,7 +122,7 @@ internal sealed partial class FillTransfer(
     /// </summary>
     public bool TryBeginAgain(DigestMismatchException wrong)
     {
-        if (origins.AreOpen || !origins.TryGoOnWithout(origins.Current, wrong))
+        if (origins.HaveAdmitted || !origins.TryGoOnWithout(origins.Current, wrong))
             return false;
         Spool?.Reset();
         LogGoesOn(digest.ToString(), 0, wrong.Message);
@@ -242,7 +242,7 @@ internal sealed partial class FillTransfer(
 
     private async Task CopyAsync(Content body, Spool spool, FillTurn turn)
     {
-        if (!origins.AreOpen)
+        if (!origins.HaveAdmitted)
             spool.ExpectedLength = body.Length ?? spool.ExpectedLength;
         else if (body.Length is { } length && spool.ExpectedLength is { } promised && length != promised)
             // Clients were told the other length: let none of them take a part for the whole.
@@ -286,7 +286,7 @@ internal sealed partial class FillTransfer(
     {
         if (!(spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength))
             return false;
-        origins.Open(true);
+        origins.AdmitClients();
         return true;
     }
 
