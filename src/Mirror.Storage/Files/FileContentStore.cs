@@ -56,7 +56,7 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
         var path = PathOf(digest);
         root.Write(() =>
         {
-            // A file of the right length was verified when it was stored: to publish it again would only cost two flushes.
+            // A file of this length was verified when it was stored: to publish it again would only cost two flushes.
             if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Touch(path)))
                 Durable.WriteFile(root.PathOf(RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
         });

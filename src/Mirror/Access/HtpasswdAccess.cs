@@ -7,8 +7,8 @@ using Mirror.Storage;
 namespace Mirror.Access;
 
 /// <summary>
-/// <c>auth.htpasswd</c>: every user of the file may do everything (RFC 7617). A password that was right is remembered for an hour after its
-/// last use, and one that was wrong for a minute, under a keyed hash of the user, the password and the file's entry. So a right login
+/// <c>auth.htpasswd</c>: every user of the file may do everything (RFC 7617). A password that was correct is remembered for an hour after
+/// its last use, and one that was wrong for a minute, under a keyed hash of the user, the password and the file's entry. So a correct login
 /// computes bcrypt once and then waits for no other client, and a changed entry counts at once.
 /// </summary>
 public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks, LiveOptions live, ILogger<HtpasswdAccess> log)
@@ -67,7 +67,7 @@ public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks,
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "the password of {User} has {Length} bytes, and bcrypt uses the first 72: any text that begins with these is right; " +
+        "the password of {User} has {Length} bytes, and bcrypt uses the first 72: any text that begins with these is accepted; " +
         "choose a shorter one")]
     private partial void LogCut(string user, int length);
 }

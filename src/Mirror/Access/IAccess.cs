@@ -53,7 +53,7 @@ public sealed record Refusal(string? Challenge, string Message, IReadOnlyList<Re
 /// </summary>
 /// <remarks>
 /// ASP.NET Core's authentication handlers are not used. They would allocate a principal and a ticket for each request, and write the
-/// challenge outside of the registry's one table of errors. They know nothing of repositories, so these questions would remain.
+/// challenge outside of the registry's one table of errors. They know nothing of repositories, so this interface would still be needed.
 /// </remarks>
 public interface IAccess
 {

@@ -1,8 +1,8 @@
 namespace Mirror.Registry;
 
 /// <summary>
-/// The turns of requests that go through the names of all repositories: half as many at once as there are processors, so that a crowd of
-/// them leaves the rest to other clients.
+/// The turns of requests that go through the names of all repositories: half as many at once as there are processors, so that many them
+/// leaves the rest to other clients.
 /// </summary>
 public sealed class RepositoryWalks : IDisposable
 {

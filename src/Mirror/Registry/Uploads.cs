@@ -221,7 +221,7 @@ public sealed class Uploads : IDisposable
 
     private static Upload? Opened(Lazy<Upload?> open) => open.IsValueCreated ? open.Value : null;
 
-    // When a crowd of connections is cut, as many uploads are released at once.
+    // When many connections are cut at once, as many uploads are released at once.
     private void CloseShortest()
     {
         lock (_closing)

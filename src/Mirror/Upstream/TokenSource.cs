@@ -136,7 +136,7 @@ public sealed partial class TokenSource(
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section "
-        + "proxy: asking without it; if the service is right, add {Realm} to proxy.token_realms")]
+        + "proxy: asking without it; if you trust this service, add {Realm} to proxy.token_realms")]
     private static partial void LogNotSent(ILogger log, string upstream, string realm);
 
     // Life counts from the timestamp At.
