@@ -7,7 +7,7 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Content as files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-/// <param name="unreadable">Is told which folders this process may not read.</param>
+/// <param name="unreadable">Collects the folders that this process may not read.</param>
 public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadable = null) : IContentStore
 {
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
@@ -90,7 +90,7 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
 
     private static FileContent? TryOpen(string path)
     {
-        // Cheaper than the exception of an open.
+        // For a missing file this look is cheaper than the exception of OpenHandle.
         if (!File.Exists(path))
             return null;
         try
