@@ -4,7 +4,7 @@ using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
 
-/// <summary>Asks an upstream whether it lets an account read a repository, by one cheap request that is no pull.</summary>
+/// <summary>Asks an upstream whether an account may read a repository, by one cheap request that does not count as a pull.</summary>
 public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProvider time)
 {
     /// <summary>Whether upstream lets the account read the repository.</summary>
@@ -28,7 +28,7 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProv
         }
     }
 
-    // Null where the answer tells nothing: the manifest may be gone, and some registries do not answer HEAD.
+    // Null if the answer does not show whether the account may read: the manifest may be deleted, and some registries do not answer HEAD.
     private async Task<bool?> HasManifestAsync(
         RepositoryName name, Reference reference, Account account, CancellationToken cancellationToken)
     {
