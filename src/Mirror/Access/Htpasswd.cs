@@ -74,7 +74,7 @@ public sealed partial class Htpasswd
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            // It may be there again at the next request.
+            // The file may exist again at the next request.
             Say($"{Path} {FileMistake.Of(Path) ?? failure.Message}; the users that were read from it before may still log in");
         }
     }

@@ -8,8 +8,8 @@ namespace Mirror.Access;
 
 /// <summary>
 /// <c>auth.htpasswd</c>: every user of the file may do everything (RFC 7617). A password that was correct is remembered for an hour after
-/// its last use, and one that was wrong for a minute, under a keyed hash of the user, the password and the file's entry. So a correct login
-/// computes bcrypt once and then waits for no other client, and a changed entry counts at once.
+/// its last use, and one that was wrong for a minute, under a keyed hash of the user, the password and the file's entry. So for a correct
+/// login the server computes bcrypt once, and the client waits for no other client after that. A changed entry takes effect at once.
 /// </summary>
 public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks, LiveOptions live, ILogger<HtpasswdAccess> log)
     : IAccess, IDisposable
@@ -31,7 +31,8 @@ public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks,
         var entry = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{name}\0{hash}\0{isKnown}\0{password}")));
         if (_right.TryGetValue(entry, out AccessUser? user))
             return user;
-        // Clients that send the same again, as many do, get here together: the first one's answer is for all.
+        // A client may send many requests with the same login at once. So each one looks again, when its turn has come, whether another one
+        // has checked the login meanwhile.
         if (_wrong.TryGetValue(entry, out _)
             || !await checks.RunAsync(http, name, () => !_wrong.TryGetValue(entry, out _)
                 && (_right.TryGetValue(entry, out _) || Verify(name, password, hash, isKnown, entry)), cancellationToken))

@@ -5,7 +5,7 @@ namespace Mirror.Limits;
 
 /// <summary>
 /// Divides the free room of the store between the open uploads. Each limit is a multiple of what is still free, so that many uploads always
-/// leaves some room for other clients.
+/// leave some room to other clients.
 /// </summary>
 /// <remarks>
 /// The number of uploads: one repository may have as many open uploads as there is still room for. One client may have four times as many,
