@@ -9,7 +9,7 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics metrics, TimeProvider time, ILogger<UpstreamState> log)
 {
-    // Some registries refuse a right login for a repository that it may not read.
+    // Some registries refuse a correct login for a repository that it may not read.
     private static readonly TimeSpan LoginTrust = TimeSpan.FromMinutes(10);
 
     private readonly Outage _registry = new(time);
