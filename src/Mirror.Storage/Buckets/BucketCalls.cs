@@ -99,6 +99,14 @@ internal abstract class BucketCalls : IDisposable
         ? listed[prefix.Length..]
         : throw new StoreUnavailableException($"{Name} was asked for what begins with \"{prefix}\", and lists \"{listed}\".");
 
+    /// <summary>Where the next page of a list begins, as the service said.</summary>
+    /// <param name="asked">Where the page that it answered with begins; null for the first page.</param>
+    /// <exception cref="StoreUnavailableException">The service names no place or the same one again: the list would never end.</exception>
+    public string Next(string? asked, string? next) => next is { Length: > 0 } && next != asked
+        ? next
+        : throw new StoreUnavailableException(
+            $"{Name} lists a page that begins at \"{asked}\", and says that the next one begins at \"{next}\": the list would never end.");
+
     public void Dispose()
     {
         // Not disposed: a probe may still use its token.

@@ -97,6 +97,8 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
                 // Wait without a buffer, so that a client that does not send occupies no memory.
                 _ = await body.ReadAsync(Memory<byte>.Empty, idle.Token);
                 idle.CancelAfter(Timeout.InfiniteTimeSpan);
+                // The client has sent something. If its bytes wait for memory now, the client is not to blame.
+                request.Transfer?.Moved(0);
                 var (length, goesOn) = await takeAsync(idle.Token);
                 request.Transfer?.Moved(length);
                 if (length == 0 || !goesOn)
