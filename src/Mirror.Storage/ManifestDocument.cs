@@ -72,7 +72,7 @@ public sealed class ManifestDocument
                 case "annotations":
                     _annotations = value.ValueKind == JsonValueKind.Object ? value.Clone() : null;
                     break;
-                // No manifest of this kind can be pushed; in others the member means nothing.
+                // Clients cannot push a manifest of this kind. In manifests of other kinds the member has no meaning.
                 case "fsLayers" when reader.IsStrict:
                     break;
                 default:
@@ -154,7 +154,7 @@ public sealed class ManifestDocument
 
     /// <summary>
     /// Reads a manifest that is stored or comes from upstream, whatever its type: every descriptor with a digest, in any place where a
-    /// manifest can have one. What breaks the specification is passed over. Never throws.
+    /// manifest can have one. It skips what breaks the specification. Never throws.
     /// </summary>
     /// <returns>Null where the bytes do not begin with a JSON object.</returns>
     public static ManifestDocument? Read(ReadOnlySpan<byte> bytes)

@@ -1,8 +1,9 @@
 namespace Mirror.Storage;
 
 /// <summary>
-/// A clock for pauses and lifetimes: its date advances with the monotonic clock, also if the date of the machine is set. A machine
-/// whose date is set back by a month would otherwise wait a month for what ends in a second. Dates of two such clocks are not comparable.
+/// A clock for pauses and lifetimes: its date advances with the monotonic clock, also if the date of the machine is set. With another
+/// clock, a machine whose date is set back by a month would wait a month for a pause of a second. Dates of two such clocks are not
+/// comparable.
 /// </summary>
 public sealed class SteadyTime(TimeProvider time) : TimeProvider
 {

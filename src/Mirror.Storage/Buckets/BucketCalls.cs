@@ -94,10 +94,18 @@ internal abstract class BucketCalls : IDisposable
     public StoreUnavailableException Unavailable(Exception failure) => new($"{Name} {Describe(failure)}", failure);
 
     /// <summary>What follows a prefix in a name that the service lists.</summary>
-    /// <exception cref="StoreUnavailableException">The name begins otherwise: the service answered another question.</exception>
+    /// <exception cref="StoreUnavailableException">The name begins otherwise: the service answered another request.</exception>
     public string After(string prefix, string? listed) => listed?.StartsWith(prefix, StringComparison.Ordinal) == true
         ? listed[prefix.Length..]
         : throw new StoreUnavailableException($"{Name} was asked for what begins with \"{prefix}\", and lists \"{listed}\".");
+
+    /// <summary>Where the next page of a list begins, as the service said.</summary>
+    /// <param name="asked">Where the page that it answered with begins; null for the first page.</param>
+    /// <exception cref="StoreUnavailableException">The service names no place or the same one again: the list would never end.</exception>
+    public string Next(string? asked, string? next) => next is { Length: > 0 } && next != asked
+        ? next
+        : throw new StoreUnavailableException(
+            $"{Name} lists a page that begins at \"{asked}\", and says that the next one begins at \"{next}\": the list would never end.");
 
     public void Dispose()
     {
@@ -111,7 +119,7 @@ internal abstract class BucketCalls : IDisposable
     /// <summary>What went wrong, as the end of a sentence that begins with the bucket's name.</summary>
     protected abstract string Describe(Exception failure);
 
-    /// <summary>A small call that succeeds only if the address, the bucket and the credentials are right.</summary>
+    /// <summary>A small call that succeeds only if the address, the bucket and the credentials are correct.</summary>
     protected abstract Task ProbeAsync(CancellationToken cancellationToken);
 
     // If a call took too long, the exception inside is a cancellation, which the library does not explain.

@@ -9,7 +9,8 @@ namespace Mirror.Storage.Buckets;
 /// (<see cref="BucketPushProtection"/>).
 /// </summary>
 /// <param name="scratch">The local folder of spools; see <see cref="BucketOptions.Scratch"/>.</param>
-public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvider time) : ISweepStore
+/// <param name="forEvictions">See <see cref="ForEvictions"/>.</param>
+public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvider time, bool forEvictions = false) : ISweepStore
 {
     // A running sweep writes its object again once a minute. One that has not done so for five minutes is dead.
     // Two sweeps at once would do no harm, but do everything twice.
@@ -23,14 +24,17 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
 
     private readonly BucketPushProtection _claims = new(bucket, time);
 
+    public ISweepStore ForEvictions => new BucketSweepStore(bucket, scratch, time, forEvictions: true);
+
     public async ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {
         // The sweep that began first has the right. The names sort by time, so all processes agree on which that is.
-        var own = $"{RegistryLayout.Sweeps}/{NextBegin():yyyyMMddHHmmssfff}-{Guid.NewGuid():N}";
+        var folder = forEvictions ? RegistryLayout.Evictions : RegistryLayout.Sweeps;
+        var own = $"{folder}/{NextBegin():yyyyMMddHHmmssfff}-{Guid.NewGuid():N}";
         await bucket.PutTextAsync(own, "", cancellationToken);
         var now = (await bucket.FindAsync(own, cancellationToken)
             ?? throw new StoreUnavailableException($"{bucket.Name}{own} was written, but the bucket does not list it.")).Written;
-        await foreach (var (path, alive, _) in bucket.ListFolderAsync(RegistryLayout.Sweeps, cancellationToken))
+        await foreach (var (path, alive, _) in bucket.ListFolderAsync(folder, cancellationToken))
             if (alive < now - MaxSilence)
                 await bucket.DeleteAsync(path, cancellationToken);
             else if (string.CompareOrdinal(path, own) < 0)

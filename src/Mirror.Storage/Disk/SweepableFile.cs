@@ -6,12 +6,17 @@ namespace Mirror.Storage.Disk;
 /// rename finds no file and gives the renamed file its name back. <c>Sweeper</c> explains why that is enough.
 /// </summary>
 /// <remarks>
-/// Only the sweep deletes the renamed file, and there is one sweep at a time. All others can only link it back, which never replaces a
-/// file. So a process that stops at any point, for an hour or for ever, does no harm.
+/// Only the sweep deletes the renamed file. There is one sweep of each kind at a time, and each kind has a name of its own for what it
+/// renames, so no sweep deletes what another one has renamed. All others can only link it back, which never replaces a file. So a process
+/// that stops at any point, for an hour or for ever, does no harm.
 /// </remarks>
 internal static class SweepableFile
 {
-    private const string Suffix = ".swept";
+    /// <summary>What a garbage collection adds to the name.</summary>
+    public const string Swept = ".swept";
+
+    /// <summary>What an eviction adds to the name.</summary>
+    public const string Evicted = ".evicted";
 
     // How far the clocks of machines that share a folder may differ.
     private static readonly TimeSpan MaxClockSkew = TimeSpan.FromHours(1);
@@ -84,13 +89,15 @@ internal static class SweepableFile
     }
 
     /// <summary>Gives a file that a sweep renamed its name back; false where there is a file of neither name.</summary>
-    public static bool PutBack(string path) => Durable.Link(path + Suffix, path) || File.Exists(path);
+    public static bool PutBack(string path) =>
+        Durable.Link(path + Swept, path) || Durable.Link(path + Evicted, path) || File.Exists(path);
 
     /// <summary>Deletes a file that was last touched before <paramref name="before"/>, and its folder if that is empty then.</summary>
+    /// <param name="suffix">What this kind of sweep adds to the name.</param>
     /// <returns>The length of the deleted file in bytes; null where it stays or there was none.</returns>
-    public static long? Sweep(string path, DateTime before)
+    public static long? Sweep(string path, DateTime before, string suffix = Swept)
     {
-        var aside = new FileInfo(path + Suffix);
+        var aside = new FileInfo(path + suffix);
         // 1. Put back what an earlier sweep renamed before it died.
         if (aside.Exists)
         {

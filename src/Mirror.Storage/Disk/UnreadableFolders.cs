@@ -11,6 +11,8 @@ public sealed class UnreadableFolders
     private const int MaxRemembered = 1000;
 
     private readonly ConcurrentDictionary<string, bool> _folders = new();
+    private readonly Lock _gate = new();
+    private int _sweeps;
 
     /// <summary>Called once for each folder.</summary>
     public event Action<string>? Found;
@@ -18,8 +20,23 @@ public sealed class UnreadableFolders
     /// <summary>One of them; null where there is none.</summary>
     public string? Any => _folders.Keys.FirstOrDefault();
 
-    /// <summary>Forgets them: the rights may have been mended since.</summary>
-    public void Clear() => _folders.Clear();
+    /// <summary>
+    /// Begins a sweep: forgets the folders, because the rights may have been mended since. While another sweep runs, which may have found
+    /// them, they stay.
+    /// </summary>
+    internal void Begin()
+    {
+        lock (_gate)
+            if (_sweeps++ == 0)
+                _folders.Clear();
+    }
+
+    /// <summary>Ends a sweep.</summary>
+    internal void End()
+    {
+        lock (_gate)
+            _sweeps--;
+    }
 
     internal void Add(string folder)
     {

@@ -7,7 +7,7 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Content as files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-/// <param name="unreadable">Is told which folders this process may not read.</param>
+/// <param name="unreadable">Collects the folders that this process may not read.</param>
 public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadable = null) : IContentStore
 {
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
@@ -56,7 +56,7 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
         var path = PathOf(digest);
         root.Write(() =>
         {
-            // A file of the right length was verified when it was stored: to publish it again would only cost two flushes.
+            // A file of this length was verified when it was stored: to publish it again would only cost two flushes.
             if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Touch(path)))
                 Durable.WriteFile(root.PathOf(RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
         });
@@ -90,7 +90,7 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
 
     private static FileContent? TryOpen(string path)
     {
-        // Cheaper than the exception of an open.
+        // For a missing file this look is cheaper than the exception of OpenHandle.
         if (!File.Exists(path))
             return null;
         try

@@ -6,7 +6,7 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Marks as empty files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>mirror/</c>; created by the first write.</param>
-/// <param name="unreadable">Is told which folders this process may not read.</param>
+/// <param name="unreadable">Collects the folders that this process may not read.</param>
 public sealed class FileProvenanceStore(StoreRoot root, UnreadableFolders? unreadable = null) : IProvenanceStore
 {
     public ValueTask MarkAsync(RepositoryName name, Digest digest, Provenance provenance, CancellationToken cancellationToken)

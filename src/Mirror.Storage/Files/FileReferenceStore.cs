@@ -7,10 +7,10 @@ namespace Mirror.Storage.Files;
 
 /// <summary>Links and tags as small files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-/// <param name="unreadable">Is told which folders this process may not read.</param>
+/// <param name="unreadable">Collects the folders that this process may not read.</param>
 public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unreadable = null) : IReferenceStore
 {
-    // A digest has at most 135 characters and a media type 255. A longer file is not ours.
+    // A digest has at most 135 characters and a media type 255. A longer file comes from another program.
     private const int MaxLink = 1024;
 
     private readonly TagLists _tagLists = new(unreadable);
@@ -125,7 +125,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
 
     private string? Read(string path)
     {
-        // Most of these files do not exist, and an exception costs more than all the rest of the answer to a manifest request.
+        // Most of these files do not exist, and an exception takes more time than the rest of a request for a manifest.
         if (!File.Exists(PathOf(path)))
         {
             if (Directory.Exists(Path.GetDirectoryName(PathOf(path))))

@@ -5,7 +5,7 @@ namespace Mirror.Storage.Files;
 
 /// <summary>The entries of referrers, one small file each, in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
-/// <param name="unreadable">Is told which folders this process may not read.</param>
+/// <param name="unreadable">Collects the folders that this process may not read.</param>
 public sealed class FileReferrerStore(StoreRoot root, UnreadableFolders? unreadable = null) : IReferrerStore
 {
     public ValueTask AddAsync(

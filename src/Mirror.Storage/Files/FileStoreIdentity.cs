@@ -3,10 +3,14 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
-/// <summary>The random identity of a store's folder: the same for all processes that share the folder, and no other folder's.</summary>
+/// <summary>
+/// The random identity of a store's folder. All processes that share the folder read the same one, and no other folder has it.
+/// </summary>
 public static class FileStoreIdentity
 {
-    /// <summary>Returns the identity of the store in <paramref name="root"/>. The first process that asks writes it.</summary>
+    /// <summary>
+    /// Returns the identity of the store in <paramref name="root"/>. The first process that calls this writes the identity.
+    /// </summary>
     /// <exception cref="IOException">The folder cannot be read or written; also as <see cref="UnauthorizedAccessException"/>.</exception>
     public static string Of(string root)
     {
@@ -14,7 +18,7 @@ public static class FileStoreIdentity
         if (!File.Exists(path))
             Durable.WriteFile(Path.Combine(root, RegistryLayout.Temporary), path, Guid.NewGuid().ToByteArray(), static (written, final) =>
             {
-                // If another process was first, its file stays.
+                // If another process was first, keep its file.
                 Durable.Link(written, final);
                 File.Delete(written);
                 DiskFlush.OfFolder(Path.GetDirectoryName(final)!);

@@ -30,7 +30,7 @@ public sealed class FileStoreSecret(StoreRoot root) : IStoreSecret
                 file.Flush();
                 DiskFlush.OfFile(file.SafeFileHandle);
             }
-            // If another process was first, its file stays.
+            // If another process was first, keep its file.
             Durable.Link(temporary, path);
         }
         finally

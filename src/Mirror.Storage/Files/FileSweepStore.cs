@@ -7,11 +7,14 @@ namespace Mirror.Storage.Files;
 /// <summary>The tree of <see cref="RegistryLayout"/> for a sweep: when a file was last touched is its modification time.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>.</param>
 /// <param name="unreadable">Is told which folders this process may not read.</param>
-public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable = null) : ISweepStore
+/// <param name="forEvictions">See <see cref="ForEvictions"/>.</param>
+public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable = null, bool forEvictions = false) : ISweepStore
 {
     private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
 
     private int _losses;
+
+    public ISweepStore ForEvictions => new FileSweepStore(root, unreadable, forEvictions: true);
 
     public ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken)
     {
@@ -32,17 +35,19 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
     public ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {
         root.Require();
-        var path = PathOf(RegistryLayout.SweepLock);
+        var path = PathOf(forEvictions ? RegistryLayout.EvictionLock : RegistryLayout.SweepLock);
         Durable.CreateFolder(Path.GetDirectoryName(path)!);
         try
         {
             // The lock belongs to the open file, so it ends with the process, even if the process is killed.
             var held = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            unreadable?.Clear();
             root.Require();
             Volatile.Write(ref _losses, root.Losses);
-            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(Durable.Touch(path)!.Value, () =>
+            var began = Durable.Touch(path)!.Value;
+            unreadable?.Begin();
+            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(began, () =>
             {
+                unreadable?.End();
                 held.Dispose();
                 return ValueTask.CompletedTask;
             }));
@@ -85,7 +90,7 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
         ValueTask.FromResult((DateTimeOffset?)SweepableFile.LastTouched(PathOf(RegistryLayout.BlobData(digest))));
 
     public ValueTask<long?> SweepContentAsync(Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(SweepableFile.Sweep(PathOf(RegistryLayout.BlobData(digest)), before.UtcDateTime));
+        ValueTask.FromResult(Sweep(RegistryLayout.BlobData(digest), before));
 
     public ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
         ValueTask.FromResult(SweepLink(RegistryLayout.LayerLink(name, digest), name, digest, before));
@@ -96,9 +101,9 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
         if (!SweepLink(RegistryLayout.RevisionLink(name, digest), name, digest, before))
             return ValueTask.FromResult(false);
         // A push that links this manifest again writes these two files before the link: if they are young, they belong to that push.
-        SweepableFile.Sweep(PathOf(RegistryLayout.RevisionMediaType(name, digest)), before.UtcDateTime);
+        Sweep(RegistryLayout.RevisionMediaType(name, digest), before);
         if (subject is { } referred)
-            SweepableFile.Sweep(PathOf(RegistryLayout.Referrer(name, referred, digest)), before.UtcDateTime);
+            Sweep(RegistryLayout.Referrer(name, referred, digest), before);
         return ValueTask.FromResult(true);
     }
 
@@ -114,10 +119,10 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
     {
         if (!(SweepableFile.LastTouched(PathOf(link)) < before.UtcDateTime))
             return false;
-        SweepableFile.Sweep(PathOf(RegistryLayout.Mark(name, digest, Provenance.Copied)), before.UtcDateTime);
-        if (SweepableFile.Sweep(PathOf(link), before.UtcDateTime) is null)
+        Sweep(RegistryLayout.Mark(name, digest, Provenance.Copied), before);
+        if (Sweep(link, before) is null)
             return false;
-        SweepableFile.Sweep(PathOf(RegistryLayout.Mark(name, digest, Provenance.Pushed)), before.UtcDateTime);
+        Sweep(RegistryLayout.Mark(name, digest, Provenance.Pushed), before);
         return true;
     }
 
@@ -138,6 +143,9 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
                     Entries.ReportIfClosed(link, unreadable);
             }
     }
+
+    private long? Sweep(string relative, DateTimeOffset before) => SweepableFile.Sweep(
+        PathOf(relative), before.UtcDateTime, forEvictions ? SweepableFile.Evicted : SweepableFile.Swept);
 
     private string PathOf(string relative) => root.PathOf(relative);
 }

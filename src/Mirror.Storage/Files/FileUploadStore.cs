@@ -16,8 +16,8 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
         var started = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
         root.Write(() =>
         {
-            // The repository's folder is flushed, because more than uploads will be in it. The upload is not: after a power cut the client
-            // starts it again.
+            // Flush the repository's folder, because it will have more than uploads. Do not flush the upload: after a power cut the client
+            // starts the upload again.
             Durable.CreateFolder(PathOf(RegistryLayout.Uploads(name)));
             Directory.CreateDirectory(PathOf(RegistryLayout.Upload(name, id)));
             try
@@ -95,7 +95,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
     {
         await Task.CompletedTask;
         var top = PathOf(RegistryLayout.Repositories);
-        // Look at more than repositories: before its first push ends, a name has only the folder of its uploads.
+        // Look at names without content too: before the first push to a repository ends, it has only the folder of its uploads.
         foreach (var uploads in Walk(top))
         {
             if (!RepositoryName.TryParse(Path.GetRelativePath(top, Path.GetDirectoryName(uploads)!), out var name))

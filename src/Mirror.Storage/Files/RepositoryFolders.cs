@@ -6,11 +6,12 @@ namespace Mirror.Storage.Files;
 
 /// <summary>
 /// The names of the repositories, from the sorted children of each folder. A folder is read again only after it has changed, as in
-/// <see cref="TagLists"/>, so a page costs one look at the modification time of each folder on it, however many come before.
+/// <see cref="TagLists"/>. So a page costs one look at the modification time of each folder on this page, however many folders come before.
 /// </summary>
 internal sealed class RepositoryFolders(UnreadableFolders? unreadable)
 {
-    // A folder's time advances in steps of up to 10 ms. A list that is read in the step of a change may lack the next change.
+    // A folder's time advances in steps of up to 10 ms. If the folder changes twice in one step, a list that was read in between lacks the
+    // second change, and the time does not show it.
     private static readonly TimeSpan MinAge = TimeSpan.FromMilliseconds(100);
 
     // Folders and names in all lists together: about 100 MiB.
@@ -44,12 +45,13 @@ internal sealed class RepositoryFolders(UnreadableFolders? unreadable)
 
     private Entry Read(string path)
     {
-        // A missing folder has a time too, long ago.
+        // For a missing folder the framework returns a time long ago.
         var changed = Directory.GetLastWriteTimeUtc(path);
         if (_folders.TryGetValue(path, out var known) && known.Changed == changed)
             return known;
         var now = DateTime.UtcNow;
-        // Mended rights do not change the time, so a folder that may not be read is not remembered.
+        // If an operator gives this process the right to read a folder, the folder's time does not change. So do not remember a folder that
+        // this process may not read.
         UnreadableFolders refused = new();
         refused.Found += folder => unreadable?.Add(folder);
         string[] all = [.. Entries.Folders(path, refused).Select(Path.GetFileName).OfType<string>()];

@@ -63,7 +63,7 @@ public sealed class StoreRoot
         }
         catch (Exception torn) when (torn.IsStoreFailure && torn is not StoreUnavailableException)
         {
-            // The store went away while this wrote: its file is missing, or on another device.
+            // The store went away during the write: the written file is missing, or on another device.
             Require();
             throw Losses == losses ? torn : new StoreUnavailableException($"the storage folder {Path} went away for a while", torn);
         }

@@ -9,7 +9,8 @@ namespace Mirror.Storage.Files;
 /// </summary>
 internal sealed class TagLists(UnreadableFolders? unreadable)
 {
-    // A folder's time advances in steps of up to 10 ms. A list that is read in the step of a change may lack the next change.
+    // A folder's time advances in steps of up to 10 ms. If the folder changes twice in one step, a list that was read in between lacks the
+    // second change, and the time does not show it.
     private static readonly TimeSpan MinAge = TimeSpan.FromMilliseconds(100);
 
     // In all lists together: about 60 MiB.

@@ -12,35 +12,37 @@ namespace Mirror.Storage.GarbageCollection;
 /// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and with no grace. It is safe
 /// beside pushes for the same reasons: content that was touched after the marks were begun stays, however much later the eviction is. A
 /// push links a blob before it stores it, so no blob of a push is older than its link. A blob's last use is its last touch, so a server
-/// that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>).
+/// that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage collection, which deletes only what
+/// no name reaches: neither relies on what the other deletes.
 /// </remarks>
 public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
 {
+    private readonly ISweepStore _store = store.ForEvictions;
     private readonly EvictorOptions _options = options ?? new EvictorOptions();
 
-    /// <summary>Looks through the store for what can be evicted; null while another sweep runs.</summary>
+    /// <summary>Looks through the store for what can be evicted; null while another eviction runs.</summary>
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
     /// <param name="isUrgent">Whether downloads wait for room: see <see cref="IImageUses"/>.</param>
     public async Task<CachedImages?> MeasureAsync(
         Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken, bool isUrgent = true)
     {
-        await using var turn = await store.BeginAsync(cancellationToken);
+        await using var turn = await _store.BeginAsync(cancellationToken);
         if (turn is null)
             return null;
         var cached = new CachedImages(turn.Began);
-        var marks = new EvictionMarks(content, references, store, provenance, cached, _options.Notes, isMirrored, cancellationToken);
+        var marks = new EvictionMarks(content, references, _store, provenance, cached, _options.Notes, isMirrored, cancellationToken);
         return await marks.ReadAsync(() => ReadPullsAsync(cached, isUrgent, cancellationToken));
     }
 
-    /// <summary>Removes the least recently used images of an index; null while another sweep runs.</summary>
+    /// <summary>Removes the least recently used images of an index; null while another eviction runs.</summary>
     /// <param name="bytes">How much is to be freed. Less is freed if the index has no more; more, because an image goes as a whole.</param>
     public Task<Eviction?> EvictAsync(CachedImages cached, long bytes, CancellationToken cancellationToken) =>
         RunAsync(cached, freed => freed < bytes && cached.TryTake(out var image) ? image : null, cancellationToken);
 
     /// <summary>
-    /// Removes the images of an index that nothing has used since a time; null while another sweep runs. Removes none if the pulls are not
-    /// known: the dates in the store alone do not tell that clients use an image whose layers they have.
+    /// Removes the images of an index that nothing has used since a time; null while another eviction runs. Removes none if the pulls are
+    /// not known: the dates in the store alone do not tell that clients use an image whose layers they have.
     /// </summary>
     /// <param name="since">That time, for each repository; null for one whose images do not go for their age.</param>
     public Task<Eviction?> EvictUnusedAsync(
@@ -52,7 +54,7 @@ public sealed class Evictor(
         return RunAsync(cached, _ => unused.TryDequeue(out var image) ? image : null, cancellationToken);
     }
 
-    /// <summary>What <see cref="EvictAsync"/> would remove, in its order; null while another sweep runs. Nothing is removed.</summary>
+    /// <summary>What <see cref="EvictAsync"/> would remove, in its order; null while another eviction runs. Nothing is removed.</summary>
     /// <param name="most">How many bytes may stay.</param>
     public async Task<EvictionPreview?> PlanAsync(long most, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
@@ -82,10 +84,10 @@ public sealed class Evictor(
 
     private async Task<Eviction?> RunAsync(CachedImages cached, Func<long, CachedImage?> next, CancellationToken cancellationToken)
     {
-        await using var turn = await store.BeginAsync(cancellationToken);
+        await using var turn = await _store.BeginAsync(cancellationToken);
         if (turn is null)
             return null;
-        await store.RequireReadableAsync(cancellationToken);
+        await _store.RequireReadableAsync(cancellationToken);
         var read = BeingRead();
         // Pinned blobs count, so the limit holds for them too. They are left out here, because they may have been pinned a moment ago.
         var pinned = await PinnedAsync(cancellationToken);
@@ -96,18 +98,21 @@ public sealed class Evictor(
             List<Digest> own = [.. OwnBlobs(cached, image, pinned).Select(blob => blob.Digest)];
             if (!MayGo(cached, image, pinned) || own.Exists(read.Contains) || await IsYoungAsync(own, cached.Began, cancellationToken))
                 continue;
+            await using var taken = await _options.TakeAsync(own);
+            if (taken is null)
+                continue;
             await RemoveManifestsAsync(cached, image, cancellationToken);
             cached.Let(image);
             foreach (var digest in own)
             {
-                if (await store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
+                if (await _store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
                     continue;
                 blobs++;
                 freed += length;
                 cached.Evicted(length);
                 // When the blob is fetched again, upstream is asked again who may serve it.
                 foreach (var name in cached.NamesOf(digest))
-                    await store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
+                    await _store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
             }
         }
         return new Eviction(blobs, freed, cached.Bytes);
@@ -117,13 +122,13 @@ public sealed class Evictor(
         !image.IsPulledSince && pinned?.IsPinned(image.Root) != true
         && !(image.Name is { } name ? _options.IsPinned(name) : cached.NamesOf(image.Root).Any(_options.IsPinned));
 
-    private HashSet<Digest> BeingRead() => [.. store.BeingRead(), .. _options.RecentlyRead()];
+    private HashSet<Digest> BeingRead() => [.. _store.BeingRead(), .. _options.RecentlyRead()];
 
     // Before anything of it goes: an image is whole, or it is not there.
     private async ValueTask<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken stop)
     {
         foreach (var digest in blobs)
-            if (await store.LastTouchedAsync(digest, stop) >= before)
+            if (await _store.LastTouchedAsync(digest, stop) >= before)
                 return true;
         return false;
     }
@@ -164,6 +169,12 @@ public sealed record EvictorOptions
 
     /// <summary>The blobs that clients may be reading, beside those that the store knows of.</summary>
     public Func<IEnumerable<Digest>> RecentlyRead { get; init; } = () => [];
+
+    /// <summary>
+    /// Keeps readers from blobs that are about to be deleted, until its result is disposed; null where one of them may be read.
+    /// </summary>
+    public Func<IReadOnlyCollection<Digest>, ValueTask<IAsyncDisposable?>> TakeAsync { get; init; } =
+        _ => ValueTask.FromResult<IAsyncDisposable?>(Stream.Null);
 
     /// <summary>Removes a manifest from a repository, with the tags that name it; null where manifests stay.</summary>
     public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }

@@ -15,8 +15,9 @@ namespace Mirror.Storage.GarbageCollection;
 /// <para>Take any content of an acknowledged push, and call C the time at which the push touched it. The content existed at C, so no sweep
 /// had deleted it before. If C is at or after T, every deletion after C sees that touch and leaves the content. If C is before T, all names
 /// of the push existed before T, so the mark phase after T found them. There is no third case. This holds however long either side takes or
-/// stands still, and for any grace, even zero. It needs that one sweep runs at a time, and that both times come from the store's
-/// clock.</para>
+/// stands still, and for any grace, even zero. It needs that both times come from the store's clock.
+/// It does not need that no other sweep runs: what another one deletes was not reached by a name, or is a copy that can be fetched
+/// again.</para>
 /// <para>The grace is not needed for that. It is for pushes that still run: a blob exists for a while before a manifest names it. An
 /// upload, a mount and a HEAD touch the blob, so it stays for the grace from then on. A push that takes longer is told which blob is
 /// missing, and sends it again.</para>
@@ -25,7 +26,7 @@ namespace Mirror.Storage.GarbageCollection;
 /// </remarks>
 public sealed class Sweeper(IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {
-    /// <summary>Collects garbage once; null while another sweep runs.</summary>
+    /// <summary>Collects garbage once; null while another collection runs.</summary>
     /// <param name="progress">Gets a line for each step, in the words of <c>registry garbage-collect</c>.</param>
     public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? progress, CancellationToken cancellationToken)
     {

@@ -4,8 +4,8 @@ namespace Mirror.Storage.Spooling;
 
 /// <summary>Wakes the readers of a spool when it has grown. One writer, any number of readers.</summary>
 /// <remarks>
-/// To wake a reader costs system calls. Where small pieces arrive, readers are therefore woken for every 256 KiB, or 10 ms after the first
-/// byte that they have not seen.
+/// To wake a reader costs system calls. So if bytes arrive in small pieces, this class wakes the readers after 256 KiB, or 10 ms after the
+/// first byte that they have not seen.
 /// </remarks>
 internal sealed class ReaderSignal : IDisposable
 {
@@ -26,7 +26,7 @@ internal sealed class ReaderSignal : IDisposable
     public Task Next => Volatile.Read(ref _next).Task;
 
     /// <summary>
-    /// The spool has this many bytes now: wakes the readers at once, or in a moment where that is little more than before.
+    /// Notes how many bytes the spool has now. Wakes the readers at once, or a moment later if there are only a few new bytes.
     /// </summary>
     public void Grew(long length)
     {
@@ -37,10 +37,10 @@ internal sealed class ReaderSignal : IDisposable
             _timer.Change(MaxDelay, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Readers may have more for another reason than growth: wakes them. From any thread.</summary>
+    /// <summary>Wakes the readers because they may have more bytes without new ones in the spool. Call it from any thread.</summary>
     public void Advance() => Interlocked.Exchange(ref _next, New()).TrySetResult();
 
-    /// <summary>The spool grows no more: wakes the readers.</summary>
+    /// <summary>Wakes the readers because the spool grows no more.</summary>
     public void End() => Volatile.Read(ref _next).TrySetResult();
 
     public void Dispose() => _timer.Dispose();

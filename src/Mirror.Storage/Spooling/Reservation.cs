@@ -4,12 +4,12 @@ using Mirror.Storage.Disk;
 namespace Mirror.Storage.Spooling;
 
 /// <summary>
-/// Reserves disk space ahead of the writer of a file. So a growing file costs the file system less, and is in one piece on the disk. The
-/// length of the file stays as it is.
+/// Reserves disk space ahead of the writer of a file. So a growing file costs the file system less time, and is in one piece on the disk.
+/// This does not change the length of the file.
 /// </summary>
 internal sealed class Reservation(SafeFileHandle file)
 {
-    // The most that is reserved for bytes that have not arrived, because an upstream may claim any length.
+    // At most so many bytes are reserved ahead, because an upstream may announce any length.
     private const int MaxAhead = 16 << 20;
 
     private long _end;

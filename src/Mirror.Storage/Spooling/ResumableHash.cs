@@ -4,13 +4,13 @@ using System.Security.Cryptography;
 namespace Mirror.Storage.Spooling;
 
 /// <summary>
-/// A hash in progress whose state can be saved, and restored by another process. The framework's cannot, so this one calls the functions of
-/// OpenSSL that the framework's ends in: as fast, with a state of plain numbers. Where they are missing, or do not work as expected, it is
-/// the framework's, and saves nothing.
+/// A running hash whose state can be saved, and restored by another process. The framework's hashes cannot do this. So this class calls the
+/// functions of OpenSSL that the framework calls in the end: they are as fast, and their state consists of plain numbers. If these
+/// functions are missing or do not work as expected, it uses the framework's hash, and saves nothing.
 /// </summary>
 internal sealed unsafe class ResumableHash(string algorithm) : IDisposable
 {
-    // Of both algorithms: a state can be saved after whole blocks only, so that it has no bytes that wait for more.
+    // Whole blocks of both algorithms. A state can be saved only after whole blocks: then it contains no bytes of an incomplete block.
     private const int BlockSize = 128;
 
     private static readonly Dictionary<string, Functions> OpenSsl = Load();
@@ -87,7 +87,8 @@ internal sealed unsafe class ResumableHash(string algorithm) : IDisposable
                 : null;
         }
 
-        // These functions are deprecated, and a build may have another state: take them only if they do what they did.
+        // These functions are deprecated, and another build of OpenSSL may have another state. So use them only if a test gives the known
+        // results.
         public bool IsRight(string algorithm)
         {
             byte[] bytes = [.. Enumerable.Range(0, 3 * BlockSize + 1).Select(at => (byte)at)];
@@ -106,7 +107,7 @@ internal sealed unsafe class ResumableHash(string algorithm) : IDisposable
             return state;
         }
 
-        // Whatever was saved is numbers only, so that no state can make the functions read or write elsewhere.
+        // A saved state contains only numbers that are used as numbers. So no state can make the functions read or write other memory.
         public byte[] Resume(long length, ReadOnlySpan<byte> saved)
         {
             var state = NewState();

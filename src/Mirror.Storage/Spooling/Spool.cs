@@ -28,7 +28,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     private long? _expectedLength;
     private bool _complete;
     private Exception? _failure;
-    // More than MaxBehind bytes are not hashed yet. An earlier process wrote them.
+    // True while more than MaxBehind bytes are not hashed yet: an earlier process wrote them.
     private volatile bool _isBehind;
     private bool _isFromCheckpoint;
 
@@ -190,9 +190,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>
     /// Flushes the file and gives it its final name. If a file of that name exists already, removes this one. Readers can go on reading.
     /// </summary>
-    /// <exception cref="IOException">
-    /// The disk refused. The file keeps its temporary name. After a failed flush every further call fails: see <see cref="DiskFlush"/>.
-    /// </exception>
+    /// <exception cref="IOException"> The disk did not flush or rename the file, which keeps its temporary name. After a failed flush every
+    /// further call fails: see <see cref="DiskFlush"/>. </exception>
     public void MoveTo(string path) => _onDisk.MoveTo(path);
 
     /// <summary>

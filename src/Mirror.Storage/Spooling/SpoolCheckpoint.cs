@@ -7,8 +7,8 @@ using Mirror.Storage.Disk;
 namespace Mirror.Storage.Spooling;
 
 /// <summary>
-/// The state of a spool's hash at some offset, in a file beside the spool, so that a later process need not hash the bytes before. Those
-/// were flushed before the file was written. It is used only where it is intact and fits the spool:
+/// The state of a spool's hash at some offset, in a file beside the spool, so that a later process need not hash the bytes before this
+/// offset. These bytes were flushed before the file was written. A process uses the file only if it is intact and fits the spool:
 /// <code>
 /// offset  bytes
 ///      0     16   what this file is, and the version of this format
@@ -75,7 +75,7 @@ internal static class SpoolCheckpoint
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // It will not fit another file.
+            // The checkpoint does not fit another spool, so it may stay.
         }
     }
 

@@ -55,7 +55,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
     /// <inheritdoc cref="Spool.Delete"/>
     public void Delete()
     {
-        // By a second call the name may be another spool's.
+        // At a second call, another spool may have this name.
         if (!HasName)
             return;
         try
@@ -64,12 +64,12 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // What the caller fails with says more.
+            // The caller throws an exception that says more.
         }
         Forget();
     }
 
-    /// <summary>The file is or becomes empty: what was saved about it is no longer true.</summary>
+    /// <summary>Call it when the file is or becomes empty: deletes the checkpoint, which does not fit any more.</summary>
     public void Reset()
     {
         if (isResumable)
@@ -77,7 +77,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
         _savedAt = 0;
     }
 
-    /// <summary>Returns when nothing more is written beside the file.</summary>
+    /// <summary>Returns when no checkpoint is being written any more.</summary>
     public void Dispose()
     {
         lock (_gate)

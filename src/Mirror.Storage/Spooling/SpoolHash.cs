@@ -7,10 +7,10 @@ namespace Mirror.Storage.Spooling;
 /// The hash of a growing file, computed on another thread than the writer's, because hashing costs more than writing. It reads the written
 /// bytes again, which the system still has in memory, so that writer and hash share no buffers. One writer.
 /// </summary>
-/// <param name="advanced">Is told how many bytes are hashed, after each stretch, on the thread that hashes.</param>
+/// <param name="advanced">Gets the number of hashed bytes after each stretch, on the thread that hashes.</param>
 internal sealed class SpoolHash(SafeFileHandle file, string algorithm, Action<long>? advanced = null) : IDisposable
 {
-    // Half a millisecond of work: enough to be worth a change of threads, and short enough for others that wait for the thread.
+    // Half a millisecond of work: long enough to be worth a change of threads, and short enough for other work that waits for the thread.
     private const int Stretch = 1 << 20;
 
     // Small enough for the cache of one core.

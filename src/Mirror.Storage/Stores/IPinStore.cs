@@ -1,13 +1,13 @@
 namespace Mirror.Storage.Stores;
 
-/// <summary>The images that no eviction takes: a mark for each repository and tag. A mark survives a power cut.</summary>
+/// <summary>The pinned images, which no eviction removes: a mark for each repository and tag. A mark survives a power cut.</summary>
 public interface IPinStore
 {
     /// <summary>Pins an image. The tag need not exist yet.</summary>
     /// <exception cref="IOException">The store takes no writes; also as <see cref="UnauthorizedAccessException"/>.</exception>
     ValueTask PinAsync(RepositoryName name, string tag, CancellationToken cancellationToken);
 
-    /// <summary>Takes a pin away; false where there was none.</summary>
+    /// <summary>Removes a pin; false where there was none.</summary>
     ValueTask<bool> UnpinAsync(RepositoryName name, string tag, CancellationToken cancellationToken);
 
     /// <summary>Whether an image is pinned.</summary>

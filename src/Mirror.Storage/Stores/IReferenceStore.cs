@@ -9,8 +9,10 @@ public interface IReferenceStore
     /// <summary>Every repository that has content, in the order of <see cref="RepositoryName.CompareTo"/>.</summary>
     IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken);
 
-    /// <summary>As <see cref="ListRepositoriesAsync"/>, for what clients ask for: the repositories after one, without a look at those
-    /// before it where the store can do that.</summary>
+    /// <summary>
+    /// As <see cref="ListRepositoriesAsync"/>, for requests of clients: the repositories after one name. If the store can, it does not read
+    /// those before this name.
+    /// </summary>
     /// <param name="after">Null for all.</param>
     IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(RepositoryName? after, CancellationToken cancellationToken) =>
         ListRepositoriesAsync(cancellationToken).Where(name => after is not { } last || name > last);

@@ -6,13 +6,13 @@ public interface IStoreRoom
     /// <summary>How many bytes the store can hold.</summary>
     long Max { get; }
 
-    /// <summary>How many bytes it holds, with names and what each object costs besides.</summary>
+    /// <summary>How many bytes it holds, with the names and the overhead of each object.</summary>
     long Used { get; }
 
     /// <summary>How many bytes wait for room.</summary>
     long Wanted { get; }
 
-    /// <summary>Something waits for room. Without a subscriber nothing is evicted, and nothing waits.</summary>
+    /// <summary>Raised when a write waits for room. Without a subscriber no write waits, because nothing would be evicted.</summary>
     event Action? Wanting;
 
     /// <summary>Evictions have ended for now: what waits looks again.</summary>

@@ -5,7 +5,13 @@ namespace Mirror.Storage.Stores;
 /// <summary>The calls that a garbage collection needs. All times are by the store's clock, so machines may have other times.</summary>
 public interface ISweepStore
 {
-    /// <summary>Begins a sweep; null while another one runs, in this process or another.</summary>
+    /// <summary>
+    /// The same store for evictions: one runs at a time, but it runs beside a garbage collection. So a download that waits for room does
+    /// not wait for a collection.
+    /// </summary>
+    ISweepStore ForEvictions { get; }
+
+    /// <summary>Begins a sweep; null while another one of the same kind runs, in this process or another.</summary>
     ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken);
 
     /// <summary>A folder that could not be read since the sweep began: what it names is not known. Null where there is none.</summary>

@@ -18,7 +18,9 @@ namespace Mirror.Storage.Stores;
 ///     _mirror/layers/sha512/&lt;hex&gt;/link                           ours: as _layers and _manifests/revisions, for sha512
 ///     _mirror/revisions/sha512/&lt;hex&gt;/{link,mediatype}
 /// _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;       ours: the descriptor of a manifest whose subject the
-/// folder names .../data.swept, .../link.swept                                  ours: renamed by a sweep, about to be deleted
+///                                                                 folder names
+/// .../data.swept, .../link.swept                                  ours: renamed by a garbage collection, about to be deleted
+/// .../data.evicted, .../link.evicted                              ours: renamed by an eviction, about to be deleted
 /// mirror/blobs/sha512/&lt;2 hex&gt;/&lt;hex&gt;/data                           ours: content, for sha512
 /// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: the spool of a fill
 /// mirror/tmp/                                                     ours: small files before they get their final name
@@ -36,8 +38,10 @@ namespace Mirror.Storage.Stores;
 /// mirror/dates/upstreams/_&lt;registry&gt;                             ours: since when content of this registry is stored below its name
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
 /// mirror/imports/&lt;id&gt;                                            ours, on this machine: layers that import-v1 has converted
-/// mirror/sweep.lock                                               ours: locked by the sweep that runs
-/// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a sweep that runs
+/// mirror/sweep.lock                                               ours: locked by the garbage collection that runs
+/// mirror/eviction.lock                                            ours: locked by the eviction that runs
+/// mirror/sweeps/&lt;id&gt;                                             ours, in a bucket: one for a collection that runs
+/// mirror/evictions/&lt;id&gt;                                          ours, in a bucket: one for an eviction that runs
 /// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process touched this content
 /// mirror/condemned/&lt;algorithm&gt;/&lt;hex&gt;/&lt;id&gt;                        ours, in a bucket: a sweep is about to delete this
 /// </code>
@@ -57,6 +61,7 @@ public static class RegistryLayout
     public const string Pins = "mirror/pins";
     public const string Imports = "mirror/imports";
     public const string SweepLock = "mirror/sweep.lock";
+    public const string EvictionLock = "mirror/eviction.lock";
     public const string Pushed = "mirror/pushed";
     public const string Copied = "mirror/copied";
     public const string Dates = "mirror/dates";
@@ -64,6 +69,7 @@ public static class RegistryLayout
     public const string Upstreams = $"{Dates}/upstreams";
     public const string Schedule = "scheduler-state.json";
     public const string Sweeps = "mirror/sweeps";
+    public const string Evictions = "mirror/evictions";
     public const string AllClaims = "mirror/claims";
     public const string AllCondemned = "mirror/condemned";
 

@@ -20,7 +20,7 @@ public static class AccessRegistration
             services.AddSingleton(provider => new PrivilegedKey(options.Auth, provider.GetRequiredService<TimeProvider>()));
         if (options.Access.Rules is [])
             return services.AddSingleton(provider => WithPrivileged(provider, Logins(provider, options.Auth)));
-        // Passwords alone cannot be asked for only where they are needed.
+        // Without tokens, the server can ask either every client for a password, or none.
         if (options.Auth is not { Htpasswd: null, Oidc: null } and { Token: null, Silly: null }
             && AccessRules.AreOpenSomewhere(options.Access))
             services.AddSingleton<OwnTokens>().AddSingleton<TokenService>();

@@ -24,7 +24,7 @@ public sealed class AccessRules
     /// <summary>Whether a rule asks for a client's certificate.</summary>
     public bool NamesCertificates => Now.NamesCertificates;
 
-    /// <summary>The claims that the rules ask for.</summary>
+    /// <summary>The names of the claims that occur in the rules.</summary>
     public IReadOnlyList<string> Claims => Now.Claims;
 
     /// <summary>Whether any rule is about a certificate with these names.</summary>

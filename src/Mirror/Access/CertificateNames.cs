@@ -37,7 +37,7 @@ internal static class CertificateNames
         }
         catch (Exception malformed) when (malformed is AsnContentException or CryptographicException)
         {
-            // What was read so far are names that its authority signed; the rest is not known.
+            // Keep the names that were read so far: the authority signed them.
         }
     }
 }

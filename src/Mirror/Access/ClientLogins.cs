@@ -6,9 +6,9 @@ using Mirror.Configuration;
 namespace Mirror.Access;
 
 /// <summary>
-/// The logins that clients have at an upstream (<c>proxy.private: client</c>), and the tokens of <c>/auth/token</c> in which clients bring
-/// them. docker and containerd send a login only where a challenge asks for it. A token contains the login, encrypted with a key of the
-/// store, so that any replica can read it and no other program can.
+/// Reads the login that a client has at an upstream (<c>proxy.private: client</c>) from its request, and issues the tokens of
+/// <c>/auth/token</c> that contain such a login. docker and containerd send a login only to the address that a challenge names. A token
+/// contains the login, encrypted with a key of the store, so that any replica can read it and no other program can.
 /// </summary>
 public sealed class ClientLogins(TokenSecret secret, TimeProvider time)
 {

@@ -37,7 +37,7 @@ public sealed partial class Htpasswd
     private string Path => _live.Current.Auth.Htpasswd?.Path ?? "";
 
     /// <summary>The hash to check a password with; null where the file has no users.</summary>
-    /// <param name="isKnown">False for an unknown user: no password is right. The hash is then another user's: a check takes as long as
+    /// <param name="isKnown">False for an unknown user: no password is correct. The hash is then another user's: a check takes as long as
     /// for users of this file, and its time does not tell which exist.</param>
     public string? HashFor(string user, out bool isKnown)
     {
@@ -52,7 +52,7 @@ public sealed partial class Htpasswd
     }
 
     /// <summary>Whether a password belongs to a hash that <see cref="HashFor"/> returned. Takes tens of milliseconds on purpose.</summary>
-    /// <param name="password">bcrypt uses the first 72 bytes of its UTF-8. A password with a NUL is never right.</param>
+    /// <param name="password">bcrypt uses the first 72 bytes of its UTF-8. A password with a NUL is never correct.</param>
     public static bool Verify(string password, string hash) =>
         !password.Contains('\0', StringComparison.Ordinal) && BCrypt.Net.BCrypt.Verify(password, hash);
 
@@ -74,7 +74,7 @@ public sealed partial class Htpasswd
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            // It may be there again at the next request.
+            // The file may exist again at the next request.
             Say($"{Path} {FileMistake.Of(Path) ?? failure.Message}; the users that were read from it before may still log in");
         }
     }

@@ -7,9 +7,9 @@ using Mirror.Storage;
 namespace Mirror.Access;
 
 /// <summary>
-/// <c>auth.htpasswd</c>: every user of the file may do everything (RFC 7617). A password that was right is remembered for an hour after its
-/// last use, and one that was wrong for a minute, under a keyed hash of the user, the password and the file's entry. So a right login
-/// computes bcrypt once and then waits for no other client, and a changed entry counts at once.
+/// <c>auth.htpasswd</c>: every user of the file may do everything (RFC 7617). A password that was correct is remembered for an hour after
+/// its last use, and one that was wrong for a minute, under a keyed hash of the user, the password and the file's entry. So for a correct
+/// login the server computes bcrypt once, and the client waits for no other client after that. A changed entry takes effect at once.
 /// </summary>
 public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks, LiveOptions live, ILogger<HtpasswdAccess> log)
     : IAccess, IDisposable
@@ -31,7 +31,8 @@ public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks,
         var entry = Convert.ToHexString(HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{name}\0{hash}\0{isKnown}\0{password}")));
         if (_right.TryGetValue(entry, out AccessUser? user))
             return user;
-        // Clients that send the same again, as many do, get here together: the first one's answer is for all.
+        // A client may send many requests with the same login at once. So each one looks again, when its turn has come, whether another one
+        // has checked the login meanwhile.
         if (_wrong.TryGetValue(entry, out _)
             || !await checks.RunAsync(http, name, () => !_wrong.TryGetValue(entry, out _)
                 && (_right.TryGetValue(entry, out _) || Verify(name, password, hash, isKnown, entry)), cancellationToken))
@@ -67,7 +68,7 @@ public sealed partial class HtpasswdAccess(Htpasswd file, PasswordChecks checks,
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "the password of {User} has {Length} bytes, and bcrypt uses the first 72: any text that begins with these is right; " +
+        "the password of {User} has {Length} bytes, and bcrypt uses the first 72: any text that begins with these is accepted; " +
         "choose a shorter one")]
     private partial void LogCut(string user, int length);
 }

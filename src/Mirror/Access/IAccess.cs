@@ -4,7 +4,7 @@ namespace Mirror.Access;
 
 /// <summary>
 /// What a request does with a repository. Pull reads manifests, blobs, tags and referrers. Push stores blobs and manifests. Delete deletes
-/// manifests, tags and blobs. List shows the name in the catalog. Admin is for what concerns the server and not its clients' content.
+/// manifests, tags and blobs. List shows the name in the catalog. Admin covers the API of the administrator.
 /// </summary>
 public enum AccessAction
 {
@@ -15,7 +15,10 @@ public enum AccessAction
     Admin,
 }
 
-/// <summary>An authenticated user. An <see cref="IAccess"/> that knows more, such as a token's scopes, derives from it.</summary>
+/// <summary>
+/// An authenticated user. An <see cref="IAccess"/> that knows more of a user, such as a token's scopes, has a class that derives from this
+/// one.
+/// </summary>
 public record AccessUser(string Name)
 {
     /// <summary>Begins the names of users whom rules know by their claims only. No user of a password file has a colon in the
@@ -48,12 +51,12 @@ public readonly record struct RefusedRequest(
 public sealed record Refusal(string? Challenge, string Message, IReadOnlyList<ResourceAction>? Resources = null);
 
 /// <summary>
-/// Who sends a request, and what that user may do. Every route asks, through the table in <c>RegistryRoutes</c>; so do mounts, for the
-/// repository that they read from, and the catalog, for each name that it lists.
+/// Finds out which user sends a request, and what this user may do. Every route asks it, through the table in <c>RegistryRoutes</c>. A
+/// mount asks it for the repository that the blob comes from, and the catalog for each name that it lists.
 /// </summary>
 /// <remarks>
 /// ASP.NET Core's authentication handlers are not used. They would allocate a principal and a ticket for each request, and write the
-/// challenge outside of the registry's one table of errors. They know nothing of repositories, so these questions would remain.
+/// challenge outside of the registry's one table of errors. They know nothing of repositories, so this interface would still be needed.
 /// </remarks>
 public interface IAccess
 {

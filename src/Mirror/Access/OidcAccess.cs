@@ -68,7 +68,7 @@ public sealed class OidcAccess : IAccess, IDisposable
 
     private async ValueTask<AccessUser?> ReadAsync(string token, CancellationToken cancellationToken)
     {
-        // What is obviously not for us asks nothing of the provider.
+        // A token that is too long, or of another issuer, causes no request to the provider.
         if (token.Length > TokenVerifier.MaxLength || !IsOfIssuer(token))
             return null;
         var entry = Base64UrlEncoder.Encode(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(token)));

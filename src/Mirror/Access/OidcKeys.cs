@@ -7,8 +7,8 @@ using Mirror.Storage;
 namespace Mirror.Access;
 
 /// <summary>
-/// The keys of an OpenID provider: found by its discovery document (OpenID Connect Discovery 1.0), kept, and renewed. While they cannot be
-/// renewed, the last ones count.
+/// The keys of an OpenID provider, which this class finds by the provider's discovery document (OpenID Connect Discovery 1.0), keeps and
+/// renews. While it cannot renew them, the last keys are valid.
 /// </summary>
 internal sealed partial class OidcKeys : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed partial class OidcKeys : IDisposable
     private static readonly TimeSpan MaxAge = TimeSpan.FromHours(12);
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
-    // A new key needs this once. Forged tokens must not do it often.
+    // A new key of the provider needs one more read. Forged tokens must not cause many.
     private static readonly TimeSpan MinBetweenUnknown = TimeSpan.FromSeconds(10);
 
     private readonly string _issuer;
@@ -60,7 +60,7 @@ internal sealed partial class OidcKeys : IDisposable
         return keys ?? await read;
     }
 
-    /// <summary>The keys for a token whose key is not among them: read again, if no other such token had them read just now.</summary>
+    /// <summary>The keys for a token with an unknown key: reads them again, unless another such token has just caused that.</summary>
     public async ValueTask<JsonWebKeySet?> GetForUnknownAsync(CancellationToken cancellationToken)
     {
         lock (_gate)

@@ -5,16 +5,16 @@ using Mirror.Storage;
 
 namespace Mirror.Access;
 
-/// <summary>A client with a token of ours; without a name it is one that has not logged in.</summary>
+/// <summary>A client with a token of ours. The name is empty if the client has not logged in.</summary>
 internal sealed record OwnTokenUser(TokenClaims Claims) : AccessUser(Claims.Sub ?? "")
 {
     private const string ClaimsOfLogin = "login";
 
-    /// <summary>The claims of the login that the token was given for, as a claim of the token.</summary>
+    /// <summary>The claims of the login, as one claim of the token.</summary>
     public static KeyValuePair<string, JsonElement> Remember(IEnumerable<KeyValuePair<string, string[]>> claims) =>
         new(ClaimsOfLogin, JsonSerializer.SerializeToElement(new(claims), TokenJson.Default.DictionaryStringStringArray));
 
-    /// <summary>Whether the token was asked for this, and given for it.</summary>
+    /// <summary>Whether the client requested the token for this, and got it for this.</summary>
     public bool Grants(RepositoryName? repository, AccessAction action)
     {
         var right = ResourceAction.Of(repository, action);
@@ -28,9 +28,9 @@ internal sealed record OwnTokenUser(TokenClaims Claims) : AccessUser(Claims.Sub 
 }
 
 /// <summary>
-/// The tokens of our own <c>/auth/token</c>. docker learns at <c>/v2/</c> how to log in, once for everything, so with passwords alone a
-/// registry is either open or closed to it. A token can be had without a login too. It says who asked for it and for what; what that
-/// client may do is asked of the rules at each request.
+/// The tokens of our own <c>/auth/token</c>. docker asks <c>/v2/</c> once how to log in, and uses the answer for all its requests. So
+/// without tokens, a registry can ask every client for a password, or none. A client can get a token without a login too. The token says
+/// which client requested it and for what. At each request the rules decide again what this client may do.
 /// </summary>
 public sealed class OwnTokens(TokenSecret secret, TimeProvider time)
 {
@@ -45,8 +45,8 @@ public sealed class OwnTokens(TokenSecret secret, TimeProvider time)
 
     /// <summary>A token for a client.</summary>
     /// <param name="login">The user; null for a client that is not logged in.</param>
-    /// <param name="rights">What the client asked for and may do.</param>
-    /// <param name="claims">The claims that the rules ask for.</param>
+    /// <param name="rights">What the client requested and may do.</param>
+    /// <param name="claims">The names of the claims that occur in the rules.</param>
     /// <exception cref="IOException">The key cannot be read.</exception>
     public async ValueTask<string> IssueAsync(
         AccessUser? login, IEnumerable<ResourceAction> rights, IEnumerable<string> claims, CancellationToken cancellationToken)
@@ -68,7 +68,7 @@ public sealed class OwnTokens(TokenSecret secret, TimeProvider time)
             JsonSerializer.Serialize(content, TokenJson.Default.TokenClaims), new SigningCredentials(key, SecurityAlgorithms.HmacSha256));
     }
 
-    /// <summary>The client with a token of ours; null where it is not one of ours, or its time is over.</summary>
+    /// <summary>The client with a token of ours; null if the token is not one of ours, or has expired.</summary>
     /// <exception cref="IOException">The key cannot be read.</exception>
     public async ValueTask<AccessUser?> ReadAsync(string token, CancellationToken cancellationToken)
     {

@@ -15,18 +15,18 @@ public sealed class TooManyLoginsException() : Exception("too many logins wait t
 }
 
 /// <summary>
-/// The turns in which passwords are checked: half as many at once as there are processors. The others wait, up to a bound for all and one
-/// for each address. Wrong passwords must not keep right ones waiting. So those come first whose connection has sent the fewest wrong ones,
-/// then those whose user name at this address has, then those whose address has. Among equals the newest comes first: clients that wait for
-/// each answer before they send their next password, however many they are, do not keep it from the next turn. Each fourth turn
-/// is the fourth newest's, which others have overtaken.
+/// Checks at most one password at a time for every two processors. Other logins wait, up to a bound for all and one for each address. Wrong
+/// passwords must not keep correct ones waiting. So a login comes first if the fewest wrong passwords came over its connection, then if the
+/// fewest came for its user name from its address, then if the fewest came from its address. Among equals the newest login comes first:
+/// clients that try passwords send the next one only after an answer, so the newest login is usually not theirs. At every fourth turn the
+/// fourth newest login is checked instead, because newer ones have overtaken it.
 /// </summary>
 public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordChecks> log) : IDisposable
 {
     private const int MaxWaiting = 2048;
     private const int MaxWaitingOfAddress = 512;
     private const int Overtaken = 4;
-    // So many wrong passwords count as one: with fewer, a client is as good as any.
+    // So many wrong passwords count as one. A client that sent fewer is treated like one that sent none.
     private const int Step = 64;
     private const int MaxCounts = 20_000;
 
@@ -42,8 +42,8 @@ public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordCh
 
     /// <summary>Checks a password when its turn has come.</summary>
     /// <param name="user">The name that the client gives, known or not.</param>
-    /// <param name="check">Whether the password is right. It runs on a thread of its own.</param>
-    /// <exception cref="TooManyLoginsException">Too many wait, and these come before this one.</exception>
+    /// <param name="check">Returns whether the password is correct. It runs on a thread of its own.</param>
+    /// <exception cref="TooManyLoginsException">Too many logins wait that come before this one.</exception>
     public async ValueTask<bool> RunAsync(HttpContext http, string user, Func<bool> check, CancellationToken cancellationToken)
     {
         var client = new Client(http, user, _wrong);
@@ -142,13 +142,15 @@ public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordCh
         internal void Forget() => Volatile.Write(ref _count, 0);
     }
 
-    /// <summary>Those over a connection from one address: a proxy's connection carries several.</summary>
+    /// <summary>
+    /// The wrong passwords over a connection from one address. The connection of a proxy carries logins from several addresses.
+    /// </summary>
     private sealed class ConnectionWrongs(IPAddress? address) : Wrongs
     {
         internal IPAddress? Address => address;
     }
 
-    /// <summary>Where a login comes from, and the wrong passwords that came from there.</summary>
+    /// <summary>The origin of a login: its connection, user name and address, with the wrong passwords that each of them sent.</summary>
     private sealed class Client
     {
         private readonly Wrongs _ofName;
@@ -195,7 +197,7 @@ public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordCh
             _ofNetwork.Add();
         }
 
-        // Who has one address of IPv6 has the 2^64 beside it.
+        // A client that has one IPv6 address usually has all addresses of the same /64.
         private static UInt128 NetworkOf(IPAddress? address)
         {
             if (address is null)

@@ -89,7 +89,8 @@ public sealed class PrivilegedKey
         return BasicHeader.Read(authorization) is (UserName, var password) ? password : null;
     }
 
-    // Tokens of other issuers come with each request. Most name their key, and are not worth a look at their signature.
+    // Every request with a token of another issuer comes here too. Most of these tokens name their key, so there is no need to verify their
+    // signature.
     private static bool IsOurs(JsonElement header, HashSet<string> names) =>
         !header.TryGetProperty("kid", out var kid) || kid.ValueKind is JsonValueKind.String && names.Contains(kid.GetString()!);
 

@@ -13,8 +13,8 @@ internal sealed record CertificateUser(AccessUser? Login, IReadOnlyList<string> 
 }
 
 /// <summary>
-/// <c>access.rules</c> over a way to log in: the login tells who a client is, and the rules tell what it may do. With a token server the
-/// token must allow a request as well, unless the rule is about every client or about the client's certificate.
+/// <c>access.rules</c> around a way to log in: the login says who a client is, and the rules say what it may do. With a token server the
+/// token must allow a request as well, except by a rule for every client or for the client's certificate.
 /// </summary>
 /// <param name="logins">The way to log in.</param>
 /// <param name="tokens">Our own tokens; null where clients log in with each request.</param>
@@ -34,7 +34,7 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken)
     {
         var (login, certificate) = Parts(user);
-        // Clients ask for /v2/ to learn how to log in, so a client that is not logged in must get a challenge.
+        // A client requests /v2/ to learn how to log in, so it must get a challenge if it is not logged in.
         if (repository is null && action is AccessAction.Pull)
             return login is not null || logins is OpenAccess || rules.Know(certificate);
         var allows = login is OwnTokenUser own ? own.Grants(repository, action)
@@ -49,7 +49,7 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         return rules.FindEverywhere(Named(login), certificate, action);
     }
 
-    /// <summary>Whether the rules let a client do this, whatever its login allows.</summary>
+    /// <summary>Whether a rule lets a client do this, if its login allows it too.</summary>
     internal bool MayHave(AccessUser? user, RepositoryName? repository, AccessAction action)
     {
         var (login, certificate) = Parts(user);

@@ -6,8 +6,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Access;
 
 /// <summary>
-/// The secret behind what clients bring back to the server: its own tokens, and sessions of browsers. It is in the store, so that all
-/// replicas have the same one. In a store that cannot be written, it is one of this process.
+/// The secret that signs what the server gives to clients and gets back from them: its own tokens, and sessions of browsers. It is in the
+/// store, so that all replicas have the same one. If the store cannot be written, this process uses a secret of its own.
 /// </summary>
 public sealed partial class TokenSecret(IStoreSecret store, ILogger<TokenSecret> log)
 {
@@ -35,7 +35,7 @@ public sealed partial class TokenSecret(IStoreSecret store, ILogger<TokenSecret>
     }
 
     /// <summary>A key for one use, of 32 bytes.</summary>
-    /// <param name="use">Tells the use apart from all others.</param>
+    /// <param name="use">A text that no other use has.</param>
     /// <exception cref="IOException">The store does not answer.</exception>
     public async ValueTask<byte[]> DeriveAsync(string use, CancellationToken cancellationToken) => HKDF.DeriveKey(
         HashAlgorithmName.SHA256, await ReadAsync(cancellationToken), Length, info: Encoding.UTF8.GetBytes(use));

@@ -35,7 +35,7 @@ public sealed class TokenServerAccess : IAccess, IDisposable
         if (BearerChallenge.TokenIn(http.Request.Headers.Authorization) is not { } token)
             return null;
         string? from = http.Request.Query["from"];
-        // A pull of fifty requests brings fifty times the same token.
+        // A pull may have fifty requests, all with the same token.
         var entry = Base64UrlEncoder.Encode(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
         if (!_verified.TryGetValue(entry, out TokenUser? user) || !_verifier.IsInTime(user!.Claims))
         {
@@ -65,7 +65,7 @@ public sealed class TokenServerAccess : IAccess, IDisposable
 
     public void Dispose() => _verified.Dispose();
 
-    // As registry:3: TLS, unless a proxy says that it took the request without.
+    // As registry:3: the scheme is https, unless a proxy says that the client's request had no TLS.
     private string RealmOf(HttpRequest request) =>
         $"{(request.Headers["X-Forwarded-Proto"] == "http" ? "http" : "https")}://{request.Host.Value}{_options.AutoRedirectPath}";
 }

@@ -3,8 +3,8 @@ using Mirror.Storage;
 namespace Mirror.Access;
 
 /// <summary>
-/// What our <c>/auth/token</c> answers: a token for a client that is logged in by its request, or for one without a login where it sends
-/// none. It contains what the client asked for and may do.
+/// Issues the tokens of our <c>/auth/token</c>, for a client whose request has a correct login, and for a client without a login. A token
+/// contains those of the requested rights that the client has.
 /// </summary>
 public sealed class TokenService(
     [FromKeyedServices(TokenService.Logins)] IAccess logins, RulesAccess access, AccessRules rules, OwnTokens tokens,
@@ -28,7 +28,7 @@ public sealed class TokenService(
             return (true, access.WithCertificate(null, http));
         if (privileged is not null && await privileged.UserOfAsync(http.Request) is { } owner)
             return (true, owner);
-        // A token does not get another one: it would never end.
+        // A client cannot get a token by means of a token: it could renew it for ever.
         var login = await logins.AuthenticateAsync(http, cancellationToken);
         return (login is not null, access.WithCertificate(login, http));
     }
@@ -39,7 +39,7 @@ public sealed class TokenService(
     /// <summary>How to answer where the login is wrong.</summary>
     public Refusal Refuse(in RefusedRequest request) => logins.Refuse(request);
 
-    /// <summary>A token with what these scopes ask for, as far as the client may have it.</summary>
+    /// <summary>A token with those of the rights in these scopes that the client has.</summary>
     /// <param name="scopes">Such as <c>repository:team/app:pull,push</c>.</param>
     /// <param name="resolve">The name under which a repository is stored, for the name that a client uses; null where it has none.</param>
     /// <exception cref="IOException">The key of the tokens cannot be read.</exception>

@@ -8,7 +8,7 @@ namespace Mirror.Access;
 /// <summary>Reads the tokens (JSON Web Tokens, RFC 7519) of one issuer.</summary>
 /// <param name="choose">The key that the header of a token asks for; null if it is not trusted.</param>
 /// <param name="audience">The name by which tokens call this registry.</param>
-/// <param name="algorithms">The algorithms of signatures that count.</param>
+/// <param name="algorithms">The algorithms of signatures that are accepted.</param>
 internal sealed class TokenVerifier(
     Func<JsonElement, SecurityKey?> choose, string issuer, string audience, IReadOnlyCollection<string> algorithms, TimeProvider time)
 {
@@ -20,8 +20,10 @@ internal sealed class TokenVerifier(
 
     private readonly JsonWebTokenHandler _handler = new();
 
-    /// <summary>What a token says; null if it is malformed, of another issuer, for another registry, out of its time or not signed by a
-    /// trusted key.</summary>
+    /// <summary>
+    /// The claims of a token; null if the token is malformed, of another issuer, for another registry, not valid now, or not signed by a
+    /// trusted key.
+    /// </summary>
     public async ValueTask<TokenClaims?> ReadAsync(string token)
     {
         if (token.Length > MaxLength || token.AsSpan().Count('.') != 2)
@@ -30,7 +32,7 @@ internal sealed class TokenVerifier(
         {
             var parsed = new JsonWebToken(token);
             using var header = JsonDocument.Parse(Base64UrlEncoder.DecodeBytes(parsed.EncodedHeader));
-            // RFC 7515, 4.1.11: what we do not understand, and must. We understand no extension.
+            // RFC 7515, 4.1.11: "crit" lists extensions that the reader must understand. We understand none.
             if (header.RootElement.TryGetProperty("crit", out _) || choose(header.RootElement) is not { } key || !Fits(key, parsed.Alg))
                 return null;
             var result = await _handler.ValidateTokenAsync(parsed, new TokenValidationParameters

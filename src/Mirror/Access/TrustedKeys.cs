@@ -9,8 +9,8 @@ namespace Mirror.Access;
 
 /// <summary>
 /// The keys that may sign tokens, from the files of <c>auth.token</c>: read once. A token's header chooses one, in the order of
-/// <c>registry:2</c>: <c>x5c</c>, <c>jwk</c>, <c>kid</c>. What the header brings along is only compared with what is trusted, and no
-/// address in it is followed.
+/// <c>registry:2</c>: <c>x5c</c>, <c>jwk</c>, <c>kid</c>. A key or certificate in the header is only compared with the trusted ones, and
+/// the server requests no address in the header.
 /// </summary>
 internal sealed class TrustedKeys
 {

@@ -138,7 +138,7 @@ internal static partial class AdminRoutes
         var growth = (await usage.ReadAsync(MaxWait, aborted)).Growth;
         var more = Math.Max(0, growth ?? 0);
         if (await Task.Run(() => evictor.PlanAsync(most - more, repositories.IsMirrored, aborted), aborted) is not { } plan)
-            throw new RegistryException(RegistryError.Unavailable, "a garbage collection or an eviction is running; try again later");
+            throw new RegistryException(RegistryError.Unavailable, "an eviction is running; try again later");
         var bound = limit ?? proxy.MaxSize!.Value;
         var (now, nextDay) = (CountOf(0), CountOf(more));
         var images = await Task.Run(

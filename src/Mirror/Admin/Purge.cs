@@ -22,6 +22,8 @@ public sealed class Purge(
     IPinStore pins,
     [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content)
 {
+    private readonly ISweepStore _store = store.ForEvictions;
+
     /// <summary>Removes one image, or all that a repository has from upstream.</summary>
     /// <param name="tag">Null for all of the repository.</param>
     /// <param name="dryRun">Only says what would be removed.</param>
@@ -100,7 +102,7 @@ public sealed class Purge(
     // Deletes the content that no repository has any longer. What a client has touched since this began stays.
     private async Task<long?> FreeAsync(RepositoryName purged, List<Digest> digests, bool dryRun, CancellationToken stop)
     {
-        await using var turn = dryRun ? null : await store.BeginAsync(stop);
+        await using var turn = dryRun ? null : await _store.BeginAsync(stop);
         if (!dryRun && turn is null)
             return null;
         HashSet<Digest> unused = [.. digests];
@@ -113,7 +115,7 @@ public sealed class Purge(
         foreach (var digest in unused)
             bytes += (turn is null
                 ? await content.SizeAsync(digest, stop)
-                : await IsLinkedAsync(purged, digest, stop) ? null : await store.SweepContentAsync(digest, turn.Began, stop)) ?? 0;
+                : await IsLinkedAsync(purged, digest, stop) ? null : await _store.SweepContentAsync(digest, turn.Began, stop)) ?? 0;
         return bytes;
     }
 

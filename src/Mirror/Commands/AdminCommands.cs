@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using Mirror.Admin;
 using static Mirror.Web.Words;
@@ -8,6 +9,10 @@ namespace Mirror.Commands;
 /// <summary>The verbs that ask a running server: <c>images</c>, <c>usage</c>, <c>why</c> and others.</summary>
 internal static class AdminCommands
 {
+    // A store that the server has never read may take it hours.
+    private static readonly TimeSpan MaxFirstRead = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan FirstReadPause = TimeSpan.FromMilliseconds(500);
+
     private static readonly AdminJson Json = AdminJson.Default;
 
     public static IEnumerable<Command> Create(IReadOnlyDictionary<string, string> environment)
@@ -40,10 +45,20 @@ internal static class AdminCommands
             if (parsed.GetValue(search) is { } text)
                 query = query.Add("search", text);
             var path = $"images{query}";
-            var (count, isComplete) = (0, true);
+            var (count, isComplete, isTold, began) = (0, true, false, Stopwatch.GetTimestamp());
             while (true)
             {
                 var page = await api.GetAsync(path, Json.ImagePage, stop);
+                // The server waits for some seconds before it answers this.
+                if (!page.Complete && count == 0 && Stopwatch.GetElapsedTime(began) < MaxFirstRead)
+                {
+                    if (!isTold)
+                        await parsed.InvocationConfiguration.Error.WriteLineAsync(
+                            "the server is reading its store for the first time; waiting for the list");
+                    isTold = true;
+                    await Task.Delay(FirstReadPause, stop);
+                    continue;
+                }
                 isComplete &= page.Complete;
                 count += page.Images.Count;
                 if (parsed.GetValue(json))
@@ -56,7 +71,7 @@ internal static class AdminCommands
                 path = $"images{page.Next[page.Next.IndexOf('?', StringComparison.Ordinal)..]}";
             }
             if (!parsed.GetValue(json))
-                await output.WriteLineAsync($"{count} images");
+                await output.WriteLineAsync($"{count} images{(isComplete ? "" : " so far")}");
             if (!isComplete)
                 await parsed.InvocationConfiguration.Error.WriteLineAsync(
                     "warning: the server is still reading its store for the first time: there are more images");

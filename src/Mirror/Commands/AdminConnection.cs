@@ -188,7 +188,7 @@ internal sealed class AdminServer : IDisposable
         }
         catch (JsonException)
         {
-            throw new AdminServerException($"{_url} sent another answer than this server's API: is the address right?");
+            throw new AdminServerException($"{_url} sent another answer than this server's API: check the address");
         }
     }
 

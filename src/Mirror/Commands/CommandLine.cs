@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using Mirror.Configuration.Reading;
 using Mirror.Telemetry;
 
@@ -38,6 +39,7 @@ internal static class CommandLine
         if (args is [var only] && (only.EndsWith(".yml", StringComparison.Ordinal) || only.EndsWith(".yaml", StringComparison.Ordinal)))
             args = [serve.Name, only];
 
+        RefuseUnknownOptions(root, [.. args.SkipWhile(arg => arg != "--")]);
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
@@ -57,6 +59,25 @@ internal static class CommandLine
             // The host handles signals itself; a second handler would stop it before running requests have ended.
             ProcessTerminationTimeout = null,
         });
+    }
+
+    // Otherwise a verb would take an unknown option for its argument, or for the value of the option before it.
+    private static void RefuseUnknownOptions(Command command, HashSet<string> plain)
+    {
+        foreach (var argument in command.Arguments)
+            argument.Validators.Add(result => Refuse(result, "-"));
+        foreach (var option in command.Options)
+            option.Validators.Add(result => Refuse(result, "--"));
+        foreach (var verb in command.Subcommands)
+            RefuseUnknownOptions(verb, plain);
+
+        void Refuse(SymbolResult result, string begin)
+        {
+            foreach (var token in result.Tokens.Where(
+                token => token.Value.Length > 1 && token.Value.StartsWith(begin, StringComparison.Ordinal) && !plain.Contains(token.Value)))
+                result.AddError(
+                    $"Unrecognized option '{token.Value.Split('=')[0]}'. An argument that begins with - goes to the end, after --.");
+        }
     }
 
     private sealed class PrintVersion : SynchronousCommandLineAction

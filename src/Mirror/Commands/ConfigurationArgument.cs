@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Mirror.Configuration;
 using Mirror.Hosting;
 
@@ -13,7 +12,6 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         Arity = ArgumentArity.ZeroOrOne,
         Description = "The configuration file; else the one that REGISTRY_CONFIGURATION_PATH names, or a mirror of Docker Hub on "
             + "localhost:5000.",
-        Validators = { RefuseOptions },
     };
 
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
@@ -50,12 +48,5 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     {
         foreach (var warning in configuration.Warnings)
             error.WriteLine($"warning: {warning}");
-    }
-
-    // Otherwise the command would take an unknown option for the file.
-    private static void RefuseOptions(ArgumentResult argument)
-    {
-        foreach (var token in argument.Tokens.Where(token => token.Value.StartsWith('-')))
-            argument.AddError($"Unrecognized option '{token.Value}'.");
     }
 }

@@ -78,7 +78,7 @@ internal static class GarbageCollectCommand
                 lines => sweeper.SweepAsync(options, lines.WriteLine, cancellationToken));
         if (result is null)
         {
-            await error.WriteLineAsync("error: another garbage collection or eviction is running on this storage; try again later");
+            await error.WriteLineAsync("error: another garbage collection is running on this storage; try again later");
             return ExitCode.Busy;
         }
         if (output is not null)

@@ -35,7 +35,8 @@ internal static class HealthCommand
 
     private static async Task<string?> WhatIsWrongAsync(Uri url, HttpOptions http, CancellationToken cancellationToken)
     {
-        // The certificate names the server's public name, and the question goes to this machine: only that it answers is of interest.
+        // The certificate names the server's public name, and this request goes to this machine by another name. It only has to find out
+        // whether the server answers.
         using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
 #pragma warning disable CA5359
         handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;

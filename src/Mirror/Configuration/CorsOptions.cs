@@ -22,7 +22,7 @@ public sealed class CorsOptions
     [ConfigurationKeyName("supports_credentials")]
     public bool SupportsCredentials { get; set; }
 
-    /// <summary>How long a browser remembers the answer to its question beforehand.</summary>
+    /// <summary>How long a browser remembers the answer to its preflight request.</summary>
     [ConfigurationKeyName("max_age")]
     public TimeSpan MaxAge { get; set; } = TimeSpan.FromMinutes(10);
 

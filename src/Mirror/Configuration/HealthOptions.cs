@@ -35,7 +35,7 @@ public sealed class FileHealthOptions : HealthCheckOptions
     public string File { get; set; } = "";
 }
 
-/// <summary>An entry of <c>health.http</c>: healthy while HEAD of a URL is answered with the right status.</summary>
+/// <summary>An entry of <c>health.http</c>: healthy while HEAD of a URL is answered with the expected status.</summary>
 public sealed class HttpHealthOptions : HealthCheckOptions
 {
     public Uri? Uri { get; set; }
@@ -43,7 +43,7 @@ public sealed class HttpHealthOptions : HealthCheckOptions
     /// <summary>Headers of the request.</summary>
     public Dictionary<string, string[]> Headers { get; set; } = [];
 
-    /// <summary>The right status; from 100 to 599.</summary>
+    /// <summary>The expected status; from 100 to 599.</summary>
     public int StatusCode { get; set; } = StatusCodes.Status200OK;
 
     /// <summary>How long to wait for the response, at most 24 hours. Zero means the default.</summary>

@@ -3,9 +3,11 @@ namespace Mirror.Configuration;
 /// <summary>Section <c>hosted</c>: the repositories that clients push to. The server never asks an upstream for them.</summary>
 public sealed class HostedOptions
 {
-    /// <summary>Patterns of repository names: <c>*</c> matches any text within one component, <c>**</c> any number of components.
-    /// If there is no upstream, every repository is hosted. A configuration with an upstream, without <c>auth</c> and without this section
-    /// has no patterns: nothing is hosted.</summary>
+    /// <summary>
+    /// Patterns of repository names: <c>*</c> matches any text within one component, <c>**</c> any number of components. If there is no
+    /// upstream, every repository is hosted. If there is one, and this section, <c>auth</c> and <c>access.rules</c> are missing, no
+    /// repository is hosted.
+    /// </summary>
     public string[] Repositories { get; set; } = ["local/**"];
 
     /// <summary>How many bytes clients may push to all repositories together. Null: as many as there is room for.</summary>

@@ -29,8 +29,8 @@ public sealed class MirrorOptions
     public UiOptions Ui { get; set; } = new();
 
     /// <summary>
-    /// Whether clients may push and delete at all. A mirror takes neither, as <c>registry:2</c>, unless section <c>auth</c> is there or
-    /// <c>hosted.repositories</c> names something to push to.
+    /// Whether clients may push and delete at all. A mirror accepts neither, as <c>registry:2</c>, unless it has section <c>auth</c> or
+    /// <c>access.rules</c>, or <c>hosted.repositories</c> names repositories for pushes.
     /// </summary>
     public bool TakesWrites => !Proxy.HasUpstream || KnowsClients || Hosted.Repositories.Length > 0;
 

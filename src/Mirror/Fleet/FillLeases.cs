@@ -5,7 +5,7 @@ namespace Mirror.Fleet;
 
 /// <summary>
 /// Which replica downloads a digest. One replica at a time holds the lease of a digest and renews it while it downloads. A lease only saves
-/// requests to upstream: where it is lost, or Redis does not answer, two replicas download the same bytes, and both are right.
+/// requests to upstream: where it is lost, or Redis does not answer, two replicas download the same bytes, and both store the same blob.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
 public sealed partial class FillLeases(
@@ -33,7 +33,7 @@ public sealed partial class FillLeases(
                 return FillLease.None;
             if (taken)
                 return Hold(shared, key, value);
-            // If the lease ended between the two questions, try again.
+            // If the lease ended between the two requests, try again.
             if (await shared.HolderAsync(key) is { } theirs)
                 return OwnerOf(key, theirs) is { } owner ? new(owner, () => new(shared.ReleaseAsync(key, theirs))) : FillLease.None;
         }

@@ -41,6 +41,23 @@ public sealed class RedisClient : IAsyncDisposable
         return redis.call('hget', KEYS[1], 'data')
         """;
 
+    // How long ago something was read is its life less what is left of it: by the clock of Redis, because those of replicas differ.
+    private const string Reading = """
+        redis.call('set', KEYS[1], '', 'PX', ARGV[1])
+        return redis.call('exists', KEYS[2])
+        """;
+
+    // The first half of the keys are the readings, the second half the deletions.
+    private const string Deleting = """
+        local count = #KEYS / 2
+        for i = 1, count do
+            local left = redis.call('pttl', KEYS[i])
+            if left > 0 and ARGV[1] - left < tonumber(ARGV[2]) then return 0 end
+        end
+        for i = count + 1, #KEYS do redis.call('set', KEYS[i], '', 'PX', ARGV[3]) end
+        return 1
+        """;
+
     private const int MaxValueBytes = 1 << 20;
     private const int MaxLeaseBytes = 4096;
 
@@ -102,6 +119,26 @@ public sealed class RedisClient : IAsyncDisposable
             key, from, order: Order.Descending, take: most);
         return [.. entries.Select(entry => (entry.Element.ToString(), (long)entry.Score))];
     }
+
+    /// <summary>Notes that something is being read, for a time; false where <see cref="DeletingAsync"/> has noted that it is
+    /// deleted.</summary>
+    public async Task<bool> ReadingAsync(string reading, string deleting, TimeSpan life, CancellationToken token) =>
+        (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(
+            Reading, [reading, deleting], [(long)life.TotalMilliseconds]) == 0;
+
+    /// <summary>Notes that things are being deleted, for a time; false where one of them was read within
+    /// <paramref name="window"/>.</summary>
+    /// <param name="readings">The names by which <see cref="ReadingAsync"/> knows them, with the life of its notes.</param>
+    public async Task<bool> DeletingAsync(
+        (IEnumerable<string> Names, TimeSpan Life) readings, IEnumerable<string> deletings, TimeSpan window, TimeSpan life,
+        CancellationToken token) =>
+        (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(
+            Deleting, [.. readings.Names.Concat(deletings).Select(name => (RedisKey)name)],
+            [(long)readings.Life.TotalMilliseconds, (long)window.TotalMilliseconds, (long)life.TotalMilliseconds]) == 1;
+
+    /// <summary>Ends what <see cref="DeletingAsync"/> has noted.</summary>
+    public async Task DeletedAsync(IEnumerable<string> deletings, CancellationToken token) =>
+        await (await DatabaseAsync(token)).KeyDeleteAsync([.. deletings.Select(name => (RedisKey)name)]);
 
     /// <summary>Sends a message to every listener of a channel, this process included.</summary>
     public async Task AnnounceAsync(string channel, string message, CancellationToken token) =>

@@ -68,6 +68,20 @@ public sealed partial class RedisGuard
     public Task<IReadOnlyList<(string Name, long At)>?> DatesSinceAsync(string key, long from, int most) =>
         AskAsync<IReadOnlyList<(string, long)>>(_leases, "DatesSince", async stop => await _client.DatesSinceAsync(key, from, most, stop));
 
+    /// <summary>Notes that something is being read; false where another replica is deleting it.</summary>
+    public Task<bool?> ReadingAsync(string reading, string deleting, TimeSpan life) =>
+        AskAsync<bool?>(_facts, "Reading", async stop => await _client.ReadingAsync(reading, deleting, life, stop));
+
+    /// <inheritdoc cref="RedisClient.DeletingAsync"/>
+    public Task<bool?> DeletingAsync(
+        (IEnumerable<string> Names, TimeSpan Life) readings, IEnumerable<string> deletings, TimeSpan window, TimeSpan life) =>
+        AskAsync<bool?>(
+            _leases, "Deleting", async stop => await _client.DeletingAsync(readings, deletings, window, life, stop));
+
+    /// <summary>Ends what <see cref="DeletingAsync"/> has noted.</summary>
+    public Task<bool> DeletedAsync(IEnumerable<string> deletings) =>
+        DoAsync("Deleted", stop => _client.DeletedAsync(deletings, stop));
+
     /// <summary>Sends a message to the other replicas; false where it was not sent.</summary>
     public Task<bool> AnnounceAsync(string channel, string message) =>
         DoAsync("Announce", stop => _client.AnnounceAsync(channel, message, stop));

@@ -34,6 +34,12 @@ public sealed class RedisKeys(FleetKeys keys, FleetIdentity identity)
     /// <summary>When each replica of this store was last there.</summary>
     public string Replicas => $"{Prefix}replicas:{identity.Store}";
 
+    /// <summary>A client has asked for this blob of this store.</summary>
+    public string Reading(Digest blob) => $"{Prefix}reading:{identity.Store}:{blob}";
+
+    /// <summary>An eviction is deleting this blob of this store.</summary>
+    public string Deleting(Digest blob) => $"{Prefix}deleting:{identity.Store}:{blob}";
+
     /// <summary>A fact that upstream told, such as what a tag names.</summary>
     public string Fact(string kind, string name) => $"{Prefix}{kind}:{_mirror.Value}:{name}";
 }

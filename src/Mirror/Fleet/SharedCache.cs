@@ -18,6 +18,13 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
     // The clocks of replicas differ, and a replica writes its pulls a minute late.
     private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(5);
 
+    // A replica tells of a blob again while it is being read, and a client that was sent to the bucket begins within seconds.
+    private static readonly TimeSpan ReadWithin = TimeSpan.FromSeconds(10);
+    // An eviction measures anew after an hour.
+    private static readonly TimeSpan ReadingsLife = TimeSpan.FromHours(2);
+    // The notes of a replica that died in an eviction.
+    private static readonly TimeSpan DeletingLife = TimeSpan.FromMinutes(1);
+
     private static readonly Task<long?> Unknown = Task.FromResult<long?>(null);
 
     private DateTimeOffset _read = DateTimeOffset.UnixEpoch;
@@ -29,6 +36,27 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
     /// Adds bytes to the sum of all replicas, and returns the new sum; null if no replica has measured yet, or if Redis does not answer.
     /// </summary>
     public Task<long?> AddAsync(long bytes) => redis?.AddAsync(keys.CacheBytes, bytes) ?? Unknown;
+
+    /// <summary>Tells the other replicas that a client is about to read a blob.</summary>
+    /// <returns>False if another replica is deleting it.</returns>
+    public async ValueTask<bool> ReadingAsync(Digest digest) =>
+        redis is null || await redis.ReadingAsync(keys.Reading(digest), keys.Deleting(digest), ReadingsLife) != false;
+
+    /// <summary>Tells the other replicas that blobs are about to be deleted. They send no client to them until
+    /// <see cref="DeletedAsync"/>.</summary>
+    /// <param name="since">How long ago the measurement began that tells that they may go.</param>
+    /// <returns>False if a client has asked for one of them since then, or in the last seconds.</returns>
+    public async ValueTask<bool> DeletingAsync(IReadOnlyCollection<Digest> digests, TimeSpan since) =>
+        redis is null || digests.Count == 0
+        || await redis.DeletingAsync(
+            (digests.Select(keys.Reading), ReadingsLife), digests.Select(keys.Deleting), since > ReadWithin ? since : ReadWithin,
+            DeletingLife) != false;
+
+    public async ValueTask DeletedAsync(IReadOnlyCollection<Digest> digests)
+    {
+        if (redis is not null && digests.Count > 0)
+            await redis.DeletedAsync(digests.Select(keys.Deleting));
+    }
 
     /// <summary>Corrects the sum after a measurement of the store.</summary>
     /// <param name="before">The sum that <see cref="AddAsync(long)"/> returned when the measurement began. Bytes added since then stay in

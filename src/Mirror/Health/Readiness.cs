@@ -15,7 +15,7 @@ public sealed class Readiness(
     StorageOptions storage, IContentStore content, TimeProvider time, IHostApplicationLifetime lifetime, StoreRoot? root = null)
 {
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
-    // Any digest will do: the question is whether the store answers.
+    // Any digest will do: this only finds out whether the store answers.
     private static readonly Digest AnyDigest = Digest.Of([]);
 
     private readonly Lock _gate = new();
@@ -34,7 +34,7 @@ public sealed class Readiness(
     {
         Task asking;
         lock (_gate)
-            // Callers share one question: a disk that hangs blocks one thread, however often a client asks.
+            // Callers share one look into the store: a disk that hangs blocks one thread, however often a client asks.
             asking = _asking = _asking is { IsCompleted: false } unanswered ? unanswered : Task.Run(AskStoreAsync, CancellationToken.None);
         try
         {

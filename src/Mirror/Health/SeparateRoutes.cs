@@ -1,6 +1,6 @@
 namespace Mirror.Health;
 
-/// <summary>Routes that only some requests pass.</summary>
+/// <summary>Routes that only some requests are compared with.</summary>
 public static class SeparateRoutes
 {
     /// <summary>

@@ -17,7 +17,7 @@ public sealed partial class StoreWrites(
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
-    // A disk that takes less than this is full.
+    // A disk that does not accept so many bytes counts as full.
     private const int TrialBytes = 1 << 20;
 
     private readonly Lock _gate = new();
@@ -60,7 +60,8 @@ public sealed partial class StoreWrites(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         metrics.IsWritable(true);
-        // A registry that is read-only by its settings may have a read-only volume. A bucket is tried by what is stored.
+        // Do not try a registry that is read-only by its settings: its volume may be read-only. Do not try a bucket: the writes of clients
+        // show whether it accepts them.
         if (storage.Bucket() is not null || storage.Maintenance.ReadOnly.Enabled)
             return;
         using var timer = new PeriodicTimer(Interval, time);

@@ -5,7 +5,8 @@ namespace Mirror.Limits;
 /// <summary>
 /// The memory for bodies that are read into memory. All of them together may have a sixteenth of what the process may use. The first bytes
 /// of each are not counted, so that large ones cannot keep small ones out. A body for which there is no room waits for it. Meanwhile those
-/// whose clients were the slowest are cut, so that bodies that do not end leave the others their room.
+/// whose clients were the slowest are cut, so that bodies that do not end leave the others their room. Where all wait for room, and so
+/// for each other, the youngest is refused.
 /// </summary>
 #pragma warning disable CA1001 // A semaphore without a wait handle holds only memory.
 public sealed class DocumentMemory
@@ -30,6 +31,7 @@ public sealed class DocumentMemory
     private readonly SemaphoreSlim _free = new((int)(Max / (2 * Piece)));
     private readonly ConcurrentDictionary<Account, bool> _accounts = new();
     private long _cutAt;
+    private long _opened;
 
     /// <summary>
     /// How many bytes of a body may wait to be read, for each connection: an eighth of the memory, where every connection has as many.
@@ -38,6 +40,9 @@ public sealed class DocumentMemory
 
     /// <summary>How many bodies of 4 MiB may be read into memory at a time; a growing one has up to three times its length.</summary>
     internal static int MaxLargeBodies { get; } = (int)(Max / (12 << 20)) + 1;
+
+    /// <summary>The bytes that all bodies together may have beside the first bytes of each.</summary>
+    internal static long Room => Max / (2 * Piece) * Piece;
 
     /// <summary>The account of one body, until it is disposed.</summary>
     /// <param name="transfer">The body's own, by which it is cut; null for one that is not cut.</param>
@@ -56,16 +61,31 @@ public sealed class DocumentMemory
         slowest?.Cut(since);
     }
 
+    // Those that wait keep what they have: without an end for one of them none would go on.
+    private bool IsYoungestOfAllWaiting(Account account)
+    {
+        foreach (var (other, _) in _accounts)
+            if (!other.Waits || other.Number > account.Number)
+                return false;
+        return true;
+    }
+
     /// <summary>What one body has.</summary>
     public sealed class Account : IDisposable
     {
         private readonly DocumentMemory _home;
         private int _pieces;
         private TimeSpan _waited;
+        private volatile bool _waits;
 
-        internal Account(DocumentMemory home, Transfer? transfer) => (_home, Transfer) = (home, transfer);
+        internal Account(DocumentMemory home, Transfer? transfer) =>
+            (_home, Transfer, Number) = (home, transfer, Interlocked.Increment(ref home._opened));
 
         internal Transfer? Transfer { get; }
+
+        internal long Number { get; }
+
+        internal bool Waits => _waits;
 
         /// <summary>Returns when there is room for the body to have grown to <paramref name="length"/> bytes.</summary>
         /// <exception cref="BusyException">No room came free in time.</exception>
@@ -76,15 +96,29 @@ public sealed class DocumentMemory
             {
                 if (_pieces == 0)
                     _home._accounts.TryAdd(this, true);
-                for (; !_home._free.Wait(0, CancellationToken.None); _waited += LookEvery)
+                if (!_home._free.Wait(0, CancellationToken.None))
+                    await WaitAsync(cancellationToken);
+            }
+        }
+
+        private async Task WaitAsync(CancellationToken cancellationToken)
+        {
+            _waits = true;
+            try
+            {
+                do
                 {
                     _home.CutSlowest();
                     if (await _home._free.WaitAsync(LookEvery, cancellationToken))
-                        break;
-                    if (_waited >= MaxWait)
-                        throw new BusyException("too many large manifests are being pushed at this moment", RetryAfter);
+                        return;
                 }
+                while ((_waited += LookEvery) < MaxWait && !_home.IsYoungestOfAllWaiting(this));
             }
+            finally
+            {
+                _waits = false;
+            }
+            throw new BusyException("too many large manifests are being pushed at this moment", RetryAfter);
         }
 
         public void Dispose()

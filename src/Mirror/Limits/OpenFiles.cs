@@ -1,8 +1,8 @@
 namespace Mirror.Limits;
 
 /// <summary>
-/// Divides the files that the process may open (<c>ulimit -n</c>) between connections, bodies, uploads and downloads, so that a crowd of
-/// new ones cannot stop those already being served. The parts together are never more than the whole.
+/// Divides the files that the process may open (<c>ulimit -n</c>) between connections, bodies, uploads and downloads, so that many new ones
+/// cannot stop those already being served. The parts together are never more than the whole.
 /// </summary>
 internal static class OpenFiles
 {

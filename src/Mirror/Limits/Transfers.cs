@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 namespace Mirror.Limits;
 
 /// <summary>
-/// The bodies that are being sent to clients or received from them, each with a file of the store. There are as many places as the limit
-/// of open files allows. When none is free, the transfer that its client has held up for the longest is cut, so that a crowd of clients
-/// that do not read, or hardly send, leaves the others alone.
+/// The bodies that are being sent to clients or received from them, each with a file of the store. There are as many places as the limit of
+/// open files allows. When none is free, the transfer that its client has held up for the longest is cut, so that many clients that do not
+/// read, or hardly send, do not disturb the others.
 /// </summary>
 #pragma warning disable CA1001 // A semaphore without a wait handle holds only memory.
 public sealed class Transfers

@@ -4,8 +4,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.Limits;
 
 /// <summary>
-/// Divides the free room of the store between the open uploads. Each limit is a multiple of what is still free, so that a crowd of uploads
-/// always leaves some room for other clients.
+/// Divides the free room of the store between the open uploads. Each limit is a multiple of what is still free, so that many uploads always
+/// leave some room to other clients.
 /// </summary>
 /// <remarks>
 /// The number of uploads: one repository may have as many open uploads as there is still room for. One client may have four times as many,

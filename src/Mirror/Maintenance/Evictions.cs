@@ -24,7 +24,7 @@ public sealed partial class Evictions(
     // Other programs fill the disk, and policies change.
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
 
-    // Downloads wait for room while another sweep runs.
+    // Downloads wait for room while another replica evicts.
     private static readonly TimeSpan TurnRetry = TimeSpan.FromMilliseconds(250);
 
     // When all that could go is being read.
@@ -69,7 +69,7 @@ public sealed partial class Evictions(
         }
     }
 
-    // The bytes that were freed; null while another sweep runs.
+    // The bytes that were freed; null while another replica evicts.
     private async Task<long?> EvictAsync(CancellationToken stop)
     {
         if (!cache.IsLimited && !policies.AnyUnused)

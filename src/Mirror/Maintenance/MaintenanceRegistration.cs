@@ -48,6 +48,7 @@ public static class MaintenanceRegistration
             Uses = provider.GetService<IImageUses>(),
             Notes = provider.GetService<IManifestNotes>(),
             RecentlyRead = () => provider.GetRequiredService<CacheSize>().RecentlyRead(),
+            TakeAsync = digests => provider.GetRequiredService<CacheSize>().TryTakeAsync(digests),
             RemoveManifestAsync = async (name, manifest, stop) =>
                 await provider.GetRequiredService<RepositoryResolver>()[name].DeleteManifestAsync(manifest, stop),
         });

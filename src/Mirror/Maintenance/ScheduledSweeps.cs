@@ -25,7 +25,7 @@ public sealed partial class ScheduledSweeps(
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    // False where another sweep is running.
+    // False where another collection is running.
     private async Task<bool> SweepAsync(CancellationToken stop)
     {
         var started = time.GetTimestamp();
@@ -58,7 +58,7 @@ public sealed partial class ScheduledSweeps(
     private partial void LogSwept(int blobs, int manifests, long bytes, int marked, double seconds);
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "garbage collection postponed for a minute: another collection or eviction is running")]
+        "garbage collection postponed for a minute: another collection is running")]
     private partial void LogBusy();
 
     [LoggerMessage(Level = LogLevel.Error, Message =

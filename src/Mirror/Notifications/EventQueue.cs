@@ -5,20 +5,20 @@ using Mirror.Storage.Disk;
 namespace Mirror.Notifications;
 
 /// <summary>
-/// The events that wait for one endpoint, in order, in files, so that none is lost when the process ends:
+/// The events that wait for one endpoint, in their order. They are in files, so that none is lost when the process ends:
 /// <code>
 /// &lt;folder&gt;/lock                          locked by the process that owns the queue
 /// &lt;folder&gt;/00000000000000000007.events   one event on each line; the oldest file is sent first, new events go to the newest file
 /// &lt;folder&gt;/delivered                     the delivered part of the oldest file: its number and an offset
 /// </code>
-/// If the process ends between a delivery and its record, the event is delivered twice. A full queue deletes its oldest file: for a
-/// receiver that was away for a long time, recent events are worth more.
+/// If the process ends between a delivery and its record, the event is delivered twice. A full queue deletes its oldest file: to a receiver
+/// that did not answer for a long time, recent events are worth more.
 /// </summary>
 internal sealed class EventQueue : IDisposable
 {
     private const int MaxBatchEvents = 64;
     private const int MaxBatchBytes = 256 * 1024;
-    // An event is shorter than this, because the texts that it takes from a request have limits. A longer line is damage.
+    // Every event is shorter than this, because the texts from a request in it have limits. So a longer line comes from a damaged file.
     private const int MaxEventBytes = 4 << 20;
 
     private readonly string _folder;
@@ -64,12 +64,14 @@ internal sealed class EventQueue : IDisposable
             }
             catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && slot < 100)
             {
-                // Another process owns this one. Try the next.
+                // Another process owns this folder. Try the next one.
             }
         }
     }
 
-    /// <summary>Adds an event; returns how many events were dropped: old ones to make room, or this one if it has 4 MiB.</summary>
+    /// <summary>
+    /// Adds an event; returns how many events were dropped: old events to make room, or this one if it has 4 MiB or more.
+    /// </summary>
     /// <exception cref="IOException">The event could not be written.</exception>
     public int Append(ReadOnlySpan<byte> json)
     {
@@ -93,8 +95,8 @@ internal sealed class EventQueue : IDisposable
         return dropped;
     }
 
-    /// <summary>Returns when all events added before this call survive a power cut.</summary>
-    /// <exception cref="IOException">The disk refused. Later events go to a new file.</exception>
+    /// <summary>Flushes the newest file. After this call, all events that were added before it survive a power cut.</summary>
+    /// <exception cref="IOException">The disk did not flush. The next events are written to a new file.</exception>
     public void Flush()
     {
         SafeFileHandle? tail;
@@ -107,7 +109,7 @@ internal sealed class EventQueue : IDisposable
         }
         catch (ObjectDisposedException)
         {
-            // Rotate has flushed and closed it.
+            // Rotate has flushed and closed the file.
         }
         catch (IOException)
         {
@@ -220,8 +222,8 @@ internal sealed class EventQueue : IDisposable
         _offset = 0;
     }
 
-    // The events from the recorded offset on are not delivered. If the record cannot be read, the queue sends all again: twice is better
-    // than never.
+    // The events from the recorded offset on are not delivered. If the record cannot be read, the queue sends all events again: to deliver
+    // an event twice is better than to lose it.
     private void Recover()
     {
         var record = Path.Combine(_folder, "delivered");
@@ -286,7 +288,7 @@ internal sealed class EventQueue : IDisposable
 
         public long Length { get; set; }
 
-        /// <summary>How many of its events are not delivered yet.</summary>
+        /// <summary>How many events of this file are not delivered yet.</summary>
         public int Events { get; set; }
     }
 }

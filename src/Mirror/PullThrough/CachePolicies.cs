@@ -6,8 +6,8 @@ using Mirror.Storage;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Which settings a mirrored repository has. All code asks here. An upstream's own <c>policies</c> come first, then those of <c>proxy</c>;
-/// the first entry that matches the name decides, and what it does not set is as section <c>proxy</c> says.
+/// Which settings a mirrored repository has. All code asks this class. An upstream's own <c>policies</c> come first, then those of
+/// <c>proxy</c>. The first entry that matches the name decides. For a setting that this entry does not have, section <c>proxy</c> decides.
 /// </summary>
 public sealed class CachePolicies(LiveOptions live)
 {
@@ -99,7 +99,8 @@ public sealed class CachePolicies(LiveOptions live)
 /// <param name="Denied">Why no client may read the repository; null if clients may (<c>policies.deny</c>).</param>
 /// <param name="KeepDeleted">How long a tag is served that upstream has deleted (<c>policies.keep_deleted</c>).</param>
 /// <param name="Cooldown">How long a manifest must have been known here before a tag moves to it (<c>policies.cooldown</c>).</param>
-/// <param name="HoldsNewTags">Whether that holds for a tag that was never seen before, too (<c>policies.cooldown_new</c>).</param>
+/// <param name="HoldsNewTags">Whether <paramref name="Cooldown"/> also delays a tag that this server has never seen
+/// (<c>policies.cooldown_new</c>).</param>
 /// <param name="Unused">After which time without a pull an image is removed; null is never (<c>policies.unused</c>,
 /// <c>proxy.ttl</c>).</param>
 /// <param name="IsPinned">Whether no eviction takes an image (<c>policies.pinned</c>).</param>
@@ -112,12 +113,12 @@ public sealed record CachePolicy(
     private static readonly TimeSpan MaxMissingTtl = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// How long upstream's refusal is remembered. Not for long: content that does not exist may be about to be pushed. A mirror that checks
-    /// its tags more often than that asks for missing ones as often.
+    /// How long upstream's refusal is remembered. Only for a short time, because a client may be about to push the missing content to
+    /// upstream. If the tags of the repository are checked more often than this, missing tags are checked as often.
     /// </summary>
     public TimeSpan MissingTtl => TagsCacheTtl < MaxMissingTtl ? TagsCacheTtl : MaxMissingTtl;
 
-    /// <summary>Whether a tag may go on naming what it named although upstream says otherwise.</summary>
+    /// <summary>Whether a tag may still name its stored manifest after upstream moved or deleted the tag.</summary>
     public bool MayHoldTags => KeepDeleted > TimeSpan.Zero || Cooldown > TimeSpan.Zero;
 
     /// <summary>Whether upstream never moves the tag.</summary>

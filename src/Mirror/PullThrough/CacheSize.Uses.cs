@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Storage.Buckets.Memory;
 
@@ -16,22 +17,35 @@ public sealed partial class CacheSize
     // With more blobs in use than this, uses are recorded more often than needed.
     private const int MaxRemembered = 100_000;
 
-    // With a bucket: when each blob was last asked for here. A write for each use would cost more than the read.
-    private readonly ConcurrentDictionary<Digest, long> _asked = new();
+    // The other replicas are told of a blob that is being read this often.
+    private static readonly TimeSpan TellInterval = TimeSpan.FromSeconds(3);
+
+    // A request for a blob that is being deleted waits for so long before it takes it for missing.
+    private static readonly TimeSpan GoingWait = TimeSpan.FromMilliseconds(100);
+
+    // With a bucket: when each blob was last asked for here, and when the other replicas were last told. A write for each use would cost
+    // more than the read.
+    private readonly ConcurrentDictionary<Digest, (long At, long? Told)> _asked = new();
+    // With a bucket: the blobs that an eviction is deleting.
+    private readonly ConcurrentDictionary<Digest, bool> _going = new();
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
     private long _usedSince = time.GetTimestamp();
+    private long _measured = time.GetTimestamp();
+
+    private bool HasBucket => storage.Bucket() is not null and not MemoryOptions;
 
     /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
-    public async ValueTask UsedAsync(Digest digest, CancellationToken cancellationToken)
+    /// <returns>False if an eviction is deleting the blob, or has just deleted it, so that it counts as missing.</returns>
+    public async ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (!IsLimited && !policies.AnyUnused)
-            return;
-        if (storage.Bucket() is not null and not MemoryOptions)
+            return true;
+        if (HasBucket)
         {
-            if (!_asked.ContainsKey(digest) && _asked.Count >= MaxRemembered)
-                _asked.Clear();
-            _asked[digest] = time.GetTimestamp();
-            return;
+            if (await IsAskedAsync(digest))
+                return true;
+            await Task.Delay(GoingWait, time, cancellationToken);
+            return false;
         }
         if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > UseInterval || _used.Count >= MaxRemembered)
         {
@@ -39,24 +53,79 @@ public sealed partial class CacheSize
             _used.Clear();
         }
         if (!_used.TryAdd(digest, true))
-            return;
+            return true;
         try
         {
-            await content.TouchAsync(digest, cancellationToken);
+            if (await content.TouchAsync(digest, cancellationToken))
+                return true;
+            _used.TryRemove(digest, out _);
+            return false;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             // A store that cannot be written cannot evict either.
+            return true;
         }
     }
 
     /// <summary>With a bucket: the blobs that clients of this server may be reading. A store in a folder knows them itself.</summary>
     public IEnumerable<Digest> RecentlyRead()
     {
-        foreach (var (digest, at) in _asked)
-            if (time.GetElapsedTime(at) < MaxReading)
+        foreach (var (digest, asked) in _asked)
+            if (IsRecent(asked.At))
                 yield return digest;
-            else
-                _asked.TryRemove(new(digest, at));
+            else if (asked.At < Volatile.Read(ref _measured))
+                _asked.TryRemove(new(digest, asked));
+    }
+
+    /// <summary>Keeps clients of all replicas from blobs of a bucket that an eviction is about to delete.</summary>
+    /// <returns>
+    /// To be disposed when they are deleted; null if a client has asked for one of them since the last measurement began, so that they must
+    /// stay: it may be reading, or it needs the blob for an image that the measurement does not know. In a folder the date of the file
+    /// tells that.
+    /// </returns>
+    public async ValueTask<IAsyncDisposable?> TryTakeAsync(IReadOnlyCollection<Digest> digests)
+    {
+        var taken = new Taken(this, shared, HasBucket ? digests : []);
+        if (await taken.TryAsync())
+            return taken;
+        await taken.DisposeAsync();
+        return null;
+    }
+
+    // First it is noted that a client reads the blob, then it is asked whether the blob goes. An eviction does it the other way round.
+    private async ValueTask<bool> IsAskedAsync(Digest digest)
+    {
+        var now = time.GetTimestamp();
+        var isKnown = _asked.TryGetValue(digest, out var before);
+        if (!isKnown && _asked.Count >= MaxRemembered)
+            _asked.Clear();
+        var isTold = !shared.IsShared || before.Told is { } told && time.GetElapsedTime(told, now) < TellInterval;
+        _asked[digest] = (now, isTold ? before.Told : now);
+        return !_going.ContainsKey(digest) && (isTold || await shared.ReadingAsync(digest));
+    }
+
+    private bool IsRecent(long at) => time.GetElapsedTime(at) < MaxReading;
+
+    private TimeSpan Elapsed(long since) => time.GetElapsedTime(since);
+
+    private sealed class Taken(CacheSize cache, SharedCache shared, IReadOnlyCollection<Digest> digests) : IAsyncDisposable
+    {
+        public async ValueTask<bool> TryAsync()
+        {
+            foreach (var digest in digests)
+                cache._going[digest] = true;
+            var measured = Volatile.Read(ref cache._measured);
+            return !digests.Any(digest => cache._asked.TryGetValue(digest, out var asked)
+                    && (asked.At >= measured || cache.IsRecent(asked.At)))
+                && await shared.DeletingAsync(digests, cache.Elapsed(measured));
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var digest in digests)
+                cache._going.TryRemove(digest, out _);
+            await shared.DeletedAsync(digests);
+        }
     }
 }

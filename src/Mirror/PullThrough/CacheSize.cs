@@ -27,8 +27,10 @@ public sealed partial class CacheSize(
     // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that pass the limit while an eviction runs.
     private const int FreeShare = 8;
 
-    // How long a download waits for room. Its clients do not wait: they have their bytes already.
+    // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
+    // stored, so it waits long while all that wait are few: no more than a tenth of the limit. They are on the disk as well.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(2);
 
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -103,7 +105,7 @@ public sealed partial class CacheSize(
         var began = time.GetTimestamp();
         while (!(bytes > MaxBytes))
         {
-            var left = MaxWait - time.GetElapsedTime(began);
+            var left = (AreFew ? MaxWaitOfFew : MaxWait) - time.GetElapsedTime(began);
             var isLast = Volatile.Read(ref _isStuck) || left <= TimeSpan.Zero;
             if (await TryReserveAsync(digest, bytes, isLast))
                 return true;
@@ -116,8 +118,9 @@ public sealed partial class CacheSize(
                 passed = _passed.Task;
             }
             _exceeded.Writer.TryWrite(true);
-            // The wait can also end without an eviction: another sweep is running, or the store is slow.
-            await passed.WaitAsync(left, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // The wait can also end without an eviction: another replica evicts, or the store is slow.
+            await passed.WaitAsync(left < MaxWait ? left : MaxWait, time, cancellationToken)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
                 _waiting -= bytes;
             cancellationToken.ThrowIfCancellationRequested();
@@ -159,6 +162,7 @@ public sealed partial class CacheSize(
         lock (_gate)
             _storedSince = [];
         _used.Clear();
+        Volatile.Write(ref _measured, time.GetTimestamp());
     }
 
     /// <summary>Takes over the result of a measurement.</summary>
@@ -271,6 +275,8 @@ public sealed partial class CacheSize(
     private bool HasRoom(long bytes, bool isLast) =>
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
+
+    private bool AreFew { get { lock (_gate) return _waiting <= (MaxBytes ?? MinFree) / 10; } }
 
     private long Free() => VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes;
 

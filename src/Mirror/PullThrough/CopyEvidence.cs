@@ -8,8 +8,8 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// What tells a copy from a push where no mark does, in content of <c>registry:2</c> and of versions that knew no marks: a copy is what
-/// <c>registry:2</c> noted as one, or what upstream has by the same digest.
+/// Finds out whether content without a provenance record was copied or pushed: content of <c>registry:2</c>, and of versions of this server
+/// that wrote no records. It is a copy if <c>registry:2</c> noted it as one, or if upstream has it by the same digest.
 /// </summary>
 public sealed partial class CopyEvidence(IProvenanceStore provenance, TimeProvider time, ILogger<CopyEvidence> log) : IDisposable
 {
@@ -40,9 +40,9 @@ public sealed partial class CopyEvidence(IProvenanceStore provenance, TimeProvid
     }
 
     /// <summary>Whether upstream has a manifest by this digest.</summary>
-    /// <exception cref="UpstreamException">Upstream does not have it, or does not tell.</exception>
+    /// <exception cref="UpstreamException">Upstream does not have the manifest, or gives no answer.</exception>
     public static async Task<bool> HasManifestAsync(UpstreamClient upstream, RepositoryName name, Digest digest, CancellationToken stop) =>
-        // Where HEAD does not tell, the manifest itself does.
+        // If the HEAD is no answer, request the manifest itself.
         (await upstream.HeadManifestAsync(name, digest, stop) ?? (await upstream.GetManifestAsync(name, digest, stop)).Descriptor)
         .Digest == digest;
 

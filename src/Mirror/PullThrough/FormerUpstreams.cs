@@ -5,8 +5,8 @@ using Mirror.Storage.Stores;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// The further upstreams that a store has had. The store notes each one, so that the copies of an upstream that is no longer configured
-/// do not count as copies of the default upstream, which may have repositories of such names itself.
+/// The upstreams of <c>proxy.upstreams</c> that a store has had. The store has a note for each one. So copies from an upstream that is no
+/// longer configured do not count as copies from the default upstream, which may have repositories of the same names.
 /// </summary>
 public sealed class FormerUpstreams(IDateStore dates, UpstreamNames names, TimeProvider time)
 {

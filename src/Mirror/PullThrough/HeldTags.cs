@@ -8,9 +8,9 @@ using Mirror.Telemetry;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// The tags that go on naming their stored manifest although upstream says otherwise: upstream has deleted the tag
-/// (<c>keep_deleted</c>), or has moved it to a manifest that this server has not known for long enough (<c>cooldown</c>). The dates are in
-/// the store, so they outlive the process, and replicas share them.
+/// The tags that still name their stored manifest although upstream says otherwise: upstream has deleted the tag (<c>keep_deleted</c>), or
+/// has moved it to a manifest that this server has not known for long enough (<c>cooldown</c>). The dates are in the store, so they outlive
+/// the process, and replicas share them.
 /// </summary>
 public sealed class HeldTags : IDisposable
 {
@@ -23,7 +23,7 @@ public sealed class HeldTags : IDisposable
     private readonly IDateStore _dates;
     private readonly StoreWrites _writes;
     private readonly TimeProvider _time;
-    // Most servers hold no tag, and every pull asks.
+    // False while no tag is held, as on most servers: then a pull needs no look into the cache.
     private volatile bool _heldAny;
 
     public HeldTags(
@@ -33,14 +33,16 @@ public sealed class HeldTags : IDisposable
         metrics.ObserveHeldTags(Count);
     }
 
-    /// <summary>Why the tag names another manifest than at upstream; null where it does not, as far as its last check here told.</summary>
+    /// <summary>Why the tag names another manifest here than at upstream; null if, by its last check here, it does not.</summary>
     public string? Find(RepositoryName name, string tag) =>
         _heldAny ? _reasons.Get<Reason>((name, tag))?.Text : null;
 
     /// <summary>The manifest that a held tag would move to; null where there is none.</summary>
     public Digest? MovesTo(RepositoryName name, string tag) => _heldAny ? _reasons.Get<Reason>((name, tag))?.MovesTo : null;
 
-    /// <summary>Whether the stored copy of a tag that upstream lacks is served. Call it after each such answer of upstream.</summary>
+    /// <summary>
+    /// Whether the server still serves the stored copy of a tag that upstream does not have. Call it after each such answer of upstream.
+    /// </summary>
     public async ValueTask<bool> KeepsDeletedAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         if (_policies.Of(name).KeepDeleted is var keep && keep <= TimeSpan.Zero)
@@ -70,7 +72,7 @@ public sealed class HeldTags : IDisposable
         _reasons.Remove((name, tag));
         if (policy.Cooldown <= TimeSpan.Zero)
             return null;
-        // A manifest that the tag names already is known from now on, so that the tag can go back to it later.
+        // The manifest that the tag names now counts as known from now on, so that the tag can move back to it later.
         var on = await FirstAsync(RegistryLayout.FirstSeen(name, current), cancellationToken) + policy.Cooldown;
         if (current == stored || on <= _time.GetUtcNow() || stored is null && !policy.HoldsNewTags)
             return null;

@@ -29,7 +29,8 @@ public sealed class MirroredBlobs(
         var isLinked = false;
         try
         {
-            await cache.UsedAsync(digest, cancellationToken);
+            if (!await cache.UsedAsync(digest, cancellationToken))
+                return (null, false);
             isLinked = await references.HasBlobAsync(name, digest, cancellationToken);
             return (isLinked ? new Answer<Content>(stored, CacheStatus.Hit) : null, true);
         }
@@ -44,14 +45,18 @@ public sealed class MirroredBlobs(
     /// <param name="isStored">Whether <see cref="FindAsync"/> found it stored by another repository.</param>
     /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
-    public async ValueTask<Answer<Content>> FetchAsync(
-        RepositoryName name, Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellationToken)
+    public ValueTask<Answer<Content>> FetchAsync(
+        RepositoryName name, Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellationToken) =>
+        FetchAsync(name, digest, isStored, ignoreLease, isForClient: true, cancellationToken);
+
+    private async ValueTask<Answer<Content>> FetchAsync(
+        RepositoryName name, Digest digest, bool isStored, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
     {
         while (true)
         {
             if (isStored && await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
-            if (await OpenFillAsync(name, digest, ignoreLease, cancellationToken) is { } filling)
+            if (await OpenFillAsync(name, digest, ignoreLease, isForClient, cancellationToken) is { } filling)
                 return filling;
             // A download ended since this request looked into the store; or the one that this request joined failed for another repository.
             isStored = true;
@@ -86,7 +91,8 @@ public sealed class MirroredBlobs(
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
     public async ValueTask<bool> LinkStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.SizeAsync(name, digest, cancellationToken) is null
+        // A client needs it, so no eviction takes it with an older image.
+        if (await content.SizeAsync(name, digest, cancellationToken) is null || !await cache.UsedAsync(digest, cancellationToken)
             || await references.HasBlobAsync(name, digest, cancellationToken))
             return false;
         await HeadAsync(name, digest, cancellationToken);
@@ -94,13 +100,14 @@ public sealed class MirroredBlobs(
         return true;
     }
 
-    /// <summary>Downloads a blob that is not stored, for no client; false where it is stored.</summary>
+    /// <summary>Downloads a blob that is not stored, for no client and behind the downloads of clients; false where it is stored.</summary>
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
     public async ValueTask<bool> DownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (await content.SizeAsync(name, digest, cancellationToken) is not null)
             return false;
-        var answer = await FetchAsync(name, digest, isStored: false, ignoreLease: false, cancellationToken);
+        var answer = await FetchAsync(
+            name, digest, isStored: false, ignoreLease: false, isForClient: false, cancellationToken);
         await answer.Value.DisposeAsync();
         return true;
     }
@@ -116,13 +123,15 @@ public sealed class MirroredBlobs(
             await LinkAsync(name, digest, cancellationToken);
             status = CacheStatus.Revalidated;
         }
-        return await content.OpenAsync(name, digest, cancellationToken) is { } stored ? new(stored, status) : null;
+        return await cache.UsedAsync(digest, cancellationToken) && await content.OpenAsync(name, digest, cancellationToken) is { } stored
+            ? new(stored, status)
+            : null;
     }
 
     private async ValueTask<Answer<Content>?> OpenFillAsync(
-        RepositoryName name, Digest digest, bool ignoreLease, CancellationToken cancellationToken)
+        RepositoryName name, Digest digest, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
     {
-        var (fill, joined) = fills.JoinOrStart(source, name, digest, ignoreLease);
+        var (fill, joined) = fills.JoinOrStart(source, name, digest, ignoreLease, isForClient);
         var origin = fill.Origins.Find(name);
         Content? filling = null;
         try

@@ -4,7 +4,7 @@ using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
 
-// What clients pushed while the name was hosted, or through another program.
+// Content that clients pushed while the name was hosted, or through another program.
 public sealed partial class MirroredManifests
 {
     private async ValueTask<((Digest, Provenance?)? NotCopied, bool IsKnown)> FindNotCopiedAsync(

@@ -22,7 +22,7 @@ public sealed partial class MirroredManifests(
     private readonly SingleFlight<(RepositoryName, Digest), Descriptor?> _heads = new();
     private readonly RareLine _staleLine = new(time);
 
-    /// <summary>The stored manifest that a reference names; null where upstream must be asked.</summary>
+    /// <summary>The stored manifest that a reference names; null if the server must ask upstream.</summary>
     public async ValueTask<Answer<Manifest>?> FindAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         string? why = null;
@@ -63,12 +63,12 @@ public sealed partial class MirroredManifests(
         {
             return await FetchByDigestAsync(name, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
         }
-        // The tag moved, but upstream does not give its new manifest now, or does not have it yet.
+        // The tag moved at upstream, but upstream does not send the new manifest now, or does not have it yet.
         catch (UpstreamException failure) when (copy is not null)
         {
             return Stale(name, tag, copy, failure);
         }
-        // Upstream's HEAD named a digest that upstream does not have: only the manifest itself can tell.
+        // Upstream's HEAD named a digest that upstream does not have. So request the manifest by its tag.
         catch (UpstreamRefusedException)
         {
             var check = _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop, byGet: true), CancellationToken.None);
@@ -213,14 +213,14 @@ public sealed partial class MirroredManifests(
         var reference = Reference.Parse(tag);
         if (!byGet && await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
             return head;
-        // Upstream's HEAD lacks the length or the digest: only the manifest itself can tell.
+        // Upstream's HEAD lacks the length or the digest. So request the manifest itself.
         var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest.Descriptor;
     }
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate
-    // limit alone.
+    // limit to clients.
     private async Task RefreshAsync(RepositoryName name, Task<(Descriptor Result, bool Joined)> check)
     {
         try
@@ -282,7 +282,7 @@ public sealed partial class MirroredManifests(
         }
     }
 
-    [LoggerMessage(Message = "serving {Name}:{Tag} as last seen, since it cannot be checked: {Reason}")]
+    [LoggerMessage(Message = "serving the stored manifest of {Name}:{Tag}, because the tag cannot be checked: {Reason}")]
     private partial void LogStale(LogLevel level, string name, string tag, string reason, string? advice);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "a tag of {Name} could not be checked in the background: {Reason}")]

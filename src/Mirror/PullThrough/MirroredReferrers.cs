@@ -10,8 +10,8 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// The referrers of manifests of mirrored repositories: from upstream's referrers API, or else from the fallback tag that clients maintain
-/// if a registry has no such API. An answer of upstream is cached as long as a tag. A failure is not cached: the last answer, or the stored
-/// list, is served then.
+/// if a registry has no such API. An answer of upstream is cached as long as a tag. A failure is not cached: then the server serves the
+/// last answer, or the stored list.
 /// </summary>
 public sealed class MirroredReferrers(
     UpstreamClient upstream, MirroredManifests manifests, ManifestCache stored, IReferenceStore references, IReferrerStore pushed,
@@ -23,7 +23,7 @@ public sealed class MirroredReferrers(
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
     private readonly SingleFlight<(RepositoryName, Digest), Answer<Known>> _fetches = new();
 
-    /// <summary>A page of the manifests that refer to <paramref name="subject"/>; empty where upstream knows of none.</summary>
+    /// <summary>A page of the manifests that refer to <paramref name="subject"/>; empty if upstream has none.</summary>
     /// <param name="artifactType">The only type wanted; null for all.</param>
     /// <param name="last">The last digest of the previous page; null for the first page.</param>
     public async ValueTask<Answer<ReferrerPage>> PageAsync(
@@ -59,11 +59,12 @@ public sealed class MirroredReferrers(
         }
         catch (UpstreamException failure)
         {
-            // A signature may exist that cannot be seen now: mark the answer as stale, and ask again the next time.
+            // Upstream may have a signature that this server cannot see now: mark the answer as stale, and ask upstream again at the next
+            // request.
             var last = Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, stop));
             return new(last, CacheStatus.Stale, failure.Message);
         }
-        // What clients pushed while the name was hosted is listed in the store only.
+        // Only the store has a list of what clients pushed while the name was hosted.
         foreach (var referrer in await pushed.ListAsync(name, subject, stop))
             if (await pushed.ReadAsync(name, subject, referrer, stop) is { } descriptor)
                 known.Descriptors[referrer.ToString()] = descriptor;

@@ -8,8 +8,9 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// The lists of tags of one upstream. A client's first page costs upstream the whole list, once for all clients that wait for it; the pages
-/// after it come from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream gives no list, the stored tags are listed.
+/// The lists of tags of one upstream. When a client requests the first page, the server fetches the whole list from upstream, once for all
+/// clients that wait for it. The other pages come from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream sends no list, the
+/// server lists the stored tags.
 /// </summary>
 public sealed class MirroredTagLists(
     UpstreamClient upstream, IReferenceStore references, IProvenanceStore provenance, UpstreamDeadlines deadlines, CachePolicies policies,
@@ -67,7 +68,7 @@ public sealed class MirroredTagLists(
         return tags;
     }
 
-    // Tags of what clients pushed while the name was hosted: they are served still.
+    // Tags that clients pushed while the name was hosted. The server still serves them.
     private async Task<List<string>> PushedAsync(RepositoryName name, CancellationToken stop)
     {
         var marked = await provenance.ListAsync(name, Provenance.Pushed, stop).ToHashSetAsync(cancellationToken: stop);

@@ -29,7 +29,10 @@ public sealed class MirroredTags(
     public ValueTask<Digest?> StoredAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         references.ResolveTagAsync(name, tag, cancellationToken);
 
-    /// <summary>Takes in what upstream just said the tag names. The stored tag moves now, or when that manifest is stored.</summary>
+    /// <summary>
+    /// Remembers the manifest that the tag names at upstream now. The stored tag moves at once if this manifest is stored, and otherwise
+    /// when it is.
+    /// </summary>
     public async ValueTask CheckedAsync(
         RepositoryName name, string tag, Descriptor current, bool isStored, CancellationToken cancellationToken)
     {
@@ -49,7 +52,8 @@ public sealed class MirroredTags(
     }
 
     /// <summary>
-    /// The stored manifest that the tag names, if a client pushed it, or may have: then the mark is null. Null for a copy, and for no tag.
+    /// The stored manifest that the tag names, if a client pushed it, or may have pushed it: then the provenance is null. Null for a copy,
+    /// and if there is no such tag.
     /// </summary>
     public async ValueTask<(Digest Digest, Provenance? Mark)?> NotCopiedAsync(RepositoryName name, string tag, CancellationToken stop) =>
         await references.ResolveTagAsync(name, tag, stop) is { } named
@@ -57,7 +61,7 @@ public sealed class MirroredTags(
             ? (named, mark)
             : null;
 
-    /// <summary>Removes a tag that upstream no longer has, unless it may be a client's push that named it.</summary>
+    /// <summary>Removes a tag that upstream no longer has, unless a client may have pushed the tag.</summary>
     public async ValueTask RemoveAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         await freshness.ForgetAsync(name, tag);

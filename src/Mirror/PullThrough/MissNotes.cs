@@ -44,7 +44,7 @@ public sealed class MissNotes(RequestHistory history, TagFreshness freshness, Ca
         var ttl = policies.Of(name).TagsCacheTtl;
         return freshness.SinceCheck(name, tag) is { } age
             ? $"the tag was last checked {age.TotalSeconds:0} s ago, and tags_cache_ttl is {GoDuration.Format(ttl)}"
-            : "this server has not checked the tag yet, or upstream did not have it";
+            : "this server has no recent check of the tag";
     }
 
     private static string Words(CacheStatus? status, string? stale) => status switch

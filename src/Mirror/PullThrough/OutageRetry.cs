@@ -18,7 +18,7 @@ public sealed partial class OutageRetry(
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     // For a 429 without Retry-After.
     private static readonly TimeSpan IntervalWhenLimited = TimeSpan.FromSeconds(10);
-    // How often wait_limited a request waits in all: an upstream that says "soon" again and again has no answer.
+    // A request waits so many times wait_limited in all: an upstream may promise an answer soon again and again, and never send one.
     private const int MaxWaits = 12;
 
     private readonly CancellationToken _stopping = lifetime.ApplicationStopping;
@@ -54,7 +54,7 @@ public sealed partial class OutageRetry(
                         || failure is UpstreamUnavailableException && hold > TimeSpan.Zero)
                 {
                     var waited = time.GetElapsedTime(started);
-                    // Of the waits that upstream asks for, each has a limit, and all together.
+                    // Each wait that upstream asks for has a limit, and so have all of them together.
                     (left, longest) = (hold - waited, hold - waited);
                     if (failure is UpstreamLimitedException)
                         (left, longest) = (Longer(left, MaxWaits * wait - waited), Longer(longest, wait));

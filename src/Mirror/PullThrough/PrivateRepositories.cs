@@ -8,9 +8,9 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Which clients may read the repositories of one upstream that the upstream does not show to every user (<c>proxy.private</c>). What is
-/// public is for all. What is private is for no client (<c>off</c>), or for those whose own login upstream accepts for the repository
-/// (<c>client</c>), whether or not the mirror has it stored. Upstream is asked once for <c>proxy.private_ttl</c>.
+/// Decides which clients may read the private repositories of one upstream (<c>proxy.private</c>). Every client may read public
+/// repositories. With <c>off</c> no client may read private ones. With <c>client</c> only a client whose own login upstream accepts for the
+/// repository may, whether or not the mirror has it stored. The mirror remembers each answer of upstream for <c>proxy.private_ttl</c>.
 /// </summary>
 public sealed class PrivateRepositories(
     UpstreamOrigin origin, PrivateImages mode, AccessProbe probe, UpstreamDeadlines deadlines, LiveOptions live, TimeProvider time)
@@ -19,18 +19,19 @@ public sealed class PrivateRepositories(
     private const int MaxRepositories = 100_000;
     private const int MaxLogins = 10_000;
     private static readonly TimeSpan WrongLife = TimeSpan.FromSeconds(10);
-    // Names in lists are no content: they may be shown a while longer than content is served.
+    // A list shows names and no content, so a name may be shown for longer than its content is served.
     private static readonly TimeSpan ListedLife = TimeSpan.FromDays(1);
 
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly MemoryCache _known = new(new MemoryCacheOptions { SizeLimit = MaxRepositories });
     private readonly MemoryCache _logins = new(new MemoryCacheOptions { SizeLimit = MaxLogins });
-    private readonly SingleFlight<RepositoryName, bool> _publicQuestions = new();
-    private readonly SingleFlight<(RepositoryName, string), Proof> _loginQuestions = new();
-    // Wrong logins and names that do not exist must not become as many requests upstream, and must not keep the others waiting.
-    private readonly QuestionSlots _ofLogins = new();
-    private readonly QuestionSlots _ofNewNames = new();
-    private readonly QuestionSlots _ofKnownNames = new();
+    private readonly SingleFlight<RepositoryName, bool> _publicChecks = new();
+    private readonly SingleFlight<(RepositoryName, string), Proof> _loginChecks = new();
+    // Limit the requests to upstream that wrong logins and unknown names cause. Each kind has its own limit, so that it does not delay the
+    // others.
+    private readonly RequestSlots _ofLogins = new();
+    private readonly RequestSlots _ofNewNames = new();
+    private readonly RequestSlots _ofKnownNames = new();
 
     /// <summary>The upstream.</summary>
     public UpstreamOrigin Origin => origin;
@@ -41,8 +42,8 @@ public sealed class PrivateRepositories(
     /// <summary>Whether a client may read a repository.</summary>
     /// <param name="manifest">The manifest that it asks for; null if it asks for something else.</param>
     /// <param name="login">Its login at the upstream; null if it has none.</param>
-    /// <returns>Whether it may; and for a private repository, the client as which upstream is asked.</returns>
-    /// <exception cref="UpstreamException">Upstream gave no answer, and there is none that is young enough.</exception>
+    /// <returns>Whether it may; and for a private repository, the client whose login the mirror uses at upstream.</returns>
+    /// <exception cref="UpstreamException">Upstream gave no answer, and the remembered answer is too old.</exception>
     public async ValueTask<(bool May, ActingClient? As)> AskAsync(
         RepositoryName name, Reference? manifest, Credential? login, CancellationToken cancellationToken)
     {
@@ -56,14 +57,14 @@ public sealed class PrivateRepositories(
             return (false, null);
         if (proof is null || !IsYoung(proof))
         {
-            var question = _loginQuestions.JoinOrStart(
-                (name, hash), _ => _ofLogins.AskAsync(() => ProveAsync(name, manifest, login, hash)), CancellationToken.None);
-            proof = (await deadlines.WaitForMissAsync(name, question, cancellationToken)).Result;
+            var check = _loginChecks.JoinOrStart(
+                (name, hash), _ => _ofLogins.SendAsync(() => ProveAsync(name, manifest, login, hash)), CancellationToken.None);
+            proof = (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
         }
         return (proof.Client is not null, proof.Client);
     }
 
-    /// <summary>Whether a client may read a repository, as far as upstream has said so lately. Upstream is not asked.</summary>
+    /// <summary>Whether upstream has lately said that a client may read a repository. This method does not ask upstream.</summary>
     /// <inheritdoc cref="AskAsync"/>
     public bool IsKnownToBeReadable(RepositoryName name, Credential? login) =>
         _known.Get<Visibility>(name) is { IsPublic: true } known && time.GetElapsedTime(known.At) < ListedLife
@@ -90,15 +91,15 @@ public sealed class PrivateRepositories(
         if (known is not null && time.GetElapsedTime(known.At) < Life)
             return known.IsPublic;
         var slots = known is { IsPublic: true } ? _ofKnownNames : _ofNewNames;
-        var question = _publicQuestions.JoinOrStart(
-            name, _ => slots.AskAsync(() => LookAsync(name, manifest)), CancellationToken.None);
+        var check = _publicChecks.JoinOrStart(
+            name, _ => slots.SendAsync(() => LookAsync(name, manifest)), CancellationToken.None);
         if (known is not { IsPublic: true })
-            return (await deadlines.WaitForMissAsync(name, question, cancellationToken)).Result;
+            return (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
         try
         {
-            return (await deadlines.WaitForRefreshAsync(name, question, cancellationToken)).Result;
+            return (await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result;
         }
-        // What was public is still served while upstream is away.
+        // While upstream is unavailable, the mirror still serves what was public.
         catch (UpstreamException)
         {
             return true;
@@ -119,13 +120,13 @@ public sealed class PrivateRepositories(
         var account = AccountOf(login);
         var isAccepted = await probe.IsReadableAsync(name, manifest, account, CancellationToken.None);
         var proof = new Proof(isAccepted ? new ActingClient(origin, name, account) : null, asked);
-        // A life of zero is none, and IsYoung says so at the next request.
+        // If private_ttl is 0, the answer stays in memory for ten seconds, and IsYoung does not accept it.
         var life = isAccepted && Life > TimeSpan.Zero ? Life : WrongLife;
         _logins.Set((name, hash), proof, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = life });
         return proof;
     }
 
-    // A new account has no token that upstream gave before it withdrew the right.
+    // Use a new account: the old one may have a token from before upstream withdrew the right.
     private static Account AccountOf(Credential? login) => new(Account.OfClient, _ => ValueTask.FromResult(login));
 
     private string HashOf(RepositoryName name, Credential login) => Convert.ToHexString(
@@ -133,6 +134,6 @@ public sealed class PrivateRepositories(
 
     private sealed record Visibility(bool IsPublic, long At);
 
-    // Without a client, upstream refused the login.
+    // The client is null if upstream refused the login.
     private sealed record Proof(ActingClient? Client, long At);
 }

@@ -15,14 +15,14 @@ public sealed class RepositoryResolver(HostedNames hosted, HostedStores stores, 
     /// <summary>The repository to push to; null where the name is mirrored, and therefore read-only.</summary>
     public HostedRepository? Hosted(RepositoryName name) => IsHosted(name = Stored(name)) ? new HostedRepository(name, stores) : null;
 
-    /// <summary>The repository that a client names. It is empty where the name belongs to a registry that is not configured.</summary>
+    /// <summary>The repository that a client names. It has no content if the name belongs to a registry that is not configured.</summary>
     public IRepository this[RepositoryName name] => !IsHosted(name = Stored(name)) && upstreams.Find(name) is { } mirror
         ? new MirroredRepository(name, mirror)
         : new HostedRepository(name, stores);
 
     /// <summary>The repository that a client means by a name and the registry beside it (the parameter <c>ns</c>).</summary>
     /// <param name="registry">A host, with or without a port; null if the client names none. It does not matter for a hosted name.</param>
-    /// <returns>Null where the registry is none that is mirrored here.</returns>
+    /// <returns>Null if this server does not mirror the registry.</returns>
     public IRepository? Find(string? registry, RepositoryName name) =>
         registry is null || IsHosted(Stored(name)) ? this[name] : upstreams.Names.Of(registry, name) is { } full ? this[full] : null;
 

@@ -6,7 +6,8 @@ namespace Mirror.PullThrough;
 /// <summary>How long clients wait for an answer of one upstream. The request to upstream continues without them.</summary>
 public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
 {
-    // Requests answered from the cache still check in the background, so the silence is renewed while clients keep coming.
+    // Requests that are answered from the cache still cause checks in the background. While these get no answer, each one begins this
+    // time again.
     private static readonly TimeSpan SilenceLife = TimeSpan.FromMinutes(1);
 
     // When upstream last failed to answer; 0 while it answers. While set, requests with a stored copy do not wait.
@@ -52,7 +53,7 @@ public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
         await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (answer.Exception?.InnerException is UpstreamUnavailableException)
             Volatile.Write(ref _silentSince, time.GetTimestamp());
-        // "No" and "later" are answers as well. A failure of our own store says nothing about upstream.
+        // The exceptions for "no" (404) and "later" (429) are answers as well. A failure of our own store says nothing about upstream.
         else if (answer.IsCompletedSuccessfully || answer.Exception?.InnerException is UpstreamException)
             Volatile.Write(ref _silentSince, 0);
     }

@@ -12,8 +12,8 @@ public sealed record UpstreamMirror(
     MissNotes Notes, PrivateRepositories? Privates)
 {
     /// <summary>
-    /// Builds an upstream whole. Each part that knows its address, its accounts or its answers is made here and handed on by a variable: no
-    /// name and no key of the container decides which upstream gets which credentials.
+    /// Builds an upstream with all its parts. Each part that knows the upstream's address, accounts or answers is created here, and gets
+    /// the others as arguments. So no name and no key of the dependency container decides which upstream gets which credentials.
     /// </summary>
     /// <param name="client">A client from <see cref="UpstreamHandlers.Add"/> for requests to this upstream's registry.</param>
     /// <param name="tokenClient">A client from <see cref="UpstreamHandlers.Add"/> for requests to this upstream's token service.</param>

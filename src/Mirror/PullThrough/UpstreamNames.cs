@@ -6,25 +6,26 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// The configured upstreams, and no others. The default upstream has the names that begin with no registry. Each further upstream has, and
-/// is stored under, the names that begin with its own: <c>ghcr.io/</c>.
+/// The configured upstreams. The default upstream (<c>proxy.remoteurl</c>) has the names that do not begin with a registry. Each further
+/// upstream (<c>proxy.upstreams</c>) has the names that begin with its own name, such as <c>ghcr.io/</c>, and its repositories are stored
+/// under these names.
 /// </summary>
-/// <param name="anyNs">Whether a registry that names no upstream is as good as none (<c>proxy.any_ns</c>).</param>
+/// <param name="anyNs">Whether a registry that is no upstream counts as if the client named none (<c>proxy.any_ns</c>).</param>
 public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
 {
     private readonly UpstreamOrigin? _default = all.FirstOrDefault(origin => origin.Prefix.Length == 0);
     private readonly UpstreamOrigin? _furtherDockerHub = all.FirstOrDefault(origin => origin.IsDockerHub && origin.Prefix.Length > 0);
 
     /// <summary>
-    /// Names of further upstreams that were configured once. What is stored below such a name is not the default upstream's, although no
-    /// upstream has it any longer. <see cref="FormerUpstreams"/> sets it.
+    /// Names of further upstreams that were configured once. Content that is stored below such a name does not belong to the default
+    /// upstream. <see cref="FormerUpstreams"/> sets it.
     /// </summary>
     public IReadOnlySet<string> Former { get; set => Volatile.Write(ref field, value); } = FrozenSet<string>.Empty;
 
     /// <summary>The further upstreams, below whose names repositories are stored.</summary>
     public IEnumerable<string> Further => all.Where(origin => origin.Prefix.Length > 0).Select(origin => origin.Name);
 
-    /// <summary>The names of the configured upstreams, without anything that could ask them.</summary>
+    /// <summary>The names of the configured upstreams, for code that sends no request to them.</summary>
     public static UpstreamNames Of(ProxyOptions proxy) =>
         new([.. proxy.AllUpstreams().Select(upstream => new UpstreamOrigin(upstream.Options, upstream.PathName))], proxy.AnyNs);
 
@@ -63,7 +64,7 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
         // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
         if (named is null && DockerHub.IsName(host))
             named = _default;
-        // The copies of a registry that was an upstream once are served, and no other registry's image of that name.
+        // For a registry that was an upstream once, the server serves the copies, and no image of the same name from another registry.
         if (named is null && host.ToLowerInvariant() is var former && Former.Contains(former))
             return RepositoryName.TryParse($"{former}/{name}", out var copied) ? copied : null;
         if (named is null || named == _default)
@@ -81,8 +82,8 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
         var text = stored.ToString();
         if (FindNamed(text) is { } named)
             return named;
-        // Never ask the default upstream for what looks like another registry's name. If it is the only upstream, and private, its own
-        // names may have dots.
+        // Never ask the default upstream for a name that begins like the name of another registry. If it is the only upstream, and private,
+        // its own names may have dots.
         if (text.IndexOf('/') is not (> 0 and var slash))
             return _default;
         var isForeign = (all.Count > 1 || _default?.IsDockerHub == true) && text.AsSpan(0, slash).Contains('.')

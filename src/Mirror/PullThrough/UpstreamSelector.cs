@@ -2,8 +2,8 @@ using Mirror.Storage;
 
 namespace Mirror.PullThrough;
 
-/// <summary>The configured upstreams with all their parts, and no others.</summary>
-/// <param name="anyNs">Whether a registry that names no upstream is as good as none (<c>proxy.any_ns</c>).</param>
+/// <summary>The configured upstreams with all their parts.</summary>
+/// <param name="anyNs">Whether a registry that is no upstream counts as if the client named none (<c>proxy.any_ns</c>).</param>
 public sealed class UpstreamSelector(UpstreamMirror[] all, bool anyNs)
 {
     /// <summary>All upstreams, in the order of the configuration.</summary>

@@ -4,13 +4,15 @@ using Mirror.Telemetry;
 
 namespace Mirror.Registry;
 
-/// <summary>Writes the line of the audit log for a request that changed something, or that was refused for who the client is.</summary>
+/// <summary>
+/// Writes a line of the audit log for a request that changed something, or that was refused because of the client's identity.
+/// </summary>
 public sealed class AuditRecord(AuditLog audit, IAccess access, TimeProvider time)
 {
     // The longest text in the audit log that a client can choose.
     private const int MaxText = 256;
 
-    /// <summary>Writes a line if the request is one of these. Call it when the request has been answered.</summary>
+    /// <summary>Writes the line, if this request needs one. Call it when the request has been answered.</summary>
     public void Write(RegistryRequest request)
     {
         if (!audit.IsOn || EventOf(request) is not { } what)

@@ -11,7 +11,7 @@ namespace Mirror.Registry;
 public sealed class BlobRoute(
     Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers, Schema1Requests schema1)
 {
-    /// <summary>Answers with the headers of a blob. Nothing is downloaded for it.</summary>
+    /// <summary>Answers with the headers of a blob. The server downloads nothing for this.</summary>
     public async Task HeadAsync(RegistryRequest request)
     {
         var digest = request.Digest;
@@ -39,7 +39,7 @@ public sealed class BlobRoute(
 
     /// <summary>
     /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
-    /// none. No lease is asked for: the other replica has found that this one holds it.
+    /// none. This replica does not ask Redis for the lease: the other replica has found that this one holds it.
     /// </summary>
     public async Task GetForReplicaAsync(RegistryRequest request)
     {

@@ -22,7 +22,7 @@ internal readonly record struct ByteRange(long From, long End)
         var asked = request.Headers.Range.ToString();
         if (!asked.StartsWith("bytes=", StringComparison.OrdinalIgnoreCase))
             return null;
-        // If-Range names the content of which the client has other parts. If that is not this content, it needs the whole.
+        // If-Range names the content of which the client already has parts. If this is other content, the client needs the whole.
         if (request.Headers.IfRange is { Count: > 0 } condition && condition != etag)
             return null;
         // "500-0" does not parse. The conformance tests of the specification expect 416 for it, not the whole.
@@ -49,7 +49,7 @@ internal readonly record struct ByteRange(long From, long End)
         _ => null,
     };
 
-    // The joined part stands where its first one stood.
+    // The joined part takes the place of the first of its parts.
     private static void Join(List<ByteRange> parts, ByteRange part)
     {
         var place = parts.Count;

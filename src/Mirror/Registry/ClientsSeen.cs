@@ -20,17 +20,18 @@ public enum AskedBy
     Hosted,
 }
 
-/// <summary>A client that came.</summary>
+/// <summary>A client that has sent requests.</summary>
 /// <param name="Address">Its address, as trusted proxies report it.</param>
-/// <param name="Program">What it calls itself (<c>User-Agent</c>), cut; empty where it does not say.</param>
+/// <param name="Program">The start of its <c>User-Agent</c>; empty if it sends none.</param>
 /// <param name="Upstream">The upstream whose content it asked for; empty for hosted repositories.</param>
 /// <param name="Connections">How often it was noted: once for each connection and name, and behind a proxy for each request.</param>
 public sealed record SeenClient(
     string Address, string Program, AskedBy By, string Upstream, DateTimeOffset First, DateTimeOffset Last, long Connections);
 
 /// <summary>
-/// Which clients came in the last day, and by which name. It is kept in memory, within limits. A direct client is noted with the first
-/// request of a connection, and when it asks for another upstream: later requests pay for one comparison.
+/// Which clients sent requests in the last day, and how they named the registry. The record is in memory, within limits. A client that
+/// connects directly is noted at the first request of a connection, and when it asks for another upstream. Its other requests cost one
+/// comparison.
 /// </summary>
 public sealed class ClientsSeen(RepositoryResolver repositories, UpstreamSelector upstreams, TimeProvider time)
 {
@@ -42,7 +43,7 @@ public sealed class ClientsSeen(RepositoryResolver repositories, UpstreamSelecto
     private int _count;
     private long _swept;
 
-    /// <summary>Whether more clients came than are kept.</summary>
+    /// <summary>Whether there were more clients than the record has room for.</summary>
     public bool IsFull => Volatile.Read(ref _count) >= MaxClients;
 
     /// <summary>The clients of the last day, the newest first.</summary>

@@ -6,8 +6,8 @@ namespace Mirror.Registry;
 
 /// <summary>
 /// The URLs in <c>Location</c> headers and events. They begin with <c>http.host</c>, or else with the scheme and host that a trusted proxy
-/// reports (<see cref="TrustedProxies"/>). Otherwise a <c>Location</c> is a path alone: the server cannot know what stands before it, and a
-/// wrong scheme would end a push. With <c>http.relativeurls</c> it is one in every case.
+/// reports (<see cref="TrustedProxies"/>). Otherwise a <c>Location</c> is a path alone: the server cannot know by which scheme and host the
+/// client reaches it, and a wrong scheme would end a push. With <c>http.relativeurls</c> every <c>Location</c> is a path.
 /// </summary>
 public sealed class Locations(HttpOptions http, UploadOwners owners)
 {

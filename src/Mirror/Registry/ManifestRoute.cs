@@ -73,7 +73,7 @@ public sealed class ManifestRoute(
         var tags = Tags(request, reference);
         var byDigest = !reference.IsTag(out _, out var named);
 
-        // 2. The bytes, and whether they are what they are called.
+        // 2. Read the bytes, and check that they have the digest in the path.
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         if (await body.ReadAsync(request, Manifest.MaxBytes) is not { } bytes)
         {
@@ -97,7 +97,7 @@ public sealed class ManifestRoute(
         var type = isSchema1 ? MediaTypes.DockerSignedSchema1 : ManifestRules.TypeOf(contentType, document);
         classes.Require(document, request.User, repository.Name);
 
-        // 3. Stored, if there is room, and what it needs is in the repository.
+        // 3. Store the manifest, if there is room and the repository has everything that the manifest needs.
         using var counted = await quota.CountManifestAsync(request.Client, repository.Name, digest, bytes.Length, request.Aborted);
         if (counted.Refusal is { } refusal)
             throw new RegistryException(RegistryError.Denied, refusal);
@@ -144,7 +144,7 @@ public sealed class ManifestRoute(
         request.Http.Response.ContentLength = 0;
     }
 
-    // In pieces: a client that does not read occupies the memory of one, and not of the whole.
+    // Send the manifest in pieces: a client that does not read then occupies the memory of one piece only.
     private static async ValueTask SendAsync(RegistryRequest request, ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0)

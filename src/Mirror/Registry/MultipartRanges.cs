@@ -12,7 +12,7 @@ internal sealed class MultipartRanges
     /// <param name="mediaType">The type of the whole.</param>
     public MultipartRanges(IReadOnlyList<ByteRange> parts, long length, string mediaType)
     {
-        // At random: a blob could contain any other one.
+        // Random, because a blob could contain any boundary that can be guessed.
         var boundary = Guid.NewGuid().ToString("N");
         _heads =
         [

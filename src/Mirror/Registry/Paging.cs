@@ -19,8 +19,8 @@ internal static class Paging
     }
 
     /// <summary>
-    /// Sets the <c>Link</c> to the next page: the requested path with these parameters, and with the <c>ns</c> of the request. What is null
-    /// is left out.
+    /// Sets the <c>Link</c> to the next page: the requested path with these parameters, and with the <c>ns</c> of the request. Parameters
+    /// that are null are left out.
     /// </summary>
     public static void Link(RegistryRequest request, params (string Name, object? Value)[] parameters)
     {

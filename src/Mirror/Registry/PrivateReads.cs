@@ -8,10 +8,10 @@ using Mirror.Upstream;
 namespace Mirror.Registry;
 
 /// <summary>Checks for each request to a mirrored repository whether the client may read the repository (<c>proxy.private</c>).</summary>
-/// <param name="logins">Reads the logins of clients; null where the mirror asks no upstream with them.</param>
+/// <param name="logins">Reads the logins of clients; null if no upstream has <c>client</c>.</param>
 /// <remarks>
-/// A client has one login for this server. It is for one upstream: for that which stands before the user's name, as in
-/// <c>ghcr.io/alice</c>, or for the only upstream that is asked with logins of clients.
+/// A client has one login for this server. The login is for one upstream: for the one that is named before the user's name, as in
+/// <c>ghcr.io/alice</c>, or for the only upstream that has <c>proxy.private: client</c>.
 /// </remarks>
 public sealed class PrivateReads(
     RepositoryResolver repositories, UpstreamSelector upstreams, Locations locations, ProxyOptions proxy, ClientLogins? logins = null)
@@ -59,7 +59,8 @@ public sealed class PrivateReads(
 
     /// <summary>
     /// Whether a client may read a repository now. The mirror asks upstream, unless it did so within <c>proxy.private_ttl</c>. False if
-    /// upstream does not answer. A mount is a right for good, so an old answer is not enough for it.
+    /// upstream does not answer. Call this before a mount: the mounted blob may be served without a limit of time, so an old answer is not
+    /// enough.
     /// </summary>
     public async ValueTask<bool> MayReadAsync(RegistryRequest request, RepositoryName name)
     {

@@ -26,7 +26,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     /// <summary>Where the answer came from; null until that is known, and for hosted repositories.</summary>
     public CacheStatus? CacheStatus { get; private set; }
 
-    /// <summary>The place of the request's body, or of its answer's, among all that are on their way; null for small ones.</summary>
+    /// <summary>The place that the body of the request, or of its answer, takes among all running bodies; null for small bodies.</summary>
     public Transfer? Transfer { get; set; }
 
     /// <summary>Body bytes sent to the client so far.</summary>
@@ -38,8 +38,10 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     /// <summary>The authenticated user; null where there is none.</summary>
     public AccessUser? User { get; set; }
 
-    /// <summary>Whose share of the store and of the open uploads a push takes: the user, or else the address. A site has many addresses of
-    /// IPv6, of which it can choose the last 64 bits.</summary>
+    /// <summary>
+    /// The user that a push counts for in quotas and among the open uploads, or else the client's address. Of an IPv6 address only the
+    /// first 64 bits count: a client can choose the others.
+    /// </summary>
     public string Client => (User, http.Connection.RemoteIpAddress) switch
     {
         ({ Name: { Length: > 0 } user }, _) => $"user {user}",
@@ -54,7 +56,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     /// <summary>The registry that the client means (OCI distribution-spec, "Registry Proxying"); null where it does not say.</summary>
     public string? Namespace => http.Request.Query["ns"] is [{ Length: > 0 } ns, ..] ? ns : null;
 
-    /// <summary>Whether the path names a repository that there can be.</summary>
+    /// <summary>Whether the path names a repository, and the name is valid.</summary>
     internal bool HasRepository => _repository is not null;
 
     /// <summary>Whether a proxy that is trusted has passed the request on.</summary>
@@ -134,7 +136,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
         return ValueTask.CompletedTask;
     }
 
-    // What cannot exist does not exist (OCI distribution-spec 1.1.1, "Pulling manifests").
+    // Content with an invalid name cannot exist, so the answer is 404 (OCI distribution-spec 1.1.1, "Pulling manifests").
     private RegistryException Misspelt(RegistryError unknown, RegistryException invalid) =>
         IsHead || HttpMethods.IsGet(http.Request.Method) ? new RegistryException(unknown, invalid.Detail) : invalid;
 

@@ -54,7 +54,7 @@ public sealed class RegistryRoutes
                 "to allow writes, set storage.maintenance.readonly.enabled to false")
             : options.TakesWrites ? answer
             : Unsupported(
-                "this mirror takes no pushes and no deletes: that needs section auth, or patterns in hosted.repositories",
+                "this mirror takes no pushes and no deletes: that needs section auth, access.rules, or patterns in hosted.repositories",
                 "to allow pushes, set auth.htpasswd, auth.token or access.rules, or name the repositories for pushes in "
                 + "hosted.repositories");
 
@@ -141,7 +141,7 @@ public sealed class RegistryRoutes
         var (action, answer) = _table[(RouteKind.Manifest, "DELETE")];
         if (!mayDelete && !await _access.AuthorizeAsync(page.User, name, action, page.Aborted))
             throw new RegistryException(
-                RegistryError.Denied, $"this login has not the right delete for {name}: access.rules say who has it");
+                RegistryError.Denied, $"this user may not delete from {name}: access.rules, or the token server, decides who may");
         await answer(new RegistryRequest(page.Http, new RegistryRoute(RouteKind.Manifest, name.ToString(), tag), isFromReplica: false)
         {
             User = page.User,

@@ -1,8 +1,8 @@
 namespace Mirror.Registry;
 
 /// <summary>
-/// The turns of requests that go through the names of all repositories: half as many at once as there are processors, so that a crowd of
-/// them leaves the rest to other clients.
+/// Limits the requests that read the names of all repositories: at most one at a time for every two processors. So many such requests leave
+/// the other processors to other clients.
 /// </summary>
 public sealed class RepositoryWalks : IDisposable
 {

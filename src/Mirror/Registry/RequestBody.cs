@@ -61,7 +61,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
         var reader = request.Http.Request.BodyReader;
         var fits = await ReadAsync(request, async cancellationToken =>
         {
-            // What has arrived stays in the connection's own memory until there is room for it.
+            // The bytes that have arrived stay in the connection's own memory until there is room for them.
             var arrived = (await reader.ReadAsync(cancellationToken)).Buffer;
             var (length, fits) = ((int)arrived.Length, body.Length + arrived.Length <= maxBytes);
             try
@@ -81,7 +81,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
         return fits ? body.ToArray() : null;
     }
 
-    // Takes each part of a body until there is none, which is true, or until a part is refused.
+    // Gives each part of a body to the caller. True at the end of the body; false as soon as the caller refuses a part.
     private async ValueTask<bool> ReadAsync(
         RegistryRequest request, Func<CancellationToken, ValueTask<(int Length, bool GoesOn)>> takeAsync)
     {
@@ -94,9 +94,11 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
             {
                 idle.CancelAfter(http.IdleTimeout);
                 request.Transfer?.WaitForClient();
-                // Without a buffer: a client that does not send occupies no memory.
+                // Wait without a buffer, so that a client that does not send occupies no memory.
                 _ = await body.ReadAsync(Memory<byte>.Empty, idle.Token);
                 idle.CancelAfter(Timeout.InfiniteTimeSpan);
+                // The client has sent something. If its bytes wait for memory now, the client is not to blame.
+                request.Transfer?.Moved(0);
                 var (length, goesOn) = await takeAsync(idle.Token);
                 request.Transfer?.Moved(length);
                 if (length == 0 || !goesOn)

@@ -12,7 +12,8 @@ public sealed record RequestFailure(RegistryError Error, string? Detail, string?
     public string? Cause { get; init; }
 
     /// <summary>
-    /// The level of its line in the log: what the client has done wrong must not wake the operator, an outage must.
+    /// The level of the failure's line in the log. An operator may have set an alarm for warnings and errors: a client's mistake must not
+    /// cause an alarm, an outage must.
     /// </summary>
     public LogLevel Level => Error.Status switch
     {

@@ -7,7 +7,7 @@ namespace Mirror.Registry;
 /// <summary>
 /// The memory that answers are sent from: the server's own blocks of 4 KiB, and arrays of the sizes in <see cref="SendSize"/>, which are
 /// kept and used again. The framework's <c>ArrayPool</c> keeps too few arrays for hundreds of clients, and the others became garbage. With
-/// this pool, 200 clients that read a cold blob of 128 MiB at once cost 129 MiB instead of 242 (docs/performance.md).
+/// this pool, 200 clients that read an uncached blob of 128 MiB at once cost 129 MiB instead of 242 (docs/performance.md).
 /// </summary>
 internal sealed class ResponseMemoryPool(MemoryPool<byte> blocks) : MemoryPool<byte>
 {

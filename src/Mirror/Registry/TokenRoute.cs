@@ -26,7 +26,7 @@ public sealed class TokenRoute(
                 await WriteAsync(request, owner.Token);
                 return;
             }
-            // Upstream says at the first pull whether the login is right.
+            // Upstream says at the first pull whether the login is correct.
             var login = BasicHeader.Read(http.Request.Headers.Authorization);
             await WriteAsync(request, await logins.IssueAsync(login, request.Aborted));
             return;

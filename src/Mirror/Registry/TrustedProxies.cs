@@ -4,8 +4,8 @@ using Mirror.Configuration;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The proxies in front of this server whose word counts (<c>http.trusted_proxies</c>): who the client is, and which address it asked. What
-/// other peers say about that is removed from the request, so that no later code can believe it.
+/// The proxies in front of this server that are trusted (<c>http.trusted_proxies</c>) to say which address the client has, and which host
+/// it asked. From requests of all others these headers are removed, so that no later code can believe them.
 /// </summary>
 public sealed class TrustedProxies(HttpOptions http)
 {

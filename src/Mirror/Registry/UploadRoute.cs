@@ -184,7 +184,7 @@ public sealed class UploadRoute(
         {
             using var counted = await quota.CountBlobAsync(request.Client, repository.Name, digest, upload.Length, request.Aborted);
             Require(counted.Refusal);
-            // The rest is not cancelled when the client leaves: a link without its blob would be useless.
+            // From here on the work continues if the client disconnects: a link without its blob would be useless.
             await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
             await counted.KeepAsync();
             if (events.IsEnabled)
@@ -192,7 +192,7 @@ public sealed class UploadRoute(
         }
         catch (StoreUnavailableException) when (canBeContinued && upload.Spool.IsTemporary)
         {
-            // All bytes are here. The client's next request finishes the upload when the store is back.
+            // All bytes have arrived. When the store answers again, the client's next request finishes the upload.
             throw;
         }
         catch

@@ -8,15 +8,15 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The uploads that clients began here; their bytes are in the store. An upload takes room there from its first byte on; until then it is
-/// remembered for an hour. One request at a time may hold an upload. It stays open between requests, so that its bytes are hashed as they
-/// arrive. After an idle minute it is closed, or when too many are open: those with the fewest bytes go first. The next request opens and
-/// hashes it again.
+/// The uploads that clients began at this server. Their bytes are in the store. Before its first byte an upload takes no room in the store:
+/// the server only remembers it, for an hour. One request at a time may hold an upload. An upload stays open between requests, so that its
+/// bytes are hashed as they arrive. The server closes an upload after an idle minute, and closes those with the fewest bytes first when too
+/// many are open. The next request opens the upload and hashes its bytes again.
 /// </summary>
 public sealed class Uploads : IDisposable
 {
     private static readonly TimeSpan IdleTime = TimeSpan.FromMinutes(1);
-    // Clients that open the uploads of all layers at once keep a request open for each.
+    // Some clients begin the uploads of all layers at once, and send the bytes of some of them much later.
     private static readonly TimeSpan EmptyTime = TimeSpan.FromHours(1);
 
     private readonly IUploadStore _store;
@@ -49,8 +49,8 @@ public sealed class Uploads : IDisposable
         select (upload.Name, upload.Id, upload.Length, upload.IsHeld);
 
     /// <summary>Begins an upload.</summary>
-    /// <param name="client">Whose upload it is: see <see cref="UploadQuotas"/>.</param>
-    /// <exception cref="BusyException">Too many are open.</exception>
+    /// <param name="client">The user or address that the upload counts for: see <see cref="UploadQuotas"/>.</param>
+    /// <exception cref="BusyException">Too many uploads are open.</exception>
     /// <exception cref="IOException">The store is away, full or read-only.</exception>
     public Guid Begin(RepositoryName name, string client)
     {
@@ -80,7 +80,7 @@ public sealed class Uploads : IDisposable
     /// Holds an upload for one request, until the result is disposed; null where there is no such upload. Dispose it before the answer is
     /// sent: the client's next request may follow at once.
     /// </summary>
-    /// <param name="client">Whose upload it is, if this process does not know it.</param>
+    /// <param name="client">The user or address that the upload counts for, if this process does not know the upload.</param>
     /// <param name="algorithm">The hash to compute while bytes arrive, if this call opens the upload.</param>
     /// <exception cref="RegistryException">Another request holds it.</exception>
     public HeldUpload? Hold(RepositoryName name, Guid id, string client, string algorithm)
@@ -117,7 +117,7 @@ public sealed class Uploads : IDisposable
     }
 
     /// <summary>Deletes the uploads that got no bytes since <paramref name="before"/>, and returns them. Open uploads are kept.</summary>
-    /// <param name="dryRun">Whether they are returned without being deleted.</param>
+    /// <param name="dryRun">Whether the uploads are returned and not deleted.</param>
     public async IAsyncEnumerable<StoredUpload> PurgeAsync(
         DateTimeOffset before, bool dryRun, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -166,7 +166,7 @@ public sealed class Uploads : IDisposable
 
     internal async ValueTask DeleteAsync(Upload upload)
     {
-        // It stays held meanwhile: another request must not open, and append to, the file that is about to go.
+        // Hold the upload meanwhile: no other request may open, and append to, a file that is being deleted.
         try
         {
             if (upload.Known.IsStored)
@@ -221,7 +221,7 @@ public sealed class Uploads : IDisposable
 
     private static Upload? Opened(Lazy<Upload?> open) => open.IsValueCreated ? open.Value : null;
 
-    // When a crowd of connections is cut, as many uploads are released at once.
+    // When many connections are cut at once, as many uploads are released at once.
     private void CloseShortest()
     {
         lock (_closing)
@@ -255,7 +255,7 @@ public sealed class Uploads : IDisposable
                 continue;
             try
             {
-                // Another process may have deleted it.
+                // Another process may have deleted the upload.
                 if (!known.IsStored || _store.LengthAsync(name, id, CancellationToken.None).AsTask() is
                     { IsCompletedSuccessfully: true, Result: null })
                     Forget(name, id);

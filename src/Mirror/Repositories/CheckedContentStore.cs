@@ -9,8 +9,10 @@ namespace Mirror.Repositories;
 /// A store that hides damaged content. It hashes content that is empty, or that has another length than manifests say; if the digest is
 /// wrong, the content counts as missing. A mirrored repository then downloads it again, which overwrites the damaged bytes.
 /// </summary>
-/// <remarks>Damage that keeps the length is not found. <c>mirror verify</c> reads every byte, and clients verify what they
-/// get.</remarks>
+/// <remarks>
+/// This store does not find damage that keeps the length. <c>mirror verify</c> reads every byte, and clients verify the digest of what they
+/// get.
+/// </remarks>
 public sealed partial class CheckedContentStore(IContentStore store, ExpectedSizes sizes, ILogger<CheckedContentStore> log)
     : IContentStore, IDisposable
 {

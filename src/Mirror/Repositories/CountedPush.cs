@@ -1,18 +1,18 @@
 namespace Mirror.Repositories;
 
 /// <summary>
-/// The bytes of one push, which <see cref="PushQuota"/> counts. They count no more when this is disposed without
-/// <see cref="KeepAsync"/>: what was to be pushed was not stored.
+/// The bytes of one push, which <see cref="PushQuota"/> counts. If this is disposed without <see cref="KeepAsync"/>, the push was not
+/// stored, and its bytes count no more.
 /// </summary>
 public sealed class CountedPush : IDisposable
 {
     private Action? _returns;
     private Func<ValueTask>? _note;
 
-    /// <summary>Why the quota has no room, for the client; null where it has.</summary>
+    /// <summary>The message for the client if the quota has no room; null if it has.</summary>
     public string? Refusal { get; private set; }
 
-    /// <summary>It was stored.</summary>
+    /// <summary>Notes that the push was stored: its bytes count from now on.</summary>
     /// <exception cref="IOException">The store takes no note of who pushed it; also as <see cref="UnauthorizedAccessException"/>.
     /// </exception>
     public async ValueTask KeepAsync()

@@ -4,8 +4,9 @@ using Mirror.Storage;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// The lengths that blobs should have. A proved one belongs to the bytes, so to every repository. A manifest's word counts for its own
-/// repository only, and only until a length is proved: a client can push a manifest that says anything of any blob.
+/// The lengths that blobs should have. A length that was proved by the digest holds for every repository. A length that a manifest names
+/// holds only for the manifest's own repository, and only until a length is proved: a client can push a manifest that names any length for
+/// any blob.
 /// </summary>
 public sealed class ExpectedSizes : IDisposable
 {
@@ -13,7 +14,7 @@ public sealed class ExpectedSizes : IDisposable
     // An image has at most 127 layers, and an index a few dozen images.
     private const int MaxOfOneManifest = 1_000;
 
-    // Apart, so that no number of manifests makes a proof be forgotten.
+    // A separate cache, so that many manifests cannot push a proved length out of it.
     private readonly MemoryCache _proved = new(new MemoryCacheOptions { SizeLimit = MaxSizes });
     private readonly MemoryCache _claimed = new(new MemoryCacheOptions { SizeLimit = MaxSizes });
 
@@ -24,7 +25,7 @@ public sealed class ExpectedSizes : IDisposable
     public long? this[RepositoryName name, Digest digest] =>
         this[digest] ?? (_claimed.TryGetValue((name, digest), out long size) ? size : null);
 
-    /// <summary>Learns what a manifest of a repository tells.</summary>
+    /// <summary>Remembers the lengths that a manifest of a repository names.</summary>
     public void Learn(RepositoryName name, ManifestDocument manifest)
     {
         foreach (var entry in manifest.Entries.Take(MaxOfOneManifest))
@@ -32,7 +33,7 @@ public sealed class ExpectedSizes : IDisposable
                 Set(_claimed, (name, entry.Digest), size);
     }
 
-    /// <summary>Content of this length was verified.</summary>
+    /// <summary>Remembers the length of content whose digest was verified.</summary>
     public void Prove(Digest digest, long size) => Set(_proved, digest, size);
 
     public void Dispose()

@@ -141,7 +141,8 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
             : [];
     }
 
-    // A client asks for what it need not push, and pushes a manifest that names it later. Until then a sweep must not delete it.
+    // A client may ask by HEAD whether it needs to push a blob, and push a manifest that names this blob later. Until then a sweep must not
+    // delete the blob.
     private static async ValueTask TouchAsync(ValueTask<bool> touch)
     {
         try
@@ -150,7 +151,7 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // A read-only store can still be read, and takes no push that would need this.
+            // A store that accepts no writes accepts no push either, so nothing needs this protection.
         }
     }
 }

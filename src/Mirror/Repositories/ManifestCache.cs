@@ -108,7 +108,7 @@ public sealed class ManifestCache : IDisposable
         }
         catch (FormatException)
         {
-            // Another program stored something that only looks like one: it is served as it is.
+            // Another program has stored bytes that only look like a manifest of schema 1. The server serves them as they are.
         }
         return new Manifest(descriptor, bytes);
     }

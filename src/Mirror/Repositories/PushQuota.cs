@@ -7,12 +7,14 @@ namespace Mirror.Repositories;
 
 /// <summary>
 /// How many bytes clients have pushed, where <c>hosted.max_size</c>, <c>hosted.max_repository_size</c> or <c>hosted.max_user_size</c>
-/// limits them. A blob counts once for each repository that has it, and for the client that pushed it there. The store is measured once,
-/// and then what is pushed is added. Before a push is refused, and every ten minutes, it is measured again: then deleted content counts no
-/// more. Pushes that run at the same time may pass the limit.
+/// limits them. A blob counts once for each repository that has it, and for the client that pushed it there. This class measures the store
+/// once, and then adds the bytes of each push. It measures again before it refuses a push, and every ten minutes, so that deleted content
+/// does not count any more. Pushes that run at the same time may together exceed the limit.
 /// </summary>
-/// <remarks>A client is a user, or else an address: any text that tells it from others. The store notes what each client has pushed,
-/// while <c>hosted.max_user_size</c> is set.</remarks>
+/// <remarks>
+/// A client is the name of a user, or else an address. If <c>hosted.max_user_size</c> is set, the store has a note for each blob and
+/// manifest that a client has pushed.
+/// </remarks>
 public sealed class PushQuota(
     HostedOptions options, ISweepStore links, IContentStore content, IReferenceStore references, IDateStore notes, HostedNames hosted,
     TimeProvider time)
@@ -23,29 +25,31 @@ public sealed class PushQuota(
     private static readonly TimeSpan MaxAgeForRefusal = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
-    // Content that was noted and is not in its repository was deleted, unless its push has only begun.
+    // If content has a note and is not in its repository, it was deleted, or its push has only begun. After this time it was deleted.
     private static readonly TimeSpan NoteOutlivesContent = TimeSpan.FromDays(1);
 
     private readonly ConcurrentDictionary<RepositoryName, Counter> _repositories = new();
     private readonly ConcurrentDictionary<string, Counter> _clients = new();
     private readonly Counter _all = new();
 
-    /// <summary>Counts a blob that is about to become a part of a repository, until the result is disposed without being kept.</summary>
+    /// <summary>
+    /// Counts a blob that a push is about to add to a repository. The blob counts no more when the result is disposed without being kept.
+    /// </summary>
     public async ValueTask<CountedPush> CountBlobAsync(
         string client, RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
         IsOn && !await references.HasBlobAsync(name, digest, cancellationToken)
             ? await CountAsync(client, name, digest, bytes, cancellationToken)
             : new CountedPush();
 
-    /// <summary>The same for a manifest.</summary>
+    /// <summary>Counts a manifest that a push is about to add to a repository, as <see cref="CountBlobAsync"/> does.</summary>
     public async ValueTask<CountedPush> CountManifestAsync(
         string client, RepositoryName name, Digest digest, long bytes, CancellationToken cancellationToken) =>
         IsOn && !(await references.FindManifestAsync(name, digest, cancellationToken)).Linked
             ? await CountAsync(client, name, digest, bytes, cancellationToken)
             : new CountedPush();
 
-    /// <summary>Whether there is room for any more bytes; asked before a client sends them.</summary>
-    /// <returns>Null; or why there is none, for the client.</returns>
+    /// <summary>Whether there is room for at least one more byte. Call it before a client sends a blob.</summary>
+    /// <returns>Null if there is room; otherwise the message for the client.</returns>
     public async ValueTask<string?> FindRoomAsync(string client, RepositoryName name, CancellationToken cancellationToken) =>
         IsOn ? (await CountAsync(client, name, null, 0, cancellationToken)).Refusal : null;
 
@@ -106,7 +110,7 @@ public sealed class PushQuota(
         return counter.TryAdd(push, bytes, limit);
     }
 
-    // A large bucket takes long to measure: pushes go on meanwhile.
+    // To measure a large bucket takes long. After MaxWait the push continues without the result.
     private async Task TryMeasureAsync(Counter counter, Func<CancellationToken, Task<long>> measure, CancellationToken cancellationToken)
     {
         try
@@ -115,11 +119,12 @@ public sealed class PushQuota(
         }
         catch (TimeoutException)
         {
-            // It is counted when it is known.
+            // The push counts when the measurement has ended.
         }
     }
 
-    // One measurement at a time. What is added meanwhile counts, also if the measurement has seen it.
+    // One measurement at a time. Bytes of pushes that run meanwhile are added to its result. They may count twice, until the next
+    // measurement.
     private async Task MeasureAsync(Counter counter, Func<CancellationToken, Task<long>> measure, CancellationToken cancellationToken)
     {
         await counter.Measurements.JoinOrStart(
@@ -194,7 +199,7 @@ public sealed class PushQuota(
             }
         }
 
-        // A measurement that began meanwhile has not seen them.
+        // If a measurement has begun since, its result does not contain these bytes.
         private void Return(long bytes, int measurements)
         {
             lock (_gate)

@@ -3,8 +3,8 @@ using Mirror.Storage;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// Lets one request at a time change the links and tags of a repository, so that a delete never removes what a push was just told exists.
-/// Readers and uploads take no lock.
+/// Lets one request at a time change the links and tags of a repository, so that a delete never removes content that the server has just
+/// reported to a push as stored. Readers and uploads take no lock.
 /// </summary>
 public sealed class RepositoryLocks : IDisposable
 {

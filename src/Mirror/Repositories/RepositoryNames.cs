@@ -5,7 +5,7 @@ namespace Mirror.Repositories;
 
 /// <summary>
 /// The names of the repositories, kept in memory for searches. They are read from the store when a search needs them and the last reading
-/// is half a minute old. What this process takes by a push is there at once.
+/// is half a minute old. The name of a repository that this process got by a push is added at once.
 /// </summary>
 public sealed class RepositoryNames(IReferenceStore references, TimeProvider time)
 {

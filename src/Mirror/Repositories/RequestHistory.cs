@@ -4,8 +4,8 @@ using Mirror.Storage;
 namespace Mirror.Repositories;
 
 /// <summary>
-/// What clients asked for: how often each reference was pulled, and what those requests did that the store alone could not answer. It is
-/// kept in memory, within limits, and is never the authority for anything.
+/// How often clients pulled each reference, and what the server did for requests that the store alone could not answer. It is in memory,
+/// within limits, and may be lost.
 /// </summary>
 public sealed class RequestHistory(TimeProvider time)
 {
@@ -29,7 +29,7 @@ public sealed class RequestHistory(TimeProvider time)
             known.Served(isPull, time.GetUtcNow().UtcTicks, client);
     }
 
-    /// <summary>Keeps what a request did that went past the store.</summary>
+    /// <summary>Keeps the record of a request that the store alone could not answer.</summary>
     public void Keep(RepositoryName name, in Reference reference, RequestEvent happened)
     {
         if (!_all.TryGetValue((name, reference), out var known) && (known = Add(name, reference)) is null || !known.Keep(happened))
@@ -42,17 +42,19 @@ public sealed class RequestHistory(TimeProvider time)
         }
     }
 
-    /// <summary>What is known of a reference; null where that is nothing.</summary>
+    /// <summary>The record of a reference; null if there is none.</summary>
     public ReferenceHistory? Find(RepositoryName name, Reference reference) => _all.GetValueOrDefault((name, reference));
 
-    /// <summary>Everything that is known of a repository.</summary>
+    /// <summary>The records of a repository.</summary>
     public IEnumerable<(Reference Reference, ReferenceHistory History)> Of(RepositoryName name) =>
         from entry in _all
         where entry.Key.Item1 == name
         select (entry.Key.Item2, entry.Value);
 
-    /// <summary>Takes the clients that pulled since the last call. Of many clients of one reference, some are left out. Call it before
-    /// <see cref="TakePulls"/>, which forgets references.</summary>
+    /// <summary>
+    /// Takes the clients that pulled since the last call. If many clients pulled one reference, some may be missing. Call it before
+    /// <see cref="TakePulls"/>, which forgets references.
+    /// </summary>
     public IEnumerable<(RepositoryName Name, Reference Reference, string Client, DateTimeOffset Last)> TakePullers()
     {
         foreach (var (key, history) in _all)
@@ -68,7 +70,8 @@ public sealed class RequestHistory(TimeProvider time)
             var pulls = history.TakePulls();
             if (pulls > 0)
                 yield return (key.Item1, key.Item2, pulls, history.LastUsed!.Value);
-            // A request that found the entry just now is not counted: one pull of an image that had none for a while.
+            // If a request found the entry just before it was removed, its pull is not counted: one pull of an image that had none for a
+            // while.
             else if (history.IsIdle && _all.TryRemove(new(key, history)))
                 Interlocked.Decrement(ref _count);
         }
@@ -113,7 +116,7 @@ public sealed class ReferenceHistory
     /// <summary>When a client last asked for the headers; null where none did.</summary>
     public DateTimeOffset? LastLook => Time(ref _lastLook);
 
-    /// <summary>The last requests that went past the store, the oldest first.</summary>
+    /// <summary>The last requests that the store alone could not answer, the oldest first.</summary>
     public IReadOnlyList<RequestEvent> Events
     {
         get
@@ -142,7 +145,8 @@ public sealed class ReferenceHistory
         }
         Volatile.Write(ref _lastUsed, ticks);
         Interlocked.Increment(ref _served);
-        // Each client has its place, so that one that pulls all the time displaces no other. Two writers at once mix their times at worst.
+        // Each client has a fixed place, so that a client that pulls all the time does not displace others. If two requests write at once,
+        // their times may be mixed.
         if (client is not null)
             (_pullers ??= new (object?, long)[MaxPullers])[client.GetHashCode() & (MaxPullers - 1)] = (client, ticks);
     }
@@ -194,7 +198,7 @@ public sealed class ReferenceHistory
 /// <summary>A request that the store alone could not answer.</summary>
 /// <param name="Asked">What the client asked, such as <c>GET manifest</c>.</param>
 /// <param name="Why">Why upstream was asked, in words.</param>
-/// <param name="Outcome">What came of it, in words.</param>
+/// <param name="Outcome">How the request ended, in words.</param>
 /// <param name="Upstream">The requests to upstream that it caused. It may grow while a download goes on.</param>
 public sealed record RequestEvent(
     DateTimeOffset Time, TimeSpan Took, string Asked, string Why, string Outcome, Func<IReadOnlyList<string>> Upstream);

@@ -12,10 +12,10 @@ public sealed class FleetMetrics(MirrorMeter meter)
     private readonly Counter<long> _cacheHits = meter.Counter("registry_storage_cache_hits_total", "Facts found there and believed.");
 
     private readonly Counter<long> _cacheErrors = meter.ZeroCounter(
-        "registry_storage_cache_errors_total", "Questions to Redis that failed or had no answer in time.");
+        "registry_storage_cache_errors_total", "Requests to Redis that failed or had no answer in time.");
 
     private readonly Histogram<double> _redisSeconds = meter.Seconds(
-        "registry_storage_cache_redis_seconds", "Time a question to Redis took.",
+        "registry_storage_cache_redis_seconds", "Time a request to Redis took.",
         [.0005, .001, .0025, .. MirrorMeter.Durations[..8]]);
 
     private readonly UpDownCounter<long> _leases = meter.ZeroUpDownCounter(

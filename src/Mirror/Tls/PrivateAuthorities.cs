@@ -48,7 +48,7 @@ public sealed class PrivateAuthorities
 
     /// <summary>
     /// Whether a server may be trusted because of these authorities. The parameters are those of
-    /// <see cref="RemoteCertificateValidationCallback"/>. The name of the server must be right.
+    /// <see cref="RemoteCertificateValidationCallback"/>. The certificate must be for the name of the server.
     /// </summary>
     public bool TrustServer(X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors) =>
         (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) == 0 && certificate is X509Certificate2 shown && HaveIssued(shown, sent);

@@ -4,13 +4,13 @@ using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
 
-/// <summary>Asks an upstream whether it lets an account read a repository, by one cheap request that is no pull.</summary>
+/// <summary>Asks an upstream whether an account may read a repository, by one cheap request that does not count as a pull.</summary>
 public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProvider time)
 {
     /// <summary>Whether upstream lets the account read the repository.</summary>
-    /// <param name="manifest">A manifest of it that is wanted; null asks for the list of its tags.</param>
-    /// <returns>False if upstream refuses, and also if it says that there is no such repository: some say so of what they do not
-    /// show.</returns>
+    /// <param name="manifest">The manifest to ask for; null asks for the list of tags.</param>
+    /// <returns>False if upstream refuses, and also if it says that there is no such repository: some registries say so of a repository
+    /// that the login may not read.</returns>
     /// <exception cref="UpstreamException">Upstream gave no answer.</exception>
     public async Task<bool> IsReadableAsync(
         RepositoryName name, Reference? manifest, Account account, CancellationToken cancellationToken)
@@ -28,7 +28,7 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProv
         }
     }
 
-    // Null where the answer tells nothing: the manifest may be gone, and some registries do not answer HEAD.
+    // Null if the answer does not show whether the account may read: the manifest may be deleted, and some registries do not answer HEAD.
     private async Task<bool?> HasManifestAsync(
         RepositoryName name, Reference reference, Account account, CancellationToken cancellationToken)
     {
@@ -46,7 +46,7 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProv
             return false;
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException(
-                $"{origin.Authority} answered {(int)response.StatusCode} to the question who may read {name}.");
+                $"{origin.Authority} answered {(int)response.StatusCode} when asked who may read {name}.");
         // A page of a proxy or of a captive portal says nothing of the repository.
         _ = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TagsBody, origin, cancellationToken);
         return true;

@@ -15,7 +15,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     private TimeSpan _lastPause;
     private DateTimeOffset? _renewedBy;
 
-    /// <summary>The number of an account that is no account of the mirror's own.</summary>
+    /// <summary>The number of an account that belongs to a client and not to the mirror.</summary>
     public const int OfClient = -1;
 
     public int Index => index;
@@ -39,8 +39,10 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         get { lock (_gate) return _limit; }
     }
 
-    /// <summary>When all pulls are allowed again at the latest, if none is made until then; null if all are, or upstream did not tell its
-    /// window.</summary>
+    /// <summary>
+    /// The latest time at which all pulls are allowed again, if no pull is made until then. Null if all are allowed now, or if upstream did
+    /// not tell its window.
+    /// </summary>
     public DateTimeOffset? RenewedBy
     {
         get { lock (_gate) return _remaining < _limit ? _renewedBy : null; }
@@ -59,7 +61,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         get { lock (_gate) return _remaining is not { } left || left > (_limit ?? 0) / 2 && left > 10; }
     }
 
-    /// <summary>Takes in how many pulls upstream allows, how many are left, and when the window that begins now ends.</summary>
+    /// <summary>Remembers how many pulls upstream allows, how many are left, and when the window that begins now ends.</summary>
     public void Observe(long? limit, long? remaining, DateTimeOffset? renewedBy)
     {
         lock (_gate)
@@ -67,8 +69,8 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     }
 
     /// <summary>
-    /// How long to pause after a 429 that tells nothing: a second at first, then twice the last pause, until a request is answered
-    /// otherwise. The 429s of requests that were sent together are one.
+    /// How long to pause after a 429 without a time and without a limit: a second at first, then twice the last pause, until a request gets
+    /// another answer. Several 429s for requests that were sent together count as one.
     /// </summary>
     public TimeSpan NextPause(DateTimeOffset now, bool isPull, TimeSpan max)
     {
@@ -82,7 +84,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         }
     }
 
-    /// <summary>A request was answered otherwise than by 429.</summary>
+    /// <summary>Notes that a request got another answer than 429.</summary>
     public void Answered()
     {
         lock (_gate)

@@ -4,12 +4,12 @@ using Mirror.Storage;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// The accounts of one upstream. When an account reaches its limit, only that account is paused, and another one is used. Cached content
-/// needs none.
+/// The accounts of one upstream. When an account reaches its limit, the mirror pauses this account and uses another one. It needs no
+/// account to serve cached content.
 /// </summary>
 public sealed class Accounts
 {
-    // For an account whose login is refused, and for a 429 that tells the limit but not how long to wait.
+    // The pause of an account whose login is refused, and the pause after a 429 that tells the limit but not how long to wait.
     private static readonly TimeSpan DefaultPause = TimeSpan.FromMinutes(1);
 
     private readonly UpstreamOrigin _origin;
@@ -19,7 +19,7 @@ public sealed class Accounts
 
     public Accounts(UpstreamOptions options, UpstreamOrigin origin, LiveOptions live, TimeProvider time)
     {
-        // Pauses end after the time that was told, also if the machine's date is set meanwhile.
+        // With this clock, pauses end after the time that upstream told, also if the date of the machine is set meanwhile.
         (_origin, _time, _options) = (origin, new SteadyTime(time), options);
         _all = AccountsOf(options, time);
         HaveCredentials = LoginsOf(options).Any();

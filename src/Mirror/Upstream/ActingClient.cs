@@ -4,9 +4,9 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// A client whose own login upstream has accepted for a private repository (<c>proxy.private: client</c>). While its request runs, upstream
-/// is asked for this repository with this login, in place of the accounts of the mirror. A login is for one upstream and one repository:
-/// requests to any other do not get it.
+/// A client whose own login upstream has accepted for a private repository (<c>proxy.private: client</c>). While the client's request runs,
+/// the mirror sends this login with its own requests for this repository, in place of its accounts. It sends the login with no request to
+/// another upstream or for another repository.
 /// </summary>
 /// <param name="account">The client's login, with the tokens that upstream gave for it.</param>
 public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Account account)
@@ -27,7 +27,7 @@ public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Acc
     /// <summary>Whether upstream has refused the login since it was accepted.</summary>
     public bool IsRefused => _isRefused;
 
-    /// <summary>The current client, if it acts for this repository of this upstream; else null.</summary>
+    /// <summary>The current client, if its login is for this repository of this upstream; else null.</summary>
     public static ActingClient? For(UpstreamOrigin origin, RepositoryName name) =>
         Ambient.Value is { } client && client.IsFor(origin, name) ? client : null;
 
@@ -35,11 +35,11 @@ public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Acc
     public static bool IsRefusal(UpstreamException answer) =>
         answer is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true };
 
-    /// <summary>Takes in that upstream refused the login, and returns what to throw.</summary>
+    /// <summary>Remembers that upstream refused the login, and returns the exception to throw.</summary>
     public Exception Refusal(UpstreamKind kind, string message)
     {
         _isRefused = true;
-        // A download may have other clients, so that its failure is one of upstream.
+        // A download may serve other clients too. So it ends with an UpstreamException, and then another origin can continue it.
         return kind is UpstreamKind.Blob ? new UpstreamDeniedException(message, hasAccount: true) : new ClientRefusedException(message);
     }
 
@@ -47,7 +47,7 @@ public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Acc
 }
 
 /// <summary>
-/// Upstream refuses the login of a client that it accepted before. It is none of the answers that are not content: those are about the
-/// mirror, which would serve its stored copy.
+/// Upstream refuses the login of a client that it accepted before. This is no <see cref="UpstreamException"/>: after one of those the
+/// mirror serves its stored copy, and this client may not get the copy.
 /// </summary>
 public sealed class ClientRefusedException(string message) : Exception(message);

@@ -10,7 +10,7 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource tokens, TimeProvider time) : DelegatingHandler
 {
-    // A registry without any challenge is not asked for it more often.
+    // If a registry sends no challenge, the mirror does not look for one more often than this.
     private static readonly TimeSpan PingInterval = TimeSpan.FromMinutes(1);
 
     private readonly SingleFlight<string, Challenge?> _pings = new();

@@ -4,15 +4,15 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Tells <see cref="UpstreamState"/> whether the upstream and its token service answered. Stands around the retries: what counts is how
-/// they ended.
+/// Tells <see cref="UpstreamState"/> whether the upstream and its token service answered. This handler is around the retries, so it sees
+/// only the last outcome.
 /// </summary>
 public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState state) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var url = request.RequestUri!;
-        // A CDN tells nothing about the upstream.
+        // The answer of a CDN does not show whether the upstream works.
         var counts = origin.IsSameOrigin(url)
             || request.Options.TryGetValue(UpstreamRequest.Kind, out var kind) && kind is UpstreamKind.Token;
         try
@@ -28,7 +28,7 @@ public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState sta
                 state.Answered(url, isUp: !isRefused);
             return response;
         }
-        // A request that was cancelled without an answer tells nothing.
+        // A request that was cancelled without an answer does not show whether upstream works.
         catch (Exception failure) when (counts && !cancellationToken.IsCancellationRequested)
         {
             state.Failed(url, UpstreamRequest.Reason(failure));

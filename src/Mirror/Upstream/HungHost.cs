@@ -61,7 +61,8 @@ internal sealed class HungHost(TimeProvider time) : ResilienceStrategy<HttpRespo
             if (failure is TimeoutRejectedException
                 || failure is OperationCanceledException && time.GetElapsedTime(request.Value) >= MaxSilence)
                 (_gaveUp, _gaveUpAt) = (_gaveUp + 1, time.GetTimestamp());
-            // A request that was cancelled before says nothing. Any other end is an answer, or a failure that the circuit breakers count.
+            // A request that was cancelled earlier does not show whether the host hangs. Any other end is an answer, or a failure that the
+            // circuit breakers count.
             else if (failure is not OperationCanceledException)
                 (_gaveUp, _silentSince) = (0, time.GetTimestamp());
         }

@@ -3,8 +3,8 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Something that fails and works again: tells when a line of the log is due, at the beginning and at the end. What fails and works in turn
-/// has one line a minute. Thread-safe.
+/// The failures of one thing, such as an upstream. Decides when the log gets a line: at the beginning of an outage and at its end. If the
+/// thing fails and works in turn, the log gets one line a minute. Thread-safe.
 /// </summary>
 internal sealed class Outage(TimeProvider time)
 {
@@ -13,7 +13,7 @@ internal sealed class Outage(TimeProvider time)
     private long _began;
     private volatile bool _isTold;
 
-    /// <summary>It failed. Whether this begins an outage that is to be told.</summary>
+    /// <summary>Notes a failure. Returns whether an outage begins that the log should report.</summary>
     public bool Begin()
     {
         lock (_gate)
@@ -25,7 +25,7 @@ internal sealed class Outage(TimeProvider time)
         }
     }
 
-    /// <summary>It worked. How long the outage was that this ends; null where none was told.</summary>
+    /// <summary>Notes a success. Returns the length of the outage that it ends; null if the log has not reported one.</summary>
     public TimeSpan? End()
     {
         if (!_isTold)

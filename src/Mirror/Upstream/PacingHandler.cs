@@ -8,7 +8,7 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class PacingHandler(UpstreamOrigin origin, int perSecond) : DelegatingHandler
 {
-    // Upstream's clock sees requests a little closer together than they were sent.
+    // Requests may arrive at upstream with shorter pauses between them than those in which they were sent.
     private const double Margin = 1.02;
 
     // The shortest period that a timer keeps; above a hundred requests a second, several go at once.

@@ -5,7 +5,7 @@ namespace Mirror.Upstream;
 
 /// <summary>A request for content or a list, with one account. Another account may get another answer.</summary>
 /// <param name="Path">What follows the repository's name: <c>manifests/latest</c>.</param>
-public sealed record UpstreamQuestion(Account Account, RepositoryName Name, string Path);
+public sealed record UpstreamRequestKey(Account Account, RepositoryName Name, string Path);
 
 /// <summary>
 /// What one upstream lately refused, so that repeated requests for missing content cost upstream nothing. Only a cache, with a limit,
@@ -17,25 +17,25 @@ public sealed class Refusals(TimeProvider time) : IDisposable
 
     private readonly MemoryCache _known = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
 
-    /// <summary>Throws the refusal that is remembered for a question, if there is one.</summary>
+    /// <summary>Throws the refusal that is remembered for a request, if there is one.</summary>
     /// <exception cref="UpstreamRefusedException">Upstream lacked the content when it was last asked.</exception>
     /// <exception cref="UpstreamDeniedException">Upstream refused access when it was last asked.</exception>
-    public void ThrowIfKnown(UpstreamQuestion question)
+    public void ThrowIfKnown(UpstreamRequestKey key)
     {
-        if (_known.Get<Refusal>(question) is not { } refusal || time.GetElapsedTime(refusal.At) >= refusal.Life)
+        if (_known.Get<Refusal>(key) is not { } refusal || time.GetElapsedTime(refusal.At) >= refusal.Life)
             return;
-        // Without the question, so that the life of a remembered refusal is not extended.
+        // Without the key, so that the life of a remembered refusal is not extended.
         throw refusal.HasAccount is { } hasAccount
             ? new UpstreamDeniedException(refusal.Message, hasAccount)
             : new UpstreamRefusedException(refusal.Message);
     }
 
-    /// <summary>Remembers an exception that is upstream's own answer to a question.</summary>
+    /// <summary>Remembers an exception that is upstream's own answer to a request.</summary>
     public void Remember(UpstreamException refusal, TimeSpan life)
     {
-        if (refusal.Question is { } question && life > TimeSpan.Zero)
+        if (refusal.RequestKey is { } key && life > TimeSpan.Zero)
             _known.Set(
-                question, new Refusal(refusal.Message, (refusal as UpstreamDeniedException)?.HasAccount, time.GetTimestamp(), life),
+                key, new Refusal(refusal.Message, (refusal as UpstreamDeniedException)?.HasAccount, time.GetTimestamp(), life),
                 new MemoryCacheEntryOptions { Size = 1 });
     }
 

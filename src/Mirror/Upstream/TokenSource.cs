@@ -21,7 +21,7 @@ public sealed partial class TokenSource(
     // Clients choose the scopes: they name repositories.
     private const int MaxTokens = 10_000;
     private const string Kind = "token";
-    // How long a token is not renewed that upstream has never accepted: a second one would be refused as well.
+    // If upstream has never accepted a token, it is not replaced within this time: upstream would refuse a second one as well.
     private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
     // A token is renewed after this part of its lifetime.
     private const double RenewalShare = 0.75;
@@ -46,7 +46,7 @@ public sealed partial class TokenSource(
         return (await requested).Result.Value;
     }
 
-    /// <summary>Takes in that the registry accepted the token that was sent last.</summary>
+    /// <summary>Remembers that the registry accepted the token that was sent last.</summary>
     public void Accepted(Account account, string scope)
     {
         if (_tokens.TryGetValue((account, scope), out var token))
@@ -102,7 +102,7 @@ public sealed partial class TokenSource(
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
         if (body.Value is not { } value || value.AsSpan().ContainsAnyInRange('\0', ' '))
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} sent no token.");
-        // Counted from our own clock, and from before the request.
+        // The lifetime counts from the time before the request, by our own clock.
         var lifetime = body.Seconds is > 0 and var seconds
             ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds))
             : DefaultLifetime;
@@ -136,7 +136,7 @@ public sealed partial class TokenSource(
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm}, which may not get the login of section "
-        + "proxy: asking without it; if the service is right, add {Realm} to proxy.token_realms")]
+        + "proxy: asking without it; if you trust this service, add {Realm} to proxy.token_realms")]
     private static partial void LogNotSent(ILogger log, string upstream, string realm);
 
     // Life counts from the timestamp At.

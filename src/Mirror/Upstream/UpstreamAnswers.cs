@@ -10,8 +10,10 @@ internal static class UpstreamAnswers
     /// <summary>Whether a GET may succeed where this HEAD failed.</summary>
     public static bool MayDifferForGet(HttpResponseMessage head) => (int)head.StatusCode is 400 or 401 or 403 or 404 or 405 or 500 or 501;
 
-    /// <summary>The announced length in bytes; null where it cannot be right. Only the content without a byte has length 0, and some
-    /// registries say so of all content.</summary>
+    /// <summary>
+    /// The announced length in bytes; null where it cannot be correct. Only the content without a byte has length 0, and some registries
+    /// say so of all content.
+    /// </summary>
     public static long? Believable(long? length, Digest digest) =>
         length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
 

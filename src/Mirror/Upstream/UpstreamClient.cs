@@ -8,14 +8,15 @@ using static Mirror.Upstream.UpstreamAnswers;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Reads from another registry. Each method returns content or throws one of the three answers that are not content:
-/// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamLimitedException"/>, <see cref="UpstreamUnavailableException"/>.
+/// Reads from another registry. Each method returns content or throws one of the four answers that are not content:
+/// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamDeniedException"/>, <see cref="UpstreamLimitedException"/>,
+/// <see cref="UpstreamUnavailableException"/>.
 /// </summary>
 public sealed partial class UpstreamClient(
     UpstreamOrigin origin, Accounts accounts, Refusals refusals, UpstreamState state, HttpClient http, UpstreamMetrics metrics,
     TimeProvider time, ILogger<UpstreamClient> log)
 {
-    // With the 100 entries that many registries put on a page, as many tags as fit into the bytes of a list.
+    // Many registries put 100 tags on a page. 1000 such pages have about as many bytes as a list may have.
     private const int MaxPages = 1000;
 
     public UpstreamOrigin Origin => origin;
@@ -23,7 +24,7 @@ public sealed partial class UpstreamClient(
     /// <summary>The accounts that requests are sent with.</summary>
     public Accounts Accounts => accounts;
 
-    /// <summary>Whether it works.</summary>
+    /// <summary>Whether this upstream answers.</summary>
     public UpstreamState State => state;
 
     /// <inheritdoc cref="Accounts.AreNearlySpent"/>
@@ -131,7 +132,7 @@ public sealed partial class UpstreamClient(
         }
     }
 
-    /// <summary>All tags, sorted. A list that breaks off is none.</summary>
+    /// <summary>All tags, sorted. If a page is missing, this method throws: a part of the list would hide tags.</summary>
     public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
     {
         var tags = new HashSet<string>();
@@ -149,7 +150,7 @@ public sealed partial class UpstreamClient(
     public Task<IReadOnlyList<byte[]>> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
         GetPagesAsync(UpstreamKind.Referrers, name, $"referrers/{subject}", cancellationToken);
 
-    // The page after a page is the one that upstream's own Link names: what stands in it differs from registry to registry.
+    // Use the address in upstream's Link header as it is: each registry builds this address in its own way.
     private async Task<IReadOnlyList<byte[]>> GetPagesAsync(
         UpstreamKind kind, RepositoryName name, string what, CancellationToken cancellationToken)
     {
@@ -176,7 +177,7 @@ public sealed partial class UpstreamClient(
             next = NextPage.Of(response);
             if (bytes > UpstreamRequest.MaxJson || pages.Count == MaxPages && next is not null)
                 throw new UpstreamUnavailableException(
-                    $"{origin.Authority} has more of {name}/{what} than the {MaxPages} pages and {UpstreamRequest.MaxJson} bytes allowed.");
+                    $"{origin.Authority} has more of {name}/{what} than {MaxPages} pages or {UpstreamRequest.MaxJson} bytes.");
         }
         return pages;
     }
@@ -192,11 +193,11 @@ public sealed partial class UpstreamClient(
         while (true)
         {
             var account = acting?.Account ?? accounts.Choose(isPull);
-            var question = new UpstreamQuestion(account, name, path);
-            refusals.ThrowIfKnown(question);
+            var key = new UpstreamRequestKey(account, name, path);
+            refusals.ThrowIfKnown(key);
             var request = new HttpRequestMessage(method, page ?? Url(name, path));
             request.Options.Set(UpstreamRequest.Kind, kind);
-            request.Options.Set(UpstreamRequest.Question, question);
+            request.Options.Set(UpstreamRequest.Key, key);
             // The next page of a list may be on the host that upstream redirected to, which gets no credentials.
             if (origin.IsSameOrigin(request.RequestUri!))
             {
@@ -218,8 +219,9 @@ public sealed partial class UpstreamClient(
             }
             catch (UpstreamDeniedException denied)
             {
-                // The token service's no to this repository. Requests that wait for one token share the exception.
-                throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { Question = question };
+                // The token service refused access to this repository. Several requests may have waited for one token and have got the same
+                // exception, so throw one that names this request.
+                throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { RequestKey = key };
             }
             catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
             {
@@ -259,7 +261,8 @@ public sealed partial class UpstreamClient(
         }
     }
 
-    // A token service has judged the login before. Where the registry takes the login itself, its answer does.
+    // If upstream has a token service, the service has accepted or refused the login already. Without one, the registry's own answer shows
+    // whether the login is correct.
     private void ReportLogin(Account account, HttpResponseMessage response)
     {
         if (response.IsSuccessStatusCode)
@@ -275,17 +278,17 @@ public sealed partial class UpstreamClient(
             return;
         var status = (int)response.StatusCode;
         var itself = origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
-        response.RequestMessage.Options.TryGetValue(UpstreamRequest.Question, out var question);
+        response.RequestMessage.Options.TryGetValue(UpstreamRequest.Key, out var key);
         throw (status, itself) switch
         {
             (404 or 410, _) when itself || IsRegistryError(response, what) =>
-                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { Question = question },
+                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { RequestKey = key },
             (401 or 403, true) =>
                 new UpstreamDeniedException(
                     $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
                     accounts.HaveCredentials)
                 {
-                    Question = question,
+                    RequestKey = key,
                 },
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
             _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
@@ -295,7 +298,7 @@ public sealed partial class UpstreamClient(
     // The upstream, or the host that it redirected to.
     private static string Sender(HttpResponseMessage response) => response.RequestMessage!.RequestUri!.Authority;
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} leads from a page of {Name}/{List} back to an earlier one: taking the "
-        + "{Pages} pages for the whole list")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the Link of a page of {Name}/{List} at {Upstream} names an earlier page: "
+        + "this server uses the {Pages} pages that it has read as the whole list")]
     private partial void LogLoop(string upstream, string name, string list, int pages);
 }

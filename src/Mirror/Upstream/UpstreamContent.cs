@@ -33,7 +33,7 @@ public sealed class UpstreamContent : Content
     /// <summary>Requests a blob from an offset on.</summary>
     /// <param name="from">The offset of the first byte wanted.</param>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
-    /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
+    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public static async Task<UpstreamContent> OpenAsync(
         UpstreamClient upstream, RepositoryName name, Digest digest, long from, long? end, TimeProvider time,
         CancellationToken cancellationToken)

@@ -4,7 +4,7 @@ namespace Mirror.Upstream;
 public abstract class UpstreamException(string message, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>The request, if this is upstream's own answer to it; null after a failure on the way.</summary>
-    public UpstreamQuestion? Question { get; init; }
+    public UpstreamRequestKey? RequestKey { get; init; }
 
     /// <summary>What the operator of the mirror can do, in one sentence; null if the operator needs to do nothing.</summary>
     public virtual string? Advice => null;

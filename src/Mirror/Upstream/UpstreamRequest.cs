@@ -35,8 +35,8 @@ internal static class UpstreamRequest
     /// <summary>The account that the request is sent with.</summary>
     public static readonly HttpRequestOptionsKey<Account> Account = new("account");
 
-    /// <summary>The question, to be remembered if upstream refuses it.</summary>
-    public static readonly HttpRequestOptionsKey<UpstreamQuestion> Question = new("question");
+    /// <summary>Names the request, so that a refusal can be remembered.</summary>
+    public static readonly HttpRequestOptionsKey<UpstreamRequestKey> Key = new("key");
 
     /// <summary>Sends a request and returns at the response headers.</summary>
     /// <exception cref="UpstreamUnavailableException">The request failed before the response headers.</exception>

@@ -9,7 +9,7 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics metrics, TimeProvider time, ILogger<UpstreamState> log)
 {
-    // Some registries refuse a right login for a repository that it may not read.
+    // Some registries refuse a correct login for a repository that it may not read.
     private static readonly TimeSpan LoginTrust = TimeSpan.FromMinutes(10);
 
     private readonly Outage _registry = new(time);
@@ -26,8 +26,8 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     /// <summary>Since when an account rests because upstream said 429; null where it does not rest.</summary>
     public DateTimeOffset? LimitedSince(Account account)
     {
-        var login = LoginOf(account);
-        return login.LimitedUntil > time.GetUtcNow() ? login.LimitedSince : null;
+        var rest = LoginOf(account).Rest;
+        return rest?.HasEnded(time) == false ? rest.Since : null;
     }
 
     /// <summary>The registry, or its token service, gave an answer of its own.</summary>
@@ -81,10 +81,9 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     public void Limited(Account account, TimeSpan pause)
     {
         _troubles.Note(origin.Authority, $"account {account.Index} has reached its limit (429), and rests for {pause.TotalSeconds:0} s");
-        var (login, now) = (LoginOf(account), time.GetUtcNow());
-        if (login.LimitedUntil < now)
-            login.LimitedSince = now;
-        login.LimitedUntil = now + pause;
+        var login = LoginOf(account);
+        var since = login.Rest is { } rest && !rest.HasEnded(time) ? rest.Since : time.GetUtcNow();
+        login.Rest = new Rest(since, time.GetTimestamp(), pause);
         if (login.Limit.IsDue())
             LogLimited(origin.Authority, origin.Label, account.Index, Math.Round(pause.TotalSeconds));
     }
@@ -120,8 +119,12 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
 
         public long? WorkedAt { get; set; }
 
-        public DateTimeOffset LimitedSince { get; set; }
+        public Rest? Rest { get; set; }
+    }
 
-        public DateTimeOffset LimitedUntil { get; set; }
+    // One object, so that another thread never reads the half of one rest and the half of the next.
+    private sealed record Rest(DateTimeOffset Since, long Begun, TimeSpan Pause)
+    {
+        public bool HasEnded(TimeProvider time) => time.GetElapsedTime(Begun) >= Pause;
     }
 }

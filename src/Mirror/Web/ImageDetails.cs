@@ -16,13 +16,13 @@ public sealed record HistoryStep(string Created, string By, bool IsEmpty);
 /// <summary>One manifest of an image.</summary>
 /// <param name="Platform">Null if neither the index nor the config has it.</param>
 /// <param name="IsStored">Whether this server has it.</param>
-/// <param name="ByDigest">The pulls by its digest, and the last of them; null for none.</param>
+/// <param name="ByDigest">How often clients pulled it by digest, and when the last one did; null if none did.</param>
 public sealed record ManifestDetail(
     Digest Digest, string? Platform, string Type, bool IsStored, IReadOnlyList<BlobDetail> Blobs, IReadOnlyList<HistoryStep> History,
     IReadOnlyList<KeyValuePair<string, string>> Labels, IReadOnlyList<KeyValuePair<string, string>> Annotations,
     (long Pulls, DateTimeOffset Last)? ByDigest = null);
 
-/// <summary>A manifest that refers to an image: a signature, an SBOM, a provenance.</summary>
+/// <summary>A manifest that refers to an image: a signature, an SBOM, a build attestation.</summary>
 public sealed record ReferrerDetail(Digest Digest, Digest Subject, string? ArtifactType);
 
 /// <summary>All that the store knows of an image.</summary>
@@ -40,7 +40,7 @@ internal sealed class ImageDetails(
     private const int MaxConfig = 256 << 10;
     private const int MaxText = 500;
 
-    /// <summary>The image that a tag names here; null where it is not stored.</summary>
+    /// <summary>The image that a tag names here; null if this server does not have the tag.</summary>
     public async Task<ImageDetail?> FindAsync(RepositoryName name, string tag, CancellationToken stop)
     {
         if (await references.ResolveTagAsync(name, tag, stop) is not { } root)

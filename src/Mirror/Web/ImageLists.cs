@@ -13,9 +13,9 @@ internal sealed class ImageLists(
     UpstreamSelector upstreams)
 {
     private const int PageSize = 50;
-    // Of a viewer who may see few of many images, a page may be short; it has a link to the next one all the same.
+    // A page looks at so many images at most. If the viewer may see few of them, the page is short, and still has a link to the next page.
     private const int MaxLooked = 5_000;
-    // Each page of them may be a request to a token server.
+    // The rights on 50 images may cost a request to the token server.
     private const int MaxLookedWithTokens = 500;
     private const int MaxSearch = 200;
     private static readonly TimeSpan MaxWait = TimeSpan.FromMilliseconds(50);
@@ -32,8 +32,8 @@ internal sealed class ImageLists(
     /// <summary>One page of the images that a viewer may see.</summary>
     /// <param name="search">A part of a name or tag; empty for all.</param>
     /// <param name="sort">One of the orders of <c>ImagesPage</c>; for any other word, names.</param>
-    /// <param name="after">Where the page before has ended; empty for the first one.</param>
-    /// <exception cref="RegistryException">No page ends there.</exception>
+    /// <param name="after"><c>Next</c> of the page before; empty for the first page.</param>
+    /// <exception cref="RegistryException"><paramref name="after"/> is not the <c>Next</c> of a page of this list.</exception>
     public async ValueTask<ImagesModel> PageAsync(Viewer viewer, string search, string sort, string after, CancellationToken stop)
     {
         search = search.Trim();
@@ -43,7 +43,8 @@ internal sealed class ImageLists(
         var list = sort == "state" ? await ByStateAsync(stop)
             : Orders.TryGetValue(sort, out var order) ? By(order)
             : ByName();
-        // A search, and the order of states, look at all images for each part of the list. A token server may be asked about each image.
+        // With a search, or in the order of states, the index reads all images for each part. The rights on the images of a part may cost
+        // requests to the token server.
         var part = viewer.SeesAll || viewer.Rights is not null ? PageSize : 10 * PageSize;
         var most = viewer.Rights is null ? MaxLooked : MaxLookedWithTokens;
         List<ImageLine> lines = [];
@@ -103,7 +104,8 @@ internal sealed class ImageLists(
                 Rank, search, Split(after) is var (value, id) ? ((int)(Number(value) ?? throw NoPlace()), id) : null, count),
             image => string.Create(CultureInfo.InvariantCulture, $"{Rank(image.Name, image.Tag, image.IsWhole)}.{image.Id}"));
 
-        // What needs a look comes first.
+        // The higher the number, the earlier the image: first tags that differ from upstream's, then tags that may, then pinned, incomplete
+        // and hosted images.
         int Rank(RepositoryName name, string tag, bool isWhole)
         {
             var state = StateOf(name, tag) switch { "cooling down" => 24, "kept" => 16, "stale" => 8, _ => 0 };
@@ -111,7 +113,7 @@ internal sealed class ImageLists(
         }
     }
 
-    // How the tag differs from that of upstream; null where it does not, as far as this server knows.
+    // The state that the page shows: kept, cooling down or stale; null for none of these.
     private string? StateOf(RepositoryName name, string tag)
     {
         if (held.Find(name, tag) is not null)
@@ -130,7 +132,8 @@ internal sealed class ImageLists(
 
     private static RegistryException NoPlace() => new(RegistryError.NameInvalid, "'after' is not from a page of this list");
 
-    /// <param name="Read">A part of the list: with the text of a search, after a place, of so many images.</param>
+    /// <param name="Read">Reads a part of the list. Its parameters: the text of the search, the place to begin after, the number of
+    /// images.</param>
     private sealed record Order(
         string Name, Func<string?, string?, int, IReadOnlyList<ListedImage>> Read, Func<ListedImage, string> PlaceOf);
 }

@@ -38,7 +38,7 @@ public sealed record ImageLine(ListedImage Image, bool IsMirrored, bool IsPinned
 public sealed record ImageModel(
     ImageDetail Image, bool MayChange, IReadOnlyList<TaggedSince> History, IReadOnlyList<Puller> Pullers);
 
-/// <param name="Plan">What would go.</param>
+/// <param name="Plan">What would be removed.</param>
 public sealed record PurgeModel(string Image, Purged Plan);
 
 /// <param name="OtherTags">The other tags that name the manifest.</param>

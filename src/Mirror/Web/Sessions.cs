@@ -82,7 +82,7 @@ internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvide
     /// <summary>Whether users can log in by name and password.</summary>
     public bool HasUsers => users is not null;
 
-    /// <summary>The value of the cookie for a login that was right.</summary>
+    /// <summary>The value of the cookie for a login that succeeded.</summary>
     /// <exception cref="IOException">The key cannot be read.</exception>
     public async ValueTask<string> BeginAsync(Session session, CancellationToken cancellationToken)
     {
@@ -114,7 +114,9 @@ internal sealed class Sessions(TokenSecret secret, AdminToken token, TimeProvide
     public async ValueTask<string> FormTokenAsync(string holder, CancellationToken cancellationToken) =>
         Convert.ToHexString(Mac(await KeyAsync(cancellationToken), "form", holder));
 
-    /// <summary>Whether a form brought the token, in a time that does not tell how much of it is right.</summary>
+    /// <summary>
+    /// Whether a form brought the token. The comparison takes the same time whether many or few of its bytes are correct.
+    /// </summary>
     public static bool IsToken(string? given, string expected) =>
         given is not null && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given), Encoding.UTF8.GetBytes(expected));
 

@@ -59,6 +59,47 @@ public sealed class SweepableFileTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_touched_stays_also_where_a_collection_and_an_eviction_sweep_it_at_once()
+    {
+        var path = Path.Combine(_folder, "data");
+        var stop = TestContext.Current.CancellationToken;
+        var old = DateTime.UtcNow.AddHours(-1);
+        using var start = new Barrier(3);
+        var (stayed, went) = (0, 0);
+
+        var touched = false;
+        var touching = EachRoundAsync(137, () => touched = SweepableFile.Touch(path));
+        var evicting = EachRoundAsync(61, () => SweepableFile.Sweep(path, old.AddMinutes(1), SweepableFile.Evicted));
+        for (var round = 0; round < Rounds / 5; round++)
+        {
+            Directory.CreateDirectory(_folder);
+            File.WriteAllText(path, "x");
+            File.SetLastWriteTimeUtc(path, old);
+            start.SignalAndWait(stop);
+            SweepableFile.Sweep(path, old.AddMinutes(1), SweepableFile.Swept);
+            start.SignalAndWait(stop);
+            Assert.Equal(touched, File.Exists(path));
+            Assert.False(File.Exists(path + SweepableFile.Swept) || File.Exists(path + SweepableFile.Evicted));
+            (stayed, went) = touched ? (stayed + 1, went) : (stayed, went + 1);
+        }
+        await Task.WhenAll(touching, evicting);
+        Assert.True(stayed > 0 && went > 0, $"{stayed} stayed, {went} went: they never met");
+
+        Task EachRoundAsync(int pace, Action act) => Task.Run(
+            () =>
+            {
+                for (var round = 0; round < Rounds / 5; round++)
+                {
+                    start.SignalAndWait(stop);
+                    Thread.SpinWait(round * pace % 400);
+                    act();
+                    start.SignalAndWait(stop);
+                }
+            },
+            stop);
+    }
+
+    [Fact]
     public void A_time_in_the_future_counts_as_now()
     {
         var path = Path.Combine(_folder, "data");

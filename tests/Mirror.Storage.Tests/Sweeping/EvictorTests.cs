@@ -189,11 +189,12 @@ public sealed partial class EvictorTests : IDisposable
     }
 
     [Fact]
-    public async Task There_is_one_sweep_at_a_time()
+    public async Task There_is_one_eviction_at_a_time_also_beside_a_collection()
     {
-        await using (await _store.Sweepable.BeginAsync(Stop))
+        await using (await _store.Sweepable.ForEvictions.BeginAsync(Stop))
             Assert.Null(await EvictAsync(1));
-        Assert.NotNull(await EvictAsync(1));
+        await using (await _store.Sweepable.BeginAsync(Stop))
+            Assert.NotNull(await EvictAsync(1));
     }
 
     private static bool IsMirrored(RepositoryName name) => name != Hosted;

@@ -59,7 +59,7 @@ public sealed class PrivateImagesTests : IAsyncDisposable
         using (var ping = await _mirror.GetAsync("", ("Authorization", anonymous)))
             Assert.Equal(HttpStatusCode.OK, ping.StatusCode);
 
-        // 2. Cold, with upstream up: no stranger gets a byte, and the right client gets all.
+        // 2. Nothing stored, with upstream up: no stranger gets a byte, and the client that may read gets all.
         await AssertRefusedAsync(strangers, HttpStatusCode.Unauthorized);
         await AssertServedAsync(rightByToken);
 

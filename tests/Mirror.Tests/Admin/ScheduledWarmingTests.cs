@@ -1,5 +1,6 @@
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
+using Mirror.Tests.Resilience;
 using Mirror.Tests.Upstream;
 using Xunit;
 
@@ -17,6 +18,30 @@ public sealed class ScheduledWarmingTests : MirrorOfHub
         """;
 
     protected override MirrorSettings Settings(ScriptedHub hub) => new() { Upstream = hub.Url, TagsCacheTtl = "1s", More = Lists };
+
+    public static bool IsFull => Figures.Full;
+
+    [Fact(SkipUnless = nameof(IsFull), Skip = "takes half a minute: MIRROR_TESTS=full")]
+    public async Task The_most_pulled_tags_are_checked_before_their_time_is_up()
+    {
+        Hub.AddImage(Repository, "often", HubBlob.Seeded(3, 1000));
+        Hub.AddImage(Repository, "seldom", HubBlob.Seeded(4, 1000));
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, TagsCacheTtl = "30s", More = "  warm: {learn: 1}\n" });
+        await mirror.PullAsync(Repository, "seldom");
+        await mirror.PullAsync(Repository, "often");
+        await mirror.PullAsync(Repository, "often");
+        // The question makes the server write its pulls.
+        await mirror.ImagesAsync(list => list.Length == 2);
+        var pulls = Hub.Pulls;
+        Hub.Log.Clear();
+
+        await Until.TrueAsync(() => Checks("often") == 1, () => string.Join('\n', mirror.Log));
+        Assert.Equal((pulls, 0), (Hub.Pulls, Checks("seldom")));
+
+        int Checks(string tag) => Hub.Log.Requests.Count(request => request is { Asked: Asked.Manifest, Method: "HEAD" }
+            && request.Path.EndsWith($"/{tag}", StringComparison.Ordinal));
+    }
 
     [Fact]
     public async Task A_list_is_fetched_on_its_schedule_and_a_failure_of_one_image_stops_no_other()

@@ -31,7 +31,7 @@ public sealed class WhyTests : MirrorOfHub
             .Where(request => request.GetProperty("asked").GetString() != "HEAD blob").ToList();
         Assert.Equal(3, requests.Count);
         var manifest = Assert.Single(requests, request => request.GetProperty("of").GetString() == "1");
-        Assert.Contains("has not checked the tag yet", manifest.GetProperty("why").GetString());
+        Assert.Contains("has no recent check of the tag", manifest.GetProperty("why").GetString());
         Assert.Contains("fetched from upstream", manifest.GetProperty("outcome").GetString());
         Assert.Contains(
             manifest.GetProperty("upstream").EnumerateArray(),

@@ -35,6 +35,48 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("serve")]
     [InlineData("check-config")]
     [InlineData("clients")]
+    [InlineData("verify")]
+    [InlineData("garbage-collect")]
+    [InlineData("import-v1")]
+    [InlineData("schema1", "list")]
+    [InlineData("copy")]
+    [InlineData("health")]
+    [InlineData("htpasswd")]
+    [InlineData("htpasswd", "-Bbn", "alice")]
+    [InlineData("token")]
+    [InlineData("images")]
+    [InlineData("images", "nginx")]
+    [InlineData("images", "--user")]
+    [InlineData("usage")]
+    [InlineData("why")]
+    [InlineData("purge")]
+    [InlineData("pin")]
+    [InlineData("unpin")]
+    [InlineData("release")]
+    [InlineData("evict", "--dry-run")]
+    [InlineData("warm")]
+    [InlineData("reload")]
+    public async Task Every_verb_refuses_an_unknown_option(params string[] verb)
+    {
+        var (code, output, error) = await RunAsync([.. verb, "--bogus"]);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("'--bogus'", error);
+    }
+
+    [Fact]
+    public async Task What_follows_two_dashes_is_no_option()
+    {
+        var (code, output, _) = await RunAsync(["htpasswd", "-Bbn", "-C", "4", "--", "alice", "--bogus"]);
+
+        Assert.Equal(0, code);
+        Assert.StartsWith("alice:$2y$", output);
+    }
+
+    [Theory]
+    [InlineData("serve")]
+    [InlineData("check-config")]
+    [InlineData("clients")]
     [InlineData(null)]
     public async Task A_configuration_with_mistakes_ends_every_verb_with_1(string? verb)
     {

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Storage;
+using Mirror.Storage.Buckets;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Resilience;
 using Mirror.Tests.Stores;
@@ -11,7 +12,7 @@ using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>Three replicas over one store and one Redis, mirroring a scripted Docker Hub.</summary>
+/// <summary>Replicas over one store and one Redis, mirroring a scripted Docker Hub.</summary>
 /// <param name="kind">The store; null is a folder.</param>
 [Collection(nameof(FleetOfHub))]
 public abstract class FleetOfHub(StoreKind? kind = null) : IAsyncLifetime
@@ -28,6 +29,12 @@ public abstract class FleetOfHub(StoreKind? kind = null) : IAsyncLifetime
     protected TempFolder Volume => _volume;
 
     protected ScriptedHub Hub { get; private set; } = null!;
+
+    /// <summary>How many replicas.</summary>
+    protected virtual int Count => 3;
+
+    /// <summary>The store itself; null for a folder.</summary>
+    protected IBucket? Bucket => _store?.Open();
 
     protected RedisProcess Redis { get; private set; } = null!;
 
@@ -59,7 +66,7 @@ public abstract class FleetOfHub(StoreKind? kind = null) : IAsyncLifetime
             _store = await RemoteStore.OpenOrSkipAsync(remote);
         Hub = await ScriptedHub.StartAsync();
         Redis = await StartRedisAsync();
-        Replicas = await Task.WhenAll(Enumerable.Range(0, 3).Select(i => MirrorProcess.StartAsync(Settings(i))));
+        Replicas = await Task.WhenAll(Enumerable.Range(0, Count).Select(i => MirrorProcess.StartAsync(Settings(i))));
         Hub.Log.Clear();
     }
 

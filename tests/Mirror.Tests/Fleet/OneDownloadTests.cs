@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Mirror.Tests.Fleet;
 
-/// <summary>A cold digest that is asked for at every replica: one of them downloads it, for all.</summary>
+/// <summary>Clients request an uncached blob from every replica: one replica downloads it, for all.</summary>
 public abstract class OneDownloadTests(StoreKind? kind) : FleetOfHub(kind)
 {
     [Fact]

@@ -29,7 +29,7 @@ public abstract class RestartTests(StoreKind? kind) : FleetOfHub(kind)
         {
             while (!done.IsCancellationRequested)
             {
-                // Cold and warm images, in the same order for all clients.
+                // Uncached and stored images, in the same order for all clients.
                 var pull = Interlocked.Increment(ref pulls);
                 var i = pull / 4 % images.Length;
                 try

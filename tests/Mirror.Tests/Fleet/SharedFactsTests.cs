@@ -145,7 +145,7 @@ public sealed class SharedFactsTests : FleetOfHub
                 Assert.Equal(layer.Digest, await DigestOfAsync(blob));
             }
         }
-        // Nine requests. Some lose a second or so, but not one for each question to Redis.
+        // Nine requests. Some lose a second or so, but not one for each request to Redis.
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
         Assert.InRange(Hub.Log.Count(Asked.BlobBytes), image.Layers.Count, image.Layers.Count * 3);
     }

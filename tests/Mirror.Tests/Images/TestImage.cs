@@ -44,7 +44,7 @@ public sealed class TestImage
     /// <summary>The digest of the manifest.</summary>
     public Digest Digest => Digest.Of(Manifest);
 
-    /// <summary>Config and layers: what a cold pull fetches as blobs.</summary>
+    /// <summary>Config and layers: what the pull of an uncached image fetches as blobs.</summary>
     public IEnumerable<Digest> Blobs => [Digest.Of(Config), .. Layers.Select(l => l.Digest)];
 
     /// <param name="seed">Images of different seeds share no layer.</param>

@@ -41,6 +41,35 @@ public sealed class ImageCompletionTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task A_download_for_no_client_stands_still_while_one_for_a_client_runs()
+    {
+        const int MiB = 1 << 20, large = 32 * MiB;
+        await using var mirror = await StartAsync("images");
+        var missing = HubBlob.Seeded(5, large);
+        Hub.AddImage(First, "latest", missing, Own);
+        var (background, client) = (new Gate(), new Gate());
+        Hub.Fault(missing.Digest, BlobFault.StalledAt(MiB, background));
+        using (await mirror.GetAsync(ManifestPath("latest", First)))
+            await GetBlobAsync(mirror, First, Own.Digest);
+        await background.Reached;
+        var wanted = Hub.AddBlob(Second, HubBlob.Seeded(6, 2 * MiB));
+        Hub.Fault(wanted.Digest, BlobFault.StalledAt(MiB, client));
+        using var pull = await mirror.GetAsync(BlobPath(wanted.Digest, Second));
+        await client.Reached;
+
+        background.Open();
+        await Until.TrueAsync(() => Hub.Log.BodyBytes(missing.Digest) > MiB, () => string.Join('\n', mirror.Log));
+        for (var seed = 10; seed < 14; seed++)
+            await GetBlobAsync(mirror, Second, Hub.AddBlob(Second, HubBlob.Seeded(seed, 2 * MiB)).Digest);
+        // The rest is in no buffer of a connection: these are smaller.
+        Assert.InRange(Hub.Log.BodyBytes(missing.Digest), MiB, large - MiB);
+
+        client.Open();
+        Assert.Equal(wanted.Digest, await DigestOfAsync(pull));
+        await Until.TrueAsync(() => IsLinked(mirror, First, missing.Digest), () => string.Join('\n', mirror.Log));
+    }
+
+    [Fact]
     public async Task Missing_layers_are_downloaded_where_the_setting_says_so_and_a_look_at_a_manifest_downloads_nothing()
     {
         await using var mirror = await StartAsync("images");

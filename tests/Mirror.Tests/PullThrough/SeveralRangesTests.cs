@@ -88,7 +88,7 @@ public sealed class SeveralRangesTests : MirrorOfHub
         Assert.Equal(1, Hub.Log.Count(Asked.BlobBytes));
     }
 
-    // The ranges of the parts, each of which has the right bytes.
+    // The ranges of the parts, each of which has the correct bytes.
     private static async Task<string[]> PartsAsync(HttpResponseMessage response, HubBlob blob)
     {
         Assert.Equal(HttpStatusCode.PartialContent, response.StatusCode);

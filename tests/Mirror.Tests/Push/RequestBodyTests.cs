@@ -18,6 +18,23 @@ public sealed class RequestBodyTests
         Assert.Equal([1, 2, 3], bytes);
     }
 
+    [Fact]
+    public async Task Of_bodies_that_wait_for_each_others_memory_the_youngest_is_refused_and_the_oldest_goes_on()
+    {
+        var memory = new DocumentMemory();
+        using var oldest = memory.Open(null);
+        using var youngest = memory.Open(null);
+        foreach (var body in new[] { oldest, youngest })
+            await body.GrowToAsync(DocumentMemory.Room / 2, Cancel);
+        var goesOn = oldest.GrowToAsync(DocumentMemory.Room, Cancel).AsTask();
+        await Assert.ThrowsAsync<BusyException>(() => youngest.GrowToAsync(DocumentMemory.Room, Cancel).AsTask());
+        Assert.False(goesOn.IsCompleted);
+        youngest.Dispose();
+        await goesOn;
+    }
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
     private static ValueTask<byte[]?> ReadAsync(long announced)
     {
         var http = new DefaultHttpContext { Request = { ContentLength = announced, Body = new MemoryStream([1, 2, 3]) } };

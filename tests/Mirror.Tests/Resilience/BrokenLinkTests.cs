@@ -9,7 +9,7 @@ using Xunit;
 namespace Mirror.Tests.Resilience;
 
 /// <summary>
-/// Upstream bodies that are cut, stall or are wrong: a client gets the right bytes or a broken download, never wrong bytes that end
+/// Upstream bodies that are cut, stall or are wrong: a client gets the correct bytes or a broken download, never wrong bytes that end
 /// cleanly.
 /// </summary>
 public sealed class BrokenLinkTests : MirrorOfHub

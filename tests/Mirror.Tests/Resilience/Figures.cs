@@ -14,6 +14,12 @@ internal static class Figures
 
     internal static int Count(int sample, int full) => Full ? full : sample;
 
+    /// <summary>How long a test of minutes takes: what it promises, or <c>MIRROR_MINUTES</c>.</summary>
+    internal static int Minutes(int promised) =>
+        int.TryParse(Environment.GetEnvironmentVariable("MIRROR_MINUTES"), CultureInfo.InvariantCulture, out var minutes)
+            ? minutes
+            : promised;
+
     /// <summary>A line of the report: to the test's output, and to the file that <c>MIRROR_FIGURES</c> names.</summary>
     internal static void Report(string line)
     {

@@ -72,7 +72,7 @@ internal sealed class LawfulClients
         _maxAttempts = MaxAttempts;
     }
 
-    /// <summary>With all well again: every pull is right, and all that was acknowledged is there.</summary>
+    /// <summary>With all well again: every pull gets the correct bytes, and all that was acknowledged is there.</summary>
     internal async Task AssertNothingLostAsync()
     {
         Assert.Empty(_wrong);

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Mirror.Tests.Serving;
 
-/// <summary>Right logins beside a crowd of clients that send wrong passwords.</summary>
+/// <summary>Correct logins beside many clients that send wrong passwords.</summary>
 public sealed class LoginCrowdTests : IAsyncLifetime
 {
     // The password is "secret", with a low cost. With another cost it is no password's.
@@ -51,7 +51,7 @@ public sealed class LoginCrowdTests : IAsyncLifetime
             Assert.Equal(HttpStatusCode.OK, await StatusAsync(client, registry.Url, i < 2 ? "alice" : "bob", "secret"));
             var between = Volatile.Read(ref wrong) - before;
             Figures.Report($"right login {i + 1} of {count} connections from {addresses} addresses: after {between} wrong ones");
-            Assert.True(between < count / 2, $"{between} wrong passwords were checked before the right one");
+            Assert.True(between < count / 2, $"{between} wrong passwords were checked before the correct one");
         }
         await _end.CancelAsync();
         await Task.WhenAll(crowd);

@@ -116,7 +116,7 @@ public sealed partial class DashboardTests : MirrorOfHub
         Assert.Equal(5000, await Mirror.MetricAsync("mirror_saved_bytes_total", ("type", "blob")));
     }
 
-    /// <summary>Misses, hits, a crowd at one download, a download that fails, a limit, and more than the cache may hold.</summary>
+    /// <summary>Misses, hits, many clients at one download, a download that fails, a limit, and more than the cache may hold.</summary>
     private async Task WorkAsync()
     {
         var round = ++_round;

@@ -227,7 +227,7 @@ public sealed class AzureBucket : IBucket
         where T : notnull
     {
         string? next = null;
-        do
+        while (true)
         {
             var page = await _calls.InvokeAsync(BucketCalls.PageLimit, async stop =>
             {
@@ -238,8 +238,9 @@ public sealed class AzureBucket : IBucket
             if (page is null)
                 yield break;
             yield return page;
-            next = page.ContinuationToken;
+            if (page.ContinuationToken is not { Length: > 0 } more)
+                yield break;
+            next = _calls.Next(next, more);
         }
-        while (next is { Length: > 0 });
     }
 }

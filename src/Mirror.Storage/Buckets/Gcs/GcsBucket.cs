@@ -135,7 +135,7 @@ public sealed class GcsBucket : IBucket
         string prefix, string? delimiter, int? max, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         string? next = null;
-        do
+        while (true)
         {
             var token = next;
             var page = await _calls.InvokeAsync(BucketCalls.PageLimit, stop => _calls.ExecuteAsync(client =>
@@ -147,8 +147,9 @@ public sealed class GcsBucket : IBucket
                 return list.ExecuteAsync(stop);
             }, stop), cancellationToken);
             yield return page;
-            next = page.NextPageToken;
+            if (page.NextPageToken is not { Length: > 0 } more)
+                yield break;
+            next = _calls.Next(next, more);
         }
-        while (next is { Length: > 0 });
     }
 }

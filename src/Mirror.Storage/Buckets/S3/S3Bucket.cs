@@ -70,6 +70,7 @@ public sealed class S3Bucket : IBucket
                     yield return (_writer.Upload(upload.Key, upload.UploadId), begun.ToUniversalTime());
             if (page.IsTruncated != true)
                 yield break;
+            _calls.Next(request.KeyMarker + request.UploadIdMarker, page.NextKeyMarker + page.NextUploadIdMarker);
             (request.KeyMarker, request.UploadIdMarker) = (page.NextKeyMarker, page.NextUploadIdMarker);
         }
     }
@@ -143,7 +144,7 @@ public sealed class S3Bucket : IBucket
             yield return page;
             if (page.IsTruncated != true)
                 yield break;
-            request.ContinuationToken = page.NextContinuationToken;
+            request.ContinuationToken = _calls.Next(request.ContinuationToken, page.NextContinuationToken);
         }
     }
 }

@@ -280,12 +280,12 @@ public sealed class SwiftBucket : IBucket
             foreach (var entry in page)
             {
                 yield return entry;
-                marker = entry.Name;
                 if (--left == 0)
                     yield break;
             }
             if (page.Count < length)
                 yield break;
+            marker = _calls.Next(marker, page[^1].Name);
         }
     }
 

@@ -115,7 +115,7 @@ internal sealed partial class Fill(
             if (await ReceiveAsync(stop) is { } spool)
             {
                 spool.Complete();
-                Origins.Open(true);
+                Origins.AdmitClients();
                 await StoreAsync(spool, stop);
             }
             completed = true;
@@ -178,7 +178,7 @@ internal sealed partial class Fill(
             foreach (var name in hasRoom ? names : [])
                 await LinkAsync(name, stop);
             if (isFollowing)
-                hasRoom = !await transfer.IsStoredByOwnerAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
+                hasRoom = !await transfer.WaitForOwnerToStoreAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
             if (!hasRoom)
             {
                 spool.Delete();

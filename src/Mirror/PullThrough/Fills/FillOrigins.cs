@@ -3,16 +3,16 @@ using Mirror.Storage;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// Where the bytes of one fill may come from, in the order in which clients asked. One origin at a time sends. Its refusal or failure is
-/// true for its own clients only, and another origin goes on behind the last byte. So does another upstream that is at least twice as fast.
+/// The origins of one fill, in the order in which clients asked. One origin at a time sends. If it refuses or fails, only its own clients
+/// get the error, and another origin continues after the last byte. An upstream that is at least twice as fast takes over in the same way.
 /// </summary>
 internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDisposable
 {
     // How often the pace is judged, while more than one upstream could send.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
-    // How long an origin may be silent: this, and twice the time of the slower upstream's answer to a HEAD.
+    // How long an origin may send nothing: this time, and twice the time that the slower upstream took to answer a HEAD.
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
-    // The grace doubles with each turn, this often, so that two upstreams of uneven pace do not take turns all the time.
+    // This time doubles with each turn, so many times at most. So two upstreams whose pace varies do not take turns all the time.
     private const int MaxDoublings = 6;
 
     private readonly Lock _gate = new();
@@ -28,8 +28,8 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     /// <summary>The origin that sends, or sent last.</summary>
     public FillOrigin Current { get; private set; } = first;
 
-    /// <summary>Whether readers were opened.</summary>
-    public bool AreOpen { get { lock (_gate) return _opened == true; } }
+    /// <summary>Whether readers were admitted: clients may have got bytes.</summary>
+    public bool HaveAdmitted { get { lock (_gate) return _opened == true; } }
 
     /// <summary>Whether the fill failed for all its origins. Later clients need another fill.</summary>
     public bool HaveFailed { get { lock (_gate) return _hasFailed; } }
@@ -37,7 +37,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     /// <summary>The repositories that clients asked for the blob in.</summary>
     public RepositoryName[] Names { get { lock (_gate) return [.. _all.Select(origin => origin.Name)]; } }
 
-    /// <summary>The origin with this name; null where its right is still to be proved.</summary>
+    /// <summary>The origin with this name; null if upstream has not yet shown that it may serve the blob.</summary>
     public FillOrigin? Find(RepositoryName name)
     {
         lock (_gate)
@@ -76,8 +76,8 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     }
 
     /// <summary>
-    /// Gives the turn to the origin that was found to be faster, else to the one that is expected to be the fastest. The caller ends the
-    /// turn by <see cref="Leave"/>.
+    /// Begins the turn of the origin that was found to be faster, else of the one that is expected to be the fastest. The caller ends the
+    /// turn by <see cref="End"/>.
     /// </summary>
     public FillTurn Begin(CancellationToken stop)
     {
@@ -91,17 +91,18 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     }
 
     /// <summary>Ends a turn.</summary>
-    public void Leave(FillTurn turn)
+    public void End(FillTurn turn)
     {
         lock (_gate)
         {
             _turn = null;
             turn.Dispose();
-            // Others have proved their right. If this one had no answer yet, its clients ask their upstream themselves.
+            // Upstream has shown that the other origins may serve the blob. If this one had no answer yet, its clients ask their upstream
+            // themselves.
             if (!turn.IsOver || turn.Origin.IsProved)
                 return;
             _all.Remove(turn.Origin);
-            turn.Origin.Open(false);
+            turn.Origin.Open(admitted: false);
         }
     }
 
@@ -119,18 +120,11 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         return true;
     }
 
-    /// <summary>Admits the clients of all origins, or lets them look into the store.</summary>
-    public void Open(bool admitted)
-    {
-        lock (_gate)
-        {
-            if (_opened is not null)
-                return;
-            _opened = admitted;
-            foreach (var origin in _all)
-                origin.Open(admitted);
-        }
-    }
+    /// <summary>Lets the clients of all origins read the spool.</summary>
+    public void AdmitClients() => Open(true);
+
+    /// <summary>Lets the clients of all origins look into the store, which has the blob.</summary>
+    public void SendClientsToStore() => Open(false);
 
     /// <summary>The fill has failed: gives the exception to the clients that still wait.</summary>
     public void Fail(Exception failure)
@@ -159,6 +153,18 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     {
         Close();
         _turn?.Dispose();
+    }
+
+    private void Open(bool admitted)
+    {
+        lock (_gate)
+        {
+            if (_opened is not null)
+                return;
+            _opened = admitted;
+            foreach (var origin in _all)
+                origin.Open(admitted);
+        }
     }
 
     private async Task WatchAsync()

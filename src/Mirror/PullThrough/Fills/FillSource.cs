@@ -12,7 +12,8 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
     // The limit if neither the body, nor the registry, nor a manifest tells the length. Every known registry tells it.
     private const long MaxUnknownLength = 256 << 20;
 
-    // What is expected of an upstream from which nothing was downloaded lately. One that brings less than half of it loses its turn to it.
+    // The expected pace of an upstream from which this server has downloaded nothing lately. An origin that brings less than half of this
+    // loses its turn to such an upstream.
     private const long UnknownPace = 8 << 20;
 
     private static readonly TimeSpan PaceLife = TimeSpan.FromMinutes(1);
@@ -32,7 +33,7 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
     public void Remember(long bytesPerSecond) => Volatile.Write(ref _pace, new Measured(bytesPerSecond, time.GetTimestamp()));
 
     /// <summary>Opens a blob at upstream, to be read in order from an offset to its end.</summary>
-    /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
+    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public async Task<Content> DownloadAsync(RepositoryName name, Digest digest, long from, CancellationToken stop)
     {
         // Use several connections only if the blob is long enough to keep all of them busy.
@@ -65,7 +66,7 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
 
     /// <summary>Opens a part of a blob for one client: at the replica that downloads it if there is one, else at upstream.</summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
-    /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
+    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public async Task<Content> OpenRangeAsync(
         Uri? replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken stop)
     {

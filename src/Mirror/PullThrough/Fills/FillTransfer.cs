@@ -10,11 +10,12 @@ namespace Mirror.PullThrough.Fills;
 
 /// <summary>
 /// Brings the bytes of a fill into its spool: from upstream if this replica gets the lease of the digest, else from the replica that has
-/// it. If that replica is lost, the transfer resumes at the next owner of the lease, the store, or upstream. If that replica cannot reach
-/// upstream, this one asks for the origins whose right is proved. If an origin refuses, fails or is slow, the transfer resumes at the next
-/// origin.
+/// it. If that replica is lost, the transfer continues from the replica that takes the lease next. If this replica takes it: from the store
+/// if the blob was stored meanwhile, otherwise from upstream. If that replica cannot reach upstream, this replica downloads itself, for an
+/// origin of which upstream has shown that it may serve the blob. If an origin refuses, fails or is slow, the transfer continues from the
+/// next origin.
 /// </summary>
-/// <param name="origins">In whose name upstream is asked.</param>
+/// <param name="origins">The repositories for which this fill may request the blob from upstream.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
 internal sealed partial class FillTransfer(
     FillOrigins origins, IContentStore content, FillLeases leases, FleetMetrics metrics, TimeProvider time, ILogger log, Digest digest,
@@ -27,7 +28,12 @@ internal sealed partial class FillTransfer(
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(250);
     private static readonly int MaxLosses = (int)(FillLeases.Life / RetryInterval);
 
+    // How often a download that gives way looks again, and how long it gives way in all: some clients take hours.
+    private static readonly TimeSpan WayInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly int MaxWays = (int)(TimeSpan.FromMinutes(10) / WayInterval);
+
     private FillLease _lease = FillLease.None;
+    private int _ways;
     // The spool has bytes of an earlier process, and no upstream has said yet how long the blob is.
     private bool _isInherited;
 
@@ -48,16 +54,20 @@ internal sealed partial class FillTransfer(
     /// <summary>Where the bytes go; null until upstream or another replica has answered.</summary>
     public Spool? Spool { get; private set; }
 
+    /// <summary>Whether the transfer has to stand still at the moment, for those of clients; null where a client waits for it.</summary>
+    public Func<bool>? GivesWay { get; set; }
+
     /// <summary>Whether the spool is for this fill only: a later process cannot find and resume it.</summary>
     public bool IsPrivate { get; private set; }
 
-    /// <summary>The replica that downloads for this one as well; null where this one downloads.</summary>
+    /// <summary>The other replica that holds the lease; null if this replica downloads.</summary>
     public Uri? Owner => _lease.Owner;
 
     /// <summary>
     /// Brings all bytes into the spool, unverified; null if the content turned out to be stored already. Origins that fail are left out.
     /// </summary>
-    /// <exception cref="UpstreamException">The last origin gave another answer, to this replica or to the one that downloads.</exception>
+    /// <exception cref="UpstreamException">The last origin gave one of the four answers that are not content, to this replica or to the one
+    /// that downloads.</exception>
     /// <exception cref="IOException">The store has no room for a spool.</exception>
     public async Task<Spool?> ReceiveAsync(CancellationToken stop)
     {
@@ -68,7 +78,7 @@ internal sealed partial class FillTransfer(
             {
                 var spool = await ReceiveFromAnyAsync(turn);
                 if (spool is null)
-                    origins.Open(false);
+                    origins.SendClientsToStore();
                 return spool;
             }
             catch (Exception ended) when (turn.IsOver && !stop.IsCancellationRequested
@@ -86,18 +96,18 @@ internal sealed partial class FillTransfer(
             }
             finally
             {
-                origins.Leave(turn);
+                origins.End(turn);
             }
         }
     }
 
     /// <summary>
-    /// Waits until the owner of the lease has stored the blob, which it does before it returns the lease. If it returns the lease without,
-    /// it failed, and one of the other replicas takes the lease and stores its own copy.
+    /// Waits until the owner of the lease has stored the blob. An owner that returns its lease before that has failed. Then one of the
+    /// waiting replicas takes the lease and stores its own copy.
     /// </summary>
-    /// <returns>False where this replica has to store the blob.</returns>
+    /// <returns>False if this replica has taken the lease, and has to store the blob.</returns>
     /// <exception cref="IOException">The store cannot be read.</exception>
-    public async Task<bool> IsStoredByOwnerAsync(CancellationToken stop)
+    public async Task<bool> WaitForOwnerToStoreAsync(CancellationToken stop)
     {
         while (Owner is not null && await content.SizeAsync(digest, stop) is null)
         {
@@ -107,20 +117,20 @@ internal sealed partial class FillTransfer(
         return Owner is not null;
     }
 
-    /// <summary>Opens a part of the blob for one client, apart from the spool.</summary>
+    /// <summary>Makes a side request for one client: it does not read the spool.</summary>
     /// <param name="origin">The client's own.</param>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
-    /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
+    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public Task<Content> OpenRangeAsync(FillOrigin origin, long from, long? end, CancellationToken cancellationToken) =>
         origin.Source.OpenRangeAsync(Owner, origin.Name, digest, from, end, cancellationToken);
 
     /// <summary>
     /// Drops wrong bytes and leaves out the origin that sent the last of them, so that <see cref="ReceiveAsync"/> can be called again.
-    /// False if clients read already, or there is no other origin.
+    /// False if a client has already got bytes, or if no other origin is left.
     /// </summary>
     public bool TryBeginAgain(DigestMismatchException wrong)
     {
-        if (origins.AreOpen || !origins.TryGoOnWithout(origins.Current, wrong))
+        if (origins.HaveAdmitted || !origins.TryGoOnWithout(origins.Current, wrong))
             return false;
         Spool?.Reset();
         LogGoesOn(digest.ToString(), 0, wrong.Message);
@@ -139,7 +149,7 @@ internal sealed partial class FillTransfer(
         var loggedAt = -1L;
         for (var losses = 0; ; losses++)
         {
-            // An earlier turn may have left it to this one.
+            // This replica may still hold the lease from an earlier turn.
             if (Owner is not null || _lease == FillLease.None)
                 await TakeLeaseAsync(orIgnore: ignoreLease || losses > MaxLosses);
             try
@@ -161,7 +171,8 @@ internal sealed partial class FillTransfer(
                 }
                 loggedAt = length;
                 if (lost.HasFailed)
-                    // Not the next holder of the lease either: it may wait as long for an upstream that this replica reaches.
+                    // From now on download without the lease. The next replica that takes it may also wait long for an upstream that this
+                    // replica can reach.
                     losses = MaxLosses;
                 else if (lost.IsRefused)
                     await _lease.BreakAsync();
@@ -180,7 +191,8 @@ internal sealed partial class FillTransfer(
     private async Task<Spool> FollowAsync(Uri owner, FillTurn turn)
     {
         var origin = turn.Origin;
-        // Wait for the owner's response first: by then it has opened the resumable spool. In a shared folder ours must be another file.
+        // Wait for the owner's response first. When it arrives, the owner has opened the spool that a later process can resume. In a shared
+        // folder this replica needs a spool with another name.
         await using var body = await origin.Source.FollowAsync(owner, origin.Name, digest, Spool?.Length ?? 0, null, turn.Stop);
         origin.IsProved = true;
         metrics.Followed();
@@ -238,7 +250,7 @@ internal sealed partial class FillTransfer(
 
     private async Task CopyAsync(Content body, Spool spool, FillTurn turn)
     {
-        if (!origins.AreOpen)
+        if (!origins.HaveAdmitted)
             spool.ExpectedLength = body.Length ?? spool.ExpectedLength;
         else if (body.Length is { } length && spool.ExpectedLength is { } promised && length != promised)
             // Clients were told the other length: let none of them take a part for the whole.
@@ -251,7 +263,8 @@ internal sealed partial class FillTransfer(
             {
                 // Read up to the next multiple of the buffer size: writing whole pages costs the file system half as much.
                 var reading = body.ReadAsync(spool.Length, buffer.AsMemory(0, BufferSize - (int)(spool.Length % BufferSize)), turn.Stop);
-                // Usually the first bytes arrive with the headers: admit readers then. If not, admit them now so that they get the headers.
+                // Usually the first bytes arrive with the headers, and readers are admitted after them. If no byte has arrived yet, admit
+                // readers now: then they can send their headers.
                 if (!reading.IsCompleted)
                     AdmitEarly(spool);
                 if (await reading is not (> 0 and var read))
@@ -261,6 +274,8 @@ internal sealed partial class FillTransfer(
                 spool.Append(buffer.AsSpan(0, read));
                 Received += read;
                 turn.Received(read);
+                for (; GivesWay?.Invoke() == true && _ways < MaxWays; _ways++)
+                    await Task.Delay(WayInterval, time, turn.Stop);
                 if (isFirst && AdmitEarly(spool))
                 {
                     isFirst = false;
@@ -281,18 +296,19 @@ internal sealed partial class FillTransfer(
     {
         if (!(spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength))
             return false;
-        origins.Open(true);
+        origins.AdmitClients();
         return true;
     }
 
     [LoggerMessage(Level = LogLevel.Information,
-        Message = "the download of {Digest} goes on at byte {Offset} from the next upstream or repository that has it: {Reason}")]
+        Message = "the download of {Digest} continues at byte {Offset} from another repository or upstream: {Reason}")]
     private partial void LogGoesOn(string digest, long offset, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "resuming the download of {Digest} at byte {Offset}")]
     private partial void LogResumed(string digest, long offset);
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "lost the replica that downloads {Digest} at byte {Offset}; resuming there with another source: {Reason}")]
+        Message = "the replica that downloads {Digest} does not answer any more: "
+            + "this replica continues at byte {Offset} from another source: {Reason}")]
     private partial void LogLost(string digest, long offset, string reason);
 }

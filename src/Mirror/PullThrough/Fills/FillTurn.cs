@@ -5,7 +5,7 @@ internal sealed class FillTurn : IDisposable
 {
     // The pace is that of the last one to two of these.
     private static readonly TimeSpan Stretch = TimeSpan.FromSeconds(1);
-    // What came in less tells of the way to the first byte, and not of the pace.
+    // Fewer bytes show how long the first byte takes, and not the pace.
     private const long MinBytes = 1 << 20;
 
     private readonly TimeProvider _time;
@@ -44,8 +44,8 @@ internal sealed class FillTurn : IDisposable
         }
     }
 
-    /// <summary>How many bytes a second come now; null if it is too early to say.</summary>
-    /// <param name="grace">How long an origin may be silent.</param>
+    /// <summary>How many bytes a second arrive now; null if it is too early to say.</summary>
+    /// <param name="grace">How long an origin may send nothing.</param>
     public long? Pace(TimeSpan grace)
     {
         lock (_gate)

@@ -32,8 +32,10 @@ public sealed class RunningFills(
     /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>
+    /// <param name="isForClient">Whether a client waits for it. Until one does, a fill gives way to the fills of clients.</param>
     /// <exception cref="StoreUnavailableException">The limit of open files allows no further download from this upstream.</exception>
-    internal (Fill Fill, bool Joined) JoinOrStart(FillSource source, RepositoryName name, Digest digest, bool ignoreLease)
+    internal (Fill Fill, bool Joined) JoinOrStart(
+        FillSource source, RepositoryName name, Digest digest, bool ignoreLease, bool isForClient)
     {
         while (true)
         {
@@ -45,7 +47,10 @@ public sealed class RunningFills(
                     throw new StoreUnavailableException(
                         $"too many downloads from {source.Upstream.Origin.Authority} are running: the limit of open files is reached.");
                 var origins = new FillOrigins(new FillOrigin(source, name, TimeSpan.Zero), time);
-                var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease);
+                var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease)
+                {
+                    GivesWay = isForClient ? null : () => _running.Values.Any(other => other.Transfer.GivesWay is null),
+                };
                 own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
                 fill = _running.GetOrAdd(digest, own);
                 if (fill != own)
@@ -57,6 +62,8 @@ public sealed class RunningFills(
                 _running.TryRemove(new(digest, fill));
                 continue;
             }
+            if (isForClient)
+                fill.Transfer.GivesWay = null;
             if (fill == own)
                 // On this thread until the request to upstream is sent: another thread would have to wake up first.
                 own.Ended = RunAsync(own, source);

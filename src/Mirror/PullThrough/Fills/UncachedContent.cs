@@ -6,7 +6,7 @@ namespace Mirror.PullThrough.Fills;
 
 /// <summary>
 /// A blob from upstream for one client, when the store has no room for it. It is hashed from its first byte on, and the last bytes are
-/// returned only if the digest is right. Bytes that a failed spool still has are read from there.
+/// returned only if the digest is correct. Bytes that a failed spool still has are read from there.
 /// </summary>
 internal sealed class UncachedContent : Content
 {
@@ -29,7 +29,7 @@ internal sealed class UncachedContent : Content
     public override long? Length => _spooled?.Length ?? _source?.Length;
 
     /// <summary>The whole blob from upstream.</summary>
-    /// <exception cref="UpstreamException">One of the three answers that are not content.</exception>
+    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public static async ValueTask<UncachedContent> OpenAsync(
         FillTransfer transfer, FillOrigin origin, CancellationToken cancellationToken)
     {

@@ -22,9 +22,9 @@ internal static class Advice
         AcmeException { Type: not null } => "See the authority's documentation",
         AcmeException { InnerException: not null, Status: 0 } =>
             $"See that this machine reaches {authority}, trusts its certificate (SSL_CERT_FILE names others), and that "
-            + "http.tls.letsencrypt.directoryurl is right",
+            + "http.tls.letsencrypt.directoryurl is correct",
         IOException or UnauthorizedAccessException =>
             $"See that the user of this process may write to {folder}, and that its disk has room",
-        _ => "See that http.tls.letsencrypt.directoryurl is the directory of an ACME server, and that this machine's clock is right",
+        _ => "See that http.tls.letsencrypt.directoryurl is the directory of an ACME server, and that this machine's clock is correct",
     };
 }

@@ -2,8 +2,8 @@ using Mirror.Limits;
 
 namespace Mirror.PullThrough;
 
-/// <summary>Limits how many questions of one kind upstream is asked at a time, and how many wait for their turn.</summary>
-internal sealed class QuestionSlots : IDisposable
+/// <summary>Limits how many requests of one kind the mirror sends to upstream at a time, and how many wait for their turn.</summary>
+internal sealed class RequestSlots : IDisposable
 {
     private const int MaxAtOnce = 8;
     private const int MaxWaiting = 256;
@@ -12,9 +12,9 @@ internal sealed class QuestionSlots : IDisposable
     private readonly SemaphoreSlim _slots = new(MaxAtOnce);
     private int _waiting;
 
-    /// <summary>Asks a question in its turn.</summary>
-    /// <exception cref="BusyException">Too many questions wait already.</exception>
-    public async Task<T> AskAsync<T>(Func<Task<T>> question)
+    /// <summary>Sends a request in its turn.</summary>
+    /// <exception cref="BusyException">Too many requests wait already.</exception>
+    public async Task<T> SendAsync<T>(Func<Task<T>> request)
     {
         if (Interlocked.Increment(ref _waiting) > MaxWaiting)
         {
@@ -31,7 +31,7 @@ internal sealed class QuestionSlots : IDisposable
         }
         try
         {
-            return await question();
+            return await request();
         }
         finally
         {

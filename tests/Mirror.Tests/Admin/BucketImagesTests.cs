@@ -1,0 +1,116 @@
+using System.Net;
+using System.Text.Json;
+using Mirror.Storage;
+using Mirror.Tests.Peers;
+using Mirror.Tests.Resilience;
+using Mirror.Tests.S3;
+using Mirror.Tests.Upstream;
+using Xunit;
+
+namespace Mirror.Tests.Admin;
+
+/// <summary>The list of images, pins, purges and evictions of a server whose content is in a bucket.</summary>
+public sealed class BucketImagesTests
+{
+    private const int MiB = 1 << 20;
+    private const string Repository = "library/nginx";
+
+    [Theory]
+    [InlineData("s3")]
+    [InlineData("azure")]
+    public async Task Images_are_listed_pinned_purged_and_evicted_as_in_a_folder(string driver)
+    {
+        if (!Figures.Full && driver is not "s3")
+            Assert.Skip("over Azure with MIRROR_TESTS=full");
+        MirrorProcess.Availability.OrSkip();
+        using var scratch = new TempFolder();
+        await using var hub = await ScriptedHub.StartAsync();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = hub.Url,
+            // The administrator's token is in the folder for temporary files.
+            Root = scratch.Path,
+            Driver = $"{(driver is "s3" ? await S3Async() : await AzureAsync())}    scratchdirectory: {scratch.Path}\n",
+            Environment = new Dictionary<string, string> { ["REGISTRY_PROXY_MAX_SIZE"] = "6MiB" },
+        });
+        var shared = HubBlob.Seeded(1, MiB);
+        HubImage[] images =
+        [
+            .. Enumerable.Range(0, 2).Select(i => hub.AddImage(Repository, $"{i}", shared, HubBlob.Seeded(10 + i, MiB))),
+            .. Enumerable.Range(2, 6).Select(i => hub.AddImage(Repository, $"{i}", HubBlob.Seeded(10 + i, MiB))),
+        ];
+
+        // 1. The list and the sums.
+        await PullAsync(0);
+        await PullAsync(1);
+        var list = await mirror.ImagesAsync(list => list.Length == 2 && list.All(image => image.GetProperty("whole").GetBoolean()));
+        Assert.All(list, image => Assert.InRange(image.GetProperty("size").GetInt64(), 2 * MiB, 2 * MiB + 5000));
+        Assert.All(list, image => Assert.InRange(image.GetProperty("shared").GetInt64(), MiB, MiB + 5000));
+        var usage = await mirror.AdminAsync("usage");
+        Assert.InRange(usage.GetProperty("size").GetInt64(), 3 * MiB, 3 * MiB + 10_000);
+        Assert.Equal(6 * MiB, usage.GetProperty("maxSize").GetInt64());
+        Assert.Equal(JsonValueKind.Null, usage.GetProperty("free").ValueKind);
+
+        // 2. What is pinned is not purged; what is purged goes at once, but for the layer of another image.
+        await mirror.PostAdminAsync("pin", new { image = $"{Repository}:0" });
+        using (var refused = await mirror.AskAdminAsync(HttpMethod.Post, "purge", new { image = $"{Repository}:0" }))
+            Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+        var purged = await mirror.PostAdminAsync("purge", new { image = $"{Repository}:1" });
+        Assert.InRange(purged.GetProperty("freed").GetInt64(), MiB, MiB + 5000);
+        Assert.False(await IsStoredAsync(images[1].Layers[1].Digest));
+        Assert.True(await IsStoredAsync(shared.Digest));
+
+        // 3. The least recently used image goes, and no pinned one. What was just read stays for some seconds, so this takes long.
+        if (!Figures.Full)
+            return;
+        for (var i = 2; i < 8; i++)
+            await PullAsync(i);
+        await Until.TrueAsync(
+            async () => !await IsStoredAsync(images[2].Layers[0].Digest), () => string.Join('\n', mirror.Log));
+        list = await mirror.ImagesAsync(list => list.All(image => image.GetProperty("tag").GetString() is not ("1" or "2")));
+        Assert.All(list, image => Assert.True(image.GetProperty("whole").GetBoolean()));
+        Assert.True(list.Single(image => image.GetProperty("tag").GetString() == "0").GetProperty("pinned").GetBoolean());
+        var plan = await mirror.AdminAsync("eviction?limit=1");
+        // Without the pinned image, and those that were read in the last seconds.
+        Assert.InRange(plan.GetProperty("count").GetInt32(), 1, list.Length - 1);
+        Assert.DoesNotContain(
+            plan.GetProperty("images").EnumerateArray(),
+            image => image.GetProperty("tags").EnumerateArray().Any(tag => tag.GetString() == "0"));
+        hub.Log.Clear();
+        await PullAsync(0);
+        Assert.Equal(0, hub.Log.BodyBytes());
+
+        // What clients have asked for in the last seconds is not evicted, so there may be no room for it at first.
+        async Task PullAsync(int i)
+        {
+            using (var manifest = await mirror.GetAsync($"{Repository}/manifests/{i}"))
+                Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+            foreach (var layer in images[i].Layers.Append(images[i].Config))
+                await Until.TrueAsync(
+                    async () =>
+                    {
+                        if (await IsStoredAsync(layer.Digest))
+                            return true;
+                        using var blob = await mirror.GetAsync($"{Repository}/blobs/{layer.Digest}");
+                        if (blob.StatusCode == HttpStatusCode.OK)
+                            Assert.Equal(layer.Digest, Digest.Of(await blob.Content.ReadAsByteArrayAsync(Cancel)));
+                        return false;
+                    },
+                    () => string.Join('\n', mirror.Log));
+        }
+
+        async Task<bool> IsStoredAsync(Digest digest)
+        {
+            using var head = await mirror.HeadAsync($"{Repository}/blobs/{digest}");
+            return CacheAnswer.Of(head) == CacheAnswer.Hit;
+        }
+    }
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private static async Task<string> S3Async() => BucketDriver.Of((await SharedRadosgw.OrSkipAsync()).Url, $"test/{Guid.NewGuid():N}");
+
+    private static async Task<string> AzureAsync() =>
+        $"  azure:\n    accountname: {Azurite.Account}\n    accountkey: {Azurite.Key}\n    container: c{Guid.NewGuid():N}\n"
+        + $"    serviceurl: {(await SharedAzurite.OrSkipAsync()).Url}\n";
+}
