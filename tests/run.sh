@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # program=package. The packages do not start their daemons: the tests run their own on free ports.
 peers=(docker-registry=docker-registry skopeo=skopeo podman=podman dockerd=docker.io docker=docker.io containerd=containerd ctr=containerd
-       pebble=pebble pebble-challtestsrv=pebble umoci=umoci faketime=faketime nginx=nginx redis-server=redis-server wrk=wrk jq=jq curl=curl promtool=prometheus prometheus=prometheus
+       pebble=pebble pebble-challtestsrv=pebble umoci=umoci faketime=faketime nginx=nginx redis-server=redis-server wrk=wrk jq=jq curl=curl openssl=openssl promtool=prometheus prometheus=prometheus
        apache2=apache2 haproxy=haproxy caddy=caddy ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common
        rclone=rclone chromium=chromium
        swift-proxy-server=swift-proxy swift-account-server=swift-account swift-container-server=swift-container

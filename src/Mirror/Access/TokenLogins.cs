@@ -32,8 +32,9 @@ public sealed class TokenLogins : IDisposable
         !options.AutoRedirect && Uri.TryCreate(options.Realm, UriKind.Absolute, out var realm)
         && (realm.Scheme == Uri.UriSchemeHttps || realm is { Scheme: "http", IsLoopback: true });
 
-    /// <summary>A token for a user, not yet verified; null where the token server refuses the name and the password.</summary>
-    /// <param name="scopes">Such as <c>repository:team/app:pull</c>.</param>
+    /// <summary>A token for a user, not yet verified; null where the token server refuses the name and the password, or a
+    /// scope.</summary>
+    /// <param name="scopes">Such as <c>repository:team/app:pull</c>. Without one the answer is about the login alone.</param>
     /// <exception cref="HttpRequestException">The token server gives no answer, or none of a token server.</exception>
     /// <exception cref="TooManyLoginsException">Too many logins wait already.</exception>
     public async ValueTask<string?> AskAsync(string name, string password, IEnumerable<string> scopes, CancellationToken cancellationToken)

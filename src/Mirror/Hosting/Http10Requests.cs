@@ -25,6 +25,22 @@ internal sealed class Http10Requests(PipeReader input) : PipeReader
         return next(connection);
     });
 
+    /// <summary>
+    /// Ends the connection after a request with <c>Transfer-Encoding</c>, which HTTP/1.0 does not know: who passed it on may have seen its
+    /// end elsewhere, and what follows is then no request of the client (RFC 9112, 6.1).
+    /// </summary>
+    public static RequestDelegate EndAfterChunks(RequestDelegate next) => context =>
+    {
+        if (context.Request.Protocol == HttpProtocol.Http10 && context.Request.Headers.TransferEncoding.Count > 0)
+            context.Response.OnStarting(
+                static response =>
+                {
+                    ((HttpResponse)response).Headers.Connection = "close";
+                    return Task.CompletedTask;
+                }, context.Response);
+        return next(context);
+    };
+
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
         _hasLooked ? input.ReadAsync(cancellationToken) : LookAsync(cancellationToken);
 

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -38,9 +39,9 @@ internal static partial class HttpsEndpoint
             protocols.Insert(0, SslApplicationProtocol.Http2);
 
         var isObtained = Tls().LetsEncrypt.IsUsed;
-        var renewed = new RenewedFiles<SslServerAuthenticationOptions>(
+        var renewed = new RenewedFiles<HandshakeOptions>(
             () => isObtained ? Tls().ClientCas : [Tls().Certificate!, Tls().Key!, .. Tls().ClientCas],
-            () => isObtained ? WithoutCertificate(Tls(), protocols) : Read(Tls(), protocols),
+            () => Read(Tls(), isObtained ? null : CertificateOf(Tls()), protocols),
             services.GetRequiredService<TimeProvider>())
         {
             Report = why =>
@@ -54,28 +55,39 @@ internal static partial class HttpsEndpoint
             },
         };
         live.Changed += renewed.Check;
+        FirstMessages.Read(endpoint);
         if (isObtained)
             ObtainedHttps.Use(endpoint, renewed);
         else
-            endpoint.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(renewed.Current) });
+            endpoint.UseHttps(
+                new TlsHandshakeCallbackOptions { OnConnection = handshake => new(renewed.Current.For(handshake.Connection)) });
 
         TlsOptions Tls() => live.Current.Http.Tls;
     }
 
-    private static SslServerAuthenticationOptions Read(TlsOptions tls, List<SslApplicationProtocol> protocols)
+    private static SslStreamCertificateContext CertificateOf(TlsOptions tls)
     {
         X509Certificate2Collection chain = [];
         chain.ImportFromPemFile(tls.Certificate!);
-        var certificate = X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key);
-        var options = WithoutCertificate(tls, protocols);
-        options.ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain, offline: true);
-        return options;
+        return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key), chain, offline: true);
     }
 
-    private static SslServerAuthenticationOptions WithoutCertificate(TlsOptions tls, List<SslApplicationProtocol> protocols)
+    private static HandshakeOptions Read(TlsOptions tls, SslStreamCertificateContext? certificate, List<SslApplicationProtocol> protocols)
+    {
+        var any = Options(tls, certificate, protocols);
+        if (any.CipherSuitesPolicy is null || any.ClientCertificateRequired)
+            return new(any, null);
+        var tls13 = Options(tls, certificate, protocols);
+        (tls13.EnabledSslProtocols, tls13.CipherSuitesPolicy) = (SslProtocols.Tls13, null);
+        return new(any, tls13);
+    }
+
+    private static SslServerAuthenticationOptions Options(
+        TlsOptions tls, SslStreamCertificateContext? certificate, List<SslApplicationProtocol> protocols)
     {
         var options = new SslServerAuthenticationOptions
         {
+            ServerCertificateContext = certificate,
             EnabledSslProtocols = tls.Protocols,
             ApplicationProtocols = protocols,
             AllowRenegotiation = false,
@@ -86,12 +98,14 @@ internal static partial class HttpsEndpoint
         if (authorities.IsEmpty)
             return options;
         options.ClientCertificateRequired = true;
+        // Each connection shows its certificate, and the authorities of now decide.
+        options.AllowTlsResume = false;
         // The machine's own authorities do not count: with them, every owner of a public certificate could connect.
         options.RemoteCertificateValidationCallback = (_, shown, sent, _) => (tls.ClientAuth, shown) switch
         {
             (ClientAuth.Request, _) => true,
             (ClientAuth.RequireAny, _) => shown is not null,
-            (_, X509Certificate2 certificate) => authorities.HaveIssued(certificate, sent, PrivateAuthorities.ForClients),
+            (_, X509Certificate2 own) => authorities.HaveIssued(own, sent, PrivateAuthorities.ForClients),
             _ => tls.ClientAuth is ClientAuth.VerifyIfGiven && shown is null,
         };
         return options;

@@ -224,6 +224,7 @@ public static partial class Server
     private static void SetUpPipeline(WebApplication app, MirrorOptions options)
     {
         var http = options.Http;
+        app.Use(Http10Requests.EndAfterChunks);
         app.MapHttp01(http);
         app.MapAdmin(http);
         if (options.Ui.Enabled == true)

@@ -66,9 +66,10 @@ public sealed partial class ImageCompletion : IDisposable
             return;
         foreach (var blob in image.Blobs)
             _pending.TryRemove(new((name, blob), image));
-        _queue.Writer.TryWrite(image);
+        _queue.Writer.TryWrite(image with { As = ActingClient.Current });
+        // Nothing of this request goes with the work for all the others.
         if (Interlocked.Exchange(ref _isRunning, 1) == 0)
-            _ = Task.Run(RunAsync);
+            ThreadPool.UnsafeQueueUserWorkItem(static completion => _ = completion.RunAsync(), this, preferLocal: false);
     }
 
     public void Dispose()
@@ -93,6 +94,7 @@ public sealed partial class ImageCompletion : IDisposable
     private async Task CompleteAsync(Image image, CancellationToken stop)
     {
         var (linked, fetched) = (0, 0);
+        ActingClient.Current = image.As;
         try
         {
             foreach (var blob in image.Blobs)
@@ -133,5 +135,6 @@ public sealed partial class ImageCompletion : IDisposable
         "an image of {Name} is not complete: {Reason} The next pull of a new layer of it tries again")]
     private partial void LogNotCompleted(string name, string reason);
 
-    private sealed record Image(RepositoryName Name, Digest[] Blobs);
+    // As is the client with whose login upstream is asked; null for the mirror's own.
+    private sealed record Image(RepositoryName Name, Digest[] Blobs, ActingClient? As = null);
 }

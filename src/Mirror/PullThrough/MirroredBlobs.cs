@@ -16,7 +16,8 @@ public sealed class MirroredBlobs(
     FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
     CacheSize cache, UpstreamDeadlines deadlines, StoreWrites writes, TimeProvider time)
 {
-    private readonly SingleFlight<(RepositoryName, Digest), long?> _heads = new();
+    // What upstream says to one login is no answer for another one.
+    private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), long?> _heads = new();
 
     /// <summary>Opens a stored blob that the repository may serve.</summary>
     /// <returns>The blob; else null, and whether another repository has it stored.</returns>
@@ -165,7 +166,8 @@ public sealed class MirroredBlobs(
     // One HEAD upstream proves that the repository may serve the blob.
     private async Task<long?> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        var head = _heads.JoinOrStart((name, digest), stop => source.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
+        var head = _heads.JoinOrStart(
+            (name, digest, ActingClient.Current), stop => source.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
         return (await deadlines.WaitForMissAsync(name, head, cancellationToken)).Result;
     }
 

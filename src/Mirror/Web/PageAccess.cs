@@ -38,7 +38,7 @@ internal sealed class PageAccess(
             request.User = AdminAccess.TokenHolder.User;
             return new(access, request.User, AdminAccess.TokenHolder, true, await sessions.FormTokenAsync(cookie!, stop));
         }
-        var rights = sessions.WithTokens(cookie) is var (tokens, key) ? new TokenRights(tokens, key, context, rules) : null;
+        var rights = sessions.WithTokens(cookie) is var (tokens, key) ? new TokenRights(tokens, key, context, rules, time) : null;
         var isUser = session is { IsTokenHolder: false } || rights is not null;
         AccessUser? user = null;
         try
@@ -99,7 +99,7 @@ internal sealed class PageAccess(
             var key = Sessions.NewKey();
             var session = new TokenSession(name, password, key, tokenServer, access, time);
             if (name.Contains(':', StringComparison.Ordinal)
-                || (request.User = await new TokenRights(session, key, context, rules).UserAsync(request.Aborted)) is null)
+                || (request.User = await new TokenRights(session, key, context, rules, time).UserAsync(request.Aborted)) is null)
             {
                 request.RefusedUser = name;
                 return false;

@@ -14,28 +14,31 @@ public sealed class TokenRights
     private readonly byte[] _key;
     private readonly HttpContext _http;
     private readonly RulesAccess? _rules;
+    private readonly DateTimeOffset _began;
 
-    internal TokenRights(TokenSession session, byte[] key, HttpContext http, RulesAccess? rules) =>
-        (_session, _key, _http, _rules) = (session, key, http, rules);
+    internal TokenRights(TokenSession session, byte[] key, HttpContext http, RulesAccess? rules, TimeProvider time) =>
+        (_session, _key, _http, _rules, _began) = (session, key, http, rules, time.GetUtcNow());
 
     /// <summary>The user, without rights on repositories; null where the token server does not accept the login any more.</summary>
     /// <exception cref="RegistryException">The token server cannot be asked.</exception>
     public async ValueTask<AccessUser?> UserAsync(CancellationToken cancellationToken) =>
-        await _session.UsersAsync(_key, [Login], cancellationToken) is { } users ? WithCertificate(users[Login]) : null;
+        await UsersAsync([Login], cancellationToken) is { } users ? WithCertificate(users[Login]) : null;
 
     /// <summary>The user, with the rights on a repository that the token server gives.</summary>
     /// <exception cref="RegistryException">The login is not accepted any more, or the token server cannot be asked.</exception>
     public async ValueTask<AccessUser> UserForAsync(RepositoryName name, AccessAction action, CancellationToken cancellationToken)
     {
         var scope = ScopeOf(name, action);
-        return WithCertificate((await _session.UsersAsync(_key, [scope], cancellationToken) ?? throw Ended())[scope]);
+        return WithCertificate((await UsersAsync([scope], cancellationToken) ?? throw Ended())[scope]);
     }
 
     /// <summary>Asks for the right to pull from many repositories at once.</summary>
     /// <exception cref="RegistryException">As for one.</exception>
     public async ValueTask PrepareAsync(IEnumerable<RepositoryName> names, CancellationToken cancellationToken) => _ =
-        await _session.UsersAsync(
-            _key, [.. names.Select(name => ScopeOf(name, AccessAction.Pull)).Distinct()], cancellationToken) ?? throw Ended();
+        await UsersAsync([.. names.Select(name => ScopeOf(name, AccessAction.Pull)).Distinct()], cancellationToken) ?? throw Ended();
+
+    private ValueTask<IReadOnlyDictionary<string, AccessUser>?> UsersAsync(string[] scopes, CancellationToken cancellationToken) =>
+        _session.UsersAsync(_key, scopes, _began, cancellationToken);
 
     // The session outlives the request, whose certificate counts for it alone.
     private AccessUser WithCertificate(AccessUser login) => _rules?.WithCertificate(login, _http) ?? login;

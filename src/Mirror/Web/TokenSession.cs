@@ -25,29 +25,43 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
     private readonly byte[] _password = Seal(password, key);
     private readonly ConcurrentDictionary<string, Grant> _grants = new();
 
-    /// <summary>The user with a token that was asked for with each of these scopes.</summary>
+    /// <summary>The user with a token that was asked for with each of these scopes. Of a scope that the token server refuses, the user
+    /// has nothing.</summary>
     /// <param name="key">The key of the constructor.</param>
+    /// <param name="since">
+    /// When the request began that needs this. What the token server gave after that counts for the whole request: by a clock that is ahead
+    /// of the token server's, its tokens end as they come.
+    /// </param>
     /// <returns>Null where the token server does not accept the login any more, or gives no token that counts here.</returns>
     /// <exception cref="RegistryException">The token server cannot be asked.</exception>
     public async ValueTask<IReadOnlyDictionary<string, AccessUser>?> UsersAsync(
-        byte[] key, IReadOnlyCollection<string> scopes, CancellationToken cancellationToken)
+        byte[] key, IReadOnlyCollection<string> scopes, DateTimeOffset since, CancellationToken cancellationToken)
     {
-        var users = Known(scopes, renew: true);
+        var users = Known(scopes, renew: true, since);
+        var asked = new Asked(key, users);
         foreach (var chunk in Chunks(scopes.Where(scope => !users.ContainsKey(scope)).ToList()))
-            if (!await AskAsync(key, chunk, users, cancellationToken))
+            if (!await AskAsync(asked, chunk, cancellationToken))
                 return null;
         return users;
     }
 
-    private async ValueTask<bool> AskAsync(
-        byte[] key, List<string> scopes, Dictionary<string, AccessUser> users, CancellationToken stop)
+    private async ValueTask<bool> AskAsync(Asked asked, List<string> scopes, CancellationToken stop)
     {
+        var users = asked.Users;
         AccessUser? user;
         try
         {
-            if (await server.AskAsync(name, Open(key), scopes, stop) is not { } bearer
-                || (user = await AuthenticateAsync(bearer, stop)) is not { Name.Length: > 0 })
-                return false;
+            if ((user = await UserAsync(asked.Key, scopes, stop)) is null)
+            {
+                // Most token servers give a token with less than was asked for. Some refuse, as they do with a wrong password: without a
+                // scope, as at docker's login, the answer is about the password alone.
+                if ((asked.Login ??= await UserAsync(asked.Key, [], stop)) is not { } login)
+                    return false;
+                if (scopes.Count > 1)
+                    return await AskAsync(asked, scopes[..(scopes.Count / 2)], stop)
+                        && await AskAsync(asked, scopes[(scopes.Count / 2)..], stop);
+                user = login;
+            }
         }
         // Another key than that of this session.
         catch (AuthenticationTagMismatchException)
@@ -56,7 +70,7 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
         }
         catch (HttpRequestException failure)
         {
-            var old = Known(scopes, renew: false);
+            var old = Known(scopes, renew: false, DateTimeOffset.MaxValue);
             if (old.Count < scopes.Count)
                 throw new RegistryException(RegistryError.Unavailable, $"the token server (auth.token.realm): {failure.Message}");
             foreach (var (scope, known) in old)
@@ -76,23 +90,26 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
     }
 
     // The users of scopes whose grants have not ended, and (with renew) are not to be asked for again.
-    private Dictionary<string, AccessUser> Known(IEnumerable<string> scopes, bool renew)
+    private Dictionary<string, AccessUser> Known(IEnumerable<string> scopes, bool renew, DateTimeOffset since)
     {
         var now = time.GetUtcNow();
         Dictionary<string, AccessUser> users = [];
         foreach (var scope in scopes)
-            if (_grants.TryGetValue(scope, out var grant) && now < grant.End
-                && (!renew || now < grant.End - Early && now < grant.At + MaxAge))
+            if (_grants.TryGetValue(scope, out var grant)
+                && (renew ? now < grant.At + MaxAge && (grant.At >= since || now < grant.End - Early) : now < grant.End))
                 users[scope] = grant.User;
         return users;
     }
 
-    // As any request with this token; nothing else of the page's request counts.
-    private ValueTask<AccessUser?> AuthenticateAsync(string bearer, CancellationToken stop)
+    // The user of a token for these scopes; null where the token server gives none that counts here. The token is read as that of any
+    // request; nothing else of the page's request counts.
+    private async ValueTask<AccessUser?> UserAsync(byte[] key, List<string> scopes, CancellationToken stop)
     {
+        if (await server.AskAsync(name, Open(key), scopes, stop) is not { } bearer)
+            return null;
         var request = new DefaultHttpContext();
         request.Request.Headers.Authorization = $"Bearer {bearer}";
-        return access.AuthenticateAsync(request, stop);
+        return await access.AuthenticateAsync(request, stop) is { Name.Length: > 0 } user ? user : null;
     }
 
     private static IEnumerable<List<string>> Chunks(IEnumerable<string> scopes)
@@ -128,6 +145,12 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
         using var aes = new AesGcm(key, 16);
         aes.Decrypt(_password.AsSpan(0, 12), _password.AsSpan(28), _password.AsSpan(12, 16), plain);
         return Encoding.UTF8.GetString(plain);
+    }
+
+    // What one call asks for. Login is the user of a token without a scope, once that was asked for.
+    private sealed record Asked(byte[] Key, Dictionary<string, AccessUser> Users)
+    {
+        public AccessUser? Login { get; set; }
     }
 
     private sealed record Grant(AccessUser User, DateTimeOffset At, DateTimeOffset End);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Mirror.Storage;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -39,9 +40,10 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
         await StartAsync("5m");
         for (var round = 0; round < 2; round++)
         {
-            foreach (var path in _first.Paths("private/app"))
+            // The second repository of each upstream has the same layer.
+            foreach (var path in _first.Paths("private/app").Concat(_first.Paths("private/shared")))
                 await AssertAsync(path, Alice, [Bob, .. Strangers]);
-            foreach (var path in _second.Paths("second.example/private/app"))
+            foreach (var path in _second.Paths("second.example/private/app").Concat(_second.Paths("second.example/private/shared")))
                 await AssertAsync(path, Bob, [Alice, .. Strangers]);
         }
         using (var refused = await _mirror.GetAsync("second.example/private/app/manifests/1", ("Authorization", Basic("bob"))))
@@ -54,13 +56,28 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
         {
             Assert.Equal(HttpStatusCode.OK, await StatusAsync(path, Bob));
             foreach (var client in Strangers.Append(Alice))
-            {
-                var status = await StatusAsync(path, client);
-                Assert.True(status is HttpStatusCode.Unauthorized or HttpStatusCode.ServiceUnavailable, $"{client} {path}: {status}");
-            }
+                await AssertNothingAsync(path, client);
         }
         foreach (var path in _first.Paths("private/app"))
             await AssertAsync(path, Alice, [Bob, .. Strangers]);
+
+        // Both are away.
+        await _first.Server.StopAsync(TestContext.Current.CancellationToken);
+        foreach (var (paths, owner, other) in new[]
+        {
+            (_first.Paths("private/app"), Alice, Bob), (_first.Paths("private/shared"), Alice, Bob),
+            (_second.Paths("second.example/private/app"), Bob, Alice), (_second.Paths("second.example/private/shared"), Bob, Alice),
+        })
+            foreach (var path in paths)
+            {
+                Assert.Equal((path, HttpStatusCode.OK), (path, await StatusAsync(path, owner)));
+                foreach (var client in Strangers.Append(other))
+                    await AssertNothingAsync(path, client);
+            }
+        // What was never here is not served to any client.
+        foreach (var client in Strangers.Concat([Alice, Bob]))
+            foreach (var path in _first.Paths("private/cold"))
+                await AssertNothingAsync(path, client);
 
         Assert.Equal(["alice"], _first.Users);
         Assert.Equal(["bob"], _second.Users);
@@ -87,6 +104,17 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
         foreach (var path in _first.Paths("private/app"))
             Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(path, Alice));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync("second.example/private/app/manifests/1", Bob));
+
+        // Both are away, and the time of every proof is over: neither the withdrawn login nor the right one gets anything.
+        await _first.Server.StopAsync(TestContext.Current.CancellationToken);
+        await _second.Server.StopAsync(TestContext.Current.CancellationToken);
+        foreach (var path in _first.Paths("private/app"))
+            await AssertNothingAsync(path, Alice);
+        foreach (var path in _second.Paths("second.example/private/app"))
+            await Until.TrueAsync(
+                async () => await StatusAsync(path, Bob) == HttpStatusCode.ServiceUnavailable, () => $"{path} is still served.");
+        foreach (var path in _first.Paths("private/app"))
+            await AssertNothingAsync(path, Alice);
     }
 
     private static string Basic(string user, string password = PasswordFile.Password) => PasswordFile.Basic(user, password);
@@ -116,7 +144,13 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
     {
         foreach (var client in others)
             Assert.True(await StatusAsync(path, client) == HttpStatusCode.Unauthorized, $"{client} {path}");
-        Assert.Equal(HttpStatusCode.OK, await StatusAsync(path, owner));
+        Assert.Equal((path, HttpStatusCode.OK), (path, await StatusAsync(path, owner)));
+    }
+
+    private async Task AssertNothingAsync(string path, string? client)
+    {
+        var status = await StatusAsync(path, client);
+        Assert.True(status is HttpStatusCode.Unauthorized or HttpStatusCode.ServiceUnavailable, $"{client} {path}: {status}");
     }
 
     private async Task<HttpStatusCode> StatusAsync(string path, string? client)
@@ -140,9 +174,19 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
         public IEnumerable<string> Users => _users.Keys.Order();
 
         public IEnumerable<string> Paths(string name) =>
-            [$"{name}/manifests/1", $"{name}/manifests/{_image.Digest}", $"{name}/blobs/{_image.Layers[0].Digest}"];
+        [
+            $"{name}/manifests/1", $"{name}/manifests/{_image.Digest}", $"{name}/blobs/{_image.Layers[0].Digest}", $"{name}/tags/list",
+            $"{name}/referrers/{_image.Digest}",
+        ];
 
         public async Task<WebApplication> StartAsync() => Server = await OwnServer.StartAsync(Url, AnswerAsync);
+
+        private (string List, string Type)? ListOf(string path) =>
+            path.EndsWith("/tags/list", StringComparison.Ordinal)
+                ? ($$"""{"name":"{{path["/v2/".Length..^"/tags/list".Length]}}","tags":["1"]}""", "application/json")
+            : path.EndsWith($"/referrers/{_image.Digest}", StringComparison.Ordinal)
+                ? ("""{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}""", MediaTypes.OciIndex)
+            : null;
 
         private async Task AnswerAsync(HttpContext http)
         {
@@ -156,8 +200,15 @@ public sealed class PrivateImagesOfTwoUpstreamsTests : IAsyncDisposable
                 return;
             }
             var path = http.Request.Path.Value!;
+            if (ListOf(path) is var (list, type))
+            {
+                response.ContentType = type;
+                await response.WriteAsync(list, http.RequestAborted);
+                return;
+            }
             var layer = _image.Layers.FirstOrDefault(layer => path.EndsWith($"/blobs/{layer.Digest}", StringComparison.Ordinal));
-            var isManifest = path is "/v2/private/app/manifests/1" || path == $"/v2/private/app/manifests/{_image.Digest}";
+            var isManifest = path.EndsWith("/manifests/1", StringComparison.Ordinal)
+                || path.EndsWith($"/manifests/{_image.Digest}", StringComparison.Ordinal);
             if (layer is null && !isManifest)
             {
                 response.StatusCode = path is "/v2/" ? 200 : 404;

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mirror.Hosting;
 using Mirror.Tests.Peers;
+using Mirror.Tls;
 using Mirror.Tls.Acme;
 using WireMock.RequestBuilders;
 using WireMock.ResponseBuilders;
@@ -144,12 +145,15 @@ public sealed class AcmeAnswerTests : IDisposable
         var (host, protocols) = ClientHello.Read(hello);
         Assert.Equal("a.example", host);
         Assert.Equal(["acme-tls/1"], protocols);
+        Assert.True(ClientHello.OffersTls13(hello));
+        Assert.False(ClientHello.OffersTls13([]));
         for (var i = 0; i < hello.Length; i++)
         {
             _ = ClientHello.Read(hello.AsSpan(0, i));
             byte[] damaged = [.. hello];
             damaged[i] ^= 0xFF;
             _ = ClientHello.Read(damaged);
+            _ = ClientHello.OffersTls13(damaged.AsSpan(0, i));
         }
         Assert.Equal(0, ClientHello.LengthOf("GET /"u8));
         Assert.Equal(0, ClientHello.LengthOf([22, 3, 1, 255, 255]));

@@ -8,7 +8,7 @@ using Mirror.Registry;
 using Mirror.Repositories;
 using Mirror.Schema1;
 using Mirror.Storage;
-using Mirror.Tls.Acme;
+using Mirror.Tls;
 using Xunit;
 using static Mirror.Tests.Parsing.Parser;
 using static Mirror.Tests.Parsing.ParserInputs;
@@ -221,7 +221,10 @@ internal static class RequestParsers
     {
         var bytes = FuzzText.Bytes(text);
         if (ClientHello.LengthOf(bytes) is not 0)
+        {
             Assert.NotNull(ClientHello.Read(bytes).Host);
+            _ = ClientHello.OffersTls13(bytes);
+        }
     }
 
     private static void Certificates(string text)

@@ -1,7 +1,10 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mirror.Storage;
@@ -20,12 +23,13 @@ public abstract class BesideAttack : IAsyncDisposable
 {
     private const int MaxAttempts = 40;
 
-    private static readonly TimeSpan Length = TimeSpan.FromSeconds(Figures.Count(4, 300));
     // Without an attack, to compare.
     private static readonly TimeSpan QuietLength = TimeSpan.FromSeconds(Figures.Count(0, 15));
 
     private readonly TempFolder _folder = new();
-    private readonly byte[] _layer = RandomNumberGenerator.GetBytes(300_000);
+    // Each client pulls a layer of its own: it would notice the answer of another one.
+    private readonly byte[][] _layers =
+        [.. Enumerable.Range(0, Figures.Count(4, 20)).Select(_ => RandomNumberGenerator.GetBytes(300_000))];
     private readonly CancellationTokenSource _over = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
     private PeerProcess _server = null!;
     private string _scheme = "http";
@@ -41,7 +45,10 @@ public abstract class BesideAttack : IAsyncDisposable
 
     protected string Root => _folder.Folder("root");
 
-    protected string LayerPath => $"/v2/local/app/blobs/{Digest.Of(_layer)}";
+    /// <summary>How long an attack lasts.</summary>
+    protected virtual TimeSpan Length => TimeSpan.FromSeconds(Figures.Count(4, 300));
+
+    protected string LayerPath => PathOf(_layers[0]);
 
     public async ValueTask DisposeAsync()
     {
@@ -57,12 +64,15 @@ public abstract class BesideAttack : IAsyncDisposable
     protected async Task BesideLawfulWorkAsync(string name, int attackers, Func<HttpClient, int, Task> attack)
     {
         using (var lawful = Client(IPAddress.Loopback))
-            await PushAsync(lawful, "local/app", _layer);
+            foreach (var layer in _layers)
+                await PushAsync(lawful, "local/app", layer);
         var quiet = await WorkAsync(QuietLength);
         using var crowd = Client(IPAddress.Loopback);
         crowd.DefaultRequestHeaders.Authorization = null;
         var attacks = Enumerable.Range(0, attackers).Select(i => AgainAsync(() => attack(crowd, i))).ToList();
+        var (cpu, started) = (CpuTime(), TimeProvider.System.GetTimestamp());
         var work = await WorkAsync(Length);
+        var share = (CpuTime() - cpu) / TimeProvider.System.GetElapsedTime(started);
         await _over.CancelAsync();
         await Task.WhenAll(attacks);
         Assert.False(_server.HasExited, _server.Output);
@@ -72,7 +82,13 @@ public abstract class BesideAttack : IAsyncDisposable
             $"{name}, {Length.TotalSeconds} s: {work.Pulls.Count} pulls (p99 {Figures.Milliseconds(work.Pulls, 0.99)}, ")
             + $"without the attack {Figures.Milliseconds(quiet.Pulls, 0.99)}) and {work.Pushes.Count} pushes (p99 "
             + $"{Figures.Milliseconds(work.Pushes, 0.99)}, without {Figures.Milliseconds(quiet.Pushes, 0.99)}) right, {work.Again} of them "
-            + $"asked again, {peak >> 20} MiB at most");
+            + string.Create(
+                CultureInfo.InvariantCulture,
+                $"asked again, {peak >> 20} MiB and {work.Files} open files at most, {share:F2} of a core, slowest pull ")
+            + string.Create(
+                CultureInfo.InvariantCulture,
+                $"{work.Pulls.Max() / quiet.Pulls.Max():F1} and slowest push {work.Pushes.Max() / quiet.Pushes.Max():F1} times as long as ")
+            + "the slowest without the attack");
         // The runtime's heap has 192 MiB at most. The rest is the program, its threads and buffers outside of it.
         Assert.InRange(peak, 0, 320L << 20);
     }
@@ -91,19 +107,22 @@ public abstract class BesideAttack : IAsyncDisposable
             () => $"{open} uploads are open.");
     }
 
-    private async Task<(List<TimeSpan> Pulls, List<TimeSpan> Pushes, int Again)> WorkAsync(TimeSpan length)
+    private async Task<(List<TimeSpan> Pulls, List<TimeSpan> Pushes, int Again, int Files)> WorkAsync(TimeSpan length)
     {
         var end = DateTime.UtcNow + length;
         List<TimeSpan> pulls = [], pushes = [];
-        var again = 0;
+        var (again, files) = (0, 0);
         await Task.WhenAll(
             [
-                .. Enumerable.Range(0, Figures.Count(4, 20)).Select(i => RepeatAsync(i, pulls, async client =>
-                    Assert.Equal(_layer, await client.GetByteArrayAsync(Url(LayerPath), Cancel)))),
+                .. _layers.Select((layer, i) => RepeatAsync(i, pulls, async client =>
+                {
+                    Assert.Equal(layer, await client.GetByteArrayAsync(Url(PathOf(layer)), Cancel));
+                    files = Math.Max(files, Directory.GetFiles($"/proc/{_server.Id}/fd").Length);
+                })),
                 .. Enumerable.Range(0, Figures.Count(2, 5)).Select(i => RepeatAsync(i, pushes, client =>
                     PushAsync(client, $"local/lawful-{i}", RandomNumberGenerator.GetBytes(50_000)))),
             ]);
-        return (pulls, pushes, again);
+        return (pulls, pushes, again, files);
 
         async Task RepeatAsync(int number, List<TimeSpan> times, Func<HttpClient, Task> work)
         {
@@ -131,6 +150,14 @@ public abstract class BesideAttack : IAsyncDisposable
         }
     }
 
+    private static string PathOf(byte[] layer) => $"/v2/local/app/blobs/{Digest.Of(layer)}";
+
+    private TimeSpan CpuTime()
+    {
+        using var server = Process.GetProcessById(_server.Id);
+        return server.TotalProcessorTime;
+    }
+
     private async Task AgainAsync(Func<Task> attack)
     {
         while (!_over.IsCancellationRequested)
@@ -138,7 +165,8 @@ public abstract class BesideAttack : IAsyncDisposable
             {
                 await attack();
             }
-            catch (Exception refused) when (refused is HttpRequestException or IOException or SocketException or OperationCanceledException)
+            catch (Exception refused) when (refused is HttpRequestException or IOException or SocketException or AuthenticationException
+                or OperationCanceledException)
             {
                 await Task.Yield();
             }
@@ -168,6 +196,14 @@ public abstract class BesideAttack : IAsyncDisposable
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, Port, Over);
         return socket;
+    }
+
+    /// <summary>TLS over a connection, for bytes of the attacker's own.</summary>
+    protected async Task<Stream> SecuredAsync(Socket socket)
+    {
+        var tls = new SslStream(new NetworkStream(socket), false, (_, presented, _, _) => presented is not null);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "localhost" }, Over);
+        return tls;
     }
 
     protected Uri Url(string path) => new($"{_scheme}://127.0.0.1:{Port}{path}");
@@ -224,6 +260,7 @@ public abstract class BesideAttack : IAsyncDisposable
         });
     }
 
+    // Over TLS, clients of one of the two addresses speak HTTP/2.
     private HttpClient Client(IPAddress from)
     {
         var handler = new SocketsHttpHandler
@@ -239,6 +276,11 @@ public abstract class BesideAttack : IAsyncDisposable
         };
         // The test made the certificate of the server.
         handler.SslOptions.RemoteCertificateValidationCallback = (_, presented, _, _) => presented is not null;
-        return new HttpClient(handler) { Timeout = TimeSpan.FromMinutes(2), DefaultRequestHeaders = { Authorization = _login } };
+        return new HttpClient(handler)
+        {
+            Timeout = TimeSpan.FromMinutes(2),
+            DefaultRequestHeaders = { Authorization = _login },
+            DefaultRequestVersion = from.Equals(IPAddress.Loopback) ? HttpVersion.Version11 : HttpVersion.Version20,
+        };
     }
 }

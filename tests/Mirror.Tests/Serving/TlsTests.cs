@@ -70,6 +70,30 @@ public sealed class TlsTests : IAsyncDisposable
             () => SuiteAsync(SslProtocols.Tls12, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384));
     }
 
+    [Fact]
+    public async Task Clients_of_TLS_1_3_resume_their_sessions_until_the_certificate_changes()
+    {
+        Availability.Of("openssl").OrSkip();
+        await StartProcessAsync("");
+        var session = Path.Combine(_folder.Path, "session");
+        Assert.Contains("New, TLSv1.3", await HandshakeAsync($"-sess_out {session}"), StringComparison.Ordinal);
+        Assert.Contains("Reused, TLSv1.3", await HandshakeAsync($"-sess_in {session}"), StringComparison.Ordinal);
+        using var renewed = Certificate("renewed");
+        Write("server.key", renewed.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        Write("server.pem", renewed.ExportCertificatePem());
+        _process!.Signal("HUP");
+        await Until.TrueAsync(async () => await SubjectAsync() == "CN=renewed", () => "The old certificate stays.");
+        Assert.Contains("New, TLSv1.3", await HandshakeAsync($"-sess_in {session}"), StringComparison.Ordinal);
+
+        // Sessions come behind the handshake, so there must be an answer.
+        Task<string> HandshakeAsync(string options) => PeerProcess.RunAsync(
+            "bash",
+            [
+                "-c", @"printf 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'"
+                    + $" | openssl s_client -ign_eof -connect 127.0.0.1:{_port} -servername localhost {options} 2>&1 || true",
+            ]);
+    }
+
     private async Task<TlsCipherSuite> SuiteAsync(SslProtocols version, params TlsCipherSuite[] offered)
     {
         using var socket = new TcpClient();

@@ -28,6 +28,7 @@ public sealed class TokenLoginTests : IAsyncDisposable
     private readonly Uri _realm = new($"http://127.0.0.1:{Ports.Free()}/token");
     private readonly ConcurrentQueue<string> _asked = new();
     private readonly HashSet<string> _deletable = ["local/app"];
+    private readonly HashSet<string> _refused = [];
     private volatile bool _isRefusing;
     private TimeSpan _life = TimeSpan.FromMinutes(5);
     private WebApplication _tokens = null!;
@@ -107,6 +108,37 @@ public sealed class TokenLoginTests : IAsyncDisposable
         Assert.DoesNotContain(_registry.Log, line => line.Contains("pa55-of-alice", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_token_server_that_refuses_a_scope_or_whose_clock_is_behind_costs_no_session_and_few_requests()
+    {
+        await StartAsync();
+        string[] open = ["local/a", "local/b", "local/c", "local/d", "local/e", "local/f", "local/g"];
+        foreach (var name in open.Append("local/secret"))
+            await PushAsync(name);
+        await _registry.ImagesAsync(list => list.Length == open.Length + 1);
+        _refused.UnionWith(["registry", "local/secret"]);
+        using var browser = new Browser(_registry.Url);
+        Assert.Equal(HttpStatusCode.SeeOther, await browser.LogInAsync("alice", "pa55-of-alice"));
+        var page = await browser.PageAsync("images");
+        Assert.All(open, name => Assert.Contains($"{name}:1", page, StringComparison.Ordinal));
+        Assert.DoesNotContain("local/secret", page, StringComparison.Ordinal);
+        // No way to the form: a login again would be as good.
+        await browser.PageAsync("image?image=local/secret:1", HttpStatusCode.NotFound);
+        Assert.Equal(HttpStatusCode.Forbidden, await browser.PostAsync("pin", "images", [("image", "local/secret:1")]));
+        var asked = _asked.Count;
+        await browser.PageAsync("images");
+        Assert.Equal(asked, _asked.Count);
+
+        // The server forgives sixty seconds. Each token ends as it comes, and counts for the page that asked for it.
+        _life = TimeSpan.FromSeconds(-30);
+        _refused.Clear();
+        using var behind = new Browser(_registry.Url);
+        Assert.Equal(HttpStatusCode.SeeOther, await behind.LogInAsync("alice", "pa55-of-alice"));
+        asked = _asked.Count;
+        Assert.Contains("local/secret:1", await behind.PageAsync("images"));
+        Assert.Equal(asked + 2, _asked.Count);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_registry is not null)
@@ -137,6 +169,11 @@ public sealed class TokenLoginTests : IAsyncDisposable
         }
         string[] scopes = [.. http.Request.Query["scope"].OfType<string>()];
         _asked.Enqueue(string.Join(' ', scopes));
+        if (scopes.Any(scope => scope.Split(':') is [var kind, var name, ..] && (_refused.Contains(kind) || _refused.Contains(name))))
+        {
+            http.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            return;
+        }
         var given = scopes.Select(scope => _deletable.Contains(scope.Split(':')[1])
             ? scope : scope.Replace(",delete", "", StringComparison.Ordinal));
         var claims = Claims([.. given]).With("exp", (DateTimeOffset.UtcNow + _life).ToUnixTimeSeconds());
