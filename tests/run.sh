@@ -10,7 +10,7 @@ peers=(docker-registry=docker-registry skopeo=skopeo podman=podman dockerd=docke
        apache2=apache2 haproxy=haproxy caddy=caddy ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common
        rclone=rclone chromium=chromium
        swift-proxy-server=swift-proxy swift-account-server=swift-account swift-container-server=swift-container
-       swift-object-server=swift-object memcached=memcached mariadbd=mariadb-server-core my_print_defaults=mariadb-client-core)
+       swift-object-server=swift-object memcached=memcached glance-api=glance-api keystone-manage=keystone mariadbd=mariadb-server-core my_print_defaults=mariadb-client-core)
 
 have() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 

@@ -9,6 +9,9 @@ public abstract class BucketOptions
     /// <summary>A text that identifies the bucket and its folder. It must be the same for all replicas.</summary>
     public abstract string Identity { get; }
 
+    /// <summary>The folder that has everything but content. Null: it is in the bucket too.</summary>
+    public virtual string? NamesFolder => null;
+
     /// <summary>The length of a part of an upload in bytes. Default 10 MiB. Shorter content is uploaded whole.</summary>
     public long ChunkSize { get; set; } = 10 << 20;
 

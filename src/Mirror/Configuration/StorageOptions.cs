@@ -1,6 +1,8 @@
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Elliptics;
 using Mirror.Storage.Buckets.Gcs;
+using Mirror.Storage.Buckets.Glance;
 using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Buckets.Swift;
@@ -28,11 +30,21 @@ public sealed class StorageOptions
     /// <summary>The container of OpenStack Swift for content. Null: another store keeps it.</summary>
     public SwiftOptions? Swift { get; set; }
 
+    /// <summary>OpenStack Glance for content, with a folder or a container for the rest. Null: another store keeps it.</summary>
+    public GlanceOptions? Glance { get; set; }
+
+    /// <summary>Elliptics for content, by its HTTP front Rift, with a folder for the rest. Null: another store keeps it.</summary>
+    public EllipticsOptions? Elliptics { get; set; }
+
     /// <summary>The memory of the process for content. Null: another store keeps it.</summary>
     public MemoryOptions? InMemory { get; set; }
 
     /// <summary>The bucket for content, at any service or in memory. Null: the store is a folder.</summary>
-    public BucketOptions? Bucket() => S3 ?? Oss ?? Gcs ?? (BucketOptions?)Azure ?? (BucketOptions?)Swift ?? InMemory;
+    public BucketOptions? Bucket()
+    {
+        BucketOptions?[] buckets = [S3, Oss, Gcs, Azure, Swift, Glance, Elliptics, InMemory];
+        return Array.Find(buckets, bucket => bucket is not null);
+    }
 
     /// <summary>The name of the store's section.</summary>
     public string Driver => Bucket() switch
@@ -42,6 +54,8 @@ public sealed class StorageOptions
         GcsOptions => "gcs",
         AzureOptions => "azure",
         SwiftOptions => "swift",
+        GlanceOptions => "glance",
+        EllipticsOptions => "elliptics",
         MemoryOptions => "inmemory",
         _ => "filesystem",
     };

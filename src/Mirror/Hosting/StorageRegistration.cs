@@ -6,7 +6,9 @@ using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Elliptics;
 using Mirror.Storage.Buckets.Gcs;
+using Mirror.Storage.Buckets.Glance;
 using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Buckets.Swift;
@@ -30,6 +32,9 @@ public static class StorageRegistration
         : storage.Gcs is { } gcs ? services.AddBucket(gcs, "gcs", time => new GcsBucket(gcs, time))
         : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time))
         : storage.Swift is { } swift ? services.AddBucket(swift, "swift", time => new SwiftBucket(swift, time))
+        : storage.Glance is { } glance ? services.AddBucket(glance, "glance", time => new GlanceBucket(glance, time))
+        : storage.Elliptics is { } elliptics
+            ? services.AddBucket(elliptics, "elliptics", time => new EllipticsBucket(elliptics, time))
         : storage.InMemory is { } memory ? services
             .AddBucket(memory, "inmemory", time => new MemoryBucket(memory, time))
             .AddSingleton(provider => ((MemoryBucket)provider.GetRequiredService<IBucket>()).Room)

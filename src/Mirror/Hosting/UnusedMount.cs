@@ -11,7 +11,8 @@ internal static class UnusedMount
     /// <param name="mounts">The lines of <c>/proc/self/mountinfo</c> (proc(5)).</param>
     public static string? Warning(StorageOptions storage, IEnumerable<string> mounts)
     {
-        var used = storage.Bucket() is null ? Path.GetFullPath(storage.Filesystem.RootDirectory) : storage.Location;
+        var folder = storage.Bucket() is { } bucket ? bucket.NamesFolder : storage.Filesystem.RootDirectory;
+        var used = folder is null ? storage.Location : Path.GetFullPath(folder);
         var isUsed = used == Folder || used.StartsWith($"{Folder}/", StringComparison.Ordinal);
         return !isUsed && mounts.Any(line => line.Split(' ') is [_, _, _, _, Folder, ..])
             ? $"{Folder} is mounted, and no setting names it: content is kept in {used}. To keep it in {Folder}, set "

@@ -40,7 +40,7 @@ internal abstract class BucketStore : IDisposable
 
     internal BucketSweepStore Sweepable(string scratch) => new(Bucket, scratch, TimeProvider.System);
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         _bucket?.Dispose();
         _scratch.Dispose();

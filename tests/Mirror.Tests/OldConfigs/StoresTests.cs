@@ -1,11 +1,16 @@
 using Google.Apis.Auth.OAuth2;
 using Google.Cloud.Storage.V1;
 using Mirror.Configuration;
+using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Maintenance;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Peers.Elliptics;
 using Mirror.Tests.Peers.Gcs;
 using Mirror.Tests.Resilience;
 using Xunit;
+
+[assembly: AssemblyFixture(typeof(SharedGlance))]
 
 namespace Mirror.Tests.OldConfigs;
 
@@ -91,6 +96,74 @@ public sealed class StoresTests
 
         Assert.Contains(
             await store.NamesAsync(container), name => name.StartsWith("images/files/docker/registry/v2/blobs/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Glance_has_the_content_and_a_folder_has_the_rest()
+    {
+        var store = await SharedGlance.OrSkipAsync();
+        using var folder = new TempFolder();
+        await using var registry = await StartAsync($$"""
+            dev:
+              storage: glance
+              storage_alternate: file
+              storage_path: {{folder["glance-rest"]}}
+            """,
+            ("OS_GLANCE_URL", store.Url.ToString()));
+
+        await AssertTakesAsync(registry);
+
+        var images = await store.ImagesAsync(await File.ReadAllTextAsync(folder["glance-rest", "mirror", "glance"], Cancel));
+        Assert.Equal(
+            Image.Blobs.Append(Image.Manifest).Select(bytes => (RegistryLayout.BlobData(Digest.Of(bytes)), "active")).Order(),
+            images.Order());
+        Assert.True(File.Exists(folder["glance-rest", RegistryLayout.TagCurrent(RepositoryName.Parse("team/app"), "1")]));
+    }
+
+    [Fact]
+    public async Task Glance_has_the_content_and_Swift_has_the_rest()
+    {
+        Assert.SkipUnless(Figures.Full, "only with MIRROR_TESTS=full");
+        var swift = await SharedSwift.OrSkipAsync();
+        var store = await SharedGlance.OrSkipAsync();
+        var container = $"old{Guid.NewGuid():N}";
+        await using var registry = await StartAsync($$"""
+            dev:
+              storage: glance
+              storage_alternate: swift
+              storage_path: /images
+              swift_authurl: _env:OS_AUTH_URL
+              swift_container: _env:OS_CONTAINER:{{container}}
+              swift_user: _env:OS_USERNAME
+              swift_password: _env:OS_PASSWORD
+            """,
+            ("OS_AUTH_URL", swift.AuthUrl.ToString()), ("OS_USERNAME", Swift.User), ("OS_PASSWORD", Swift.Password),
+            ("OS_GLANCE_URL", store.Url.ToString()));
+
+        await AssertTakesAsync(registry);
+
+        Assert.Contains(await swift.NamesAsync(container), name => name is "images/files/mirror/glance");
+    }
+
+    [Fact]
+    public async Task Elliptics_has_the_content_and_a_folder_has_the_rest()
+    {
+        await using var rift = await RiftStandIn.StartAsync(RiftRelease.ByPath);
+        using var folder = new TempFolder();
+        await using var registry = await StartAsync($$"""
+            dev:
+              storage: elliptics
+              storage_path: {{folder["rest"]}}
+              elliptics_nodes: {ell-one.example: 1025, ell-two.example: 1025}
+              elliptics_groups: [1, 2]
+              elliptics_wait_timeout: 30
+            """,
+            ("REGISTRY_STORAGE_ELLIPTICS_ENDPOINTS", $"[{rift.Url}]"));
+
+        await AssertTakesAsync(registry);
+
+        Assert.Equal(Image.Blobs.Length + 1, rift.Count);
+        Assert.True(File.Exists(folder["rest", RegistryLayout.TagCurrent(RepositoryName.Parse("team/app"), "1")]));
     }
 
     [Fact]

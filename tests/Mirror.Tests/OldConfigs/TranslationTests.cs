@@ -112,14 +112,14 @@ public sealed class TranslationTests : IDisposable
 
     [Theory]
     [InlineData("swift", "swift needs swift_authurl, swift_user and swift_password")]
-    [InlineData("glance", "Glance's old interface is gone")]
-    [InlineData("elliptics", "Elliptics is not available")]
+    [InlineData("glance", "glance needs the variables OS_AUTH_URL")]
+    [InlineData("elliptics", "elliptics needs elliptics_nodes")]
     [InlineData("oss", "OSS is used through its interface of S3")]
     [InlineData("ftp", "ftp is not known; available are local, s3, azureblob")]
     public void A_store_that_does_not_exist_here_is_refused_by_its_name(string kind, string expected)
     {
         var loaded = Load(
-            $"dev: {{storage: {kind}, swift_container: c, elliptics_nodes: {{a: 1}}, oss_host: h, storage_alternate: file}}\n");
+            $"dev: {{storage: {kind}, swift_container: c, elliptics_groups: [1], oss_host: h, storage_alternate: file}}\n");
 
         Assert.StartsWith($"storage: {expected}", Assert.Single(loaded.Errors));
     }
@@ -143,6 +143,45 @@ public sealed class TranslationTests : IDisposable
         var swift = loaded.Options.Storage.Swift!;
         Assert.Equal(("dev_container", "u", "p", "t"), (swift.Container, swift.Username, swift.Password, swift.Tenant));
         Assert.Equal((2, "/images", true), (swift.Version, swift.Prefix, loaded.Options.Storage.Redirect.Disable));
+    }
+
+    [Fact]
+    public void Glance_has_its_login_from_variables_and_shares_it_with_swift()
+    {
+        (string, string)[] login =
+            [("OS_AUTH_URL", "https://keystone.example/v3"), ("OS_USERNAME", "u"), ("OS_PASSWORD", "hunter2"), ("OS_TENANT_NAME", "t")];
+        var loaded = Load("dev: {storage: glance, storage_alternate: file, storage_path: ./rest, storage_redirect: true}\n", login);
+        Assert.Empty(loaded.Errors.Concat(loaded.Warnings));
+        var glance = loaded.Options.Storage.Glance!;
+        Assert.Equal(
+            ("https://keystone.example/v3", "u", "hunter2", "t", "./rest", null),
+            (glance.AuthUrl, glance.Username, glance.Password, glance.Tenant, glance.RootDirectory, glance.Container));
+        Assert.DoesNotContain(loaded.Old!.Keys, key => key.Value.Contains("hunter2", StringComparison.Ordinal));
+
+        loaded = MirrorConfiguration.Load(null, Environment([("SETTINGS_FLAVOR", "glance-swift"), .. login]));
+        Assert.Empty(loaded.Errors.Concat(loaded.Warnings));
+        Assert.Equal(("dev_container", "/registry"), (loaded.Options.Storage.Glance!.Container, loaded.Options.Storage.Glance.Prefix));
+
+        loaded = Load("dev: {storage: glance, storage_alternate: swift, swift_user: other, swift_container: c}\n", login);
+        Assert.Empty(loaded.Errors);
+        Assert.Contains("one log-in", Assert.Single(loaded.Warnings));
+    }
+
+    [Theory]
+    [InlineData("{ell-one.example: 1025, ell-two.example: 1025}")]
+    [InlineData("['ell-one.example:1025:2', 'ell-two.example:1025:2']")]
+    [InlineData("ell-one.example:1025 ell-two.example:1025")]
+    public void Elliptics_is_asked_by_its_http_front_on_each_machine(string nodes)
+    {
+        var loaded = Load($"dev: {{storage: elliptics, elliptics_nodes: {nodes}, elliptics_groups: [1, 2], elliptics_io_thread_num: 2}}\n");
+
+        Assert.Empty(loaded.Errors);
+        Assert.Contains("the folder /tmp/registry: keep it", Assert.Single(loaded.Warnings));
+        var elliptics = loaded.Options.Storage.Elliptics!;
+        Assert.Equal(["http://ell-one.example:8080", "http://ell-two.example:8080"], elliptics.Endpoints);
+        Assert.Equal("/tmp/registry", elliptics.RootDirectory);
+        Assert.Contains(loaded.Old!.Keys, key => key is { Name: "elliptics_io_thread_num", Fate: OldKeyFate.WithoutEffect });
+        Assert.Empty(Load(loaded.Old.Translation).Errors);
     }
 
     [Fact]

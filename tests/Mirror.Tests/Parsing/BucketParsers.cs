@@ -3,6 +3,7 @@ using Mirror.Storage;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.Gcs;
+using Mirror.Storage.Buckets.OpenStack;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Buckets.Swift;
 using static Mirror.Tests.Parsing.Parser;
@@ -149,8 +150,9 @@ internal static class BucketParsers
             foreach (var region in new[] { null, "r" })
             {
                 var options = new SwiftOptions { AuthUrl = "https://keystone", AuthVersion = version, Username = "u", Region = region };
-                using var tokens = new SwiftTokens(options, new HttpClient(new AnswerHandler(_ => RawAnswer.Of(text))));
-                Refused<SwiftException>(() => tokens.GetAsync(null, CancellationToken.None).AsTask());
+                using var tokens = new OpenStackTokens(
+                    options, OpenStackService.ObjectStore, new HttpClient(new AnswerHandler(_ => RawAnswer.Of(text))));
+                Refused<OpenStackException>(() => tokens.GetAsync(null, CancellationToken.None).AsTask());
             }
     }
 }

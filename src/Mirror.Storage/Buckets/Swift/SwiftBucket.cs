@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Mirror.Storage.Buckets.OpenStack;
 
 namespace Mirror.Storage.Buckets.Swift;
 
@@ -19,7 +20,7 @@ public sealed class SwiftBucket : IBucket
     private readonly string _container;
     private readonly string _root;
     private readonly SwiftClient _client;
-    private readonly SwiftCalls _calls;
+    private readonly OpenStackCalls _calls;
     private readonly SwiftBulkDelete _bulk;
     private readonly SwiftTemporaryUrls _urls;
     private readonly SwiftListings _listings;
@@ -249,7 +250,7 @@ public sealed class SwiftBucket : IBucket
             return true;
         }
         catch (StoreUnavailableException exists) when (
-            onlyIfAbsent && exists.InnerException is SwiftException { Status: System.Net.HttpStatusCode.PreconditionFailed })
+            onlyIfAbsent && exists.InnerException is OpenStackException { Status: System.Net.HttpStatusCode.PreconditionFailed })
         {
             return false;
         }

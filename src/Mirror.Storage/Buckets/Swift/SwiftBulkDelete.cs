@@ -1,10 +1,11 @@
 using System.Text;
 using System.Text.Json;
+using Mirror.Storage.Buckets.OpenStack;
 
 namespace Mirror.Storage.Buckets.Swift;
 
 /// <summary>Deletes many objects: in one call where the server offers that, otherwise one by one.</summary>
-internal sealed class SwiftBulkDelete(SwiftClient client, SwiftCalls calls, string container)
+internal sealed class SwiftBulkDelete(SwiftClient client, OpenStackCalls calls, string container)
 {
     private const int MostAtOnce = 1000;
 

@@ -1,7 +1,9 @@
+using Mirror.Storage.Buckets.OpenStack;
+
 namespace Mirror.Storage.Buckets.Swift;
 
 /// <summary>Whether the container is there. It is made where it is missing when the bucket is first used, and never public.</summary>
-internal sealed class SwiftContainer(SwiftClient client, SwiftCalls calls, string path, TimeProvider time) : IDisposable
+internal sealed class SwiftContainer(SwiftClient client, OpenStackCalls calls, string path, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan Trust = TimeSpan.FromSeconds(5);
 

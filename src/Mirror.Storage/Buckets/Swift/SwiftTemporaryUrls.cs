@@ -3,6 +3,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Mirror.Storage.Buckets.OpenStack;
 
 namespace Mirror.Storage.Buckets.Swift;
 
@@ -10,7 +11,7 @@ namespace Mirror.Storage.Buckets.Swift;
 /// Signs addresses for reading one object (Swift's middleware <c>tempurl</c>), with a key that the container or account keeps.
 /// </summary>
 internal sealed class SwiftTemporaryUrls(
-    SwiftOptions options, SwiftClient client, SwiftCalls calls, string containerPath, TimeProvider time) : IDisposable
+    SwiftOptions options, SwiftClient client, OpenStackCalls calls, string containerPath, TimeProvider time) : IDisposable
 {
     private static readonly Version OwnKeysOfContainers = new(2, 3);
     private static readonly TimeSpan KeyLife = TimeSpan.FromMinutes(1);
@@ -25,7 +26,7 @@ internal sealed class SwiftTemporaryUrls(
         if (signer.Key is null)
             return null;
         var account = await calls.InvokeAsync(
-            calls.SmallLimit, async stop => await client.AccountAsync(stop), cancellationToken);
+            calls.SmallLimit, async stop => await client.EndpointAsync(stop), cancellationToken);
         var expires = (time.GetUtcNow() + validity).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         var signed = $"GET\n{expires}\n{Uri.UnescapeDataString(account.AbsolutePath.TrimEnd('/') + path)}";
         var (key, text) = (Encoding.UTF8.GetBytes(signer.Key), Encoding.UTF8.GetBytes(signed));
@@ -82,7 +83,7 @@ internal sealed class SwiftTemporaryUrls(
             }
             return new(key, digest, time.GetTimestamp());
         }
-        catch (SwiftException refused) when (refused.Status is HttpStatusCode.Forbidden)
+        catch (OpenStackException refused) when (refused.Status is HttpStatusCode.Forbidden)
         {
             return new(null, "", time.GetTimestamp());
         }

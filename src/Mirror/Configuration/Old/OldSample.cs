@@ -140,6 +140,9 @@ internal static class OldSample
         elliptics:
           <<: *common
           storage: elliptics
+          storage_path: _env:STORAGE_PATH
+          elliptics_nodes: _env:ELLIPTICS_NODES
+          elliptics_groups: _env:ELLIPTICS_GROUPS
         oss:
           <<: *common
           storage: oss

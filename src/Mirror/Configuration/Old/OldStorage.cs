@@ -6,7 +6,7 @@ namespace Mirror.Configuration.Old;
 /// <summary>The keys of docker-registry 0.x about where content is kept.</summary>
 internal static class OldStorage
 {
-    private const string DefaultFolder = "/tmp/registry";
+    public const string DefaultFolder = "/tmp/registry";
     private const string GoogleHost = "storage.googleapis.com";
     private const string Emulator = "devstoreaccount1";
 
@@ -45,8 +45,15 @@ internal static class OldStorage
             case "oss":
                 Oss(old);
                 break;
+            case "glance" or "openstack":
+                OldGlance.Translate(old, environment);
+                break;
+            case "elliptics":
+                OldElliptics.Translate(old);
+                break;
             default:
-                old.Say("storage", OldKeyFate.Refused, WhyNot(kind));
+                old.Say("storage", OldKeyFate.Refused,
+                    $"{kind} is not known; available are local, s3, azureblob, gcs, swift, glance, elliptics and oss");
                 break;
         }
         var isRefused = old.Fates.Any(fate => fate is { Name: "storage", Fate: OldKeyFate.Refused });
@@ -55,13 +62,6 @@ internal static class OldStorage
         if (isRefused)
             old.SayOfAll("storage_", OldKeyFate.WithoutEffect, "storage is refused");
     }
-
-    private static string WhyNot(string kind) => kind switch
-    {
-        "glance" or "openstack" => "Glance's old interface is gone; set storage: local, or storage: s3 with any store that speaks S3",
-        "elliptics" => "Elliptics is not available; set storage: local, or storage: s3 with any store that speaks S3",
-        _ => $"{kind} is not known; available are local, s3, azureblob, gcs, swift and oss",
-    };
 
     private static void S3(OldSettings old, IReadOnlyDictionary<string, string> environment)
     {

@@ -1,11 +1,12 @@
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Glance;
 
 namespace Mirror.Configuration.Reading;
 
 /// <summary>Checks settings that are allowed alone, but not together or not without another one.</summary>
 internal static class CrossKeyRules
 {
-    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "swift", "oss", "inmemory"];
+    private static readonly string[] Drivers = ["filesystem", "s3", "azure", "gcs", "swift", "glance", "elliptics", "oss", "inmemory"];
 
     public static void Check(MirrorOptions options, IConfiguration values, Findings findings)
     {
@@ -65,6 +66,10 @@ internal static class CrossKeyRules
             findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
         if (storage.Swift is { Version: null })
             findings.Errors.Add("storage.swift.authversion: missing; authurl does not contain v1, v2 or v3");
+        if (storage.Glance is { } glance)
+            CheckGlance(glance, findings);
+        if (storage.Elliptics is { } elliptics && elliptics.Username is null != elliptics.Token is null)
+            findings.Errors.Add("storage.elliptics: username and token are used together only; one is missing");
         if (storage.Bucket() is not null && proxy.MinFree is not null)
             findings.Errors.Add($"proxy.min_free: not available with storage.{storage.Driver}: a bucket has no volume that fills up");
 
@@ -116,5 +121,19 @@ internal static class CrossKeyRules
             findings.Warnings.Add("proxy.exec is used, and proxy.username and proxy.password are not");
         else if (proxy.Username is null != proxy.Password is null)
             findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
+    }
+
+    private static void CheckGlance(GlanceOptions glance, Findings findings)
+    {
+        if (glance is { AuthUrl: "", Endpoint: null })
+            findings.Errors.Add("storage.glance: authurl, username and password are missing, or endpoint for a Glance without a log-in");
+        else if (glance.AuthUrl.Length == 0 && glance.Container is not null)
+            findings.Errors.Add("storage.glance.authurl: missing; container is in Swift, which has a log-in");
+        else if (glance.AuthUrl.Length > 0 && (glance.Username.Length == 0 || glance.Password.Length == 0))
+            findings.Errors.Add("storage.glance: authurl is used with username and password; one is missing");
+        else if (glance is { AuthUrl.Length: > 0, Version: null })
+            findings.Errors.Add("storage.glance.authversion: missing; authurl does not contain v1, v2 or v3");
+        else if (glance is { Version: 1, Endpoint: null })
+            findings.Errors.Add("storage.glance.endpoint: missing; version 1 of the log-in has no catalogue with Glance's address");
     }
 }

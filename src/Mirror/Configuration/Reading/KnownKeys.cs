@@ -29,6 +29,8 @@ internal static class KnownKeys
             Section("azure", StorageKeys.AzureContainer).Vital(),
             Section("gcs", StorageKeys.GcsBucket).Vital(),
             Section("swift", StorageKeys.SwiftContainer).Vital(),
+            Section("glance", StorageKeys.GlanceImages).Vital(),
+            Section("elliptics", StorageKeys.EllipticsObjects).Vital(),
             Section("oss", StorageKeys.OssBucket).Vital(),
             Section("inmemory", Value("maxsize", Size(min: 1 << 20)), Value("scratchdirectory")).CountsEmpty().Vital(),
             Section("delete", Value("enabled", TrueOrFalse)),

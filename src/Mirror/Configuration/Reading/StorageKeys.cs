@@ -69,27 +69,34 @@ internal static class StorageKeys
 
     public static KnownKey[] SwiftContainer =>
     [
-        Value("username").Required(),
-        Value("password").Required().Secret(),
-        Value("authurl", EndpointUrl).Required(),
-        Value("authversion", Integer(min: 1, max: 3)),
+        .. OpenStackLogin(isRequired: true),
         Value("container").Required(),
-        Value("tenant"),
-        Value("tenantid"),
-        Value("domain"),
-        Value("domainid"),
-        Value("tenantdomain"),
-        Value("tenantdomainid"),
-        Value("trustid"),
-        Value("region"),
-        Value("endpointtype", SwiftEndpoint),
-        Value("insecureskipverify", TrueOrFalse),
         Value("prefix"),
         Value("rootdirectory").NotActedOn(WhyNot.SwiftRoot),
         Value("secretkey").Secret(),
         // What the server offers is asked from the server.
         .. NoEffect(Text, "accesskey", "tempurlcontainerkey", "tempurlmethods"),
         Value("chunksize", Size(min: 1 << 20)),
+        .. Local,
+    ];
+
+    public static KnownKey[] GlanceImages =>
+    [
+        .. OpenStackLogin(isRequired: false),
+        Value("endpoint", EndpointUrl),
+        Value("rootdirectory"),
+        Value("container"),
+        Value("prefix"),
+        .. Local,
+    ];
+
+    public static KnownKey[] EllipticsObjects =>
+    [
+        List("endpoints", Value("*", EndpointUrl)).Required(),
+        Value("bucket"),
+        Value("username"),
+        Value("token").Secret(),
+        Value("rootdirectory"),
         .. Local,
     ];
 
@@ -114,6 +121,27 @@ internal static class StorageKeys
         Value("chunksize", Size(min: 1 << 20)),
         .. Local,
     ];
+
+    // Glance can be used without a log-in.
+    private static KnownKey[] OpenStackLogin(bool isRequired)
+    {
+        KnownKey[] login = [Value("username"), Value("password").Secret(), Value("authurl", EndpointUrl)];
+        return
+        [
+            .. isRequired ? login.Select(key => key.Required()) : login,
+            Value("authversion", Integer(min: 1, max: 3)),
+            Value("tenant"),
+            Value("tenantid"),
+            Value("domain"),
+            Value("domainid"),
+            Value("tenantdomain"),
+            Value("tenantdomainid"),
+            Value("trustid"),
+            Value("region"),
+            Value("endpointtype", OpenStackEndpoint),
+            Value("insecureskipverify", TrueOrFalse),
+        ];
+    }
 
     // What every bucket has on the machine of the server.
     private static KnownKey[] Local =>

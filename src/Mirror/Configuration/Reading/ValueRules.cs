@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
 using Mirror.Storage.Buckets.Azure;
-using Mirror.Storage.Buckets.Swift;
+using Mirror.Storage.Buckets.OpenStack;
 
 namespace Mirror.Configuration.Reading;
 
@@ -69,7 +69,7 @@ internal static partial class ValueRules
 
     public static readonly ValueRule AzureCredentials = WordFor<AzureCredentialType>("shared_key, client_secret or default_credentials");
 
-    public static readonly ValueRule SwiftEndpoint = WordFor<SwiftEndpointType>("public, internal or admin");
+    public static readonly ValueRule OpenStackEndpoint = WordFor<OpenStackEndpointType>("public, internal or admin");
 
     public static readonly ValueRule ClientAuth = WordFor<ClientAuth>(
         "require-and-verify-client-cert, verify-client-cert-if-given, require-any-client-cert or request-client-cert");
@@ -205,7 +205,7 @@ internal static partial class ValueRules
         ("tcp", Configuration.ListenNetwork.Tcp), ("unix", Configuration.ListenNetwork.Unix),
         ("shared_key", AzureCredentialType.SharedKey), ("client_secret", AzureCredentialType.ClientSecret),
         ("default_credentials", AzureCredentialType.DefaultCredentials),
-        ("public", SwiftEndpointType.Public), ("internal", SwiftEndpointType.Internal), ("admin", SwiftEndpointType.Admin),
+        ("public", OpenStackEndpointType.Public), ("internal", OpenStackEndpointType.Internal), ("admin", OpenStackEndpointType.Admin),
         ("account", Configuration.PrivateImages.Account), ("client", Configuration.PrivateImages.Client),
         ("off", Configuration.PrivateImages.Off),
         ("off", CompleteImages.Off), ("linked", CompleteImages.Linked), ("images", CompleteImages.Images),

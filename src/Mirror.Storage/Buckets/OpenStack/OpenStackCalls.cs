@@ -1,17 +1,17 @@
 using System.Net;
 using System.Text.Json;
 
-namespace Mirror.Storage.Buckets.Swift;
+namespace Mirror.Storage.Buckets.OpenStack;
 
-/// <summary>Translates the answers of Swift.</summary>
-internal sealed class SwiftCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
+/// <summary>Translates the answers of services of OpenStack.</summary>
+internal sealed class OpenStackCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
 {
     protected override CallFailure? Explain(Exception failure) => failure switch
     {
-        SwiftException { Status: HttpStatusCode.NotFound } => CallFailure.Missing,
-        SwiftException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
-        SwiftException { IsTemporary: true } => CallFailure.Away,
-        SwiftException => CallFailure.Refused,
+        OpenStackException { Status: HttpStatusCode.NotFound } => CallFailure.Missing,
+        OpenStackException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
+        OpenStackException { IsTemporary: true } => CallFailure.Away,
+        OpenStackException => CallFailure.Refused,
         HttpRequestException or IOException => CallFailure.Away,
         _ when IsOtherDocument(failure) => CallFailure.Away,
         _ => null,
@@ -19,8 +19,8 @@ internal sealed class SwiftCalls(string name, Func<CancellationToken, Task> prob
 
     protected override string Describe(Exception failure) => failure switch
     {
-        SwiftException { Status: HttpStatusCode.NotFound } => "has no such object or container",
-        SwiftException refused => $"refused: {refused.Message}",
+        OpenStackException { Status: HttpStatusCode.NotFound } => "does not have what was asked for",
+        OpenStackException refused => $"refused: {refused.Message}",
         _ when IsOtherDocument(failure) => $"answered with a document of another form: {failure.Message}",
         _ => $"cannot be reached: {failure.Message}",
     };

@@ -3,25 +3,46 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Mirror.Storage.Buckets.Swift;
+namespace Mirror.Storage.Buckets.OpenStack;
 
-/// <summary>The address of the account, and a token for it.</summary>
-internal sealed record SwiftAccess(Uri Account, string Token);
+/// <summary>The address of a service, and a token for it.</summary>
+/// <param name="Token">Null: the service wants none.</param>
+internal sealed record OpenStackAccess(Uri Endpoint, string? Token);
+
+/// <summary>A service, as Keystone's catalogue has it.</summary>
+/// <param name="Type">Its type there.</param>
+/// <param name="What">Its name in messages.</param>
+/// <param name="Endpoint">Its address, if that is not to be taken from the catalogue.</param>
+/// <param name="Version">The last part of its address, which not all catalogues have. Null: the address is complete.</param>
+internal sealed record OpenStackService(string Type, string What, Uri? Endpoint = null, string? Version = null)
+{
+    public static readonly OpenStackService ObjectStore = new("object-store", "object store");
+
+    /// <summary>The address that ends with <see cref="Version"/>, in place of another version.</summary>
+    public Uri At(Uri address)
+    {
+        if (Version is null)
+            return address;
+        var text = address.OriginalString.TrimEnd('/');
+        var slash = text.LastIndexOf('/');
+        return new($"{(text[(slash + 1)..] is ['v', >= '0' and <= '9', ..] ? text[..slash] : text)}/{Version}");
+    }
+}
 
 /// <summary>
 /// Gets tokens: from Swift itself in version 1, and from Keystone in versions 2 and 3. The password goes to the configured address only.
 /// </summary>
-internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisposable
+internal sealed class OpenStackTokens(OpenStackOptions options, OpenStackService service, HttpClient http) : IDisposable
 {
     private const int MaxAnswer = 4 << 20;
 
     private readonly SemaphoreSlim _renewing = new(1);
-    private SwiftAccess? _access;
+    private OpenStackAccess? _access;
 
     /// <summary>The last token, or a new one.</summary>
     /// <param name="refused">A token that the store no longer accepts.</param>
-    /// <exception cref="SwiftException">The service refused.</exception>
-    public async ValueTask<SwiftAccess> GetAsync(SwiftAccess? refused, CancellationToken cancellationToken)
+    /// <exception cref="OpenStackException">The service of the tokens refused.</exception>
+    public async ValueTask<OpenStackAccess> GetAsync(OpenStackAccess? refused, CancellationToken cancellationToken)
     {
         if (_access is { } known && known != refused)
             return known;
@@ -41,8 +62,10 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
 
     public void Dispose() => _renewing.Dispose();
 
-    private async Task<SwiftAccess> RequestAsync(CancellationToken cancellationToken)
+    private async Task<OpenStackAccess> RequestAsync(CancellationToken cancellationToken)
     {
+        if (options.AuthUrl.Length == 0 && service.Endpoint is { } open)
+            return new(service.At(open), Token: null);
         try
         {
             return await (options.Version switch
@@ -59,16 +82,16 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
         }
     }
 
-    private async Task<SwiftAccess> Version1Async(CancellationToken cancellationToken)
+    private async Task<OpenStackAccess> Version1Async(CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, options.AuthUrl);
         request.Headers.TryAddWithoutValidation("X-Auth-User", options.Username);
         request.Headers.TryAddWithoutValidation("X-Auth-Key", options.Password);
         using var answer = await SendAsync(request, cancellationToken);
-        return new(Account(Header(answer, "X-Storage-Url")), Header(answer, "X-Auth-Token"));
+        return new(Address(service.Endpoint is null ? Header(answer, "X-Storage-Url") : null), Header(answer, "X-Auth-Token"));
     }
 
-    private async Task<SwiftAccess> Version2Async(CancellationToken cancellationToken)
+    private async Task<OpenStackAccess> Version2Async(CancellationToken cancellationToken)
     {
         var login = new JsonObject
         {
@@ -80,14 +103,14 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
             login["tenantName"] = name;
         using var answer = await PostAsync("tokens", new() { ["auth"] = login }, cancellationToken);
         var access = (await DocumentAsync(answer, cancellationToken))["access"];
-        var address = Stores(access?["serviceCatalog"], "endpoints")
+        var address = Endpoints(access?["serviceCatalog"])
             .Where(endpoint => IsInRegion(endpoint, "region"))
             .Select(endpoint => (string?)endpoint[$"{Word(options.EndpointType)}URL"])
             .FirstOrDefault(url => url is not null);
-        return new(Account(address), (string?)access?["token"]?["id"] ?? throw Unusable("no token"));
+        return new(Address(address), (string?)access?["token"]?["id"] ?? throw Unusable("no token"));
     }
 
-    private async Task<SwiftAccess> Version3Async(CancellationToken cancellationToken)
+    private async Task<OpenStackAccess> Version3Async(CancellationToken cancellationToken)
     {
         var domain = Named(options.Domain, options.DomainId) ?? new() { ["id"] = "default" };
         var auth = new JsonObject
@@ -116,30 +139,30 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
             };
         using var answer = await PostAsync("auth/tokens", new() { ["auth"] = auth }, cancellationToken);
         var token = (await DocumentAsync(answer, cancellationToken))["token"];
-        var address = Stores(token?["catalog"], "endpoints")
+        var address = Endpoints(token?["catalog"])
             .Where(endpoint => (string?)endpoint["interface"] == Word(options.EndpointType)
                 && (IsInRegion(endpoint, "region") || IsInRegion(endpoint, "region_id")))
             .Select(endpoint => (string?)endpoint["url"])
             .FirstOrDefault(url => url is not null);
-        return new(Account(address), Header(answer, "X-Subject-Token"));
+        return new(Address(address), Header(answer, "X-Subject-Token"));
     }
 
     private static JsonObject? Named(string? name, string? id) =>
         id is not null ? new() { ["id"] = id } : name is not null ? new() { ["name"] = name } : null;
 
-    private static IEnumerable<JsonNode> Stores(JsonNode? catalogue, string endpoints) =>
-        from service in catalogue as JsonArray ?? []
-        where (string?)service?["type"] == "object-store"
-        from endpoint in service["endpoints"] as JsonArray ?? []
+    private IEnumerable<JsonNode> Endpoints(JsonNode? catalogue) =>
+        from offered in catalogue as JsonArray ?? []
+        where (string?)offered?["type"] == service.Type
+        from endpoint in offered["endpoints"] as JsonArray ?? []
         where endpoint is not null
         select endpoint;
 
     private bool IsInRegion(JsonNode endpoint, string key) => options.Region is null || (string?)endpoint[key] == options.Region;
 
-    private static string Word(SwiftEndpointType type) => type switch
+    private static string Word(OpenStackEndpointType type) => type switch
     {
-        SwiftEndpointType.Internal => "internal",
-        SwiftEndpointType.Admin => "admin",
+        OpenStackEndpointType.Internal => "internal",
+        OpenStackEndpointType.Admin => "admin",
         _ => "public",
     };
 
@@ -161,8 +184,8 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
         answer.Dispose();
         // A wrong password is 401 in all versions. Keystone answers 404 for an address without its version.
         throw status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
-            ? new SwiftException(HttpStatusCode.Unauthorized, $"authurl does not accept username and password ({(int)status})")
-            : new SwiftException(status is HttpStatusCode.NotFound ? HttpStatusCode.BadGateway : status,
+            ? new OpenStackException(HttpStatusCode.Unauthorized, $"authurl does not accept username and password ({(int)status})")
+            : new OpenStackException(status is HttpStatusCode.NotFound ? HttpStatusCode.BadGateway : status,
                 $"authurl answers {(int)status}");
     }
 
@@ -182,9 +205,11 @@ internal sealed class SwiftTokens(SwiftOptions options, HttpClient http) : IDisp
     private static string Header(HttpResponseMessage answer, string name) =>
         answer.Headers.TryGetValues(name, out var values) ? values.First() : throw Unusable($"no header {name}");
 
-    private Uri Account(string? address) => Uri.TryCreate(address, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
-        ? url
-        : throw Unusable("no object store" + (options.Region is null ? "" : $" in region {options.Region}"));
+    private Uri Address(string? address) => service.At(service.Endpoint ?? Listed(address));
 
-    private static SwiftException Unusable(string what) => new(HttpStatusCode.BadGateway, $"the answer of authurl has {what}");
+    private Uri Listed(string? address) => Uri.TryCreate(address, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
+        ? url
+        : throw Unusable($"no {service.What}" + (options.Region is null ? "" : $" in region {options.Region}"));
+
+    private static OpenStackException Unusable(string what) => new(HttpStatusCode.BadGateway, $"the answer of authurl has {what}");
 }

@@ -1,0 +1,32 @@
+using System.Net;
+
+namespace Mirror.Storage.Buckets.Elliptics;
+
+/// <summary>An answer of Rift that is not a success.</summary>
+internal sealed class RiftException(HttpStatusCode status, string message) : Exception(message)
+{
+    public HttpStatusCode Status => status;
+}
+
+/// <summary>Translates the answers of Rift.</summary>
+internal sealed class RiftCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
+{
+    protected override CallFailure? Explain(Exception failure) => failure switch
+    {
+        RiftException { Status: HttpStatusCode.NotFound } => CallFailure.Missing,
+        RiftException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
+        RiftException { Status: >= HttpStatusCode.InternalServerError } => CallFailure.Away,
+        RiftException => CallFailure.Refused,
+        HttpRequestException or IOException => CallFailure.Away,
+        _ => null,
+    };
+
+    protected override string Describe(Exception failure) => failure switch
+    {
+        RiftException { Status: HttpStatusCode.NotFound } => "does not have what was asked for",
+        RiftException refused => $"refused: {refused.Message}",
+        _ => $"cannot be reached: {failure.Message}",
+    };
+
+    protected override Task ProbeAsync(CancellationToken cancellationToken) => probe(cancellationToken);
+}

@@ -1,0 +1,28 @@
+using Mirror.Storage.Buckets.Folder;
+using Mirror.Storage.Buckets.Split;
+using Mirror.Storage.Buckets.Swift;
+
+namespace Mirror.Storage.Buckets.Glance;
+
+/// <summary>Content as images of Glance, and the rest in a folder, or in a container of Swift.</summary>
+public sealed class GlanceBucket : SplitBucket
+{
+    private readonly GlanceImages _images;
+
+    /// <param name="time">The clock of time limits.</param>
+    public GlanceBucket(GlanceOptions options, TimeProvider time) : this(
+        options,
+        options.Container is null ? new FolderBucket(options.RootDirectory) : new SwiftBucket(options.NamesInSwift(), time),
+        time)
+    {
+    }
+
+    private GlanceBucket(GlanceOptions options, IBucket names, TimeProvider time) : this(names, new GlanceImages(options, names, time))
+    {
+    }
+
+    private GlanceBucket(IBucket names, GlanceImages images) : base("glance", names, images) => _images = images;
+
+    /// <summary>How long a small call to Glance and its repetitions may take.</summary>
+    internal TimeSpan SmallLimit { init => _images.SmallLimit = value; }
+}

@@ -1,0 +1,139 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Mirror.Tests.Peers;
+
+/// <summary>Debian's OpenStack Keystone, with one user and one project, and a catalogue that a test writes.</summary>
+public sealed class Keystone : IAsyncDisposable
+{
+    public const string User = "mirror";
+    public const string Password = "swordfish";
+    public const string Project = "images";
+
+    private readonly TempFolder _folder = new();
+    private readonly int _port = Ports.Free();
+    private PeerProcess? _process;
+
+    public static Availability Availability => Availability.Of("keystone-manage", "keystone-wsgi-public");
+
+    /// <summary>The address that gives tokens of version 3.</summary>
+    public Uri AuthUrl => new($"http://127.0.0.1:{_port}/v3");
+
+    /// <summary>The section by which a service checks tokens.</summary>
+    public string SectionOfService => $"""
+        [keystone_authtoken]
+        www_authenticate_uri = {AuthUrl}
+        auth_url = {AuthUrl}
+        auth_type = password
+        interface = public
+        username = {User}
+        password = {Password}
+        project_name = {Project}
+        user_domain_id = default
+        project_domain_id = default
+        """;
+
+    public static async Task<Keystone> StartAsync()
+    {
+        var keystone = new Keystone();
+        try
+        {
+            await keystone.StartAllAsync();
+            return keystone;
+        }
+        catch
+        {
+            await keystone.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Adds a service to the catalogue.</summary>
+    public async Task AddServiceAsync(string type, Uri address)
+    {
+        var login = new JsonObject
+        {
+            ["auth"] = new JsonObject
+            {
+                ["identity"] = new JsonObject
+                {
+                    ["methods"] = new JsonArray("password"),
+                    ["password"] = new JsonObject
+                    {
+                        ["user"] = new JsonObject
+                        {
+                            ["name"] = User,
+                            ["password"] = Password,
+                            ["domain"] = new JsonObject { ["id"] = "default" },
+                        },
+                    },
+                },
+                ["scope"] = new JsonObject
+                {
+                    ["project"] = new JsonObject { ["name"] = Project, ["domain"] = new JsonObject { ["id"] = "default" } },
+                },
+            },
+        };
+        using var access = await Http.Client.PostAsync(new Uri($"{AuthUrl}/auth/tokens"), Content(login));
+        access.EnsureSuccessStatusCode();
+        var token = access.Headers.GetValues("X-Subject-Token").Single();
+        var service = await PostAsync("services", new() { ["service"] = new JsonObject { ["type"] = type, ["name"] = type } });
+        await PostAsync("endpoints", new()
+        {
+            ["endpoint"] = new JsonObject
+            {
+                ["interface"] = "public",
+                ["service_id"] = (string?)service["service"]!["id"],
+                ["url"] = address.OriginalString,
+            },
+        });
+
+        async Task<JsonNode> PostAsync(string path, JsonObject body)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"{AuthUrl}/{path}") { Content = Content(body) };
+            request.Headers.Add("X-Auth-Token", token);
+            using var answer = await Http.Client.SendAsync(request);
+            answer.EnsureSuccessStatusCode();
+            return JsonNode.Parse(await answer.Content.ReadAsStringAsync()) ?? throw new JsonException("null");
+        }
+
+        // Its server reads no body in chunks.
+        static StringContent Content(JsonObject body) => new(body.ToJsonString(), Encoding.UTF8, "application/json");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            await _process.KillAsync();
+            await _process.DisposeAsync();
+        }
+        _folder.Dispose();
+    }
+
+    private async Task StartAllAsync()
+    {
+        var settings = _folder.Write("keystone.conf", $"""
+            [DEFAULT]
+            log_file = {_folder["log"]}
+            [database]
+            connection = sqlite:///{_folder["keystone.db"]}
+            [fernet_tokens]
+            key_repository = {_folder.Folder("fernet")}
+            [credential]
+            key_repository = {_folder.Folder("credential")}
+            """);
+        await ManageAsync("db_sync");
+        await ManageAsync("fernet_setup", "--keystone-user", Environment.UserName, "--keystone-group", Environment.UserName);
+        await ManageAsync(
+            "bootstrap", "--bootstrap-username", User, "--bootstrap-password", Password, "--bootstrap-project-name", Project,
+            "--bootstrap-public-url", AuthUrl.OriginalString);
+        _process = PeerProcess.Start("keystone-wsgi-public", ["--host", "127.0.0.1", "--port", $"{_port}"],
+            new Dictionary<string, string> { ["OS_KEYSTONE_CONFIG_FILES"] = settings });
+        await _process.UntilAnswersAsync(AuthUrl);
+
+        Task<string> ManageAsync(params string[] arguments) =>
+            PeerProcess.RunAsync("keystone-manage", ["--config-file", settings, .. arguments]);
+    }
+}
