@@ -20,8 +20,7 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
 
     // A replica tells of a blob again while it is being read, and a client that was sent to the bucket begins within seconds.
     private static readonly TimeSpan ReadWithin = TimeSpan.FromSeconds(10);
-    // An eviction measures anew after an hour.
-    private static readonly TimeSpan ReadingsLife = TimeSpan.FromHours(2);
+    private static readonly TimeSpan ReadingsLife = TimeSpan.FromMinutes(1);
     // The notes of a replica that died in an eviction.
     private static readonly TimeSpan DeletingLife = TimeSpan.FromMinutes(1);
 
@@ -44,13 +43,11 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
 
     /// <summary>Tells the other replicas that blobs are about to be deleted. They send no client to them until
     /// <see cref="DeletedAsync"/>.</summary>
-    /// <param name="since">How long ago the measurement began that tells that they may go.</param>
-    /// <returns>False if a client has asked for one of them since then, or in the last seconds.</returns>
-    public async ValueTask<bool> DeletingAsync(IReadOnlyCollection<Digest> digests, TimeSpan since) =>
+    /// <returns>False if a client may be reading one of them.</returns>
+    public async ValueTask<bool> DeletingAsync(IReadOnlyCollection<Digest> digests) =>
         redis is null || digests.Count == 0
         || await redis.DeletingAsync(
-            (digests.Select(keys.Reading), ReadingsLife), digests.Select(keys.Deleting), since > ReadWithin ? since : ReadWithin,
-            DeletingLife) != false;
+            (digests.Select(keys.Reading), ReadingsLife), digests.Select(keys.Deleting), ReadWithin, DeletingLife) != false;
 
     public async ValueTask DeletedAsync(IReadOnlyCollection<Digest> digests)
     {

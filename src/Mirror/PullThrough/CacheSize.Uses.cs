@@ -30,7 +30,6 @@ public sealed partial class CacheSize
     private readonly ConcurrentDictionary<Digest, bool> _going = new();
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
     private long _usedSince = time.GetTimestamp();
-    private long _measured = time.GetTimestamp();
 
     private bool HasBucket => storage.Bucket() is not null and not MemoryOptions;
 
@@ -74,16 +73,12 @@ public sealed partial class CacheSize
         foreach (var (digest, asked) in _asked)
             if (IsRecent(asked.At))
                 yield return digest;
-            else if (asked.At < Volatile.Read(ref _measured))
+            else
                 _asked.TryRemove(new(digest, asked));
     }
 
     /// <summary>Keeps clients of all replicas from blobs of a bucket that an eviction is about to delete.</summary>
-    /// <returns>
-    /// To be disposed when they are deleted; null if a client has asked for one of them since the last measurement began, so that they must
-    /// stay: it may be reading, or it needs the blob for an image that the measurement does not know. In a folder the date of the file
-    /// tells that.
-    /// </returns>
+    /// <returns>To be disposed when they are deleted; null if a client may be reading one of them, so that they must stay.</returns>
     public async ValueTask<IAsyncDisposable?> TryTakeAsync(IReadOnlyCollection<Digest> digests)
     {
         var taken = new Taken(this, shared, HasBucket ? digests : []);
@@ -107,18 +102,14 @@ public sealed partial class CacheSize
 
     private bool IsRecent(long at) => time.GetElapsedTime(at) < MaxReading;
 
-    private TimeSpan Elapsed(long since) => time.GetElapsedTime(since);
-
     private sealed class Taken(CacheSize cache, SharedCache shared, IReadOnlyCollection<Digest> digests) : IAsyncDisposable
     {
         public async ValueTask<bool> TryAsync()
         {
             foreach (var digest in digests)
                 cache._going[digest] = true;
-            var measured = Volatile.Read(ref cache._measured);
-            return !digests.Any(digest => cache._asked.TryGetValue(digest, out var asked)
-                    && (asked.At >= measured || cache.IsRecent(asked.At)))
-                && await shared.DeletingAsync(digests, cache.Elapsed(measured));
+            return !digests.Any(digest => cache._asked.TryGetValue(digest, out var asked) && cache.IsRecent(asked.At))
+                && await shared.DeletingAsync(digests);
         }
 
         public async ValueTask DisposeAsync()

@@ -162,7 +162,6 @@ public sealed partial class CacheSize(
         lock (_gate)
             _storedSince = [];
         _used.Clear();
-        Volatile.Write(ref _measured, time.GetTimestamp());
     }
 
     /// <summary>Takes over the result of a measurement.</summary>

@@ -31,7 +31,7 @@ public sealed class FloodTests : BesideAttack
 
     public static TheoryData<string> Played => Figures.Full ? [.. Kinds.Keys] : [Together];
 
-    protected override TimeSpan Length => TimeSpan.FromSeconds(Figures.Count(4, 30));
+    protected override TimeSpan Length => TimeSpan.FromSeconds(Figures.Count(2, 30));
 
     [Theory]
     [MemberData(nameof(Played))]
@@ -39,7 +39,7 @@ public sealed class FloodTests : BesideAttack
     {
         await StartAsync(tls: true);
         var played = kind == Together ? [.. Kinds.Values] : new[] { Kinds[kind] };
-        var connections = kind == Together ? 4 * played.Length : played[0].Connections;
+        var connections = kind == Together ? 2 * played.Length : played[0].Connections;
         await BesideLawfulWorkAsync(
             $"{connections} connections: {kind}", connections, (_, i) => played[i % played.Length].Attack(this));
     }
