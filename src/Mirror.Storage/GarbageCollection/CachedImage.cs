@@ -1,10 +1,10 @@
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// What an eviction takes as a whole: a manifest that no index of its repository lists, with all below it. Every tag that names it is the
-/// same image. A blob that no stored manifest names is one by itself.
+/// What an eviction evicts as a whole: a manifest that no index of its repository lists, with all below it. All tags that name this
+/// manifest are one image. A blob that no stored manifest names counts as an image too.
 /// </summary>
-/// <param name="Name">The repository; null for a blob by itself.</param>
+/// <param name="Name">The repository; null for such a blob.</param>
 /// <param name="Root">The manifest, or that blob.</param>
 public sealed record CachedImage(RepositoryName? Name, Digest Root)
 {
@@ -23,7 +23,7 @@ public sealed record CachedImage(RepositoryName? Name, Digest Root)
     /// <summary>Whether a client has pulled it since then.</summary>
     internal bool IsPulledSince { get; set; }
 
-    /// <summary>Whether it was taken: it was evicted, or it has to stay for now.</summary>
+    /// <summary>Whether it was taken: it was evicted, or it has to be kept for now.</summary>
     internal bool IsTaken { get; set; }
 
     /// <summary>Whether it was evicted.</summary>

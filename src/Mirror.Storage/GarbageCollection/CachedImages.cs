@@ -2,16 +2,16 @@ namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
 /// The mirrored images that can be fetched again, as a store had them at one time, the least recently used first: an index for
-/// <see cref="Evictor"/>. It is built once and serves many evictions. An image that was used or stored since stays, so what the index still
-/// offers is the oldest that there is.
+/// <see cref="Evictor"/>. It is built once and serves many evictions. An eviction keeps an image that was used or stored since, so the
+/// images that the index still offers are the oldest ones.
 /// </summary>
 /// <remarks>
-/// A blob goes with the last image that needs it. An image that is larger than all the rest is offered first: it stays only while nothing
-/// has to go.
+/// A blob is deleted with the last image that needs it. An image that is larger than all others together is offered first: it is kept only
+/// while nothing has to be evicted.
 /// </remarks>
 public sealed class CachedImages
 {
-    // With more blobs than this the index offers the oldest images only: about 20 MB. It is built again when they are gone.
+    // With more blobs than this the index offers the oldest images only: about 20 MB. It is built again when they have been evicted.
     private const int MaxOffered = 100_000;
 
     private readonly DigestSet _counted = new();
@@ -33,10 +33,10 @@ public sealed class CachedImages
     /// <summary>Whether there is nothing left to evict in this index.</summary>
     public bool IsSpent => _next == _images.Count;
 
-    /// <summary>What the index still offers, in the order in which it goes.</summary>
+    /// <summary>The images that the index still offers, in the order in which they are evicted.</summary>
     public IEnumerable<CachedImage> Offered => _images.Skip(_next).Where(image => !image.IsTaken);
 
-    /// <summary>When the index was begun, by the store's clock. What was touched since stays.</summary>
+    /// <summary>When the index was begun, by the store's clock. Content that was touched since is kept.</summary>
     internal DateTimeOffset Began { get; }
 
     /// <summary>Whether <see cref="Bytes"/> has this blob in it.</summary>
@@ -80,7 +80,9 @@ public sealed class CachedImages
     /// <summary>Whether all pulls are known that the server has noted.</summary>
     internal bool PullsAreKnown { get; set; } = true;
 
-    /// <summary>A client pulled a manifest. After <see cref="Built"/> its image stays if that was after what was known before.</summary>
+    /// <summary>
+    /// A client pulled a manifest. After <see cref="Built"/> its image is kept if this pull is newer than the last one that was known.
+    /// </summary>
     internal void Pulled(RepositoryName name, Digest manifest, DateTimeOffset at)
     {
         foreach (var image in With(name, manifest).Where(image => !(at <= image.Pulled)))
@@ -91,10 +93,10 @@ public sealed class CachedImages
     }
 
     /// <summary>Ends the building.</summary>
-    /// <param name="isKept">Manifests that stay, whatever happens to their blobs.</param>
+    /// <param name="isKept">Manifests that are kept, whatever happens to their blobs.</param>
     internal CachedImages Built(Func<Digest, bool> isKept)
     {
-        // 1. What holds which blob. A blob that no image holds goes by itself.
+        // 1. Find the images that need each blob. A blob that no image needs is evicted by itself.
         foreach (var image in _images)
         {
             image.Blobs = [.. image.Blobs.Where(id => _blobs[id].Size >= 0)];
@@ -126,7 +128,7 @@ public sealed class CachedImages
             _images.Insert(0, image);
         }
 
-        // 3. The oldest of them. What is left out goes on holding its blobs.
+        // 3. Keep the oldest images in the index. The others still need their blobs.
         var parts = 0;
         _images = [.. _images.TakeWhile((image, i) => (parts += image.Blobs.Length + image.Manifests.Length) <= MaxOffered || i == 0)];
         Compact();
@@ -149,7 +151,7 @@ public sealed class CachedImages
         return false;
     }
 
-    /// <summary>The blobs that go if this image goes.</summary>
+    /// <summary>The blobs that are deleted if this image is evicted.</summary>
     internal IEnumerable<(Digest Digest, long Bytes)> OwnBlobs(CachedImage image) =>
         image.Blobs.Where(id => _blobs[id].Holders == 1).Select(id => (_table.DigestOf(id), _blobs[id].Size));
 
@@ -157,7 +159,7 @@ public sealed class CachedImages
     internal IEnumerable<Digest> OwnManifests(CachedImage image) => image.Manifests.Select(_table.DigestOf)
         .Where(manifest => With(image.Name!.Value, manifest).All(other => other == image || other.IsGone));
 
-    /// <summary>An image is gone: it holds its blobs no longer.</summary>
+    /// <summary>Notes that an image was evicted: it does not need its blobs any more.</summary>
     internal void Let(CachedImage image)
     {
         image.IsTaken = image.IsGone = true;

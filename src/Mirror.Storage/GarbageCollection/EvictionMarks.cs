@@ -2,7 +2,7 @@ using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.GarbageCollection;
 
-/// <summary>Looks through a store for the images that can be fetched again: one use.</summary>
+/// <summary>Looks through a store for the images that can be fetched again. Use an instance once.</summary>
 internal sealed class EvictionMarks(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, CachedImages cached,
     IManifestNotes? notes, Func<RepositoryName, bool> isMirrored, CancellationToken stop)

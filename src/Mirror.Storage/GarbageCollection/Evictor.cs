@@ -3,17 +3,18 @@ using Mirror.Storage.Stores;
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// Keeps mirrored content within a size: removes the least recently used images, and deletes the blobs that no other image needs. Only
-/// blobs go that only mirrored repositories have, and that all of them have from upstream, because these can be fetched again. What was
-/// pushed stays, and what may have been pushed. The bytes of manifests stay for a garbage collection: they are small, and an image that
-/// comes back costs no pull of a rate limit then.
+/// Keeps mirrored content within a size: removes the least recently used images, and deletes the blobs that no other image needs. It
+/// deletes a blob only if no hosted repository has it, and every mirrored repository that has it got it from upstream, because such a blob
+/// can be fetched again. It never deletes content that was pushed, or that may have been pushed. It leaves the bytes of manifests to a
+/// garbage collection: they are small. If a client asks for the image again before that, the server still has its manifest, and the request
+/// does not count for upstream's rate limit.
 /// </summary>
 /// <remarks>
-/// This is a sweep like that of <see cref="Sweeper"/> with other marks, namely what hosted repositories have, and with no grace. It is safe
-/// beside pushes for the same reasons: content that was touched after the marks were begun stays, however much later the eviction is. A
-/// push links a blob before it stores it, so no blob of a push is older than its link. A blob's last use is its last touch, so a server
-/// that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage collection, which deletes only what
-/// no name reaches: neither relies on what the other deletes.
+/// Like <see cref="Sweeper"/>, it marks content and deletes other content. It marks what hosted repositories have. It has no grace. It is
+/// safe beside pushes: content that was touched after the marking began is never deleted, however much later the eviction is. A push writes
+/// the link first and the blob second. So if the marking does not see the link, the blob is newer than the marking. A blob's last use is
+/// its last touch, so a server that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage
+/// collection, which deletes only what no name reaches: neither relies on what the other deletes.
 /// </remarks>
 public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
@@ -23,7 +24,8 @@ public sealed class Evictor(
 
     /// <summary>Looks through the store for what can be evicted; null while another eviction runs.</summary>
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
-    /// <param name="isUrgent">Whether downloads wait for room: see <see cref="IImageUses"/>.</param>
+    /// <param name="isUrgent">Whether downloads wait for room: then the pulls are read for a short time only, see
+    /// <see cref="IImageUses"/>.</param>
     public async Task<CachedImages?> MeasureAsync(
         Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken, bool isUrgent = true)
     {
@@ -36,15 +38,16 @@ public sealed class Evictor(
     }
 
     /// <summary>Removes the least recently used images of an index; null while another eviction runs.</summary>
-    /// <param name="bytes">How much is to be freed. Less is freed if the index has no more; more, because an image goes as a whole.</param>
+    /// <param name="bytes">How many bytes to free. It may free less, if the index ends, and more, because it evicts whole images.</param>
     public Task<Eviction?> EvictAsync(CachedImages cached, long bytes, CancellationToken cancellationToken) =>
         RunAsync(cached, freed => freed < bytes && cached.TryTake(out var image) ? image : null, cancellationToken);
 
     /// <summary>
     /// Removes the images of an index that nothing has used since a time; null while another eviction runs. Removes none if the pulls are
-    /// not known: the dates in the store alone do not tell that clients use an image whose layers they have.
+    /// not known: a client that has all layers requests only the manifest, and the dates of the layers do not show such a pull.
     /// </summary>
-    /// <param name="since">That time, for each repository; null for one whose images do not go for their age.</param>
+    /// <param name="since">The time for a repository: images that nothing has used since then are removed. Null: images of this repository
+    /// are not removed for their age.</param>
     public Task<Eviction?> EvictUnusedAsync(
         CachedImages cached, Func<RepositoryName, DateTimeOffset?> since, CancellationToken cancellationToken)
     {
@@ -55,7 +58,7 @@ public sealed class Evictor(
     }
 
     /// <summary>What <see cref="EvictAsync"/> would remove, in its order; null while another eviction runs. Nothing is removed.</summary>
-    /// <param name="most">How many bytes may stay.</param>
+    /// <param name="most">How many bytes may be left.</param>
     public async Task<EvictionPreview?> PlanAsync(long most, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
         if (await MeasureAsync(isMirrored, cancellationToken) is not { } cached)
@@ -78,7 +81,7 @@ public sealed class Evictor(
     private static IEnumerable<(Digest Digest, long Bytes)> OwnBlobs(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
         cached.OwnBlobs(image).Where(blob => pinned?.IsPinned(blob.Digest) != true);
 
-    // A blob by itself is unused where it is unused in each repository that has it.
+    // A blob that no stored manifest names is unused if it is unused in every repository that has it.
     private static bool IsUnused(CachedImages cached, CachedImage image, Func<RepositoryName, DateTimeOffset?> since) =>
         image.Name is { } name ? image.Used < since(name) : cached.NamesOf(image.Root).All(name => image.Used < since(name));
 
@@ -89,7 +92,8 @@ public sealed class Evictor(
             return null;
         await _store.RequireReadableAsync(cancellationToken);
         var read = BeingRead();
-        // Pinned blobs count, so the limit holds for them too. They are left out here, because they may have been pinned a moment ago.
+        // The pins are read again here, because an image may have been pinned after the index was built. The bytes of pinned blobs count
+        // towards the limit.
         var pinned = await PinnedAsync(cancellationToken);
         await ReadPullsAsync(cached, isUrgent: true, cancellationToken);
         var (blobs, freed) = (0, 0L);
@@ -110,7 +114,8 @@ public sealed class Evictor(
                 blobs++;
                 freed += length;
                 cached.Evicted(length);
-                // When the blob is fetched again, upstream is asked again who may serve it.
+                // Remove the links too: when a client asks for the blob again, the server must ask upstream again whether the repository
+                // may serve it.
                 foreach (var name in cached.NamesOf(digest))
                     await _store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
             }
@@ -124,7 +129,7 @@ public sealed class Evictor(
 
     private HashSet<Digest> BeingRead() => [.. _store.BeingRead(), .. _options.RecentlyRead()];
 
-    // Before anything of it goes: an image is whole, or it is not there.
+    // Check all blobs before the first deletion: an image must be kept whole or be evicted whole.
     private async ValueTask<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken stop)
     {
         foreach (var digest in blobs)
@@ -155,16 +160,16 @@ public sealed class Evictor(
 /// <summary>What an <see cref="Evictor"/> knows beside the store.</summary>
 public sealed record EvictorOptions
 {
-    /// <summary>The images that stay; null where none is pinned.</summary>
+    /// <summary>The pinned images, which are kept; null if there are none.</summary>
     public IPinStore? Pins { get; init; }
 
-    /// <summary>Whether all images of a repository stay.</summary>
+    /// <summary>Whether a policy keeps all images of a repository.</summary>
     public Func<RepositoryName, bool> IsPinned { get; init; } = _ => false;
 
-    /// <summary>When images were pulled; null where only the dates in the store tell.</summary>
+    /// <summary>When images were pulled; null if only the dates in the store are known.</summary>
     public IImageUses? Uses { get; init; }
 
-    /// <summary>What manifests name; null where each is read from the store.</summary>
+    /// <summary>A cache of what each manifest names; null: every manifest is read from the store.</summary>
     public IManifestNotes? Notes { get; init; }
 
     /// <summary>The blobs that clients may be reading, beside those that the store knows of.</summary>
@@ -176,7 +181,7 @@ public sealed record EvictorOptions
     public Func<IReadOnlyCollection<Digest>, ValueTask<IAsyncDisposable?>> TakeAsync { get; init; } =
         _ => ValueTask.FromResult<IAsyncDisposable?>(Stream.Null);
 
-    /// <summary>Removes a manifest from a repository, with the tags that name it; null where manifests stay.</summary>
+    /// <summary>Removes a manifest from a repository, with the tags that name it; null if manifests are kept.</summary>
     public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }
 }
 
@@ -188,6 +193,6 @@ public sealed record Eviction(int Blobs, long Freed, long Bytes);
 
 /// <summary>What an <see cref="Evictor"/> would remove.</summary>
 /// <param name="Bytes">The bytes of all mirrored blobs.</param>
-/// <param name="Going">The images in their order, each with the blobs that would go with it.</param>
+/// <param name="Going">The images in their order, each with the blobs that would be deleted with it.</param>
 public sealed record EvictionPreview(
     long Bytes, IReadOnlyList<(CachedImage Image, IReadOnlyList<(Digest Digest, long Bytes)> Blobs)> Going);

@@ -68,24 +68,25 @@ public sealed record WarmRequest(IReadOnlyList<string> Images, IReadOnlyList<str
 
 /// <summary>What an eviction would remove, and what the growth of a day would make it remove.</summary>
 /// <param name="Size">The bytes of mirrored blobs now.</param>
-/// <param name="Limit">How many bytes would stay at most.</param>
-/// <param name="Freed">The bytes of all that would go now.</param>
-/// <param name="Count">How many images would go now.</param>
+/// <param name="Limit">How many bytes may be left at most.</param>
+/// <param name="Freed">The bytes of all images that would be evicted now.</param>
+/// <param name="Count">How many images would be evicted now.</param>
 /// <param name="Growth">By how many bytes the images grew in the last day; null in a server's first hour.</param>
-/// <param name="NextDay">What will go within a day if the images go on growing like that; null where that is not known.</param>
-/// <param name="Images">In the order in which they would go, those of the next day at the end; 1,000 at most.</param>
+/// <param name="NextDay">What will be evicted within a day if the server stores as many bytes as in the last day; null if that is not
+/// known.</param>
+/// <param name="Images">In the order in which they would be evicted, those of the next day at the end; 1,000 at most.</param>
 public sealed record EvictionPlan(
     long Size, long Limit, long Freed, int Count, long? Growth, EvictionForecast? NextDay, IReadOnlyList<EvictedImage> Images);
 
-/// <param name="Count">How many images, those that would go now not among them.</param>
+/// <param name="Count">How many images, without those that would be evicted now.</param>
 /// <param name="Freed">Their bytes.</param>
 public sealed record EvictionForecast(int Count, long Freed);
 
-/// <summary>An image that would go.</summary>
+/// <summary>An image that would be evicted.</summary>
 /// <param name="Name">Its repository; null for a layer that no stored manifest names.</param>
 /// <param name="Digest">Its manifest, or that layer.</param>
-/// <param name="Frees">Bytes: layers that an image which stays needs are not in it.</param>
-/// <param name="NextDay">Whether it stays now and goes within a day.</param>
+/// <param name="Frees">In bytes, without layers that an image needs which is kept.</param>
+/// <param name="NextDay">Whether it is kept now, and evicted within a day.</param>
 /// <param name="Layers">What would be deleted, the largest first, 20 at most.</param>
 public sealed record EvictedImage(
     string? Name, IReadOnlyList<string> Tags, string Digest, DateTimeOffset LastUsed, long Frees, bool NextDay,

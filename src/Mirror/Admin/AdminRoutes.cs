@@ -30,11 +30,11 @@ internal static partial class AdminRoutes
             .WithSummary("What a tag has named, and the last clients that pulled the image.");
         routes.MapGet("/usage", UsageAsync).WithName("usage").WithSummary("What the store holds.");
         routes.MapPost("/purge", PurgeAsync).WithName("purge")
-            .WithSummary("Removes an image, or all of a repository, that came from upstream. What was pushed stays.");
+            .WithSummary("Removes an image, or all of a repository, that came from upstream. Pushed content is kept.");
         routes.MapGet("/why", WhyAsync).WithName("why").WithSummary("What the last requests for an image did, and why upstream was asked.");
         routes.MapGet("/eviction", EvictionAsync).WithName("planEviction")
             .WithSummary("The images that an eviction would remove, and in which order.");
-        routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge takes it.");
+        routes.MapPost("/pin", PinAsync).WithName("pin").WithSummary("Keeps an image: no eviction and no purge removes it.");
         routes.MapPost("/unpin", UnpinAsync).WithName("unpin").WithSummary("Takes a pin away.");
         routes.MapPost("/release", ReleaseAsync).WithName("release")
             .WithSummary("Lets tags move to a manifest at once, which a policy's cooldown holds back.");
@@ -109,7 +109,7 @@ internal static partial class AdminRoutes
         if (image.Reference is { } reference && !reference.IsTag(out tag, out _))
             throw new RegistryException(RegistryError.TagInvalid, "name a tag, or the repository alone: an image is purged by its tag");
         http.Features.Set(request.DryRun ? null : new AdminChange("purge", image));
-        // A purge that has begun goes on to its end, also if the client leaves.
+        // A purge that has begun runs to its end, also if the client disconnects.
         var purged = await purge.RunAsync(image.Name, tag, request.DryRun, CancellationToken.None);
         if (!request.DryRun)
             LogPurged(
@@ -152,7 +152,7 @@ internal static partial class AdminRoutes
             plan.Bytes, bound, BytesOf(plan.Going.Take(now)), now, growth,
             growth is null ? null : new EvictionForecast(nextDay - now, BytesOf(plan.Going.Take(nextDay).Skip(now))), images));
 
-        // How many go if so many bytes more are stored. Within the limit nothing goes.
+        // How many images are evicted if so many bytes more are stored: none within the limit.
         int CountOf(long added)
         {
             var (left, count) = (plan.Bytes + added, 0);

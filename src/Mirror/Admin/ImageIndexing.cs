@@ -18,7 +18,7 @@ public sealed partial class ImageIndexing(
     ILogger<ImageIndexing> log)
     : BackgroundService
 {
-    // A start has better things to do. The first question about images ends this wait.
+    // At its start the server has more urgent work. The first request for the list of images ends this wait.
     private static readonly TimeSpan FirstAfter = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan ReadAllEvery = TimeSpan.FromHours(1);

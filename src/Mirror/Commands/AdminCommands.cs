@@ -192,7 +192,7 @@ internal static class AdminCommands
             var answer = await api.PostAsync(
                 "release", new ReleaseRequest(parsed.GetValue(image)!), Json.ReleaseRequest, Json.ReleaseAnswer, stop);
             await parsed.InvocationConfiguration.Output.WriteLineAsync(
-                $"{answer.Image} is released: its tags move at their next check");
+                $"{answer.Image} is released: tags that name it upstream move to it at their next check");
             return ExitCode.Ok;
         }));
         return command;
@@ -247,12 +247,12 @@ internal static class AdminCommands
                     await output.WriteLineAsync(Line($"{Size(layer.Size),28} {layer.Digest}"));
             }
             await output.WriteLineAsync(
-                $"{Size(plan.Size)} of mirrored layers are stored, the limit is {Size(plan.Limit)}: {plan.Count} images would go, "
-                + $"which frees {Size(plan.Freed)}");
+                $"{Size(plan.Size)} of mirrored layers are stored, the limit is {Size(plan.Limit)}: evicting "
+                + $"{plan.Count} images would free {Size(plan.Freed)}");
             if (plan is { Growth: { } growth, NextDay: { } day })
                 await output.WriteLineAsync(
-                    $"the images {(growth < 0 ? "shrank" : "grew")} by {Size(Math.Abs(growth))} in the last day: if that goes on, "
-                    + $"{day.Count} more go within a day, which frees {Size(day.Freed)}");
+                    $"the images {(growth < 0 ? "shrank" : "grew")} by {Size(Math.Abs(growth))} in the last day: if it continues, "
+                    + $"{day.Count} more will be evicted within a day, which frees {Size(day.Freed)}");
             return ExitCode.Ok;
         }));
         return command;

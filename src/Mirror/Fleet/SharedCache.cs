@@ -4,7 +4,7 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// The size of the mirrored content, and the dates of the last pulls, as all replicas of one store know them together. No method throws.
+/// What the replicas of one store share for evictions: the size of the mirrored content, and when images were pulled. No method throws.
 /// Without Redis each replica knows only its own values.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
@@ -15,7 +15,7 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
 
     private static readonly TimeSpan Life = TimeSpan.FromDays(365);
 
-    // The clocks of replicas differ, and a replica writes its pulls a minute late.
+    // The clocks of replicas differ, and a replica writes its pulls up to 10 s later.
     private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(5);
 
     // A replica tells of a blob again while it is being read, and a client that was sent to the bucket begins within seconds.
@@ -56,8 +56,8 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
     }
 
     /// <summary>Corrects the sum after a measurement of the store.</summary>
-    /// <param name="before">The sum that <see cref="AddAsync(long)"/> returned when the measurement began. Bytes added since then stay in
-    /// the sum.</param>
+    /// <param name="before">The sum at the start of the measurement. The correction is <c>bytes - before</c>, so it keeps the bytes that
+    /// were added meanwhile.</param>
     /// <returns>The new sum; null if it is not known.</returns>
     public async ValueTask<long?> MeasuredAsync(long bytes, long? before)
     {
@@ -79,7 +79,7 @@ public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? r
                 Life);
     }
 
-    /// <summary>The last pulls of all replicas, that are new since the last call. For one caller at a time.</summary>
+    /// <summary>The pulls that replicas wrote since the previous call. For one caller at a time.</summary>
     public async ValueTask<IReadOnlyList<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)>> PullsAsync()
     {
         if (redis is null)

@@ -10,15 +10,15 @@ namespace Mirror.Maintenance;
 /// client has pulled for long (<c>policies.unused</c>).
 /// </summary>
 /// <remarks>
-/// The store is looked through at the start, every hour, when an index of what was used longest ago is spent, and when half of the limit
-/// was stored since: once for as many bytes as the cache holds, or half of them, and not for each eviction.
+/// The server reads the whole store at the start, every hour, when the index of the oldest images has no more, and when half of the limit
+/// was stored since the last time. So it does not read the whole store for each eviction.
 /// </remarks>
 public sealed partial class Evictions(
     Evictor evictor, CacheSize cache, RepositoryResolver repositories, CachePolicies policies, StoreMetrics metrics, TimeProvider time,
     ILogger<Evictions> log)
     : BackgroundService
 {
-    // Other processes store and delete blobs as well, and this one does not learn of it.
+    // Other processes store and delete blobs as well, and this one does not notice it.
     private static readonly TimeSpan MeasureEvery = TimeSpan.FromHours(1);
 
     // Other programs fill the disk, and policies change.
@@ -27,7 +27,7 @@ public sealed partial class Evictions(
     // Downloads wait for room while another replica evicts.
     private static readonly TimeSpan TurnRetry = TimeSpan.FromMilliseconds(250);
 
-    // When all that could go is being read.
+    // When all that could be evicted is being read.
     private static readonly TimeSpan StuckRetry = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan FailureRetry = TimeSpan.FromMinutes(1);
@@ -85,7 +85,7 @@ public sealed partial class Evictions(
         {
             if (_cached is null || _cached.IsSpent)
             {
-                // What is in a new index and stays is being read.
+                // The images that are left in a new index are being read.
                 if (isNew)
                     break;
                 if (!await MeasureAsync(stop))

@@ -8,13 +8,14 @@ namespace Mirror.PullThrough;
 // Which blobs clients use.
 public sealed partial class CacheSize
 {
-    // Record a use at most this often: it bounds the accuracy of the LRU order.
+    // A use is recorded at most once in this time. So the order of evictions is exact to 30 s.
     private static readonly TimeSpan UseInterval = TimeSpan.FromSeconds(30);
 
-    // A client that was sent to the bucket begins to read within this time. A store goes on sending what it has begun to send.
+    // A client that was redirected to the bucket sends its request there within this time. After that the bucket sends the whole object,
+    // even if an eviction deletes it.
     private static readonly TimeSpan MaxReading = TimeSpan.FromSeconds(5);
 
-    // With more blobs in use than this, uses are recorded more often than needed.
+    // When so many blobs are remembered, all are forgotten, and the next use of each is recorded again.
     private const int MaxRemembered = 100_000;
 
     // The other replicas are told of a blob that is being read this often.
@@ -33,7 +34,10 @@ public sealed partial class CacheSize
 
     private bool HasBucket => storage.Bucket() is not null and not MemoryOptions;
 
-    /// <summary>Records that a blob is being served, which makes it one of the last to be evicted.</summary>
+    /// <summary>
+    /// Records that a blob is being served. In a folder this makes it one of the last to be evicted. With a bucket it only keeps evictions
+    /// from the blob for now: there the pulls of manifests give the order.
+    /// </summary>
     /// <returns>False if an eviction is deleting the blob, or has just deleted it, so that it counts as missing.</returns>
     public async ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken)
     {

@@ -15,7 +15,7 @@ namespace Mirror.PullThrough;
 /// </summary>
 /// <remarks>
 /// A download reserves room before it stores a blob. If there is no room, it waits for an eviction. If the eviction frees too little, the
-/// blob is not stored.
+/// blob may still exceed the limit by a tenth. Otherwise it is not stored.
 /// </remarks>
 /// <param name="room">
 /// The room of the store, which mirrored blobs share with other content; null where the store has no size of its own.
@@ -24,7 +24,7 @@ public sealed partial class CacheSize(
     ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
     SharedCache shared, ILogger<CacheSize> log, IStoreRoom? room = null)
 {
-    // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that pass the limit while an eviction runs.
+    // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that exceed the limit while an eviction runs.
     private const int FreeShare = 8;
 
     // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
@@ -70,9 +70,9 @@ public sealed partial class CacheSize(
     public bool IsLimited => MaxBytes is not null || MinFree is not null;
 
     /// <summary>
-    /// How many bytes an eviction has to remove; 0 while no limit is passed. Above <see cref="MaxBytes"/>: so many that the waiting blobs
-    /// fit and a tenth of the limit is free. Below <see cref="MinFree"/>: so many that the volume has a tenth more free than it must. If
-    /// both limits are passed, the larger number.
+    /// How many bytes an eviction has to remove; 0 while no limit is exceeded. If the blobs exceed <see cref="MaxBytes"/>: enough bytes
+    /// that the waiting blobs fit and a tenth of the limit stays free. If the volume has less free than <see cref="MinFree"/>: enough bytes
+    /// that it has 1.1 times <see cref="MinFree"/>. If both, the larger number.
     /// </summary>
     public long Excess
     {
@@ -88,8 +88,8 @@ public sealed partial class CacheSize(
     public long Bytes { get { lock (_gate) return _bytes; } }
 
     /// <summary>
-    /// Whether a measurement is recent enough: since then, no more was stored than half of the limit. So the measurement knows any
-    /// image that is larger than all the others together.
+    /// Whether a measurement is recent enough. False when more than half of the limit was stored since the last one: a new image may then
+    /// be larger than all others together, and such an image has to be evicted first.
     /// </summary>
     public bool IsMeasured { get { lock (_gate) return _isMeasured && !(_storedSinceMeasured > MaxBytes / 2); } }
 
@@ -154,7 +154,8 @@ public sealed partial class CacheSize(
     }
 
     /// <summary>
-    /// Call this before a measurement. From then on each blob is touched again at its next use, so that no eviction takes it for unused.
+    /// Call this before a measurement. It forgets which blobs were touched lately, so that each blob is touched again at its next use.
+    /// Otherwise an eviction with this measurement could remove a blob that is in use.
     /// </summary>
     public async ValueTask BeginMeasuringAsync()
     {
@@ -174,7 +175,7 @@ public sealed partial class CacheSize(
             (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
             bytes = _bytes;
         }
-        // Blobs that other replicas stored meanwhile may count twice until the next measurement. No blob is left out.
+        // The sum may count a blob twice if another replica stored it during the measurement. The next measurement corrects this.
         if (await shared.MeasuredAsync(bytes, _sharedBefore) is { } all)
             lock (_gate)
                 _bytes = all;
@@ -199,7 +200,7 @@ public sealed partial class CacheSize(
         Report();
     }
 
-    /// <summary>Notes that an eviction has ended: the downloads that wait for room check again.</summary>
+    /// <summary>Notes that an eviction has ended. The downloads that wait for room look again.</summary>
     /// <param name="isStuck">Whether it could evict nothing, so that downloads need not wait for the next one.</param>
     public void Passed(bool isStuck)
     {
@@ -214,7 +215,7 @@ public sealed partial class CacheSize(
     }
 
     /// <summary>
-    /// Completes when a blob finds no room or a new measurement is wanted, and at the latest after <paramref name="maxWait"/>.
+    /// Completes when a download finds no room, when <see cref="Remeasure"/> is called, and at the latest after <paramref name="maxWait"/>.
     /// </summary>
     public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
@@ -270,7 +271,8 @@ public sealed partial class CacheSize(
         return false;
     }
 
-    // A waiting blob is already on the disk, in a temporary file. So MinFree needs no sum: the disk counts the bytes as used.
+    // A waiting blob is already on the disk, in a temporary file. So the check of MinFree does not add its bytes: the volume counts them as
+    // used already. The last try may exceed a limit by a tenth: then the blob is stored, and the next client causes no download.
     private bool HasRoom(long bytes, bool isLast) =>
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
@@ -287,8 +289,8 @@ public sealed partial class CacheSize(
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Digest} was sent to its clients and not kept: proxy.max_size or proxy.min_free leaves no room, and there was nothing to evict "
-        + "for it. Clients that ask again cost another download: raise proxy.max_size, or storage.inmemory.maxsize of a store in memory, "
+        "{Digest} was not stored: proxy.max_size or proxy.min_free left no room, and no eviction made room in time. Its clients got all "
+        + "bytes, but the next client causes another download. Raise proxy.max_size, or storage.inmemory.maxsize of a store in memory, "
         + "or give the disk more room")]
     private partial void LogNotKept(string digest);
 }

@@ -101,7 +101,7 @@ public sealed class InMemoryTests
         var blob = hub.AddBlob(Repository, HubBlob.Seeded(1, 20 * MiB));
         using var answer = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}");
         Assert.Equal(blob.Digest, Digest.Of(await answer.Content.ReadAsByteArrayAsync(Cancel)));
-        await mirror.UntilLoggedAsync(line => line.Contains("not kept", StringComparison.Ordinal));
+        await mirror.UntilLoggedAsync(line => line.Contains("was not stored", StringComparison.Ordinal));
     }
 
     private static async Task<HttpStatusCode> PushAsync(MirrorProcess mirror, HubBlob blob)

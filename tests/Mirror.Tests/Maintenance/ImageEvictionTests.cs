@@ -170,8 +170,8 @@ public sealed class ImageEvictionTests : MirrorOfHub
         Assert.True(Assert.Single(plan.GetProperty("images").EnumerateArray()).GetProperty("nextDay").GetBoolean());
         var (_, dryRun) = await Mirror.VerbAsync("evict", "--dry-run", "--limit", "1500000");
         Assert.Contains("library/nginx:0 (within a day)", dryRun);
-        Assert.Contains("0 images would go", dryRun);
-        Assert.Contains("1 more go within a day", dryRun);
+        Assert.Contains("evicting 0 images would free", dryRun);
+        Assert.Contains("1 more will be evicted within a day", dryRun);
     }
 
     // The least recently used image goes when the next one has no room, and none before.
