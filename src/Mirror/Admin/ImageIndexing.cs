@@ -14,7 +14,7 @@ namespace Mirror.Admin;
 /// </summary>
 public sealed partial class ImageIndexing(
     ImageIndex index, ImageReader reader, ChangedRepositories changed, RequestHistory history, IReferenceStore references,
-    SharedCache shared, UpstreamSelector upstreams, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time,
+    CacheUsage shared, UpstreamSelector upstreams, RepositoryResolver repositories, StoreMetrics metrics, TimeProvider time,
     ILogger<ImageIndexing> log)
     : BackgroundService
 {

@@ -6,7 +6,7 @@ using Mirror.Storage.GarbageCollection;
 namespace Mirror.Admin;
 
 /// <summary>When clients pulled images, from <see cref="ImageIndex"/>. Where that cannot be read, the dates in the store decide.</summary>
-public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, SharedCache shared, ILogger<ImageUses> log)
+public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, CacheUsage shared, ILogger<ImageUses> log)
     : IImageUses, IManifestNotes
 {
     private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(1);

@@ -24,7 +24,7 @@ public static class FleetRegistration
             .AddSingleton<ReplicaSignature>()
             .AddSingleton<SealedText>()
             .AddSingleton<FleetCache>()
-            .AddSingleton<SharedCache>()
+            .AddSingleton<CacheUsage>()
             .AddSingleton<FleetMembers>()
             .AddHostedService(provider => provider.GetRequiredService<FleetMembers>())
             .AddSingleton<Announcements>()

@@ -106,7 +106,7 @@ public sealed partial class CacheSize
 
     private bool IsRecent(long at) => time.GetElapsedTime(at) < MaxReading;
 
-    private sealed class Taken(CacheSize cache, SharedCache shared, IReadOnlyCollection<Digest> digests) : IAsyncDisposable
+    private sealed class Taken(CacheSize cache, CacheUsage shared, IReadOnlyCollection<Digest> digests) : IAsyncDisposable
     {
         public async ValueTask<bool> TryAsync()
         {

@@ -22,7 +22,7 @@ namespace Mirror.PullThrough;
 /// </param>
 public sealed partial class CacheSize(
     ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
-    SharedCache shared, ILogger<CacheSize> log, IStoreRoom? room = null)
+    CacheUsage shared, ILogger<CacheSize> log, IStoreRoom? room = null)
 {
     // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that exceed the limit while an eviction runs.
     private const int FreeShare = 8;

@@ -99,7 +99,7 @@ internal sealed class PageRoutes
             var cache = Get<CacheSize>();
             usage = new(
                 await Get<StoreUsage>().ReadAsync(MaxWaitForNumbers, request.Aborted), cache.IsMeasured ? cache.Bytes : null,
-                Get<SharedCache>().IsShared ? Get<Replica>().Address.AbsoluteUri : null, await Get<FleetMembers>().ListAsync(),
+                Get<CacheUsage>().IsShared ? Get<Replica>().Address.AbsoluteUri : null, await Get<FleetMembers>().ListAsync(),
                 Get<UpstreamSelector>().All);
         }
         await _renderer.WriteAsync<OverviewPage>(

@@ -66,7 +66,7 @@ internal static class StoreParsers
         ["shared-pull"] = new(["library/a latest", $"a sha256:{Hex}"], static (_, text) =>
         {
             foreach (var at in new[] { 0, 1, Now.ToUnixTimeMilliseconds(), long.MaxValue })
-                SharedCache.Parse(text, at, Now);
+                CacheUsage.Parse(text, at, Now);
         }),
         ["shared-tag"] = new(
             [$"{Now.ToUnixTimeMilliseconds()} sha256:{Hex} 7 a/b", "9223372036854775807 sha256:x 1 a"],

@@ -8,7 +8,7 @@ namespace Mirror.Fleet;
 /// Without Redis each replica knows only its own values.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
-public sealed class SharedCache(RedisKeys keys, TimeProvider time, RedisGuard? redis = null)
+public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? redis = null)
 {
     // A limit, because clients choose the names. The oldest pulls are removed first.
     private const int MaxPulls = 100_000;
