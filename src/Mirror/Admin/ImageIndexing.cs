@@ -192,7 +192,7 @@ public sealed partial class ImageIndexing(
             foreach (var pulls in history.TakePulls().Chunk(1000))
             {
                 stop.ThrowIfCancellationRequested();
-                await shared.AddAsync(pulls);
+                await shared.AddPullsAsync(pulls);
                 index.Add(pulls);
             }
         }

@@ -34,7 +34,10 @@ public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? re
     /// <summary>
     /// Adds bytes to the sum of all replicas, and returns the new sum; null if no replica has measured yet, or if Redis does not answer.
     /// </summary>
-    public Task<long?> AddAsync(long bytes) => redis?.AddAsync(keys.CacheBytes, bytes) ?? Unknown;
+    public Task<long?> AddBytesAsync(long bytes) => redis?.AddAsync(keys.CacheBytes, bytes) ?? Unknown;
+
+    /// <summary>The sum of all replicas; null as for <see cref="AddBytesAsync"/>.</summary>
+    public Task<long?> BytesAsync() => AddBytesAsync(0);
 
     /// <summary>Tells the other replicas that a client is about to read a blob.</summary>
     /// <returns>False if another replica is deleting it.</returns>
@@ -63,15 +66,15 @@ public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? re
     {
         if (redis is null)
             return null;
-        if (before is { } known && await AddAsync(bytes - known) is { } sum)
+        if (before is { } known && await AddBytesAsync(bytes - known) is { } sum)
             return sum;
         return await redis.TakeAsync(keys.CacheBytes, bytes.ToString(CultureInfo.InvariantCulture), Life) is true
             ? bytes
-            : await AddAsync(0);
+            : await BytesAsync();
     }
 
     /// <summary>Tells the other replicas of pulls, many at once.</summary>
-    public async ValueTask AddAsync(IReadOnlyList<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)> pulls)
+    public async ValueTask AddPullsAsync(IReadOnlyList<(RepositoryName Name, Reference Reference, long Pulls, DateTimeOffset Last)> pulls)
     {
         if (redis is not null && pulls.Count > 0)
             await redis.AddDatesAsync(

@@ -149,7 +149,7 @@ public sealed partial class CacheSize(
             if (_pending.Remove(digest, out var bytes))
             {
                 _bytes -= bytes;
-                _ = shared.AddAsync(-bytes);
+                _ = shared.AddBytesAsync(-bytes);
             }
     }
 
@@ -159,7 +159,7 @@ public sealed partial class CacheSize(
     /// </summary>
     public async ValueTask BeginMeasuringAsync()
     {
-        _sharedBefore = await shared.AddAsync(0);
+        _sharedBefore = await shared.BytesAsync();
         lock (_gate)
             _storedSince = [];
         _used.Clear();
@@ -185,7 +185,7 @@ public sealed partial class CacheSize(
     /// <summary>Reads the shared size, which includes what the other replicas have stored and evicted.</summary>
     public async ValueTask RefreshAsync()
     {
-        if (await shared.AddAsync(0) is { } all)
+        if (await shared.BytesAsync() is { } all)
             lock (_gate)
                 _bytes = _isMeasured ? all : _bytes;
     }
@@ -196,7 +196,7 @@ public sealed partial class CacheSize(
         lock (_gate)
             _bytes -= bytes;
         if (bytes > 0)
-            _ = shared.AddAsync(-bytes);
+            _ = shared.AddBytesAsync(-bytes);
         Report();
     }
 
@@ -256,7 +256,7 @@ public sealed partial class CacheSize(
             _pending[digest] = bytes;
             Report();
         }
-        if (await shared.AddAsync(bytes) is not { } all)
+        if (await shared.AddBytesAsync(bytes) is not { } all)
             return true;
         lock (_gate)
         {
@@ -267,7 +267,7 @@ public sealed partial class CacheSize(
             _pending.Remove(digest);
             _bytes -= bytes;
         }
-        await shared.AddAsync(-bytes);
+        await shared.AddBytesAsync(-bytes);
         return false;
     }
 
