@@ -13,7 +13,7 @@ public sealed partial class CacheSize
 
     // A client that was redirected to the bucket sends its request there within this time. After that the bucket sends the whole object,
     // even if an eviction deletes it.
-    private static readonly TimeSpan MaxReading = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxRedirectDelay = TimeSpan.FromSeconds(5);
 
     // When so many blobs are remembered, all are forgotten, and the next use of each is recorded again.
     private const int MaxRemembered = 100_000;
@@ -104,7 +104,7 @@ public sealed partial class CacheSize
         return !_going.ContainsKey(digest) && (isTold || await shared.ReadingAsync(digest));
     }
 
-    private bool IsRecent(long at) => time.GetElapsedTime(at) < MaxReading;
+    private bool IsRecent(long at) => time.GetElapsedTime(at) < MaxRedirectDelay;
 
     private sealed class Taken(CacheSize cache, CacheUsage shared, IReadOnlyCollection<Digest> digests) : IAsyncDisposable
     {
