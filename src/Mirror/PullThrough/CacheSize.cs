@@ -49,7 +49,7 @@ public sealed partial class CacheSize(
     private long _storedSinceMeasured;
     private bool _isMeasured;
     private bool _isStuck;
-    private bool _isAsked;
+    private bool _isListening;
 
     /// <summary>The limit in bytes; null where there is none.</summary>
     public long? MaxBytes
@@ -219,9 +219,9 @@ public sealed partial class CacheSize(
     /// </summary>
     public async Task UntilExceededAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
-        if (room is not null && !_isAsked)
+        if (room is not null && !_isListening)
         {
-            _isAsked = true;
+            _isListening = true;
             room.Wanting += () => _exceeded.Writer.TryWrite(true);
         }
         using var end = new CancellationTokenSource(maxWait, time);
