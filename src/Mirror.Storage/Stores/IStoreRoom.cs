@@ -17,5 +17,5 @@ public interface IStoreRoom
 
     /// <summary>Evictions have ended for now: what waits looks again.</summary>
     /// <param name="isStuck">Whether nothing could be evicted, so that there is no use in waiting.</param>
-    void Passed(bool isStuck);
+    void EvictionEnded(bool isStuck);
 }

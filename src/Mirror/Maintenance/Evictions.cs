@@ -55,7 +55,7 @@ public sealed partial class Evictions(
             if (await EvictAsync(stop) is not { } freed)
                 return TurnRetry;
             var isStuck = freed == 0 && cache.Excess > 0;
-            cache.Passed(isStuck);
+            cache.EvictionEnded(isStuck);
             if (isStuck && _stuck.IsDue())
                 LogStuck();
             return isStuck ? StuckRetry : null;
@@ -64,7 +64,7 @@ public sealed partial class Evictions(
         {
             LogFailed(failure);
             _cached = null;
-            cache.Passed(isStuck: true);
+            cache.EvictionEnded(isStuck: true);
             return FailureRetry;
         }
     }

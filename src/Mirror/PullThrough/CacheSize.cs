@@ -42,7 +42,7 @@ public sealed partial class CacheSize(
     private Dictionary<Digest, long>? _storedSince;
     // How many bytes all replicas together had when the measurement began; null where that is not known.
     private long? _sharedBefore;
-    private TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _evictionEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     // Until the first measurement the cache counts as full, because an earlier process may have filled it.
     private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
@@ -111,15 +111,15 @@ public sealed partial class CacheSize(
                 return true;
             if (isLast)
                 break;
-            Task passed;
+            Task ended;
             lock (_gate)
             {
                 _waiting += bytes;
-                passed = _passed.Task;
+                ended = _evictionEnded.Task;
             }
             _exceeded.Writer.TryWrite(true);
             // The wait can also end without an eviction: another replica evicts, or the store is slow.
-            await passed.WaitAsync(left < MaxWait ? left : MaxWait, time, cancellationToken)
+            await ended.WaitAsync(left < MaxWait ? left : MaxWait, time, cancellationToken)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
                 _waiting -= bytes;
@@ -202,16 +202,16 @@ public sealed partial class CacheSize(
 
     /// <summary>Notes that an eviction has ended. The downloads that wait for room look again.</summary>
     /// <param name="isStuck">Whether it could evict nothing, so that downloads need not wait for the next one.</param>
-    public void Passed(bool isStuck)
+    public void EvictionEnded(bool isStuck)
     {
-        TaskCompletionSource passed;
+        TaskCompletionSource ended;
         lock (_gate)
         {
             _isStuck = isStuck;
-            (passed, _passed) = (_passed, new(TaskCreationOptions.RunContinuationsAsynchronously));
+            (ended, _evictionEnded) = (_evictionEnded, new(TaskCreationOptions.RunContinuationsAsynchronously));
         }
-        passed.SetResult();
-        room?.Passed(isStuck);
+        ended.SetResult();
+        room?.EvictionEnded(isStuck);
     }
 
     /// <summary>

@@ -74,7 +74,7 @@ public sealed class MemoryRoom(long max, TimeProvider time) : IStoreRoom
         Change();
     }
 
-    public void Passed(bool isStuck)
+    public void EvictionEnded(bool isStuck)
     {
         lock (_gate)
             _stuck += isStuck ? 1 : 0;
