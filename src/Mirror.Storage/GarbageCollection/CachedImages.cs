@@ -160,7 +160,7 @@ public sealed class CachedImages
         .Where(manifest => With(image.Name!.Value, manifest).All(other => other == image || other.IsGone));
 
     /// <summary>Notes that an image was evicted: it does not need its blobs any more.</summary>
-    internal void Let(CachedImage image)
+    internal void MarkEvicted(CachedImage image)
     {
         image.IsTaken = image.IsGone = true;
         foreach (var id in image.Blobs)

@@ -71,7 +71,7 @@ public sealed class Evictor(
             List<(Digest Digest, long Bytes)> own = [.. OwnBlobs(cached, image, pinned)];
             if (!MayGo(cached, image, pinned) || own.Exists(blob => read.Contains(blob.Digest)))
                 continue;
-            cached.Let(image);
+            cached.MarkEvicted(image);
             left -= own.Sum(blob => blob.Bytes);
             going.Add((image, own));
         }
@@ -106,7 +106,7 @@ public sealed class Evictor(
             if (taken is null)
                 continue;
             await RemoveManifestsAsync(cached, image, cancellationToken);
-            cached.Let(image);
+            cached.MarkEvicted(image);
             foreach (var digest in own)
             {
                 if (await _store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
