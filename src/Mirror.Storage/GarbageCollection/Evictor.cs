@@ -65,7 +65,7 @@ public sealed class Evictor(
             return null;
         var pinned = await PinnedAsync(cancellationToken);
         var read = BeingRead();
-        List<(CachedImage, IReadOnlyList<(Digest, long)>)> going = [];
+        List<(CachedImage, IReadOnlyList<(Digest, long)>)> evicted = [];
         for (var left = cached.Bytes; left > most && cached.TryTake(out var image);)
         {
             List<(Digest Digest, long Bytes)> own = [.. OwnBlobs(cached, image, pinned)];
@@ -73,9 +73,9 @@ public sealed class Evictor(
                 continue;
             cached.MarkEvicted(image);
             left -= own.Sum(blob => blob.Bytes);
-            going.Add((image, own));
+            evicted.Add((image, own));
         }
-        return new EvictionPreview(cached.Bytes, going);
+        return new EvictionPreview(cached.Bytes, evicted);
     }
 
     private static IEnumerable<(Digest Digest, long Bytes)> OwnBlobs(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
@@ -188,11 +188,11 @@ public sealed record EvictorOptions
 /// <summary>The result of an <see cref="Evictor"/>.</summary>
 /// <param name="Blobs">How many blobs were deleted.</param>
 /// <param name="Freed">The bytes of the deleted blobs.</param>
-/// <param name="Bytes">The bytes of mirrored blobs that are left.</param>
-public sealed record Eviction(int Blobs, long Freed, long Bytes);
+/// <param name="BytesLeft">The bytes of mirrored blobs that are left.</param>
+public sealed record Eviction(int Blobs, long Freed, long BytesLeft);
 
 /// <summary>What an <see cref="Evictor"/> would remove.</summary>
-/// <param name="Bytes">The bytes of all mirrored blobs.</param>
-/// <param name="Going">The images in their order, each with the blobs that would be deleted with it.</param>
+/// <param name="BytesStored">The bytes of all mirrored blobs.</param>
+/// <param name="Images">The images in their order, each with the blobs that would be deleted with it.</param>
 public sealed record EvictionPreview(
-    long Bytes, IReadOnlyList<(CachedImage Image, IReadOnlyList<(Digest Digest, long Bytes)> Blobs)> Going);
+    long BytesStored, IReadOnlyList<(CachedImage Image, IReadOnlyList<(Digest Digest, long Bytes)> Blobs)> Images);

@@ -142,22 +142,22 @@ internal static partial class AdminRoutes
         var bound = limit ?? proxy.MaxSize!.Value;
         var (now, nextDay) = (CountOf(0), CountOf(more));
         var images = await Task.Run(
-            () => plan.Going.Take(Math.Min(nextDay, maxImages)).Select((each, i) => new EvictedImage(
+            () => plan.Images.Take(Math.Min(nextDay, maxImages)).Select((each, i) => new EvictedImage(
                 each.Image.Name?.ToString(), each.Image.Name is { } name ? index.TagsOf(name, each.Image.Root) : [],
                 each.Image.Root.ToString(), each.Image.Used, each.Blobs.Sum(blob => blob.Bytes), i >= now,
                 [.. each.Blobs.OrderByDescending(blob => blob.Bytes).Take(maxLayers)
                     .Select(blob => new EvictedBlob(blob.Digest.ToString(), blob.Bytes))])).ToList(),
             aborted);
         return TypedResults.Ok(new EvictionPlan(
-            plan.Bytes, bound, BytesOf(plan.Going.Take(now)), now, growth,
-            growth is null ? null : new EvictionForecast(nextDay - now, BytesOf(plan.Going.Take(nextDay).Skip(now))), images));
+            plan.BytesStored, bound, BytesOf(plan.Images.Take(now)), now, growth,
+            growth is null ? null : new EvictionForecast(nextDay - now, BytesOf(plan.Images.Take(nextDay).Skip(now))), images));
 
         // How many images are evicted if so many bytes more are stored: none within the limit.
         int CountOf(long added)
         {
-            var (left, count) = (plan.Bytes + added, 0);
-            for (; left > most && plan.Bytes + added > bound && count < plan.Going.Count; count++)
-                left -= plan.Going[count].Blobs.Sum(blob => blob.Bytes);
+            var (left, count) = (plan.BytesStored + added, 0);
+            for (; left > most && plan.BytesStored + added > bound && count < plan.Images.Count; count++)
+                left -= plan.Images[count].Blobs.Sum(blob => blob.Bytes);
             return count;
         }
 
