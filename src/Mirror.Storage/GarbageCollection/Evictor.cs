@@ -125,7 +125,7 @@ public sealed class Evictor(
 
     private bool MayGo(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
         !image.IsPulledSince && pinned?.IsPinned(image.Root) != true
-        && !(image.Name is { } name ? _options.IsPinned(name) : cached.NamesOf(image.Root).Any(_options.IsPinned));
+        && !(image.Name is { } name ? _options.IsPinnedByPolicy(name) : cached.NamesOf(image.Root).Any(_options.IsPinnedByPolicy));
 
     private HashSet<Digest> BeingRead() => [.. _store.BeingRead(), .. _options.RecentlyRead()];
 
@@ -164,7 +164,7 @@ public sealed record EvictorOptions
     public IPinStore? Pins { get; init; }
 
     /// <summary>Whether a policy keeps all images of a repository.</summary>
-    public Func<RepositoryName, bool> IsPinned { get; init; } = _ => false;
+    public Func<RepositoryName, bool> IsPinnedByPolicy { get; init; } = _ => false;
 
     /// <summary>When images were pulled; null if only the dates in the store are known.</summary>
     public IImageUses? Uses { get; init; }

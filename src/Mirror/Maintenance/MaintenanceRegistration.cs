@@ -44,7 +44,7 @@ public static class MaintenanceRegistration
         new(Unchecked(provider), References(provider), SweepStore(provider), Provenance(provider), new EvictorOptions
         {
             Pins = provider.GetRequiredService<IPinStore>(),
-            IsPinned = name => provider.GetRequiredService<CachePolicies>().Of(name).IsPinned,
+            IsPinnedByPolicy = name => provider.GetRequiredService<CachePolicies>().Of(name).IsPinned,
             Uses = provider.GetService<IImageUses>(),
             Notes = provider.GetService<IManifestNotes>(),
             RecentlyRead = () => provider.GetRequiredService<CacheSize>().RecentlyRead(),

@@ -115,7 +115,7 @@ public sealed partial class EvictorTests
         await _store.AgeAsync(TimeSpan.FromDays(40));
         await CopiedImageAsync("young", await BlobAsync(Mirrored, 3));
         await _store.AgeAsync(TimeSpan.FromHours(1));
-        var evictor = Evictor(new EvictorOptions { IsPinned = name => name == AlsoMirrored });
+        var evictor = Evictor(new EvictorOptions { IsPinnedByPolicy = name => name == AlsoMirrored });
         var cached = (await evictor.MeasureAsync(IsMirrored, Stop))!;
         var since = DateTimeOffset.UtcNow.AddDays(-30);
 
