@@ -68,7 +68,7 @@ public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? re
             return null;
         if (before is { } known && await AddBytesAsync(bytes - known) is { } sum)
             return sum;
-        return await redis.TakeAsync(keys.CacheBytes, bytes.ToString(CultureInfo.InvariantCulture), Life) is true
+        return await redis.SetIfAbsentAsync(keys.CacheBytes, bytes.ToString(CultureInfo.InvariantCulture), Life) is true
             ? bytes
             : await BytesAsync();
     }

@@ -29,7 +29,7 @@ public sealed partial class FillLeases(
         var value = signature.SignText(key, $"{self.Address.AbsoluteUri} {Guid.NewGuid():N}");
         for (var attempt = 0; attempt < 3; attempt++)
         {
-            if (await shared.TakeAsync(key, value, Life) is not { } taken)
+            if (await shared.SetIfAbsentAsync(key, value, Life) is not { } taken)
                 return FillLease.None;
             if (taken)
                 return Hold(shared, key, value);

@@ -80,18 +80,18 @@ public sealed class RedisClient : IAsyncDisposable
         (byte[]?)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Read, [key], [MaxValueBytes]);
 
     /// <summary>Writes a value where there is none; false where there is one.</summary>
-    public async Task<bool> TakeAsync(string key, string value, TimeSpan life, CancellationToken token) =>
+    public async Task<bool> SetIfAbsentAsync(string key, string value, TimeSpan life, CancellationToken token) =>
         await (await DatabaseAsync(token)).StringSetAsync(key, value, life, When.NotExists);
 
-    /// <summary>The value that <see cref="TakeAsync"/> wrote; null where there is none.</summary>
+    /// <summary>The value that <see cref="SetIfAbsentAsync"/> wrote; null where there is none.</summary>
     public async Task<string?> HolderAsync(string key, CancellationToken token) =>
         (string?)await (await DatabaseAsync(token)).StringGetRangeAsync(key, 0, MaxLeaseBytes) is { Length: > 0 } value ? value : null;
 
-    /// <summary>Prolongs the life of what <see cref="TakeAsync"/> wrote; false where another value stands there now.</summary>
+    /// <summary>Prolongs the life of what <see cref="SetIfAbsentAsync"/> wrote; false where another value stands there now.</summary>
     public async Task<bool> RenewAsync(string key, string value, TimeSpan life, CancellationToken token) =>
         (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Renew, [key], [value, (long)life.TotalMilliseconds]) == 1;
 
-    /// <summary>Removes what <see cref="TakeAsync"/> wrote, and no other value.</summary>
+    /// <summary>Removes what <see cref="SetIfAbsentAsync"/> wrote, and no other value.</summary>
     public async Task<bool> ReleaseAsync(string key, string value, CancellationToken token) =>
         (long)await (await DatabaseAsync(token)).ScriptEvaluateAsync(Release, [key], [value]) == 1;
 

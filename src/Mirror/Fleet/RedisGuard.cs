@@ -43,9 +43,9 @@ public sealed partial class RedisGuard
 
     public Task RemoveAsync(string key) => DoAsync("Remove", stop => _client.Cache.RemoveAsync(key, stop));
 
-    /// <summary>Whether a lease was free and is ours now.</summary>
-    public Task<bool?> TakeAsync(string key, string value, TimeSpan life) =>
-        AskAsync<bool?>(_leases, "Take", async stop => await _client.TakeAsync(key, value, life, stop));
+    /// <summary>Writes a value if the key has none, such as a lease; whether it did.</summary>
+    public Task<bool?> SetIfAbsentAsync(string key, string value, TimeSpan life) =>
+        AskAsync<bool?>(_leases, "Take", async stop => await _client.SetIfAbsentAsync(key, value, life, stop));
 
     /// <summary>The value of the lease; null where it is free.</summary>
     public Task<string?> HolderAsync(string key) => AskAsync(_leases, "Holder", stop => _client.HolderAsync(key, stop));
