@@ -105,8 +105,9 @@ public sealed partial class CacheSize(
         var began = time.GetTimestamp();
         while (!(bytes > MaxBytes))
         {
-            var left = (AreFew ? MaxWaitOfFew : MaxWait) - time.GetElapsedTime(began);
-            var isLast = Volatile.Read(ref _isStuck) || left <= TimeSpan.Zero;
+            var areFew = AreFew(bytes);
+            var left = (areFew ? MaxWaitOfFew : MaxWait) - time.GetElapsedTime(began);
+            var isLast = left <= TimeSpan.Zero || (Volatile.Read(ref _isStuck) && !areFew);
             if (await TryReserveAsync(digest, bytes, isLast))
                 return true;
             if (isLast)
@@ -201,7 +202,7 @@ public sealed partial class CacheSize(
     }
 
     /// <summary>Notes that an eviction has ended. The downloads that wait for room look again.</summary>
-    /// <param name="isStuck">Whether it could evict nothing, so that downloads need not wait for the next one.</param>
+    /// <param name="isStuck">Whether it could evict nothing. Then only a few bytes wait for the next one.</param>
     public void EvictionEnded(bool isStuck)
     {
         TaskCompletionSource ended;
@@ -277,7 +278,11 @@ public sealed partial class CacheSize(
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
 
-    private bool AreFew { get { lock (_gate) return _waiting <= (MaxBytes ?? MinFree) / 10; } }
+    private bool AreFew(long more)
+    {
+        lock (_gate)
+            return _waiting + more <= (MaxBytes ?? MinFree) / 10;
+    }
 
     private long Free() => VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes;
 
