@@ -171,7 +171,7 @@ internal sealed class Front : IAsyncDisposable
     {
         var config = _folder.Write(FileOf(_program), _program switch
         {
-            "nginx" => Nginx(text),
+            "nginx" => Nginx(_folder, text),
             "apache2" => Apache(text),
             "caddy" => $"{{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}}\n{text}",
             _ => text,
@@ -194,19 +194,21 @@ internal sealed class Front : IAsyncDisposable
         });
     }
 
-    private string Nginx(string text) => $$"""
+    /// <summary>A configuration of nginx that keeps its files in a folder.</summary>
+    /// <param name="text">What stands in its section http.</param>
+    internal static string Nginx(TempFolder folder, string text) => $$"""
         daemon off;
-        pid {{_folder["pid"]}};
+        pid {{folder["pid"]}};
         error_log stderr;
         {{(Environment.IsPrivilegedProcess ? "user root;" : "")}}
         events { worker_connections 256; }
         http {
             access_log off;
-            client_body_temp_path {{_folder["body"]}};
-            proxy_temp_path {{_folder["proxy"]}};
-            fastcgi_temp_path {{_folder["fastcgi"]}};
-            uwsgi_temp_path {{_folder["uwsgi"]}};
-            scgi_temp_path {{_folder["scgi"]}};
+            client_body_temp_path {{folder["body"]}};
+            proxy_temp_path {{folder["proxy"]}};
+            fastcgi_temp_path {{folder["fastcgi"]}};
+            uwsgi_temp_path {{folder["uwsgi"]}};
+            scgi_temp_path {{folder["scgi"]}};
         {{text}}
         }
         """;

@@ -15,31 +15,18 @@ internal sealed class NginxFront : IAsyncDisposable
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var certificate = new CertificateRequest("CN=front", key, HashAlgorithmName.SHA256)
             .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
-        var config = _folder.Write("nginx.conf", $$"""
-            daemon off;
-            pid {{_folder["pid"]}};
-            error_log stderr;
-            {{(Environment.IsPrivilegedProcess ? "user root;" : "")}}
-            events { worker_connections 256; }
-            http {
-                access_log off;
-                client_body_temp_path {{_folder["body"]}};
-                proxy_temp_path {{_folder["proxy"]}};
-                fastcgi_temp_path {{_folder["fastcgi"]}};
-                uwsgi_temp_path {{_folder["uwsgi"]}};
-                scgi_temp_path {{_folder["scgi"]}};
-                server {
-                    listen 127.0.0.1:{{Port}} ssl;
-                    ssl_certificate {{_folder.Write("front.pem", certificate.ExportCertificatePem())}};
-                    ssl_certificate_key {{_folder.Write("front.key", key.ExportPkcs8PrivateKeyPem())}};
-                    client_max_body_size 0;
-                    location / {
-                        proxy_pass http://{{backend}};
-                        {{directives}}
-                    }
+        var config = _folder.Write("nginx.conf", Front.Nginx(_folder, $$"""
+            server {
+                listen 127.0.0.1:{{Port}} ssl;
+                ssl_certificate {{_folder.Write("front.pem", certificate.ExportCertificatePem())}};
+                ssl_certificate_key {{_folder.Write("front.key", key.ExportPkcs8PrivateKeyPem())}};
+                client_max_body_size 0;
+                location / {
+                    proxy_pass http://{{backend}};
+                    {{directives}}
                 }
             }
-            """);
+            """));
         _process = PeerProcess.Start("nginx", ["-c", config, "-e", "stderr", "-p", _folder.Path]);
     }
 

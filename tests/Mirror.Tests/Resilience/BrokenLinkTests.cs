@@ -50,7 +50,8 @@ public sealed class BrokenLinkTests : MirrorOfHub
         Assert.Equal(0, wrong);
         Assert.Equal(0, clean);
         Assert.InRange(whole, cuts * 0.99, cuts);
-        Assert.InRange(again, 0, 0.02);
+        // A reset takes with it what the system has received and the server has not read yet: on a busy machine that is much of a few cuts.
+        Assert.InRange(again, 0, Figures.Full ? 0.02 : 0.1);
     }
 
     [Fact]

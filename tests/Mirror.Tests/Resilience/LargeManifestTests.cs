@@ -87,7 +87,10 @@ public sealed class LargeManifestTests
                 // One byte less than announced.
                 for (var sent = 0; sent < (4 << 20) - 1;)
                     sent += await socket.SendAsync(new byte[Math.Min(64 * 1024, (4 << 20) - 1 - sent)], Cancel);
-                Assert.Equal(0, await socket.ReceiveAsync(new byte[1000], Cancel));
+                // It is cut, or refused because all others wait for memory as well.
+                var answer = new byte[1000];
+                if (await socket.ReceiveAsync(answer, Cancel) is > 0 and var length)
+                    Assert.StartsWith("HTTP/1.1 503 ", Encoding.ASCII.GetString(answer, 0, length), StringComparison.Ordinal);
             }
             catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
             {
