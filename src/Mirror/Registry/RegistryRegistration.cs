@@ -25,7 +25,6 @@ public static class RegistryRegistration
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()
         .AddSingleton<UploadRoute>()
-        .AddSingleton<WaitingClients>()
         .AddSingleton<BlobRoute>()
         .AddSingleton<ManifestRoute>()
         .AddSingleton<TagsRoute>()
