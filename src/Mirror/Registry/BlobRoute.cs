@@ -4,12 +4,14 @@ using Mirror.Notifications;
 using Mirror.Redirects;
 using Mirror.Schema1;
 using Mirror.Storage;
+using Mirror.Telemetry;
 
 namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling blobs", "Deleting Blobs").</summary>
 public sealed class BlobRoute(
-    Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers, Schema1Requests schema1)
+    Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers, Schema1Requests schema1,
+    WaitingClients waiting)
 {
     /// <summary>Answers with the headers of a blob. The server downloads nothing for this.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -32,7 +34,18 @@ public sealed class BlobRoute(
         await using var content = schema1.IsEmptyLayer(digest)
             ? new BytesContent(Conversion.EmptyLayer)
             : await OpenAsync(request, digest, ignoreLease: false);
-        await SendAsync(request, digest, content, addresses.Exist);
+        var isDownloading = request.CacheStatus is CacheStatus.Miss or CacheStatus.Joined;
+        if (isDownloading)
+            waiting.Add(request, digest);
+        try
+        {
+            await SendAsync(request, digest, content, addresses.Exist);
+        }
+        finally
+        {
+            if (isDownloading)
+                waiting.Remove(request);
+        }
         if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, content.Length);
     }

@@ -25,6 +25,7 @@ public static class RegistryRegistration
         .AddSingleton<Uploads>()
         .AddSingleton<UploadForwarding>()
         .AddSingleton<UploadRoute>()
+        .AddSingleton<WaitingClients>()
         .AddSingleton<BlobRoute>()
         .AddSingleton<ManifestRoute>()
         .AddSingleton<TagsRoute>()

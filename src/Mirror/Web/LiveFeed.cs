@@ -16,8 +16,9 @@ namespace Mirror.Web;
 /// <param name="Bytes">How many bytes have arrived.</param>
 /// <param name="Length">How many bytes it will have; null where that is unknown.</param>
 /// <param name="Clients">How many clients read it or wait for it; null for an upload.</param>
+/// <param name="Who">Some of these clients, for an administrator; null for other viewers.</param>
 public sealed record LiveTransfer(
-    string Id, string Name, string What, string Origin, long Bytes, long? Length, long Speed, int? Clients);
+    string Id, string Name, string What, string Origin, long Bytes, long? Length, long Speed, int? Clients, string? Who = null);
 
 /// <summary>The running downloads and uploads at one moment.</summary>
 /// <param name="Held">How many requests wait for an upstream that does not answer, or that answered "try again later".</param>
@@ -29,15 +30,18 @@ internal sealed partial class LiveJson : JsonSerializerContext;
 
 /// <summary>
 /// Sends the running downloads and uploads once a second to all browsers that show the live page. They are read once for all browsers. The
-/// text is also written once, for the browsers that may see everything. The other browsers get a text of their own. While no browser shows
-/// the page, nothing is read.
+/// text is also written once for all browsers of administrators, and once for the others that may see everything. Other browsers get a text
+/// of their own. While no browser shows the page, nothing is read.
 /// </summary>
 internal sealed class LiveFeed(
-    RunningFills fills, Uploads uploads, UpstreamSelector upstreams, IHostApplicationLifetime lifetime, TimeProvider time)
+    RunningFills fills, Uploads uploads, UpstreamSelector upstreams, WaitingClients waiting, IHostApplicationLifetime lifetime,
+    TimeProvider time)
 {
     private const int MaxViewers = 200;
     // With more rows than this the page would be of no use, and each state takes memory.
     private const int MaxTransfers = 500;
+    // Of those that wait for one download.
+    private const int MaxNamedClients = 3;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     // After this time the server ends the answer. The browser connects again by itself, and the server checks its rights again.
     private static readonly TimeSpan MaxStay = TimeSpan.FromMinutes(5);
@@ -53,7 +57,7 @@ internal sealed class LiveFeed(
     public async ValueTask<LiveState> NowAsync(Viewer viewer, CancellationToken cancellationToken)
     {
         var (fills, uploads) = Read();
-        return await For(viewer, new([], fills, uploads, Held), cancellationToken);
+        return await For(viewer, new([], [], fills, uploads, Held), cancellationToken);
     }
 
     /// <summary>Answers with server-sent events (the HTML standard, "Server-sent events"), one a second.</summary>
@@ -75,7 +79,9 @@ internal sealed class LiveFeed(
                 var tick = await next.WaitAsync(stop.Token);
                 // A slow browser misses some states. Its next one is the newest.
                 next = Volatile.Read(ref _next).Task;
-                var line = viewer.SeesAll ? tick.Line : Line(await For(viewer, tick, stop.Token));
+                var line = !viewer.SeesAll ? Line(await For(viewer, tick, stop.Token))
+                    : viewer.IsServerAdmin ? tick.LineOfAdmins
+                    : tick.Line;
                 await http.Response.Body.WriteAsync(line, stop.Token);
                 await http.Response.Body.FlushAsync(stop.Token);
             }
@@ -113,7 +119,9 @@ internal sealed class LiveFeed(
         while (true)
         {
             var (fills, uploads) = Read();
-            var tick = new Tick(Line(new(States(fills), States(uploads), Held)), fills, uploads, Held);
+            var (all, pushed) = (States(fills), States(uploads));
+            var tick = new Tick(
+                Line(new([.. all.Select(WithoutClients)], pushed, Held)), Line(new(all, pushed, Held)), fills, uploads, Held);
             Interlocked.Exchange(ref _next, New()).SetResult(tick);
             await timer.WaitForNextTickAsync();
             lock (_gate)
@@ -133,13 +141,15 @@ internal sealed class LiveFeed(
         Dictionary<string, long> before;
         lock (_gate)
             (before, seconds) = (_before, time.GetElapsedTime(_beforeAt).TotalSeconds);
+        var clients = waiting.ByBlob();
         foreach (var fill in fills.List().OrderBy(fill => fill.Started).Take(MaxTransfers))
         {
             var id = fill.Digest.ToString();
             var origin = fill.Replica is { } replica ? $"replica {replica.Authority}" : fill.Upstream;
             if (fill.ResumedFrom > 0)
                 origin += $", resumed at {Words.Size(fill.ResumedFrom)}";
-            running.Add(new(fill.Names, new(id, "", id, origin, fill.Bytes, fill.Length, Speed(id, fill.Bytes), fill.Clients)));
+            running.Add(new(fill.Names, new(
+                id, "", id, origin, fill.Bytes, fill.Length, Speed(id, fill.Bytes), fill.Clients, Who(clients[fill.Digest]))));
         }
         foreach (var (name, upload, length, isHeld) in uploads.Progress.OrderBy(upload => upload.Id).Take(MaxTransfers))
         {
@@ -180,7 +190,10 @@ internal sealed class LiveFeed(
                         allowed.Add(name);
                 }
                 if (allowed.Count > 0)
-                    visible.Add(transfer with { Name = string.Join(", ", allowed) });
+                {
+                    var shown = viewer.IsServerAdmin ? transfer : WithoutClients(transfer);
+                    visible.Add(shown with { Name = string.Join(", ", allowed) });
+                }
             }
             return visible;
         }
@@ -189,6 +202,20 @@ internal sealed class LiveFeed(
     private static List<LiveTransfer> States(List<Seen> all) =>
         [.. all.Select(each => each.Transfer with { Name = string.Join(", ", each.Names) })];
 
+    private static LiveTransfer WithoutClients(LiveTransfer transfer) => transfer with { Who = null };
+
+    private static string? Who(IEnumerable<string> clients)
+    {
+        List<string> names = [.. clients.Distinct().Order(StringComparer.Ordinal)];
+        var named = string.Join(", ", names.Take(MaxNamedClients).Select(name => Words.Cut(name)));
+        return names.Count switch
+        {
+            0 => null,
+            <= MaxNamedClients => named,
+            var count => $"{named} and {count - MaxNamedClients} more",
+        };
+    }
+
     private static byte[] Line(LiveState state) =>
         [.. "data: "u8, .. JsonSerializer.SerializeToUtf8Bytes(state, LiveJson.Default.LiveState), .. "\n\n"u8];
 
@@ -196,5 +223,6 @@ internal sealed class LiveFeed(
 
     private sealed record Seen(IReadOnlyList<RepositoryName> Names, LiveTransfer Transfer);
 
-    private sealed record Tick(byte[] Line, IReadOnlyList<Seen> Fills, IReadOnlyList<Seen> Uploads, int Held);
+    private sealed record Tick(
+        byte[] Line, byte[] LineOfAdmins, IReadOnlyList<Seen> Fills, IReadOnlyList<Seen> Uploads, int Held);
 }

@@ -74,6 +74,27 @@ public sealed partial class PageContentTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task Only_an_administrator_sees_which_clients_wait_for_a_download()
+    {
+        var slow = HubBlob.Seeded(7, 1 << 20);
+        Hub.AddImage(Repository, "slow", slow);
+        var half = new Gate();
+        Hub.Fault(slow.Digest, BlobFault.StalledAt(1 << 19, half));
+        using var waiting = await Mirror.GetAsync(BlobPath(slow.Digest));
+        using var admin = new Browser(Mirror.Debug, Mirror.AdminLogin);
+        using var other = new Browser(Mirror.Url);
+
+        Assert.Contains(">1: 127.0.0.1</td>", await admin.PageAsync("live"));
+        Assert.Contains(" class=\"n\">1</td>", await other.PageAsync("live"));
+
+        half.Open();
+        Assert.Equal(slow.Digest, await DigestOfAsync(waiting));
+        await Until.TrueAsync(
+            async () => !(await admin.PageAsync("live")).Contains(">1: 127.0.0.1</td>", StringComparison.Ordinal),
+            () => string.Join('\n', Mirror.Log));
+    }
+
+    [Fact]
     public async Task Every_answer_forbids_what_the_pages_do_not_need()
     {
         using var browser = new Browser(Mirror.Url);

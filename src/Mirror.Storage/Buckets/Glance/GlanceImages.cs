@@ -99,12 +99,13 @@ internal sealed class GlanceImages : IContentObjects
     {
         var owner = await OwnerAsync(cancellationToken);
         var query = $"/images?{Owner}={Uri.EscapeDataString(owner)}&limit={PageLength}&sort=created_at:asc,id:asc";
-        var marker = "";
+        string? last = null;
         while (true)
         {
             var (page, isLast) = await _calls.InvokeAsync(BucketCalls.PageLimit, async stop =>
             {
-                using var answer = await _client.DocumentAsync(HttpMethod.Get, query + marker, null, stop) ?? throw Other("nothing");
+                using var answer = await _client.DocumentAsync(
+                    HttpMethod.Get, last is null ? query : $"{query}&marker={last}", null, stop) ?? throw Other("nothing");
                 return (answer.RootElement.GetProperty("images").EnumerateArray().Select(Image).ToList(),
                     !answer.RootElement.TryGetProperty("next", out _));
             }, cancellationToken);
@@ -112,7 +113,7 @@ internal sealed class GlanceImages : IContentObjects
                 yield return (image.Id, image.Name, image.Created);
             if (isLast || page is [])
                 yield break;
-            marker = $"&marker={page[^1].Id}";
+            last = _calls.Next(last, $"{page[^1].Id}");
         }
     }
 

@@ -26,8 +26,8 @@ internal static class OldElliptics
             return;
         }
         var root = old["storage_path"] ?? OldStorage.DefaultFolder;
-        old.Say("storage", OldKeyFate.NotDone,
-            $"only content is in Elliptics ({Section}, by the HTTP front Rift); tags and all else are in the folder {root}: keep it");
+        old.Say("storage", OldKeyFate.TakenInPart,
+            $"{Section} keeps the content in Elliptics, by the HTTP front Rift; tags and all else are in the folder {root}: keep it");
         old.Set($"{Section}.rootdirectory", root);
         old.Say("storage_path", OldKeyFate.Taken, $"{Section}.rootdirectory");
         old.Set($"{Section}.endpoints", new YamlSequenceNode(hosts.Select(host => new YamlScalarNode($"http://{host}:{RiftPort}"))));

@@ -6,6 +6,9 @@ public enum OldKeyFate
     /// <summary>A setting of today, or an answer of the old routes, does the same.</summary>
     Taken,
 
+    /// <summary>A setting of today does a part of it. The start says what is different.</summary>
+    TakenInPart,
+
     /// <summary>It changes nothing, and nothing is missing for that.</summary>
     WithoutEffect,
 
@@ -26,6 +29,7 @@ public sealed record OldKey(string Name, string Value, OldKeyFate Fate, string T
     public string Outcome => Fate switch
     {
         OldKeyFate.Taken => Text,
+        OldKeyFate.TakenInPart => $"in part: {Text}",
         OldKeyFate.Refused => $"refused: {Text}",
         OldKeyFate.NotDone => $"not done: {Text}",
         _ => $"without effect: {Text}",

@@ -39,7 +39,7 @@ internal static class OldTranslation
         foreach (var fate in old.Fates)
             if (fate.Fate is OldKeyFate.Refused)
                 findings.Errors.Add($"{fate.Name}: {fate.Text}");
-            else if (fate.Fate is OldKeyFate.NotDone)
+            else if (fate.Fate is OldKeyFate.NotDone or OldKeyFate.TakenInPart)
                 findings.Warnings.Add($"{fate.Name}: {fate.Outcome}");
         return new OldConfiguration
         {

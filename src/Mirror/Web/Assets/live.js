@@ -50,7 +50,7 @@
       set(line, "origin", one.origin);
       set(line, "bytes", one.length ? `${size(one.bytes)} of ${size(one.length)}` : size(one.bytes));
       set(line, "speed", size(one.speed) + "/s");
-      set(line, "clients", String(one.clients));
+      set(line, "clients", one.who ? `${one.clients}: ${one.who}` : String(one.clients));
       bar(line, one);
     }
     none.hidden = list.length > 0;
