@@ -75,6 +75,11 @@ internal abstract class BucketCalls : IDisposable
         }
     }
 
+    /// <summary>Makes the small call that succeeds only if the address, the bucket and the credentials are correct.</summary>
+    /// <inheritdoc cref="InvokeAsync" path="/exception"/>
+    public async ValueTask CheckAsync(CancellationToken cancellationToken) =>
+        await InvokeAsync(SmallLimit, CheckOnceAsync, cancellationToken);
+
     /// <summary>Makes a small call; null if the service answers that the object does not exist.</summary>
     /// <inheritdoc cref="InvokeAsync" path="/exception"/>
     public async ValueTask<T?> GetOrNullAsync<T>(Func<CancellationToken, Task<T?>> call, CancellationToken cancellationToken)
@@ -144,11 +149,7 @@ internal abstract class BucketCalls : IDisposable
             try
             {
                 await Task.Delay(ProbePause, _time, _end.Token);
-                await WithTimeLimitAsync(SmallLimit, async stop =>
-                {
-                    await ProbeAsync(stop);
-                    return true;
-                }, _end.Token);
+                await WithTimeLimitAsync(SmallLimit, CheckOnceAsync, _end.Token);
                 (_failuresInARow, _isProbing) = (0, false);
                 await _control.CloseAsync(CancellationToken.None);
                 return;
@@ -157,6 +158,12 @@ internal abstract class BucketCalls : IDisposable
             {
                 // Without another probe the bucket would stay away for a day.
             }
+    }
+
+    private async Task<bool> CheckOnceAsync(CancellationToken cancellationToken)
+    {
+        await ProbeAsync(cancellationToken);
+        return true;
     }
 
     private async ValueTask<T> WithTimeLimitAsync<T>(

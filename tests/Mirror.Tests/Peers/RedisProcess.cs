@@ -11,6 +11,7 @@ public sealed class RedisProcess : IAsyncDisposable
     private readonly RedisTls? _tls;
     private readonly string[] _settings;
     private PeerProcess? _process;
+    private TempFolder? _folder;
 
     private RedisProcess(RedisTls? tls, string[] settings) => (_tls, _settings) = (tls, settings);
 
@@ -29,7 +30,10 @@ public sealed class RedisProcess : IAsyncDisposable
 
     public async Task StartAgainAsync()
     {
-        string[] address = ["--bind", "127.0.0.1", "--port", _port.ToString(CultureInfo.InvariantCulture)];
+        // A replica writes what its master sends into a file there, and a server that starts there would load it.
+        _folder?.Dispose();
+        _folder = new TempFolder();
+        string[] address = ["--dir", _folder.Path, "--bind", "127.0.0.1", "--port", _port.ToString(CultureInfo.InvariantCulture)];
         _process = PeerProcess.Start(
             "redis-server",
             [.. address, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", .. _tls?.Arguments ?? [], .. _settings]);
@@ -83,6 +87,7 @@ public sealed class RedisProcess : IAsyncDisposable
     {
         if (_process is not null)
             await _process.DisposeAsync();
+        _folder?.Dispose();
         _tls?.Dispose();
     }
 }

@@ -25,11 +25,7 @@ internal sealed class EllipticsObjects : IContentObjects
         _names = names;
     }
 
-    public async ValueTask CheckAsync(CancellationToken cancellationToken) => await _calls.InvokeAsync(_calls.SmallLimit, async stop =>
-    {
-        await AskAsync(stop);
-        return true;
-    }, cancellationToken);
+    public ValueTask CheckAsync(CancellationToken cancellationToken) => _calls.CheckAsync(cancellationToken);
 
     public async ValueTask<long?> SizeAsync(ContentObject content, CancellationToken cancellationToken)
     {

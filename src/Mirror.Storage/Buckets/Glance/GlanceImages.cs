@@ -44,11 +44,7 @@ internal sealed class GlanceImages : IContentObjects
     /// <summary>How long a small call and its repetitions may take.</summary>
     internal TimeSpan SmallLimit { set => _calls.SmallLimit = value; }
 
-    public async ValueTask CheckAsync(CancellationToken cancellationToken) => await _calls.InvokeAsync(_calls.SmallLimit, async stop =>
-    {
-        await AskAsync(stop);
-        return true;
-    }, cancellationToken);
+    public ValueTask CheckAsync(CancellationToken cancellationToken) => _calls.CheckAsync(cancellationToken);
 
     public async ValueTask<long?> SizeAsync(ContentObject content, CancellationToken cancellationToken) =>
         (await _calls.GetOrNullAsync(stop => FindAsync(content.Id, stop), cancellationToken))?.Size;
