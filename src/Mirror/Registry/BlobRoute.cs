@@ -26,7 +26,8 @@ public sealed class BlobRoute(
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, answer.Value);
     }
 
-    /// <summary>Sends a blob, or a part of it, to a client; or redirects the client to the store where that can serve it.</summary>
+    /// <summary>Sends a blob, or a part of it, to a client; or redirects the client to the store, if the store can serve the blob
+    /// itself.</summary>
     public async Task GetAsync(RegistryRequest request)
     {
         var digest = request.Digest;
@@ -39,7 +40,7 @@ public sealed class BlobRoute(
             waiting.Add(request, digest);
         try
         {
-            await SendAsync(request, digest, content, addresses.Exist);
+            await SendAsync(request, digest, content, addresses.AreConfigured);
         }
         finally
         {
@@ -89,7 +90,7 @@ public sealed class BlobRoute(
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             return;
 
-        // 2. The store's own address.
+        // 2. Redirect to the store, if clients may fetch the blob there.
         if (redirects && content is ILocatedContent located
             && await addresses.LocateAsync(digest, located, request.Http.Connection.RemoteIpAddress, request.Aborted) is { } address)
         {
@@ -156,7 +157,7 @@ public sealed class BlobRoute(
             var read = await content.ReadAsync(from, buffer[..(int)Math.Min(buffer.Length, end - from)], request.Aborted);
             if (read == 0)
             {
-                // The client must not take a part for the whole.
+                // If the end is known and was not reached, abort: otherwise the client would take the part for the whole blob.
                 if (end != long.MaxValue)
                     throw new EndOfStreamException($"The content ended at byte {from} of {end}.");
                 return;
