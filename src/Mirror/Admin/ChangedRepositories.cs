@@ -22,7 +22,7 @@ public sealed class ChangedRepositories
     {
         _time = time;
         announcements.TagChanged += (name, _) => Note(name);
-        announcements.ManifestRemoved += (name, _) => Note(name);
+        announcements.ContentRemoved += (name, _) => Note(name);
     }
 
     /// <summary>A repository has changed, here or in another replica. What is called must not wait.</summary>

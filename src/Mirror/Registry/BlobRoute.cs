@@ -2,6 +2,7 @@ using System.Buffers;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.Redirects;
+using Mirror.Repositories;
 using Mirror.Schema1;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -10,8 +11,8 @@ namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling blobs", "Deleting Blobs").</summary>
 public sealed class BlobRoute(
-    Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers, Schema1Requests schema1,
-    WaitingClients waiting)
+    Locations locations, RegistryEvents events, BlobAddresses addresses, KnownBlobs known, Transfers transfers,
+    Schema1Requests schema1, WaitingClients waiting)
 {
     /// <summary>Answers with the headers of a blob. The server downloads nothing for this.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -32,6 +33,9 @@ public sealed class BlobRoute(
     {
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
+        if (addresses.AreConfigured && await RedirectAgainAsync(request, digest))
+            return;
+        var removals = known.Removals;
         await using var content = schema1.IsEmptyLayer(digest)
             ? new BytesContent(Conversion.EmptyLayer)
             : await OpenAsync(request, digest, ignoreLease: false);
@@ -40,15 +44,14 @@ public sealed class BlobRoute(
             waiting.Add(request, digest);
         try
         {
-            await SendAsync(request, digest, content, addresses.AreConfigured);
+            await SendAsync(request, digest, content, addresses.AreConfigured ? removals : null);
         }
         finally
         {
             if (isDownloading)
                 waiting.Remove(request);
         }
-        if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
-            events.Pulled(request.Origin(locations), request.Repository.Name, digest, content.Length);
+        NotePull(request, digest, content.Length);
     }
 
     /// <summary>
@@ -60,7 +63,7 @@ public sealed class BlobRoute(
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         await using var content = await OpenAsync(request, digest, ignoreLease: true);
-        await SendAsync(request, digest, content, redirects: false);
+        await SendAsync(request, digest, content, removals: null);
     }
 
     /// <summary>Removes a blob from the repository. A garbage collection deletes its bytes later.</summary>
@@ -82,7 +85,41 @@ public sealed class BlobRoute(
         return answer.Value;
     }
 
-    private async Task SendAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
+    // Without a question to the store, which has the blob, or had it a moment ago.
+    private async ValueTask<bool> RedirectAgainAsync(RegistryRequest request, Digest digest)
+    {
+        if (known.Find(request.Repository.Name, digest) is not { } blob
+            || !await request.Repository.UseBlobAsync(digest, request.Aborted))
+            return false;
+        request.SetCacheStatus(new Answer<KnownBlob>(blob, blob.Status));
+        request.Http.Response.Headers.AcceptRanges = "bytes";
+        if (!ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true)
+            && !await RedirectAsync(request, digest, blob))
+            return false;
+        NotePull(request, digest, blob.Length);
+        return true;
+    }
+
+    private async ValueTask<bool> RedirectAsync(RegistryRequest request, Digest digest, KnownBlob blob)
+    {
+        if (await addresses.LocateAsync(digest, blob, request.Http.Connection.RemoteIpAddress, request.Aborted) is not { } address)
+            return false;
+        var response = request.Http.Response;
+        response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+        response.Headers.Location = address.OriginalString;
+        // The address is valid for minutes only, and for every client that knows it.
+        response.Headers.CacheControl = "no-store";
+        return true;
+    }
+
+    private void NotePull(RegistryRequest request, Digest digest, long? length)
+    {
+        if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
+            events.Pulled(request.Origin(locations), request.Repository.Name, digest, length);
+    }
+
+    // The removals are those of known blobs before the content was opened; null: the client is not redirected.
+    private async Task SendAsync(RegistryRequest request, Digest digest, Content content, long? removals)
     {
         // 1. Headers; 304 where the client has the blob.
         var response = request.Http.Response;
@@ -90,15 +127,15 @@ public sealed class BlobRoute(
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             return;
 
-        // 2. Redirect to the store, if clients may fetch the blob there.
-        if (redirects && content is ILocatedContent located
-            && await addresses.LocateAsync(digest, located, request.Http.Connection.RemoteIpAddress, request.Aborted) is { } address)
+        // 2. The store's own address.
+        if (removals is { } before && content is ILocatedContent located)
         {
-            response.StatusCode = StatusCodes.Status307TemporaryRedirect;
-            response.Headers.Location = address.OriginalString;
-            // The address is valid for minutes only, and for every client that knows it.
-            response.Headers.CacheControl = "no-store";
-            return;
+            var blob = new KnownBlob(located, content.Length, request.CacheStatus is null ? null : CacheStatus.Hit);
+            if (await RedirectAsync(request, digest, blob))
+            {
+                known.Add(request.Repository.Name, digest, blob, before);
+                return;
+            }
         }
 
         // 3. The range, or several.
