@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Mirror.Configuration;
-using Mirror.Redirects;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 

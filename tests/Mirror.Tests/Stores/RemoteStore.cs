@@ -50,8 +50,8 @@ internal sealed class RemoteStore : IAsyncDisposable
             StoreKind.Azure => Azure(url),
             StoreKind.Gcs => Gcs(url),
             StoreKind.Swift => SwiftOf(url),
-            StoreKind.Glance => new GlanceOptions { Endpoint = url.OriginalString, RootDirectory = Names },
-            _ => new EllipticsOptions { Endpoints = [url.OriginalString], RootDirectory = Names },
+            StoreKind.Glance => new GlanceOptions { Endpoint = url.OriginalString, RootDirectory = NamesFolder },
+            _ => new EllipticsOptions { Endpoints = [url.OriginalString], RootDirectory = NamesFolder },
         };
     }
 
@@ -62,6 +62,9 @@ internal sealed class RemoteStore : IAsyncDisposable
     /// the service does.
     /// </summary>
     public bool HasNamesHere => Kind is StoreKind.Glance or StoreKind.Elliptics;
+
+    /// <summary>The folder with all names. The first write makes it.</summary>
+    public string NamesFolder => _folder["names"];
 
     /// <summary>The address of the store itself.</summary>
     public Uri Direct { get; }
@@ -94,6 +97,9 @@ internal sealed class RemoteStore : IAsyncDisposable
             return new(kind, name, null, google, null, google.Url);
         }
         var rift = kind is StoreKind.Elliptics ? await RiftStandIn.StartAsync(RiftRelease.ByPath) : null;
+        rift?.Capacity = 2L << 30;
+        // So that an upload can be cut off in its middle.
+        rift?.BytesPerPiece = 200_000;
         var store = kind switch
         {
             StoreKind.Azure => (await SharedAzurite.OrSkipAsync()).Url,
@@ -206,11 +212,10 @@ internal sealed class RemoteStore : IAsyncDisposable
             + $"    rootdirectory: /registry\n    endpoint: {url}\n",
         StoreKind.Swift => $"  swift:\n    username: {Swift.User}\n    password: {Swift.Password}\n"
             + $"    authurl: {new Uri(url, "auth/v1.0")}\n    container: {_name}\n",
-        StoreKind.Glance => $"  glance:\n    endpoint: {url}\n    rootdirectory: {Names}\n",
-        _ => $"  elliptics:\n    endpoints: [{url}]\n    rootdirectory: {Names}\n",
+        StoreKind.Glance => $"  glance:\n    endpoint: {url}\n    rootdirectory: {NamesFolder}\n",
+        _ => $"  elliptics:\n    endpoints: [{url}]\n    rootdirectory: {NamesFolder}\n",
     } + (HasNamesHere ? "" : Kind is StoreKind.S3 or StoreKind.Oss ? "    chunksize: 5242880\n" : "    chunksize: 1048576\n");
 
-    private string Names => _folder["names"];
 
     private static string BucketUrl(Uri url) => $"http://{Radosgw.Bucket}.localhost:{url.Port}";
 

@@ -3,7 +3,7 @@ using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Telemetry;
 
-namespace Mirror.Redirects;
+namespace Mirror.Repositories;
 
 /// <summary>
 /// The blobs to which clients were redirected a moment ago. For a few seconds the server redirects further clients of the same repository
