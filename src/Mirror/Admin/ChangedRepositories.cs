@@ -21,7 +21,7 @@ public sealed class ChangedRepositories
     public ChangedRepositories(Announcements announcements, TimeProvider time)
     {
         _time = time;
-        announcements.TagMoved += (name, _) => Note(name);
+        announcements.TagChanged += (name, _) => Note(name);
         announcements.ContentRemoved += (name, _) => Note(name);
     }
 

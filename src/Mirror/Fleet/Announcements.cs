@@ -20,10 +20,10 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
     public event Action<RepositoryName, Digest>? ContentRemoved;
 
     /// <summary>Another replica learnt that a tag names something else, or nothing.</summary>
-    public event Action<RepositoryName, string>? TagMoved;
+    public event Action<RepositoryName, string>? TagChanged;
 
     /// <summary>Announcements may have been missed: clear what they would have changed.</summary>
-    public event Action? Missed;
+    public event Action? MessagesMayBeLost;
 
     private bool IsHearing => Volatile.Read(ref _heard) is not 0 and var heard && time.GetElapsedTime(heard) < MaxSilence;
 
@@ -31,7 +31,7 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
     public ValueTask ContentRemovedAsync(RepositoryName name, Digest digest) => AnnounceAsync(name, digest.ToString());
 
     /// <summary>Tells the other replicas that a tag names something else, or nothing.</summary>
-    public ValueTask TagMovedAsync(RepositoryName name, string tag) => AnnounceAsync(name, tag);
+    public ValueTask TagChangedAsync(RepositoryName name, string tag) => AnnounceAsync(name, tag);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -68,7 +68,7 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
         var missed = !IsHearing;
         Volatile.Write(ref _heard, time.GetTimestamp());
         if (missed)
-            Missed?.Invoke();
+            MessagesMayBeLost?.Invoke();
     }
 
     // Messages are not signed: a forged one only makes this replica ask the store, or upstream, again.
@@ -81,6 +81,6 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
         if (Digest.TryParse(what, out var digest))
             ContentRemoved?.Invoke(name, digest);
         else
-            TagMoved?.Invoke(name, what);
+            TagChanged?.Invoke(name, what);
     }
 }

@@ -27,12 +27,13 @@ public sealed class BlobRoute(
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, answer.Value);
     }
 
-    /// <summary>Sends a blob, or a part of it, to a client; or redirects the client to the store where that can serve it.</summary>
+    /// <summary>Sends a blob, or a part of it, to a client; or redirects the client to the store, if the store can serve the blob
+    /// itself.</summary>
     public async Task GetAsync(RegistryRequest request)
     {
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
-        if (addresses.Exist && await RedirectAgainAsync(request, digest))
+        if (addresses.AreConfigured && await RedirectAgainAsync(request, digest))
             return;
         var removals = known.Removals;
         await using var content = schema1.IsEmptyLayer(digest)
@@ -43,7 +44,7 @@ public sealed class BlobRoute(
             waiting.Add(request, digest);
         try
         {
-            await SendAsync(request, digest, content, addresses.Exist ? removals : null);
+            await SendAsync(request, digest, content, addresses.AreConfigured ? removals : null);
         }
         finally
         {
@@ -55,7 +56,8 @@ public sealed class BlobRoute(
 
     /// <summary>
     /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
-    /// none. This replica does not ask Redis for the lease: the other replica has found that this one holds it.
+    /// none. This replica downloads the blob even if Redis names another holder of the lease: the other replica has
+    /// found that this one holds it.
     /// </summary>
     public async Task GetForReplicaAsync(RegistryRequest request)
     {
@@ -84,7 +86,7 @@ public sealed class BlobRoute(
         return answer.Value;
     }
 
-    // Without a question to the store, which has the blob, or had it a moment ago.
+    // Redirects the client without asking the store again: the store had the blob a few seconds ago.
     private async ValueTask<bool> RedirectAgainAsync(RegistryRequest request, Digest digest)
     {
         if (known.Find(request.Repository.Name, digest) is not { } blob
@@ -117,7 +119,7 @@ public sealed class BlobRoute(
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, length);
     }
 
-    // The removals are those of known blobs before the content was opened; null: the client is not redirected.
+    // removals: the value of known.Removals from before the content was opened; null if the client must not be redirected.
     private async Task SendAsync(RegistryRequest request, Digest digest, Content content, long? removals)
     {
         // 1. Headers; 304 where the client has the blob.
@@ -193,7 +195,7 @@ public sealed class BlobRoute(
             var read = await content.ReadAsync(from, buffer[..(int)Math.Min(buffer.Length, end - from)], request.Aborted);
             if (read == 0)
             {
-                // The client must not take a part for the whole.
+                // If the end is known and was not reached, abort: otherwise the client would take the part for the whole blob.
                 if (end != long.MaxValue)
                     throw new EndOfStreamException($"The content ended at byte {from} of {end}.");
                 return;

@@ -25,7 +25,7 @@ public sealed class KnownBlobs
     {
         (_announcements, _time) = (announcements, time);
         announcements.ContentRemoved += Forget;
-        announcements.Missed += ForgetAll;
+        announcements.MessagesMayBeLost += ForgetAll;
     }
 
     /// <summary>Changes with each removal. A caller reads it before it looks for a blob in the store.</summary>

@@ -34,7 +34,7 @@ public sealed class ManifestCache : IDisposable
         (_content, _references, _sizes, _shared) = (content, references, sizes, shared);
         (_announcements, _schema1, _time) = (announcements, schema1, time);
         announcements.ContentRemoved += Forget;
-        announcements.Missed += ForgetAll;
+        announcements.MessagesMayBeLost += ForgetAll;
     }
 
     /// <summary>A manifest of the repository; null where it is not linked, or its content is missing or damaged.</summary>

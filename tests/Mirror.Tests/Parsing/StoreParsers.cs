@@ -150,7 +150,7 @@ internal static class StoreParsers
         var identity = new FleetIdentity(new(), NullLogger<FleetIdentity>.Instance);
         using var announcements = new Announcements(new RedisKeys(Secrets, identity), TimeProvider.System);
         announcements.ContentRemoved += (name, digest) => Assert.NotEmpty($"{name}{digest}");
-        announcements.TagMoved += (name, tag) => Assert.NotNull($"{name}{tag}");
+        announcements.TagChanged += (name, tag) => Assert.NotNull($"{name}{tag}");
         announcements.Hear(text);
     }
 
