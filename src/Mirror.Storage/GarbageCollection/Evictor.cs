@@ -19,6 +19,9 @@ namespace Mirror.Storage.GarbageCollection;
 public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
 {
+    // How many images go at once, and how many requests are sent to the store at once for them.
+    private const int AtOnce = 8;
+
     private readonly ISweepStore _store = store.ForEvictions;
     private readonly EvictorOptions _options = options ?? new EvictorOptions();
 
@@ -96,31 +99,71 @@ public sealed class Evictor(
         // towards the limit.
         var pinned = await PinnedAsync(cancellationToken);
         await ReadPullsAsync(cached, isUrgent: true, cancellationToken);
-        var (blobs, freed) = (0, 0L);
-        while (next(freed) is { } image)
+        var all = new Eviction(0, 0, cached.Bytes);
+        while (true)
         {
-            List<Digest> own = [.. OwnBlobs(cached, image, pinned).Select(blob => blob.Digest)];
-            if (!MayGo(cached, image, pinned) || own.Exists(read.Contains) || await IsYoungAsync(own, cached.Began, cancellationToken))
-                continue;
-            await using var taken = await _options.TakeAsync(own);
-            if (taken is null)
-                continue;
-            await RemoveManifestsAsync(cached, image, cancellationToken);
-            cached.MarkEvicted(image);
-            foreach (var digest in own)
+            List<Going> going = [];
+            try
             {
-                if (await _store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
-                    continue;
-                blobs++;
-                freed += length;
-                cached.Evicted(length);
-                // Remove the links too: when a client asks for the blob again, the server must ask upstream again whether the repository
-                // may serve it.
-                foreach (var name in cached.NamesOf(digest))
-                    await _store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
+                // 1. Choose a few images, one after the other: which blobs are an image's own depends on those that went before it.
+                for (var chosen = 0L; going.Count < AtOnce && next(all.Freed + chosen) is { } image;)
+                    if (await ChooseAsync(cached, image, pinned, read, cancellationToken) is { } chosenImage)
+                    {
+                        going.Add(chosenImage);
+                        chosen += chosenImage.Blobs.Sum(blob => blob.Bytes);
+                    }
+                if (going.Count == 0)
+                    return all;
+
+                // 2. Remove them together, because a bucket takes many requests for each. The manifests go first: no client gets a manifest
+                // whose layers are being deleted.
+                var (blobs, freed) = await RemoveAsync(cached, going, cancellationToken);
+                cached.Evicted(freed);
+                all = new Eviction(all.Blobs + blobs, all.Freed + freed, cached.Bytes);
+                _options.Freed(blobs, freed);
+            }
+            finally
+            {
+                foreach (var image in going)
+                    await image.Taken.DisposeAsync();
             }
         }
-        return new Eviction(blobs, freed, cached.Bytes);
+    }
+
+    private async ValueTask<Going?> ChooseAsync(
+        CachedImages cached, CachedImage image, PinnedContent? pinned, HashSet<Digest> read, CancellationToken stop)
+    {
+        List<(Digest Digest, long Bytes)> blobs = [.. OwnBlobs(cached, image, pinned)];
+        List<Digest> digests = [.. blobs.Select(blob => blob.Digest)];
+        if (!MayGo(cached, image, pinned) || digests.Exists(read.Contains) || await IsYoungAsync(digests, cached.Began, stop)
+            || await _options.TakeAsync(digests) is not { } taken)
+            return null;
+        List<Digest> manifests = image.Name is null ? [] : [.. cached.OwnManifests(image)];
+        cached.MarkEvicted(image);
+        return new Going(image, manifests, blobs, taken);
+    }
+
+    private async Task<(int Blobs, long Freed)> RemoveAsync(CachedImages cached, List<Going> going, CancellationToken cancellationToken)
+    {
+        var (blobs, freed) = (0, 0L);
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(
+            going.SelectMany(image => image.Manifests.Select(manifest => (image.Image.Name!.Value, manifest))), atOnce,
+            async (manifest, stop) => await RemoveManifestAsync(manifest.Value, manifest.manifest, stop));
+        await Parallel.ForEachAsync(
+            going.SelectMany(image => image.Blobs), atOnce,
+            async (blob, stop) =>
+            {
+                if (await _store.SweepContentAsync(blob.Digest, cached.Began, stop) is not { } length)
+                    return;
+                Interlocked.Increment(ref blobs);
+                Interlocked.Add(ref freed, length);
+                // Remove the links too: when a client asks for the blob again, the server must ask upstream again whether the repository
+                // may serve it.
+                foreach (var name in cached.NamesOf(blob.Digest))
+                    await _store.SweepBlobAsync(name, blob.Digest, cached.Began, stop);
+            });
+        return (blobs, freed);
     }
 
     private bool MayGo(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
@@ -130,21 +173,23 @@ public sealed class Evictor(
     private HashSet<Digest> BeingRead() => [.. _store.BeingRead(), .. _options.RecentlyRead()];
 
     // Check all blobs before the first deletion: an image must be kept whole or be evicted whole.
-    private async ValueTask<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken stop)
+    private async Task<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken cancellationToken)
     {
-        foreach (var digest in blobs)
-            if (await _store.LastTouchedAsync(digest, stop) >= before)
-                return true;
-        return false;
+        var isYoung = false;
+        await Parallel.ForEachAsync(
+            blobs, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
+            async (digest, stop) =>
+            {
+                if (!Volatile.Read(ref isYoung) && await _store.LastTouchedAsync(digest, stop) >= before)
+                    Volatile.Write(ref isYoung, true);
+            });
+        return isYoung;
     }
 
-    private async Task RemoveManifestsAsync(CachedImages cached, CachedImage image, CancellationToken stop)
+    private async ValueTask RemoveManifestAsync(RepositoryName name, Digest manifest, CancellationToken stop)
     {
-        if (image.Name is not { } name || _options.RemoveManifestAsync is not { } remove)
-            return;
-        foreach (var manifest in cached.OwnManifests(image).ToList())
-            if (await provenance.FindAsync(name, manifest, stop) == Provenance.Copied)
-                await remove(name, manifest, stop);
+        if (_options.RemoveManifestAsync is { } remove && await provenance.FindAsync(name, manifest, stop) == Provenance.Copied)
+            await remove(name, manifest, stop);
     }
 
     private async ValueTask<PinnedContent?> PinnedAsync(CancellationToken stop) =>
@@ -155,6 +200,10 @@ public sealed class Evictor(
         if (_options.Uses is { } uses)
             cached.PullsAreKnown &= await uses.ReadAsync(cached.Pulled, isUrgent, stop);
     }
+
+    // An image that is being evicted, with what goes with it. Taken keeps readers away from its blobs.
+    private sealed record Going(
+        CachedImage Image, List<Digest> Manifests, List<(Digest Digest, long Bytes)> Blobs, IAsyncDisposable Taken);
 }
 
 /// <summary>What an <see cref="Evictor"/> knows beside the store.</summary>
@@ -180,6 +229,9 @@ public sealed record EvictorOptions
     /// </summary>
     public Func<IReadOnlyCollection<Digest>, ValueTask<IAsyncDisposable?>> TakeAsync { get; init; } =
         _ => ValueTask.FromResult<IAsyncDisposable?>(Stream.Null);
+
+    /// <summary>Is called as room is made, with the number of the deleted blobs and their bytes: an eviction can take minutes.</summary>
+    public Action<int, long> Freed { get; init; } = (_, _) => { };
 
     /// <summary>Removes a manifest from a repository, with the tags that name it; null if manifests are kept.</summary>
     public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }

@@ -42,7 +42,8 @@ public sealed partial class CacheSize(
     private Dictionary<Digest, long>? _storedSince;
     // How many bytes all replicas together had when the measurement began; null where that is not known.
     private long? _sharedBefore;
-    private TaskCompletionSource _evictionEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IReadOnlyList<(Digest Digest, long Bytes)> _reservedBefore = [];
+    private TaskCompletionSource _roomChanged = new(TaskCreationOptions.RunContinuationsAsynchronously);
     // Until the first measurement the cache counts as full, because an earlier process may have filled it.
     private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
@@ -112,15 +113,15 @@ public sealed partial class CacheSize(
                 return true;
             if (isLast)
                 break;
-            Task ended;
+            Task changed;
             lock (_gate)
             {
                 _waiting += bytes;
-                ended = _evictionEnded.Task;
+                changed = _roomChanged.Task;
             }
             _exceeded.Writer.TryWrite(true);
             // The wait can also end without an eviction: another replica evicts, or the store is slow.
-            await ended.WaitAsync(left < MaxWait ? left : MaxWait, time, cancellationToken)
+            await changed.WaitAsync(left < MaxWait ? left : MaxWait, time, cancellationToken)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
                 _waiting -= bytes;
@@ -140,6 +141,7 @@ public sealed partial class CacheSize(
             {
                 _storedSinceMeasured += bytes;
                 _storedSince?[digest] = bytes;
+                _ = shared.UnreserveAsync(digest, bytes).AsTask();
             }
     }
 
@@ -150,7 +152,7 @@ public sealed partial class CacheSize(
             if (_pending.Remove(digest, out var bytes))
             {
                 _bytes -= bytes;
-                _ = shared.AddBytesAsync(-bytes);
+                _ = ReleaseSharedAsync(digest, bytes);
             }
     }
 
@@ -161,6 +163,7 @@ public sealed partial class CacheSize(
     public async ValueTask BeginMeasuringAsync()
     {
         _sharedBefore = await shared.BytesAsync();
+        _reservedBefore = await shared.ReservedAsync();
         lock (_gate)
             _storedSince = [];
         _used.Clear();
@@ -176,8 +179,10 @@ public sealed partial class CacheSize(
             (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
             bytes = _bytes;
         }
-        // The sum may count a blob twice if another replica stored it during the measurement. The next measurement corrects this.
-        if (await shared.MeasuredAsync(bytes, _sharedBefore) is { } all)
+        // The sum had the blobs that replicas were storing when the measurement began. It may count a blob twice if another replica stored
+        // it during the measurement. The next measurement corrects this.
+        var reserved = _reservedBefore.Where(blob => !cached.Counts(blob.Digest)).Sum(blob => blob.Bytes);
+        if (await shared.MeasuredAsync(_sharedBefore is null ? bytes : cached.Bytes + reserved, _sharedBefore) is { } all)
             lock (_gate)
                 _bytes = all;
         Report();
@@ -191,7 +196,7 @@ public sealed partial class CacheSize(
                 _bytes = _isMeasured ? all : _bytes;
     }
 
-    /// <summary>Notes that an eviction has removed so many bytes.</summary>
+    /// <summary>Notes that an eviction has removed so many bytes. The downloads that wait for room look again.</summary>
     public void Evicted(long bytes)
     {
         lock (_gate)
@@ -199,19 +204,24 @@ public sealed partial class CacheSize(
         if (bytes > 0)
             _ = shared.AddBytesAsync(-bytes);
         Report();
+        LookAgain();
+    }
+
+    /// <summary>Lets the downloads that wait for room look again.</summary>
+    public void LookAgain()
+    {
+        TaskCompletionSource changed;
+        lock (_gate)
+            (changed, _roomChanged) = (_roomChanged, new(TaskCreationOptions.RunContinuationsAsynchronously));
+        changed.SetResult();
     }
 
     /// <summary>Notes that an eviction has ended. The downloads that wait for room look again.</summary>
     /// <param name="isStuck">Whether it could evict nothing. Then only a few bytes wait for the next one.</param>
     public void EvictionEnded(bool isStuck)
     {
-        TaskCompletionSource ended;
-        lock (_gate)
-        {
-            _isStuck = isStuck;
-            (ended, _evictionEnded) = (_evictionEnded, new(TaskCreationOptions.RunContinuationsAsynchronously));
-        }
-        ended.SetResult();
+        Volatile.Write(ref _isStuck, isStuck);
+        LookAgain();
         room?.EvictionEnded(isStuck);
     }
 
@@ -257,6 +267,8 @@ public sealed partial class CacheSize(
             _pending[digest] = bytes;
             Report();
         }
+        // First the blob, then its bytes: a measurement that finds the bytes in the sum finds the blob as well.
+        await shared.ReservingAsync(digest, bytes);
         if (await shared.AddBytesAsync(bytes) is not { } all)
             return true;
         lock (_gate)
@@ -268,8 +280,14 @@ public sealed partial class CacheSize(
             _pending.Remove(digest);
             _bytes -= bytes;
         }
-        await shared.AddBytesAsync(-bytes);
+        await ReleaseSharedAsync(digest, bytes);
         return false;
+    }
+
+    private async Task ReleaseSharedAsync(Digest digest, long bytes)
+    {
+        await shared.AddBytesAsync(-bytes);
+        await shared.UnreserveAsync(digest, bytes);
     }
 
     // A waiting blob is already on the disk, in a temporary file. So the check of MinFree does not add its bytes: the volume counts them as

@@ -251,6 +251,8 @@ internal sealed class WorkingSet(
             + $"{hits} without a download of their own ({_joined} of them joined another's), {ideal} with an ideal order; "
             + $"{_most * 100 / LimitOf(unit)} % of the limit at most; {_pushed.Count} pushes, {_collections} collections; "
             + $"{evicted} layers were evicted, {notKept} not kept; {_half.Count} images were half stored for a while");
+        foreach (var wrong in _wrong)
+            Figures.Report(wrong);
         Assert.Empty(_wrong.Take(20));
         // Where all that could go is being read, a layer is not kept, and its image is half stored until the next pull.
         if (notKept == 0)
