@@ -8,13 +8,14 @@ namespace Mirror.Admin;
 public sealed record ImagePage(IReadOnlyList<ImageRow> Images, bool Complete, string? Next);
 
 /// <summary>One image.</summary>
+/// <param name="Tag">Null of a manifest that no tag leads to, such as one that clients pull by digest only.</param>
 /// <param name="Size">Stored bytes, each part counted once.</param>
 /// <param name="Shared">Those of its bytes that other images have too.</param>
 /// <param name="Whole">Whether all is stored that its stored manifests need.</param>
 /// <param name="LastUsed">When a client last got its manifest from this server; null where none did.</param>
 /// <param name="Kind"><c>mirrored</c> or <c>hosted</c>.</param>
 public sealed record ImageRow(
-    string Name, string Tag, string Digest, IReadOnlyList<string> Platforms, long Size, long Shared, bool Whole, DateTimeOffset? LastUsed,
+    string Name, string? Tag, string Digest, IReadOnlyList<string> Platforms, long Size, long Shared, bool Whole, DateTimeOffset? LastUsed,
     long Pulls, bool Pinned, string Kind);
 
 /// <summary>What is known of an image's past. It may be lost with the index.</summary>

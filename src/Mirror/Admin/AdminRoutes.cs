@@ -25,7 +25,7 @@ internal static partial class AdminRoutes
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/images", ImagesAsync).WithName("listImages").WithSummary("The stored images, by name and tag, in pages.");
+        routes.MapGet("/images", ImagesAsync).WithName("listImages").WithSummary("The stored images, by name, tag and digest, in pages.");
         routes.MapGet("/images/history", HistoryAsync).WithName("imageHistory")
             .WithSummary("What a tag has named, and the last clients that pulled the image.");
         routes.MapGet("/usage", UsageAsync).WithName("usage").WithSummary("What the store holds.");
@@ -54,17 +54,22 @@ internal static partial class AdminRoutes
         var isComplete = await indexing.CatchUpForAnswerAsync(MaxWait, aborted);
         var pins = await pinStore.ListAsync(aborted).ToHashSetAsync(cancellationToken: aborted);
         List<ImageRow> rows = [];
-        var after = After(last);
+        (string, string)? place = last is null ? null : ImageIndex.PlaceOf(last) ?? throw new RegistryException(
+            RegistryError.NameInvalid, "'last' is name:tag or name@digest of the last image of the page before");
+        ListedImage? after = null;
         while (true)
         {
-            var page = await Task.Run(() => index.Page(search, after, n + 1), aborted);
+            var page = await Task.Run(
+                () => index.Page(search, after is null ? place : (after.Name.ToString(), after.Reference.ToString()), n + 1), aborted);
             foreach (var image in page)
             {
                 if (rows.Count == n)
-                    return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!.Value)));
-                after = (image.Name.ToString(), image.Tag);
+                    return TypedResults.Ok(new ImagePage(rows, isComplete, Next(options, search, n, after!)));
+                after = image;
                 if (await caller.MayAsync(image.Name, aborted))
-                    rows.Add(Row(image, repositories, pins.Contains((image.Name, image.Tag)) || policies.Of(image.Name).IsPinned));
+                    rows.Add(Row(
+                        image, repositories,
+                        image.Tag is { } tag && pins.Contains((image.Name, tag)) || policies.Of(image.Name).IsPinned));
             }
             if (page.Count <= n)
                 return TypedResults.Ok(new ImagePage(rows, isComplete, null));
@@ -77,7 +82,8 @@ internal static partial class AdminRoutes
     {
         var (named, tag) = await TagOfAsync(http, image, repositories, aborted);
         await indexing.CatchUpForAnswerAsync(MaxWait, aborted);
-        var (tags, pullers) = await Task.Run(() => (index.HistoryOf(named.Name, tag), index.PullersOf(named.Name, tag)), aborted);
+        var (tags, pullers) = await Task.Run(
+            () => (index.HistoryOf(named.Name, tag), index.PullersOf(named.Name, named.Reference!.Value)), aborted);
         return TypedResults.Ok(new ImageHistory(
             named.Name.ToString(), tag, [.. tags.Select(each => new TaggedRow(each.Digest.ToString(), each.Since))], pullers));
     }
@@ -105,12 +111,9 @@ internal static partial class AdminRoutes
     {
         var image = ImageName.Parse(request.Image, repositories);
         await Caller(http).RequireAsync(image.Name, aborted);
-        string? tag = null;
-        if (image.Reference is { } reference && !reference.IsTag(out tag, out _))
-            throw new RegistryException(RegistryError.TagInvalid, "name a tag, or the repository alone: an image is purged by its tag");
         http.Features.Set(request.DryRun ? null : new AdminChange("purge", image));
         // A purge that has begun runs to its end, also if the client disconnects.
-        var purged = await purge.RunAsync(image.Name, tag, request.DryRun, CancellationToken.None);
+        var purged = await purge.RunAsync(image, request.DryRun, CancellationToken.None);
         if (!request.DryRun)
             LogPurged(
                 log, Caller(http).User?.Name, request.Image, purged.Tags.Count, purged.Manifests.Count, purged.Blobs.Count, purged.Bytes);
@@ -240,15 +243,10 @@ internal static partial class AdminRoutes
         image.Name.ToString(), image.Tag, image.Digest.ToString(), image.Platforms, image.Bytes, image.SharedBytes, image.IsWhole,
         image.LastUsed, image.Pulls, isPinned, repositories.IsMirrored(image.Name) ? "mirrored" : "hosted");
 
-    private static (string Name, string Tag)? After(string? last) =>
-        last is null ? null
-        : last.LastIndexOf(':') is > 0 and var colon ? (last[..colon], last[(colon + 1)..])
-        : throw new RegistryException(RegistryError.NameInvalid, "'last' is name:tag of the last image of the page before");
-
-    private static string Next(HttpOptions options, string? search, int n, (string Name, string Tag) last)
+    private static string Next(HttpOptions options, string? search, int n, ListedImage last)
     {
         List<KeyValuePair<string, string?>> query =
-            [new("n", n.ToString(CultureInfo.InvariantCulture)), new("last", $"{last.Name}:{last.Tag}")];
+            [new("n", n.ToString(CultureInfo.InvariantCulture)), new("last", last.Text)];
         if (search is not null)
             query.Add(new("search", search));
         return $"{options.Prefix.TrimEnd('/')}/mirror/v1/images{QueryString.Create(query)}";

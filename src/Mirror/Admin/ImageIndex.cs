@@ -14,6 +14,9 @@ public sealed partial class ImageIndex(string file) : IDisposable
 {
     private const int MaxNotes = 2_000_000;
 
+    // An image as ImageName writes it. A digest has a colon, a tag has none.
+    private const string Text = "name || iif(instr(reference, ':'), '@', ':') || reference";
+
     private readonly SqliteFile _file = new(file, ImageIndexSchema.Create, ImageIndexSchema.Version, ImageIndexSchema.Drop);
 
     /// <summary>When the whole store was last read into the index; null where that has not happened yet.</summary>
@@ -36,13 +39,13 @@ public sealed partial class ImageIndex(string file) : IDisposable
         return uses;
     });
 
-    /// <summary>Some of the images that a part belongs to, as <c>name:tag</c>.</summary>
+    /// <summary>Some of the images that a part belongs to, as <see cref="ImageName"/> writes them.</summary>
     public IReadOnlyList<string> ImagesWith(Digest part, int most) => Read(connection =>
     {
         using var command = Command(
             connection,
-            "select i.name || ':' || i.tag from part p join image_part x on x.part = p.id join image i on i.id = x.image "
-            + "where p.digest = $digest order by 1 limit $most",
+            $"select {Text} from image where id in "
+            + "(select x.image from part p join image_part x on x.part = p.id where p.digest = $digest) order by 1 limit $most",
             ("$digest", part.ToString()), ("$most", most));
         using var rows = command.ExecuteReader();
         List<string> images = [];
@@ -55,7 +58,7 @@ public sealed partial class ImageIndex(string file) : IDisposable
     public IReadOnlyList<string> TagsOf(RepositoryName name, Digest manifest) => Read(connection =>
     {
         using var command = Command(
-            connection, "select tag from image where name = $name and digest = $digest order by tag",
+            connection, "select reference from image where name = $name and digest = $digest and reference <> digest order by 1",
             ("$name", name.ToString()), ("$digest", manifest.ToString()));
         using var rows = command.ExecuteReader();
         List<string> tags = [];
@@ -69,7 +72,7 @@ public sealed partial class ImageIndex(string file) : IDisposable
     {
         using var command = Command(connection, """
             select u.name, coalesce(i.digest, u.reference), u.last from pulled u
-            left join image i on i.name = u.name and i.tag = u.reference where i.digest is not null or u.reference like '%:%'
+            left join image i on i.name = u.name and i.reference = u.reference where i.digest is not null or u.reference like '%:%'
             """);
         using var rows = command.ExecuteReader();
         while (rows.Read())
@@ -159,15 +162,15 @@ public sealed partial class ImageIndex(string file) : IDisposable
         using var image = Command(
             connection,
             """
-            insert into image(name, tag, digest, platforms, whole, bytes, last, pulls, seen)
-            values($name, $tag, $digest, $platforms, $whole, $bytes,
-                coalesce((select max(last) from pulled where name = $name and reference in ($tag, $digest)), 0),
-                coalesce((select sum(pulls) from pulled where name = $name and reference in ($tag, $digest)), 0), $seen)
-            on conflict(name, tag) do update set digest = excluded.digest, platforms = excluded.platforms, whole = excluded.whole,
+            insert into image(name, reference, digest, platforms, whole, bytes, last, pulls, seen)
+            values($name, $reference, $digest, $platforms, $whole, $bytes,
+                coalesce((select max(last) from pulled where name = $name and reference in ($reference, $digest)), 0),
+                coalesce((select sum(pulls) from pulled where name = $name and reference in ($reference, $digest)), 0), $seen)
+            on conflict(name, reference) do update set digest = excluded.digest, platforms = excluded.platforms, whole = excluded.whole,
                 bytes = excluded.bytes, last = excluded.last, pulls = excluded.pulls, seen = excluded.seen
             returning id
             """,
-            ("$name", ""), ("$tag", ""), ("$digest", ""), ("$platforms", ""), ("$whole", 0L), ("$bytes", 0L),
+            ("$name", ""), ("$reference", ""), ("$digest", ""), ("$platforms", ""), ("$whole", 0L), ("$bytes", 0L),
             ("$seen", seen));
         using var had = Command(
             connection, "select p.digest, p.bytes, p.id from image_part x join part p on p.id = x.part where x.image = $image",
@@ -182,8 +185,8 @@ public sealed partial class ImageIndex(string file) : IDisposable
         foreach (var each in images)
         {
             var platforms = string.Join(',', each.Platforms);
-            Set(image, each.Name.ToString(), each.Tag, each.Digest.ToString(), platforms, each.IsWhole ? 1L : 0L, each.Parts.Values.Sum(),
-                seen);
+            Set(image, each.Name.ToString(), each.Reference.ToString(), each.Digest.ToString(), platforms, each.IsWhole ? 1L : 0L,
+                each.Parts.Values.Sum(), seen);
             var id = (long)image.ExecuteScalar()!;
             // Most images have the parts that they had.
             Dictionary<Digest, (long Bytes, long Id)> before = [];
@@ -247,7 +250,7 @@ public sealed partial class ImageIndex(string file) : IDisposable
             ("$name", ""), ("$reference", ""), ("$pulls", 0L), ("$last", 0L));
         using var images = Command(
             connection,
-            "update image set pulls = pulls + $pulls, last = max(last, $last) where name = $name and $reference in (tag, digest)",
+            "update image set pulls = pulls + $pulls, last = max(last, $last) where name = $name and $reference in (reference, digest)",
             ("$name", ""), ("$reference", ""), ("$pulls", 0L), ("$last", 0L));
         foreach (var (name, reference, count, last) in pulls)
         {

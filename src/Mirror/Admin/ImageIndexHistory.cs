@@ -75,7 +75,7 @@ public sealed partial class ImageIndex
             """
             delete from puller where last < $oldest;
             delete from tagged where since < $oldest
-                and not exists(select 1 from image i where i.name = tagged.name and i.tag = tagged.tag)
+                and not exists(select 1 from image i where i.name = tagged.name and i.reference = tagged.tag)
             """,
             ("$oldest", (now - HistoryLife).ToUnixTimeMilliseconds()));
         command.ExecuteNonQuery();
@@ -114,17 +114,17 @@ public sealed partial class ImageIndex
             return pulls;
         });
 
-    /// <summary>The last clients that pulled an image by its tag, or by the digest that the tag names now; the newest first.</summary>
-    public IReadOnlyList<Puller> PullersOf(RepositoryName name, string tag) => Read(connection =>
+    /// <summary>The last clients that pulled an image by its tag, or by its digest; the newest first.</summary>
+    public IReadOnlyList<Puller> PullersOf(RepositoryName name, Reference reference) => Read(connection =>
     {
         using var command = Command(
             connection,
             """
             select client, max(last) from puller where name = $name
-                and reference in ($tag, (select digest from image where name = $name and tag = $tag))
+                and reference in ($reference, (select digest from image where name = $name and reference = $reference))
             group by client order by 2 desc limit $most
             """,
-            ("$name", name.ToString()), ("$tag", tag), ("$most", MaxHistory));
+            ("$name", name.ToString()), ("$reference", reference.ToString()), ("$most", MaxHistory));
         using var rows = command.ExecuteReader();
         List<Puller> pullers = [];
         while (rows.Read())

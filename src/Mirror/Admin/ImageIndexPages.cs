@@ -7,15 +7,19 @@ namespace Mirror.Admin;
 /// <content>Lists of images, a page at a time.</content>
 public sealed partial class ImageIndex
 {
-    private const string Columns = "i.name, i.tag, i.digest, i.platforms, i.whole, i.bytes, i.shared, i.last, i.pulls, i.id";
+    private const string Columns = "i.name, i.reference, i.digest, i.platforms, i.whole, i.bytes, i.shared, i.last, i.pulls, i.id";
 
-    /// <summary>A page of images in the order of their names and tags.</summary>
-    /// <param name="search">A part of <c>name:tag</c>; null for all.</param>
+    /// <summary>A page of images in the order of their names, then of their tags and digests.</summary>
+    /// <param name="search">A part of <see cref="ListedImage.Text"/>; null for all.</param>
     /// <param name="after">The last image of the page before.</param>
-    public IReadOnlyList<ListedImage> Page(string? search, (string Name, string Tag)? after, int count) => Select(
-        "(i.name, i.tag) > ($name, $tag) and ($search is null or i.name || ':' || i.tag like $search escape '\\') "
-        + "order by i.name, i.tag limit $count",
-        ("$name", after?.Name ?? ""), ("$tag", after?.Tag ?? ""), ("$count", count), ("$search", SearchPattern.Of(search)));
+    public IReadOnlyList<ListedImage> Page(string? search, (string Name, string Reference)? after, int count) => Select(
+        $"(i.name, i.reference) > ($name, $reference) and ($search is null or {Text} like $search escape '\\') "
+        + "order by i.name, i.reference limit $count",
+        ("$name", after?.Name ?? ""), ("$reference", after?.Reference ?? ""), ("$count", count), ("$search", SearchPattern.Of(search)));
+
+    /// <summary>The name and the tag or digest in a <see cref="ListedImage.Text"/>; null where the text is no such.</summary>
+    public static (string Name, string Reference)? PlaceOf(string text) =>
+        (text.Contains('@') ? text.IndexOf('@') : text.LastIndexOf(':')) is > 0 and var end ? (text[..end], text[(end + 1)..]) : null;
 
     /// <summary>A page of images in another order.</summary>
     /// <param name="search">As for the order of names.</param>
@@ -38,7 +42,7 @@ public sealed partial class ImageIndex
             : long.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
         return Select(
             $"i.id in (select id from image where ({inner}, id) {than} ($value, $id) and "
-            + $"($search is null or name || ':' || tag like $search escape '\\') order by {inner} {way}, id {way} limit $count) "
+            + $"($search is null or {Text} like $search escape '\\') order by {inner} {way}, id {way} limit $count) "
             + $"order by +i.{column} {way}, i.id {way}",
             ("$value", value), ("$id", after?.Id ?? (isAscending ? 0 : long.MaxValue)), ("$count", count),
             ("$search", SearchPattern.Of(search)));
@@ -57,27 +61,27 @@ public sealed partial class ImageIndex
     /// <summary>
     /// A page of images in the order of a number that the index does not have, the largest first. It looks at every image.
     /// </summary>
-    /// <param name="rank">The number of an image, by its name, its tag, and whether it is whole. Quick, since it is asked for each.</param>
+    /// <param name="rankIn">For a repository, the number of an image by its tag or digest, and by whether it is whole.</param>
     /// <inheritdoc cref="Page(ImageOrder, string, ValueTuple{string, long}?, int)"/>
     public IReadOnlyList<ListedImage> Page(
-        Func<RepositoryName, string, bool, int> rank, string? search, (int Rank, long Id)? after, int count)
+        Func<RepositoryName, Func<string, bool, int>> rankIn, string? search, (int Rank, long Id)? after, int count)
     {
         var first = after ?? (int.MaxValue, long.MaxValue);
         var best = new PriorityQueue<long, (int Rank, long Id)>();
         Read(connection =>
         {
             using var command = Command(
-                connection, "select id, name, tag, whole from image where $search is null or name || ':' || tag like $search escape '\\'",
+                connection, $"select id, name, reference, whole from image where $search is null or {Text} like $search escape '\\'",
                 ("$search", SearchPattern.Of(search)));
             using var rows = command.ExecuteReader();
-            var (text, name) = ("", default(RepositoryName));
+            var (name, rank) = ("", default(Func<string, bool, int>)!);
             while (rows.Read())
             {
                 // The tags of a repository mostly stand together.
-                if (rows.GetString(1) is var next && next != text)
-                    (text, name) = (next, RepositoryName.Parse(next));
+                if (rows.GetString(1) is var next && next != name)
+                    (name, rank) = (next, rankIn(RepositoryName.Parse(next)));
                 var id = rows.GetInt64(0);
-                var place = (rank(name, rows.GetString(2), rows.GetInt64(3) != 0), id);
+                var place = (rank(rows.GetString(2), rows.GetInt64(3) != 0), id);
                 if (place.CompareTo(first) < 0)
                     best.Enqueue(id, place);
                 if (best.Count > count)
@@ -93,8 +97,9 @@ public sealed partial class ImageIndex
     }
 
     /// <summary>An image; null where the index does not have it.</summary>
-    public ListedImage? Find(RepositoryName name, string tag) =>
-        Select("i.name = $name and i.tag = $tag", ("$name", name.ToString()), ("$tag", tag)) is [var image] ? image : null;
+    public ListedImage? Find(RepositoryName name, Reference reference) =>
+        Select("i.name = $name and i.reference = $reference", ("$name", name.ToString()), ("$reference", reference.ToString()))
+            is [var image] ? image : null;
 
     /// <summary>The stored bytes of the images of each repository. What several repositories have counts for the first of them.</summary>
     public IReadOnlyList<(RepositoryName Name, long Bytes)> BytesByName() => Read(connection =>
@@ -119,7 +124,7 @@ public sealed partial class ImageIndex
         List<ListedImage> page = [];
         while (rows.Read())
             page.Add(new(
-                RepositoryName.Parse(rows.GetString(0)), rows.GetString(1), Digest.Parse(rows.GetString(2)),
+                RepositoryName.Parse(rows.GetString(0)), Reference.Parse(rows.GetString(1)), Digest.Parse(rows.GetString(2)),
                 rows.GetString(3).Split(',', StringSplitOptions.RemoveEmptyEntries), rows.GetInt64(5), rows.GetInt64(6),
                 rows.GetInt64(4) != 0, rows.GetInt64(7) is > 0 and var last ? DateTimeOffset.FromUnixTimeMilliseconds(last) : null,
                 rows.GetInt64(8), rows.GetInt64(9)));

@@ -6,7 +6,7 @@ namespace Mirror.Admin;
 internal static class ImageIndexSchema
 {
     /// <summary>Counts the changes of the tables. What an older version wrote is read from the store again, but for the pulls.</summary>
-    public const long Version = 3;
+    public const long Version = 4;
 
     /// <summary>Removes what the store can tell again.</summary>
     public const string Drop = """
@@ -18,9 +18,9 @@ internal static class ImageIndexSchema
     public const string Create = """
         pragma journal_mode = wal; pragma synchronous = normal;
         create table if not exists image(
-            id integer primary key, name text not null, tag text not null, digest text not null, platforms text not null,
+            id integer primary key, name text not null, reference text not null, digest text not null, platforms text not null,
             whole integer not null, bytes integer not null, shared integer not null default 0, last integer not null,
-            pulls integer not null, seen integer not null, unique(name, tag));
+            pulls integer not null, seen integer not null, unique(name, reference));
         create index if not exists image_by_bytes on image(bytes);
         create index if not exists image_by_shared on image(shared);
         create index if not exists image_by_platforms on image(platforms);

@@ -172,7 +172,8 @@ public sealed partial class ImageIndexing(
             await foreach (var images in reader.ReadAsync(name, stop).Chunk(Batch).WithCancellation(stop))
             {
                 index.Put(images, seen);
-                index.NoteTags(images.Select(image => (image.Name, image.Tag, image.Digest, began)));
+                index.NoteTags(images.Where(image => image.Reference.IsTag(out _, out _))
+                    .Select(image => (image.Name, image.Reference.ToString(), image.Digest, began)));
             }
             index.EndReading(name, seen);
         }

@@ -9,6 +9,10 @@ namespace Mirror.Admin;
 /// <param name="Reference">Null where only a repository is named.</param>
 public readonly record struct ImageName(RepositoryName Name, Reference? Reference)
 {
+    /// <summary>As <see cref="Parse"/> reads it: <c>name</c>, <c>name:tag</c> or <c>name@digest</c>.</summary>
+    public override string ToString() =>
+        Reference is not { } reference ? $"{Name}" : $"{Name}{(reference.IsTag(out _, out _) ? ':' : '@')}{reference}";
+
     /// <exception cref="RegistryException">The text names no image.</exception>
     public static ImageName Parse(string? text, RepositoryResolver repositories)
     {

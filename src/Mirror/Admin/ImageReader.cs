@@ -7,11 +7,13 @@ using Mirror.Storage.Stores;
 namespace Mirror.Admin;
 
 /// <summary>An image: a tag, what it names, its platforms' manifests and their layers, as far as they are stored.</summary>
+/// <param name="Reference">The tag; the digest of a manifest that no tag leads to, such as one that clients pull by digest only.</param>
 /// <param name="Platforms">Those of which the manifest is stored, such as <c>linux/amd64</c>.</param>
 /// <param name="Parts">Manifests, configs and layers that the repository has stored, each once, with its length in bytes.</param>
 /// <param name="IsWhole">Whether all is stored that the stored manifests need.</param>
 public sealed record StoredImage(
-    RepositoryName Name, string Tag, Digest Digest, IReadOnlyList<string> Platforms, IReadOnlyDictionary<Digest, long> Parts, bool IsWhole);
+    RepositoryName Name, Reference Reference, Digest Digest, IReadOnlyList<string> Platforms, IReadOnlyDictionary<Digest, long> Parts,
+    bool IsWhole);
 
 /// <summary>Reads images out of the store.</summary>
 public sealed class ImageReader(
@@ -20,15 +22,24 @@ public sealed class ImageReader(
     // A config has a few KB. One with a long history may have more, and a longer one is another kind of artifact.
     private const int MaxConfig = 256 << 10;
 
-    /// <summary>The images of a repository, by tag. Of content only manifests and configs are read.</summary>
+    /// <summary>The images of a repository: by tag, then those that no tag leads to. Of content only manifests and configs are
+    /// read.</summary>
     public async IAsyncEnumerable<StoredImage> ReadAsync(
         RepositoryName name, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var blobs = await BlobsAsync(name, cancellationToken);
         var manifests = await ManifestsAsync(name, cancellationToken);
+        var untagged = manifests.ToHashSet();
         foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
             if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest)
-                yield return await ReadAsync(name, tag, digest, manifests, blobs, cancellationToken);
+            {
+                var tree = await TreeAsync(digest, manifests, cancellationToken);
+                untagged.ExceptWith(tree.Keys);
+                yield return await ReadAsync(name, Reference.Parse(tag), digest, tree, blobs, cancellationToken);
+            }
+        foreach (var digest in await RootsAsync(untagged, manifests, cancellationToken))
+            yield return await ReadAsync(
+                name, digest, digest, await TreeAsync(digest, manifests, cancellationToken), blobs, cancellationToken);
     }
 
     /// <summary>The manifests that a repository may serve.</summary>
@@ -50,22 +61,39 @@ public sealed class ImageReader(
         while (pending.TryPop(out var digest))
         {
             if (tree.ContainsKey(digest) || !stored.Contains(digest)
-                || (await content.ReadAllAsync(digest, Manifest.MaxBytes, cancellationToken)).Bytes is not { } bytes
-                || ManifestDocument.Read(bytes) is not { } document)
+                || await DocumentAsync(digest, cancellationToken) is not var (document, length))
                 continue;
-            tree[digest] = (document, bytes.Length);
+            tree[digest] = (document, length);
             foreach (var child in document.Manifests)
                 pending.Push(child.Digest);
         }
         return tree;
     }
 
+    // Without the manifests that others lead to: those of an index, and referrers, such as a signature of a stored image.
+    private async ValueTask<HashSet<Digest>> RootsAsync(
+        HashSet<Digest> untagged, HashSet<Digest> stored, CancellationToken cancellationToken)
+    {
+        var roots = untagged.ToHashSet();
+        foreach (var digest in untagged)
+            if (await DocumentAsync(digest, cancellationToken) is not var (document, _)
+                || document.Subject is { } subject && stored.Contains(subject))
+                roots.Remove(digest);
+            else
+                roots.ExceptWith(document.Manifests.Select(child => child.Digest).Where(child => child != digest));
+        return roots;
+    }
+
+    private async ValueTask<(ManifestDocument Document, int Length)?> DocumentAsync(Digest manifest, CancellationToken cancellationToken) =>
+        (await content.ReadAllAsync(manifest, Manifest.MaxBytes, cancellationToken)).Bytes is { } bytes
+        && ManifestDocument.Read(bytes) is { } document ? (document, bytes.Length) : null;
+
     private async ValueTask<StoredImage> ReadAsync(
-        RepositoryName name, string tag, Digest root, HashSet<Digest> manifests, HashSet<Digest> blobs, CancellationToken cancellationToken)
+        RepositoryName name, Reference reference, Digest root, Dictionary<Digest, (ManifestDocument Document, int Length)> tree,
+        HashSet<Digest> blobs, CancellationToken cancellationToken)
     {
         Dictionary<Digest, long> parts = [];
         SortedSet<string> platforms = new(StringComparer.Ordinal);
-        var tree = await TreeAsync(root, manifests, cancellationToken);
         var isWhole = tree.ContainsKey(root);
         foreach (var (digest, (document, length)) in tree)
         {
@@ -83,7 +111,7 @@ public sealed class ImageReader(
                 && blobs.Contains(config.Digest) && await PlatformAsync(config.Digest, cancellationToken) is { } platform)
                 platforms.Add(platform);
         }
-        return new(name, tag, root, [.. platforms], parts, isWhole);
+        return new(name, reference, root, [.. platforms], parts, isWhole);
     }
 
     private static ValueTask<HashSet<Digest>> DigestsAsync(

@@ -25,20 +25,21 @@ public sealed class Purge(
     private readonly ISweepStore _store = store.ForEvictions;
 
     /// <summary>Removes one image, or all that a repository has from upstream.</summary>
-    /// <param name="tag">Null for all of the repository.</param>
+    /// <param name="image">A repository alone stands for all that it has. A digest removes no manifest that a tag leads to.</param>
     /// <param name="dryRun">Only says what would be removed.</param>
-    /// <exception cref="RegistryException">The repository is not mirrored, or has no such tag.</exception>
-    public async Task<Purged> RunAsync(RepositoryName name, string? tag, bool dryRun, CancellationToken cancellationToken)
+    /// <exception cref="RegistryException">The repository is not mirrored, has no such tag or manifest, or the tag is pinned.</exception>
+    public async Task<Purged> RunAsync(ImageName image, bool dryRun, CancellationToken cancellationToken)
     {
+        var name = image.Name;
         if (!repositories.IsMirrored(name))
             throw new RegistryException(
                 RegistryError.Denied, $"{name} is not mirrored: clients push to it, so what it has cannot be fetched again");
-        var plan = await PlanAsync(name, tag, cancellationToken);
+        var plan = await PlanAsync(image, cancellationToken);
         if (!dryRun)
         {
             var repository = repositories[name];
-            foreach (var gone in plan.Tags)
-                await repository.DeleteTagAsync(gone, cancellationToken);
+            foreach (var tag in plan.Tags)
+                await repository.DeleteTagAsync(tag, cancellationToken);
             foreach (var manifest in plan.Manifests)
                 await repository.DeleteManifestAsync(manifest, cancellationToken);
             foreach (var blob in plan.Blobs)
@@ -47,8 +48,9 @@ public sealed class Purge(
         return plan with { Bytes = await FreeAsync(name, [.. plan.Manifests, .. plan.Blobs], dryRun, cancellationToken) };
     }
 
-    private async Task<Purged> PlanAsync(RepositoryName name, string? only, CancellationToken stop)
+    private async Task<Purged> PlanAsync(ImageName image, CancellationToken stop)
     {
+        var name = image.Name;
         // 1. What the repository has.
         var manifests = await reader.ManifestsAsync(name, stop);
         var blobs = await reader.BlobsAsync(name, stop);
@@ -56,17 +58,24 @@ public sealed class Purge(
         foreach (var each in await references.ListTagsAsync(name, stop))
             if (await references.ResolveTagAsync(name, each, stop) is { } digest)
                 tags[each] = digest;
-        if (only is not null && !tags.ContainsKey(only) || only is null && manifests.Count + blobs.Count + tags.Count == 0)
+        var only = image.Reference;
+        var root = default(Digest);
+        List<string> gone = only is not { } one ? [.. tags.Keys.Order(StringComparer.Ordinal)]
+            : one.IsTag(out var tag, out root) ? [tag]
+            : [];
+        if (only is null ? manifests.Count + blobs.Count + tags.Count == 0
+            : gone is [var named] ? !tags.TryGetValue(named, out root)
+            : !manifests.Contains(root))
             throw new RegistryException(
-                RegistryError.ManifestUnknown, only is null ? $"nothing of {name} is stored" : $"{name}:{only} is not stored");
+                RegistryError.ManifestUnknown, only is null ? $"nothing of {name} is stored" : $"{image} is not stored");
 
-        foreach (var each in only is null ? tags.Keys : Enumerable.Repeat(only, 1))
+        foreach (var each in gone)
             if (await pins.IsPinnedAsync(name, each, stop))
                 throw new RegistryException(RegistryError.Denied, $"{name}:{each} is pinned: take the pin away first (mirror unpin)");
 
         // 2. What is to go: the image with its children. All the rest stays, with what it needs.
         List<string> kept = [];
-        HashSet<Digest> going = only is null ? [.. manifests] : [.. (await reader.TreeAsync(tags[only], manifests, stop)).Keys];
+        HashSet<Digest> going = only is null ? [.. manifests] : [.. (await reader.TreeAsync(root, manifests, stop)).Keys];
         foreach (var digest in going.ToList())
             if (await provenance.FindAsync(name, digest, stop) != Provenance.Copied)
             {
@@ -74,8 +83,8 @@ public sealed class Purge(
                 kept.Add($"manifest {digest}: it was pushed here, or may have been");
             }
         HashSet<Digest> needed = [];
-        foreach (var root in manifests.Except(going).Concat(tags.Where(each => only is not null && each.Key != only).Select(t => t.Value)))
-            foreach (var (digest, (document, _)) in await reader.TreeAsync(root, manifests, stop))
+        foreach (var other in manifests.Except(going).Concat(tags.Where(each => !gone.Contains(each.Key)).Select(each => each.Value)))
+            foreach (var (digest, (document, _)) in await reader.TreeAsync(other, manifests, stop))
             {
                 if (going.Remove(digest))
                     kept.Add($"manifest {digest}: another image of {name} needs it");
@@ -96,7 +105,7 @@ public sealed class Purge(
                 kept.Add($"layer {digest}: it was pushed here, or may have been");
             else
                 free.Add(digest);
-        return new Purged(name, only is null ? [.. tags.Keys.Order(StringComparer.Ordinal)] : [only], [.. going], free, null, kept);
+        return new Purged(name, gone, [.. going], free, null, kept);
     }
 
     // Deletes the content that no repository has any longer. What a client has touched since this began stays.

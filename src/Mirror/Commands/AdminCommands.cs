@@ -277,7 +277,7 @@ internal static class AdminCommands
         foreach (var image in images)
         {
             var used = image.LastUsed is { } last ? last.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture) : "-";
-            var name = $"{image.Name}:{image.Tag}";
+            var name = image.Tag is { } tag ? $"{image.Name}:{tag}" : $"{image.Name}@{image.Digest}";
             var marks = $"{string.Join(' ', image.Platforms)}{(image.Whole ? "" : " (not whole)")}{(image.Pinned ? " (pinned)" : "")}";
             output.WriteLine(Line(
                 $"{name,-44} {Size(image.Size),9} {Size(image.Shared),9} {image.Pulls,6} {used,-17} {image.Kind,-8} {marks}"));

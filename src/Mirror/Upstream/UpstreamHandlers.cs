@@ -20,6 +20,10 @@ internal static class UpstreamHandlers
     // breaker that is open for the earlier host then refuses the later one for 10 s at most.
     private const int MaxHosts = 256;
 
+    // Most outages are short: the first break is a second, and each further one is twice as long as the one before.
+    private const double FirstBreak = 1;
+    private const double MaxBreak = 10;
+
     /// <summary>
     /// Adds an HTTP client with these handlers. They live as long as the server; the innermost handler renews its connections.
     /// </summary>
@@ -68,15 +72,6 @@ internal static class UpstreamHandlers
         var broken = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
             .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
-        // If a connection takes too long, the exception is a cancellation with a TimeoutException inside. There is no second attempt:
-        // clients would not wait for it.
-        var noAnswer = new PredicateBuilder<HttpResponseMessage>()
-            .Handle<HttpRequestException>()
-            .HandleInner<TimeoutException>();
-        var failure = new PredicateBuilder<HttpResponseMessage>()
-            .Handle<HttpRequestException>()
-            .HandleInner<TimeoutException>()
-            .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
         pipeline.TimeProvider = new SteadyTime(time);
         // Every attempt is in our own metrics, and every failure in our own log.
         pipeline.TelemetryListener = null;
@@ -89,12 +84,29 @@ internal static class UpstreamHandlers
                 Delay = TimeSpan.FromMilliseconds(200),
                 UseJitter = true,
             })
-            // A host that cannot be connected to costs a time-out for each attempt, so this breaker opens after few. A host that answers
-            // 5xx may do so for one path only: the next breaker waits for more.
-            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3, troubles))
-            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6, troubles))
+            .AddPipeline(Breakers(troubles, pipeline.TimeProvider))
             .AddStrategy(_ => new HungHost(time), new HungHostOptions())
             .AddTimeout(origin.ResponseTimeout);
+    }
+
+    /// <summary>The circuit breakers of one host. While one is open, requests fail with <see cref="BrokenCircuitException"/>.</summary>
+    internal static ResiliencePipeline<HttpResponseMessage> Breakers(UpstreamTroubles troubles, TimeProvider time)
+    {
+        // If a connection takes too long, the exception is a cancellation with a TimeoutException inside. There is no second attempt:
+        // clients would not wait for it.
+        var noAnswer = new PredicateBuilder<HttpResponseMessage>()
+            .Handle<HttpRequestException>()
+            .HandleInner<TimeoutException>();
+        var failure = new PredicateBuilder<HttpResponseMessage>()
+            .Handle<HttpRequestException>()
+            .HandleInner<TimeoutException>()
+            .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
+        // A host that cannot be connected to costs a time-out for each attempt, so this breaker opens after few. A host that answers
+        // 5xx may do so for one path only: the next breaker waits for more.
+        return new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = time, TelemetryListener = null }
+            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3, troubles))
+            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6, troubles))
+            .Build();
     }
 
     private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(
@@ -105,7 +117,8 @@ internal static class UpstreamHandlers
             FailureRatio = 0.8,
             MinimumThroughput = minimumThroughput,
             SamplingDuration = TimeSpan.FromSeconds(30),
-            BreakDuration = TimeSpan.FromSeconds(10),
+            BreakDurationGenerator = open => ValueTask.FromResult(
+                TimeSpan.FromSeconds(Math.Min(FirstBreak * Math.Pow(2, open.HalfOpenAttempts), MaxBreak))),
             OnOpened = opened =>
             {
                 if (opened.Context.GetRequestMessage()?.RequestUri is { } url)

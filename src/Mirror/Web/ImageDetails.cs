@@ -26,8 +26,9 @@ public sealed record ManifestDetail(
 public sealed record ReferrerDetail(Digest Digest, Digest Subject, string? ArtifactType);
 
 /// <summary>All that the store knows of an image.</summary>
+/// <param name="Tag">Null of an image that is named by its digest.</param>
 public sealed record ImageDetail(
-    RepositoryName Name, string Tag, Digest Digest, bool IsMirrored, bool IsPinned, string? Held, Digest? MovesTo, TimeSpan? SinceCheck,
+    ImageName Name, string? Tag, Digest Digest, bool IsMirrored, bool IsPinned, string? Held, Digest? MovesTo, TimeSpan? SinceCheck,
     bool IsFresh, ListedImage? Listed, IReadOnlyList<ManifestDetail> Manifests, IReadOnlyList<ReferrerDetail> Referrers);
 
 /// <summary>Reads an image from the store for its page. It never asks upstream. Every list has a limit.</summary>
@@ -40,10 +41,17 @@ internal sealed class ImageDetails(
     private const int MaxConfig = 256 << 10;
     private const int MaxText = 500;
 
-    /// <summary>The image that a tag names here; null if this server does not have the tag.</summary>
-    public async Task<ImageDetail?> FindAsync(RepositoryName name, string tag, CancellationToken stop)
+    /// <summary>The image that a tag or a digest names here; null if this server does not have it.</summary>
+    public async Task<ImageDetail?> FindAsync(RepositoryName name, Reference reference, CancellationToken stop)
     {
-        if (await references.ResolveTagAsync(name, tag, stop) is not { } root)
+        if (!reference.IsTag(out var tag, out var root))
+        {
+            if (!(await references.FindManifestAsync(name, root, stop)).Linked)
+                return null;
+        }
+        else if (await references.ResolveTagAsync(name, tag, stop) is { } named)
+            root = named;
+        else
             return null;
         var manifests = await reader.ManifestsAsync(name, stop);
         var blobs = await reader.BlobsAsync(name, stop);
@@ -59,9 +67,10 @@ internal sealed class ImageDetails(
         var pulls = await Task.Run(() => index.PullsByDigest(name, details.Select(each => each.Digest)), stop);
         details = [.. details.Select(each => pulls.TryGetValue(each.Digest, out var by) ? each with { ByDigest = by } : each)];
         return new(
-            name, tag, root, repositories.IsMirrored(name), await pins.IsPinnedAsync(name, tag, stop), held.Find(name, tag),
-            held.MovesTo(name, tag), freshness.SinceCheck(name, tag), freshness.Fresh(name, tag) is not null,
-            await Task.Run(() => index.Find(name, tag), stop), details, await ReferrersAsync(name, [root, .. tree.Keys], stop));
+            new(name, reference), tag, root, repositories.IsMirrored(name), tag is not null && await pins.IsPinnedAsync(name, tag, stop),
+            tag is null ? null : held.Find(name, tag), tag is null ? null : held.MovesTo(name, tag),
+            tag is null ? null : freshness.SinceCheck(name, tag), tag is not null && freshness.Fresh(name, tag) is not null,
+            await Task.Run(() => index.Find(name, reference), stop), details, await ReferrersAsync(name, [root, .. tree.Keys], stop));
 
         async ValueTask<ManifestDetail> ReadAsync(Digest digest, string? platform)
         {

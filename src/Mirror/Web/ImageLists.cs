@@ -67,8 +67,9 @@ internal sealed class ImageLists(
                 (last, looked) = (list.PlaceOf(image), looked + 1);
                 if (await viewer.MaySeeAsync(image.Name, stop))
                     lines.Add(new(
-                        image, repositories.IsMirrored(image.Name), await pins.IsPinnedAsync(image.Name, image.Tag, stop),
-                        StateOf(image.Name, image.Tag)));
+                        image, repositories.IsMirrored(image.Name),
+                        image.Tag is { } tag && await pins.IsPinnedAsync(image.Name, tag, stop),
+                        image.Tag is null ? null : StatesIn(image.Name)(image.Tag)));
             }
         }
         return new(search, list.Name, lines, isComplete, after.Length == 0, isOver ? null : last);
@@ -76,13 +77,9 @@ internal sealed class ImageLists(
 
     private Order ByName() => new(
         "name",
-        (search, after, count) =>
-        {
-            var colon = after?.LastIndexOf(':') ?? 0;
-            return colon < 0 ? throw NoPlace()
-                : index.Page(search, after is null ? null : (after[..colon], after[(colon + 1)..]), count);
-        },
-        image => $"{image.Name}:{image.Tag}");
+        (search, after, count) => index.Page(
+            search, after is null ? null : ImageIndex.PlaceOf(after) ?? throw NoPlace(), count),
+        image => image.Text);
 
     private Order By(ImageOrder order) => new(
         Orders.First(known => known.Value == order).Key,
@@ -101,25 +98,31 @@ internal sealed class ImageLists(
         return new(
             "state",
             (search, after, count) => index.Page(
-                Rank, search, Split(after) is var (value, id) ? ((int)(Number(value) ?? throw NoPlace()), id) : null, count),
-            image => string.Create(CultureInfo.InvariantCulture, $"{Rank(image.Name, image.Tag, image.IsWhole)}.{image.Id}"));
+                RankIn, search, Split(after) is var (value, id) ? ((int)(Number(value) ?? throw NoPlace()), id) : null, count),
+            image => string.Create(
+                CultureInfo.InvariantCulture, $"{RankIn(image.Name)(image.Reference.ToString(), image.IsWhole)}.{image.Id}"));
 
         // The higher the number, the earlier the image: first tags that differ from upstream's, then tags that may, then pinned, incomplete
         // and hosted images.
-        int Rank(RepositoryName name, string tag, bool isWhole)
+        Func<string, bool, int> RankIn(RepositoryName name)
         {
-            var state = StateOf(name, tag) switch { "cooling down" => 24, "kept" => 16, "stale" => 8, _ => 0 };
-            return state + (pinned.Contains((name, tag)) ? 4 : 0) + (isWhole ? 0 : 2) + (repositories.IsMirrored(name) ? 0 : 1);
+            var (stateOf, isHosted) = (StatesIn(name), repositories.IsMirrored(name) ? 0 : 1);
+            return (reference, isWhole) =>
+            {
+                var isTag = Reference.IsTagName(reference);
+                var state = !isTag ? 0 : stateOf(reference) switch { "cooling down" => 24, "kept" => 16, "stale" => 8, _ => 0 };
+                return state + (isTag && pinned.Contains((name, reference)) ? 4 : 0) + (isWhole ? 0 : 2) + isHosted;
+            };
         }
     }
 
-    // The state that the page shows: kept, cooling down or stale; null for none of these.
-    private string? StateOf(RepositoryName name, string tag)
+    // For the tags of a repository, the state that the page shows: kept, cooling down or stale; null for none of these.
+    private Func<string, string?> StatesIn(RepositoryName name)
     {
-        if (held.Find(name, tag) is not null)
-            return held.MovesTo(name, tag) is null ? "kept" : "cooling down";
-        return repositories.IsMirrored(name) && upstreams.Find(name) is { } mirror
-            && mirror.Upstream.State.Troubles.Away.Count > 0 && freshness.Fresh(name, tag) is null ? "stale" : null;
+        var isAway = repositories.IsMirrored(name) && upstreams.Find(name) is { } mirror && mirror.Upstream.State.Troubles.Away.Count > 0;
+        return tag => held.Find(name, tag) is not null ? held.MovesTo(name, tag) is null ? "kept" : "cooling down"
+            : isAway && freshness.Fresh(name, tag) is null ? "stale"
+            : null;
     }
 
     private static (string Value, long Id)? Split(string? place) =>

@@ -60,8 +60,8 @@ internal sealed partial class PageActions(
             case "unpin" when isTag:
                 await pins.UnpinAsync(image.Name, tag!, CancellationToken.None);
                 break;
-            case "purge" when isTag:
-                await purge.RunAsync(image.Name, tag, dryRun: false, CancellationToken.None);
+            case "purge" when image.Reference is not null:
+                await purge.RunAsync(image, dryRun: false, CancellationToken.None);
                 break;
             case "warm":
                 warming.Start(image, text, form["platform"] is [{ Length: > 0 and <= 64 } platform] ? platform : Warmer.DefaultPlatform);

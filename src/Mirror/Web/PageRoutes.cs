@@ -128,27 +128,31 @@ internal sealed class PageRoutes
 
     private async Task ImageAsync(RegistryRequest request, Frame frame)
     {
-        var (name, tag) = await TagAsync(request, frame);
+        var (name, reference) = await ImageAsync(request, frame.Viewer);
         await _indexing.CatchUpForAnswerAsync(MaxWait, request.Aborted);
-        var image = await Get<ImageDetails>().FindAsync(name, tag, request.Aborted) ?? throw Unknown();
+        var image = await Get<ImageDetails>().FindAsync(name, reference, request.Aborted) ?? throw Unknown();
         var mayChange = await frame.Viewer.MayChangeAsync(name, request.Aborted);
         var (history, pullers) = await Task.Run(
-            () => (_index.HistoryOf(name, tag), mayChange ? _index.PullersOf(name, tag) : []), request.Aborted);
+            () => (image.Tag is { } tag ? _index.HistoryOf(name, tag) : [], mayChange ? _index.PullersOf(name, reference) : []),
+            request.Aborted);
         await _renderer.WriteAsync<Pages.ImagePage>(request.Http, frame, new ImageModel(image, mayChange, history, pullers));
     }
 
     private async Task PurgeAsync(RegistryRequest request, Frame frame)
     {
-        var (name, tag) = await TagAsync(request, frame);
+        var (name, reference) = await ImageAsync(request, frame.Viewer);
         if (!await frame.Viewer.MayChangeAsync(name, request.Aborted))
             throw Refused("to purge an image");
-        var plan = await Get<Purge>().RunAsync(name, tag, dryRun: true, request.Aborted);
-        await _renderer.WriteAsync<PurgePage>(request.Http, frame, new PurgeModel($"{name}:{tag}", plan));
+        var image = new ImageName(name, reference);
+        var plan = await Get<Purge>().RunAsync(image, dryRun: true, request.Aborted);
+        await _renderer.WriteAsync<PurgePage>(request.Http, frame, new PurgeModel(image.ToString(), plan));
     }
 
     private async Task DeleteAsync(RegistryRequest request, Frame frame)
     {
-        var (name, tag) = await TagAsync(request, frame);
+        var (name, reference) = await ImageAsync(request, frame.Viewer);
+        if (!reference.IsTag(out var tag, out _))
+            throw Unknown();
         if (!await frame.Viewer.MayChangeAsync(name, request.Aborted))
             throw Refused("to delete a tag");
         if (_repositories.IsMirrored(name))
@@ -197,12 +201,12 @@ internal sealed class PageRoutes
             new SettingsModel(configuration.Source, EffectiveConfiguration.List(configuration), audit.IsOn, audit.Recent));
     }
 
-    private async ValueTask<(RepositoryName Name, string Tag)> TagAsync(RegistryRequest request, Frame frame)
+    // The image of the query, if the viewer may see it.
+    private async ValueTask<(RepositoryName Name, Reference Reference)> ImageAsync(RegistryRequest request, Viewer viewer)
     {
         var image = ImageName.Parse(request.Http.Request.Query["image"], _repositories);
-        return image.Reference is { } reference && reference.IsTag(out var tag, out _)
-            && await frame.Viewer.MaySeeAsync(image.Name, request.Aborted)
-            ? (image.Name, tag)
+        return image.Reference is { } reference && await viewer.MaySeeAsync(image.Name, request.Aborted)
+            ? (image.Name, reference)
             : throw Unknown();
     }
 

@@ -1,4 +1,6 @@
+using System.Net;
 using System.Text.Json;
+using Mirror.Storage;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Push;
 using Mirror.Tests.Upstream;
@@ -41,7 +43,8 @@ public sealed class ImageListTests : MirrorOfHub
         // A tag that moves leaves what it named before; the address of a client is known for its pulls.
         await new PushedRepository(Mirror, "local/app").PushManifestAsync("v1", "moved");
         var before = images[2].GetProperty("digest").GetString();
-        images = await Mirror.ImagesAsync(list => list.Length == 3 && list[2].GetProperty("digest").GetString() != before);
+        images = await Mirror.ImagesAsync(list => list.Length == 4 && list[3].GetProperty("digest").GetString() != before);
+        Assert.Equal($"local/app@{before}", Name(images[2]));
         var moved = (await Mirror.AdminAsync("images/history?image=local/app:v1")).GetProperty("tagged").EnumerateArray().ToArray();
         Assert.Equal(2, moved.Length);
         Assert.Equal(before, moved[1].GetProperty("digest").GetString());
@@ -54,7 +57,7 @@ public sealed class ImageListTests : MirrorOfHub
         Assert.Equal(images[0].GetProperty("lastUsed").GetDateTimeOffset(), puller.GetProperty("last").GetDateTimeOffset());
 
         var usage = await Mirror.AdminAsync("usage");
-        Assert.Equal(3, usage.GetProperty("images").GetInt64());
+        Assert.Equal(4, usage.GetProperty("images").GetInt64());
         Assert.Equal(Base.Size, usage.GetProperty("shared").GetInt64());
         Assert.Equal(
             images.Sum(image => image.GetProperty("size").GetInt64()) - Base.Size, usage.GetProperty("size").GetInt64());
@@ -75,6 +78,34 @@ public sealed class ImageListTests : MirrorOfHub
 
         await Mirror.PullAsync(Repository, arm.Digest.ToString(), [One.Digest]);
         await Mirror.ImagesAsync(list => list[0].GetProperty("whole").GetBoolean());
+    }
+
+    [Fact]
+    public async Task An_image_that_clients_pull_by_digest_only_is_listed_by_its_digest_until_a_tag_leads_to_it()
+    {
+        var (amd, arm) = (Hub.AddImage(Repository, "amd64", Base), Hub.AddImage(Repository, "arm64", One));
+        var both = Hub.AddIndex(Repository, "both", (amd, "amd64"), (arm, "arm64"));
+        await Mirror.PullAsync(Repository, both.Digest.ToString());
+        await Mirror.PullAsync(Repository, arm.Digest.ToString(), [arm.Config.Digest, One.Digest]);
+        // What refers to an image is listed with it.
+        var pushed = new PushedRepository(Mirror, "local/app");
+        var (subject, _) = await pushed.PushManifestAsync("1");
+        var signature = PushedRepository.Manifest(await pushed.PushAsync("signature"u8.ToArray()), subject);
+        using (var put = await pushed.SendAsync("PUT", $"manifests/{Digest.Of(signature)}", signature, PushedRepository.OciManifest))
+            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+
+        var images = await Mirror.ImagesAsync(
+            list => list is [var first, _] && first.GetProperty("pulls").GetInt64() == 1 && first.GetProperty("whole").GetBoolean());
+        Assert.Equal([$"{Repository}@{both.Digest}", "local/app:1"], images.Select(Name));
+        Assert.Equal("linux/arm64", Assert.Single(images[0].GetProperty("platforms").EnumerateArray()).GetString());
+        Assert.Single(await Mirror.ImagesAsync(_ => true, $"?search={Uri.EscapeDataString($"nginx@{both.Digest}")}"));
+        var page = await Mirror.AdminAsync($"images?n=1&last={Uri.EscapeDataString($"{Repository}@{both.Digest}")}");
+        Assert.Equal("local/app:1", Name(Assert.Single(page.GetProperty("images").EnumerateArray())));
+        Assert.Contains($"{Repository}@{both.Digest}", (await Mirror.VerbAsync("images")).Output);
+
+        await Mirror.PullAsync(Repository, "both");
+        images = await Mirror.ImagesAsync(list => list is [var first, _] && first.GetProperty("pulls").GetInt64() == 2);
+        Assert.Equal($"{Repository}:both", Name(images[0]));
     }
 
     [Fact]
@@ -148,5 +179,6 @@ public sealed class ImageListTests : MirrorOfHub
         Assert.Contains("cannot be reached", output);
     }
 
-    private static string Name(JsonElement image) => $"{image.GetProperty("name")}:{image.GetProperty("tag")}";
+    private static string Name(JsonElement image) => image.GetProperty("name")
+        + (image.GetProperty("tag").GetString() is { } tag ? $":{tag}" : $"@{image.GetProperty("digest")}");
 }

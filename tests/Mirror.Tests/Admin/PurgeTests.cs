@@ -57,6 +57,28 @@ public sealed class PurgeTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task An_image_without_a_tag_goes_by_its_digest_and_one_that_a_tag_names_stays()
+    {
+        var (one, two) = (Hub.AddImage(Repository, "1", Base, One), Hub.AddImage(Repository, "2", Base, Two));
+        await PullAsync(Repository, one.Digest.ToString(), one);
+        await PullAsync(Repository, "2", two);
+
+        var answer = await PurgeAsync($"{Repository}@{two.Digest}", dryRun: false);
+        Assert.Empty(Texts(answer, "manifests"));
+        Assert.Contains(two.Digest.ToString(), Texts(answer, "kept")[0]);
+        answer = await PurgeAsync($"{Repository}@{one.Digest}", dryRun: false);
+        Assert.Equal([one.Digest.ToString()], Texts(answer, "manifests"));
+        Assert.Empty(Texts(answer, "tags"));
+        Assert.False(IsStored(One.Digest));
+
+        Hub.Log.Clear();
+        await Mirror.PullAsync(Repository, "2", [Base.Digest, Two.Digest]);
+        Assert.Empty(Hub.Log.Requests);
+        using var again = await Mirror.AskAdminAsync(HttpMethod.Post, "purge", new { image = $"{Repository}@{one.Digest}" });
+        await AssertErrorAsync(HttpStatusCode.NotFound, again);
+    }
+
+    [Fact]
     public async Task A_layer_that_another_repository_has_keeps_its_bytes()
     {
         var (one, two) = (Hub.AddImage(Repository, "1", Base), Hub.AddImage("library/redis", "2", Base, Two));

@@ -120,6 +120,26 @@ public sealed partial class PageContentTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task An_image_without_a_tag_has_a_page_that_can_purge_it()
+    {
+        var image = Hub.AddImage(Repository, "1", Layer);
+        await Mirror.PullAsync(Repository, image.Digest.ToString(), [image.Config.Digest, Layer.Digest]);
+        await Mirror.ImagesAsync(list => list is [var only] && only.GetProperty("whole").GetBoolean());
+
+        using var admin = new Browser(Mirror.Debug, Mirror.AdminLogin);
+        var (name, page) = ($"{Repository}@{image.Digest}", $"image?image={Repository}%40{image.Digest}");
+        foreach (var sort in new[] { "name", "state" })
+            Assert.Contains($">{name}</a>", await admin.PageAsync($"images?sort={sort}"));
+        var text = await admin.PageAsync(page);
+        Assert.Contains(Layer.Digest.ToString(), text);
+        Assert.DoesNotContain("Pin</button>", text);
+        Assert.Contains(image.Digest.ToString(), await admin.PageAsync(page.Replace("image?", "purge?", StringComparison.Ordinal)));
+        Assert.Equal(HttpStatusCode.BadRequest, await admin.PostAsync("pin", page, [("image", name)]));
+        Assert.Equal(HttpStatusCode.SeeOther, await admin.PostAsync("purge", page, [("image", name)]));
+        await admin.PageAsync(page, HttpStatusCode.NotFound);
+    }
+
+    [Fact]
     public async Task An_image_is_shown_with_its_layers_and_what_happened_to_it()
     {
         var image = Hub.AddImage(Repository, "1", Layer);
