@@ -154,14 +154,12 @@ public sealed class Evictor(
             going.SelectMany(image => image.Blobs), atOnce,
             async (blob, stop) =>
             {
-                if (await _store.SweepContentAsync(blob.Digest, cached.Began, stop) is not { } length)
+                // The links go too: when a client asks for the blob again, the server must ask upstream again whether the repository may
+                // serve it.
+                if (await _store.SweepCopyAsync(blob.Digest, cached.NamesOf(blob.Digest), cached.Began, stop) is not { } length)
                     return;
                 Interlocked.Increment(ref blobs);
                 Interlocked.Add(ref freed, length);
-                // Remove the links too: when a client asks for the blob again, the server must ask upstream again whether the repository
-                // may serve it.
-                foreach (var name in cached.NamesOf(blob.Digest))
-                    await _store.SweepBlobAsync(name, blob.Digest, cached.Began, stop);
             });
         return (blobs, freed);
     }

@@ -28,7 +28,7 @@ public sealed partial class CacheSize(
     private const int FreeShare = 8;
 
     // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
-    // stored, so it waits long while all that wait are few: no more than a tenth of the limit. They are on the disk as well.
+    // stored, so it waits long while all that wait are few: a quarter of MaxBytes, or a tenth of MinFree. They are on the disk as well.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(2);
 
@@ -299,7 +299,7 @@ public sealed partial class CacheSize(
     private bool AreFew(long more)
     {
         lock (_gate)
-            return _waiting + more <= (MaxBytes ?? MinFree) / 10;
+            return _waiting + more <= (MaxBytes / 4 ?? MinFree / 10);
     }
 
     private long Free() => VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes;
