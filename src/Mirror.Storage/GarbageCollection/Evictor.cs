@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.GarbageCollection;
@@ -20,7 +21,7 @@ public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
 {
     // How many images go at once, and how many requests are sent to the store at once for them.
-    private const int AtOnce = 8;
+    private const int AtOnce = 16;
 
     private readonly ISweepStore _store = store.ForEvictions;
     private readonly EvictorOptions _options = options ?? new EvictorOptions();
@@ -102,20 +103,23 @@ public sealed class Evictor(
         var all = new Eviction(0, 0, cached.Bytes);
         while (true)
         {
+            // 1. Take a few images, and look which of their blobs are young: from a bucket for all of them at once.
+            List<CachedImage> offered = [];
+            for (var planned = 0L; offered.Count < AtOnce && next(all.Freed + planned) is { } image; offered.Add(image))
+                planned += OwnBlobs(cached, image, pinned).Sum(blob => blob.Bytes);
+            if (offered.Count == 0)
+                return all;
+            ConcurrentDictionary<Digest, bool> young = [];
+            await LookAsync(young, offered.SelectMany(image => OwnBlobs(cached, image, pinned)), cached.Began, cancellationToken);
             List<Going> going = [];
             try
             {
-                // 1. Choose a few images, one after the other: which blobs are an image's own depends on those that went before it.
-                for (var chosen = 0L; going.Count < AtOnce && next(all.Freed + chosen) is { } image;)
-                    if (await ChooseAsync(cached, image, pinned, read, cancellationToken) is { } chosenImage)
-                    {
-                        going.Add(chosenImage);
-                        chosen += chosenImage.Blobs.Sum(blob => blob.Bytes);
-                    }
-                if (going.Count == 0)
-                    return all;
+                // 2. Choose, one after the other: which blobs are an image's own depends on those that went before it.
+                foreach (var image in offered)
+                    if (await ChooseAsync(cached, image, pinned, read, young, cancellationToken) is { } chosen)
+                        going.Add(chosen);
 
-                // 2. Remove them together, because a bucket takes many requests for each. The manifests go first: no client gets a manifest
+                // 3. Remove them together, because a bucket takes many requests for each. The manifests go first: no client gets a manifest
                 // whose layers are being deleted.
                 var (blobs, freed) = await RemoveAsync(cached, going, cancellationToken);
                 cached.Evicted(freed);
@@ -131,12 +135,15 @@ public sealed class Evictor(
     }
 
     private async ValueTask<Going?> ChooseAsync(
-        CachedImages cached, CachedImage image, PinnedContent? pinned, HashSet<Digest> read, CancellationToken stop)
+        CachedImages cached, CachedImage image, PinnedContent? pinned, HashSet<Digest> read,
+        ConcurrentDictionary<Digest, bool> young, CancellationToken stop)
     {
         List<(Digest Digest, long Bytes)> blobs = [.. OwnBlobs(cached, image, pinned)];
-        List<Digest> digests = [.. blobs.Select(blob => blob.Digest)];
-        if (!MayGo(cached, image, pinned) || digests.Exists(read.Contains) || await IsYoungAsync(digests, cached.Began, stop)
-            || await _options.TakeAsync(digests) is not { } taken)
+        if (!MayGo(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
+            return null;
+        // An image must be kept whole or be evicted whole.
+        await LookAsync(young, blobs, cached.Began, stop);
+        if (blobs.Exists(blob => young[blob.Digest]) || await _options.TakeAsync([.. blobs.Select(blob => blob.Digest)]) is not { } taken)
             return null;
         List<Digest> manifests = image.Name is null ? [] : [.. cached.OwnManifests(image)];
         cached.MarkEvicted(image);
@@ -146,12 +153,12 @@ public sealed class Evictor(
     private async Task<(int Blobs, long Freed)> RemoveAsync(CachedImages cached, List<Going> going, CancellationToken cancellationToken)
     {
         var (blobs, freed) = (0, 0L);
-        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(
-            going.SelectMany(image => image.Manifests.Select(manifest => (image.Image.Name!.Value, manifest))), atOnce,
+            going.SelectMany(image => image.Manifests.Select(manifest => (image.Image.Name!.Value, manifest))),
+            AtOnceUntil(cancellationToken),
             async (manifest, stop) => await RemoveManifestAsync(manifest.Value, manifest.manifest, stop));
         await Parallel.ForEachAsync(
-            going.SelectMany(image => image.Blobs), atOnce,
+            going.SelectMany(image => image.Blobs), AtOnceUntil(cancellationToken),
             async (blob, stop) =>
             {
                 // The links go too: when a client asks for the blob again, the server must ask upstream again whether the repository may
@@ -170,19 +177,16 @@ public sealed class Evictor(
 
     private HashSet<Digest> BeingRead() => [.. _store.BeingRead(), .. _options.RecentlyRead()];
 
-    // Check all blobs before the first deletion: an image must be kept whole or be evicted whole.
-    private async Task<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken cancellationToken)
-    {
-        var isYoung = false;
-        await Parallel.ForEachAsync(
-            blobs, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
-            async (digest, stop) =>
-            {
-                if (!Volatile.Read(ref isYoung) && await _store.LastTouchedAsync(digest, stop) >= before)
-                    Volatile.Write(ref isYoung, true);
-            });
-        return isYoung;
-    }
+    // Finds out which blobs were touched since the index was begun.
+    private Task LookAsync(
+        ConcurrentDictionary<Digest, bool> young, IEnumerable<(Digest Digest, long Bytes)> blobs, DateTimeOffset before,
+        CancellationToken cancellationToken) =>
+        Parallel.ForEachAsync(
+            blobs.Select(blob => blob.Digest).Where(digest => !young.ContainsKey(digest)).ToList(), AtOnceUntil(cancellationToken),
+            async (digest, stop) => young[digest] = await _store.LastTouchedAsync(digest, stop) >= before);
+
+    private static ParallelOptions AtOnceUntil(CancellationToken stop) =>
+        new() { MaxDegreeOfParallelism = AtOnce, CancellationToken = stop };
 
     private async ValueTask RemoveManifestAsync(RepositoryName name, Digest manifest, CancellationToken stop)
     {

@@ -30,7 +30,7 @@ public sealed partial class CacheSize(
     // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
     // stored, so it waits long while all that wait are few: a quarter of MaxBytes, or a tenth of MinFree. They are on the disk as well.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(10);
 
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
