@@ -27,11 +27,6 @@ public sealed partial class CacheSize(
     // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that exceed the limit while an eviction runs.
     private const int FreeShare = 8;
 
-    // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
-    // stored, so it waits long while all that wait are few: a quarter of MaxBytes, or a tenth of MinFree. They are on the disk as well.
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(10);
-
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly RareLine _notKept = new(time);
@@ -93,45 +88,6 @@ public sealed partial class CacheSize(
     /// be larger than all others together, and such an image has to be evicted first.
     /// </summary>
     public bool IsMeasured { get { lock (_gate) return _isMeasured && !(_storedSinceMeasured > MaxBytes / 2); } }
-
-    /// <summary>
-    /// Reserves room for a blob, and waits for an eviction if there is none. After true, the caller must call <see cref="Stored"/> or
-    /// <see cref="Release"/>.
-    /// </summary>
-    /// <returns>False if the caller must not store the blob: it is larger than the limit, or no eviction made room in time.</returns>
-    public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
-    {
-        if (!IsLimited)
-            return true;
-        var began = time.GetTimestamp();
-        while (!(bytes > MaxBytes))
-        {
-            var areFew = AreFew(bytes);
-            var left = (areFew ? MaxWaitOfFew : MaxWait) - time.GetElapsedTime(began);
-            var isLast = left <= TimeSpan.Zero || (Volatile.Read(ref _isStuck) && !areFew);
-            if (await TryReserveAsync(digest, bytes, isLast))
-                return true;
-            if (isLast)
-                break;
-            Task changed;
-            lock (_gate)
-            {
-                _waiting += bytes;
-                changed = _roomChanged.Task;
-            }
-            _exceeded.Writer.TryWrite(true);
-            // The wait can also end without an eviction: another replica evicts, or the store is slow.
-            await changed.WaitAsync(left < MaxWait ? left : MaxWait, time, cancellationToken)
-                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            lock (_gate)
-                _waiting -= bytes;
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-        metrics.NotKept();
-        if (_notKept.IsDue())
-            LogNotKept(digest.ToString());
-        return false;
-    }
 
     /// <summary>Notes that a blob with reserved room was stored.</summary>
     public void Stored(Digest digest)
@@ -205,15 +161,6 @@ public sealed partial class CacheSize(
             _ = shared.AddBytesAsync(-bytes);
         Report();
         LookAgain();
-    }
-
-    /// <summary>Lets the downloads that wait for room look again.</summary>
-    public void LookAgain()
-    {
-        TaskCompletionSource changed;
-        lock (_gate)
-            (changed, _roomChanged) = (_roomChanged, new(TaskCreationOptions.RunContinuationsAsynchronously));
-        changed.SetResult();
     }
 
     /// <summary>Notes that an eviction has ended. The downloads that wait for room look again.</summary>
@@ -296,12 +243,6 @@ public sealed partial class CacheSize(
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
 
-    private bool AreFew(long more)
-    {
-        lock (_gate)
-            return _waiting + more <= (MaxBytes / 4 ?? MinFree / 10);
-    }
-
     private long Free() => VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes;
 
     private void Report()
@@ -310,10 +251,4 @@ public sealed partial class CacheSize(
             if (_isMeasured)
                 metrics.CacheSize(_bytes, MaxBytes);
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Digest} was not stored: proxy.max_size or proxy.min_free left no room, and no eviction made room in time. Its clients got all "
-        + "bytes, but the next client causes another download. Raise proxy.max_size, or storage.inmemory.maxsize of a store in memory, "
-        + "or give the disk more room")]
-    private partial void LogNotKept(string digest);
 }

@@ -78,9 +78,6 @@ internal sealed class WorkingSet(
         await Task.WhenAll(Enumerable.Range(0, Clients).Select(PullAllAsync));
         await over.CancelAsync();
         await beside;
-        int[] half = [];
-        await Until.TrueAsync(
-            async () => (half = await HalfAsync()) is [], () => $"left half: {string.Join(' ', half)}", TimeSpan.FromMinutes(12));
         await AssertAsync();
     }
 
@@ -260,6 +257,9 @@ internal sealed class WorkingSet(
             + $"{hits} without a download of their own ({_joined} of them joined another's), {ideal} with an ideal order; "
             + $"{_most * 100 / LimitOf(unit)} % of the limit at most; {_pushed.Count} pushes, {_collections} collections; "
             + $"{evicted} layers were evicted, {notKept} not kept; {_half.Count} images were half stored for a while");
+        int[] left = [];
+        await Until.TrueAsync(
+            async () => (left = await HalfAsync()) is [], () => $"left half: {string.Join(' ', left)}", TimeSpan.FromMinutes(12));
         Assert.Empty(string.Join('\n', _wrong.Take(20)));
         Assert.True(hits >= 0.9 * ideal, $"{hits} hits of {_trace.Count}, {ideal} with an ideal order");
         Assert.Equal(Pins, _pinsSeen.Count);
