@@ -6,10 +6,10 @@ namespace Mirror.PullThrough;
 public sealed partial class CacheSize
 {
     // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
-    // stored, so it waits long while all that wait are few: a quarter of MaxBytes, or a tenth of MinFree. They are on the disk as well.
+    // stored, so it waits long while all that wait are few: a fifth of MaxBytes, or a tenth of MinFree. They are on the disk as well.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(10);
-    private const int FewOfMax = 4;
+    private const int FewOfMax = 5;
     private const int FewOfMinFree = 10;
 
     // While more than half of these few wait, clients get the last bytes of a blob so much later. Without that, clients could download
