@@ -7,20 +7,19 @@ namespace Mirror.Storage.GarbageCollection;
 /// its process or another one, and pushes go on meanwhile.
 /// </summary>
 /// <remarks>
-/// <para>Why no acknowledged image ever breaks. A push (a) stores its blobs, (b) links and tags its manifest, (c) touches all of them
-/// (<see cref="PushProtection"/>), and only then (d) is acknowledged. A sweep (1) takes the time T, (2) marks everything that the names
-/// reach, (3) deletes content that is not marked and was not touched since T minus the grace. A touch and a deletion of the same content
-/// never both succeed (<see cref="ISweepStore.SweepContentAsync"/>): the deletion first renames the content, and looks at its age only
-/// then.</para>
+/// <para>Why no acknowledged image ever breaks. A push (a) stores its blobs, (b) links and tags its manifest, (c) touches all of them (<see
+/// cref="PushProtection"/>), and only then (d) is acknowledged. A sweep (1) takes the time T, (2) marks everything that the names reach,
+/// (3) deletes content that is not marked and was not touched since T minus the grace. A touch and a deletion of the same content never
+/// both succeed (<see cref="ISweepStore.SweepContentAsync"/>). In a folder, the deletion renames the content and then looks at its age once
+/// more. In a bucket, a touch writes a claim, and the deletion looks for claims after it has condemned the content.</para>
 /// <para>Take any content of an acknowledged push, and call C the time at which the push touched it. The content existed at C, so no sweep
 /// had deleted it before. If C is at or after T, every deletion after C sees that touch and leaves the content. If C is before T, all names
 /// of the push existed before T, so the mark phase after T found them. There is no third case. This holds however long either side takes or
-/// stands still, and for any grace, even zero. It needs that both times come from the store's clock.
-/// It does not need that no other sweep runs: what another one deletes was not reached by a name, or is a copy that can be fetched
-/// again.</para>
-/// <para>The grace is not needed for that. It is for pushes that still run: a blob exists for a while before a manifest names it. An
-/// upload, a mount and a HEAD touch the blob, so it stays for the grace from then on. A push that takes longer is told which blob is
-/// missing, and sends it again.</para>
+/// stands still, and for any grace, even zero. It needs that both times come from the store's clock. An eviction may run at the same time:
+/// a sweep deletes only content that no name reaches, and an eviction only copies that the server can fetch again.</para>
+/// <para>This proof does not need the grace. The grace is for pushes that still run: a blob exists for a while before a manifest names it.
+/// An upload, a mount and a HEAD touch the blob, so it stays for the time of the grace after that. A push that takes longer is told which
+/// blob is missing, and sends it again.</para>
 /// <para>Nothing is deleted after an incomplete mark phase: content that cannot be read ends the sweep. A damaged manifest does not show
 /// what it names, so all blobs of its repository stay until the manifest is repaired or deleted.</para>
 /// </remarks>
@@ -30,9 +29,9 @@ public sealed class Sweeper(IContentStore content, IReferenceStore references, I
     /// <param name="progress">Gets a line for each step, in the words of <c>registry garbage-collect</c>.</param>
     public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? progress, CancellationToken cancellationToken)
     {
-        await using var turn = await store.BeginAsync(cancellationToken);
-        return turn is null
+        await using var right = await store.BeginAsync(cancellationToken);
+        return right is null
             ? null
-            : await new Sweep(content, references, store, provenance, options, turn.Began, progress, cancellationToken).RunAsync();
+            : await new Sweep(content, references, store, provenance, options, right.Began, progress, cancellationToken).RunAsync();
     }
 }

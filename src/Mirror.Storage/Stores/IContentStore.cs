@@ -36,8 +36,8 @@ public interface IContentStore
     ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Gives content today's date; false where there is none. A sweep leaves young content alone, so this protects content that no manifest
-    /// names yet. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
+    /// Gives content the present time; false where there is none. A sweep leaves young content alone, so this protects content that no
+    /// manifest names yet. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
     /// </summary>
     ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken);
 

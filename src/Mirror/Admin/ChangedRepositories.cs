@@ -21,8 +21,8 @@ public sealed class ChangedRepositories
     public ChangedRepositories(Announcements announcements, TimeProvider time)
     {
         _time = time;
-        announcements.TagMoved += (name, _) => Note(name);
-        announcements.ManifestRemoved += (name, _) => Note(name);
+        announcements.TagChanged += (name, _) => Note(name);
+        announcements.ContentRemoved += (name, _) => Note(name);
     }
 
     /// <summary>A repository has changed, here or in another replica. What is called must not wait.</summary>

@@ -12,21 +12,23 @@ internal static class StoreArgument
     {
         if (storage.InMemory is not null)
             return "storage.inmemory: the content is in the memory of the running server, where no command can reach it";
-        if (storage.Bucket() is not null)
+        var bucket = storage.Bucket();
+        if (bucket is not null && bucket.NamesFolder is null)
             return null;
-        var root = storage.Filesystem.RootDirectory;
+        var root = bucket?.NamesFolder ?? storage.Filesystem.RootDirectory;
+        var key = $"storage.{storage.Driver}.rootdirectory";
         if (!Directory.Exists(root))
-            return $"storage.filesystem.rootdirectory: the folder {root} does not exist";
+            return $"{key}: the folder {root} does not exist";
         try
         {
             return Directory.Exists(Path.Combine(root, "docker", "registry", "v2")) || Directory.Exists(Path.Combine(root, "mirror"))
                 || !Directory.EnumerateFileSystemEntries(root).Any()
                 ? null
-                : $"storage.filesystem.rootdirectory: the folder {root} has files, but no registry: there is no docker/registry/v2 in it";
+                : $"{key}: the folder {root} has files, but no registry: there is no docker/registry/v2 in it";
         }
         catch (UnauthorizedAccessException)
         {
-            return $"storage.filesystem.rootdirectory: this user may not read the folder {root}";
+            return $"{key}: this user may not read the folder {root}";
         }
     }
 

@@ -2,6 +2,8 @@ using Mirror.Configuration;
 using Mirror.Hosting;
 using Mirror.Storage;
 using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.Split;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
 
@@ -36,8 +38,16 @@ internal static class StoreTrial
         // A registry that is read-only may have credentials that only read.
         if (isReadOnly)
             return;
-        var trial = $"mirror/trial-{Guid.NewGuid():N}";
-        await bucket.PutAsync(trial, () => new MemoryStream([1]), 1, onlyIfAbsent: false, cancellationToken);
-        await bucket.DeleteAsync(trial, cancellationToken);
+        var bytes = Guid.NewGuid().ToByteArray();
+        await TryAsync($"mirror/trial-{Guid.NewGuid():N}");
+        // Its service keeps content only. If this process ends before it deletes the object, a garbage collection does.
+        if (bucket is SplitBucket)
+            await TryAsync(RegistryLayout.BlobData(Digest.Of(bytes)));
+
+        async ValueTask TryAsync(string path)
+        {
+            await bucket.PutAsync(path, () => new MemoryStream(bytes), bytes.Length, onlyIfAbsent: false, cancellationToken);
+            await bucket.DeleteAsync(path, cancellationToken);
+        }
     }
 }

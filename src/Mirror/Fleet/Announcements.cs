@@ -3,9 +3,9 @@ using Mirror.Storage;
 namespace Mirror.Fleet;
 
 /// <summary>
-/// Messages between the replicas over one store: a manifest was removed, or a tag moved. A lost message only causes delay, because caches
-/// expire. Each replica publishes a heartbeat to itself. When heartbeats resume after a gap, the replica may have missed messages, and
-/// clears its caches.
+/// Messages between the replicas over one store: a manifest or a blob was removed, or a tag moved. A lost message only causes delay,
+/// because caches expire. Each replica publishes a heartbeat to itself. When heartbeats resume after a gap, the replica may have missed
+/// messages, and clears its caches.
 /// </summary>
 /// <param name="redis">Null where there are no other replicas.</param>
 public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard? redis = null) : BackgroundService
@@ -16,22 +16,22 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
     private readonly string _self = Guid.NewGuid().ToString("N");
     private long _heard;
 
-    /// <summary>Another replica removed a manifest from a repository.</summary>
-    public event Action<RepositoryName, Digest>? ManifestRemoved;
+    /// <summary>Another replica removed a manifest or a blob from a repository.</summary>
+    public event Action<RepositoryName, Digest>? ContentRemoved;
 
     /// <summary>Another replica learnt that a tag names something else, or nothing.</summary>
-    public event Action<RepositoryName, string>? TagMoved;
+    public event Action<RepositoryName, string>? TagChanged;
 
     /// <summary>Announcements may have been missed: clear what they would have changed.</summary>
-    public event Action? Missed;
+    public event Action? MessagesMayBeLost;
 
     private bool IsHearing => Volatile.Read(ref _heard) is not 0 and var heard && time.GetElapsedTime(heard) < MaxSilence;
 
-    /// <summary>Tells the other replicas that a repository no longer has a manifest.</summary>
-    public ValueTask ManifestRemovedAsync(RepositoryName name, Digest digest) => AnnounceAsync(name, digest.ToString());
+    /// <summary>Tells the other replicas that a repository no longer has a manifest or a blob.</summary>
+    public ValueTask ContentRemovedAsync(RepositoryName name, Digest digest) => AnnounceAsync(name, digest.ToString());
 
     /// <summary>Tells the other replicas that a tag names something else, or nothing.</summary>
-    public ValueTask TagMovedAsync(RepositoryName name, string tag) => AnnounceAsync(name, tag);
+    public ValueTask TagChangedAsync(RepositoryName name, string tag) => AnnounceAsync(name, tag);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -68,7 +68,7 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
         var missed = !IsHearing;
         Volatile.Write(ref _heard, time.GetTimestamp());
         if (missed)
-            Missed?.Invoke();
+            MessagesMayBeLost?.Invoke();
     }
 
     // Messages are not signed: a forged one only makes this replica ask the store, or upstream, again.
@@ -79,8 +79,8 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
             return;
         // A digest has a colon, and a tag has none.
         if (Digest.TryParse(what, out var digest))
-            ManifestRemoved?.Invoke(name, digest);
+            ContentRemoved?.Invoke(name, digest);
         else
-            TagMoved?.Invoke(name, what);
+            TagChanged?.Invoke(name, what);
     }
 }

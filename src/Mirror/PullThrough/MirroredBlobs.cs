@@ -40,6 +40,9 @@ public sealed class MirroredBlobs(
         }
     }
 
+    /// <inheritdoc cref="CacheSize.UsedAsync"/>
+    public ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken) => cache.UsedAsync(digest, cancellationToken);
+
     /// <summary>Opens a blob that <see cref="FindAsync"/> did not find: joins its download, or starts one.</summary>
     /// <param name="isStored">Whether <see cref="FindAsync"/> found it stored by another repository.</param>
     /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>

@@ -198,13 +198,13 @@ public sealed partial class MirroredManifests(
                 : throw new NewTagHeldException($"{name}:{tag} is new here, and is served from {HeldTags.Text(on)} (cooldown_new: hold)");
         var stored = await manifests.FindAsync(name, current.Digest, cancellationToken);
         current = stored?.Descriptor ?? current;
-        await tags.CheckedAsync(name, tag, current, isStored: stored is not null, cancellationToken);
+        await tags.RecordCheckAsync(name, tag, current, isStored: stored is not null, cancellationToken);
         return current;
     }
 
     private async ValueTask<Descriptor> KeepAsync(RepositoryName name, string tag, Manifest former)
     {
-        await tags.Freshness.CheckedAsync(name, tag, former.Descriptor, moved: false);
+        await tags.Freshness.RecordCheckAsync(name, tag, former.Descriptor, moved: false);
         return former.Descriptor;
     }
 

@@ -32,6 +32,12 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         return hit ?? await FetchBlobAsync(digest, isStored, ignoreLease, cancellationToken);
     }
 
+    public ValueTask<bool> UseBlobAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        mirror.Completion.Asked(name, digest);
+        return mirror.Blobs.UsedAsync(digest, cancellationToken);
+    }
+
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         await mirror.Blobs.FindSizeAsync(name, digest, cancellationToken) ?? await FetchBlobSizeAsync(digest, cancellationToken);
 

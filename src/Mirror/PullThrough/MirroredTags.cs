@@ -33,7 +33,7 @@ public sealed class MirroredTags(
     /// Remembers the manifest that the tag names at upstream now. The stored tag moves at once if this manifest is stored, and otherwise
     /// when it is.
     /// </summary>
-    public async ValueTask CheckedAsync(
+    public async ValueTask RecordCheckAsync(
         RepositoryName name, string tag, Descriptor current, bool isStored, CancellationToken cancellationToken)
     {
         var moved = await references.ResolveTagAsync(name, tag, cancellationToken) is { } previous && previous != current.Digest;
@@ -41,7 +41,7 @@ public sealed class MirroredTags(
             await MoveAsync(name, tag, current.Digest, cancellationToken);
         else
             AddPending(name, tag, current.Digest);
-        await freshness.CheckedAsync(name, tag, current, moved);
+        await freshness.RecordCheckAsync(name, tag, current, moved);
     }
 
     /// <summary>A manifest was stored: moves the pending tags that name it.</summary>

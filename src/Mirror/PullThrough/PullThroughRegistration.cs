@@ -16,6 +16,7 @@ public static class PullThroughRegistration
         services.AddSingleton<SigningKey>();
         services.AddSingleton<Schema1Manifests>();
         services.AddSingleton<ManifestCache>();
+        services.AddSingleton<KnownBlobs>();
         services.AddSingleton<RepositoryLocks>();
         services.AddSingleton<RepositoryDeletions>();
         services.AddSingleton<Referrers>();

@@ -6,8 +6,9 @@ using Mirror.Storage;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Which manifest each tag named when this replica or another one last checked it, and when the check was. Only a cache: a lost entry
-/// costs one more request to upstream, and <c>proxy.max_stale</c> then counts from the start of this process.
+/// Which manifest each tag named when this replica or another one last checked it, and when the check was. This is only a cache. If an
+/// entry is lost, the server asks upstream once more. Until then, <c>proxy.max_stale</c> is measured as if the tag had been checked when
+/// this process started.
 /// </summary>
 public sealed class TagFreshness : IDisposable
 {
@@ -27,11 +28,11 @@ public sealed class TagFreshness : IDisposable
     public TagFreshness(CachePolicies policies, FleetCache shared, Announcements announcements, TimeProvider time)
     {
         (_policies, _shared, _announcements, _time, _started) = (policies, shared, announcements, time, time.GetTimestamp());
-        announcements.TagMoved += ForgetLocally;
-        announcements.Missed += _checks.Clear;
+        announcements.TagChanged += ForgetLocally;
+        announcements.MessagesMayBeLost += _checks.Clear;
     }
 
-    /// <summary>The manifest that the tag names, if this replica learnt it within <c>proxy.tags_cache_ttl</c>; else null.</summary>
+    /// <summary>The manifest that the tag names, if this replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public Descriptor? Fresh(RepositoryName name, string tag) =>
         _checks.TryGetValue((name, tag), out Check? check) && _time.GetElapsedTime(check!.At) < _policies.Of(name).TagsCacheTtl
             ? check.Descriptor
@@ -41,7 +42,7 @@ public sealed class TagFreshness : IDisposable
     public TimeSpan? SinceCheck(RepositoryName name, string tag) =>
         _checks.TryGetValue((name, tag), out Check? check) ? _time.GetElapsedTime(check!.At) : null;
 
-    /// <summary>The manifest that the tag names, if any replica learnt it within <c>proxy.tags_cache_ttl</c>; else null.</summary>
+    /// <summary>The manifest that the tag names, if any replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public async ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag)
     {
         if (Fresh(name, tag) is { } known)
@@ -65,23 +66,25 @@ public sealed class TagFreshness : IDisposable
     public TimeSpan Age(RepositoryName name, string tag) =>
         SinceCheck(name, tag) ?? _time.GetElapsedTime(_started);
 
-    /// <summary>Remembers, for all replicas, the manifest that the tag names according to upstream's last answer.</summary>
-    /// <param name="moved">Whether the tag named another manifest in our store before.</param>
-    public async ValueTask CheckedAsync(RepositoryName name, string tag, Descriptor descriptor, bool moved)
+    /// <summary>Records a check of a tag, for all replicas: which manifest the tag names. For a held tag, this is the stored manifest, and
+    /// not the one that the tag names at upstream.</summary>
+    /// <param name="moved">Whether the stored tag named another manifest before this check.</param>
+    public async ValueTask RecordCheckAsync(RepositoryName name, string tag, Descriptor descriptor, bool moved)
     {
         Remember(name, tag, descriptor, _time.GetTimestamp());
         if (_policies.Of(name).TagsCacheTtl is var ttl && ttl > TimeSpan.Zero)
             await _shared.RememberAsync(Kind, Key(name, tag), Format(descriptor), ttl);
         if (moved)
-            await _announcements.TagMovedAsync(name, tag);
+            await _announcements.TagChangedAsync(name, tag);
     }
 
-    /// <summary>Forgets a tag in all replicas: upstream said that it does not exist, or a client deleted it.</summary>
+    /// <summary>Forgets a tag in all replicas, because what it names is not certain any more: it was deleted here or at upstream, or
+    /// released.</summary>
     public async ValueTask ForgetAsync(RepositoryName name, string tag)
     {
         ForgetLocally(name, tag);
         await _shared.ForgetAsync(Kind, Key(name, tag));
-        await _announcements.TagMovedAsync(name, tag);
+        await _announcements.TagChangedAsync(name, tag);
     }
 
     public void Dispose() => _checks.Dispose();

@@ -24,11 +24,11 @@ public sealed class BlobAddresses
                 _ => new RewriteStep(entry.Options),
             }).OfType<IAddressStep>(),
         ];
-        Exist = !storage.Redirect.Disable && (storage.Bucket() is not null || _steps.Length > 0);
+        AreConfigured = !storage.Redirect.Disable && (storage.Bucket() is not null || _steps.Length > 0);
     }
 
     /// <summary>Whether there can be any. If not, no content needs to be asked.</summary>
-    public bool Exist { get; }
+    public bool AreConfigured { get; }
 
     /// <summary>The address of stored content for a client; null: the server sends it itself.</summary>
     public ValueTask<Uri?> LocateAsync(Digest digest, ILocatedContent content, IPAddress? client, CancellationToken cancellationToken)

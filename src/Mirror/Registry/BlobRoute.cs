@@ -2,6 +2,7 @@ using System.Buffers;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.Redirects;
+using Mirror.Repositories;
 using Mirror.Schema1;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -10,8 +11,8 @@ namespace Mirror.Registry;
 
 /// <summary><c>/v2/&lt;name&gt;/blobs/&lt;digest&gt;</c> (OCI distribution-spec 1.1.1, "Pulling blobs", "Deleting Blobs").</summary>
 public sealed class BlobRoute(
-    Locations locations, RegistryEvents events, BlobAddresses addresses, Transfers transfers, Schema1Requests schema1,
-    WaitingClients waiting)
+    Locations locations, RegistryEvents events, BlobAddresses addresses, KnownBlobs known, Transfers transfers,
+    Schema1Requests schema1, WaitingClients waiting)
 {
     /// <summary>Answers with the headers of a blob. The server downloads nothing for this.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -26,11 +27,15 @@ public sealed class BlobRoute(
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, answer.Value);
     }
 
-    /// <summary>Sends a blob, or a part of it, to a client; or redirects the client to the store where that can serve it.</summary>
+    /// <summary>Sends a blob, or a part of it, to a client; or redirects the client to the store, if the store can serve the blob
+    /// itself.</summary>
     public async Task GetAsync(RegistryRequest request)
     {
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
+        if (addresses.AreConfigured && await RedirectAgainAsync(request, digest))
+            return;
+        var removals = known.Removals;
         await using var content = schema1.IsEmptyLayer(digest)
             ? new BytesContent(Conversion.EmptyLayer)
             : await OpenAsync(request, digest, ignoreLease: false);
@@ -39,27 +44,27 @@ public sealed class BlobRoute(
             waiting.Add(request, digest);
         try
         {
-            await SendAsync(request, digest, content, addresses.Exist);
+            await SendAsync(request, digest, content, addresses.AreConfigured ? removals : null);
         }
         finally
         {
             if (isDownloading)
                 waiting.Remove(request);
         }
-        if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
-            events.Pulled(request.Origin(locations), request.Repository.Name, digest, content.Length);
+        NotePull(request, digest, content.Length);
     }
 
     /// <summary>
     /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
-    /// none. This replica does not ask Redis for the lease: the other replica has found that this one holds it.
+    /// none. This replica downloads the blob even if Redis names another holder of the lease: the other replica has
+    /// found that this one holds it.
     /// </summary>
     public async Task GetForReplicaAsync(RegistryRequest request)
     {
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         await using var content = await OpenAsync(request, digest, ignoreLease: true);
-        await SendAsync(request, digest, content, redirects: false);
+        await SendAsync(request, digest, content, removals: null);
     }
 
     /// <summary>Removes a blob from the repository. A garbage collection deletes its bytes later.</summary>
@@ -81,7 +86,41 @@ public sealed class BlobRoute(
         return answer.Value;
     }
 
-    private async Task SendAsync(RegistryRequest request, Digest digest, Content content, bool redirects)
+    // Redirects the client without asking the store again: the store had the blob a few seconds ago.
+    private async ValueTask<bool> RedirectAgainAsync(RegistryRequest request, Digest digest)
+    {
+        if (known.Find(request.Repository.Name, digest) is not { } blob
+            || !await request.Repository.UseBlobAsync(digest, request.Aborted))
+            return false;
+        request.SetCacheStatus(new Answer<KnownBlob>(blob, blob.Status));
+        request.Http.Response.Headers.AcceptRanges = "bytes";
+        if (!ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true)
+            && !await RedirectAsync(request, digest, blob))
+            return false;
+        NotePull(request, digest, blob.Length);
+        return true;
+    }
+
+    private async ValueTask<bool> RedirectAsync(RegistryRequest request, Digest digest, KnownBlob blob)
+    {
+        if (await addresses.LocateAsync(digest, blob, request.Http.Connection.RemoteIpAddress, request.Aborted) is not { } address)
+            return false;
+        var response = request.Http.Response;
+        response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+        response.Headers.Location = address.OriginalString;
+        // The address is valid for minutes only, and for every client that knows it.
+        response.Headers.CacheControl = "no-store";
+        return true;
+    }
+
+    private void NotePull(RegistryRequest request, Digest digest, long? length)
+    {
+        if (events.IsEnabled && request.Http.Response.StatusCode != StatusCodes.Status304NotModified)
+            events.Pulled(request.Origin(locations), request.Repository.Name, digest, length);
+    }
+
+    // removals: the value of known.Removals from before the content was opened; null if the client must not be redirected.
+    private async Task SendAsync(RegistryRequest request, Digest digest, Content content, long? removals)
     {
         // 1. Headers; 304 where the client has the blob.
         var response = request.Http.Response;
@@ -90,14 +129,14 @@ public sealed class BlobRoute(
             return;
 
         // 2. The store's own address.
-        if (redirects && content is ILocatedContent located
-            && await addresses.LocateAsync(digest, located, request.Http.Connection.RemoteIpAddress, request.Aborted) is { } address)
+        if (removals is { } before && content is ILocatedContent located)
         {
-            response.StatusCode = StatusCodes.Status307TemporaryRedirect;
-            response.Headers.Location = address.OriginalString;
-            // The address is valid for minutes only, and for every client that knows it.
-            response.Headers.CacheControl = "no-store";
-            return;
+            var blob = new KnownBlob(located, content.Length, request.CacheStatus is null ? null : CacheStatus.Hit);
+            if (await RedirectAsync(request, digest, blob))
+            {
+                known.Add(request.Repository.Name, digest, blob, before);
+                return;
+            }
         }
 
         // 3. The range, or several.
@@ -156,7 +195,7 @@ public sealed class BlobRoute(
             var read = await content.ReadAsync(from, buffer[..(int)Math.Min(buffer.Length, end - from)], request.Aborted);
             if (read == 0)
             {
-                // The client must not take a part for the whole.
+                // If the end is known and was not reached, abort: otherwise the client would take the part for the whole blob.
                 if (end != long.MaxValue)
                     throw new EndOfStreamException($"The content ended at byte {from} of {end}.");
                 return;

@@ -42,6 +42,8 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
         await stores.References.HasBlobAsync(name, digest, cancellationToken)
             && await stores.Content.OpenAsync(name, digest, cancellationToken) is { } stored ? new(stored, null) : null;
 
+    public ValueTask<bool> UseBlobAsync(Digest digest, CancellationToken cancellationToken) => new(true);
+
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (!await stores.References.HasBlobAsync(name, digest, cancellationToken)

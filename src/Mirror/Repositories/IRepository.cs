@@ -21,6 +21,10 @@ public interface IRepository
     /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>
     ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken);
 
+    /// <summary>Notes that a client reads a stored blob which this server does not open for it.</summary>
+    /// <returns>False if the blob is being deleted, or may be. Then the caller has to open it.</returns>
+    ValueTask<bool> UseBlobAsync(Digest digest, CancellationToken cancellationToken);
+
     /// <summary>A blob's length in bytes, without downloading it; null inside the answer where upstream does not tell.</summary>
     ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken);
 

@@ -33,8 +33,8 @@ public sealed class ManifestCache : IDisposable
     {
         (_content, _references, _sizes, _shared) = (content, references, sizes, shared);
         (_announcements, _schema1, _time) = (announcements, schema1, time);
-        announcements.ManifestRemoved += Forget;
-        announcements.Missed += ForgetAll;
+        announcements.ContentRemoved += Forget;
+        announcements.MessagesMayBeLost += ForgetAll;
     }
 
     /// <summary>A manifest of the repository; null where it is not linked, or its content is missing or damaged.</summary>
@@ -81,7 +81,7 @@ public sealed class ManifestCache : IDisposable
     {
         var removed = await _references.UnlinkManifestAsync(name, digest, cancellationToken);
         Forget(name, digest);
-        await _announcements.ManifestRemovedAsync(name, digest);
+        await _announcements.ContentRemovedAsync(name, digest);
         return removed;
     }
 

@@ -8,7 +8,7 @@ namespace Mirror.Repositories;
 /// <summary>Deletes manifests, tags and blobs from a repository. A garbage collection deletes their content later.</summary>
 public sealed class RepositoryDeletions(
     IReferenceStore references, IReferrerStore referrers, IProvenanceStore provenance, ManifestCache manifests, RepositoryLocks locks,
-    StorageOptions storage)
+    KnownBlobs known, StorageOptions storage)
 {
     private readonly int _tagsAtOnce = storage.Tag.ConcurrencyLimit is > 0 and var limit ? limit : Environment.ProcessorCount;
 
@@ -58,6 +58,7 @@ public sealed class RepositoryDeletions(
         using var turn = await locks.EnterAsync(name, cancellationToken);
         await provenance.ForgetAsync(name, digest, Provenance.Copied, cancellationToken);
         var removed = await references.UnlinkBlobAsync(name, digest, cancellationToken);
+        await known.RemovedAsync(name, digest);
         await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
         return removed;
     }

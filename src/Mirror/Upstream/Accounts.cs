@@ -19,7 +19,7 @@ public sealed class Accounts
 
     public Accounts(UpstreamOptions options, UpstreamOrigin origin, LiveOptions live, TimeProvider time)
     {
-        // With this clock, pauses end after the time that upstream told, also if the date of the machine is set meanwhile.
+        // This clock ignores changes of the machine's date, so a pause lasts exactly as long as it should.
         (_origin, _time, _options) = (origin, new SteadyTime(time), options);
         _all = AccountsOf(options, time);
         HaveCredentials = LoginsOf(options).Any();
@@ -40,10 +40,11 @@ public sealed class Accounts
     /// <summary>Whether requests are sent with a login.</summary>
     public bool HaveCredentials { get; private set; }
 
-    /// <summary>Whether so few pulls are left of every account that background work should leave them to clients that wait.</summary>
+    /// <summary>Whether every account has so few pulls left that waiting clients should get them, and background work should
+    /// stop.</summary>
     public bool AreNearlySpent => Array.TrueForAll(Volatile.Read(ref _all), account => account.IsNearlySpent);
 
-    /// <inheritdoc cref="Account.HasPlenty"/>
+    /// <summary>Whether at least one account has plenty of pulls left: see <see cref="Account.HasPlenty"/>.</summary>
     public bool HavePlenty => Array.Exists(Volatile.Read(ref _all), account => account.HasPlenty);
 
     /// <summary>The account to send a request with: of those that are not paused, the one with most pulls left.</summary>
@@ -54,13 +55,13 @@ public sealed class Accounts
         var (now, all) = (_time.GetUtcNow(), Volatile.Read(ref _all));
         var best = all.Where(account => account.FreeFrom(isPull) <= now).MaxBy(account => account.Remaining ?? long.MaxValue);
         return best ?? throw new UpstreamLimitedException(
-            $"The limit of {_origin.Authority} is reached.", all.Min(account => account.FreeFrom(isPull)) - now);
+            $"The mirror has reached its rate limit at {_origin.Authority}.", all.Min(account => account.FreeFrom(isPull)) - now);
     }
 
     /// <summary>Pauses an account, because upstream answered 429 to a request sent with it.</summary>
     /// <param name="retryAfter">From <see cref="UpstreamRequest.RetryAfter"/>.</param>
-    /// <param name="toldLimit">Whether the answer told the account's limit. If it told neither, the pause is short: a second, and twice as
-    /// long after each further 429, up to a minute.</param>
+    /// <param name="toldLimit">Whether the answer reported the account's limit. If it reported neither a limit nor <c>Retry-After</c>, the
+    /// pause is short: a second, and twice as long after each further 429, up to a minute.</param>
     /// <returns>How long it is paused.</returns>
     public TimeSpan Pause(Account account, TimeSpan? retryAfter, bool pullsOnly, bool toldLimit)
     {
@@ -71,7 +72,7 @@ public sealed class Accounts
     }
 
     /// <summary>Pauses an account whose login upstream refused; false if no other account can take its requests.</summary>
-    public bool TryPutAside(Account account)
+    public bool TryPauseRefused(Account account)
     {
         var now = _time.GetUtcNow();
         if (!Array.Exists(Volatile.Read(ref _all), other => other != account && other.FreeFrom(isPull: true) <= now))

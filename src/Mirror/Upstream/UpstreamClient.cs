@@ -225,7 +225,7 @@ public sealed partial class UpstreamClient(
             }
             catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
             {
-                var others = accounts.TryPutAside(account);
+                var others = accounts.TryPauseRefused(account);
                 state.LoginRefused(account, isLast: !others, isSure: true);
                 if (others)
                     continue;

@@ -49,6 +49,17 @@ public sealed class GlanceSweeperTests : SweeperTests
         await BucketSweptStore.CreateAsync(new GlanceStore { IsSlow = true });
 }
 
+/// <inheritdoc cref="GlanceContentStoreTests"/>
+public sealed class GlanceRaceTests : RaceTests
+{
+    private protected override int Pushers => 3;
+
+    private protected override bool ArePushesSlow => true;
+
+    private protected override async Task<SweptStore> CreateAsync() =>
+        await BucketSweptStore.CreateAsync(new GlanceStore { IsSlow = true });
+}
+
 /// <summary>With <c>MIRROR_TESTS=full</c> only: everything but content in a container of Swift.</summary>
 public sealed class GlanceBesideSwiftContentStoreTests : ContentStoreTests
 {

@@ -1,5 +1,7 @@
+using Microsoft.AspNetCore.Http;
 using Mirror.Commands;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Peers.Elliptics;
 using Mirror.Tests.Peers.Gcs;
 using Mirror.Tests.S3;
 using Mirror.Tests.Stores;
@@ -146,11 +148,59 @@ public sealed class OnlineCheckTests : IDisposable
             "no object store in region south");
     }
 
+    [Theory]
+    [InlineData(StoreKind.Glance, "cannot be reached: Connection refused")]
+    [InlineData(StoreKind.Elliptics, "cannot be reached: Connection refused")]
+    public async Task A_store_that_keeps_only_content_is_tried_with_content_and_what_is_missing_is_told(StoreKind kind, string away)
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(kind);
+        await AssertToldAsync(store.Driver, "rootdirectory: the folder");
+        Directory.CreateDirectory(store.NamesFolder);
+        var (code, error) = await CheckAsync(store.Driver);
+        Assert.True((code, error.Contains("can be used", StringComparison.Ordinal)) == (0, true), error);
+        Assert.DoesNotContain(
+            Directory.GetFiles(store.NamesFolder, "*", SearchOption.AllDirectories),
+            file => file.Contains("trial", StringComparison.Ordinal) || file.EndsWith("/data", StringComparison.Ordinal));
+        store.Faults.Set(request => HttpMethods.IsGet(request.Method) ? null : StoreFault.Status(403));
+        await AssertToldAsync(store.Driver, "may not do this");
+        await store.RefuseConnectionsAsync();
+        await AssertToldAsync(store.Driver, away);
+    }
+
+    [Theory]
+    [InlineData("images", "key", "can be used")]
+    [InlineData("images", "wrong", "the user may not do this, or the token is wrong")]
+    [InlineData("nowhere", "key", "there is no bucket nowhere")]
+    public async Task What_rift_refuses_is_told_in_words(string bucket, string token, string words)
+    {
+        await using var rift = await RiftStandIn.StartAsync(
+            RiftRelease.ByPath, [new RiftBucket("images") { Users = [new("mirror", "key", RiftRights.Write)] }]);
+        var (_, error) = await CheckAsync(
+            $"  elliptics:\n    endpoints: [{rift.Url}]\n    bucket: {bucket}\n    username: mirror\n    token: {token}\n"
+                + $"    rootdirectory: {_folder.Folder("names")}\n");
+        Assert.Contains(words, error, StringComparison.Ordinal);
+        Assert.Equal(0, rift.Count);
+    }
+
+    [Fact]
+    public async Task What_keystone_refuses_for_glance_is_told_in_words()
+    {
+        using var keystone = WireMockServer.Start();
+        keystone.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(401));
+        var driver = $"  glance:\n    username: u\n    password: p\n    authurl: {keystone.Url}/v3\n    tenant: images\n"
+            + $"    rootdirectory: {_folder.Folder("names")}\n";
+        await AssertToldAsync(driver, "authurl does not accept username and password");
+        keystone.Reset();
+        keystone.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(201).WithHeader("X-Subject-Token", "t")
+            .WithBody("""{"token": {"catalog": []}}"""));
+        await AssertToldAsync(driver, "no image service");
+    }
+
     private async Task AssertToldAsync(string driver, string words)
     {
         var (code, error) = await CheckAsync(driver);
+        Assert.True(error.Contains(words, StringComparison.Ordinal), error);
         Assert.Equal(1, code);
-        Assert.Contains(words, error, StringComparison.Ordinal);
     }
 
     private async Task<(int Code, string Error)> CheckAsync(string driver)

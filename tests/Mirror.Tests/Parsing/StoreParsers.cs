@@ -149,8 +149,8 @@ internal static class StoreParsers
     {
         var identity = new FleetIdentity(new(), NullLogger<FleetIdentity>.Instance);
         using var announcements = new Announcements(new RedisKeys(Secrets, identity), TimeProvider.System);
-        announcements.ManifestRemoved += (name, digest) => Assert.NotEmpty($"{name}{digest}");
-        announcements.TagMoved += (name, tag) => Assert.NotNull($"{name}{tag}");
+        announcements.ContentRemoved += (name, digest) => Assert.NotEmpty($"{name}{digest}");
+        announcements.TagChanged += (name, tag) => Assert.NotNull($"{name}{tag}");
         announcements.Hear(text);
     }
 

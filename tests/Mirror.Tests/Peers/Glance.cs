@@ -5,7 +5,7 @@ namespace Mirror.Tests.Peers;
 /// <summary>Debian's OpenStack Glance with its images in a folder, without a log-in or with Keystone's.</summary>
 public sealed class Glance : IAsyncDisposable
 {
-    /// <summary>The longest image that it takes, in bytes.</summary>
+    /// <summary>The longest image that it takes, in bytes, unless a test says otherwise.</summary>
     public const int MaxImage = 20 << 20;
 
     // What glance-manage does in many steps.
@@ -25,7 +25,8 @@ public sealed class Glance : IAsyncDisposable
 
     /// <param name="pasteFlavor">The pipeline, such as <c>keystone</c>; null for the one without a log-in.</param>
     /// <param name="sections">Further sections of its file.</param>
-    public static async Task<Glance> StartAsync(string? pasteFlavor = null, string sections = "")
+    /// <param name="maxImage">The longest image that it takes, in bytes.</param>
+    public static async Task<Glance> StartAsync(string? pasteFlavor = null, string sections = "", long maxImage = MaxImage)
     {
         var glance = new Glance();
         try
@@ -37,7 +38,7 @@ public sealed class Glance : IAsyncDisposable
                 bind_host = 127.0.0.1
                 bind_port = {glance._port}
                 workers = 0
-                image_size_cap = {MaxImage}
+                image_size_cap = {maxImage}
                 node_staging_uri = file://{glance._folder.Folder("staging")}
                 log_file = {glance._folder["log"]}
                 [database]

@@ -146,28 +146,4 @@ public sealed class FrontsTests(PlainRegistry registry) : IClassFixture<PlainReg
             hash.AppendData(buffer, 0, read);
         return Storage.Digest.FromHash("sha256", hash.GetCurrentHash());
     }
-
-    /// <summary>A part of content that is made while it is sent.</summary>
-    private sealed class BlobBody(HubBlob blob, long from, long end, bool isLengthKnown) : HttpContent
-    {
-        public bool IsLengthKnown => isLengthKnown;
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        {
-            var buffer = new byte[256 << 10];
-            for (var at = from; at < end;)
-            {
-                var part = buffer.AsMemory(0, (int)Math.Min(buffer.Length, end - at));
-                blob.Read(at, part.Span);
-                await stream.WriteAsync(part, Cancel);
-                at += part.Length;
-            }
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = isLengthKnown ? end - from : 0;
-            return isLengthKnown;
-        }
-    }
 }

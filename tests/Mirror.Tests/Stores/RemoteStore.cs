@@ -1,14 +1,20 @@
 using Microsoft.AspNetCore.Http;
+using Mirror.Storage;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Azure;
+using Mirror.Storage.Buckets.Elliptics;
 using Mirror.Storage.Buckets.Gcs;
+using Mirror.Storage.Buckets.Glance;
 using Mirror.Storage.Buckets.S3;
 using Mirror.Storage.Buckets.Swift;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Peers.Elliptics;
 using Mirror.Tests.Peers.Gcs;
 using Mirror.Tests.Resilience;
 using Mirror.Tests.S3;
 using Xunit;
+
+[assembly: AssemblyFixture(typeof(SharedGlance))]
 
 namespace Mirror.Tests.Stores;
 
@@ -20,6 +26,8 @@ public enum StoreKind
     Azure,
     Gcs,
     Swift,
+    Glance,
+    Elliptics,
 }
 
 /// <summary>An empty folder or container in a store, with a front before it at which a test orders faults.</summary>
@@ -29,22 +37,34 @@ internal sealed class RemoteStore : IAsyncDisposable
     private readonly Func<Uri, BucketOptions> _options;
     private readonly StoreFront? _front;
     private readonly GoogleStorage? _google;
+    private readonly RiftStandIn? _rift;
     private readonly string _name;
 
-    private RemoteStore(StoreKind kind, string name, StoreFront? front, GoogleStorage? google, Uri store)
+    private RemoteStore(StoreKind kind, string name, StoreFront? front, GoogleStorage? google, RiftStandIn? rift, Uri store)
     {
-        (Kind, _name, _front, _google, Direct) = (kind, name, front, google, store);
+        (Kind, _name, _front, _google, _rift, Direct) = (kind, name, front, google, rift, store);
         _options = url => kind switch
         {
             StoreKind.S3 => S3(url),
             StoreKind.Oss => Oss(url),
             StoreKind.Azure => Azure(url),
             StoreKind.Gcs => Gcs(url),
-            _ => SwiftOf(url),
+            StoreKind.Swift => SwiftOf(url),
+            StoreKind.Glance => new GlanceOptions { Endpoint = url.OriginalString, RootDirectory = NamesFolder },
+            _ => new EllipticsOptions { Endpoints = [url.OriginalString], RootDirectory = NamesFolder },
         };
     }
 
     public StoreKind Kind { get; }
+
+    /// <summary>
+    /// Whether the service has nothing but content, and a folder on this machine has all names. What has no name there is missing, whatever
+    /// the service does.
+    /// </summary>
+    public bool HasNamesHere => Kind is StoreKind.Glance or StoreKind.Elliptics;
+
+    /// <summary>The folder with all names. The first write makes it.</summary>
+    public string NamesFolder => _folder["names"];
 
     /// <summary>The address of the store itself.</summary>
     public Uri Direct { get; }
@@ -74,15 +94,22 @@ internal sealed class RemoteStore : IAsyncDisposable
         if (kind is StoreKind.Gcs)
         {
             var google = await GoogleStorage.StartAsync();
-            return new(kind, name, null, google, google.Url);
+            return new(kind, name, null, google, null, google.Url);
         }
+        var rift = kind is StoreKind.Elliptics ? await RiftStandIn.StartAsync(RiftRelease.ByPath) : null;
+        rift?.Capacity = 2L << 30;
+        // So that an upload can be cut off in its middle.
+        rift?.BytesPerPiece = 200_000;
         var store = kind switch
         {
             StoreKind.Azure => (await SharedAzurite.OrSkipAsync()).Url,
             StoreKind.Swift => (await SharedSwift.OrSkipAsync()).Url,
+            StoreKind.Glance => (await SharedGlance.OrSkipAsync()).Url,
+            StoreKind.Elliptics => rift!.Url,
             _ => (await SharedRadosgw.OrSkipAsync()).Url,
         };
-        return new(kind, name, await StoreFront.StartAsync(store, (context, status) => RefuseAsync(kind, context, status)), null, store);
+        var front = await StoreFront.StartAsync(store, (context, status) => RefuseAsync(kind, context, status));
+        return new(kind, name, front, null, rift, store);
     }
 
     /// <summary>The bucket itself, without the front.</summary>
@@ -92,8 +119,20 @@ internal sealed class RemoteStore : IAsyncDisposable
         OssOptions oss => new S3Bucket(oss.ToS3(), TimeProvider.System),
         AzureOptions azure => new AzureBucket(azure, TimeProvider.System),
         GcsOptions gcs => new GcsBucket(gcs, TimeProvider.System),
+        GlanceOptions glance => new GlanceBucket(glance, TimeProvider.System),
+        EllipticsOptions elliptics => new EllipticsBucket(elliptics, TimeProvider.System),
         var swift => new SwiftBucket((SwiftOptions)swift, TimeProvider.System),
     };
+
+    /// <summary>Stores a blob of a repository, past the server and its local cache.</summary>
+    public async Task<Digest> PutAsync(string repository, byte[] bytes)
+    {
+        var (digest, cancel) = (Digest.Of(bytes), TestContext.Current.CancellationToken);
+        using var bucket = Open();
+        await new BucketContentStore(bucket, _options(Direct), TimeProvider.System).PutAsync(digest, bytes, cancel);
+        await new BucketReferenceStore(bucket, TimeProvider.System).LinkBlobAsync(RepositoryName.Parse(repository), digest, cancel);
+        return digest;
+    }
 
     /// <summary>From now on connections to the store are refused.</summary>
     public async Task RefuseConnectionsAsync()
@@ -112,7 +151,9 @@ internal sealed class RemoteStore : IAsyncDisposable
             await _front.ListenAsync();
     }
 
-    /// <summary>The fault that a list is late; null for a request for anything else.</summary>
+    /// <summary>
+    /// The fault that a list is late; null for a request for anything else. Only sweeps list images of Glance, and nothing lists Elliptics.
+    /// </summary>
     public StoreFault? LateList(HttpRequest request)
     {
         if (!HttpMethods.IsGet(request.Method))
@@ -135,6 +176,8 @@ internal sealed class RemoteStore : IAsyncDisposable
             await _front.DisposeAsync();
         if (_google is not null)
             await _google.DisposeAsync();
+        if (_rift is not null)
+            await _rift.DisposeAsync();
         _folder.Dispose();
     }
 
@@ -153,8 +196,9 @@ internal sealed class RemoteStore : IAsyncDisposable
             context.Response.Headers["x-ms-error-code"] = code;
         if (HttpMethods.IsHead(context.Request.Method))
             return;
-        context.Response.ContentType = kind is StoreKind.Swift ? "text/plain" : "application/xml";
-        await context.Response.WriteAsync(kind is StoreKind.Swift ? code : $"<Error><Code>{code}</Code><Message>{code}</Message></Error>");
+        var isText = kind is StoreKind.Swift or StoreKind.Glance or StoreKind.Elliptics;
+        context.Response.ContentType = isText ? "text/plain" : "application/xml";
+        await context.Response.WriteAsync(isText ? code : $"<Error><Code>{code}</Code><Message>{code}</Message></Error>");
     }
 
     private string DriverAt(Uri url) => Kind switch
@@ -166,9 +210,12 @@ internal sealed class RemoteStore : IAsyncDisposable
             + $"    serviceurl: {AccountUrl(url)}\n",
         StoreKind.Gcs => $"  gcs:\n    bucket: {GoogleStorage.Bucket}\n    keyfile: {_folder.Write("key.json", _google!.KeyFile())}\n"
             + $"    rootdirectory: /registry\n    endpoint: {url}\n",
-        _ => $"  swift:\n    username: {Swift.User}\n    password: {Swift.Password}\n    authurl: {new Uri(url, "auth/v1.0")}\n"
-            + $"    container: {_name}\n",
-    } + (Kind is StoreKind.S3 or StoreKind.Oss ? "    chunksize: 5242880\n" : "    chunksize: 1048576\n");
+        StoreKind.Swift => $"  swift:\n    username: {Swift.User}\n    password: {Swift.Password}\n"
+            + $"    authurl: {new Uri(url, "auth/v1.0")}\n    container: {_name}\n",
+        StoreKind.Glance => $"  glance:\n    endpoint: {url}\n    rootdirectory: {NamesFolder}\n",
+        _ => $"  elliptics:\n    endpoints: [{url}]\n    rootdirectory: {NamesFolder}\n",
+    } + (HasNamesHere ? "" : Kind is StoreKind.S3 or StoreKind.Oss ? "    chunksize: 5242880\n" : "    chunksize: 1048576\n");
+
 
     private static string BucketUrl(Uri url) => $"http://{Radosgw.Bucket}.localhost:{url.Port}";
 

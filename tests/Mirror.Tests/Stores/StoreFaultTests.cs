@@ -22,6 +22,8 @@ public sealed class StoreFaultTests
     [InlineData(StoreKind.Azure)]
     [InlineData(StoreKind.Gcs)]
     [InlineData(StoreKind.Swift)]
+    [InlineData(StoreKind.Glance)]
+    [InlineData(StoreKind.Elliptics)]
     public async Task Nothing_is_lost_and_nothing_wrong_is_sent_and_the_local_cache_serves_what_it_has(StoreKind kind)
     {
         await using var store = await RemoteStore.OpenOrSkipAsync(kind, sample: StoreKind.Swift);
@@ -45,18 +47,22 @@ public sealed class StoreFaultTests
         await clients.AssertNothingLostAsync();
         Figures.Report($"{kind} with 5 % of failing requests and late lists ({store.Faults.Count} faults): {clients.Figures}");
 
+        // No request for it has succeeded, so the local cache does not have it.
+        var unread = $"local/kept/blobs/{await store.PutAsync("local/kept", [3])}";
         foreach (var outage in Outages)
         {
             await BeginAsync(outage, store, random);
             await clients.AssertServedAtOnceAsync(outage);
             if (outage is not ("cut" or "slow"))
-                await AssertNothingIsTakenForMissingAsync(mirror, outage);
+                await AssertNothingIsTakenForMissingAsync(mirror, store.HasNamesHere, unread, outage);
             await clients.TryAsync(rounds: 2);
             await store.MendAsync();
             await clients.WorkAsync(rounds: 1, new CancellationToken(canceled: true));
             await clients.AssertNothingLostAsync();
             Figures.Report($"{kind}, {outage}: all cached content by tag and by digest at the first request; {clients.Figures}");
         }
+        using var read = await mirror.GetAsync(unread);
+        Assert.Equal(HttpStatusCode.OK, read.StatusCode);
     }
 
     private static async Task BeginAsync(string outage, RemoteStore store, Random random)
@@ -98,9 +104,10 @@ public sealed class StoreFaultTests
         _ => StoreFault.Hang,
     };
 
-    private static async Task AssertNothingIsTakenForMissingAsync(MirrorProcess mirror, string when)
+    private static async Task AssertNothingIsTakenForMissingAsync(MirrorProcess mirror, bool hasNamesHere, string unread, string when)
     {
-        foreach (var path in new[] { "local/kept/manifests/unknown", $"local/kept/blobs/{Digest.Of([1])}", "local/kept/tags/list" })
+        string[] ofNames = ["local/kept/manifests/unknown", $"local/kept/blobs/{Digest.Of([1])}", "local/kept/tags/list"];
+        foreach (var path in hasNamesHere ? [unread] : ofNames.Append(unread))
         {
             using var answer = await mirror.GetAsync(path);
             Assert.Equal((when, path, HttpStatusCode.ServiceUnavailable), (when, path, answer.StatusCode));

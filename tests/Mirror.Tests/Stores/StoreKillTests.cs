@@ -18,15 +18,13 @@ public sealed class StoreKillTests
     private const string Mirrored = "library/nginx", Pushed = "local/kept";
     private const int AtOnce = 3;
 
-    // So many requests to the store, about, are made in a round.
-    private const int Requests = 70;
-
     private static readonly int Kills = Figures.Count(sample: 1, full: 30);
 
     private static readonly string Blobs = RegistryLayout.Blobs("sha256");
 
     private readonly HashSet<string> _whole = [];
     private readonly ConcurrentDictionary<Digest, bool> _acknowledged = new();
+    private int _refused;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -36,6 +34,8 @@ public sealed class StoreKillTests
     [InlineData(StoreKind.Azure)]
     [InlineData(StoreKind.Gcs)]
     [InlineData(StoreKind.Swift)]
+    [InlineData(StoreKind.Glance)]
+    [InlineData(StoreKind.Elliptics)]
     public async Task Nothing_half_has_a_final_name_nothing_acknowledged_is_lost_and_leftovers_are_swept(StoreKind kind)
     {
         await using var store = await RemoteStore.OpenOrSkipAsync(kind, sample: StoreKind.Azure);
@@ -48,13 +48,15 @@ public sealed class StoreKillTests
         });
         using var bucket = store.Open();
         var random = Figures.Random(17);
+        // A round makes about half as many requests, so some rounds end before the kill: their pushes are acknowledged.
+        var requests = store.HasNamesHere ? 40 : 140;
         var kills = 0;
         for (var round = 0; kills < Kills; round++)
         {
             var (seed, length) = (round * AtOnce, 2 * store.MoreThanAPart);
             var blobs = Enumerable.Range(seed, AtOnce).Select(i => hub.AddBlob(Mirrored, HubBlob.Seeded(i, length))).ToList();
             var moment = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var left = random.Next(1, Requests);
+            var left = random.Next(1, requests);
             store.Faults.Set(_ =>
             {
                 if (Interlocked.Decrement(ref left) == 0)
@@ -80,6 +82,8 @@ public sealed class StoreKillTests
         foreach (var digest in _acknowledged.Keys)
             await AssertServedAsync(mirror, $"{Pushed}/blobs/{digest}", digest);
         await AssertWholeAsync(bucket);
+        if (Figures.Full)
+            Assert.NotEmpty(_acknowledged);
         await mirror.StopAsync();
 
         // In nine days.
@@ -89,7 +93,7 @@ public sealed class StoreKillTests
             .SweepLeftoversAsync(DateTimeOffset.UtcNow.AddDays(9), dryRun: false, Cancel);
         Assert.Equal(0, await CountAsync(bucket));
         Assert.Empty(Directory.GetFiles(scratch.Folder("sha256"), "*", SearchOption.AllDirectories));
-        Figures.Report($"{kind}: {kills} kills, {_whole.Count} objects whole, {_acknowledged.Count} pushes kept, "
+        Figures.Report($"{kind}: {kills} kills, {_whole.Count} objects whole, {_acknowledged.Count} pushes kept, {_refused} refused, "
             + $"{begun} unfinished uploads and {spools} local files swept");
     }
 
@@ -140,6 +144,8 @@ public sealed class StoreKillTests
             if (await new PushedRepository(mirror, Pushed).StatusOfAsync("POST", $"blobs/uploads/?digest={blob.Digest}", bytes)
                 is HttpStatusCode.Created)
                 _acknowledged[blob.Digest] = true;
+            else
+                Interlocked.Increment(ref _refused);
         }
         catch (Exception cut) when (cut is HttpRequestException or IOException)
         {

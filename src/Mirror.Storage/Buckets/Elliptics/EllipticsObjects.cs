@@ -56,7 +56,7 @@ internal sealed class EllipticsObjects : IContentObjects
         {
             await _calls.InvokeAsync(BucketCalls.LimitFor(length), async stop =>
             {
-                using var answer = await _client.SendAsync(HttpMethod.Post, "upload", $"{id}", post =>
+                using var answer = await _client.SendAsync(HttpMethod.Post, RiftClient.Upload, $"{id}", post =>
                 {
                     // There is no empty object.
                     post.Content = length == 0 ? new ByteArrayContent([0]) : new StreamContent(open());

@@ -3,9 +3,12 @@ using System.Net;
 namespace Mirror.Storage.Buckets.Elliptics;
 
 /// <summary>An answer of Rift that is not a success.</summary>
-internal sealed class RiftException(HttpStatusCode status, string message) : Exception(message)
+/// <param name="isMissing">Whether it says that the object does not exist.</param>
+internal sealed class RiftException(HttpStatusCode status, bool isMissing, string message) : Exception(message)
 {
     public HttpStatusCode Status => status;
+
+    public bool IsMissing => isMissing;
 }
 
 /// <summary>Translates the answers of Rift.</summary>
@@ -13,7 +16,7 @@ internal sealed class RiftCalls(string name, Func<CancellationToken, Task> probe
 {
     protected override CallFailure? Explain(Exception failure) => failure switch
     {
-        RiftException { Status: HttpStatusCode.NotFound } => CallFailure.Missing,
+        RiftException { IsMissing: true } => CallFailure.Missing,
         RiftException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
         RiftException { Status: >= HttpStatusCode.InternalServerError } => CallFailure.Away,
         RiftException => CallFailure.Refused,
@@ -23,7 +26,7 @@ internal sealed class RiftCalls(string name, Func<CancellationToken, Task> probe
 
     protected override string Describe(Exception failure) => failure switch
     {
-        RiftException { Status: HttpStatusCode.NotFound } => "does not have what was asked for",
+        RiftException { IsMissing: true } => "does not have what was asked for",
         RiftException refused => $"refused: {refused.Message}",
         _ => $"cannot be reached: {failure.Message}",
     };

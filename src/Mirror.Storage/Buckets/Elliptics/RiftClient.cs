@@ -7,6 +7,9 @@ namespace Mirror.Storage.Buckets.Elliptics;
 /// <summary>Sends requests to Rift. It repeats them at the next address if one cannot be reached, or its nodes fail.</summary>
 internal sealed class RiftClient(EllipticsOptions options) : IDisposable
 {
+    /// <summary>The action that writes an object. Nothing but its bucket can be missing.</summary>
+    public const string Upload = "upload";
+
     private const int MaxAttempts = 3;
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
@@ -39,7 +42,10 @@ internal sealed class RiftClient(EllipticsOptions options) : IDisposable
                     return answer;
                 var status = answer.StatusCode;
                 answer.Dispose();
-                throw new RiftException(status, $"{method} /{action}/ is answered {(int)status}{Reason(status)}");
+                throw new RiftException(
+                    status,
+                    isMissing: status is HttpStatusCode.NotFound && action != Upload,
+                    $"{method} /{action}/ is answered {(int)status}{Reason(status)}");
             }
             catch (Exception failure) when (attempt < _attempts
                 && failure is RiftException { Status: >= HttpStatusCode.InternalServerError } or HttpRequestException or IOException)
@@ -52,8 +58,10 @@ internal sealed class RiftClient(EllipticsOptions options) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private static string Reason(HttpStatusCode status) => (int)status switch
+    private string Reason(HttpStatusCode status) => (int)status switch
     {
+        404 when options.Bucket is { } bucket => $": there is no bucket {bucket}",
+        404 => ": this is no Rift, or one that does not have this route",
         401 or 403 => ": the user may not do this, or the token is wrong",
         503 => ": the nodes of Elliptics fail, or have no room",
         _ => "",

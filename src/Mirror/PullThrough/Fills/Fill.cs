@@ -9,14 +9,14 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// One download of a blob from upstream into the store. It belongs to the server: clients read its spool, come and go, and the download
-/// goes on.
+/// One download of a blob into the store, from upstream or from another replica. It belongs to the server: clients read its spool, come and
+/// go, and the download goes on.
 /// </summary>
 internal sealed partial class Fill(
     FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
     StoreWrites writes, FillMetrics metrics, TimeProvider time, ILogger log)
 {
-    // Side requests of all readers together may cost this part of the blob.
+    // All side requests of a fill together may fetch one part in this many of the blob: a tenth.
     private const int SideRequestShare = 10;
 
     private readonly Lock _gate = new();
@@ -29,13 +29,13 @@ internal sealed partial class Fill(
 
     public Digest Digest => transfer.Digest;
 
-    /// <summary>How the bytes come.</summary>
+    /// <summary>Brings the bytes into the spool.</summary>
     public FillTransfer Transfer => transfer;
 
     /// <summary>Where the bytes may come from. The blob is linked into each of these repositories.</summary>
     public FillOrigins Origins => transfer.Origins;
 
-    /// <summary>How far it is.</summary>
+    /// <summary>How many bytes have come, from where, and for how many clients.</summary>
     public RunningFill Progress
     {
         get
@@ -66,8 +66,8 @@ internal sealed partial class Fill(
     }
 
     /// <summary>
-    /// Keeps the spool open until <see cref="LeaveAsync"/>; false if the fill has ended, or has failed: a failure is an answer to the
-    /// clients that waited for it, and to no later one.
+    /// Keeps the spool open until <see cref="LeaveAsync"/>. False if the spool may already be closed, or if the fill has failed: only
+    /// clients that were waiting get the failure, and a later client starts another fill.
     /// </summary>
     public bool TryJoin()
     {
@@ -94,7 +94,8 @@ internal sealed partial class Fill(
     }
 
     /// <summary>
-    /// Opens a reader of the growing spool. Call it after <see cref="FillOrigin.Opened"/>; disposing the reader leaves the fill.
+    /// Opens a reader of the growing spool. Call it after <see cref="FillOrigin.Opened"/>; disposing the reader also calls
+    /// <see cref="LeaveAsync"/>.
     /// </summary>
     public FillContent OpenRead(FillOrigin origin) => new(this, origin, transfer.Spool!);
 
@@ -128,7 +129,8 @@ internal sealed partial class Fill(
                 writes.Failed($"blob {Digest}", failure);
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
-            // Keep what upstream cut off, if it can be found again. After a disk failure delete it: it may be what filled the disk.
+            // Keep the received bytes of a broken download, unless no later process can find them. After an IOException delete them: they
+            // may have filled the disk, or have the wrong digest.
             if (failure is IOException || transfer.IsPrivate)
                 transfer.Spool?.Delete();
         }
@@ -144,14 +146,15 @@ internal sealed partial class Fill(
         }
     }
 
-    // Only verified content is stored, and only then do readers get its last bytes.
+    // Returns only a spool whose digest is correct. The caller then lets readers have its last bytes, and stores it.
     private async Task<Spool?> ReceiveAsync(CancellationToken stop)
     {
         while (await transfer.ReceiveAsync(stop) is { } spool)
         {
             if (await spool.VerifyAsync(Digest, stop))
                 return spool;
-            var wrong = new DigestMismatchException($"{transfer.Authority} sent other bytes than {Digest} names; they are dropped.");
+            var wrong = new DigestMismatchException(
+                $"The bytes that {transfer.Authority} sent do not have the digest {Digest}; they are dropped.");
             if (!transfer.TryBeginAgain(wrong))
                 throw wrong;
         }
@@ -163,18 +166,18 @@ internal sealed partial class Fill(
     {
         try
         {
-            // Readers have got its bytes. Before they get a final name, they are hashed from the first one on.
+            // If the hash began at a checkpoint, hash the whole file again before it gets its final name. No client waits for this.
             if (!await spool.VerifyAgainAsync(Digest, stop))
             {
                 LogChanged(Digest.ToString());
                 spool.Delete();
                 return;
             }
-            // A replica that downloads for this one makes the room.
+            // If this replica follows another one, the other one reserves the room in the cache.
             var isFollowing = transfer.Owner is not null;
             var hasRoom = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
-            // Link before the commit: a request in between would find content without a link, and ask upstream. A link without content is
-            // only a right that upstream has proved.
+            // Link first and commit second. In the other order, a request between the two would find content without a link, and ask
+            // upstream. A link without content does no harm: upstream has shown that the repository may serve the blob.
             var names = Origins.Close();
             foreach (var name in hasRoom ? names : [])
                 await LinkAsync(name, stop);
@@ -212,11 +215,11 @@ internal sealed partial class Fill(
             LogEnded(digest, transfer.Upstream, transfer.Owner, bytes, seconds, rate, _clients);
             return;
         }
-        // A request that failed with it has a line of its own, and the troubles of the store have one a minute.
-        var isTold = failed is UpstreamRefusedException or OperationCanceledException || IsOfTheStore(failed);
+        // Other lines report these: each failed request has a line, and failures of the store have a line a minute.
+        var isLoggedElsewhere = failed is UpstreamRefusedException or OperationCanceledException || IsOfTheStore(failed);
         var advice = failed is DigestMismatchException ? DigestMismatchException.Advice : (failed as UpstreamException)?.Advice;
         LogFailed(
-            isTold ? LogLevel.Information : LogLevel.Warning,
+            isLoggedElsewhere ? LogLevel.Information : LogLevel.Warning,
             digest, transfer.Upstream, bytes, seconds, _clients, failed.Message, advice);
     }
 
@@ -230,7 +233,8 @@ internal sealed partial class Fill(
     private partial void LogEnded(string digest, string upstream, Uri? replica, long bytes, double seconds, long rate, int clients);
 
     [LoggerMessage(Level = LogLevel.Error, Message =
-        "the temporary file of {Digest} was changed while no server had it open: deleted; the next request downloads the blob again")]
+        "the temporary file of {Digest} does not match its saved hash state: something changed it since an earlier run. It is deleted, and "
+        + "the next request downloads the blob again")]
     private partial void LogChanged(string digest);
 
     [LoggerMessage(Message =
