@@ -12,7 +12,7 @@ public sealed class RemovedManifests
 
     private readonly ConcurrentQueue<(RepositoryName Name, Digest Manifest)> _removed = new();
 
-    public RemovedManifests(Announcements announcements) => announcements.ManifestRemoved += (name, manifest) =>
+    public RemovedManifests(Announcements announcements) => announcements.ContentRemoved += (name, manifest) =>
     {
         if (_removed.Count < MaxRemembered)
             _removed.Enqueue((name, manifest));
