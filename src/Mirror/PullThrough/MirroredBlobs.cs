@@ -24,13 +24,12 @@ public sealed class MirroredBlobs(
     public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(
         RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.OpenAsync(name, digest, cancellationToken) is not { } stored)
+        // The use first: an eviction that deletes the blob after this sees the use, and one that deleted it before this leaves no blob.
+        if (!await cache.UsedAsync(digest, cancellationToken) || await content.OpenAsync(name, digest, cancellationToken) is not { } stored)
             return (null, false);
         var isLinked = false;
         try
         {
-            if (!await cache.UsedAsync(digest, cancellationToken))
-                return (null, false);
             isLinked = await references.HasBlobAsync(name, digest, cancellationToken);
             return (isLinked ? new Answer<Content>(stored, CacheStatus.Hit) : null, true);
         }

@@ -15,8 +15,8 @@ namespace Mirror.PullThrough;
 /// </summary>
 public sealed partial class MirroredManifests(
     UpstreamClient upstream, ImageCompletion completion, MirroredTags tags, HeldTags held, ManifestCache manifests,
-    IProvenanceStore provenance, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes,
-    StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
+    IProvenanceStore provenance, CacheSize cache, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies,
+    StoreWrites writes, StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
 {
     private const int MaxPresent = 10_000;
     private static readonly TimeSpan PresentLife = TimeSpan.FromMinutes(5);
@@ -302,6 +302,7 @@ public sealed partial class MirroredManifests(
             await provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Copied, cancellationToken);
             await manifests.PutAsync(name, manifest, cancellationToken);
             await tags.ManifestStoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
+            await cache.NeededAsync(manifest, cancellationToken);
             completion.Stored(name, manifest);
             writes.Succeeded();
         }

@@ -115,6 +115,7 @@ internal sealed partial class Fill(
         {
             if (await ReceiveAsync(stop) is { } spool)
             {
+                await cache.PaceAsync(stop);
                 spool.Complete();
                 Origins.AdmitClients();
                 await StoreAsync(spool, stop);
