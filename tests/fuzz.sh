@@ -31,14 +31,17 @@ build() {
 if [ "$mode" = coverage ]; then
     build
     if [ $# -gt 0 ]; then parsers=("$@"); else mapfile -t parsers < <(dotnet "$out/bin/Mirror.Fuzz.dll" list); fi
-    # The instrumented assemblies write their counts where they were instrumented.
-    rm -rf "$out/covered" "$out/coverage"
-    cp -r "$out/bin" "$out/covered"
+    rm -rf "$out/coverage"
     mkdir -p "$out/coverage"
     dotnet restore tests/Mirror.Coverage -v quiet --artifacts-path "$out/build-coverage"
-    dotnet msbuild tests/Mirror.Coverage -t:Measure -v:quiet -noLogo -p:ArtifactsPath="$out/build-coverage" \
-        -p:Program="$out/covered/Mirror.Fuzz.dll" -p:Folder="$out/coverage" -p:Parsers="${parsers[*]}" >"$out/coverage/log" \
-        || { tail -n 20 "$out/coverage/log"; exit 1; }
+    for parser in "${parsers[@]}"; do
+        # The instrumented assemblies write their counts where they were instrumented.
+        rm -rf "$out/covered"
+        cp -r "$out/bin" "$out/covered"
+        dotnet msbuild tests/Mirror.Coverage -t:Measure -v:quiet -noLogo -p:ArtifactsPath="$out/build-coverage" \
+            -p:Program="$out/covered/Mirror.Fuzz.dll" -p:Folder="$out/coverage" -p:Parser="$parser" >"$out/coverage/log" \
+            || { tail -n 20 "$out/coverage/log"; exit 1; }
+    done
     dotnet "$out/bin/Mirror.Fuzz.dll" coverage "$out/coverage" "${parsers[@]}"
     exit
 fi

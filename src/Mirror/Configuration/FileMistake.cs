@@ -21,6 +21,10 @@ public static class FileMistake
         {
             return $"may not be read by user {Environment.UserName}";
         }
+        catch (ArgumentException)
+        {
+            return "is no path: it has a character that no name of a file has";
+        }
         catch (IOException failure)
         {
             return $"cannot be read: {failure.Message}";

@@ -43,14 +43,28 @@ public sealed record SearchDatabase(
             "mysql" or "mariadb" => SearchDatabaseKind.MySql,
             "postgresql" or "postgres" => SearchDatabaseKind.PostgreSql,
             _ => (SearchDatabaseKind?)null,
-        }) is not { } kind || !Uri.TryCreate($"{dialect}://{rest}", UriKind.Absolute, out var parsed) || parsed.Host.Length == 0
+        }) is not { } kind || !Uri.TryCreate($"{dialect}://{rest}", UriKind.Absolute, out var parsed)
+            || HostOf(parsed) is not { Length: > 0 } host
             || parsed.AbsolutePath.Trim('/') is not { Length: > 0 } name || name.Contains('/', StringComparison.Ordinal))
             return false;
         var login = parsed.UserInfo.Split(':', 2);
         database = new(
-            kind, Uri.UnescapeDataString(name), parsed.IdnHost.Trim('[', ']'), parsed.Port > 0 ? parsed.Port : null,
+            kind, Uri.UnescapeDataString(name), host, parsed.Port > 0 ? parsed.Port : null,
             Uri.UnescapeDataString(login[0]), Uri.UnescapeDataString(login.ElementAtOrDefault(1) ?? ""));
         return true;
+    }
+
+    // Null of a name that is no host's in any language.
+    private static string? HostOf(Uri address)
+    {
+        try
+        {
+            return address.IdnHost.Trim('[', ']');
+        }
+        catch (UriFormatException)
+        {
+            return null;
+        }
     }
 
     /// <summary>The database without its login.</summary>

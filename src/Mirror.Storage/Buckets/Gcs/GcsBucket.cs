@@ -146,6 +146,9 @@ public sealed class GcsBucket : IBucket
                 list.Fields = "items(name,size,timeCreated,contentType),prefixes,nextPageToken";
                 return list.ExecuteAsync(stop);
             }, stop), cancellationToken);
+            // JSON that is no object.
+            if (page is null)
+                throw new StoreUnavailableException($"{_calls.Name} sent no list.");
             yield return page;
             if (page.NextPageToken is not { Length: > 0 } more)
                 yield break;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Xml;
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
@@ -18,7 +19,8 @@ internal sealed class S3Calls(string name, string bucket, string root, AmazonS3C
         AmazonS3Exception { StatusCode: HttpStatusCode.NotFound, ErrorCode: not "NoSuchBucket" } => CallFailure.Missing,
         AmazonServiceException { StatusCode: >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError } refusal
             when !BadCredentials.Contains(refusal.ErrorCode) => CallFailure.Refused,
-        AmazonServiceException or AmazonClientException or HttpRequestException or IOException => CallFailure.Away,
+        // The library does not explain every answer that is no XML.
+        AmazonServiceException or AmazonClientException or HttpRequestException or IOException or XmlException => CallFailure.Away,
         _ => null,
     };
 

@@ -22,10 +22,11 @@ internal static class YamlText
         {
             yaml.Load(new RepeatedKeys(new Parser(reader)));
         }
-        catch (InvalidOperationException confused)
+        catch (Exception confused) when (confused is InvalidOperationException or ArgumentException)
         {
-            // The parser loses its way in lists of lists that are not closed.
-            throw new YamlException(Mark.Empty, Mark.Empty, "A bracket is not closed, or a key stands in a list.", confused);
+            // The parser loses its way in lists of lists that are not closed, and in keys that are empty or references.
+            throw new YamlException(
+                Mark.Empty, Mark.Empty, "A bracket is not closed, a key stands in a list, or a key is empty.", confused);
         }
         var root = yaml.Documents.Count > 0 ? yaml.Documents[0].RootNode : new YamlScalarNode();
         Merge(root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance), [], findings);
