@@ -59,7 +59,11 @@ internal sealed class KeyReader(Findings findings)
     private void ReadValue(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
         if (node.IsEmpty)
+        {
+            if (key.IsMistakeEmpty && !isIgnored)
+                findings.Errors.Add($"{Shown(path)}: it has no value; {key.Rule.Allowed} is required, or remove the key");
             return;
+        }
 
         // Manuals write what is to be filled in as "username: [username]".
         if (node is YamlSequenceNode { Style: SequenceStyle.Flow, Children: [YamlScalarNode { IsEmpty: false } filledIn] })

@@ -42,6 +42,8 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public bool IsRequired { get; private init; }
 
+    public bool IsMistakeEmpty { get; private init; }
+
     public bool IsSecret { get; private init; }
 
     public bool IsChoice { get; private init; }
@@ -65,6 +67,9 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     /// <summary>Its section is a mistake without it.</summary>
     public KnownKey Required() => this with { IsRequired = true };
+
+    /// <summary>The key without a value is a mistake: as if it were not there would be the opposite of what the user asks for.</summary>
+    public KnownKey NeverEmpty() => this with { IsMistakeEmpty = true };
 
     /// <summary>In a place where it has no effect it prevents a start: by mistaken indentation a mirror would be a plain registry, content
     /// would be stored elsewhere, or the registry would be open.</summary>

@@ -246,7 +246,7 @@ internal static class KnownKeys
             Value("cooldown_new", ValueRules.NewTags),
             Value("unused", KeepTime),
             Value("pinned", TrueOrFalse),
-            Value("deny"),
+            Value("deny").NeverEmpty(),
             Value("allow", TrueOrFalse))).Vital(),
     ];
 
