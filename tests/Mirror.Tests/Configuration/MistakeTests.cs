@@ -142,8 +142,7 @@ public sealed class MistakeTests
     }
 
     [Theory]
-    [InlineData("proxy: {remotUrl: x}", "proxy.remotUrl", "proxy.remoteurl")]
-    [InlineData("proxy: {remoteURL: x}", "proxy.remoteURL", "proxy.remoteurl")]
+    [InlineData("http: {draintimout: 1s}", "http.draintimout", "http.draintimeout")]
     [InlineData("rootdirectory: x", "rootdirectory", "storage.filesystem.rootdirectory")]
     [InlineData("storage: {filesystem: {maxthread: 50}}", "storage.filesystem.maxthread", "storage.filesystem.maxthreads")]
     [InlineData("redis: {pasword: x}", "redis.pasword", "redis.password")]

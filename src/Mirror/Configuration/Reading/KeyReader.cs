@@ -95,30 +95,12 @@ internal sealed class KeyReader(Findings findings)
             if (key.Find(name) is { } known)
                 Read(known, child, Join(path, name), isIgnored);
             else
-                ReportUnknown(key, path, name);
+                new UnknownKey(key, Shown(path), name, child, entries).Report(findings);
 
         foreach (var required in key.Children.Where(child => child.IsRequired && !Values.ContainsKey(Join(path, child.Name))))
             // A value that is given but not allowed has its error already.
             if (!entries.Any(entry => entry.Name == required.Name && !entry.Node.IsEmpty))
                 findings.Errors.Add($"{Shown(Join(path, required.Name))}: missing; {required.Rule.Allowed} is required");
-    }
-
-    /// <summary>Reports an unknown key, with the key that was probably meant: a similar name here, or the same name elsewhere.</summary>
-    private void ReportUnknown(KnownKey section, string path, string name)
-    {
-        var (unknown, here) = (Shown(Join(path, name)), Suggestions.Nearest(section.Children.Select(child => child.Name), name));
-        var elsewhere = here is null ? Suggestions.Elsewhere(name) : null;
-        if (elsewhere?.Key.IsVital == true)
-        {
-            findings.Errors.Add(
-                $"{unknown} is not a known key, and ignoring it would not be safe; it is {elsewhere.Value.Path}: look at the indentation");
-            return;
-        }
-        var (found, consequence) = section.IsChoice
-            ? (findings.Errors, ", and ignoring it would not be safe")
-            : (findings.Warnings, " and is ignored");
-        var nearest = here is null ? elsewhere?.Path : Shown(Join(path, here));
-        found.Add($"{unknown} is not a known key{consequence}{(nearest is null ? "" : $"; nearest known key: {nearest}")}");
     }
 
     private void ReadList(KnownKey key, YamlNode node, string path, bool isIgnored)

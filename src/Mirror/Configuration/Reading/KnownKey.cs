@@ -50,6 +50,8 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public bool IsVital { get; private init; }
 
+    public bool IsVitalHere { get; private init; }
+
     /// <summary>Whether the section counts also without keys.</summary>
     public bool IsSetEmpty { get; private init; }
 
@@ -73,7 +75,10 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     /// <summary>In a place where it has no effect it prevents a start: by mistaken indentation a mirror would be a plain registry, content
     /// would be stored elsewhere, or the registry would be open.</summary>
-    public KnownKey Vital() => this with { IsVital = true };
+    public KnownKey Vital() => this with { IsVital = true, IsVitalHere = true };
+
+    /// <summary>A mistyped name of it, in its own section, prevents a start. In another section the name says nothing.</summary>
+    public KnownKey VitalHere() => this with { IsVitalHere = true };
 
     /// <summary>Its values are never printed.</summary>
     public KnownKey Secret() => this with { IsSecret = true };
