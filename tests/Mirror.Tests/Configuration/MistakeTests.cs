@@ -61,6 +61,17 @@ public sealed class MistakeTests
     public void Every_wrong_value_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
 
+    [Theory]
+    [InlineData("\"X A\": b", "http.headers: \"X A\" is not allowed: the name of a header")]
+    [InlineData("X-Site: [K\u00F6ln]", "http.headers.X-Site.0: \"K\u00F6ln\" is not allowed: one line of ASCII text")]
+    [InlineData("X-Site: \"a\\nb\"", "http.headers.X-Site.0: \"a\\u000Ab\" is not allowed: one line of ASCII text")]
+    [InlineData("\"X\\nA\": b", "http.headers: \"X\\u000AA\" is not allowed: the name of a header")]
+    [InlineData("content-length: 5", "http.headers: \"content-length\" is not allowed: the name of a header")]
+    [InlineData("Connection: close", "http.headers: \"Connection\" is not allowed: the name of a header")]
+    [InlineData("Transfer-Encoding: x", "http.headers: \"Transfer-Encoding\" is not allowed: the name of a header")]
+    public void A_header_that_the_server_cannot_send_prevents_a_start(string header, string error) =>
+        Assert.StartsWith(error, Assert.Single(Load(VersionLine + $"http: {{headers: {{{header}}}}}").Errors));
+
     [Fact]
     public void All_mistakes_are_reported_at_once() =>
         Assert.Equal(3, Load("version: 9\nhttp: {addr: x}\nproxy: {remoteurl: y}").Errors.Count);

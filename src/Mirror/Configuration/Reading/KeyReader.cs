@@ -51,7 +51,10 @@ internal sealed class KeyReader(Findings findings)
                 break;
             case KeyShape.Map:
                 foreach (var (name, child) in Entries(key, node, path) ?? [])
-                    Read(key.Entry!, child, Join(path, name), isIgnored);
+                    if (key.NameRule.Canonical(name) is null)
+                        findings.Errors.Add($"{Shown(path)}: \"{Visible.Text(name)}\" is not allowed: {key.NameRule.Allowed}");
+                    else
+                        Read(key.Entry!, child, Join(path, name), isIgnored);
                 break;
         }
     }
@@ -131,11 +134,11 @@ internal sealed class KeyReader(Findings findings)
     private static string Join(string path, string name) => path is "" ? name : ConfigurationPath.Combine(path, name);
 
     /// <summary>The path as messages write it: <c>proxy.remoteurl</c>.</summary>
-    private static string Shown(string path) => path.Replace(':', '.');
+    private static string Shown(string path) => Visible.Text(path.Replace(':', '.'));
 
     private static string Shown(KnownKey key, YamlNode node) => node switch
     {
-        YamlScalarNode scalar => $"\"{Secrets.Mask(key, key.Name, scalar.Value ?? "")}\"",
+        YamlScalarNode scalar => $"\"{Visible.Text(Secrets.Mask(key, key.Name, scalar.Value ?? ""))}\"",
         YamlSequenceNode => "a list",
         _ => "a section",
     };

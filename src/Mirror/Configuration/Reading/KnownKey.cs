@@ -30,6 +30,9 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public ValueRule Rule { get; init; } = ValueRules.Text;
 
+    /// <summary>The rule for the names in a map.</summary>
+    public ValueRule NameRule { get; private init; } = ValueRules.Text;
+
     public bool IsNotActedOn => WhyNotActedOn is not null;
 
     /// <summary>Why the key is not acted on. Null: it is.</summary>
@@ -79,6 +82,9 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     /// <summary>A mistyped name of it, in its own section, prevents a start. In another section the name says nothing.</summary>
     public KnownKey VitalHere() => this with { IsVitalHere = true };
+
+    /// <summary>The names in a map follow a rule.</summary>
+    public KnownKey Named(ValueRule rule) => this with { NameRule = rule };
 
     /// <summary>Its values are never printed.</summary>
     public KnownKey Secret() => this with { IsSecret = true };

@@ -17,7 +17,7 @@ internal sealed class UnknownKey(
     /// <summary>Reports the key, with the key that was probably meant: a similar name here, or the same name elsewhere.</summary>
     public void Report(Findings findings)
     {
-        var unknown = Join(Visible(name));
+        var unknown = Join(Visible.Text(name));
         var here = Suggestions.Similar(section, name);
         var elsewhere = here is null ? Suggestions.Elsewhere(name) : null;
         if (elsewhere?.Key.IsVital == true)
@@ -67,10 +67,4 @@ internal sealed class UnknownKey(
     private static IEnumerable<string> Names(YamlMappingNode map) => map.Children.Keys.Select(key => (key as YamlScalarNode)?.Value ?? "");
 
     private string Join(string child) => path is "" ? child : $"{path}.{child}";
-
-    /// <summary>The name with each space that looks like none, such as a no-break space, as its number.</summary>
-    private static string Visible(string name) => string.Concat(name.Select(
-        letter => char.IsControl(letter) || letter != ' ' && (char.IsWhiteSpace(letter) || letter is '\u200B' or '\uFEFF')
-            ? $"\\u{(int)letter:X4}"
-            : $"{letter}"));
 }
