@@ -37,6 +37,7 @@ public sealed class MirrorConfiguration
         if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
         Options.Ui.Enabled ??= old is null && (file is null || OwnKeys.AreIn(Values));
+        RemoteUrls.WithoutVersion(Options.Proxy, findings);
         PolicyPatterns.Complete(Options.Proxy, findings);
         CrossKeyRules.Check(Options, Values, findings);
         Errors = findings.Errors;

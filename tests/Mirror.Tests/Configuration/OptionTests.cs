@@ -206,4 +206,21 @@ public sealed class OptionTests
 
         Assert.Equal("/y", loaded.Options.Storage.Filesystem.RootDirectory);
     }
+
+    [Theory]
+    [InlineData("https://registry.example/v2/", "https://registry.example")]
+    [InlineData("https://registry.example/v2", "https://registry.example")]
+    [InlineData("https://registry.example/api/docker/v2/", "https://registry.example/api/docker")]
+    public void The_v2_at_the_end_of_an_upstream_is_removed_with_a_warning(string url, string expected)
+    {
+        var loaded = Load(VersionLine + $"proxy: {{remoteurl: {url}, upstreams: [{{name: other.example, remoteurl: {url}}}]}}");
+
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(
+            (expected, expected),
+            (loaded.Options.Proxy.RemoteUrl!.OriginalString, loaded.Options.Proxy.Upstreams[0].RemoteUrl!.OriginalString));
+        Assert.Contains(loaded.Warnings, warning => warning.StartsWith($"proxy.remoteurl is read as {expected}:", StringComparison.Ordinal));
+        Assert.Contains(
+            loaded.Warnings, warning => warning.StartsWith($"proxy.upstreams.0.remoteurl is read as {expected}:", StringComparison.Ordinal));
+    }
 }
