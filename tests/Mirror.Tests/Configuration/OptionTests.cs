@@ -219,8 +219,7 @@ public sealed class OptionTests
         Assert.Equal(
             (expected, expected),
             (loaded.Options.Proxy.RemoteUrl!.OriginalString, loaded.Options.Proxy.Upstreams[0].RemoteUrl!.OriginalString));
-        Assert.Contains(loaded.Warnings, warning => warning.StartsWith($"proxy.remoteurl is read as {expected}:", StringComparison.Ordinal));
-        Assert.Contains(
-            loaded.Warnings, warning => warning.StartsWith($"proxy.upstreams.0.remoteurl is read as {expected}:", StringComparison.Ordinal));
+        foreach (var key in new[] { "proxy.remoteurl", "proxy.upstreams.0.remoteurl" })
+            Assert.Contains(loaded.Warnings, warning => warning.StartsWith($"{key} is read as {expected}:", StringComparison.Ordinal));
     }
 }
