@@ -88,6 +88,15 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(2, error.Split('\n').Count(line => line.StartsWith($"error: {file}: ", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public async Task Clients_reads_the_file_that_its_option_names()
+    {
+        var (code, output, _) = await RunAsync(["clients", "-c", Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\"}\n")]);
+
+        Assert.Equal(0, code);
+        Assert.Contains("10.0.0.1:5000", output);
+    }
+
     [Theory]
     [InlineData("serv", "serve")]
     [InlineData("chekc-config", "check-config")]
