@@ -98,6 +98,23 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
+    [InlineData("Bad Pattern", 2, "--repositories \"Bad Pattern\": a repository name in which * stands for anything")]
+    [InlineData("team/**", 6, "warning: no repository matches team/**")]
+    public async Task Copy_of_no_repository_is_no_success(string pattern, int expected, string message)
+    {
+        var from = Path.Combine(_folder.FullName, "from");
+        Directory.CreateDirectory(Path.Combine(from, "docker/registry/v2/repositories"));
+        var source = Write($"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {from}}}}}\n");
+        var target = Path.Combine(_folder.FullName, "target.yml");
+        File.WriteAllText(target, $"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {from}-copy}}}}\n");
+
+        var (code, _, error) = await RunAsync(["copy", "--from", source, "--to", target, "--repositories", pattern]);
+
+        Assert.Contains(message, error);
+        Assert.Equal(expected, code);
+    }
+
+    [Theory]
     [InlineData("serv", "serve")]
     [InlineData("chekc-config", "check-config")]
     [InlineData("garbagecollect", "garbage-collect")]
