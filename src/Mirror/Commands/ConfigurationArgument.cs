@@ -12,6 +12,15 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         Arity = ArgumentArity.ZeroOrOne,
         Description = "The configuration file; else the one that REGISTRY_CONFIGURATION_PATH names, or a mirror of Docker Hub on "
             + "localhost:5000.",
+        // An unset variable of a script must not choose another configuration.
+        Validators =
+        {
+            given =>
+            {
+                if (given.Tokens is [{ Value: "" }])
+                    given.AddError("The name of the configuration file is empty.");
+            },
+        },
     };
 
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>

@@ -23,6 +23,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("bogus")]
     [InlineData("serve", "a", "b")]
     [InlineData("check-config", "--loud")]
+    [InlineData("check-config", "")]
+    [InlineData("serve", "")]
     public async Task A_command_line_that_is_not_valid_ends_with_2(params string[] args)
     {
         var (code, output, error) = await RunAsync(args);
