@@ -25,6 +25,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("check-config", "--loud")]
     [InlineData("check-config", "")]
     [InlineData("serve", "")]
+    [InlineData("evict", "--dry-run", "--limit=-1")]
     public async Task A_command_line_that_is_not_valid_ends_with_2(params string[] args)
     {
         var (code, output, error) = await RunAsync(args);
