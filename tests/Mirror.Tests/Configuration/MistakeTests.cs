@@ -72,6 +72,12 @@ public sealed class MistakeTests
     public void A_header_that_the_server_cannot_send_prevents_a_start(string header, string error) =>
         Assert.StartsWith(error, Assert.Single(Load(VersionLine + $"http: {{headers: {{{header}}}}}").Errors));
 
+    [Theory]
+    [InlineData("proxy: {remoteurl: https://x, policies: [{deny: no}]}", "proxy.policies.0.match")]
+    [InlineData("access: {rules: [{repositories: [a], actions: [pull]}]}", "access.rules.0.who")]
+    public void A_missing_key_is_reported_once(string yaml, string path) =>
+        Assert.StartsWith($"{path}: missing; ", Assert.Single(Load(VersionLine + yaml).Errors));
+
     [Fact]
     public void All_mistakes_are_reported_at_once() =>
         Assert.Equal(3, Load("version: 9\nhttp: {addr: x}\nproxy: {remoteurl: y}").Errors.Count);
@@ -163,6 +169,9 @@ public sealed class MistakeTests
     [Theory]
     [InlineData("frobnicate: x", "frobnicate is not a known key and is ignored")]
     [InlineData("http: {colour: x}", "http.colour is not a known key and is ignored")]
+    [InlineData("username: x", "username is not a known key and is ignored")]
+    [InlineData("storage: {filesystem: {rootdirectory: /x, maxsize: 1GiB}}",
+        "storage.filesystem.maxsize is not a known key and is ignored")]
     public void A_key_that_is_like_no_other_is_not_taken_for_one(string yaml, string warning) =>
         Assert.Equal(warning, Assert.Single(Load(VersionLine + yaml).Warnings));
 

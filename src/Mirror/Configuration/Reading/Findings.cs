@@ -6,6 +6,17 @@ internal sealed class Findings
     /// <summary>The mistakes that prevent a start, one line each.</summary>
     public List<string> Errors { get; } = [];
 
+    /// <summary>Removes a line about a missing key where a later line says more about the same key.</summary>
+    public void RemoveRepeated()
+    {
+        string[] all = [.. Errors];
+        Errors.Clear();
+        Errors.AddRange(all.Index().Where(line => !(KeyOf(line.Item) is { } key && all[(line.Index + 1)..].Any(later => KeyOf(later) == key)))
+            .Select(line => line.Item));
+
+        static string? KeyOf(string line) => line.IndexOf(": missing;", StringComparison.Ordinal) is > 0 and var end ? line[..end] : null;
+    }
+
     /// <summary>The keys and values that are ignored, one line each.</summary>
     public List<string> Warnings { get; } = [];
 }

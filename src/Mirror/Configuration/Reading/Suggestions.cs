@@ -13,6 +13,15 @@ internal static class Suggestions
     /// <summary>The key of that name in any section, with its path; null where no section has it.</summary>
     public static (string Path, KnownKey Key)? Elsewhere(string name) => Elsewhere(KnownKeys.Root, "", name);
 
+    /// <summary>Whether one section only has a key of that name.</summary>
+    public static bool IsUnique(string name)
+    {
+        return Count(KnownKeys.Root) == 1;
+
+        int Count(KnownKey section) => section.Children.Sum(
+            child => (child.Name.Equals(name, StringComparison.OrdinalIgnoreCase) ? 1 : 0) + Count(child));
+    }
+
     /// <summary>The key of a section whose name differs little from <paramref name="name"/>, or null.</summary>
     public static KnownKey? Similar(KnownKey section, string name) =>
         Nearest(section.Children.Select(child => child.Name), name) is { } near ? section.Find(near) : null;

@@ -28,7 +28,10 @@ internal sealed class UnknownKey(
         }
         if (here is null && (elsewhere is null || !Fits(elsewhere.Value.Key, node)))
             here = Suggestions.WithSameBeginning(section, name);
-        var nearest = here is null ? elsewhere?.Path : Join(here.Name);
+        // Several sections have keys such as path or username, and which one was meant cannot be known.
+        var nearest = here is not null ? Join(here.Name)
+            : elsewhere is { Key.IsVitalHere: true } || Suggestions.IsUnique(name) ? elsewhere?.Path
+            : null;
         var isUnsafe = section.IsChoice || here is not null && IsMeant(here) || IsAlone(here) || HasTelling(node);
         var (found, consequence) = isUnsafe
             ? (findings.Errors, ", and ignoring it would not be safe")
