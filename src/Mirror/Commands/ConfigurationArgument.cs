@@ -46,7 +46,7 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         var error = parsed.InvocationConfiguration.Error;
         WriteWarnings(configuration, error);
         foreach (var mistake in mistakes)
-            error.WriteLine($"error: {configuration.Source}: {mistake}");
+            error.WriteLine($"error: {configuration.VariableOf(mistake) ?? configuration.Source}: {mistake}");
         return null;
     }
 

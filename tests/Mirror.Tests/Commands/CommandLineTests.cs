@@ -92,6 +92,17 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_mistake_in_a_variable_is_reported_with_its_name()
+    {
+        using var error = new StringWriter();
+        var code = await CommandLine.RunAsync(
+            ["check-config", Write("version: 0.1\n")], new Dictionary<string, string> { ["REGISTRY_HTTP_ADDR"] = "foo" }, error, error);
+
+        Assert.Equal(1, code);
+        Assert.StartsWith("error: REGISTRY_HTTP_ADDR: http.addr: \"foo\" is not allowed", error.ToString());
+    }
+
+    [Fact]
     public async Task Clients_reads_the_file_that_its_option_names()
     {
         var (code, output, _) = await RunAsync(["clients", "-c", Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\"}\n")]);
