@@ -208,6 +208,20 @@ public sealed class OptionTests
     }
 
     [Theory]
+    [InlineData("1d", 24)]
+    [InlineData("24h", 24)]
+    [InlineData("90m", 1.5)]
+    public void Every_duration_may_be_in_days(string text, double hours)
+    {
+        var options = Load(VersionLine + $"proxy: {{remoteurl: https://x, tags_cache_ttl: {text}, ttl: {text}, "
+            + $"warm: {{lists: [{{images: [a], every: {text}}}]}}}}").Options;
+
+        Assert.Equal(
+            (hours, hours, hours),
+            (options.Proxy.TagsCacheTtl.TotalHours, options.Proxy.Ttl.TotalHours, options.Proxy.Warm.Lists[0].Every.TotalHours));
+    }
+
+    [Theory]
     [InlineData("https://registry.example/v2/", "https://registry.example")]
     [InlineData("https://registry.example/v2", "https://registry.example")]
     [InlineData("https://registry.example/api/docker/v2/", "https://registry.example/api/docker")]

@@ -1,5 +1,3 @@
-using Mirror.Repositories;
-
 namespace Mirror.Configuration.Reading;
 
 /// <summary>Checks the settings that say who may do what.</summary>
@@ -85,5 +83,6 @@ internal static class AccessKeyRules
         options.Proxy.RemoteUrl is not null && options.Proxy.AllUpstreams()[0].PathName == DockerHub.Name
         && (DockerHub.Without(pattern) is not null
             || !pattern.Contains('/', StringComparison.Ordinal) && !pattern.Contains("**", StringComparison.Ordinal))
-        && !options.Hosted.Repositories.Any(hosted => hosted == pattern || new NamePattern(hosted).IsMatch(pattern));
+        && !options.Hosted.Repositories.Any(hosted => hosted == pattern
+            || !hosted.Contains('/', StringComparison.Ordinal) && hosted.Contains('*', StringComparison.Ordinal));
 }

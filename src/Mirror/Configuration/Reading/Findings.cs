@@ -11,8 +11,9 @@ internal sealed class Findings
     {
         string[] all = [.. Errors];
         Errors.Clear();
-        Errors.AddRange(all.Index().Where(line => !(KeyOf(line.Item) is { } key && all[(line.Index + 1)..].Any(later => KeyOf(later) == key)))
-            .Select(line => line.Item));
+        foreach (var (i, line) in all.Index())
+            if (KeyOf(line) is not { } key || !Array.Exists(all[(i + 1)..], later => KeyOf(later) == key))
+                Errors.Add(line);
 
         static string? KeyOf(string line) => line.IndexOf(": missing;", StringComparison.Ordinal) is > 0 and var end ? line[..end] : null;
     }

@@ -264,7 +264,7 @@ internal static partial class ValueRules
 
     private static ValueRule Durations(string allowed, TimeSpan min, TimeSpan? max = null) => new(
         allowed,
-        text => GoDuration.TryParse(text, out var duration) && duration >= min && duration <= (max ?? TimeSpan.MaxValue)
+        text => GoDuration.TryParseOrDays(text, out var duration) && duration >= min && duration <= (max ?? TimeSpan.MaxValue)
             ? duration.ToString("c", CultureInfo.InvariantCulture)
             : null);
 
