@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Mirror.Admin;
+using Mirror.Configuration.Reading;
 using static Mirror.Web.Words;
 
 namespace Mirror.Commands;
@@ -213,10 +214,17 @@ internal static class AdminCommands
         return command;
     }
 
+    private static readonly ValueRule Bytes = ValueRules.Size(min: 0);
+
     private static Command Evict(AdminConnection server)
     {
         Option<bool> dryRun = new("--dry-run", "-d") { Description = "Only show what would go. The server itself evicts." };
-        Option<long?> limit = new("--limit") { Description = "How many bytes may stay; else proxy.max_size decides." };
+        Option<string?> limit = new("--limit") { Description = "How much may stay, such as 40GiB; else proxy.max_size decides." };
+        limit.Validators.Add(given =>
+        {
+            if (given.Tokens is [var token] && Bytes.Canonical(token.Value) is null)
+                given.AddError($"--limit {token.Value}: {Bytes.Allowed} is required.");
+        });
         Option<bool> layers = new("--layers") { Description = "Show the layers that would be deleted, too." };
         var command = new Command("evict", "Show which images an eviction would remove, the least recently used first.")
         {
@@ -232,7 +240,7 @@ internal static class AdminCommands
         {
             var output = parsed.InvocationConfiguration.Output;
             var query = parsed.GetValue(limit) is { } most
-                ? QueryString.Create("limit", most.ToString(CultureInfo.InvariantCulture))
+                ? QueryString.Create("limit", Bytes.Canonical(most)!)
                 : default;
             var plan = await api.GetAsync($"eviction{query}", Json.EvictionPlan, stop);
             foreach (var image in plan.Images)

@@ -40,6 +40,9 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
             command.Options.Add(option);
     }
 
+    /// <summary>The configuration file that the option names; null for none.</summary>
+    public string? FileOf(ParseResult parsed) => parsed.GetValue(_config);
+
     /// <summary>Makes the action of a verb: it opens a connection, and turns what fails into a line on stderr and an exit code.</summary>
     /// <param name="run">Returns the exit code.</param>
     /// <param name="file">An argument that names the configuration file as well; null for none.</param>

@@ -32,7 +32,7 @@ internal static class ClientsCommand
         {
             if (parsed.GetValue(check))
                 return ask(parsed, stop);
-            if (file.Load(parsed) is not { } configuration)
+            if (file.Load(parsed, server.FileOf(parsed) ?? parsed.GetValue(file.Argument)) is not { } configuration)
                 return Task.FromResult(ExitCode.Failed);
             ConfigurationArgument.WriteWarnings(configuration, parsed.InvocationConfiguration.Error);
             ClientSnippets.Write(configuration.Options, parsed.InvocationConfiguration.Output);

@@ -12,6 +12,15 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         Arity = ArgumentArity.ZeroOrOne,
         Description = "The configuration file; else the one that REGISTRY_CONFIGURATION_PATH names, or a mirror of Docker Hub on "
             + "localhost:5000.",
+        // An unset variable of a script must not choose another configuration.
+        Validators =
+        {
+            given =>
+            {
+                if (given.Tokens is [{ Value: "" }])
+                    given.AddError("The name of the configuration file is empty.");
+            },
+        },
     };
 
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
@@ -37,7 +46,7 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         var error = parsed.InvocationConfiguration.Error;
         WriteWarnings(configuration, error);
         foreach (var mistake in mistakes)
-            error.WriteLine($"error: {configuration.Source}: {mistake}");
+            error.WriteLine($"error: {configuration.VariableOf(mistake) ?? configuration.Source}: {mistake}");
         return null;
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mirror.Configuration;
+using Mirror.Configuration.Reading;
 using Mirror.Copying;
 using Mirror.Hosting;
 using Mirror.Repositories;
@@ -35,6 +36,11 @@ internal static class CopyCommand
             if (given.Tokens is [var token] && !(int.TryParse(token.Value, out var count) && count is >= 1 and <= MaxAtOnce))
                 given.AddError($"--parallel is a number from 1 to {MaxAtOnce}.");
         });
+        repositories.Validators.Add(given =>
+        {
+            if (given.Tokens is [var token] && ValueRules.RepositoryPattern.Canonical(token.Value) is null)
+                given.AddError($"--repositories \"{token.Value}\": {ValueRules.RepositoryPattern.Allowed} is required.");
+        });
         Option<bool> dryRun = new("--dry-run", "-d") { Description = "Only say how much there is to copy." };
         var command = new Command(
             "copy", "Copy a registry to another store. Its server may run, and the same command continues a copy that was interrupted.")
@@ -62,10 +68,21 @@ internal static class CopyCommand
             await using var written = target.Options.Storage.Open();
             StoreArgument.WarnOfUnreadable(read, error);
             var pattern = parsed.GetValue(repositories) is { } text ? new NamePattern(text) : null;
+            var isAnyCopied = false;
             using var copy = new RegistryCopy(
-                CopyStore.Of(read), CopyStore.Of(written), name => pattern?.IsMatch(name.ToString()) != false, parsed.GetValue(dryRun),
-                parsed.GetValue(parallel));
-            return await RunAsync(copy, read, parsed, cancellationToken);
+                CopyStore.Of(read), CopyStore.Of(written), IsCopied, parsed.GetValue(dryRun), parsed.GetValue(parallel));
+            var code = await RunAsync(copy, read, parsed, cancellationToken);
+            if (code != ExitCode.Ok || pattern is null || isAnyCopied)
+                return code;
+            await error.WriteLineAsync($"warning: no repository matches {parsed.GetValue(repositories)}");
+            return ExitCode.Unfinished;
+
+            bool IsCopied(RepositoryName name)
+            {
+                var isCopied = pattern?.IsMatch(name.ToString()) != false;
+                isAnyCopied |= isCopied;
+                return isCopied;
+            }
         });
         return command;
 

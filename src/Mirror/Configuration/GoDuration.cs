@@ -10,6 +10,8 @@ namespace Mirror.Configuration;
 /// </summary>
 public static partial class GoDuration
 {
+    private const int MaxDays = 36_500;
+
     /// <summary>Reads a duration, which may be negative.</summary>
     public static bool TryParse(string text, out TimeSpan duration)
     {
@@ -38,6 +40,16 @@ public static partial class GoDuration
         if (text[0] == '-')
             duration = -duration;
         return true;
+    }
+
+    /// <summary>Reads a duration as <see cref="TryParse"/> does, or whole days such as <c>30d</c>, which Go does not have.</summary>
+    public static bool TryParseOrDays(string text, out TimeSpan duration)
+    {
+        if (!text.EndsWith('d'))
+            return TryParse(text, out duration);
+        var isDays = int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var days) && days <= MaxDays;
+        duration = isDays ? TimeSpan.FromDays(days) : default;
+        return isDays;
     }
 
     /// <summary>The shortest text that <see cref="TryParse"/> reads as this duration: <c>1h30m</c>, <c>500ms</c>, <c>0s</c>.</summary>

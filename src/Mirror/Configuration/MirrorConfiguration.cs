@@ -37,7 +37,10 @@ public sealed class MirrorConfiguration
         if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
         Options.Ui.Enabled ??= old is null && (file is null || OwnKeys.AreIn(Values));
+        RemoteUrls.WithoutVersion(Options.Proxy, findings);
+        PolicyPatterns.Complete(Options.Proxy, findings);
         CrossKeyRules.Check(Options, Values, findings);
+        findings.RemoveRepeated();
         Errors = findings.Errors;
         Warnings = findings.Warnings;
     }
@@ -59,6 +62,15 @@ public sealed class MirrorConfiguration
 
     /// <summary>The keys that variables <c>REGISTRY_*</c> set, as <c>http.addr</c>; a section stands for all keys in it.</summary>
     public IReadOnlySet<string> Variables { get; }
+
+    /// <summary>The variable that set the key which a line of <see cref="Errors"/> is about; null where the file did.</summary>
+    public string? VariableOf(string error)
+    {
+        for (var key = error.Split(": ")[0]; key.Length > 0; key = key[..Math.Max(0, key.LastIndexOf('.'))])
+            if (Variables.Contains(key))
+                return $"REGISTRY_{key.Replace('.', '_').ToUpperInvariant()}";
+        return null;
+    }
 
     /// <summary>The settings. Values with <see cref="Errors"/> have their defaults.</summary>
     public MirrorOptions Options { get; }

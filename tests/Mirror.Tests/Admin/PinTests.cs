@@ -74,7 +74,7 @@ public sealed class PinTests : MirrorOfHub
 
         await Mirror.ImagesAsync(list => list is [var only] && only.GetProperty("whole").GetBoolean());
         Assert.Equal(2, (await Mirror.VerbAsync("evict")).Code);
-        var (code, output) = await Mirror.VerbAsync("evict", "--dry-run", "--layers", "--limit", $"{2 * MiB}");
+        var (code, output) = await Mirror.VerbAsync("evict", "--dry-run", "--layers", "--limit", "2MB");
         Assert.Equal(0, code);
         Assert.Equal(kept.Digest.ToString(), FirstDigestIn(output));
         Assert.Contains("library/nginx:1", output);

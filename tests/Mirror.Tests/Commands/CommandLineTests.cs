@@ -23,6 +23,9 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("bogus")]
     [InlineData("serve", "a", "b")]
     [InlineData("check-config", "--loud")]
+    [InlineData("check-config", "")]
+    [InlineData("serve", "")]
+    [InlineData("evict", "--dry-run", "--limit=-1")]
     public async Task A_command_line_that_is_not_valid_ends_with_2(params string[] args)
     {
         var (code, output, error) = await RunAsync(args);
@@ -86,6 +89,43 @@ public sealed class CommandLineTests : IDisposable
 
         Assert.Equal((1, ""), (code, output));
         Assert.Equal(2, error.Split('\n').Count(line => line.StartsWith($"error: {file}: ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_mistake_in_a_variable_is_reported_with_its_name()
+    {
+        using var error = new StringWriter();
+        var code = await CommandLine.RunAsync(
+            ["check-config", Write("version: 0.1\n")], new Dictionary<string, string> { ["REGISTRY_HTTP_ADDR"] = "foo" }, error, error);
+
+        Assert.Equal(1, code);
+        Assert.StartsWith("error: REGISTRY_HTTP_ADDR: http.addr: \"foo\" is not allowed", error.ToString());
+    }
+
+    [Fact]
+    public async Task Clients_reads_the_file_that_its_option_names()
+    {
+        var (code, output, _) = await RunAsync(["clients", "-c", Write("version: 0.1\nhttp: {addr: \"10.0.0.1:5000\"}\n")]);
+
+        Assert.Equal(0, code);
+        Assert.Contains("10.0.0.1:5000", output);
+    }
+
+    [Theory]
+    [InlineData("Bad Pattern", 2, "--repositories \"Bad Pattern\": a repository name in which * stands for anything")]
+    [InlineData("team/**", 6, "warning: no repository matches team/**")]
+    public async Task Copy_of_no_repository_is_no_success(string pattern, int expected, string message)
+    {
+        var from = Path.Combine(_folder.FullName, "from");
+        Directory.CreateDirectory(Path.Combine(from, "docker/registry/v2/repositories"));
+        var source = Write($"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {from}}}}}\n");
+        var target = Path.Combine(_folder.FullName, "target.yml");
+        File.WriteAllText(target, $"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {from}-copy}}}}\n");
+
+        var (code, _, error) = await RunAsync(["copy", "--from", source, "--to", target, "--repositories", pattern]);
+
+        Assert.Contains(message, error);
+        Assert.Equal(expected, code);
     }
 
     [Theory]

@@ -79,7 +79,8 @@ public sealed class EnvironmentTests
     public void An_empty_variable_removes_a_value() => Assert.Null(LoadNothing(("REGISTRY_PROXY_REMOTEURL", "")).Options.Proxy.RemoteUrl);
 
     [Theory]
-    [InlineData("REGISTRY_PROXY_REMOTURL")]
+    [InlineData("REGISTRY_PROXY_SERVICE_HOST")]
+    [InlineData("REGISTRY_AUTH_PORT_443_TCP_ADDR")]
     [InlineData("REGISTRY_PORT_5000_TCP")]
     [InlineData("REGISTRY_HTTP_")]
     public void A_variable_that_stands_for_no_known_key_causes_a_warning(string variable) =>
@@ -98,9 +99,19 @@ public sealed class EnvironmentTests
     public void A_mistyped_variable_gets_its_nearest_key()
     {
         Assert.EndsWith("; nearest known variable: REGISTRY_PROXY_REMOTEURL",
-            Assert.Single(LoadNothing(("REGISTRY_PROXY_REMOTURL", "x")).Warnings));
+            Assert.Single(LoadNothing(("REGISTRY_PROXY_REMOTURL", "x")).Errors));
+        Assert.EndsWith("; nearest known variable: REGISTRY_HTTP_DRAINTIMEOUT",
+            Assert.Single(LoadNothing(("REGISTRY_HTTP_DRAINTIMOUT", "x")).Warnings));
         Assert.EndsWith(" is ignored", Assert.Single(LoadNothing(("REGISTRY_PORT_5000_TCP", "x")).Warnings));
     }
+
+    [Theory]
+    [InlineData("REGISTRY_PROXY_REMOTE_URL", "REGISTRY_PROXY_REMOTEURL")]
+    [InlineData("REGISTRY_HTTP_TLS_CERT", "REGISTRY_HTTP_TLS_CERTIFICATE")]
+    [InlineData("REGISTRY_STORAGE_FILESYSTEM_ROOTDIR", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY")]
+    public void A_mistyped_variable_that_is_unsafe_to_ignore_prevents_a_start(string variable, string right) => Assert.Equal(
+        $"{variable} stands for no known key, and ignoring it would not be safe; nearest known variable: {right}",
+        Assert.Single(Load(VersionLine, (variable, "x")).Errors));
 
     [Fact]
     public void A_section_that_is_not_YAML_is_an_error_that_hides_its_text()

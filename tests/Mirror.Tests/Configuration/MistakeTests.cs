@@ -61,6 +61,23 @@ public sealed class MistakeTests
     public void Every_wrong_value_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
 
+    [Theory]
+    [InlineData("\"X A\": b", "http.headers: \"X A\" is not allowed: the name of a header")]
+    [InlineData("X-Site: [K\u00F6ln]", "http.headers.X-Site.0: \"K\u00F6ln\" is not allowed: one line of ASCII text")]
+    [InlineData("X-Site: \"a\\nb\"", "http.headers.X-Site.0: \"a\\u000Ab\" is not allowed: one line of ASCII text")]
+    [InlineData("\"X\\nA\": b", "http.headers: \"X\\u000AA\" is not allowed: the name of a header")]
+    [InlineData("content-length: 5", "http.headers: \"content-length\" is not allowed: the name of a header")]
+    [InlineData("Connection: close", "http.headers: \"Connection\" is not allowed: the name of a header")]
+    [InlineData("Transfer-Encoding: x", "http.headers: \"Transfer-Encoding\" is not allowed: the name of a header")]
+    public void A_header_that_the_server_cannot_send_prevents_a_start(string header, string error) =>
+        Assert.StartsWith(error, Assert.Single(Load(VersionLine + $"http: {{headers: {{{header}}}}}").Errors));
+
+    [Theory]
+    [InlineData("proxy: {remoteurl: https://x, policies: [{deny: no}]}", "proxy.policies.0.match")]
+    [InlineData("access: {rules: [{repositories: [a], actions: [pull]}]}", "access.rules.0.who")]
+    public void A_missing_key_is_reported_once(string yaml, string path) =>
+        Assert.StartsWith($"{path}: missing; ", Assert.Single(Load(VersionLine + yaml).Errors));
+
     [Fact]
     public void All_mistakes_are_reported_at_once() =>
         Assert.Equal(3, Load("version: 9\nhttp: {addr: x}\nproxy: {remoteurl: y}").Errors.Count);
@@ -142,8 +159,7 @@ public sealed class MistakeTests
     }
 
     [Theory]
-    [InlineData("proxy: {remotUrl: x}", "proxy.remotUrl", "proxy.remoteurl")]
-    [InlineData("proxy: {remoteURL: x}", "proxy.remoteURL", "proxy.remoteurl")]
+    [InlineData("http: {draintimout: 1s}", "http.draintimout", "http.draintimeout")]
     [InlineData("rootdirectory: x", "rootdirectory", "storage.filesystem.rootdirectory")]
     [InlineData("storage: {filesystem: {maxthread: 50}}", "storage.filesystem.maxthread", "storage.filesystem.maxthreads")]
     [InlineData("redis: {pasword: x}", "redis.pasword", "redis.password")]
@@ -153,6 +169,9 @@ public sealed class MistakeTests
     [Theory]
     [InlineData("frobnicate: x", "frobnicate is not a known key and is ignored")]
     [InlineData("http: {colour: x}", "http.colour is not a known key and is ignored")]
+    [InlineData("username: x", "username is not a known key and is ignored")]
+    [InlineData("storage: {filesystem: {rootdirectory: /x, maxsize: 1GiB}}",
+        "storage.filesystem.maxsize is not a known key and is ignored")]
     public void A_key_that_is_like_no_other_is_not_taken_for_one(string yaml, string warning) =>
         Assert.Equal(warning, Assert.Single(Load(VersionLine + yaml).Warnings));
 

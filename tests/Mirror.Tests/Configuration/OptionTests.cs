@@ -206,4 +206,34 @@ public sealed class OptionTests
 
         Assert.Equal("/y", loaded.Options.Storage.Filesystem.RootDirectory);
     }
+
+    [Theory]
+    [InlineData("1d", 24)]
+    [InlineData("24h", 24)]
+    [InlineData("90m", 1.5)]
+    public void Every_duration_may_be_in_days(string text, double hours)
+    {
+        var options = Load(VersionLine + $"proxy: {{remoteurl: https://x, tags_cache_ttl: {text}, ttl: {text}, "
+            + $"warm: {{lists: [{{images: [a], every: {text}}}]}}}}").Options;
+
+        Assert.Equal(
+            (hours, hours, hours),
+            (options.Proxy.TagsCacheTtl.TotalHours, options.Proxy.Ttl.TotalHours, options.Proxy.Warm.Lists[0].Every.TotalHours));
+    }
+
+    [Theory]
+    [InlineData("https://registry.example/v2/", "https://registry.example")]
+    [InlineData("https://registry.example/v2", "https://registry.example")]
+    [InlineData("https://registry.example/api/docker/v2/", "https://registry.example/api/docker")]
+    public void The_v2_at_the_end_of_an_upstream_is_removed_with_a_warning(string url, string expected)
+    {
+        var loaded = Load(VersionLine + $"proxy: {{remoteurl: {url}, upstreams: [{{name: other.example, remoteurl: {url}}}]}}");
+
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(
+            (expected, expected),
+            (loaded.Options.Proxy.RemoteUrl!.OriginalString, loaded.Options.Proxy.Upstreams[0].RemoteUrl!.OriginalString));
+        foreach (var key in new[] { "proxy.remoteurl", "proxy.upstreams.0.remoteurl" })
+            Assert.Contains(loaded.Warnings, warning => warning.StartsWith($"{key} is read as {expected}:", StringComparison.Ordinal));
+    }
 }

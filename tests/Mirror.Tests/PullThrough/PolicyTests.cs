@@ -48,6 +48,22 @@ public sealed class PolicyTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
     }
 
+    [Theory]
+    [InlineData("{match: nginx, deny: no}", HttpStatusCode.Forbidden)]
+    [InlineData("{match: docker.io/library/nginx, deny: no}", HttpStatusCode.Forbidden)]
+    [InlineData("{match: docker.io/library/*, deny: no}", HttpStatusCode.Forbidden)]
+    [InlineData("{match: ng*, deny: no}", HttpStatusCode.Forbidden)]
+    [InlineData("{match: docker.io/acme/nginx, deny: no}", HttpStatusCode.OK)]
+    public async Task A_pattern_is_read_as_the_name_of_an_image_is(string policy, HttpStatusCode expected)
+    {
+        await using var mirror = await StartAsync($"  name: docker.io\n  policies: [{policy}]\n");
+        Hub.AddImage("library/nginx", "latest", HubBlob.Seeded(1, 1000));
+
+        using var response = await mirror.GetAsync(ManifestPath("latest", "library/nginx"));
+
+        Assert.Equal(expected, response.StatusCode);
+    }
+
     [Fact]
     public async Task What_is_denied_is_refused_with_the_reason_at_each_route_though_it_is_stored_and_upstream_is_not_asked()
     {

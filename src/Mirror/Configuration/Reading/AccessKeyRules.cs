@@ -61,6 +61,10 @@ internal static class AccessKeyRules
     {
         if (options.Auth.Silly is not null)
             findings.Warnings.Add("auth.silly lets in every client that sends any Authorization header: use it for tests only");
+        foreach (var (i, rule) in options.Access.Rules.Index())
+            foreach (var pattern in rule.Repositories.Where(pattern => NeverMatches(options, pattern)))
+                findings.Warnings.Add($"access.rules.{i}.repositories: \"{pattern}\" matches no image of Docker Hub: their names are "
+                    + "those of the catalog, such as library/nginx");
         if (options.Http.Tls.ClientAuth is ClientAuth.RequireAny or ClientAuth.Request)
             findings.Warnings.Add($"http.tls.clientauth: {ValueRules.WordOf(options.Http.Tls.ClientAuth)} checks no certificate"
                 + (options.Http.Tls.ClientCas is [] ? ", and without http.tls.clientcas no client is asked for one" : ""));
@@ -73,4 +77,12 @@ internal static class AccessKeyRules
                 findings.Warnings.Add($"auth.token.signingalgorithms: no token with {name} is let in: a key that clients can read must "
                     + "not verify it");
     }
+
+    // A rule only allows, so that such a pattern opens nothing.
+    private static bool NeverMatches(MirrorOptions options, string pattern) =>
+        options.Proxy.RemoteUrl is not null && options.Proxy.AllUpstreams()[0].PathName == DockerHub.Name
+        && (DockerHub.Without(pattern) is not null
+            || !pattern.Contains('/', StringComparison.Ordinal) && !pattern.Contains("**", StringComparison.Ordinal))
+        && !options.Hosted.Repositories.Any(hosted => hosted == pattern
+            || !hosted.Contains('/', StringComparison.Ordinal) && hosted.Contains('*', StringComparison.Ordinal));
 }

@@ -55,5 +55,5 @@ internal static class AccessKeys
                 List("certificates", Value("*")),
                 Value("anonymous", TrueOrFalse)).Required(),
             List("repositories", Value("*", RepositoryPattern)).Required(),
-            List("actions", Value("*", OneOf("pull", "push", "delete", "list", "admin"))).Required())));
+            List("actions", Value("*", OneOf("pull", "push", "delete", "list", "admin"))).Required())).VitalHere()).Vital();
 }

@@ -27,7 +27,7 @@ internal static class EnvironmentOverrides
 
             List<(KnownKey Key, string Name)> path = [];
             if (!Resolve(KnownKeys.Root, variable[Prefix.Length..], path))
-                findings.Warnings.Add($"{variable} stands for no known key and is ignored{Nearest(variable)}");
+                ReportUnknown(variable, findings);
             else if (ValueFor(path[^1].Key, text) is not { } value)
                 findings.Errors.Add($"{variable}: the value is not YAML");
             else if (!Set(root, path, value))
@@ -38,10 +38,24 @@ internal static class EnvironmentOverrides
         return given;
     }
 
-    private static string Nearest(string variable) =>
-        Suggestions.Nearest(Suggestions.Paths(KnownKeys.Root, "", '_'), variable[Prefix.Length..]) is { } path
-            ? $"; nearest known variable: {Prefix}{path.ToUpperInvariant()}"
-            : "";
+    private static void ReportUnknown(string variable, Findings findings)
+    {
+        var (section, path, rest) = (KnownKeys.Root, "", variable[Prefix.Length..]);
+        while (section.Children.FirstOrDefault(child => child.Shape is KeyShape.Section && After(rest, child.Name) is { Length: > 0 })
+            is { } below)
+            (section, path, rest) = (below, $"{path}{below.Name}_", After(rest, below.Name)!);
+        var here = section == KnownKeys.Root ? null : Suggestions.Similar(section, rest) ?? Suggestions.WithSameBeginning(section, rest);
+        var nearest = here is null
+            ? Suggestions.Nearest(Suggestions.Paths(KnownKeys.Root, "", '_'), variable[Prefix.Length..])
+            : path + here.Name;
+        List<(KnownKey Key, string Name)> meant = [];
+        var isUnsafe = nearest is not null && Resolve(KnownKeys.Root, nearest, meant) && meant[^1].Key.IsVitalHere;
+        var (found, consequence) = isUnsafe
+            ? (findings.Errors, ", and ignoring it would not be safe")
+            : (findings.Warnings, " and is ignored");
+        found.Add($"{variable} stands for no known key{consequence}"
+            + (nearest is null ? "" : $"; nearest known variable: {Prefix}{nearest.ToUpperInvariant()}"));
+    }
 
     /// <summary>Finds the keys that <paramref name="rest"/> names below <paramref name="key"/>, the outermost first.</summary>
     private static bool Resolve(KnownKey key, string rest, List<(KnownKey Key, string Name)> path)

@@ -51,7 +51,10 @@ internal sealed class KeyReader(Findings findings)
                 break;
             case KeyShape.Map:
                 foreach (var (name, child) in Entries(key, node, path) ?? [])
-                    Read(key.Entry!, child, Join(path, name), isIgnored);
+                    if (key.NameRule.Canonical(name) is null)
+                        findings.Errors.Add($"{Shown(path)}: \"{Visible.Text(name)}\" is not allowed: {key.NameRule.Allowed}");
+                    else
+                        Read(key.Entry!, child, Join(path, name), isIgnored);
                 break;
         }
     }
@@ -59,7 +62,11 @@ internal sealed class KeyReader(Findings findings)
     private void ReadValue(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
         if (node.IsEmpty)
+        {
+            if (key.IsMistakeEmpty && !isIgnored)
+                findings.Errors.Add($"{Shown(path)}: it has no value; {key.Rule.Allowed} is required, or remove the key");
             return;
+        }
 
         // Manuals write what is to be filled in as "username: [username]".
         if (node is YamlSequenceNode { Style: SequenceStyle.Flow, Children: [YamlScalarNode { IsEmpty: false } filledIn] })
@@ -91,30 +98,12 @@ internal sealed class KeyReader(Findings findings)
             if (key.Find(name) is { } known)
                 Read(known, child, Join(path, name), isIgnored);
             else
-                ReportUnknown(key, path, name);
+                new UnknownKey(key, Shown(path), name, child, entries).Report(findings);
 
         foreach (var required in key.Children.Where(child => child.IsRequired && !Values.ContainsKey(Join(path, child.Name))))
             // A value that is given but not allowed has its error already.
             if (!entries.Any(entry => entry.Name == required.Name && !entry.Node.IsEmpty))
                 findings.Errors.Add($"{Shown(Join(path, required.Name))}: missing; {required.Rule.Allowed} is required");
-    }
-
-    /// <summary>Reports an unknown key, with the key that was probably meant: a similar name here, or the same name elsewhere.</summary>
-    private void ReportUnknown(KnownKey section, string path, string name)
-    {
-        var (unknown, here) = (Shown(Join(path, name)), Suggestions.Nearest(section.Children.Select(child => child.Name), name));
-        var elsewhere = here is null ? Suggestions.Elsewhere(name) : null;
-        if (elsewhere?.Key.IsVital == true)
-        {
-            findings.Errors.Add(
-                $"{unknown} is not a known key, and ignoring it would not be safe; it is {elsewhere.Value.Path}: look at the indentation");
-            return;
-        }
-        var (found, consequence) = section.IsChoice
-            ? (findings.Errors, ", and ignoring it would not be safe")
-            : (findings.Warnings, " and is ignored");
-        var nearest = here is null ? elsewhere?.Path : Shown(Join(path, here));
-        found.Add($"{unknown} is not a known key{consequence}{(nearest is null ? "" : $"; nearest known key: {nearest}")}");
     }
 
     private void ReadList(KnownKey key, YamlNode node, string path, bool isIgnored)
@@ -145,11 +134,11 @@ internal sealed class KeyReader(Findings findings)
     private static string Join(string path, string name) => path is "" ? name : ConfigurationPath.Combine(path, name);
 
     /// <summary>The path as messages write it: <c>proxy.remoteurl</c>.</summary>
-    private static string Shown(string path) => path.Replace(':', '.');
+    private static string Shown(string path) => Visible.Text(path.Replace(':', '.'));
 
     private static string Shown(KnownKey key, YamlNode node) => node switch
     {
-        YamlScalarNode scalar => $"\"{Secrets.Mask(key, key.Name, scalar.Value ?? "")}\"",
+        YamlScalarNode scalar => $"\"{Visible.Text(Secrets.Mask(key, key.Name, scalar.Value ?? ""))}\"",
         YamlSequenceNode => "a list",
         _ => "a section",
     };

@@ -30,6 +30,9 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public ValueRule Rule { get; init; } = ValueRules.Text;
 
+    /// <summary>The rule for the names in a map.</summary>
+    public ValueRule NameRule { get; private init; } = ValueRules.Text;
+
     public bool IsNotActedOn => WhyNotActedOn is not null;
 
     /// <summary>Why the key is not acted on. Null: it is.</summary>
@@ -42,11 +45,15 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public bool IsRequired { get; private init; }
 
+    public bool IsMistakeEmpty { get; private init; }
+
     public bool IsSecret { get; private init; }
 
     public bool IsChoice { get; private init; }
 
     public bool IsVital { get; private init; }
+
+    public bool IsVitalHere { get; private init; }
 
     /// <summary>Whether the section counts also without keys.</summary>
     public bool IsSetEmpty { get; private init; }
@@ -66,9 +73,18 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
     /// <summary>Its section is a mistake without it.</summary>
     public KnownKey Required() => this with { IsRequired = true };
 
+    /// <summary>The key without a value is a mistake: as if it were not there would be the opposite of what the user asks for.</summary>
+    public KnownKey NeverEmpty() => this with { IsMistakeEmpty = true };
+
     /// <summary>In a place where it has no effect it prevents a start: by mistaken indentation a mirror would be a plain registry, content
     /// would be stored elsewhere, or the registry would be open.</summary>
-    public KnownKey Vital() => this with { IsVital = true };
+    public KnownKey Vital() => this with { IsVital = true, IsVitalHere = true };
+
+    /// <summary>A mistyped name of it, in its own section, prevents a start. In another section the name says nothing.</summary>
+    public KnownKey VitalHere() => this with { IsVitalHere = true };
+
+    /// <summary>The names in a map follow a rule.</summary>
+    public KnownKey Named(ValueRule rule) => this with { NameRule = rule };
 
     /// <summary>Its values are never printed.</summary>
     public KnownKey Secret() => this with { IsSecret = true };

@@ -13,6 +13,33 @@ internal static class Suggestions
     /// <summary>The key of that name in any section, with its path; null where no section has it.</summary>
     public static (string Path, KnownKey Key)? Elsewhere(string name) => Elsewhere(KnownKeys.Root, "", name);
 
+    /// <summary>Whether one section only has a key of that name.</summary>
+    public static bool IsUnique(string name)
+    {
+        return Count(KnownKeys.Root) == 1;
+
+        int Count(KnownKey section) => section.Children.Sum(
+            child => (child.Name.Equals(name, StringComparison.OrdinalIgnoreCase) ? 1 : 0) + Count(child));
+    }
+
+    /// <summary>The key of a section whose name differs little from <paramref name="name"/>, or null.</summary>
+    public static KnownKey? Similar(KnownKey section, string name) =>
+        Nearest(section.Children.Select(child => child.Name), name) is { } near ? section.Find(near) : null;
+
+    /// <summary>The key of a section whose name begins as <paramref name="name"/> does, for three quarters of the shorter one; null where
+    /// there is none.</summary>
+    public static KnownKey? WithSameBeginning(KnownKey section, string name)
+    {
+        var best = section.Children.MaxBy(child => Common(child.Name, name));
+        return best is not null && Common(best.Name, name) is >= 3 and var common
+            && common * 4 >= Math.Min(best.Name.Length, name.Length) * 3
+            ? best
+            : null;
+
+        static int Common(string a, string b) =>
+            a.Zip(b).TakeWhile(pair => char.ToUpperInvariant(pair.First) == char.ToUpperInvariant(pair.Second)).Count();
+    }
+
     /// <summary>The paths of all keys with values, joined by a separator. A list of sections is left out.</summary>
     public static IEnumerable<string> Paths(KnownKey section, string path, char separator) => section.Children.SelectMany(child =>
         child.Shape is KeyShape.Section ? Paths(child, $"{path}{child.Name}{separator}", separator) : [path + child.Name]);
@@ -30,21 +57,23 @@ internal static class Suggestions
         return null;
     }
 
-    /// <summary>The number of letters to insert, delete or replace (Levenshtein distance), without regard to case.</summary>
+    /// <summary>The number of letters to insert, delete, replace or swap with the next one, without regard to case.</summary>
     private static int Distance(string a, string b)
     {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        int[] before = [], row = [.. Enumerable.Range(0, b.Length + 1)];
         for (var i = 1; i <= a.Length; i++)
         {
-            var diagonal = row[0];
-            row[0] = i;
+            int[] next = [i, .. row[1..]];
             for (var j = 1; j <= b.Length; j++)
             {
-                var replaced = diagonal + (char.ToUpperInvariant(a[i - 1]) == char.ToUpperInvariant(b[j - 1]) ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.Min(replaced, Math.Min(row[j], row[j - 1]) + 1);
+                next[j] = Math.Min(row[j - 1] + (Same(i, j) ? 0 : 1), Math.Min(row[j], next[j - 1]) + 1);
+                if (i > 1 && j > 1 && Same(i, j - 1) && Same(i - 1, j))
+                    next[j] = Math.Min(next[j], before[j - 2] + 1);
             }
+            (before, row) = (row, next);
         }
         return row[^1];
+
+        bool Same(int i, int j) => char.ToUpperInvariant(a[i - 1]) == char.ToUpperInvariant(b[j - 1]);
     }
 }

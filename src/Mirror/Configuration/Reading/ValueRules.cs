@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
@@ -15,6 +16,12 @@ internal sealed record ValueRule(string Allowed, Func<string, string?> Canonical
 internal static partial class ValueRules
 {
     private const int MaxDays = 36_500;
+
+    // Visible ASCII, spaces and tabs (RFC 9110, section 5.5). The server cannot send other text.
+    private static readonly SearchValues<char> HeaderText =
+        SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Select(letter => (char)letter), '\t']);
+
+    private static readonly string[] OfTheServer = ["Content-Length", "Transfer-Encoding", "Connection"];
 
     public static readonly ValueRule Text = new("text", text => text);
 
@@ -165,9 +172,13 @@ internal static partial class ValueRules
         text => System.Buffers.Text.Base64.IsValid(text) && text.Length > 0 ? text : null);
 
     public static readonly ValueRule HeaderValue = new(
-        "one line of text", text => text.AsSpan().ContainsAny('\r', '\n', '\0') ? null : text);
+        "one line of ASCII text", text => text.AsSpan().ContainsAnyExcept(HeaderText) ? null : text);
 
     public static readonly ValueRule HeaderName = Matching("the name of a header", TokenGrammar());
+
+    public static readonly ValueRule AnswerHeaderName = new(
+        "the name of a header, but Content-Length, Transfer-Encoding and Connection, which the server sets",
+        text => TokenGrammar().IsMatch(text) && !OfTheServer.Contains(text, StringComparer.OrdinalIgnoreCase) ? text : null);
 
     public static readonly ValueRule Method = Matching("a method of HTTP in capital letters, such as GET", MethodGrammar());
 
@@ -253,7 +264,7 @@ internal static partial class ValueRules
 
     private static ValueRule Durations(string allowed, TimeSpan min, TimeSpan? max = null) => new(
         allowed,
-        text => GoDuration.TryParse(text, out var duration) && duration >= min && duration <= (max ?? TimeSpan.MaxValue)
+        text => GoDuration.TryParseOrDays(text, out var duration) && duration >= min && duration <= (max ?? TimeSpan.MaxValue)
             ? duration.ToString("c", CultureInfo.InvariantCulture)
             : null);
 

@@ -1,0 +1,73 @@
+using YamlDotNet.RepresentationModel;
+
+namespace Mirror.Configuration.Reading;
+
+/// <summary>A key that the table does not know. It causes a warning, or an error where it was probably meant to be a key without which the
+/// server would be something else: open, without TLS, a plain registry, or with its content in another place.</summary>
+/// <param name="section">The section that has the key.</param>
+/// <param name="path">The path of the section, as messages write it.</param>
+/// <param name="entries">All keys of the section.</param>
+internal sealed class UnknownKey(
+    KnownKey section, string path, string name, YamlNode node, IReadOnlyList<(string Name, YamlNode Node)> entries)
+{
+    // Nobody gives these names to a key of another program, so that a section of any name that has one of them was meant to be ours.
+    private static readonly string[] Telling = ["htpasswd", "oidc", "remoteurl", "upstreams", "filesystem"];
+    private static readonly string[] TellingOfHttp = ["certificate", "clientcas"];
+
+    /// <summary>Reports the key, with the key that was probably meant: a similar name here, or the same name elsewhere.</summary>
+    public void Report(Findings findings)
+    {
+        var unknown = Join(Visible.Text(name));
+        var here = Suggestions.Similar(section, name);
+        var elsewhere = here is null ? Suggestions.Elsewhere(name) : null;
+        if (elsewhere?.Key.IsVital == true)
+        {
+            findings.Errors.Add(
+                $"{unknown} is not a known key, and ignoring it would not be safe; it is {elsewhere.Value.Path}: look at the indentation");
+            return;
+        }
+        if (here is null && (elsewhere is null || !Fits(elsewhere.Value.Key, node)))
+            here = Suggestions.WithSameBeginning(section, name);
+        // Several sections have keys such as path or username, and which one was meant cannot be known.
+        var nearest = here is not null ? Join(here.Name)
+            : elsewhere is { Key.IsVitalHere: true } || Suggestions.IsUnique(name) ? elsewhere?.Path
+            : null;
+        var isUnsafe = section.IsChoice || here is not null && IsMeant(here) || IsAlone(here) || HasTelling(node);
+        var (found, consequence) = isUnsafe
+            ? (findings.Errors, ", and ignoring it would not be safe")
+            : (findings.Warnings, " and is ignored");
+        found.Add($"{unknown} is not a known key{consequence}{(nearest is null ? "" : $"; nearest known key: {nearest}")}");
+    }
+
+    private bool IsMeant(KnownKey here) =>
+        here.IsVitalHere && (here.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || Fits(here, node))
+        || here.Shape is KeyShape.Section && node is YamlMappingNode map && Names(map).Any(child => here.Find(child)?.IsVital == true);
+
+    // A section that does nothing but with a certain key, and has only keys that nobody knows, was meant to do something.
+    private bool IsAlone(KnownKey? here) =>
+        section.IsVital && here is null or { IsVitalHere: true } && !entries.Any(
+            entry => !entry.Node.IsEmpty && section.Find(entry.Name) is { } known
+                && (known.IsVitalHere || !section.Children.Any(child => child.IsVitalHere)));
+
+    private bool HasTelling(YamlNode below) =>
+        !name.StartsWith("x-", StringComparison.OrdinalIgnoreCase) && below is YamlMappingNode map
+        && (Names(map).Any(child => Telling.Contains(child) || section.Name is "http" && TellingOfHttp.Contains(child))
+            || map.Children.Values.Any(HasTelling));
+
+    /// <summary>Whether the node has the shape of the key, and something in it that the key has.</summary>
+    private static bool Fits(KnownKey key, YamlNode node) => (key.Shape, node) switch
+    {
+        (_, YamlScalarNode { IsEmpty: true }) or (KeyShape.Anything, _) => true,
+        (KeyShape.Section, YamlMappingNode map) => Names(map).Any(
+            name => key.Find(name) is not null || Suggestions.Similar(key, name) is not null),
+        (KeyShape.Section, YamlScalarNode choice) => key.IsChoice && key.Find(choice.Value!) is not null,
+        (KeyShape.List, YamlSequenceNode list) => list.Children.Count == 0 || Fits(key.Entry!, list[0]),
+        (KeyShape.List, _) => Fits(key.Entry!, node),
+        (KeyShape.Map, YamlMappingNode) or (KeyShape.Value, YamlScalarNode or YamlSequenceNode) => true,
+        _ => false,
+    };
+
+    private static IEnumerable<string> Names(YamlMappingNode map) => map.Children.Keys.Select(key => (key as YamlScalarNode)?.Value ?? "");
+
+    private string Join(string child) => path is "" ? child : $"{path}.{child}";
+}
