@@ -3,6 +3,8 @@
 # and changes the inputs that take new ones.
 #
 #   tests/fuzz.sh [SECONDS [PARSER...]]     60 seconds for each parser if none are given; all parsers, and a planted fault to be found
+#   tests/fuzz.sh planted [SECONDS]         until the planted fault is found, or for 120 seconds
+#   tests/fuzz.sh coverage [PARSER...]      which branches of each parser its known inputs take; fails below 90 %
 #
 # FUZZ_JOBS says how many run at once (the number of processors), FUZZ_OUT where the results are (artifacts/fuzz). With FUZZ_KEEP=1 the
 # inputs in tests/Mirror.Tests/Parsing/Corpus are replaced by the smallest set of what was found. The exit code is 0 if no parser crashed
@@ -10,12 +12,45 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-seconds=${1:-60}
-[ $# -eq 0 ] || shift
+mode=
+if [ "${1:-}" = coverage ] || [ "${1:-}" = planted ]; then mode=$1; shift; fi
 out=$(realpath -m "${FUZZ_OUT:-artifacts/fuzz}")
 jobs=${FUZZ_JOBS:-$(nproc)}
 planted=planted-fault
 mkdir -p "$out"
+
+# In a folder of its own: instrumented assemblies must not get into others. The instrumentation reads no machine code (ReadyToRun).
+build() {
+    rm -rf "$out/bin"
+    dotnet build tests/Mirror.Fuzz -c Release --nologo -v quiet -p:PublishReadyToRun=false -p:RunAnalyzers=false \
+        --artifacts-path "$out/build"
+    cp -r "$out/build/bin/Mirror.Fuzz/release" "$out/bin"
+}
+
+# coverlet counts the branches, in one process for each parser.
+if [ "$mode" = coverage ]; then
+    build
+    if [ $# -gt 0 ]; then parsers=("$@"); else mapfile -t parsers < <(dotnet "$out/bin/Mirror.Fuzz.dll" list); fi
+    # The instrumented assemblies write their counts where they were instrumented.
+    rm -rf "$out/covered" "$out/coverage"
+    cp -r "$out/bin" "$out/covered"
+    mkdir -p "$out/coverage"
+    dotnet restore tests/Mirror.Coverage -v quiet --artifacts-path "$out/build-coverage"
+    dotnet msbuild tests/Mirror.Coverage -t:Measure -v:quiet -noLogo -p:ArtifactsPath="$out/build-coverage" \
+        -p:Program="$out/covered/Mirror.Fuzz.dll" -p:Folder="$out/coverage" -p:Parsers="${parsers[*]}" >"$out/coverage/log" \
+        || { tail -n 20 "$out/coverage/log"; exit 1; }
+    dotnet "$out/bin/Mirror.Fuzz.dll" coverage "$out/coverage" "${parsers[@]}"
+    exit
+fi
+
+seconds=${1:-60}
+if [ "$mode" = planted ]; then
+    # Stops at the first crash.
+    export AFL_BENCH_UNTIL_CRASH=1
+    set -- "${1:-120}" "$planted"
+    seconds=$1
+fi
+[ $# -eq 0 ] || shift
 
 if ! command -v afl-fuzz >/dev/null; then
     as_root=()
@@ -26,10 +61,7 @@ tool="$out/tool/sharpfuzz"
 [ -x "$tool" ] || dotnet tool install SharpFuzz.CommandLine --version 2.3.0 --tool-path "$out/tool" >/dev/null
 
 echo "Building and instrumenting."
-# In a folder of its own: instrumented assemblies must not get into others. The instrumentation reads no machine code (ReadyToRun).
-rm -rf "$out/bin"
-dotnet build tests/Mirror.Fuzz -c Release --nologo -v quiet -p:PublishReadyToRun=false -p:RunAnalyzers=false --artifacts-path "$out/build"
-cp -r "$out/build/bin/Mirror.Fuzz/release" "$out/bin"
+build
 # A tool that is installed in a folder finds the runtime only by this variable.
 export DOTNET_ROOT="${DOTNET_ROOT:-$(dirname "$(readlink -f "$(command -v dotnet)")")}"
 "$tool" "$out/bin/Mirror.dll"

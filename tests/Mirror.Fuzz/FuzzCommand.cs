@@ -10,7 +10,8 @@ internal static class FuzzCommand
     private const string Usage = """
         Mirror.Fuzz list                      prints the names of the parsers
         Mirror.Fuzz dictionary                prints a dictionary for afl-fuzz
-        Mirror.Fuzz known                     gives each parser its known inputs, and shows the faults
+        Mirror.Fuzz known [PARSER...]         gives these parsers, or all, their known inputs, and shows the faults
+        Mirror.Fuzz coverage FOLDER PARSER... shows how many branches these take, from the reports in a folder
         Mirror.Fuzz PARSER                    reads inputs from afl-fuzz
         Mirror.Fuzz PARSER --inputs FOLDER    writes the known inputs of a parser into a folder
         Mirror.Fuzz PARSER --run FILE...      gives a parser these inputs, and shows the first fault
@@ -25,9 +26,11 @@ internal static class FuzzCommand
         else if (args is ["dictionary"])
             foreach (var piece in FuzzText.Pieces.Where(piece => piece.Length > 0))
                 Console.WriteLine($"\"{string.Concat(FuzzText.Bytes(piece).Select(Quoted))}\"");
-        else if (args is ["known"])
-            foreach (var name in Parser.All.Keys)
+        else if (args is ["known", .. var some])
+            foreach (var name in some is [] ? Parser.All.Keys : some)
                 RunAll(Parse(name), Parser.InputsOf(name).Select(input => (name, input)));
+        else if (args is ["coverage", var reports, .. var measured])
+            return Coverage.Print(reports, measured) ? 0 : 1;
         else if (args is [var fuzzed])
             Fuzz(Parse(fuzzed));
         else if (args is [var listed, "--inputs", var folder])

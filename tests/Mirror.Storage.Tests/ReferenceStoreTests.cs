@@ -88,6 +88,22 @@ public abstract class ReferenceStoreTests : StoreTests
     }
 
     [Fact]
+    public async Task The_tags_that_name_a_manifest_are_found_also_when_they_named_another_one()
+    {
+        foreach (var (tag, digest) in new[] { ("1", Any(1)), ("1.0", Any(1)), ("2", Any(2)), ("moved", Any(2)), ("moved", Any(1)) })
+            await References.SetTagAsync(Nginx, tag, digest, Cancel);
+        await References.SetTagAsync(Nginx, "gone", Any(1), Cancel);
+        await References.DeleteTagAsync(Nginx, "gone", Cancel);
+
+        List<string> naming = [];
+        foreach (var tag in await References.ListTagsAsync(Nginx, Any(1), Cancel))
+            if (await References.ResolveTagAsync(Nginx, tag, Cancel) == Any(1))
+                naming.Add(tag);
+        Assert.Equal(["1", "1.0", "moved"], naming);
+        Assert.Empty(await References.ListTagsAsync(RepositoryName.Parse("library/none"), Any(1), Cancel));
+    }
+
+    [Fact]
     public async Task More_tags_than_one_answer_of_a_bucket_holds_are_all_listed()
     {
         var tags = Enumerable.Range(0, ManyTags).Select(i => $"{i:0000}").ToList();

@@ -72,13 +72,15 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
 
     /// <summary>Deletes objects that a digest names, unless the first of them or a claim of the digest is younger.</summary>
     /// <param name="paths">The objects. The date of the first decides; each of the others stays if it is young itself.</param>
+    /// <param name="links">Links that go with them; then the caller has just looked whether they are young.</param>
     /// <returns>The length of the first in bytes; null if it stays or did not exist.</returns>
     public async ValueTask<long?> SweepAsync(
-        Digest digest, DateTimeOffset before, IReadOnlyList<string> paths, CancellationToken cancellationToken)
+        Digest digest, DateTimeOffset before, IReadOnlyList<string> paths, CancellationToken cancellationToken,
+        IReadOnlyList<SweptLink>? links = null)
     {
         // A first look without a mark, because a mark makes pushes wait.
-        if (!(await bucket.FindAsync(paths[0], cancellationToken) is { } old && old.Written < before)
-            || await LastClaimAsync(digest, cancellationToken) >= before)
+        if (links is null && (!(await bucket.FindAsync(paths[0], cancellationToken) is { } old && old.Written < before)
+            || await LastClaimAsync(digest, cancellationToken) >= before))
             return null;
 
         var started = time.GetTimestamp();
@@ -87,6 +89,8 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
         var freed = await LastClaimAsync(digest, cancellationToken) >= before
             ? null
             : await RemoveAsync(paths, before, started, cancellationToken);
+        foreach (var link in freed is null ? [] : links ?? [])
+            await RemoveAsync(link, before, started, cancellationToken);
         // Only if the deletion came to its end. Otherwise the store may still carry it out, and pushes have to wait until the mark is over.
         await bucket.DeleteAsync(mark, CancellationToken.None);
         return freed;
@@ -99,6 +103,16 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
             await foreach (var (path, written, _) in bucket.ListFolderAsync(folder, cancellationToken))
                 if (written < now - ClaimLife)
                     await bucket.DeleteAsync(path, cancellationToken);
+    }
+
+    // The mark of a copy goes before its link, the mark of a push after it: see IProvenanceStore.
+    private async ValueTask RemoveAsync(SweptLink link, DateTimeOffset before, long started, CancellationToken cancellationToken)
+    {
+        if (!(await bucket.FindAsync(link.Path, cancellationToken) is { } found && found.Written < before)
+            || time.GetElapsedTime(started) >= SweepLimit)
+            return;
+        await bucket.DeleteAsync(link.Copied, cancellationToken);
+        await RemoveAsync([link.Path, link.Pushed], before, started, cancellationToken);
     }
 
     private async ValueTask<long?> RemoveAsync(
@@ -127,3 +141,6 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
         return marks;
     }
 }
+
+/// <summary>The paths of a blob's link in a repository, and of its marks of provenance.</summary>
+internal sealed record SweptLink(string Path, string Copied, string Pushed);

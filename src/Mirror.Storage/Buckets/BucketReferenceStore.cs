@@ -87,6 +87,22 @@ public sealed class BucketReferenceStore(IBucket bucket, TimeProvider time) : IR
         return tags;
     }
 
+    public async ValueTask<IReadOnlyList<string>> ListTagsAsync(
+        RepositoryName name, Digest manifest, CancellationToken cancellationToken)
+    {
+        // The index of a tag has a link for each manifest that the tag has named. A tag without an index may name any manifest.
+        HashSet<string> tags = [], indexed = [], naming = [];
+        var folder = RegistryLayout.Tags(name);
+        await foreach (var (path, _, _) in bucket.ListFolderAsync(folder, cancellationToken))
+            if (path[(folder.Length + 1)..].Split('/') is [var tag, var kind, ..] && Reference.IsTagName(tag))
+            {
+                (kind == "index" ? indexed : tags).Add(tag);
+                if (path == RegistryLayout.TagIndex(name, tag, manifest))
+                    naming.Add(tag);
+            }
+        return [.. tags.Except(indexed).Union(naming).Order(StringComparer.Ordinal)];
+    }
+
     public async IAsyncEnumerable<RepositoryName> ListRepositoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var top = await ChildrenAsync(RegistryLayout.Repositories, cancellationToken);

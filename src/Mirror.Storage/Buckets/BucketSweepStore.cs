@@ -90,6 +90,16 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
     public ValueTask<long?> SweepContentAsync(Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
         _claims.SweepAsync(digest, before, [RegistryLayout.BlobData(digest)], cancellationToken);
 
+    public ValueTask<long?> SweepCopyAsync(
+        Digest digest, IEnumerable<RepositoryName> names, DateTimeOffset before, CancellationToken cancellationToken) =>
+        _claims.SweepAsync(
+            digest, before, [RegistryLayout.BlobData(digest)], cancellationToken,
+            [
+                .. names.Select(name => new SweptLink(
+                    RegistryLayout.LayerLink(name, digest), RegistryLayout.Mark(name, digest, Provenance.Copied),
+                    RegistryLayout.Mark(name, digest, Provenance.Pushed))),
+            ]);
+
     public async ValueTask<bool> SweepBlobAsync(
         RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>
         await SweepLinkAsync(name, digest, before, [RegistryLayout.LayerLink(name, digest)], cancellationToken);

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
@@ -12,7 +10,7 @@ internal sealed class ReadAhead : IAsyncDisposable
     public const int PieceLength = 4 << 20;
 
     // In addition to the one that the reader takes directly from its connection.
-    private const int MaxPieces = 3;
+    public const int MaxPieces = 3;
 
     /// <summary>How many pieces all readers of a bucket together may hold in memory.</summary>
     public const int MaxBuffers = 16;
@@ -70,10 +68,9 @@ internal sealed class ReadAhead : IAsyncDisposable
 
     private void AskForMore()
     {
-        while (_pieces.Count < MaxPieces && _next < _until && _reads.TryTakeBuffer())
+        while (_pieces.Count < MaxPieces && _next < _until && _reads.TryTakeBuffer() is { } buffer)
         {
             var length = (int)Math.Min(PieceLength, _until - _next);
-            var buffer = ArrayPool<byte>.Shared.Rent(PieceLength);
             _pieces.Enqueue(new Piece(_next, length, buffer, FetchAsync(_next, buffer.AsMemory(0, length))));
             _next += length;
         }
@@ -86,11 +83,7 @@ internal sealed class ReadAhead : IAsyncDisposable
             piece = piece[await body.ReadAsync(piece, _stop.Token)..];
     }
 
-    private void Return(Piece piece)
-    {
-        ArrayPool<byte>.Shared.Return(piece.Buffer);
-        _reads.ReturnBuffer();
-    }
+    private void Return(Piece piece) => _reads.ReturnBuffer(piece.Buffer);
 
     private sealed record Piece(long From, int Length, byte[] Buffer, Task Arrived);
 }

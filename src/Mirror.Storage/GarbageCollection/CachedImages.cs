@@ -42,6 +42,13 @@ public sealed class CachedImages
     /// <summary>Whether <see cref="Bytes"/> has this blob in it.</summary>
     public bool Counts(Digest digest) => _counted.Contains(digest);
 
+    /// <summary>Another process has removed a manifest of a repository, so the index does not offer its image any more.</summary>
+    public void Removed(RepositoryName name, Digest manifest)
+    {
+        foreach (var image in With(name, manifest).Where(image => image.Root == manifest && !image.IsGone))
+            MarkEvicted(image);
+    }
+
     /// <summary>Adds the blobs of which a repository has copies.</summary>
     internal void AddLinks(RepositoryName name, IEnumerable<Digest> copies)
     {

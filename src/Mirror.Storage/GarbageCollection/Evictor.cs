@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.GarbageCollection;
@@ -19,6 +20,9 @@ namespace Mirror.Storage.GarbageCollection;
 public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
 {
+    // How many images go at once, and how many requests are sent to the store at once for them.
+    private const int AtOnce = 16;
+
     private readonly ISweepStore _store = store.ForEvictions;
     private readonly EvictorOptions _options = options ?? new EvictorOptions();
 
@@ -96,31 +100,75 @@ public sealed class Evictor(
         // towards the limit.
         var pinned = await PinnedAsync(cancellationToken);
         await ReadPullsAsync(cached, isUrgent: true, cancellationToken);
-        var (blobs, freed) = (0, 0L);
-        while (next(freed) is { } image)
+        var all = new Eviction(0, 0, cached.Bytes);
+        while (true)
         {
-            List<Digest> own = [.. OwnBlobs(cached, image, pinned).Select(blob => blob.Digest)];
-            if (!MayGo(cached, image, pinned) || own.Exists(read.Contains) || await IsYoungAsync(own, cached.Began, cancellationToken))
-                continue;
-            await using var taken = await _options.TakeAsync(own);
-            if (taken is null)
-                continue;
-            await RemoveManifestsAsync(cached, image, cancellationToken);
-            cached.MarkEvicted(image);
-            foreach (var digest in own)
+            // 1. Take a few images, and look which of their blobs are young: from a bucket for all of them at once.
+            List<CachedImage> offered = [];
+            for (var planned = 0L; offered.Count < AtOnce && next(all.Freed + planned) is { } image; offered.Add(image))
+                planned += OwnBlobs(cached, image, pinned).Sum(blob => blob.Bytes);
+            if (offered.Count == 0)
+                return all;
+            ConcurrentDictionary<Digest, bool> young = [];
+            await LookAsync(young, offered.SelectMany(image => OwnBlobs(cached, image, pinned)), cached.Began, cancellationToken);
+            List<Going> going = [];
+            try
             {
-                if (await _store.SweepContentAsync(digest, cached.Began, cancellationToken) is not { } length)
-                    continue;
-                blobs++;
-                freed += length;
-                cached.Evicted(length);
-                // Remove the links too: when a client asks for the blob again, the server must ask upstream again whether the repository
-                // may serve it.
-                foreach (var name in cached.NamesOf(digest))
-                    await _store.SweepBlobAsync(name, digest, cached.Began, cancellationToken);
+                // 2. Choose, one after the other: which blobs are an image's own depends on those that went before it.
+                foreach (var image in offered)
+                    if (await ChooseAsync(cached, image, pinned, read, young, cancellationToken) is { } chosen)
+                        going.Add(chosen);
+
+                // 3. Remove them together, because a bucket takes many requests for each. The manifests go first: no client gets a manifest
+                // whose layers are being deleted.
+                var (blobs, freed) = await RemoveAsync(cached, going, cancellationToken);
+                cached.Evicted(freed);
+                all = new Eviction(all.Blobs + blobs, all.Freed + freed, cached.Bytes);
+                _options.Freed(blobs, freed);
+            }
+            finally
+            {
+                foreach (var image in going)
+                    await image.Taken.DisposeAsync();
             }
         }
-        return new Eviction(blobs, freed, cached.Bytes);
+    }
+
+    private async ValueTask<Going?> ChooseAsync(
+        CachedImages cached, CachedImage image, PinnedContent? pinned, HashSet<Digest> read,
+        ConcurrentDictionary<Digest, bool> young, CancellationToken stop)
+    {
+        List<(Digest Digest, long Bytes)> blobs = [.. OwnBlobs(cached, image, pinned)];
+        if (!MayGo(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
+            return null;
+        // An image must be kept whole or be evicted whole.
+        await LookAsync(young, blobs, cached.Began, stop);
+        if (blobs.Exists(blob => young[blob.Digest]) || await _options.TakeAsync([.. blobs.Select(blob => blob.Digest)]) is not { } taken)
+            return null;
+        List<Digest> manifests = image.Name is null ? [] : [.. cached.OwnManifests(image)];
+        cached.MarkEvicted(image);
+        return new Going(image, manifests, blobs, taken);
+    }
+
+    private async Task<(int Blobs, long Freed)> RemoveAsync(CachedImages cached, List<Going> going, CancellationToken cancellationToken)
+    {
+        var (blobs, freed) = (0, 0L);
+        await Parallel.ForEachAsync(
+            going.SelectMany(image => image.Manifests.Select(manifest => (image.Image.Name!.Value, manifest))),
+            AtOnceUntil(cancellationToken),
+            async (manifest, stop) => await RemoveManifestAsync(manifest.Value, manifest.manifest, stop));
+        await Parallel.ForEachAsync(
+            going.SelectMany(image => image.Blobs), AtOnceUntil(cancellationToken),
+            async (blob, stop) =>
+            {
+                // The links go too: when a client asks for the blob again, the server must ask upstream again whether the repository may
+                // serve it.
+                if (await _store.SweepCopyAsync(blob.Digest, cached.NamesOf(blob.Digest), cached.Began, stop) is not { } length)
+                    return;
+                Interlocked.Increment(ref blobs);
+                Interlocked.Add(ref freed, length);
+            });
+        return (blobs, freed);
     }
 
     private bool MayGo(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
@@ -129,22 +177,21 @@ public sealed class Evictor(
 
     private HashSet<Digest> BeingRead() => [.. _store.BeingRead(), .. _options.RecentlyRead()];
 
-    // Check all blobs before the first deletion: an image must be kept whole or be evicted whole.
-    private async ValueTask<bool> IsYoungAsync(List<Digest> blobs, DateTimeOffset before, CancellationToken stop)
-    {
-        foreach (var digest in blobs)
-            if (await _store.LastTouchedAsync(digest, stop) >= before)
-                return true;
-        return false;
-    }
+    // Finds out which blobs were touched since the index was begun.
+    private Task LookAsync(
+        ConcurrentDictionary<Digest, bool> young, IEnumerable<(Digest Digest, long Bytes)> blobs, DateTimeOffset before,
+        CancellationToken cancellationToken) =>
+        Parallel.ForEachAsync(
+            blobs.Select(blob => blob.Digest).Where(digest => !young.ContainsKey(digest)).ToList(), AtOnceUntil(cancellationToken),
+            async (digest, stop) => young[digest] = await _store.LastTouchedAsync(digest, stop) >= before);
 
-    private async Task RemoveManifestsAsync(CachedImages cached, CachedImage image, CancellationToken stop)
+    private static ParallelOptions AtOnceUntil(CancellationToken stop) =>
+        new() { MaxDegreeOfParallelism = AtOnce, CancellationToken = stop };
+
+    private async ValueTask RemoveManifestAsync(RepositoryName name, Digest manifest, CancellationToken stop)
     {
-        if (image.Name is not { } name || _options.RemoveManifestAsync is not { } remove)
-            return;
-        foreach (var manifest in cached.OwnManifests(image).ToList())
-            if (await provenance.FindAsync(name, manifest, stop) == Provenance.Copied)
-                await remove(name, manifest, stop);
+        if (_options.RemoveManifestAsync is { } remove && await provenance.FindAsync(name, manifest, stop) == Provenance.Copied)
+            await remove(name, manifest, stop);
     }
 
     private async ValueTask<PinnedContent?> PinnedAsync(CancellationToken stop) =>
@@ -155,6 +202,10 @@ public sealed class Evictor(
         if (_options.Uses is { } uses)
             cached.PullsAreKnown &= await uses.ReadAsync(cached.Pulled, isUrgent, stop);
     }
+
+    // An image that is being evicted, with what goes with it. Taken keeps readers away from its blobs.
+    private sealed record Going(
+        CachedImage Image, List<Digest> Manifests, List<(Digest Digest, long Bytes)> Blobs, IAsyncDisposable Taken);
 }
 
 /// <summary>What an <see cref="Evictor"/> knows beside the store.</summary>
@@ -180,6 +231,9 @@ public sealed record EvictorOptions
     /// </summary>
     public Func<IReadOnlyCollection<Digest>, ValueTask<IAsyncDisposable?>> TakeAsync { get; init; } =
         _ => ValueTask.FromResult<IAsyncDisposable?>(Stream.Null);
+
+    /// <summary>Is called as room is made, with the number of the deleted blobs and their bytes: an eviction can take minutes.</summary>
+    public Action<int, long> Freed { get; init; } = (_, _) => { };
 
     /// <summary>Removes a manifest from a repository, with the tags that name it; null if manifests are kept.</summary>
     public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }

@@ -84,7 +84,8 @@ internal static class SpoolCheckpoint
 
     private static string PathOf(string spool) => spool + Extension;
 
-    private static string Kind(string algorithm) => $"mirror {algorithm} 1\n\n";
+    // As long as its place: both algorithms have names of six letters.
+    private static string Kind(string algorithm) => $"mirror {algorithm} 1\n";
 
     private static byte[] Sample(SafeFileHandle file, long offset)
     {

@@ -53,4 +53,10 @@ public interface IReferenceStore
 
     /// <summary>The repository's tags in ordinal order; empty for an unknown repository.</summary>
     ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// The tags that may name a manifest: all that name it, and perhaps others. A bucket finds them without a request for each tag.
+    /// </summary>
+    ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, Digest manifest, CancellationToken cancellationToken) =>
+        ListTagsAsync(name, cancellationToken);
 }

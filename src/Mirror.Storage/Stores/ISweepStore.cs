@@ -40,6 +40,21 @@ public interface ISweepStore
     /// <returns>How many bytes were freed; null where the content stays.</returns>
     ValueTask<long?> SweepContentAsync(Digest digest, DateTimeOffset before, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Deletes content as <see cref="SweepContentAsync"/> does, and then its links in some repositories as <see cref="SweepBlobAsync"/>
+    /// does. The caller has just looked when the content was last touched.
+    /// </summary>
+    /// <returns>How many bytes were freed; null where the content stays.</returns>
+    async ValueTask<long?> SweepCopyAsync(
+        Digest digest, IEnumerable<RepositoryName> names, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var freed = await SweepContentAsync(digest, before, cancellationToken);
+        if (freed is not null)
+            foreach (var name in names)
+                await SweepBlobAsync(name, digest, before, cancellationToken);
+        return freed;
+    }
+
     /// <summary>Removes a blob's link as <see cref="SweepContentAsync"/> deletes content; false where it stays.</summary>
     ValueTask<bool> SweepBlobAsync(RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken);
 

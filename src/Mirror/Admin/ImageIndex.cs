@@ -71,8 +71,10 @@ public sealed partial class ImageIndex(string file) : IDisposable
     public void ReadPulls(Action<RepositoryName, Digest, DateTimeOffset> pulled) => Read(connection =>
     {
         using var command = Command(connection, """
-            select u.name, coalesce(i.digest, u.reference), u.last from pulled u
-            left join image i on i.name = u.name and i.reference = u.reference where i.digest is not null or u.reference like '%:%'
+            select * from (
+                select name, case when reference like '%:%' then reference else (select digest from tagged
+                    where tagged.name = pulled.name and tag = reference order by since desc limit 1) end as digest, last from pulled)
+            where digest is not null
             """);
         using var rows = command.ExecuteReader();
         while (rows.Read())

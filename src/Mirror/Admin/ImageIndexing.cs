@@ -38,6 +38,7 @@ public sealed partial class ImageIndexing(
     // One at a time: what another caller has taken, and not yet written, would be missing in the index.
     private readonly SemaphoreSlim _changes = new(1);
     private readonly SemaphoreSlim _pulls = new(1);
+    private readonly SemaphoreSlim _tags = new(1);
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _allRead = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -48,18 +49,35 @@ public sealed partial class ImageIndexing(
 
     /// <summary>Brings the index up to date with this process, as far as that goes within a time.</summary>
     /// <returns>Whether the index has the whole store; false while it is read for the first time.</returns>
-    public async ValueTask<bool> CatchUpAsync(TimeSpan maxWait, CancellationToken cancellationToken)
+    public ValueTask<bool> CatchUpAsync(TimeSpan maxWait, CancellationToken cancellationToken) => WithinAsync(
+        async () =>
+        {
+            if (index.Built is null)
+                await _allRead.Task;
+            await ReadChangedAsync(CancellationToken.None);
+            await WritePullsAsync(CancellationToken.None);
+        },
+        maxWait, cancellationToken);
+
+    /// <summary>
+    /// Writes to the index what clients of this process have pulled, as far as that goes within a time. This reads nothing from the store,
+    /// so an eviction may do it each time.
+    /// </summary>
+    /// <inheritdoc cref="CatchUpAsync"/>
+    public ValueTask<bool> WriteUsesAsync(TimeSpan maxWait, CancellationToken cancellationToken) => WithinAsync(
+        async () =>
+        {
+            if (index.Built is null)
+                await _allRead.Task;
+            await WriteTagsAsync(CancellationToken.None);
+            await WritePullsAsync(CancellationToken.None);
+        },
+        maxWait, cancellationToken);
+
+    private async ValueTask<bool> WithinAsync(Func<Task> act, TimeSpan maxWait, CancellationToken cancellationToken)
     {
         _asked.TrySetResult();
-        var work = Task.Run(
-            async () =>
-            {
-                if (index.Built is null)
-                    await _allRead.Task;
-                await ReadChangedAsync(CancellationToken.None);
-                await WritePullsAsync(CancellationToken.None);
-            },
-            CancellationToken.None);
+        var work = Task.Run(act, CancellationToken.None);
         try
         {
             await work.WaitAsync(maxWait, time, cancellationToken);
@@ -84,6 +102,7 @@ public sealed partial class ImageIndexing(
         _turn.Dispose();
         _changes.Dispose();
         _pulls.Dispose();
+        _tags.Dispose();
         index.Dispose();
     }
 
@@ -144,8 +163,7 @@ public sealed partial class ImageIndexing(
         await _changes.WaitAsync(stop);
         try
         {
-            foreach (var tags in changed.TakeTags().Chunk(Batch))
-                index.NoteTags(tags);
+            await WriteTagsAsync(stop);
             while (changed.TryTake(out var name))
                 try
                 {
@@ -180,6 +198,20 @@ public sealed partial class ImageIndexing(
         finally
         {
             _turn.Release();
+        }
+    }
+
+    private async Task WriteTagsAsync(CancellationToken stop)
+    {
+        await _tags.WaitAsync(stop);
+        try
+        {
+            foreach (var tags in changed.TakeTags().Chunk(Batch))
+                index.NoteTags(tags);
+        }
+        finally
+        {
+            _tags.Release();
         }
     }
 

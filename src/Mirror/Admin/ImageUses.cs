@@ -17,7 +17,9 @@ public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, 
     {
         try
         {
-            var isWhole = await indexing.CatchUpAsync(isUrgent ? MaxUrgentWait : MaxWait, cancellationToken);
+            var isWhole = isUrgent
+                ? await indexing.WriteUsesAsync(MaxUrgentWait, cancellationToken)
+                : await indexing.CatchUpAsync(MaxWait, cancellationToken);
             foreach (var pulls in (await shared.PullsAsync()).Chunk(1000))
                 index.Add(pulls);
             await Task.Run(() => index.ReadPulls(pulled), cancellationToken);

@@ -69,4 +69,7 @@ public sealed class NotingReferenceStore(IReferenceStore store, ChangedRepositor
 
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         store.ListTagsAsync(name, cancellationToken);
+
+    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, Digest manifest, CancellationToken cancellationToken) =>
+        store.ListTagsAsync(name, manifest, cancellationToken);
 }

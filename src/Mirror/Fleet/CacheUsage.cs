@@ -13,6 +13,10 @@ public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? re
     // A limit, because clients choose the names. The oldest pulls are removed first.
     private const int MaxPulls = 100_000;
 
+    // More blobs than replicas store at once, and longer than that takes.
+    private const int MaxReserved = 10_000;
+    private static readonly TimeSpan ReservedLife = TimeSpan.FromMinutes(15);
+
     private static readonly TimeSpan Life = TimeSpan.FromDays(365);
 
     // The clocks of replicas differ, and a replica writes its pulls up to 10 s later.
@@ -38,6 +42,37 @@ public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? re
 
     /// <summary>The sum of all replicas; null as for <see cref="AddBytesAsync"/>.</summary>
     public Task<long?> BytesAsync() => AddBytesAsync(0);
+
+    /// <summary>Tells the other replicas that a blob is about to be stored. The sum has its bytes already, and no measurement finds it
+    /// yet.</summary>
+    public async ValueTask ReservingAsync(Digest digest, long bytes)
+    {
+        if (redis is not null)
+            await redis.AddDatesAsync(
+                keys.CacheReserved, [($"{digest} {bytes}", time.GetUtcNow().ToUnixTimeMilliseconds())], MaxReserved, ReservedLife);
+    }
+
+    /// <summary>Ends what <see cref="ReservingAsync"/> told: the blob is stored, or it will not be.</summary>
+    public async ValueTask UnreserveAsync(Digest digest, long bytes)
+    {
+        if (redis is not null)
+            await redis.RemoveDateAsync(keys.CacheReserved, $"{digest} {bytes}");
+    }
+
+    /// <summary>The blobs that replicas are storing now.</summary>
+    public async ValueTask<IReadOnlyList<(Digest Digest, long Bytes)>> ReservedAsync()
+    {
+        // A replica that died has left its own.
+        var from = (time.GetUtcNow() - ReservedLife).ToUnixTimeMilliseconds();
+        if (redis is null || await redis.DatesSinceAsync(keys.CacheReserved, from, MaxReserved) is not { } entries)
+            return [];
+        List<(Digest, long)> reserved = [];
+        foreach (var (text, _) in entries)
+            if (text.Split(' ') is [var name, var size] && Digest.TryParse(name, out var digest)
+                && long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes))
+                reserved.Add((digest, bytes));
+        return reserved;
+    }
 
     /// <summary>Tells the other replicas that a client is about to read a blob.</summary>
     /// <returns>False if another replica is deleting it.</returns>

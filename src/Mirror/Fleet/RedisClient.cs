@@ -112,6 +112,10 @@ public sealed class RedisClient : IAsyncDisposable
         await (await DatabaseAsync(token)).ScriptEvaluateAsync(AddDates, [key], arguments);
     }
 
+    /// <summary>Removes the date of a name.</summary>
+    public async Task RemoveDateAsync(string key, string name, CancellationToken token) =>
+        await (await DatabaseAsync(token)).SortedSetRemoveAsync(key, name);
+
     /// <summary>The dates that are not before one, the youngest first.</summary>
     public async Task<IReadOnlyList<(string Name, long At)>> DatesSinceAsync(string key, long from, int most, CancellationToken token)
     {

@@ -65,6 +65,10 @@ public sealed partial class RedisGuard
     public Task<bool> AddDatesAsync(string key, IReadOnlyList<(string Name, long At)> dates, int most, TimeSpan life) =>
         DoAsync("AddDates", stop => _client.AddDatesAsync(key, dates, most, life, stop));
 
+    /// <summary>Removes the date of a name.</summary>
+    public Task<bool> RemoveDateAsync(string key, string name) =>
+        DoAsync("RemoveDate", stop => _client.RemoveDateAsync(key, name, stop));
+
     /// <summary>The dates that are not before one, the youngest first.</summary>
     public Task<IReadOnlyList<(string Name, long At)>?> DatesSinceAsync(string key, long from, int most) =>
         AskAsync<IReadOnlyList<(string, long)>>(_leases, "DatesSince", async stop => await _client.DatesSinceAsync(key, from, most, stop));

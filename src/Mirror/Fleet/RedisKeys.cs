@@ -28,6 +28,9 @@ public sealed class RedisKeys(FleetKeys keys, FleetIdentity identity)
     /// <summary>How many bytes of mirrored blobs this store has.</summary>
     public string CacheBytes => $"{Prefix}cachebytes:{identity.Store}";
 
+    /// <summary>The blobs that replicas are storing.</summary>
+    public string CacheReserved => $"{Prefix}cachereserved:{identity.Store}";
+
     /// <summary>When images of this store were pulled.</summary>
     public string Pulls => $"{Prefix}pulls:{identity.Store}";
 

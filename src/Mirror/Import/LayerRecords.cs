@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Mirror.Storage;
 
@@ -22,7 +23,8 @@ internal sealed class LayerRecords : IDisposable
         // A process that died may have left a part of a line. The next line begins behind a line break.
         while (reader.ReadLine() is { } line)
             if (line.Split(' ') is [var id, var digest, var diffId, var size, "."]
-                && Digest.TryParse(digest, out var stored) && Digest.TryParse(diffId, out var plain) && long.TryParse(size, out var bytes))
+                && Digest.TryParse(digest, out var stored) && Digest.TryParse(diffId, out var plain)
+                && long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes))
                 _layers[id] = new(stored, plain, bytes);
         _file.Seek(0, SeekOrigin.End);
     }

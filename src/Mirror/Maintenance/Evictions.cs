@@ -14,7 +14,7 @@ namespace Mirror.Maintenance;
 /// was stored since the last time. So it does not read the whole store for each eviction.
 /// </remarks>
 public sealed partial class Evictions(
-    Evictor evictor, CacheSize cache, RepositoryResolver repositories, CachePolicies policies, StoreMetrics metrics, TimeProvider time,
+    Evictor evictor, CacheSize cache, RepositoryResolver repositories, CachePolicies policies, RemovedManifests removed, TimeProvider time,
     ILogger<Evictions> log)
     : BackgroundService
 {
@@ -25,7 +25,7 @@ public sealed partial class Evictions(
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
 
     // Downloads wait for room while another replica evicts.
-    private static readonly TimeSpan TurnRetry = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan TurnRetry = TimeSpan.FromMilliseconds(500);
 
     // When all that could be evicted is being read.
     private static readonly TimeSpan StuckRetry = TimeSpan.FromSeconds(10);
@@ -53,7 +53,11 @@ public sealed partial class Evictions(
         try
         {
             if (await EvictAsync(stop) is not { } freed)
+            {
+                // It makes room for the downloads of this one as well.
+                cache.LookAgain();
                 return TurnRetry;
+            }
             var isStuck = freed == 0 && cache.Excess > 0;
             cache.EvictionEnded(isStuck);
             if (isStuck && _stuck.IsDue())
@@ -79,6 +83,8 @@ public sealed partial class Evictions(
         await cache.RefreshAsync();
         // Once: not every file system has the room at once.
         var wanted = cache.Excess;
+        foreach (var (name, manifest) in removed.Take())
+            _cached?.Removed(name, manifest);
         if (!cache.IsMeasured || time.GetElapsedTime(_measured) >= MeasureEvery)
             _cached = null;
         for (var isNew = false; _cached is null || freed < wanted;)
@@ -108,12 +114,7 @@ public sealed partial class Evictions(
             LogEvicted(blobs, freed, cache.Bytes, time.GetElapsedTime(started).TotalSeconds);
         return freed;
 
-        void Count(Eviction evicted)
-        {
-            cache.Evicted(evicted.Freed);
-            metrics.Evicted(evicted.Blobs, evicted.Freed);
-            (blobs, freed) = (blobs + evicted.Blobs, freed + evicted.Freed);
-        }
+        void Count(Eviction evicted) => (blobs, freed) = (blobs + evicted.Blobs, freed + evicted.Freed);
     }
 
     private DateTimeOffset? UnusedSince(RepositoryName name) => time.GetUtcNow() - policies.Of(name).Unused;

@@ -3,6 +3,7 @@ using Mirror.PullThrough;
 using Mirror.Repositories;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
+using Mirror.Telemetry;
 
 namespace Mirror.Maintenance;
 
@@ -27,6 +28,7 @@ public static class MaintenanceRegistration
                 ActivatorUtilities.CreateInstance<ScheduledSweeps>(provider, storage.Maintenance.GarbageCollect));
         services.AddSingleton<UnmarkedContent>();
         services.AddSingleton(CreateEvictor);
+        services.AddSingleton<RemovedManifests>();
         if (proxy.HasUpstream)
             services.AddHostedService<Evictions>();
         return services;
@@ -49,6 +51,11 @@ public static class MaintenanceRegistration
             Notes = provider.GetService<IManifestNotes>(),
             RecentlyRead = () => provider.GetRequiredService<CacheSize>().RecentlyRead(),
             TakeAsync = digests => provider.GetRequiredService<CacheSize>().TryTakeAsync(digests),
+            Freed = (blobs, bytes) =>
+            {
+                provider.GetRequiredService<CacheSize>().Evicted(bytes);
+                provider.GetRequiredService<StoreMetrics>().Evicted(blobs, bytes);
+            },
             RemoveManifestAsync = async (name, manifest, stop) =>
                 await provider.GetRequiredService<RepositoryResolver>()[name].DeleteManifestAsync(manifest, stop),
         });

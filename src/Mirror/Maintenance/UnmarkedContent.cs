@@ -54,7 +54,7 @@ public sealed partial class UnmarkedContent(
             if (named.Contains(digest))
                 await SetAsync(digest, Provenance.Copied);
             else
-                await MarkAsync(digest, async () => await upstream.HeadBlobAsync(name, digest, stop) is not null);
+                await MarkAsync(digest, async () => await upstream.HeadBlobAsync(name, digest, null, stop) is not null);
 
         async Task MarkAsync(Digest digest, Func<Task<bool>> ask)
         {

@@ -229,8 +229,8 @@ internal sealed class EventQueue : IDisposable
         var record = Path.Combine(_folder, "delivered");
         var (head, offset) = (0L, 0L);
         if (File.Exists(record) && File.ReadAllText(record).Split(' ') is [var number, var place]
-            && long.TryParse(number, CultureInfo.InvariantCulture, out var recorded)
-            && long.TryParse(place, CultureInfo.InvariantCulture, out var at))
+            && long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var recorded)
+            && long.TryParse(place, NumberStyles.None, CultureInfo.InvariantCulture, out var at))
             (head, offset) = (recorded, at);
 
         foreach (var path in Directory.EnumerateFiles(_folder, "*.events").Order(StringComparer.Ordinal).ToList())

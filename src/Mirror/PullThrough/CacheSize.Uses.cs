@@ -24,6 +24,9 @@ public sealed partial class CacheSize
     // A request for a blob that is being deleted waits for so long before it takes it for missing.
     private static readonly TimeSpan GoingWait = TimeSpan.FromMilliseconds(100);
 
+    // How many blobs of a manifest are touched at once.
+    private const int MaxTouches = 8;
+
     // With a bucket: when each blob was last asked for here, and when the other replicas were last told. A write for each use would cost
     // more than the read.
     private readonly ConcurrentDictionary<Digest, (long At, long? Told)> _asked = new();
@@ -69,6 +72,24 @@ public sealed partial class CacheSize
             // A store that cannot be written cannot evict either.
             return true;
         }
+    }
+
+    /// <summary>
+    /// Keeps the stored blobs that a new manifest names from an eviction whose index does not have the manifest yet: a blob that it shares
+    /// with an older image does not go with that image. As after a push, the manifest is stored before they are touched.
+    /// </summary>
+    public async ValueTask NeededAsync(Manifest manifest, CancellationToken cancellationToken)
+    {
+        if (!IsLimited && !policies.AnyUnused || ManifestDocument.Read(manifest.Bytes.Span) is not { } document)
+            return;
+        await Parallel.ForEachAsync(
+            document.Blobs.Where(blob => !blob.IsElsewhere).Select(blob => blob.Digest).Distinct(),
+            new ParallelOptions { MaxDegreeOfParallelism = MaxTouches, CancellationToken = cancellationToken },
+            async (digest, stop) =>
+            {
+                if (await content.SizeAsync(digest, stop) is not null)
+                    await content.TouchAsync(digest, stop);
+            });
     }
 
     /// <summary>With a bucket: the blobs that clients of this server may be reading. A store in a folder knows them itself.</summary>

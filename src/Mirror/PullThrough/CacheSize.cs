@@ -27,11 +27,6 @@ public sealed partial class CacheSize(
     // In a store with a size of its own, an eighth stays free: for pushes, and for blobs that exceed the limit while an eviction runs.
     private const int FreeShare = 8;
 
-    // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
-    // stored, so it waits long while all that wait are few: no more than a tenth of the limit. They are on the disk as well.
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(2);
-
     private readonly Channel<bool> _exceeded =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly RareLine _notKept = new(time);
@@ -42,7 +37,8 @@ public sealed partial class CacheSize(
     private Dictionary<Digest, long>? _storedSince;
     // How many bytes all replicas together had when the measurement began; null where that is not known.
     private long? _sharedBefore;
-    private TaskCompletionSource _evictionEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IReadOnlyList<(Digest Digest, long Bytes)> _reservedBefore = [];
+    private TaskCompletionSource _roomChanged = new(TaskCreationOptions.RunContinuationsAsynchronously);
     // Until the first measurement the cache counts as full, because an earlier process may have filled it.
     private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
@@ -93,45 +89,6 @@ public sealed partial class CacheSize(
     /// </summary>
     public bool IsMeasured { get { lock (_gate) return _isMeasured && !(_storedSinceMeasured > MaxBytes / 2); } }
 
-    /// <summary>
-    /// Reserves room for a blob, and waits for an eviction if there is none. After true, the caller must call <see cref="Stored"/> or
-    /// <see cref="Release"/>.
-    /// </summary>
-    /// <returns>False if the caller must not store the blob: it is larger than the limit, or no eviction made room in time.</returns>
-    public async ValueTask<bool> ReserveAsync(Digest digest, long bytes, CancellationToken cancellationToken)
-    {
-        if (!IsLimited)
-            return true;
-        var began = time.GetTimestamp();
-        while (!(bytes > MaxBytes))
-        {
-            var areFew = AreFew(bytes);
-            var left = (areFew ? MaxWaitOfFew : MaxWait) - time.GetElapsedTime(began);
-            var isLast = left <= TimeSpan.Zero || (Volatile.Read(ref _isStuck) && !areFew);
-            if (await TryReserveAsync(digest, bytes, isLast))
-                return true;
-            if (isLast)
-                break;
-            Task ended;
-            lock (_gate)
-            {
-                _waiting += bytes;
-                ended = _evictionEnded.Task;
-            }
-            _exceeded.Writer.TryWrite(true);
-            // The wait can also end without an eviction: another replica evicts, or the store is slow.
-            await ended.WaitAsync(left < MaxWait ? left : MaxWait, time, cancellationToken)
-                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            lock (_gate)
-                _waiting -= bytes;
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-        metrics.NotKept();
-        if (_notKept.IsDue())
-            LogNotKept(digest.ToString());
-        return false;
-    }
-
     /// <summary>Notes that a blob with reserved room was stored.</summary>
     public void Stored(Digest digest)
     {
@@ -140,6 +97,7 @@ public sealed partial class CacheSize(
             {
                 _storedSinceMeasured += bytes;
                 _storedSince?[digest] = bytes;
+                _ = shared.UnreserveAsync(digest, bytes).AsTask();
             }
     }
 
@@ -150,7 +108,7 @@ public sealed partial class CacheSize(
             if (_pending.Remove(digest, out var bytes))
             {
                 _bytes -= bytes;
-                _ = shared.AddBytesAsync(-bytes);
+                _ = ReleaseSharedAsync(digest, bytes);
             }
     }
 
@@ -161,6 +119,7 @@ public sealed partial class CacheSize(
     public async ValueTask BeginMeasuringAsync()
     {
         _sharedBefore = await shared.BytesAsync();
+        _reservedBefore = await shared.ReservedAsync();
         lock (_gate)
             _storedSince = [];
         _used.Clear();
@@ -176,8 +135,10 @@ public sealed partial class CacheSize(
             (_bytes, _storedSince, _isMeasured, _storedSinceMeasured) = (cached.Bytes + unseen, null, true, 0);
             bytes = _bytes;
         }
-        // The sum may count a blob twice if another replica stored it during the measurement. The next measurement corrects this.
-        if (await shared.MeasuredAsync(bytes, _sharedBefore) is { } all)
+        // The sum had the blobs that replicas were storing when the measurement began. It may count a blob twice if another replica stored
+        // it during the measurement. The next measurement corrects this.
+        var reserved = _reservedBefore.Where(blob => !cached.Counts(blob.Digest)).Sum(blob => blob.Bytes);
+        if (await shared.MeasuredAsync(_sharedBefore is null ? bytes : cached.Bytes + reserved, _sharedBefore) is { } all)
             lock (_gate)
                 _bytes = all;
         Report();
@@ -191,7 +152,7 @@ public sealed partial class CacheSize(
                 _bytes = _isMeasured ? all : _bytes;
     }
 
-    /// <summary>Notes that an eviction has removed so many bytes.</summary>
+    /// <summary>Notes that an eviction has removed so many bytes. The downloads that wait for room look again.</summary>
     public void Evicted(long bytes)
     {
         lock (_gate)
@@ -199,19 +160,15 @@ public sealed partial class CacheSize(
         if (bytes > 0)
             _ = shared.AddBytesAsync(-bytes);
         Report();
+        LookAgain();
     }
 
     /// <summary>Notes that an eviction has ended. The downloads that wait for room look again.</summary>
     /// <param name="isStuck">Whether it could evict nothing. Then only a few bytes wait for the next one.</param>
     public void EvictionEnded(bool isStuck)
     {
-        TaskCompletionSource ended;
-        lock (_gate)
-        {
-            _isStuck = isStuck;
-            (ended, _evictionEnded) = (_evictionEnded, new(TaskCreationOptions.RunContinuationsAsynchronously));
-        }
-        ended.SetResult();
+        Volatile.Write(ref _isStuck, isStuck);
+        LookAgain();
         room?.EvictionEnded(isStuck);
     }
 
@@ -257,6 +214,8 @@ public sealed partial class CacheSize(
             _pending[digest] = bytes;
             Report();
         }
+        // First the blob, then its bytes: a measurement that finds the bytes in the sum finds the blob as well.
+        await shared.ReservingAsync(digest, bytes);
         if (await shared.AddBytesAsync(bytes) is not { } all)
             return true;
         lock (_gate)
@@ -268,8 +227,14 @@ public sealed partial class CacheSize(
             _pending.Remove(digest);
             _bytes -= bytes;
         }
-        await shared.AddBytesAsync(-bytes);
+        await ReleaseSharedAsync(digest, bytes);
         return false;
+    }
+
+    private async Task ReleaseSharedAsync(Digest digest, long bytes)
+    {
+        await shared.AddBytesAsync(-bytes);
+        await shared.UnreserveAsync(digest, bytes);
     }
 
     // A waiting blob is already on the disk, in a temporary file. So the check of MinFree does not add its bytes: the volume counts them as
@@ -277,12 +242,6 @@ public sealed partial class CacheSize(
     private bool HasRoom(long bytes, bool isLast) =>
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
-
-    private bool AreFew(long more)
-    {
-        lock (_gate)
-            return _waiting + more <= (MaxBytes ?? MinFree) / 10;
-    }
 
     private long Free() => VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes;
 
@@ -292,10 +251,4 @@ public sealed partial class CacheSize(
             if (_isMeasured)
                 metrics.CacheSize(_bytes, MaxBytes);
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Digest} was not stored: proxy.max_size or proxy.min_free left no room, and no eviction made room in time. Its clients got all "
-        + "bytes, but the next client causes another download. Raise proxy.max_size, or storage.inmemory.maxsize of a store in memory, "
-        + "or give the disk more room")]
-    private partial void LogNotKept(string digest);
 }

@@ -24,13 +24,12 @@ public sealed class MirroredBlobs(
     public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(
         RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.OpenAsync(name, digest, cancellationToken) is not { } stored)
+        // The use first: an eviction that deletes the blob after this sees the use, and one that deleted it before this leaves no blob.
+        if (!await cache.UsedAsync(digest, cancellationToken) || await content.OpenAsync(name, digest, cancellationToken) is not { } stored)
             return (null, false);
         var isLinked = false;
         try
         {
-            if (!await cache.UsedAsync(digest, cancellationToken))
-                return (null, false);
             isLinked = await references.HasBlobAsync(name, digest, cancellationToken);
             return (isLinked ? new Answer<Content>(stored, CacheStatus.Hit) : null, true);
         }
@@ -79,9 +78,12 @@ public sealed class MirroredBlobs(
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
     public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        var size = await HeadAsync(name, digest, cancellationToken);
         if (await content.SizeAsync(name, digest, cancellationToken) is not { } stored)
-            return new(size, CacheStatus.Miss);
+        {
+            var expected = content.ExpectedSize(name, digest);
+            return new(await HeadAsync(name, digest, expected, cancellationToken) ?? expected, CacheStatus.Miss);
+        }
+        await ProveAsync(name, digest, stored, cancellationToken);
         await LinkAsync(name, digest, cancellationToken);
         return new(stored, CacheStatus.Revalidated);
     }
@@ -95,10 +97,10 @@ public sealed class MirroredBlobs(
     public async ValueTask<bool> LinkStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         // A client needs it, so no eviction takes it with an older image.
-        if (await content.SizeAsync(name, digest, cancellationToken) is null || !await cache.UsedAsync(digest, cancellationToken)
+        if (await content.SizeAsync(name, digest, cancellationToken) is not { } stored || !await cache.UsedAsync(digest, cancellationToken)
             || await references.HasBlobAsync(name, digest, cancellationToken))
             return false;
-        await HeadAsync(name, digest, cancellationToken);
+        await ProveAsync(name, digest, stored, cancellationToken);
         await LinkAsync(name, digest, cancellationToken);
         return true;
     }
@@ -117,12 +119,12 @@ public sealed class MirroredBlobs(
 
     private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.SizeAsync(name, digest, cancellationToken) is null)
+        if (await content.SizeAsync(name, digest, cancellationToken) is not { } size)
             return null;
         var status = CacheStatus.Hit;
         if (!await references.HasBlobAsync(name, digest, cancellationToken))
         {
-            await HeadAsync(name, digest, cancellationToken);
+            await ProveAsync(name, digest, size, cancellationToken);
             await LinkAsync(name, digest, cancellationToken);
             status = CacheStatus.Revalidated;
         }
@@ -142,7 +144,8 @@ public sealed class MirroredBlobs(
             if (origin is null)
             {
                 var asked = time.GetTimestamp();
-                await HeadAsync(name, digest, cancellationToken);
+                await ProveAsync(
+                    name, digest, fill.Transfer.Spool?.ExpectedLength ?? content.ExpectedSize(name, digest), cancellationToken);
                 origin = fill.Origins.Add(source, name, time.GetElapsedTime(asked));
                 // Before the blob is stored: a request in between would find content without a link.
                 if (origin is { IsLate: true })
@@ -166,11 +169,33 @@ public sealed class MirroredBlobs(
         }
     }
 
-    // One HEAD upstream proves that the repository may serve the blob.
-    private async Task<long?> HeadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    // Proves that the repository may serve the blob: upstream has it there, with the same length. A page for people proves nothing.
+    private async Task ProveAsync(RepositoryName name, Digest digest, long? length, CancellationToken cancellationToken)
+    {
+        var told = await HeadAsync(name, digest, length, cancellationToken);
+        if (length is not { } own)
+            return;
+        told ??= await CountAsync(name, digest, own + 1, cancellationToken);
+        if (told != own)
+            throw new UpstreamUnavailableException(
+                $"{source.Upstream.Origin.Authority} says that {digest} has {told} bytes in {name}, and it has {own}.");
+    }
+
+    // Reads a blob whose length upstream does not tell. After so many bytes the count ends.
+    private async Task<long> CountAsync(RepositoryName name, Digest digest, long most, CancellationToken cancellationToken)
+    {
+        await using var blob = await UpstreamContent.OpenAsync(source.Upstream, name, digest, 0, null, time, cancellationToken);
+        var (count, buffer) = (0L, new byte[64 * 1024]);
+        while (count < most && await blob.ReadAsync(count, buffer, cancellationToken) is > 0 and var read)
+            count += read;
+        return count;
+    }
+
+    private async Task<long?> HeadAsync(RepositoryName name, Digest digest, long? expected, CancellationToken cancellationToken)
     {
         var head = _heads.JoinOrStart(
-            (name, digest, ActingClient.Current), stop => source.Upstream.HeadBlobAsync(name, digest, stop), CancellationToken.None);
+            (name, digest, ActingClient.Current), stop => source.Upstream.HeadBlobAsync(name, digest, expected, stop),
+            CancellationToken.None);
         return (await deadlines.WaitForMissAsync(name, head, cancellationToken)).Result;
     }
 

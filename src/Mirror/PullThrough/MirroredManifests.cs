@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Mirror.Health;
 using Mirror.Repositories;
 using Mirror.Storage;
@@ -14,12 +15,16 @@ namespace Mirror.PullThrough;
 /// </summary>
 public sealed partial class MirroredManifests(
     UpstreamClient upstream, ImageCompletion completion, MirroredTags tags, HeldTags held, ManifestCache manifests,
-    IProvenanceStore provenance, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies, StoreWrites writes,
-    StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
+    IProvenanceStore provenance, CacheSize cache, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies,
+    StoreWrites writes, StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
 {
+    private const int MaxPresent = 10_000;
+    private static readonly TimeSpan PresentLife = TimeSpan.FromMinutes(5);
+
     private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
     private readonly SingleFlight<(RepositoryName, Digest), Descriptor?> _heads = new();
+    private readonly ConcurrentDictionary<(RepositoryName, Digest), long> _present = new(); // Upstream had these manifests a moment ago.
     private readonly RareLine _staleLine = new(time);
 
     /// <summary>The stored manifest that a reference names; null if the server must ask upstream.</summary>
@@ -44,6 +49,8 @@ public sealed partial class MirroredManifests(
         var current = reference.IsTag(out var tag, out var digest)
             ? await FindTagAsync(name, tag, cancellationToken)
             : (await manifests.FindAsync(name, digest, cancellationToken))?.Descriptor;
+        if (tag is not null && current is { } named && await FindMovedAsync(name, tag, named, cancellationToken) is not null)
+            return null;
         return current is { } descriptor ? new(descriptor, CacheStatus.Hit, Held: tag is null ? null : held.Find(name, tag)) : null;
     }
 
@@ -87,6 +94,20 @@ public sealed partial class MirroredManifests(
         if (reference.IsTag(out var tag, out var digest))
         {
             var current = await CheckTagAsync(name, tag, cancellationToken);
+            if (await FindMovedAsync(name, tag, current.Value, cancellationToken) is { } copy)
+                try
+                {
+                    // Without a GET, which would be a pull upstream. If the HEAD fails, a GET decides.
+                    if (await deadlines.WaitForRefreshAsync(name, HeadAsync(name, current.Value.Digest), cancellationToken) is null)
+                        await FetchByDigestAsync(name, current.Value.Digest, hasCopy: true, cancellationToken);
+                    if (_present.Count >= MaxPresent)
+                        _present.Clear();
+                    _present[(name, current.Value.Digest)] = time.GetTimestamp();
+                }
+                catch (UpstreamException failure)
+                {
+                    return DescriptorOf(Stale(name, tag, copy, failure));
+                }
             return current.CacheStatus == CacheStatus.Revalidated
                 && await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is null
                 ? current with { CacheStatus = CacheStatus.Miss }
@@ -112,6 +133,15 @@ public sealed partial class MirroredManifests(
             return fresh;
         return policies.Of(name).IsImmutable(tag) ? (await FindLastAsync(name, tag, cancellationToken))?.Descriptor : null;
     }
+
+    // The stored manifest of a tag that has moved at upstream to a manifest that is not stored. A GET answers the stored one, as stale, if
+    // upstream does not send the new one. A HEAD must name the same manifest as the GET.
+    private async ValueTask<Manifest?> FindMovedAsync(
+        RepositoryName name, string tag, Descriptor named, CancellationToken cancellationToken) =>
+        await manifests.FindAsync(name, named.Digest, cancellationToken) is null
+        && !(_present.TryGetValue((name, named.Digest), out var at) && time.GetElapsedTime(at) < PresentLife)
+            ? await FindCopyAsync(name, tag, cancellationToken)
+            : null;
 
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
@@ -272,6 +302,7 @@ public sealed partial class MirroredManifests(
             await provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Copied, cancellationToken);
             await manifests.PutAsync(name, manifest, cancellationToken);
             await tags.ManifestStoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
+            await cache.NeededAsync(manifest, cancellationToken);
             completion.Stored(name, manifest);
             writes.Succeeded();
         }

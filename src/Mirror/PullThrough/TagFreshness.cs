@@ -7,8 +7,8 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// Which manifest each tag named when this replica or another one last checked it, and when the check was. This is only a cache. If an
-/// entry is lost, the server asks upstream once more. Until then, the tag counts for <c>proxy.max_stale</c> as checked when this process
-/// started.
+/// entry is lost, the server asks upstream once more. Until then, <c>proxy.max_stale</c> is measured as if the tag had been checked when
+/// this process started.
 /// </summary>
 public sealed class TagFreshness : IDisposable
 {
@@ -66,7 +66,8 @@ public sealed class TagFreshness : IDisposable
     public TimeSpan Age(RepositoryName name, string tag) =>
         SinceCheck(name, tag) ?? _time.GetElapsedTime(_started);
 
-    /// <summary>Records a check of a tag, for all replicas: which manifest the tag names. For a held tag this is not upstream's.</summary>
+    /// <summary>Records a check of a tag, for all replicas: which manifest the tag names. For a held tag, this is the stored manifest, and
+    /// not the one that the tag names at upstream.</summary>
     /// <param name="moved">Whether the stored tag named another manifest before this check.</param>
     public async ValueTask RecordCheckAsync(RepositoryName name, string tag, Descriptor descriptor, bool moved)
     {
@@ -77,7 +78,8 @@ public sealed class TagFreshness : IDisposable
             await _announcements.TagChangedAsync(name, tag);
     }
 
-    /// <summary>Forgets a tag in all replicas: upstream said that it does not exist, or a client deleted it.</summary>
+    /// <summary>Forgets a tag in all replicas, because what it names is not certain any more: it was deleted here or at upstream, or
+    /// released.</summary>
     public async ValueTask ForgetAsync(RepositoryName name, string tag)
     {
         ForgetLocally(name, tag);

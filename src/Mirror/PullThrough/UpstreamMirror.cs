@@ -53,6 +53,11 @@ public sealed record UpstreamMirror(
         // From the given parts, and from services that all upstreams share.
         T Make<T>(params object[] parts) => ActivatorUtilities.CreateInstance<T>(services, parts);
 
-        static HttpClient Http(HttpMessageHandler handler) => new(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        static HttpClient Http(HttpMessageHandler handler)
+        {
+            var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+            http.DefaultRequestHeaders.UserAgent.Add(UpstreamRequest.Agent);
+            return http;
+        }
     }
 }

@@ -56,7 +56,8 @@ public sealed class BlobRoute(
 
     /// <summary>
     /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
-    /// none. This replica does not ask Redis for the lease: the other replica has found that this one holds it.
+    /// none. This replica downloads the blob even if Redis names another holder of the lease: the other replica has
+    /// found that this one holds it.
     /// </summary>
     public async Task GetForReplicaAsync(RegistryRequest request)
     {
@@ -85,7 +86,7 @@ public sealed class BlobRoute(
         return answer.Value;
     }
 
-    // Without a question to the store, which has the blob, or had it a moment ago.
+    // Redirects the client without asking the store again: the store had the blob a few seconds ago.
     private async ValueTask<bool> RedirectAgainAsync(RegistryRequest request, Digest digest)
     {
         if (known.Find(request.Repository.Name, digest) is not { } blob
@@ -118,7 +119,7 @@ public sealed class BlobRoute(
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, length);
     }
 
-    // The removals are those of known blobs before the content was opened; null: the client is not redirected.
+    // removals: the value of known.Removals from before the content was opened; null if the client must not be redirected.
     private async Task SendAsync(RegistryRequest request, Digest digest, Content content, long? removals)
     {
         // 1. Headers; 304 where the client has the blob.

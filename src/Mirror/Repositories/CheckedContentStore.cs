@@ -42,6 +42,9 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     public ValueTask<long?> SizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         SizeAsync(digest, sizes[name, digest], cancellationToken);
 
+    /// <summary>The length in bytes that recently read manifests of the repository tell of content; null where none does.</summary>
+    public long? ExpectedSize(RepositoryName name, Digest digest) => sizes[name, digest];
+
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => store.SpoolAsync(digest, cancellationToken);
 
     public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) =>

@@ -24,7 +24,7 @@ public sealed class RepositoryDeletions(
         // 1. Delete the tags first, so that no tag names a missing manifest.
         ConcurrentBag<string> deleted = [];
         await Parallel.ForEachAsync(
-            await references.ListTagsAsync(name, cancellationToken),
+            await references.ListTagsAsync(name, digest, cancellationToken),
             new ParallelOptions { MaxDegreeOfParallelism = _tagsAtOnce, CancellationToken = cancellationToken },
             async (tag, stop) =>
             {

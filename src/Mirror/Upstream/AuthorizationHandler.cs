@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Runtime.ExceptionServices;
 using Mirror.Storage;
 
 namespace Mirror.Upstream;
@@ -13,21 +14,42 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
     // If a registry sends no challenge, the mirror does not look for one more often than this.
     private static readonly TimeSpan PingInterval = TimeSpan.FromMinutes(1);
 
+    // A token service that fails is not a reason to send twice the requests to the registry.
+    private static readonly TimeSpan LearnInterval = TimeSpan.FromSeconds(10);
+
     private readonly SingleFlight<string, Challenge?> _pings = new();
     private volatile Challenge? _challenge;
     private long? _pingedAt;
+    private long? _learntAt;
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         // 1. Answer the last challenge.
         var known = _challenge;
-        var response = await SendAsync(request, await AnswerAsync(known, request, refused: null, cancellationToken), cancellationToken);
+        AuthenticationHeaderValue? first = null;
+        UpstreamException? failed = null;
+        try
+        {
+            first = await AnswerAsync(known, request, refused: null, cancellationToken);
+        }
+        catch (UpstreamException failure)
+            when (failure is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: false } && MayLearn())
+        {
+            failed = failure;
+        }
+        var response = failed is null
+            ? await SendAsync(request, first, cancellationToken)
+            : await LearnAsync(known!, request, failed, cancellationToken);
+        known = failed is null ? known : _challenge;
 
-        // 2. Look for a challenge of the upstream itself. Never answer one from a host that it redirected to.
+        // 2. Look for a challenge of the upstream itself. Never answer one from a host that it redirected to. Some registries redirect
+        // anonymous clients to a page with a login.
         var used = request.Headers.Authorization;
         var refused = used?.Scheme == "Bearer" ? used.Parameter : null;
-        if (response.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized)
-            || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
+        var isLoginPage = known is null && response.IsSuccessStatusCode && UpstreamAnswers.IsWebPage(response);
+        if (!isLoginPage
+            && (response.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized)
+                || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!)))
             return response;
         AuthenticationHeaderValue? answer = null;
         try
@@ -67,12 +89,34 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
         return response;
     }
 
+    private bool MayLearn() => _learntAt is not { } at || time.GetElapsedTime(at) >= LearnInterval;
+
+    // The remembered challenge names a token service that does not give a token. The upstream may have another one now, or none: its answer
+    // to a request without a token says so.
+    private async Task<HttpResponseMessage> LearnAsync(
+        Challenge known, HttpRequestMessage request, UpstreamException failure, CancellationToken cancellationToken)
+    {
+        _learntAt = time.GetTimestamp();
+        var response = await SendAsync(request, authorization: null, cancellationToken);
+        var isOpen = response.IsSuccessStatusCode && !UpstreamAnswers.IsWebPage(response);
+        var challenge = response.StatusCode == HttpStatusCode.Unauthorized && origin.IsSameOrigin(response.RequestMessage!.RequestUri!)
+            ? Challenge.From(response) : null;
+        if (!isOpen && (challenge is null || challenge == known))
+        {
+            response.Dispose();
+            ExceptionDispatchInfo.Throw(failure);
+        }
+        _challenge = challenge;
+        return response;
+    }
+
     // The challenge at "/v2/"; null where there is none.
     private async Task<Challenge?> PingAsync(CancellationToken cancellationToken)
     {
         if (_challenge is not null || _pingedAt is { } at && time.GetElapsedTime(at) < PingInterval)
             return _challenge;
         using var ping = new HttpRequestMessage(HttpMethod.Get, new Uri(origin.BaseAddress, "v2/"));
+        ping.Headers.UserAgent.Add(UpstreamRequest.Agent);
         using var pong = await base.SendAsync(ping, cancellationToken);
         if (!origin.IsSameOrigin(pong.RequestMessage!.RequestUri!) || pong.StatusCode >= HttpStatusCode.InternalServerError)
             return null;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
@@ -44,7 +45,8 @@ public sealed class MeteringHandler(UpstreamMetrics metrics, UpstreamOrigin orig
 
     // Docker Hub writes "100;w=21600": a number of pulls, and the window in seconds.
     internal static long? Number(HttpResponseMessage response, string header) =>
-        response.Headers.TryGetValues(header, out var values) && long.TryParse(values.First().Split(';')[0], out var number)
+        response.Headers.TryGetValues(header, out var values)
+        && long.TryParse(values.First().Split(';')[0].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? number
             : null;
 

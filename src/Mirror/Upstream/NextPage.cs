@@ -21,6 +21,9 @@ internal static partial class NextPage
         var header = string.Join(", ", values);
         if (header.Length > MaxLength)
             throw new UpstreamUnavailableException($"{page.Authority} sent a header Link of more than {MaxLength} characters.");
+        // Some registries leave the angle brackets out.
+        if (!header.Contains('<', StringComparison.Ordinal) && header.Split(';', 2) is [{ Length: > 0 } bare, var parameters])
+            header = $"<{bare.Trim()}>;{parameters}";
         var next = Link().Matches(header).FirstOrDefault(link => IsNext(link.Groups["parameters"].Value));
         if (next is null)
             return null;

@@ -4,11 +4,12 @@ namespace Mirror.Upstream;
 
 /// <summary>
 /// Follows redirects, because registries redirect blobs to a CDN. A redirected request keeps its credentials only if the target has the
-/// configured scheme, host and port. The handler never follows a redirect from https to http, and follows five redirects at most.
+/// configured scheme, host and port. The handler never follows a redirect from https to http, and follows ten redirects at most.
 /// </summary>
 public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 {
-    private const int MaxRedirects = 5;
+    /// <summary>How many redirects are followed, as clients in Go do.</summary>
+    public const int MaxRedirects = 10;
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -27,7 +28,8 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         return response;
     }
 
-    private static Uri? Target(HttpResponseMessage response) =>
+    /// <summary>Where an answer redirects to; null for another answer.</summary>
+    public static Uri? Target(HttpResponseMessage response) =>
         response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
             or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect
             && response.Headers.NonValidated.TryGetValues("Location", out var values) && values.FirstOrDefault() is { Length: > 0 } location

@@ -78,12 +78,9 @@ public sealed partial class TokenSource(
         var query = $"scope={Uri.EscapeDataString(scope)}"
             + (challenge.Service is { } service ? $"&service={Uri.EscapeDataString(service)}" : "");
         var separator = realm.Query.Length == 0 ? '?' : '&';
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"{realm.GetLeftPart(UriPartial.Query)}{separator}{query}"));
-        request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
-        request.Headers.Authorization = credential?.ToHeader();
-
         var asked = time.GetTimestamp();
-        using var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+        using var response = await SendAsync(
+            new Uri($"{realm.GetLeftPart(UriPartial.Query)}{separator}{query}"), credential, cancellationToken);
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
             throw new UpstreamLimitedException(
                 $"The token service of {origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
@@ -112,6 +109,27 @@ public sealed partial class TokenSource(
         if (!account.IsOfClient)
             await shared.RememberAsync(Kind, place, text, left);
         return Keep(account, scope, token);
+    }
+
+    // Follows redirects. The login stays on the host that it is for.
+    private async Task<HttpResponseMessage> SendAsync(Uri url, Credential? credential, CancellationToken cancellationToken)
+    {
+        for (var redirects = 0; ; redirects++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, url);
+            request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
+            request.Headers.Authorization = credential?.ToHeader();
+            var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            if (RedirectHandler.Target(response) is not { } target)
+                return response;
+            response.Dispose();
+            if (redirects == RedirectHandler.MaxRedirects || !origin.HasTokenScheme(target))
+                throw new UpstreamUnavailableException(
+                    $"The token service of {origin.Authority} redirects to '{target.Authority}' over plain HTTP, or too often.");
+            if (Uri.Compare(url, target, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) != 0)
+                credential = null;
+            url = target;
+        }
     }
 
     private Token Keep(Account account, string scope, Token token)

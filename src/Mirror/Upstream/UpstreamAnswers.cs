@@ -8,7 +8,22 @@ namespace Mirror.Upstream;
 internal static class UpstreamAnswers
 {
     /// <summary>Whether a GET may succeed where this HEAD failed.</summary>
-    public static bool MayDifferForGet(HttpResponseMessage head) => (int)head.StatusCode is 400 or 401 or 403 or 404 or 405 or 500 or 501;
+    public static bool MayDifferForGet(HttpResponseMessage head) =>
+        (int)head.StatusCode is (>= 400 and < 500 and not (408 or 429)) or 500 or 501;
+
+    /// <summary>Whether the answer has content, or a part of it, and is no page for people, such as that of a login.</summary>
+    /// <param name="expected">The length in bytes that the content should have. With this length it is content, whatever its label
+    /// says.</param>
+    public static bool IsContent(HttpResponseMessage response, long? expected) =>
+        response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent
+        && (!IsWebPage(response) || expected is not null && LengthOf(response) == expected);
+
+    /// <summary>The length in bytes of the whole content; null if the answer does not tell it.</summary>
+    public static long? LengthOf(HttpResponseMessage response) =>
+        response.Content.Headers.ContentRange?.Length ?? response.Content.Headers.ContentLength;
+
+    /// <summary>Whether the answer is labelled as a page for people, which content hardly ever is.</summary>
+    public static bool IsWebPage(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType is "text/html";
 
     /// <summary>
     /// The announced length in bytes; null where it cannot be correct. Only the content without a byte has length 0, and some registries

@@ -81,19 +81,25 @@ public sealed partial class UpstreamClient(
     internal void Received(int bytes) => metrics.Received(origin.Label, UpstreamKind.Blob, bytes);
 
     /// <summary>A blob's length in bytes, by HEAD; null if upstream does not say.</summary>
-    public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    /// <param name="expected">The length that a manifest or the stored blob has; null if it is not known. If the HEAD says otherwise, a GET
+    /// of one byte decides.</param>
+    public async Task<long?> HeadBlobAsync(RepositoryName name, Digest digest, long? expected, CancellationToken cancellationToken)
     {
-        using var head = await SendAsync(HttpMethod.Head, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken);
-        // Some registries refuse HEAD, and some redirect it to a URL that is signed for GET: ask for one byte.
-        if (!head.IsSuccessStatusCode && MayDifferForGet(head))
+        using (var head = await SendAsync(HttpMethod.Head, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken))
         {
-            using var response = await SendAsync(
-                HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, new RangeHeaderValue(0, 0));
-            Require(response, name, $"blobs/{digest}");
-            return Believable(response.Content.Headers.ContentRange?.Length ?? response.Content.Headers.ContentLength, digest);
+            if (IsContent(head, expected) && Believable(head.Content.Headers.ContentLength, digest) is { } length
+                && (expected ?? length) == length)
+                return length;
+            if (!head.IsSuccessStatusCode && !MayDifferForGet(head))
+                Require(head, name, $"blobs/{digest}");
         }
-        Require(head, name, $"blobs/{digest}");
-        return Believable(head.Content.Headers.ContentLength, digest);
+        // Some registries refuse HEAD or answer it wrongly, and some redirect it to a URL that is signed for GET: ask for one byte.
+        using var response = await SendAsync(
+            HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, new RangeHeaderValue(0, 0));
+        Require(response, name, $"blobs/{digest}");
+        return IsContent(response, expected) ? Believable(LengthOf(response), digest)
+            : throw new UpstreamUnavailableException(
+                $"{Sender(response)} answered {(int)response.StatusCode} to {name}/blobs/{digest}, with something else than the blob.");
     }
 
     /// <summary>Opens a blob's body at an offset. If upstream ignores Range, the body begins at 0.</summary>
@@ -122,7 +128,7 @@ public sealed partial class UpstreamClient(
             return new UpstreamBody(response, await response.Content.ReadAsStreamAsync(cancellationToken), start, length)
             {
                 // Proxies and captive portals send error pages with status 200.
-                IsWebPage = headers.ContentType?.MediaType is "text/html",
+                IsWebPage = IsWebPage(response),
             };
         }
         catch

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -25,6 +26,9 @@ internal static class UpstreamRequest
 
     // No header stops an account for days.
     private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
+
+    /// <summary>The header <c>User-Agent</c> of each request: some firewalls refuse requests without one.</summary>
+    public static readonly ProductInfoHeaderValue Agent = new("mirror", Build.Version);
 
     /// <summary>The purpose of the request, for metrics.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamKind> Kind = new("kind");
@@ -80,7 +84,7 @@ internal static class UpstreamRequest
                 idle.CancelAfter(upstream.IdleTimeout);
                 var read = await stream.ReadAsync(buffer, idle.Token);
                 if (read == 0)
-                    return body.ToArray();
+                    return Unpacked(response, body.ToArray(), max, upstream);
                 if (body.Length + read > max)
                     throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {max} bytes, which is the limit.");
                 if (!isLarge && body.Length + read > LargeBody)
@@ -103,6 +107,29 @@ internal static class UpstreamRequest
         }
     }
 
+    // Some registries compress documents although the request asks for identity. The label alone does not decide.
+    private static byte[] Unpacked(HttpResponseMessage response, byte[] body, int max, UpstreamOrigin upstream)
+    {
+        if (body is not [0x1f, 0x8b, ..] || !response.Content.Headers.ContentEncoding.Any(coding => coding is "gzip" or "x-gzip"))
+            return body;
+        try
+        {
+            using var unpacked = new MemoryStream();
+            using var gzip = new GZipStream(new MemoryStream(body), CompressionMode.Decompress);
+            var buffer = new byte[32 * 1024];
+            while (gzip.Read(buffer) is > 0 and var read)
+                if (unpacked.Length + read > max)
+                    throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {max} bytes, which is the limit.");
+                else
+                    unpacked.Write(buffer, 0, read);
+            return unpacked.ToArray();
+        }
+        catch (InvalidDataException)
+        {
+            return body;
+        }
+    }
+
     /// <summary>Reads a body of JSON.</summary>
     /// <exception cref="UpstreamUnavailableException">The body cannot be read, or is other JSON.</exception>
     public static async Task<T> ReadJsonAsync<T>(
@@ -114,7 +141,10 @@ internal static class UpstreamRequest
     {
         try
         {
-            return JsonSerializer.Deserialize(body, type) ?? throw new JsonException("null");
+            // Other clients accept a byte order mark before the document, and text after it.
+            var document = body.AsSpan(body is [0xef, 0xbb, 0xbf, ..] ? 3 : 0);
+            var reader = new Utf8JsonReader(document);
+            return JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("null");
         }
         catch (JsonException failure)
         {

@@ -63,4 +63,44 @@ public sealed class BoundedBucketTests() : FleetOfHub(StoreKind.S3)
             return CacheAnswer.Of(head) != CacheAnswer.Hit;
         }
     }
+
+    [Fact]
+    public async Task A_layer_that_a_new_image_shares_with_an_old_one_stays_when_the_old_one_is_the_next_to_go()
+    {
+        var shared = HubBlob.Seeded(1, MiB);
+        var images = Enumerable.Range(0, 10)
+            .Select(i => Hub.AddImage(Repository, $"{i}", i == 2 ? [shared, HubBlob.Seeded(12, MiB)] : [HubBlob.Seeded(10 + i, MiB)]))
+            .ToList();
+        _ = Hub.AddImage(Repository, "later", shared, HubBlob.Seeded(2, MiB));
+        // 8 MiB, with the shared layer.
+        for (var i = 0; i < 7; i++)
+            await PullAsync(Replicas[0], i);
+        // This makes a replica look through the store. The first two images go.
+        await ForgetReadsAsync();
+        await PullAsync(Replicas[2], 7);
+        await Until.TrueAsync(() => IsGoneAsync(1), () => string.Join('\n', Replicas[2].Log));
+
+        // The client has the layers: for the replica that evicts next, this image is unknown.
+        await Replicas[1].PullAsync(Repository, "later");
+        await ForgetReadsAsync();
+        for (var i = 8; i < 10; i++)
+            await PullAsync(Replicas[2], i);
+
+        await Until.TrueAsync(() => IsGoneAsync(3), () => string.Join('\n', Replicas[2].Log));
+        using var head = await Replicas[1].HeadAsync(BlobPath(shared.Digest));
+        Assert.Equal(CacheAnswer.Hit, CacheAnswer.Of(head));
+
+        async Task PullAsync(MirrorProcess replica, int i) => await replica.PullAsync(
+            Repository, $"{i}", [.. images[i].Layers.Prepend(images[i].Config).Select(blob => blob.Digest)]);
+
+        async Task<bool> IsGoneAsync(int i)
+        {
+            using var head = await Replicas[0].HeadAsync(BlobPath(images[i].Layers[0].Digest));
+            return CacheAnswer.Of(head) != CacheAnswer.Hit;
+        }
+
+        // As if the clients had read long ago.
+        Task ForgetReadsAsync() => Redis.DoAsync(
+            "eval", "for _, key in ipairs(redis.call('keys', '*:reading:*')) do redis.call('del', key) end", "0");
+    }
 }

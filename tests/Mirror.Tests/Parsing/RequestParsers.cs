@@ -1,6 +1,8 @@
+using System.Buffers.Text;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Mirror.Access;
 using Mirror.Configuration;
@@ -143,13 +145,17 @@ internal static class RequestParsers
         PlatformChoice.Needed("text/plain", new(new(MediaTypes.OciIndex, digest, bytes.Length), bytes));
     }
 
+    // A manifest as it is; or the header of a signature, and the payload that is signed here.
     private static void Signed(string text)
     {
-        var bytes = FuzzText.Bytes(text);
-        Schema1Requests.IsPush("", bytes);
+        var bytes = text.Split('\n', 2) is [['{', .., '}'] header, ['{', .., '}'] signed]
+            ? WithHeader(header, FuzzText.Bytes(signed))
+            : FuzzText.Bytes(text);
+        foreach (var type in new[] { "", "application/json", $"{MediaTypes.DockerSignedSchema1}; charset=utf-8", "text/plain" })
+            Schema1Requests.IsPush(type, bytes);
         Schema1Manifests.PayloadWith(Digest.Of(bytes), bytes);
-        Refused<FormatException>(() => Schema1Manifests.Stored(
-            new(new(MediaTypes.DockerSignedSchema1, Digest.Of("x"u8), bytes.Length), bytes)));
+        foreach (var digest in new[] { Digest.Of("x"u8), Digest.Of(bytes) })
+            Refused<FormatException>(() => Schema1Manifests.Stored(new(new(MediaTypes.DockerSignedSchema1, digest, bytes.Length), bytes)));
         Refused<RegistryException>(() =>
         {
             var payload = Schema1.PayloadOf(bytes);
@@ -157,6 +163,18 @@ internal static class RequestParsers
             Assert.Equal(payload, Schema1.PayloadOf(signed.Bytes));
         });
         Refused<FormatException>(() => Schema1.WithSignature(bytes, Digest.Of(bytes)));
+    }
+
+    private static byte[] WithHeader(string header, byte[] payload)
+    {
+        var format = Base64Url.EncodeToString(Encoding.ASCII.GetBytes($"{{\"formatLength\":{payload.Length - 1},\"formatTail\":\"fQ\"}}"));
+        var signed = Encoding.ASCII.GetBytes($"{format}.{Base64Url.EncodeToString(payload)}");
+        var signature = Base64Url.EncodeToString(TokenParsers.Signer.SignData(signed, HashAlgorithmName.SHA256));
+        return
+        [
+            .. payload[..^1],
+            .. FuzzText.Bytes($",\"signatures\":[{{\"header\":{header},\"signature\":\"{signature}\",\"protected\":\"{format}\"}}]}}"),
+        ];
     }
 
     private static void Configs(string text)
@@ -190,6 +208,7 @@ internal static class RequestParsers
     private static void Pages(string text)
     {
         var http = new DefaultHttpContext();
+        Assert.Null(Paging.Count(http.Request.Query));
         http.Request.QueryString = new QueryString($"?n={text.Replace('\ud800', '?')}");
         Refused<RegistryException>(() => Paging.Count(http.Request.Query));
     }

@@ -72,7 +72,8 @@ internal static class SettingsParsers
             static (place, text) => Settings(place, Old, Variables(text)), IsSlow: true),
         ["boto"] = new(
             ["[Credentials]\ns3_host = h\ns3_port=1\n", "# a\n[Credentials]\nboto_host=h\n"],
-            static (place, text) => Settings(place, Old, new() { ["BOTO_CONFIG"] = place.Write("boto", text) }), IsSlow: true),
+            static (place, text) => Settings(
+                place, Old, new() { ["BOTO_CONFIG"] = place.Write("boto", text), ["AWS_BUCKET"] = "b" }), IsSlow: true),
     };
 
     private static void Durations(string text)
@@ -89,7 +90,8 @@ internal static class SettingsParsers
         var proxy = new EnvironmentProxy(
             new Dictionary<string, string> { ["NO_PROXY"] = text, ["HTTP_PROXY"] = text, ["https_proxy"] = "http://p:1" });
         proxy.GetProxy(new Uri("https://a.example/"));
-        proxy.GetProxy(new Uri("http://[::1]:80/"));
+        foreach (var url in new[] { "http://[::1]:80/", "http://localhost/", "https://10.0.0.1/", "http://1.2.3.4/", "ftp://a.example/" })
+            proxy.GetProxy(new Uri(url));
     }
 
     private static Dictionary<string, string> Variables(string text) => text.Split('\n')

@@ -17,8 +17,15 @@ namespace Mirror.Tests.Parsing;
 /// <summary>The parsers of tokens, keys and certificates.</summary>
 internal static class TokenParsers
 {
-    private static readonly ECDsa Signer = Ec();
+    /// <summary>The first key of <see cref="ParserInputs"/>.</summary>
+    public static readonly ECDsa Signer = Ec();
+
     private static readonly Lazy<TokenVerifier> Verifier = new(Verify);
+    private static readonly Lazy<PrivilegedKey> Privileged = new(() =>
+    {
+        using var place = new ParserPlace();
+        return new(new AuthOptions { PrivilegedKey = place.Write("key", RsaPem) }, TimeProvider.System);
+    });
 
     private static readonly OidcAccess Jobs = new(
         new OpenAccess(), new OidcOptions { Issuer = "https://issuer.invalid", Audience = "r" }, TimeProvider.System,
@@ -91,7 +98,12 @@ internal static class TokenParsers
     {
         using var place = new ParserPlace();
         var keys = new TrustedKeys(
-            new TokenOptions { Jwks = place.Write("jwks", $"{{\"keys\":[{PrivateJwk}]}}") }, TimeProvider.System);
+            new TokenOptions
+            {
+                Jwks = place.Write("jwks", $"{{\"keys\":[{PrivateJwk}]}}"),
+                RootCertBundle = place.Write("bundle", Certificate),
+            },
+            TimeProvider.System);
         return new(keys.Choose, "i", "r", ["ES256"], TimeProvider.System);
     }
 
@@ -99,15 +111,18 @@ internal static class TokenParsers
     private static void Tokens(string text)
     {
         var token = text;
-        if (text.Split('\n', 2) is [var header, var claims])
-        {
-            var signed = $"{Base64Url.EncodeToString(FuzzText.Bytes(header))}.{Base64Url.EncodeToString(FuzzText.Bytes(claims))}";
-            token = $"{signed}.{Base64Url.EncodeToString(Signer.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";
-        }
+        if (text.Split('\n', 2) is [var head, var claims])
+            token = Token(FuzzText.Bytes(head), FuzzText.Bytes(claims));
         // Of another issuer, whose keys are not asked for.
         var http = new DefaultHttpContext();
         http.Request.Headers.Authorization = BasicHeader.Of(OidcAccess.UserName, token).ToString();
         Assert.Null(Jobs.AuthenticateAsync(http, CancellationToken.None).AsTask().GetAwaiter().GetResult());
+        // Not signed by the owner of this key.
+        foreach (var header in new[] { $"Bearer {token}", BasicHeader.Of(PrivilegedKey.UserName, token).ToString() })
+        {
+            http.Request.Headers.Authorization = header;
+            Assert.Null(Privileged.Value.UserOfAsync(http.Request).AsTask().GetAwaiter().GetResult());
+        }
         if (Verifier.Value.ReadAsync(token).AsTask().GetAwaiter().GetResult() is not { } read)
             return;
         var name = RepositoryName.Parse("a");
@@ -117,6 +132,12 @@ internal static class TokenParsers
         foreach (var claim in new[] { "iss", "sub", "aud", "c" })
             Assert.All(user.ValuesOf(claim), Assert.NotNull);
         new OwnTokenUser(read).Grants(name, AccessAction.Pull);
+    }
+
+    private static string Token(byte[] header, byte[] claims)
+    {
+        var signed = $"{Base64Url.EncodeToString(header)}.{Base64Url.EncodeToString(claims)}";
+        return $"{signed}.{Base64Url.EncodeToString(Signer.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";
     }
 
     private static void Folders(ParserPlace place, string text)
@@ -145,10 +166,17 @@ internal static class TokenParsers
         place.Server.Answer = line => new([], FuzzText.Bytes(line.Contains("well-known", StringComparison.Ordinal) ? parts[0] : parts[^1]));
         using var access = new OidcAccess(
             new OpenAccess(), new OidcOptions { Issuer = url, Audience = "r" }, TimeProvider.System, NullLogger<OidcAccess>.Instance);
-        var http = new DefaultHttpContext();
-        var token = $"{Base64Url.EncodeToString("""{"alg":"RS256","kid":"a"}"""u8)}."
-            + $"{Base64Url.EncodeToString(Encoding.UTF8.GetBytes($"{{\"iss\":\"{url}\"}}"))}.AAAA";
-        http.Request.Headers.Authorization = BasicHeader.Of(OidcAccess.UserName, token).ToString();
-        Assert.Null(access.AuthenticateAsync(http, CancellationToken.None).AsTask().GetAwaiter().GetResult());
+        var claims = Encoding.UTF8.GetBytes($"{{\"iss\":\"{url}\",\"aud\":\"r\",\"sub\":\"s\",\"exp\":9999999999}}");
+        // Each token twice: the second time its user is known.
+        foreach (var header in new[] { """{"alg":"ES256","kid":"a"}""", """{"alg":"ES256"}""", """{"alg":"ES256","kid":7}""" })
+            for (var i = 0; i < 2; i++)
+            {
+                var http = new DefaultHttpContext();
+                var token = Token(Encoding.UTF8.GetBytes(header), claims);
+                http.Request.Headers.Authorization = BasicHeader.Of(OidcAccess.UserName, token).ToString();
+                var user = access.AuthenticateAsync(http, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+                // The document has the key that signed it, if any is let in.
+                Assert.True(user is null || text.Contains("pzxOtRzvkdXFg57KSn9uBXPbota5PxHidt92A046QYE", StringComparison.Ordinal));
+            }
     }
 }

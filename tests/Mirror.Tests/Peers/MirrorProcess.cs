@@ -166,11 +166,11 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     /// <summary>Runs <c>garbage-collect</c> on its storage, beside it where it is up, without any grace; returns what that said.</summary>
     public Task<string> CollectAsync(params string[] options) => PeerProcess.RunAsync(
-        "dotnet", [Program, "garbage-collect", .. options, _folder.Write("config.yml", Config())],
+        "dotnet", [Program, "garbage-collect", .. options, ConfigFile],
         new Dictionary<string, string> { ["REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECT_GRACE"] = "0s" });
 
     /// <summary>The configuration, as a file.</summary>
-    public string ConfigFile => _folder.Write("config.yml", Config());
+    public string ConfigFile => _folder.Replace("config.yml", Config());
 
     /// <summary>SIGKILL in the middle of whatever it is doing.</summary>
     public Task KillAsync() => _process!.KillAsync();

@@ -27,6 +27,13 @@ public sealed class TempFolder : IDisposable
         return this[name];
     }
 
+    /// <summary>As <see cref="Write"/>, in one step: who reads the file meanwhile reads it whole.</summary>
+    public string Replace(string name, string text)
+    {
+        File.Move(Write($"{name}.{Guid.NewGuid():N}", text), this[name], overwrite: true);
+        return this[name];
+    }
+
     public void Dispose()
     {
         try

@@ -9,10 +9,10 @@ internal static class Until
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
-    internal static async Task TrueAsync(Func<Task<bool>> isSo, Func<string> otherwise)
+    internal static async Task TrueAsync(Func<Task<bool>> isSo, Func<string> otherwise, TimeSpan? most = null)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Xunit.TestContext.Current.CancellationToken);
-        limit.CancelAfter(Limit);
+        limit.CancelAfter(most ?? Limit);
         try
         {
             while (!await isSo())

@@ -56,6 +56,8 @@ public sealed class TokenServiceTests : MirrorOfHub
     [InlineData("""{"token":"T","expires_in":"soon"}""")]
     [InlineData("""{"token":"T","issued_at":"2999-01-01T00:00:00Z","expires_in":300}""")]
     [InlineData("""{"token":"T","issued_at":"yesterday"}""")]
+    [InlineData("""{"token":"T"} and more""")]
+    [InlineData("\uFEFF{\"token\":\"T\"}")]
     public async Task A_token_is_taken_and_kept_however_the_service_writes_it(string body)
     {
         var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
@@ -67,6 +69,39 @@ public sealed class TokenServiceTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.OK, blob.StatusCode);
         // Without a lifetime a token lives for a minute.
         Assert.Equal(1, Hub.Log.Count(Asked.Token));
+    }
+
+    [Fact]
+    public async Task A_token_service_that_redirects_to_itself_is_followed()
+    {
+        Hub.AddImage(Repository, "latest");
+        Hub.Script(
+            request => request.Asked == Asked.Token && !request.Query.Contains("moved", StringComparison.Ordinal),
+            Answer.By(context =>
+            {
+                context.Response.StatusCode = 307;
+                context.Response.Headers.Location = $"{context.Request.Path}{context.Request.QueryString}&moved";
+                return Task.CompletedTask;
+            }));
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(404)]
+    public async Task If_the_token_service_moves_the_registry_says_where_to(int status)
+    {
+        Hub.AddImage(Repository, "latest");
+        Hub.AddImage("library/other", "latest");
+        using (var first = await Mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        Hub.Realm = new Uri($"{Hub.Realm}?moved");
+        Hub.Script(
+            request => request.Asked == Asked.Token && !request.Query.Contains("moved", StringComparison.Ordinal), Answer.Status(status));
+
+        using var other = await Mirror.GetAsync(ManifestPath("latest", "library/other"));
+        Assert.Equal(HttpStatusCode.OK, other.StatusCode);
     }
 
     [Theory]

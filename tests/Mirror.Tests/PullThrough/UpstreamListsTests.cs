@@ -52,6 +52,7 @@ public sealed class UpstreamListsTests : IAsyncLifetime
     [InlineData("last={tag}", """<//registry.internal/v2/acme/app/tags/list?last={tag}>; rel="next" """)]
     [InlineData("last={tag}", """<?last={tag}>; rel="next" """)]
     [InlineData("last={tag}", """<list?last={tag}>""")]
+    [InlineData("last={tag}", """/v2/acme/app/tags/list?last={tag}; rel="next" """)]
     [InlineData("page={at}", """</v2/acme/app/tags/list>; rel="first", </v2/acme/app/tags/list?page={at}>; rel="next" """)]
     public async Task Every_page_is_listed_once_however_upstream_counts_them(string query, string link)
     {

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net;
 using System.Text;
 using Mirror.Storage;
@@ -49,6 +50,8 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     [InlineData(400)]
     [InlineData(403)]
     [InlineData(404)]
+    [InlineData(406)]
+    [InlineData(410)]
     [InlineData(501)]
     public async Task A_HEAD_that_upstream_refuses_is_asked_again_as_GET(int status)
     {
@@ -63,6 +66,85 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, size.StatusCode);
         using var whole = await AssertAsync(HttpStatusCode.OK, $"blobs/{blob}");
         Assert.Equal(10_000, (await whole.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length);
+    }
+
+    // The page of a login, an answer without content, and the lengths of something else.
+    public static TheoryData<int, int, string> NoProof => new()
+    {
+        { 200, 7, "text/html" }, { 200, 7, "application/octet-stream" }, { 200, 0, "application/octet-stream" },
+        { 200, 30, "application/json" }, { 204, 0, "text/plain" }, { 202, 0, "text/plain" },
+    };
+
+    [Theory]
+    [MemberData(nameof(NoProof))]
+    public async Task An_answer_that_is_not_the_blob_gives_a_repository_no_right_to_a_stored_one(int status, int length, string type)
+    {
+        const string other = "acme/private";
+        var blob = AddBlob(new byte[10_000]);
+        await AssertAsync(HttpStatusCode.OK, $"blobs/{blob}");
+        await _mirror.UntilStoredAsync($"{Name}/blobs/{blob}");
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(method, $"{other}/blobs/{blob}", status, new byte[length], ("Content-Type", type));
+
+        foreach (var method in new[] { HttpMethod.Head, HttpMethod.Get })
+        {
+            using var refused = await _mirror.SendAsync(method, $"{other}/blobs/{blob}");
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        }
+        // When upstream shows the blob there, clients get it, also if only a GET shows it.
+        _upstream.Answer("GET", $"{other}/blobs/{blob}", 200, new byte[10_000]);
+        using var allowed = await _mirror.GetAsync($"{other}/blobs/{blob}");
+        Assert.Equal(HttpStatusCode.OK, allowed.StatusCode);
+    }
+
+    [Theory]
+    [MemberData(nameof(NoProof))]
+    public async Task HEAD_of_a_blob_tells_its_length_also_if_the_HEAD_at_upstream_does_not(int status, int length, string type)
+    {
+        var blob = AddBlob(new byte[10_000]);
+        var manifest = $$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","layers":[{"mediaType":"a/b","digest":"{{blob}}","size":10000}]}
+            """;
+        _upstream.AddManifest(Name, "1", manifest, MediaTypes.OciManifest);
+        await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        _upstream.Answer("HEAD", $"{Name}/blobs/{blob}", status, new byte[length], ("Content-Type", type));
+
+        using var head = await _mirror.HeadAsync($"{Name}/blobs/{blob}");
+        Assert.Equal(HttpStatusCode.OK, head.StatusCode);
+        Assert.Equal(10_000, head.Content.Headers.ContentLength);
+    }
+
+    [Fact]
+    public async Task Documents_are_read_also_if_upstream_compresses_them()
+    {
+        const string json = """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}""";
+        _upstream.AddManifest(Name, "1", json, MediaTypes.OciManifest);
+        foreach (var (path, document, type) in new[]
+        {
+            ("manifests/1", json, MediaTypes.OciManifest), ("tags/list", """{"name":"acme/app","tags":["1"]}""", "application/json"),
+        })
+        {
+            using var bytes = new MemoryStream();
+            using (var gzip = new GZipStream(bytes, CompressionMode.Compress, leaveOpen: true))
+                gzip.Write(Encoding.UTF8.GetBytes(document));
+            _upstream.Answer("GET", $"{Name}/{path}", 200, bytes.ToArray(), ("Content-Type", type), ("Content-Encoding", "gzip"));
+            if (path == "manifests/1")
+                _upstream.Answer("GET", $"{Name}/manifests/{Digest.Of(Encoding.UTF8.GetBytes(json))}", 200, bytes.ToArray(),
+                    ("Content-Type", type), ("Content-Encoding", "gzip"));
+
+            using var answer = await AssertAsync(HttpStatusCode.OK, path);
+            var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(document, path == "manifests/1" ? text : text.Replace(", ", ",", StringComparison.Ordinal).Trim());
+        }
+    }
+
+    [Fact]
+    public async Task Each_request_says_which_program_sends_it()
+    {
+        AddManifest();
+        await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        Assert.All(_upstream.Agents, agent => Assert.StartsWith("mirror/", agent));
+        Assert.NotEmpty(_upstream.Agents);
     }
 
     [Fact]
@@ -194,5 +276,9 @@ public sealed class HalfPushedTagTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.OK, stale.StatusCode);
         Assert.Equal("stale", Assert.Single(stale.Headers.GetValues("X-Cache")));
         Assert.Equal(before.Bytes, await stale.Content.ReadAsByteArrayAsync(Cancel));
+        // Clients send HEAD, and then GET by the digest of its answer.
+        using var head = await Mirror.HeadAsync(ManifestPath("latest"));
+        Assert.Equal(before.Digest.ToString(), Assert.Single(head.Headers.GetValues("Docker-Content-Digest")));
+        Assert.Equal("stale", Assert.Single(head.Headers.GetValues("X-Cache")));
     }
 }

@@ -26,6 +26,13 @@ public sealed class OrdinaryUpstream : IDisposable
     public int Count(string method, string path) =>
         _server.LogEntries.Count(entry => entry.RequestMessage.Method == method && entry.RequestMessage.Path == $"/v2/{path}");
 
+    /// <summary>The header <c>User-Agent</c> of each request; empty of a request without one.</summary>
+    public IReadOnlyList<string> Agents =>
+    [
+        .. _server.LogEntries.Select(
+            entry => entry.RequestMessage.Headers?.TryGetValue("User-Agent", out var agent) == true ? agent[0] : ""),
+    ];
+
     /// <summary>Answers a path below <c>/v2/</c> from now on, in place of what was told before.</summary>
     public void Answer(string method, string path, int status, byte[] body, params (string Name, string Value)[] headers)
     {

@@ -112,7 +112,7 @@ internal static class OldStorage
     private static void Oss(OldSettings old)
     {
         const string domain = ".aliyuncs.com", inside = "-internal";
-        var host = old["oss_host"]?.Split('/', StringSplitOptions.RemoveEmptyEntries)[^1] ?? "";
+        var host = old["oss_host"]?.Split('/', StringSplitOptions.RemoveEmptyEntries).LastOrDefault() ?? "";
         if (!host.EndsWith(domain, StringComparison.OrdinalIgnoreCase) || !old.Has("oss_bucket"))
         {
             old.Say("storage", OldKeyFate.Refused,

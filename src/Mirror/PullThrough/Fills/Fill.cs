@@ -16,7 +16,7 @@ internal sealed partial class Fill(
     FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
     StoreWrites writes, FillMetrics metrics, TimeProvider time, ILogger log)
 {
-    // Side requests of all readers together may cost this part of the blob.
+    // All side requests of a fill together may fetch one part in this many of the blob: a tenth.
     private const int SideRequestShare = 10;
 
     private readonly Lock _gate = new();
@@ -115,6 +115,7 @@ internal sealed partial class Fill(
         {
             if (await ReceiveAsync(stop) is { } spool)
             {
+                await cache.PaceAsync(stop);
                 spool.Complete();
                 Origins.AdmitClients();
                 await StoreAsync(spool, stop);
@@ -172,7 +173,7 @@ internal sealed partial class Fill(
                 spool.Delete();
                 return;
             }
-            // A replica that downloads for this one makes the room.
+            // If this replica follows another one, the other one reserves the room in the cache.
             var isFollowing = transfer.Owner is not null;
             var hasRoom = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
             // Link first and commit second. In the other order, a request between the two would find content without a link, and ask

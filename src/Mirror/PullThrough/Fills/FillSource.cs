@@ -37,7 +37,7 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
     public async Task<Content> DownloadAsync(RepositoryName name, Digest digest, long from, CancellationToken stop)
     {
         // Use several connections only if the blob is long enough to keep all of them busy.
-        if (connections > 1 && await upstream.HeadBlobAsync(name, digest, stop) is { } length
+        if (connections > 1 && await upstream.HeadBlobAsync(name, digest, null, stop) is { } length
             && length - from > connections * (long)ParallelContent.RangeLength)
             return new ParallelContent(upstream, connections, time, name, digest, from, length);
         var content = await UpstreamContent.OpenAsync(upstream, name, digest, from, null, time, stop);
@@ -47,8 +47,8 @@ public sealed class FillSource(UpstreamClient upstream, int connections, Expecte
                 throw new UpstreamUnavailableException($"{upstream.Origin.Authority} sent a web page instead of {digest}.");
             // If the body's length is unknown or contradicts a manifest, either the body will end too early or the manifest is wrong. A
             // HEAD decides.
-            if ((content.Length is null || sizes[name, digest] is { } expected && expected != content.Length)
-                && await upstream.HeadBlobAsync(name, digest, stop) is { } whole)
+            if (!content.IsWebPage && (content.Length is null || sizes[name, digest] is { } expected && expected != content.Length)
+                && await upstream.HeadBlobAsync(name, digest, null, stop) is { } whole)
                 content.Expect(whole);
             return content;
         }

@@ -223,7 +223,7 @@ internal sealed partial class FillTransfer(
         }
         if (_isInherited)
         {
-            var size = await origin.Source.Upstream.HeadBlobAsync(origin.Name, digest, stop);
+            var size = await origin.Source.Upstream.HeadBlobAsync(origin.Name, digest, null, stop);
             origin.IsProved = true;
             _isInherited = false;
             if (size >= Spool.Length)
