@@ -56,8 +56,12 @@ public sealed class AdminAccess(
                 new(context, user, null, AccessAction.Admin, locations.PublicBase(context.Request))));
         }
         throw isTokensPlace
-            ? new RegistryException(RegistryError.Unauthorized, "the token of the administrator is needed: it is in the server's storage "
-                + "folder, in mirror/admin-token. To let users in, write a rule with the action admin into access.rules")
+            ? new RegistryException(
+                RegistryError.Unauthorized,
+                (context.Request.Headers.Authorization is [{ } sent, ..] && sent.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+                    ? "the token that was sent is wrong: that of the administrator is in the server's storage folder, "
+                    : "the token of the administrator is needed: it is in the server's storage folder, ")
+                + "in mirror/admin-token. To let users in, write a rule with the action admin into access.rules")
             {
                 Headers = [("WWW-Authenticate", "Bearer realm=\"mirror\"")],
             }

@@ -18,6 +18,8 @@ public sealed class AdminPipeline(
         // 1. What is asked for, and where from.
         var started = time.GetTimestamp();
         var request = new RegistryRequest(context, new RegistryRoute(RouteKind.Other, "", ""), isFromReplica: false);
+        var body = new CountedBody(context.Response.Body);
+        context.Response.Body = body;
         proxies.Apply(context, isFromReplica: false);
         metrics.Started(RouteKind.Other);
         ContentHeaders.SetCommon(context.Response.Headers, http);
@@ -44,6 +46,7 @@ public sealed class AdminPipeline(
         finally
         {
             // 4. Metrics, trace and logs.
+            request.Written = body.Length;
             record.Write(request, time.GetElapsedTime(started));
             audit.Write(request);
         }

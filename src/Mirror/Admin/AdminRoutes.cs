@@ -205,7 +205,10 @@ internal static partial class AdminRoutes
         List<(string Text, ImageName Name)> images = [.. request.Images.Select(text => (text, ImageName.Parse(text, repositories)))];
         foreach (var (_, name) in images)
             await Caller(http).RequireAsync(name.Name, aborted);
-        var platforms = request.Platforms is null or [] ? [Warmer.DefaultPlatform] : request.Platforms;
+        var platforms = request.Platforms is [] ? null : request.Platforms;
+        if (platforms?.FirstOrDefault(platform => !Warmer.IsPlatform(platform)) is { } wrong)
+            throw new RegistryException(
+                new RegistryError("UNSUPPORTED", 400, "invalid platform"), $"'{wrong}' is no platform: write OS/ARCHITECTURE, or all");
         http.Response.ContentType = Lines;
         foreach (var (text, name) in images)
             await warmer.RunAsync(name, text, platforms, WriteAsync, aborted);

@@ -16,6 +16,14 @@ public readonly record struct ImageName(RepositoryName Name, Reference? Referenc
     /// <exception cref="RegistryException">The text names no image.</exception>
     public static ImageName Parse(string? text, RepositoryResolver repositories)
     {
+        var image = Read(text);
+        return image with { Name = repositories[image.Name].Name };
+    }
+
+    /// <summary>As <see cref="Parse"/>, with the name as it was written.</summary>
+    /// <exception cref="RegistryException">The text names no image.</exception>
+    public static ImageName Read(string? text)
+    {
         text ??= "";
         var at = text.IndexOf('@', StringComparison.Ordinal);
         if (at < 0 && text.LastIndexOf(':') is var colon && colon > text.LastIndexOf('/'))
@@ -27,6 +35,6 @@ public readonly record struct ImageName(RepositoryName Name, Reference? Referenc
                 : throw new RegistryException(RegistryError.TagInvalid, $"'{last}' is neither a tag nor a digest");
         if (!RepositoryName.TryParse(name, out var repository))
             throw new RegistryException(RegistryError.NameInvalid, $"'{name}' is not the name of a repository");
-        return new(repositories[repository].Name, reference);
+        return new(repository, reference);
     }
 }

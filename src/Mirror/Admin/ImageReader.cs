@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Admin;
@@ -17,7 +18,8 @@ public sealed record StoredImage(
 
 /// <summary>Reads images out of the store.</summary>
 public sealed class ImageReader(
-    [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references, ISweepStore links)
+    [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references, ISweepStore links,
+    IBucket? bucket = null)
 {
     // A config has a few KB. One with a long history may have more, and a longer one is another kind of artifact.
     private const int MaxConfig = 256 << 10;
@@ -27,7 +29,7 @@ public sealed class ImageReader(
     public async IAsyncEnumerable<StoredImage> ReadAsync(
         RepositoryName name, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var blobs = await BlobsAsync(name, cancellationToken);
+        var blobs = await StoredBlobsAsync(name, cancellationToken);
         var manifests = await ManifestsAsync(name, cancellationToken);
         var untagged = manifests.ToHashSet();
         foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
@@ -49,6 +51,17 @@ public sealed class ImageReader(
     /// <summary>The blobs that a repository may serve.</summary>
     public ValueTask<HashSet<Digest>> BlobsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         DigestsAsync(links.ListBlobsAsync(name, cancellationToken), cancellationToken);
+
+    // Of a folder. A bucket would cost a request for each blob: there the links alone count.
+    private async ValueTask<HashSet<Digest>> StoredBlobsAsync(RepositoryName name, CancellationToken cancellationToken)
+    {
+        var blobs = await BlobsAsync(name, cancellationToken);
+        if (bucket is null)
+            foreach (var digest in blobs)
+                if (await content.SizeAsync(digest, cancellationToken) is null)
+                    blobs.Remove(digest);
+        return blobs;
+    }
 
     /// <summary>The manifests that a manifest leads to, itself among them, as far as they are stored: what they say, and their
     /// lengths.</summary>
@@ -118,7 +131,8 @@ public sealed class ImageReader(
         IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> links, CancellationToken cancellationToken) =>
         links.Select(link => link.Digest).ToHashSetAsync(cancellationToken: cancellationToken);
 
-    private async ValueTask<string?> PlatformAsync(Digest config, CancellationToken cancellationToken)
+    /// <summary>The platform that a stored config names, such as <c>linux/amd64</c>; null if it names none.</summary>
+    public async ValueTask<string?> PlatformAsync(Digest config, CancellationToken cancellationToken)
     {
         if ((await content.ReadAllAsync(config, MaxConfig, cancellationToken)).Bytes is not { } bytes)
             return null;

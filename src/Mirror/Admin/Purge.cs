@@ -22,6 +22,9 @@ public sealed class Purge(
     IPinStore pins,
     [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content)
 {
+    // Not 403: no other login may do it either.
+    private static readonly RegistryError NotPurged = new("DENIED", 409, "this cannot be purged");
+
     private readonly ISweepStore _store = store.ForEvictions;
 
     /// <summary>Removes one image, or all that a repository has from upstream.</summary>
@@ -33,7 +36,7 @@ public sealed class Purge(
         var name = image.Name;
         if (!repositories.IsMirrored(name))
             throw new RegistryException(
-                RegistryError.Denied, $"{name} is not mirrored: clients push to it, so what it has cannot be fetched again");
+                NotPurged, $"{name} is not mirrored: clients push to it, so what it has cannot be fetched again");
         var plan = await PlanAsync(image, cancellationToken);
         if (!dryRun)
         {
@@ -71,7 +74,7 @@ public sealed class Purge(
 
         foreach (var each in gone)
             if (await pins.IsPinnedAsync(name, each, stop))
-                throw new RegistryException(RegistryError.Denied, $"{name}:{each} is pinned: take the pin away first (mirror unpin)");
+                throw new RegistryException(NotPurged, $"{name}:{each} is pinned: take the pin away first (mirror unpin)");
 
         // 2. What is to go: the image with its children. All the rest stays, with what it needs.
         List<string> kept = [];

@@ -51,7 +51,7 @@ public sealed partial class ScheduledWarming(
     private async Task<TimeSpan> RunAsync(WarmListOptions list, CancellationToken stop)
     {
         var started = time.GetTimestamp();
-        var platforms = list.Platforms is [] ? [Warmer.DefaultPlatform] : list.Platforms;
+        var platforms = list.Platforms is [] ? null : list.Platforms;
         List<WarmProgress> ends = [];
         foreach (var text in list.Images)
             try

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using Mirror.Storage;
 
 namespace Mirror.Admin;
 
@@ -14,7 +15,8 @@ internal sealed class SqliteFile(string file, string schema, long version, strin
     private SqliteConnection? _writer;
 
     /// <summary>Changes the file, in one transaction.</summary>
-    public T Write<T>(Func<SqliteConnection, T> work)
+    /// <exception cref="IOException">The disk is full or read-only, or the file cannot be read.</exception>
+    public T Write<T>(Func<SqliteConnection, T> work) => Try(() =>
     {
         lock (_writing)
         {
@@ -24,16 +26,37 @@ internal sealed class SqliteFile(string file, string schema, long version, strin
             transaction.Commit();
             return result;
         }
-    }
+    });
 
     /// <summary>Reads the file as it was at the last change.</summary>
-    public T Read<T>(Func<SqliteConnection, T> work)
+    /// <inheritdoc cref="Write"/>
+    public T Read<T>(Func<SqliteConnection, T> work) => Try(() =>
     {
         lock (_writing)
             _writer ??= Open();
         using var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWrite));
         connection.Open();
         return work(connection);
+    });
+
+    // What is wrong with the disk is an exception as of the store, which lies on the same disk.
+    private T Try<T>(Func<T> work)
+    {
+        const int readOnly = 8, failed = 10, full = 13, cannotOpen = 14, readOnlyVolume = 30;
+        try
+        {
+            return work();
+        }
+        catch (SqliteException failure) when (failure.SqliteErrorCode is readOnly or failed or full or cannotOpen)
+        {
+            var message = $"the index of the images cannot be used ({file}): {failure.Message}";
+            throw failure.SqliteErrorCode switch
+            {
+                full => StoreFailures.NoSpace(message),
+                readOnly => new IOException(message, readOnlyVolume),
+                _ => new StoreUnavailableException(message, failure),
+            };
+        }
     }
 
     private SqliteConnection Open()

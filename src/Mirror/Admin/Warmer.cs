@@ -14,7 +14,8 @@ namespace Mirror.Admin;
 /// Fetches images from upstream before clients ask for them. What is stored already is not fetched again, so the same list goes on where it
 /// stopped. The last pulls of an account's rate limit are left to clients.
 /// </summary>
-public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector upstreams, RunningFills fills, IContentStore stored)
+public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector upstreams, RunningFills fills, IContentStore stored,
+    ImageReader reader)
 {
     /// <summary>The platform of an index that is fetched where none is chosen.</summary>
     public const string DefaultPlatform = "linux/amd64";
@@ -27,12 +28,19 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
     // A bar moves on at least this often.
     private const long ReportEvery = 8 << 20;
 
+    /// <summary>Whether a text can name a platform, or is <see cref="EveryPlatform"/>.</summary>
+    public static bool IsPlatform(string text) =>
+        text == EveryPlatform || text.Split('/') is [{ Length: > 0 } os, { Length: > 0 } architecture]
+            && (os + architecture).All(each => char.IsAsciiLetterOrDigit(each) || each is '_' or '-' or '.');
+
     /// <summary>Fetches one image. Never throws because of the image or its upstream.</summary>
     /// <param name="image">A repository and a tag or a digest; without one, the tag is <c>latest</c>.</param>
+    /// <param name="platforms">Those to fetch; null for <see cref="DefaultPlatform"/> of an index, and any of another image.</param>
     /// <param name="report">Gets the progress, and at last the outcome.</param>
     /// <exception cref="OperationCanceledException">The caller does not wait any longer.</exception>
     public async Task RunAsync(
-        ImageName image, string text, IReadOnlyCollection<string> platforms, Func<WarmProgress, ValueTask> report, CancellationToken stop)
+        ImageName image, string text, IReadOnlyCollection<string>? platforms, Func<WarmProgress, ValueTask> report,
+        CancellationToken stop)
     {
         var progress = new WarmProgress(text, WarmState.Running, 0, 0, 0, null);
         try
@@ -51,7 +59,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
     }
 
     private async Task<WarmProgress> FetchAsync(
-        ImageName image, WarmProgress progress, IReadOnlyCollection<string> platforms, Func<WarmProgress, ValueTask> report,
+        ImageName image, WarmProgress progress, IReadOnlyCollection<string>? platforms, Func<WarmProgress, ValueTask> report,
         CancellationToken stop)
     {
         // 1. The manifests. Each that is not stored is a pull for upstream.
@@ -65,9 +73,13 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         Dictionary<Digest, long> blobs = [];
         var document = ManifestDocument.Read(root.Value.Bytes.Span);
         AddBlobs(document);
-        var children = document?.Manifests.Where(child => IsWanted(child.Platform, platforms)).ToList() ?? [];
+        var children = document?.Manifests.Where(child => IsWanted(child.Platform, platforms ?? [DefaultPlatform])).ToList() ?? [];
         if (document?.IsIndex == true && children is [])
-            return progress with { State = WarmState.Failed, Reason = $"it has no image for {string.Join(", ", platforms)}" };
+            return progress with
+            {
+                State = WarmState.Failed,
+                Reason = $"it has no image for {string.Join(", ", platforms ?? [DefaultPlatform])}",
+            };
         foreach (var child in children)
         {
             if (mirror.Upstream.IsNearlySpent)
@@ -77,7 +89,20 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
             AddBlobs(ManifestDocument.Read(manifest.Value.Bytes.Span));
         }
 
-        // 2. The layers.
+        // 2. An image for one platform says in its config which one that is.
+        if (platforms?.Contains(EveryPlatform) == false && document is { IsIndex: false }
+            && document.Entries.FirstOrDefault(entry => entry.Field == "config") is { } config)
+        {
+            progress = await FetchAsync(repository, config.Digest, progress, report, stop);
+            if (await reader.PlatformAsync(config.Digest, stop) is { } platform && !platforms.Contains(platform))
+                return progress with
+                {
+                    State = WarmState.Failed,
+                    Reason = $"it has no image for {string.Join(", ", platforms)}, but only for {platform}",
+                };
+        }
+
+        // 3. The layers.
         progress = progress with { Total = blobs.Values.Sum() };
         foreach (var (digest, size) in blobs)
         {

@@ -80,11 +80,13 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
             throw new AdminServerException($"--server {named}: a URL with http:// or https:// is required", ExitCode.Usage);
         // The certificate in the configuration names the server's public name, and not this machine's own address.
         var host = named is null && options.Http.Debug.Addr is null ? LocalServer.HostOf(options.Http) : null;
-        return new AdminServer(url, LoginOf(parsed, options.Storage), named is null ? address : null, host);
+        var login = LoginOf(parsed, options.Storage, out var whyNone);
+        return new AdminServer(url, login, named is null ? address : null, host) { WhyNoLogin = whyNone };
     }
 
-    private AuthenticationHeaderValue? LoginOf(ParseResult parsed, StorageOptions storage)
+    private AuthenticationHeaderValue? LoginOf(ParseResult parsed, StorageOptions storage, out string? whyNone)
     {
+        whyNone = null;
         if (parsed.GetValue(_user) is { } user)
             return user.Contains(':', StringComparison.Ordinal)
                 ? BasicHeader.Of(user)
@@ -93,11 +95,16 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
         var file = given ?? AdminToken.PathOf(storage);
         try
         {
-            return new("Bearer", File.ReadAllText(file).Trim());
+            if (File.ReadAllText(file).Trim() is { Length: > 0 } token)
+                return new("Bearer", token);
+            whyNone = $"no token was sent, because the file {file} is empty";
+            return given is null ? null : throw new AdminServerException($"--token-file: {file} is empty");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             // The server may let this client in without a token: by its certificate, or because every client may.
+            whyNone = $"no token was sent, because the file with it cannot be read ({failure.Message.TrimEnd('.')}): name another one with "
+                + "--token-file, or a user with --user";
             return given is null ? null : throw new AdminServerException($"--token-file: {failure.Message}");
         }
     }
@@ -126,6 +133,9 @@ internal sealed class AdminServer : IDisposable
         _http.DefaultRequestHeaders.Authorization = login;
         _http.DefaultRequestHeaders.Host = host;
     }
+
+    /// <summary>Why no login is sent, in words for the user; null if one is sent.</summary>
+    public string? WhyNoLogin { get; init; }
 
     /// <summary>The document at a path, as the server sent it.</summary>
     /// <exception cref="AdminServerException">The server cannot be reached, or refuses.</exception>
@@ -169,16 +179,20 @@ internal sealed class AdminServer : IDisposable
         }
         catch (HttpRequestException failure)
         {
-            throw new AdminServerException($"{_url} cannot be reached: {failure.Message}");
+            throw new AdminServerException($"{_url} cannot be reached: {Reason(failure)}");
         }
         if (response.IsSuccessStatusCode)
             return response;
         using (response)
         {
-            var reason = Reason(await response.Content.ReadAsStringAsync(cancellationToken));
+            var (reason, code) = Reason(await response.Content.ReadAsStringAsync(cancellationToken));
+            if (response.StatusCode == HttpStatusCode.Unauthorized && WhyNoLogin is { } why)
+                reason += $". {why}";
             throw new AdminServerException(
                 $"{_url} answered {(int)response.StatusCode}: {reason}",
-                response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ExitCode.Refused : ExitCode.Failed);
+                response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ExitCode.Refused
+                    : code is "NAME_INVALID" or "TAG_INVALID" or "DIGEST_INVALID" ? ExitCode.Usage
+                    : ExitCode.Failed);
         }
     }
 
@@ -195,19 +209,38 @@ internal sealed class AdminServer : IDisposable
         }
     }
 
-    // The errors of the registry's form, each with its detail.
-    private static string Reason(string body)
+    // The innermost exception says what is wrong with a certificate.
+    private static string Reason(HttpRequestException failure)
+    {
+        var cause = failure.GetBaseException().Message.TrimEnd('.');
+        return failure.HttpRequestError switch
+        {
+            HttpRequestError.SecureConnectionError when cause.Contains("frame size", StringComparison.Ordinal)
+                || cause.Contains("corrupted frame", StringComparison.Ordinal) =>
+                $"{cause}: this port does not speak TLS, so write http://",
+            HttpRequestError.SecureConnectionError =>
+                $"TLS: {cause}. If an authority of your own signed the certificate, name its file in the variable SSL_CERT_FILE, or run "
+                + "the command on the server's machine without --server",
+            HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse => $"{cause}: if this port speaks TLS, write https://",
+            HttpRequestError.Unknown when failure.InnerException is IOException => $"{cause}: if this port speaks TLS, write https://",
+            _ => cause,
+        };
+    }
+
+    // The errors of the registry's form, each with its detail, and the code of the first.
+    private static (string Text, string? Code) Reason(string body)
     {
         try
         {
             return JsonNode.Parse(body)?["errors"] is JsonArray { Count: > 0 } errors
-                ? string.Join("; ", errors.Select(error =>
-                    error?["detail"] is JsonValue detail ? detail.ToString() : error?["message"]?.ToString()))
-                : "no reason given";
+                ? (string.Join("; ", errors.Select(error =>
+                        error?["detail"] is JsonValue detail ? detail.ToString() : error?["message"]?.ToString())),
+                    errors[0]?["code"]?.ToString())
+                : ("no reason given", null);
         }
         catch (JsonException)
         {
-            return "no reason given";
+            return ("no reason given", null);
         }
     }
 }

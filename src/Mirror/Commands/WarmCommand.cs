@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Mirror.Admin;
+using Mirror.Registry;
 using Mirror.Web;
 using Spectre.Console;
 
@@ -30,6 +31,9 @@ internal static class WarmCommand
         };
         command.SetAction(server.Action(async (api, parsed, stop) =>
         {
+            if (parsed.GetValue(platforms)?.FirstOrDefault(platform => !Warmer.IsPlatform(platform)) is { } wrong)
+                throw new AdminServerException(
+                    $"--platform {wrong}: write OS/ARCHITECTURE, such as linux/arm64, or {Warmer.EveryPlatform}", ExitCode.Usage);
             List<string> names = [.. parsed.GetValue(images) ?? [], .. Listed(parsed.GetValue(file))];
             if (names is [])
                 throw new AdminServerException("name an image, or a file with images (-f)", ExitCode.Usage);
@@ -44,15 +48,34 @@ internal static class WarmCommand
         return command;
     }
 
-    private static IEnumerable<string> Listed(FileInfo? file)
+    private static List<string> Listed(FileInfo? file)
     {
         try
         {
-            return file is null ? [] : File.ReadAllLines(file.FullName).Select(line => line.Split('#')[0].Trim()).Where(line => line != "");
+            List<string> names = [];
+            foreach (var (number, line) in file is null ? [] : File.ReadAllLines(file.FullName).Index())
+                if (line.Split('#')[0].Trim() is { Length: > 0 } name)
+                {
+                    RequireImage(name, $"{file}, line {number + 1}");
+                    names.Add(name);
+                }
+            return names;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new AdminServerException($"--file: {failure.Message}", ExitCode.Usage);
+        }
+    }
+
+    private static void RequireImage(string text, string place)
+    {
+        try
+        {
+            ImageName.Read(text);
+        }
+        catch (RegistryException wrong)
+        {
+            throw new AdminServerException($"{place}: {wrong.Message}", ExitCode.Usage);
         }
     }
 

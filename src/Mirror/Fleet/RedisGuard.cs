@@ -23,12 +23,13 @@ public sealed partial class RedisGuard
     private readonly RedisClient _client;
     private readonly FleetMetrics _metrics;
     private readonly ILogger _log;
+    private readonly RareLine _away;
     private readonly ResiliencePipeline _facts;
     private readonly ResiliencePipeline _leases;
 
     public RedisGuard(RedisClient client, RedisOptions options, FleetMetrics metrics, TimeProvider time, ILogger<RedisGuard> log)
     {
-        (_client, _metrics, _log) = (client, metrics, log);
+        (_client, _metrics, _log, _away) = (client, metrics, log, new RareLine(time));
         _facts = Build("shared facts", TimeSpan.FromTicks(Math.Clamp(options.CallTimeout.Ticks, MinTimeout.Ticks, MaxTimeout.Ticks)), time);
         // Lease calls get a longer timeout: without the lease we would download the blob a second time.
         _leases = Build("download leases", LeaseTimeout, time);
@@ -140,7 +141,8 @@ public sealed partial class RedisGuard
                 ValueTask.FromResult(FirstBreak * (broken.HalfOpenAttempts switch { 0 => 1, 1 => 2, _ => 5 })),
             OnOpened = opened =>
             {
-                LogOpened(what, opened.Outcome.Exception?.Message ?? "");
+                if (_away.IsDue())
+                    LogOpened(what, FirstSentence(opened.Outcome.Exception));
                 return default;
             },
             OnClosed = _ =>
@@ -152,10 +154,25 @@ public sealed partial class RedisGuard
         .AddTimeout(limit)
         .Build();
 
+    // The client adds its whole state to its messages.
+    private static string FirstSentence(Exception? failure)
+    {
+        const int most = 200;
+        if (failure is TimeoutRejectedException)
+            return "no answer in time";
+        var text = failure?.GetBaseException().Message ?? "";
+        foreach (var end in new[] { "; ", ". ", ", " })
+            if (text.IndexOf(end, StringComparison.Ordinal) is > 0 and var length)
+                text = text[..length];
+        return text.Length > most ? text[..most] : text.TrimEnd('.');
+    }
+
     [LoggerMessage(Level = LogLevel.Debug, Message = "redis: {Operation} failed: {Reason}")]
     private partial void LogFailed(string operation, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "redis: {What} are off for a moment after repeated failures: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "redis: {What} are off for a moment after repeated failures: {Reason}. Clients are served all the same, but replicas share less: "
+        + "check that Redis runs, that redis.addr or redis.addrs names it, and that this machine reaches it")]
     private partial void LogOpened(string what, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "redis: {What} are on again")]

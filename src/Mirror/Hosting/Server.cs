@@ -117,6 +117,14 @@ public static partial class Server
         {
             await app.StartAsync(cancellationToken);
         }
+        catch (IOException failure) when (failure.InnerException is AddressInUseException)
+        {
+            var isDebug = http.Debug.Addr is { } second && ListenAddress.Parse(second).Port is var port && port != http.Listen.Port
+                && failure.Message.Contains($":{port}:", StringComparison.Ordinal);
+            throw new IOException(
+                $"cannot listen on {(isDebug ? $"http.debug.addr {http.Debug.Addr}" : $"http.addr {http.Addr}")}: {failure.Message}",
+                failure);
+        }
         // Of all failures to listen, only a port that is taken has its address in the message.
         catch (SocketException failure)
         {

@@ -1,3 +1,4 @@
+using Mirror.Configuration;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Stores;
 
@@ -12,7 +13,7 @@ namespace Mirror.Limits;
 /// because its address may be that of a whole site. The number of bytes: the open uploads of one client, or of one repository, may have
 /// four times the bytes that are still free. All open uploads together may have nine times the free bytes.
 /// </remarks>
-public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
+public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, TimeProvider time)
 {
     // How much memory to count for one upload. An upload takes far less.
     private const long MemoryForEach = 16 * 1024;
@@ -90,12 +91,18 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
             : null;
     }
 
-    private BusyException? WhyNoMoreBytes(VolumeRoom room, Share share, long bytes)
+    private Exception? WhyNoMoreBytes(VolumeRoom room, Share share, long bytes)
     {
         // On a full volume the write itself fails, with a better message.
         if (room.Bytes == 0)
             return null;
-        var free = Math.Max(0, room.Bytes - (_all.Bytes - _bytesThen) - bytes);
+        var now = Math.Max(0, room.Bytes - (_all.Bytes - _bytesThen));
+        var free = Math.Max(0, now - bytes);
+        // If no other upload has bytes, the end of other uploads makes no room.
+        if (bytes > now || _all.Bytes == 0 && bytes > free * PartsOfClient)
+            return new NoRoomException(
+                $"the volume of {storage.LocalDirectory} has {now} bytes free, and the upload needs {bytes} more"
+                + (bytes > now ? "" : ": one client may take four fifths of them"));
         return _all.Bytes + bytes > free * PartsOfAll
                 ? Busy($"open uploads have {_all.Bytes} bytes, and there is no room for {bytes} more", isOfClient: false)
             : Math.Max(share.Client.Bytes, share.Repository.Bytes) + bytes > free * PartsOfClient
@@ -135,6 +142,7 @@ public sealed class UploadQuotas(IUploadStore store, TimeProvider time)
         /// <exception cref="BusyException">
         /// The open uploads would have too many bytes: in all, of this client or of this repository.
         /// </exception>
+        /// <exception cref="NoRoomException">The volume has too little room, also if all other uploads end.</exception>
         /// <exception cref="IOException">The store does not answer.</exception>
         public void Require(long bytes)
         {

@@ -47,18 +47,16 @@ public sealed class StoreVerifier(
         // 1. Hash every byte.
         var damaged = await FindDamagedAsync(output, cancellationToken);
 
-        // 2. Find the hosted images that need damaged content: a client has to push them again. Mirrored content is fetched again after its
-        // deletion.
-        var broken = damaged.Count == 0 ? [] : await FindBrokenAsync(damaged, cancellationToken);
-        foreach (var image in broken)
-            await output.WriteLineAsync($"broken: {image}; push it again");
+        // 2. Find the hosted images that need content which is damaged, or which is gone: a client has to push them again. Mirrored content
+        // is fetched again after its deletion.
+        var broken = await PrintBrokenAsync(damaged, output, cancellationToken);
 
         // 3. Delete the damaged content, so that the next push or fill stores it again.
         if (repair)
             foreach (var digest in damaged)
                 if (await content.DeleteAsync(digest, cancellationToken))
                     await output.WriteLineAsync($"removed: {digest}");
-        return damaged.Count == 0 || repair && broken.Count == 0;
+        return broken == 0 && (damaged.Count == 0 || repair);
     }
 
     private async Task<HashSet<Digest>> FindDamagedAsync(TextWriter output, CancellationToken cancellationToken)
@@ -93,39 +91,20 @@ public sealed class StoreVerifier(
         }
     }
 
-    private async Task<List<string>> FindBrokenAsync(HashSet<Digest> damaged, CancellationToken cancellationToken)
+    private async Task<int> PrintBrokenAsync(HashSet<Digest> damaged, TextWriter output, CancellationToken cancellationToken)
     {
-        List<string> broken = [];
+        var count = 0;
         await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
-        {
-            _progress = $"looking for the images that need damaged content: {name}";
             if (_hosted.Contains(name))
-                foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
-                    if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest
-                        && await NeedsAsync(digest, damaged, cancellationToken))
-                        broken.Add($"{name}:{tag}");
-        }
-        return broken;
-    }
-
-    // Whether an image needs damaged content. Indexes may share children: each manifest is read once.
-    private async Task<bool> NeedsAsync(Digest image, HashSet<Digest> damaged, CancellationToken cancellationToken)
-    {
-        HashSet<Digest> seen = [image];
-        Queue<Digest> manifests = new(seen);
-        while (manifests.TryDequeue(out var manifest))
-        {
-            if (damaged.Contains(manifest))
-                return true;
-            var (_, bytes) = await content.ReadAllAsync(manifest, Manifest.MaxBytes, cancellationToken);
-            if (ManifestDocument.Read(bytes) is not { } named)
-                continue;
-            if (named.Blobs.Any(blob => damaged.Contains(blob.Digest)))
-                return true;
-            foreach (var child in named.Manifests.Select(entry => entry.Digest).Where(seen.Add))
-                manifests.Enqueue(child);
-        }
-        return false;
+            {
+                _progress = $"looking for the images that need missing or damaged content: {name}";
+                await foreach (var image in new HostedImages(name, content, references, sweepable, damaged).BrokenAsync(cancellationToken))
+                {
+                    await output.WriteLineAsync($"broken: {image}; push it again");
+                    count++;
+                }
+            }
+        return count;
     }
 
     private static string Amount(long count, long bytes) =>

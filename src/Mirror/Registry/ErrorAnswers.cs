@@ -100,15 +100,17 @@ public sealed partial class ErrorAnswers(
         StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
         IOException { IsReadOnly: true } or UnauthorizedAccessException =>
             OfTheStore("written to", failure, $"let this user write to {storage.Location}, and mount it for writing"),
-        IOException { IsNoSpace: true } => new(RegistryError.StorageFull, null, storage.InMemory is null
-            ? $"make room in {storage.Location}, or set proxy.max_size"
-            : "raise storage.inmemory.maxsize, or delete images and collect garbage")
-        {
-            Cause = failure.Message,
-        },
+        NoRoomException => Full($"make room in {storage.LocalDirectory}", failure),
+        IOException { IsNoSpace: true } => Full(
+            storage.InMemory is null ? $"make room in {storage.Location}, or set proxy.max_size"
+                : "raise storage.inmemory.maxsize, or delete images and collect garbage",
+            failure),
         BadHttpRequestException bad => new(new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
         _ => new(RegistryError.Unknown, null, "report this error with the line before it") { Cause = failure.Message },
     };
+
+    private static RequestFailure Full(string advice, Exception failure) =>
+        new(RegistryError.StorageFull, null, advice) { Cause = failure.Message };
 
     private static RequestFailure OfTheStore(string how, Exception failure, string advice) =>
         new(RegistryError.Unavailable, $"the store cannot be {how} at the moment", advice) { Cause = failure.Message };

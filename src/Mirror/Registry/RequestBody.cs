@@ -106,7 +106,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
                 Count(length);
             }
         }
-        catch (BusyException)
+        catch (Exception refused) when (refused is BusyException or NoRoomException)
         {
             // The rest of the body is not read.
             request.Http.Response.Headers.Connection = "close";

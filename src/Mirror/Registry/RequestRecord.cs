@@ -10,6 +10,9 @@ public sealed class RequestRecord(
 {
     private const int MaxClientText = 128;
 
+    private const string LoginAdvice =
+        "if this user should have access, correct the password at the client or in auth; if such lines go on, block the address";
+
     public void Write(RegistryRequest request, TimeSpan duration)
     {
         var (context, route) = (request.Http, request.Route);
@@ -53,7 +56,7 @@ public sealed class RequestRecord(
             ErrorCode = request.Failed?.Error.Code,
             ErrorMessage = request.Failed?.Error.Message,
             ErrorDetail = request.Failed?.Cause ?? request.Failed?.Detail,
-            Advice = request.Failed?.Advice,
+            Advice = request.Failed?.Advice ?? (request.RefusedUser is null ? null : LoginAdvice),
             Cache = request.CacheStatus,
         };
         if (!logging.AccessLog.Disabled)

@@ -9,10 +9,10 @@ namespace Mirror.Repositories;
 public sealed record HostedStores(
     CheckedContentStore Content, IReferenceStore References, IReferrerStore ReferrerEntries, ManifestCache Manifests, Referrers Referrers,
     RepositoryDeletions Deletions, RepositoryLocks Locks, PushProtection Protection, IProvenanceStore Provenance,
-    RepositoryNames Names);
+    RepositoryNames Names, ILogger<HostedRepository> Log);
 
 /// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
-public sealed class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
+public sealed partial class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
 {
     /// <summary>How many missing blobs and manifests the error of a refused push names.</summary>
     public const int MaxMissing = 100;
@@ -38,9 +38,15 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
         return new Answer<Descriptor>(answer.Value.Descriptor, null);
     }
 
-    public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken) =>
-        await stores.References.HasBlobAsync(name, digest, cancellationToken)
-            && await stores.Content.OpenAsync(name, digest, cancellationToken) is { } stored ? new(stored, null) : null;
+    public async ValueTask<Answer<Content>?> OpenBlobAsync(Digest digest, bool ignoreLease, CancellationToken cancellationToken)
+    {
+        if (!await stores.References.HasBlobAsync(name, digest, cancellationToken))
+            return null;
+        if (await stores.Content.OpenAsync(name, digest, cancellationToken) is { } stored)
+            return new(stored, null);
+        LogGone(stores.Log, name.ToString(), digest.ToString(), "push the images that need it again; mirror verify lists them");
+        return null;
+    }
 
     public ValueTask<bool> UseBlobAsync(Digest digest, CancellationToken cancellationToken) => new(true);
 
@@ -156,4 +162,8 @@ public sealed class HostedRepository(RepositoryName name, HostedStores stores) :
             // A store that accepts no writes accepts no push either, so nothing needs this protection.
         }
     }
+
+    [LoggerMessage(
+        Level = LogLevel.Warning, Message = "{Name} lacks {Digest}, which a client pushed: the content is gone; {Advice}")]
+    private static partial void LogGone(ILogger log, string name, string digest, string advice);
 }

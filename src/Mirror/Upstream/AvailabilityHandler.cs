@@ -31,7 +31,7 @@ public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState sta
         // A request that was cancelled without an answer does not show whether upstream works.
         catch (Exception failure) when (counts && !cancellationToken.IsCancellationRequested)
         {
-            state.Failed(url, UpstreamRequest.Reason(failure));
+            state.Failed(url, UpstreamRequest.Reason(failure), TlsFault.AdviceFor(failure));
             throw;
         }
     }

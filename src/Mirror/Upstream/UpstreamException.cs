@@ -46,7 +46,8 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 
     public override string Advice => IsLoginRefused
         ? "correct username and password in section proxy"
-        : "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream";
+        : TlsFault.AdviceFor(InnerException)
+            ?? "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream";
 
     /// <summary>Whether it ignored Range and sent the whole content; the whole can be requested.</summary>
     public bool IsRangeIgnored { get; init; }

@@ -43,14 +43,16 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     }
 
     /// <summary>The registry, or its token service, gave no answer, or one that no working registry gives.</summary>
-    public void Failed(Uri url, string reason)
+    /// <param name="advice">What the operator can do; null for the usual advice.</param>
+    public void Failed(Uri url, string reason, string? advice = null)
     {
         var isRegistry = origin.IsSameOrigin(url);
         if (isRegistry)
             metrics.IsUp(origin.Label, false);
         _troubles.Add(url.Authority, reason);
         if ((isRegistry ? _registry : _tokens).Begin())
-            LogAway(url.Authority, origin.Label, reason);
+            LogAway(
+                url.Authority, origin.Label, reason, advice ?? "check network, DNS, HTTPS_PROXY and proxy.remoteurl, or ask its operators");
     }
 
     /// <summary>Upstream took the login of an account.</summary>
@@ -91,9 +93,9 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     private Login LoginOf(Account account) => _logins.GetOrAdd(account.Index, static (_, time) => new Login(time), time);
 
     [LoggerMessage(Level = LogLevel.Error, Message =
-        "{Host} of upstream {Upstream} cannot be used: {Reason}. Stored content is served, other requests fail until it is back: check "
-        + "network, DNS, HTTPS_PROXY and proxy.remoteurl, or ask its operators")]
-    private partial void LogAway(string host, string upstream, string reason);
+        "{Host} of upstream {Upstream} cannot be used: {Reason}. Stored content is served, other requests fail until it is back: "
+        + "{Advice}")]
+    private partial void LogAway(string host, string upstream, string reason, string advice);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Host} of upstream {Upstream} answers again, after {Seconds} s")]
     private partial void LogBack(string host, string upstream, double seconds);

@@ -29,6 +29,8 @@ internal sealed partial class PagePipeline(
         // 1. What is asked for, and where from.
         var started = time.GetTimestamp();
         var request = new RegistryRequest(context, new RegistryRoute(RouteKind.Other, "", ""), isFromReplica: false);
+        var body = new CountedBody(context.Response.Body);
+        context.Response.Body = body;
         proxies.Apply(context, isFromReplica: false);
         metrics.Started(RouteKind.Other);
         SetHeaders(context.Response.Headers);
@@ -51,6 +53,7 @@ internal sealed partial class PagePipeline(
         finally
         {
             // 4. Metrics, trace and logs.
+            request.Written = body.Length;
             record.Write(request, time.GetElapsedTime(started));
             audit.Write(request);
         }

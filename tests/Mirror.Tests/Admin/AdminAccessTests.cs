@@ -46,6 +46,26 @@ public sealed class AdminAccessTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_verb_says_what_is_wrong_with_its_token()
+    {
+        await StartAsync("");
+        var wrong = _folder.Write("token", new string('0', 64));
+        var (code, output) = await _registry.VerbAsync("images", "--token-file", wrong);
+        Assert.Equal((5, true), (code, output.Contains("the token that was sent is wrong", StringComparison.Ordinal)));
+
+        var file = _registry.TokenFile;
+        File.Move(file, file + ".away");
+        (code, output) = await _registry.VerbAsync("images");
+        Assert.Equal(5, code);
+        Assert.Contains("no token was sent, because the file with it cannot be read", output, StringComparison.Ordinal);
+        Assert.Contains(file, output, StringComparison.Ordinal);
+
+        (code, output) = await _registry.VerbAsync("images", "--server", $"https://127.0.0.1:{_registry.Debug.Port}");
+        Assert.Equal(1, code);
+        Assert.Contains("does not speak TLS, so write http://", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_users_of_the_registry_may_not_use_it_without_a_rule()
     {
         await StartAsync(PasswordFile.Section(_folder));
@@ -129,6 +149,8 @@ public sealed class AdminAccessTests : IAsyncDisposable
         Assert.Superset(
             new HashSet<string> { "images", "images/history", "usage", "purge", "why", "reload" },
             paths.Select(path => path["/mirror/v1/".Length..]).ToHashSet());
+        await _registry.UntilLoggedOnceAsync(line => line.Contains("uri=/mirror/v1/openapi.json", StringComparison.Ordinal)
+            && !line.Contains("http.response.written=0 ", StringComparison.Ordinal));
     }
 
     private async Task StartAsync(string more)

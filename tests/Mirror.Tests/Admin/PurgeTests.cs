@@ -99,7 +99,10 @@ public sealed class PurgeTests : MirrorOfHub
         var (digest, _) = await new PushedRepository(Mirror, "local/app").PushManifestAsync("1");
 
         using var refused = await Mirror.AskAdminAsync(HttpMethod.Post, "purge", new { image = "local/app:1" });
-        await AssertErrorAsync(HttpStatusCode.Forbidden, refused);
+        await AssertErrorAsync(HttpStatusCode.Conflict, refused);
+        Assert.Equal(1, (await Mirror.VerbAsync("purge", "local/app:1")).Code);
+        foreach (var invalid in new[] { "local/app", "Local/APP:1", "local/app:-" })
+            Assert.Equal(2, (await Mirror.VerbAsync("pin", invalid)).Code);
         using var unknown = await Mirror.AskAdminAsync(HttpMethod.Post, "purge", new { image = "library/nginx:unknown" });
         await AssertErrorAsync(HttpStatusCode.NotFound, unknown);
         using var nonsense = await Mirror.AskAdminAsync(HttpMethod.Post, "purge", new { other = 1 });

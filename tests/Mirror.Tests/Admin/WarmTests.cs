@@ -56,6 +56,14 @@ public sealed class WarmTests : MirrorOfHub
         (code, var output) = await Mirror.VerbAsync("warm", "-f", list, "--platform", "linux/s390x");
         Assert.Equal(1, code);
         Assert.Contains("it has no image for linux/s390x", output);
+        (code, output) = await Mirror.VerbAsync("warm", "library/nginx:amd64", "--platform", "linux/s390x");
+        Assert.Equal(1, code);
+        Assert.Contains("it has no image for linux/s390x, but only for linux/amd64", output);
+        Assert.Equal(2, (await Mirror.VerbAsync("warm", "library/nginx:both", "--platform", "foo")).Code);
+        folder.Write("list", "library/nginx:both\n\nlibrary/Nginx:1\n");
+        (code, output) = await Mirror.VerbAsync("warm", "-f", list);
+        Assert.Equal(2, code);
+        Assert.Contains($"{list}, line 3: 'library/Nginx' is not the name of a repository", output);
     }
 
     [Fact]

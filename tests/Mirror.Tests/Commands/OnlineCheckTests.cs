@@ -3,6 +3,7 @@ using Mirror.Commands;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Peers.Elliptics;
 using Mirror.Tests.Peers.Gcs;
+using Mirror.Tests.Resilience;
 using Mirror.Tests.S3;
 using Mirror.Tests.Stores;
 using WireMock.RequestBuilders;
@@ -31,6 +32,28 @@ public sealed class OnlineCheckTests : IDisposable
         var left = await client.ListObjectsV2Async(
             new() { BucketName = Radosgw.Bucket, Prefix = root }, TestContext.Current.CancellationToken);
         Assert.Empty(left.S3Objects ?? []);
+    }
+
+    [Fact]
+    public async Task A_folder_is_tried_with_a_small_write_and_may_be_missing()
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        var root = Path.Combine(volume.Path, "root");
+        var driver = $"  filesystem:\n    rootdirectory: {root}\n";
+        var (code, error) = await CheckAsync(driver);
+        Assert.Equal((0, false), (code, Directory.Exists(root)));
+        Assert.Contains("the server makes it", error, StringComparison.Ordinal);
+        Directory.CreateDirectory(root);
+        Assert.Equal(0, (await CheckAsync(driver)).Code);
+        Assert.Empty(Directory.GetFileSystemEntries(root));
+
+        await volume.RemountAsync("ro");
+        (code, error) = await CheckAsync(driver);
+        Assert.Equal(1, code);
+        Assert.Contains($": storage.filesystem.rootdirectory: user {Environment.UserName} cannot write to the folder {root}", error,
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("storage.filesystem: ", error, StringComparison.Ordinal);
+        Assert.Equal(0, (await CheckAsync($"{driver}  maintenance:\n    readonly: {{enabled: true}}\n")).Code);
     }
 
     [Theory]

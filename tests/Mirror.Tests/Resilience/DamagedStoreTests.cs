@@ -2,8 +2,10 @@ using System.Net;
 using Mirror.Storage;
 using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
+using Mirror.Tests.Push;
 using Mirror.Tests.Upstream;
 using Xunit;
 
@@ -131,6 +133,36 @@ public sealed class DamagedStoreTests : MirrorOfHub
         Assert.False(IsStored(Layer.Digest));
         using var response = await Mirror.GetAsync(BlobPath(Layer.Digest, "local/app"));
         await AssertErrorAsync(HttpStatusCode.NotFound, response);
+    }
+
+    [Fact]
+    public async Task A_hosted_image_whose_layer_is_gone_is_broken_until_it_is_pushed_again()
+    {
+        var pushed = new PushedRepository(Mirror, "local/app");
+        var (digest, _) = await pushed.PushManifestAsync("v1");
+        var layer = Digest.Of("config "u8);
+        await Mirror.ImagesAsync(list => list is [var only] && only.GetProperty("whole").GetBoolean());
+        await FlipAsync(layer);
+        Assert.Equal(1, (await Mirror.RunAsync("verify", "--repair")).Code);
+
+        var (code, said) = await Mirror.RunAsync("verify");
+        Assert.Equal(1, code);
+        Assert.Contains($"broken: local/app:v1 lacks {layer}; push it again", said, StringComparison.Ordinal);
+        using (var response = await Mirror.GetAsync(BlobPath(layer, "local/app")))
+            await AssertErrorAsync(HttpStatusCode.NotFound, response);
+        await Until.TrueAsync(
+            () => Mirror.Log.Any(line => line.Contains("level=warning", StringComparison.Ordinal)
+                && line.Contains("push the images that need it again", StringComparison.Ordinal)),
+            () => $"The log does not tell:\n{string.Join('\n', Mirror.Log)}");
+        await Mirror.KillAsync();
+        foreach (var index in Directory.GetFiles(Path.Combine(Mirror.Root, "mirror"), "images.db*"))
+            File.Delete(index);
+        await Mirror.StartAgainAsync();
+        await Mirror.ImagesAsync(list => list is [var only] && !only.GetProperty("whole").GetBoolean());
+        Assert.Contains("(not whole)", (await Mirror.VerbAsync("images")).Output, StringComparison.Ordinal);
+
+        Assert.Equal(digest, (await pushed.PushManifestAsync("v1")).Digest);
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
     }
 
     private string PathOf(Digest digest) => Path.Combine(Mirror.Root, RegistryLayout.BlobData(digest));

@@ -37,12 +37,12 @@ public sealed class UpstreamTlsTests : MirrorOfHub
     }
 
     [Theory]
-    [InlineData("the machine's authorities alone", "certificate")]
-    [InlineData("another authority", "certificate")]
+    [InlineData("the machine's authorities alone", "certificate", "name the file in proxy.tls.ca")]
+    [InlineData("another authority", "certificate", "name the file in proxy.tls.ca")]
     // Some upstreams close the connection without a reason.
-    [InlineData("no client certificate", "")]
-    [InlineData("no TLS at all", "TLS")]
-    public async Task Without_them_it_answers_503_logs_why_and_sends_nothing(string what, string reason)
+    [InlineData("no client certificate", "", "")]
+    [InlineData("no TLS at all", "TLS", "write http:// in proxy.remoteurl")]
+    public async Task Without_them_it_answers_503_logs_why_and_sends_nothing(string what, string reason, string advice)
     {
         Hub.AddImage(Repository, "latest", Layer);
         await using var plain = what == "no TLS at all" ? await ScriptedHub.StartAsync() : null;
@@ -63,7 +63,8 @@ public sealed class UpstreamTlsTests : MirrorOfHub
         Assert.Empty((plain ?? Hub).Log.Requests);
         await Until.TrueAsync(
             () => mirror.Log.Any(line =>
-                line.Contains("cannot be reached", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)),
+                line.Contains("cannot be reached", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)
+                && line.Contains(advice, StringComparison.Ordinal)),
             () => string.Join('\n', mirror.Log));
     }
 

@@ -51,8 +51,10 @@ public sealed class StartTests
     }
 
     [Theory]
-    [InlineData("http: {addr: \"127.0.0.1:TAKEN\"}", "http://127.0.0.1:TAKEN: address already in use")]
-    [InlineData("http: {addr: \"127.0.0.1:FREE\", debug: {addr: \"127.0.0.1:TAKEN\"}}", "http://127.0.0.1:TAKEN: address already in use")]
+    [InlineData("http: {addr: \"127.0.0.1:TAKEN\"}",
+        "listen on http.addr 127.0.0.1:TAKEN: Failed to bind to address http://127.0.0.1:TAKEN: address already in use")]
+    [InlineData("http: {addr: \"127.0.0.1:FREE\", debug: {addr: \"127.0.0.1:TAKEN\"}}",
+        "listen on http.debug.addr 127.0.0.1:TAKEN: Failed to bind to address http://127.0.0.1:TAKEN: address already in use")]
     [InlineData("http: {addr: \"192.0.2.1:FREE\"}", "cannot listen on http.addr 192.0.2.1:FREE: ")]
     [InlineData("http: {addr: \"no.such.host.invalid:FREE\"}", "cannot listen on no.such.host.invalid, which names no address")]
     [InlineData("http: {addr: \"127.0.0.1:FREE\"}\nstorage: {filesystem: {rootdirectory: /proc/none}}",

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.RegularExpressions;
 using Mirror.Storage;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Resilience;
@@ -74,6 +75,31 @@ public sealed partial class FailureLogTests : MirrorOfHub
         Assert.Equal(status, (int)response.StatusCode);
         await AssertLineAsync(mirror, trouble, "error");
         await Until.TrueAsync(async () => await mirror.MetricAsync("mirror_store_writable") == 0, () => string.Join('\n', mirror.Log));
+    }
+
+    [Fact]
+    public async Task A_push_that_is_larger_than_the_free_room_is_told_so_and_a_full_disk_answers_usage()
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        var root = Path.Combine(volume.Path, "root");
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Root = root });
+        volume.FillUp(leave: 1 << 20);
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, new Uri(mirror.Url, $"/v2/local/app/blobs/uploads/?digest={Digest.Of(new byte[3 << 20])}"));
+        request.Content = new ByteArrayContent(new byte[3 << 20]);
+        request.Headers.Add("X-Request-Id", "larger");
+        using (var response = await Http.Client.SendAsync(request, Cancel))
+            Assert.Equal(HttpStatusCode.InsufficientStorage, response.StatusCode);
+        await AssertLineAsync(mirror, "larger", "error");
+        var line = await LineAsync(mirror, "larger");
+        Assert.Contains($"the volume of {root} has ", line, StringComparison.Ordinal);
+        Assert.Contains($" bytes free, and the upload needs {3 << 20} more", line, StringComparison.Ordinal);
+        // What a client asked for in vain is no reason to take the server for one that stores nothing.
+        Assert.Equal(1, await mirror.MetricAsync("mirror_store_writable"));
+
+        volume.FillUp();
+        using var usage = await mirror.AskAdminAsync(HttpMethod.Get, "usage");
+        Assert.True(usage.StatusCode is HttpStatusCode.OK or HttpStatusCode.InsufficientStorage, $"usage: {usage.StatusCode}");
     }
 
     [Theory]
