@@ -96,7 +96,7 @@ public sealed class OidcAccess : IAccess, IDisposable
         {
             return new JsonWebToken(token).Issuer == _options.Issuer;
         }
-        catch (ArgumentException)
+        catch (Exception malformed) when (malformed is ArgumentException or FormatException)
         {
             return false;
         }

@@ -49,9 +49,8 @@ public sealed partial class MirroredManifests(
         var current = reference.IsTag(out var tag, out var digest)
             ? await FindTagAsync(name, tag, cancellationToken)
             : (await manifests.FindAsync(name, digest, cancellationToken))?.Descriptor;
-        if (tag is not null && current is { } named && await FindMovedAsync(name, tag, named, cancellationToken) is not null)
-            return null;
-        return current is { } descriptor ? new(descriptor, CacheStatus.Hit, Held: tag is null ? null : held.Find(name, tag)) : null;
+        return current is { } known && (tag is null || await FindMovedAsync(name, tag, known, cancellationToken) is null)
+            ? new(known, CacheStatus.Hit, Held: tag is null ? null : held.Find(name, tag)) : null;
     }
 
     /// <summary>The manifest that a reference names now. If upstream does not answer, it is the stored one.</summary>

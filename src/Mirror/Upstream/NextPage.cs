@@ -28,7 +28,7 @@ internal static partial class NextPage
         if (next is null)
             return null;
         return UrlReference.Resolve(page, next.Groups["url"].Value) is { Scheme: "http" or "https" } url
-            ? UrlReference.Resolve(page, url.PathAndQuery)
+            ? UrlReference.Resolve(page, page.GetLeftPart(UriPartial.Authority) + url.PathAndQuery)
             : throw new UpstreamUnavailableException($"{page.Authority} sent a header Link that leads to no URL.");
     }
 
