@@ -14,7 +14,7 @@ public sealed class BlobRoute(
     Locations locations, RegistryEvents events, BlobAddresses addresses, KnownBlobs known, Transfers transfers,
     Schema1Requests schema1, WaitingClients waiting)
 {
-    /// <summary>Answers with the headers of a blob. The server downloads nothing for this.</summary>
+    /// <summary>Answers with the headers of a blob. The server stores nothing for this.</summary>
     public async Task HeadAsync(RegistryRequest request)
     {
         var digest = request.Digest;
@@ -56,8 +56,8 @@ public sealed class BlobRoute(
 
     /// <summary>
     /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
-    /// none. This replica downloads the blob even if Redis names another holder of the lease: the other replica has
-    /// found that this one holds it.
+    /// none. This replica downloads the blob even if Redis says that a third replica holds the lease: the
+    /// replica that asks has read in Redis that this one holds it.
     /// </summary>
     public async Task GetForReplicaAsync(RegistryRequest request)
     {

@@ -48,7 +48,7 @@ public sealed class PinTests : MirrorOfHub
         await Mirror.ImagesAsync(list => list is [var only] && only.GetProperty("pinned").GetBoolean());
         foreach (var what in new[] { "library/nginx:1", "library/nginx" })
             using (var refused = await Mirror.AskAdminAsync(HttpMethod.Post, "purge", new { image = what }))
-                await AssertErrorAsync(HttpStatusCode.Forbidden, refused);
+                await AssertErrorAsync(HttpStatusCode.Conflict, refused);
 
         (code, output) = await Mirror.VerbAsync("unpin", "library/nginx:1");
         Assert.Equal((0, "library/nginx:1 is not pinned"), (code, output));

@@ -87,7 +87,7 @@ public sealed class CredentialsStayHomeTests
     [InlineData("https://cdn.example/x http://cdn.example/x")]
     [InlineData("ftp://cdn.example/x")]
     [InlineData("file:///etc/passwd")]
-    [InlineData("/1 /2 /3 /4 /5 /6")]
+    [InlineData("/1 /2 /3 /4 /5 /6 /7 /8 /9 /10 /11")]
     public async Task A_redirect_from_https_to_another_scheme_or_without_end_is_not_followed(string chain)
     {
         using var net = new ScriptedNet(chain.Split(' '));
@@ -95,7 +95,7 @@ public sealed class CredentialsStayHomeTests
         using var request = new HttpRequestMessage(HttpMethod.Get, "https://registry.example/v2/a/blobs/x");
         await Assert.ThrowsAsync<HttpRequestException>(() => http.SendAsync(request, TestContext.Current.CancellationToken));
         Assert.All(net.Asked, asked => Assert.Equal("https", asked.Url.Scheme));
-        Assert.InRange(net.Asked.Count, 1, 6);
+        Assert.InRange(net.Asked.Count, 1, 11);
     }
 
     public static TheoryData<string> InternalAddresses => [.. new[]

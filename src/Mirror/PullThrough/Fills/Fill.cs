@@ -16,7 +16,7 @@ internal sealed partial class Fill(
     FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
     StoreWrites writes, FillMetrics metrics, TimeProvider time, ILogger log)
 {
-    // All side requests of a fill together may fetch one part in this many of the blob: a tenth.
+    // All side requests of a fill together may fetch the blob's length divided by this number: a tenth.
     private const int SideRequestShare = 10;
 
     private readonly Lock _gate = new();
@@ -32,7 +32,8 @@ internal sealed partial class Fill(
     /// <summary>Brings the bytes into the spool.</summary>
     public FillTransfer Transfer => transfer;
 
-    /// <summary>Where the bytes may come from. The blob is linked into each of these repositories.</summary>
+    /// <summary>Where the bytes may come from. The blob is linked into those of them that upstream has
+    /// shown may serve it.</summary>
     public FillOrigins Origins => transfer.Origins;
 
     /// <summary>How many bytes have come, from where, and for how many clients.</summary>
@@ -129,8 +130,9 @@ internal sealed partial class Fill(
                 writes.Failed($"blob {Digest}", failure);
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
-            // Keep the received bytes of a broken download, unless no later process can find them. After an IOException delete them: they
-            // may have filled the disk, or have the wrong digest.
+            // Keep the received bytes of a broken download, so that a later process can resume it. Delete a private spool, which has a
+            // random name: no later process finds it. After an IOException delete the bytes, too: they may have filled the disk, or have
+            // the wrong digest.
             if (failure is IOException || transfer.IsPrivate)
                 transfer.Spool?.Delete();
         }
