@@ -107,7 +107,10 @@ public sealed class ManifestDocument
     public long? SchemaVersion { get; }
 
     /// <summary>Whether it has a config, as an image must.</summary>
-    public bool HasConfig => Entries.Any(entry => entry.Field == "config");
+    public bool HasConfig => Config is not null;
+
+    /// <summary>The first config; null where there is none.</summary>
+    public ManifestEntry? Config => Entries.FirstOrDefault(entry => entry.Field == "config");
 
     /// <summary>Whether it lists other manifests.</summary>
     public bool IsIndex { get; }

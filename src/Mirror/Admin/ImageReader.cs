@@ -120,7 +120,7 @@ public sealed class ImageReader(
                     parts[blob.Digest] = blob.Size ?? 0;
                 else
                     isWhole &= blob.IsElsewhere;
-            if (digest == root && !document.IsIndex && document.Entries.FirstOrDefault(entry => entry.Field == "config") is { } config
+            if (digest == root && !document.IsIndex && document.Config is { } config
                 && blobs.Contains(config.Digest) && await PlatformAsync(config.Digest, cancellationToken) is { } platform)
                 platforms.Add(platform);
         }

@@ -91,7 +91,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
 
         // 2. An image for one platform says in its config which one that is.
         if (platforms?.Contains(EveryPlatform) == false && document is { IsIndex: false }
-            && document.Entries.FirstOrDefault(entry => entry.Field == "config") is { } config)
+            && document.Config is { } config)
         {
             progress = await FetchAsync(repository, config.Digest, progress, report, stop);
             if (await reader.PlatformAsync(config.Digest, stop) is { } platform && !platforms.Contains(platform))

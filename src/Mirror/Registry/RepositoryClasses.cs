@@ -13,7 +13,7 @@ public sealed class RepositoryClasses(PolicyOptions options)
     /// <exception cref="RegistryException">Its class, or the class for this user, is not allowed.</exception>
     public void Require(ManifestDocument document, AccessUser? user, RepositoryName repository)
     {
-        if (_classes.Length == 0 || document.Entries.FirstOrDefault(entry => entry.Field == "config") is not { } config)
+        if (_classes.Length == 0 || document.Config is not { } config)
             return;
         var found = config.MediaType switch
         {

@@ -86,7 +86,7 @@ internal static class UpstreamRequest
                 if (read == 0)
                     return Unpacked(response, body.ToArray(), max, upstream);
                 if (body.Length + read > max)
-                    throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {max} bytes, which is the limit.");
+                    throw TooLarge(max, upstream);
                 if (!isLarge && body.Length + read > LargeBody)
                 {
                     await LargeBodies.WaitAsync(whole.Token);
@@ -119,7 +119,7 @@ internal static class UpstreamRequest
             var buffer = new byte[32 * 1024];
             while (gzip.Read(buffer) is > 0 and var read)
                 if (unpacked.Length + read > max)
-                    throw new UpstreamUnavailableException($"{upstream.Authority} sent more than {max} bytes, which is the limit.");
+                    throw TooLarge(max, upstream);
                 else
                     unpacked.Write(buffer, 0, read);
             return unpacked.ToArray();
@@ -129,6 +129,9 @@ internal static class UpstreamRequest
             return body;
         }
     }
+
+    private static UpstreamUnavailableException TooLarge(int max, UpstreamOrigin upstream) =>
+        new($"{upstream.Authority} sent more than {max} bytes, which is the limit.");
 
     /// <summary>Reads a body of JSON.</summary>
     /// <exception cref="UpstreamUnavailableException">The body cannot be read, or is other JSON.</exception>

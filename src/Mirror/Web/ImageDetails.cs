@@ -79,7 +79,7 @@ internal sealed class ImageDetails(
             var bytes = (await content.ReadAllAsync(digest, Manifest.MaxBytes, stop)).Bytes;
             var document = known.Document;
             JsonElement config = default;
-            if (document.Entries.FirstOrDefault(entry => entry.Field == "config") is { } descriptor && blobs.Contains(descriptor.Digest)
+            if (document.Config is { } descriptor && blobs.Contains(descriptor.Digest)
                 && (await content.ReadAllAsync(descriptor.Digest, MaxConfig, stop)).Bytes is { } configBytes)
                 config = Parse(configBytes);
             return new(

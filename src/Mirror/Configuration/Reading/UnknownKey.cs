@@ -10,7 +10,7 @@ namespace Mirror.Configuration.Reading;
 internal sealed class UnknownKey(
     KnownKey section, string path, string name, YamlNode node, IReadOnlyList<(string Name, YamlNode Node)> entries)
 {
-    // Nobody gives these names to a key of another program, so that a section of any name that has one of them was meant to be ours.
+    // No other program has keys of these names. So a section that has one of them was meant to be ours, whatever its own name is.
     private static readonly string[] Telling = ["htpasswd", "oidc", "remoteurl", "upstreams", "filesystem"];
     private static readonly string[] TellingOfHttp = ["certificate", "clientcas"];
 
