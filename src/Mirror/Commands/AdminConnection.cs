@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Mirror.Admin;
 using Mirror.Configuration;
+using Mirror.Upstream;
 
 namespace Mirror.Commands;
 
@@ -215,8 +216,7 @@ internal sealed class AdminServer : IDisposable
         var cause = failure.GetBaseException().Message.TrimEnd('.');
         return failure.HttpRequestError switch
         {
-            HttpRequestError.SecureConnectionError when cause.Contains("frame size", StringComparison.Ordinal)
-                || cause.Contains("corrupted frame", StringComparison.Ordinal) =>
+            HttpRequestError.SecureConnectionError when TlsFault.IsPlainText(cause) =>
                 $"{cause}: this port does not speak TLS, so write http://",
             HttpRequestError.SecureConnectionError =>
                 $"TLS: {cause}. If an authority of your own signed the certificate, name its file in the variable SSL_CERT_FILE, or run "

@@ -18,8 +18,10 @@ internal static class StoreTrial
         var isFolder = storage.InMemory is null && storage.Bucket() is null;
         // The server makes its folder, but not one that is a part of a bucket.
         var isNew = isFolder && !Directory.Exists(storage.Filesystem.RootDirectory);
-        if (storage.InMemory is null && !isNew && StoreArgument.Mistake(storage) is { } mistake
-            || isFolder && !storage.Maintenance.ReadOnly.Enabled && (mistake = WhyNotWritten(storage.Filesystem.RootDirectory)) is not null)
+        var mistake = storage.InMemory is null && !isNew ? StoreArgument.Mistake(storage) : null;
+        if (isFolder && !storage.Maintenance.ReadOnly.Enabled)
+            mistake ??= WhyNotWritten(storage.Filesystem.RootDirectory);
+        if (mistake is not null)
         {
             await error.WriteLineAsync($"error: {configuration.Source}: {mistake}");
             return ExitCode.Failed;

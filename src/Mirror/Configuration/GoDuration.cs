@@ -10,7 +10,8 @@ namespace Mirror.Configuration;
 /// </summary>
 public static partial class GoDuration
 {
-    private const int MaxDays = 36_500;
+    /// <summary>The largest number of days that <see cref="TryParseOrDays"/> reads.</summary>
+    public const int MaxDays = 36_500;
 
     /// <summary>Reads a duration, which may be negative.</summary>
     public static bool TryParse(string text, out TimeSpan duration)

@@ -40,7 +40,6 @@ public sealed class MirrorConfiguration
         RemoteUrls.WithoutVersion(Options.Proxy, findings);
         PolicyPatterns.Complete(Options.Proxy, findings);
         CrossKeyRules.Check(Options, Values, findings);
-        findings.RemoveRepeated();
         Errors = findings.Errors;
         Warnings = findings.Warnings;
     }

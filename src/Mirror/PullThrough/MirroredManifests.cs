@@ -49,7 +49,9 @@ public sealed partial class MirroredManifests(
         var current = reference.IsTag(out var tag, out var digest)
             ? await FindTagAsync(name, tag, cancellationToken)
             : (await manifests.FindAsync(name, digest, cancellationToken))?.Descriptor;
-        return current is { } known && (tag is null || await FindMovedAsync(name, tag, known, cancellationToken) is null)
+        return current is { } known
+            && (tag is null || await manifests.FindAsync(name, known.Digest, cancellationToken) is not null
+                || await FindMovedAsync(name, tag, known, cancellationToken) is null)
             ? new(known, CacheStatus.Hit, Held: tag is null ? null : held.Find(name, tag)) : null;
     }
 
@@ -93,6 +95,8 @@ public sealed partial class MirroredManifests(
         if (reference.IsTag(out var tag, out var digest))
         {
             var current = await CheckTagAsync(name, tag, cancellationToken);
+            if (await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is not null)
+                return current;
             if (await FindMovedAsync(name, tag, current.Value, cancellationToken) is { } copy)
                 try
                 {
@@ -107,10 +111,7 @@ public sealed partial class MirroredManifests(
                 {
                     return DescriptorOf(Stale(name, tag, copy, failure));
                 }
-            return current.CacheStatus == CacheStatus.Revalidated
-                && await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is null
-                ? current with { CacheStatus = CacheStatus.Miss }
-                : current;
+            return current.CacheStatus == CacheStatus.Revalidated ? current with { CacheStatus = CacheStatus.Miss } : current;
         }
         return await deadlines.WaitForMissAsync(name, HeadAsync(name, digest), cancellationToken) is { } head
             ? new(head, CacheStatus.Miss)
@@ -133,14 +134,13 @@ public sealed partial class MirroredManifests(
         return policies.Of(name).IsImmutable(tag) ? (await FindLastAsync(name, tag, cancellationToken))?.Descriptor : null;
     }
 
-    // The stored manifest of a tag that has moved at upstream to a manifest that is not stored. A GET answers the stored one, as stale, if
+    // The stored manifest of a tag that names another one at upstream, which is not stored. A GET answers the stored one, as stale, if
     // upstream does not send the new one. A HEAD must name the same manifest as the GET.
     private async ValueTask<Manifest?> FindMovedAsync(
         RepositoryName name, string tag, Descriptor named, CancellationToken cancellationToken) =>
-        await manifests.FindAsync(name, named.Digest, cancellationToken) is null
-        && !(_present.TryGetValue((name, named.Digest), out var at) && time.GetElapsedTime(at) < PresentLife)
-            ? await FindCopyAsync(name, tag, cancellationToken)
-            : null;
+        _present.TryGetValue((name, named.Digest), out var at) && time.GetElapsedTime(at) < PresentLife
+            ? null
+            : await FindCopyAsync(name, tag, cancellationToken);
 
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {

@@ -10,8 +10,8 @@ internal static class TlsFault
             if (each is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError })
             {
                 var cause = each.GetBaseException().Message;
-                // What .NET says of bytes that are not TLS, and of a chain that ends at no authority of this machine.
-                return Has("frame size") || Has("corrupted frame")
+                // What .NET says of a chain that ends at no authority of this machine.
+                return IsPlainText(cause)
                         ? "this port does not speak TLS: write http:// in proxy.remoteurl"
                     : Has("UntrustedRoot") || Has("PartialChain") || Has("RemoteCertificateValidationCallback")
                         ? "write the certificate of the authority that signed upstream's into a file, and name the file in proxy.tls.ca"
@@ -21,4 +21,9 @@ internal static class TlsFault
             }
         return null;
     }
+
+    /// <summary>Whether the other side does not speak TLS, by what .NET says of the bytes that it sent.</summary>
+    /// <param name="cause">The message of the innermost exception.</param>
+    public static bool IsPlainText(string cause) =>
+        cause.Contains("frame size", StringComparison.Ordinal) || cause.Contains("corrupted frame", StringComparison.Ordinal);
 }

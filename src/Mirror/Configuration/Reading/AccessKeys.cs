@@ -53,7 +53,7 @@ internal static class AccessKeys
                 List("groups", Value("*")),
                 Map("claims", List("*", Value("*"))),
                 List("certificates", Value("*")),
-                Value("anonymous", TrueOrFalse)).Required(),
-            List("repositories", Value("*", RepositoryPattern)).Required(),
-            List("actions", Value("*", OneOf("pull", "push", "delete", "list", "admin"))).Required())).VitalHere()).Vital();
+                Value("anonymous", TrueOrFalse)),
+            List("repositories", Value("*", RepositoryPattern)),
+            List("actions", Value("*", OneOf("pull", "push", "delete", "list", "admin"))))).VitalHere()).Vital();
 }

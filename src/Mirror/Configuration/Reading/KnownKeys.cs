@@ -236,7 +236,7 @@ internal static class KnownKeys
         Value("idle_timeout", LongerThanZero),
         Value("allow_internal", TrueOrFalse),
         List("policies", Section("*",
-            List("match", Value("*", RepositoryPattern)).Required(),
+            List("match", Value("*", RepositoryPattern)),
             Value("tags_cache_ttl", Duration),
             Value("max_stale", Duration),
             Value("stale_while_revalidate", TrueOrFalse),

@@ -15,8 +15,6 @@ internal sealed record ValueRule(string Allowed, Func<string, string?> Canonical
 /// <summary>The rules for values. The table of known keys uses them by name.</summary>
 internal static partial class ValueRules
 {
-    private const int MaxDays = 36_500;
-
     // Visible ASCII, spaces and tabs (RFC 9110, section 5.5). The server cannot send other text.
     private static readonly SearchValues<char> HeaderText =
         SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Select(letter => (char)letter), '\t']);
@@ -36,20 +34,16 @@ internal static partial class ValueRules
     public static readonly ValueRule Duration = Durations(
         "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative", min: TimeSpan.Zero);
 
-    public static readonly ValueRule Days = new(
-        "a duration such as 72h or 10m, or days such as 30d, 36500d at most",
-        text => DaysGrammar().IsMatch(text) && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var days)
-            ? days <= MaxDays ? TimeSpan.FromDays(days).ToString("c", CultureInfo.InvariantCulture) : null
-            : Duration!.Canonical(text) is { } canonical && TimeSpan.Parse(canonical, CultureInfo.InvariantCulture).TotalDays <= MaxDays
-                ? canonical
-                : null);
+    public static readonly ValueRule Days = Durations(
+        "a duration such as 72h or 10m, or days such as 30d, 36500d at most", min: TimeSpan.Zero,
+        max: TimeSpan.FromDays(GoDuration.MaxDays));
 
     public static readonly ValueRule KeepTime = new(
         "never, forever, a duration such as 72h, or days such as 30d",
         text => text switch
         {
             "never" => Days.Canonical("0d"),
-            "forever" => Days.Canonical($"{MaxDays}d"),
+            "forever" => Days.Canonical($"{GoDuration.MaxDays}d"),
             _ => Days.Canonical(text),
         });
 
@@ -287,9 +281,6 @@ internal static partial class ValueRules
 
     private static Uri? PlainUrl(string text) =>
         text.AsSpan().ContainsAny('?', '#') || HttpUrl(text) is not { UserInfo: "" } url ? null : url;
-
-    [GeneratedRegex(@"\A[0-9]{1,6}d\z", RegexOptions.CultureInvariant)]
-    private static partial Regex DaysGrammar();
 
     [GeneratedRegex(@"\A/[^\s?#]*\z", RegexOptions.CultureInvariant)]
     private static partial Regex PathGrammar();
