@@ -30,11 +30,14 @@ public sealed partial class Evictions(
     // When all that could be evicted is being read.
     private static readonly TimeSpan StuckRetry = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan FailureRetry = TimeSpan.FromMinutes(1);
+    // One call of the store that failed is no reason to let downloads wait for a minute. A store that fails again is left alone longer.
+    private static readonly TimeSpan MinFailureRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxFailureRetry = TimeSpan.FromMinutes(1);
 
     private readonly RareLine _stuck = new(time);
     private CachedImages? _cached;
     private long _measured;
+    private TimeSpan _failureRetry = MinFailureRetry;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -52,7 +55,9 @@ public sealed partial class Evictions(
     {
         try
         {
-            if (await EvictAsync(stop) is not { } freed)
+            var evicted = await EvictAsync(stop);
+            _failureRetry = MinFailureRetry;
+            if (evicted is not { } freed)
             {
                 // It makes room for the downloads of this one as well.
                 cache.LookAgain();
@@ -66,10 +71,12 @@ public sealed partial class Evictions(
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogFailed(failure);
+            var retry = _failureRetry;
+            _failureRetry = 2 * retry < MaxFailureRetry ? 2 * retry : MaxFailureRetry;
+            LogFailed(failure, retry.TotalSeconds);
             _cached = null;
-            cache.EvictionEnded(isStuck: true);
-            return FailureRetry;
+            cache.EvictionEnded(isStuck: retry >= StuckRetry);
+            return retry;
         }
     }
 
@@ -139,6 +146,6 @@ public sealed partial class Evictions(
         + "blobs are sent to their clients and not kept until that changes")]
     private partial void LogStuck();
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "eviction of mirrored blobs failed; will try again in a minute")]
-    private partial void LogFailed(Exception failure);
+    [LoggerMessage(Level = LogLevel.Error, Message = "an eviction of mirrored blobs failed; this server tries again in {Seconds} s")]
+    private partial void LogFailed(Exception failure, double seconds);
 }
