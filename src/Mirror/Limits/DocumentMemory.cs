@@ -118,7 +118,7 @@ public sealed class DocumentMemory
             {
                 _waits = false;
             }
-            throw new BusyException("too many large manifests are being pushed at this moment", RetryAfter);
+            throw new BusyException("too many large manifests are being pushed at this moment", RetryAfter, "push fewer at once");
         }
 
         public void Dispose()

@@ -6,6 +6,9 @@ namespace Mirror.Limits;
 /// </summary>
 internal static class OpenFiles
 {
+    /// <summary>What an operator can do where this limit is reached.</summary>
+    public const string Advice = "raise the limit of open files (ulimit -n, LimitNOFILE)";
+
     // Kept for the process itself: libraries, logs, folders being flushed, links and manifests that are read in one go.
     private const long Own = 256;
 

@@ -111,7 +111,7 @@ public sealed class Transfers
     }
 
     private static BusyException Busy() =>
-        new($"{OpenFiles.MaxTransfers} bodies are on their way: the limit of open files is reached", RetryAfter);
+        new($"{OpenFiles.MaxTransfers} bodies are on their way: the limit of open files is reached", RetryAfter, OpenFiles.Advice);
 }
 
 /// <summary>The body of one request or of its answer, on its way. Used again for others after it was disposed.</summary>

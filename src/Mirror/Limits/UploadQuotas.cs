@@ -114,7 +114,10 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
     }
 
     private static BusyException Busy(string why, bool isOfClient) =>
-        new($"{why}; end or cancel some, or try again later", RetryAfter) { IsOfClient = isOfClient };
+        new($"{why}; end or cancel some, or try again later", RetryAfter, "make room on the disk of the uploads")
+        {
+            IsOfClient = isOfClient,
+        };
 
     internal sealed class Sum(string key)
     {

@@ -19,7 +19,8 @@ internal sealed class RequestSlots : IDisposable
         if (Interlocked.Increment(ref _waiting) > MaxWaiting)
         {
             Interlocked.Decrement(ref _waiting);
-            throw new BusyException("too many repositories and logins are being checked at their registry", RetryAfter);
+            throw new BusyException(
+                "too many repositories and logins are being checked at their registry", RetryAfter, "see why upstream answers slowly");
         }
         try
         {

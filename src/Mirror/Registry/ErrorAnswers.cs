@@ -73,7 +73,7 @@ public sealed partial class ErrorAnswers(
     {
         RegistryException known => new(known.Error, known.Detail, known.Advice),
         NewTagHeldException => new(RegistryError.Denied, failure.Message, "cooldown_new: serve lets new tags in"),
-        BusyException busy => new(busy.IsOfClient ? RegistryError.TooManyRequests : RegistryError.Unavailable, failure.Message, null)
+        BusyException busy => new(busy.IsOfClient ? RegistryError.TooManyRequests : RegistryError.Unavailable, failure.Message, busy.Advice)
         {
             RetryAfter = busy.RetryAfter,
         },
@@ -94,7 +94,7 @@ public sealed partial class ErrorAnswers(
         // The cause that cut off the body of an answer.
         IOException { InnerException: UpstreamException or DigestMismatchException } => Explain(failure.InnerException),
         // Clients do not learn what is wrong with the store. The operator finds it in the log.
-        IOException { IsOutOfFiles: true } => OfTheStore("used", failure, "raise the limit of open files (ulimit -n, LimitNOFILE)"),
+        IOException { IsOutOfFiles: true } => OfTheStore("used", failure, OpenFiles.Advice),
         IOException { IsOfTheDisk: true } =>
             OfTheStore("used", failure, $"check the disk of {storage.Location}; the kernel's log says more"),
         StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),

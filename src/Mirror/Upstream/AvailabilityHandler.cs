@@ -22,7 +22,8 @@ public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState sta
                 return response;
             // Whether a refused login counts is decided where it is sent.
             var isRefused = response.StatusCode == HttpStatusCode.Unauthorized && request.Headers.Authorization is { Scheme: "Basic" };
-            if (response.StatusCode >= HttpStatusCode.InternalServerError)
+            // 501 refuses the method, and works.
+            if ((int)response.StatusCode is >= 500 and not 501)
                 state.Failed(url, $"it answered {(int)response.StatusCode}");
             else
                 state.Answered(url, isUp: !isRefused);

@@ -28,9 +28,15 @@ internal static partial class NextPage
         if (next is null)
             return null;
         return UrlReference.Resolve(page, next.Groups["url"].Value) is { Scheme: "http" or "https" } url
-            ? UrlReference.Resolve(page, page.GetLeftPart(UriPartial.Authority) + url.PathAndQuery)
+            ? UrlReference.Resolve(page, page.GetLeftPart(UriPartial.Authority) + Before(page, url) + url.PathAndQuery)
             : throw new UpstreamUnavailableException($"{page.Authority} sent a header Link that leads to no URL.");
     }
+
+    // The path that a proxy puts before the registry's own. Such a registry may not know it, and writes Link without it.
+    private static string Before(Uri page, Uri next) =>
+        next.AbsolutePath.StartsWith("/v2/", StringComparison.Ordinal)
+        && page.AbsolutePath.EndsWith(next.AbsolutePath, StringComparison.Ordinal)
+            ? page.AbsolutePath[..^next.AbsolutePath.Length] : "";
 
     // Some registries leave the relation out.
     private static bool IsNext(string parameters) =>

@@ -46,6 +46,7 @@ internal static class UpstreamHandlers
                     pipeline, origin, context.ServiceProvider.GetRequiredKeyedService<UpstreamState>(origin).Troubles,
                     context.ServiceProvider.GetRequiredService<TimeProvider>()))
             .SelectPipelineBy(_ => PipelineKeys());
+        builder.AddHttpMessageHandler(() => new ClosedHeadHandler());
         builder.AddHttpMessageHandler(provider =>
             new MeteringHandler(
                 provider.GetRequiredService<UpstreamMetrics>(), origin, provider.GetRequiredKeyedService<UpstreamState>(origin).Figures,

@@ -308,7 +308,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         if (_settings.Upstream is not null)
         {
             text.Add("proxy:");
-            text.Add($"  remoteurl: {_settings.Upstream.GetLeftPart(UriPartial.Authority)}");
+            text.Add($"  remoteurl: {_settings.Upstream.GetLeftPart(UriPartial.Path).TrimEnd('/')}");
             Add("username", _settings.Username);
             Add("password", _settings.Password);
             Add("tags_cache_ttl", _settings.TagsCacheTtl);

@@ -78,6 +78,21 @@ public sealed class UpstreamListsTests : IAsyncLifetime
         Assert.Equal([AllTags[201..203], AllTags[203..205]], (await PagesAsync($"{TagList}?n=2&last=t0200")).Take(2));
     }
 
+    [Fact]
+    public async Task A_Link_without_the_path_of_remoteurl_is_followed_below_that_path()
+    {
+        var url = new Uri(_upstream.Url, "/artifactory/docker");
+        await using var proxied = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = url });
+        string[] links = ["</v2/acme/app/tags/list?last=a>; rel=next"];
+        _upstream.AnswerPages(
+            "/artifactory/docker/v2/acme/app/tags/list",
+            asked => asked.Length == 0 ? (200, TagsJson(["a"]), links) : (200, TagsJson(["b"]), []));
+
+        using var list = await proxied.GetAsync(TagList);
+        Assert.Equal(HttpStatusCode.OK, list.StatusCode);
+        Assert.Contains("""["a","b"]""", await list.Content.ReadAsStringAsync(Cancel));
+    }
+
     [Theory]
     [InlineData(404)]
     [InlineData(429)]

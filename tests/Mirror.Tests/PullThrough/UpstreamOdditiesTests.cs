@@ -68,6 +68,24 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         Assert.Equal(10_000, (await whole.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length);
     }
 
+    [Fact]
+    public async Task A_connection_that_upstream_closes_on_HEAD_is_no_outage_and_a_GET_decides()
+    {
+        AddManifest();
+        var blob = AddBlob(new byte[10_000]);
+        await using var front = await StoreFront.StartAsync(_upstream.Url, (_, _) => Task.CompletedTask);
+        front.Faults.Set(request => request.Method is "HEAD" ? StoreFault.Reset : null);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = front.Url, TagsCacheTtl = "0" });
+
+        // So often that circuit breakers would open.
+        for (var i = 0; i < 8; i++)
+            foreach (var path in new[] { "manifests/1", $"blobs/{blob}" })
+                using (var head = await mirror.HeadAsync($"{Name}/{path}"))
+                    Assert.Equal((path, HttpStatusCode.OK, false), (path, head.StatusCode, head.Headers.Contains("Warning")));
+        Assert.Equal(16, front.Faults.Count);
+        Assert.Equal(1, await mirror.MetricAsync("mirror_upstream_up"));
+    }
+
     // The page of a login, an answer without content, and the lengths of something else.
     public static TheoryData<int, int, string> NoProof => new()
     {

@@ -43,6 +43,7 @@ public sealed class OrdinaryUpstream : IDisposable
     }
 
     /// <summary>Answers GET of a list in pages, each by the query that asks for it: <c>last=b</c>, or nothing for the first page.</summary>
+    /// <param name="path">Below <c>/v2/</c>; one that begins with a slash is the whole path.</param>
     /// <param name="page">The status, the body in JSON, and the headers <c>Link</c>.</param>
     public void AnswerPages(string path, Func<string, (int Status, string Json, string[] Links)> page)
     {
@@ -59,7 +60,8 @@ public sealed class OrdinaryUpstream : IDisposable
                 BodyData = new BodyData { DetectedBodyType = BodyType.String, BodyAsString = json },
             };
         });
-        _server.Given(Request.Create().WithPath($"/v2/{path}").UsingGet()).AtPriority(--_priority).RespondWith(response);
+        var whole = path.StartsWith('/') ? path : $"/v2/{path}";
+        _server.Given(Request.Create().WithPath(whole).UsingGet()).AtPriority(--_priority).RespondWith(response);
     }
 
     /// <summary>Answers GET and HEAD of a manifest under a tag and its digest.</summary>
