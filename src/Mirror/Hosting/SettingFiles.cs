@@ -17,6 +17,9 @@ public static class SettingFiles
             yield return $"storage.filesystem.rootdirectory: {root} is a file, not a folder";
         if (options.Auth.Htpasswd?.Path is { } users && !Directory.Exists(users) && FileMistake.Of(users) is { } mistake)
             yield return $"auth.htpasswd.path: {users} {mistake}";
+        foreach (var (key, made) in new[] { ("log.audit.path", options.Log.Audit.Path), ("http.addr", options.Http.Listen.Socket) })
+            if (Path.GetDirectoryName(made is null ? null : Path.GetFullPath(made)) is { } folder && !Directory.Exists(folder))
+                yield return $"{key}: the folder {folder} does not exist; make it, or name a file in another one";
         foreach (var (key, path, make) in Pems(options).Concat(Keys(options.Middleware)))
             if ((FileMistake.Of(path) ?? WhyNot(make)) is { } why)
                 yield return $"{key}: {path} {why}";

@@ -80,6 +80,23 @@ public sealed class StartTests
     }
 
     [Theory]
+    [InlineData("log: {audit: {path: /no/such/audit.log}}", "log.audit.path: the folder /no/such does not exist")]
+    [InlineData("http: {net: unix, addr: /no/such/socket}", "http.addr: the folder /no/such does not exist")]
+    public async Task A_folder_that_is_missing_is_named_by_the_start_and_by_check_config(string yaml, string why)
+    {
+        MirrorProcess.Availability.OrSkip();
+        using var folder = new TempFolder();
+        var file = folder.Write("config.yml", $"version: 0.1\n{yaml}\nstorage: {{filesystem: {{rootdirectory: {folder["root"]}}}}}\n");
+        foreach (var verb in new[] { "serve", "check-config" })
+        {
+            await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, verb, file]);
+            Assert.Equal((verb, 1), (verb, await process.ExitCodeAsync()));
+            Assert.Contains(process.Lines, line => line.Contains(why));
+            Assert.DoesNotContain(process.Lines, line => line.Contains("   at "));
+        }
+    }
+
+    [Theory]
     [InlineData("http: {addr: \":5000\"}", "push")]
     [InlineData("storage: {delete: {enabled: true}}", "push and delete")]
     [InlineData("proxy: {remoteurl: https://x}\nhosted: {repositories: a/*}", "push")]
