@@ -7,8 +7,10 @@ public sealed partial class CacheSize
 {
     // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
     // stored, so it waits long while all that wait are few: a fifth of MaxBytes, or a tenth of MinFree. They are on the disk as well.
-    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(10);
+    // The wait can also end without an eviction here: another replica evicts, or the store is slow.
+    private static readonly TimeSpan LookAfter = TimeSpan.FromSeconds(10);
     private const int FewOfMax = 5;
     private const int FewOfMinFree = 10;
 
@@ -43,8 +45,7 @@ public sealed partial class CacheSize
                     _waiting += isWaiting ? 0 : bytes;
                 isWaiting = true;
                 _exceeded.Writer.TryWrite(true);
-                // The wait can also end without an eviction: another replica evicts, or the store is slow.
-                await WaitAsync(changed, left < MaxWait ? left : MaxWait, cancellationToken);
+                await WaitAsync(changed, left < LookAfter ? left : LookAfter, cancellationToken);
             }
         }
         finally

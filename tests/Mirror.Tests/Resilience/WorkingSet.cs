@@ -257,10 +257,11 @@ internal sealed class WorkingSet(
             + $"{hits} without a download of their own ({_joined} of them joined another's), {ideal} with an ideal order; "
             + $"{_most * 100 / LimitOf(unit)} % of the limit at most; {_pushed.Count} pushes, {_collections} collections; "
             + $"{evicted} layers were evicted, {notKept} not kept; {_half.Count} images were half stored for a while");
+        Assert.True(_wrong.IsEmpty, string.Join('\n', [.. _wrong.Take(20), .. mirrors.SelectMany(Troubles)]));
         int[] left = [];
         await Until.TrueAsync(
-            async () => (left = await HalfAsync()) is [], () => $"left half: {string.Join(' ', left)}", TimeSpan.FromMinutes(12));
-        Assert.True(_wrong.IsEmpty, string.Join('\n', [.. _wrong.Take(20), .. mirrors.SelectMany(Troubles)]));
+            async () => (left = await HalfAsync()) is [],
+            () => string.Join('\n', [$"left half: {string.Join(' ', left)}", .. mirrors.SelectMany(Troubles)]), TimeSpan.FromMinutes(12));
         Assert.True(hits >= 0.9 * ideal, $"{hits} hits of {_trace.Count}, {ideal} with an ideal order");
         Assert.Equal(Pins, _pinsSeen.Count);
         Assert.All(Pinned, i => Assert.Equal(_images[i].Layers[1].Size, hub.Log.BodyBytes(_images[i].Layers[1].Digest)));
