@@ -14,7 +14,8 @@ namespace Mirror.Registry;
 
 /// <summary>The one place where an exception becomes an error of the protocol, and where errors are written.</summary>
 public sealed partial class ErrorAnswers(
-    HttpOptions http, StorageOptions storage, StoreWrites writes, RequestMetrics metrics, ILogger<ErrorAnswers> log)
+    HttpOptions http, StorageOptions storage, StoreWrites writes, RequestMetrics metrics, IHostApplicationLifetime lifetime,
+    ILogger<ErrorAnswers> log)
 {
     // For the client, where upstream's 429 has no Retry-After.
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
@@ -29,6 +30,12 @@ public sealed partial class ErrorAnswers(
         if (request.Aborted.IsCancellationRequested)
         {
             metrics.Aborted();
+            // Otherwise the client went.
+            if (lifetime.ApplicationStopping.IsCancellationRequested)
+                request.Failed = new RequestFailure(
+                    RegistryError.Unavailable,
+                    $"this answer ended after {request.Written} bytes while the server was stopping; http.draintimeout gives it more time",
+                    Advice: null);
             return;
         }
         var failed = Explain(failure);

@@ -52,8 +52,14 @@ public sealed class KnownBlobTests
 
         using (var deleted = await new PushedRepository(mirror, Repository).SendAsync("DELETE", blob[(Repository.Length + 1)..]))
             Assert.Equal(HttpStatusCode.Accepted, deleted.StatusCode);
-        using var gone = await mirror.GetAsync(blob);
-        Assert.True(gone.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.ServiceUnavailable, $"{gone.StatusCode}");
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var gone = await mirror.GetAsync(blob);
+                Assert.True(gone.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.ServiceUnavailable, $"{gone.StatusCode}");
+                return gone.StatusCode is HttpStatusCode.NotFound;
+            },
+            () => "The store does not answer.");
 
         async Task<Uri> LocationAsync()
         {

@@ -53,6 +53,27 @@ public sealed partial class FailureLogTests : MirrorOfHub
         }
     }
 
+    [Fact]
+    public async Task A_pull_that_the_end_of_the_server_cuts_has_a_warning()
+    {
+        var gate = new Gate();
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(77, 1 << 20));
+        Hub.Fault(blob.Digest, BlobFault.StalledAt(500_000, gate));
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = Hub.Url,
+            Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_DRAINTIMEOUT"] = "100ms" },
+        });
+        using var pull = await mirror.GetAsync(BlobPath(blob.Digest));
+        await gate.Reached;
+
+        await mirror.StopAsync();
+
+        Assert.Contains(mirror.Log, line =>
+            line.Contains("level=warning") && line.Contains("while the server was stopping") && line.Contains($"{blob.Digest}"));
+        gate.Open();
+    }
+
     [Theory]
     [InlineData("full", 507)]
     [InlineData("read-only", 503)]
