@@ -63,7 +63,7 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
             // 4. Answer it, with a token that upstream has not refused yet.
             if (challenge is not null)
                 answer = await AnswerAsync(_challenge = challenge, request, refused, cancellationToken);
-            if (answer is null || answer.Equals(used))
+            if (answer is null)
                 return response;
         }
         catch
@@ -72,9 +72,40 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
             throw;
         }
 
-        // 5. Send once more. A second refusal is the answer.
+        // 5. Send once more. Except for a token that is too new, a second refusal is the answer.
+        if (!answer.Equals(used))
+        {
+            response.Dispose();
+            response = await SendAsync(request, answer, cancellationToken);
+        }
+        return await WithSecondTokenAsync(response, answer, request, cancellationToken);
+    }
+
+    // A registry may refuse a token that its service has just issued, because the service replicates late or their clocks differ. One more
+    // token, some time later, is worth a try, unless the registry says that the token is good and lacks the right.
+    private async Task<HttpResponseMessage> WithSecondTokenAsync(
+        HttpResponseMessage response, AuthenticationHeaderValue sent, HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (response.StatusCode != HttpStatusCode.Unauthorized || sent is not { Scheme: "Bearer", Parameter: { } refused }
+            || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!)
+            || Challenge.From(response) is not { Realm: not null } challenge || Challenge.IsOfScope(response)
+            || !request.Options.TryGetValue(UpstreamRequest.Account, out var account)
+            || !request.Options.TryGetValue(UpstreamRequest.Scope, out var scope))
+            return response;
+        string? second;
+        try
+        {
+            second = await tokens.GetSecondAsync(challenge, account, scope, refused, cancellationToken);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+        if (second is null)
+            return response;
         response.Dispose();
-        return await SendAsync(request, answer, cancellationToken);
+        return await SendAsync(request, new("Bearer", second), cancellationToken);
     }
 
     private async Task<HttpResponseMessage> SendAsync(

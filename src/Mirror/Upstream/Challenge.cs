@@ -25,16 +25,18 @@ public sealed partial record Challenge(Uri? Realm, string? Service)
         return basic;
     }
 
+    /// <summary>Whether the answer says that the token is good, and does not give the right to the repository (RFC 6750, 3.1).</summary>
+    public static bool IsOfScope(HttpResponseMessage response) => response.Headers.WwwAuthenticate.Any(
+        header => header.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase) && Value(header, "error") == "insufficient_scope");
+
     // Registries also send values without quotes that need them, such as scope=repository:library/app:pull. They spoil no other value.
-    private static Challenge? Bearer(AuthenticationHeaderValue header)
-    {
-        var parameters = Parameter().Matches(header.Parameter ?? "");
-        string? Value(string name) => parameters
-            .FirstOrDefault(parameter => parameter.Groups["name"].Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } found
+    private static string? Value(AuthenticationHeaderValue header, string name) => Parameter().Matches(header.Parameter ?? "")
+        .FirstOrDefault(parameter => parameter.Groups["name"].Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } found
             ? Escaped().Replace(found.Groups["quoted"].Value, "$1") + found.Groups["bare"].Value
             : null;
-        return Uri.TryCreate(Value("realm"), UriKind.Absolute, out var realm) ? new Challenge(realm, Value("service")) : null;
-    }
+
+    private static Challenge? Bearer(AuthenticationHeaderValue header) =>
+        Uri.TryCreate(Value(header, "realm"), UriKind.Absolute, out var realm) ? new Challenge(realm, Value(header, "service")) : null;
 
     [GeneratedRegex("""(?<![\w-])(?<name>[\w-]+)\s*=\s*("(?<quoted>(\\.|[^"\\])*)"|(?<bare>[^\s,"]*))""", RegexOptions.ExplicitCapture)]
     private static partial Regex Parameter();

@@ -23,6 +23,8 @@ public sealed partial class TokenSource(
     private const string Kind = "token";
     // If upstream has never accepted a token, it is not replaced within this time: upstream would refuse a second one as well.
     private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
+    // Until a registry knows a token that its service has just issued: services replicate late, and clocks differ.
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
     // A token is renewed after this part of its lifetime.
     private const double RenewalShare = 0.75;
 
@@ -46,6 +48,21 @@ public sealed partial class TokenSource(
         return (await requested).Result.Value;
     }
 
+    /// <summary>A second token for a new one that the registry refused, when it is a moment old; null for the second itself.</summary>
+    /// <inheritdoc cref="GetAsync"/>
+    public async ValueTask<string?> GetSecondAsync(
+        Challenge challenge, Account account, string scope, string refused, CancellationToken cancellationToken)
+    {
+        if (_tokens.TryGetValue((account, scope), out var token) && token.Value == refused && token.IsSecond)
+            return null;
+        // Another request may have brought the second one meanwhile.
+        if (token is not null && token.Value != refused && time.GetElapsedTime(token.At) < token.Life)
+            return token.Value;
+        var requested = _requests.JoinOrStart(
+            (account, scope), stop => RequestAsync(challenge, account, scope, refused, stop), cancellationToken);
+        return (await requested).Result.Value;
+    }
+
     /// <summary>Remembers that the registry accepted the token that was sent last.</summary>
     public void Accepted(Account account, string scope)
     {
@@ -57,6 +74,8 @@ public sealed partial class TokenSource(
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
         var realm = challenge.Realm!;
+        var before = _tokens.GetValueOrDefault((account, scope));
+        var isRefused = before is { WasAccepted: false } && before.Value == refused;
         if (!origin.HasTokenScheme(realm))
             throw new UpstreamUnavailableException($"{origin.Authority} names the token service '{realm.Authority}' over plain HTTP.");
 
@@ -104,10 +123,15 @@ public sealed partial class TokenSource(
             ? TimeSpan.FromSeconds(Math.Min(seconds, MaxLifetime.TotalSeconds))
             : DefaultLifetime;
         var left = lifetime * RenewalShare - time.GetElapsedTime(asked);
-        var token = new Token(value, left, challenge, time.GetTimestamp());
+        var token = new Token(value, left, challenge, time.GetTimestamp())
+        {
+            IsSecond = isRefused || before is { WasAccepted: false, IsSecond: true },
+        };
         var text = string.Create(CultureInfo.InvariantCulture, $"{(time.GetUtcNow() + left).ToUnixTimeMilliseconds()} {value}");
         if (!account.IsOfClient)
             await shared.RememberAsync(Kind, place, text, left);
+        if (isRefused && !before!.IsSecond)
+            await Task.Delay(Settling, time, cancellationToken);
         return Keep(account, scope, token);
     }
 
@@ -161,6 +185,9 @@ public sealed partial class TokenSource(
     private sealed record Token(string Value, TimeSpan Life, Challenge Challenge, long At)
     {
         public bool WasAccepted { get; set; }
+
+        // It stands for one that the registry refused, as do those after it until the registry accepts one.
+        public bool IsSecond { get; init; }
     }
 }
 

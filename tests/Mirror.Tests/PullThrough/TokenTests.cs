@@ -34,6 +34,20 @@ public sealed class TokenTests : MirrorOfHub
         Assert.Equal(2, Hub.Log.TokensIssued[$"repository:{Repository}:pull"]);
     }
 
+    [Theory]
+    [InlineData(1, HttpStatusCode.OK)]
+    [InlineData(int.MaxValue, HttpStatusCode.NotFound)]
+    public async Task A_new_token_that_the_registry_refuses_is_renewed_once(int refusals, HttpStatusCode expected)
+    {
+        Hub.AddImage(Repository, "latest");
+        Hub.Script(
+            request => request.Asked == Asked.Manifest && request.Authorization is not null,
+            Answer.By(context => RegistryPort.ChallengeAsync(context, Hub, Repository, "invalid_token")), refusals);
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal(expected, response.StatusCode);
+        Assert.Equal(2, Hub.Log.TokensIssued[$"repository:{Repository}:pull"]);
+    }
+
     [Fact]
     public async Task A_token_without_a_lifetime_is_used()
     {
