@@ -81,6 +81,8 @@ public sealed class RegistryPipeline(
         // Addresses that are joined with a slash too many: "//v2/".
         path.StartsWith("//", StringComparison.Ordinal) ? RouteOf($"/{path.TrimStart('/')}")
         : _prefix.Length == 0 ? RegistryRoute.Of(path)
-        : path.StartsWith(_prefix, StringComparison.Ordinal) ? RegistryRoute.Of(path[_prefix.Length..])
+        // The prefix "/x" is not that of "/xy/v2/".
+        : path.StartsWith(_prefix, StringComparison.Ordinal) && path.AsSpan(_prefix.Length) is ['/', ..]
+            ? RegistryRoute.Of(path[_prefix.Length..])
         : new RegistryRoute(RouteKind.Other, "", "");
 }
