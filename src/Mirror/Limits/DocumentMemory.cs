@@ -118,7 +118,9 @@ public sealed class DocumentMemory
             {
                 _waits = false;
             }
-            throw new BusyException("too many large manifests are being pushed at this moment", RetryAfter, "push fewer at once");
+            throw new BusyException(
+                "too many large manifests are being pushed at this moment; try again later", RetryAfter,
+                $"push fewer at once, or give the server more memory: all of them together may have {Max >> 20} MiB, a sixteenth of it");
         }
 
         public void Dispose()

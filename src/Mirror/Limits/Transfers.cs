@@ -111,7 +111,9 @@ public sealed class Transfers
     }
 
     private static BusyException Busy() =>
-        new($"{OpenFiles.MaxTransfers} bodies are on their way: the limit of open files is reached", RetryAfter, OpenFiles.Advice);
+        new(
+            $"{OpenFiles.MaxTransfers} bodies are on their way: the limit of open files is reached; try again later", RetryAfter,
+            OpenFiles.Advice);
 }
 
 /// <summary>The body of one request or of its answer, on its way. Used again for others after it was disposed.</summary>

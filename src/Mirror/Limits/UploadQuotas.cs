@@ -113,8 +113,10 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
             : null;
     }
 
-    private static BusyException Busy(string why, bool isOfClient) =>
-        new($"{why}; end or cancel some, or try again later", RetryAfter, "make room on the disk of the uploads")
+    private BusyException Busy(string why, bool isOfClient) =>
+        new(
+            $"{why}; end or cancel some, or try again later", RetryAfter,
+            $"make room in {storage.LocalDirectory}, or give the server more memory: this limit follows from both, and no key sets it")
         {
             IsOfClient = isOfClient,
         };

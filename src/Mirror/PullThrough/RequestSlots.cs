@@ -20,7 +20,8 @@ internal sealed class RequestSlots : IDisposable
         {
             Interlocked.Decrement(ref _waiting);
             throw new BusyException(
-                "too many repositories and logins are being checked at their registry", RetryAfter, "see why upstream answers slowly");
+                $"{MaxWaiting} repositories and logins wait to be checked at their registry; try again later", RetryAfter,
+                "see why upstream answers slowly; no key sets this limit");
         }
         try
         {

@@ -80,10 +80,12 @@ public sealed partial class ErrorAnswers(
     {
         RegistryException known => new(known.Error, known.Detail, known.Advice),
         NewTagHeldException => new(RegistryError.Denied, failure.Message, "cooldown_new: serve lets new tags in"),
-        BusyException busy => new(busy.IsOfClient ? RegistryError.TooManyRequests : RegistryError.Unavailable, failure.Message, busy.Advice)
+        // Where the client took more than its share, there is nothing for the operator to do.
+        BusyException { IsOfClient: true } busy => new(RegistryError.TooManyRequests, failure.Message, null)
         {
             RetryAfter = busy.RetryAfter,
         },
+        BusyException busy => new(RegistryError.Unavailable, failure.Message, busy.Advice) { RetryAfter = busy.RetryAfter },
         UpstreamRefusedException => new(RegistryError.NameUnknown, failure.Message, null),
         UpstreamDeniedException { HasAccount: false } denied => new(RegistryError.NameUnknown, failure.Message, denied.Advice),
         UpstreamDeniedException denied => new(RegistryError.Denied, failure.Message, denied.Advice),

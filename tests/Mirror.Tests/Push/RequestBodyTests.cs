@@ -27,7 +27,9 @@ public sealed class RequestBodyTests
         foreach (var body in new[] { oldest, youngest })
             await body.GrowToAsync(DocumentMemory.Room / 2, Cancel);
         var goesOn = oldest.GrowToAsync(DocumentMemory.Room, Cancel).AsTask();
-        await Assert.ThrowsAsync<BusyException>(() => youngest.GrowToAsync(DocumentMemory.Room, Cancel).AsTask());
+        var busy = await Assert.ThrowsAsync<BusyException>(() => youngest.GrowToAsync(DocumentMemory.Room, Cancel).AsTask());
+        Assert.EndsWith("; try again later", busy.Message, StringComparison.Ordinal);
+        Assert.Contains("give the server more memory", busy.Advice, StringComparison.Ordinal);
         Assert.False(goesOn.IsCompleted);
         youngest.Dispose();
         await goesOn;

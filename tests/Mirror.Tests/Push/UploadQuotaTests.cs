@@ -96,6 +96,10 @@ public sealed class UploadQuotaTests
             Assert.InRange(taken, 10, 20);
             break;
         }
+        await Until.TrueAsync(
+            () => Task.FromResult(mirror.Log.Any(line => line.Contains("try again later", StringComparison.Ordinal)
+                && line.Contains($"make room in {mirror.Root}", StringComparison.Ordinal))),
+            () => string.Join('\n', mirror.Log));
         // Nothing was removed, and it can be ended.
         using (var status = await crowd.SendAsync("GET", location))
             Assert.Equal(HttpStatusCode.NoContent, status.StatusCode);
