@@ -226,7 +226,21 @@ public sealed class OnlineCheckTests : IDisposable
         Assert.Equal(1, code);
     }
 
+    // On a busy machine a store may answer after the limit of the check, which then says nothing of what the test wants to know.
     private async Task<(int Code, string Error)> CheckAsync(string driver)
+    {
+        var told = (Code: 0, Error: "");
+        await Until.TrueAsync(
+            async () =>
+            {
+                told = await CheckOnceAsync(driver);
+                return !told.Error.Contains("did not answer within", StringComparison.Ordinal);
+            },
+            () => told.Error);
+        return told;
+    }
+
+    private async Task<(int Code, string Error)> CheckOnceAsync(string driver)
     {
         var file = _folder.Write("config.yml", $"version: 0.1\nstorage:\n{driver}");
         using var output = new StringWriter();
