@@ -24,6 +24,10 @@ public sealed class ImageReader(
     // A config has a few KB. One with a long history may have more, and a longer one is another kind of artifact.
     private const int MaxConfig = 256 << 10;
 
+    // So many bytes of one repository's manifests are kept while they are read: several tags lead to a manifest, and one without a tag is
+    // looked at twice.
+    private const int MaxKept = 16 << 20;
+
     /// <summary>The images of a repository: by tag, then those that no tag leads to. Of content only manifests and configs are
     /// read.</summary>
     public async IAsyncEnumerable<StoredImage> ReadAsync(
@@ -32,16 +36,18 @@ public sealed class ImageReader(
         var blobs = await StoredBlobsAsync(name, cancellationToken);
         var manifests = await ManifestsAsync(name, cancellationToken);
         var untagged = manifests.ToHashSet();
+        var kept = new Kept();
         foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
             if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest)
             {
-                var tree = await TreeAsync(digest, manifests, cancellationToken);
+                var tree = await TreeAsync(digest, manifests, kept, cancellationToken);
                 untagged.ExceptWith(tree.Keys);
                 yield return await ReadAsync(name, Reference.Parse(tag), digest, tree, blobs, cancellationToken);
             }
-        foreach (var digest in await RootsAsync(untagged, manifests, cancellationToken))
+        kept = new();
+        foreach (var digest in await RootsAsync(untagged, manifests, kept, cancellationToken))
             yield return await ReadAsync(
-                name, digest, digest, await TreeAsync(digest, manifests, cancellationToken), blobs, cancellationToken);
+                name, digest, digest, await TreeAsync(digest, manifests, kept, cancellationToken), blobs, cancellationToken);
     }
 
     /// <summary>The manifests that a repository may serve.</summary>
@@ -66,15 +72,19 @@ public sealed class ImageReader(
     /// <summary>The manifests that a manifest leads to, itself among them, as far as they are stored: what they say, and their
     /// lengths.</summary>
     /// <param name="stored">The manifests of the repository.</param>
-    public async ValueTask<Dictionary<Digest, (ManifestDocument Document, int Length)>> TreeAsync(
-        Digest root, IReadOnlySet<Digest> stored, CancellationToken cancellationToken)
+    public ValueTask<Dictionary<Digest, (ManifestDocument Document, int Length)>> TreeAsync(
+        Digest root, IReadOnlySet<Digest> stored, CancellationToken cancellationToken) =>
+        TreeAsync(root, stored, new Kept(), cancellationToken);
+
+    private async ValueTask<Dictionary<Digest, (ManifestDocument Document, int Length)>> TreeAsync(
+        Digest root, IReadOnlySet<Digest> stored, Kept kept, CancellationToken cancellationToken)
     {
         Dictionary<Digest, (ManifestDocument, int)> tree = [];
         Stack<Digest> pending = new([root]);
         while (pending.TryPop(out var digest))
         {
             if (tree.ContainsKey(digest) || !stored.Contains(digest)
-                || await DocumentAsync(digest, cancellationToken) is not var (document, length))
+                || await DocumentAsync(digest, kept, cancellationToken) is not var (document, length))
                 continue;
             tree[digest] = (document, length);
             foreach (var child in document.Manifests)
@@ -85,11 +95,11 @@ public sealed class ImageReader(
 
     // Without the manifests that others lead to: those of an index, and referrers, such as a signature of a stored image.
     private async ValueTask<HashSet<Digest>> RootsAsync(
-        HashSet<Digest> untagged, HashSet<Digest> stored, CancellationToken cancellationToken)
+        HashSet<Digest> untagged, HashSet<Digest> stored, Kept kept, CancellationToken cancellationToken)
     {
         var roots = untagged.ToHashSet();
         foreach (var digest in untagged)
-            if (await DocumentAsync(digest, cancellationToken) is not var (document, _)
+            if (await DocumentAsync(digest, kept, cancellationToken) is not var (document, _)
                 || document.Subject is { } subject && stored.Contains(subject))
                 roots.Remove(digest);
             else
@@ -97,9 +107,18 @@ public sealed class ImageReader(
         return roots;
     }
 
-    private async ValueTask<(ManifestDocument Document, int Length)?> DocumentAsync(Digest manifest, CancellationToken cancellationToken) =>
-        (await content.ReadAllAsync(manifest, Manifest.MaxBytes, cancellationToken)).Bytes is { } bytes
-        && ManifestDocument.Read(bytes) is { } document ? (document, bytes.Length) : null;
+    private async ValueTask<(ManifestDocument Document, int Length)?> DocumentAsync(
+        Digest manifest, Kept kept, CancellationToken cancellationToken)
+    {
+        if (kept.Documents.TryGetValue(manifest, out var known))
+            return known;
+        if ((await content.ReadAllAsync(manifest, Manifest.MaxBytes, cancellationToken)).Bytes is not { } bytes
+            || ManifestDocument.Read(bytes) is not { } document)
+            return null;
+        if ((kept.Bytes += bytes.Length) <= MaxKept)
+            kept.Documents[manifest] = (document, bytes.Length);
+        return (document, bytes.Length);
+    }
 
     private async ValueTask<StoredImage> ReadAsync(
         RepositoryName name, Reference reference, Digest root, Dictionary<Digest, (ManifestDocument Document, int Length)> tree,
@@ -150,5 +169,12 @@ public sealed class ImageReader(
         {
             return null;
         }
+    }
+
+    private sealed class Kept
+    {
+        public Dictionary<Digest, (ManifestDocument Document, int Length)> Documents { get; } = [];
+
+        public long Bytes { get; set; }
     }
 }

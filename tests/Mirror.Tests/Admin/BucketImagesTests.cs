@@ -1,9 +1,12 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Push;
 using Mirror.Tests.Resilience;
 using Mirror.Tests.S3;
+using Mirror.Tests.Stores;
 using Mirror.Tests.Upstream;
 using Xunit;
 
@@ -83,6 +86,52 @@ public sealed class BucketImagesTests
             using var head = await mirror.HeadAsync($"{Repository}/blobs/{digest}");
             return CacheAnswer.Of(head) == CacheAnswer.Hit;
         }
+    }
+
+    [Fact]
+    public async Task The_manifest_of_an_image_is_read_once_for_the_list_with_two_tags_and_without_one()
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(StoreKind.S3);
+        using var scratch = new TempFolder();
+        Digest tagged, untagged;
+        // The server that has the pushes reads what they changed.
+        await using (var before = await StartAsync(scratch.Folder("first")))
+        {
+            var repository = new PushedRepository(before, "local/app");
+            (tagged, _) = await repository.PushManifestAsync("1", "tagged");
+            await repository.PushManifestAsync("2", "tagged");
+            var manifest = PushedRepository.Manifest(await repository.PushAsync("untagged"u8.ToArray()));
+            untagged = Digest.Of(manifest);
+            using var put = await repository.SendAsync("PUT", $"manifests/{untagged}", manifest, PushedRepository.OciManifest);
+            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        }
+        ConcurrentQueue<string> read = [];
+        store.Faults.Set(request =>
+        {
+            if (request.Method == "GET")
+                read.Enqueue(request.Path);
+            return null;
+        });
+        var next = 0;
+        // On a busy machine a request for a manifest may be sent again because the store answers late. Another server does not repeat that.
+        await Until.TrueAsync(
+            async () =>
+            {
+                read.Clear();
+                await using var mirror = await StartAsync(scratch.Folder($"{++next}"));
+                await mirror.ImagesAsync(list => list.Length == 3);
+                return CountOf(tagged) == 1 && CountOf(untagged) == 1;
+            },
+            () => string.Join('\n', read));
+
+        int CountOf(Digest digest) => read.Count(path => path.EndsWith($"/{digest.Hex}/data", StringComparison.Ordinal));
+
+        // The administrator's token is in the folder for temporary files.
+        Task<MirrorProcess> StartAsync(string folder) => MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Root = folder,
+            Driver = $"{store.Driver}    scratchdirectory: {folder}\n",
+        });
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
