@@ -5,16 +5,24 @@ internal sealed class BucketBody : IAsyncDisposable
 {
     private const double SlowBytesPerSecond = 100 << 20;
 
+    // A fast connection fills this within a millisecond. Many small pieces cost more processor time, on their way in and out.
+    private const int FastPiece = 64 << 10;
+
     private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
 
     private readonly BucketReads _reads;
     private readonly string _name;
     private readonly Stream _stream;
+    // One for all reads: a body is read in thousands of pieces.
+    private readonly CancellationTokenSource _stop;
+    private CancellationToken _caller;
+    private CancellationTokenRegistration _ofCaller;
     private long _read;
     private TimeSpan _waited;
 
     private BucketBody(BucketReads reads, string name, long from, long until, Stream stream) =>
-        (_reads, _name, Position, Until, _stream) = (reads, name, from, until, stream);
+        (_reads, _name, Position, Until, _stream, _stop) =
+        (reads, name, from, until, stream, new CancellationTokenSource(Timeout.InfiniteTimeSpan, reads.Time));
 
     /// <summary>The offset in the object of the byte that is read next.</summary>
     public long Position { get; private set; }
@@ -41,14 +49,16 @@ internal sealed class BucketBody : IAsyncDisposable
     /// <exception cref="IOException">The connection broke, or brought nothing for too long.</exception>
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        using var idle = new CancellationTokenSource(IdleLimit, _reads.Time);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, idle.Token);
+        EndWith(cancellationToken);
+        var piece = buffer[..(int)Math.Min(buffer.Length, Until - Position)];
+        var least = IsSlow is false ? Math.Min(piece.Length, FastPiece) : 1;
         try
         {
             var asked = _reads.Time.GetTimestamp();
-            var read = await _stream.ReadAsync(buffer[..(int)Math.Min(buffer.Length, Until - Position)], stop.Token);
-            if (read == 0)
-                throw new EndOfStreamException($"{_name} was cut off at byte {Position} of {Until}.");
+            var read = 0;
+            while (read < least)
+                read += await ReadSomeAsync(piece[read..]) is > 0 and var more ? more
+                    : throw new EndOfStreamException($"{_name} was cut off at byte {Position + read} of {Until}.");
             Position += read;
             _read += read;
             _waited += _reads.Time.GetElapsedTime(asked);
@@ -69,5 +79,34 @@ internal sealed class BucketBody : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _stream.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        _ofCaller.Dispose();
+        _stop.Dispose();
+        return _stream.DisposeAsync();
+    }
+
+    private void EndWith(CancellationToken caller)
+    {
+        if (caller == _caller)
+            return;
+        _ofCaller.Dispose();
+        (_caller, _ofCaller) = (caller, caller.UnsafeRegister(static stop => ((CancellationTokenSource)stop!).Cancel(), _stop));
+    }
+
+    private async ValueTask<int> ReadSomeAsync(Memory<byte> buffer)
+    {
+        var read = _stream.ReadAsync(buffer, _stop.Token);
+        if (read.IsCompletedSuccessfully)
+            return read.Result;
+        _stop.CancelAfter(IdleLimit);
+        try
+        {
+            return await read;
+        }
+        finally
+        {
+            _stop.CancelAfter(Timeout.InfiniteTimeSpan);
+        }
+    }
 }
