@@ -123,13 +123,16 @@ internal static class BucketParsers
                 ? new([$"X-Storage-Url: {place.Server.Address.OriginalString}/v1/a", "X-Auth-Token: t"], [])
             : line.Contains(" /token", StringComparison.Ordinal)
                 ? new([], """{"access_token":"a","expires_in":3600,"token_type":"Bearer"}"""u8.ToArray())
+            // Azure's container is made.
+            : line.StartsWith("PUT ", StringComparison.Ordinal) ? new([], [], 201)
             : left-- > 0 ? new(["x-ms-version: 2024-01-01"], body)
             : new([], [], 404);
         using (bucket)
         {
             Func<Task>[] calls =
             [
-                async () => { await foreach (var _ in bucket.ListAsync("docker/", 50, CancellationToken.None)) { } },
+                async () => { await foreach (var _ in bucket.ListAsync("docker/", 1, CancellationToken.None)) { } },
+                async () => { await foreach (var _ in bucket.ListAsync("docker/", null, CancellationToken.None)) { } },
                 async () => await bucket.ListFoldersAsync("docker", "", CancellationToken.None),
                 async () => { await foreach (var _ in bucket.ListUploadsAsync("docker", CancellationToken.None)) { } },
                 async () => await bucket.ReadTextAsync("docker/x", CancellationToken.None),
@@ -147,9 +150,19 @@ internal static class BucketParsers
     private static void Logins(string text)
     {
         foreach (var version in new[] { 1, 2, 3 })
-            foreach (var region in new[] { null, "r" })
+            foreach (var (region, tenant, id, trust) in new (string?, string?, string?, string?)[]
+                { (null, null, null, null), ("r", "t", null, null), ("r", "t", "i", null), (null, null, null, "x") })
             {
-                var options = new SwiftOptions { AuthUrl = "https://keystone", AuthVersion = version, Username = "u", Region = region };
+                var options = new SwiftOptions
+                {
+                    AuthUrl = "https://keystone",
+                    AuthVersion = version,
+                    Username = "u",
+                    Region = region,
+                    Tenant = tenant,
+                    TenantId = id,
+                    TrustId = trust,
+                };
                 using var tokens = new OpenStackTokens(
                     options, OpenStackService.ObjectStore, new HttpClient(new AnswerHandler(_ => RawAnswer.Of(text))));
                 Refused<OpenStackException>(() => tokens.GetAsync(null, CancellationToken.None).AsTask());
