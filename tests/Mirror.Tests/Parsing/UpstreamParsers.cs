@@ -68,7 +68,8 @@ internal static class UpstreamParsers
             [
                 "Replay-Nonce: a\nLocation: https://a/1\n\n"
                     + "{\"status\":\"pending\",\"authorizations\":[\"https://a/z\"],\"finalize\":\"https://a/f\","
-                    + "\"challenges\":[{\"type\":\"http-01\",\"url\":\"https://a/c\",\"token\":\"tt\"}],\"identifier\":{\"type\":\"dns\"}}",
+                    + "\"challenges\":[{\"type\":\"http-01\",\"url\":\"https://a/c\",\"token\":\"tttt\"}],"
+                    + "\"identifier\":{\"type\":\"dns\"}}",
                 "Replay-Nonce: a\nLocation: /1\n\n"
                     + "{\"status\":\"valid\",\"certificate\":\"https://a/x\",\"authorizations\":[],\"finalize\":\"https://a/f\"}",
                 "Replay-Nonce: a\nLocation: /1\n\n"

@@ -44,8 +44,9 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
         _ => $"cannot be reached: {FirstLine(failure)}",
     };
 
-    // The library does not explain an answer that is no XML, or has a length that is no number.
-    private static bool IsUnreadable(Exception failure) => failure is XmlException or FormatException or ArgumentException;
+    // The library does not explain an answer that is no XML, has no list, or has a length that is no number.
+    private static bool IsUnreadable(Exception failure) =>
+        failure is XmlException or FormatException or ArgumentException or NullReferenceException { Source: "Azure.Storage.Blobs" };
 
     // Azurite has another code for it.
     private static bool IsUnauthenticated(RequestFailedException refused) => refused.Status == 403
