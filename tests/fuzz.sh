@@ -34,14 +34,12 @@ if [ "$mode" = coverage ]; then
     rm -rf "$out/coverage"
     mkdir -p "$out/coverage"
     dotnet restore tests/Mirror.Coverage -v quiet --artifacts-path "$out/build-coverage"
-    for parser in "${parsers[@]}"; do
-        # The instrumented assemblies write their counts where they were instrumented.
-        rm -rf "$out/covered"
-        cp -r "$out/bin" "$out/covered"
-        dotnet msbuild tests/Mirror.Coverage -t:Measure -v:quiet -noLogo -p:ArtifactsPath="$out/build-coverage" \
-            -p:Program="$out/covered/Mirror.Fuzz.dll" -p:Folder="$out/coverage" -p:Parser="$parser" >"$out/coverage/log" \
-            || { tail -n 20 "$out/coverage/log"; exit 1; }
-    done
+    # The instrumented assemblies write their counts where they were instrumented.
+    rm -rf "$out/covered"
+    cp -r "$out/bin" "$out/covered"
+    dotnet msbuild tests/Mirror.Coverage -t:Measure -v:quiet -noLogo -p:ArtifactsPath="$out/build-coverage" \
+        -p:Program="$out/covered/Mirror.Fuzz.dll" -p:Folder="$out/coverage" "-p:Parsers=\"$(IFS=';'; echo "${parsers[*]}")\"" \
+        >"$out/coverage/log" || { tail -n 20 "$out/coverage/log"; exit 1; }
     dotnet "$out/bin/Mirror.Fuzz.dll" coverage "$out/coverage" "${parsers[@]}"
     exit
 fi

@@ -14,7 +14,7 @@ internal static class ParserSources
         ["address"] = "ListenAddress.TryParse",
         ["announcement"] = "Announcements.Hear",
         ["authorization"] = "BasicHeader.Read BearerChallenge.TokenIn",
-        ["azure-answers"] = "AzureBucket.ListAsync AzureBucket.ListFoldersAsync AzureBucket.ListUploadsAsync AzureCalls.After",
+        ["azure-answers"] = "AzureBucket.ListAsync AzureBucket.ListFoldersAsync AzureBucket.ListUploadsAsync BucketCalls.After",
         ["boto"] = "BotoFile IniFile",
         ["certificate-bundle"] = "TrustedKeys..ctor TrustedKeys.Add TrustedKeys.Of",
         ["certificate-folder"] = "CertificateFolder.Certificate CertificateFolder.Account CertificateFolder.Order "
@@ -31,10 +31,11 @@ internal static class ParserSources
         ["events"] = "EventQueue.Recover EventQueue.Count EventQueue.Peek EventQueue.NextAsync EventQueue.Delivered EventBatch",
         ["forwarded"] = "TrustedProxies.Apply TrustedProxies.AskedOrigin TrustedProxies.HasAny TrustedProxies.AddressOf "
             + "TrustedProxies.Field TrustedProxies.First",
-        ["gcs-answers"] = "GcsBucket.ListAsync GcsBucket.ListFoldersAsync GcsBucket.PagesAsync GcsCalls.After",
+        ["gcs-answers"] = "GcsBucket.ListAsync GcsBucket.ListFoldersAsync GcsBucket.PagesAsync BucketCalls.After",
         ["htpasswd"] = "HtpasswdFile",
         ["image-v1"] = "V1Image V1Conversion IV1Files.ReadTextAsync",
-        ["jwks"] = "TrustedKeys..ctor TrustedKeys.Add TrustedKeys.Of KeyNames Ed25519Key.Of",
+        // Without KeyNames.OfJwk, which reads the header of a token.
+        ["jwks"] = "TrustedKeys..ctor TrustedKeys.Add TrustedKeys.Of KeyNames.Of KeyNames.ToPublicKey KeyNames.ToSecurityKey Ed25519Key.Of",
         ["layer-records"] = "LayerRecords",
         ["link"] = "NextPage",
         ["location"] = "UrlReference",
@@ -54,12 +55,12 @@ internal static class ParserSources
         ["reference"] = "Reference.TryParse Reference.IsTagName",
         ["retry-after"] = "RetryAfter UpstreamRequest.RetryAfter",
         ["route"] = "RegistryRoute V1Route.PartOf",
-        ["s3-answers"] = "S3Bucket.ListAsync S3Bucket.ListFoldersAsync S3Bucket.ListUploadsAsync S3Bucket.PagesAsync S3Calls.After",
+        ["s3-answers"] = "S3Bucket.ListAsync S3Bucket.ListFoldersAsync S3Bucket.ListUploadsAsync S3Bucket.PagesAsync BucketCalls.After",
         ["schedule"] = "CopyEvidence.ReadAsync CopyEvidence.Key",
         ["schema1"] = "SignedManifest Schema1Manifests Schema1Requests.IsPush Schema1Requests.PayloadOf Jws.KeyIn Jws.KeyOf Jws.Verifies",
         ["schema1-config"] = "Conversion.PayloadOf Conversion.Steps Conversion.Newest Conversion.Write Conversion.Text GoJson",
         ["sealed-text"] = "SealedText.TryOpen",
-        ["search-answer"] = "SourceIndex",
+        ["search-answer"] = "SourceIndex.FindAsync SourceIndex.Read SourceIndex.TextOf",
         ["search-database"] = "SearchDatabase.TryParse SearchDatabase.ToString",
         ["settings"] = "AccessKeyRules CrossKeyRules HookKeys KeyReader LetsEncryptRules MiddlewareRules RedisRules Secrets Suggestions "
             + "ValueRules",
@@ -69,8 +70,8 @@ internal static class ParserSources
         ["signed-text"] = "ReplicaSignature.TryReadText",
         ["signing-key"] = "SigningKey",
         ["stored-names"] = "RegistryLayout.PinnedTag RegistryLayout.DatedRepository RegistryLayout.IsPrefix SwiftSegments.PathOf",
-        ["swift-answers"] = "SwiftBucket.ListAsync SwiftBucket.ListFoldersAsync SwiftBucket.PagesAsync SwiftBulkDelete "
-            + "SwiftTemporaryUrls.ReadAsync",
+        ["swift-answers"] = "SwiftBucket.ListAsync SwiftBucket.ListFoldersAsync SwiftBucket.EntriesAsync BucketCalls.After "
+            + "SwiftBulkDelete SwiftTemporaryUrls.AskAsync",
         ["swift-login"] = "OpenStackTokens.Version1Async OpenStackTokens.Version2Async OpenStackTokens.Version3Async "
             + "OpenStackTokens.Endpoints OpenStackTokens.IsInRegion OpenStackTokens.DocumentAsync OpenStackTokens.Listed",
         ["tags-answer"] = "UpstreamRequest.Parse",

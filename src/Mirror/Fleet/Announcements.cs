@@ -74,9 +74,11 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
     // Messages are not signed: a forged one only makes this replica ask the store, or upstream, again.
     internal void Hear(string message)
     {
-        if (message.Split(' ') is not [var sender, var repository, var what] || sender == _self
-            || !RepositoryName.TryParse(repository, out var name))
+        // The sender, the repository, and the digest or the tag.
+        var words = message.Split(' ');
+        if (words.Length != 3 || words[0] == _self || !RepositoryName.TryParse(words[1], out var name))
             return;
+        var what = words[2];
         // A digest has a colon, and a tag has none.
         if (Digest.TryParse(what, out var digest))
             ContentRemoved?.Invoke(name, digest);

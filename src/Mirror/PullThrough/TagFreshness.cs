@@ -103,7 +103,7 @@ public sealed class TagFreshness : IDisposable
 
     internal static (Descriptor Descriptor, TimeSpan Age)? Parse(string text, TimeSpan ttl, DateTimeOffset now)
     {
-        if (text.Split(' ', 4) is not [var at, var named, var length, { Length: > 0 } mediaType]
+        if (text.Split(' ', 4) is not [var at, var named, var length, not "" and var mediaType]
             || !long.TryParse(at, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds)
             || !Digest.TryParse(named, out var digest)
             || !long.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var size))

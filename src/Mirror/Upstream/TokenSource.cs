@@ -167,7 +167,7 @@ public sealed partial class TokenSource(
     // A token that another replica shared, and how long to keep it.
     internal static (string Value, TimeSpan Life)? Parse(string text, DateTimeOffset now)
     {
-        if (text.Split(' ') is not [var until, { Length: > 0 } value]
+        if (text.Split(' ') is not [var until, not "" and var value]
             || !long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds))
             return null;
         var left = milliseconds - now.ToUnixTimeMilliseconds();

@@ -16,7 +16,8 @@ internal sealed record RawAnswer(string[] Headers, byte[] Body, int Status = 200
         var headers = text[..end].Split('\n').Where(line => line.IndexOf(": ", StringComparison.Ordinal) is > 0 and var colon
             && line[..colon].All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '-')
             && line.All(letter => letter is >= ' ' and <= '~')
-            && !line.StartsWith("Content-", StringComparison.OrdinalIgnoreCase)
+            && (!line.StartsWith("Content-", StringComparison.OrdinalIgnoreCase)
+                || line.StartsWith("Content-Type:", StringComparison.OrdinalIgnoreCase))
             && !line.StartsWith("Transfer-", StringComparison.OrdinalIgnoreCase)).ToArray();
         return new(headers, FuzzText.Bytes(text[(end + (end == 0 ? 1 : 2))..]));
     }
@@ -25,7 +26,8 @@ internal sealed record RawAnswer(string[] Headers, byte[] Body, int Status = 200
     {
         var response = new HttpResponseMessage((HttpStatusCode)Status) { RequestMessage = request, Content = new ByteArrayContent(Body) };
         foreach (var line in Headers)
-            response.Headers.TryAddWithoutValidation(line.Split(": ")[0], line.Split(": ", 2)[1]);
+            _ = response.Headers.TryAddWithoutValidation(line.Split(": ")[0], line.Split(": ", 2)[1])
+                || response.Content.Headers.TryAddWithoutValidation(line.Split(": ")[0], line.Split(": ", 2)[1]);
         return response;
     }
 }

@@ -36,7 +36,7 @@ internal static class BucketParsers
                 <Initiated>2026-01-02T03:04:05.000Z</Initiated></Upload><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>
                 """,
             ],
-            static (place, text) => Answers(place, text, new S3Bucket(
+            static (place, text) => Answers(place, text, () => new S3Bucket(
                 new()
                 {
                     Bucket = "b",
@@ -55,7 +55,7 @@ internal static class BucketParsers
                 <BlobPrefix><Name>/docker/a/</Name></BlobPrefix></Blobs><NextMarker/></EnumerationResults>
                 """,
             ],
-            static (place, text) => Answers(place, text, new AzureBucket(
+            static (place, text) => Answers(place, text, () => new AzureBucket(
                 new() { AccountName = "a", AccountKey = "YWJj", Container = "c", ServiceUrl = place.Server.Address.OriginalString },
                 TimeProvider.System)),
             IsRepeated: true),
@@ -67,7 +67,7 @@ internal static class BucketParsers
                 """,
                 """{"error":{"code":404,"message":"no","errors":[{"reason":"notFound"}]}}""",
             ],
-            static (place, text) => Answers(place, text, new GcsBucket(
+            static (place, text) => Answers(place, text, () => new GcsBucket(
                 new()
                 {
                     Bucket = "b",
@@ -92,7 +92,7 @@ internal static class BucketParsers
                 """,
                 """{"Number Deleted":2,"Errors":[["/c/a","409 Conflict"],["/c/b","500 x"]]}""", "[]", "",
             ],
-            static (place, text) => Answers(place, text, new SwiftBucket(
+            static (place, text) => Answers(place, text, () => new SwiftBucket(
                 new() { Container = "c", AuthUrl = $"{place.Server.Address.OriginalString}/auth/v1.0", Username = "u", Password = "p" },
                 TimeProvider.System)),
             IsSlow: true),
@@ -114,7 +114,7 @@ internal static class BucketParsers
             static (_, text) => Logins(text)),
     };
 
-    private static void Answers(ParserPlace place, string text, IBucket bucket)
+    private static void Answers(ParserPlace place, string text, Func<IBucket> open)
     {
         var left = MaxAnswers;
         var body = FuzzText.Bytes(text);
@@ -123,33 +123,45 @@ internal static class BucketParsers
                 ? new([$"X-Storage-Url: {place.Server.Address.OriginalString}/v1/a", "X-Auth-Token: t"], [])
             : line.Contains(" /token", StringComparison.Ordinal)
                 ? new([], """{"access_token":"a","expires_in":3600,"token_type":"Bearer"}"""u8.ToArray())
+            // Azure's container is made.
+            : line.StartsWith("PUT ", StringComparison.Ordinal) ? new([], [], 201)
             : left-- > 0 ? new(["x-ms-version: 2024-01-01"], body)
             : new([], [], 404);
-        using (bucket)
+        Func<IBucket, Task>[] calls =
+        [
+            static async bucket => { await foreach (var _ in bucket.ListAsync("docker/", 1, CancellationToken.None)) { } },
+            static async bucket => { await foreach (var _ in bucket.ListAsync("docker/", null, CancellationToken.None)) { } },
+            static async bucket => await bucket.ListFoldersAsync("docker", "", CancellationToken.None),
+            static async bucket => { await foreach (var _ in bucket.ListUploadsAsync("docker", CancellationToken.None)) { } },
+            static async bucket => await bucket.ReadTextAsync("docker/x", CancellationToken.None),
+            static async bucket => await bucket.LocateAsync("docker/x", TimeSpan.FromMinutes(1), CancellationToken.None),
+            static async bucket => await bucket.DeleteAsync(["docker/x", "docker/y"], CancellationToken.None),
+        ];
+        foreach (var call in calls)
         {
-            Func<Task>[] calls =
-            [
-                async () => { await foreach (var _ in bucket.ListAsync("docker/", 50, CancellationToken.None)) { } },
-                async () => await bucket.ListFoldersAsync("docker", "", CancellationToken.None),
-                async () => { await foreach (var _ in bucket.ListUploadsAsync("docker", CancellationToken.None)) { } },
-                async () => await bucket.ReadTextAsync("docker/x", CancellationToken.None),
-                async () => await bucket.LocateAsync("docker/x", TimeSpan.FromMinutes(1), CancellationToken.None),
-                async () => await bucket.DeleteAsync(["docker/x", "docker/y"], CancellationToken.None),
-            ];
-            foreach (var call in calls)
-            {
-                left = MaxAnswers;
-                Refused<StoreUnavailableException>(call);
-            }
+            left = MaxAnswers;
+            // Each call has its own bucket: one that was refused would make those after it fail without a request.
+            using var bucket = open();
+            Refused<StoreUnavailableException>(() => call(bucket));
         }
     }
 
     private static void Logins(string text)
     {
         foreach (var version in new[] { 1, 2, 3 })
-            foreach (var region in new[] { null, "r" })
+            foreach (var (region, tenant, id, trust) in new (string?, string?, string?, string?)[]
+                { (null, null, null, null), ("r", "t", null, null), ("r", "t", "i", null), (null, null, null, "x") })
             {
-                var options = new SwiftOptions { AuthUrl = "https://keystone", AuthVersion = version, Username = "u", Region = region };
+                var options = new SwiftOptions
+                {
+                    AuthUrl = "https://keystone",
+                    AuthVersion = version,
+                    Username = "u",
+                    Region = region,
+                    Tenant = tenant,
+                    TenantId = id,
+                    TrustId = trust,
+                };
                 using var tokens = new OpenStackTokens(
                     options, OpenStackService.ObjectStore, new HttpClient(new AnswerHandler(_ => RawAnswer.Of(text))));
                 Refused<OpenStackException>(() => tokens.GetAsync(null, CancellationToken.None).AsTask());

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Registry;
@@ -31,6 +32,7 @@ internal static class RequestParsers
     });
     private static readonly Schema1Manifests Signer = new(new SigningKey(new()), TimeProvider.System);
     private static readonly Schema1Requests Schema1 = new(new Schema1Options { Enabled = true }, Signer);
+    private static readonly Schema1Requests NoSchema1 = new(new Schema1Options(), Signer);
     private static readonly ECDsa Key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
     private const string Payload =
@@ -92,6 +94,7 @@ internal static class RequestParsers
 
     private static void References(string text)
     {
+        Assert.False(Reference.IsTagName(null));
         if (Reference.TryParse(text, out var reference))
             Assert.Equal(text, reference.ToString());
     }
@@ -163,6 +166,7 @@ internal static class RequestParsers
             Assert.Equal(payload, Schema1.PayloadOf(signed.Bytes));
         });
         Refused<FormatException>(() => Schema1.WithSignature(bytes, Digest.Of(bytes)));
+        Refused<RegistryException>(() => Assert.Empty(NoSchema1.PayloadOf(bytes)));
     }
 
     private static byte[] WithHeader(string header, byte[] payload)
@@ -215,8 +219,12 @@ internal static class RequestParsers
 
     private static void Accepts(string text)
     {
-        PlatformChoice.Accepts(text, MediaTypes.OciIndex);
+        // A request may have no header.
+        foreach (var accept in new StringValues[] { text, default })
+            foreach (var type in new[] { MediaTypes.OciIndex, MediaTypes.OciManifest })
+                PlatformChoice.Accepts(accept, type);
         Schema1.IsFor(text);
+        Assert.False(NoSchema1.IsFor(text));
     }
 
     private static void Forwarded(string text)

@@ -93,10 +93,17 @@ internal static class StoreParsers
     private static void Events(ParserPlace place, string text)
     {
         var folder = place.Folder.Folder("queue");
+        // A new queue has no files.
+        EventQueue.Open(folder).Dispose();
+        Directory.Delete(folder, recursive: true);
+        Directory.CreateDirectory(Path.Combine(folder, "0"));
+        place.Write(Path.Combine("queue", "0", "00000000000000000002.events"), text);
+        place.Write(Path.Combine("queue", "0", "x.events"), text);
         place.Write(Path.Combine("queue", "0", "00000000000000000001.events"), text);
         place.Write(
             Path.Combine("queue", "0", "delivered"),
-            text.Length % 2 == 0 ? $"1 {text}" : string.Create(CultureInfo.InvariantCulture, $"1 {text.Length / 2}"));
+            text.Length % 2 == 0 ? $"1 {text}"
+                : string.Create(CultureInfo.InvariantCulture, $"{1 + text.Length / 2 % 2} {text.Length / 2}"));
         using (var queue = EventQueue.Open(folder))
         {
             queue.Append("{}"u8);
@@ -106,6 +113,8 @@ internal static class StoreParsers
                 var batch = queue.NextAsync(CancellationToken.None).GetAwaiter().GetResult();
                 Assert.NotEmpty(batch.Envelope());
                 queue.Delivered(batch);
+                // A batch of a file that is gone changes nothing.
+                queue.Delivered(batch with { Segment = 0 });
             }
         }
         Directory.Delete(folder, recursive: true);

@@ -20,6 +20,8 @@ internal static class TokenParsers
     /// <summary>The first key of <see cref="ParserInputs"/>.</summary>
     public static readonly ECDsa Signer = Ec();
 
+    private const string OwnJwks = "{\"keys\":[" + PrivateJwk + "]}";
+
     private static readonly Lazy<TokenVerifier> Verifier = new(Verify);
     private static readonly Lazy<PrivilegedKey> Privileged = new(() =>
     {
@@ -49,15 +51,15 @@ internal static class TokenParsers
         ["jwks"] = new(
             [
                 """{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA","kid":"a"}]}""",
-                """{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}""", "{\"keys\":[" + PrivateJwk + "]}",
+                """{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}""", OwnJwks,
             ],
             static (place, text) => Refused<IOException>(
-                () => Assert.NotNull(new TrustedKeys(new TokenOptions { Jwks = place.Write("jwks", text) }, TimeProvider.System))),
+                () => Keys(new() { Jwks = place.Write("jwks", text) }, new() { RootCertBundle = place.Write("bundle", Certificate) })),
             IsSlow: true),
         ["certificate-bundle"] = new(
             [Certificate],
-            static (place, text) => Refused<IOException>(() => Assert.NotNull(
-                new TrustedKeys(new TokenOptions { RootCertBundle = place.Write("bundle", text) }, TimeProvider.System))),
+            static (place, text) => Refused<IOException>(
+                () => Keys(new() { RootCertBundle = place.Write("bundle", text) }, new() { Jwks = place.Write("jwks", OwnJwks) })),
             IsSlow: true),
         ["privileged-key"] = new(
             [RsaPem, PrivatePem, PublicPem],
@@ -94,13 +96,22 @@ internal static class TokenParsers
         return key;
     }
 
+    // A file of keys alone, and together with the other kind of file.
+    private static void Keys(TokenOptions tested, TokenOptions other)
+    {
+        Refused<IOException>(() => Assert.NotNull(new TrustedKeys(tested, TimeProvider.System)));
+        Assert.NotNull(new TrustedKeys(
+            new TokenOptions { Jwks = tested.Jwks ?? other.Jwks, RootCertBundle = tested.RootCertBundle ?? other.RootCertBundle },
+            TimeProvider.System));
+    }
+
     private static TokenVerifier Verify()
     {
         using var place = new ParserPlace();
         var keys = new TrustedKeys(
             new TokenOptions
             {
-                Jwks = place.Write("jwks", $"{{\"keys\":[{PrivateJwk}]}}"),
+                Jwks = place.Write("jwks", OwnJwks),
                 RootCertBundle = place.Write("bundle", Certificate),
             },
             TimeProvider.System);
@@ -149,7 +160,14 @@ internal static class TokenParsers
             Assert.True(key is null || key.Thumbprint.Length > 0);
         folder.Order("localhost")?.Key.Dispose();
         folder.Certificate("localhost", (_, problem) => Assert.NotEmpty(problem));
-        new CertificateFolder(place.Write("old", text)).Certificate("localhost");
+        var old = new CertificateFolder(place.Write("old", text));
+        old.Certificate("localhost");
+        // The file may be removed while the server runs. The key of registry:2's account is beside it, under an older name.
+        File.Delete(place.Folder["old"]);
+        old.Certificate("localhost", (_, problem) => Assert.NotEmpty(problem));
+        place.Write(Path.Combine("older", "acme_account.key"), text);
+        using (var key = Try(() => new CertificateFolder(place.Folder["older"]).Account()))
+            Assert.True(key is null || key.Thumbprint.Length > 0);
 
         static AccountKey? Try(Func<AccountKey> read)
         {

@@ -68,7 +68,8 @@ internal static class UpstreamParsers
             [
                 "Replay-Nonce: a\nLocation: https://a/1\n\n"
                     + "{\"status\":\"pending\",\"authorizations\":[\"https://a/z\"],\"finalize\":\"https://a/f\","
-                    + "\"challenges\":[{\"type\":\"http-01\",\"url\":\"https://a/c\",\"token\":\"t\"}],\"identifier\":{\"type\":\"dns\"}}",
+                    + "\"challenges\":[{\"type\":\"http-01\",\"url\":\"https://a/c\",\"token\":\"tttt\"}],"
+                    + "\"identifier\":{\"type\":\"dns\"}}",
                 "Replay-Nonce: a\nLocation: /1\n\n"
                     + "{\"status\":\"valid\",\"certificate\":\"https://a/x\",\"authorizations\":[],\"finalize\":\"https://a/f\"}",
                 "Replay-Nonce: a\nLocation: /1\n\n"
@@ -147,16 +148,26 @@ internal static class UpstreamParsers
     private static void Searches(ParserPlace place, string text)
     {
         place.Server.Answer = _ => new([], FuzzText.Bytes(text));
-        using var source = new SourceIndex(
-            new SearchOptions { SourceIndex = place.Server.Address }, TimeProvider.System, NullLogger<SourceIndex>.Instance);
-        for (var i = 0; i < 2; i++)
+        foreach (var address in new[] { place.Server.Address, place.Server.Address, null })
+        {
+            using var source = new SourceIndex(
+                new SearchOptions { SourceIndex = address }, TimeProvider.System, NullLogger<SourceIndex>.Instance);
             Assert.All(source.FindAsync("a", 10, CancellationToken.None).GetAwaiter().GetResult(), found => Assert.NotEmpty(found.Name));
+        }
     }
 
     private static void Directories(ParserPlace place, string text)
     {
-        using var session = Session(place, new HurriedTime(), request => RawAnswer.Of(text));
-        Refused<AcmeException>(() => session.OpenAsync(CancellationToken.None));
+        foreach (var (status, email) in new[] { (200, "a@b.example"), (200, null), (503, null) })
+        {
+            var answers = Answers(text);
+            using var session = Session(place, new HurriedTime(), _ => Next(answers) with { Status = status }, email);
+            if (email is null)
+                session.Registered = terms => Assert.NotEqual("\0", terms);
+            // The second time the directory is known, if the first was read.
+            for (var i = 0; i < 2; i++)
+                Refused<AcmeException>(() => session.OpenAsync(CancellationToken.None));
+        }
     }
 
     private static void Orders(ParserPlace place, string text, int status)
@@ -164,17 +175,32 @@ internal static class UpstreamParsers
         var time = new HurriedTime();
         // An order that is never decided would be asked for until the attempt's ten minutes are over.
         var left = 30;
-        using var session = Session(place, time, request => request.RequestUri!.AbsolutePath == "/dir"
-            ? RawAnswer.Of(Directory)
-            : RawAnswer.Of(text) with { Status = request.Method == HttpMethod.Head ? 200 : left-- > 0 ? status : 404 });
         var folder = new CertificateFolder(place.Folder.Folder("acme"));
-        folder.ForgetOrder("localhost");
-        Refused<AcmeException>(() => new Issuance(session, folder, new Challenges(), byFile: true, time)
-            .ObtainAsync("localhost", CancellationToken.None));
+        foreach (var byFile in new[] { true, false })
+        {
+            left = 30;
+            var answers = Answers(text);
+            using var session = Session(place, time, request =>
+                request.RequestUri!.AbsolutePath == "/dir" ? RawAnswer.Of(Directory)
+                : request.Method == HttpMethod.Head ? RawAnswer.Of(answers.Peek())
+                : Next(answers) with { Status = left-- > 0 ? status : 404 });
+            folder.ForgetOrder("localhost");
+            // The second time goes on with the order that is left from the first.
+            for (var i = 0; i < 2; i++)
+                Refused<AcmeException>(() => new Issuance(session, folder, new Challenges(), byFile, time)
+                    .ObtainAsync("localhost", CancellationToken.None));
+        }
     }
 
-    private static AcmeSession Session(ParserPlace place, HurriedTime time, Func<HttpRequestMessage, RawAnswer> answer) => new(
-        new HttpClient(new AnswerHandler(answer)), new("https://a/dir"), "a@b.example",
+    // One answer to all requests, or several in turn, of which the last one is given again.
+    private static Queue<string> Answers(string text) => new(text.Split("\n---\n"));
+
+    private static RawAnswer Next(Queue<string> answers) => RawAnswer.Of(answers.Count > 1 ? answers.Dequeue() : answers.Peek());
+
+    private static AcmeSession Session(
+        ParserPlace place, HurriedTime time, Func<HttpRequestMessage, RawAnswer> answer, string? email = "a@b.example") => new(
+        // The product's limit of an answer is larger.
+        new HttpClient(new AnswerHandler(answer)) { MaxResponseContentBufferSize = 10_000 }, new("https://a/dir"), email,
         () => new CertificateFolder(place.Folder.Folder("acme")).Account(), time);
 }
 

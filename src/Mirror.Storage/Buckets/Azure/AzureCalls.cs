@@ -1,3 +1,4 @@
+using System.Xml;
 using Azure;
 using Azure.Identity;
 using Azure.Storage.Blobs;
@@ -28,6 +29,7 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
         // The library collects the failures of its attempts in an AggregateException.
         RequestFailedException or AuthenticationFailedException or AggregateException or HttpRequestException or IOException =>
             CallFailure.Away,
+        _ when IsUnreadable(failure) => CallFailure.Away,
         _ => null,
     };
 
@@ -38,8 +40,13 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
         RequestFailedException { Status: > 0 and var status } refused => $"refused: {status}: {FirstLine(refused)}",
         AuthenticationFailedException login => $"cannot be logged in to: {FirstLine(login)}",
         AggregateException { InnerException: { } first } => $"cannot be reached: {FirstLine(first)}",
+        _ when IsUnreadable(failure) => $"sent an answer that cannot be read: {FirstLine(failure)}",
         _ => $"cannot be reached: {FirstLine(failure)}",
     };
+
+    // The library does not explain an answer that is no XML, has no list, or has a length that is no number.
+    private static bool IsUnreadable(Exception failure) =>
+        failure is XmlException or FormatException or ArgumentException or NullReferenceException { Source: "Azure.Storage.Blobs" };
 
     // Azurite has another code for it.
     private static bool IsUnauthenticated(RequestFailedException refused) => refused.Status == 403
