@@ -30,6 +30,8 @@ public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? re
 
     private static readonly Task<long?> Unknown = Task.FromResult<long?>(null);
 
+    // Since when Redis answers no question about deletions; null while it does.
+    private long? _silentSince;
     private DateTimeOffset _read = DateTimeOffset.UnixEpoch;
 
     /// <summary>Whether there may be other replicas.</summary>
@@ -75,17 +77,23 @@ public sealed class CacheUsage(RedisKeys keys, TimeProvider time, RedisGuard? re
     }
 
     /// <summary>Tells the other replicas that a client is about to read a blob.</summary>
-    /// <returns>False if another replica is deleting it.</returns>
-    public async ValueTask<bool> ReadingAsync(Digest digest) =>
-        redis is null || await redis.ReadingAsync(keys.Reading(digest), keys.Deleting(digest), ReadingsLife) != false;
+    /// <returns>False if another replica is deleting it; null if Redis does not answer.</returns>
+    public async ValueTask<bool?> ReadingAsync(Digest digest) =>
+        redis is null ? true : await redis.ReadingAsync(keys.Reading(digest), keys.Deleting(digest), ReadingsLife);
 
     /// <summary>Tells the other replicas that blobs are about to be deleted. They send no client to them until
     /// <see cref="DeletedAsync"/>.</summary>
     /// <returns>False if a client may be reading one of them.</returns>
-    public async ValueTask<bool> DeletingAsync(IReadOnlyCollection<Digest> digests) =>
-        redis is null || digests.Count == 0
-        || await redis.DeletingAsync(
-            (digests.Select(keys.Reading), ReadingsLife), digests.Select(keys.Deleting), ReadWithin, DeletingLife) != false;
+    public async ValueTask<bool> DeletingAsync(IReadOnlyCollection<Digest> digests)
+    {
+        if (redis is null || digests.Count == 0)
+            return true;
+        var mayDelete = await redis.DeletingAsync(
+            (digests.Select(keys.Reading), ReadingsLife), digests.Select(keys.Deleting), ReadWithin, DeletingLife);
+        _silentSince = mayDelete is null ? _silentSince ?? time.GetTimestamp() : null;
+        // Without Redis no replica sends clients to the bucket. Those that were sent there before have begun to read after this time.
+        return mayDelete ?? time.GetElapsedTime(_silentSince!.Value) >= ReadWithin;
+    }
 
     public async ValueTask DeletedAsync(IReadOnlyCollection<Digest> digests)
     {

@@ -92,6 +92,14 @@ public sealed partial class CacheSize
             });
     }
 
+    /// <summary>
+    /// Whether a client may be sent to the bucket for a blob that is noted as used: the other replicas know of it, so their evictions keep
+    /// the blob. If Redis does not answer, they do not know, and this server has to send the blob itself.
+    /// </summary>
+    public bool MayRedirect(Digest digest) =>
+        !IsLimited && !policies.AnyUnused || !HasBucket || !shared.IsShared
+        || _asked.TryGetValue(digest, out var asked) && IsTold(asked.Told);
+
     /// <summary>With a bucket: the blobs that clients of this server may be reading. A store in a folder knows them itself.</summary>
     public IEnumerable<Digest> RecentlyRead()
     {
@@ -120,10 +128,18 @@ public sealed partial class CacheSize
         var isKnown = _asked.TryGetValue(digest, out var before);
         if (!isKnown && _asked.Count >= MaxRemembered)
             _asked.Clear();
-        var isTold = !shared.IsShared || before.Told is { } told && time.GetElapsedTime(told, now) < TellInterval;
-        _asked[digest] = (now, isTold ? before.Told : now);
-        return !_going.ContainsKey(digest) && (isTold || await shared.ReadingAsync(digest));
+        _asked[digest] = (now, before.Told);
+        if (_going.ContainsKey(digest))
+            return false;
+        if (!shared.IsShared || IsTold(before.Told))
+            return true;
+        var mayRead = await shared.ReadingAsync(digest);
+        if (mayRead is true)
+            _asked[digest] = (now, now);
+        return mayRead is not false;
     }
+
+    private bool IsTold(long? told) => told is { } at && time.GetElapsedTime(at) < TellInterval;
 
     private bool IsRecent(long at) => time.GetElapsedTime(at) < MaxRedirectDelay;
 

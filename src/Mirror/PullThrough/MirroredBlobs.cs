@@ -31,7 +31,7 @@ public sealed class MirroredBlobs(
         try
         {
             isLinked = await references.HasBlobAsync(name, digest, cancellationToken);
-            return (isLinked ? new Answer<Content>(stored, CacheStatus.Hit) : null, true);
+            return (isLinked ? new Answer<Content>(Shown(digest, stored), CacheStatus.Hit) : null, true);
         }
         finally
         {
@@ -40,8 +40,10 @@ public sealed class MirroredBlobs(
         }
     }
 
-    /// <inheritdoc cref="CacheSize.UsedAsync"/>
-    public ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken) => cache.UsedAsync(digest, cancellationToken);
+    /// <summary>Notes that a client is sent to a blob of a bucket.</summary>
+    /// <returns>False if an eviction may delete the blob before the client reads it.</returns>
+    public async ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken) =>
+        await cache.UsedAsync(digest, cancellationToken) && cache.MayRedirect(digest);
 
     /// <summary>Opens a blob that <see cref="FindAsync"/> did not find: joins its download, or starts one.</summary>
     /// <param name="isStored">Whether <see cref="FindAsync"/> found it stored by another repository.</param>
@@ -129,9 +131,12 @@ public sealed class MirroredBlobs(
             status = CacheStatus.Revalidated;
         }
         return await cache.UsedAsync(digest, cancellationToken) && await content.OpenAsync(name, digest, cancellationToken) is { } stored
-            ? new(stored, status)
+            ? new(Shown(digest, stored), status)
             : null;
     }
+
+    // Without the address in the bucket while clients must not be sent there.
+    private Content Shown(Digest digest, Content stored) => cache.MayRedirect(digest) ? stored : new UnlocatedContent(stored);
 
     private async ValueTask<Answer<Content>?> OpenFillAsync(
         RepositoryName name, Digest digest, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Mirror.Tests.Admin;
@@ -62,6 +63,27 @@ public sealed class BoundedBucketTests() : FleetOfHub(StoreKind.S3)
             using var head = await replica.HeadAsync(BlobPath(images[i].Layers[0].Digest));
             return CacheAnswer.Of(head) != CacheAnswer.Hit;
         }
+    }
+
+    [Fact]
+    public async Task No_client_is_sent_to_a_blob_that_another_replica_is_deleting_or_may_delete_because_Redis_is_away()
+    {
+        var image = Hub.AddImage(Repository, "1", HubBlob.Seeded(1, MiB));
+        var layer = image.Layers[0].Digest;
+        await Replicas[0].PullAsync(Repository, "1", [image.Config.Digest, layer]);
+        var reading = Assert.Single(await Redis.KeysAsync($"*reading:*{layer}"));
+        var deleting = reading.Replace("reading:", "deleting:", StringComparison.Ordinal);
+        // As another replica notes it before it deletes the blob. The note ends without a deletion.
+        await Redis.DoAsync("SET", deleting, "", "PX", "3000");
+
+        using (var sent = await Replicas[1].GetAsync(BlobPath(layer)))
+        {
+            Assert.Equal(HttpStatusCode.TemporaryRedirect, sent.StatusCode);
+            Assert.StartsWith(":0", await Redis.DoAsync("EXISTS", deleting));
+        }
+        await Redis.KillAsync();
+        using var here = await Replicas[2].GetAsync(BlobPath(layer));
+        Assert.Equal((HttpStatusCode.OK, layer), (here.StatusCode, await DigestOfAsync(here)));
     }
 
     [Fact]

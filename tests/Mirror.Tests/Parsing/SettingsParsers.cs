@@ -3,7 +3,6 @@ using Mirror.Configuration.Reading;
 using Xunit;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
-using static Mirror.Tests.Parsing.Parser;
 
 namespace Mirror.Tests.Parsing;
 
