@@ -12,21 +12,21 @@ public interface IContentStore
     ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Opens a spool for the bytes of <paramref name="digest"/>. It keeps what an earlier process left: see <see cref="Spool.Length"/>.
+    /// Opens a spool for the bytes of <paramref name="digest"/>. It keeps what an earlier fill left: see <see cref="Spool.Length"/>.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written.</exception>
     ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Opens an empty spool for content that another process is about to store. No bytes are uploaded before the commit, and no later
-    /// process resumes it.
+    /// Opens an empty spool for content that another process is about to store. A bucket store sends none of its bytes to the bucket before
+    /// the commit. No later fill resumes it.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written.</exception>
     ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Stores a spool under its digest in one step: before this returns no reader sees the content, and afterwards it survives a power cut.
-    /// Content that is stored already is touched. The caller has verified the spool.
+    /// Stores a spool under its digest in one step: a reader sees all of the content or none of it. When this returns, the content survives
+    /// a power cut. A reader may see it a moment earlier. Content that is stored already is touched. The caller has verified the spool.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written; the content is not stored.</exception>
     ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken);
@@ -36,8 +36,8 @@ public interface IContentStore
     ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Gives content the present time; false where there is none. A sweep leaves young content alone, so this protects content that no
-    /// manifest names yet. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
+    /// Protects content from a sweep, as content that was stored now: a folder sets the file's time to now, a bucket writes a claim. False
+    /// where there is none. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
     /// </summary>
     ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken);
 

@@ -98,7 +98,7 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
             return null;
         var now = Math.Max(0, room.Bytes - (_all.Bytes - _bytesThen));
         var free = Math.Max(0, now - bytes);
-        // If no other upload has bytes, the end of other uploads makes no room.
+        // If no open upload has bytes, the end of other uploads makes no room.
         if (bytes > now || _all.Bytes == 0 && bytes > free * PartsOfClient)
             return new NoRoomException(
                 $"the volume of {storage.LocalDirectory} has {now} bytes free, and the upload needs {bytes} more"
@@ -147,7 +147,9 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
         /// <exception cref="BusyException">
         /// The open uploads would have too many bytes: in all, of this client or of this repository.
         /// </exception>
-        /// <exception cref="NoRoomException">The volume has too little room, also if all other uploads end.</exception>
+        /// <exception cref="NoRoomException">
+        /// There are more bytes than the volume has free now; or they exceed the limit of one client although no open upload has bytes.
+        /// </exception>
         /// <exception cref="IOException">The store does not answer.</exception>
         public void Require(long bytes)
         {

@@ -14,7 +14,8 @@ public sealed class BlobRoute(
     Locations locations, RegistryEvents events, BlobAddresses addresses, KnownBlobs known, Transfers transfers,
     Schema1Requests schema1, WaitingClients waiting)
 {
-    /// <summary>Answers with the headers of a blob. The server stores nothing for this.</summary>
+    /// <summary>Answers with the headers of a blob. The server stores no content for this. It may write the link of a stored blob, or
+    /// touch the blob.</summary>
     public async Task HeadAsync(RegistryRequest request)
     {
         var digest = request.Digest;
@@ -56,8 +57,8 @@ public sealed class BlobRoute(
 
     /// <summary>
     /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
-    /// none. This replica downloads the blob even if Redis says that a third replica holds the lease: the
-    /// replica that asks has read in Redis that this one holds it.
+    /// none. This replica ignores the lease. The asking replica came here because Redis named this replica as the holder. So this replica
+    /// downloads the blob, even if Redis names a third replica now.
     /// </summary>
     public async Task GetForReplicaAsync(RegistryRequest request)
     {

@@ -32,8 +32,8 @@ internal sealed partial class Fill(
     /// <summary>Brings the bytes into the spool.</summary>
     public FillTransfer Transfer => transfer;
 
-    /// <summary>Where the bytes may come from. The blob is linked into those of them that upstream has
-    /// shown may serve it.</summary>
+    /// <summary>The repositories from which the bytes may come. The fill links the blob into a repository only if its upstream has shown
+    /// that the repository may serve the blob.</summary>
     public FillOrigins Origins => transfer.Origins;
 
     /// <summary>How many bytes have come, from where, and for how many clients.</summary>
@@ -130,8 +130,8 @@ internal sealed partial class Fill(
                 writes.Failed($"blob {Digest}", failure);
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
-            // Keep the received bytes of a broken download, so that a later process can resume it. Delete a private spool, which has a
-            // random name: no later process finds it. After an IOException delete the bytes, too: they may have filled the disk, or have
+            // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a private spool, which has a
+            // random name: no later fill finds it. After an IOException delete the bytes, too: they may have filled the disk, or have
             // the wrong digest.
             if (failure is IOException || transfer.IsPrivate)
                 transfer.Spool?.Delete();

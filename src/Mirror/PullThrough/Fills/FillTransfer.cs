@@ -34,7 +34,7 @@ internal sealed partial class FillTransfer(
 
     private FillLease _lease = FillLease.None;
     private int _ways;
-    // The spool has bytes of an earlier process, and no upstream has said yet how long the blob is.
+    // The spool has bytes of an earlier fill, and no upstream has said yet how long the blob is.
     private bool _isInherited;
 
     /// <summary>Where the bytes may come from.</summary>
@@ -48,7 +48,7 @@ internal sealed partial class FillTransfer(
     /// <summary>The name of the upstream that sends, as in metrics.</summary>
     public string Upstream => origins.Current.Source.Upstream.Origin.Label;
 
-    /// <summary>How many bytes came, without those that an earlier process had left.</summary>
+    /// <summary>How many bytes came, without those that an earlier fill had left.</summary>
     public long Received { get; private set; }
 
     /// <summary>Where the bytes go; null until upstream or another replica has answered.</summary>
@@ -57,7 +57,7 @@ internal sealed partial class FillTransfer(
     /// <summary>Whether the transfer has to stand still at the moment, for those of clients; null where a client waits for it.</summary>
     public Func<bool>? GivesWay { get; set; }
 
-    /// <summary>Whether the spool is for this fill only: a later process cannot find and resume it.</summary>
+    /// <summary>Whether the spool is for this fill only: a later fill cannot find and resume it.</summary>
     public bool IsPrivate { get; private set; }
 
     /// <summary>The other replica that holds the lease; null if this replica downloads.</summary>
@@ -191,7 +191,7 @@ internal sealed partial class FillTransfer(
     private async Task<Spool> FollowAsync(Uri owner, FillTurn turn)
     {
         var origin = turn.Origin;
-        // Wait for the owner's response first. When it arrives, the owner has opened the spool that a later process can resume. In a shared
+        // Wait for the owner's response first. When it arrives, the owner has opened the spool that a later fill can resume. In a shared
         // folder this replica needs a spool with another name.
         await using var body = await origin.Source.FollowAsync(owner, origin.Name, digest, Spool?.Length ?? 0, null, turn.Stop);
         origin.IsProved = true;
@@ -214,8 +214,8 @@ internal sealed partial class FillTransfer(
                 return Spool;
             }
 
-        // 2. Open a spool, unless an earlier attempt has one. Keep what an earlier process left in it, if that is not longer than the blob.
-        // It may even be the whole blob, if that process ended before the commit.
+        // 2. Open a spool, unless an earlier attempt has one. Keep what an earlier fill left in it, if that is not longer than the blob.
+        // It may even be the whole blob, if that fill ended before the commit.
         if (Spool is null)
         {
             Spool = await content.SpoolAsync(digest, stop);
