@@ -146,7 +146,7 @@ internal sealed class AcmeSession(HttpClient http, Uri directory, string? email,
                 var body = await response.Content.ReadAsStringAsync(cancellationToken);
                 var retryAfter = RetryAfter.Of(response, time);
                 if (response.IsSuccessStatusCode)
-                    return new Answer(url, body, response.Headers.Location is { } location ? new Uri(url, location) : null, retryAfter);
+                    return new Answer(url, body, LocationIn(url, response), retryAfter);
                 throw AcmeException.Of($"{url} refuses", ProblemIn(body), (int)response.StatusCode, retryAfter);
             }
         }
@@ -161,6 +161,11 @@ internal sealed class AcmeSession(HttpClient http, Uri directory, string? email,
             throw new AcmeException($"{url} did not answer within {http.Timeout.TotalSeconds} s", failure);
         }
     }
+
+    private static Uri? LocationIn(Uri url, HttpResponseMessage response) =>
+        response.Headers.Location is not { } location ? null
+        : Uri.TryCreate(url, location, out var target) ? target
+        : throw new AcmeException($"{url} sent a Location that is no URL: {location}");
 
     // A directory of https stays with https.
     private void Require(Uri url)
