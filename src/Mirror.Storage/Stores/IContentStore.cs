@@ -12,7 +12,8 @@ public interface IContentStore
     ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Opens a spool for the bytes of <paramref name="digest"/>. It keeps what an earlier fill left: see <see cref="Spool.Length"/>.
+    /// Opens a spool for the bytes of <paramref name="digest"/>. It keeps what an earlier fill left: see <see cref="Spool.Length"/>. If
+    /// another process has that spool open, this opens an empty one with a random name.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written.</exception>
     ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken);
@@ -36,8 +37,8 @@ public interface IContentStore
     ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Protects content from a sweep, as content that was stored now: a folder sets the file's time to now, a bucket writes a claim. False
-    /// where there is none. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
+    /// Protects content from a sweep in the same way as newly stored content: a folder sets the file's time to now, a bucket writes a
+    /// claim. False where there is none. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
     /// </summary>
     ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken);
 

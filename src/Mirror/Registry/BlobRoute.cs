@@ -109,7 +109,7 @@ public sealed class BlobRoute(
         var response = request.Http.Response;
         response.StatusCode = StatusCodes.Status307TemporaryRedirect;
         response.Headers.Location = address.OriginalString;
-        // The address is valid for minutes only, and for every client that knows it.
+        // A signed address is valid for a limited time only, and for every client that knows it.
         response.Headers.CacheControl = "no-store";
         return true;
     }

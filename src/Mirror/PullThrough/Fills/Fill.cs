@@ -130,9 +130,9 @@ internal sealed partial class Fill(
                 writes.Failed($"blob {Digest}", failure);
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
-            // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a private spool, which has a
-            // random name: no later fill finds it. After an IOException delete the bytes, too: they may have filled the disk, or have
-            // the wrong digest.
+            // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool that this replica opened in
+            // order to follow another one: it has a random name, and no later fill finds it. After an IOException delete the bytes, too:
+            // they may have filled the disk, or have the wrong digest.
             if (failure is IOException || transfer.IsPrivate)
                 transfer.Spool?.Delete();
         }

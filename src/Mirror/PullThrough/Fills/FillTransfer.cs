@@ -57,7 +57,7 @@ internal sealed partial class FillTransfer(
     /// <summary>Whether the transfer has to stand still at the moment, for those of clients; null where a client waits for it.</summary>
     public Func<bool>? GivesWay { get; set; }
 
-    /// <summary>Whether the spool is for this fill only: a later fill cannot find and resume it.</summary>
+    /// <summary>Whether this replica opened the spool in order to follow another one. No later fill finds and resumes it.</summary>
     public bool IsPrivate { get; private set; }
 
     /// <summary>The other replica that holds the lease; null if this replica downloads.</summary>
