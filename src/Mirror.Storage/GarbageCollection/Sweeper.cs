@@ -9,8 +9,9 @@ namespace Mirror.Storage.GarbageCollection;
 /// <remarks>
 /// <para>Why no acknowledged image ever breaks. A push (a) stores its blobs, (b) links and tags its manifest, (c) touches all of them
 /// (<see cref="PushProtection"/>), and only then (d) is acknowledged. A sweep (1) reads the clock, which says T, (2) marks everything that
-/// the names reach, (3) deletes content that is not marked and was not touched since T minus the grace. A deletion, and a touch of the same
-/// content at or after T minus the grace, never both succeed (<see cref="ISweepStore.SweepContentAsync"/>). In a folder, the deletion
+/// the names reach, (3) deletes content that is not marked and was not touched since T minus the grace. If some content
+/// is touched at or after the time T minus the grace, then its deletion by this sweep and the touch never both succeed: one of them fails
+/// (<see cref="ISweepStore.SweepContentAsync"/>). In a folder, the deletion
 /// renames the content and then looks at its age once more. In a bucket, a touch writes a claim, and the deletion looks for claims after it
 /// has condemned the content.</para>
 /// <para>Take any content of an acknowledged push, and call C the time at which the push touched it. The content existed at C, so no sweep

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Internal;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
@@ -39,6 +41,7 @@ public sealed class AccessTests : IAsyncLifetime
             .AddFleet(options).AddRepositories(options.Proxy)
             .AddMaintenance(options.Storage, options.Proxy).AddRedirects().AddSearch(options.Search).AddRegistry()
             .AddNotifications(options).AddSingleton<IAccess>(_rules)
+            .AddSingleton<IHostApplicationLifetime, ApplicationLifetime>()
             .BuildServiceProvider();
         return ValueTask.CompletedTask;
     }
