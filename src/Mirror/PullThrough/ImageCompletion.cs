@@ -120,7 +120,7 @@ public sealed partial class ImageCompletion : IDisposable
             LogCompleted(image.Name.ToString(), linked, fetched);
     }
 
-    // Until no download is running, but not for ever: some clients take hours.
+    // Until no download is running, nor is about to, but not for ever: some clients take hours.
     private async Task WaitForClientsAsync(CancellationToken stop)
     {
         for (var since = _time.GetTimestamp(); _blobs.AreDownloading && _time.GetElapsedTime(since) < MaxPatience;)

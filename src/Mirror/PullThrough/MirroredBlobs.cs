@@ -90,8 +90,8 @@ public sealed class MirroredBlobs(
         return new(stored, CacheStatus.Revalidated);
     }
 
-    /// <summary>Whether any blob is being downloaded.</summary>
-    public bool AreDownloading => fills.Any;
+    /// <inheritdoc cref="RunningFills.AreBusy"/>
+    public bool AreDownloading => fills.AreBusy;
 
     /// <summary>Proves that the repository may serve a blob that is stored and not linked yet; false where there was nothing to
     /// prove.</summary>

@@ -14,11 +14,19 @@ public sealed class RunningFills(
     ILogger<RunningFills> log)
     : IAsyncDisposable
 {
+    // A client that downloads one layer after the other asks for the next one within this time.
+    private static readonly TimeSpan BetweenLayers = TimeSpan.FromSeconds(1);
+
     private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
+    // When the last download for a client ended; 0 if none has.
+    private long _clientEnded;
 
-    /// <summary>Whether any download is running.</summary>
-    public bool Any => !_running.IsEmpty;
+    /// <summary>Whether any download is running, or one for a client ended a moment ago.</summary>
+    public bool AreBusy => !_running.IsEmpty || IsAfterClient;
+
+    private bool IsAfterClient =>
+        Volatile.Read(ref _clientEnded) is not 0 and var ended && time.GetElapsedTime(ended) < BetweenLayers;
 
     /// <summary>How far each download is, in no particular order.</summary>
     public IReadOnlyList<RunningFill> List() => [.. _running.Values.Select(fill => fill.Progress)];
@@ -49,7 +57,8 @@ public sealed class RunningFills(
                 var origins = new FillOrigins(new FillOrigin(source, name, TimeSpan.Zero), time);
                 var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease)
                 {
-                    GivesWay = isForClient ? null : () => _running.Values.Any(other => other.Transfer.GivesWay is null),
+                    GivesWay = isForClient ? null
+                        : () => IsAfterClient || _running.Values.Any(other => other.Transfer.GivesWay is null),
                 };
                 own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
                 fill = _running.GetOrAdd(digest, own);
@@ -90,6 +99,8 @@ public sealed class RunningFills(
         }
         finally
         {
+            if (fill.Transfer.GivesWay is null)
+                Volatile.Write(ref _clientEnded, time.GetTimestamp());
             _running.TryRemove(new(fill.Digest, fill));
             shares.GiveBack(source);
         }
