@@ -35,6 +35,8 @@ public sealed partial class CacheSize
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
     private long _usedSince = time.GetTimestamp();
 
+    private bool MayEvict => IsLimited || policies.AnyUnused;
+
     private bool HasBucket => storage.Bucket() is not null and not MemoryOptions;
 
     /// <summary>
@@ -44,7 +46,7 @@ public sealed partial class CacheSize
     /// <returns>False if an eviction is deleting the blob, or has just deleted it, so that it counts as missing.</returns>
     public async ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (!IsLimited && !policies.AnyUnused)
+        if (!MayEvict)
             return true;
         if (HasBucket)
         {
@@ -80,7 +82,7 @@ public sealed partial class CacheSize
     /// </summary>
     public async ValueTask NeededAsync(Manifest manifest, CancellationToken cancellationToken)
     {
-        if (!IsLimited && !policies.AnyUnused || ManifestDocument.Read(manifest.Bytes.Span) is not { } document)
+        if (!MayEvict || ManifestDocument.Read(manifest.Bytes.Span) is not { } document)
             return;
         await Parallel.ForEachAsync(
             document.Blobs.Where(blob => !blob.IsElsewhere).Select(blob => blob.Digest).Distinct(),
@@ -97,7 +99,7 @@ public sealed partial class CacheSize
     /// the blob. If Redis does not answer, they do not know, and this server has to send the blob itself.
     /// </summary>
     public bool MayRedirect(Digest digest) =>
-        !IsLimited && !policies.AnyUnused || !HasBucket || !shared.IsShared
+        !MayEvict || !HasBucket || !shared.IsShared
         || _asked.TryGetValue(digest, out var asked) && IsTold(asked.Told);
 
     /// <summary>With a bucket: the blobs that clients of this server may be reading. A store in a folder knows them itself.</summary>
