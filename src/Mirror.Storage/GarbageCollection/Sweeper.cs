@@ -9,15 +9,15 @@ namespace Mirror.Storage.GarbageCollection;
 /// <remarks>
 /// <para>Why no acknowledged image ever breaks. A push (a) stores its blobs, (b) links and tags its manifest, (c) touches all of them
 /// (<see cref="PushProtection"/>), and only then (d) is acknowledged. A sweep (1) reads the clock, which says T, (2) marks everything that
-/// the names reach, (3) deletes content that is not marked and was not touched since T minus the grace. If some content is touched at or
-/// after the time T minus the grace, then its deletion by this sweep and the touch never both succeed: one of them fails
-/// (<see cref="ISweepStore.SweepContentAsync"/>). In a folder, the deletion renames the content and then looks at its age once more. In a
-/// bucket, a touch writes a claim, and the deletion looks for claims after it has condemned the content.</para>
+/// the names reach, (3) deletes content that is not marked and was not touched since T minus the grace. A touch then or later and the
+/// deletion by this sweep cannot both succeed: at least one of them fails (<see cref="ISweepStore.SweepContentAsync"/>). In a folder, the
+/// deletion renames the content and then looks at its age once more. In a bucket, a touch writes a claim, and the deletion looks for
+/// claims after it has condemned the content.</para>
 /// <para>Take any content of an acknowledged push, and call C the time at which the push touched it. The content existed at C, so no sweep
 /// had deleted it before. If C is at or after T, every deletion after C sees that touch and leaves the content. If C is before T, all names
 /// of the push existed before T, so the mark phase after T found them. There is no third case. This holds however long either side takes or
-/// stands still, and for any grace, even zero. It needs that both times come from the store's clock. An eviction may run at the same time.
-/// A sweep deletes only content that no name reaches. An eviction deletes only content that the server can fetch again from
+/// stands still, and for any grace, even zero. The proof requires that C and T both come from the store's clock. An eviction may run at the
+/// same time. A sweep deletes only content that no name reaches. An eviction deletes only content that the server can fetch again from
 /// upstream.</para>
 /// <para>This proof does not need the grace. The grace is for pushes that still run: a blob exists for a while before a manifest names it.
 /// An upload, a mount and a HEAD touch the blob, so it stays for the time of the grace after that. A push that takes longer is told which

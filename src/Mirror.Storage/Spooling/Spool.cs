@@ -34,6 +34,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
 
     private Spool(string path, string algorithm, bool isResumable)
     {
+        IsResumable = isResumable;
         _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         (_algorithm, _onDisk) = (algorithm, new SpoolFile(path, algorithm, _file, isResumable));
         _hash = new SpoolHash(_file, algorithm, OnHashed);
@@ -58,6 +59,9 @@ public sealed class Spool : IAsyncDisposable, IDisposable
 
     /// <summary>Whether the file has its temporary name still: it was neither moved nor deleted.</summary>
     public bool IsTemporary => _onDisk.HasName;
+
+    /// <summary>Whether a later fill finds the file by its name and resumes it. False after <see cref="OpenPrivate"/>.</summary>
+    public bool IsResumable { get; }
 
     /// <summary>
     /// Completes when more bytes or the end have come since the caller took this task. For a store that takes the bytes while they come.

@@ -67,7 +67,9 @@ public sealed partial class ImageIndex
             }
         });
 
-    /// <summary>Forgets the clients that have not pulled for 30 days, and the tags that have gone for as long.</summary>
+    /// <summary>
+    /// Forgets the clients that have not pulled for 30 days, and the digests that a deleted tag began to name more than 30 days ago.
+    /// </summary>
     public void ForgetHistory(DateTimeOffset now) => Write(connection =>
     {
         using var command = Command(

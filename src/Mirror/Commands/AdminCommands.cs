@@ -135,7 +135,7 @@ internal static class AdminCommands
                 await output.WriteLineAsync($"next:    {why.Next}");
             if (why.Held is not null)
                 await output.WriteLineAsync($"held:    {why.Held}");
-            await output.WriteLineAsync(Line($"pulls:   {why.Served}{Last(why.LastServed)}; {why.Looks} asked for headers only"));
+            await output.WriteLineAsync(Line($"pulls:   {why.Served}{Last(why.LastServed)}; and {why.Looks} HEAD requests"));
             if (why.Requests is [])
                 await output.WriteLineAsync("No request went past the store since the server started.");
             foreach (var request in why.Requests)

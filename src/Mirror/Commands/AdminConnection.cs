@@ -16,7 +16,8 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
 {
     private readonly Option<string?> _config = new("--config", "-c")
     {
-        Description = "The server's configuration file; else the one that REGISTRY_CONFIGURATION_PATH names.",
+        Description = "The server's configuration file; else the one that DOCKER_REGISTRY_CONFIG or REGISTRY_CONFIGURATION_PATH "
+            + "names.",
     };
 
     private readonly Option<string?> _server = new("--server")

@@ -10,8 +10,8 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     public Argument<string?> Argument { get; } = new("config.yml")
     {
         Arity = ArgumentArity.ZeroOrOne,
-        Description = "The configuration file; else the one that REGISTRY_CONFIGURATION_PATH names, or a mirror of Docker Hub on "
-            + "localhost:5000.",
+        Description = "The configuration file; else the one that DOCKER_REGISTRY_CONFIG or REGISTRY_CONFIGURATION_PATH "
+            + "names, or a mirror of Docker Hub on localhost:5000.",
         // An unset variable of a script must not choose another configuration.
         Validators =
         {

@@ -129,7 +129,7 @@ public sealed class BlobRoute(
         if (ContentHeaders.Set(request.Http, MediaTypes.OctetStream, digest, byDigest: true))
             return;
 
-        // 2. The store's own address.
+        // 2. Redirect the client to the store's own address, if there is one.
         if (removals is { } before && content is ILocatedContent located)
         {
             var blob = new KnownBlob(located, content.Length, request.CacheStatus is null ? null : CacheStatus.Hit);

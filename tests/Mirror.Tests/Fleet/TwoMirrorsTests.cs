@@ -72,6 +72,34 @@ public sealed class TwoMirrorsTests
         gate.Open();
     }
 
+    /// <summary>Two processes without Redis do not know of each other. The second one spools under a random name.</summary>
+    [Fact]
+    public async Task A_broken_download_beside_another_process_leaves_no_file_behind()
+    {
+        MirrorProcess.Availability.OrSkip();
+        await using var one = await ScriptedHub.StartAsync();
+        await using var two = await ScriptedHub.StartAsync();
+        using var folder = new TempFolder();
+        var blob = HubBlob.Seeded(5, 8 << 20);
+        one.AddBlob(Name, blob);
+        two.AddBlob(Name, blob);
+        await using var ofOne = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = one.Url, Root = folder.Path });
+        await using var ofTwo = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = two.Url, Root = folder.Path });
+        var gate = new Gate();
+        one.Fault(blob.Digest, BlobFault.StalledAt(1 << 20, gate));
+        using var stalled = await ofOne.GetAsync($"{Name}/blobs/{blob.Digest}");
+        await gate.Reached;
+
+        two.Fault(blob.Digest, BlobFault.Refused(503), 100);
+        using (var response = await ofTwo.GetAsync($"{Name}/blobs/{blob.Digest}"))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        // Once it has ended, the second process has only the first one's spool beside it.
+        await ofTwo.StopAsync();
+        Assert.Single(Directory.GetFiles(folder.Path, $"*{blob.Digest.Hex}*", SearchOption.AllDirectories));
+        gate.Open();
+        Assert.Equal(blob.Slice(0, blob.Size), await stalled.Content.ReadAsByteArrayAsync(Cancel));
+    }
+
     [Fact]
     public void Names_in_Redis_tell_stores_and_upstreams_apart()
     {

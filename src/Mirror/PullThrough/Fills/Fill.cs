@@ -130,10 +130,9 @@ internal sealed partial class Fill(
                 writes.Failed($"blob {Digest}", failure);
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
-            // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool that this replica opened in
-            // order to follow another one: it has a random name, and no later fill finds it. After an IOException delete the bytes, too:
-            // they may have filled the disk, or have the wrong digest.
-            if (failure is IOException || transfer.IsPrivate)
+            // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool with a random name, which no
+            // later fill finds. After an IOException delete the bytes, too: they may have filled the disk, or have the wrong digest.
+            if (failure is IOException || transfer.Spool is { IsResumable: false })
                 transfer.Spool?.Delete();
         }
         finally
@@ -148,7 +147,8 @@ internal sealed partial class Fill(
         }
     }
 
-    // Returns only a spool whose digest is correct. The caller then lets readers have its last bytes, and stores it.
+    // Returns a spool whose digest is correct: the caller lets readers have its last bytes, and stores it. Returns null if the blob was
+    // stored already.
     private async Task<Spool?> ReceiveAsync(CancellationToken stop)
     {
         while (await transfer.ReceiveAsync(stop) is { } spool)

@@ -57,9 +57,6 @@ internal sealed partial class FillTransfer(
     /// <summary>Whether the transfer has to stand still at the moment, for those of clients; null where a client waits for it.</summary>
     public Func<bool>? GivesWay { get; set; }
 
-    /// <summary>Whether this replica opened the spool in order to follow another one. No later fill finds and resumes it.</summary>
-    public bool IsPrivate { get; private set; }
-
     /// <summary>The other replica that holds the lease; null if this replica downloads.</summary>
     public Uri? Owner => _lease.Owner;
 
@@ -196,8 +193,7 @@ internal sealed partial class FillTransfer(
         await using var body = await origin.Source.FollowAsync(owner, origin.Name, digest, Spool?.Length ?? 0, null, turn.Stop);
         origin.IsProved = true;
         metrics.Followed();
-        if (Spool is null)
-            (Spool, IsPrivate) = (await content.SpoolPrivatelyAsync(digest, turn.Stop), true);
+        Spool ??= await content.SpoolPrivatelyAsync(digest, turn.Stop);
         await CopyAsync(body, Spool, turn);
         return Spool;
     }
