@@ -9,10 +9,10 @@ namespace Mirror.Storage.GarbageCollection;
 /// <remarks>
 /// <para>Why no acknowledged image ever breaks. A push (a) stores its blobs, (b) links and tags its manifest, (c) touches all of them
 /// (<see cref="PushProtection"/>), and only then (d) is acknowledged. A sweep (1) reads the clock, which says T, (2) marks everything that
-/// the names reach, (3) deletes content that is not marked and was not touched since T minus the grace. A touch then or later and the
-/// deletion by this sweep cannot both succeed: at least one of them fails (<see cref="ISweepStore.SweepContentAsync"/>). In a folder, the
-/// deletion renames the content and then looks at its age once more. In a bucket, a touch writes a claim, and the deletion looks for
-/// claims after it has condemned the content.</para>
+/// the names reach, (3) deletes content that is not marked and was not touched since T minus the grace. If content is touched
+/// at T minus the grace or later, this touch and the deletion of the content by this sweep cannot both succeed: at least one of them fails
+/// (<see cref="ISweepStore.SweepContentAsync"/>). In a folder, the deletion renames the content and then looks at its age once more. In a
+/// bucket, a touch writes a claim, and the deletion looks for claims after it has condemned the content.</para>
 /// <para>Take any content of an acknowledged push, and call C the time at which the push touched it. The content existed at C, so no sweep
 /// had deleted it before. If C is at or after T, every deletion after C sees that touch and leaves the content. If C is before T, all names
 /// of the push existed before T, so the mark phase after T found them. There is no third case. This holds however long either side takes or
