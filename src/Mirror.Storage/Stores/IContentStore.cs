@@ -27,7 +27,7 @@ public interface IContentStore
 
     /// <summary>
     /// Stores a spool under its digest in one step: a reader sees all of the content or none of it. When this returns, the content survives
-    /// a power cut. A reader may see it a moment earlier. Content that is stored already is touched. The caller has verified the spool.
+    /// a power cut. A reader may see it a moment before that. Content that is stored already is touched. The caller has verified the spool.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written; the content is not stored.</exception>
     ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken);
@@ -38,7 +38,7 @@ public interface IContentStore
 
     /// <summary>
     /// Protects content from a sweep in the same way as newly stored content: a folder sets the file's time to now, a bucket writes a
-    /// claim. False where there is none. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
+    /// claim. Returns false if the store does not have it. <see cref="CommitAsync"/> and <see cref="PutAsync"/> touch the content as well.
     /// </summary>
     ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken);
 

@@ -57,7 +57,7 @@ public sealed class BlobRoute(
 
     /// <summary>
     /// Sends a blob to a replica that follows this one's download. The other replica writes the event for its client, so this one writes
-    /// none. This replica ignores the lease. The asking replica came here because Redis named this replica as the holder. So this replica
+    /// none. This replica ignores the lease. The asking replica came here because Redis named this replica as the owner. So this replica
     /// downloads the blob, even if Redis names a third replica now.
     /// </summary>
     public async Task GetForReplicaAsync(RegistryRequest request)

@@ -24,7 +24,7 @@ internal sealed partial class Fill(
     private readonly DateTimeOffset _started = time.GetUtcNow();
     private long _sideRequested;
     private int _clients;
-    // The fill itself and every client that reads or is about to. The last one to leave closes the spool.
+    // Counts the fill itself, and each client that reads the spool or will read it soon. The last one to leave closes the spool.
     private int _holders = 1;
 
     public Digest Digest => transfer.Digest;
@@ -131,7 +131,7 @@ internal sealed partial class Fill(
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
             // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool with a random name, which no
-            // later fill finds. After an IOException delete the bytes, too: they may have filled the disk, or have the wrong digest.
+            // later fill finds. Delete the bytes after an IOException, too: the disk may be full, or it is a DigestMismatchException.
             if (failure is IOException || transfer.Spool is { IsResumable: false })
                 transfer.Spool?.Delete();
         }
@@ -163,7 +163,7 @@ internal sealed partial class Fill(
         return null;
     }
 
-    // The clients have their bytes. If the store fails now, the next client causes another download.
+    // The spool is complete, so the clients of now read it to its end. If the store fails, only a later client causes another download.
     private async Task StoreAsync(Spool spool, CancellationToken stop)
     {
         try
@@ -217,7 +217,7 @@ internal sealed partial class Fill(
             LogEnded(digest, transfer.Upstream, transfer.Owner, bytes, seconds, rate, _clients);
             return;
         }
-        // Other lines report these: each failed request has a line, and failures of the store have a line a minute.
+        // Other lines of the log report these: each failed request has one, and failures of the store have one a minute.
         var isLoggedElsewhere = failed is UpstreamRefusedException or OperationCanceledException || IsOfTheStore(failed);
         var advice = failed is DigestMismatchException ? DigestMismatchException.Advice : (failed as UpstreamException)?.Advice;
         LogFailed(
