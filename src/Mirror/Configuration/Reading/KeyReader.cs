@@ -76,7 +76,10 @@ internal sealed class KeyReader(Findings findings)
         }
         var text = (node as YamlScalarNode)?.Value;
         var canonical = text is null || isIgnored ? text : key.Rule.Canonical(text);
-        if (canonical is null)
+        // No name of a file has it, and the framework throws.
+        if (text?.Contains('\0') == true)
+            findings.Errors.Add($"{Shown(path)}: {Shown(key, node)} is not allowed: text without the character of code 0");
+        else if (canonical is null)
             findings.Errors.Add($"{Shown(path)}: {Shown(key, node)} is not allowed: {key.Rule.Allowed}");
         else if (key.AliasTarget is { } target)
             _aliases[target] = canonical;
