@@ -25,13 +25,6 @@ internal sealed class KeyReader(Findings findings)
 
     private void Read(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
-        if (key.Refusal is { } why)
-        {
-            if (key.Shape is not KeyShape.Value || !node.IsEmpty)
-                findings.Errors.Add($"{Shown(path)}: {why}");
-            return;
-        }
-
         if (key.WhyNotActedOn is { } reason && !isIgnored && !node.IsEmpty)
         {
             findings.Warnings.Add($"{Shown(path)} has no effect: {reason}");
