@@ -4,7 +4,8 @@
 #
 #   tests/fuzz.sh [SECONDS [PARSER...]]     60 seconds for each parser if none are given; all parsers, and a planted fault to be found
 #   tests/fuzz.sh planted [SECONDS]         until the planted fault is found, or for 120 seconds
-#   tests/fuzz.sh coverage [PARSER...]      which branches of each parser its known inputs take; fails below 90 %
+#   tests/fuzz.sh coverage [PARSER...]      which branches of each parser its known inputs take, or which lines of a parser that has no
+#                                           branches; fails below 90 %
 #
 # FUZZ_JOBS says how many run at once (the number of processors), FUZZ_OUT where the results are (artifacts/fuzz). With FUZZ_KEEP=1 the
 # inputs in tests/Mirror.Tests/Parsing/Corpus are replaced by the smallest set of what was found. The exit code is 0 if no parser crashed

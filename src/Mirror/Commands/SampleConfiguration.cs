@@ -27,7 +27,7 @@ public static partial class SampleConfiguration
         {
             var child = path is "" ? key.Name : $"{path}.{key.Name}";
             var childVariable = $"{variable}_{key.Name.ToUpperInvariant()}";
-            if (key is not { IsNotActedOn: false, HasNoEffect: false, Refusal: null, AliasTarget: null } || IsWithoutKeys(key))
+            if (key is not { IsNotActedOn: false, HasNoEffect: false, AliasTarget: null } || IsWithoutKeys(key))
                 continue;
             if (depth == 0)
                 output.WriteLine();
@@ -55,7 +55,7 @@ public static partial class SampleConfiguration
     }
 
     private static bool IsWithoutKeys(KnownKey key) =>
-        key.Shape is KeyShape.Section && key.Children.All(child => child.IsNotActedOn || child.HasNoEffect || child.Refusal is not null
+        key.Shape is KeyShape.Section && key.Children.All(child => child.IsNotActedOn || child.HasNoEffect
             || child.AliasTarget is not null || IsWithoutKeys(child));
 
     // An upstream of proxy.upstreams has the keys of section proxy.

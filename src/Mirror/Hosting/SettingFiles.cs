@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mirror.Access;
@@ -20,9 +21,24 @@ public static class SettingFiles
         foreach (var (key, made) in new[] { ("log.audit.path", options.Log.Audit.Path), ("http.addr", options.Http.Listen.Socket) })
             if (Path.GetDirectoryName(made is null ? null : Path.GetFullPath(made)) is { } folder && !Directory.Exists(folder))
                 yield return $"{key}: the folder {folder} does not exist; make it, or name a file in another one";
+        if (options.Http.Listen.Socket is { } socket && !IsOfSocket(socket))
+            yield return $"http.addr: the path {socket} is too long for a socket: Linux allows 107 bytes; name a shorter one";
         foreach (var (key, path, make) in Pems(options).Concat(Keys(options.Middleware)))
             if ((FileMistake.Of(path) ?? WhyNot(make)) is { } why)
                 yield return $"{key}: {path} {why}";
+    }
+
+    private static bool IsOfSocket(string path)
+    {
+        try
+        {
+            _ = new UnixDomainSocketEndPoint(path);
+            return true;
+        }
+        catch (ArgumentOutOfRangeException)
+        {
+            return false;
+        }
     }
 
     /// <summary>The warnings for the operator, one line each.</summary>

@@ -254,10 +254,13 @@ internal sealed class EventQueue : IDisposable
         }
         if (_segments.Last?.Value is { } last)
             _tail = File.OpenHandle(last.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        // The next file has the number 1. With a record of a later file, it would be taken for delivered after a restart.
+        else
+            File.Delete(record);
     }
 
     // The length up to the last complete line (the process may have ended while it wrote one), and how many lines follow the offset, or all
-    // if the offset is beyond the length; -1 where a line is longer than any event.
+    // if the offset is beyond the length; -1 where a line is longer than any event: Peek would find no end of it, and return no events.
     private static (long Length, int Events) Count(string path, long offset)
     {
         using var file = File.OpenHandle(path);
@@ -265,14 +268,15 @@ internal sealed class EventQueue : IDisposable
         var (length, all, after) = (0L, 0, 0);
         for (var at = 0L; RandomAccess.Read(file, buffer, at) is > 0 and var read; at += read)
         {
-            for (var i = buffer.AsSpan(0, read).IndexOf((byte)'\n'); i >= 0 && i < read;)
+            for (var start = 0; buffer.AsSpan(start, read - start).IndexOf((byte)'\n') is >= 0 and var line; start += line + 1)
             {
-                length = at + i + 1;
+                var end = at + start + line + 1;
+                if (end - length > MaxEventBytes)
+                    return (length, -1);
+                length = end;
                 all++;
                 if (length > offset)
                     after++;
-                var next = buffer.AsSpan(i + 1, read - i - 1).IndexOf((byte)'\n');
-                i = next < 0 ? read : i + 1 + next;
             }
             if (at + read - length > MaxEventBytes)
                 return (length, -1);

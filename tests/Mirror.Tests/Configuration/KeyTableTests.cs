@@ -52,7 +52,7 @@ public sealed partial class KeyTableTests
     /// <summary>The paths of the rows that have no effect; of a section that has none, its own path.</summary>
     private static IEnumerable<string> WithoutEffect(KnownKey section, string path)
     {
-        foreach (var key in section.Children.Where(key => key is { AliasTarget: null, Refusal: null, Name: not "version" }))
+        foreach (var key in section.Children.Where(key => key is { AliasTarget: null, Name: not "version" }))
         {
             var child = path is "" ? key.Name : $"{path}.{key.Name}";
             if (key.IsNotActedOn || key.HasNoEffect || child is "redis.pool")
@@ -85,7 +85,7 @@ public sealed partial class KeyTableTests
     {
         foreach (var key in section.Children)
         {
-            if (key is not { IsNotActedOn: false, HasNoEffect: false, Refusal: null, AliasTarget: null })
+            if (key is not { IsNotActedOn: false, HasNoEffect: false, AliasTarget: null })
                 continue;
             var child = path is "" ? key.Name : $"{path}.{key.Name}";
             var rows = key switch

@@ -1,3 +1,4 @@
+using Mirror.Hosting;
 using Xunit;
 using static Mirror.Tests.Configuration.ConfigurationText;
 
@@ -123,8 +124,19 @@ public sealed class MistakeTests
     [InlineData("http: {tls: {certificate: /c, key: /k, letsencrypt: {cachefile: /c, hosts: [a.example]}}}", "http.tls.letsencrypt")]
     [InlineData("http: {addr: ':80', tls: {letsencrypt: {cachefile: /c, hosts: [a.example], http01: ':80'}}}",
         "http.tls.letsencrypt.http01")]
+    [InlineData("http: {addr: /run/a, tls: {letsencrypt: {cachefile: /c, hosts: [a.example], http01: ':80'}}}", "http.addr")]
+    [InlineData("log: {audit: {path: \"/a\\0b\"}}", "log.audit.path")]
     public void A_key_that_is_unsafe_to_ignore_prevents_a_start(string yaml, string path) =>
         Assert.StartsWith(path + ": ", Assert.Single(Load(VersionLine + yaml).Errors));
+
+    [Fact]
+    public void A_path_that_is_too_long_for_a_socket_prevents_a_start()
+    {
+        var loaded = Load($"{VersionLine}http: {{net: unix, addr: /{new string('x', 107)}}}");
+
+        Assert.Empty(loaded.Errors);
+        Assert.StartsWith("http.addr: the path /xxx", Assert.Single(SettingFiles.Mistakes(loaded.Options)));
+    }
 
     [Theory]
     [InlineData("auth: htpasswd")]

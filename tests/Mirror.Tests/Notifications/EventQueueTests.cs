@@ -72,6 +72,35 @@ public sealed class EventQueueTests : IDisposable
     }
 
     [Fact]
+    public async Task A_line_a_little_longer_than_any_event_sets_its_file_aside_too()
+    {
+        using (var queue = EventQueue.Open(_folder.Path))
+            queue.Append("000000001"u8);
+        var file = Assert.Single(Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories));
+        await File.WriteAllTextAsync(file, $"{new string('0', 4 << 20)}\n000000002\n", Cancel);
+        using var again = EventQueue.Open(_folder.Path);
+        again.Append("000000003"u8);
+        Assert.Equal("000000003"u8.ToArray(), Assert.Single((await again.NextAsync(Cancel)).Events).ToArray());
+        Assert.True(File.Exists(file + ".damaged"));
+    }
+
+    [Fact]
+    public async Task What_was_delivered_of_a_file_that_is_gone_says_nothing_of_the_events_after_it()
+    {
+        using (var queue = EventQueue.Open(_folder.Path, maxSegmentBytes: 1))
+            for (var i = 0; i < 2; i++)
+            {
+                queue.Append("000000001"u8);
+                queue.Delivered(await queue.NextAsync(Cancel));
+            }
+        File.Delete(Assert.Single(Directory.GetFiles(_folder.Path, "*.events", SearchOption.AllDirectories)));
+        using (var queue = EventQueue.Open(_folder.Path))
+            queue.Append("000000002"u8);
+        using var again = EventQueue.Open(_folder.Path);
+        Assert.Equal([2], await DrainAsync(again));
+    }
+
+    [Fact]
     public async Task After_a_damaged_record_events_come_twice_rather_than_never()
     {
         using (var queue = EventQueue.Open(_folder.Path))

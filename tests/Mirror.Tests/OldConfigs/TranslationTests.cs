@@ -146,6 +146,15 @@ public sealed class TranslationTests : IDisposable
     }
 
     [Fact]
+    public void A_list_as_the_version_of_swifts_login_is_a_version_that_is_missing()
+    {
+        const string file = "dev: {storage: swift, swift_authurl: 'https://a.example', swift_user: u, swift_password: p, "
+            + "swift_auth_version: [2, 3]}\n";
+
+        Assert.StartsWith("storage.swift.authversion: missing", Assert.Single(Load(file).Errors));
+    }
+
+    [Fact]
     public void Glance_has_its_login_from_variables_and_shares_it_with_swift()
     {
         (string, string)[] login =

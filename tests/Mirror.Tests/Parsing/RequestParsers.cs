@@ -107,7 +107,11 @@ internal static class RequestParsers
 
     private static void Patterns(string text)
     {
-        if (text.Split('\n') is [var pattern, var name] && new NamePattern(pattern).IsMatch(name))
+        if (text.Split('\n') is not [var pattern, var name])
+            return;
+        NamePattern[] patterns = [new("x"), new(pattern)];
+        Assert.Equal(patterns[1].IsMatch(name) || name is "x", NamePattern.AnyMatches(patterns, name));
+        if (patterns[1].IsMatch(name))
             Assert.True(pattern.Contains('*', StringComparison.Ordinal) || pattern == name, text);
     }
 

@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Configuration.Old;
 using Mirror.Configuration.Reading;
 using Xunit;
 using YamlDotNet.Core;
@@ -48,7 +49,7 @@ internal static class SettingsParsers
                 "version: 0.1\nstorage: {s3: {bucket: b, region: r}, redirect: {disable: true}}\nauth: {htpasswd: {realm: r, path: p}}\n",
                 "version: 0.1\nnotifications: {endpoints: [{name: a, url: 'http://b', timeout: 1s}]}\nredis: {addr: 'a:1'}\n",
             ],
-            static (place, text) => Settings(place, text, []), IsSlow: true),
+            static (place, text) => Settings(place, text, Variables(Comments(text))), IsSlow: true),
         ["environment"] = new(
             [
                 "REGISTRY_HTTP_ADDR=:5000\nREGISTRY_PROXY_REMOTEURL=https://a.example", "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME=a",
@@ -62,14 +63,14 @@ internal static class SettingsParsers
                 "dev: {storage: gcs, gs_access_key: a, mirroring: {source: 'https://b'}}\n",
                 "dev: {storage: oss, oss_bucket: b, email_exceptions: {smtp_host: h}, bugsnag: k}\n",
             ],
-            static (place, text) => Settings(place, text, []), IsSlow: true),
+            static (place, text) => Settings(place, text, Variables(Comments(text))), IsSlow: true),
         ["old-environment"] = new(
             [
                 "GUNICORN_OPTS=[--preload, --certfile=a, --bind, b]\nREGISTRY_PORT=5000\nREGISTRY_HOST=::",
                 "SETTINGS_FLAVOR=dev\nAWS_BUCKET=b",
                 "GUNICORN_OPTS=--keyfile a -b :1 --x\nGUNICORN_GRACEFUL_TIMEOUT=7\nLOGLEVEL='#'", "SETTINGS_FLAVOR=none",
             ],
-            static (place, text) => Settings(place, Old, Variables(text)), IsSlow: true),
+            static (place, text) => OldEnvironment(place, text), IsSlow: true),
         ["boto"] = new(
             ["[Credentials]\ns3_host = h\ns3_port=1\n", "# a\n[Credentials]\nboto_host=h\n"],
             static (place, text) => Botos(place, text), IsSlow: true),
@@ -103,6 +104,23 @@ internal static class SettingsParsers
             Settings(place, settings, new() { [variable] = value, ["AWS_BUCKET"] = "b" });
     }
 
+    // Variables; after an empty line the file, if it is another one; after a second empty line the file of New Relic.
+    private static void OldEnvironment(ParserPlace place, string text)
+    {
+        var parts = text.Split("\n\n", 3);
+        var environment = Variables(parts[0]);
+        place.Write("newrelic.ini", parts.ElementAtOrDefault(2) ?? "");
+        Settings(place, parts.ElementAtOrDefault(1) is { Length: > 0 } file ? file : Old, environment);
+        // Without a file the sample is read, whose variables have second names.
+        environment.Remove(OldFile.PathVariable);
+        environment.Remove(ConfigurationFile.PathVariable);
+        Settings(place, file: null, environment);
+    }
+
+    // A file of settings sets variables in its comments, of which its parser sees nothing.
+    private static string Comments(string text) =>
+        string.Join('\n', text.Split('\n').Where(line => line is ['#', ..]).Select(line => line[1..]));
+
     private static Dictionary<string, string> Variables(string text) => text.Split('\n')
         .Select(line => line.Split('=', 2)).Where(pair => pair is [{ Length: > 0 }, _])
         .DistinctBy(pair => pair[0]).ToDictionary(pair => pair[0], pair => pair[1]);
@@ -122,10 +140,12 @@ internal static class SettingsParsers
         }
     }
 
-    // Mistakes are told, and never thrown.
-    private static void Settings(ParserPlace place, string file, Dictionary<string, string> environment)
+    // Mistakes are told, and never thrown. A variable names a file of the folder by HERE.
+    private static void Settings(ParserPlace place, string? file, Dictionary<string, string> environment)
     {
-        var configuration = MirrorConfiguration.Load(place.Write("config.yml", file), environment);
+        foreach (var (name, value) in environment.ToList())
+            environment[name] = value.Replace("HERE", place.Folder.Path, StringComparison.Ordinal);
+        var configuration = MirrorConfiguration.Load(file is null ? null : place.Write("config.yml", file), environment);
         Assert.All(configuration.Errors.Concat(configuration.Warnings), Assert.NotEmpty);
     }
 }

@@ -93,10 +93,26 @@ internal static class StoreParsers
     private static void Events(ParserPlace place, string text)
     {
         var folder = place.Folder.Folder("queue");
-        // A new queue has no files.
-        EventQueue.Open(folder).Dispose();
+        // A new queue has no files, and the sender waits for its first event.
+        using (var queue = EventQueue.Open(folder))
+        {
+            var next = queue.NextAsync(CancellationToken.None);
+            queue.Append("{}"u8);
+            Assert.Single(next.GetAwaiter().GetResult().Events);
+        }
+        Directory.Delete(folder, recursive: true);
+        // A record of a file that is gone, whatever it says, takes no later event for delivered.
+        place.Write(Path.Combine("queue", "0", "delivered"), text);
+        using (var queue = EventQueue.Open(folder))
+            queue.Append("{}"u8);
+        using (var queue = EventQueue.Open(folder))
+            Assert.Equal(1, queue.Pending);
         Directory.Delete(folder, recursive: true);
         Directory.CreateDirectory(Path.Combine(folder, "0"));
+        // A first line with a number makes the first event that much longer: no input is as long as the longest events.
+        if (text.Split('\n', 2) is [var number, var rest]
+            && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var longer))
+            text = new string('x', Math.Min(longer, 5 << 20)) + rest;
         place.Write(Path.Combine("queue", "0", "00000000000000000002.events"), text);
         place.Write(Path.Combine("queue", "0", "x.events"), text);
         place.Write(Path.Combine("queue", "0", "00000000000000000001.events"), text);
@@ -111,6 +127,7 @@ internal static class StoreParsers
             {
                 Assert.True(left > 0, "The queue does not end.");
                 var batch = queue.NextAsync(CancellationToken.None).GetAwaiter().GetResult();
+                Assert.NotEmpty(batch.Events);
                 Assert.NotEmpty(batch.Envelope());
                 queue.Delivered(batch);
                 // A batch of a file that is gone changes nothing.

@@ -1,8 +1,10 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Schema1;
@@ -22,11 +24,19 @@ internal static class TokenParsers
 
     private const string OwnJwks = "{\"keys\":[" + PrivateJwk + "]}";
 
+    // Keys for the other algorithms of tokens.
+    private static readonly RSA Rsa = RSA.Create(2048);
+    private static readonly ECDsa Ec384 = ECDsa.Create(ECCurve.NamedCurves.nistP384);
+    private static readonly ECDsa Ec521 = ECDsa.Create(ECCurve.NamedCurves.nistP521);
+
+    // The end of a token in an input means the same on every day.
+    private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch.AddYears(60);
+
     private static readonly Lazy<TokenVerifier> Verifier = new(Verify);
     private static readonly Lazy<PrivilegedKey> Privileged = new(() =>
     {
         using var place = new ParserPlace();
-        return new(new AuthOptions { PrivilegedKey = place.Write("key", RsaPem) }, TimeProvider.System);
+        return new(new AuthOptions { PrivilegedKey = place.Write("key", Rsa.ExportSubjectPublicKeyInfoPem()) }, new FakeTimeProvider(Now));
     });
 
     private static readonly OidcAccess Jobs = new(
@@ -111,11 +121,18 @@ internal static class TokenParsers
         var keys = new TrustedKeys(
             new TokenOptions
             {
-                Jwks = place.Write("jwks", OwnJwks),
+                Jwks = place.Write("jwks", $"{{\"keys\":[{PrivateJwk},{Jwk("b", Ec384)},{Jwk("c", Ec521)}]}}"),
                 RootCertBundle = place.Write("bundle", Certificate),
             },
-            TimeProvider.System);
-        return new(keys.Choose, "i", "r", ["ES256"], TimeProvider.System);
+            new FakeTimeProvider(Now));
+        return new(keys.Choose, "i", "r", TokenServerAccess.AllAlgorithms, new FakeTimeProvider(Now));
+    }
+
+    private static string Jwk(string name, ECDsa key)
+    {
+        var point = key.ExportParameters(includePrivateParameters: false).Q;
+        var (x, y) = (Base64Url.EncodeToString(point.X), Base64Url.EncodeToString(point.Y));
+        return $$"""{"kty":"EC","crv":"P-{{key.KeySize}}","kid":"{{name}}","x":"{{x}}","y":"{{y}}"}""";
     }
 
     // A header and claims, which are signed here; or a token as it is.
@@ -128,11 +145,13 @@ internal static class TokenParsers
         var http = new DefaultHttpContext();
         http.Request.Headers.Authorization = BasicHeader.Of(OidcAccess.UserName, token).ToString();
         Assert.Null(Jobs.AuthenticateAsync(http, CancellationToken.None).AsTask().GetAwaiter().GetResult());
-        // Not signed by the owner of this key.
-        foreach (var header in new[] { $"Bearer {token}", BasicHeader.Of(PrivilegedKey.UserName, token).ToString() })
+        // The owner of the privileged key signs with another algorithm.
+        foreach (var header in new[]
+            { $"Bearer {token}", BasicHeader.Of(PrivilegedKey.UserName, token).ToString(), BasicHeader.Of("a", token).ToString(), null })
         {
             http.Request.Headers.Authorization = header;
-            Assert.Null(Privileged.Value.UserOfAsync(http.Request).AsTask().GetAwaiter().GetResult());
+            var owner = Privileged.Value.UserOfAsync(http.Request).AsTask().GetAwaiter().GetResult();
+            Assert.True(owner is null || IsSigned(text, "RS256"));
         }
         if (Verifier.Value.ReadAsync(token).AsTask().GetAwaiter().GetResult() is not { } read)
             return;
@@ -142,14 +161,35 @@ internal static class TokenParsers
         Assert.All(user.ClassesOf(name)!, Assert.NotNull);
         foreach (var claim in new[] { "iss", "sub", "aud", "c" })
             Assert.All(user.ValuesOf(claim), Assert.NotNull);
-        new OwnTokenUser(read).Grants(name, AccessAction.Pull);
+        Owned(user, name);
+    }
+
+    // A token of this server has the claims of a login in a claim of its own, and no other claims.
+    private static void Owned(TokenUser user, RepositoryName name)
+    {
+        var claims = user.ValuesOf("c").ToArray();
+        foreach (var others in new[] { null, [], new Dictionary<string, JsonElement>([OwnTokenUser.Remember([new("c", claims)])]) })
+        {
+            var own = new OwnTokenUser(user.Claims with { Others = others });
+            own.Grants(name, AccessAction.Pull);
+            Assert.Equal(others is { Count: > 0 } ? claims : [], own.ValuesOf("c"));
+            Assert.Empty(own.ValuesOf("d"));
+        }
     }
 
     private static string Token(byte[] header, byte[] claims)
     {
         var signed = $"{Base64Url.EncodeToString(header)}.{Base64Url.EncodeToString(claims)}";
-        return $"{signed}.{Base64Url.EncodeToString(Signer.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";
+        var bytes = Encoding.ASCII.GetBytes(signed);
+        var text = FuzzText.Of(header);
+        var signature = IsSigned(text, "RS256") ? Rsa.SignData(bytes, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+            : IsSigned(text, "ES384") ? Ec384.SignData(bytes, HashAlgorithmName.SHA384)
+            : IsSigned(text, "ES512") ? Ec521.SignData(bytes, HashAlgorithmName.SHA512)
+            : Signer.SignData(bytes, HashAlgorithmName.SHA256);
+        return $"{signed}.{Base64Url.EncodeToString(signature)}";
     }
+
+    private static bool IsSigned(string text, string algorithm) => text.Contains($"\"{algorithm}\"", StringComparison.Ordinal);
 
     private static void Folders(ParserPlace place, string text)
     {
@@ -177,24 +217,40 @@ internal static class TokenParsers
         }
     }
 
+    // The answers for the discovery document, for the keys, and for the keys when they are asked for again.
     private static void OpenId(ParserPlace place, string text)
     {
         var url = place.Server.Address.OriginalString;
-        var parts = text.Replace("URL", url, StringComparison.Ordinal).Split('\n', 2);
-        place.Server.Answer = line => new([], FuzzText.Bytes(line.Contains("well-known", StringComparison.Ordinal) ? parts[0] : parts[^1]));
+        var parts = text.Replace("URL", url, StringComparison.Ordinal).Split('\n', 3);
+        var looks = 0;
+        place.Server.Answer = line => new([], FuzzText.Bytes(
+            line.Contains("well-known", StringComparison.Ordinal) ? parts[0] : parts[Math.Min(++looks, parts.Length - 1)]));
+        var clock = new FakeTimeProvider(Now);
         using var access = new OidcAccess(
-            new OpenAccess(), new OidcOptions { Issuer = url, Audience = "r" }, TimeProvider.System, NullLogger<OidcAccess>.Instance);
-        var claims = Encoding.UTF8.GetBytes($"{{\"iss\":\"{url}\",\"aud\":\"r\",\"sub\":\"s\",\"exp\":9999999999}}");
+            new OpenAccess(), new OidcOptions { Issuer = url, Audience = "r" }, clock, NullLogger<OidcAccess>.Instance);
+        var end = Now.AddHours(1).ToUnixTimeSeconds();
+        var claims = Encoding.UTF8.GetBytes($"{{\"iss\":\"{url}\",\"aud\":\"r\",\"sub\":\"s\",\"exp\":{end}}}");
+        var tokens = new[] { """{"alg":"ES256","kid":"a"}""", """{"alg":"ES256"}""", """{"alg":"ES256","kid":7}""" }
+            .Select(header => Token(Encoding.UTF8.GetBytes(header), claims)).ToList();
         // Each token twice: the second time its user is known.
-        foreach (var header in new[] { """{"alg":"ES256","kid":"a"}""", """{"alg":"ES256"}""", """{"alg":"ES256","kid":7}""" })
-            for (var i = 0; i < 2; i++)
-            {
-                var http = new DefaultHttpContext();
-                var token = Token(Encoding.UTF8.GetBytes(header), claims);
-                http.Request.Headers.Authorization = BasicHeader.Of(OidcAccess.UserName, token).ToString();
-                var user = access.AuthenticateAsync(http, CancellationToken.None).AsTask().GetAwaiter().GetResult();
-                // The document has the key that signed it, if any is let in.
-                Assert.True(user is null || text.Contains("pzxOtRzvkdXFg57KSn9uBXPbota5PxHidt92A046QYE", StringComparison.Ordinal));
-            }
+        foreach (var token in tokens)
+            Assert.Equal(UserOf(token)?.Name, UserOf(token)?.Name);
+        // A token with an unknown key makes the server ask for the keys again, and then each user has to be verified again.
+        clock.Advance(TimeSpan.FromMinutes(1));
+        UserOf(Token("""{"alg":"ES256","kid":"unknown"}"""u8.ToArray(), claims));
+        foreach (var token in tokens)
+            UserOf(token);
+        clock.Advance(TimeSpan.FromHours(2));
+        Assert.All(tokens, token => Assert.Null(UserOf(token)));
+
+        AccessUser? UserOf(string token)
+        {
+            var http = new DefaultHttpContext();
+            http.Request.Headers.Authorization = BasicHeader.Of(OidcAccess.UserName, token).ToString();
+            var user = access.AuthenticateAsync(http, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+            // A document has the key that signed it, if any is let in.
+            Assert.True(user is null || text.Contains("pzxOtRzvkdXFg57KSn9uBXPbota5PxHidt92A046QYE", StringComparison.Ordinal));
+            return user;
+        }
     }
 }

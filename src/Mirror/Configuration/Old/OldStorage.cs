@@ -267,7 +267,7 @@ internal static class OldStorage
         old.Set("storage.swift.container", "dev_container");
         old.Take("swift_container", "storage.swift.container");
         if (old.Has("swift_auth_version"))
-            old.Take("swift_auth_version", "storage.swift.authversion", old["swift_auth_version"]!.Split('.')[0]);
+            old.Take("swift_auth_version", "storage.swift.authversion", old["swift_auth_version"]?.Split('.')[0]);
         else if (new SwiftOptions { AuthUrl = url }.Version is null)
             old.Set("storage.swift.authversion", "2");
         old.Say("swift_cacert", OldKeyFate.NotDone, "the machine's certificates are used: SSL_CERT_FILE names others");

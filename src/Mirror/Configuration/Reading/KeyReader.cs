@@ -25,13 +25,6 @@ internal sealed class KeyReader(Findings findings)
 
     private void Read(KnownKey key, YamlNode node, string path, bool isIgnored)
     {
-        if (key.Refusal is { } why)
-        {
-            if (key.Shape is not KeyShape.Value || !node.IsEmpty)
-                findings.Errors.Add($"{Shown(path)}: {why}");
-            return;
-        }
-
         if (key.WhyNotActedOn is { } reason && !isIgnored && !node.IsEmpty)
         {
             findings.Warnings.Add($"{Shown(path)} has no effect: {reason}");
@@ -76,7 +69,10 @@ internal sealed class KeyReader(Findings findings)
         }
         var text = (node as YamlScalarNode)?.Value;
         var canonical = text is null || isIgnored ? text : key.Rule.Canonical(text);
-        if (canonical is null)
+        // No name of a file has it, and the framework throws.
+        if (text?.Contains('\0') == true)
+            findings.Errors.Add($"{Shown(path)}: {Shown(key, node)} is not allowed: text without the character of code 0");
+        else if (canonical is null)
             findings.Errors.Add($"{Shown(path)}: {Shown(key, node)} is not allowed: {key.Rule.Allowed}");
         else if (key.AliasTarget is { } target)
             _aliases[target] = canonical;

@@ -40,9 +40,6 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public bool HasNoEffect { get; private init; }
 
-    /// <summary>Why the key prevents a start. Null: it does not.</summary>
-    public string? Refusal { get; private init; }
-
     public bool IsRequired { get; private init; }
 
     public bool IsMistakeEmpty { get; private init; }
@@ -66,9 +63,6 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     /// <summary>Accepted without a warning: the server needs no such setting to do what the user asks for.</summary>
     public KnownKey NoEffect() => this with { HasNoEffect = true };
-
-    /// <summary>Prevents a start, because to ignore the key would be unsafe, or the opposite of what the user asks for.</summary>
-    public KnownKey Refused(string why) => this with { Refusal = why };
 
     /// <summary>Its section is a mistake without it.</summary>
     public KnownKey Required() => this with { IsRequired = true };

@@ -4,9 +4,9 @@ namespace Mirror.Configuration.Reading;
 
 /// <summary>
 /// Every key of the configuration of <c>registry:2</c> and <c>registry:3</c>, and our own. A key sets the property of the same path in
-/// <see cref="MirrorOptions"/>, unless its row, or a row above it, ends in <c>NotActedOn</c>, <c>NoEffect</c>, <c>Refused</c> or
-/// <c>AliasOf</c>. To add a key: add its row, a property of its name with its default, and its line in docs/configuration.md. A test fails
-/// while one of the three is missing, or while the defaults differ.
+/// <see cref="MirrorOptions"/>, unless its row, or a row above it, ends in <c>NotActedOn</c>, <c>NoEffect</c> or <c>AliasOf</c>. To add a
+/// key: add its row, a property of its name with its default, and its line in docs/configuration.md. A test fails while one of the three is
+/// missing, or while the defaults differ.
 /// </summary>
 internal static class KnownKeys
 {

@@ -12,7 +12,7 @@ internal static class LetsEncryptRules
         if (!findings.Errors.Exists(error => error.StartsWith(Section, StringComparison.Ordinal)) && Mistake(http, options) is { } mistake)
             findings.Errors.Add($"{Section}{mistake}");
         if (options.Http01 is { } http01 && ListenAddress.Parse(http01).Port is var port and not 0
-            && (http.Net is ListenNetwork.Tcp && port == http.Listen.Port
+            && (http.Net is ListenNetwork.Tcp && ListenAddress.TryParse(http.Addr, out var main) && port == main.Port
                 || http.Debug.Addr is { } debug && port == ListenAddress.Parse(debug).Port))
             findings.Errors.Add($"{Section}.http01: \"{http01}\" is not allowed: its port must differ from those of http.addr and "
                 + "http.debug.addr");
