@@ -144,12 +144,14 @@ public sealed partial class ImageIndex(string file) : IDisposable
         }
     });
 
-    /// <summary>What all images together are.</summary>
+    /// <summary>
+    /// What all images together are. In a bucket the sizes are what manifests claim, so their sum may be larger than a 64-bit number.
+    /// </summary>
     public ImageTotals Totals() => Read(connection =>
     {
         using var command = Command(connection, """
-            select (select count(distinct name) from image), (select count(*) from image), count(*), coalesce(sum(bytes), 0),
-                coalesce(sum(case when images > 1 then bytes end), 0)
+            select (select count(distinct name) from image), (select count(*) from image), count(*), cast(total(bytes) as integer),
+                cast(total(case when images > 1 then bytes end) as integer)
             from (select p.bytes, count(*) images from image_part x join part p on p.id = x.part group by x.part)
             """);
         using var row = command.ExecuteReader();
@@ -188,7 +190,7 @@ public sealed partial class ImageIndex(string file) : IDisposable
         {
             var platforms = string.Join(',', each.Platforms);
             Set(image, each.Name.ToString(), each.Reference.ToString(), each.Digest.ToString(), platforms, each.IsWhole ? 1L : 0L,
-                each.Parts.Values.Sum(), seen);
+                each.Parts.Values.Total(), seen);
             var id = (long)image.ExecuteScalar()!;
             // Most images have the parts that they had.
             Dictionary<Digest, (long Bytes, long Id)> before = [];

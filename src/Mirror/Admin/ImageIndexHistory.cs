@@ -68,7 +68,8 @@ public sealed partial class ImageIndex
         });
 
     /// <summary>
-    /// Forgets the clients that have not pulled for 30 days, and the digests that a deleted tag began to name more than 30 days ago.
+    /// Forgets the clients that have not pulled for 30 days, the digests that a deleted tag began to name more than 30 days ago, and the
+    /// pulls of images that are gone, if the last pull was more than 30 days ago.
     /// </summary>
     public void ForgetHistory(DateTimeOffset now) => Write(connection =>
     {
@@ -77,7 +78,9 @@ public sealed partial class ImageIndex
             """
             delete from puller where last < $oldest;
             delete from tagged where since < $oldest
-                and not exists(select 1 from image i where i.name = tagged.name and i.reference = tagged.tag)
+                and not exists(select 1 from image i where i.name = tagged.name and i.reference = tagged.tag);
+            delete from pulled where last < $oldest and not exists(
+                select 1 from image i where i.name = pulled.name and (i.reference = pulled.reference or i.digest = pulled.reference))
             """,
             ("$oldest", (now - HistoryLife).ToUnixTimeMilliseconds()));
         command.ExecuteNonQuery();

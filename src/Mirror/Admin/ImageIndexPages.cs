@@ -105,7 +105,7 @@ public sealed partial class ImageIndex
     public IReadOnlyList<(RepositoryName Name, long Bytes)> BytesByName() => Read(connection =>
     {
         using var command = Command(connection, """
-            select i.name, sum(p.bytes) from part p
+            select i.name, cast(total(p.bytes) as integer) from part p
             join image i on i.id = (select min(x.image) from image_part x where x.part = p.id) group by i.name
             """);
         using var rows = command.ExecuteReader();

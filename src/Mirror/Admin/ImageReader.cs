@@ -28,6 +28,9 @@ public sealed class ImageReader(
     // looked at twice.
     private const int MaxKept = 16 << 20;
 
+    // 32 TiB. What a manifest claims beyond it is a lie, which must not make the sums of the index overflow.
+    private const long MaxClaimed = 1L << 45;
+
     /// <summary>The images of a repository: by tag, then those that no tag leads to. Of content only manifests and configs are
     /// read.</summary>
     public async IAsyncEnumerable<StoredImage> ReadAsync(
@@ -58,13 +61,15 @@ public sealed class ImageReader(
     public ValueTask<HashSet<Digest>> BlobsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         DigestsAsync(links.ListBlobsAsync(name, cancellationToken), cancellationToken);
 
-    // Of a folder. A bucket would cost a request for each blob: there the links alone count.
-    private async ValueTask<HashSet<Digest>> StoredBlobsAsync(RepositoryName name, CancellationToken cancellationToken)
+    // Of a folder, with their lengths. A bucket would cost a request for each blob: there the links alone count, and no length is known.
+    private async ValueTask<Dictionary<Digest, long?>> StoredBlobsAsync(RepositoryName name, CancellationToken cancellationToken)
     {
-        var blobs = await BlobsAsync(name, cancellationToken);
+        var blobs = (await BlobsAsync(name, cancellationToken)).ToDictionary(digest => digest, _ => (long?)null);
         if (bucket is null)
-            foreach (var digest in blobs)
-                if (await content.SizeAsync(digest, cancellationToken) is null)
+            foreach (var digest in blobs.Keys.ToList())
+                if (await content.SizeAsync(digest, cancellationToken) is { } length)
+                    blobs[digest] = length;
+                else
                     blobs.Remove(digest);
         return blobs;
     }
@@ -122,7 +127,7 @@ public sealed class ImageReader(
 
     private async ValueTask<StoredImage> ReadAsync(
         RepositoryName name, Reference reference, Digest root, Dictionary<Digest, (ManifestDocument Document, int Length)> tree,
-        HashSet<Digest> blobs, CancellationToken cancellationToken)
+        Dictionary<Digest, long?> blobs, CancellationToken cancellationToken)
     {
         Dictionary<Digest, long> parts = [];
         SortedSet<string> platforms = new(StringComparer.Ordinal);
@@ -135,12 +140,12 @@ public sealed class ImageReader(
                 if (child.Platform is { Os: { } os, Architecture: { } architecture } && os != "unknown" && tree.ContainsKey(child.Digest))
                     platforms.Add($"{os}/{architecture}");
             foreach (var blob in document.Blobs)
-                if (blobs.Contains(blob.Digest))
-                    parts[blob.Digest] = blob.Size ?? 0;
+                if (blobs.TryGetValue(blob.Digest, out var stored))
+                    parts[blob.Digest] = stored ?? Math.Min(blob.Size ?? 0, MaxClaimed);
                 else
                     isWhole &= blob.IsElsewhere;
             if (digest == root && !document.IsIndex && document.Config is { } config
-                && blobs.Contains(config.Digest) && await PlatformAsync(config.Digest, cancellationToken) is { } platform)
+                && blobs.ContainsKey(config.Digest) && await PlatformAsync(config.Digest, cancellationToken) is { } platform)
                 platforms.Add(platform);
         }
         return new(name, reference, root, [.. platforms], parts, isWhole);

@@ -51,7 +51,8 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         {
             progress = progress with { State = WarmState.Left, Reason = limited.Message };
         }
-        catch (Exception failure) when (failure is UpstreamException or RegistryException || failure.IsStoreFailure)
+        catch (Exception failure) when (
+            failure is UpstreamException or RegistryException or NewTagHeldException || failure.IsStoreFailure)
         {
             progress = progress with { State = WarmState.Failed, Reason = failure.Message };
         }
@@ -103,7 +104,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         }
 
         // 3. The layers.
-        progress = progress with { Total = blobs.Values.Sum() };
+        progress = progress with { Total = blobs.Values.Total() };
         foreach (var (digest, size) in blobs)
         {
             var before = progress;

@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Fleet;
 
@@ -11,7 +12,7 @@ public sealed class ShutdownDelay(MirrorOptions options, TimeProvider time) : IH
 
     /// <summary>How long requests are still taken (<c>fleet.leave</c>).</summary>
     public static TimeSpan TimeOf(MirrorOptions options) =>
-        options.Fleet.Leave ?? (options.SharesByRedis() ? AmongReplicas : TimeSpan.Zero);
+        options.Fleet.Leave?.ForTimer ?? (options.SharesByRedis() ? AmongReplicas : TimeSpan.Zero);
 
     // The host calls this before it stops the listeners.
     public async Task StoppingAsync(CancellationToken cancellationToken)

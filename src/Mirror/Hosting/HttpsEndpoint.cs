@@ -98,6 +98,12 @@ internal static partial class HttpsEndpoint
         if (authorities.IsEmpty)
             return options;
         options.ClientCertificateRequired = true;
+        // As in PrivateAuthorities: the framework builds a chain of its own before it asks below.
+        options.CertificateChainPolicy = new X509ChainPolicy
+        {
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
         // Each connection shows its certificate, and the authorities of now decide.
         options.AllowTlsResume = false;
         // The machine's own authorities do not count: with them, every owner of a public certificate could connect.

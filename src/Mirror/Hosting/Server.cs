@@ -18,6 +18,7 @@ using Mirror.PullThrough;
 using Mirror.Redirects;
 using Mirror.Registry;
 using Mirror.Search;
+using Mirror.Storage;
 using Mirror.Storage.Disk;
 using Mirror.Telemetry;
 using Mirror.Telemetry.Hooks;
@@ -101,6 +102,7 @@ public static partial class Server
             LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
             LogAccess(app.Logger, AccessSummary.Of(options));
             await app.WaitForShutdownAsync(cancellationToken);
+            ThrowIfWorkFailed(app.Services);
         }
         catch (Exception failure)
         {
@@ -108,6 +110,15 @@ public static partial class Server
             throw;
         }
         LogStopped(app.Logger);
+    }
+
+    // An exception that leaves a background service stops the host as a signal does. With another exit code, systemd and Docker start the
+    // server again.
+    internal static void ThrowIfWorkFailed(IServiceProvider services)
+    {
+        foreach (var work in services.GetServices<IHostedService>().OfType<BackgroundService>())
+            if (work.ExecuteTask is { IsFaulted: true, Exception.InnerException: { } failure })
+                throw new InvalidOperationException($"The background work {work.GetType().Name} failed: {failure.Message}", failure);
     }
 
     private static async Task ListenAsync(WebApplication app, HttpOptions http, CancellationToken cancellationToken)
@@ -208,7 +219,7 @@ public static partial class Server
         services.AddSingleton<SocketTransportFactory>();
         services.AddSingleton<ClientConnections>();
         services.AddSingleton<IConnectionListenerFactory, PacedListeners>();
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout + ShutdownDelay.TimeOf(options));
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout.ForTimer + ShutdownDelay.TimeOf(options));
         services.AddSingleton(TimeProvider.System);
         services.AddMirrorOptions(options);
         builder.AddTelemetry(options.Log, options.Http.Debug, options.Reporting.NewRelic);

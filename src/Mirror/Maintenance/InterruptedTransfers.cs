@@ -1,6 +1,7 @@
 using Mirror.Configuration;
 using Mirror.Registry;
 using Mirror.Storage;
+using Mirror.Storage.Disk;
 using Mirror.Storage.Spooling;
 using Mirror.Telemetry;
 
@@ -59,8 +60,8 @@ public sealed partial class InterruptedTransfers(
         idle.Sort((one, other) => one.LastWritten.CompareTo(other.LastWritten));
 
         var bytes = idle.Sum(one => one.Length);
-        var disk = new DriveInfo(storage.LocalDirectory);
-        var maxBytes = Math.Min(disk.TotalSize / PartOfDisk, (disk.AvailableFreeSpace + bytes) / 2);
+        var free = VolumeRoom.Of(storage.LocalDirectory).Bytes;
+        var maxBytes = Math.Min(new DriveInfo(storage.LocalDirectory).TotalSize / PartOfDisk, (free + bytes) / 2);
         var (downloads, pushes) = (idle.Count(one => one.IsDownload), idle.Count(one => !one.IsDownload));
         var (deletedDownloads, deletedPushes, freed) = (0, 0, 0L);
         foreach (var oldest in idle)

@@ -18,7 +18,7 @@ public sealed partial class ScheduledSweeps(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.Delay(options.Interval < MaxFirstDelay ? options.Interval : MaxFirstDelay, time, stoppingToken);
-        using var timer = new PeriodicTimer(options.Interval, time);
+        using var timer = new PeriodicTimer(options.Interval.ForTimer, time);
         do
             while (!await SweepAsync(stoppingToken))
                 await Task.Delay(RetryDelay, time, stoppingToken);

@@ -21,7 +21,7 @@ public sealed partial class UploadPurging(Uploads uploads, StorageOptions storag
         var delay = Random.Shared.NextDouble() * (options.Interval < MaxFirstDelay ? options.Interval : MaxFirstDelay);
 #pragma warning restore CA5394
         await Task.Delay(delay, time, stoppingToken);
-        using var timer = new PeriodicTimer(options.Interval, time);
+        using var timer = new PeriodicTimer(options.Interval.ForTimer, time);
         do
         {
             try

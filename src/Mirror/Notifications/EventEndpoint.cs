@@ -126,9 +126,9 @@ internal sealed partial class EventEndpoint : IDisposable
     private TimeSpan Delay(int attempt)
     {
         if (attempt + 1 >= _options.Threshold)
-            return _options.Backoff;
+            return _options.Backoff.ForTimer;
         var growing = MinDelay * Math.Pow(2, Math.Min(attempt, 10));
-        return growing < _options.Backoff ? growing : _options.Backoff;
+        return growing < _options.Backoff ? growing : _options.Backoff.ForTimer;
     }
 
     private ValueTask RecordFailure(OnRetryArguments<object> attempt)

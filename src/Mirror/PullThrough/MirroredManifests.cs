@@ -258,7 +258,7 @@ public sealed partial class MirroredManifests(
             if (!joined && !upstream.IsNearlySpent && await manifests.FindAsync(name, current.Digest, CancellationToken.None) is null)
                 await FetchByDigestAsync(name, current.Digest, hasCopy: false, CancellationToken.None);
         }
-        catch (UpstreamException failure)
+        catch (Exception failure) when (failure is UpstreamException or NewTagHeldException)
         {
             LogNotRefreshed(name.ToString(), failure.Message);
         }

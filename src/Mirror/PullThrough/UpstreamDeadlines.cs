@@ -17,7 +17,7 @@ public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
     /// <exception cref="UpstreamUnavailableException">No answer came in time.</exception>
     public async Task<T> WaitForMissAsync<T>(RepositoryName name, Task<T> answer, CancellationToken cancellationToken)
     {
-        var limit = policies.Of(name).FailFast ?? Timeout.InfiniteTimeSpan;
+        var limit = policies.Of(name).FailFast?.ForTimer ?? Timeout.InfiniteTimeSpan;
         try
         {
             return await answer.WaitAsync(limit, time, cancellationToken);
@@ -37,7 +37,7 @@ public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
         var limit = policy.FailFast < policy.StaleAfter ? policy.FailFast.Value : policy.StaleAfter;
         try
         {
-            return await answer.WaitAsync(IsSilent ? TimeSpan.Zero : limit, time, cancellationToken);
+            return await answer.WaitAsync(IsSilent ? TimeSpan.Zero : limit.ForTimer, time, cancellationToken);
         }
         catch (TimeoutException)
         {

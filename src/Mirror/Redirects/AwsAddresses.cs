@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Redirects;
 
@@ -36,7 +37,7 @@ public sealed partial class AwsAddresses(
         while (true)
         {
             var wait = await TryLoadAsync(_options, stoppingToken) ? interval : RetryAfterFailure;
-            await Task.Delay(wait, time, stoppingToken);
+            await Task.Delay(wait.ForTimer, time, stoppingToken);
         }
     }
 

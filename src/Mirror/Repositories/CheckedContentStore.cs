@@ -55,10 +55,14 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
         // Committed content was verified.
         sizes.Prove(digest, spool.Length);
         await store.CommitAsync(spool, digest, cancellationToken);
+        _damaged.Remove(digest);
     }
 
-    public ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
-        store.PutAsync(digest, bytes, cancellationToken);
+    public async ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        await store.PutAsync(digest, bytes, cancellationToken);
+        _damaged.Remove(digest);
+    }
 
     public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) => store.TouchAsync(digest, cancellationToken);
 
@@ -85,10 +89,11 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
 
     private async ValueTask<bool> IsRightAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)
     {
-        if (expected is null ? length > 0 : length == expected)
-            return true;
+        // First of all: a look without an expected length must find the same as the one that found the damage.
         if (_damaged.TryGetValue(digest, out long damaged) && damaged == length)
             return false;
+        if (expected is null ? length > 0 : length == expected)
+            return true;
         return (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, expected, stop), cancellationToken)).Result;
     }
 

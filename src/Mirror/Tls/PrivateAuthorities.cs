@@ -39,6 +39,8 @@ public sealed class PrivateAuthorities
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.AddRange(_roots);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        // A certificate may name an address of its issuer. Its sender must not choose what this server requests.
+        chain.ChainPolicy.DisableCertificateDownloads = true;
         if (use is not null)
             chain.ChainPolicy.ApplicationPolicy.Add(use);
         foreach (var element in sent?.ChainElements ?? Enumerable.Empty<X509ChainElement>())

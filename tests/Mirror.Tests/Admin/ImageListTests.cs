@@ -1,6 +1,9 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
+using Mirror.Admin;
 using Mirror.Storage;
+using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Push;
 using Mirror.Tests.Upstream;
@@ -61,6 +64,46 @@ public sealed class ImageListTests : MirrorOfHub
         Assert.Equal(Base.Size, usage.GetProperty("shared").GetInt64());
         Assert.Equal(
             images.Sum(image => image.GetProperty("size").GetInt64()) - Base.Size, usage.GetProperty("size").GetInt64());
+    }
+
+    [Fact]
+    public async Task Manifests_that_lie_about_lengths_change_neither_the_list_nor_the_sums()
+    {
+        var pushed = new PushedRepository(Mirror, "local/app");
+        for (var i = 0; i < 3; i++)
+        {
+            Digest[] layers = [await pushed.PushAsync([1, 2, (byte)i]), await pushed.PushAsync([3, 4, (byte)i])];
+            var named = string.Join(',', layers.Select(layer =>
+                $$"""{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{{layer}}","size":{{long.MaxValue}} }"""));
+            var config = await pushed.PushAsync("{}"u8.ToArray());
+            var manifest = Encoding.UTF8.GetBytes($$"""
+                {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","layers":[{{named}}],
+                 "config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{config}}","size":2} }
+                """);
+            using var response = await pushed.SendAsync("PUT", $"manifests/{i}", manifest, MediaTypes.OciManifest);
+            Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        }
+        var images = await Mirror.ImagesAsync(list => list.Length == 3);
+        Assert.All(images, image => Assert.InRange(image.GetProperty("size").GetInt64(), 0, 2000));
+        Assert.InRange((await Mirror.AdminAsync("usage")).GetProperty("size").GetInt64(), 0, 6000);
+    }
+
+    // In a bucket the lengths are what manifests claim.
+    [Fact]
+    public void The_sum_of_lengths_may_be_more_than_a_number_of_64_bits()
+    {
+        using var folder = new TempFolder();
+        using var index = new ImageIndex(folder["images.db"]);
+        index.Put(
+            [
+                .. Enumerable.Range(0, 3).Select(i => new StoredImage(
+                    RepositoryName.Parse("local/app"), Reference.Parse($"{i}"), Digest.Of([(byte)i]), [],
+                    new Dictionary<Digest, long> { [Digest.Of([1, (byte)i])] = long.MaxValue, [Digest.Of([2, (byte)i])] = long.MaxValue },
+                    IsWhole: true)),
+            ],
+            index.BeginReading());
+        Assert.Equal(long.MaxValue, index.Totals().Bytes);
+        Assert.Equal(("local/app", long.MaxValue), index.BytesByName().Select(each => (each.Name.ToString(), each.Bytes)).Single());
     }
 
     [Fact]

@@ -47,6 +47,28 @@ public sealed class ScheduledWarmingTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task A_tag_that_is_held_during_its_cooldown_ends_neither_the_list_nor_the_server()
+    {
+        Hub.AddImage(Repository, "1", HubBlob.Seeded(1, 30_000));
+        var other = Hub.AddImage("acme/app", "1", HubBlob.Seeded(2, 30_000));
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = Hub.Url,
+            TagsCacheTtl = "1s",
+            More = "  warm: {lists: [{images: [library/nginx:1, acme/app:1], every: 1s}]}\n"
+                + "  policies: [{match: library/*, cooldown: 72h, cooldown_new: hold}]\n",
+        });
+        await mirror.UntilStoredAsync(BlobPath(other.Layers[0].Digest, "acme/app"));
+        await mirror.UntilLoggedAsync(
+            line => line.Contains("library/nginx:1 of proxy.warm could not be fetched", StringComparison.Ordinal));
+        var warmed = await mirror.AskAdminAsync(HttpMethod.Post, "warm", new { images = new[] { "library/nginx:1", "acme/app:1" } });
+        var outcomes = await warmed.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        warmed.Dispose();
+        Assert.Contains("is new here", outcomes, StringComparison.Ordinal);
+        Assert.Contains("acme/app:1", outcomes, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_list_is_fetched_on_its_schedule_and_a_failure_of_one_image_stops_no_other()
     {
         var first = Hub.AddImage(Repository, "1", HubBlob.Seeded(1, 30_000));

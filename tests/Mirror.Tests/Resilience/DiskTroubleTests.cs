@@ -4,6 +4,7 @@ using System.Text;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
+using Mirror.Tests.Push;
 using Mirror.Tests.Upstream;
 using Xunit;
 
@@ -69,6 +70,27 @@ public sealed class DiskTroubleTests : MirrorOfHub
         await Until.TrueAsync(
             () => Files(mirror, "mirror/fills").Length == 0, () => $"Spools are left: {string.Join(' ', Files(mirror, "mirror/fills"))}");
         Assert.Equal(0, (await mirror.RunAsync("verify")).Code);
+    }
+
+    // Network file systems report such sizes.
+    [Fact]
+    public async Task A_volume_of_seven_EiB_takes_pushes()
+    {
+        LoopVolume.Availability.OrSkip();
+        using var folder = new TempFolder();
+        await PeerProcess.RunAsync("mount", ["-t", "tmpfs", "-o", "size=7E", "none", folder.Path]);
+        try
+        {
+            await using var mirror = await MirrorProcess.StartAsync(
+                new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(folder.Path, "root") });
+            var (digest, bytes) = await new PushedRepository(mirror, "local/app").PushManifestAsync("v1");
+            using var response = await mirror.GetAsync(ManifestPath(digest, "local/app"));
+            Assert.Equal(bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        }
+        finally
+        {
+            await PeerProcess.RunAsync("umount", ["-l", folder.Path]);
+        }
     }
 
     [Theory]

@@ -95,7 +95,7 @@ public sealed class SoakTests : MirrorOfHub
                 () => string.Join('\n', Mirror.Log));
         }
         Assert.Empty(_wrong);
-        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+        await VerifyAsync();
         await Until.TrueAsync(
             () => Mirror.Open.Count() <= open + 50, () => string.Join('\n', Mirror.Open));
         await Until.TrueAsync(() => Mirror.Resident <= MostMemory, () => $"{Mirror.Resident / MiB} MiB");
@@ -114,6 +114,16 @@ public sealed class SoakTests : MirrorOfHub
             $"soak of {Duration.TotalSeconds} s: {right} right pulls, {acknowledged} pushes, {_kills} kills, {_collections} collections; "
             + $"0 wrong, 0 lost, {most * 100 / Limit} % of the limit at most; afterwards {Mirror.Open.Count() - open} files more than "
             + $"before and {Mirror.Resident / MiB} MiB of memory");
+    }
+
+    // A push that a kill interrupted may leave a tag whose layer a collection has taken: it was not acknowledged.
+    private async Task VerifyAsync()
+    {
+        var (_, output) = await Mirror.RunAsync("verify");
+        Assert.Contains(" intact, 0 damaged", output, StringComparison.Ordinal);
+        var pushed = _acknowledged.Keys.Select(digest => digest.Hex).ToHashSet();
+        foreach (var line in output.Split('\n').Where(line => line.StartsWith("broken: ", StringComparison.Ordinal)))
+            Assert.DoesNotContain(line["broken: local/soak:".Length..][..Digest.Of([]).Hex.Length], pushed);
     }
 
     private static async Task UntilAsync(Random random, Func<Random, Task> act, CancellationToken over)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -59,6 +60,27 @@ public sealed class ClientAuthTests : IAsyncDisposable
                 letIn += await IsLetInAsync(certificate, port) ? 'y' : '-';
             Assert.Equal($"{shown}: {expected}", $"{shown}: {letIn}");
         }
+    }
+
+    [Fact]
+    public async Task The_server_requests_nothing_from_an_address_in_a_strangers_certificate()
+    {
+        using var issuer = new TcpListener(IPAddress.Loopback, 0);
+        issuer.Start();
+        List<int> ports = [];
+        var loaded = MirrorConfiguration.Load(Config(Words[3], ports), new Dictionary<string, string>());
+        _servers.Add(Server.RunAsync(loaded, () => loaded, dropRoot: false, _stop.Token));
+        await Until.TrueAsync(() => IsListeningAsync(ports[0]), () => "The server does not listen.");
+
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=stranger", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509AuthorityInformationAccessExtension([], [$"http://{issuer.LocalEndpoint}/issuer"]));
+        using var unknown = Authority("an authority that the server does not know");
+        using var issued = request.Create(unknown, DateTimeOffset.UtcNow.AddDays(-2), DateTimeOffset.UtcNow.AddDays(1), [1, 2, 3]);
+        using var shown = issued.CopyWithPrivateKey(key);
+
+        Assert.False(await IsLetInAsync(shown, ports[0]));
+        Assert.False(issuer.Pending());
     }
 
     public async ValueTask DisposeAsync()

@@ -1,8 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Mirror.Hosting;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Configuration;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
 using Xunit;
 
 namespace Mirror.Tests.Serving;
@@ -79,6 +83,42 @@ public sealed class StartTests
         Assert.Contains(Numbered(why), error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Background_work_that_fails_ends_the_server_with_an_exception()
+    {
+        using var work = new FailingWork();
+        await work.StartAsync(TestContext.Current.CancellationToken);
+        await work.ExecuteTask!.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await using var services = new ServiceCollection().AddSingleton<IHostedService>(work).BuildServiceProvider();
+        var failure = Assert.Throws<InvalidOperationException>(() => Server.ThrowIfWorkFailed(services));
+        Assert.Contains("FailingWork failed: planted", failure.Message, StringComparison.Ordinal);
+    }
+
+    // A timer of .NET takes less than 50 days.
+    [Fact]
+    public async Task Times_of_many_days_are_taken()
+    {
+        MirrorProcess.Availability.OrSkip();
+        await using var hub = await ScriptedHub.StartAsync();
+        hub.AddImage("library/nginx", "latest", HubBlob.Seeded(1, 1000));
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = hub.Url,
+            TagsCacheTtl = "0",
+            More = "  stale_after: 60d\n  fail_fast: 60d\n",
+            Environment = new Dictionary<string, string>
+            {
+                ["REGISTRY_HTTP_DRAINTIMEOUT"] = "60d",
+                ["REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL"] = "60d",
+                ["REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECT"] = "{enabled: true, interval: 60d}",
+            },
+        });
+        for (var i = 0; i < 2; i++)
+            await mirror.PullAsync("library/nginx", "latest");
+        await mirror.StopAsync();
+        Assert.Equal(0, await mirror.EndedAsync());
+    }
+
     [Theory]
     [InlineData("log: {audit: {path: /no/such/audit.log}}", "log.audit.path: the folder /no/such does not exist")]
     [InlineData("http: {net: unix, addr: /no/such/socket}", "http.addr: the folder /no/such does not exist")]
@@ -112,4 +152,10 @@ public sealed class StartTests
             : [$"all who reach :5000 may {verbs} without a password; set auth.htpasswd, auth.token or access.rules, or let http.addr "
                 + "begin with localhost"],
         AccessSummary.Warnings(ConfigurationText.Load(ConfigurationText.VersionLine + yaml).Options));
+
+    private sealed class FailingWork : BackgroundService
+    {
+        protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+            Task.FromException(new InvalidOperationException("planted"));
+    }
 }
