@@ -51,7 +51,8 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         {
             progress = progress with { State = WarmState.Left, Reason = limited.Message };
         }
-        catch (Exception failure) when (failure is UpstreamException or RegistryException || failure.IsStoreFailure)
+        catch (Exception failure) when (failure is UpstreamException or RegistryException or NewTagHeldException
+            || failure.IsStoreFailure)
         {
             progress = progress with { State = WarmState.Failed, Reason = failure.Message };
         }
