@@ -19,6 +19,12 @@ public sealed partial class ImageIndex(string file) : IDisposable
 
     private readonly SqliteFile _file = new(file, ImageIndexSchema.Create, ImageIndexSchema.Version, ImageIndexSchema.Drop);
 
+    /// <summary>True for the exceptions of an index that cannot be used: its disk fails, or the file has what this server never
+    /// wrote.</summary>
+    internal static bool IsFailure(Exception failure) =>
+        failure is SqliteException or InvalidOperationException or InvalidCastException or FormatException or ArgumentException
+            or OverflowException || failure.IsStoreFailure;
+
     /// <summary>When the whole store was last read into the index; null where that has not happened yet.</summary>
     public DateTimeOffset? Built => Read(connection => State(connection, "built")) is { } seconds
         ? DateTimeOffset.FromUnixTimeSeconds(seconds)

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Repositories;
@@ -247,7 +246,7 @@ public sealed partial class ImageIndexing(
             return false;
         }
         // The store is away, the disk is full, or the index cannot be used: serving goes on, and the next turn tries again.
-        catch (Exception failure) when (failure.IsStoreFailure || failure is SqliteException)
+        catch (Exception failure) when (ImageIndex.IsFailure(failure))
         {
             LogFailed(failure.Message);
             return false;

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
@@ -25,7 +24,7 @@ public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, 
             await Task.Run(() => index.ReadPulls(pulled), cancellationToken);
             return isWhole;
         }
-        catch (Exception failure) when (IsOfTheIndex(failure))
+        catch (Exception failure) when (ImageIndex.IsFailure(failure))
         {
             LogFailed(failure.Message);
             return false;
@@ -38,7 +37,7 @@ public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, 
         {
             return index.Notes(manifests);
         }
-        catch (Exception failure) when (IsOfTheIndex(failure))
+        catch (Exception failure) when (ImageIndex.IsFailure(failure))
         {
             return new Dictionary<Digest, NotedManifest>();
         }
@@ -50,14 +49,11 @@ public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, 
         {
             index.Note(manifests);
         }
-        catch (Exception failure) when (IsOfTheIndex(failure))
+        catch (Exception failure) when (ImageIndex.IsFailure(failure))
         {
             // They are read again next time.
         }
     }
-
-    private static bool IsOfTheIndex(Exception failure) =>
-        failure is SqliteException or InvalidOperationException or InvalidCastException || failure.IsStoreFailure;
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "the index of the images cannot be read: {Reason}. Images are evicted in the order in which their layers were last read")]

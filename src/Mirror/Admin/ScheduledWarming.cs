@@ -1,8 +1,6 @@
-using Microsoft.Data.Sqlite;
 using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Registry;
-using Mirror.Storage;
 
 namespace Mirror.Admin;
 
@@ -93,7 +91,7 @@ public sealed partial class ScheduledWarming(
             }
         }
         // The index cannot be read now.
-        catch (Exception failure) when (failure is SqliteException || failure.IsStoreFailure)
+        catch (Exception failure) when (ImageIndex.IsFailure(failure))
         {
             LogNotLearnt(failure.Message);
         }

@@ -35,22 +35,26 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
     {
         using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var asking = ask(giveUp.Token);
+        var isTaken = false;
         try
         {
             while (true)
             {
                 try
                 {
-                    return await asking.WaitAsync(Silence, time, stop);
+                    var answer = await asking.WaitAsync(Silence, time, stop);
+                    isTaken = true;
+                    return answer;
                 }
-                catch (TimeoutException) when (!asking.IsCompleted)
+                catch (TimeoutException) when (!asking.IsFaulted)
                 {
-                    if (await leases.HolderAsync(digest) != replica)
+                    // If the answer has come since the timeout, take it.
+                    if (!asking.IsCompleted && await leases.HolderAsync(digest) != replica)
                         throw new ReplicaLostException($"The replica {replica.Authority} is silent and no longer holds its lease.");
                 }
             }
         }
-        catch (Exception lost) when (lost is HttpRequestException || lost is IOException and not ReplicaLostException
+        catch (Exception lost) when (lost is HttpRequestException or TimeoutException || lost is IOException and not ReplicaLostException
             || lost is OperationCanceledException && !stop.IsCancellationRequested)
         {
             throw new ReplicaLostException($"The connection to the replica {replica.Authority} was lost: {lost.Message}", lost);
@@ -60,6 +64,9 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
             // The read may still write into the caller's buffer; wait for it.
             await giveUp.CancelAsync();
             await ((Task)asking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // The response came after all.
+            if (!isTaken && asking.IsCompletedSuccessfully)
+                (await asking as IDisposable)?.Dispose();
         }
     }
 }

@@ -28,6 +28,11 @@ public sealed partial class BucketUpkeep(IBucket bucket, ISweepStore leftovers, 
             {
                 LogUnusable(failure.Message);
             }
+            // The scratch folder is on a local disk.
+            catch (Exception failure) when (failure.IsStoreFailure)
+            {
+                LogNotSwept(bucket.Name, failure.Message);
+            }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
@@ -37,4 +42,9 @@ public sealed partial class BucketUpkeep(IBucket bucket, ISweepStore leftovers, 
 
     [LoggerMessage(LogLevel.Error, "the bucket cannot be used: {Reason}")]
     private partial void LogUnusable(string reason);
+
+    [LoggerMessage(LogLevel.Error,
+        "cannot delete the unfinished uploads and spools that earlier processes left for {Bucket}, will try again in a day; check the "
+        + "scratch folder (scratchdirectory): {Reason}")]
+    private partial void LogNotSwept(string bucket, string reason);
 }

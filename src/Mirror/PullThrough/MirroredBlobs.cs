@@ -142,7 +142,7 @@ public sealed class MirroredBlobs(
         RepositoryName name, Digest digest, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
     {
         var (fill, joined) = fills.JoinOrStart(source, name, digest, ignoreLease, isForClient);
-        var origin = fill.Origins.Find(name);
+        var origin = fill.Origins.Find(name, ActingClient.Current);
         Content? filling = null;
         try
         {
@@ -151,7 +151,7 @@ public sealed class MirroredBlobs(
                 var asked = time.GetTimestamp();
                 await ProveAsync(
                     name, digest, fill.Transfer.Spool?.ExpectedLength ?? content.ExpectedSize(name, digest), cancellationToken);
-                origin = fill.Origins.Add(source, name, time.GetElapsedTime(asked));
+                origin = fill.Origins.Add(source, name, ActingClient.Current, time.GetElapsedTime(asked));
                 // Before the blob is stored: a request in between would find content without a link.
                 if (origin is { IsLate: true })
                     await LinkAsync(name, digest, cancellationToken);

@@ -21,9 +21,6 @@ public sealed partial class MirroredManifests(
     private const int MaxPresent = 10_000;
     private static readonly TimeSpan PresentLife = TimeSpan.FromMinutes(5);
 
-    private readonly SingleFlight<(RepositoryName, string), Descriptor> _checks = new();
-    private readonly SingleFlight<(RepositoryName, Digest), Manifest> _fetches = new();
-    private readonly SingleFlight<(RepositoryName, Digest), Descriptor?> _heads = new();
     private readonly ConcurrentDictionary<(RepositoryName, Digest), long> _present = new(); // Upstream had these manifests a moment ago.
     private readonly RareLine _staleLine = new(time);
 
@@ -79,7 +76,7 @@ public sealed partial class MirroredManifests(
         // Upstream's HEAD named a digest that upstream does not have. So request the manifest by its tag.
         catch (UpstreamRefusedException)
         {
-            var check = _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop, byGet: true), CancellationToken.None);
+            var check = JoinCheck(name, tag, byGet: true);
             var named = (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
             if (await manifests.FindAsync(name, named.Digest, cancellationToken) is { } got)
                 return new(got, CacheStatus.Miss, Held: held.Find(name, tag));
@@ -121,7 +118,7 @@ public sealed partial class MirroredManifests(
     /// <summary>Checks a tag before its TTL is over, and fetches the new manifest if the tag moved. Does not throw if the check fails,
     /// because a client's request checks the tag later.</summary>
     public Task CheckAheadAsync(RepositoryName name, string tag) =>
-        RefreshAsync(name, _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None));
+        RefreshAsync(name, JoinCheck(name, tag));
 
     private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) =>
         new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
@@ -149,7 +146,7 @@ public sealed partial class MirroredManifests(
             return new(fresh, CacheStatus.Hit, Held: held.Find(name, tag));
 
         // 2. One check for all clients. Without a stored manifest they must wait for it.
-        var check = _checks.JoinOrStart((name, tag), stop => CheckAsync(name, tag, stop), CancellationToken.None);
+        var check = JoinCheck(name, tag);
         if (await FindCopyAsync(name, tag, cancellationToken) is not { } copy)
             return Checked((await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result);
 
@@ -225,9 +222,13 @@ public sealed partial class MirroredManifests(
             return await FindLastAsync(name, tag, cancellationToken) is { } former
                 ? await KeepAsync(name, tag, former)
                 : throw new NewTagHeldException($"{name}:{tag} is new here, and is served from {HeldTags.Text(on)} (cooldown_new: hold)");
+        var stores = tags.Stores;
         var stored = await manifests.FindAsync(name, current.Digest, cancellationToken);
         current = stored?.Descriptor ?? current;
         await tags.RecordCheckAsync(name, tag, current, isStored: stored is not null, cancellationToken);
+        // Another request may have stored the manifest since this one looked, and before the tag was pending.
+        if (stored is null && tags.Stores != stores && await manifests.FindAsync(name, current.Digest, cancellationToken) is not null)
+            await tags.ManifestStoredAsync(name, current.Digest, cancellationToken);
         return current;
     }
 
@@ -235,17 +236,6 @@ public sealed partial class MirroredManifests(
     {
         await tags.Freshness.RecordCheckAsync(name, tag, former.Descriptor, moved: false);
         return former.Descriptor;
-    }
-
-    private async Task<Descriptor> AskAsync(RepositoryName name, string tag, bool byGet, CancellationToken cancellationToken)
-    {
-        var reference = Reference.Parse(tag);
-        if (!byGet && await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
-            return head;
-        // Upstream's HEAD lacks the length or the digest. So request the manifest itself.
-        var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
-        await StoreAsync(name, manifest, cancellationToken);
-        return manifest.Descriptor;
     }
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate
@@ -261,54 +251,6 @@ public sealed partial class MirroredManifests(
         catch (Exception failure) when (failure is UpstreamException or NewTagHeldException)
         {
             LogNotRefreshed(name.ToString(), failure.Message);
-        }
-    }
-
-    private async ValueTask<Answer<Manifest>> FetchByDigestAsync(
-        RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
-    {
-        var fetch = _fetches.JoinOrStart((name, digest), stop => FetchOnceAsync(name, digest, stop), CancellationToken.None);
-        var (manifest, joined) = await (hasCopy
-            ? deadlines.WaitForRefreshAsync(name, fetch, cancellationToken)
-            : deadlines.WaitForMissAsync(name, fetch, cancellationToken));
-        return new(manifest, joined ? CacheStatus.Joined : CacheStatus.Miss);
-    }
-
-    private async Task<Manifest> FetchOnceAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        Manifest? manifest = null;
-        if (await manifests.ReadAsync(digest, cancellationToken) is { } bytes)
-        {
-            // Another fetch may have stored it since this request looked. If another repository has it, one HEAD proves that this one may
-            // serve it.
-            if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
-                return stored;
-            if (await HeadAsync(name, digest) is { } head)
-                manifest = new Manifest(head with { Size = bytes.Length }, bytes);
-        }
-        manifest ??= await upstream.GetManifestAsync(name, digest, cancellationToken);
-        await StoreAsync(name, manifest, cancellationToken);
-        return manifest;
-    }
-
-    private async Task<Descriptor?> HeadAsync(RepositoryName name, Digest digest) =>
-        (await _heads.JoinOrStart((name, digest), stop => upstream.HeadManifestAsync(name, digest, stop), CancellationToken.None)).Result;
-
-    private async ValueTask StoreAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await provenance.MarkAsync(name, manifest.Descriptor.Digest, Provenance.Copied, cancellationToken);
-            await manifests.PutAsync(name, manifest, cancellationToken);
-            await tags.ManifestStoredAsync(name, manifest.Descriptor.Digest, cancellationToken);
-            await cache.NeededAsync(manifest, cancellationToken);
-            completion.Stored(name, manifest);
-            writes.Succeeded();
-        }
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            // The client can be served without a stored copy.
-            writes.Failed($"manifest {manifest.Descriptor.Digest} of {name}", failure);
         }
     }
 

@@ -18,10 +18,13 @@ public sealed class MirroredReferrers(
     CachePolicies policies, TimeProvider time) : IDisposable
 {
     private const long CacheBytes = 8 << 20;
+    // The approximate memory of a list without its descriptors, and that of a descriptor without its bytes.
+    private const int ListOverhead = 512;
     private const int EntryOverhead = 256;
 
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
-    private readonly SingleFlight<(RepositoryName, Digest), Answer<Known>> _fetches = new();
+    // What upstream says to one login is no answer for another one.
+    private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Answer<Known>> _fetches = new();
 
     /// <summary>A page of the manifests that refer to <paramref name="subject"/>; empty if upstream has none.</summary>
     /// <param name="artifactType">The only type wanted; null for all.</param>
@@ -32,7 +35,8 @@ public sealed class MirroredReferrers(
         var ttl = policies.Of(name).TagsCacheTtl;
         var answer = Find(name, subject) is { } known && time.GetElapsedTime(known.At) < ttl
             ? new(known, CacheStatus.Hit)
-            : (await _fetches.JoinOrStart((name, subject), stop => FetchAsync(name, subject, stop), cancellationToken)).Result;
+            : (await _fetches.JoinOrStart(
+                (name, subject, ActingClient.Current), stop => FetchAsync(name, subject, stop), cancellationToken)).Result;
         var rest = answer.Value.Descriptors.Where(entry => Referrers.IsAfter(entry.Key, last));
         var page = await Referrers.PageAsync(
             rest.Select(entry => (Digest.Parse(entry.Key), entry.Value)).ToAsyncEnumerable(), artifactType);
@@ -69,7 +73,7 @@ public sealed class MirroredReferrers(
             if (await pushed.ReadAsync(name, subject, referrer, stop) is { } descriptor)
                 known.Descriptors[referrer.ToString()] = descriptor;
         var size = known.Descriptors.Sum(entry => EntryOverhead + (long)entry.Value.Length);
-        _lists.Set((name, subject), known, new MemoryCacheEntryOptions { Size = EntryOverhead + size });
+        _lists.Set((name, subject), known, new MemoryCacheEntryOptions { Size = ListOverhead + 2L * name.ToString().Length + size });
         return new(known, CacheStatus.Miss);
     }
 

@@ -18,11 +18,16 @@ public sealed class MirroredTagLists(
     : IDisposable
 {
     private const long CacheBytes = 32 << 20;
+    // The approximate memory of an entry without its tags: an upstream may send an empty list for any name that clients make up.
+    private const int EntryOverhead = 512;
+    // Beyond the end of the calendar the cache takes no time.
+    private static readonly TimeSpan MaxLife = TimeSpan.FromDays(365);
     // An object's header and the reference to it.
     private const int TagOverhead = 32;
 
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
-    private readonly SingleFlight<RepositoryName, string[]> _fetches = new();
+    // What upstream says to one login is no answer for another one.
+    private readonly SingleFlight<(RepositoryName, ActingClient?), string[]> _fetches = new();
 
     /// <summary>One page of a repository's tags in ordinal order.</summary>
     /// <param name="count">How many at most; null for all.</param>
@@ -35,7 +40,8 @@ public sealed class MirroredTagLists(
             return new(TagPages.Page(known.Tags, count, last), CacheStatus.Hit);
         try
         {
-            var fetch = _fetches.JoinOrStart(name, stop => FetchAsync(name, stop), CancellationToken.None);
+            var fetch = _fetches.JoinOrStart(
+                (name, ActingClient.Current), stop => FetchAsync(name, stop), CancellationToken.None);
             var (tags, joined) = await deadlines.WaitForMissAsync(name, fetch, cancellationToken);
             return new(TagPages.Page(tags, count, last), joined ? CacheStatus.Joined : CacheStatus.Miss);
         }
@@ -63,10 +69,17 @@ public sealed class MirroredTagLists(
         }
         if (pushed.Count > 0)
             tags = [.. tags.Union(pushed).Order(StringComparer.Ordinal)];
-        var size = tags.Sum(tag => TagOverhead + 2L * tag.Length);
-        _lists.Set(name, new Known(tags, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = size });
+        // After this time no request uses the list.
+        if (policies.Of(name).TagsCacheTtl is var ttl && ttl > TimeSpan.Zero)
+            _lists.Set(
+                name, new Known(tags, time.GetTimestamp()),
+                new MemoryCacheEntryOptions { Size = SizeOf(name, tags), AbsoluteExpirationRelativeToNow = ttl < MaxLife ? ttl : MaxLife });
         return tags;
     }
+
+    /// <summary>About how many bytes of memory a list takes.</summary>
+    internal static long SizeOf(RepositoryName name, string[] tags) =>
+        EntryOverhead + 2L * name.ToString().Length + tags.Sum(tag => TagOverhead + 2L * tag.Length);
 
     // Tags that clients pushed while the name was hosted. The server still serves them.
     private async Task<List<string>> PushedAsync(RepositoryName name, CancellationToken stop)

@@ -21,6 +21,10 @@ public sealed class MirroredTags(
     // The pending tags of each manifest that is not stored yet.
     private readonly MemoryCache _pending = new(new MemoryCacheOptions { SizeLimit = MaxPending });
     private readonly Lock _gate = new();
+    private long _stores;
+
+    /// <summary>Changes with each manifest that is stored. A caller reads it before it looks whether a manifest is stored.</summary>
+    public long Stores => Volatile.Read(ref _stores);
 
     /// <summary>When the tags were last checked.</summary>
     public TagFreshness Freshness => freshness;
@@ -47,6 +51,8 @@ public sealed class MirroredTags(
     /// <summary>A manifest was stored: moves the pending tags that name it.</summary>
     public async ValueTask ManifestStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
+        // First this, then the look for pending tags. A check of a tag does it the other way round.
+        Interlocked.Increment(ref _stores);
         foreach (var tag in TakePending(name, digest))
             await MoveAsync(name, tag, digest, cancellationToken);
     }

@@ -23,6 +23,8 @@ public sealed class UpstreamContent : Content
     private UpstreamBody? _body;
     private bool? _isWebPage;
     private long _position;
+    // So many bytes of the body come before _position, because upstream ignored Range.
+    private long _toSkip;
     private long? _length;
 
     private UpstreamContent(UpstreamClient upstream, RepositoryName name, Digest digest, long? end, TimeProvider time) =>
@@ -63,6 +65,7 @@ public sealed class UpstreamContent : Content
             {
                 if (_body is null || offset != _position)
                     await MoveToAsync(offset, cancellationToken);
+                await SkipAsync(cancellationToken);
                 var read = await ReadOnceAsync(buffer, cancellationToken);
                 _upstream.Received(read);
                 if (read > 0 || _length is null)
@@ -120,27 +123,28 @@ public sealed class UpstreamContent : Content
             await body.DisposeAsync();
             throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} sent another length of {_digest} than before.");
         }
-        (_body, _length, _position) = (body, body.Length ?? _length, body.From);
+        (_body, _length, _position, _toSkip) = (body, body.Length ?? _length, offset, offset - body.From);
         // Upstream ignored Range. A body to the end is worth skipping the bytes that are known. A part from the middle is not.
-        if (_position < offset && _end is not null)
+        if (_toSkip > 0 && _end is not null)
         {
             await DropBodyAsync();
             throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} ignores Range for {_digest}.") { IsRangeIgnored = true };
         }
-        if (_position < offset)
-            await SkipAsync(offset - _position, cancellationToken);
-        _position = offset;
     }
 
-    private async Task SkipAsync(long count, CancellationToken cancellationToken)
+    // Only ReadAsync calls this: a body that is cut here is requested again like one that is cut later.
+    private async ValueTask SkipAsync(CancellationToken cancellationToken)
     {
+        if (_toSkip == 0)
+            return;
         var buffer = new byte[64 * 1024];
-        while (count > 0)
+        while (_toSkip > 0)
         {
-            var read = await ReadOnceAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, count)), cancellationToken);
+            var read = await ReadOnceAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, _toSkip)), cancellationToken);
             if (read == 0)
-                throw new IOException("The body ended before the requested offset.");
-            count -= read;
+                throw new UpstreamUnavailableException(
+                    $"{_upstream.Origin.Authority} ended a body before byte {_position}, from which on it was requested.");
+            _toSkip -= read;
         }
     }
 

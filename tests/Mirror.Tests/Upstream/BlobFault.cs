@@ -23,6 +23,9 @@ public sealed record BlobFault
     /// <summary>200 and the whole blob, whatever Range asks.</summary>
     public static BlobFault RangeIgnored { get; } = new() { IgnoresRange = true };
 
+    /// <summary>This fault of an answer that begins with the first byte, whatever Range asks.</summary>
+    public BlobFault FromTheStart() => this with { IgnoresRange = true };
+
     /// <summary>206 with another range than Range asks for.</summary>
     public static BlobFault RangeShifted { get; } = new() { ShiftsRange = true };
 

@@ -4,14 +4,18 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>A repository of one upstream, from which a fill may take the blob, because clients asked for it there.</summary>
+/// <param name="client">The client with whose login upstream is asked for this repository; null where the mirror's accounts are
+/// used.</param>
 /// <param name="answeredIn">How long upstream took to prove that the repository may serve the blob; zero where the fill asks it.</param>
-internal sealed class FillOrigin(FillSource source, RepositoryName name, TimeSpan answeredIn)
+internal sealed class FillOrigin(FillSource source, RepositoryName name, ActingClient? client, TimeSpan answeredIn)
 {
     private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public FillSource Source => source;
 
     public RepositoryName Name => name;
+
+    public ActingClient? Client => client;
 
     public TimeSpan AnsweredIn => answeredIn;
 

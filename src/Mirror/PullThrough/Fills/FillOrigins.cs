@@ -1,4 +1,5 @@
 using Mirror.Storage;
+using Mirror.Upstream;
 
 namespace Mirror.PullThrough.Fills;
 
@@ -35,32 +36,33 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     public bool HaveFailed { get { lock (_gate) return _hasFailed; } }
 
     /// <summary>The repositories that clients asked for the blob in.</summary>
-    public RepositoryName[] Names { get { lock (_gate) return [.. _all.Select(origin => origin.Name)]; } }
+    public RepositoryName[] Names { get { lock (_gate) return [.. _all.Select(origin => origin.Name).Distinct()]; } }
 
-    /// <summary>The origin with this name; null if upstream has not yet shown that it may serve the blob.</summary>
-    public FillOrigin? Find(RepositoryName name)
+    /// <summary>The origin with this name and this login; null if upstream has not yet shown that it may serve the blob.</summary>
+    public FillOrigin? Find(RepositoryName name, ActingClient? client)
     {
         lock (_gate)
-            return _all.Find(origin => origin.Name.Equals(name));
+            return FindLocked(name, client);
     }
 
     /// <summary>Adds a repository of which upstream has proved that it may serve the blob.</summary>
+    /// <param name="client">The client with whose login upstream was asked; null where the mirror's accounts were used.</param>
     /// <param name="answeredIn">How long upstream took for that.</param>
     /// <returns>The origin, whose clients are admitted like those of all others; null if the fill has failed without it.</returns>
-    public FillOrigin? Add(FillSource source, RepositoryName name, TimeSpan answeredIn)
+    public FillOrigin? Add(FillSource source, RepositoryName name, ActingClient? client, TimeSpan answeredIn)
     {
         FillOrigin origin;
         lock (_gate)
         {
             if (_hasFailed)
                 return null;
-            if (_all.Find(known => known.Name.Equals(name)) is { } same)
+            if (FindLocked(name, client) is { } same)
             {
                 same.IsLate = _isClosed && !same.IsProved;
                 same.IsProved = true;
                 return same;
             }
-            origin = new FillOrigin(source, name, answeredIn) { IsProved = true };
+            origin = new FillOrigin(source, name, client, answeredIn) { IsProved = true };
             if (_opened is { } admitted)
                 origin.Open(admitted);
             origin.IsLate = _isClosed;
@@ -144,7 +146,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         lock (_gate)
         {
             _isClosed = true;
-            return [.. _all.Where(origin => origin.IsProved).Select(origin => origin.Name)];
+            return [.. _all.Where(origin => origin.IsProved).Select(origin => origin.Name).Distinct()];
         }
     }
 
@@ -154,6 +156,10 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         Close();
         _turn?.Dispose();
     }
+
+    // What upstream says to one login is no answer for another one.
+    private FillOrigin? FindLocked(RepositoryName name, ActingClient? client) =>
+        _all.Find(origin => origin.Name.Equals(name) && origin.Client == client);
 
     private void Open(bool admitted)
     {

@@ -13,7 +13,7 @@ namespace Mirror.PullThrough.Fills;
 /// it. If that replica is lost, the transfer continues from the replica that takes the lease next. If this replica takes it: from the store
 /// if the blob was stored meanwhile, otherwise from upstream. If that replica cannot reach upstream, this replica downloads itself, for an
 /// origin of which upstream has shown that it may serve the blob. If an origin refuses, fails or is slow, the transfer continues from the
-/// next origin.
+/// next origin. For an origin with the login of a client this replica always downloads itself.
 /// </summary>
 /// <param name="origins">The repositories for which this fill may request the blob from upstream.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
@@ -119,7 +119,8 @@ internal sealed partial class FillTransfer(
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public Task<Content> OpenRangeAsync(FillOrigin origin, long from, long? end, CancellationToken cancellationToken) =>
-        origin.Source.OpenRangeAsync(Owner, origin.Name, digest, from, end, cancellationToken);
+        origin.Source.OpenRangeAsync(
+            origin.Client is null ? Owner : null, origin.Name, digest, from, end, cancellationToken);
 
     /// <summary>
     /// Drops wrong bytes and leaves out the origin that sent the last of them, so that <see cref="ReceiveAsync"/> can be called again.
@@ -143,12 +144,16 @@ internal sealed partial class FillTransfer(
 
     private async Task<Spool?> ReceiveFromAnyAsync(FillTurn turn)
     {
+        // The fill runs in the context of the client that began it. Ask upstream with the login of this origin's own client.
+        ActingClient.Current = turn.Origin.Client;
+        // Another replica does not have that login: with its own accounts it would get upstream's refusal.
+        var mustDownload = ignoreLease || turn.Origin.Client is not null;
         var loggedAt = -1L;
         for (var losses = 0; ; losses++)
         {
             // This replica may still hold the lease from an earlier turn.
             if (Owner is not null || _lease == FillLease.None)
-                await TakeLeaseAsync(orIgnore: ignoreLease || losses > MaxLosses);
+                await TakeLeaseAsync(orIgnore: mustDownload || losses > MaxLosses);
             try
             {
                 return Owner is { } owner ? await FollowAsync(owner, turn) : await DownloadAsync(turn);

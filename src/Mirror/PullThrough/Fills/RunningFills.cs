@@ -4,6 +4,7 @@ using Mirror.Health;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
+using Mirror.Upstream;
 
 namespace Mirror.PullThrough.Fills;
 
@@ -54,7 +55,7 @@ public sealed class RunningFills(
                 if (!shares.TryTake(source))
                     throw new StoreUnavailableException(
                         $"too many downloads from {source.Upstream.Origin.Authority} are running: the limit of open files is reached.");
-                var origins = new FillOrigins(new FillOrigin(source, name, TimeSpan.Zero), time);
+                var origins = new FillOrigins(new FillOrigin(source, name, ActingClient.Current, TimeSpan.Zero), time);
                 var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease)
                 {
                     GivesWay = isForClient ? null
