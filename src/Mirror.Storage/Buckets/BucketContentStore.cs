@@ -89,8 +89,7 @@ public sealed class BucketContentStore : IContentStore
             throw new ArgumentException($"The bytes are not {digest}.", nameof(bytes));
         await _claims.ClaimAsync(digest, cancellationToken);
         var (path, copy) = (RegistryLayout.BlobData(digest), bytes.ToArray());
-        await _bucket.PutContentAsync(
-            path, copy.Length, ifAbsent => _bucket.PutBytesAsync(path, copy, ifAbsent, cancellationToken), cancellationToken);
+        await _bucket.PutContentAsync(path, copy, cancellationToken);
         _cache?.TryAdd(digest, copy);
     }
 

@@ -47,12 +47,36 @@ public static class BucketObjects
 
         /// <summary>
         /// Writes content, whose bytes its path names: an object that exists is left as it is, unless its length shows that it is damaged.
+        /// To compare the bytes would be to download the object.
         /// </summary>
         /// <param name="write">Writes the object, or only if it is absent; see <see cref="IBucket.PutAsync"/>.</param>
         /// <returns>False if an object was left as it is.</returns>
         internal async ValueTask<bool> PutContentAsync(
             string path, long length, Func<bool, ValueTask<bool>> write, CancellationToken cancellationToken) =>
             await write(true) || (await bucket.SizeAsync(path, cancellationToken) != length && await write(false));
+
+        /// <summary>Writes small content, whose bytes its path names: an intact object is left as it is, a damaged one is
+        /// replaced.</summary>
+        internal async ValueTask PutContentAsync(string path, byte[] bytes, CancellationToken cancellationToken)
+        {
+            if (!await bucket.PutBytesAsync(path, bytes, onlyIfAbsent: true, cancellationToken)
+                && !await bucket.HasAsync(path, bytes, cancellationToken))
+                await bucket.PutBytesAsync(path, bytes, onlyIfAbsent: false, cancellationToken);
+        }
+
+        /// <summary>Whether an object has these bytes.</summary>
+        private async ValueTask<bool> HasAsync(string path, byte[] bytes, CancellationToken cancellationToken)
+        {
+            if (await bucket.SizeAsync(path, cancellationToken) != bytes.Length)
+                return false;
+            if (bytes.Length == 0)
+                return true;
+            await using var body = await bucket.OpenAsync(path, 0, bytes.Length, cancellationToken);
+            var stored = new byte[bytes.Length];
+            return body is not null
+                && await body.ReadAtLeastAsync(stored, stored.Length, throwOnEndOfStream: false, cancellationToken) == stored.Length
+                && stored.AsSpan().SequenceEqual(bytes);
+        }
 
         /// <summary>Deletes an object; false if it did not exist.</summary>
         internal async ValueTask<bool> TryDeleteAsync(string path, CancellationToken cancellationToken)

@@ -87,14 +87,16 @@ internal sealed class LocalCache
             return _entries.TryGetValue(digest, out var entry) ? entry.Value.Size : null;
     }
 
-    /// <summary>Copies small, verified content into the cache, if there is room.</summary>
-    public void TryAdd(Digest digest, ReadOnlySpan<byte> bytes)
+    /// <summary>Copies small, verified content into the cache, if there is room. Replaces a copy that was damaged.</summary>
+    public void TryAdd(Digest digest, ReadOnlyMemory<byte> bytes)
     {
+        if (Length(digest) is not null && !FileBytes.Are(PathOf(digest), bytes))
+            Remove(digest);
         if (TrySpool(digest, bytes.Length) is not { } spool)
             return;
         try
         {
-            spool.Append(bytes);
+            spool.Append(bytes.Span);
             if (!TryAdmit(spool, digest))
                 spool.Delete();
         }

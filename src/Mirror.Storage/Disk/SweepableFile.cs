@@ -43,12 +43,15 @@ internal static class SweepableFile
     }
 
     /// <summary>
-    /// Gives a flushed file its final name. Where a file has that name already, touches that one and drops the new one. It does not replace
-    /// the old one, because that may have been touched after the new one was written.
+    /// Gives a flushed file, whose bytes were verified, its final name. Where a file with the same bytes has that name already, touches
+    /// that one and drops the new one. It does not replace the old one, because that may have been touched after the new one was written.
+    /// Where the old file has other bytes, it is damaged, and the new one replaces it.
     /// </summary>
     /// <exception cref="IOException">The disk refused; the file has no final name, unless it had it before.</exception>
     public static void Publish(string from, string to)
     {
+        // Before the turn: to compare two large files takes long, and each touch of the name waits for the turn.
+        var isDamaged = Exists(to) && !FileBytes.AreSame(to, from);
         using var turn = UnflushedNames.Enter(to);
         var folder = Path.GetDirectoryName(to)!;
         var length = new FileInfo(from).Length;
@@ -60,9 +63,9 @@ internal static class SweepableFile
                 Durable.CreateFolder(folder);
                 if (Durable.Touch(from) is not { } touched)
                     throw new FileNotFoundException("The file to publish does not exist.", from);
-                if (new FileInfo(to) is { Exists: true } old && old.Length != length)
+                if (isDamaged || new FileInfo(to) is { Exists: true } old && old.Length != length)
                 {
-                    // The old file is damaged, so nothing can rely on it.
+                    // Nothing can rely on a damaged file.
                     named = touched;
                     Durable.Rename(from, to);
                     return;
@@ -81,8 +84,8 @@ internal static class SweepableFile
         catch (Exception failure) when (named is not null && failure.IsStoreFailure)
         {
             // A later attempt would find the name, and rely on it without a power cut in mind. Another process that has touched the file
-            // since relies on its own flush: then the name stays.
-            Sweep(to, named.Value.AddTicks(1));
+            // since relies on its own flush: then the name stays. By the file's own time only: a time in the future does not keep the name.
+            Remove(to, named.Value.AddTicks(1), Swept);
             throw;
         }
         File.Delete(from);
@@ -97,6 +100,15 @@ internal static class SweepableFile
     /// <returns>The length of the deleted file in bytes; null where it stays or there was none.</returns>
     public static long? Sweep(string path, DateTime before, string suffix = Swept)
     {
+        // A time in the future is of a clock that was wrong: the file's age counts from now on.
+        if (new FileInfo(path) is { Exists: true } file && file.LastWriteTimeUtc > DateTime.UtcNow + MaxClockSkew)
+            Touch(path);
+        return Remove(path, before, suffix);
+    }
+
+    // As Sweep, by whatever time the file has. Does not wait for the turn of the name, so the holder of the turn may call it.
+    private static long? Remove(string path, DateTime before, string suffix)
+    {
         var aside = new FileInfo(path + suffix);
         // 1. Put back what an earlier sweep renamed before it died.
         if (aside.Exists)
@@ -104,12 +116,8 @@ internal static class SweepableFile
             PutBack(path);
             aside.Delete();
         }
-        // 2. Is the file old? A time in the future is of a clock that was wrong: the file's age counts from now on.
-        if (new FileInfo(path) is not { Exists: true } file)
-            return null;
-        if (file.LastWriteTimeUtc > DateTime.UtcNow + MaxClockSkew)
-            Touch(path);
-        if (file.LastWriteTimeUtc >= before)
+        // 2. Is the file old?
+        if (new FileInfo(path) is not { Exists: true } file || file.LastWriteTimeUtc >= before)
             return null;
         // 3. Rename it: from here on a touch either was before the rename or puts the file back.
         try

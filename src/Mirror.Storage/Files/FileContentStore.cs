@@ -56,8 +56,9 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
         var path = PathOf(digest);
         root.Write(() =>
         {
-            // A file of this length was verified when it was stored: to publish it again would only cost two flushes.
-            if (!(new FileInfo(path) is { Exists: true } file && file.Length == bytes.Length && SweepableFile.Touch(path)))
+            // To publish a file again that has these bytes would only cost two flushes. The bytes are compared, and not only their
+            // number: a file that was damaged since it was stored is replaced.
+            if (!(FileBytes.Are(path, bytes) && SweepableFile.Touch(path)))
                 Durable.WriteFile(root.PathOf(RegistryLayout.Temporary), path, bytes.Span, SweepableFile.Publish);
         });
         return ValueTask.CompletedTask;

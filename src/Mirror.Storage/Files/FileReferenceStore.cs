@@ -144,11 +144,12 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         }
     }
 
-    // The text of a link never changes, so an existing link need not be written and flushed again.
+    // The text of a link never changes, so an existing link need not be written and flushed again, unless it was damaged.
     private void WriteOrTouch(string path, string text) => root.Write(() =>
     {
-        if (!SweepableFile.Touch(PathOf(path)))
-            Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), Encoding.UTF8.GetBytes(text), SweepableFile.Publish);
+        var bytes = Encoding.UTF8.GetBytes(text);
+        if (!(FileBytes.Are(PathOf(path), bytes) && SweepableFile.Touch(PathOf(path))))
+            Durable.WriteFile(PathOf(RegistryLayout.Temporary), PathOf(path), bytes, SweepableFile.Publish);
     });
 
     private void Write(string path, string text) =>

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
 using Mirror.Configuration;
 using Mirror.Registry;
 using Mirror.Telemetry;
@@ -8,9 +9,9 @@ namespace Mirror.Admin;
 /// <summary>The steps around every answer of the API: as in <see cref="RegistryPipeline"/>, with the errors of the registry.</summary>
 public sealed class AdminPipeline(
     AdminAccess access, ErrorAnswers errors, RequestRecord record, AdminAudit audit, TrustedProxies proxies, RequestMetrics metrics,
-    HttpOptions http, TimeProvider time)
+    RequestBody bodies, HttpOptions http, TimeProvider time)
 {
-    private const long MaxBody = 1 << 20;
+    private const int MaxBody = 1 << 20;
 
     /// <summary>Answers one request by <paramref name="next"/>, if the client may make it. Never throws.</summary>
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
@@ -32,7 +33,14 @@ public sealed class AdminPipeline(
             var caller = await access.RequireAsync(request);
             context.Features.Set(caller);
 
-            // 3. The answer, or the error in its place.
+            // 3. The body, before the route reads it: here a client that sends nothing is cut after http.idle_timeout.
+            if (HttpMethods.IsPost(context.Request.Method))
+            {
+                RequireUtf8(context.Request);
+                await bodies.BufferAsync(request, MaxBody);
+            }
+
+            // 4. The answer, or the error in its place.
             await next(context);
             if (!context.Response.HasStarted && context.Response.StatusCode >= 400)
                 throw new RegistryException(
@@ -45,10 +53,19 @@ public sealed class AdminPipeline(
         }
         finally
         {
-            // 4. Metrics, trace and logs.
+            // 5. Metrics, trace and logs.
             request.Written = body.Length;
             record.Write(request, time.GetElapsedTime(started));
             audit.Write(request);
         }
+    }
+
+    // The framework's reader of JSON throws an exception of no certain kind for an encoding that it does not know.
+    private static void RequireUtf8(HttpRequest request)
+    {
+        if (MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.Charset is { HasValue: true } charset
+            && !HeaderUtilities.RemoveQuotes(charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase))
+            throw new RegistryException(
+                new RegistryError("UNSUPPORTED", StatusCodes.Status415UnsupportedMediaType, "unsupported encoding"), "send UTF-8");
     }
 }

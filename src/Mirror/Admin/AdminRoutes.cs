@@ -202,11 +202,15 @@ internal static partial class AdminRoutes
     private static async Task WarmAsync(
         HttpContext http, WarmRequest request, Warmer warmer, RepositoryResolver repositories, CancellationToken aborted)
     {
-        List<(string Text, ImageName Name)> images = [.. request.Images.Select(text => (text, ImageName.Parse(text, repositories)))];
+        // JSON may lack the member, or have null in its place.
+        if (request.Images is not { } texts)
+            throw new RegistryException(
+                new RegistryError("UNSUPPORTED", 400, "no images"), "name the images: {\"images\": [\"nginx:1.27\"]}");
+        List<(string Text, ImageName Name)> images = [.. texts.Select(text => (text, ImageName.Parse(text, repositories)))];
         foreach (var (_, name) in images)
             await Caller(http).RequireAsync(name.Name, aborted);
         var platforms = request.Platforms is [] ? null : request.Platforms;
-        if (platforms?.FirstOrDefault(platform => !Warmer.IsPlatform(platform)) is { } wrong)
+        foreach (var wrong in platforms?.Where(platform => !Warmer.IsPlatform(platform)) ?? [])
             throw new RegistryException(
                 new RegistryError("UNSUPPORTED", 400, "invalid platform"), $"'{wrong}' is no platform: write OS/ARCHITECTURE, or all");
         http.Response.ContentType = Lines;

@@ -29,8 +29,8 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
     private const long ReportEvery = 8 << 20;
 
     /// <summary>Whether a text can name a platform, or is <see cref="EveryPlatform"/>.</summary>
-    public static bool IsPlatform(string text) =>
-        text == EveryPlatform || text.Split('/') is [{ Length: > 0 } os, { Length: > 0 } architecture]
+    public static bool IsPlatform(string? text) =>
+        text == EveryPlatform || text?.Split('/') is [{ Length: > 0 } os, { Length: > 0 } architecture]
             && (os + architecture).All(each => char.IsAsciiLetterOrDigit(each) || each is '_' or '-' or '.');
 
     /// <summary>Fetches one image. Never throws because of the image or its upstream.</summary>

@@ -23,19 +23,20 @@ public sealed class CatalogRoute(
 
         List<string> page = [];
         var more = false;
-        using var turn = await walks.EnterAsync(request.Aborted);
-        await foreach (var repository in references.ListRepositoriesAfterAsync(last, request.Aborted))
-        {
-            if (!await access.AuthorizeAsync(request.User, repository, AccessAction.List, request.Aborted)
-                || !await privates.MaySeeAsync(request, repository))
-                continue;
-            if (page.Count == count)
+        // The turn ends before the answer is sent: other clients do not wait for one that reads its answer slowly.
+        using (await walks.EnterAsync(request.Aborted))
+            await foreach (var repository in references.ListRepositoriesAfterAsync(last, request.Aborted))
             {
-                more = count > 0;
-                break;
+                if (!await access.AuthorizeAsync(request.User, repository, AccessAction.List, request.Aborted)
+                    || !await privates.MaySeeAsync(request, repository))
+                    continue;
+                if (page.Count == count)
+                {
+                    more = count > 0;
+                    break;
+                }
+                page.Add(repository.ToString());
             }
-            page.Add(repository.ToString());
-        }
         if (more)
             Paging.Link(request, ("last", page[^1]), ("n", count));
         await JsonBody.WriteAsync(request, new RepositoryList(page), RegistryJson.Default.RepositoryList);

@@ -65,6 +65,20 @@ internal sealed class Upload
             _held = false;
     }
 
+    /// <summary>Closes the file for good, unless a request holds it or it has ended; then returns false.</summary>
+    public bool TryEnd()
+    {
+        // To close the file can wait for the disk. A request that comes meanwhile waits for the lock, and opens the upload again.
+        lock (_gate)
+        {
+            if (_held || _ended)
+                return false;
+            _ended = true;
+            _spool?.Dispose();
+            return true;
+        }
+    }
+
     /// <summary>Closes the file for good. Only the holder may call it.</summary>
     public void End()
     {

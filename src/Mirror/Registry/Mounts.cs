@@ -27,17 +27,28 @@ public sealed class Mounts(
         // The registry that the client names has this name too.
         if (from is { } source)
             return repositories.Find(request.Namespace, source) is { } repository
-                && await IsReadableAsync(request, repository.Name, digest);
-        using var turn = await walks.EnterAsync(request.Aborted);
-        await foreach (var any in references.ListRepositoriesAfterAsync(null, request.Aborted))
-            if (await IsReadableAsync(request, any, digest))
+                && await HasForClientAsync(request, repository.Name, digest)
+                && await privates.MayReadAsync(request, repository.Name);
+
+        List<RepositoryName> ofUpstream = [];
+        using (await walks.EnterAsync(request.Aborted))
+            await foreach (var any in references.ListRepositoriesAfterAsync(null, request.Aborted))
+                if (await HasForClientAsync(request, any, digest))
+                {
+                    if (!privates.AsksUpstream(any))
+                        return true;
+                    ofUpstream.Add(any);
+                }
+        // Upstream is asked after the turn has ended: other clients do not wait for an upstream that answers slowly.
+        foreach (var candidate in ofUpstream)
+            if (await privates.MayReadAsync(request, candidate))
                 return true;
         return false;
     }
 
-    private async ValueTask<bool> IsReadableAsync(RegistryRequest request, RepositoryName name, Digest digest) =>
+    // Whether the repository has the blob and this server's own rules let the user pull it.
+    private async ValueTask<bool> HasForClientAsync(RegistryRequest request, RepositoryName name, Digest digest) =>
         repositories[name] is not MirroredRepository { Denied: not null }
         && await references.HasBlobAsync(name, digest, request.Aborted)
-        && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted)
-        && await privates.MayReadAsync(request, name);
+        && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted);
 }

@@ -57,6 +57,9 @@ public sealed class PrivateReads(
         repositories[name] is not MirroredRepository { Privates: { } privates }
         || privates.IsKnownToBeReadable(name, (await LoginAsync(request, privates)).Login);
 
+    /// <summary>Whether <see cref="MayReadAsync"/> may ask upstream about a repository, and so take long.</summary>
+    public bool AsksUpstream(RepositoryName name) => repositories[name] is MirroredRepository { Privates: not null };
+
     /// <summary>
     /// Whether a client may read a repository now. The mirror asks upstream, unless it did so within <c>proxy.private_ttl</c>. False if
     /// upstream does not answer. Call this before a mount: the mounted blob may be served without a limit of time, so an old answer is not

@@ -12,6 +12,7 @@ public sealed record RegistryError(string Code, int Status, string Message)
     public static readonly RegistryError BlobUnknown = new("BLOB_UNKNOWN", 404, "blob unknown to registry");
     public static readonly RegistryError BlobUploadUnknown = new("BLOB_UPLOAD_UNKNOWN", 404, "blob upload unknown to registry");
     public static readonly RegistryError Denied = new("DENIED", 403, "requested access to the resource is denied");
+    public static readonly RegistryError BodyTooLarge = new("SIZE_INVALID", 413, "the request's body is too large");
     public static readonly RegistryError DigestInvalid = new("DIGEST_INVALID", 400, "provided digest did not match uploaded content");
     public static readonly RegistryError ManifestBlobUnknown =
         new("MANIFEST_BLOB_UNKNOWN", 404, "manifest references a manifest or blob unknown to registry");

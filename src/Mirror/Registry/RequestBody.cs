@@ -41,7 +41,18 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
             {
                 ArrayPool<byte>.Shared.Return(buffer);
             }
-        });
+        }, "; the bytes of the upload are kept");
+    }
+
+    /// <summary>Reads a whole body into memory, as <see cref="ReadAsync(RegistryRequest, int)"/> does, for the code that reads the request
+    /// next.</summary>
+    /// <exception cref="RegistryException">The client sent nothing for too long, or more than <paramref name="maxBytes"/>.</exception>
+    /// <exception cref="BusyException">All such bodies together have too much memory.</exception>
+    public async ValueTask BufferAsync(RegistryRequest request, int maxBytes)
+    {
+        var bytes = await ReadAsync(request, maxBytes)
+            ?? throw new RegistryException(RegistryError.BodyTooLarge, $"it may have {maxBytes} bytes");
+        request.Http.Request.Body = new MemoryStream(bytes, writable: false);
     }
 
     /// <summary>
@@ -77,13 +88,14 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
             {
                 reader.AdvanceTo(arrived.End);
             }
-        });
+        }, "");
         return fits ? body.ToArray() : null;
     }
 
-    // Gives each part of a body to the caller. True at the end of the body; false as soon as the caller refuses a part.
+    // Gives each part of a body to the caller. True at the end of the body; false as soon as the caller refuses a part. What happens to the
+    // bytes that have arrived, when the client is cut, ends the message.
     private async ValueTask<bool> ReadAsync(
-        RegistryRequest request, Func<CancellationToken, ValueTask<(int Length, bool GoesOn)>> takeAsync)
+        RegistryRequest request, Func<CancellationToken, ValueTask<(int Length, bool GoesOn)>> takeAsync, string whenCut)
     {
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
         var body = request.Http.Request.Body;
@@ -114,7 +126,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            throw Cut(request, $"no bytes arrived for {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout)");
+            throw Cut(request, $"no bytes arrived for {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout){whenCut}");
         }
 
         void Count(int length)
@@ -126,7 +138,8 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
             if (time.GetElapsedTime(since, now) < http.IdleTimeout)
                 return;
             if (counted < MinBytesPerSecond * http.IdleTimeout.TotalSeconds)
-                throw Cut(request, $"{counted} bytes in {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout) are too few");
+                throw Cut(
+                    request, $"{counted} bytes in {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout) are too few{whenCut}");
             (counted, since) = (0, now);
         }
     }
@@ -135,6 +148,6 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     {
         // The rest of the body is not read.
         request.Http.Response.Headers.Connection = "close";
-        return new RegistryException(RegistryError.RequestTimeout, $"{why}; the bytes of an upload are kept");
+        return new RegistryException(RegistryError.RequestTimeout, why);
     }
 }

@@ -173,16 +173,20 @@ public sealed class UploadRoute(
     private async ValueTask FinishAsync(
         RegistryRequest request, HostedRepository repository, HeldUpload upload, Digest digest, bool canBeContinued)
     {
-        if (!await upload.Spool.VerifyAsync(digest, request.Aborted))
-        {
-            var length = upload.Length;
-            await upload.DeleteAsync();
-            throw new RegistryException(
-                RegistryError.DigestInvalid, $"the {length} bytes of the upload do not have the digest {digest}; they were deleted");
-        }
+        // Until the commit begins, nothing happens to the bytes. So if the client disconnects before that, or the store does not answer,
+        // the client's next request finishes the upload.
+        var isKept = canBeContinued;
         try
         {
+            if (!await upload.Spool.VerifyAsync(digest, request.Aborted))
+            {
+                isKept = false;
+                throw new RegistryException(
+                    RegistryError.DigestInvalid,
+                    $"the {upload.Length} bytes of the upload do not have the digest {digest}; they were deleted");
+            }
             using var counted = await quota.CountBlobAsync(request.Client, repository.Name, digest, upload.Length, request.Aborted);
+            isKept = false;
             Require(counted.Refusal);
             // From here on the work continues if the client disconnects: a link without its blob would be useless.
             await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
@@ -190,18 +194,17 @@ public sealed class UploadRoute(
             if (events.IsEnabled)
                 events.Pushed(request.Origin(locations), repository.Name, digest, upload.Length);
         }
-        catch (StoreUnavailableException) when (canBeContinued && upload.Spool.IsTemporary)
-        {
-            // All bytes have arrived. When the store answers again, the client's next request finishes the upload.
-            throw;
-        }
-        catch
+        catch (Exception failure) when (!isKept && !(canBeContinued && IsTransient(failure) && upload.Spool.IsTemporary))
         {
             await upload.DeleteAsync();
             throw;
         }
         await upload.DeleteAsync();
     }
+
+    // A commit that failed like this has not harmed the bytes, which have all arrived: when the store answers again, the client's next
+    // request finishes the upload. After a failed flush the bytes may be lost, and a full disk needs the room of the upload.
+    private static bool IsTransient(Exception failure) => failure is StoreUnavailableException or IOException { IsOutOfFiles: true };
 
     private void Created(RegistryRequest request, HostedRepository repository, Digest digest)
     {

@@ -82,7 +82,7 @@ public sealed class Uploads : IDisposable
     /// </summary>
     /// <param name="client">The user or address that the upload counts for, if this process does not know the upload.</param>
     /// <param name="algorithm">The hash to compute while bytes arrive, if this call opens the upload.</param>
-    /// <exception cref="RegistryException">Another request holds it.</exception>
+    /// <exception cref="RegistryException">Another request holds it, or another server has its file open.</exception>
     public HeldUpload? Hold(RepositoryName name, Guid id, string client, string algorithm)
     {
         while (true)
@@ -184,7 +184,7 @@ public sealed class Uploads : IDisposable
     {
         if (_known.TryGetValue((name, id), out var known) && !known.IsStored)
             return new Upload(name, id, known, () => Create(name, id, known, algorithm));
-        if (_store.Open(name, id, algorithm) is not { } spool)
+        if (OpenSpool(name, id, algorithm) is not { } spool)
         {
             Forget(name, id);
             return null;
@@ -197,7 +197,26 @@ public sealed class Uploads : IDisposable
     private Spool Create(RepositoryName name, Guid id, BegunUpload known, string algorithm)
     {
         Store(name, id, known);
-        return _store.Open(name, id, algorithm) ?? throw new IOException($"the upload {id} was deleted when it had just begun");
+        return OpenSpool(name, id, algorithm) ?? throw new IOException($"the upload {id} was deleted when it had just begun");
+    }
+
+    // The file of an upload is exclusive. A second server on the same folder has it open for a while after its last request, and a purge
+    // opens it for a moment.
+    private Spool? OpenSpool(RepositoryName name, Guid id, string algorithm)
+    {
+        try
+        {
+            return _store.Open(name, id, algorithm);
+        }
+        catch (IOException held) when (held.IsHeldByAnother)
+        {
+            throw new RegistryException(
+                RegistryError.UploadBusy,
+                "another server on the same storage has this upload open; wait two minutes, ask for the status, and continue from there")
+            {
+                Advice = "send all requests for one upload to one server, or configure redis and http.secret on all servers",
+            };
+        }
     }
 
     private void Store(RepositoryName name, Guid id, BegunUpload known)
@@ -234,10 +253,8 @@ public sealed class Uploads : IDisposable
 
     private void Close(KeyValuePair<(RepositoryName Name, Guid Id), Lazy<Upload?>> open)
     {
-        if (Opened(open.Value) is not { } upload || upload.TryHold() is not true)
-            return;
-        upload.End();
-        _open.TryRemove(open);
+        if (Opened(open.Value)?.TryEnd() == true)
+            _open.TryRemove(open);
     }
 
     private void CloseIdle(TimeSpan idle)

@@ -52,10 +52,10 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
 
     public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
     {
+        await RemoveDamagedAsync(digest, cancellationToken);
         // Committed content was verified.
         sizes.Prove(digest, spool.Length);
         await store.CommitAsync(spool, digest, cancellationToken);
-        _damaged.Remove(digest);
     }
 
     public async ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
@@ -95,6 +95,17 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
         if (expected is null ? length > 0 : length == expected)
             return true;
         return (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, expected, stop), cancellationToken)).Result;
+    }
+
+    // A bucket leaves an object as it is whose length is right. One that is known to be damaged goes before the commit. It is hashed again
+    // first: another process may have replaced it.
+    private async ValueTask RemoveDamagedAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (!_damaged.TryGetValue(digest, out _))
+            return;
+        if (await store.VerifyAsync(digest, cancellationToken) == Verification.Damaged)
+            await store.DeleteAsync(digest, cancellationToken);
+        _damaged.Remove(digest);
     }
 
     private async Task<bool> HashAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)

@@ -10,8 +10,11 @@ namespace Mirror.Web;
 /// <summary>What the forms of the pages do. Each answers with the page to go to.</summary>
 internal sealed partial class PageActions(
     PageAccess access, RepositoryResolver repositories, IPinStore pins, Purge purge, Warming warming, HeldTags held,
-    RegistryRoutes registry)
+    RegistryRoutes registry, RequestBody bodies)
 {
+    /// <summary>How many bytes a form may have.</summary>
+    public const int MaxForm = 64 << 10;
+
     /// <summary>The paths of all forms but the one to log in, below <c>/ui/</c>.</summary>
     public static readonly IReadOnlyList<string> Names = ["logout", "pin", "unpin", "purge", "warm", "release", "delete"];
 
@@ -86,10 +89,22 @@ internal sealed partial class PageActions(
         };
     }
 
-    private static async ValueTask<IFormCollection> FormAsync(RegistryRequest request) =>
-        request.Http.Request.HasFormContentType
-            ? await request.Http.Request.ReadFormAsync(request.Aborted)
-            : throw new RegistryException(new RegistryError("UNSUPPORTED", 415, "only forms are taken here"));
+    private async ValueTask<IFormCollection> FormAsync(RegistryRequest request)
+    {
+        if (!request.Http.Request.HasFormContentType)
+            throw new RegistryException(new RegistryError("UNSUPPORTED", 415, "only forms are taken here"));
+        // Here a client that sends nothing is cut after http.idle_timeout.
+        await bodies.BufferAsync(request, MaxForm);
+        try
+        {
+            return await request.Http.Request.ReadFormAsync(request.Aborted);
+        }
+        // The whole body is in memory, so the form itself is wrong: too many fields, or parts without a boundary or without an end.
+        catch (Exception malformed) when (malformed is InvalidDataException or IOException)
+        {
+            throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "the form cannot be read"), malformed.Message);
+        }
+    }
 
     // A page of ours: nothing that a browser could read as another host.
     [GeneratedRegex(@"^[a-z]*(?:\?[\x21-\x7e]*)?\z", RegexOptions.CultureInvariant)]

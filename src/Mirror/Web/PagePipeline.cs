@@ -12,8 +12,6 @@ internal sealed partial class PagePipeline(
     PageAccess access, PageRoutes routes, PageRenderer renderer, ErrorAnswers errors, RequestRecord record, AdminAudit audit,
     TrustedProxies proxies, RequestMetrics metrics, HttpOptions http, TimeProvider time, ILogger<PagePipeline> log)
 {
-    private const long MaxBody = 64 << 10;
-
     private const string Policy =
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
         + "base-uri 'none'; frame-ancestors 'none'";
@@ -35,7 +33,7 @@ internal sealed partial class PagePipeline(
         metrics.Started(RouteKind.Other);
         SetHeaders(context.Response.Headers);
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-            limit.MaxRequestBodySize = MaxBody;
+            limit.MaxRequestBodySize = PageActions.MaxForm;
         var path = context.Request.Path.Value![_base.Length..];
         try
         {
@@ -85,8 +83,11 @@ internal sealed partial class PagePipeline(
             context.Abort();
             return;
         }
+        // With a body that is not read to its end, the connection has to close.
+        var connection = context.Response.Headers.Connection;
         context.Response.Clear();
         SetHeaders(context.Response.Headers);
+        context.Response.Headers.Connection = connection;
         try
         {
             var frame = FrameOf(context, "error", context.Features.Get<Viewer>() ?? Viewer.Unknown);

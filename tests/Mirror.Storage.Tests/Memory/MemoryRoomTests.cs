@@ -68,6 +68,20 @@ public sealed class MemoryRoomTests
         Assert.True(full.IsNoSpace);
     }
 
+    [Fact]
+    public async Task A_full_store_has_room_for_the_begin_of_an_eviction_and_of_a_collection()
+    {
+        using var bucket = new MemoryBucket(new() { MaxSize = 1 * MiB }, TimeProvider.System);
+        var left = bucket.Room.Max;
+        await PutAsync(bucket, "a", MiB - 1024);
+        for (left -= bucket.Room.Used; left > 300; left = bucket.Room.Max - bucket.Room.Used)
+            await PutAsync(bucket, $"b{left}", 0);
+        var sweeps = new BucketSweepStore(bucket, "", TimeProvider.System);
+        foreach (var kind in new[] { sweeps, sweeps.ForEvictions })
+            await using (var turn = await kind.BeginAsync(Cancel))
+                Assert.NotNull(turn);
+    }
+
     private static async Task PutAsync(MemoryBucket bucket, string path, int length) =>
         Assert.True(await bucket.PutBytesAsync(path, new byte[length], onlyIfAbsent: false, Cancel));
 }

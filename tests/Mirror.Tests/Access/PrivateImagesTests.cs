@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Upstream;
 using Xunit;
 using static Mirror.Tests.Access.TokenForge;
 
@@ -27,6 +28,8 @@ public sealed class PrivateImagesTests : IAsyncDisposable
     private readonly ConcurrentDictionary<string, int> _logins = new();
     private readonly List<IAsyncDisposable> _started = [];
     private volatile bool _isRevoked;
+    // Holds the token server's answers to wrong logins.
+    private volatile Gate? _gate;
     private WebApplication? _tokens;
     private MirrorProcess _mirror = null!;
 
@@ -125,6 +128,26 @@ public sealed class PrivateImagesTests : IAsyncDisposable
                 async () => await StatusAsync(path, right) == HttpStatusCode.ServiceUnavailable, () => $"{path} is served.");
     }
 
+    [Fact]
+    public async Task A_mount_for_which_upstream_is_asked_holds_up_no_catalog()
+    {
+        var registry = await StartUpstreamAsync();
+        _mirror = await StartMirrorAsync(registry.Url, "client", "5m");
+        await AssertServedAsync(PasswordFile.Basic(Right));
+        var gate = new Gate();
+        _gate = gate;
+        // As many as may read the names of all repositories at a time.
+        var mounts = Enumerable.Range(0, Math.Max(1, Environment.ProcessorCount / 2))
+            .Select(_ => StatusAsync(
+                $"local/mine/blobs/uploads/?mount={_private.Layers[0].Digest}", PasswordFile.Basic(Wrong), HttpMethod.Post))
+            .ToList();
+        await Task.WhenAny([gate.Reached, .. mounts]);
+        Assert.Contains("private/app", await TextAsync("_catalog", PasswordFile.Basic(Right)));
+        Assert.DoesNotContain(mounts, mount => mount.IsCompleted);
+        gate.Open();
+        Assert.All(await Task.WhenAll(mounts), status => Assert.Equal(HttpStatusCode.Accepted, status));
+    }
+
     [Theory]
     [InlineData("client", HttpStatusCode.OK, HttpStatusCode.Unauthorized)]
     [InlineData("off", HttpStatusCode.Forbidden, HttpStatusCode.Forbidden)]
@@ -189,6 +212,8 @@ public sealed class PrivateImagesTests : IAsyncDisposable
                 Encoding.UTF8.GetString(Convert.FromBase64String(login["Basic ".Length..])).Split(':')[0], 1, (_, count) => count + 1);
         if (login.Length > 0 && !isRight)
         {
+            if (_gate is { } gate)
+                await gate.PassAsync(http.RequestAborted);
             http.Response.StatusCode = 401;
             return;
         }

@@ -54,6 +54,53 @@ public sealed class GcsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_push_whose_client_leaves_while_its_quota_is_measured_is_finished_by_the_next_request()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Driver = Driver, Hosted = "[\"local/**\"], max_repository_size: 1GiB" });
+        var blob = HubBlob.Seeded(8, 1 * MiB);
+        using var begun = await Http.Client.PostAsync(new Uri(mirror.Url, "/v2/local/app/blobs/uploads/"), null, Cancel);
+        var upload = new Uri(mirror.Url, begun.Headers.Location!);
+        using (var sent = await Http.Client.PatchAsync(upload, new ByteArrayContent(blob.Slice(0, blob.Size)), Cancel))
+            Assert.Equal(HttpStatusCode.Accepted, sent.StatusCode);
+        // After a restart the first request that ends a push waits until the repository is measured.
+        await mirror.StopAsync();
+        await mirror.StartAgainAsync();
+        var isMeasured = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _store.Faults.Set(request =>
+        {
+            if (!request.Query["prefix"].ToString().Contains("local/app/_layers", StringComparison.Ordinal))
+                return null;
+            isMeasured.TrySetResult();
+            return StoreFault.Hang;
+        });
+
+        var end = new UriBuilder(upload) { Query = $"{upload.Query.TrimStart('?')}&digest={blob.Digest}".TrimStart('&') }.Uri;
+        using (var leaves = new CancellationTokenSource())
+        {
+            var left = Http.Client.PutAsync(end, null, leaves.Token);
+            await Task.WhenAny(isMeasured.Task, left);
+            Assert.False(left.IsCompleted);
+            await leaves.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        }
+        await Until.TrueAsync(
+            async () => await mirror.MetricAsync("mirror_client_aborts_total") > 0, () => "The server does not see that its client left.");
+        _store.Faults.Clear();
+        await Until.TrueAsync(
+            async () =>
+            {
+                // The measurement that was cut off may fail the first one.
+                using var done = await Http.Client.PutAsync(end, null, Cancel);
+                Assert.True(
+                    done.StatusCode is HttpStatusCode.Created or HttpStatusCode.ServiceUnavailable,
+                    $"{done.StatusCode}: {await done.Content.ReadAsStringAsync(Cancel)}");
+                return done.StatusCode == HttpStatusCode.Created;
+            },
+            () => "The push is never finished.");
+    }
+
+    [Fact]
     public async Task A_push_that_found_the_store_away_at_its_end_is_finished_by_the_next_request()
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Driver = Driver });

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
 using Xunit;
 using static Mirror.Tests.Push.PushedRepository;
@@ -78,12 +79,31 @@ public sealed class IdleBodyTests
         Assert.NotEqual("0-0", Header(status, "Range"));
     }
 
+    [Fact]
+    public async Task A_form_or_a_document_for_the_administrator_that_never_comes_is_cut()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_IDLE_TIMEOUT"] = "2s" },
+        });
+        const string form = "application/x-www-form-urlencoded";
+        using var login = await OpenAsync(mirror, "POST", "/ui/login", form, 10);
+        using var pin = await OpenAsync(mirror, "POST", "/ui/pin", form, 10);
+        var token = $"application/json\r\nAuthorization: {mirror.AdminLogin}";
+        using var purge = await OpenAsync(mirror, "POST", "/mirror/v1/purge", token, 10, mirror.Debug);
+        Assert.All(
+            await Task.WhenAll(AnswerAsync(login), AnswerAsync(pin), AnswerAsync(purge)),
+            answer => Assert.Equal("HTTP/1.1 408 Request Timeout", answer));
+    }
+
     // Sends the head of a request, without any of its body.
-    private static async Task<TcpClient> OpenAsync(MirrorProcess mirror, string method, string target, string type, int length)
+    private static async Task<TcpClient> OpenAsync(
+        MirrorProcess mirror, string method, string target, string type, int length, Uri? server = null)
     {
         var client = new TcpClient();
-        await client.ConnectAsync(mirror.Url.Host, mirror.Url.Port, TestContext.Current.CancellationToken);
-        var head = $"{method} {target} HTTP/1.1\r\nHost: {mirror.Authority}\r\nContent-Type: {type}\r\nContent-Length: {length}\r\n\r\n";
+        server ??= mirror.Url;
+        await client.ConnectAsync(server.Host, server.Port, TestContext.Current.CancellationToken);
+        var head = $"{method} {target} HTTP/1.1\r\nHost: {server.Authority}\r\nContent-Type: {type}\r\nContent-Length: {length}\r\n\r\n";
         await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(head), TestContext.Current.CancellationToken);
         return client;
     }

@@ -1,5 +1,8 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
+using Mirror.Storage.Stores;
 using Xunit;
 using static Mirror.Tests.Push.PushedRepository;
 
@@ -63,6 +66,46 @@ public sealed class ListTests(PlainRegistry registry) : IClassFixture<PlainRegis
         Assert.Equal(["t0", "t1", "t2"], await repository.TagsAsync());
         using var catalog = await repository.SendAsync("GET", new Uri(mirror.Url, "/v2/_catalog?n=3").ToString());
         await AssertErrorAsync(catalog, 400, "PAGINATION_NUMBER_INVALID");
+    }
+
+    [Fact]
+    public async Task Clients_that_read_a_catalog_slowly_hold_up_no_other_catalog_and_no_mount()
+    {
+        // More than the buffers of the server and of the system take.
+        const int repositories = 6000;
+        using var root = new Peers.TempFolder();
+        for (var i = 0; i < repositories; i++)
+            Directory.CreateDirectory(Path.Combine(root.Path, RegistryLayout.Repositories, $"r{i:00000}{new string('x', 200)}", "_layers"));
+        await using var mirror = await Peers.MirrorProcess.StartAsync(
+            new Peers.MirrorSettings { Root = root.Path, More = $"catalog: {{maxentries: {repositories}}}\n" });
+        var repository = new PushedRepository(mirror, "a/b");
+        var blob = await repository.PushAsync([1]);
+
+        // As many as may read the names of all repositories at a time.
+        List<TcpClient> slow = [];
+        for (var i = 0; i < Math.Max(1, Environment.ProcessorCount / 2); i++)
+        {
+            slow.Add(new TcpClient { ReceiveBufferSize = 4096 });
+            await slow[i].ConnectAsync(mirror.Url.Host, mirror.Url.Port, TestContext.Current.CancellationToken);
+            var request = $"GET /v2/_catalog?n={repositories} HTTP/1.1\r\nHost: {mirror.Authority}\r\nConnection: close\r\n\r\n";
+            await slow[i].GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
+            // With its first byte the answer has begun.
+            await slow[i].GetStream().ReadExactlyAsync(new byte[1], TestContext.Current.CancellationToken);
+        }
+        using (var other = await repository.SendAsync("GET", new Uri(mirror.Url, "/v2/_catalog?n=1").ToString()))
+            Assert.Equal(HttpStatusCode.OK, other.StatusCode);
+        using (var mount = await repository.SendAsync("POST", $"blobs/uploads/?mount={blob}"))
+            Assert.Equal(HttpStatusCode.Created, mount.StatusCode);
+
+        // The others were not answered because the slow ones had been cut: their answers are whole.
+        foreach (var client in slow)
+        {
+            using var reader = new StreamReader(client.GetStream(), Encoding.ASCII);
+            var answer = await reader.ReadToEndAsync(TestContext.Current.CancellationToken);
+            using var json = JsonDocument.Parse(answer[(answer.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..]);
+            Assert.Equal(repositories, json.RootElement.GetProperty("repositories").GetArrayLength());
+            client.Dispose();
+        }
     }
 
     [Fact]

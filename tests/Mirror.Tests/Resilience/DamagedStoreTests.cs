@@ -88,6 +88,8 @@ public sealed class DamagedStoreTests : MirrorOfHub
         await Mirror.StartAgainAsync();
         using var response = await Mirror.GetAsync(ManifestPath(image.Digest));
         Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+        await Until.TrueAsync(
+            () => File.ReadAllBytes(PathOf(image.Digest)).AsSpan().SequenceEqual(image.Bytes), () => "The file stays damaged.");
     }
 
     [Fact]
@@ -150,6 +152,39 @@ public sealed class DamagedStoreTests : MirrorOfHub
         Assert.False(IsStored(Layer.Digest));
         using var response = await Mirror.GetAsync(BlobPath(Layer.Digest, "local/app"));
         await AssertErrorAsync(HttpStatusCode.NotFound, response);
+    }
+
+    [Theory]
+    [InlineData("manifest")]
+    [InlineData("blob")]
+    [InlineData("tag")]
+    public async Task What_was_damaged_is_right_again_after_a_push(string what)
+    {
+        var pushed = new PushedRepository(Mirror, "local/app");
+        var (digest, bytes) = await pushed.PushManifestAsync("v1");
+        var config = Digest.Of("config "u8);
+        await Mirror.KillAsync();
+        var folder = Path.Combine(Mirror.Root, RegistryLayout.Repository(RepositoryName.Parse("local/app")));
+        if (what == "tag")
+            foreach (var link in Directory.GetFiles(folder, "link", SearchOption.AllDirectories))
+                await File.WriteAllTextAsync(link, "x", Cancel);
+        else
+            await FlipAsync(what == "manifest" ? digest : config);
+        await Mirror.StartAgainAsync();
+        if (what != "blob")
+            Assert.Equal(HttpStatusCode.NotFound, await pushed.StatusOfAsync("GET", "manifests/v1"));
+
+        // The blob is pushed whole, also where the server has one of that digest and length.
+        Assert.Equal(digest, (await pushed.PushManifestAsync("v1")).Digest);
+        await Mirror.KillAsync();
+        await Mirror.StartAgainAsync();
+        Assert.Equal(bytes, await pushed.BytesAsync("manifests/v1"));
+        Assert.Equal(bytes, await pushed.BytesAsync($"manifests/{digest}"));
+        Assert.Equal("config ", await pushed.TextAsync($"blobs/{config}"));
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+        Assert.All(
+            Directory.GetFiles(folder, "link", SearchOption.AllDirectories),
+            link => Assert.True(Digest.TryParse(File.ReadAllText(link), out _), link));
     }
 
     [Fact]

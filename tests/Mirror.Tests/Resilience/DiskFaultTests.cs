@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Push;
@@ -138,6 +139,33 @@ public sealed class DiskFaultTests : MirrorOfHub
                 new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(left.Path, "root") });
             var (code, output) = await again.RunAsync("verify");
             Assert.True(code == 0, output);
+        }
+    }
+
+    [Fact]
+    public async Task A_push_whose_flush_failed_ends_also_while_the_clock_is_behind_the_disks()
+    {
+        DiskFaults.Availability.OrSkip();
+        using var clock = new ShiftedClock();
+        using var root = new TempFolder();
+        using var faults = new DiskFaults(root.Path);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Root = root.Path, Faults = faults, Environment = clock.Environment });
+        // From here on a new file is a day in the future.
+        clock.Set(-1);
+        for (var at = 1; ; at++)
+        {
+            var repository = new PushedRepository(mirror, $"r{at}/app");
+            var blob = Encoding.UTF8.GetBytes($"blob {at}");
+            faults.Fail(DiskCall.Flush, at, InputOutputError);
+            var status = await StatusAsync(repository, "POST", $"blobs/uploads/?digest={Digest.Of(blob)}", blob);
+            faults.Stop();
+            if (faults.Failed is not { } failed)
+                break;
+            Assert.True(IsDone(status) || status == HttpStatusCode.ServiceUnavailable, $"{failed}: {status}");
+            if (!IsDone(status))
+                Assert.False(File.Exists(Path.Combine(root.Path, RegistryLayout.BlobData(Digest.Of(blob)))), failed);
+            await repository.PushAsync(blob);
         }
     }
 

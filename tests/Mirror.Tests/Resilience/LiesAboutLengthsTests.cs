@@ -1,6 +1,10 @@
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
 using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.Memory;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Push;
 using Xunit;
@@ -55,6 +59,33 @@ public sealed class LiesAboutLengthsTests
         sizes.Prove(BlobDigest, Blob.Length);
         sizes.Learn(liar, ManifestDocument.Read(Lie(Digest.Of("{}"u8)))!);
         Assert.Equal((Blob.Length, Blob.Length, Blob.Length), (sizes[liar, BlobDigest], sizes[honest, BlobDigest], sizes[BlobDigest]));
+    }
+
+    [Fact]
+    public async Task A_push_replaces_a_blob_in_a_bucket_that_is_known_to_be_damaged()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        using var folder = new TempFolder();
+        using var sizes = new ExpectedSizes();
+        using var bucket = new MemoryBucket(new() { MaxSize = 1 << 20 }, TimeProvider.System);
+        using var store = new CheckedContentStore(
+            new BucketContentStore(bucket, new MemoryOptions { ScratchDirectory = folder.Path }, TimeProvider.System), sizes,
+            NullLogger<CheckedContentStore>.Instance);
+        var path = RegistryLayout.BlobData(BlobDigest);
+        await bucket.PutBytesAsync(path, new byte[Blob.Length], onlyIfAbsent: false, cancel);
+        var liar = RepositoryName.Parse("local/liar");
+        sizes.Learn(liar, ManifestDocument.Read(Lie(Digest.Of("{}"u8)))!);
+        Assert.Null(await store.SizeAsync(liar, BlobDigest, cancel));
+
+        await using (var spool = await store.SpoolAsync(BlobDigest, cancel))
+        {
+            spool.Append(Blob);
+            Assert.True(await spool.VerifyAsync(BlobDigest, cancel));
+            spool.Complete();
+            await store.CommitAsync(spool, BlobDigest, cancel);
+        }
+        Assert.Equal(Blob.Length, await store.SizeAsync(liar, BlobDigest, cancel));
+        Assert.Equal(Verification.Intact, await store.VerifyAsync(BlobDigest, cancel));
     }
 
     private static async Task PushLieAsync(PushedRepository repository)

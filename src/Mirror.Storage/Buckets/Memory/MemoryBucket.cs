@@ -108,9 +108,10 @@ public sealed class MemoryBucket : IBucket
 
     private static int CostOf(string path) => (path.Length * sizeof(char)) + CostOfObject;
 
-    // What a sweep writes before it deletes. To wait for an eviction would be to wait for itself.
+    // What a garbage collection or an eviction writes before it deletes. To wait for an eviction would be to wait for itself.
     private static bool IsOfSweep(string path) =>
         path.StartsWith($"{RegistryLayout.Sweeps}/", StringComparison.Ordinal)
+        || path.StartsWith($"{RegistryLayout.Evictions}/", StringComparison.Ordinal)
         || path.StartsWith($"{RegistryLayout.AllCondemned}/", StringComparison.Ordinal);
 
     private MemoryObject? Find(string path)

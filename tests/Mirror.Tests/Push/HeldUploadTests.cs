@@ -1,0 +1,75 @@
+using System.Net;
+using Mirror.Configuration;
+using Mirror.Fleet;
+using Mirror.Limits;
+using Mirror.Registry;
+using Mirror.Storage;
+using Mirror.Storage.Files;
+using Mirror.Tests.Peers;
+using Xunit;
+using static Mirror.Tests.Push.PushedRepository;
+
+namespace Mirror.Tests.Push;
+
+/// <summary>Uploads whose file is open elsewhere, or is just being closed.</summary>
+public sealed class HeldUploadTests
+{
+    [Fact]
+    public async Task An_upload_that_another_server_has_open_is_busy_until_that_server_closes_it()
+    {
+        var environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = "a secret that both servers have" };
+        await using var first = await MirrorProcess.StartAsync(new MirrorSettings { Environment = environment });
+        await using var second = await MirrorProcess.StartAsync(new MirrorSettings { Environment = environment, Root = first.Root });
+        var (here, there) = (new PushedRepository(first, "a/b"), new PushedRepository(second, "a/b"));
+        var location = await here.BeginAsync();
+        Assert.Equal(HttpStatusCode.Accepted, await here.StatusOfAsync("PATCH", location, [1, 2]));
+
+        var other = new Uri(second.Url, new Uri(location).PathAndQuery).ToString();
+        foreach (var (method, query) in new[] { ("PATCH", ""), ("PUT", $"?digest={Digest.Of([1, 2, 3])}"), ("DELETE", "") })
+        {
+            using var busy = await there.SendAsync(method, other + query, [3]);
+            await AssertErrorAsync(busy, 409, "BLOB_UPLOAD_INVALID");
+        }
+        Assert.DoesNotContain(second.Log, line => line.Contains("unexpected failure", StringComparison.Ordinal));
+
+        await first.StopAsync();
+        Assert.Equal(HttpStatusCode.Created, await there.StatusOfAsync("PUT", $"{other}?digest={Digest.Of([1, 2, 3])}", [3]));
+    }
+
+    [Fact]
+    public async Task A_request_for_an_idle_upload_that_is_being_closed_opens_it_again()
+    {
+        using var folder = new TempFolder();
+        var (http, time) = (new HttpOptions(), TimeProvider.System);
+        var keys = new FleetKeys(http);
+        var store = new FileUploadStore(folder.Path);
+        using var uploads = new Uploads(
+            store, new UploadQuotas(store, new StorageOptions(), time),
+            new UploadOwners(null!, null!, keys, new ReplicaSignature(keys, time)), time);
+        var name = RepositoryName.Parse("a/b");
+        var id = uploads.Begin(name, "client");
+        using (var first = uploads.Hold(name, id, "client", "sha256"))
+            first!.Append([1]);
+
+        // The end of the server closes idle uploads in the same way as the timer does.
+        var isOver = false;
+        var closing = Task.Run(
+            () =>
+            {
+                while (!Volatile.Read(ref isOver))
+                    uploads.Dispose();
+            },
+            TestContext.Current.CancellationToken);
+        try
+        {
+            for (var round = 0; round < 20_000; round++)
+                using (var held = uploads.Hold(name, id, "client", "sha256"))
+                    Assert.Equal(1, held!.Length);
+        }
+        finally
+        {
+            Volatile.Write(ref isOver, true);
+            await closing;
+        }
+    }
+}
