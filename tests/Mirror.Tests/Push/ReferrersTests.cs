@@ -82,6 +82,16 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
         Assert.Equal(2, (await ListAsync()).Length);
     }
 
+    // Some clients, such as rust-oci-client, do not escape it.
+    [Theory]
+    [InlineData("+")]
+    [InlineData("%2B")]
+    public async Task A_filter_has_a_plus_whether_it_is_escaped_or_not(string plus)
+    {
+        await _repository.PushManifestAsync("a", "a", Subject, """ "artifactType":"application/spdx+json" """);
+        Assert.Single(await ListAsync($"?artifactType=application/spdx{plus}json"));
+    }
+
     [Fact]
     public async Task Referrers_that_older_clients_put_under_a_tag_are_listed_as_well()
     {
