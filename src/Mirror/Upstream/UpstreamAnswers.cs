@@ -22,6 +22,13 @@ internal static class UpstreamAnswers
     public static long? LengthOf(HttpResponseMessage response) =>
         response.Content.Headers.ContentRange?.Length ?? response.Content.Headers.ContentLength;
 
+    /// <summary>
+    /// Whether the answer to a request for referrers shows that upstream does not have the referrers API. Each of these was seen from
+    /// registries that do not have it; some send a page for people with status 200.
+    /// </summary>
+    public static bool LacksReferrers(HttpResponseMessage response) =>
+        (int)response.StatusCode is 400 or 404 or 405 or 406 or 410 or 501 || response.IsSuccessStatusCode && IsWebPage(response);
+
     /// <summary>Whether the answer is labelled as a page for people, which content hardly ever is.</summary>
     public static bool IsWebPage(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType is "text/html";
 

@@ -172,7 +172,7 @@ public sealed partial class UpstreamClient(
             }
             using var response = await SendAsync(HttpMethod.Get, kind, name, what, cancellationToken, page: next);
             var status = (int)response.StatusCode;
-            if (kind is UpstreamKind.Referrers && pages.Count == 0 && status is 400 or 404 or 405 or 501)
+            if (kind is UpstreamKind.Referrers && pages.Count == 0 && LacksReferrers(response))
                 return pages;
             if (pages.Count > 0 && status is 404 or 410)
                 throw new UpstreamUnavailableException($"{origin.Authority} lacks page {pages.Count + 1} of {name}/{what}.");

@@ -112,6 +112,22 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
         Assert.Equal("x/old", old.GetProperty("artifactType").GetString());
     }
 
+    // As clients do that copy images by digest. The children are no referrers.
+    [Fact]
+    public async Task An_index_tagged_with_its_own_digest_is_no_list_of_referrers()
+    {
+        var (child, _) = await _repository.PushManifestAsync("child", "child");
+        var index = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":["""
+            + $$"""{"mediaType":"{{OciManifest}}","digest":"{{child}}","size":1}]}""");
+        var digest = Digest.Of(index);
+        using var put = await _repository.SendAsync("PUT", $"manifests/sha256-{digest.Hex}", index, MediaTypes.OciIndex);
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        using var response = await _repository.SendAsync("GET", $"referrers/{digest}");
+        using var json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(0, json.RootElement.GetProperty("manifests").GetArrayLength());
+    }
+
     [Fact]
     public async Task A_deleted_manifest_is_no_longer_listed()
     {
