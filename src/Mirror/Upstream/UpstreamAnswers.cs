@@ -32,6 +32,9 @@ internal static class UpstreamAnswers
     /// <summary>Whether the answer is labelled as a page for people, which content hardly ever is.</summary>
     public static bool IsWebPage(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType is "text/html";
 
+    /// <summary>Whether a name in the header <c>Content-Encoding</c> says that the body is not compressed.</summary>
+    public static bool IsIdentity(string coding) => coding.Equals("identity", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>
     /// The announced length in bytes; null where it cannot be correct. Only the content without a byte has length 0, and some registries
     /// say so of all content.

@@ -38,7 +38,7 @@ public sealed partial class UpstreamClient(
 
     /// <summary>
     /// The manifest that a reference names now, by HEAD. Docker Hub does not count this as a pull. Null if the answer lacks the length, the
-    /// digest or the type of a manifest: then only a GET can tell.
+    /// digest or the type of a manifest, or may tell the length of a compressed body: then only a GET can tell.
     /// </summary>
     public async Task<Descriptor?> HeadManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
@@ -48,7 +48,7 @@ public sealed partial class UpstreamClient(
         Require(response, name, $"manifests/{reference}");
         var headers = response.Content.Headers;
         var type = headers.ContentType?.MediaType;
-        return Described(response, reference) is { } digest && IsManifestType(type)
+        return Described(response, reference) is { } digest && IsManifestType(type) && headers.ContentEncoding.All(IsIdentity)
             && headers.ContentLength is > 0 and <= Manifest.MaxBytes and var size
             ? new Descriptor(type, digest, size)
             : null;
