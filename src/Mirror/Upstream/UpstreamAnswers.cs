@@ -42,12 +42,17 @@ internal static class UpstreamAnswers
     public static long? Believable(long? length, Digest digest) =>
         length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
 
-    /// <summary>Whether the answer to a request for a range begins at that offset, or has the whole content.</summary>
-    public static bool HasRange(HttpResponseMessage response, long from) => response.StatusCode switch
+    /// <summary>
+    /// Whether a request without a range may succeed where this answer to a request for a range is of no use: it refuses the range, or has
+    /// another one. Each of these errors was seen from registries, CDNs and proxies that do not support <c>Range</c>. An error that also
+    /// has another meaning, such as a limit, says nothing of the range.
+    /// </summary>
+    public static bool MayDifferForWhole(HttpResponseMessage response, long from) => (int)response.StatusCode switch
     {
-        HttpStatusCode.RequestedRangeNotSatisfiable => false,
-        HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From == from,
-        _ => true,
+        206 => response.Content.Headers.ContentRange?.From != from,
+        401 or 403 or 404 or 408 or 410 or 429 => false,
+        (>= 400 and < 500) or 501 => true,
+        _ => false,
     };
 
     /// <summary>

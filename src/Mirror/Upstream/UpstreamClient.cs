@@ -93,9 +93,14 @@ public sealed partial class UpstreamClient(
             if (!head.IsSuccessStatusCode && !MayDifferForGet(head))
                 Require(head, name, $"blobs/{digest}");
         }
-        // Some registries refuse HEAD or answer it wrongly, and some redirect it to a URL that is signed for GET: ask for one byte.
-        using var response = await SendAsync(
+        // Some registries refuse HEAD or answer it wrongly, and some redirect it to a URL that is signed for GET: ask for one byte. The
+        // blob without a byte has no range, and some upstreams refuse every range: then the headers of the whole blob tell its length.
+        using var first = await SendAsync(
             HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, new RangeHeaderValue(0, 0));
+        using var whole = MayDifferForWhole(first, 0)
+            ? await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken)
+            : null;
+        var response = whole ?? first;
         Require(response, name, $"blobs/{digest}");
         return IsContent(response, expected) ? Believable(LengthOf(response), digest)
             : throw new UpstreamUnavailableException(
@@ -111,11 +116,15 @@ public sealed partial class UpstreamClient(
         var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
-            // Some upstreams and CDNs cannot send the rest of a blob. They can send all of it.
-            if (range is not null && end is null && !HasRange(response, from))
+            // Some upstreams and CDNs cannot send a part of a blob. They can send all of it.
+            if (range is not null && MayDifferForWhole(response, from))
             {
                 response.Dispose();
-                return await GetBlobAsync(name, digest, 0, null, cancellationToken);
+                return end is null ? await GetBlobAsync(name, digest, 0, null, cancellationToken)
+                    : throw new UpstreamUnavailableException($"{Sender(response)} does not send the requested range of {digest}.")
+                    {
+                        IsRangeIgnored = true,
+                    };
             }
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;

@@ -23,6 +23,9 @@ public sealed record BlobFault
     /// <summary>200 and the whole blob, whatever Range asks.</summary>
     public static BlobFault RangeIgnored { get; } = new() { IgnoresRange = true };
 
+    /// <summary>This status for a request with Range; the whole blob for one without.</summary>
+    public static BlobFault RangeRefused(int status) => new() { RangeStatus = status };
+
     /// <summary>206 with another range than Range asks for.</summary>
     public static BlobFault RangeShifted { get; } = new() { ShiftsRange = true };
 
@@ -50,6 +53,8 @@ public sealed record BlobFault
     internal long? WrongByte { get; private init; }
 
     internal bool IgnoresRange { get; private init; }
+
+    internal int? RangeStatus { get; private init; }
 
     internal bool ShiftsRange { get; private init; }
 
