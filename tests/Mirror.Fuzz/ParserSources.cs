@@ -79,7 +79,7 @@ internal static class ParserSources
             + "TrustedKeys.KeyOfChain TrustedKeys.Issued KeyNames.OfJwk PrivilegedKey.UserOfAsync PrivilegedKey.TokenIn "
             + "PrivilegedKey.IsOurs OwnTokenUser",
         ["token-answer"] = "UpstreamRequest.Parse TokenBody",
-        ["upstream-headers"] = "UpstreamAnswers.Described UpstreamAnswers.HasRange UpstreamAnswers.IsRegistryError "
+        ["upstream-headers"] = "UpstreamAnswers.Described UpstreamAnswers.MayDifferForWhole UpstreamAnswers.IsRegistryError "
             + "UpstreamAnswers.IsManifestType UpstreamAnswers.Believable",
         ["yaml"] = "YamlText RepeatedKeys",
     };

@@ -54,7 +54,7 @@ public sealed class MirroredReferrers(
         {
             IReadOnlyList<ReadOnlyMemory<byte>> indexes = [.. await upstream.GetReferrersAsync(name, subject, stop)];
             if (indexes.Count == 0)
-                indexes = [await GetTaggedAsync(name, subject, stop)];
+                indexes = await GetTaggedAsync(name, subject, stop);
             known = Parse(indexes);
         }
         catch (UpstreamRefusedException)
@@ -77,15 +77,15 @@ public sealed class MirroredReferrers(
         return new(known, CacheStatus.Miss);
     }
 
-    private async Task<ReadOnlyMemory<byte>> GetTaggedAsync(RepositoryName name, Digest subject, CancellationToken stop)
+    private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> GetTaggedAsync(RepositoryName name, Digest subject, CancellationToken stop)
     {
         var tag = Reference.Parse(Referrers.FallbackTag(subject));
         var answer = await manifests.FindAsync(name, tag, stop) ?? await manifests.FetchAsync(name, tag, stop);
-        return answer.Value.Bytes;
+        return answer.Value.Descriptor.Digest == subject ? [] : [answer.Value.Bytes];
     }
 
     private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> FindStoredAsync(RepositoryName name, Digest subject, CancellationToken stop) =>
-        await references.ResolveTagAsync(name, Referrers.FallbackTag(subject), stop) is { } tagged
+        await references.ResolveTagAsync(name, Referrers.FallbackTag(subject), stop) is { } tagged && tagged != subject
             && await stored.FindAsync(name, tagged, stop) is { } index
             ? [index.Bytes]
             : [];

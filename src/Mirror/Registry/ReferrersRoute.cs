@@ -18,7 +18,8 @@ public sealed class ReferrersRoute
     {
         var subject = request.Digest;
         var query = request.Http.Request.Query;
-        var type = Paging.Value(query, "artifactType");
+        // Some clients put the media type into the query as it is, and in a query "+" means a space. No media type has a space.
+        var type = Paging.Value(query, "artifactType")?.Replace(' ', '+');
         Digest? last = Paging.Value(query, "last") is not { } given ? null
             : Digest.TryParse(given, out var digest) ? digest
             : throw new RegistryException(RegistryError.DigestInvalid, "'last' is the last digest of the page before");

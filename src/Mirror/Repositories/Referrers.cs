@@ -54,7 +54,10 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
     /// <summary>Whether a referrer comes after the last one of the previous page.</summary>
     public static bool IsAfter(string digest, Digest? last) => last is null || string.CompareOrdinal(digest, last.ToString()) > 0;
 
-    /// <summary>The tag that clients use where a registry has no referrers API: <c>sha256-&lt;hex&gt;</c>, 64 digits at most.</summary>
+    /// <summary>
+    /// The tag that clients use where a registry has no referrers API: <c>sha256-&lt;hex&gt;</c>, 64 digits at most. Some clients, such
+    /// as those that copy images by digest, give this tag to the subject itself. Then it names no list of referrers.
+    /// </summary>
     public static string FallbackTag(Digest subject) => $"{subject.Algorithm}-{subject.Hex[..64]}";
 
     private async IAsyncEnumerable<(Digest Digest, ReadOnlyMemory<byte> Descriptor)> DescribeAsync(
@@ -81,7 +84,7 @@ public sealed class Referrers(IReferrerStore store, IReferenceStore references, 
     }
 
     private async ValueTask<IEnumerable<Digest>> TaggedAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
-        await references.ResolveTagAsync(name, FallbackTag(subject), cancellationToken) is { } tagged
+        await references.ResolveTagAsync(name, FallbackTag(subject), cancellationToken) is { } tagged && tagged != subject
             && await manifests.FindAsync(name, tagged, cancellationToken) is { } index
             && ManifestDocument.Read(index.Bytes.Span) is { } document
             ? document.Manifests.Select(entry => entry.Digest)

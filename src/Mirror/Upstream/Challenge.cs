@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using System.Text.RegularExpressions;
 
 namespace Mirror.Upstream;
@@ -15,28 +14,62 @@ public sealed partial record Challenge(Uri? Realm, string? Service)
     public static Challenge? From(HttpResponseMessage response)
     {
         Challenge? basic = null;
-        foreach (var header in response.Headers.WwwAuthenticate)
+        foreach (var (scheme, parameters) in All(response))
         {
-            if (header.Scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase))
+            if (scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase))
                 basic = new Challenge(null, null);
-            else if (header.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase) && Bearer(header) is { } bearer)
+            else if (scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase) && Bearer(parameters) is { } bearer)
                 return bearer;
         }
         return basic;
     }
 
     /// <summary>Whether the answer says that the token is good, and does not give the right to the repository (RFC 6750, 3.1).</summary>
-    public static bool IsOfScope(HttpResponseMessage response) => response.Headers.WwwAuthenticate.Any(
-        header => header.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase) && Value(header, "error") == "insufficient_scope");
+    public static bool IsOfScope(HttpResponseMessage response) => All(response).Any(challenge =>
+        challenge.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase)
+        && Value(challenge.Parameters, "error") == "insufficient_scope");
 
-    // Registries also send values without quotes that need them, such as scope=repository:library/app:pull. They spoil no other value.
-    private static string? Value(AuthenticationHeaderValue header, string name) => Parameter().Matches(header.Parameter ?? "")
+    private static IEnumerable<(string Scheme, string Parameters)> All(HttpResponseMessage response) =>
+        response.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var headers) ? headers.SelectMany(In) : [];
+
+    // Registries also send values without quotes that need them, such as scope=repository:library/app:pull,push. Such a value must spoil
+    // nothing else. The framework's own parser drops the whole header because of it, so this does not use that parser.
+    private static List<(string Scheme, string Parameters)> In(string header)
+    {
+        List<(string Scheme, string Parameters)> challenges = [];
+        var (scheme, from) = ("", 0);
+        foreach (Match element in Element().Matches(header))
+        {
+            // A word alone is the name of a scheme, or the rest of a value without quotes. Only Basic means something without parameters.
+            if (Start().Match(element.Value) is not { Success: true } start
+                || !start.Groups["rest"].Success && !start.Groups["scheme"].Value.Equals("Basic", StringComparison.OrdinalIgnoreCase))
+                continue;
+            if (scheme.Length > 0)
+                challenges.Add((scheme, header[from..element.Index]));
+            (scheme, from) = (start.Groups["scheme"].Value, element.Index + start.Groups["scheme"].Index + start.Groups["scheme"].Length);
+        }
+        if (scheme.Length > 0)
+            challenges.Add((scheme, header[from..]));
+        return challenges;
+    }
+
+    private static string? Value(string parameters, string name) => Parameter().Matches(parameters)
         .FirstOrDefault(parameter => parameter.Groups["name"].Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } found
             ? Escaped().Replace(found.Groups["quoted"].Value, "$1") + found.Groups["bare"].Value
             : null;
 
-    private static Challenge? Bearer(AuthenticationHeaderValue header) =>
-        Uri.TryCreate(Value(header, "realm"), UriKind.Absolute, out var realm) ? new Challenge(realm, Value(header, "service")) : null;
+    private static Challenge? Bearer(string parameters) =>
+        Uri.TryCreate(Value(parameters, "realm"), UriKind.Absolute, out var realm)
+            ? new Challenge(realm, Value(parameters, "service"))
+            : null;
+
+    // What stands between two commas that are outside of quotes.
+    [GeneratedRegex("""("(\\.|[^"\\])*"?|[^,"])+""", RegexOptions.ExplicitCapture)]
+    private static partial Regex Element();
+
+    // The name of a scheme: no "=" follows it.
+    [GeneratedRegex("""\A\s*(?<scheme>[\w-]+)(\s+(?<rest>[^\s=].*)|\s*)\z""", RegexOptions.ExplicitCapture | RegexOptions.Singleline)]
+    private static partial Regex Start();
 
     [GeneratedRegex("""(?<![\w-])(?<name>[\w-]+)\s*=\s*("(?<quoted>(\\.|[^"\\])*)"|(?<bare>[^\s,"]*))""", RegexOptions.ExplicitCapture)]
     private static partial Regex Parameter();

@@ -94,17 +94,19 @@ public sealed partial class TokenSource(
             && Parse(found, time.GetUtcNow()) is var (known, life) && known != refused)
             return Keep(account, scope, new Token(known, life, challenge, time.GetTimestamp()) { WasAccepted = true });
 
-        var query = $"scope={Uri.EscapeDataString(scope)}"
-            + (challenge.Service is { } service ? $"&service={Uri.EscapeDataString(service)}" : "");
-        var separator = realm.Query.Length == 0 ? '?' : '&';
+        List<KeyValuePair<string, string>> parameters = [new("scope", scope)];
+        if (challenge.Service is { } service)
+            parameters.Add(new("service", service));
         var asked = time.GetTimestamp();
-        using var response = await SendAsync(
-            new Uri($"{realm.GetLeftPart(UriPartial.Query)}{separator}{query}"), credential, cancellationToken);
+        using var response = await SendAsync(realm, parameters, credential, cancellationToken);
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
             throw new UpstreamLimitedException(
                 $"The token service of {origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
         var status = (int)response.StatusCode;
-        // 401 refuses the login, unless the service took the login for another repository. Then it refuses this one, as 403 and 404 do.
+        // 401, or 400 to an identity token (RFC 6749, 5.2), refuses the login, unless the service took the login for another repository.
+        // Then it refuses this one, as 403 and 404 do.
+        if (status == 400 && credential is { IsIdentityToken: true })
+            status = 401;
         var isLoginRefused = status == 401 && credential is not null && !_tokens.Keys.Any(known => known.Item1 == account);
         if (status is 401 or 403 or 404 && !isLoginRefused)
             throw new UpstreamDeniedException(
@@ -136,13 +138,18 @@ public sealed partial class TokenSource(
     }
 
     // Follows redirects. The login stays on the host that it is for.
-    private async Task<HttpResponseMessage> SendAsync(Uri url, Credential? credential, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(
+        Uri realm, List<KeyValuePair<string, string>> parameters, Credential? credential, CancellationToken cancellationToken)
     {
+        var query = string.Join('&', parameters.Select(each => $"{each.Key}={Uri.EscapeDataString(each.Value)}"));
+        var url = credential is { IsIdentityToken: true } ? realm
+            : new Uri($"{realm.GetLeftPart(UriPartial.Query)}{(realm.Query.Length == 0 ? '?' : '&')}{query}");
         for (var redirects = 0; ; redirects++)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, url);
+            using var request = credential is { IsIdentityToken: true } identity
+                ? Exchange(url, parameters, identity)
+                : new HttpRequestMessage(HttpMethod.Get, url) { Headers = { Authorization = credential?.ToHeader() } };
             request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
-            request.Headers.Authorization = credential?.ToHeader();
             var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
             if (RedirectHandler.Target(response) is not { } target)
                 return response;
@@ -155,6 +162,14 @@ public sealed partial class TokenSource(
             url = target;
         }
     }
+
+    // Docker's "Authenticate with OAuth2": the identity token is a refresh token.
+    private static HttpRequestMessage Exchange(Uri url, List<KeyValuePair<string, string>> parameters, Credential identity) =>
+        new(HttpMethod.Post, url)
+        {
+            Content = new FormUrlEncodedContent(
+                [.. parameters, new("grant_type", "refresh_token"), new("client_id", "mirror"), new("refresh_token", identity.Secret)]),
+        };
 
     private Token Keep(Account account, string scope, Token token)
     {

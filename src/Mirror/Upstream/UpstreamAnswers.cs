@@ -22,8 +22,18 @@ internal static class UpstreamAnswers
     public static long? LengthOf(HttpResponseMessage response) =>
         response.Content.Headers.ContentRange?.Length ?? response.Content.Headers.ContentLength;
 
+    /// <summary>
+    /// Whether the answer to a request for referrers shows that upstream does not have the referrers API. Each of these was seen from
+    /// registries that do not have it; some send a page for people with status 200.
+    /// </summary>
+    public static bool LacksReferrers(HttpResponseMessage response) =>
+        (int)response.StatusCode is 400 or 404 or 405 or 406 or 410 or 501 || response.IsSuccessStatusCode && IsWebPage(response);
+
     /// <summary>Whether the answer is labelled as a page for people, which content hardly ever is.</summary>
     public static bool IsWebPage(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType is "text/html";
+
+    /// <summary>Whether a name in the header <c>Content-Encoding</c> says that the body is not compressed.</summary>
+    public static bool IsIdentity(string coding) => coding.Equals("identity", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>
     /// The announced length in bytes; null where it cannot be correct. Only the content without a byte has length 0, and some registries
@@ -32,12 +42,17 @@ internal static class UpstreamAnswers
     public static long? Believable(long? length, Digest digest) =>
         length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
 
-    /// <summary>Whether the answer to a request for a range begins at that offset, or has the whole content.</summary>
-    public static bool HasRange(HttpResponseMessage response, long from) => response.StatusCode switch
+    /// <summary>
+    /// Whether a request without a range may succeed where this answer to a request for a range is of no use: it refuses the range, or has
+    /// another one. Each of these errors was seen from registries, CDNs and proxies that do not support <c>Range</c>. An error that also
+    /// has another meaning, such as a limit, says nothing of the range.
+    /// </summary>
+    public static bool MayDifferForWhole(HttpResponseMessage response, long from) => (int)response.StatusCode switch
     {
-        HttpStatusCode.RequestedRangeNotSatisfiable => false,
-        HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From == from,
-        _ => true,
+        206 => response.Content.Headers.ContentRange?.From != from,
+        401 or 403 or 404 or 408 or 410 or 429 => false,
+        (>= 400 and < 500) or 501 => true,
+        _ => false,
     };
 
     /// <summary>

@@ -38,7 +38,7 @@ public sealed partial class UpstreamClient(
 
     /// <summary>
     /// The manifest that a reference names now, by HEAD. Docker Hub does not count this as a pull. Null if the answer lacks the length, the
-    /// digest or the type of a manifest: then only a GET can tell.
+    /// digest or the type of a manifest, or may tell the length of a compressed body: then only a GET can tell.
     /// </summary>
     public async Task<Descriptor?> HeadManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
@@ -48,7 +48,7 @@ public sealed partial class UpstreamClient(
         Require(response, name, $"manifests/{reference}");
         var headers = response.Content.Headers;
         var type = headers.ContentType?.MediaType;
-        return Described(response, reference) is { } digest && IsManifestType(type)
+        return Described(response, reference) is { } digest && IsManifestType(type) && headers.ContentEncoding.All(IsIdentity)
             && headers.ContentLength is > 0 and <= Manifest.MaxBytes and var size
             ? new Descriptor(type, digest, size)
             : null;
@@ -93,9 +93,14 @@ public sealed partial class UpstreamClient(
             if (!head.IsSuccessStatusCode && !MayDifferForGet(head))
                 Require(head, name, $"blobs/{digest}");
         }
-        // Some registries refuse HEAD or answer it wrongly, and some redirect it to a URL that is signed for GET: ask for one byte.
-        using var response = await SendAsync(
+        // Some registries refuse HEAD or answer it wrongly, and some redirect it to a URL that is signed for GET: ask for one byte. The
+        // blob without a byte has no range, and some upstreams refuse every range: then the headers of the whole blob tell its length.
+        using var first = await SendAsync(
             HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, new RangeHeaderValue(0, 0));
+        using var whole = MayDifferForWhole(first, 0)
+            ? await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken)
+            : null;
+        var response = whole ?? first;
         Require(response, name, $"blobs/{digest}");
         return IsContent(response, expected) ? Believable(LengthOf(response), digest)
             : throw new UpstreamUnavailableException(
@@ -111,11 +116,15 @@ public sealed partial class UpstreamClient(
         var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
-            // Some upstreams and CDNs cannot send the rest of a blob. They can send all of it.
-            if (range is not null && end is null && !HasRange(response, from))
+            // Some upstreams and CDNs cannot send a part of a blob. They can send all of it.
+            if (range is not null && MayDifferForWhole(response, from))
             {
                 response.Dispose();
-                return await GetBlobAsync(name, digest, 0, null, cancellationToken);
+                return end is null ? await GetBlobAsync(name, digest, 0, null, cancellationToken)
+                    : throw new UpstreamUnavailableException($"{Sender(response)} does not send the requested range of {digest}.")
+                    {
+                        IsRangeIgnored = true,
+                    };
             }
             Require(response, name, $"blobs/{digest}");
             var headers = response.Content.Headers;
@@ -172,7 +181,7 @@ public sealed partial class UpstreamClient(
             }
             using var response = await SendAsync(HttpMethod.Get, kind, name, what, cancellationToken, page: next);
             var status = (int)response.StatusCode;
-            if (kind is UpstreamKind.Referrers && pages.Count == 0 && status is 400 or 404 or 405 or 501)
+            if (kind is UpstreamKind.Referrers && pages.Count == 0 && LacksReferrers(response))
                 return pages;
             if (pages.Count > 0 && status is 404 or 410)
                 throw new UpstreamUnavailableException($"{origin.Authority} lacks page {pages.Count + 1} of {name}/{what}.");

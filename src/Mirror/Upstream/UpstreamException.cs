@@ -49,6 +49,6 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
         : TlsFault.AdviceFor(InnerException)
             ?? "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream";
 
-    /// <summary>Whether it ignored Range and sent the whole content; the whole can be requested.</summary>
+    /// <summary>Whether it ignored or refused a range; the whole content can be requested.</summary>
     public bool IsRangeIgnored { get; init; }
 }

@@ -235,16 +235,33 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Theory]
-    [InlineData("416")]
-    [InlineData("another range")]
-    public async Task A_download_continues_although_upstream_cannot_send_the_rest_of_a_blob(string answer)
+    [InlineData(400)]
+    [InlineData(405)]
+    [InlineData(416)]
+    [InlineData(501)]
+    [InlineData(206)] // Another range.
+    public async Task A_download_continues_although_upstream_cannot_send_the_rest_of_a_blob(int status)
     {
         Hub.AddBlob(Repository, Blob);
         Hub.Fault(Blob.Digest, BlobFault.ClosedAt(3 * MiB));
-        Hub.Fault(Blob.Digest, answer == "416" ? BlobFault.Refused(416) : BlobFault.RangeShifted);
+        if (status == 206)
+            Hub.Fault(Blob.Digest, BlobFault.RangeShifted);
+        else
+            Hub.Fault(Blob.Digest, BlobFault.RangeRefused(status), times: 100);
         using var response = await Mirror.GetAsync(BlobPath(Blob.Digest));
         Assert.Equal(Blob.Digest, await DigestOfAsync(response));
         Assert.Equal(3, Hub.Log.Requests.Count(r => r.Asked == Asked.BlobBytes));
+    }
+
+    [Fact]
+    public async Task HEAD_tells_the_length_although_upstream_answers_neither_HEAD_nor_Range()
+    {
+        Hub.AddBlob(Repository, Blob);
+        Hub.Script(r => r.Asked == Asked.Blob && r.Method == "HEAD", Answer.Status(405));
+        Hub.Fault(Blob.Digest, BlobFault.RangeRefused(400), times: 100);
+        using var response = await Mirror.HeadAsync(BlobPath(Blob.Digest));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(Blob.Size, response.Content.Headers.ContentLength);
     }
 
     [Fact]

@@ -51,6 +51,22 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task HEAD_tells_the_length_of_the_bytes_also_if_the_HEAD_at_upstream_tells_that_of_a_compressed_body()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        Hub.Script(r => r.Asked == Asked.Manifest && r.Method == "HEAD", Answer.By(context =>
+        {
+            var response = context.Response;
+            (response.ContentType, response.ContentLength) = (image.MediaType, 40);
+            response.Headers["Docker-Content-Digest"] = image.Digest.ToString();
+            response.Headers.ContentEncoding = "gzip";
+            return Task.CompletedTask;
+        }));
+        using var head = await Mirror.HeadAsync(ManifestPath("latest"));
+        Assert.Equal((HttpStatusCode.OK, (long?)image.Bytes.Length), (head.StatusCode, head.Content.Headers.ContentLength));
+    }
+
+    [Fact]
     public async Task HEAD_of_a_cold_tag_costs_no_pull()
     {
         var image = Hub.AddImage(Repository, "latest");

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Net;
 using System.Text;
+using System.Text.Json;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
@@ -130,6 +131,41 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         using var head = await _mirror.HeadAsync($"{Name}/blobs/{blob}");
         Assert.Equal(HttpStatusCode.OK, head.StatusCode);
         Assert.Equal(10_000, head.Content.Headers.ContentLength);
+    }
+
+    [Theory]
+    [InlineData(200, "text/html")]
+    [InlineData(400, "application/json")]
+    [InlineData(405, "application/json")]
+    [InlineData(406, "application/json")]
+    [InlineData(410, "text/plain")]
+    [InlineData(501, "application/json")]
+    public async Task The_tag_of_referrers_is_read_where_upstream_lacks_the_referrers_API(int status, string type)
+    {
+        var subject = Digest.Of("subject"u8);
+        var index = $$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[
+            {"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of("signature"u8)}}","size":9}]}
+            """;
+        _upstream.AddManifest(Name, $"sha256-{subject.Hex}", index, MediaTypes.OciIndex);
+        _upstream.Answer("GET", $"{Name}/referrers/{subject}", status, "<html>"u8.ToArray(), ("Content-Type", type));
+        using var answer = await AssertAsync(HttpStatusCode.OK, $"referrers/{subject}");
+        using var json = JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(1, json.RootElement.GetProperty("manifests").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task An_index_that_upstream_tags_with_its_own_digest_is_no_list_of_referrers()
+    {
+        var index = $$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[
+            {"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of("a child"u8)}}","size":7}]}
+            """;
+        var digest = Digest.Of(Encoding.UTF8.GetBytes(index));
+        _upstream.AddManifest(Name, $"sha256-{digest.Hex}", index, MediaTypes.OciIndex);
+        using var answer = await AssertAsync(HttpStatusCode.OK, $"referrers/{digest}");
+        using var json = JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(0, json.RootElement.GetProperty("manifests").GetArrayLength());
     }
 
     [Fact]

@@ -82,6 +82,16 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
         Assert.Equal(2, (await ListAsync()).Length);
     }
 
+    // Some clients, such as rust-oci-client, do not escape it.
+    [Theory]
+    [InlineData("+")]
+    [InlineData("%2B")]
+    public async Task A_filter_has_a_plus_whether_it_is_escaped_or_not(string plus)
+    {
+        await _repository.PushManifestAsync("a", "a", Subject, """ "artifactType":"application/spdx+json" """);
+        Assert.Single(await ListAsync($"?artifactType=application/spdx{plus}json"));
+    }
+
     [Fact]
     public async Task Referrers_that_older_clients_put_under_a_tag_are_listed_as_well()
     {
@@ -100,6 +110,22 @@ public sealed class ReferrersTests(PlainRegistry registry) : IClassFixture<Plain
         Assert.Equal(2, all.Length);
         var old = Assert.Single(all, entry => entry.GetProperty("digest").GetString() == listed.ToString());
         Assert.Equal("x/old", old.GetProperty("artifactType").GetString());
+    }
+
+    // As clients do that copy images by digest. The children are no referrers.
+    [Fact]
+    public async Task An_index_tagged_with_its_own_digest_is_no_list_of_referrers()
+    {
+        var (child, _) = await _repository.PushManifestAsync("child", "child");
+        var index = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":["""
+            + $$"""{"mediaType":"{{OciManifest}}","digest":"{{child}}","size":1}]}""");
+        var digest = Digest.Of(index);
+        using var put = await _repository.SendAsync("PUT", $"manifests/sha256-{digest.Hex}", index, MediaTypes.OciIndex);
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        using var response = await _repository.SendAsync("GET", $"referrers/{digest}");
+        using var json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(0, json.RootElement.GetProperty("manifests").GetArrayLength());
     }
 
     [Fact]

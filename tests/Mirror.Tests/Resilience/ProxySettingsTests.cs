@@ -210,12 +210,15 @@ public sealed class ProxySettingsTests : MirrorOfHub
             Assert.Equal(blob.Size, Hub.Log.BodyBytes(blob.Digest));
     }
 
-    [Fact]
-    public async Task Without_ranges_at_the_CDN_parallel_ranges_become_one_connection()
+    [Theory]
+    [InlineData(200)]
+    [InlineData(400)]
+    [InlineData(416)]
+    public async Task Without_ranges_at_the_CDN_parallel_ranges_become_one_connection(int status)
     {
         await using var mirror = await StartAsync("  parallel_ranges: 3\n");
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, 20 << 20));
-        Hub.Fault(blob.Digest, BlobFault.RangeIgnored, times: 100);
+        Hub.Fault(blob.Digest, status == 200 ? BlobFault.RangeIgnored : BlobFault.RangeRefused(status), times: 100);
         using (var response = await mirror.GetAsync(BlobPath(blob.Digest)))
             Assert.Equal(blob.Digest, await DigestOfAsync(response));
         Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 1, 6);

@@ -26,6 +26,9 @@ public sealed record BlobFault
     /// <summary>This fault of an answer that begins with the first byte, whatever Range asks.</summary>
     public BlobFault FromTheStart() => this with { IgnoresRange = true };
 
+    /// <summary>This status for a request with Range; the whole blob for one without.</summary>
+    public static BlobFault RangeRefused(int status) => new() { RangeStatus = status };
+
     /// <summary>206 with another range than Range asks for.</summary>
     public static BlobFault RangeShifted { get; } = new() { ShiftsRange = true };
 
@@ -53,6 +56,8 @@ public sealed record BlobFault
     internal long? WrongByte { get; private init; }
 
     internal bool IgnoresRange { get; private init; }
+
+    internal int? RangeStatus { get; private init; }
 
     internal bool ShiftsRange { get; private init; }
 

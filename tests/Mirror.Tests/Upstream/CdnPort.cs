@@ -27,7 +27,7 @@ internal static class CdnPort
     internal static async Task SendAsync(HttpContext context, ScriptedHub hub, HubBlob blob)
     {
         var fault = hub.NextFault(blob.Digest) ?? new BlobFault();
-        if (fault.Status is { } refused)
+        if ((context.Request.Headers.Range.Count > 0 ? fault.RangeStatus ?? fault.Status : fault.Status) is { } refused)
         {
             await RegistryPort.ErrorAsync(context, refused, "AccessDenied");
             return;
