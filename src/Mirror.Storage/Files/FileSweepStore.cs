@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Stores;
 
@@ -43,19 +44,38 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
             var held = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             root.Require();
             Volatile.Write(ref _losses, root.Losses);
-            var began = Durable.Touch(path)!.Value;
-            unreadable?.Begin();
-            return ValueTask.FromResult<SweepTurn?>(new SweepTurn(began, () =>
-            {
-                unreadable?.End();
-                held.Dispose();
-                return ValueTask.CompletedTask;
-            }));
+            return ValueTask.FromResult<SweepTurn?>(Turn(Durable.Touch(path)!.Value, held));
         }
-        catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && File.Exists(path))
+        catch (IOException taken) when (taken.IsHeldByAnother)
         {
             return ValueTask.FromResult<SweepTurn?>(null);
         }
+    }
+
+    public async ValueTask<SweepTurn?> BeginTrialAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await BeginAsync(cancellationToken);
+        }
+        catch (Exception failure) when (failure is IOException { IsReadOnly: true } or UnauthorizedAccessException)
+        {
+            // No lock is possible, such as in a snapshot, and the time of the volume is not known.
+            root.Require();
+            Volatile.Write(ref _losses, root.Losses);
+            return Turn(DateTime.UtcNow, null);
+        }
+    }
+
+    private SweepTurn Turn(DateTime began, SafeFileHandle? held)
+    {
+        unreadable?.Begin();
+        return new SweepTurn(began, () =>
+        {
+            unreadable?.End();
+            held?.Dispose();
+            return ValueTask.CompletedTask;
+        });
     }
 
     // The system knows which files are open: a reader need not be counted, which would cost each request.

@@ -31,7 +31,9 @@ public sealed class Sweeper(IContentStore content, IReferenceStore references, I
     /// <param name="progress">Gets a line for each step, in the words of <c>registry garbage-collect</c>.</param>
     public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? progress, CancellationToken cancellationToken)
     {
-        await using var right = await store.BeginAsync(cancellationToken);
+        await using var right = options.DryRun
+            ? await store.BeginTrialAsync(cancellationToken)
+            : await store.BeginAsync(cancellationToken);
         return right is null
             ? null
             : await new Sweep(content, references, store, provenance, options, right.Began, progress, cancellationToken).RunAsync();

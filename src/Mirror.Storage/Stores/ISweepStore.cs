@@ -14,6 +14,9 @@ public interface ISweepStore
     /// <summary>Begins a sweep; null while another one of the same kind runs, in this process or another.</summary>
     ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken);
 
+    /// <summary>Begins a sweep that deletes nothing, as <see cref="BeginAsync"/> does. The store may be one that takes no writes.</summary>
+    ValueTask<SweepTurn?> BeginTrialAsync(CancellationToken cancellationToken) => BeginAsync(cancellationToken);
+
     /// <summary>A folder that could not be read since the sweep began: what it names is not known. Null where there is none.</summary>
     ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken) => ValueTask.FromResult<string?>(null);
 

@@ -26,8 +26,8 @@ public sealed partial class HtpasswdFile
         {
             var colon = line.IndexOf(':');
             var (user, hash) = colon > 0 ? (line[..colon], line[(colon + 1)..]) : ("", "");
-            if (BcryptHash().IsMatch(hash))
-                _users[user] = hash;
+            if (BcryptHash().Match(hash) is { Success: true } bcrypt)
+                _users[user] = bcrypt.Groups["hash"].Value;
             else
                 unusable.Add((user, Array.Find(OtherHashes, other => hash.StartsWith(other.Start, StringComparison.Ordinal)).Name
                     ?? "plain text or DES"));
@@ -71,7 +71,7 @@ public sealed partial class HtpasswdFile
     private static string Named(string[] users) =>
         string.Join(", ", users.Take(MaxNamed)) + (users.Length > MaxNamed ? $" and {users.Length - MaxNamed} more" : "");
 
-    // A cost that bcrypt does not have is no entry: the user is unknown.
-    [GeneratedRegex(@"\A\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\z", RegexOptions.CultureInvariant)]
+    // A cost that bcrypt does not have is no entry: the user is unknown. A comment may follow, as in files of nginx.
+    [GeneratedRegex(@"\A(?<hash>\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53})(?::.*)?\z", RegexOptions.CultureInvariant)]
     private static partial Regex BcryptHash();
 }

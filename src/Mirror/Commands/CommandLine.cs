@@ -39,6 +39,10 @@ internal static class CommandLine
         if (args is [var only] && (only.EndsWith(".yml", StringComparison.Ordinal) || only.EndsWith(".yaml", StringComparison.Ordinal)))
             args = [serve.Name, only];
 
+        // The registry's program has this verb, and the entry point of the image passes it on.
+        if (args is ["help", .. var about])
+            args = [.. about, "--help"];
+
         RefuseUnknownOptions(root, [.. args.SkipWhile(arg => arg != "--")]);
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

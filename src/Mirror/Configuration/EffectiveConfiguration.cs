@@ -65,7 +65,7 @@ public static class EffectiveConfiguration
     private static SettingSource SourceOf(MirrorConfiguration configuration, string path)
     {
         for (var part = path.Replace(':', '.'); part.Length > 0; part = part[..Math.Max(0, part.LastIndexOf('.'))])
-            if (configuration.Variables.Contains(part))
+            if (configuration.Variables.ContainsKey(part))
                 return SettingSource.Variable;
         return configuration.Values.GetSection(path).Exists() ? SettingSource.File : SettingSource.Default;
     }

@@ -43,8 +43,8 @@ public sealed class HttpHealthOptions : HealthCheckOptions
     /// <summary>Headers of the request.</summary>
     public Dictionary<string, string[]> Headers { get; set; } = [];
 
-    /// <summary>The expected status; from 100 to 599.</summary>
-    public int StatusCode { get; set; } = StatusCodes.Status200OK;
+    /// <summary>The expected status; from 100 to 599. Zero means the default.</summary>
+    public int StatusCode { get; set => field = value > 0 ? value : StatusCodes.Status200OK; } = StatusCodes.Status200OK;
 
     /// <summary>How long to wait for the response, at most 24 hours. Zero means the default.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);

@@ -14,7 +14,8 @@ public sealed class MirrorConfiguration
     private readonly IReadOnlyDictionary<string, string?> _values;
 
     private MirrorConfiguration(
-        string? file, IReadOnlyDictionary<string, string?> values, IReadOnlySet<string> variables, OldConfiguration? old, Findings findings)
+        string? file, IReadOnlyDictionary<string, string?> values, IReadOnlyDictionary<string, string> variables, OldConfiguration? old,
+        Findings findings)
     {
         (File, _values, Variables, Old) = (file, values, variables, old);
         Values = new ConfigurationBuilder().AddInMemoryCollection(values).Build();
@@ -59,15 +60,16 @@ public sealed class MirrorConfiguration
     /// <summary>What the file of docker-registry 0.x says in today's words. Null: the file is one of today.</summary>
     public OldConfiguration? Old { get; }
 
-    /// <summary>The keys that variables <c>REGISTRY_*</c> set, as <c>http.addr</c>; a section stands for all keys in it.</summary>
-    public IReadOnlySet<string> Variables { get; }
+    /// <summary>The keys that variables <c>REGISTRY_*</c> set, as <c>http.addr</c>, each with its variable. A section stands for all keys
+    /// in it.</summary>
+    public IReadOnlyDictionary<string, string> Variables { get; }
 
     /// <summary>The variable that set the key which a line of <see cref="Errors"/> is about; null where the file did.</summary>
     public string? VariableOf(string error)
     {
         for (var key = error.Split(": ")[0]; key.Length > 0; key = key[..Math.Max(0, key.LastIndexOf('.'))])
-            if (Variables.Contains(key))
-                return $"REGISTRY_{key.Replace('.', '_').ToUpperInvariant()}";
+            if (Variables.TryGetValue(key, out var variable))
+                return variable;
         return null;
     }
 
@@ -94,14 +96,14 @@ public sealed class MirrorConfiguration
         var file = ConfigurationFile.Find(path, environment);
         var root = Tree(file, environment, findings);
         var old = OldOf(ref root, file, environment, findings);
-        HashSet<string> variables = new(StringComparer.OrdinalIgnoreCase);
+        IReadOnlyDictionary<string, string> variables = new Dictionary<string, string>();
         if (root is not null)
         {
             if (root is YamlMappingNode map)
                 variables = EnvironmentOverrides.Apply(
                     map, environment, findings, isOverride: name => old is null || !OldProcess.Variables.Contains(name));
             reader.Read(root);
-            if (ValueRules.Duration.Canonical(environment.GetValueOrDefault(DrainVariable, "")) is { } drain)
+            if (DurationRules.Duration.Canonical(environment.GetValueOrDefault(DrainVariable, "")) is { } drain)
                 reader.Values.TryAdd("http:draintimeout", drain);
         }
         var configuration = new MirrorConfiguration(file, reader.Values, variables, old, findings);

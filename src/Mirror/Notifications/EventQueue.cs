@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
+using Mirror.Storage;
 using Mirror.Storage.Disk;
 
 namespace Mirror.Notifications;
@@ -62,7 +63,7 @@ internal sealed class EventQueue : IDisposable
                 var held = File.OpenHandle(Path.Combine(own, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
                 return new EventQueue(own, held, maxSegmentBytes, maxSegments);
             }
-            catch (IOException taken) when (taken is not (DirectoryNotFoundException or FileNotFoundException) && slot < 100)
+            catch (IOException taken) when (taken.IsHeldByAnother && slot < 100)
             {
                 // Another process owns this folder. Try the next one.
             }

@@ -14,7 +14,13 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
 {
     private static readonly TimeSpan HelperTimeout = TimeSpan.FromSeconds(30);
 
-    private readonly SingleFlight<Uri, Answer> _runs = new();
+    // registry:3 names the host, and for Docker Hub that of its token service. docker has its own name for Docker Hub. Some helpers know
+    // only whole addresses.
+    private readonly string[] _names = DockerHub.Is(registry)
+        ? [registry.Authority, "auth.docker.io", "https://index.docker.io/v1/", registry.ToString()]
+        : [registry.Authority, registry.ToString()];
+
+    private readonly SingleFlight<string, Answer> _runs = new();
     private Answer? _last;
 
     /// <summary>The credential to use now.</summary>
@@ -23,39 +29,23 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
     {
         if (_last is { } last && (exec.Lifetime is not { } lifetime || time.GetElapsedTime(last.At) < lifetime))
             return last.Credential;
-        return (await _runs.JoinOrStart(registry, RunAsync, cancellationToken)).Result.Credential;
+        return (await _runs.JoinOrStart(exec.Command, RunAsync, cancellationToken)).Result.Credential;
     }
 
-    // The protocol of credential helpers: "<command> get", the server's address on standard input, JSON on standard output.
     private async Task<Answer> RunAsync(CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(HelperTimeout);
         try
         {
-            using var helper = Process.Start(new ProcessStartInfo(exec.Command, ["get"])
+            var code = 0;
+            foreach (var name in _names)
             {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            try
-            {
-                await helper.StandardInput.WriteLineAsync(registry.ToString().AsMemory(), limit.Token);
-                helper.StandardInput.Close();
-                var errors = ReadAsync(helper.StandardError, limit.Token);
-                var output = await ReadAsync(helper.StandardOutput, limit.Token);
-                await errors;
-                await helper.WaitForExitAsync(limit.Token);
-                if (helper.ExitCode != 0)
-                    throw new UpstreamUnavailableException($"The credential helper of proxy.exec ended with exit code {helper.ExitCode}.");
-                return _last = new Answer(Parse(output), time.GetTimestamp());
+                (code, var output) = await AskAsync(name, limit.Token);
+                if (code == 0)
+                    return _last = new Answer(Parse(output), time.GetTimestamp());
             }
-            finally
-            {
-                if (!helper.HasExited)
-                    helper.Kill(entireProcessTree: true);
-            }
+            throw new UpstreamUnavailableException($"The credential helper of proxy.exec ended with exit code {code}.");
         }
         // The helper's output may hold the secret: keep it out of the message.
         catch (Exception failure) when (
@@ -63,6 +53,46 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
             || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             throw new UpstreamUnavailableException($"The credential helper of proxy.exec failed: {failure.GetType().Name}.");
+        }
+    }
+
+    /// <summary>Asks for the account at a server, by the protocol of credential helpers: "COMMAND get", the server's name without a line
+    /// break on standard input, JSON on standard output.</summary>
+    private async Task<(int Code, string Output)> AskAsync(string name, CancellationToken cancellationToken)
+    {
+        using var helper = Process.Start(new ProcessStartInfo(exec.Command, ["get"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        try
+        {
+            await WriteAsync(helper.StandardInput, name, cancellationToken);
+            var errors = ReadAsync(helper.StandardError, cancellationToken);
+            var output = await ReadAsync(helper.StandardOutput, cancellationToken);
+            await errors;
+            await helper.WaitForExitAsync(cancellationToken);
+            return (helper.ExitCode, output);
+        }
+        finally
+        {
+            if (!helper.HasExited)
+                helper.Kill(entireProcessTree: true);
+        }
+    }
+
+    // A helper that has one account only may end without having read the name.
+    private static async Task WriteAsync(StreamWriter to, string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await to.WriteAsync(name.AsMemory(), cancellationToken);
+            to.Close();
+        }
+        catch (IOException)
+        {
+            // Its output and its exit code say the rest.
         }
     }
 

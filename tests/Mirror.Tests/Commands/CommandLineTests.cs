@@ -20,6 +20,17 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
+    [InlineData("Commands:", "help")]
+    [InlineData("--delete-untagged", "help", "garbage-collect")]
+    public async Task The_verb_help_of_the_registry_prints_help(string expected, params string[] args)
+    {
+        var (code, output, error) = await RunAsync(args);
+
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains(expected, output);
+    }
+
+    [Theory]
     [InlineData("bogus")]
     [InlineData("serve", "a", "b")]
     [InlineData("check-config", "--loud")]

@@ -50,6 +50,39 @@ public sealed class EnvironmentTests
         Assert.Equal(["a/**", "c/**", "**"], loaded.Options.Hosted.Repositories);
     }
 
+    [Theory]
+    [InlineData("REGISTRY_NOTIFICATIONS_EVENTCONFIG_INCLUDEREFERENCES", "true", "notifications:events:includereferences")]
+    [InlineData("REGISTRY_HEALTH_FILECHECKERS_0_FILE", "/down", "health:file:0:file")]
+    [InlineData("REGISTRY_HEALTH_HTTPCHECKERS_0_URI", "http://x/", "health:http:0:uri")]
+    [InlineData("REGISTRY_HEALTH_TCPCHECKERS_0_ADDR", "x:1", "health:tcp:0:addr")]
+    [InlineData("REGISTRY_LOG_HOOKS_0_MAILOPTIONS_SMTP_ADDR", "x:25", "log:hooks:0:options:smtp:addr")]
+    [InlineData("REGISTRY_COMPATIBILITY_SCHEMA1_TRUSTKEY", "/key", "compatibility:schema1:signingkeyfile")]
+    [InlineData("REGISTRY_REDIS_OPTIONS_CLIENTNAME", "me", "redis:clientname")]
+    [InlineData("REGISTRY_REDIS_OPTIONS_ADDRS", "[x:6379]", "redis:addrs:0")]
+    [InlineData("REGISTRY_REDIS_OPTIONS_ADDRS_0", "x:6379", "redis:addrs:0")]
+    public void A_variable_may_have_the_name_of_the_registrys_field(string variable, string text, string path)
+    {
+        var loaded = LoadNothing((variable, text));
+
+        Assert.Equal(text.Trim('[', ']'), loaded.Values[path]);
+        Assert.DoesNotContain(loaded.Warnings, warning => warning.Contains(variable, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("REGISTRY_REDIS_OPTIONS")]
+    [InlineData("REGISTRY_REDIS_OPTIONS_FROBNICATE")]
+    [InlineData("REGISTRY_HTTP_OPTIONS_ADDR")]
+    public void A_field_that_the_registry_does_not_have_causes_a_warning(string variable) =>
+        Assert.StartsWith(variable + " ", Assert.Single(LoadNothing((variable, "x")).Warnings));
+
+    [Fact]
+    public void A_mistake_is_reported_with_the_variable_that_has_it()
+    {
+        var loaded = LoadNothing(("REGISTRY_REDIS_OPTIONS_DB", "x"));
+
+        Assert.Equal("REGISTRY_REDIS_OPTIONS_DB", loaded.VariableOf(Assert.Single(loaded.Errors)));
+    }
+
     [Fact]
     public void An_index_after_the_next_free_one_is_an_error() =>
         Assert.StartsWith(

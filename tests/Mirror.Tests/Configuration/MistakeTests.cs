@@ -18,7 +18,7 @@ public sealed class MistakeTests
             "proxy.tags_cache_ttl: \"10x\" is not allowed: ", Assert.Single(Load(VersionLine + "proxy: {tags_cache_ttl: 10x}").Errors));
 
     [Theory]
-    [InlineData("storage: {filesystem: {maxthreads: 24}}", "storage.filesystem.maxthreads")]
+    [InlineData("storage: {filesystem: {maxthreads: many}}", "storage.filesystem.maxthreads")]
     [InlineData("storage: {delete: {enabled: maybe}}", "storage.delete.enabled")]
     [InlineData("storage: s3", "storage.s3.bucket")]
     [InlineData("storage: {s3aws: {region: r}}", "storage.s3.bucket")]

@@ -34,6 +34,7 @@ public sealed class HtpasswdTests : IAsyncLifetime
             dave:{Secret.Replace("$2y$", "$2a$", StringComparison.Ordinal)}
             erin:{Secret.Replace("$2y$", "$2b$", StringComparison.Ordinal)}
             frank:{SeventyTwo}
+            henry:{Secret}:a comment, as in files of nginx
             grace:{Secret.Replace("$05$", "$99$", StringComparison.Ordinal)}
 
             """);
@@ -75,6 +76,7 @@ public sealed class HtpasswdTests : IAsyncLifetime
     [InlineData($"frank:{As}and more", HttpStatusCode.OK)]
     [InlineData("frank:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", HttpStatusCode.Unauthorized)]
     [InlineData("grace:secret", HttpStatusCode.Unauthorized)]
+    [InlineData("henry:secret", HttpStatusCode.OK)]
     public async Task Only_the_right_password_lets_in(string credential, HttpStatusCode expected)
     {
         // Twice: the second answer may come from the cache.

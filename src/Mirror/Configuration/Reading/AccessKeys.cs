@@ -1,3 +1,4 @@
+using static Mirror.Configuration.Reading.DurationRules;
 using static Mirror.Configuration.Reading.KnownKeys;
 using static Mirror.Configuration.Reading.ValueRules;
 

@@ -75,7 +75,7 @@ internal static class CrossKeyRules
 
         var endpoints = options.Notifications.Endpoints;
         foreach (var (i, endpoint) in endpoints.Index())
-            if (endpoints.Take(i).Any(other => other.Name == endpoint.Name))
+            if (!endpoint.Disabled && endpoints.Take(i).Any(other => !other.Disabled && other.Name == endpoint.Name))
                 findings.Errors.Add(
                     $"notifications.endpoints.{i}.name: \"{endpoint.Name}\" is not allowed: another endpoint has this name");
 

@@ -14,11 +14,11 @@ internal static class EnvironmentOverrides
     private const string Prefix = "REGISTRY_";
 
     /// <param name="isOverride">Whether a variable is one of these; docker-registry 0.x has some that look like them.</param>
-    /// <returns>The keys that were set, as <c>http.addr</c>.</returns>
-    public static HashSet<string> Apply(
+    /// <returns>The keys that were set, as <c>http.addr</c>, each with the variable that set it.</returns>
+    public static Dictionary<string, string> Apply(
         YamlMappingNode root, IReadOnlyDictionary<string, string> environment, Findings findings, Predicate<string> isOverride)
     {
-        HashSet<string> given = new(StringComparer.OrdinalIgnoreCase);
+        Dictionary<string, string> given = new(StringComparer.OrdinalIgnoreCase);
         foreach (var (variable, text) in environment.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
             if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable
@@ -33,7 +33,7 @@ internal static class EnvironmentOverrides
             else if (!Set(root, path, value))
                 findings.Errors.Add($"{variable}: the list has no such entry, and it is not the next one");
             else
-                given.Add(string.Join('.', path.Select(step => step.Name)));
+                given[string.Join('.', path.Select(step => step.Name))] = variable;
         }
         return given;
     }
@@ -67,14 +67,14 @@ internal static class EnvironmentOverrides
         {
             foreach (var child in key.Children)
             {
-                if (After(rest, child.Name) is not { } remainder)
+                if ((After(rest, child.Name) ?? After(rest, child.VariableName)) is not { } remainder)
                     continue;
                 path.Add((child, child.Name));
                 if (Resolve(child, remainder, path))
                     return true;
                 path.RemoveAt(path.Count - 1);
             }
-            return false;
+            return After(rest, key.VariableDetour) is { Length: > 0 } behind && Resolve(key, behind, path);
         }
 
         // The user chooses the names under a map, so an underscore there is a part of the name.
@@ -91,8 +91,8 @@ internal static class EnvironmentOverrides
     }
 
     /// <summary>The part of <paramref name="rest"/> after a name and its underscore, or null if it does not start with that name.</summary>
-    private static string? After(string rest, string name) =>
-        !rest.StartsWith(name, StringComparison.OrdinalIgnoreCase) ? null
+    private static string? After(string rest, string? name) =>
+        name is null || !rest.StartsWith(name, StringComparison.OrdinalIgnoreCase) ? null
         : rest.Length == name.Length ? ""
         : rest[name.Length] == '_' && rest.Length > name.Length + 1 ? rest[(name.Length + 1)..]
         : null;

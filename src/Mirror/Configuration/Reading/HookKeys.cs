@@ -15,7 +15,7 @@ internal static class HookKeys
         Section("options",
             Section("smtp", Value("addr", HostAndPort), Value("username"), Value("password").Secret(), Value("insecure", TrueOrFalse)),
             Value("from"),
-            List("to", Value("*")))));
+            List("to", Value("*"))).InVariables("mailoptions")));
 
     public static KnownKey Reporting => Section("reporting",
         Section("bugsnag", Value("apikey").Secret(), Value("releasestage"), Value("endpoint", EndpointUrl)),

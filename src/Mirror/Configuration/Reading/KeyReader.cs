@@ -96,6 +96,9 @@ internal sealed class KeyReader(Findings findings)
             else
                 new UnknownKey(key, Shown(path), name, child, entries).Report(findings);
 
+        // An entry that is turned off is not used.
+        if (Values.GetValueOrDefault(Join(path, "disabled")) is "true")
+            return;
         foreach (var required in key.Children.Where(child => child.IsRequired && !Values.ContainsKey(Join(path, child.Name))))
             // A value that is given but not allowed has its error already.
             if (!entries.Any(entry => entry.Name == required.Name && !entry.Node.IsEmpty))

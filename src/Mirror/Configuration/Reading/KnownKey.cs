@@ -58,6 +58,12 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
     /// <summary>The path of the key that this is another name of, as the binder writes paths. Null: it is not another name.</summary>
     public string? AliasTarget { get; private init; }
 
+    /// <summary>The name that variables of the environment have for the key, beside its own. Null: they have none.</summary>
+    public string? VariableName { get; private init; }
+
+    /// <summary>A name that may stand between the section and its keys in variables. Null: none may.</summary>
+    public string? VariableDetour { get; private init; }
+
     /// <summary>Accepted with a warning that says why: the user asks for something that the server does not do.</summary>
     public KnownKey NotActedOn(string why) => this with { WhyNotActedOn = why };
 
@@ -95,6 +101,14 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
     /// <summary>Another name of the key at <paramref name="path"/>. If a file has both, the value at <paramref name="path"/> is
     /// used.</summary>
     public KnownKey AliasOf(string path) => this with { AliasTarget = path.Replace('.', ':') };
+
+    /// <summary>Variables of the registry name the fields of its program. Where a field and its key have two names, only this one worked
+    /// there: <c>REGISTRY_HEALTH_FILECHECKERS_0_FILE</c> is <c>health.file[0].file</c>.</summary>
+    public KnownKey InVariables(string name) => this with { VariableName = name };
+
+    /// <summary>Variables may have one more name between the section and its keys: the only spelling that worked with <c>registry:3.0</c>
+    /// is <c>REGISTRY_REDIS_OPTIONS_ADDRS</c>.</summary>
+    public KnownKey DetourInVariables(string name) => this with { VariableDetour = name };
 
     /// <summary>The row for <paramref name="name"/> below this one, or null.</summary>
     public KnownKey? Find(string name) => Shape switch

@@ -1,3 +1,4 @@
+using static Mirror.Configuration.Reading.DurationRules;
 using static Mirror.Configuration.Reading.ValueRules;
 
 namespace Mirror.Configuration.Reading;
@@ -23,7 +24,7 @@ internal static class KnownKeys
             HookKeys.Hooks),
         HookKeys.Reporting,
         Section("storage",
-            Section("filesystem", Value("rootdirectory").VitalHere(), Value("maxthreads", Integer(min: 25)).NoEffect()).Vital(),
+            Section("filesystem", Value("rootdirectory").VitalHere(), Value("maxthreads", Integer()).NoEffect()).Vital(),
             Section("s3", StorageKeys.S3Bucket).Vital(),
             Section("s3aws", StorageKeys.S3Bucket).AliasOf("storage.s3").Vital(),
             Section("azure", StorageKeys.AzureContainer).Vital(),
@@ -103,13 +104,13 @@ internal static class KnownKeys
             Section("http2", Value("disabled", TrueOrFalse)),
             Section("h2c", Value("enabled", TrueOrFalse)).NotActedOn(WhyNot.PlainHttp2)),
         Section("notifications",
-            Section("events", Value("includereferences", TrueOrFalse)),
+            Section("events", Value("includereferences", TrueOrFalse)).InVariables("eventconfig"),
             List("endpoints", Section("*",
                 Value("name").Required(),
                 Value("disabled", TrueOrFalse),
                 Value("url", EndpointUrl).Required(),
                 Map("headers", List("*", Value("*", HeaderValue))).Named(HeaderName).Secret(),
-                Value("timeout", AttemptTimeout),
+                Value("timeout", AttemptTimeoutOrDefault),
                 Value("threshold", Integer(min: 0)),
                 Value("backoff", Duration),
                 List("ignoredmediatypes", Value("*")),
@@ -120,7 +121,7 @@ internal static class KnownKeys
         [
             // 2.x: one address and a pool. We use one connection for everything, so there is no pool to set up.
             Value("addr", HostAndPort),
-            Section("pool", [.. NoEffect(Integer(min: 0), "maxidle", "maxactive"), .. NoEffect(Duration, "idletimeout")]),
+            Section("pool", [.. NoEffect(Integer(), "maxidle", "maxactive"), .. NoEffect(AnyDuration, "idletimeout")]),
             // 3.x: the options of go-redis.
             List("addrs", Value("*", HostAndPort)),
             Value("clientname"),
@@ -132,11 +133,11 @@ internal static class KnownKeys
             Value("sentinelpassword").Secret(),
             Value("dialtimeout", Duration),
             // One time limit, the longer of the two, covers sending a command and reading its answer.
-            Value("readtimeout", Duration),
-            Value("writetimeout", Duration),
-            .. NoEffect(Duration, "pooltimeout", "connmaxidletime", "connmaxlifetime"),
-            .. NoEffect(Duration, "minretrybackoff", "maxretrybackoff"),
-            .. NoEffect(Integer(min: 0), "poolsize", "minidleconns", "maxidleconns", "maxactiveconns"),
+            Value("readtimeout", TimeOrNoLimit),
+            Value("writetimeout", TimeOrNoLimit),
+            .. NoEffect(AnyDuration, "pooltimeout", "connmaxidletime", "connmaxlifetime"),
+            .. NoEffect(AnyDuration, "minretrybackoff", "maxretrybackoff"),
+            .. NoEffect(Integer(), "poolsize", "minidleconns", "maxidleconns", "maxactiveconns"),
             .. NoEffect(Integer(), "protocol", "maxretries", "maxredirects"),
             .. NoEffect(TrueOrFalse, "contexttimeoutenabled", "poolfifo", "disableidentity", "unstableresp3"),
             Value("identitysuffix").NoEffect(),
@@ -149,23 +150,24 @@ internal static class KnownKeys
                 Value("key"),
                 List("rootcas", Value("*")),
                 List("clientcas", Value("*")).NoEffect()),
-        ]),
+        ]).DetourInVariables("options"),
         Section("fleet", Value("address", PublicUrl), Value("leave", Duration)),
         Section("health",
             Section("storagedriver", Value("enabled", TrueOrFalse), Value("interval", UpToADay), Value("threshold", Integer(min: 0))),
-            List("file", Section("*", Value("file").Required(), Value("interval", UpToADay), Value("threshold", Integer(min: 0)))),
+            List("file", Section("*", Value("file").Required(), Value("interval", UpToADay), Value("threshold", Integer(min: 0))))
+                .InVariables("filecheckers"),
             List("http", Section("*",
                 Value("uri", EndpointUrl).Required(),
                 Map("headers", List("*", Value("*", HeaderValue))).Named(HeaderName).Secret(),
-                Value("statuscode", Integer(100, 599)),
+                Value("statuscode", Status),
                 Value("timeout", UpToADay),
                 Value("interval", UpToADay),
-                Value("threshold", Integer(min: 0)))),
+                Value("threshold", Integer(min: 0)))).InVariables("httpcheckers"),
             List("tcp", Section("*",
                 Value("addr", HostAndPort).Required(),
                 Value("timeout", UpToADay),
                 Value("interval", UpToADay),
-                Value("threshold", Integer(min: 0))))),
+                Value("threshold", Integer(min: 0)))).InVariables("tcpcheckers")),
         Section("proxy",
         [
             .. OneUpstream,
@@ -189,8 +191,8 @@ internal static class KnownKeys
                     Value("every", Interval))),
                 Value("learn", Integer(0, 10_000))),
             List("upstreams", Section("*", OneUpstream)).Vital(),
-            Value("ttl", KeepTime),
-            Value("cachewritetimeout", Duration).NoEffect(),
+            Value("ttl", KeepTimeOrForEver),
+            Value("cachewritetimeout", AnyDuration).NoEffect(),
         ]).Vital(),
         Section("mirroring",
             Value("source", ValueRules.Upstream).AliasOf("proxy.remoteurl"),
@@ -215,8 +217,8 @@ internal static class KnownKeys
                     Value("platforms", Platforms),
                     List("platformlist", Section("*", Value("architecture"), Value("os")))))),
         Section("policy", Section("repository", List("classes", Value("*")))),
-        Section("catalog", Value("maxentries", Integer(min: 1))),
-        Section("tags", Value("maxtags", Integer(min: 1))),
+        Section("catalog", Value("maxentries", Integer())),
+        Section("tags", Value("maxtags", Integer(min: 0))),
         Section("ui", Value("enabled", TrueOrFalse)));
 
     private static KnownKey[] OneUpstream =>

@@ -25,6 +25,9 @@ internal static partial class Secrets
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NameOfSecret();
 
-    [GeneratedRegex("(?<=^[a-z][a-z0-9+.-]*://)[^/?#]*@", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    // A password with a slash in it, which should be written as %2F, is one all the same. What follows a port is none.
+    [GeneratedRegex(
+        "(?<=^(?!https?:)[a-z][a-z0-9+.-]*://).*@|(?<=^https?://)[^/?#:@]*:(?![0-9]+(?:[/?#]|$)).*@|(?<=^https?://)[^/?#]*@",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex UserInfo();
 }

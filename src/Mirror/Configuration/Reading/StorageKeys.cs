@@ -27,7 +27,7 @@ internal static class StorageKeys
         Value("multipartcopymaxconcurrency", Integer(min: 1)).NoEffect(),
         Value("multipartcopythresholdsize", Size(min: 0)).NoEffect(),
         Value("rootdirectory"),
-        Value("storageclass"),
+        Value("storageclass", StorageClass),
         Value("useragent").NotActedOn(WhyNot.UserAgent),
         Value("usedualstack", TrueOrFalse),
         Value("usefipsendpoint", TrueOrFalse),
@@ -46,7 +46,7 @@ internal static class StorageKeys
         Value("rootdirectory"),
         Value("chunksize", Units),
         // A part of an upload waits for the part before it.
-        Value("maxconcurrency", Integer(min: 1)).NoEffect(),
+        Value("maxconcurrency", Integer()).NoEffect(),
         Value("useragent").NotActedOn(WhyNot.UserAgent),
         Value("endpoint", StoreEndpoint),
         .. Local,
@@ -75,7 +75,8 @@ internal static class StorageKeys
         Value("rootdirectory").NotActedOn(WhyNot.SwiftRoot),
         Value("secretkey").Secret(),
         // What the server offers is asked from the server.
-        .. NoEffect(Text, "accesskey", "tempurlcontainerkey", "tempurlmethods"),
+        .. NoEffect(Text, "accesskey", "tempurlcontainerkey"),
+        List("tempurlmethods", Value("*")).NoEffect(),
         Value("chunksize", Size(min: 1 << 20)),
         .. Local,
     ];

@@ -23,44 +23,13 @@ internal static partial class ValueRules
 
     public static readonly ValueRule Text = new("text", text => text);
 
-    // The words of YAML 1.1, which the registry's own parser accepts.
+    // The words of YAML 1.1, and those of Go, which the registry reads in the sections of its stores.
     public static readonly ValueRule TrueOrFalse = new("true or false", text => text.ToUpperInvariant() switch
     {
-        "TRUE" or "YES" or "ON" or "Y" => "true",
-        "FALSE" or "NO" or "OFF" or "N" => "false",
+        "TRUE" or "YES" or "ON" or "Y" or "T" or "1" => "true",
+        "FALSE" or "NO" or "OFF" or "N" or "F" or "0" => "false",
         _ => null,
     });
-
-    public static readonly ValueRule Duration = Durations(
-        "a duration such as 10m, 1h30m or 500ms, or whole seconds, and not negative", min: TimeSpan.Zero);
-
-    public static readonly ValueRule Days = Durations(
-        "a duration such as 72h or 10m, or days such as 30d, 36500d at most", min: TimeSpan.Zero,
-        max: TimeSpan.FromDays(GoDuration.MaxDays));
-
-    public static readonly ValueRule KeepTime = new(
-        "never, forever, a duration such as 72h, or days such as 30d",
-        text => text switch
-        {
-            "never" => Days.Canonical("0d"),
-            "forever" => Days.Canonical($"{GoDuration.MaxDays}d"),
-            _ => Days.Canonical(text),
-        });
-
-    public static readonly ValueRule LongerThanZero = Durations(
-        "a duration such as 10m, 1h30m or 500ms, or whole seconds, longer than zero", min: TimeSpan.FromTicks(1));
-
-    public static readonly ValueRule Interval = Durations(
-        "a duration such as 10m or 24h, of a second or more", min: TimeSpan.FromSeconds(1));
-
-    public static readonly ValueRule UpToADay = Durations(
-        "a duration such as 500ms or 10s, 24h at most", min: TimeSpan.Zero, max: TimeSpan.FromDays(1));
-
-    public static readonly ValueRule IdleTime = Durations(
-        "a duration such as 15m or 1h, longer than zero, 24h at most", min: TimeSpan.FromTicks(1), max: TimeSpan.FromDays(1));
-
-    public static readonly ValueRule AttemptTimeout = Durations(
-        "a duration from 10ms to 24h, such as 500ms or 1s", min: TimeSpan.FromMilliseconds(10), max: TimeSpan.FromDays(1));
 
     public static readonly ValueRule Level = WordFor<LogLevel>("error, warn, info or debug", StringComparison.OrdinalIgnoreCase);
 
@@ -86,7 +55,7 @@ internal static partial class ValueRules
 
     public static readonly ValueRule NewTags = WordFor<NewTags>("serve or hold");
 
-    public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list");
+    public static readonly ValueRule Platforms = WordFor<RequiredPlatforms>("all, none or list", StringComparison.OrdinalIgnoreCase);
 
     public static readonly ValueRule CipherSuite = OneOf(CipherSuites.Names) with
     {
@@ -105,7 +74,9 @@ internal static partial class ValueRules
 
     public static readonly ValueRule HostAndPort = new(
         "host:port",
-        text => ListenAddress.TryParse(text, out var address) && address is { Host.Length: > 0, Port: > 0 } ? text : null);
+        // To Go, no host means this machine.
+        text => !ListenAddress.TryParse(text, out var address) || address.Port is 0 ? null
+            : address.Host.Length > 0 ? text : $"localhost:{address.Port}");
 
     public static readonly ValueRule Network = new(
         "an address, or a network such as 10.0.0.0/8, of which only the first bits may be set",
@@ -185,8 +156,9 @@ internal static partial class ValueRules
     {
         try
         {
-            _ = new Regex(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-            return text;
+            var pattern = GoPattern.Translate(text);
+            _ = new Regex(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+            return pattern;
         }
         catch (Exception bad) when (bad is ArgumentException or NotSupportedException)
         {
@@ -251,16 +223,17 @@ internal static partial class ValueRules
             ? size
             : null);
 
+    // 0 means the default.
+    public static readonly ValueRule Status = new(
+        "a status of HTTP from 100 to 599", text => text is "0" ? text : Integer(100, 599).Canonical(text));
+
+    // S3 knows the classes in capital letters only.
+    public static readonly ValueRule StorageClass = new("a class of S3, such as STANDARD_IA", text => text.ToUpperInvariant());
+
     public static ValueRule OneOf(params string[] values) => new(string.Join(" or ", values), text => values.Contains(text) ? text : null);
 
     private static ValueRule WordFor<T>(string allowed, StringComparison comparison = StringComparison.Ordinal) where T : struct, Enum =>
         new(allowed, text => Array.Find(Words, known => known.Value is T && known.Word.Equals(text, comparison)).Value?.ToString());
-
-    private static ValueRule Durations(string allowed, TimeSpan min, TimeSpan? max = null) => new(
-        allowed,
-        text => GoDuration.TryParseOrDays(text, out var duration) && duration >= min && duration <= (max ?? TimeSpan.MaxValue)
-            ? duration.ToString("c", CultureInfo.InvariantCulture)
-            : null);
 
     private static ValueRule Matching(string allowed, Regex grammar) => new(allowed, text => grammar.IsMatch(text) ? text : null);
 
