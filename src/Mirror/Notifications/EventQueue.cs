@@ -42,10 +42,7 @@ internal sealed class EventQueue : IDisposable
     }
 
     /// <summary>How many events are not delivered yet.</summary>
-    public int Pending
-    {
-        get { lock (_gate) return _segments.Sum(segment => segment.Events); }
-    }
+    public int Pending { get { lock (_gate) return _segments.Sum(segment => segment.Events); } }
 
     /// <summary>Opens the queue of an endpoint, with the events that an earlier process left in it.</summary>
     /// <param name="folder">The endpoint's folder. Each process that shares the storage gets a folder of its own below it.</param>

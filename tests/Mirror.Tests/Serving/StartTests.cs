@@ -88,7 +88,7 @@ public sealed class StartTests
     {
         using var work = new FailingWork();
         await work.StartAsync(TestContext.Current.CancellationToken);
-        await work.ExecuteTask!.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => work.ExecuteTask!);
         await using var services = new ServiceCollection().AddSingleton<IHostedService>(work).BuildServiceProvider();
         var failure = Assert.Throws<InvalidOperationException>(() => Server.ThrowIfWorkFailed(services));
         Assert.Contains("FailingWork failed: planted", failure.Message, StringComparison.Ordinal);
