@@ -132,7 +132,7 @@ internal static class AdminCommands
             if (why.Reference is not null)
                 await output.WriteLineAsync($"stored:  {why.Digest ?? "no"}");
             if (why.Next is not null)
-                await output.WriteLineAsync($"next:    {why.Next}");
+                await output.WriteLineAsync($"next pull: {why.Next}");
             if (why.Held is not null)
                 await output.WriteLineAsync($"held:    {why.Held}");
             await output.WriteLineAsync(Line($"pulls:   {why.Served}{Last(why.LastServed)}; and {why.Looks} HEAD requests"));

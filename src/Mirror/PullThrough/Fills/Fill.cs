@@ -163,7 +163,7 @@ internal sealed partial class Fill(
         return null;
     }
 
-    // The spool is complete, so the clients of now read it to its end. If the store fails, only a later client causes another download.
+    // The spool is complete: the clients that read it get all of it. If the store fails, only a later client causes another download.
     private async Task StoreAsync(Spool spool, CancellationToken stop)
     {
         try
@@ -217,7 +217,7 @@ internal sealed partial class Fill(
             LogEnded(digest, transfer.Upstream, transfer.Owner, bytes, seconds, rate, _clients);
             return;
         }
-        // Other lines of the log report these: each failed request has one, and failures of the store have one a minute.
+        // A refusal and a cancellation have a line for each request, and failures of the store one a minute: then this one is no warning.
         var isLoggedElsewhere = failed is UpstreamRefusedException or OperationCanceledException || IsOfTheStore(failed);
         var advice = failed is DigestMismatchException ? DigestMismatchException.Advice : (failed as UpstreamException)?.Advice;
         LogFailed(
