@@ -52,24 +52,35 @@ public sealed class HeldUploadTests
             first!.Append([1]);
 
         // The end of the server closes idle uploads in the same way as the timer does.
-        var isOver = false;
+        const int rounds = 20_000;
+        var cancel = TestContext.Current.CancellationToken;
+        using var start = new Barrier(2);
         var closing = Task.Run(
             () =>
             {
-                while (!Volatile.Read(ref isOver))
+                for (var round = 0; round < rounds; round++)
+                {
+                    start.SignalAndWait(cancel);
                     uploads.Dispose();
+                }
             },
-            TestContext.Current.CancellationToken);
-        try
+            cancel);
+        var busy = 0;
+        for (var round = 0; round < rounds; round++)
         {
-            for (var round = 0; round < 20_000; round++)
-                using (var held = uploads.Hold(name, id, "client", "sha256"))
-                    Assert.Equal(1, held!.Length);
+            start.SignalAndWait(cancel);
+            Thread.SpinWait(round % 100);
+            try
+            {
+                using var held = uploads.Hold(name, id, "client", "sha256");
+                Assert.Equal(1, held!.Length);
+            }
+            catch (RegistryException)
+            {
+                busy++;
+            }
         }
-        finally
-        {
-            Volatile.Write(ref isOver, true);
-            await closing;
-        }
+        await closing;
+        Assert.Equal(0, busy);
     }
 }
