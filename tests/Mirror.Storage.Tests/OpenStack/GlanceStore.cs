@@ -74,6 +74,38 @@ public sealed class GlanceBesideSwiftContentStoreTests : ContentStoreTests
     }
 }
 
+/// <inheritdoc cref="GlanceBesideSwiftContentStoreTests"/>
+public sealed class GlanceBesideSwiftReferenceStoreTests : ReferenceStoreTests
+{
+    private readonly GlanceStore _store = new() { IsSlow = true, IsBesideSwift = true };
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+}
+
+/// <inheritdoc cref="GlanceBesideSwiftContentStoreTests"/>
+public sealed class GlanceBesideSwiftSweeperTests : SweeperTests
+{
+    private protected override async Task<SweptStore> CreateAsync() =>
+        await BucketSweptStore.CreateAsync(new GlanceStore { IsSlow = true, IsBesideSwift = true });
+}
+
+/// <inheritdoc cref="GlanceBesideSwiftContentStoreTests"/>
+public sealed class GlanceBesideSwiftRaceTests : RaceTests
+{
+    private protected override int Pushers => 3;
+
+    private protected override bool ArePushesSlow => true;
+
+    private protected override async Task<SweptStore> CreateAsync() =>
+        await BucketSweptStore.CreateAsync(new GlanceStore { IsSlow = true, IsBesideSwift = true });
+}
+
 /// <summary>What only a store of two parts can have.</summary>
 public sealed class GlanceBucketTests : StoreTests
 {

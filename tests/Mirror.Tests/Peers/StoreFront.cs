@@ -14,18 +14,19 @@ public sealed class StoreFront : IAsyncDisposable
     private readonly Func<HttpContext, int, Task> _refuse;
     private WebApplication? _server;
 
-    private StoreFront(Uri store, Func<HttpContext, int, Task> refuse) =>
-        (_store, _refuse) = (store.GetLeftPart(UriPartial.Authority), refuse);
+    private StoreFront(Uri store, Func<HttpContext, int, Task> refuse, StoreFaults faults) =>
+        (_store, _refuse, Faults) = (store.GetLeftPart(UriPartial.Authority), refuse, faults);
 
     /// <summary>Its address, without a path.</summary>
     public Uri Url { get; } = new($"http://127.0.0.1:{Ports.Free()}");
 
-    public StoreFaults Faults { get; } = new();
+    public StoreFaults Faults { get; }
 
     /// <param name="refuse">Writes the store's own answer for a status of a fault.</param>
-    public static async Task<StoreFront> StartAsync(Uri store, Func<HttpContext, int, Task> refuse)
+    /// <param name="faults">The faults of another front, which this one shares; null for its own.</param>
+    public static async Task<StoreFront> StartAsync(Uri store, Func<HttpContext, int, Task> refuse, StoreFaults? faults = null)
     {
-        var front = new StoreFront(store, refuse);
+        var front = new StoreFront(store, refuse, faults ?? new());
         await front.ListenAsync();
         return front;
     }

@@ -27,6 +27,9 @@ public enum StoreKind
     Gcs,
     Swift,
     Glance,
+
+    /// <summary>Content in Glance, and everything else in a container of Swift.</summary>
+    GlanceBesideSwift,
     Elliptics,
 }
 
@@ -36,13 +39,18 @@ internal sealed class RemoteStore : IAsyncDisposable
     private readonly TempFolder _folder = new();
     private readonly Func<Uri, BucketOptions> _options;
     private readonly StoreFront? _front;
+    private readonly StoreFront? _namesFront;
+    private readonly Uri? _directNames;
     private readonly GoogleStorage? _google;
     private readonly RiftStandIn? _rift;
     private readonly string _name;
 
-    private RemoteStore(StoreKind kind, string name, StoreFront? front, GoogleStorage? google, RiftStandIn? rift, Uri store)
+    private RemoteStore(
+        StoreKind kind, string name, Uri store, StoreFront? front = null, GoogleStorage? google = null, RiftStandIn? rift = null,
+        Uri? names = null, StoreFront? namesFront = null)
     {
-        (Kind, _name, _front, _google, _rift, Direct) = (kind, name, front, google, rift, store);
+        (Kind, _name, Direct, _front, _google, _rift) = (kind, name, store, front, google, rift);
+        (_directNames, _namesFront) = (names, namesFront);
         _options = url => kind switch
         {
             StoreKind.S3 => S3(url),
@@ -51,6 +59,7 @@ internal sealed class RemoteStore : IAsyncDisposable
             StoreKind.Gcs => Gcs(url),
             StoreKind.Swift => SwiftOf(url),
             StoreKind.Glance => new GlanceOptions { Endpoint = url.OriginalString, RootDirectory = NamesFolder },
+            StoreKind.GlanceBesideSwift => GlanceBesideSwift(url),
             _ => new EllipticsOptions { Endpoints = [url.OriginalString], RootDirectory = NamesFolder },
         };
     }
@@ -78,10 +87,13 @@ internal sealed class RemoteStore : IAsyncDisposable
     public int? OpenUploads => _google?.OpenUploads;
 
     /// <summary>The section below <c>storage</c>, at the front.</summary>
-    public string Driver => DriverAt(_front?.Url ?? Direct);
+    public string Driver => DriverAt(_front?.Url ?? Direct, _namesFront?.Url);
 
     /// <summary>The section below <c>storage</c>, without the front.</summary>
-    public string DirectDriver => DriverAt(Direct);
+    public string DirectDriver => DriverAt(Direct, _directNames);
+
+    // Such a service takes no parts.
+    private bool TakesContentWhole => Kind is StoreKind.Glance or StoreKind.GlanceBesideSwift or StoreKind.Elliptics;
 
     /// <summary>The store; skips the running test where it cannot be run.</summary>
     /// <param name="sample">The only one that is opened without <c>MIRROR_TESTS=full</c>; null for all.</param>
@@ -94,7 +106,7 @@ internal sealed class RemoteStore : IAsyncDisposable
         if (kind is StoreKind.Gcs)
         {
             var google = await GoogleStorage.StartAsync();
-            return new(kind, name, null, google, null, google.Url);
+            return new(kind, name, google.Url, google: google);
         }
         var rift = kind is StoreKind.Elliptics ? await RiftStandIn.StartAsync(RiftRelease.ByPath) : null;
         rift?.Capacity = 2L << 30;
@@ -104,12 +116,15 @@ internal sealed class RemoteStore : IAsyncDisposable
         {
             StoreKind.Azure => (await SharedAzurite.OrSkipAsync()).Url,
             StoreKind.Swift => (await SharedSwift.OrSkipAsync()).Url,
-            StoreKind.Glance => (await SharedGlance.OrSkipAsync()).Url,
+            StoreKind.Glance or StoreKind.GlanceBesideSwift => (await SharedGlance.OrSkipAsync()).Url,
             StoreKind.Elliptics => rift!.Url,
             _ => (await SharedRadosgw.OrSkipAsync()).Url,
         };
-        var front = await StoreFront.StartAsync(store, (context, status) => RefuseAsync(kind, context, status));
-        return new(kind, name, front, null, rift, store);
+        var names = kind is StoreKind.GlanceBesideSwift ? (await SharedSwift.OrSkipAsync()).Url : null;
+        Func<HttpContext, int, Task> refuse = (context, status) => RefuseAsync(kind, context, status);
+        var front = await StoreFront.StartAsync(store, refuse);
+        var namesFront = names is null ? null : await StoreFront.StartAsync(names, refuse, front.Faults);
+        return new(kind, name, store, front, rift: rift, names: names, namesFront: namesFront);
     }
 
     /// <summary>The bucket itself, without the front.</summary>
@@ -137,18 +152,18 @@ internal sealed class RemoteStore : IAsyncDisposable
     /// <summary>From now on connections to the store are refused.</summary>
     public async Task RefuseConnectionsAsync()
     {
-        if (_front is not null)
-            await _front.RefuseAsync();
-        else
+        if (_front is null)
             Faults.Set(StoreFault.Reset);
+        foreach (var front in Fronts)
+            await front.RefuseAsync();
     }
 
     /// <summary>From now on all goes well.</summary>
     public async Task MendAsync()
     {
         Faults.Clear();
-        if (_front is not null)
-            await _front.ListenAsync();
+        foreach (var front in Fronts)
+            await front.ListenAsync();
     }
 
     /// <summary>
@@ -165,15 +180,15 @@ internal sealed class RemoteStore : IAsyncDisposable
             StoreKind.Azure when request.Query["comp"] == "list" =>
                 StoreFault.Late("<EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>"),
             StoreKind.Gcs when request.Path.Value!.EndsWith("/o", StringComparison.Ordinal) => StoreFault.Late("{}"),
-            StoreKind.Swift when request.Query["format"] == "json" => StoreFault.Late("[]"),
+            StoreKind.Swift or StoreKind.GlanceBesideSwift when request.Query["format"] == "json" => StoreFault.Late("[]"),
             _ => null,
         };
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (_front is not null)
-            await _front.DisposeAsync();
+        foreach (var front in Fronts)
+            await front.DisposeAsync();
         if (_google is not null)
             await _google.DisposeAsync();
         if (_rift is not null)
@@ -196,12 +211,14 @@ internal sealed class RemoteStore : IAsyncDisposable
             context.Response.Headers["x-ms-error-code"] = code;
         if (HttpMethods.IsHead(context.Request.Method))
             return;
-        var isText = kind is StoreKind.Swift or StoreKind.Glance or StoreKind.Elliptics;
+        var isText = kind is StoreKind.Swift or StoreKind.Glance or StoreKind.GlanceBesideSwift or StoreKind.Elliptics;
         context.Response.ContentType = isText ? "text/plain" : "application/xml";
         await context.Response.WriteAsync(isText ? code : $"<Error><Code>{code}</Code><Message>{code}</Message></Error>");
     }
 
-    private string DriverAt(Uri url) => Kind switch
+    private IEnumerable<StoreFront> Fronts => new[] { _front, _namesFront }.OfType<StoreFront>();
+
+    private string DriverAt(Uri url, Uri? names) => Kind switch
     {
         StoreKind.S3 => BucketDriver.Of(url, $"test/{_name}"),
         StoreKind.Oss => $"  oss:\n    accesskeyid: {Radosgw.AccessKey}\n    accesskeysecret: {Radosgw.SecretKey}\n    region: us-east-1\n"
@@ -213,9 +230,10 @@ internal sealed class RemoteStore : IAsyncDisposable
         StoreKind.Swift => $"  swift:\n    username: {Swift.User}\n    password: {Swift.Password}\n"
             + $"    authurl: {new Uri(url, "auth/v1.0")}\n    container: {_name}\n",
         StoreKind.Glance => $"  glance:\n    endpoint: {url}\n    rootdirectory: {NamesFolder}\n",
+        StoreKind.GlanceBesideSwift => $"  glance:\n    endpoint: {url}\n    username: {Swift.User}\n    password: {Swift.Password}\n"
+            + $"    authurl: {new Uri(names!, "auth/v1.0")}\n    container: {_name}\n",
         _ => $"  elliptics:\n    endpoints: [{url}]\n    rootdirectory: {NamesFolder}\n",
-    } + (HasNamesHere ? "" : Kind is StoreKind.S3 or StoreKind.Oss ? "    chunksize: 5242880\n" : "    chunksize: 1048576\n");
-
+    } + (TakesContentWhole ? "" : Kind is StoreKind.S3 or StoreKind.Oss ? "    chunksize: 5242880\n" : "    chunksize: 1048576\n");
 
     private static string BucketUrl(Uri url) => $"http://{Radosgw.Bucket}.localhost:{url.Port}";
 
@@ -261,6 +279,15 @@ internal sealed class RemoteStore : IAsyncDisposable
         Username = Swift.User,
         Password = Swift.Password,
         AuthUrl = new Uri(url, "auth/v1.0").AbsoluteUri,
+        Container = _name,
+    };
+
+    private GlanceOptions GlanceBesideSwift(Uri url) => new()
+    {
+        Endpoint = url.OriginalString,
+        Username = Swift.User,
+        Password = Swift.Password,
+        AuthUrl = new Uri(_directNames!, "auth/v1.0").AbsoluteUri,
         Container = _name,
     };
 }

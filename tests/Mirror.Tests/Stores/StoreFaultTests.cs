@@ -23,6 +23,7 @@ public sealed class StoreFaultTests
     [InlineData(StoreKind.Gcs)]
     [InlineData(StoreKind.Swift)]
     [InlineData(StoreKind.Glance)]
+    [InlineData(StoreKind.GlanceBesideSwift)]
     [InlineData(StoreKind.Elliptics)]
     public async Task Nothing_is_lost_and_nothing_wrong_is_sent_and_the_local_cache_serves_what_it_has(StoreKind kind)
     {

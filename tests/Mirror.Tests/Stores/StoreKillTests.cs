@@ -35,6 +35,7 @@ public sealed class StoreKillTests
     [InlineData(StoreKind.Gcs)]
     [InlineData(StoreKind.Swift)]
     [InlineData(StoreKind.Glance)]
+    [InlineData(StoreKind.GlanceBesideSwift)]
     [InlineData(StoreKind.Elliptics)]
     public async Task Nothing_half_has_a_final_name_nothing_acknowledged_is_lost_and_leftovers_are_swept(StoreKind kind)
     {
