@@ -15,10 +15,13 @@ public sealed class Radosgw : IAsyncDisposable
     public const string Bucket = "mirror";
 
     private readonly TempFolder _folder = new();
+    private readonly long _capacity;
     private readonly List<PeerProcess> _daemons = [];
 
     // Two gateways to one store, so that one can be lost while other tests use the other.
     private readonly Dictionary<string, (Uri Url, PeerProcess Process)> _gateways = [];
+
+    private Radosgw(long capacity) => _capacity = capacity;
 
     public static Availability Availability => Availability.Of("ceph-mon", "ceph-osd", "radosgw", "ceph-authtool", "monmaptool", "ceph");
 
@@ -35,9 +38,12 @@ public sealed class Radosgw : IAsyncDisposable
 
     private string Config => _folder["ceph.conf"];
 
-    public static async Task<Radosgw> StartAsync()
+    /// <param name="capacity">
+    /// How many bytes fit in. Deleted bytes take up room for two more hours. A full store does not answer requests that write.
+    /// </param>
+    public static async Task<Radosgw> StartAsync(long capacity = 4L << 30)
     {
-        var store = new Radosgw();
+        var store = new Radosgw(capacity);
         try
         {
             await store.StartDaemonsAsync();
@@ -151,7 +157,7 @@ public sealed class Radosgw : IAsyncDisposable
         mon_data_avail_crit = 1
         mon_max_pg_per_osd = 1000
         osd_objectstore = memstore
-        memstore_device_bytes = 4294967296
+        memstore_device_bytes = {_capacity}
         run_dir = {_folder.Path}/run
         admin_socket = {_folder.Path}/run/$name.asok
         log_file = {_folder.Path}/log/$name.log
@@ -173,7 +179,7 @@ public sealed class Radosgw : IAsyncDisposable
 /// <summary>One store for all tests of an assembly, started by the first that asks.</summary>
 public sealed class SharedRadosgw : IAsyncDisposable
 {
-    private static readonly Lazy<Task<Radosgw>> Started = new(Radosgw.StartAsync);
+    private static readonly Lazy<Task<Radosgw>> Started = new(() => Radosgw.StartAsync());
 
     /// <summary>The store; skips the running test where it cannot be run.</summary>
     public static Task<Radosgw> OrSkipAsync()

@@ -36,6 +36,8 @@ public enum StoreKind
 /// <summary>An empty folder or container in a store, with a front before it at which a test orders faults.</summary>
 internal sealed class RemoteStore : IAsyncDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
     private readonly TempFolder _folder = new();
     private readonly Func<Uri, BucketOptions> _options;
     private readonly StoreFront? _front;
@@ -43,13 +45,14 @@ internal sealed class RemoteStore : IAsyncDisposable
     private readonly Uri? _directNames;
     private readonly GoogleStorage? _google;
     private readonly RiftStandIn? _rift;
+    private readonly Radosgw? _radosgw;
     private readonly string _name;
 
     private RemoteStore(
         StoreKind kind, string name, Uri store, StoreFront? front = null, GoogleStorage? google = null, RiftStandIn? rift = null,
-        Uri? names = null, StoreFront? namesFront = null)
+        Radosgw? radosgw = null, Uri? names = null, StoreFront? namesFront = null)
     {
-        (Kind, _name, Direct, _front, _google, _rift) = (kind, name, store, front, google, rift);
+        (Kind, _name, Direct, _front, _google, _rift, _radosgw) = (kind, name, store, front, google, rift, radosgw);
         (_directNames, _namesFront) = (names, namesFront);
         _options = url => kind switch
         {
@@ -97,7 +100,8 @@ internal sealed class RemoteStore : IAsyncDisposable
 
     /// <summary>The store; skips the running test where it cannot be run.</summary>
     /// <param name="sample">The only one that is opened without <c>MIRROR_TESTS=full</c>; null for all.</param>
-    public static async Task<RemoteStore> OpenOrSkipAsync(StoreKind kind, StoreKind? sample = null)
+    /// <param name="capacity">How many bytes the test needs, if that is more than the tests may leave in a store that they share.</param>
+    public static async Task<RemoteStore> OpenOrSkipAsync(StoreKind kind, StoreKind? sample = null, long? capacity = null)
     {
         if (!Figures.Full && sample is not null && kind != sample)
             Assert.Skip($"over {kind} with MIRROR_TESTS=full");
@@ -112,31 +116,37 @@ internal sealed class RemoteStore : IAsyncDisposable
         rift?.Capacity = 2L << 30;
         // So that an upload can be cut off in its middle.
         rift?.BytesPerPiece = 200_000;
+        Radosgw? radosgw = null;
+        if (kind is StoreKind.S3 or StoreKind.Oss && capacity is { } bytes)
+        {
+            Radosgw.Availability.OrSkip();
+            radosgw = await Radosgw.StartAsync(bytes);
+        }
         var store = kind switch
         {
             StoreKind.Azure => (await SharedAzurite.OrSkipAsync()).Url,
             StoreKind.Swift => (await SharedSwift.OrSkipAsync()).Url,
             StoreKind.Glance or StoreKind.GlanceBesideSwift => (await SharedGlance.OrSkipAsync()).Url,
             StoreKind.Elliptics => rift!.Url,
-            _ => (await SharedRadosgw.OrSkipAsync()).Url,
+            _ => (radosgw ?? await SharedRadosgw.OrSkipAsync()).Url,
         };
         var names = kind is StoreKind.GlanceBesideSwift ? (await SharedSwift.OrSkipAsync()).Url : null;
         Func<HttpContext, int, Task> refuse = (context, status) => RefuseAsync(kind, context, status);
         var front = await StoreFront.StartAsync(store, refuse);
         var namesFront = names is null ? null : await StoreFront.StartAsync(names, refuse, front.Faults);
-        return new(kind, name, store, front, rift: rift, names: names, namesFront: namesFront);
+        return new(kind, name, store, front, rift: rift, radosgw: radosgw, names: names, namesFront: namesFront);
     }
 
-    /// <summary>The bucket itself, without the front.</summary>
+    /// <summary>The bucket itself, without the front. On a busy machine a store may take longer than a server waits for it.</summary>
     public IBucket Open() => _options(Direct) switch
     {
-        S3Options s3 => new S3Bucket(s3, TimeProvider.System),
-        OssOptions oss => new S3Bucket(oss.ToS3(), TimeProvider.System),
-        AzureOptions azure => new AzureBucket(azure, TimeProvider.System),
-        GcsOptions gcs => new GcsBucket(gcs, TimeProvider.System),
-        GlanceOptions glance => new GlanceBucket(glance, TimeProvider.System),
-        EllipticsOptions elliptics => new EllipticsBucket(elliptics, TimeProvider.System),
-        var swift => new SwiftBucket((SwiftOptions)swift, TimeProvider.System),
+        S3Options s3 => new S3Bucket(s3, TimeProvider.System) { SmallLimit = Patience },
+        OssOptions oss => new S3Bucket(oss.ToS3(), TimeProvider.System) { SmallLimit = Patience },
+        AzureOptions azure => new AzureBucket(azure, TimeProvider.System) { SmallLimit = Patience },
+        GcsOptions gcs => new GcsBucket(gcs, TimeProvider.System) { SmallLimit = Patience },
+        GlanceOptions glance => new GlanceBucket(glance, TimeProvider.System) { SmallLimit = Patience },
+        EllipticsOptions elliptics => new EllipticsBucket(elliptics, TimeProvider.System) { SmallLimit = Patience },
+        var swift => new SwiftBucket((SwiftOptions)swift, TimeProvider.System) { SmallLimit = Patience },
     };
 
     /// <summary>Stores a blob of a repository, past the server and its local cache.</summary>
@@ -193,6 +203,8 @@ internal sealed class RemoteStore : IAsyncDisposable
             await _google.DisposeAsync();
         if (_rift is not null)
             await _rift.DisposeAsync();
+        if (_radosgw is not null)
+            await _radosgw.DisposeAsync();
         _folder.Dispose();
     }
 

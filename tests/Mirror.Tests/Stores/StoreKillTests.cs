@@ -18,6 +18,9 @@ public sealed class StoreKillTests
     private const string Mirrored = "library/nginx", Pushed = "local/kept";
     private const int AtOnce = 3;
 
+    // About a hundred rounds of 48 MB each, over S3 and OSS.
+    private const long Capacity = 8L << 30;
+
     private static readonly int Kills = Figures.Count(sample: 1, full: 30);
 
     private static readonly string Blobs = RegistryLayout.Blobs("sha256");
@@ -39,7 +42,8 @@ public sealed class StoreKillTests
     [InlineData(StoreKind.Elliptics)]
     public async Task Nothing_half_has_a_final_name_nothing_acknowledged_is_lost_and_leftovers_are_swept(StoreKind kind)
     {
-        await using var store = await RemoteStore.OpenOrSkipAsync(kind, sample: StoreKind.Azure);
+        await using var store = await RemoteStore.OpenOrSkipAsync(
+            kind, sample: StoreKind.Azure, capacity: Figures.Full ? Capacity : null);
         using var scratch = new TempFolder();
         await using var hub = await ScriptedHub.StartAsync();
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings

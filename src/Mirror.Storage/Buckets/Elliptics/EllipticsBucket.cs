@@ -9,13 +9,20 @@ namespace Mirror.Storage.Buckets.Elliptics;
 /// </summary>
 public sealed class EllipticsBucket : SplitBucket
 {
+    private readonly EllipticsObjects _objects;
+
     /// <param name="time">The clock of time limits.</param>
     public EllipticsBucket(EllipticsOptions options, TimeProvider time) : this(options, new FolderBucket(options.RootDirectory), time)
     {
     }
 
     private EllipticsBucket(EllipticsOptions options, FolderBucket names, TimeProvider time)
-        : base("elliptics", names, new EllipticsObjects(options, names, time))
+        : this(names, new EllipticsObjects(options, names, time))
     {
     }
+
+    private EllipticsBucket(FolderBucket names, EllipticsObjects objects) : base("elliptics", names, objects) => _objects = objects;
+
+    /// <summary>How long a small call to Rift and its repetitions may take.</summary>
+    internal TimeSpan SmallLimit { init => _objects.SmallLimit = value; }
 }

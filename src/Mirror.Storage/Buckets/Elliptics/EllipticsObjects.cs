@@ -25,6 +25,9 @@ internal sealed class EllipticsObjects : IContentObjects
         _names = names;
     }
 
+    /// <summary>How long a small call and its repetitions may take.</summary>
+    internal TimeSpan SmallLimit { set => _calls.SmallLimit = value; }
+
     public ValueTask CheckAsync(CancellationToken cancellationToken) => _calls.CheckAsync(cancellationToken);
 
     public async ValueTask<long?> SizeAsync(ContentObject content, CancellationToken cancellationToken)

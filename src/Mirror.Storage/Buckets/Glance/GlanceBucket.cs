@@ -7,6 +7,7 @@ namespace Mirror.Storage.Buckets.Glance;
 /// <summary>Content as images of Glance, and the rest in a folder, or in a container of Swift.</summary>
 public sealed class GlanceBucket : SplitBucket
 {
+    private readonly IBucket _names;
     private readonly GlanceImages _images;
 
     /// <param name="time">The clock of time limits.</param>
@@ -21,8 +22,16 @@ public sealed class GlanceBucket : SplitBucket
     {
     }
 
-    private GlanceBucket(IBucket names, GlanceImages images) : base("glance", names, images) => _images = images;
+    private GlanceBucket(IBucket names, GlanceImages images) : base("glance", names, images) => (_names, _images) = (names, images);
 
-    /// <summary>How long a small call to Glance and its repetitions may take.</summary>
-    internal TimeSpan SmallLimit { init => _images.SmallLimit = value; }
+    /// <summary>How long a small call to Glance or Swift and its repetitions may take.</summary>
+    internal TimeSpan SmallLimit
+    {
+        init
+        {
+            _images.SmallLimit = value;
+            if (_names is SwiftBucket swift)
+                swift.SmallLimit = value;
+        }
+    }
 }

@@ -41,7 +41,7 @@ public sealed class SwiftBucket : IBucket
     public string Name { get; }
 
     /// <summary>How long a small call and its repetitions may take.</summary>
-    internal TimeSpan SmallLimit { init => _calls.SmallLimit = value; }
+    internal TimeSpan SmallLimit { set => _calls.SmallLimit = value; }
 
     private string ContainerPath => $"/{Uri.EscapeDataString(_container)}";
 
