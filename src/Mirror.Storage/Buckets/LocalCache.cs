@@ -90,7 +90,7 @@ internal sealed class LocalCache
     /// <summary>Copies small, verified content into the cache, if there is room. Replaces a copy that was damaged.</summary>
     public void TryAdd(Digest digest, ReadOnlyMemory<byte> bytes)
     {
-        if (Length(digest) is not null && !FileBytes.Are(PathOf(digest), bytes))
+        if (Length(digest) is not null && !HasBytes(PathOf(digest), bytes))
             Remove(digest);
         if (TrySpool(digest, bytes.Length) is not { } spool)
             return;
@@ -108,6 +108,19 @@ internal sealed class LocalCache
         {
             spool.Dispose();
             EndSpool(digest);
+        }
+    }
+
+    // A copy that cannot be read is of no use. The bucket has the content.
+    private static bool HasBytes(string path, ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            return FileBytes.Are(path, bytes);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            return false;
         }
     }
 

@@ -51,8 +51,11 @@ internal static class SweepableFile
     public static void Publish(string from, string to)
     {
         // Before the turn: to compare two large files takes long, and each touch of the name waits for the turn.
-        var isDamaged = Exists(to) && !FileBytes.AreSame(to, from);
+        var compared = FolderPlace.Of(to);
+        var isDamaged = compared is not null && !FileBytes.AreSame(to, from);
         using var turn = UnflushedNames.Enter(to);
+        // Another call may have replaced the damaged file meanwhile.
+        isDamaged &= FolderPlace.Of(to) == compared;
         var folder = Path.GetDirectoryName(to)!;
         var length = new FileInfo(from).Length;
         DateTime? named = null;

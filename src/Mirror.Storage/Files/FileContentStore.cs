@@ -43,10 +43,16 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
         return path;
     }
 
-    public ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
+    public async ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
     {
-        root.Write(() => spool.MoveTo(PathOf(digest)));
-        return ValueTask.CompletedTask;
+        var path = PathOf(digest);
+        // To compare the bytes with those of a stored file may take long: on a thread of its own it holds up no other request.
+        if (File.Exists(path))
+            await Task.Factory.StartNew(Publish, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        else
+            Publish();
+
+        void Publish() => root.Write(() => spool.MoveTo(path));
     }
 
     public ValueTask PutAsync(Digest digest, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)

@@ -192,7 +192,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Flushes the file and gives it its final name. If a file of that name exists already, removes this one. Readers can go on reading.
+    /// Flushes the file and gives it its final name. If a file with the same bytes has that name already, removes this one; a damaged file
+    /// is replaced. Readers can go on reading.
     /// </summary>
     /// <exception cref="IOException"> The disk did not flush or rename the file, which keeps its temporary name. After a failed flush every
     /// further call fails: see <see cref="DiskFlush"/>. </exception>

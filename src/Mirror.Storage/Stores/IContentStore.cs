@@ -27,7 +27,8 @@ public interface IContentStore
 
     /// <summary>
     /// Stores a spool under its digest in one step: a reader sees all of the content or none of it. When this returns, the content survives
-    /// a power cut. A reader may see it a moment before that. Content that is stored already is touched. The caller has verified the spool.
+    /// a power cut. A reader may see it a moment before that. Content that is stored already is touched, and replaced where it is known to
+    /// be damaged. The caller has verified the spool.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written; the content is not stored.</exception>
     ValueTask CommitAsync(Spool spool, Digest digest, CancellationToken cancellationToken);

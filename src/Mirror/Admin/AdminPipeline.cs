@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.Registry;
 using Mirror.Telemetry;
 
@@ -9,7 +10,7 @@ namespace Mirror.Admin;
 /// <summary>The steps around every answer of the API: as in <see cref="RegistryPipeline"/>, with the errors of the registry.</summary>
 public sealed class AdminPipeline(
     AdminAccess access, ErrorAnswers errors, RequestRecord record, AdminAudit audit, TrustedProxies proxies, RequestMetrics metrics,
-    RequestBody bodies, HttpOptions http, TimeProvider time)
+    RequestBody bodies, Transfers transfers, HttpOptions http, TimeProvider time)
 {
     private const int MaxBody = 1 << 20;
 
@@ -37,7 +38,10 @@ public sealed class AdminPipeline(
             if (HttpMethods.IsPost(context.Request.Method))
             {
                 RequireUtf8(context.Request);
+                // If too many bodies are on the way, the slowest one is cut.
+                using var transfer = request.Transfer = await transfers.StartAsync(context);
                 await bodies.BufferAsync(request, MaxBody);
+                request.Transfer = null;
             }
 
             // 4. The answer, or the error in its place.

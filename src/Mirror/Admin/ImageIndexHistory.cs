@@ -69,7 +69,8 @@ public sealed partial class ImageIndex
 
     /// <summary>
     /// Forgets the clients that have not pulled for 30 days, the digests that a deleted tag began to name more than 30 days ago, and the
-    /// pulls of images that are gone, if the last pull was more than 30 days ago.
+    /// pulls by a tag that is gone, if the last one was more than 30 days ago. Pulls by digest may be of a part of an image, so these stay
+    /// while the repository has an image.
     /// </summary>
     public void ForgetHistory(DateTimeOffset now) => Write(connection =>
     {
@@ -80,7 +81,7 @@ public sealed partial class ImageIndex
             delete from tagged where since < $oldest
                 and not exists(select 1 from image i where i.name = tagged.name and i.reference = tagged.tag);
             delete from pulled where last < $oldest and not exists(
-                select 1 from image i where i.name = pulled.name and (i.reference = pulled.reference or i.digest = pulled.reference))
+                select 1 from image i where i.name = pulled.name and (i.reference = pulled.reference or pulled.reference like '%:%'))
             """,
             ("$oldest", (now - HistoryLife).ToUnixTimeMilliseconds()));
         command.ExecuteNonQuery();

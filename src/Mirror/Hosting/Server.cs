@@ -219,7 +219,8 @@ public static partial class Server
         services.AddSingleton<SocketTransportFactory>();
         services.AddSingleton<ClientConnections>();
         services.AddSingleton<IConnectionListenerFactory, PacedListeners>();
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Http.DrainTimeout.ForTimer + ShutdownDelay.TimeOf(options));
+        var shutdown = options.Http.DrainTimeout.ForTimer + ShutdownDelay.TimeOf(options);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = shutdown.ForTimer);
         services.AddSingleton(TimeProvider.System);
         services.AddMirrorOptions(options);
         builder.AddTelemetry(options.Log, options.Http.Debug, options.Reporting.NewRelic);

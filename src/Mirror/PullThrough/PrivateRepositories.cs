@@ -119,7 +119,7 @@ public sealed class PrivateRepositories(
         var asked = time.GetTimestamp();
         var account = AccountOf(login);
         var isAccepted = await probe.IsReadableAsync(name, manifest, account, CancellationToken.None);
-        var proof = new Proof(isAccepted ? new ActingClient(origin, name, account) : null, asked);
+        var proof = new Proof(isAccepted ? new ActingClient(origin, name, account, hash) : null, asked);
         // If private_ttl is 0, the answer stays in memory for ten seconds, and IsYoung does not accept it.
         var life = isAccepted && Life > TimeSpan.Zero ? Life : WrongLife;
         _logins.Set((name, hash), proof, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = life });

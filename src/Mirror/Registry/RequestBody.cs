@@ -45,12 +45,13 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     }
 
     /// <summary>Reads a whole body into memory, as <see cref="ReadAsync(RegistryRequest, int)"/> does, for the code that reads the request
-    /// next.</summary>
+    /// next. The memory is counted until the body is complete.</summary>
     /// <exception cref="RegistryException">The client sent nothing for too long, or more than <paramref name="maxBytes"/>.</exception>
     /// <exception cref="BusyException">All such bodies together have too much memory.</exception>
     public async ValueTask BufferAsync(RegistryRequest request, int maxBytes)
     {
-        var bytes = await ReadAsync(request, maxBytes)
+        using var account = memory.Open(request.Transfer);
+        var bytes = await ReadAsync(request, maxBytes, account)
             ?? throw new RegistryException(RegistryError.BodyTooLarge, $"it may have {maxBytes} bytes");
         request.Http.Request.Body = new MemoryStream(bytes, writable: false);
     }
@@ -64,10 +65,15 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     /// <exception cref="BusyException">All such bodies together have too much memory.</exception>
     public async ValueTask<byte[]?> ReadAsync(RegistryRequest request, int maxBytes)
     {
-        if (request.Http.Request.ContentLength > maxBytes)
-            return null;
         var account = memory.Open(request.Transfer);
         request.Http.Response.RegisterForDispose(account);
+        return await ReadAsync(request, maxBytes, account);
+    }
+
+    private async ValueTask<byte[]?> ReadAsync(RegistryRequest request, int maxBytes, DocumentMemory.Account account)
+    {
+        if (request.Http.Request.ContentLength > maxBytes)
+            return null;
         using var body = new GrowingBuffer();
         var reader = request.Http.Request.BodyReader;
         var fits = await ReadAsync(request, async cancellationToken =>

@@ -7,7 +7,7 @@ namespace Mirror.Repositories;
 
 /// <summary>
 /// A store that hides damaged content. It hashes content that is empty, or that has another length than manifests say; if the digest is
-/// wrong, the content counts as missing. A mirrored repository then downloads it again, which overwrites the damaged bytes.
+/// wrong, the content counts as missing. A mirrored repository then downloads it again, which replaces the damaged bytes.
 /// </summary>
 /// <remarks>
 /// This store does not find damage that keeps the length. <c>mirror verify</c> reads every byte, and clients verify the digest of what they
@@ -25,8 +25,11 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     private const int MaxDamaged = 10_000;
 
     private readonly SingleFlight<Digest, bool> _hashing = new();
+    private readonly SingleFlight<Digest, bool> _removing = new();
     // The lengths of damaged content, so that it is hashed once and not for every client.
     private readonly MemoryCache _damaged = new(new MemoryCacheOptions { SizeLimit = MaxDamaged });
+    // Nearly no server finds damage: then a hit looks nothing up.
+    private volatile bool _anyDamaged;
 
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken) =>
         OpenAsync(digest, sizes[digest], cancellationToken);
@@ -90,7 +93,7 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     private async ValueTask<bool> IsRightAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)
     {
         // First of all: a look without an expected length must find the same as the one that found the damage.
-        if (_damaged.TryGetValue(digest, out long damaged) && damaged == length)
+        if (_anyDamaged && _damaged.TryGetValue(digest, out long damaged) && damaged == length)
             return false;
         if (expected is null ? length > 0 : length == expected)
             return true;
@@ -98,14 +101,22 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     }
 
     // A bucket leaves an object as it is whose length is right. One that is known to be damaged goes before the commit. It is hashed again
-    // first: another process may have replaced it.
+    // first: another process may have replaced it. Commits at the same time share this, so that none deletes what another one has stored.
     private async ValueTask RemoveDamagedAsync(Digest digest, CancellationToken cancellationToken)
     {
+        if (_anyDamaged && _damaged.TryGetValue(digest, out _))
+            await _removing.JoinOrStart(digest, stop => RemoveOnceAsync(digest, stop), cancellationToken);
+    }
+
+    private async Task<bool> RemoveOnceAsync(Digest digest, CancellationToken cancellationToken)
+    {
         if (!_damaged.TryGetValue(digest, out _))
-            return;
-        if (await store.VerifyAsync(digest, cancellationToken) == Verification.Damaged)
+            return false;
+        var isDamaged = await store.VerifyAsync(digest, cancellationToken) == Verification.Damaged;
+        if (isDamaged)
             await store.DeleteAsync(digest, cancellationToken);
         _damaged.Remove(digest);
+        return isDamaged;
     }
 
     private async Task<bool> HashAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)
@@ -116,6 +127,7 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
             return true;
         }
         _damaged.Set(digest, length, new MemoryCacheEntryOptions { Size = 1 });
+        _anyDamaged = true;
         LogDamaged(digest.ToString(), length, expected);
         return false;
     }

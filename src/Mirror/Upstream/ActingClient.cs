@@ -9,7 +9,8 @@ namespace Mirror.Upstream;
 /// another upstream or for another repository.
 /// </summary>
 /// <param name="account">The client's login, with the tokens that upstream gave for it.</param>
-public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Account account)
+/// <param name="login">A keyed hash of the login. Clients with one login for one repository are equal, also if it was proved twice.</param>
+public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Account account, string login) : IEquatable<ActingClient>
 {
     private static readonly AsyncLocal<ActingClient?> Ambient = new();
 
@@ -42,6 +43,14 @@ public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Acc
         // A download may serve other clients too. So it ends with an UpstreamException, and then another origin can continue it.
         return kind is UpstreamKind.Blob ? new UpstreamDeniedException(message, hasAccount: true) : new ClientRefusedException(message);
     }
+
+    public bool Equals(ActingClient? other) => other is not null && other.IsFor(origin, name) && other.Has(login);
+
+    public override bool Equals(object? obj) => Equals(obj as ActingClient);
+
+    public override int GetHashCode() => HashCode.Combine(name, login);
+
+    private bool Has(string other) => login == other;
 
     private bool IsFor(UpstreamOrigin asked, RepositoryName repository) => asked == origin && repository == name;
 }

@@ -34,26 +34,31 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
 
     private async Task<Answer> RunAsync(CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(HelperTimeout);
-        try
-        {
-            var code = 0;
-            foreach (var name in _names)
+        var why = "printed no account";
+        Credential? empty = null;
+        foreach (var name in _names)
+            try
             {
-                (code, var output) = await AskAsync(name, limit.Token);
-                if (code == 0)
-                    return _last = new Answer(Parse(output), time.GetTimestamp());
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                limit.CancelAfter(HelperTimeout);
+                var (code, output) = await AskAsync(name, limit.Token);
+                if (code != 0)
+                    why = $"ended with exit code {code}";
+                else if (Parse(output) is { Secret: not "" } credential)
+                    return _last = new Answer(credential, time.GetTimestamp());
+                else
+                    // Some helpers say in this way that they do not know the name.
+                    empty = Parse(output);
             }
-            throw new UpstreamUnavailableException($"The credential helper of proxy.exec ended with exit code {code}.");
-        }
-        // The helper's output may hold the secret: keep it out of the message.
-        catch (Exception failure) when (
-            failure is FormatException or InvalidOperationException or Win32Exception or IOException
-            || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
-        {
-            throw new UpstreamUnavailableException($"The credential helper of proxy.exec failed: {failure.GetType().Name}.");
-        }
+            // The helper's output may hold the secret: keep it out of the message.
+            catch (Exception failure) when (
+                failure is FormatException or InvalidOperationException or Win32Exception or IOException
+                || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            {
+                why = $"failed: {failure.GetType().Name}";
+            }
+        return empty is null ? throw new UpstreamUnavailableException($"The credential helper of proxy.exec {why}.")
+            : _last = new Answer(empty, time.GetTimestamp());
     }
 
     /// <summary>Asks for the account at a server, by the protocol of credential helpers: "COMMAND get", the server's name without a line

@@ -55,6 +55,9 @@ internal static class UpstreamAnswers
         _ => false,
     };
 
+    /// <summary>Whether an answer to a request for a range can have no other reason than the range.</summary>
+    public static bool RefusesRanges(HttpResponseMessage response) => (int)response.StatusCode is 206 or 405 or 416 or 501;
+
     /// <summary>
     /// Whether the 404 of another host is upstream's answer. For a manifest or a list it is, because registries redirect these to
     /// registries. For a blob it is if it has an error body of a registry or a store.

@@ -116,6 +116,12 @@ public sealed partial class UpstreamClient(
         var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
+            // An error that may have another reason, such as an address that has expired, does not decide alone.
+            if (range is not null && MayDifferForWhole(response, from) && !RefusesRanges(response))
+            {
+                response.Dispose();
+                response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
+            }
             // Some upstreams and CDNs cannot send a part of a blob. They can send all of it.
             if (range is not null && MayDifferForWhole(response, from))
             {

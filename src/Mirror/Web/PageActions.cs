@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Mirror.Access;
 using Mirror.Admin;
+using Mirror.Limits;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage.Stores;
@@ -10,7 +11,7 @@ namespace Mirror.Web;
 /// <summary>What the forms of the pages do. Each answers with the page to go to.</summary>
 internal sealed partial class PageActions(
     PageAccess access, RepositoryResolver repositories, IPinStore pins, Purge purge, Warming warming, HeldTags held,
-    RegistryRoutes registry, RequestBody bodies)
+    RegistryRoutes registry, RequestBody bodies, Transfers transfers)
 {
     /// <summary>How many bytes a form may have.</summary>
     public const int MaxForm = 64 << 10;
@@ -93,8 +94,10 @@ internal sealed partial class PageActions(
     {
         if (!request.Http.Request.HasFormContentType)
             throw new RegistryException(new RegistryError("UNSUPPORTED", 415, "only forms are taken here"));
-        // Here a client that sends nothing is cut after http.idle_timeout.
-        await bodies.BufferAsync(request, MaxForm);
+        // Here a client that sends nothing is cut after http.idle_timeout, and if too many bodies are on the way, the slowest one is cut.
+        using (request.Transfer = await transfers.StartAsync(request.Http))
+            await bodies.BufferAsync(request, MaxForm);
+        request.Transfer = null;
         try
         {
             return await request.Http.Request.ReadFormAsync(request.Aborted);

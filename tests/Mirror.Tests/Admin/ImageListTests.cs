@@ -88,6 +88,31 @@ public sealed class ImageListTests : MirrorOfHub
         Assert.InRange((await Mirror.AdminAsync("usage")).GetProperty("size").GetInt64(), 0, 6000);
     }
 
+    [Fact]
+    public void Old_pulls_are_forgotten_only_of_tags_that_are_gone_and_of_repositories_without_an_image()
+    {
+        using var folder = new TempFolder();
+        using var index = new ImageIndex(folder["images.db"]);
+        var (now, stored, other) = (DateTimeOffset.UtcNow, RepositoryName.Parse("a/stored"), RepositoryName.Parse("a/gone"));
+        index.Put(
+            [new StoredImage(stored, Reference.Parse("v1"), Digest.Of([1]), [], new Dictionary<Digest, long>(), IsWhole: true)],
+            index.BeginReading());
+        // Of an image for several platforms, clients may pull the manifest of their own.
+        Digest platform = Digest.Of([2]), gone = Digest.Of([3]);
+        index.Add(
+        [
+            (stored, Reference.Parse("v1"), 1, now.AddDays(-40)), (stored, Reference.Parse("former"), 1, now.AddDays(-40)),
+            (stored, platform, 1, now.AddDays(-40)), (other, gone, 1, now.AddDays(-40)),
+            (other, Reference.Parse("v2"), 1, now.AddDays(-20)),
+        ]);
+        index.ForgetHistory(now);
+        Assert.Equal(["v1", "v2"], index.MostPulled(10).Select(pulled => pulled.Tag).Order(StringComparer.Ordinal));
+        List<Digest> known = [];
+        index.ReadPulls((_, digest, _) => known.Add(digest));
+        Assert.Contains(platform, known);
+        Assert.DoesNotContain(gone, known);
+    }
+
     // In a bucket the lengths are what manifests claim.
     [Fact]
     public void The_sum_of_lengths_may_be_more_than_a_number_of_64_bits()

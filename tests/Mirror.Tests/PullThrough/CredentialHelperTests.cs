@@ -38,6 +38,19 @@ public sealed class CredentialHelperTests : IDisposable
         await HasAccountAsync(helper);
     }
 
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("no JSON")]
+    [InlineData("""{"Username":"","Secret":""}""")]
+    public async Task A_helper_may_say_without_an_exit_code_that_it_does_not_know_a_name(string said)
+    {
+        var helper = Helper("https://registry.example", $$"""
+            [ "$(cat)" = "https://registry.example/" ] && echo '{{Account}}' || echo '{{said}}'
+            """);
+
+        await HasAccountAsync(helper);
+    }
+
     [Fact]
     public async Task A_helper_need_not_read_the_name()
     {

@@ -159,7 +159,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
 
     // What upstream says to one login is no answer for another one.
     private FillOrigin? FindLocked(RepositoryName name, ActingClient? client) =>
-        _all.Find(origin => origin.Name.Equals(name) && origin.Client == client);
+        _all.Find(origin => origin.Name.Equals(name) && Equals(origin.Client, client));
 
     private void Open(bool admitted)
     {
