@@ -80,7 +80,7 @@ internal static class ParserSources
             + "PrivilegedKey.IsOurs OwnTokenUser",
         ["token-answer"] = "UpstreamRequest.Parse TokenBody",
         ["upstream-headers"] = "UpstreamAnswers.Described UpstreamAnswers.MayDifferForWhole UpstreamAnswers.IsRegistryError "
-            + "UpstreamAnswers.IsManifestType UpstreamAnswers.Believable",
+            + "UpstreamAnswers.IsManifestType UpstreamAnswers.Believable UpstreamAnswers.RefusesRanges UpstreamAnswers.LacksReferrers",
         ["yaml"] = "YamlText RepeatedKeys",
     };
 }
