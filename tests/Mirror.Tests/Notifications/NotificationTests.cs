@@ -124,6 +124,7 @@ public sealed class NotificationTests : IAsyncLifetime
         Assert.Equal(["push", "delete"], _receiver.Actions);
     }
 
+    // On a busy machine an answer may take longer than the second that is the default. Then the server sends the events again.
     private Task<MirrorProcess> StartAsync(string more, bool references = false) => MirrorProcess.StartAsync(new MirrorSettings
     {
         More = $"""
@@ -133,6 +134,7 @@ public sealed class NotificationTests : IAsyncLifetime
               endpoints:
                 - name: spy
                   url: {_receiver.Url}
+                  timeout: 30s
             """ + $"\n      {more}\n    - name: off\n      url: {_receiver.Url}\n      disabled: true\n",
     });
 
