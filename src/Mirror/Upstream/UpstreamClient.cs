@@ -117,7 +117,7 @@ public sealed partial class UpstreamClient(
         try
         {
             // An error that may have another reason, such as an address that has expired, does not decide alone.
-            if (range is not null && MayDifferForWhole(response, from) && !RefusesRanges(response))
+            if (range is not null && end is null && MayDifferForWhole(response, from) && !RefusesRanges(response))
             {
                 response.Dispose();
                 response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
