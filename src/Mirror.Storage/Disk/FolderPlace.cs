@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Mirror.Storage.Disk;
 
-/// <summary>Where a folder is: no two folders that exist at a time have the same place, whatever their paths are (inode(7)).</summary>
+/// <summary>Where a folder or a file is: no two that exist at a time have the same place, whatever their paths are (inode(7)).</summary>
 internal readonly partial record struct FolderPlace(uint DeviceMajor, uint DeviceMinor, ulong Inode)
 {
     /// <summary>The place of a folder; null where there is none. On other systems than Linux every folder has the same place.</summary>

@@ -52,7 +52,7 @@ internal static class SweepableFile
     {
         // Before the turn: to compare two large files takes long, and each touch of the name waits for the turn.
         var compared = FolderPlace.Of(to);
-        var isDamaged = compared is not null && !FileBytes.AreSame(to, from);
+        var isDamaged = Exists(to) && !FileBytes.AreSame(to, from);
         using var turn = UnflushedNames.Enter(to);
         // Another call may have replaced the damaged file meanwhile.
         isDamaged &= FolderPlace.Of(to) == compared;

@@ -38,10 +38,7 @@ public sealed class AdminPipeline(
             if (HttpMethods.IsPost(context.Request.Method))
             {
                 RequireUtf8(context.Request);
-                // If too many bodies are on the way, the slowest one is cut.
-                using var transfer = request.Transfer = await transfers.StartAsync(context);
-                await bodies.BufferAsync(request, MaxBody);
-                request.Transfer = null;
+                await bodies.BufferAsync(request, MaxBody, transfers);
             }
 
             // 4. The answer, or the error in its place.

@@ -48,12 +48,15 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     /// next. The memory is counted until the body is complete.</summary>
     /// <exception cref="RegistryException">The client sent nothing for too long, or more than <paramref name="maxBytes"/>.</exception>
     /// <exception cref="BusyException">All such bodies together have too much memory.</exception>
-    public async ValueTask BufferAsync(RegistryRequest request, int maxBytes)
+    /// <param name="transfers">The places for bodies: if too many are on the way, the slowest one is cut.</param>
+    public async ValueTask BufferAsync(RegistryRequest request, int maxBytes, Transfers transfers)
     {
-        using var account = memory.Open(request.Transfer);
+        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
+        using var account = memory.Open(transfer);
         var bytes = await ReadAsync(request, maxBytes, account)
             ?? throw new RegistryException(RegistryError.BodyTooLarge, $"it may have {maxBytes} bytes");
         request.Http.Request.Body = new MemoryStream(bytes, writable: false);
+        request.Transfer = null;
     }
 
     /// <summary>

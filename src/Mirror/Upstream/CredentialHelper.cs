@@ -43,12 +43,15 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
                 limit.CancelAfter(HelperTimeout);
                 var (code, output) = await AskAsync(name, limit.Token);
                 if (code != 0)
+                {
                     why = $"ended with exit code {code}";
-                else if (Parse(output) is { Secret: not "" } credential)
+                    continue;
+                }
+                var credential = Parse(output);
+                if (credential.Secret.Length > 0)
                     return _last = new Answer(credential, time.GetTimestamp());
-                else
-                    // Some helpers say in this way that they do not know the name.
-                    empty = Parse(output);
+                // Some helpers say in this way that they do not know the name.
+                empty = credential;
             }
             // The helper's output may hold the secret: keep it out of the message.
             catch (Exception failure) when (

@@ -94,10 +94,8 @@ internal sealed partial class PageActions(
     {
         if (!request.Http.Request.HasFormContentType)
             throw new RegistryException(new RegistryError("UNSUPPORTED", 415, "only forms are taken here"));
-        // Here a client that sends nothing is cut after http.idle_timeout, and if too many bodies are on the way, the slowest one is cut.
-        using (request.Transfer = await transfers.StartAsync(request.Http))
-            await bodies.BufferAsync(request, MaxForm);
-        request.Transfer = null;
+        // Here a client that sends nothing is cut after http.idle_timeout.
+        await bodies.BufferAsync(request, MaxForm, transfers);
         try
         {
             return await request.Http.Request.ReadFormAsync(request.Aborted);
