@@ -39,7 +39,7 @@ public sealed partial class ImageIndexing(
     private readonly SemaphoreSlim _pulls = new(1);
     private readonly SemaphoreSlim _tags = new(1);
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private TaskCompletionSource _allRead = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ChangeSignal _allRead = new();
 
     /// <summary>Brings the index up to date for an answer that a person waits for, and waits longer while there is no index yet.</summary>
     /// <inheritdoc cref="CatchUpAsync"/>
@@ -51,8 +51,9 @@ public sealed partial class ImageIndexing(
     public ValueTask<bool> CatchUpAsync(TimeSpan maxWait, CancellationToken cancellationToken) => WithinAsync(
         async () =>
         {
+            var allRead = _allRead.Next;
             if (index.Built is null)
-                await _allRead.Task;
+                await allRead;
             await ReadChangedAsync(CancellationToken.None);
             await WritePullsAsync(CancellationToken.None);
         },
@@ -66,8 +67,9 @@ public sealed partial class ImageIndexing(
     public ValueTask<bool> WriteUsesAsync(TimeSpan maxWait, CancellationToken cancellationToken) => WithinAsync(
         async () =>
         {
+            var allRead = _allRead.Next;
             if (index.Built is null)
-                await _allRead.Task;
+                await allRead;
             await WriteTagsAsync(CancellationToken.None);
             await WritePullsAsync(CancellationToken.None);
         },
@@ -154,7 +156,7 @@ public sealed partial class ImageIndexing(
         index.SetBuilt(time.GetUtcNow());
         index.ForgetHistory(time.GetUtcNow());
         index.NoteSize(time.GetUtcNow(), index.Totals().Bytes);
-        Interlocked.Exchange(ref _allRead, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        _allRead.Raise();
     }
 
     private async Task ReadChangedAsync(CancellationToken stop)

@@ -33,7 +33,7 @@ public sealed partial class CacheSize
         {
             while (!(bytes > MaxBytes))
             {
-                var changed = RoomChanged;
+                var changed = _roomChanged.Next;
                 var areFew = AreFew(isWaiting ? 0 : bytes);
                 var left = (areFew ? MaxWaitOfFew : MaxWait) - time.GetElapsedTime(began);
                 var isLast = left <= TimeSpan.Zero || (Volatile.Read(ref _isStuck) && !areFew);
@@ -50,8 +50,12 @@ public sealed partial class CacheSize
         }
         finally
         {
-            lock (_gate)
-                _waiting -= isWaiting ? bytes : 0;
+            if (isWaiting)
+            {
+                lock (_gate)
+                    _waiting -= bytes;
+                _paceChanged.Raise();
+            }
         }
         metrics.NotKept();
         if (_notKept.IsDue())
@@ -68,19 +72,13 @@ public sealed partial class CacheSize
         if (!IsLimited)
             return;
         var began = time.GetTimestamp();
-        while (RoomChanged is var changed && !Volatile.Read(ref _isStuck) && !AreFew(Few / 2)
+        while (_paceChanged.Next is var changed && !Volatile.Read(ref _isStuck) && !AreFew(Few / 2)
             && MaxPace - time.GetElapsedTime(began) is var left && left > TimeSpan.Zero)
             await WaitAsync(changed, left, cancellationToken);
     }
 
     /// <summary>Lets the downloads that wait for room look again.</summary>
-    public void LookAgain()
-    {
-        TaskCompletionSource changed;
-        lock (_gate)
-            (changed, _roomChanged) = (_roomChanged, new(TaskCreationOptions.RunContinuationsAsynchronously));
-        changed.SetResult();
-    }
+    public void LookAgain() => _roomChanged.Raise();
 
     private long Few => MaxBytes / FewOfMax ?? (MinFree ?? 0) / FewOfMinFree;
 
@@ -88,15 +86,6 @@ public sealed partial class CacheSize
     {
         lock (_gate)
             return _waiting + more <= Few;
-    }
-
-    private Task RoomChanged
-    {
-        get
-        {
-            lock (_gate)
-                return _roomChanged.Task;
-        }
     }
 
     private async ValueTask WaitAsync(Task changed, TimeSpan most, CancellationToken cancellationToken)

@@ -38,7 +38,8 @@ public sealed partial class CacheSize(
     // How many bytes all replicas together had when the measurement began; null where that is not known.
     private long? _sharedBefore;
     private IReadOnlyList<(Digest Digest, long Bytes)> _reservedBefore = [];
-    private TaskCompletionSource _roomChanged = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ChangeSignal _roomChanged = new();
+    private readonly ChangeSignal _paceChanged = new();
     // Until the first measurement the cache counts as full, because an earlier process may have filled it.
     private long _bytes = proxy.MaxSize ?? room?.Max ?? 0;
     private long _waiting;
@@ -110,6 +111,7 @@ public sealed partial class CacheSize(
                 _bytes -= bytes;
                 _ = ReleaseSharedAsync(digest, bytes);
             }
+        LookAgain();
     }
 
     /// <summary>
@@ -169,6 +171,8 @@ public sealed partial class CacheSize(
     {
         Volatile.Write(ref _isStuck, isStuck);
         LookAgain();
+        if (isStuck)
+            _paceChanged.Raise();
         room?.EvictionEnded(isStuck);
     }
 

@@ -14,7 +14,7 @@ public sealed class RepositorySearch(
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(5);
 
     private readonly Lock _gate = new();
-    private TaskCompletionSource _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ChangeSignal _failure = new();
     private long? _failedAt;
     private bool _isTrying;
 
@@ -63,7 +63,7 @@ public sealed class RepositorySearch(
                     return null;
                 _isTrying = true;
             }
-            failure = _failure.Task;
+            failure = _failure.Next;
         }
         var attempt = AttemptAsync(asked, text);
         return await Task.WhenAny(attempt, failure) == attempt ? await attempt : null;
@@ -80,13 +80,9 @@ public sealed class RepositorySearch(
         }
         catch (Exception)
         {
-            TaskCompletionSource failure;
             lock (_gate)
-            {
                 (_failedAt, _isTrying) = (time.GetTimestamp(), false);
-                (failure, _failure) = (_failure, new(TaskCreationOptions.RunContinuationsAsynchronously));
-            }
-            failure.SetResult();
+            _failure.Raise();
             return null;
         }
     }

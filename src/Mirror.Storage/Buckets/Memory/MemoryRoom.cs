@@ -13,7 +13,7 @@ public sealed class MemoryRoom(long max, TimeProvider time) : IStoreRoom
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ChangeSignal _changed = new();
     private long _used;
     private long _wanted;
     private int _stuck;
@@ -50,7 +50,7 @@ public sealed class MemoryRoom(long max, TimeProvider time) : IStoreRoom
                 if (isFirst)
                     (_stuck, isFirst) = (0, false);
                 _wanted += bytes;
-                changed = _changed.Task;
+                changed = _changed.Next;
             }
             try
             {
@@ -71,21 +71,13 @@ public sealed class MemoryRoom(long max, TimeProvider time) : IStoreRoom
     {
         lock (_gate)
             _used -= bytes;
-        Change();
+        _changed.Raise();
     }
 
     public void EvictionEnded(bool isStuck)
     {
         lock (_gate)
             _stuck += isStuck ? 1 : 0;
-        Change();
-    }
-
-    private void Change()
-    {
-        TaskCompletionSource changed;
-        lock (_gate)
-            (changed, _changed) = (_changed, new(TaskCreationOptions.RunContinuationsAsynchronously));
-        changed.SetResult();
+        _changed.Raise();
     }
 }
