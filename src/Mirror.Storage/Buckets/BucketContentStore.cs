@@ -39,7 +39,11 @@ public sealed class BucketContentStore : IContentStore
     {
         try
         {
-            return await _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken);
+            var length = await _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken);
+            // A sweep or another replica deleted it.
+            if (length is null)
+                _cache?.Remove(digest);
+            return length;
         }
         catch (StoreUnavailableException)
         {

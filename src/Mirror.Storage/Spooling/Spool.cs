@@ -31,6 +31,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     // True while more than MaxBehind bytes are not hashed yet: an earlier process wrote them.
     private volatile bool _isBehind;
     private bool _isFromCheckpoint;
+    private bool _isReleased;
 
     private Spool(string path, string algorithm, bool isResumable)
     {
@@ -160,9 +161,9 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     {
         if (_length == 0)
             return;
+        _hash.Reset();
         _onDisk.Reset();
         RandomAccess.SetLength(_file, 0);
-        _hash.Reset();
         (_isBehind, _isFromCheckpoint) = (false, false);
         _reservation.Reset();
         Volatile.Write(ref _length, 0);
@@ -204,6 +205,19 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// </summary>
     public void Delete() => _onDisk.Delete();
 
+    /// <summary>
+    /// Lets a later spool open the file and go on after its last byte, while readers of this one still read what it has. Call it after
+    /// <see cref="Fail"/>, and append nothing afterwards.
+    /// </summary>
+    public void Release()
+    {
+        _isReleased = true;
+        _hash.Dispose();
+        _onDisk.Dispose();
+        _reservation.Release(_length);
+        Durable.Unlock(_file);
+    }
+
     /// <summary>A reader of this spool. It can begin at any offset, and works until the spool is disposed.</summary>
     public Content OpenRead() => new Reader(this);
 
@@ -214,7 +228,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _signal.Dispose();
         _hash.Dispose();
         _onDisk.Dispose();
-        if (_onDisk.HasName && !_file.IsClosed)
+        if (_onDisk.HasName && !_file.IsClosed && !_isReleased)
             _reservation.Release(_length);
         _file.Dispose();
     }
@@ -243,8 +257,10 @@ public sealed class Spool : IAsyncDisposable, IDisposable
             // Take the task before looking at the length: then bytes that come after the look complete it, and no growth is missed.
             var growth = _signal.Next;
             var (readable, atEnd, failure) = Readable(start);
-            if (offset < readable)
-                return RandomAccess.Read(_file, buffer.Span[..(int)Math.Min(buffer.Length, readable - offset)], offset);
+            if (offset < readable
+                && RandomAccess.Read(_file, buffer.Span[..(int)Math.Min(buffer.Length, readable - offset)], offset) is > 0 and var read)
+                return read;
+            // After Release a later spool may have begun again.
             if (failure is not null)
                 throw new IOException(failure.Message, failure);
             if (atEnd)

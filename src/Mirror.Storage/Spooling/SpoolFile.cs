@@ -72,6 +72,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
     /// <summary>Call it when the file is or becomes empty: deletes the checkpoint, which does not fit any more.</summary>
     public void Reset()
     {
+        _saving.Wait();
         if (isResumable)
             SpoolCheckpoint.Delete(_path);
         _savedAt = 0;

@@ -74,11 +74,20 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm, Action<lo
         return _hash.Current();
     }
 
-    /// <summary>Starts again with an empty file. Only before the first <see cref="Follow"/>.</summary>
+    /// <summary>
+    /// Starts again with an empty file. Waits until the stretch that is being hashed has ended. Call it before the file becomes shorter.
+    /// </summary>
     public void Reset()
     {
+        Task? work;
+        lock (_gate)
+            (_end, work) = (0, _work);
+        // A failure is about bytes that are no longer wanted.
+        work?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+        lock (_gate)
+            _work = null;
         _hash.Reset();
-        (_hashed, _end) = (0, 0);
+        _hashed = 0;
     }
 
     public void Dispose()

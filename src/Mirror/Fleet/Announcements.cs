@@ -63,7 +63,7 @@ public sealed class Announcements(RedisKeys keys, TimeProvider time, RedisGuard?
             await redis.AnnounceAsync(keys.Changes, $"{_self} {name} {what}");
     }
 
-    private void HearSelf()
+    internal void HearSelf()
     {
         var missed = !IsHearing;
         Volatile.Write(ref _heard, time.GetTimestamp());

@@ -149,8 +149,22 @@ public sealed class RedisClient : IAsyncDisposable
         await (await ConnectionAsync(token)).GetSubscriber().PublishAsync(RedisChannel.Literal(channel), message);
 
     /// <summary>Listens to a channel until the process ends. Messages sent while the connection is lost are not heard.</summary>
-    public async Task ListenAsync(string channel, Action<string> heard, CancellationToken token) =>
-        await (await ConnectionAsync(token)).GetSubscriber().SubscribeAsync(RedisChannel.Literal(channel), (_, message) => heard(message!));
+    public async Task ListenAsync(string channel, Action<string> heard, CancellationToken token)
+    {
+        var (subscriber, name) = ((await ConnectionAsync(token)).GetSubscriber(), RedisChannel.Literal(channel));
+        try
+        {
+            await subscriber.SubscribeAsync(name, Handle);
+        }
+        catch
+        {
+            // The client keeps the handler of a failed subscription. The next attempt would add another one.
+            await subscriber.UnsubscribeAsync(name, Handle, CommandFlags.FireAndForget);
+            throw;
+        }
+
+        void Handle(RedisChannel from, RedisValue message) => heard(message!);
+    }
 
     /// <summary>
     /// Whether a failure is the server's own answer, such as that its memory is full or that it is read-only: it can be asked other things.
@@ -180,7 +194,7 @@ public sealed class RedisClient : IAsyncDisposable
         lock (_gate)
         {
             // Not on the caller's thread: connecting begins with a name look-up that cannot be cancelled.
-            if (_connection is null or { IsFaulted: true })
+            if (_connection is null or { IsCompleted: true, IsCompletedSuccessfully: false })
                 _connection = Task.Run(ConnectAsync, CancellationToken.None);
             connection = _connection;
         }

@@ -16,8 +16,12 @@ public sealed class MirroredBlobs(
     FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
     CacheSize cache, UpstreamDeadlines deadlines, StoreWrites writes, TimeProvider time)
 {
+    // How often a request looks for a blob that each time seems to be stored, and cannot be opened.
+    private const int MaxLooks = 10;
+
     // What upstream says to one login is no answer for another one.
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), long?> _heads = new();
+    private readonly SingleFlight<(RepositoryName, Digest, long Stored, ActingClient?), long> _counts = new();
 
     /// <summary>Opens a stored blob that the repository may serve.</summary>
     /// <returns>The blob; else null, and whether another repository has it stored.</returns>
@@ -56,7 +60,7 @@ public sealed class MirroredBlobs(
     private async ValueTask<Answer<Content>> FetchAsync(
         RepositoryName name, Digest digest, bool isStored, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var look = 0; look < MaxLooks; look++)
         {
             if (isStored && await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
@@ -67,6 +71,8 @@ public sealed class MirroredBlobs(
             // The replica that has the lease may have failed it.
             ignoreLease = true;
         }
+        throw new StoreUnavailableException(
+            $"the store says again and again that it has {digest}, and does not open it: look for damage with the command verify");
     }
 
     /// <summary>The length in bytes of a stored blob that the repository may serve; null where upstream must be asked.</summary>
@@ -180,7 +186,12 @@ public sealed class MirroredBlobs(
         var told = await HeadAsync(name, digest, length, cancellationToken);
         if (length is not { } own)
             return;
-        told ??= await CountAsync(name, digest, own + 1, cancellationToken);
+        if (told is null)
+        {
+            var count = _counts.JoinOrStart(
+                (name, digest, own, ActingClient.Current), stop => CountAsync(name, digest, own + 1, stop), CancellationToken.None);
+            told = (await deadlines.WaitForMissAsync(name, count, cancellationToken)).Result;
+        }
         if (told != own)
             throw new UpstreamUnavailableException(
                 $"{source.Upstream.Origin.Authority} says that {digest} has {told} bytes in {name}, and it has {own}.");

@@ -10,13 +10,13 @@ namespace Mirror.PullThrough;
 public sealed partial class MirroredManifests
 {
     // What upstream says to one login is no answer for another one.
-    private readonly SingleFlight<(RepositoryName, string, ActingClient?), Descriptor> _checks = new();
+    private readonly SingleFlight<(RepositoryName, string, bool ByGet, ActingClient?), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Manifest> _fetches = new();
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Descriptor?> _heads = new();
 
     private Task<(Descriptor Result, bool Joined)> JoinCheck(RepositoryName name, string tag, bool byGet = false) =>
         _checks.JoinOrStart(
-            (name, tag, ActingClient.Current), stop => CheckAsync(name, tag, stop, byGet), CancellationToken.None);
+            (name, tag, byGet, ActingClient.Current), stop => CheckAsync(name, tag, stop, byGet), CancellationToken.None);
 
     private async Task<Descriptor> AskAsync(RepositoryName name, string tag, bool byGet, CancellationToken cancellationToken)
     {

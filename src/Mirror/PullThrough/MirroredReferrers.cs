@@ -15,7 +15,7 @@ namespace Mirror.PullThrough;
 /// </summary>
 public sealed class MirroredReferrers(
     UpstreamClient upstream, MirroredManifests manifests, ManifestCache stored, IReferenceStore references, IReferrerStore pushed,
-    CachePolicies policies, TimeProvider time) : IDisposable
+    CachePolicies policies, UpstreamDeadlines deadlines, TimeProvider time) : IDisposable
 {
     private const long CacheBytes = 8 << 20;
     // The approximate memory of a list without its descriptors, and that of a descriptor without its bytes.
@@ -32,11 +32,7 @@ public sealed class MirroredReferrers(
     public async ValueTask<Answer<ReferrerPage>> PageAsync(
         RepositoryName name, Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken)
     {
-        var ttl = policies.Of(name).TagsCacheTtl;
-        var answer = Find(name, subject) is { } known && time.GetElapsedTime(known.At) < ttl
-            ? new(known, CacheStatus.Hit)
-            : (await _fetches.JoinOrStart(
-                (name, subject, ActingClient.Current), stop => FetchAsync(name, subject, stop), cancellationToken)).Result;
+        var answer = await ListAsync(name, subject, cancellationToken);
         var rest = answer.Value.Descriptors.Where(entry => Referrers.IsAfter(entry.Key, last));
         var page = await Referrers.PageAsync(
             rest.Select(entry => (Digest.Parse(entry.Key), entry.Value)).ToAsyncEnumerable(), artifactType);
@@ -44,6 +40,30 @@ public sealed class MirroredReferrers(
     }
 
     public void Dispose() => _lists.Dispose();
+
+    private async ValueTask<Answer<Known>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
+    {
+        var known = Find(name, subject);
+        if (known is not null && time.GetElapsedTime(known.At) < policies.Of(name).TagsCacheTtl)
+            return new(known, CacheStatus.Hit);
+        var fetch = _fetches.JoinOrStart(
+            (name, subject, ActingClient.Current), stop => FetchAsync(name, subject, stop), CancellationToken.None);
+        try
+        {
+            return (await (known is null
+                ? deadlines.WaitForMissAsync(name, fetch, cancellationToken)
+                : deadlines.WaitForRefreshAsync(name, fetch, cancellationToken))).Result;
+        }
+        catch (UpstreamUnavailableException slow)
+        {
+            return await LastAsync(name, subject, slow, cancellationToken);
+        }
+    }
+
+    // Upstream may have a signature that this server cannot see now: marks the answer as stale. The next request asks upstream again.
+    private async ValueTask<Answer<Known>> LastAsync(
+        RepositoryName name, Digest subject, UpstreamException failure, CancellationToken stop) =>
+        new(Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, stop)), CacheStatus.Stale, failure.Message);
 
     private Known? Find(RepositoryName name, Digest subject) => _lists.Get<Known>((name, subject));
 
@@ -63,10 +83,7 @@ public sealed class MirroredReferrers(
         }
         catch (UpstreamException failure)
         {
-            // Upstream may have a signature that this server cannot see now: mark the answer as stale, and ask upstream again at the next
-            // request.
-            var last = Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, stop));
-            return new(last, CacheStatus.Stale, failure.Message);
+            return await LastAsync(name, subject, failure, stop);
         }
         // Only the store has a list of what clients pushed while the name was hosted.
         foreach (var referrer in await pushed.ListAsync(name, subject, stop))

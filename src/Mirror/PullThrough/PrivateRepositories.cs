@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Caching.Memory;
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Upstream;
 
@@ -99,8 +100,8 @@ public sealed class PrivateRepositories(
         {
             return (await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result;
         }
-        // While upstream is unavailable, the mirror still serves what was public.
-        catch (UpstreamException)
+        // While upstream is unavailable, or slow for so many requests, the mirror still serves what was public.
+        catch (Exception failure) when (failure is UpstreamException or BusyException)
         {
             return true;
         }

@@ -8,12 +8,14 @@ namespace Mirror.PullThrough;
 /// <summary>
 /// Which manifest each tag named when this replica or another one last checked it, and when the check was. This is only a cache. If an
 /// entry is lost, the server asks upstream once more. Until then, <c>proxy.max_stale</c> is measured as if the tag had been checked when
-/// this process started.
+/// this process started. If another replica changes a tag, or its messages may be lost, the next request for the tag causes a check. But
+/// the time of the last check stays known: while upstream is unavailable, the tag is as old as it was.
 /// </summary>
 public sealed class TagFreshness : IDisposable
 {
     private const int MaxTags = 100_000;
     private const string Kind = "tag";
+    private const int Uncertain = -1;
 
     // How far another replica's clock may be ahead of ours.
     private static readonly TimeSpan MaxClockSkew = TimeSpan.FromSeconds(5);
@@ -24,23 +26,28 @@ public sealed class TagFreshness : IDisposable
     private readonly TimeProvider _time;
     private readonly MemoryCache _checks = new(new MemoryCacheOptions { SizeLimit = MaxTags });
     private readonly long _started;
+    // How often messages of other replicas may have been lost. A check from before the last time does not count as fresh.
+    private int _losses;
+    // How often a tag was forgotten.
+    private long _forgotten;
 
     public TagFreshness(CachePolicies policies, FleetCache shared, Announcements announcements, TimeProvider time)
     {
         (_policies, _shared, _announcements, _time, _started) = (policies, shared, announcements, time, time.GetTimestamp());
         announcements.TagChanged += ForgetLocally;
-        announcements.MessagesMayBeLost += _checks.Clear;
+        announcements.MessagesMayBeLost += () => Interlocked.Increment(ref _losses);
     }
 
     /// <summary>The manifest that the tag names, if this replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public Descriptor? Fresh(RepositoryName name, string tag) =>
-        _checks.TryGetValue((name, tag), out Check? check) && _time.GetElapsedTime(check!.At) < _policies.Of(name).TagsCacheTtl
+        Find(name, tag) is { } check && IsCertain(check) && _time.GetElapsedTime(check.At) < _policies.Of(name).TagsCacheTtl
             ? check.Descriptor
             : null;
 
-    /// <summary>How long ago the tag was last checked; null where this replica does not know of a check.</summary>
+    /// <summary>How long ago the tag was last checked; null where this replica does not know of a check, or the tag may have changed
+    /// since.</summary>
     public TimeSpan? SinceCheck(RepositoryName name, string tag) =>
-        _checks.TryGetValue((name, tag), out Check? check) ? _time.GetElapsedTime(check!.At) : null;
+        Find(name, tag) is { } check && IsCertain(check) ? _time.GetElapsedTime(check.At) : null;
 
     /// <summary>The manifest that the tag names, if any replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public async ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag)
@@ -48,8 +55,12 @@ public sealed class TagFreshness : IDisposable
         if (Fresh(name, tag) is { } known)
             return known;
         var ttl = _policies.Of(name).TagsCacheTtl;
+        var forgotten = Volatile.Read(ref _forgotten);
         if (ttl == TimeSpan.Zero || await _shared.FindAsync(Kind, Key(name, tag)) is not { } text
             || Parse(text, ttl, _time.GetUtcNow()) is not var (descriptor, age))
+            return null;
+        // Another replica may have moved the tag after Redis sent the answer.
+        if (forgotten != Volatile.Read(ref _forgotten))
             return null;
         Remember(name, tag, descriptor, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency));
         return Fresh(name, tag);
@@ -64,7 +75,7 @@ public sealed class TagFreshness : IDisposable
     /// checked when this process started.
     /// </summary>
     public TimeSpan Age(RepositoryName name, string tag) =>
-        SinceCheck(name, tag) ?? _time.GetElapsedTime(_started);
+        _time.GetElapsedTime(Find(name, tag)?.At ?? _started);
 
     /// <summary>Records a check of a tag, for all replicas: which manifest the tag names. For a held tag, this is the stored manifest, and
     /// not the one that the tag names at upstream.</summary>
@@ -92,9 +103,21 @@ public sealed class TagFreshness : IDisposable
     private static string Key(RepositoryName name, string tag) => $"{name}:{tag}";
 
     private void Remember(RepositoryName name, string tag, Descriptor descriptor, long at) =>
-        _checks.Set((name, tag), new Check(descriptor, at), new MemoryCacheEntryOptions { Size = 1 });
+        Set(name, tag, new Check(descriptor, at, Volatile.Read(ref _losses)));
 
-    private void ForgetLocally(RepositoryName name, string tag) => _checks.Remove((name, tag));
+    private void ForgetLocally(RepositoryName name, string tag)
+    {
+        Interlocked.Increment(ref _forgotten);
+        if (Find(name, tag) is { } check)
+            Set(name, tag, check with { Losses = Uncertain });
+    }
+
+    private Check? Find(RepositoryName name, string tag) => _checks.Get<Check>((name, tag));
+
+    private void Set(RepositoryName name, string tag, Check check) =>
+        _checks.Set((name, tag), check, new MemoryCacheEntryOptions { Size = 1 });
+
+    private bool IsCertain(Check check) => check.Losses == Volatile.Read(ref _losses);
 
     // "<Unix time in ms> <digest> <size> <media type>"
     private string Format(Descriptor descriptor) => string.Create(
@@ -114,5 +137,5 @@ public sealed class TagFreshness : IDisposable
             : (new Descriptor(mediaType, digest, size), TimeSpan.FromMilliseconds(age));
     }
 
-    private sealed record Check(Descriptor Descriptor, long At);
+    private sealed record Check(Descriptor Descriptor, long At, int Losses);
 }

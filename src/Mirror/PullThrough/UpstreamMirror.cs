@@ -39,7 +39,7 @@ public sealed record UpstreamMirror(
             blobs,
             completion,
             Make<MirroredTagLists>(upstream, deadlines),
-            Make<MirroredReferrers>(upstream, manifests),
+            Make<MirroredReferrers>(upstream, manifests, deadlines),
             services.GetRequiredService<TagFreshness>(),
             services.GetRequiredService<RepositoryDeletions>(),
             Make<OutageRetry>(origin),

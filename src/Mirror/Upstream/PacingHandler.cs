@@ -1,10 +1,11 @@
 using System.Threading.RateLimiting;
+using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Sends an upstream at most so many requests a second (<c>requests_per_second</c>); the others wait in order, for as long as their clients
-/// do. Requests to hosts that upstream redirects to are not counted.
+/// Sends an upstream at most so many requests a second (<c>requests_per_second</c>); the others wait in order, for as long as an answer may
+/// take (<c>proxy.response_timeout</c>). Requests to hosts that upstream redirects to are not counted.
 /// </summary>
 public sealed class PacingHandler(UpstreamOrigin origin, int perSecond) : DelegatingHandler
 {
@@ -14,15 +15,34 @@ public sealed class PacingHandler(UpstreamOrigin origin, int perSecond) : Delega
     // The shortest period that a timer keeps; above a hundred requests a second, several go at once.
     private static readonly TimeSpan MinPeriod = TimeSpan.FromMilliseconds(10);
 
+    // A request goes on although its client has left, so that the next client finds the answer. So the number of clients is no limit.
+    private const int MaxWaiting = 10_000;
+
     private readonly TokenBucketRateLimiter _limiter = new(Options(perSecond));
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         if (origin.IsSameOrigin(request.RequestUri!))
-            using (await _limiter.AcquireAsync(1, cancellationToken))
-            {
-            }
+            await WaitAsync(cancellationToken);
         return await base.SendAsync(request, cancellationToken);
+    }
+
+    private async Task WaitAsync(CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(origin.ResponseTimeout.ForTimer);
+        try
+        {
+            using var turn = await _limiter.AcquireAsync(1, patience.Token);
+            if (turn.IsAcquired)
+                return;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // It waited for too long.
+        }
+        throw new UpstreamUnavailableException(
+            $"too many requests wait for {origin.Authority}, which gets {perSecond} a second (requests_per_second)");
     }
 
     protected override void Dispose(bool disposing)
@@ -41,8 +61,7 @@ public sealed class PacingHandler(UpstreamOrigin origin, int perSecond) : Delega
             TokenLimit = atOnce,
             TokensPerPeriod = atOnce,
             ReplenishmentPeriod = period * atOnce,
-            // Each request that waits has a client, and the number of clients has its own limit.
-            QueueLimit = int.MaxValue,
+            QueueLimit = MaxWaiting,
         };
     }
 }

@@ -24,6 +24,10 @@ internal static class UpstreamHandlers
     private const double FirstBreak = 1;
     private const double MaxBreak = 10;
 
+    // After a break, one request is sent as a trial, and all others fail until its answer comes. A slow answer is no failure: after this
+    // time the others are sent as well.
+    private static readonly TimeSpan MaxTrial = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// Adds an HTTP client with these handlers. They live as long as the server; the innermost handler renews its connections.
     /// </summary>
@@ -105,15 +109,24 @@ internal static class UpstreamHandlers
         // A host that cannot be connected to costs a time-out for each attempt, so this breaker opens after few. A host that answers
         // 5xx may do so for one path only: the next breaker waits for more.
         return new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = time, TelemetryListener = null }
-            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3, troubles))
-            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6, troubles))
+            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3, troubles, time))
+            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6, troubles, time))
             .Build();
     }
 
     private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(
-        PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput, UpstreamTroubles troubles) =>
-        new()
+        PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput, UpstreamTroubles troubles, TimeProvider time)
+    {
+        var (state, control, trials) = (new CircuitBreakerStateProvider(), new CircuitBreakerManualControl(), 0);
+        return new()
         {
+            StateProvider = state,
+            ManualControl = control,
+            OnHalfOpened = _ =>
+            {
+                var ending = EndTrialAsync(++trials);
+                return ValueTask.CompletedTask;
+            },
             ShouldHandle = failures,
             FailureRatio = 0.8,
             MinimumThroughput = minimumThroughput,
@@ -133,6 +146,14 @@ internal static class UpstreamHandlers
                 return ValueTask.CompletedTask;
             },
         };
+
+        async Task EndTrialAsync(int trial)
+        {
+            await Task.Delay(MaxTrial, time);
+            if (state.CircuitState == CircuitState.HalfOpen && trial == trials)
+                await control.CloseAsync();
+        }
+    }
 
     private sealed class HungHostOptions : ResilienceStrategyOptions;
 }

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Mirror.Limits;
@@ -23,6 +24,9 @@ internal static class UpstreamRequest
     private const int LargeBody = 256 * 1024;
 
     private static readonly SemaphoreSlim LargeBodies = new(DocumentMemory.MaxLargeBodies);
+
+    // One place stays for other upstreams: an upstream whose bodies come slowly holds up only its own.
+    private static readonly ConditionalWeakTable<UpstreamOrigin, SemaphoreSlim> LargeBodiesOf = [];
 
     // No header stops an account for days.
     private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
@@ -73,6 +77,7 @@ internal static class UpstreamRequest
         using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         whole.CancelAfter(MaxBodyTime);
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(whole.Token);
+        SemaphoreSlim? ofUpstream = null;
         var isLarge = false;
         try
         {
@@ -89,6 +94,11 @@ internal static class UpstreamRequest
                     throw TooLarge(max, upstream);
                 if (!isLarge && body.Length + read > LargeBody)
                 {
+                    // To wait for a place is no silence of upstream.
+                    idle.CancelAfter(Timeout.InfiniteTimeSpan);
+                    var places = LargeBodiesOf.GetValue(upstream, _ => new(Math.Max(1, DocumentMemory.MaxLargeBodies - 1)));
+                    await places.WaitAsync(whole.Token);
+                    ofUpstream = places;
                     await LargeBodies.WaitAsync(whole.Token);
                     isLarge = true;
                 }
@@ -104,6 +114,7 @@ internal static class UpstreamRequest
         {
             if (isLarge)
                 LargeBodies.Release();
+            ofUpstream?.Release();
         }
     }
 

@@ -37,8 +37,10 @@ public sealed class LocalCacheTests : StoreTests
         Assert.True(IsCached(digest));
         await RemoveFromBucketAsync(digest);
         Assert.Equal(bytes, await ReadAsync(digest));
-        // Only the bucket decides whether content is stored.
+        // Only the bucket decides whether content is stored. When it says that it is not, the copy goes: a pull would find it for ever.
         Assert.Null(await Content.SizeAsync(digest, Cancel));
+        Assert.False(IsCached(digest));
+        Assert.Null(await Content.OpenAsync(digest, Cancel));
     }
 
     [Fact]

@@ -280,6 +280,24 @@ public sealed class StaleReferrersTests : MirrorOfHub
         Assert.Equal(1, await CountAsync(path));
     }
 
+    [Fact]
+    public async Task The_last_list_is_served_stale_while_upstream_hangs()
+    {
+        var subject = Digest.Of("subject"u8);
+        var path = $"{Repository}/referrers/{subject}";
+        var index = $$"""
+            {"schemaVersion":2,"manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of("signature"u8)}}","size":9}]}
+            """;
+        using (Hub.Script(r => r.Path.EndsWith(path, StringComparison.Ordinal), Index(index)))
+            Assert.Equal(1, await CountAsync(path));
+
+        var hangs = new Gate();
+        using (Hub.Script(r => r.Path.EndsWith(path, StringComparison.Ordinal), Answer.HeldBy(hangs)))
+        using (var stale = await Mirror.GetAsync(path))
+            Assert.Equal(CacheAnswer.Stale, CacheAnswer.Of(stale));
+        hangs.Open();
+    }
+
     private static Answer Index(string json) => Answer.By(context =>
     {
         context.Response.ContentType = MediaTypes.OciIndex;

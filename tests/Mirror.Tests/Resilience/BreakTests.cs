@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Time.Testing;
+using Mirror.Tests.Peers;
 using Mirror.Upstream;
 using Polly;
 using Polly.CircuitBreaker;
@@ -44,6 +45,41 @@ public sealed class BreakTests
         await FailAsync(3);
         Pass(1);
         await AnswerAsync();
+    }
+
+    [Fact]
+    public async Task While_the_first_answer_after_a_pause_is_slow_other_requests_are_sent_after_five_seconds()
+    {
+        await FailAsync(3);
+        Pass(1);
+        var (slow, asked) = (new TaskCompletionSource<HttpResponseMessage>(), new TaskCompletionSource());
+        var first = _host.ExecuteAsync(
+            async _ =>
+            {
+                asked.SetResult();
+                return await slow.Task;
+            },
+            TestContext.Current.CancellationToken).AsTask();
+        await asked.Task;
+        await AssertLeftAloneAsync();
+        Pass(5);
+        await Until.TrueAsync(
+            async () =>
+            {
+                try
+                {
+                    await AnswerAsync();
+                    return true;
+                }
+                catch (BrokenCircuitException)
+                {
+                    return false;
+                }
+            },
+            () => "Requests fail although none has failed since the pause.");
+        Assert.False(first.IsCompleted);
+        slow.SetResult(new(HttpStatusCode.OK));
+        Assert.Equal(HttpStatusCode.OK, (await first).StatusCode);
     }
 
     private void Pass(int seconds) => _clock.Advance(TimeSpan.FromSeconds(seconds));

@@ -35,6 +35,22 @@ public sealed class PacingTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task A_request_waits_for_its_turn_no_longer_than_for_an_answer()
+    {
+        await using var mirror = await StartAsync("  requests_per_second: 1\n  response_timeout: 3s\n");
+        Hub.AddImage("acme/app", "latest", HubBlob.Seeded(1, 1000));
+        var answers = await Task.WhenAll(
+            Enumerable.Range(0, 40).Select(i => mirror.GetAsync(ManifestPath($"none{i}", "acme/app"))));
+        var statuses = answers.Select(answer => answer.StatusCode).ToList();
+        foreach (var answer in answers)
+            answer.Dispose();
+        Assert.Contains(HttpStatusCode.ServiceUnavailable, statuses);
+        using (var next = await mirror.GetAsync(ManifestPath("latest", "acme/app")))
+            Assert.Equal(HttpStatusCode.OK, next.StatusCode);
+        await mirror.UntilLoggedAsync(line => line.Contains("requests_per_second", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_429_that_tells_nothing_is_waited_out()
     {
         await using var mirror = await StartAsync("");

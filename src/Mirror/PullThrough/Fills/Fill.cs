@@ -131,9 +131,13 @@ internal sealed partial class Fill(
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
             // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool with a random name, which no
-            // later fill finds. Delete the bytes after an IOException, too: the disk may be full, or it is a DigestMismatchException.
+            // later fill finds. After an IOException, delete the bytes, too: the disk may be full, or the bytes were wrong (a
+            // DigestMismatchException is an IOException).
             if (failure is IOException || transfer.Spool is { IsResumable: false })
                 transfer.Spool?.Delete();
+            else
+                // A slow client may read it for long. The next fill does not wait for that.
+                transfer.Spool?.Release();
         }
         finally
         {
@@ -217,7 +221,8 @@ internal sealed partial class Fill(
             LogEnded(digest, transfer.Upstream, transfer.Owner, bytes, seconds, rate, _clients);
             return;
         }
-        // A refusal and a cancellation have a line for each request, and failures of the store one a minute: then this one is no warning.
+        // Other code already logs these failures: a refusal or a cancellation with each request, a failure of the store once a minute. So
+        // the line below is information for them, and a warning for all others.
         var isLoggedElsewhere = failed is UpstreamRefusedException or OperationCanceledException || IsOfTheStore(failed);
         var advice = failed is DigestMismatchException ? DigestMismatchException.Advice : (failed as UpstreamException)?.Advice;
         LogFailed(

@@ -15,8 +15,8 @@ internal sealed class UncachedContent : Content
     private readonly FillTransfer _transfer;
     private readonly FillOrigin _origin;
     private readonly Content? _spooled;
-    private readonly long _spooledLength;
     private readonly IncrementalHash _hash;
+    private long _spooledLength;
     private Content? _source;
     private long _hashed;
 
@@ -74,10 +74,7 @@ internal sealed class UncachedContent : Content
     {
         if (_hashed == Length)
             return 0;
-        int read;
-        if (_hashed < _spooledLength)
-            read = await _spooled!.ReadAsync(_hashed, buffer[..(int)Math.Min(buffer.Length, _spooledLength - _hashed)], cancellationToken);
-        else
+        if (await ReadSpooledAsync(buffer, cancellationToken) is not { } read)
         {
             _source ??= await _transfer.OpenRangeAsync(_origin, _hashed, null, cancellationToken);
             read = await _source.ReadAsync(_hashed, buffer, cancellationToken);
@@ -87,5 +84,23 @@ internal sealed class UncachedContent : Content
         if (_hashed == Length && Digest.FromHash(_transfer.Digest.Algorithm, _hash.GetCurrentHash()) != _transfer.Digest)
             throw new DigestMismatchException($"{_origin.Authority} sent other bytes than {_transfer.Digest} names.");
         return read;
+    }
+
+    // Null where the spool has no more.
+    private async ValueTask<int?> ReadSpooledAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (_hashed >= _spooledLength)
+            return null;
+        try
+        {
+            var wanted = buffer[..(int)Math.Min(buffer.Length, _spooledLength - _hashed)];
+            return await _spooled!.ReadAsync(_hashed, wanted, cancellationToken);
+        }
+        catch (IOException ended) when (ended.InnerException is IOException and not DigestMismatchException)
+        {
+            // The client's first byte may lie after the byte at which the disk failed.
+            _spooledLength = _hashed;
+            return null;
+        }
     }
 }
