@@ -73,7 +73,7 @@ public sealed class OwnTokens(TokenSecret secret, TimeProvider time)
     public async ValueTask<AccessUser?> ReadAsync(string token, CancellationToken cancellationToken)
     {
         var key = await KeyAsync(cancellationToken);
-        _verifier ??= new(_ => key, Self, Self, [SecurityAlgorithms.HmacSha256], time);
+        _verifier ??= new(_ => key, Self, Self, [SecurityAlgorithms.HmacSha256], time, isOwn: true);
         return await _verifier.ReadAsync(token) is { } claims ? new OwnTokenUser(claims) : null;
     }
 

@@ -12,18 +12,19 @@ namespace Mirror.Access;
 public sealed class TokenLogins : IDisposable
 {
     private const int MaxAnswer = 64 << 10;
-    private const int MaxAtOnce = 8;
-    private const int MaxWaiting = 32;
+    private const int MaxAtOnce = 4;
+    private const int MaxWaiting = 16;
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     private readonly TokenOptions _options;
-    private readonly SemaphoreSlim _turns = new(MaxAtOnce);
+    // Strangers can fill the places of first logins. Those of users who are logged in stay free.
+    private readonly Places _first = new();
+    private readonly Places _renewals = new();
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
     {
         Timeout = MaxWait,
         MaxResponseContentBufferSize = MaxAnswer,
     };
-    private int _waiting;
 
     public TokenLogins(TokenOptions options) => _options = options;
 
@@ -35,34 +36,38 @@ public sealed class TokenLogins : IDisposable
     /// <summary>A token for a user, not yet verified; null where the token server refuses the name and the password, or a
     /// scope.</summary>
     /// <param name="scopes">Such as <c>repository:team/app:pull</c>. Without one the answer is about the login alone.</param>
+    /// <param name="isRenewal">Whether the token server has accepted the name and the password before.</param>
     /// <exception cref="HttpRequestException">The token server gives no answer, or none of a token server.</exception>
     /// <exception cref="TooManyLoginsException">Too many logins wait already.</exception>
-    public async ValueTask<string?> AskAsync(string name, string password, IEnumerable<string> scopes, CancellationToken cancellationToken)
+    public async ValueTask<string?> AskAsync(
+        string name, string password, IEnumerable<string> scopes, bool isRenewal, CancellationToken cancellationToken)
     {
+        var places = isRenewal ? _renewals : _first;
         try
         {
-            if (Interlocked.Increment(ref _waiting) > MaxWaiting)
+            if (Interlocked.Increment(ref places.Waiting) > MaxWaiting)
                 throw new TooManyLoginsException();
-            await _turns.WaitAsync(cancellationToken);
+            await places.Turns.WaitAsync(cancellationToken);
             try
             {
                 return await SendAsync(name, password, scopes, cancellationToken);
             }
             finally
             {
-                _turns.Release();
+                places.Turns.Release();
             }
         }
         finally
         {
-            Interlocked.Decrement(ref _waiting);
+            Interlocked.Decrement(ref places.Waiting);
         }
     }
 
     public void Dispose()
     {
         _http.Dispose();
-        _turns.Dispose();
+        _first.Turns.Dispose();
+        _renewals.Turns.Dispose();
     }
 
     private async ValueTask<string?> SendAsync(
@@ -95,5 +100,12 @@ public sealed class TokenLogins : IDisposable
         {
             throw new HttpRequestException("it gave no answer in time");
         }
+    }
+
+    private sealed class Places
+    {
+        public int Waiting;
+
+        public SemaphoreSlim Turns { get; } = new(MaxAtOnce);
     }
 }

@@ -9,14 +9,20 @@ namespace Mirror.Access;
 /// <param name="choose">The key that the header of a token asks for; null if it is not trusted.</param>
 /// <param name="audience">The name by which tokens call this registry.</param>
 /// <param name="algorithms">The algorithms of signatures that are accepted.</param>
+/// <param name="isOwn">
+/// Whether this server, or a replica, makes the tokens. Those of another server count for a minute longer, because its clock may differ.
+/// </param>
 internal sealed class TokenVerifier(
-    Func<JsonElement, SecurityKey?> choose, string issuer, string audience, IReadOnlyCollection<string> algorithms, TimeProvider time)
+    Func<JsonElement, SecurityKey?> choose, string issuer, string audience, IReadOnlyCollection<string> algorithms, TimeProvider time,
+    bool isOwn = false)
 {
     // As long as the header that a token comes in may be.
     public const int MaxLength = 32 * 1024;
 
     // The clocks of the token server and of this machine differ.
     private const double Leeway = 60;
+    // The clocks of replicas differ less.
+    private const double LeewayOfReplicas = 5;
 
     private readonly JsonWebTokenHandler _handler = new();
 
@@ -60,7 +66,7 @@ internal sealed class TokenVerifier(
     public bool IsInTime(TokenClaims claims)
     {
         var now = time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0;
-        return now <= claims.Exp + Leeway && !(now < claims.Nbf - Leeway);
+        return now <= claims.Exp + (isOwn ? 0 : Leeway) && !(now < claims.Nbf - (isOwn ? LeewayOfReplicas : Leeway));
     }
 
     // RFC 7518, 3.4: each algorithm has its own curve.

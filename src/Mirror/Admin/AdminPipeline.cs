@@ -30,7 +30,9 @@ public sealed class AdminPipeline(
             limit.MaxRequestBodySize = MaxBody;
         try
         {
-            // 2. Who is the client, and may it?
+            // 2. Who is the client, and may it? A browser adds a remembered login also for a page of another site.
+            if (!HttpMethods.IsGet(context.Request.Method) && OtherSites.IsFromOne(context.Request, http))
+                throw new RegistryException(RegistryError.Denied, "a page of another site has sent this request; nothing was done");
             var caller = await access.RequireAsync(request);
             context.Features.Set(caller);
 

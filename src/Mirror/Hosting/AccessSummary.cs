@@ -38,7 +38,7 @@ internal static class AccessSummary
     }
 
     private static bool RequiresCertificate(MirrorOptions options) =>
-        options.Http.Tls is { Certificate: not null, ClientCas.Length: > 0, ClientAuth: ClientAuth.RequireAndVerify };
+        options.Http.Tls is { IsOn: true, ClientCas.Length: > 0, ClientAuth: ClientAuth.RequireAndVerify };
 
     private static string? WhyNoPushes(MirrorOptions options) =>
         options.Storage.Maintenance.ReadOnly.Enabled ? "storage.maintenance.readonly.enabled"

@@ -9,9 +9,6 @@ namespace Mirror.Registry;
 /// </summary>
 public sealed class AuditRecord(AuditLog audit, IAccess access, TimeProvider time)
 {
-    // The longest text in the audit log that a client can choose.
-    private const int MaxText = 256;
-
     /// <summary>Writes the line, if this request needs one. Call it when the request has been answered.</summary>
     public void Write(RegistryRequest request)
     {
@@ -24,12 +21,12 @@ public sealed class AuditRecord(AuditLog audit, IAccess access, TimeProvider tim
         audit.Write(new AuditLine(
             time.GetUtcNow(),
             what,
-            Bounded(request.RefusedUser ?? request.User?.Name),
+            request.RefusedUser ?? request.User?.Name,
             http.Connection.RemoteIpAddress?.ToString(),
-            Bounded(route.Name),
-            Bounded(route.Last),
-            isRefusal ? null : Bounded(http.Response.Headers["Docker-Content-Digest"]),
-            what is "mount" ? Bounded(http.Request.Query["from"]) : null,
+            route.Name,
+            route.Last,
+            isRefusal ? null : (string?)http.Response.Headers["Docker-Content-Digest"],
+            what is "mount" ? (string?)http.Request.Query["from"] : null,
             isRefusal ? Word(action) : null,
             isRefusal ? null : access.RuleFor(request.User, name, action),
             isRefusal ? request.Failed?.Detail ?? request.Failed?.Error.Message : null,
@@ -67,6 +64,4 @@ public sealed class AuditRecord(AuditLog audit, IAccess access, TimeProvider tim
         AccessAction.Admin => "admin",
         _ => "pull",
     };
-
-    private static string? Bounded(string? text) => text is { Length: > MaxText } ? text[..MaxText] : text is "" ? null : text;
 }

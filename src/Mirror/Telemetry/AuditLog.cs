@@ -12,6 +12,8 @@ namespace Mirror.Telemetry;
 public sealed partial class AuditLog : IDisposable
 {
     private const int MaxRecent = 200;
+    // The longest text in a line: clients choose names, references and user names.
+    private const int MaxText = 256;
 
     private static readonly byte[] EndOfLine = "\n"u8.ToArray();
 
@@ -51,6 +53,15 @@ public sealed partial class AuditLog : IDisposable
     {
         if (_path is null)
             return;
+        line = line with
+        {
+            User = Bounded(line.User),
+            Repository = Bounded(line.Repository),
+            Target = Bounded(line.Target),
+            Digest = Bounded(line.Digest),
+            From = Bounded(line.From),
+            Reason = Bounded(line.Reason, 4 * MaxText),
+        };
         byte[] bytes = [.. JsonSerializer.SerializeToUtf8Bytes(line, AuditJson.Default.AuditLine), .. EndOfLine];
         lock (_gate)
         {
@@ -76,6 +87,9 @@ public sealed partial class AuditLog : IDisposable
         lock (_gate)
             Close();
     }
+
+    private static string? Bounded(string? text, int max = MaxText) =>
+        text is "" ? null : text?.Length > max ? text[..max] : text;
 
     private void OpenAgain()
     {

@@ -4,6 +4,7 @@ using Mirror.PullThrough;
 using Mirror.PullThrough.Fills;
 using Mirror.Registry;
 using Mirror.Storage;
+using Mirror.Telemetry;
 
 namespace Mirror.Web;
 
@@ -33,9 +34,9 @@ internal sealed partial class LiveJson : JsonSerializerContext;
 /// text is also written once for all browsers of administrators, and once for the others that may see everything. Other browsers get a text
 /// of their own. While no browser shows the page, nothing is read.
 /// </summary>
-internal sealed class LiveFeed(
+internal sealed partial class LiveFeed(
     RunningFills fills, Uploads uploads, UpstreamSelector upstreams, WaitingClients waiting, IHostApplicationLifetime lifetime,
-    TimeProvider time)
+    TimeProvider time, ILogger<LiveFeed> log)
 {
     private const int MaxViewers = 200;
     // With more rows than this the page would be of no use, and each state takes memory.
@@ -46,6 +47,7 @@ internal sealed class LiveFeed(
     // After this time the server ends the answer. The browser connects again by itself, and the server checks its rights again.
     private static readonly TimeSpan MaxStay = TimeSpan.FromMinutes(5);
 
+    private readonly RareLine _failures = new(time);
     private readonly Lock _gate = new();
     private Dictionary<string, long> _before = [];
     private long _beforeAt;
@@ -118,11 +120,20 @@ internal sealed class LiveFeed(
         using var timer = new PeriodicTimer(Interval, time);
         while (true)
         {
-            var (fills, uploads) = Read();
-            var (all, pushed) = (States(fills), States(uploads));
-            var tick = new Tick(
-                Line(new([.. all.Select(WithoutClients)], pushed, Held)), Line(new(all, pushed, Held)), fills, uploads, Held);
-            Interlocked.Exchange(ref _next, New()).SetResult(tick);
+            try
+            {
+                var (fills, uploads) = Read();
+                var (all, pushed) = (States(fills), States(uploads));
+                var tick = new Tick(
+                    Line(new([.. all.Select(WithoutClients)], pushed, Held)), Line(new(all, pushed, Held)), fills, uploads, Held);
+                Interlocked.Exchange(ref _next, New()).SetResult(tick);
+            }
+            // The browsers wait for the next state.
+            catch (Exception failure)
+            {
+                if (_failures.IsDue())
+                    LogFailed(failure);
+            }
             await timer.WaitForNextTickAsync();
             lock (_gate)
             {
@@ -220,6 +231,9 @@ internal sealed class LiveFeed(
         [.. "data: "u8, .. JsonSerializer.SerializeToUtf8Bytes(state, LiveJson.Default.LiveState), .. "\n\n"u8];
 
     private static TaskCompletionSource<Tick> New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "the live page has no state of the transfers; the next one is tried in a second")]
+    private partial void LogFailed(Exception failure);
 
     private sealed record Seen(IReadOnlyList<RepositoryName> Names, LiveTransfer Transfer);
 

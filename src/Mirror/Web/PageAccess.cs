@@ -150,20 +150,9 @@ internal sealed class PageAccess(
     /// <exception cref="RegistryException">It is one.</exception>
     public void RequireOwnSite(HttpContext context)
     {
-        var headers = context.Request.Headers;
-        // Fetch Metadata (W3C), "Sec-Fetch-Site"; over plain HTTP browsers send Origin alone.
-        if (headers["Sec-Fetch-Site"] is [{ Length: > 0 } site, ..] && site != "same-origin"
-            || headers.Origin is [{ Length: > 0 } origin, ..] && !IsOwn(context.Request, origin))
+        if (OtherSites.IsFromOne(context.Request, http))
             throw new RegistryException(RegistryError.Denied, "a page of another site has sent this form; nothing was done");
     }
-
-    private bool IsOwn(HttpRequest request, string origin) =>
-        Uri.TryCreate(origin, UriKind.Absolute, out var url)
-        && (url.Authority.Equals(Authority($"{request.Scheme}://{request.Host.Value}"), StringComparison.OrdinalIgnoreCase)
-            || url.Authority.Equals(Authority(http.Host), StringComparison.OrdinalIgnoreCase)
-            || url.Authority.Equals(Authority(TrustedProxies.AskedOrigin(request.Headers)), StringComparison.OrdinalIgnoreCase));
-
-    private static string? Authority(string? url) => Uri.TryCreate(url, UriKind.Absolute, out var known) ? known.Authority : null;
 
     private CookieOptions Options(HttpContext context, TimeSpan life) => new()
     {

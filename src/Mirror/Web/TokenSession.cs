@@ -24,6 +24,7 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
 
     private readonly byte[] _password = Seal(password, key);
     private readonly ConcurrentDictionary<string, Grant> _grants = new();
+    private bool _isAccepted;
 
     /// <summary>The user with a token that was asked for with each of these scopes. Of a scope that the token server refuses, the user
     /// has nothing.</summary>
@@ -68,9 +69,11 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
         {
             return false;
         }
-        catch (HttpRequestException failure)
+        catch (Exception failure) when (failure is HttpRequestException or TooManyLoginsException)
         {
             var old = Known(scopes, renew: false, DateTimeOffset.MaxValue);
+            if (old.Count < scopes.Count && failure is TooManyLoginsException)
+                throw;
             if (old.Count < scopes.Count)
                 throw new RegistryException(RegistryError.Unavailable, $"the token server (auth.token.realm): {failure.Message}");
             foreach (var (scope, known) in old)
@@ -105,8 +108,9 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
     // request; nothing else of the page's request counts.
     private async ValueTask<AccessUser?> UserAsync(byte[] key, List<string> scopes, CancellationToken stop)
     {
-        if (await server.AskAsync(name, Open(key), scopes, stop) is not { } bearer)
+        if (await server.AskAsync(name, Open(key), scopes, isRenewal: _isAccepted, stop) is not { } bearer)
             return null;
+        _isAccepted = true;
         var request = new DefaultHttpContext();
         request.Request.Headers.Authorization = $"Bearer {bearer}";
         return await access.AuthenticateAsync(request, stop) is { Name.Length: > 0 } user ? user : null;

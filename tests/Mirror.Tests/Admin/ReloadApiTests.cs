@@ -30,6 +30,22 @@ public sealed class ReloadApiTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.Forbidden, await StatusAsync());
     }
 
+    [Theory]
+    [InlineData("Sec-Fetch-Site", "cross-site", HttpStatusCode.Forbidden)]
+    [InlineData("Sec-Fetch-Site", "same-site", HttpStatusCode.Forbidden)]
+    [InlineData("Sec-Fetch-Site", "same-origin", HttpStatusCode.OK)]
+    [InlineData("Origin", "https://evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("Origin", "null", HttpStatusCode.Forbidden)]
+    public async Task A_browser_reloads_nothing_for_a_page_of_another_site(string header, string value, HttpStatusCode expected)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Mirror.Debug, "/mirror/v1/reload"));
+        // A browser adds a login that it remembers.
+        request.Headers.TryAddWithoutValidation("Authorization", Mirror.AdminLogin);
+        request.Headers.TryAddWithoutValidation(header, value);
+        using var response = await Peers.Http.Client.SendAsync(request, Cancel);
+        Assert.Equal(expected, response.StatusCode);
+    }
+
     private async Task<HttpStatusCode> StatusAsync()
     {
         using var response = await Mirror.GetAsync(ManifestPath("latest"));

@@ -208,7 +208,14 @@ public sealed class PageAccessTests : IAsyncDisposable
             await erin.PageAsync("image?image=local/a/app:1", HttpStatusCode.NotFound);
             await erin.PageAsync(page, HttpStatusCode.NotFound);
         }
+        // A client without a login chooses the name.
+        using (var stranger = new Browser(_registry.Url, PasswordFile.Basic(new string('x', 10_000))))
+            await stranger.PageAsync(page, HttpStatusCode.Unauthorized);
+        using (var stranger = new Browser(_registry.Url))
+            await stranger.LogInAsync(new string('x', 10_000), "wrong");
         var lines = await File.ReadAllLinesAsync(audit, TestContext.Current.CancellationToken);
+        Assert.All(lines, line => Assert.InRange(line.Length, 1, 3000));
+        Assert.Contains(lines, line => line.Contains("xxx", StringComparison.Ordinal));
         var line = Assert.Single(lines, line => line.Contains("\"event\":\"delete\"", StringComparison.Ordinal));
         Assert.Contains("\"user\":\"erin\"", line, StringComparison.Ordinal);
         Assert.Contains("\"repository\":\"local/a/app\"", line, StringComparison.Ordinal);

@@ -8,6 +8,7 @@ using Mirror.Tests.Access;
 using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Push;
+using Mirror.Tests.Upstream;
 using Xunit;
 using static Mirror.Tests.Access.TokenForge;
 
@@ -29,6 +30,7 @@ public sealed class TokenLoginTests : IAsyncDisposable
     private readonly ConcurrentQueue<string> _asked = new();
     private readonly HashSet<string> _deletable = ["local/app"];
     private readonly HashSet<string> _refused = [];
+    private readonly Gate _strangers = new();
     private volatile bool _isRefusing;
     private TimeSpan _life = TimeSpan.FromMinutes(5);
     private WebApplication _tokens = null!;
@@ -139,6 +141,27 @@ public sealed class TokenLoginTests : IAsyncDisposable
         Assert.Equal(asked + 2, _asked.Count);
     }
 
+    [Fact]
+    public async Task Logins_of_strangers_do_not_take_the_turns_of_users_who_are_logged_in()
+    {
+        await StartAsync();
+        await PushAsync("local/app");
+        await _registry.ImagesAsync(list => list.Length == 1);
+        // Each page needs a new token.
+        _life = TimeSpan.FromSeconds(-30);
+        using var browser = new Browser(_registry.Url);
+        Assert.Equal(HttpStatusCode.SeeOther, await browser.LogInAsync("alice", "pa55-of-alice"));
+        using var stranger = new Browser(_registry.Url);
+        var logins = Enumerable.Range(0, 40).Select(_ => stranger.LogInAsync("mallory", "x")).ToList();
+        // The token server holds the first ones, and the server refuses those for which there is no place.
+        await Until.TrueAsync(
+            () => logins.Count(login => login is { IsCompletedSuccessfully: true, Result: HttpStatusCode.TooManyRequests }) >= 20,
+            () => "No login was refused.");
+        Assert.Contains("local/app", await browser.PageAsync("image?image=local/app:1"));
+        _strangers.Open();
+        await Task.WhenAll(logins);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_registry is not null)
@@ -162,6 +185,8 @@ public sealed class TokenLoginTests : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext http)
     {
+        if (http.Request.Headers.Authorization == $"Basic {Convert.ToBase64String("mallory:x"u8)}")
+            await _strangers.PassAsync(http.RequestAborted);
         if (_isRefusing || http.Request.Headers.Authorization != $"Basic {Convert.ToBase64String("alice:pa55-of-alice"u8)}")
         {
             http.Response.StatusCode = StatusCodes.Status401Unauthorized;
