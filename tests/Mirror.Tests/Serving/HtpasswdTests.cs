@@ -105,6 +105,24 @@ public sealed class HtpasswdTests : IAsyncLifetime
             () => string.Join('\n', _registry.Log));
     }
 
+    [Theory]
+    [InlineData("Registry K\u00F6ln", "Registry K?ln")]
+    [InlineData("Registry\\n\U0001F433", "Registry??")]
+    public async Task A_realm_may_have_any_letters(string realm, string shown)
+    {
+        var auth = $"auth: {{htpasswd: {{realm: \"{realm}\", path: {Users}}}}}";
+        await using var registry = await MirrorProcess.StartAsync(new MirrorSettings { More = auth });
+        foreach (var path in new[] { "/v2/", "/ui/" })
+        {
+            using var refused = await Http.Client.GetAsync(new Uri(registry.Url, path), Cancel);
+            Assert.Equal((path, HttpStatusCode.Unauthorized), (path, refused.StatusCode));
+            Assert.Equal($"Basic realm=\"{shown}\"", refused.Headers.NonValidated["WWW-Authenticate"].ToString());
+        }
+        await registry.UntilLoggedOnceAsync(line => line.Contains($"clients show \\\"{shown}\\\"", StringComparison.Ordinal));
+        using var allowed = await registry.GetAsync("", ("Authorization", Basic("alice:secret")));
+        Assert.Equal(HttpStatusCode.OK, allowed.StatusCode);
+    }
+
     [Fact]
     [SupportedOSPlatform("linux")]
     public async Task Users_of_a_file_in_a_folder_of_root_may_log_in_after_the_server_has_given_up_root()

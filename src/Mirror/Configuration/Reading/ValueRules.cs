@@ -134,6 +134,10 @@ internal static partial class ValueRules
     public static readonly ValueRule HeaderValue = new(
         "one line of ASCII text", text => HeaderText.IsValid(text) ? text : null);
 
+    public static readonly ValueRule TokenRealm = new(
+        "an http or https URL, or one line of ASCII text",
+        text => HeaderText.IsValid(text) ? text : HttpUrl(text) is { } url ? HeaderText.Of(url) : null);
+
     public static readonly ValueRule HeaderName = Matching("the name of a header", TokenGrammar());
 
     public static readonly ValueRule AnswerHeaderName = new(
