@@ -1,3 +1,5 @@
+using Mirror.Configuration;
+
 namespace Mirror.Access;
 
 /// <summary>The <c>WWW-Authenticate</c> header that sends a client to a token server (RFC 6750, 3).</summary>
@@ -20,5 +22,6 @@ internal static class BearerChallenge
 
     /// <summary>A text between quotes (RFC 9110, 5.6.4).</summary>
     public static string Quoted(string text) =>
-        $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+        $"\"{HeaderText.Of(text)
+            .Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
 }

@@ -95,7 +95,8 @@ public sealed partial class Htpasswd
         {
             return file.LinkTarget is null ? file.LastWriteTimeUtc : File.ResolveLinkTarget(path, true)?.LastWriteTimeUtc ?? default;
         }
-        catch (IOException)
+        // The file is read then, and the log says why that fails too: if this process may not enter the folder, for example.
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             return default;
         }

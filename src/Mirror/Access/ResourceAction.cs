@@ -20,7 +20,7 @@ public readonly record struct ResourceAction(string Type, string Name, string Ac
         });
 
     /// <summary>The rights that a request needs; none for <c>/v2/</c>, which needs a login all the same.</summary>
-    /// <param name="from">The repository that the query's <c>from</c> names, which is read; null or empty where there is none.</param>
+    /// <param name="from">From <see cref="FromOf"/>: the repository that is read.</param>
     public static IReadOnlyList<ResourceAction> NeededFor(RepositoryName? repository, AccessAction action, string? from)
     {
         if (action is AccessAction.List)
@@ -33,8 +33,14 @@ public readonly record struct ResourceAction(string Type, string Name, string Ac
             AccessAction.Delete => [new(Repository, name, "delete")],
             _ => [new(Repository, name, "pull")],
         };
-        return string.IsNullOrEmpty(from) ? own : [.. own, new(Repository, from, "pull")];
+        return from is null ? own : [.. own, new(Repository, from, "pull")];
     }
+
+    /// <summary>The repository that the query's <c>from</c> names; null where it names none.</summary>
+    /// <remarks>The first value decides, as it does for a mount. Any other text is no repository to have a right on, and a header, in which
+    /// the needed rights are sent, takes ASCII only.</remarks>
+    public static string? FromOf(HttpRequest request) =>
+        request.Query["from"] is [{ } from, ..] && RepositoryName.TryParse(from, out _) ? from : null;
 
     /// <summary>The rights as one <c>scope</c>: each resource once, with its actions; empty for none.</summary>
     public static string ScopeOf(IEnumerable<ResourceAction> rights) => string.Join(' ', rights

@@ -16,7 +16,7 @@ public sealed class SillyAccess(SillyOptions options) : IAccess
 
     public Refusal Refuse(in RefusedRequest request)
     {
-        var needed = ResourceAction.NeededFor(request.Repository, request.Action, request.Http.Request.Query["from"]);
+        var needed = ResourceAction.NeededFor(request.Repository, request.Action, ResourceAction.FromOf(request.Http.Request));
         // Here each right is a separate scope.
         var scope = string.Join(' ', needed.Select(right => $"{right.Type}:{right.Name}:{right.Action}"));
         return new(BearerChallenge.Of(options.Realm, options.Service, scope), BearerChallenge.Message, needed);

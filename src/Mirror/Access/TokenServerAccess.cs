@@ -34,7 +34,6 @@ public sealed class TokenServerAccess : IAccess, IDisposable
     {
         if (BearerChallenge.TokenIn(http.Request.Headers.Authorization) is not { } token)
             return null;
-        string? from = http.Request.Query["from"];
         // A pull may have fifty requests, all with the same token.
         var entry = Base64UrlEncoder.Encode(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
         if (!_verified.TryGetValue(entry, out TokenUser? user) || !_verifier.IsInTime(user!.Claims))
@@ -44,7 +43,7 @@ public sealed class TokenServerAccess : IAccess, IDisposable
             var lifetime = new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = CacheTime };
             user = _verified.Set(entry, new TokenUser(claims, null), lifetime);
         }
-        return string.IsNullOrEmpty(from) ? user : user with { From = from };
+        return ResourceAction.FromOf(http.Request) is { } from ? user with { From = from } : user;
     }
 
     public ValueTask<bool> AuthorizeAsync(
@@ -54,7 +53,7 @@ public sealed class TokenServerAccess : IAccess, IDisposable
     public Refusal Refuse(in RefusedRequest request)
     {
         var asked = request.Http.Request;
-        var needed = ResourceAction.NeededFor(request.Repository, request.Action, asked.Query["from"]);
+        var needed = ResourceAction.NeededFor(request.Repository, request.Action, ResourceAction.FromOf(asked));
         var error = BearerChallenge.TokenIn(asked.Headers.Authorization) is null ? null
             : request.User is null ? "invalid_token"
             : "insufficient_scope";

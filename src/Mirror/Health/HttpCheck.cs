@@ -18,8 +18,7 @@ internal sealed class HttpCheck(HttpHealthOptions options, IHttpClientFactory cl
     {
         using var request = new HttpRequestMessage(HttpMethod.Head, options.Uri);
         request.Headers.Authorization = BasicHeader.Of(options.Uri!);
-        foreach (var (name, values) in options.Headers)
-            request.Headers.TryAddWithoutValidation(name, values);
+        ConfiguredHeaders.Set(request, options.Headers);
         var client = clients.CreateClient(Client);
         using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         var status = (int)response.StatusCode;

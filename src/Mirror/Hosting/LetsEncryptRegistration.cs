@@ -61,8 +61,8 @@ internal static class LetsEncryptRegistration
                 return response.WriteAsync(proof, context.RequestAborted);
             // Not to any name that a request has: that would send users of a link elsewhere.
             if (isRead && certificates.Has(request.Host.Host))
-                response.Redirect(
-                    $"https://{Https(request.Host.Host)}{request.Path.ToUriComponent()}{request.QueryString.ToUriComponent()}");
+                response.Redirect(HeaderText.Of(
+                    new Uri($"https://{Https(request.Host.Host)}{request.Path.ToUriComponent()}{request.QueryString.ToUriComponent()}")));
             else
                 response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;

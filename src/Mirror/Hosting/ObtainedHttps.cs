@@ -47,19 +47,27 @@ internal sealed class ObtainedHttps(
             : "the client asks for a name that is not in http.tls.letsencrypt.hosts");
     }
 
-    private static SslServerAuthenticationOptions With(SslServerAuthenticationOptions common, SslStreamCertificateContext certificate) =>
-        new()
+    /// <summary>A copy of options, with a certificate.</summary>
+    internal static SslServerAuthenticationOptions With(SslServerAuthenticationOptions common, SslStreamCertificateContext certificate)
+    {
+        var options = new SslServerAuthenticationOptions
         {
             ServerCertificateContext = certificate,
             EnabledSslProtocols = common.EnabledSslProtocols,
+            EncryptionPolicy = common.EncryptionPolicy,
             ApplicationProtocols = common.ApplicationProtocols,
             AllowRenegotiation = common.AllowRenegotiation,
             AllowTlsResume = common.AllowTlsResume,
+            CertificateChainPolicy = common.CertificateChainPolicy,
             CertificateRevocationCheckMode = common.CertificateRevocationCheckMode,
             CipherSuitesPolicy = common.CipherSuitesPolicy,
             ClientCertificateRequired = common.ClientCertificateRequired,
             RemoteCertificateValidationCallback = common.RemoteCertificateValidationCallback,
         };
+        if (OperatingSystem.IsLinux() || OperatingSystem.IsWindows())
+            (options.AllowRsaPkcs1Padding, options.AllowRsaPssPadding) = (common.AllowRsaPkcs1Padding, common.AllowRsaPssPadding);
+        return options;
+    }
 
     // While the authority is expected, and only then.
     private ConnectionDelegate LookForChallenge(ConnectionDelegate next) => connection =>

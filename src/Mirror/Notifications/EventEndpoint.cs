@@ -94,6 +94,13 @@ internal sealed partial class EventEndpoint : IDisposable
                 LogUnreadable(_log, _options.Name, failure.Message);
                 await Task.Delay(RetryDelay, _time, stop);
             }
+            // Whatever else fails: the endpoint's events stay in the queue, and neither the server nor the other endpoints end with it.
+            catch (Exception failure) when (!stop.IsCancellationRequested)
+            {
+                _metrics.Counted(_options.Name, "Errors", 1);
+                LogUnexpected(_log, _options.Name, _queue.Pending, failure);
+                await Task.Delay(RetryDelay, _time, stop);
+            }
     }
 
     public void Dispose()
@@ -107,15 +114,7 @@ internal sealed partial class EventEndpoint : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, _options.Url) { Content = new ByteArrayContent(envelope) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue(MediaType);
         request.Headers.Authorization = BasicHeader.Of(_options.Url);
-        foreach (var (name, values) in _options.Headers)
-        {
-            request.Headers.Remove(name);
-            if (!request.Headers.TryAddWithoutValidation(name, values))
-            {
-                request.Content.Headers.Remove(name);
-                request.Content.Headers.TryAddWithoutValidation(name, values);
-            }
-        }
+        ConfiguredHeaders.Set(request, _options.Headers);
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         _metrics.Answered(_options.Name, (int)response.StatusCode);
         // A redirect counts as delivered, as in registry:2. It is not followed: its target is not the endpoint that was configured.
@@ -154,6 +153,11 @@ internal sealed partial class EventEndpoint : IDisposable
     [LoggerMessage(Level = LogLevel.Error, Message =
         "the queue of endpoint {Endpoint} cannot be read or written; will try again in a minute: {Reason}")]
     private static partial void LogUnreadable(ILogger log, string endpoint, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "unexpected failure while sending events to endpoint {Endpoint}; {Pending} are queued and will be sent again in a minute; "
+        + "report this error")]
+    private static partial void LogUnexpected(ILogger log, string endpoint, int pending, Exception failure);
 
     [LoggerMessage(Level = LogLevel.Error, Message =
         "the queue of endpoint {Endpoint} cannot be flushed; a power cut would take its newest events: {Reason}")]

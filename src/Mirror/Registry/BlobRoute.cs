@@ -1,4 +1,5 @@
 using System.Buffers;
+using Mirror.Configuration;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.Redirects;
@@ -108,7 +109,7 @@ public sealed class BlobRoute(
             return false;
         var response = request.Http.Response;
         response.StatusCode = StatusCodes.Status307TemporaryRedirect;
-        response.Headers.Location = address.OriginalString;
+        response.Headers.Location = HeaderText.Of(address);
         // A signed address is valid for a limited time only, and for every client that knows it.
         response.Headers.CacheControl = "no-store";
         return true;

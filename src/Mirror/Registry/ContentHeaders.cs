@@ -33,7 +33,8 @@ internal static class ContentHeaders
             http.Response.StatusCode = StatusCodes.Status304NotModified;
             return true;
         }
-        headers.ContentType = mediaType;
+        // A manifest of an upstream may give any text as its type.
+        headers.ContentType = HeaderText.IsValid(mediaType) ? mediaType : MediaTypes.OctetStream;
         return false;
     }
 

@@ -44,7 +44,8 @@ public sealed class Cors(HttpOptions http)
         // A cache must not give the answer for one page to another.
         if (!_isForEveryPage)
             headers.Append("Vary", "Origin");
-        if (request.Headers.Origin is not [{ } origin] || !_isForEveryPage && !NamePattern.AnyMatches(_origins, origin))
+        if (request.Headers.Origin is not [{ } origin]
+            || !_isForEveryPage && !(HeaderText.IsValid(origin) && NamePattern.AnyMatches(_origins, origin)))
             return;
         headers.AccessControlAllowOrigin = _isForEveryPage ? EveryPage : origin;
         if (_options.SupportsCredentials)

@@ -53,15 +53,15 @@ public sealed partial class ErrorAnswers(
         }
         var (range, connection) = (response.Headers.ContentRange, response.Headers.Connection);
         response.Clear();
-        ContentHeaders.SetCommon(response.Headers, http);
-        (response.Headers.ContentRange, response.Headers.Connection) = (range, connection);
-        foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
-            response.Headers[name] = value;
-        if (failed.RetryAfter is { } wait)
-            response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         response.StatusCode = error.Status;
         try
         {
+            ContentHeaders.SetCommon(response.Headers, http);
+            (response.Headers.ContentRange, response.Headers.Connection) = (range, connection);
+            foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
+                response.Headers[name] = value;
+            if (failed.RetryAfter is { } wait)
+                response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             IEnumerable<object?> details = failure is not RegistryException known ? [failed.Detail]
                 : known.Needed is { } needed ? [needed.Select(NeededRight.Of).ToList()]
                 : known.Details;
@@ -72,6 +72,13 @@ public sealed partial class ErrorAnswers(
         catch (Exception gone) when (gone is IOException or OperationCanceledException)
         {
             metrics.Aborted();
+        }
+        // The client gets the status at least, and no part of a body for the whole.
+        catch (Exception unexpected)
+        {
+            LogUnexpected(request.Http.Request.Path, unexpected);
+            if (response.HasStarted)
+                request.Http.Abort();
         }
     }
 

@@ -65,7 +65,7 @@ public sealed class TrustedProxies(HttpOptions http)
             ? (Field(hop, "proto"), Field(hop, "host"))
             : (First(headers[ForwardedProto]), First(headers[ForwardedHost]));
         return scheme is "http" or "https" && host is { Length: > 0 } && Uri.TryCreate($"{scheme}://{host}", UriKind.Absolute, out var url)
-            && url is { PathAndQuery: "/", Fragment: "", UserInfo: "" }
+            && url is { PathAndQuery: "/", Fragment: "", UserInfo: "" } && HeaderText.IsValid(url.Authority)
             ? $"{scheme}://{url.Authority}"
             : null;
     }

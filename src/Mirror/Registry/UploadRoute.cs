@@ -38,7 +38,7 @@ public sealed class UploadRoute(
                 if (events.IsEnabled)
                 {
                     var size = await content.SizeAsync(digest, request.Aborted);
-                    events.Mounted(request.Origin(locations), repository.Name, digest, size, query["from"]);
+                    events.Mounted(request.Origin(locations), repository.Name, digest, size, Paging.Value(query, "from"));
                 }
                 Created(request, repository, digest);
                 return;

@@ -86,10 +86,11 @@ internal sealed partial class PagePipeline(
         // With a body that is not read to its end, the connection has to close.
         var connection = context.Response.Headers.Connection;
         context.Response.Clear();
-        SetHeaders(context.Response.Headers);
-        context.Response.Headers.Connection = connection;
+        context.Response.StatusCode = failed.Error.Status;
         try
         {
+            SetHeaders(context.Response.Headers);
+            context.Response.Headers.Connection = connection;
             var frame = FrameOf(context, "error", context.Features.Get<Viewer>() ?? Viewer.Unknown);
             // A browser knows Basic. What it does not know, the form is for.
             var challenge = (failure as RegistryException)?.Headers.FirstOrDefault(header => header.Name == "WWW-Authenticate").Value;
@@ -100,13 +101,19 @@ internal sealed partial class PagePipeline(
                 context.Response.Redirect(frame.To("login", ("to", $"{path.TrimStart('/')}{context.Request.QueryString}")));
                 return;
             }
-            context.Response.StatusCode = failed.Error.Status;
             await renderer.WriteAsync<ErrorPage>(
                 context, frame, new ErrorModel(failed.Error.Status, failed.Error.Message, failed.Detail));
         }
         catch (Exception gone) when (gone is IOException or OperationCanceledException)
         {
             metrics.Aborted();
+        }
+        // The browser gets the status at least, and no part of a page for the whole.
+        catch (Exception unexpected)
+        {
+            LogUnexpected(context.Request.Path, unexpected);
+            if (context.Response.HasStarted)
+                context.Abort();
         }
     }
 

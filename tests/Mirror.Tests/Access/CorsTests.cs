@@ -47,7 +47,8 @@ public sealed class CorsTests : IAsyncDisposable
             Assert.Contains("Access-Control-Allow-Origin: https://b.team.example", Cors(other));
 
         // 3. Other pages, and other paths than the registry's.
-        foreach (var stranger in new[] { "https://evil.example", "http://ui.example.org", "https://ui.example.org.evil.example", "null" })
+        foreach (var stranger in new[] { "https://evil.example", "http://ui.example.org", "https://ui.example.org.evil.example", "null",
+            "https://\u00FC.team.example" })
         {
             using var answer = await AskAsync(HttpMethod.Get, "v2/", stranger, ("Authorization", PasswordFile.Basic("alice")));
             Assert.Equal((HttpStatusCode.OK, ""), (answer.StatusCode, string.Join('\n', Cors(answer))));

@@ -28,6 +28,16 @@ public sealed class SillyTests
     }
 
     [Fact]
+    public async Task Realm_and_service_may_have_any_letters()
+    {
+        MirrorProcess.Availability.OrSkip();
+        const string auth = "auth: {silly: {realm: \"K\u00F6ln \\\"\u2713\\\"\", service: \"Registry \u00DC\"}}\n";
+        await using var registry = await MirrorProcess.StartAsync(new MirrorSettings { More = auth });
+        Assert.Equal(
+            (true, "Bearer realm=\"K?ln \\\"?\\\"\",service=\"Registry ?\""), await AskAsync(registry.Url, "GET", "", null));
+    }
+
+    [Fact]
     public async Task It_is_chosen_by_variables_too()
     {
         MirrorProcess.Availability.OrSkip();

@@ -108,6 +108,23 @@ public sealed class TokenServerTests : IAsyncDisposable
             await response.Content.ReadAsStringAsync(Cancel));
     }
 
+    [Theory]
+    [InlineData("GET", "team/app/manifests/1?from=%C3%A9", "pull")]
+    [InlineData("GET", "team/app/manifests/1?from=%0A", "pull")]
+    [InlineData("POST", "team/app/blobs/uploads/?mount=x&from=%22", "pull,push")]
+    [InlineData("POST", "team/app/blobs/uploads/?mount=x&from=", "pull,push")]
+    [InlineData("POST", "team/app/blobs/uploads/?mount=x&from=team/base&from=%C3%A9", "pull,push repository:team/base:pull")]
+    public async Task A_from_that_names_no_repository_adds_no_right_that_a_client_needs(string method, string path, string scope)
+    {
+        await StartAsync(Bundle(SelfSigned("token server", _key).ExportCertificatePem()));
+        using var response = await _registry!.SendAsync(new HttpMethod(method), path);
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.EndsWith(
+            $",scope=\"repository:team/app:{scope}\"", response.Headers.NonValidated["WWW-Authenticate"].ToString(),
+            StringComparison.Ordinal);
+        Assert.Contains("UNAUTHORIZED", await response.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_token_ends_while_it_is_remembered()
     {

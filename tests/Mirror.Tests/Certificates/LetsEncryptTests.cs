@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using System.Text.Json;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Resilience;
@@ -98,6 +99,13 @@ public sealed class LetsEncryptTests : IAsyncDisposable
         using var browser = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{_http01}/ui/?q=1") { Headers = { Host = Host } };
         using var sent = await Http.Client.SendAsync(browser, Cancel);
         Assert.Equal($"https://{Host}:5443/ui/?q=1", sent.Headers.Location?.OriginalString);
+
+        using var raw = new TcpClient();
+        await raw.ConnectAsync("127.0.0.1", _http01, Cancel);
+        await raw.GetStream().WriteAsync(
+            Encoding.ASCII.GetBytes($"GET /ui/?q=\u0001 HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n"), Cancel);
+        var answer = await new StreamReader(raw.GetStream()).ReadToEndAsync(Cancel);
+        Assert.Contains($"Location: https://{Host}:5443/ui/?q=%01\r\n", answer, StringComparison.Ordinal);
     }
 
     [Fact]

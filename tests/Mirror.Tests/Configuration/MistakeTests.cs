@@ -236,6 +236,14 @@ public sealed class MistakeTests
         Assert.StartsWith(warning, Assert.Single(Load(VersionLine + yaml).Warnings));
 
     [Theory]
+    [InlineData("notifications: {endpoints: [{name: n, url: \"http://x\", headers: {content-length: [\"1\"]}}]}",
+        "notifications.endpoints.0.headers.content-length is not sent: ")]
+    [InlineData("health: {http: [{uri: \"http://x\", headers: {Transfer-Encoding: [gzip]}}]}",
+        "health.http.0.headers.Transfer-Encoding is not sent: ")]
+    public void A_header_that_belongs_to_the_connection_causes_a_warning(string yaml, string warning) =>
+        Assert.StartsWith(warning, Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Theory]
     [InlineData("storage", "other")]
     [InlineData("registry", "cloudfront")]
     public void A_middleware_that_does_not_exist_prevents_a_start(string kind, string name) => Assert.Equal(

@@ -85,6 +85,17 @@ public sealed class RegistryValueTests
         sent, Load(VersionLine + $"storage: {{s3: {{bucket: b, storageclass: {given}}}}}").Options.Storage.S3!.StorageClass);
 
     [Fact]
+    public void The_host_of_Locations_may_have_letters_that_no_header_can_hold() => Assert.Equal(
+        "https://xn--kln-sna.example:5000/%C3%BC",
+        Load(VersionLine + "http: {host: \"https://k\u00F6ln.example:5000/\u00FC/\"}").Options.Http.Host);
+
+    [Fact]
+    public void The_realm_of_a_token_server_may_have_letters_that_no_header_can_hold() => Assert.Equal(
+        "https://xn--kln-sna.example/%C3%BC",
+        Load(VersionLine + "auth: {token: {realm: \"https://k\u00F6ln.example/\u00FC\", service: s, issuer: i, jwks: /dev/null}}")
+            .Options.Auth.Token!.Realm);
+
+    [Fact]
     public void An_address_without_a_host_is_this_machine() =>
         Assert.Equal("localhost:6379", Load(VersionLine + "redis: {addr: ':6379'}").Options.Redis.Addr);
 

@@ -65,6 +65,21 @@ public sealed class NotificationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_configured_content_type_replaces_the_servers_own_and_what_belongs_to_the_connection_is_left_out()
+    {
+        await _receiver.StartAsync();
+        const string type = "application/vnd.docker.distribution.events.v1+json";
+        await using var mirror = await StartAsync(
+            $"headers: {{Content-Type: [{type}], Content-Language: [en], Expires: [\"0\"], Content-Length: [\"1\"], "
+            + "Transfer-Encoding: [gzip]}");
+        var digest = await PushBlobAsync(mirror, "blob");
+
+        await _receiver.UntilAsync(1);
+        Assert.Equal([digest.ToString()], _receiver.Digests);
+        Assert.Equal(("", type), Assert.Single(_receiver.Headers));
+    }
+
+    [Fact]
     public async Task A_refused_event_is_sent_again_before_newer_ones()
     {
         _receiver.Answers = request => request switch

@@ -10,7 +10,14 @@ internal static class Http
     internal static Uri LocationOf(HttpResponseMessage response) => new(response.RequestMessage!.RequestUri!, response.Headers.Location!);
 
     internal static HttpClient Client { get; } = new(
-        new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false })
+        new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseProxy = false,
+            UseCookies = false,
+            // As other clients, which do not look at what they are told to send.
+            RequestHeaderEncodingSelector = (_, _) => System.Text.Encoding.UTF8,
+        })
     {
         Timeout = TimeSpan.FromMinutes(2),
     };

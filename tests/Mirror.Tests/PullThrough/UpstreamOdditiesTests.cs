@@ -255,6 +255,17 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_manifest_that_calls_itself_what_no_header_can_hold_is_served_without_a_type()
+    {
+        var digest = _upstream.AddManifest(Name, "1", """{"schemaVersion":2,"mediaType":"k\u00F6ln/x","layers":[]}""", "text/plain");
+        foreach (var reference in new[] { "1", digest.ToString() })
+        {
+            using var response = await AssertAsync(HttpStatusCode.OK, $"manifests/{reference}");
+            Assert.Equal("application/octet-stream", response.Content.Headers.ContentType?.MediaType);
+        }
+    }
+
+    [Fact]
     public async Task A_hosted_repository_answers_whatever_ns_says()
     {
         using var missing = await _mirror.GetAsync("local/app/tags/list?ns=ghcr.io");

@@ -251,6 +251,8 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
         Assert.StartsWith("https://hub.example:444/v2/", Location(standard), StringComparison.Ordinal);
         using var nonsense = await BeginAsync(("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "a b"));
         Assert.StartsWith("/v2/", nonsense.Headers.Location!.OriginalString, StringComparison.Ordinal);
+        using var foreign = await BeginAsync(("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "h\u00FCb.example"));
+        Assert.StartsWith("/v2/", foreign.Headers.Location!.OriginalString, StringComparison.Ordinal);
         using var direct = await BeginAsync();
         Assert.StartsWith("/v2/", direct.Headers.Location!.OriginalString, StringComparison.Ordinal);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Runtime.Versioning;
 using System.Text;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -102,6 +103,60 @@ public sealed class HtpasswdTests : IAsyncLifetime
             () => _registry.Log.Any(line => line.Contains(
                 $"{Users} does not exist; the users that were read from it", StringComparison.Ordinal)),
             () => string.Join('\n', _registry.Log));
+    }
+
+    [Theory]
+    [InlineData("Registry K\u00F6ln", "Registry K?ln")]
+    [InlineData("Registry\\n\U0001F433", "Registry??")]
+    public async Task A_realm_may_have_any_letters(string realm, string shown)
+    {
+        var auth = $"auth: {{htpasswd: {{realm: \"{realm}\", path: {Users}}}}}";
+        await using var registry = await MirrorProcess.StartAsync(new MirrorSettings { More = auth });
+        foreach (var path in new[] { "/v2/", "/ui/" })
+        {
+            using var refused = await Http.Client.GetAsync(new Uri(registry.Url, path), Cancel);
+            Assert.Equal((path, HttpStatusCode.Unauthorized), (path, refused.StatusCode));
+            Assert.Equal($"Basic realm=\"{shown}\"", refused.Headers.NonValidated["WWW-Authenticate"].ToString());
+        }
+        await registry.UntilLoggedOnceAsync(line => line.Contains($"clients show \\\"{shown}\\\"", StringComparison.Ordinal));
+        using var allowed = await registry.GetAsync("", ("Authorization", Basic("alice:secret")));
+        Assert.Equal(HttpStatusCode.OK, allowed.StatusCode);
+    }
+
+    [Fact]
+    [SupportedOSPlatform("linux")]
+    public async Task Users_of_a_file_in_a_folder_of_root_may_log_in_after_the_server_has_given_up_root()
+    {
+        if (!Environment.IsPrivilegedProcess)
+            Assert.Skip("needs root");
+        var users = Path.Combine(_folder.Folder("secrets"), "htpasswd");
+        File.Copy(Users, users);
+        File.SetUnixFileMode(_folder["secrets"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        new DirectoryInfo(_folder.Path).UnixFileMode |= UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        var url = new Uri($"http://127.0.0.1:{Ports.Free()}/v2/");
+        var config = _folder.Write("config.yml", $"""
+            version: 0.1
+            storage:
+              filesystem:
+                rootdirectory: {_folder.Folder("root")}
+            http:
+              addr: {url.Authority}
+            auth:
+              htpasswd:
+                realm: r
+                path: {users}
+            """);
+        await using var server = PeerProcess.Start("dotnet", [MirrorProcess.Program, "serve", "--drop-root", config]);
+        await UntilLoggedAsync("listening on");
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, url);
+        request.Headers.Authorization = AuthenticationHeaderValue.Parse(Basic("alice:secret"));
+        using var response = await Http.Client.SendAsync(request, Cancel);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        await UntilLoggedAsync($"{users} may not be read by user ");
+
+        Task UntilLoggedAsync(string what) => server.UntilAsync(
+            () => Task.FromResult(server.Lines.Any(line => line.Contains(what, StringComparison.Ordinal))));
     }
 
     [Fact]

@@ -72,6 +72,26 @@ public sealed class HealthTests
     }
 
     [Fact]
+    public async Task Configured_headers_replace_the_login_of_the_address()
+    {
+        var (url, checks) = (new Uri($"http://127.0.0.1:{Ports.Free()}/well"), 0);
+        await using var server = await OwnServer.StartAsync(url, http =>
+        {
+            Interlocked.Increment(ref checks);
+            http.Response.StatusCode = http.Request.Headers.Authorization == "Bearer abc" ? 200 : 401;
+            return Task.CompletedTask;
+        });
+        var address = new UriBuilder(url) { UserName = "me", Password = "secret" }.Uri;
+        await using var mirror = await StartAsync(
+            $"http: [{{uri: \"{address}\", headers: {{authorization: [Bearer abc], Transfer-Encoding: [chunked], Content-Type: [a/b]}}, "
+            + "interval: 1s}]");
+
+        // The third check begins when the second one has its result.
+        await Until.TrueAsync(() => Volatile.Read(ref checks) >= 3, () => string.Join('\n', mirror.Log));
+        Assert.Equal("{}", await HealthAsync(mirror, HttpStatusCode.OK));
+    }
+
+    [Fact]
     public async Task An_address_that_refuses_connections_is_unhealthy()
     {
         var address = $"127.0.0.1:{Ports.Free()}";

@@ -61,6 +61,9 @@ internal static class AccessKeyRules
     {
         if (options.Auth.Silly is not null)
             findings.Warnings.Add("auth.silly lets in every client that sends any Authorization header: use it for tests only");
+        if (options.Auth.Htpasswd is { Realm: var realm } && !HeaderText.IsValid(realm))
+            findings.Warnings.Add(
+                $"auth.htpasswd.realm: clients show \"{HeaderText.Of(realm)}\", because the header of a challenge is ASCII");
         foreach (var (i, rule) in options.Access.Rules.Index())
             foreach (var pattern in rule.Repositories.Where(pattern => NeverMatches(options, pattern)))
                 findings.Warnings.Add($"access.rules.{i}.repositories: \"{pattern}\" matches no image of Docker Hub: their names are "

@@ -92,6 +92,7 @@ internal static class CrossKeyRules
         AccessKeyRules.Warn(options, findings);
         MiddlewareRules.Warn(options, findings);
         HookKeys.Warn(options, findings);
+        WarnOfHeaders(options, findings);
         if (options.SharesByRedis())
             RedisRules.Warn(options.Redis, http.Secret, findings);
 
@@ -121,6 +122,16 @@ internal static class CrossKeyRules
             findings.Warnings.Add("proxy.exec is used, and proxy.username and proxy.password are not");
         else if (proxy.Username is null != proxy.Password is null)
             findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
+    }
+
+    private static void WarnOfHeaders(MirrorOptions options, Findings findings)
+    {
+        var sections = options.Notifications.Endpoints.Select((endpoint, i) => ($"notifications.endpoints.{i}", endpoint.Headers))
+            .Concat(options.Health.Http.Select((check, i) => ($"health.http.{i}", check.Headers)));
+        foreach (var (section, headers) in sections)
+            foreach (var name in headers.Keys.Where(name => !ConfiguredHeaders.IsSent(name)))
+                findings.Warnings.Add(
+                    $"{section}.headers.{name} is not sent: this header belongs to the connection, and the server sets it");
     }
 
     private static void CheckGlance(GlanceOptions glance, Findings findings)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
@@ -15,10 +14,6 @@ internal sealed record ValueRule(string Allowed, Func<string, string?> Canonical
 /// <summary>The rules for values. The table of known keys uses them by name.</summary>
 internal static partial class ValueRules
 {
-    // Visible ASCII, spaces and tabs (RFC 9110, section 5.5). The server cannot send other text.
-    private static readonly SearchValues<char> HeaderText =
-        SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Select(letter => (char)letter), '\t']);
-
     private static readonly string[] OfTheServer = ["Content-Length", "Transfer-Encoding", "Connection"];
 
     public static readonly ValueRule Text = new("text", text => text);
@@ -88,7 +83,7 @@ internal static partial class ValueRules
 
     public static readonly ValueRule PublicUrl = new(
         "an http or https URL without user info, query or fragment",
-        text => PlainUrl(text) is null ? null : text.TrimEnd('/'));
+        text => PlainUrl(text) is { } url ? HeaderText.Of(url).TrimEnd('/') : null);
 
     public static readonly ValueRule PublicOrLocalUrl = new(
         "an https URL, or an http URL of this machine, without user info, query or fragment",
@@ -137,7 +132,11 @@ internal static partial class ValueRules
         text => System.Buffers.Text.Base64.IsValid(text) && text.Length > 0 ? text : null);
 
     public static readonly ValueRule HeaderValue = new(
-        "one line of ASCII text", text => text.AsSpan().ContainsAnyExcept(HeaderText) ? null : text);
+        "one line of ASCII text", text => HeaderText.IsValid(text) ? text : null);
+
+    public static readonly ValueRule TokenRealm = new(
+        "an http or https URL, or one line of ASCII text",
+        text => HeaderText.IsValid(text) ? text : HttpUrl(text) is { } url ? HeaderText.Of(url) : null);
 
     public static readonly ValueRule HeaderName = Matching("the name of a header", TokenGrammar());
 
