@@ -44,6 +44,9 @@ public static class StoreFailures
         public bool IsOfTheDisk => OperatingSystem.IsLinux() && failure.HResult is InputOutputError or NoSuchDeviceOrAddress
             or NoSuchDevice or TimedOut or StaleHandle or NeedsCleaning or RemoteInputOutputError;
 
+        /// <summary>True where the disk cannot read these bytes: EIO (read(2)). It may be able to read others.</summary>
+        public bool IsUnreadableDisk => OperatingSystem.IsLinux() && failure.HResult is InputOutputError;
+
         /// <summary>True where the store as a whole fails, and not only this request.</summary>
         public bool IsOfTheStore => failure.IsNoSpace || failure.IsReadOnly || failure.IsOutOfFiles || failure.IsOfTheDisk
             || failure is StoreUnavailableException;

@@ -24,10 +24,21 @@ public sealed class BucketContentStore : IContentStore
         _cache = options.LocalCache.Path is { } folder ? new LocalCache(folder, options.LocalCache.MaxSize) : null;
     }
 
-    public async ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
+    public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken) =>
+        _cache?.TryOpen(digest) is { } copy
+            ? ValueTask.FromResult<Content?>(new LocalCopy(copy, stop => OpenStoredAsync(digest, stop)))
+            : OpenObjectAsync(digest, cancellationToken);
+
+    public async ValueTask<Content?> OpenStoredAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (_cache?.TryOpen(digest) is { } local)
-            return local;
+        var stored = await OpenObjectAsync(digest, cancellationToken);
+        // Not before the bucket has answered: while it is away, the copy may be all that there is.
+        _cache?.Remove(digest);
+        return stored;
+    }
+
+    private async ValueTask<Content?> OpenObjectAsync(Digest digest, CancellationToken cancellationToken)
+    {
         var path = RegistryLayout.BlobData(digest);
         if (await _bucket.SizeAsync(path, cancellationToken) is not { } length)
             return null;

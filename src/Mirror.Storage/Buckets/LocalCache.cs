@@ -35,7 +35,7 @@ internal sealed class LocalCache
     }
 
     /// <summary>Opens a copy and marks it as used now; null if there is none.</summary>
-    public Content? TryOpen(Digest digest)
+    public FileContent? TryOpen(Digest digest)
     {
         lock (_gate)
         {

@@ -8,13 +8,14 @@ namespace Mirror.Storage.Files;
 /// <summary>Links and tags as small files in the tree of <see cref="RegistryLayout"/>.</summary>
 /// <param name="root">The folder that holds <c>docker/</c>; created by the first write.</param>
 /// <param name="unreadable">Collects the folders that this process may not read.</param>
-public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unreadable = null) : IReferenceStore
+/// <param name="time">The clock of what is remembered; null is the system's.</param>
+public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unreadable = null, TimeProvider? time = null) : IReferenceStore
 {
     // A digest has at most 135 characters and a media type 255. A longer file comes from another program.
     private const int MaxLink = 1024;
 
-    private readonly TagLists _tagLists = new(unreadable);
-    private readonly RepositoryFolders _folders = new(unreadable);
+    private readonly RememberedFolders<string[]> _tags = new(Tags, tags => tags.Length, unreadable, time ?? TimeProvider.System);
+    private readonly RepositoryFolders _folders = new(unreadable, time ?? TimeProvider.System);
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Found(IsRepository(PathOf(RegistryLayout.Repository(name)))));
@@ -73,11 +74,11 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Tag(name, tag)));
 
-    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
-    {
-        var tags = _tagLists.Read(PathOf(RegistryLayout.Tags(name)));
-        return ValueTask.FromResult(root.Found(tags, tags.Count == 0));
-    }
+    public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<IReadOnlyList<string>>(Found(Tags(PathOf(RegistryLayout.Tags(name)), unreadable)));
+
+    public ValueTask<IReadOnlyList<string>> ListTagsForClientAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<IReadOnlyList<string>>(Found(_tags.Read(PathOf(RegistryLayout.Tags(name)))));
 
     public async IAsyncEnumerable<RepositoryName> ListRepositoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -102,6 +103,13 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
             yield return name;
         }
         root.Require();
+    }
+
+    private static string[] Tags(string folder, UnreadableFolders? unreadable)
+    {
+        string[] tags = [.. Entries.Folders(folder, unreadable).Select(Path.GetFileName).OfType<string>().Where(Reference.IsTagName)];
+        Array.Sort(tags, StringComparer.Ordinal);
+        return tags;
     }
 
     // RepositoryName.CompareTo: each component is compared as if '/' ended it. Other programs' folders, such as lost+found and .snapshot,
@@ -159,6 +167,8 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         root.Write(() => Durable.DeleteFolder(PathOf(RegistryLayout.Temporary), PathOf(folder)));
 
     private bool Found(bool exists) => root.Found(exists, !exists);
+
+    private string[] Found(string[] tags) => root.Found(tags, tags.Length == 0);
 
     private string PathOf(string relative) => root.PathOf(relative);
 }

@@ -22,11 +22,11 @@ public static class ContentReading
 
     extension(IContentStore store)
     {
-        /// <summary>Hashes stored content of any length.</summary>
+        /// <summary>Hashes stored content of any length, and not a copy of it on a local disk.</summary>
         /// <exception cref="IOException">The store cannot be read.</exception>
         public async ValueTask<Verification> VerifyAsync(Digest digest, CancellationToken cancellationToken)
         {
-            await using var content = await store.OpenAsync(digest, cancellationToken);
+            await using var content = await store.OpenStoredAsync(digest, cancellationToken);
             if (content is null)
                 return Verification.Absent;
             using var hash = digest.NewHash();
@@ -50,16 +50,26 @@ public static class ContentReading
         public async ValueTask<(Verification State, byte[]? Bytes)> ReadAllAsync(
             Digest digest, int maxBytes, CancellationToken cancellationToken)
         {
-            await using var content = await store.OpenAsync(digest, cancellationToken);
-            if (content?.Length is not { } length || length > maxBytes)
-                return (Verification.Absent, null);
-            var bytes = new byte[length];
-            var filled = 0;
-            while (filled < bytes.Length && await content.ReadAsync(filled, bytes.AsMemory(filled), cancellationToken) is > 0 and var read)
-                filled += read;
-            return filled == bytes.Length && Digest.Of(bytes, digest.Algorithm) == digest
-                ? (Verification.Intact, bytes)
-                : (Verification.Damaged, null);
+            var opened = await store.OpenAsync(digest, cancellationToken);
+            var read = await ReadAllAsync(opened, digest, maxBytes, cancellationToken);
+            return read.State == Verification.Damaged
+                ? await ReadAllAsync(await store.OpenStoredAsync(digest, cancellationToken), digest, maxBytes, cancellationToken)
+                : read;
         }
+    }
+
+    private static async ValueTask<(Verification State, byte[]? Bytes)> ReadAllAsync(
+        Content? opened, Digest digest, int maxBytes, CancellationToken cancellationToken)
+    {
+        await using var content = opened;
+        if (content?.Length is not { } length || length > maxBytes)
+            return (Verification.Absent, null);
+        var bytes = new byte[length];
+        var filled = 0;
+        while (filled < bytes.Length && await content.ReadAsync(filled, bytes.AsMemory(filled), cancellationToken) is > 0 and var read)
+            filled += read;
+        return filled == bytes.Length && Digest.Of(bytes, digest.Algorithm) == digest
+            ? (Verification.Intact, bytes)
+            : (Verification.Damaged, null);
     }
 }

@@ -8,6 +8,12 @@ public interface IContentStore
     /// <summary>Opens stored content; null where there is none.</summary>
     ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// As <see cref="OpenAsync"/>, for a caller to whom that gave wrong bytes: opens what the store itself has. A store that keeps copies
+    /// on a local disk removes its copy, which may be damaged although the stored content is intact.
+    /// </summary>
+    ValueTask<Content?> OpenStoredAsync(Digest digest, CancellationToken cancellationToken) => OpenAsync(digest, cancellationToken);
+
     /// <summary>The length of stored content in bytes; null where there is none.</summary>
     ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken);
 

@@ -55,6 +55,13 @@ public interface IReferenceStore
     ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken);
 
     /// <summary>
+    /// As <see cref="ListTagsAsync(RepositoryName, CancellationToken)"/>, for requests of clients: a store may remember the list. What must
+    /// not miss a tag, such as a garbage collection, reads the other one.
+    /// </summary>
+    ValueTask<IReadOnlyList<string>> ListTagsForClientAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        ListTagsAsync(name, cancellationToken);
+
+    /// <summary>
     /// The tags that may name a manifest: all that name it, and perhaps others. A bucket finds them without a request for each tag.
     /// </summary>
     ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, Digest manifest, CancellationToken cancellationToken) =>

@@ -70,6 +70,9 @@ public sealed class NotingReferenceStore(IReferenceStore store, ChangedRepositor
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         store.ListTagsAsync(name, cancellationToken);
 
+    public ValueTask<IReadOnlyList<string>> ListTagsForClientAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        store.ListTagsForClientAsync(name, cancellationToken);
+
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, Digest manifest, CancellationToken cancellationToken) =>
         store.ListTagsAsync(name, manifest, cancellationToken);
 }

@@ -27,6 +27,9 @@ internal static class VerifyCommand
             await using var stores = await StoreArgument.OpenAsync(configuration.Options.Storage, error);
             if (stores is null)
                 return ExitCode.Failed;
+            // A repair is a sweep, which forgets the folders that were found before it.
+            string? unreadable = null;
+            stores.GetService<UnreadableFolders>()?.Found += folder => unreadable ??= folder;
             var verifier = ActivatorUtilities.CreateInstance<StoreVerifier>(stores, configuration.Options);
             try
             {
@@ -37,7 +40,7 @@ internal static class VerifyCommand
                     lines => verifier.RunAsync(parsed.GetValue(repair), lines, TextWriter.Null, cancellationToken));
                 await ended.CancelAsync();
                 await measured.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                if (stores.GetService<UnreadableFolders>()?.Any is not { } unreadable)
+                if (unreadable is null)
                     return isWhole ? ExitCode.Ok : ExitCode.Failed;
                 await error.WriteLineAsync($"error: what is in {unreadable} was not verified: this user may not read it");
             }

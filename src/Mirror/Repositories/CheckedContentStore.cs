@@ -38,6 +38,9 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     public ValueTask<Content?> OpenAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         OpenAsync(digest, sizes[name, digest], cancellationToken);
 
+    public ValueTask<Content?> OpenStoredAsync(Digest digest, CancellationToken cancellationToken) =>
+        OpenStoredAsync(digest, sizes[digest], cancellationToken);
+
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) =>
         SizeAsync(digest, sizes[digest], cancellationToken);
 
@@ -79,6 +82,17 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     {
         if (await store.OpenAsync(digest, cancellationToken) is not { } content)
             return null;
+        if (content.Length is not { } length || LooksRight(digest, length, expected))
+            return content;
+        // It may be a damaged copy on a local disk.
+        await content.DisposeAsync();
+        return await OpenStoredAsync(digest, expected, cancellationToken);
+    }
+
+    private async ValueTask<Content?> OpenStoredAsync(Digest digest, long? expected, CancellationToken cancellationToken)
+    {
+        if (await store.OpenStoredAsync(digest, cancellationToken) is not { } content)
+            return null;
         if (content.Length is not { } length || await IsRightAsync(digest, length, expected, cancellationToken))
             return content;
         await content.DisposeAsync();
@@ -90,15 +104,17 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
             ? length
             : null;
 
-    private async ValueTask<bool> IsRightAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)
-    {
-        // First of all: a look without an expected length must find the same as the one that found the damage.
-        if (_anyDamaged && _damaged.TryGetValue(digest, out long damaged) && damaged == length)
-            return false;
-        if (expected is null ? length > 0 : length == expected)
-            return true;
-        return (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, expected, stop), cancellationToken)).Result;
-    }
+    private async ValueTask<bool> IsRightAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken) =>
+        LooksRight(digest, length, expected)
+        || !IsKnownDamaged(digest, length)
+        && (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, expected, stop), cancellationToken)).Result;
+
+    // Known damage first: a look without an expected length must find the same as the one that found the damage.
+    private bool LooksRight(Digest digest, long length, long? expected) =>
+        !IsKnownDamaged(digest, length) && (expected is null ? length > 0 : length == expected);
+
+    private bool IsKnownDamaged(Digest digest, long length) =>
+        _anyDamaged && _damaged.TryGetValue(digest, out long damaged) && damaged == length;
 
     // A bucket leaves an object as it is whose length is right. One that is known to be damaged goes before the commit. It is hashed again
     // first: another process may have replaced it. Commits at the same time share this, so that none deletes what another one has stored.

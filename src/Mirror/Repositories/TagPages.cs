@@ -15,7 +15,7 @@ internal static class TagPages
         {
             if (!await references.ExistsAsync(name, cancellationToken))
                 return null;
-            var listed = await references.ListTagsAsync(name, cancellationToken);
+            var listed = await references.ListTagsForClientAsync(name, cancellationToken);
             return Page(listed as string[] ?? [.. listed], count, last);
         }
     }

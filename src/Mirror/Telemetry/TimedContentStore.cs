@@ -11,6 +11,9 @@ internal sealed class TimedContentStore(IContentStore store, StorageTimer timer)
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken) =>
         timer.Measure(GetContent, Now, store.OpenAsync(digest, cancellationToken));
 
+    public ValueTask<Content?> OpenStoredAsync(Digest digest, CancellationToken cancellationToken) =>
+        timer.Measure(GetContent, Now, store.OpenStoredAsync(digest, cancellationToken));
+
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) =>
         timer.Measure(Stat, Now, store.SizeAsync(digest, cancellationToken));
 

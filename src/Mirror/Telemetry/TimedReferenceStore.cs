@@ -47,6 +47,9 @@ internal sealed class TimedReferenceStore(IReferenceStore store, StorageTimer ti
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         timer.Measure(List, Now, store.ListTagsAsync(name, cancellationToken));
 
+    public ValueTask<IReadOnlyList<string>> ListTagsForClientAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        timer.Measure(List, Now, store.ListTagsForClientAsync(name, cancellationToken));
+
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, Digest manifest, CancellationToken cancellationToken) =>
         timer.Measure(List, Now, store.ListTagsAsync(name, manifest, cancellationToken));
 

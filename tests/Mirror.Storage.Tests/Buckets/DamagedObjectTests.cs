@@ -1,5 +1,6 @@
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Memory;
+using Mirror.Storage.Disk;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -36,5 +37,41 @@ public sealed class DamagedObjectTests : IDisposable
         await store.PutAsync(digest, bytes, Cancel);
         Assert.Equal(Verification.Intact, await store.VerifyAsync(digest, Cancel));
         Assert.Equal("a manifest", await bucket.ReadTextAsync(RegistryLayout.BlobData(digest), Cancel));
+    }
+
+    [Fact]
+    public async Task A_copy_that_the_disk_cannot_read_gives_way_to_the_bucket()
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("Only Linux has a file whose reads fail.");
+        var bytes = "a manifest"u8.ToArray();
+        var digest = Digest.Of(bytes);
+        using var bucket = new MemoryBucket(new() { MaxSize = 1 << 20 }, TimeProvider.System);
+        var store = new BucketContentStore(bucket, new MemoryOptions { ScratchDirectory = _folder.Folder("scratch") }, TimeProvider.System);
+        await store.PutAsync(digest, bytes, Cancel);
+        // The memory of a process has no first byte: to read it is an EIO.
+        var file = File.OpenHandle("/proc/self/mem");
+        await using var copy = new LocalCopy(new FileContent(file, bytes.Length), stop => store.OpenStoredAsync(digest, stop));
+        var read = new byte[100];
+        Assert.Equal(bytes, read[..await copy.ReadAsync(0, read, Cancel)]);
+        Assert.Equal(bytes[2..], read[..await copy.ReadAsync(2, read, Cancel)]);
+        Assert.Equal(0, await copy.ReadAsync(bytes.Length, read, Cancel));
+    }
+
+    [Fact]
+    public async Task Verification_reads_the_bucket_and_not_the_copy()
+    {
+        var bytes = "a manifest"u8.ToArray();
+        var digest = Digest.Of(bytes);
+        using var bucket = new MemoryBucket(new() { MaxSize = 1 << 20 }, TimeProvider.System);
+        var options = new MemoryOptions { ScratchDirectory = _folder.Folder("scratch") };
+        options.LocalCache.Path = _folder.Folder("cache");
+        var store = new BucketContentStore(bucket, options, TimeProvider.System);
+        await store.PutAsync(digest, bytes, Cancel);
+        await bucket.PutBytesAsync(RegistryLayout.BlobData(digest), "b manifest"u8.ToArray(), onlyIfAbsent: false, Cancel);
+        Assert.Equal(Verification.Damaged, await store.VerifyAsync(digest, Cancel));
+        await store.PutAsync(digest, bytes, Cancel);
+        await File.WriteAllTextAsync(Path.Combine(_folder["cache"], "content", "sha256", digest.Hex), "b manifest", Cancel);
+        Assert.Equal(Verification.Intact, await store.VerifyAsync(digest, Cancel));
     }
 }

@@ -40,6 +40,7 @@ public sealed class FileStoreTests : StoreTests
         {
             await other.SetTagAsync(name, $"t{i:00}", Digest.Of("x"u8), Cancel);
             Assert.Equal(i + 1, (await References.ListTagsAsync(name, Cancel)).Count);
+            Assert.Equal(i + 1, (await References.ListTagsForClientAsync(name, Cancel)).Count);
         }
     }
 

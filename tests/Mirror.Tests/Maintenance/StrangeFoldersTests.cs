@@ -86,6 +86,24 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
         Assert.False(IsStored(loose));
     }
 
+    [Fact]
+    public async Task A_repair_leaves_a_blob_that_its_user_may_not_read()
+    {
+        var layer = await _app.PushAsync("layer"u8.ToArray());
+        await GiveAwayAsync();
+        var file = Path.Combine(_mirror.Root, RegistryLayout.BlobData(layer));
+        var mode = File.GetUnixFileMode(file);
+        File.SetUnixFileMode(file, UnixFileMode.None);
+
+        var (code, output) = await RunAsync("verify", "--repair");
+        Assert.Equal(1, code);
+        Assert.Contains($"could not be read: {layer}", output, StringComparison.Ordinal);
+        Assert.Contains("0 damaged, 1 could not be read", output, StringComparison.Ordinal);
+        File.SetUnixFileMode(file, mode);
+        Assert.Equal("layer", await _app.TextAsync($"blobs/{layer}"));
+        Assert.Equal(0, (await RunAsync("verify", "--repair")).Code);
+    }
+
     [Theory]
     [InlineData("verify")]
     [InlineData("garbage-collect")]
