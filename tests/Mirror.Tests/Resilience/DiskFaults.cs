@@ -18,6 +18,9 @@ internal enum DiskCall
 
     /// <summary>rename, link</summary>
     Name,
+
+    /// <summary>rmdir</summary>
+    RemoveFolder,
 }
 
 /// <summary>
@@ -41,6 +44,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             [38] = ("rename", DiskCall.Name, 1),
             [276] = ("rename", DiskCall.Name, 1),
             [37] = ("link", DiskCall.Name, 1),
+            [35] = ("rmdir", DiskCall.RemoveFolder, 1),
         }
         : new()
         {
@@ -52,6 +56,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             [316] = ("rename", DiskCall.Name, 1),
             [86] = ("link", DiskCall.Name, 0),
             [265] = ("link", DiskCall.Name, 1),
+            [84] = ("rmdir", DiskCall.RemoveFolder, 0),
         };
 
     // Installs a filter that asks about these calls, leaves its listener open for Attach, and becomes the program.
@@ -199,7 +204,11 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
     // Null where the call is to be made; else its errno, or 0 for a success that does nothing.
     private int? Outcome(in Notification call)
     {
+        // unlinkat(2)
+        const ulong removeFolder = 0x200;
         var (name, kind, pathArgument) = Calls[call.Number];
+        if (IsArm && kind == DiskCall.RemoveFolder && (call.Argument2 & removeFolder) == 0)
+            return null;
         try
         {
             var file = $"/proc/{call.Process}/fd/{call.Argument0}";
