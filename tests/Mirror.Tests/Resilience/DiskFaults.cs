@@ -90,6 +90,12 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
     /// <summary>Whether programs can be run like this here.</summary>
     public static Availability Availability { get; } = Probe();
 
+    /// <summary>
+    /// Is called before each call that could fail, with its path. The program waits meanwhile, so a test can let something happen between
+    /// two calls.
+    /// </summary>
+    public Action<DiskCall, string>? Before { get; set; }
+
     /// <summary>The first call that has failed since <see cref="Fail"/>, with its path; null where none has.</summary>
     public string? Failed
     {
@@ -217,6 +223,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
                 : Text(call.Process, pathArgument == 0 ? call.Argument0 : call.Argument1);
             if (path is null || !path.StartsWith(folder, StringComparison.Ordinal))
                 return null;
+            Before?.Invoke(kind, path);
             lock (_gate)
             {
                 var isFile = kind == DiskCall.Flush && !Directory.Exists(path);
