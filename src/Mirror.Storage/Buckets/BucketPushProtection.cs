@@ -11,7 +11,8 @@ namespace Mirror.Storage.Buckets;
 /// <para>A push that relies on a digest writes a <i>claim</i>, and then looks for marks. A sweep that is about to delete content writes a
 /// <i>mark</i>, then looks for claims, and deletes only if no claim is young. If both run at once, at least one of them sees the other
 /// (Dekker's algorithm): if the push does not see the mark, then the mark was written after the push looked, so the sweep looks after the
-/// claim was written, and sees it. If the push does see the mark, it waits until the mark is gone. What exists then stays.</para>
+/// claim was written, and sees it. If the push does see the mark, it waits until the mark is gone. What exists then stays. What the
+/// push wrote before its claim may be gone then, so it looks.</para>
 /// <para>A mark is valid for a limited time. A sweep that has not begun to delete within <see cref="SweepLimit"/> gives up. A push that has
 /// waited longer than <see cref="MarkLife"/> waits for the mark of a dead sweep, and deletes the mark. The sweep measures from before it
 /// wrote the mark, the push from after it saw the mark, so they need no common clock. The difference between the two times is for a delete

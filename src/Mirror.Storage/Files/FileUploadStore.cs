@@ -72,8 +72,10 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
         }
     }
 
-    public async ValueTask<bool> DeleteIdleAsync(
-        RepositoryName name, Guid id, DateTimeOffset before, CancellationToken cancellationToken)
+    public ValueTask<bool> DeleteIdleAsync(RepositoryName name, Guid id, DateTimeOffset before, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(DeleteIdle(name, id, before));
+
+    private bool DeleteIdle(RepositoryName name, Guid id, DateTimeOffset before)
     {
         var folder = new DirectoryInfo(PathOf(RegistryLayout.Upload(name, id)));
         if (!folder.Exists)
@@ -82,8 +84,19 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
         {
             // A process that continues the upload locks this file. While this process has the lock, no other one can continue the upload.
             var data = PathOf(RegistryLayout.UploadData(name, id));
-            using var held = File.Exists(data) ? File.OpenHandle(data, FileMode.Open, FileAccess.ReadWrite, FileShare.None) : null;
-            return Found(name, id, folder).LastWritten < before && await DeleteAsync(name, id, cancellationToken);
+            using (File.Exists(data) ? File.OpenHandle(data, FileMode.Open, FileAccess.ReadWrite, FileShare.None) : null)
+            {
+                if (Found(name, id, folder).LastWritten >= before)
+                    return false;
+                foreach (var below in folder.GetDirectories())
+                    below.Delete(recursive: true);
+                foreach (var file in folder.GetFiles())
+                    file.Delete();
+            }
+            // Only now, because NFS keeps a file that is deleted while it is open, and so its folder. And only an empty folder: a process
+            // may just have begun the upload again in it.
+            folder.Delete();
+            return true;
         }
         catch (Exception used) when (used.IsStoreFailure && used is not StoreUnavailableException)
         {

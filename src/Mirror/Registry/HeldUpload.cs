@@ -79,6 +79,9 @@ internal sealed class Upload
         }
     }
 
+    /// <summary>Closes the file. Only the holder may call it, and may only end the upload then.</summary>
+    public void CloseFile() => _spool?.Dispose();
+
     /// <summary>Closes the file for good. Only the holder may call it.</summary>
     public void End()
     {
@@ -121,7 +124,23 @@ public sealed class HeldUpload : IDisposable
     }
 
     /// <summary>Deletes the upload. Later requests get 404.</summary>
+    /// <exception cref="IOException">The store cannot delete it; also as <see cref="UnauthorizedAccessException"/>.</exception>
     public ValueTask DeleteAsync() => _uploads.DeleteAsync(_upload);
+
+    /// <summary>
+    /// As <see cref="DeleteAsync"/>, for an upload that became a blob or that is refused: the client gets that answer even if the store
+    /// cannot delete the rest of the upload. The purge of idle uploads deletes the rest later.
+    /// </summary>
+    public async ValueTask DiscardAsync()
+    {
+        try
+        {
+            await DeleteAsync();
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+        }
+    }
 
     public void Dispose() => _uploads.Release(_upload);
 }

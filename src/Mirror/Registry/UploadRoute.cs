@@ -68,7 +68,7 @@ public sealed class UploadRoute(
             catch
             {
                 // No client knows its id, so none could continue it.
-                await upload.DeleteAsync();
+                await upload.DiscardAsync();
                 throw;
             }
             await FinishAsync(request, repository, upload, named, canBeContinued: false);
@@ -164,7 +164,7 @@ public sealed class UploadRoute(
         catch (IOException full) when (full.IsNoSpace)
         {
             // Delete it: it is what filled the disk.
-            await upload.DeleteAsync();
+            await upload.DiscardAsync();
             throw;
         }
     }
@@ -196,10 +196,10 @@ public sealed class UploadRoute(
         }
         catch (Exception failure) when (!isKept && !(canBeContinued && IsTransient(failure) && upload.Spool.IsTemporary))
         {
-            await upload.DeleteAsync();
+            await upload.DiscardAsync();
             throw;
         }
-        await upload.DeleteAsync();
+        await upload.DiscardAsync();
     }
 
     // A commit that failed like this has not harmed the bytes, which have all arrived: when the store answers again, the client's next

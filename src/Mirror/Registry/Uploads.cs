@@ -166,15 +166,17 @@ public sealed class Uploads : IDisposable
 
     internal async ValueTask DeleteAsync(Upload upload)
     {
-        // Hold the upload meanwhile: no other request may open, and append to, a file that is being deleted.
+        // Hold the upload meanwhile: no other request may open, and append to, a file that is being deleted. But close the file before: NFS
+        // keeps a file that is deleted while it is open, and so the folder of the file.
         try
         {
+            upload.CloseFile();
             if (upload.Known.IsStored)
                 await _store.DeleteAsync(upload.Name, upload.Id, CancellationToken.None);
-            Forget(upload.Name, upload.Id);
         }
         finally
         {
+            Forget(upload.Name, upload.Id);
             upload.End();
             Remove(upload);
         }

@@ -80,9 +80,12 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     public async ValueTask<bool> LinkBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
         using var turn = await stores.Locks.EnterAsync(name, cancellationToken);
-        await stores.Provenance.MarkAsync(name, digest, Provenance.Pushed, cancellationToken);
-        await stores.References.LinkBlobAsync(name, digest, cancellationToken);
-        return await stores.Content.TouchAsync(digest, cancellationToken);
+        await LinkAsync(digest, cancellationToken);
+        if (!await stores.Content.TouchAsync(digest, cancellationToken))
+            return false;
+        if (await IsLinkGoneAsync(digest, cancellationToken))
+            await LinkAsync(digest, cancellationToken);
+        return true;
     }
 
     /// <summary>
@@ -93,11 +96,12 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     public async ValueTask CommitBlobAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
     {
         using (await stores.Locks.EnterAsync(name, cancellationToken))
-        {
-            await stores.Provenance.MarkAsync(name, digest, Provenance.Pushed, cancellationToken);
-            await stores.References.LinkBlobAsync(name, digest, cancellationToken);
-        }
+            await LinkAsync(digest, cancellationToken);
         await stores.Content.CommitAsync(spool, digest, cancellationToken);
+        if (!await IsLinkGoneAsync(digest, cancellationToken))
+            return;
+        using (await stores.Locks.EnterAsync(name, cancellationToken))
+            await LinkAsync(digest, cancellationToken);
     }
 
     /// <summary>
@@ -148,6 +152,17 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
             ? [late]
             : [];
     }
+
+    private async ValueTask LinkAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        await stores.Provenance.MarkAsync(name, digest, Provenance.Pushed, cancellationToken);
+        await stores.References.LinkBlobAsync(name, digest, cancellationToken);
+    }
+
+    // In a bucket, a sweep that has found an old link may delete the new one that a push writes at that moment. Call this after the content
+    // was touched: then this sweep has ended, and no other one takes the link that exists now.
+    private async ValueTask<bool> IsLinkGoneAsync(Digest digest, CancellationToken cancellationToken) =>
+        !await stores.References.HasBlobAsync(name, digest, cancellationToken);
 
     // A client may ask by HEAD whether it needs to push a blob, and push a manifest that names this blob later. Until then a sweep must not
     // delete the blob.

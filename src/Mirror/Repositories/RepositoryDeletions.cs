@@ -23,14 +23,7 @@ public sealed class RepositoryDeletions(
 
         // 1. Delete the tags first, so that no tag names a missing manifest.
         ConcurrentBag<string> deleted = [];
-        await Parallel.ForEachAsync(
-            await references.ListTagsAsync(name, digest, cancellationToken),
-            new ParallelOptions { MaxDegreeOfParallelism = _tagsAtOnce, CancellationToken = cancellationToken },
-            async (tag, stop) =>
-            {
-                if (await references.ResolveTagAsync(name, tag, stop) == digest && await references.DeleteTagAsync(name, tag, stop))
-                    deleted.Add(tag);
-            });
+        await DeleteTagsAsync();
 
         // 2. Delete the manifest.
         var bytes = await manifests.ReadAsync(digest, cancellationToken);
@@ -39,10 +32,24 @@ public sealed class RepositoryDeletions(
         await manifests.RemoveAsync(name, digest, cancellationToken);
         await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
 
-        // 3. Delete its entry under its subject.
+        // 3. Repeat step 1: between the two steps another replica may have acknowledged a push of the manifest with a new tag. A push that
+        // ends later sees that the link is gone. After a push that has linked the manifest again, the tags stay.
+        await DeleteTagsAsync(unless: async stop => (await references.FindManifestAsync(name, digest, stop)).Linked);
+
+        // 4. Delete its entry under its subject.
         if (subject is { } referred)
             await referrers.RemoveAsync(name, referred, digest, cancellationToken);
         return [.. deleted.Order(StringComparer.Ordinal)];
+
+        async Task DeleteTagsAsync(Func<CancellationToken, ValueTask<bool>>? unless = null) => await Parallel.ForEachAsync(
+            await references.ListTagsAsync(name, digest, cancellationToken),
+            new ParallelOptions { MaxDegreeOfParallelism = _tagsAtOnce, CancellationToken = cancellationToken },
+            async (tag, stop) =>
+            {
+                if (await references.ResolveTagAsync(name, tag, stop) == digest && !(unless is not null && await unless(stop))
+                    && await references.DeleteTagAsync(name, tag, stop))
+                    deleted.Add(tag);
+            });
     }
 
     /// <summary>Deletes a tag; false where there was none.</summary>

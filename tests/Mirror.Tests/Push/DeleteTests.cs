@@ -1,6 +1,8 @@
 using System.Net;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Resilience;
 using Xunit;
 using static Mirror.Tests.Push.PushedRepository;
 
@@ -10,6 +12,8 @@ namespace Mirror.Tests.Push;
 public sealed class DeleteTests(PlainRegistry registry) : IClassFixture<PlainRegistry>
 {
     private readonly PushedRepository _repository = registry.NewRepository();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task A_deleted_tag_is_gone_but_its_manifest_is_not()
@@ -44,6 +48,40 @@ public sealed class DeleteTests(PlainRegistry registry) : IClassFixture<PlainReg
         Assert.Equal(HttpStatusCode.Accepted, await _repository.StatusOfAsync("DELETE", $"manifests/{digest}"));
         await _repository.PushManifestAsync("a");
         Assert.Equal(bytes, await _repository.BytesAsync("manifests/a"));
+    }
+
+    [Fact]
+    public async Task No_tag_that_another_server_sets_meanwhile_names_a_deleted_manifest()
+    {
+        DiskFaults.Availability.OrSkip();
+        using var root = new TempFolder();
+        using var calls = new DiskFaults(root.Path);
+        var name = RepositoryName.Parse("a/b");
+        await using var deletes = await MirrorProcess.StartAsync(new MirrorSettings { Root = root.Path, Faults = calls });
+        await using var pushes = await MirrorProcess.StartAsync(new MirrorSettings { Root = root.Path });
+        var (here, there) = (new PushedRepository(deletes, name.ToString()), new PushedRepository(pushes, name.ToString()));
+        var (digest, bytes) = await here.PushManifestAsync("first");
+
+        // When the tags of the manifest are deleted, and the manifest is about to be.
+        Task<HttpStatusCode>? push = null;
+        calls.Before = (call, path) =>
+        {
+            if (push is not null || call != DiskCall.Name
+                || !path.EndsWith(RegistryLayout.Revision(name, digest), StringComparison.Ordinal))
+                return;
+            push = Task.Run(() => StatusAsync(there, bytes), Cancel);
+            Task.WaitAny([push], Cancel);
+        };
+        Assert.Equal(HttpStatusCode.Accepted, await here.StatusOfAsync("DELETE", $"manifests/{digest}"));
+        Assert.Equal(HttpStatusCode.Created, await push!);
+        Assert.Equal(HttpStatusCode.NotFound, await here.StatusOfAsync("GET", $"manifests/{digest}"));
+        Assert.Empty(await there.TagsAsync());
+
+        static async Task<HttpStatusCode> StatusAsync(PushedRepository repository, byte[] manifest)
+        {
+            using var response = await repository.SendAsync("PUT", "manifests/second", manifest, OciManifest);
+            return response.StatusCode;
+        }
     }
 
     [Theory]

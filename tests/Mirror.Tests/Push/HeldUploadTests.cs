@@ -4,7 +4,10 @@ using Mirror.Fleet;
 using Mirror.Limits;
 using Mirror.Registry;
 using Mirror.Storage;
+using Mirror.Storage.Disk;
 using Mirror.Storage.Files;
+using Mirror.Storage.Spooling;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Xunit;
 using static Mirror.Tests.Push.PushedRepository;
@@ -40,12 +43,7 @@ public sealed class HeldUploadTests
     public async Task A_request_for_an_idle_upload_that_is_being_closed_opens_it_again()
     {
         using var folder = new TempFolder();
-        var (http, time) = (new HttpOptions(), TimeProvider.System);
-        var keys = new FleetKeys(http);
-        var store = new FileUploadStore(folder.Path);
-        using var uploads = new Uploads(
-            store, new UploadQuotas(store, new StorageOptions(), time),
-            new UploadOwners(null!, null!, keys, new ReplicaSignature(keys, time)), time);
+        using var uploads = UploadsIn(new FileUploadStore(folder.Path));
         var name = RepositoryName.Parse("a/b");
         var id = uploads.Begin(name, "client");
         using (var first = uploads.Hold(name, id, "client", "sha256"))
@@ -82,5 +80,61 @@ public sealed class HeldUploadTests
         }
         await closing;
         Assert.Equal(0, busy);
+    }
+
+    [Fact]
+    public async Task The_file_of_an_upload_is_closed_before_it_is_deleted_because_of_NFS()
+    {
+        using var folder = new TempFolder();
+        var name = RepositoryName.Parse("a/b");
+        var id = Guid.Empty;
+        var deletions = 0;
+        var store = new WatchedStore(new FileUploadStore(folder.Path), () =>
+        {
+            deletions++;
+            // Fails while the file is open.
+            File.OpenHandle(folder[RegistryLayout.UploadData(name, id)], FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+        });
+        using var uploads = UploadsIn(store);
+        id = uploads.Begin(name, "client");
+        using (var held = uploads.Hold(name, id, "client", "sha256"))
+        {
+            held!.Append([1]);
+            await held.DeleteAsync();
+        }
+        Assert.Equal(1, deletions);
+        Assert.Null(uploads.Hold(name, id, "client", "sha256"));
+    }
+
+    private static Uploads UploadsIn(IUploadStore store)
+    {
+        var (http, time) = (new HttpOptions(), TimeProvider.System);
+        var keys = new FleetKeys(http);
+        return new Uploads(
+            store, new UploadQuotas(store, new StorageOptions(), time),
+            new UploadOwners(null!, null!, keys, new ReplicaSignature(keys, time)), time);
+    }
+
+    private sealed class WatchedStore(FileUploadStore store, Action deletes) : IUploadStore
+    {
+        public void Start(RepositoryName name, Guid id, DateTimeOffset now) => store.Start(name, id, now);
+
+        public VolumeRoom Room() => store.Room();
+
+        public ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken) =>
+            store.LengthAsync(name, id, cancellationToken);
+
+        public Spool? Open(RepositoryName name, Guid id, string algorithm) => store.Open(name, id, algorithm);
+
+        public ValueTask<bool> DeleteAsync(RepositoryName name, Guid id, CancellationToken cancellationToken)
+        {
+            deletes();
+            return store.DeleteAsync(name, id, cancellationToken);
+        }
+
+        public ValueTask<bool> DeleteIdleAsync(RepositoryName name, Guid id, DateTimeOffset before, CancellationToken cancellationToken) =>
+            store.DeleteIdleAsync(name, id, before, cancellationToken);
+
+        public IAsyncEnumerable<StoredUpload> ListAsync(CancellationToken cancellationToken) => store.ListAsync(cancellationToken);
     }
 }

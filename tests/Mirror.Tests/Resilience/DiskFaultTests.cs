@@ -169,6 +169,28 @@ public sealed class DiskFaultTests : MirrorOfHub
         }
     }
 
+    [Theory]
+    [InlineData("blob in one request")]
+    [InlineData("blob in chunks")]
+    public async Task A_stored_blob_is_acknowledged_although_the_folder_of_its_upload_cannot_be_removed(string what)
+    {
+        const int inUse = 16;
+        DiskFaults.Availability.OrSkip();
+        using var root = new TempFolder();
+        using var faults = new DiskFaults(root.Path);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = root.Path, Faults = faults });
+        var repository = new PushedRepository(mirror, "a/b");
+        var change = ChangeOf(what, 1);
+        faults.Fail(DiskCall.RemoveFolder, 0, inUse);
+        Assert.Equal(HttpStatusCode.Created, await change.Make(repository));
+        Assert.NotNull(faults.Failed);
+        await change.Check(repository);
+
+        // A refused upload gets its own error.
+        using var wrong = await repository.SendAsync("POST", $"blobs/uploads/?digest={Digest.Of("other"u8)}", [1]);
+        await PushedRepository.AssertErrorAsync(wrong, 400, "DIGEST_INVALID");
+    }
+
     [Fact]
     public async Task Events_of_pushes_survive_a_power_cut_also_after_a_failed_flush()
     {

@@ -18,6 +18,9 @@ internal enum DiskCall
 
     /// <summary>rename, link</summary>
     Name,
+
+    /// <summary>rmdir</summary>
+    RemoveFolder,
 }
 
 /// <summary>
@@ -41,6 +44,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             [38] = ("rename", DiskCall.Name, 1),
             [276] = ("rename", DiskCall.Name, 1),
             [37] = ("link", DiskCall.Name, 1),
+            [35] = ("rmdir", DiskCall.RemoveFolder, 1),
         }
         : new()
         {
@@ -52,6 +56,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             [316] = ("rename", DiskCall.Name, 1),
             [86] = ("link", DiskCall.Name, 0),
             [265] = ("link", DiskCall.Name, 1),
+            [84] = ("rmdir", DiskCall.RemoveFolder, 0),
         };
 
     // Installs a filter that asks about these calls, leaves its listener open for Attach, and becomes the program.
@@ -84,6 +89,12 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
 
     /// <summary>Whether programs can be run like this here.</summary>
     public static Availability Availability { get; } = Probe();
+
+    /// <summary>
+    /// Is called before each call that could fail, with its path. The program waits meanwhile, so a test can let something happen between
+    /// two calls.
+    /// </summary>
+    public Action<DiskCall, string>? Before { get; set; }
 
     /// <summary>The first call that has failed since <see cref="Fail"/>, with its path; null where none has.</summary>
     public string? Failed
@@ -199,7 +210,11 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
     // Null where the call is to be made; else its errno, or 0 for a success that does nothing.
     private int? Outcome(in Notification call)
     {
+        // unlinkat(2)
+        const ulong removeFolder = 0x200;
         var (name, kind, pathArgument) = Calls[call.Number];
+        if (IsArm && kind == DiskCall.RemoveFolder && (call.Argument2 & removeFolder) == 0)
+            return null;
         try
         {
             var file = $"/proc/{call.Process}/fd/{call.Argument0}";
@@ -208,6 +223,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
                 : Text(call.Process, pathArgument == 0 ? call.Argument0 : call.Argument1);
             if (path is null || !path.StartsWith(folder, StringComparison.Ordinal))
                 return null;
+            Before?.Invoke(kind, path);
             lock (_gate)
             {
                 var isFile = kind == DiskCall.Flush && !Directory.Exists(path);
