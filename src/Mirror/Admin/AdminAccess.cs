@@ -15,13 +15,11 @@ public sealed class AdminAccess(
     AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, RulesAccess? rules = null,
     PrivilegedKey? privileged = null)
 {
-    private readonly int? _debugPort = http.Debug.Addr is { } addr ? ListenAddress.Parse(addr).Port : null;
-
     private bool HasRules =>
         live.Current.Access.Rules.Any(rule => rule.Actions.Contains("admin", StringComparer.OrdinalIgnoreCase));
 
     /// <summary>Whether the token of the administrator counts for a request.</summary>
-    public bool IsTokensPlace(HttpContext context) => _debugPort is null || context.Connection.LocalPort == _debugPort;
+    public bool IsTokensPlace(HttpContext context) => http.Debug.Addr is null || Listener.Debug.Accepted(context);
 
     /// <summary>The holder of the token.</summary>
     public static AdminCaller TokenHolder { get; } = new(new AccessUser("administrator"), null);

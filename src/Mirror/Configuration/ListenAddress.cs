@@ -52,9 +52,23 @@ public readonly record struct ListenAddress(string Host, int Port)
     private bool IsLocalhost => Host.Equals("localhost", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Makes Kestrel listen here.</summary>
+    /// <param name="listener">What its connections will be known by: see <see cref="Listener.Accepted"/>.</param>
     /// <param name="configure">Sets the rest of the endpoint: protocols, TLS.</param>
     /// <exception cref="IOException">The host name cannot be resolved.</exception>
-    public void Listen(KestrelServerOptions kestrel, Action<ListenOptions> configure)
+    public void Listen(KestrelServerOptions kestrel, Listener listener, Action<ListenOptions> configure)
+    {
+        Listen(kestrel, endpoint =>
+        {
+            endpoint.Use(next => connection =>
+            {
+                connection.Features.Set(listener);
+                return next(connection);
+            });
+            configure(endpoint);
+        });
+    }
+
+    private void Listen(KestrelServerOptions kestrel, Action<ListenOptions> configure)
     {
         if (Socket is not null)
             kestrel.ListenUnixSocket(Socket, configure);

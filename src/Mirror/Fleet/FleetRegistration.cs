@@ -22,7 +22,7 @@ public static class FleetRegistration
             .AddSingleton<FleetKeys>()
             .AddSingleton<RedisKeys>()
             .AddSingleton<ReplicaSignature>()
-            .AddSingleton<SealedText>()
+            .AddSingleton(provider => new SealedText(provider.GetRequiredService<FleetKeys>().For("seals")))
             .AddSingleton<FleetCache>()
             .AddSingleton<CacheUsage>()
             .AddSingleton<FleetMembers>()

@@ -20,9 +20,9 @@ public static class DebugEndpoints
     public static IServiceCollection AddDebugEndpoints(this IServiceCollection services, DebugOptions debug) =>
         debug.Addr is null ? services : services.AddRouting();
 
-    /// <summary>Answers every request to the debug port, and no other.</summary>
-    public static void MapDebug(this WebApplication app, ListenAddress address, DebugOptions debug) =>
-        app.MapSeparately(context => context.Connection.LocalPort == address.Port, port => port.UseRouting().UseEndpoints(endpoints =>
+    /// <summary>Answers every request to <c>http.debug.addr</c>, and no other.</summary>
+    public static void MapDebug(this WebApplication app, DebugOptions debug) =>
+        app.MapSeparately(Listener.Debug.Accepted, port => port.UseRouting().UseEndpoints(endpoints =>
         {
             if (debug.Prometheus.Enabled)
                 endpoints.MapMetrics(debug.Prometheus.Path);

@@ -37,7 +37,7 @@ internal static class LetsEncryptRegistration
     public static void ListenForHttp01(this KestrelServerOptions kestrel, LetsEncryptOptions options)
     {
         if (options.Http01 is { } address)
-            ListenAddress.Parse(address).Listen(kestrel, endpoint =>
+            ListenAddress.Parse(address).Listen(kestrel, Listener.Http01, endpoint =>
             {
                 endpoint.Use(endpoint.ApplicationServices.GetRequiredService<ClientConnections>().Around);
                 endpoint.Protocols = HttpProtocols.Http1;
@@ -52,7 +52,7 @@ internal static class LetsEncryptRegistration
         var port = ListenAddress.Parse(address).Port;
         var challenges = app.Services.GetRequiredService<Challenges>();
         var certificates = app.Services.GetRequiredService<ObtainedCertificates>();
-        app.MapSeparately(context => context.Connection.LocalPort == port, pipeline => pipeline.Run(context =>
+        app.MapSeparately(Listener.Http01.Accepted, pipeline => pipeline.Run(context =>
         {
             var (request, response) = (context.Request, context.Response);
             var isRead = HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);

@@ -130,8 +130,8 @@ public static partial class Server
         }
         catch (IOException failure) when (failure.InnerException is AddressInUseException)
         {
-            var isDebug = http.Debug.Addr is { } second && ListenAddress.Parse(second).Port is var port && port != http.Listen.Port
-                && failure.Message.Contains($":{port}:", StringComparison.Ordinal);
+            var isDebug = http.Debug.Addr is { } second && ListenAddress.Parse(second).Port is var port
+                && failure.Message.Contains(port == http.Listen.Port ? $"/{second}:" : $":{port}:", StringComparison.Ordinal);
             throw new IOException(
                 $"cannot listen on {(isDebug ? $"http.debug.addr {http.Debug.Addr}" : $"http.addr {http.Addr}")}: {failure.Message}",
                 failure);
@@ -184,7 +184,7 @@ public static partial class Server
 
     private static void Listen(KestrelServerOptions kestrel, HttpOptions http)
     {
-        http.Listen.Listen(kestrel, endpoint =>
+        http.Listen.Listen(kestrel, Listener.Registry, endpoint =>
         {
             // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
             endpoint.Use(endpoint.ApplicationServices.GetRequiredService<ClientConnections>().Around);
@@ -197,7 +197,7 @@ public static partial class Server
             endpoint.Use(AsInternet);
         });
         if (http.Debug.Addr is { } debug)
-            ListenAddress.Parse(debug).Listen(kestrel, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+            ListenAddress.Parse(debug).Listen(kestrel, Listener.Debug, endpoint => endpoint.Protocols = HttpProtocols.Http1);
         kestrel.ListenForHttp01(http.Tls.LetsEncrypt);
     }
 
@@ -249,8 +249,8 @@ public static partial class Server
         app.MapAdmin(http);
         if (options.Ui.Enabled == true)
             app.MapPages(http);
-        if (http.Debug.Addr is { } debug)
-            app.MapDebug(ListenAddress.Parse(debug), http.Debug);
+        if (http.Debug.Addr is not null)
+            app.MapDebug(http.Debug);
         UnsupportedHttpVersion.SubscribeTo(app.Services.GetRequiredService<DiagnosticListener>());
         app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
     }

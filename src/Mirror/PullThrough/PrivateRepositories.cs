@@ -128,7 +128,7 @@ public sealed class PrivateRepositories(
     }
 
     // Use a new account: the old one may have a token from before upstream withdrew the right.
-    private static Account AccountOf(Credential? login) => new(Account.OfClient, _ => ValueTask.FromResult(login));
+    private Account AccountOf(Credential? login) => new(Account.OfClient, _ => ValueTask.FromResult(login), time);
 
     private string HashOf(RepositoryName name, Credential login) => Convert.ToHexString(
         HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{name}\0{login.Username}\0{login.Secret}")));

@@ -1,6 +1,7 @@
 using Mirror.Configuration;
 using Mirror.PullThrough.Fills;
 using Mirror.Repositories;
+using Mirror.Telemetry;
 using Mirror.Upstream;
 
 namespace Mirror.PullThrough;
@@ -22,6 +23,8 @@ public sealed record UpstreamMirror(
     {
         var handlers = services.GetRequiredService<IHttpMessageHandlerFactory>();
         var accounts = Make<Accounts>(options, origin);
+        services.GetRequiredService<UpstreamMetrics>().ObserveRateLimits(
+            origin.Label, () => accounts.All.Select(account => (account.Index, account.Limit, account.Remaining)));
         var tokens = Make<TokenSource>(origin, Http(handlers.CreateHandler(tokenClient)));
         var redirects = new RedirectHandler(origin) { InnerHandler = handlers.CreateHandler(client) };
         var authorization = Make<AuthorizationHandler>(origin, tokens);

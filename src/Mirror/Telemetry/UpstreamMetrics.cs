@@ -27,9 +27,7 @@ public sealed class UpstreamMetrics(MirrorMeter meter)
     private readonly Gauge<long> _up = meter.Gauge(
         "mirror_upstream_up", "Whether upstream answered as a working registry when asked last.");
 
-    private readonly Gauge<long> _limit = meter.Gauge("mirror_upstream_ratelimit_limit", "Pulls upstream allows in its window.");
-
-    private readonly Gauge<long> _remaining = meter.Gauge("mirror_upstream_ratelimit_remaining", "Pulls upstream still allows.");
+    private readonly ObservedLimits _limits = new(meter);
 
     private readonly Histogram<double> _waits = meter.Seconds(
         "mirror_client_wait_seconds", "Time clients waited for upstream before their answer began.",
@@ -62,16 +60,10 @@ public sealed class UpstreamMetrics(MirrorMeter meter)
     /// <summary>Records whether an upstream works, as far as its last answer tells.</summary>
     public void IsUp(string upstream, bool isUp) => _up.Record(isUp ? 1 : 0, new Tag("upstream", upstream));
 
-    /// <summary>Records the rate limit that upstream reported; null for a value that it did not report.</summary>
-    /// <param name="account">The index of the account among the accounts of the upstream.</param>
-    public void RateLimit(string upstream, int account, long? limit, long? remaining)
-    {
-        var tags = new TagList([new Tag("upstream", upstream), new Tag("account", account)]);
-        if (limit is { } allowed)
-            _limit.Record(allowed, tags);
-        if (remaining is { } left)
-            _remaining.Record(left, tags);
-    }
+    /// <summary>Shows the rate limits of an upstream's accounts whenever metrics are read.</summary>
+    /// <param name="read">The accounts there are now: the index of each, and null for a value that is not known.</param>
+    public void ObserveRateLimits(string upstream, Func<IEnumerable<(int Account, long? Limit, long? Remaining)>> read) =>
+        _limits.Add(upstream, read);
 
     /// <summary>Records how long a client waited for upstream, until its answer could begin or failed.</summary>
     public void Waited(string upstream, double seconds) => _waits.Record(seconds, new Tag("upstream", upstream));

@@ -5,7 +5,7 @@ namespace Mirror.Upstream;
 /// for each account. A second, stricter limit covers all requests.
 /// </summary>
 /// <param name="index">Its number among the upstream's accounts. Metrics have it as a label, because they must not show user names.</param>
-public sealed class Account(int index, Func<CancellationToken, ValueTask<Credential?>> credential)
+public sealed class Account(int index, Func<CancellationToken, ValueTask<Credential?>> credential, TimeProvider time)
 {
     private readonly Lock _gate = new();
     private long? _limit;
@@ -27,10 +27,11 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     /// <exception cref="UpstreamUnavailableException">A credential helper failed.</exception>
     public ValueTask<Credential?> CredentialAsync(CancellationToken cancellationToken) => credential(cancellationToken);
 
-    /// <summary>The remaining pulls that upstream reported; null if it reported none, which on Docker Hub means no limit.</summary>
+    /// <summary>The remaining pulls that upstream reported; null if it reported none, which on Docker Hub means no limit. Null also after
+    /// the end of the window that it reported: then all pulls are allowed again.</summary>
     public long? Remaining
     {
-        get { lock (_gate) return _remaining; }
+        get { lock (_gate) return Left; }
     }
 
     /// <summary>How many pulls upstream allows in its window; null if it reported none.</summary>
@@ -45,20 +46,20 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     /// </summary>
     public DateTimeOffset? RenewedBy
     {
-        get { lock (_gate) return _remaining < _limit ? _renewedBy : null; }
+        get { lock (_gate) return Left < _limit ? _renewedBy : null; }
     }
 
     /// <summary>Whether so few pulls are left that background work should leave them to clients that wait.</summary>
     public bool IsNearlySpent
     {
-        get { lock (_gate) return _remaining is { } left && left <= Math.Max(5, (_limit ?? 0) / 20); }
+        get { lock (_gate) return Left is { } left && left <= Math.Max(5, (_limit ?? 0) / 20); }
     }
 
     /// <summary>Whether more than half of the pulls are left, as far as upstream told: enough for work that no client waits
     /// for.</summary>
     public bool HasPlenty
     {
-        get { lock (_gate) return _remaining is not { } left || left > (_limit ?? 0) / 2 && left > 10; }
+        get { lock (_gate) return Left is not { } left || left > (_limit ?? 0) / 2 && left > 10; }
     }
 
     /// <summary>Remembers how many pulls upstream allows, how many are left, and when the window that begins now ends.</summary>
@@ -110,6 +111,9 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
         lock (_gate)
             return isPull ? Later(_pullsFrom, _requestsFrom) : _requestsFrom;
     }
+
+    // Used while the gate is held.
+    private long? Left => _renewedBy <= time.GetUtcNow() ? null : _remaining;
 
     private static DateTimeOffset Later(DateTimeOffset one, DateTimeOffset other) => one > other ? one : other;
 }

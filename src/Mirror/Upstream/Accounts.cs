@@ -91,7 +91,7 @@ public sealed class Accounts
         credentials.AddRange(options.Credentials.Select(account => Fixed(new Credential(account.Username, account.Password))));
         if (credentials.Count == 0)
             credentials.Add(Fixed(null));
-        return [.. credentials.Select((credential, index) => new Account(index, credential))];
+        return [.. credentials.Select((credential, index) => new Account(index, credential, time))];
     }
 
     // The settings that the accounts are made of, in their order.

@@ -25,12 +25,8 @@ public sealed class MeteringHandler(UpstreamMetrics metrics, UpstreamOrigin orig
                 // Without these headers there is no limit for this account or image.
                 var (limit, remaining) = (Number(response, "ratelimit-limit"), Number(response, "ratelimit-remaining"));
                 account.Observe(limit, remaining, Window(response) is { } window ? time.GetUtcNow() + window : null);
-                if (!account.IsOfClient)
-                {
-                    metrics.RateLimit(origin.Label, account.Index, limit, remaining);
-                    if (remaining is { } left)
-                        figures.Told(account.Index, limit, left);
-                }
+                if (!account.IsOfClient && remaining is { } left)
+                    figures.Told(account.Index, limit, left);
             }
             return response;
         }

@@ -1,5 +1,8 @@
+using System.Buffers.Text;
 using System.Globalization;
+using Mirror.Access;
 using Mirror.Admin;
+using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage;
@@ -10,7 +13,7 @@ namespace Mirror.Web;
 /// <summary>The pages of the list of images, in each of its orders.</summary>
 internal sealed class ImageLists(
     ImageIndex index, ImageIndexing indexing, RepositoryResolver repositories, IPinStore pins, HeldTags held, TagFreshness freshness,
-    UpstreamSelector upstreams)
+    UpstreamSelector upstreams, TokenSecret secret)
 {
     private const int PageSize = 50;
     // A page looks at so many images at most. If the viewer may see few of them, the page is short, and still has a link to the next page.
@@ -28,6 +31,8 @@ internal sealed class ImageLists(
         ["used"] = ImageOrder.LastUsed,
         ["pulls"] = ImageOrder.Pulls,
     };
+
+    private SealedText? _places;
 
     /// <summary>One page of the images that a viewer may see.</summary>
     /// <param name="search">A part of a name or tag; empty for all.</param>
@@ -48,7 +53,8 @@ internal sealed class ImageLists(
         var part = viewer.SeesAll || viewer.Rights is not null ? PageSize : 10 * PageSize;
         var most = viewer.Rights is null ? MaxLooked : MaxLookedWithTokens;
         List<ImageLine> lines = [];
-        var last = after.Length > 0 ? after : null;
+        var places = _places ??= new(await secret.DeriveAsync("places in the lists of the pages", stop));
+        var last = after.Length > 0 ? PlaceIn(list, after) : null;
         var looked = 0;
         var isOver = false;
         while (lines.Count < PageSize && looked < most && !isOver)
@@ -72,7 +78,13 @@ internal sealed class ImageLists(
                         image.Tag is null ? null : StatesIn(image.Name)(image.Tag)));
             }
         }
-        return new(search, list.Name, lines, isComplete, after.Length == 0, isOver ? null : last);
+        // The place may be that of an image which the viewer may not see.
+        var next = isOver || last is null ? null : Base64Url.EncodeToString(places.Seal(list.Name, last));
+        return new(search, list.Name, lines, isComplete, after.Length == 0, next);
+
+        string PlaceIn(Order order, string sealedPlace) =>
+            Base64Url.IsValid(sealedPlace) && places.TryOpen(order.Name, Base64Url.DecodeFromChars(sealedPlace), out var place) ? place
+                : throw NoPlace();
     }
 
     private Order ByName() => new(

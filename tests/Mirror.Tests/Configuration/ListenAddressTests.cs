@@ -59,7 +59,7 @@ public sealed class ListenAddressTests
     public async Task Kestrel_listens_at_the_address(string text)
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.WebHost.ConfigureKestrel(kestrel => ListenAddress.Parse(text).Listen(kestrel, _ => { }));
+        builder.WebHost.ConfigureKestrel(kestrel => ListenAddress.Parse(text).Listen(kestrel, Listener.Registry, _ => { }));
         builder.Logging.ClearProviders();
         await using var app = builder.Build();
         await app.StartAsync(TestContext.Current.CancellationToken);

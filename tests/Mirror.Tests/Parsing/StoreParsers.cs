@@ -63,7 +63,7 @@ internal static class StoreParsers
             static (_, text) => OldImages(text)),
         ["sealed-text"] = new(["", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"], static (_, text) =>
         {
-            var secrets = new SealedText(Secrets);
+            var secrets = new SealedText(Secrets.For("seals"));
             Assert.False(secrets.TryOpen("place", FuzzText.Bytes(text), out var _));
             Assert.True(secrets.TryOpen("place", secrets.Seal("place", text), out var _));
             Assert.False(secrets.TryOpen("other", secrets.Seal("place", text), out var _));

@@ -39,6 +39,46 @@ public sealed class StartTests
     }
 
     [Fact]
+    public async Task The_debug_address_may_have_the_port_of_the_registry_at_another_address()
+    {
+        MirrorProcess.Availability.OrSkip();
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("only Linux has 127.0.0.2");
+        using var folder = new TempFolder();
+        var port = Ports.Free();
+        var (root, registry, debug) = (folder.Folder("root"), $"127.0.0.1:{port}", $"127.0.0.2:{port}");
+        await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, "serve", folder.Write("config.yml", $"""
+            version: 0.1
+            storage:
+              filesystem:
+                rootdirectory: {root}
+            http:
+              addr: {registry}
+              debug:
+                addr: {debug}
+            """)]);
+        await process.UntilAsync(
+            () => Task.FromResult(process.Lines.Any(line => line.Contains("listening on", StringComparison.Ordinal))));
+        var file = Path.Combine(root, "mirror", "admin-token");
+        var token = (await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken)).Trim();
+
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(registry, "v2/"));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(registry, "debug/live"));
+        Assert.Equal(HttpStatusCode.Forbidden, await StatusAsync(registry, "mirror/v1/usage"));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(debug, "debug/live"));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(debug, "v2/"));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(debug, "mirror/v1/usage"));
+
+        async Task<HttpStatusCode> StatusAsync(string authority, string path)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{authority}/{path}");
+            request.Headers.Authorization = new("Bearer", token);
+            using var response = await Http.Client.SendAsync(request, TestContext.Current.CancellationToken);
+            return response.StatusCode;
+        }
+    }
+
+    [Fact]
     public async Task A_hang_up_does_not_end_the_server()
     {
         MirrorProcess.Availability.OrSkip();

@@ -80,6 +80,28 @@ public sealed class PrometheusTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task A_rate_limit_is_shown_while_upstream_tells_it_and_the_account_is_configured()
+    {
+        Hub.AddImage(Repository, "1", HubBlob.Seeded(1, 5000));
+        Hub.AddImage(Repository, "2", HubBlob.Seeded(2, 5000));
+        await PullAsync(ManifestPath("1"));
+        Assert.Equal(2, await ShownAsync());
+        Hub.PullLimit = null;
+        await PullAsync(ManifestPath("2"));
+        Assert.Equal(0, await ShownAsync());
+
+        Hub.PullLimit = 100;
+        Hub.AddImage(Repository, "3", HubBlob.Seeded(3, 5000));
+        await PullAsync(ManifestPath("3"));
+        Assert.Equal(2, await ShownAsync());
+        await Mirror.ReloadAsync(settings => settings with { Username = "other", Password = "secret" });
+        Assert.Equal(0, await ShownAsync());
+
+        async Task<int> ShownAsync() =>
+            (await ScrapeAsync()).Count(sample => sample.Key.StartsWith("mirror_upstream_ratelimit_", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Every_answer_is_a_hit_or_a_miss_and_never_both()
     {
         var image = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 5000));

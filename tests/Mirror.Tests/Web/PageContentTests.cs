@@ -25,6 +25,40 @@ public sealed partial class PageContentTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task The_link_to_the_next_page_names_no_image_because_the_viewer_may_not_be_allowed_to_see_it()
+    {
+        var repository = new PushedRepository(Mirror, "local/secret");
+        var config = await repository.PushAsync("{}"u8.ToArray());
+        for (var i = 0; i < 51; i++)
+            using (var response = await repository.SendAsync(
+                "PUT", $"manifests/tag-{i:D2}", PushedRepository.Manifest(config, null), PushedRepository.OciManifest))
+                Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        await Mirror.ImagesAsync(list => list.Length == 51, "?n=100");
+
+        using var admin = new Browser(Mirror.Debug, Mirror.AdminLogin);
+        foreach (var sort in new[] { "name", "size", "pulls", "state" })
+        {
+            var first = await admin.PageAsync($"images?sort={sort}");
+            var link = WebUtility.HtmlDecode(NextPage().Match(first).Groups["link"].Value);
+            var after = Uri.UnescapeDataString(link[(link.IndexOf("after=", StringComparison.Ordinal) + "after=".Length)..]);
+            Assert.DoesNotContain("secret", link, StringComparison.Ordinal);
+            Assert.Matches("^[A-Za-z0-9_-]{40,}$", after);
+            // The last image, and none twice.
+            var second = await admin.PageAsync($"images?sort={sort}&after={after}");
+            string[] all = [.. TagInList().Matches(first + second).Select(match => match.Value).Distinct()];
+            Assert.Equal((sort, 51), (sort, all.Length));
+            foreach (var forged in new[] { "local/secret:tag-03", "5.7", after[..^2] })
+                await admin.PageAsync($"images?sort={sort}&after={Uri.EscapeDataString(forged)}", HttpStatusCode.BadRequest);
+        }
+    }
+
+    [GeneratedRegex("""<a rel="next" href="(?<link>[^"]+)""")]
+    private static partial Regex NextPage();
+
+    [GeneratedRegex(">local/secret:tag-[0-9]{2}<")]
+    private static partial Regex TagInList();
+
+    [Fact]
     public async Task Text_of_clients_publishers_and_upstreams_is_never_markup()
     {
         var repository = new PushedRepository(Mirror, "local/markup");
