@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Sockets;
 
 namespace Mirror.Storage.Buckets;
@@ -24,6 +25,19 @@ internal static class BucketHttp
         SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
 #pragma warning restore CA5359
     };
+
+    /// <summary>
+    /// Checks that the body of an answer begins at an offset. A store that does not know <c>Range</c> sends the object from its first byte.
+    /// </summary>
+    /// <param name="contentRange">The header <c>Content-Range</c> of the answer, which only 206 has.</param>
+    /// <exception cref="IOException">It begins elsewhere.</exception>
+    public static void RequireStart(string name, long from, string? contentRange)
+    {
+        // Without the header the body is the whole object.
+        var start = ContentRangeHeaderValue.TryParse(contentRange, out var range) ? range.From : 0;
+        if (start != from)
+            throw new IOException($"{name} was asked for its bytes from {from} on, and the store sent those from {start} on.");
+    }
 
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {

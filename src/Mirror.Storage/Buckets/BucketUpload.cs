@@ -30,7 +30,10 @@ internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, lon
     /// <summary>Sends parts while the spool grows, until it is committed or given up.</summary>
     public void Follow() => _following = FollowAsync(spool.Growth);
 
-    /// <summary>Sends the rest of the spool, which does not grow any more, and makes the object appear.</summary>
+    /// <summary>
+    /// Sends the rest of the spool, which does not grow any more, and makes the object appear. An object of the same length is left as it
+    /// is: the caller has claimed it, so no sweep deletes it, and has deleted it if it is known to be damaged.
+    /// </summary>
     /// <exception cref="StoreUnavailableException">The object was not stored, and its parts were deleted.</exception>
     public async ValueTask CommitAsync(CancellationToken cancellationToken)
     {
@@ -38,6 +41,8 @@ internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, lon
         await _following;
         try
         {
+            if (await bucket.SizeAsync(path, cancellationToken) == spool.Length)
+                return;
             var whole = _upload is null && spool.Length <= chunkSize;
             while (!whole && _sent < spool.Length)
                 await SendAsync(Math.Min(PartLength, spool.Length - _sent), cancellationToken);

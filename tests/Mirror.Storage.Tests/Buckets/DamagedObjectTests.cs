@@ -1,3 +1,4 @@
+using System.Reflection;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Memory;
 using Mirror.Storage.Disk;
@@ -73,5 +74,45 @@ public sealed class DamagedObjectTests : IDisposable
         await store.PutAsync(digest, bytes, Cancel);
         await File.WriteAllTextAsync(Path.Combine(_folder["cache"], "content", "sha256", digest.Hex), "b manifest", Cancel);
         Assert.Equal(Verification.Intact, await store.VerifyAsync(digest, Cancel));
+    }
+
+    [Fact]
+    public async Task Content_that_a_bucket_has_is_not_sent_again()
+    {
+        var bytes = "a layer of several parts"u8.ToArray();
+        var digest = Digest.Of(bytes);
+        BucketOptions options = new MemoryOptions { ScratchDirectory = _folder.Folder("scratch") };
+        options.ChunkSize = 5;
+        using var bucket = new MemoryBucket(new() { MaxSize = 1 << 20 }, TimeProvider.System);
+        await new BucketContentStore(bucket, options, TimeProvider.System).PutAsync(digest, bytes, Cancel);
+        var store = new BucketContentStore(NoUploads.Of(bucket), options, TimeProvider.System);
+        await using var spool = await store.SpoolPrivatelyAsync(digest, Cancel);
+        spool.Append(bytes);
+        Assert.True(await spool.VerifyAsync(digest, Cancel));
+        spool.Complete();
+        await store.CommitAsync(spool, digest, Cancel);
+        Assert.Equal(Verification.Intact, await store.VerifyAsync(digest, Cancel));
+        // A sweep that began before the commit sees that it relies on the object.
+        Assert.NotNull(await new BucketPushProtection(bucket, TimeProvider.System).LastClaimAsync(digest, Cancel));
+    }
+
+    /// <summary>A bucket that takes no parts.</summary>
+#pragma warning disable CA1852 // The proxy is a subtype that is made while the test runs.
+    private class NoUploads : DispatchProxy
+#pragma warning restore CA1852
+    {
+        private IBucket _bucket = null!;
+
+        public static IBucket Of(IBucket bucket)
+        {
+            var proxy = Create<IBucket, NoUploads>();
+            ((NoUploads)(object)proxy)._bucket = bucket;
+            return proxy;
+        }
+
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
+            targetMethod!.Name == nameof(IBucket.BeginUploadAsync)
+                ? throw new StoreUnavailableException("No uploads.")
+                : targetMethod.Invoke(_bucket, args);
     }
 }

@@ -64,8 +64,19 @@ public sealed class AzureBucket : IBucket
     {
         var blob = _container.GetBlobClient(await KeyAsync(path, cancellationToken));
         var range = new BlobDownloadOptions { Range = new HttpRange(from, until - from) };
-        return (await _calls.GetOrNullAsync(
-            async stop => (await blob.DownloadStreamingAsync(range, stop)).Value, cancellationToken))?.Content;
+        if (await _calls.GetOrNullAsync(
+            async stop => (await blob.DownloadStreamingAsync(range, stop)).Value, cancellationToken) is not { } response)
+            return null;
+        try
+        {
+            BucketHttp.RequireStart(Name + path, from, response.Details.ContentRange);
+            return response.Content;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
     }
 
     public async ValueTask<bool> PutAsync(

@@ -13,19 +13,31 @@ internal sealed class AzureUpload(AzureCalls calls, BlockBlobClient blob) : IBuc
     // Another process may send blocks of the same blob. All names of the blocks of a blob must be equally long.
     private readonly string _id = Guid.NewGuid().ToString("N");
     private readonly ConcurrentBag<int> _parts = [];
+    // registry:2 writes append blobs, and Azure takes no block beside one. Such a blob may be intact, so it stays until the commit replaces
+    // it. These parts are sent then.
+    private readonly ConcurrentBag<Part> _refused = [];
 
     public async Task PutPartAsync(int number, Func<Stream> open, long length, CancellationToken cancellationToken)
     {
-        await calls.InvokeAsync(BucketCalls.LimitFor(length), async stop =>
-        {
-            await using var body = open();
-            return await blob.StageBlockAsync(BlockName(number), body, cancellationToken: stop);
-        }, cancellationToken);
-        _parts.Add(number);
+        Part part = new(number, open, length);
+        if (!_refused.IsEmpty || !await TryStageAsync(part, cancellationToken))
+            _refused.Add(part);
     }
 
     public async ValueTask<bool> CompleteAsync(bool onlyIfAbsent, CancellationToken cancellationToken)
     {
+        if (!_refused.IsEmpty)
+        {
+            if (onlyIfAbsent && await FindAsync(calls, blob, cancellationToken) is not null)
+                return false;
+            await DeleteOtherTypeAsync(calls, blob, cancellationToken);
+            while (_refused.TryTake(out var part))
+                if (!await TryStageAsync(part, cancellationToken))
+                {
+                    _refused.Add(part);
+                    throw new StoreUnavailableException($"{calls.Name}: another program writes {blob.Name} at the same time.");
+                }
+        }
         var blocks = _parts.Order().Select(BlockName).ToArray();
         return await WriteAsync(calls, blob, onlyIfAbsent, conditions => calls.InvokeAsync(
             BucketCalls.CompletionLimit,
@@ -60,7 +72,7 @@ internal sealed class AzureUpload(AzureCalls calls, BlockBlobClient blob) : IBuc
             if (onlyIfAbsent && (code == BlobErrorCode.BlobAlreadyExists || code == BlobErrorCode.ConditionNotMet
                 || code == BlobErrorCode.InvalidBlobType || code == BlobErrorCode.InvalidBlockList))
             {
-                if (await calls.GetOrNullAsync(stop => blob.GetPropertiesAsync(cancellationToken: stop), cancellationToken) is null)
+                if (await FindAsync(calls, blob, cancellationToken) is null)
                     throw;
                 return false;
             }
@@ -68,12 +80,46 @@ internal sealed class AzureUpload(AzureCalls calls, BlockBlobClient blob) : IBuc
             if (code != BlobErrorCode.InvalidBlobType)
                 throw;
         }
-        await calls.GetOrNullAsync(
-            stop => blob.DeleteAsync(DeleteSnapshotsOption.IncludeSnapshots, cancellationToken: stop), cancellationToken);
+        await DeleteOtherTypeAsync(calls, blob, cancellationToken);
         await write(null);
+        return true;
+    }
+
+    private static async ValueTask<BlobProperties?> FindAsync(
+        AzureCalls calls, BlockBlobClient blob, CancellationToken cancellationToken) =>
+        await calls.GetOrNullAsync(
+            async stop => (await blob.GetPropertiesAsync(cancellationToken: stop)).Value, cancellationToken);
+
+    // Not a block blob: another process has just stored that.
+    private static async ValueTask DeleteOtherTypeAsync(AzureCalls calls, BlockBlobClient blob, CancellationToken cancellationToken)
+    {
+        if (await FindAsync(calls, blob, cancellationToken) is { BlobType: not BlobType.Block } other)
+            await calls.GetOrNullAsync(
+                stop => blob.DeleteAsync(DeleteSnapshotsOption.IncludeSnapshots, new() { IfMatch = other.ETag }, stop), cancellationToken);
+    }
+
+    // False where a blob of another type has the name.
+    private async Task<bool> TryStageAsync(Part part, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await calls.InvokeAsync(BucketCalls.LimitFor(part.Length), async stop =>
+            {
+                await using var body = part.Open();
+                return await blob.StageBlockAsync(BlockName(part.Number), body, cancellationToken: stop);
+            }, cancellationToken);
+        }
+        catch (StoreUnavailableException refused) when (
+            refused.InnerException is RequestFailedException { ErrorCode: var code } && code == BlobErrorCode.InvalidBlobType)
+        {
+            return false;
+        }
+        _parts.Add(part.Number);
         return true;
     }
 
     private string BlockName(int number) =>
         Convert.ToBase64String(Encoding.ASCII.GetBytes(_id + number.ToString("D6", CultureInfo.InvariantCulture)));
+
+    private sealed record Part(int Number, Func<Stream> Open, long Length);
 }

@@ -48,7 +48,18 @@ public sealed class S3Bucket : IBucket
     public async ValueTask<Stream?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken)
     {
         var request = new GetObjectRequest { BucketName = _bucket, Key = _root + path, ByteRange = new ByteRange(from, until - 1) };
-        return (await _calls.GetOrNullAsync(stop => _client.GetObjectAsync(request, stop), cancellationToken))?.ResponseStream;
+        if (await _calls.GetOrNullAsync(stop => _client.GetObjectAsync(request, stop), cancellationToken) is not { } response)
+            return null;
+        try
+        {
+            BucketHttp.RequireStart(Name + path, from, response.ContentRange);
+            return response.ResponseStream;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
     }
 
     public ValueTask<bool> PutAsync(string path, Func<Stream> open, long length, bool onlyIfAbsent, CancellationToken cancellationToken) =>
