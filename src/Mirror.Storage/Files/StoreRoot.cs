@@ -1,4 +1,5 @@
 using Mirror.Storage.Disk;
+using Mirror.Storage.Stores;
 
 namespace Mirror.Storage.Files;
 
@@ -99,6 +100,14 @@ public sealed class StoreRoot
             // Read-only, or full: then the server recognises the store only by its place.
         }
     }
+
+    /// <summary>
+    /// Whether the file system takes upper case and lower case for the same name, so that tags that differ only in case are one tag. Known
+    /// after <see cref="Mark"/>.
+    /// </summary>
+    public bool IgnoresCase() =>
+        File.Exists(System.IO.Path.Combine(Path, RegistryLayout.StoreIdentity))
+        && File.Exists(System.IO.Path.Combine(Path, RegistryLayout.StoreIdentity.ToUpperInvariant()));
 
     /// <summary>Checks whether the folder is still the same one. Takes a microsecond.</summary>
     public void Look()

@@ -13,6 +13,8 @@ internal sealed partial class StorePresence(StoreRoot root, StorageOptions stora
     {
         if (!storage.Maintenance.ReadOnly.Enabled)
             root.Mark();
+        if (root.IgnoresCase())
+            LogIgnoresCase(root.Path);
         root.Changed += why =>
         {
             if (why is null)
@@ -32,6 +34,12 @@ internal sealed partial class StorePresence(StoreRoot root, StorageOptions stora
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Reason}. Until then pushes and stored content are refused with 503")]
     private partial void LogAway(string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "the volume of the storage folder {Folder} does not tell upper case from lower case: two tags that differ only in case, such as "
+        + "1-RC and 1-rc, are one tag there, and a push of the one changes the other. Move the folder to a volume that tells them apart, "
+        + "such as ext4, XFS, or a volume of Docker in place of a folder of Windows or macOS")]
+    private partial void LogIgnoresCase(string folder);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "the storage folder {Folder} is back")]
     private partial void LogBack(string folder);

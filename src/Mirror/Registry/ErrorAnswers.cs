@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.AspNetCore.Connections;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
@@ -27,7 +28,7 @@ public sealed partial class ErrorAnswers(
     public async Task AnswerAsync(RegistryRequest request, Exception failure)
     {
         var response = request.Http.Response;
-        if (request.Aborted.IsCancellationRequested)
+        if (IsClientGone(request, failure))
         {
             metrics.Aborted();
             // Otherwise the client went.
@@ -80,6 +81,21 @@ public sealed partial class ErrorAnswers(
             if (response.HasStarted)
                 request.Http.Abort();
         }
+    }
+
+    /// <summary>
+    /// Whether the client has left, so that no answer reaches it. Kestrel throws from the body of a request a moment before it cancels
+    /// <see cref="RegistryRequest.Aborted"/>: see also <see cref="RequestBody"/>.
+    /// </summary>
+    public static bool IsClientGone(RegistryRequest request, Exception failure)
+    {
+        if (request.Aborted.IsCancellationRequested)
+            return true;
+        if (failure is not (ConnectionResetException or ConnectionAbortedException
+            or OperationCanceledException { InnerException: ConnectionAbortedException }))
+            return false;
+        request.Http.Abort();
+        return true;
     }
 
     /// <summary>The error of the protocol for an exception, and what the log says of it.</summary>

@@ -11,11 +11,15 @@ namespace Mirror.Registry;
 /// </summary>
 public sealed class Mounts(
     RepositoryResolver repositories, IContentStore content, IReferenceStore references, IAccess access, PrivateReads privates,
-    RepositoryWalks walks)
+    RepositoryWalks walks, TimeProvider time)
 {
+    // In a bucket, one request asks whether one repository has the blob. A client that waits longer could have sent the blob meanwhile.
+    private static readonly TimeSpan MaxSearch = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// Whether the blob is stored in a repository that the user may pull from: the one that <c>from</c> names, or any if there is no
-    /// <c>from</c>. Nothing is fetched from upstream for a mount.
+    /// <c>from</c>. False as well if such a search takes too long: then the client sends the blob. Nothing is fetched from upstream for a
+    /// mount.
     /// </summary>
     public async ValueTask<bool> IsAllowedAsync(RegistryRequest request, Digest digest)
     {
@@ -27,13 +31,27 @@ public sealed class Mounts(
         // The registry that the client names has this name too.
         if (from is { } source)
             return repositories.Find(request.Namespace, source) is { } repository
-                && await HasForClientAsync(request, repository.Name, digest)
+                && await HasForClientAsync(request, repository.Name, digest, request.Aborted)
                 && await privates.MayReadAsync(request, repository.Name);
 
+        using var limit = new CancellationTokenSource(MaxSearch, time);
+        using var search = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted, limit.Token);
+        try
+        {
+            return await IsAnywhereAsync(request, digest, search.Token);
+        }
+        catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    private async ValueTask<bool> IsAnywhereAsync(RegistryRequest request, Digest digest, CancellationToken cancellationToken)
+    {
         List<RepositoryName> ofUpstream = [];
-        using (await walks.EnterAsync(request.Aborted))
-            await foreach (var any in references.ListRepositoriesAfterAsync(null, request.Aborted))
-                if (await HasForClientAsync(request, any, digest))
+        using (await walks.EnterAsync(cancellationToken))
+            await foreach (var any in references.ListRepositoriesAfterAsync(null, cancellationToken))
+                if (await HasForClientAsync(request, any, digest, cancellationToken))
                 {
                     if (!privates.AsksUpstream(any))
                         return true;
@@ -41,14 +59,18 @@ public sealed class Mounts(
                 }
         // Upstream is asked after the turn has ended: other clients do not wait for an upstream that answers slowly.
         foreach (var candidate in ofUpstream)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
             if (await privates.MayReadAsync(request, candidate))
                 return true;
+        }
         return false;
     }
 
     // Whether the repository has the blob and this server's own rules let the user pull it.
-    private async ValueTask<bool> HasForClientAsync(RegistryRequest request, RepositoryName name, Digest digest) =>
+    private async ValueTask<bool> HasForClientAsync(
+        RegistryRequest request, RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         repositories[name] is not MirroredRepository { Denied: not null }
-        && await references.HasBlobAsync(name, digest, request.Aborted)
-        && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, request.Aborted);
+        && await references.HasBlobAsync(name, digest, cancellationToken)
+        && await access.AuthorizeAsync(request.User, name, AccessAction.Pull, cancellationToken);
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Microsoft.AspNetCore.Connections;
 using Mirror.Configuration;
 using Mirror.Limits;
 
@@ -32,7 +33,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
             var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
             try
             {
-                var read = await body.ReadAsync(buffer, cancellationToken);
+                var read = await FromClientAsync(body.ReadAsync(buffer, cancellationToken));
                 upload.Append(buffer.AsSpan(0, (int)Math.Min(read, left)));
                 left -= read;
                 return (read, left >= 0);
@@ -82,7 +83,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
         var fits = await ReadAsync(request, async cancellationToken =>
         {
             // The bytes that have arrived stay in the connection's own memory until there is room for them.
-            var arrived = (await reader.ReadAsync(cancellationToken)).Buffer;
+            var arrived = (await FromClientAsync(reader.ReadAsync(cancellationToken))).Buffer;
             var (length, fits) = ((int)arrived.Length, body.Length + arrived.Length <= maxBytes);
             try
             {
@@ -116,7 +117,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
                 idle.CancelAfter(http.IdleTimeout);
                 request.Transfer?.WaitForClient();
                 // Wait without a buffer, so that a client that does not send occupies no memory.
-                _ = await body.ReadAsync(Memory<byte>.Empty, idle.Token);
+                _ = await FromClientAsync(body.ReadAsync(Memory<byte>.Empty, idle.Token));
                 idle.CancelAfter(Timeout.InfiniteTimeSpan);
                 // The client has sent something. If its bytes wait for memory now, the client is not to blame.
                 request.Transfer?.Moved(0);
@@ -133,7 +134,7 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
             request.Http.Response.Headers.Connection = "close";
             throw;
         }
-        catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
+        catch (OperationCanceledException) when (idle.IsCancellationRequested && !request.Aborted.IsCancellationRequested)
         {
             throw Cut(request, $"no bytes arrived for {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout){whenCut}");
         }
@@ -150,6 +151,20 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
                 throw Cut(
                     request, $"{counted} bytes in {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout) are too few{whenCut}");
             (counted, since) = (0, now);
+        }
+    }
+
+    // A broken connection of HTTP/1.1 has an exception of its own. A stream of HTTP/2 that the client resets has none, so it would look
+    // like a failure of the disk.
+    private static async ValueTask<T> FromClientAsync<T>(ValueTask<T> read)
+    {
+        try
+        {
+            return await read;
+        }
+        catch (IOException gone) when (gone is not (BadHttpRequestException or ConnectionResetException))
+        {
+            throw new ConnectionResetException(gone.Message, gone);
         }
     }
 

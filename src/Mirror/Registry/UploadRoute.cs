@@ -49,6 +49,8 @@ public sealed class UploadRoute(
 
         // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
         Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
+        // Nor does a client that gets no place for its body, or that leaves before.
+        using var transfer = request.Transfer = whole is null ? null : await transfers.StartAsync(request.Http);
         var id = uploads.Begin(repository.Name, request.Client);
         if (whole is not { } named)
         {
@@ -57,7 +59,6 @@ public sealed class UploadRoute(
         }
 
         // 3. A whole blob in this request.
-        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         using (var upload = Hold(request, repository.Name, id, named.Algorithm))
         {
             try

@@ -70,7 +70,7 @@ internal sealed partial class PagePipeline(
     private async Task AnswerAsync(RegistryRequest request, string path, Exception failure)
     {
         var context = request.Http;
-        if (request.Aborted.IsCancellationRequested)
+        if (ErrorAnswers.IsClientGone(request, failure))
         {
             metrics.Aborted();
             return;

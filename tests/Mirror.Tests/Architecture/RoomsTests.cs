@@ -1,3 +1,4 @@
+using System.Reflection;
 using Mirror.Hosting;
 using Mirror.Storage;
 using Xunit;
@@ -16,6 +17,24 @@ public sealed class RoomsTests
             .Select(circle => string.Join("\n", circle.Zip(circle.Skip(1), (from, to) => $"  {from} -> {to}: {Arrows.From(from)[to]}")));
 
         Assert.True(!circles.Any(), $"rooms that depend on themselves:\n{string.Join("\n\n", circles)}");
+    }
+
+    /// <summary>
+    /// An interface of the store can have a method with a body. A class around another store that lacks this method would hide that of the
+    /// inner one.
+    /// </summary>
+    [Fact]
+    public void A_store_around_another_one_passes_every_call_on()
+    {
+        const BindingFlags fields = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+        var hidden = from type in new[] { typeof(Server).Assembly, typeof(Digest).Assembly }.SelectMany(assembly => assembly.GetTypes())
+                     where type.IsClass && !type.IsAbstract && !type.ContainsGenericParameters
+                     from store in type.GetInterfaces()
+                     where store.Assembly == typeof(Digest).Assembly && type.GetFields(fields).Any(field => field.FieldType == store)
+                     from method in type.GetInterfaceMap(store).TargetMethods
+                     where method.DeclaringType == store
+                     select $"{type.Name} lacks {store.Name}.{method.Name}";
+        Assert.Empty(hidden);
     }
 
     [Fact]

@@ -1,8 +1,11 @@
 using System.Net;
+using Microsoft.AspNetCore.Http;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Limits;
+using Mirror.PullThrough;
 using Mirror.Registry;
+using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Disk;
 using Mirror.Storage.Files;
@@ -106,6 +109,32 @@ public sealed class HeldUploadTests
         Assert.Null(uploads.Hold(name, id, "client", "sha256"));
     }
 
+    [Fact]
+    public async Task A_whole_blob_for_which_there_is_no_place_leaves_no_upload()
+    {
+        using var folder = new TempFolder();
+        // The volume has room for the files of one upload.
+        var store = new WatchedStore(new FileUploadStore(folder.Path), () => { }) { Files = 4 };
+        using var uploads = UploadsIn(store);
+        var options = new MirrorOptions();
+        var quota = new PushQuota(options.Hosted, null!, null!, null!, null!, null!, TimeProvider.System);
+        var transfers = new Transfers();
+        var repositories = new RepositoryResolver(new HostedNames(options), null!, null!);
+        var route = new UploadRoute(repositories, null!, uploads, null!, null!, null!, null!, transfers, quota);
+        var others = new DefaultHttpContext();
+        for (var i = 0; i < OpenFiles.MaxTransfers; i++)
+            await transfers.StartAsync(others);
+
+        var http = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: true) };
+        http.Request.QueryString = new QueryString($"?digest={Digest.Of([1])}");
+        var request = new RegistryRequest(http, RegistryRoute.Of("/v2/a/b/blobs/uploads/"), isFromReplica: false)
+        {
+            Repository = repositories[RepositoryName.Parse("a/b")],
+        };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => route.StartAsync(request));
+        uploads.Begin(RepositoryName.Parse("a/b"), request.Client);
+    }
+
     private static Uploads UploadsIn(IUploadStore store)
     {
         var (http, time) = (new HttpOptions(), TimeProvider.System);
@@ -119,7 +148,10 @@ public sealed class HeldUploadTests
     {
         public void Start(RepositoryName name, Guid id, DateTimeOffset now) => store.Start(name, id, now);
 
-        public VolumeRoom Room() => store.Room();
+        /// <summary>How many files the volume takes.</summary>
+        public long Files { get; init; } = long.MaxValue;
+
+        public VolumeRoom Room() => store.Room() with { Files = Files };
 
         public ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken) =>
             store.LengthAsync(name, id, cancellationToken);

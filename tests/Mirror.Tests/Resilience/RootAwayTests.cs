@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Push;
@@ -14,6 +15,27 @@ namespace Mirror.Tests.Resilience;
 public sealed class RootAwayTests : MirrorOfHub
 {
     private const string Name = "local/app";
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_volume_that_does_not_tell_upper_case_from_lower_case_is_named_at_the_start(bool ignoresCase)
+    {
+        using var root = new TempFolder();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = root.Path });
+        await mirror.StopAsync();
+        // On such a volume this name is that of the file that exists.
+        if (ignoresCase)
+            File.Copy(root[RegistryLayout.StoreIdentity], root[RegistryLayout.StoreIdentity.ToUpperInvariant()]);
+        await mirror.StartAgainAsync();
+        if (ignoresCase)
+            await mirror.UntilLoggedAsync(IsWarning);
+        else
+            Assert.DoesNotContain(mirror.Log, IsWarning);
+
+        bool IsWarning(string line) => line.Contains("level=error", StringComparison.Ordinal)
+            && line.Contains($"{root.Path} does not tell upper case from lower case", StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("the folder is the mount point", "")]
