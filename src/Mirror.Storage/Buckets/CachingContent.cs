@@ -24,17 +24,13 @@ internal sealed class CachingContent(BucketContent stored, long length, Digest d
             _copy = cache.TrySpool(digest, length);
         if (_copy is null)
             return read;
-        if (offset == _copy.Length && TryAppend(buffer.Span[..read]))
-        {
-            if (_copy.Length == length)
-            {
-                if (await _copy.VerifyAsync(digest, cancellationToken))
-                    _ = cache.TryAdmit(_copy, digest);
-                await EndCopyAsync();
-            }
-        }
-        else
+        if (offset != _copy.Length || !TryAppend(buffer.Span[..read]))
             await EndCopyAsync();
+        else if (_copy.Length == length)
+        {
+            await AdmitAsync(_copy, cancellationToken);
+            await EndCopyAsync();
+        }
         return read;
     }
 
@@ -55,6 +51,19 @@ internal sealed class CachingContent(BucketContent stored, long length, Digest d
         catch (IOException)
         {
             return false;
+        }
+    }
+
+    private async ValueTask AdmitAsync(Spool copy, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await copy.VerifyAsync(digest, cancellationToken))
+                _ = cache.TryAdmit(copy, digest);
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            // The disk does not return what was written to it. The client has its bytes from the bucket.
         }
     }
 

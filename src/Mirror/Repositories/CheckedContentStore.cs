@@ -93,10 +93,17 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     {
         if (await store.OpenStoredAsync(digest, cancellationToken) is not { } content)
             return null;
-        if (content.Length is not { } length || await IsRightAsync(digest, length, expected, cancellationToken))
-            return content;
-        await content.DisposeAsync();
-        return null;
+        var isRight = false;
+        try
+        {
+            isRight = content.Length is not { } length || await IsRightAsync(digest, length, expected, cancellationToken);
+            return isRight ? content : null;
+        }
+        finally
+        {
+            if (!isRight)
+                await content.DisposeAsync();
+        }
     }
 
     private async ValueTask<long?> SizeAsync(Digest digest, long? expected, CancellationToken cancellationToken) =>

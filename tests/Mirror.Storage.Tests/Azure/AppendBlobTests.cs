@@ -1,5 +1,6 @@
 using Azure.Storage.Blobs.Models;
 using Azure.Storage.Blobs.Specialized;
+using Microsoft.AspNetCore.Http;
 using Mirror.Storage.Spooling;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
@@ -13,13 +14,29 @@ public sealed class AppendBlobTests : StoreTests
     private const int MiB = 1 << 20;
 
     private readonly AzureStore _store = new();
+    private StoreFront _front = null!;
+    private volatile bool _refusesParts;
 
-    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+    // Unlike the service, Azurite takes a part beside an append blob, and refuses the list of the parts.
+    protected override async Task<Stores> CreateAsync()
+    {
+        var options = await _store.OptionsAsync();
+        _front = await StoreFront.StartAsync(new Uri(options.ServiceUrl!), RefuseAsync);
+        _front.Faults.Set(request =>
+        {
+            _refusesParts &= !HttpMethods.IsDelete(request.Method);
+            return _refusesParts && request.Query["comp"] == "block" ? StoreFault.Status(409) : null;
+        });
+        options.ServiceUrl = $"{_front.Url.GetLeftPart(UriPartial.Authority)}/{Azurite.Account}";
+        return _store.Open(options);
+    }
 
-    public override ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
         _store.Dispose();
-        return base.DisposeAsync();
+        if (_front is not null)
+            await _front.DisposeAsync();
+        await base.DisposeAsync();
     }
 
     [Theory]
@@ -43,6 +60,7 @@ public sealed class AppendBlobTests : StoreTests
         await AppendAsync(Digest.Of(bytes), bytes[..MiB]);
         await CommitAsync(bytes, isFill);
         Assert.Equal(bytes, await ReadAsync(Digest.Of(bytes)));
+        Assert.NotEqual(0, _front.Faults.Count);
     }
 
     [Fact]
@@ -63,7 +81,16 @@ public sealed class AppendBlobTests : StoreTests
         await blob.CreateAsync(cancellationToken: Cancel);
         foreach (var piece in bytes.Chunk(4 * MiB))
             await blob.AppendBlockAsync(new MemoryStream(piece), cancellationToken: Cancel);
+        _refusesParts = true;
         return blob;
+    }
+
+    private static Task RefuseAsync(HttpContext http, int status)
+    {
+        http.Response.Headers["x-ms-error-code"] = "InvalidBlobType";
+        http.Response.ContentType = "application/xml";
+        return http.Response.WriteAsync(
+            "<?xml version=\"1.0\"?><Error><Code>InvalidBlobType</Code><Message>The blob type is invalid.</Message></Error>", Cancel);
     }
 
     // The parts of a fill are sent while it comes, those of a push at its end.

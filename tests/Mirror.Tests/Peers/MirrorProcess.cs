@@ -156,7 +156,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         if (_settings.Limits is { } limits)
             command = ["prlimit", limits, .. command];
         if (_settings.Faults is not null)
-            command = [.. DiskFaults.Of(command)];
+            command = [.. _settings.Faults.CommandOf(command)];
         _process = PeerProcess.Start(command[0], command[1..], Variables());
         if (_settings.Faults is { } faults)
             await faults.AttachAsync(_process.Id);

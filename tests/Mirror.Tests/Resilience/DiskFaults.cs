@@ -21,6 +21,9 @@ internal enum DiskCall
 
     /// <summary>rmdir</summary>
     RemoveFolder,
+
+    /// <summary>pread; only with <see cref="DiskFaults.AreReadsAsked"/></summary>
+    Read,
 }
 
 /// <summary>
@@ -45,6 +48,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             [276] = ("rename", DiskCall.Name, 1),
             [37] = ("link", DiskCall.Name, 1),
             [35] = ("rmdir", DiskCall.RemoveFolder, 1),
+            [67] = ("pread", DiskCall.Read, -1),
         }
         : new()
         {
@@ -57,6 +61,7 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             [86] = ("link", DiskCall.Name, 0),
             [265] = ("link", DiskCall.Name, 1),
             [84] = ("rmdir", DiskCall.RemoveFolder, 0),
+            [17] = ("pread", DiskCall.Read, -1),
         };
 
     // Installs a filter that asks about these calls, leaves its listener open for Attach, and becomes the program.
@@ -102,10 +107,21 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
         get { lock (_gate) return _failed; }
     }
 
+    /// <summary>Whether reads can fail too. A program that reads much is slow then.</summary>
+    public bool AreReadsAsked { get; init; }
+
     /// <summary>The command line that runs a program so.</summary>
-    public static IEnumerable<string> Of(IEnumerable<string> command) =>
+    public IEnumerable<string> CommandOf(IEnumerable<string> command) => Of(command, AreReadsAsked);
+
+    private static IEnumerable<string> Of(IEnumerable<string> command, bool withReads) =>
     [
-        "perl", "-e", Launcher, string.Join(',', [IsArm ? "167,277" : "157,317", .. Calls.Keys.Select(call => $"{call}")]), .. command,
+        "perl", "-e", Launcher,
+        string.Join(',',
+        [
+            IsArm ? "167,277" : "157,317",
+            .. Calls.Where(call => withReads || call.Value.Kind != DiskCall.Read).Select(call => $"{call.Key}"),
+        ]),
+        .. command,
     ];
 
     /// <summary>From now on the calls of one kind below the folder fail: all of them, or one of them.</summary>
@@ -136,7 +152,9 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             (_kind, _random) = (null, null);
     }
 
-    /// <summary>Begins to decide about the calls of a program that was started with <see cref="Of"/>; until then it stands still.</summary>
+    /// <summary>
+    /// Begins to decide about the calls of a program that was started with <see cref="CommandOf"/>; until then it stands still.
+    /// </summary>
     public async Task AttachAsync(int pid)
     {
         var number = -1;
@@ -172,8 +190,10 @@ internal sealed partial class DiskFaults(string folder) : IDisposable
             return new Availability("system calls can be made to fail on Linux with perl only");
         try
         {
+            // Its own reads would wait for an answer.
+            var arguments = Of(["/bin/true"], withReads: false).Skip(1);
             using var process = System.Diagnostics.Process.Start(
-                new System.Diagnostics.ProcessStartInfo("perl", Of(["/bin/true"]).Skip(1)) { RedirectStandardError = true })!;
+                new System.Diagnostics.ProcessStartInfo("perl", arguments) { RedirectStandardError = true })!;
             var said = process.StandardError.ReadToEnd();
             process.WaitForExit();
             return process.ExitCode == 0 ? default : new Availability($"system calls cannot be made to fail here: {said}");

@@ -3,6 +3,7 @@ using Mirror.Storage;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Peers.Gcs;
 using Mirror.Tests.Push;
+using Mirror.Tests.Resilience;
 using Xunit;
 
 namespace Mirror.Tests.Stores;
@@ -23,12 +24,8 @@ public sealed class LocalCopyTests : IAsyncLifetime
     {
         MirrorProcess.Availability.OrSkip();
         _store = await GoogleStorage.StartAsync();
-        _mirror = await MirrorProcess.StartAsync(new MirrorSettings
-        {
-            Driver = $"  gcs:\n    bucket: {GoogleStorage.Bucket}\n    keyfile: {_folder.Write("key.json", _store.KeyFile())}\n"
-                + $"    rootdirectory: /registry\n    endpoint: {_store.Url}\n"
-                + $"    localcache:\n      path: {_folder.Folder("cache")}\n  redirect: {{disable: true}}\n",
-        });
+        _folder.Write("key.json", _store.KeyFile());
+        _mirror = await MirrorProcess.StartAsync(WithCache("cache"));
         _app = new PushedRepository(_mirror, "local/app");
     }
 
@@ -87,6 +84,31 @@ public sealed class LocalCopyTests : IAsyncLifetime
         await _mirror.StartAgainAsync();
         Assert.Equal(bytes, await _app.BytesAsync("manifests/1"));
     }
+
+    [Theory]
+    // Where a copy is until it is verified, and where it is then.
+    [InlineData("incoming")]
+    [InlineData("content")]
+    public async Task A_client_gets_the_whole_layer_although_the_disk_cannot_read_the_copy(string folder)
+    {
+        const int inputOutputError = 5;
+        DiskFaults.Availability.OrSkip();
+        var (_, layer) = await PushAsync();
+        using var faults = new DiskFaults(Path.Combine(_folder["other"], folder)) { AreReadsAsked = true };
+        await using var other = await MirrorProcess.StartAsync(WithCache("other") with { Faults = faults });
+        var app = new PushedRepository(other, "local/app");
+        faults.Fail(DiskCall.Read, at: 0, inputOutputError);
+        for (var i = 0; i < 2; i++)
+            Assert.Equal(Layer, await app.BytesAsync($"blobs/{layer}"));
+        Assert.NotNull(faults.Failed);
+    }
+
+    private MirrorSettings WithCache(string folder) => new()
+    {
+        Driver = $"  gcs:\n    bucket: {GoogleStorage.Bucket}\n    keyfile: {_folder["key.json"]}\n"
+            + $"    rootdirectory: /registry\n    endpoint: {_store.Url}\n"
+            + $"    localcache:\n      path: {_folder.Folder(folder)}\n  redirect: {{disable: true}}\n",
+    };
 
     private async Task<(Digest Image, Digest Layer)> PushAsync()
     {
