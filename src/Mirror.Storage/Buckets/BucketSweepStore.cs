@@ -19,12 +19,17 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
 
     private static readonly TimeSpan MaxUploadAge = TimeSpan.FromDays(1);
 
+    // The machines of a service have clocks that are set over the network.
+    private static readonly TimeSpan SkewOfMachines = TimeSpan.FromSeconds(10);
+
     private static readonly Lock LastBeginGate = new();
     private static DateTime _lastBegin;
 
     private readonly BucketPushProtection _claims = new(bucket, time);
 
     public ISweepStore ForEvictions => new BucketSweepStore(bucket, scratch, time, forEvictions: true);
+
+    public TimeSpan MaxClockSkew => bucket.HasOneClock ? TimeSpan.Zero : SkewOfMachines;
 
     public async ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
     {

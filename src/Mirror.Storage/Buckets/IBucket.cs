@@ -15,6 +15,9 @@ public interface IBucket : IDisposable
     /// <summary>The bucket's name in logs and messages, for example <c>s3://images/registry/</c>.</summary>
     string Name { get; }
 
+    /// <summary>Whether one clock gives the dates of all objects. A service has several machines.</summary>
+    bool HasOneClock => false;
+
     /// <summary>An object's length in bytes; null if it does not exist.</summary>
     ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken);
 

@@ -14,6 +14,7 @@ public sealed class CachedImages
     // With more blobs than this the index offers the oldest images only: about 20 MB. It is built again when they have been evicted.
     private const int MaxOffered = 100_000;
 
+    private readonly DateTimeOffset _began;
     private readonly DigestSet _counted = new();
     private readonly List<RepositoryName> _names = [];
     // The images that have a manifest: more than one where indexes share it.
@@ -25,7 +26,8 @@ public sealed class CachedImages
     private int _next;
     private bool _isBuilt;
 
-    internal CachedImages(DateTimeOffset began) => Began = began;
+    /// <param name="clockSkew">See <see cref="Stores.ISweepStore.MaxClockSkew"/>.</param>
+    internal CachedImages(DateTimeOffset began, TimeSpan clockSkew) => (_began, KeptSince) = (began, began - clockSkew);
 
     /// <summary>The bytes of all blobs that can be fetched again, less those that were evicted since.</summary>
     public long Bytes { get; private set; }
@@ -36,8 +38,8 @@ public sealed class CachedImages
     /// <summary>The images that the index still offers, in the order in which they are evicted.</summary>
     public IEnumerable<CachedImage> Offered => _images.Skip(_next).Where(image => !image.IsTaken);
 
-    /// <summary>When the index was begun, by the store's clock. Content that was touched since is kept.</summary>
-    internal DateTimeOffset Began { get; }
+    /// <summary>Content that was touched since this time is kept: since the index was begun, by any clock of the store.</summary>
+    internal DateTimeOffset KeptSince { get; }
 
     /// <summary>Whether <see cref="Bytes"/> has this blob in it.</summary>
     public bool Counts(Digest digest) => _counted.Contains(digest);
@@ -122,7 +124,7 @@ public sealed class CachedImages
         // 2. When each was used. A layer that others share says nothing about one of them. No clock makes an image younger than now.
         foreach (var image in _images)
         {
-            image.Used = Earlier(Later(image.Used, image.Pulled ?? default), Began);
+            image.Used = Earlier(Later(image.Used, image.Pulled ?? default), _began);
             foreach (var id in image.Blobs)
                 if (_blobs[id].Holders == 1)
                     image.Used = Later(image.Used, _blobs[id].Used);

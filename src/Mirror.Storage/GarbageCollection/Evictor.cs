@@ -12,10 +12,11 @@ namespace Mirror.Storage.GarbageCollection;
 /// </summary>
 /// <remarks>
 /// Like <see cref="Sweeper"/>, it marks content and deletes other content. It marks what hosted repositories have. It has no grace. It is
-/// safe beside pushes: content that was touched after the marking began is never deleted, however much later the eviction is. A push writes
-/// the link first and the blob second. So if the marking does not see the link, the blob is newer than the marking. A blob's last use is
-/// its last touch, so a server that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage
-/// collection, which deletes only what no name reaches: neither relies on what the other deletes.
+/// safe beside pushes: content that was touched after the marking began is never deleted, however much later the eviction is. As the clocks
+/// of a store's machines differ, this includes what seems to be touched a little before. A push writes the link first and the blob second.
+/// So if the marking does not see the link, the blob is newer than the marking. A blob's last use is its last touch, so a server that
+/// serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage collection, which deletes only what no
+/// name reaches: neither relies on what the other deletes.
 /// </remarks>
 public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
@@ -36,7 +37,7 @@ public sealed class Evictor(
         await using var turn = await _store.BeginAsync(cancellationToken);
         if (turn is null)
             return null;
-        var cached = new CachedImages(turn.Began);
+        var cached = new CachedImages(turn.Began, _store.MaxClockSkew);
         var marks = new EvictionMarks(content, references, _store, provenance, cached, _options.Notes, isMirrored, cancellationToken);
         return await marks.ReadAsync(() => ReadPullsAsync(cached, isUrgent, cancellationToken));
     }
@@ -110,7 +111,7 @@ public sealed class Evictor(
             if (offered.Count == 0)
                 return all;
             ConcurrentDictionary<Digest, bool> young = [];
-            await LookAsync(young, offered.SelectMany(image => OwnBlobs(cached, image, pinned)), cached.Began, cancellationToken);
+            await LookAsync(young, offered.SelectMany(image => OwnBlobs(cached, image, pinned)), cached.KeptSince, cancellationToken);
             List<Going> going = [];
             try
             {
@@ -142,7 +143,7 @@ public sealed class Evictor(
         if (!MayGo(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
             return null;
         // An image must be kept whole or be evicted whole.
-        await LookAsync(young, blobs, cached.Began, stop);
+        await LookAsync(young, blobs, cached.KeptSince, stop);
         if (blobs.Exists(blob => young[blob.Digest]) || await _options.TakeAsync([.. blobs.Select(blob => blob.Digest)]) is not { } taken)
             return null;
         List<Digest> manifests = image.Name is null ? [] : [.. cached.OwnManifests(image)];
@@ -163,7 +164,7 @@ public sealed class Evictor(
             {
                 // The links go too: when a client asks for the blob again, the server must ask upstream again whether the repository may
                 // serve it.
-                if (await _store.SweepCopyAsync(blob.Digest, cached.NamesOf(blob.Digest), cached.Began, stop) is not { } length)
+                if (await _store.SweepCopyAsync(blob.Digest, cached.NamesOf(blob.Digest), cached.KeptSince, stop) is not { } length)
                     return;
                 Interlocked.Increment(ref blobs);
                 Interlocked.Add(ref freed, length);

@@ -11,6 +11,12 @@ public interface ISweepStore
     /// </summary>
     ISweepStore ForEvictions { get; }
 
+    /// <summary>
+    /// How far the clocks may differ that give the times: what seems to be touched so long before a sweep began may have been touched after
+    /// it. Zero if one clock gives all times.
+    /// </summary>
+    TimeSpan MaxClockSkew => TimeSpan.Zero;
+
     /// <summary>Begins a sweep; null while another one of the same kind runs, in this process or another.</summary>
     ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken);
 

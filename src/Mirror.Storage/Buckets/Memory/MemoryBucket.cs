@@ -25,6 +25,8 @@ public sealed class MemoryBucket : IBucket
 
     public string Name { get; }
 
+    public bool HasOneClock => true;
+
     /// <summary>How much the objects may have, and how much they have.</summary>
     public IStoreRoom Room => _room;
 

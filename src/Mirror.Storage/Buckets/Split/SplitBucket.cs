@@ -21,6 +21,9 @@ public abstract class SplitBucket : IBucket
 
     public string Name { get; }
 
+    /// <summary>No: content and names are in two services.</summary>
+    public bool HasOneClock => false;
+
     public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken) =>
         !IsContent(path) ? await _names.SizeAsync(path, cancellationToken)
         : await FindAsync(path, cancellationToken) is { } found ? await _content.SizeAsync(found, cancellationToken)
