@@ -79,6 +79,9 @@ public sealed class FallbackReferenceStore(IReferenceStore bucket, IReferenceSto
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
         bucket.ListTagsAsync(name, cancellationToken);
 
+    public ValueTask<IReadOnlyList<string>> ListTagsForClientAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        bucket.ListTagsForClientAsync(name, cancellationToken);
+
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, Digest manifest, CancellationToken cancellationToken) =>
         bucket.ListTagsAsync(name, manifest, cancellationToken);
 
