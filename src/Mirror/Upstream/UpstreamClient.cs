@@ -274,11 +274,9 @@ public sealed partial class UpstreamClient(
                 return response;
             }
             // Try another account. If all are paused, Choose throws.
+            var toldLimit = response.Headers.Contains("ratelimit-remaining");
             using (response)
-            {
-                var toldLimit = response.Headers.Contains("ratelimit-remaining");
                 state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), isPull, toldLimit));
-            }
         }
     }
 
@@ -297,29 +295,26 @@ public sealed partial class UpstreamClient(
     {
         if (response.IsSuccessStatusCode)
             return;
-        var status = (int)response.StatusCode;
-        var itself = origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
-        response.RequestMessage.Options.TryGetValue(UpstreamRequest.Key, out var key);
-        throw (status, itself) switch
+        response.RequestMessage!.Options.TryGetValue(UpstreamRequest.Key, out var key);
+        throw ((int)response.StatusCode, origin.IsSameOrigin(response.RequestMessage.RequestUri!)) switch
         {
-            (404 or 410, _) when itself || IsRegistryError(response, what) =>
+            (404 or 410, var itself) when itself || IsRegistryError(response, what) =>
                 new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { RequestKey = key },
-            (401 or 403, true) =>
-                new UpstreamDeniedException(
-                    $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
-                    accounts.HaveCredentials)
-                {
-                    RequestKey = key,
-                },
+            (401 or 403, true) => new UpstreamDeniedException(
+                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
+                accounts.HaveCredentials)
+            {
+                RequestKey = key,
+            },
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
-            _ => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
+            var (status, _) => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
         };
     }
 
     // The upstream, or the host that it redirected to.
     private static string Sender(HttpResponseMessage response) => response.RequestMessage!.RequestUri!.Authority;
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "the Link of a page of {Name}/{List} at {Upstream} names an earlier page: "
-        + "this server uses the {Pages} pages that it has read as the whole list")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the Link of a page of {Name}/{List} at {Upstream} names an earlier page: the {Pages} pages before it count as the whole list")]
     private partial void LogLoop(string upstream, string name, string list, int pages);
 }
