@@ -37,6 +37,10 @@ public sealed class OwnTokens(TokenSecret secret, TimeProvider time)
     /// <summary>How long a token is valid, in seconds.</summary>
     public const int Lifetime = 300;
 
+    /// <summary>The lifetime that clients are told, in seconds. The clock of a client, or of another replica, may differ, and requests take
+    /// time.</summary>
+    public const int ToldLifetime = Lifetime - 60;
+
     // The names of issuer and registry in our tokens. They are fixed, because one key belongs to one store, not to one address.
     private const string Self = "mirror";
 

@@ -12,14 +12,12 @@ namespace Mirror.Access;
 public sealed class TokenLogins : IDisposable
 {
     private const int MaxAnswer = 64 << 10;
-    private const int MaxAtOnce = 4;
-    private const int MaxWaiting = 16;
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     private readonly TokenOptions _options;
     // Strangers can fill the places of first logins. Those of users who are logged in stay free.
-    private readonly Places _first = new();
-    private readonly Places _renewals = new();
+    private readonly Places _first = new(atOnce: 4, waiting: 16);
+    private readonly Places _renewals = new(atOnce: 8, waiting: 32);
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
     {
         Timeout = MaxWait,
@@ -45,7 +43,7 @@ public sealed class TokenLogins : IDisposable
         var places = isRenewal ? _renewals : _first;
         try
         {
-            if (Interlocked.Increment(ref places.Waiting) > MaxWaiting)
+            if (Interlocked.Increment(ref places.Waiting) > places.MaxWaiting)
                 throw new TooManyLoginsException();
             await places.Turns.WaitAsync(cancellationToken);
             try
@@ -102,10 +100,12 @@ public sealed class TokenLogins : IDisposable
         }
     }
 
-    private sealed class Places
+    private sealed class Places(int atOnce, int waiting)
     {
         public int Waiting;
 
-        public SemaphoreSlim Turns { get; } = new(MaxAtOnce);
+        public int MaxWaiting => waiting;
+
+        public SemaphoreSlim Turns { get; } = new(atOnce);
     }
 }

@@ -21,8 +21,6 @@ internal sealed class TokenVerifier(
 
     // The clocks of the token server and of this machine differ.
     private const double Leeway = 60;
-    // The clocks of replicas differ less.
-    private const double LeewayOfReplicas = 5;
 
     private readonly JsonWebTokenHandler _handler = new();
 
@@ -66,7 +64,7 @@ internal sealed class TokenVerifier(
     public bool IsInTime(TokenClaims claims)
     {
         var now = time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0;
-        return now <= claims.Exp + (isOwn ? 0 : Leeway) && !(now < claims.Nbf - (isOwn ? LeewayOfReplicas : Leeway));
+        return now <= claims.Exp + (isOwn ? 0 : Leeway) && !(now < claims.Nbf - Leeway);
     }
 
     // RFC 7518, 3.4: each algorithm has its own curve.

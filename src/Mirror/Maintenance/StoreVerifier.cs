@@ -136,7 +136,7 @@ public sealed class StoreVerifier(
             var (state, _, problem) = await ReadAsync(digest, "removing damaged content", cancellationToken);
             if (state is not Verification.Damaged)
                 return (state, state is null ? $"it could not be read again: {problem}" : "its bytes are right by now");
-            if (await sweepable.SweepContentAsync(digest, turn.Began, cancellationToken) is not null)
+            if (await sweepable.SweepContentAsync(digest, turn.Began - sweepable.MaxClockSkew, cancellationToken) is not null)
                 return (Verification.Absent, "");
             if (tries == MaxTries)
                 return (state, "a client or a server uses it at the moment; run the command again");

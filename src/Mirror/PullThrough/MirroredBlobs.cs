@@ -16,8 +16,11 @@ public sealed class MirroredBlobs(
     FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
     CacheSize cache, UpstreamDeadlines deadlines, StoreWrites writes, TimeProvider time)
 {
-    // How often a request looks for a blob that each time seems to be stored, and cannot be opened.
-    private const int MaxLooks = 10;
+    // An eviction may be deleting the blob that a client asks for. A blob that still seems to be stored after this time, and cannot be
+    // opened, is damaged.
+    private static readonly TimeSpan MaxLooking = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LookPause = TimeSpan.FromMilliseconds(50);
+    private const int LooksWithoutPause = 3;
 
     // What upstream says to one login is no answer for another one.
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), long?> _heads = new();
@@ -60,7 +63,8 @@ public sealed class MirroredBlobs(
     private async ValueTask<Answer<Content>> FetchAsync(
         RepositoryName name, Digest digest, bool isStored, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
     {
-        for (var look = 0; look < MaxLooks; look++)
+        var began = time.GetTimestamp();
+        for (var look = 1; ; look++)
         {
             if (isStored && await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
@@ -70,9 +74,13 @@ public sealed class MirroredBlobs(
             isStored = true;
             // The replica that has the lease may have failed it.
             ignoreLease = true;
+            if (look < LooksWithoutPause)
+                continue;
+            if (time.GetElapsedTime(began) > MaxLooking)
+                throw new StoreUnavailableException(
+                    $"the store says again and again that it has {digest}, and does not open it: look for damage with the command verify");
+            await Task.Delay(LookPause, time, cancellationToken);
         }
-        throw new StoreUnavailableException(
-            $"the store says again and again that it has {digest}, and does not open it: look for damage with the command verify");
     }
 
     /// <summary>The length in bytes of a stored blob that the repository may serve; null where upstream must be asked.</summary>
@@ -190,7 +198,8 @@ public sealed class MirroredBlobs(
         {
             var count = _counts.JoinOrStart(
                 (name, digest, own, ActingClient.Current), stop => CountAsync(name, digest, own + 1, stop), CancellationToken.None);
-            told = (await deadlines.WaitForMissAsync(name, count, cancellationToken)).Result;
+            // It takes as long as a download. What proxy.fail_fast limits is the wait for a first answer, which the HEAD was.
+            told = (await count.WaitAsync(cancellationToken)).Result;
         }
         if (told != own)
             throw new UpstreamUnavailableException(

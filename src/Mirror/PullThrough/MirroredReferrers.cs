@@ -54,9 +54,9 @@ public sealed class MirroredReferrers(
                 ? deadlines.WaitForMissAsync(name, fetch, cancellationToken)
                 : deadlines.WaitForRefreshAsync(name, fetch, cancellationToken))).Result;
         }
-        catch (UpstreamUnavailableException slow)
+        catch (UpstreamException failure)
         {
-            return await LastAsync(name, subject, slow, cancellationToken);
+            return await LastAsync(name, subject, failure, cancellationToken);
         }
     }
 
@@ -80,10 +80,6 @@ public sealed class MirroredReferrers(
         catch (UpstreamRefusedException)
         {
             known = Parse([]);
-        }
-        catch (UpstreamException failure)
-        {
-            return await LastAsync(name, subject, failure, stop);
         }
         // Only the store has a list of what clients pushed while the name was hosted.
         foreach (var referrer in await pushed.ListAsync(name, subject, stop))

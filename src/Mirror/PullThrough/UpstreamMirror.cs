@@ -42,7 +42,8 @@ public sealed record UpstreamMirror(
             blobs,
             completion,
             Make<MirroredTagLists>(upstream, deadlines),
-            Make<MirroredReferrers>(upstream, manifests, deadlines),
+            // A slow list says nothing about tags.
+            Make<MirroredReferrers>(upstream, manifests, Make<UpstreamDeadlines>()),
             services.GetRequiredService<TagFreshness>(),
             services.GetRequiredService<RepositoryDeletions>(),
             Make<OutageRetry>(origin),

@@ -60,8 +60,7 @@ public sealed class Mounts(
         // Upstream is asked after the turn has ended: other clients do not wait for an upstream that answers slowly.
         foreach (var candidate in ofUpstream)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (await privates.MayReadAsync(request, candidate))
+            if (await privates.MayReadAsync(request, candidate).AsTask().WaitAsync(cancellationToken))
                 return true;
         }
         return false;

@@ -49,7 +49,7 @@ public sealed class TokenRoute(
     {
         request.Http.Response.Headers.CacheControl = "no-store";
         var issued = time.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
-        await JsonBody.WriteAsync(request, new TokenAnswer(token, token, OwnTokens.Lifetime, issued), RegistryJson.Default.TokenAnswer);
+        await JsonBody.WriteAsync(request, new TokenAnswer(token, token, OwnTokens.ToldLifetime, issued), RegistryJson.Default.TokenAnswer);
     }
 
     private RepositoryName? Stored(string name) =>

@@ -32,13 +32,13 @@ public sealed class RepositoryDeletions(
         await manifests.RemoveAsync(name, digest, cancellationToken);
         await provenance.ForgetAsync(name, digest, Provenance.Pushed, cancellationToken);
 
-        // 3. Repeat step 1: between the two steps another replica may have acknowledged a push of the manifest with a new tag. A push that
-        // ends later sees that the link is gone. After a push that has linked the manifest again, the tags stay.
-        await DeleteTagsAsync(unless: async stop => (await references.FindManifestAsync(name, digest, stop)).Linked);
-
-        // 4. Delete its entry under its subject.
+        // 3. Delete its entry under its subject.
         if (subject is { } referred)
             await referrers.RemoveAsync(name, referred, digest, cancellationToken);
+
+        // 4. Repeat step 1: between steps 1 and 2 another replica may have acknowledged a push of the manifest with a new tag. A push that
+        // ends later sees that the link is gone. After a push that has linked the manifest again, the tags stay.
+        await DeleteTagsAsync(unless: async stop => (await references.FindManifestAsync(name, digest, stop)).Linked);
         return [.. deleted.Order(StringComparer.Ordinal)];
 
         async Task DeleteTagsAsync(Func<CancellationToken, ValueTask<bool>>? unless = null) => await Parallel.ForEachAsync(

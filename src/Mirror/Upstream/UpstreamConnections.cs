@@ -7,6 +7,9 @@ namespace Mirror.Upstream;
 internal static class UpstreamConnections
 {
     /// <summary>The innermost handler. It follows no redirects, decompresses nothing, and has no cookies and no credentials.</summary>
+    public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>The handler that connects.</summary>
     public static SocketsHttpHandler Create(UpstreamOrigin origin, UpstreamTls tls) => new()
     {
         SslOptions = tls.Options(),
@@ -14,7 +17,7 @@ internal static class UpstreamConnections
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
         // For the connection, the proxy's tunnel and TLS together.
-        ConnectTimeout = TimeSpan.FromSeconds(10),
+        ConnectTimeout = ConnectTimeout,
         // The addresses of a CDN change within minutes.
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         MaxConnectionsPerServer = 256,

@@ -24,9 +24,9 @@ internal static class UpstreamHandlers
     private const double FirstBreak = 1;
     private const double MaxBreak = 10;
 
-    // After a break, one request is sent as a trial, and all others fail until its answer comes. A slow answer is no failure: after this
-    // time the others are sent as well.
-    private static readonly TimeSpan MaxTrial = TimeSpan.FromSeconds(5);
+    // After a break, one request is sent as a trial, and all others fail until its answer comes. A slow answer is no failure: when the
+    // trial has surely connected, the others are sent as well.
+    private static readonly TimeSpan MaxTrial = UpstreamConnections.ConnectTimeout + TimeSpan.FromSeconds(1);
 
     /// <summary>
     /// Adds an HTTP client with these handlers. They live as long as the server; the innermost handler renews its connections.

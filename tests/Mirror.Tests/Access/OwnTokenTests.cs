@@ -166,7 +166,7 @@ public sealed class OwnTokenTests : IAsyncDisposable
         using var response = await AskAsync(user is null ? null : PasswordFile.Basic(user), scope, prefix);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         using var json = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Cancel));
-        Assert.Equal(300, json.RootElement.GetProperty("expires_in").GetInt32());
+        Assert.Equal(240, json.RootElement.GetProperty("expires_in").GetInt32());
         Assert.Equal(json.RootElement.GetProperty("token").GetString(), json.RootElement.GetProperty("access_token").GetString());
         return json.RootElement.GetProperty("token").GetString()!;
     }

@@ -290,12 +290,19 @@ public sealed class StaleReferrersTests : MirrorOfHub
             """;
         using (Hub.Script(r => r.Path.EndsWith(path, StringComparison.Ordinal), Index(index)))
             Assert.Equal(1, await CountAsync(path));
+        Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
+        using (var pull = await Mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, pull.StatusCode);
 
         var hangs = new Gate();
         using (Hub.Script(r => r.Path.EndsWith(path, StringComparison.Ordinal), Answer.HeldBy(hangs)))
         using (var stale = await Mirror.GetAsync(path))
             Assert.Equal(CacheAnswer.Stale, CacheAnswer.Of(stale));
         hangs.Open();
+
+        // A slow list says nothing about tags.
+        using var tag = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.NotEqual(CacheAnswer.Stale, CacheAnswer.Of(tag));
     }
 
     private static Answer Index(string json) => Answer.By(context =>

@@ -48,7 +48,7 @@ public sealed class BreakTests
     }
 
     [Fact]
-    public async Task While_the_first_answer_after_a_pause_is_slow_other_requests_are_sent_after_five_seconds()
+    public async Task While_the_first_answer_after_a_pause_is_slow_other_requests_are_sent_when_it_has_surely_connected()
     {
         await FailAsync(3);
         Pass(1);
@@ -61,8 +61,9 @@ public sealed class BreakTests
             },
             TestContext.Current.CancellationToken).AsTask();
         await asked.Task;
+        Pass(10);
         await AssertLeftAloneAsync();
-        Pass(5);
+        Pass(1);
         await Until.TrueAsync(
             async () =>
             {
@@ -80,6 +81,30 @@ public sealed class BreakTests
         Assert.False(first.IsCompleted);
         slow.SetResult(new(HttpStatusCode.OK));
         Assert.Equal(HttpStatusCode.OK, (await first).StatusCode);
+    }
+
+    [Fact]
+    public async Task After_a_pause_a_connection_that_takes_too_long_makes_the_next_pause_longer()
+    {
+        await FailAsync(3);
+        Pass(1);
+        var (hangs, asked) = (new TaskCompletionSource<HttpResponseMessage>(), new TaskCompletionSource());
+        var trial = _host.ExecuteAsync(
+            async _ =>
+            {
+                asked.SetResult();
+                return await hangs.Task;
+            },
+            TestContext.Current.CancellationToken).AsTask();
+        await asked.Task;
+        // As long as a connection may take.
+        Pass(10);
+        hangs.SetException(new TaskCanceledException("no connection", new TimeoutException()));
+        await Assert.ThrowsAsync<TaskCanceledException>(() => trial);
+        Pass(1);
+        await AssertLeftAloneAsync();
+        Pass(1);
+        await AnswerAsync();
     }
 
     private void Pass(int seconds) => _clock.Advance(TimeSpan.FromSeconds(seconds));
