@@ -6,10 +6,12 @@ namespace Mirror.Limits;
 /// The memory for bodies that are read into memory. All of them together may have a sixteenth of what the process may use. The first bytes
 /// of each are not counted, so that large ones cannot keep small ones out. A body for which there is no room waits for it. Meanwhile those
 /// whose clients were the slowest are cut, so that bodies that do not end leave the others their room. Where all wait for room, and so
-/// for each other, the youngest is refused.
+/// for each other, the youngest is refused. A body is refused at once where many wait already: each that waits has a connection, and a
+/// place among the transfers, which others need.
 /// </summary>
+/// <param name="maxWaiting">How many bodies may wait for room; null: an eighth of the largest number of connections.</param>
 #pragma warning disable CA1001 // A semaphore without a wait handle holds only memory.
-public sealed class DocumentMemory
+public sealed class DocumentMemory(int? maxWaiting = null)
 #pragma warning restore CA1001
 {
     /// <summary>Nearly every manifest is smaller.</summary>
@@ -30,6 +32,8 @@ public sealed class DocumentMemory
     // A body is twice in memory when it is complete: in pieces, and as a whole.
     private readonly SemaphoreSlim _free = new((int)(Max / (2 * Piece)));
     private readonly ConcurrentDictionary<Account, bool> _accounts = new();
+    private readonly int _maxWaiting = maxWaiting ?? OpenFiles.MaxConnections / 8;
+    private int _waiting;
     private long _cutAt;
     private long _opened;
 
@@ -104,18 +108,20 @@ public sealed class DocumentMemory
         private async Task WaitAsync(CancellationToken cancellationToken)
         {
             _waits = true;
+            var hasPlace = Interlocked.Increment(ref _home._waiting) <= _home._maxWaiting;
             try
             {
                 do
                 {
                     _home.CutSlowest();
-                    if (await _home._free.WaitAsync(LookEvery, cancellationToken))
+                    if (await _home._free.WaitAsync(hasPlace ? LookEvery : TimeSpan.Zero, cancellationToken))
                         return;
                 }
-                while ((_waited += LookEvery) < MaxWait && !_home.IsYoungestOfAllWaiting(this));
+                while (hasPlace && (_waited += LookEvery) < MaxWait && !_home.IsYoungestOfAllWaiting(this));
             }
             finally
             {
+                Interlocked.Decrement(ref _home._waiting);
                 _waits = false;
             }
             throw new BusyException(

@@ -35,6 +35,25 @@ public sealed class RequestBodyTests
         await goesOn;
     }
 
+    [Fact]
+    public async Task A_body_for_which_too_many_wait_already_is_refused_at_once()
+    {
+        var memory = new DocumentMemory(maxWaiting: 2);
+        using var all = memory.Open(null);
+        await all.GrowToAsync(DocumentMemory.Room + DocumentMemory.Piece, Cancel);
+        using var first = memory.Open(null);
+        using var second = memory.Open(null);
+        var waiting = new[] { first, second }.Select(body => body.GrowToAsync(2 * DocumentMemory.Piece, Cancel).AsTask()).ToList();
+        using var third = memory.Open(null);
+        await Assert.ThrowsAsync<BusyException>(() => third.GrowToAsync(2 * DocumentMemory.Piece, Cancel).AsTask());
+        // The first bytes need no room.
+        await third.GrowToAsync(DocumentMemory.Piece, Cancel);
+        Assert.All(waiting, body => Assert.False(body.IsCompleted));
+        all.Dispose();
+        await Task.WhenAll(waiting);
+        await third.GrowToAsync(2 * DocumentMemory.Piece, Cancel);
+    }
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     private static ValueTask<byte[]?> ReadAsync(long announced)
