@@ -29,14 +29,17 @@ internal static class BucketHttp
     /// <summary>
     /// Checks that the body of an answer begins at an offset. A store that does not know <c>Range</c> sends the object from its first byte.
     /// </summary>
+    /// <param name="answer">Is disposed if the body begins elsewhere.</param>
     /// <param name="contentRange">The header <c>Content-Range</c> of the answer, which only 206 has.</param>
     /// <exception cref="IOException">It begins elsewhere.</exception>
-    public static void RequireStart(string name, long from, string? contentRange)
+    public static void RequireStart(IDisposable answer, string name, long from, string? contentRange)
     {
         // Without the header the body is the whole object.
         var start = ContentRangeHeaderValue.TryParse(contentRange, out var range) ? range.From : 0;
-        if (start != from)
-            throw new IOException($"{name} was asked for its bytes from {from} on, and the store sent those from {start} on.");
+        if (start == from)
+            return;
+        answer.Dispose();
+        throw new IOException($"{name} was asked for its bytes from {from} on, and the store sent those from {start} on.");
     }
 
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)

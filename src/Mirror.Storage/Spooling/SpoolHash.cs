@@ -83,7 +83,8 @@ internal sealed class SpoolHash(SafeFileHandle file, string algorithm, Action<lo
         lock (_gate)
             (_end, work) = (0, _work);
         // A failure is about bytes that are no longer wanted.
-        work?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+        if (work is not null)
+            Task.WhenAny(work).Wait();
         lock (_gate)
             _work = null;
         _hash.Reset();

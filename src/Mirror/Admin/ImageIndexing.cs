@@ -51,9 +51,7 @@ public sealed partial class ImageIndexing(
     public ValueTask<bool> CatchUpAsync(TimeSpan maxWait, CancellationToken cancellationToken) => WithinAsync(
         async () =>
         {
-            var allRead = _allRead.Next;
-            if (index.Built is null)
-                await allRead;
+            await WaitForAllAsync();
             await ReadChangedAsync(CancellationToken.None);
             await WritePullsAsync(CancellationToken.None);
         },
@@ -67,13 +65,18 @@ public sealed partial class ImageIndexing(
     public ValueTask<bool> WriteUsesAsync(TimeSpan maxWait, CancellationToken cancellationToken) => WithinAsync(
         async () =>
         {
-            var allRead = _allRead.Next;
-            if (index.Built is null)
-                await allRead;
+            await WaitForAllAsync();
             await WriteTagsAsync(CancellationToken.None);
             await WritePullsAsync(CancellationToken.None);
         },
         maxWait, cancellationToken);
+
+    private async Task WaitForAllAsync()
+    {
+        var allRead = _allRead.Next;
+        if (index.Built is null)
+            await allRead;
+    }
 
     private async ValueTask<bool> WithinAsync(Func<Task> act, TimeSpan maxWait, CancellationToken cancellationToken)
     {

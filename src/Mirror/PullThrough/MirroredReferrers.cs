@@ -24,7 +24,7 @@ public sealed class MirroredReferrers(
 
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
     // What upstream says to one login is no answer for another one.
-    private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Answer<Known>> _fetches = new();
+    private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Known> _fetches = new();
 
     /// <summary>A page of the manifests that refer to <paramref name="subject"/>; empty if upstream has none.</summary>
     /// <param name="artifactType">The only type wanted; null for all.</param>
@@ -50,24 +50,23 @@ public sealed class MirroredReferrers(
             (name, subject, ActingClient.Current), stop => FetchAsync(name, subject, stop), CancellationToken.None);
         try
         {
-            return (await (known is null
+            var (fetched, _) = await (known is null
                 ? deadlines.WaitForMissAsync(name, fetch, cancellationToken)
-                : deadlines.WaitForRefreshAsync(name, fetch, cancellationToken))).Result;
+                : deadlines.WaitForRefreshAsync(name, fetch, cancellationToken));
+            return new(fetched, CacheStatus.Miss);
         }
         catch (UpstreamException failure)
         {
-            return await LastAsync(name, subject, failure, cancellationToken);
+            // Upstream may have a signature that this server cannot see now: mark the answer as stale, and ask upstream again at the next
+            // request.
+            var last = Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, cancellationToken));
+            return new(last, CacheStatus.Stale, failure.Message);
         }
     }
 
-    // Upstream may have a signature that this server cannot see now: marks the answer as stale. The next request asks upstream again.
-    private async ValueTask<Answer<Known>> LastAsync(
-        RepositoryName name, Digest subject, UpstreamException failure, CancellationToken stop) =>
-        new(Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, stop)), CacheStatus.Stale, failure.Message);
-
     private Known? Find(RepositoryName name, Digest subject) => _lists.Get<Known>((name, subject));
 
-    private async Task<Answer<Known>> FetchAsync(RepositoryName name, Digest subject, CancellationToken stop)
+    private async Task<Known> FetchAsync(RepositoryName name, Digest subject, CancellationToken stop)
     {
         Known known;
         try
@@ -87,7 +86,7 @@ public sealed class MirroredReferrers(
                 known.Descriptors[referrer.ToString()] = descriptor;
         var size = known.Descriptors.Sum(entry => EntryOverhead + (long)entry.Value.Length);
         _lists.Set((name, subject), known, new MemoryCacheEntryOptions { Size = ListOverhead + 2L * name.ToString().Length + size });
-        return new(known, CacheStatus.Miss);
+        return known;
     }
 
     private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> GetTaggedAsync(RepositoryName name, Digest subject, CancellationToken stop)

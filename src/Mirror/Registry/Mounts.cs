@@ -59,10 +59,8 @@ public sealed class Mounts(
                 }
         // Upstream is asked after the turn has ended: other clients do not wait for an upstream that answers slowly.
         foreach (var candidate in ofUpstream)
-        {
             if (await privates.MayReadAsync(request, candidate).AsTask().WaitAsync(cancellationToken))
                 return true;
-        }
         return false;
     }
 

@@ -6,17 +6,16 @@ namespace Mirror.Upstream;
 /// <summary>Opens connections to an upstream, and to the hosts that it redirects to.</summary>
 internal static class UpstreamConnections
 {
-    /// <summary>The innermost handler. It follows no redirects, decompresses nothing, and has no cookies and no credentials.</summary>
+    /// <summary>How long the connection, the proxy's tunnel and TLS may take together.</summary>
     public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>The handler that connects.</summary>
+    /// <summary>The innermost handler. It follows no redirects, decompresses nothing, and has no cookies and no credentials.</summary>
     public static SocketsHttpHandler Create(UpstreamOrigin origin, UpstreamTls tls) => new()
     {
         SslOptions = tls.Options(),
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
-        // For the connection, the proxy's tunnel and TLS together.
         ConnectTimeout = ConnectTimeout,
         // The addresses of a CDN change within minutes.
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),

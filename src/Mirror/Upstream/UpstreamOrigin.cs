@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.Storage;
 
 namespace Mirror.Upstream;
@@ -35,6 +36,10 @@ public sealed class UpstreamOrigin
         RequestsPerSecond = options.RequestsPerSecond ?? PresetRate(options);
         _tokenRealms = options.TokenRealms;
     }
+
+    /// <summary>Places for large documents of this upstream. One place stays for other upstreams, so an upstream whose bodies come slowly
+    /// holds up only its own.</summary>
+    internal SemaphoreSlim LargeBodies { get; } = new(Math.Max(1, DocumentMemory.MaxLargeBodies - 1));
 
     /// <summary>The registry's address, ending in <c>/</c>.</summary>
     public Uri BaseAddress { get; }

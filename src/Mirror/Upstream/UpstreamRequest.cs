@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using System.Net.Http.Headers;
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Mirror.Limits;
@@ -24,9 +23,6 @@ internal static class UpstreamRequest
     private const int LargeBody = 256 * 1024;
 
     private static readonly SemaphoreSlim LargeBodies = new(DocumentMemory.MaxLargeBodies);
-
-    // One place stays for other upstreams: an upstream whose bodies come slowly holds up only its own.
-    private static readonly ConditionalWeakTable<UpstreamOrigin, SemaphoreSlim> LargeBodiesOf = [];
 
     // No header stops an account for days.
     private static readonly TimeSpan MaxPause = TimeSpan.FromHours(6);
@@ -96,9 +92,8 @@ internal static class UpstreamRequest
                 {
                     // To wait for a place is no silence of upstream.
                     idle.CancelAfter(Timeout.InfiniteTimeSpan);
-                    var places = LargeBodiesOf.GetValue(upstream, _ => new(Math.Max(1, DocumentMemory.MaxLargeBodies - 1)));
-                    await places.WaitAsync(whole.Token);
-                    ofUpstream = places;
+                    await upstream.LargeBodies.WaitAsync(whole.Token);
+                    ofUpstream = upstream.LargeBodies;
                     await LargeBodies.WaitAsync(whole.Token);
                     isLarge = true;
                 }

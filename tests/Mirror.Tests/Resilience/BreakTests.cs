@@ -52,15 +52,7 @@ public sealed class BreakTests
     {
         await FailAsync(3);
         Pass(1);
-        var (slow, asked) = (new TaskCompletionSource<HttpResponseMessage>(), new TaskCompletionSource());
-        var first = _host.ExecuteAsync(
-            async _ =>
-            {
-                asked.SetResult();
-                return await slow.Task;
-            },
-            TestContext.Current.CancellationToken).AsTask();
-        await asked.Task;
+        var (first, slow) = await BeginTrialAsync();
         Pass(10);
         await AssertLeftAloneAsync();
         Pass(1);
@@ -88,15 +80,7 @@ public sealed class BreakTests
     {
         await FailAsync(3);
         Pass(1);
-        var (hangs, asked) = (new TaskCompletionSource<HttpResponseMessage>(), new TaskCompletionSource());
-        var trial = _host.ExecuteAsync(
-            async _ =>
-            {
-                asked.SetResult();
-                return await hangs.Task;
-            },
-            TestContext.Current.CancellationToken).AsTask();
-        await asked.Task;
+        var (trial, hangs) = await BeginTrialAsync();
         // As long as a connection may take.
         Pass(10);
         hangs.SetException(new TaskCanceledException("no connection", new TimeoutException()));
@@ -105,6 +89,21 @@ public sealed class BreakTests
         await AssertLeftAloneAsync();
         Pass(1);
         await AnswerAsync();
+    }
+
+    // A request that the host was asked for, and the answer that it waits for.
+    private async Task<(Task<HttpResponseMessage> Trial, TaskCompletionSource<HttpResponseMessage> Answer)> BeginTrialAsync()
+    {
+        var (answer, asked) = (new TaskCompletionSource<HttpResponseMessage>(), new TaskCompletionSource());
+        var trial = _host.ExecuteAsync(
+            async _ =>
+            {
+                asked.SetResult();
+                return await answer.Task;
+            },
+            TestContext.Current.CancellationToken).AsTask();
+        await asked.Task;
+        return (trial, answer);
     }
 
     private void Pass(int seconds) => _clock.Advance(TimeSpan.FromSeconds(seconds));

@@ -67,16 +67,8 @@ public sealed class AzureBucket : IBucket
         if (await _calls.GetOrNullAsync(
             async stop => (await blob.DownloadStreamingAsync(range, stop)).Value, cancellationToken) is not { } response)
             return null;
-        try
-        {
-            BucketHttp.RequireStart(Name + path, from, response.Details.ContentRange);
-            return response.Content;
-        }
-        catch
-        {
-            response.Dispose();
-            throw;
-        }
+        BucketHttp.RequireStart(response, Name + path, from, response.Details.ContentRange);
+        return response.Content;
     }
 
     public async ValueTask<bool> PutAsync(

@@ -50,16 +50,8 @@ public sealed class S3Bucket : IBucket
         var request = new GetObjectRequest { BucketName = _bucket, Key = _root + path, ByteRange = new ByteRange(from, until - 1) };
         if (await _calls.GetOrNullAsync(stop => _client.GetObjectAsync(request, stop), cancellationToken) is not { } response)
             return null;
-        try
-        {
-            BucketHttp.RequireStart(Name + path, from, response.ContentRange);
-            return response.ResponseStream;
-        }
-        catch
-        {
-            response.Dispose();
-            throw;
-        }
+        BucketHttp.RequireStart(response, Name + path, from, response.ContentRange);
+        return response.ResponseStream;
     }
 
     public ValueTask<bool> PutAsync(string path, Func<Stream> open, long length, bool onlyIfAbsent, CancellationToken cancellationToken) =>
