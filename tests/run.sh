@@ -99,5 +99,10 @@ TMPDIR="$scratch" dotnet test --solution Mirror.slnx -c Release --no-build --ign
 # The summary of the test runner, over all assemblies.
 count() { sed -n "s/^ *$1: *\([0-9]*\)\r*$/\1/p" "$output" | tail -1; }
 passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)
+# What failed stands far above by now, or was cut off by what shows this output: it is said again, each test with its first lines.
+if [ "${failed:-1}" -gt 0 ]; then
+    echo "Failed:"
+    awk '/^failed /{ lines = 12 } lines > 0 { print; lines-- }' "$output" | tail -n 200
+fi
 echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
 [ "${failed:-1}" -eq 0 ] && [ "${passed:-0}" -gt 0 ] && [ "$code" -eq 0 ]

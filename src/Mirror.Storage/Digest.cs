@@ -15,6 +15,11 @@ public readonly record struct Digest
 
     private static readonly SearchValues<char> LowerHex = SearchValues.Create("0123456789abcdef");
 
+    private static readonly SearchValues<char> AlgorithmLetters = SearchValues.Create("0123456789abcdefghijklmnopqrstuvwxyz+._-");
+
+    private static readonly SearchValues<char> EncodedLetters =
+        SearchValues.Create("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=_-");
+
     private readonly string? _text;
 
     /// <summary>The supported algorithms.</summary>
@@ -66,6 +71,11 @@ public readonly record struct Digest
         digest = valid ? new Digest(s!) : default;
         return valid;
     }
+
+    /// <summary>Whether a text is the digest of an algorithm that is not supported, so that nothing is stored under it.</summary>
+    public static bool IsUnsupported([NotNullWhen(true)] string? s) => s?.Split(':') is [{ Length: > 0 } algorithm, { Length: > 0 } encoded]
+        && !Algorithms.Contains(algorithm) && !algorithm.AsSpan().ContainsAnyExcept(AlgorithmLetters)
+        && !encoded.AsSpan().ContainsAnyExcept(EncodedLetters);
 
     /// <exception cref="FormatException">The text is not a digest of a supported algorithm.</exception>
     public static Digest Parse(string s) =>

@@ -76,7 +76,8 @@ public sealed class ManifestDocument
                 case "fsLayers" when reader.IsStrict:
                     break;
                 default:
-                    reader.AddEntries(entries, value, name);
+                    // A subject need not exist: it does not have to stay because this manifest names it.
+                    HidesNames |= !reader.AddEntries(entries, value, name) && name != "subject";
                     break;
             }
         }
@@ -114,6 +115,12 @@ public sealed class ManifestDocument
 
     /// <summary>Whether it lists other manifests.</summary>
     public bool IsIndex { get; }
+
+    /// <summary>
+    /// Whether it may name more than its <see cref="Entries"/>: in the place of a digest is something that cannot be read as one, or more
+    /// text follows the JSON object. Only in a lenient reading.
+    /// </summary>
+    public bool HidesNames { get; private set; }
 
     /// <summary>Every descriptor, in the order of the manifest.</summary>
     public IReadOnlyList<ManifestEntry> Entries { get; }
@@ -168,7 +175,11 @@ public sealed class ManifestDocument
         {
             var reader = new Utf8JsonReader(bytes, AnyDepth);
             using var json = JsonDocument.ParseValue(ref reader);
-            return json.RootElement.ValueKind == JsonValueKind.Object ? new ManifestDocument(json.RootElement, Lenient) : null;
+            if (json.RootElement.ValueKind != JsonValueKind.Object)
+                return null;
+            var document = new ManifestDocument(json.RootElement, Lenient);
+            document.HidesNames |= bytes[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t\r\n"u8);
+            return document;
         }
         catch (JsonException)
         {

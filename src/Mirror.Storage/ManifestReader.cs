@@ -44,18 +44,18 @@ internal sealed class ManifestReader(bool isStrict)
     /// Adds the descriptors in one member of a manifest. A lenient reading accepts one descriptor in place of a list, and the other way
     /// round.
     /// </summary>
-    public void AddEntries(List<ManifestEntry> entries, JsonElement value, string field)
+    /// <returns>False where something stands in the place of a digest that cannot be read as one.</returns>
+    public bool AddEntries(List<ManifestEntry> entries, JsonElement value, string field)
     {
         var isList = field is not ("config" or "subject");
         if (isList && value.ValueKind != JsonValueKind.Array)
             Refuse<object>($"'{field}' is not a list");
         if (value.ValueKind != JsonValueKind.Array || isStrict && !isList)
-            Add(value);
-        else
-            foreach (var item in value.EnumerateArray())
-                Add(item);
-
-        void Add(JsonElement item) => entries.AddRange(Entries(item, field));
+            return Add(entries, value, field);
+        var isReadable = true;
+        foreach (var item in value.EnumerateArray())
+            isReadable &= Add(entries, item, field);
+        return isReadable;
     }
 
     /// <summary>A text. In a lenient reading, null if the value is no text or not valid Unicode.</summary>
@@ -81,11 +81,15 @@ internal sealed class ManifestReader(bool isStrict)
     /// <exception cref="FormatException">The reading is strict.</exception>
     public T? Refuse<T>(string problem) => isStrict ? throw new FormatException(problem) : default;
 
-    // One entry for each digest.
-    private IEnumerable<ManifestEntry> Entries(JsonElement json, string field)
+    // Adds one entry for each digest of a descriptor.
+    private bool Add(List<ManifestEntry> entries, JsonElement json, string field)
     {
         if (json.ValueKind != JsonValueKind.Object)
-            return Refuse<ManifestEntry[]>($"'{field}' holds something that is not a descriptor") ?? [];
+        {
+            Refuse<object>($"'{field}' holds something that is not a descriptor");
+            return json.ValueKind == JsonValueKind.Null;
+        }
+        var isReadable = true;
         List<Digest> digests = [];
         var (mediaType, size, urls, platform) = ("", (long?)null, new List<string>(), (ManifestPlatform?)null);
         // Go's encoders write null for an empty list.
@@ -93,9 +97,13 @@ internal sealed class ManifestReader(bool isStrict)
             switch (name)
             {
                 // Docker's schema 1 has another word for the digest of a layer.
-                case "digest" or "blobSum"
-                    when name == "blobSum" == (field == "fsLayers") && Digest.TryParse(Text(value, name), out var digest):
-                    digests.Add(digest);
+                case "digest" or "blobSum" when name == "blobSum" == (field == "fsLayers"):
+                    var text = Text(value, name);
+                    if (Digest.TryParse(text, out var digest))
+                        digests.Add(digest);
+                    // Go's encoders write an empty text for a descriptor that is not set.
+                    else if (text is not "" && !Digest.IsUnsupported(text))
+                        isReadable = false;
                     break;
                 case "mediaType":
                     mediaType = Text(value, name) ?? "";
@@ -117,7 +125,8 @@ internal sealed class ManifestReader(bool isStrict)
             Refuse<object>($"'{field}' holds a descriptor without a digest of a known algorithm");
         else if (size is null)
             Refuse<object>($"'{field}' holds a descriptor without a size");
-        return digests.Select(digest => new ManifestEntry(field, digest, mediaType, size, urls, platform));
+        entries.AddRange(digests.Select(digest => new ManifestEntry(field, digest, mediaType, size, urls, platform)));
+        return isReadable;
     }
 
     private ManifestPlatform Platform(JsonElement json)

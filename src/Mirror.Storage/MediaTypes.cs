@@ -13,6 +13,10 @@ public static class MediaTypes
     public const string OciArtifact = "application/vnd.oci.artifact.manifest.v1+json";
     public const string OctetStream = "application/octet-stream";
 
+    /// <summary>The media type of a <c>Content-Type</c>: without parameters, and in lower case because its case means nothing (RFC 9110,
+    /// 8.3.1).</summary>
+    public static string Of(string contentType) => contentType.Split(';')[0].Trim().ToLowerInvariant();
+
     /// <summary>True for the types that list other manifests.</summary>
     public static bool IsIndex(string mediaType) => mediaType is OciIndex or DockerManifestList;
 

@@ -5,7 +5,7 @@ namespace Mirror.Storage;
 public static class StoreFailures
 #pragma warning restore CA1708
 {
-    private const int NoSpaceLeft = 28;
+    internal const int NoSpaceLeft = 28;
     private const int QuotaExceeded = 122;
     private const int WouldBlock = 11;
     private const int TooManyFilesOnTheMachine = 23;

@@ -1,6 +1,14 @@
 using System.Collections;
 using Mirror.Commands;
 using Mirror.Configuration;
+using Mirror.Hosting;
+
+// Before anything else: see SighupSignal and UserSignals.
+if (CommandLine.Serves(args))
+{
+    SighupSignal.Catch();
+    UserSignals.Catch();
+}
 
 var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
     .ToDictionary(variable => (string)variable.Key, variable => (string?)variable.Value ?? "");

@@ -69,7 +69,7 @@ internal static class ParserSources
         ["shared-token"] = "TokenSource.Parse",
         ["signed-text"] = "ReplicaSignature.TryReadText",
         ["signing-key"] = "SigningKey",
-        ["stored-names"] = "RegistryLayout.PinnedTag RegistryLayout.DatedRepository RegistryLayout.IsPrefix SwiftSegments.PathOf",
+        ["stored-names"] = "RegistryLayout.PinnedTag RegistryLayout.DatedRepository RegistryLayout.IsContentPrefix SwiftSegments.PathOf",
         ["swift-answers"] = "SwiftBucket.ListAsync SwiftBucket.ListFoldersAsync SwiftBucket.EntriesAsync BucketCalls.After "
             + "SwiftBulkDelete SwiftTemporaryUrls.AskAsync",
         ["swift-login"] = "OpenStackTokens.Version1Async OpenStackTokens.Version2Async OpenStackTokens.Version3Async "
@@ -79,8 +79,8 @@ internal static class ParserSources
             + "TrustedKeys.KeyOfChain TrustedKeys.Issued KeyNames.OfJwk PrivilegedKey.UserOfAsync PrivilegedKey.TokenIn "
             + "PrivilegedKey.IsOurs OwnTokenUser",
         ["token-answer"] = "UpstreamRequest.Parse TokenBody",
-        ["upstream-headers"] = "UpstreamAnswers.Described UpstreamAnswers.MayDifferForWhole UpstreamAnswers.IsRegistryError "
-            + "UpstreamAnswers.IsManifestType UpstreamAnswers.Believable UpstreamAnswers.RefusesRanges UpstreamAnswers.LacksReferrers",
+        ["upstream-headers"] = "UpstreamAnswers.DigestIn UpstreamAnswers.MustRetryWithoutRange UpstreamAnswers.IsRegistryError "
+            + "UpstreamAnswers.IsManifestType UpstreamAnswers.PlausibleLength UpstreamAnswers.RefusesRanges UpstreamAnswers.LacksReferrers",
         ["yaml"] = "YamlText RepeatedKeys",
     };
 }

@@ -1,3 +1,5 @@
+using System.Security.Authentication;
+using System.Xml;
 using Polly;
 using Polly.CircuitBreaker;
 
@@ -22,11 +24,14 @@ internal abstract class BucketCalls : IDisposable
 
     private static readonly TimeSpan TransferLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ProbePause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan BucketTrust = TimeSpan.FromSeconds(2);
 
     private readonly TimeProvider _time;
     private readonly ResiliencePipeline _breaker;
     private readonly CircuitBreakerManualControl _control = new();
     private readonly CancellationTokenSource _end = new();
+    private readonly SingleFlight<string, bool> _lookingForBucket = new();
+    private long? _bucketSeen;
     private int _failuresInARow;
     private bool _isProbing;
 
@@ -95,14 +100,56 @@ internal abstract class BucketCalls : IDisposable
         }
     }
 
-    /// <summary>The exception for a call that failed.</summary>
-    public StoreUnavailableException Unavailable(Exception failure) => new($"{Name} {Describe(failure)}", failure);
+    /// <summary>
+    /// As <see cref="GetOrNullAsync"/>, for a call that is answered in the same way if the whole bucket does not exist. So if the object
+    /// does not exist, the bucket is looked for, but not again for some seconds.
+    /// </summary>
+    /// <inheritdoc cref="InvokeAsync" path="/exception"/>
+    public async ValueTask<T?> GetOrNullInBucketAsync<T>(Func<CancellationToken, Task<T?>> call, CancellationToken cancellationToken)
+        where T : class
+    {
+        var found = await GetOrNullAsync(call, cancellationToken);
+        if (found is not null)
+            _bucketSeen = _time.GetTimestamp();
+        else if (_bucketSeen is not { } seen || _time.GetElapsedTime(seen) > BucketTrust)
+            await _lookingForBucket.JoinOrStart(Name, async stop =>
+            {
+                await CheckAsync(stop);
+                _bucketSeen = _time.GetTimestamp();
+                return true;
+            }, cancellationToken);
+        return found;
+    }
+
+    /// <summary>The exception for a call that failed. Its number tells a full store from others.</summary>
+    public StoreUnavailableException Unavailable(Exception failure)
+    {
+        StoreUnavailableException unavailable = new($"{Name} {Describe(failure)}", failure);
+        if (Explain(failure) is CallFailure.Full)
+            unavailable.HResult = StoreFailures.NoSpaceLeft;
+        return unavailable;
+    }
+
+    /// <summary>The exception for a container that does not exist, where this process does not make it.</summary>
+    public StoreUnavailableException WithoutContainer() =>
+        new($"{Name}: there is no such container: create it, or change container") { IsContainerMissing = true };
+
+    /// <summary>The exception for an answer that is no list. Taken for an empty list, it would say that the store has nothing.</summary>
+    public StoreUnavailableException NoList() =>
+        new($"{Name} sent no list: another server answers at this address, or one in front of the store.");
+
+    /// <summary>The exception for a success that does not say, as the service does, that an object is stored.</summary>
+    public StoreUnavailableException NotConfirmed(string key) => new(
+        $"{Name} did not confirm that it stored {key}: another server answers at this address, or one in front of the store.");
 
     /// <summary>What follows a prefix in a name that the service lists.</summary>
     /// <exception cref="StoreUnavailableException">The name begins otherwise: the service answered another request.</exception>
     public string After(string prefix, string? listed) => listed?.StartsWith(prefix, StringComparison.Ordinal) == true
         ? listed[prefix.Length..]
         : throw new StoreUnavailableException($"{Name} was asked for what begins with \"{prefix}\", and lists \"{listed}\".");
+
+    /// <summary>What a list shows, each once: a service, or something in front of it, may show a page twice.</summary>
+    public static List<T> Once<T>(IEnumerable<T> listed) => [.. listed.Distinct()];
 
     /// <summary>Where the next page of a list begins, as the service said.</summary>
     /// <param name="asked">Where the page that it answered with begins; null for the first page.</param>
@@ -118,18 +165,35 @@ internal abstract class BucketCalls : IDisposable
         _end.Cancel();
     }
 
-    /// <summary>The meaning of an exception of the service's library; null if it is not about the service.</summary>
-    protected abstract CallFailure? Explain(Exception failure);
+    /// <summary>The meaning of an exception of the service's library. A library may throw any exception for an answer that its authors did
+    /// not think of: the service is then <see cref="CallFailure.Away"/>.</summary>
+    protected abstract CallFailure Explain(Exception failure);
 
     /// <summary>What went wrong, as the end of a sentence that begins with the bucket's name.</summary>
     protected abstract string Describe(Exception failure);
 
+    /// <summary>Why no answer of the service came, as the end of a sentence that begins with the bucket's name.</summary>
+    protected static string Unreached(Exception failure)
+    {
+        for (var cause = failure; cause is not null; cause = cause.InnerException)
+            switch (cause)
+            {
+                // SslStream has no other sign for a peer that does not speak TLS.
+                case AuthenticationException when cause.Message.Contains("frame", StringComparison.OrdinalIgnoreCase):
+                    return "does not speak TLS at this address: use http, or the port of https";
+                case AuthenticationException:
+                    return $"cannot be reached over TLS: {cause.Message}";
+                case XmlException:
+                    return "sent an answer that is no XML: another server answers at this address, or one in front of the store";
+            }
+        return $"cannot be reached: {failure.Message}";
+    }
+
     /// <summary>A small call that succeeds only if the address, the bucket and the credentials are correct.</summary>
     protected abstract Task ProbeAsync(CancellationToken cancellationToken);
 
-    // If a call took too long, the exception inside is a cancellation, which the library does not explain.
     private CallFailure? Meaning(Exception? failure) =>
-        failure is StoreUnavailableException { InnerException: { } inner } ? Explain(inner) ?? CallFailure.Away : null;
+        failure is StoreUnavailableException { InnerException: { } inner } ? Explain(inner) : null;
 
     private bool IsLastOfARow(Exception? failure)
     {
@@ -183,7 +247,7 @@ internal abstract class BucketCalls : IDisposable
         {
             throw new StoreUnavailableException($"{Name} did not answer within {limit.TotalSeconds:0} s.", slow);
         }
-        catch (Exception failure) when (failure is not StoreUnavailableException && Explain(failure) is not null)
+        catch (Exception failure) when (failure is not StoreUnavailableException)
         {
             throw Unavailable(failure);
         }
@@ -196,8 +260,11 @@ internal enum CallFailure
     /// <summary>The service did not answer, answered that it cannot, or does not accept the credentials at all.</summary>
     Away,
 
-    /// <summary>The service answered: this is not allowed, there is no room, a condition is not met.</summary>
+    /// <summary>The service answered: this is not allowed, a condition is not met.</summary>
     Refused,
+
+    /// <summary>The service answered: there is no room, or a quota is used up. It still gives what it has.</summary>
+    Full,
 
     /// <summary>The service answered: the object does not exist.</summary>
     Missing,

@@ -70,7 +70,7 @@ public sealed class BucketContentStore : IContentStore
         var spool = Spool.OpenOrPrivate(SpoolPath(digest), digest.Algorithm);
         var upload = new BucketUpload(_bucket, spool, RegistryLayout.BlobData(digest), _options.ChunkSize);
         _uploads.Add(spool, upload);
-        upload.Follow();
+        upload.SendWhileGrowing();
         return ValueTask.FromResult(spool);
     }
 

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 
 namespace Mirror.Storage.Buckets;
 
@@ -12,6 +11,10 @@ internal static class BucketHttp
     /// <summary>One pool of connections for the life of the process. It has no time limit: each call has its own.</summary>
     /// <param name="skipVerify">Whether to accept any certificate.</param>
     public static HttpClient Create(bool skipVerify) => new(CreateHandler(skipVerify)) { Timeout = Timeout.InfiniteTimeSpan };
+
+    /// <summary>As <see cref="Create"/>, for the service that has the objects: see <see cref="StoreAnswers"/>.</summary>
+    public static HttpClient CreateOfStore(StoreClock clock, bool skipVerify) =>
+        new(new StoreAnswers(clock, CreateHandler(skipVerify))) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <inheritdoc cref="Create"/>
     public static SocketsHttpHandler CreateHandler(bool skipVerify) => new()
@@ -42,23 +45,13 @@ internal static class BucketHttp
         throw new IOException($"{name} was asked for its bytes from {from} on, and the store sent those from {start} on.");
     }
 
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    private static ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var target = context.DnsEndPoint;
         // A store on this machine whose bucket is in the host name. Names below localhost are this machine (RFC 6761, section 6.3), and not
         // every resolver knows that.
         if (target.Host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase))
             target = new DnsEndPoint("localhost", target.Port);
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(target, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        return HappyEyeballs.ConnectAsync(target, cancellationToken);
     }
 }

@@ -5,6 +5,8 @@ namespace Mirror.Storage.Buckets;
 /// <summary>Operations on a bucket that several stores in this folder need, made of calls of <see cref="IBucket"/>.</summary>
 public static class BucketObjects
 {
+    private static readonly TimeSpan MaxClockDifference = TimeSpan.FromMinutes(1);
+
     extension(IBucket bucket)
     {
         /// <summary>Asks whether the store can be used at all with the address, bucket and credentials of the settings.</summary>
@@ -14,6 +16,11 @@ public static class BucketObjects
             await foreach (var _ in bucket.ListAsync("", 1, cancellationToken))
                 return;
         }
+
+        /// <summary>A sentence about the clocks of this machine and of the service; null while they agree, but for a minute.</summary>
+        public string? ClockFault(DateTimeOffset now) => bucket.ClockAhead is var ahead && ahead.Duration() > MaxClockDifference
+            ? $"the clock of the store {bucket.Name} says {now + ahead:u}, and the clock of this machine {now:u}: set the clock"
+            : null;
 
         internal async ValueTask<bool> ExistsAsync(string path, CancellationToken cancellationToken) =>
             await bucket.SizeAsync(path, cancellationToken) is not null;
@@ -65,7 +72,7 @@ public static class BucketObjects
         }
 
         /// <summary>Whether an object has these bytes.</summary>
-        private async ValueTask<bool> HasAsync(string path, byte[] bytes, CancellationToken cancellationToken)
+        public async ValueTask<bool> HasAsync(string path, byte[] bytes, CancellationToken cancellationToken)
         {
             if (await bucket.SizeAsync(path, cancellationToken) != bytes.Length)
                 return false;
@@ -88,11 +95,15 @@ public static class BucketObjects
         }
 
         /// <summary>Deletes everything below a folder; false if there was nothing.</summary>
-        internal async ValueTask<bool> DeleteFolderAsync(string folder, CancellationToken cancellationToken)
+        /// <param name="link">The object that makes the folder count. A list may lack it for a moment after its write: radosgw answers a
+        /// write before it brings its lists up to date.</param>
+        internal async ValueTask<bool> DeleteFolderAsync(string folder, string link, CancellationToken cancellationToken)
         {
             List<string> paths = [];
             await foreach (var found in bucket.ListFolderAsync(folder, cancellationToken))
                 paths.Add(found.Path);
+            if (!paths.Contains(link) && await bucket.ExistsAsync(link, cancellationToken))
+                paths.Add(link);
             await bucket.DeleteAsync(paths, cancellationToken);
             return paths.Count > 0;
         }

@@ -3,10 +3,8 @@ namespace Mirror.Storage.Buckets;
 /// <summary>The buffers and the measured speed that all readers of a bucket share.</summary>
 internal sealed class BucketReads(IBucket bucket, TimeProvider time)
 {
-    // Those of one reader.
-    private const int MaxIdle = ReadAhead.MaxPieces;
-
-    // Not a shared pool: that keeps one for each thread that returned one.
+    // Not a shared pool: that keeps one for each thread that returned one. All are kept: a buffer is a large object, whose memory the
+    // collector seldom frees, and the next readers would allocate more beside it.
     private readonly Stack<byte[]> _spare = [];
     private int _freeBuffers = ReadAhead.MaxBuffers;
     private volatile bool _connectionsAreSlow;
@@ -30,15 +28,13 @@ internal sealed class BucketReads(IBucket bucket, TimeProvider time)
         }
     }
 
-    /// <summary>Gives back a buffer. When no reader has one any more, only a few are kept.</summary>
+    /// <summary>Gives back a buffer.</summary>
     public void ReturnBuffer(byte[] buffer)
     {
         lock (_spare)
         {
             _spare.Push(buffer);
-            if (++_freeBuffers == ReadAhead.MaxBuffers)
-                while (_spare.Count > MaxIdle)
-                    _spare.Pop();
+            _freeBuffers++;
         }
     }
 }

@@ -17,7 +17,7 @@ public sealed class BucketReferenceStore(IBucket bucket, TimeProvider time) : IR
     private readonly BucketPushProtection _claims = new(bucket, time);
 
     public async ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        (await bucket.ListFoldersAsync(RegistryLayout.Repository(name), "_", cancellationToken)).Any(IsSign);
+        (await bucket.ListFoldersAsync(RegistryLayout.Repository(name), "_", cancellationToken)).Any(IsRepositorySubfolder);
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         bucket.PutTextAsync(RegistryLayout.LayerLink(name, digest), digest.ToString(), cancellationToken);
@@ -63,7 +63,7 @@ public sealed class BucketReferenceStore(IBucket bucket, TimeProvider time) : IR
     }
 
     public ValueTask<bool> UnlinkManifestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        bucket.DeleteFolderAsync(RegistryLayout.Revision(name, digest), cancellationToken);
+        bucket.DeleteFolderAsync(RegistryLayout.Revision(name, digest), RegistryLayout.RevisionLink(name, digest), cancellationToken);
 
     public async ValueTask<Digest?> ResolveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         await bucket.ReadTextAsync(RegistryLayout.TagCurrent(name, tag), cancellationToken) is { } text
@@ -76,7 +76,7 @@ public sealed class BucketReferenceStore(IBucket bucket, TimeProvider time) : IR
     }
 
     public ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        bucket.DeleteFolderAsync(RegistryLayout.Tag(name, tag), cancellationToken);
+        bucket.DeleteFolderAsync(RegistryLayout.Tag(name, tag), RegistryLayout.TagCurrent(name, tag), cancellationToken);
 
     public async ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
     {
@@ -122,7 +122,7 @@ public sealed class BucketReferenceStore(IBucket bucket, TimeProvider time) : IR
             while (asked.Count < MaxListsAtOnce && i + asked.Count < names.Count)
                 asked.Enqueue(ChildrenAsync(names[i + asked.Count], cancellationToken));
             var below = await asked.Dequeue();
-            if (below.Any(IsSign))
+            if (below.Any(IsRepositorySubfolder))
                 yield return names[i];
             await foreach (var deeper in WalkAsync(names[i], below, cancellationToken))
                 yield return deeper;
@@ -132,5 +132,5 @@ public sealed class BucketReferenceStore(IBucket bucket, TimeProvider time) : IR
     private Task<List<string>> ChildrenAsync(string folder, CancellationToken cancellationToken) =>
         bucket.ListFoldersAsync(folder, "", cancellationToken).AsTask();
 
-    private static bool IsSign(string folder) => RegistryLayout.SignsOfRepository.Contains(folder);
+    private static bool IsRepositorySubfolder(string folder) => RegistryLayout.RepositorySubfolders.Contains(folder);
 }

@@ -20,7 +20,7 @@ public sealed class BucketReferrerStore(IBucket bucket) : IReferrerStore
         await foreach (var (path, _, _) in bucket.ListFolderAsync(RegistryLayout.Referrers(name, subject), cancellationToken))
             if (Digest.TryParse(path[(path.LastIndexOf('/') + 1)..].Replace('-', ':'), out var referrer))
                 referrers.Add(referrer);
-        return referrers;
+        return BucketCalls.Once(referrers);
     }
 
     public async ValueTask<byte[]?> ReadAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken) =>

@@ -31,7 +31,7 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
 
     public TimeSpan MaxClockSkew => bucket.HasOneClock ? TimeSpan.Zero : SkewOfMachines;
 
-    public async ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
+    public async ValueTask<SweepRun?> BeginAsync(CancellationToken cancellationToken)
     {
         // The sweep that began first has the right. The names sort by time, so all processes agree on which that is.
         var folder = forEvictions ? RegistryLayout.Evictions : RegistryLayout.Sweeps;
@@ -50,7 +50,7 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
 
         var ended = new CancellationTokenSource();
         var heartbeat = BeatAsync(own, ended.Token);
-        return new SweepTurn(now, async () =>
+        return new SweepRun(now, async () =>
         {
             await ended.CancelAsync();
             await heartbeat;
@@ -104,6 +104,9 @@ public sealed class BucketSweepStore(IBucket bucket, string scratch, TimeProvide
                     RegistryLayout.LayerLink(name, digest), RegistryLayout.Mark(name, digest, Provenance.Copied),
                     RegistryLayout.Mark(name, digest, Provenance.Pushed))),
             ]);
+
+    public async ValueTask<bool> HasTagLinkAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        await bucket.ReadTextAsync(RegistryLayout.TagCurrent(name, tag), cancellationToken) is not null;
 
     public async ValueTask<bool> SweepBlobAsync(
         RepositoryName name, Digest digest, DateTimeOffset before, CancellationToken cancellationToken) =>

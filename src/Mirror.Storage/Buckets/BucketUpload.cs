@@ -3,7 +3,7 @@ using Mirror.Storage.Spooling;
 namespace Mirror.Storage.Buckets;
 
 /// <summary>
-/// A spool on its way into the bucket. It can follow the spool while that grows, so that most parts are in the bucket when the last byte
+/// A spool on its way into the bucket. It can send parts while the spool grows, so that most parts are in the bucket when the last byte
 /// arrives. The object appears with <see cref="CommitAsync"/> and not before.
 /// </summary>
 #pragma warning disable CA1001 // They hold only memory, and a part that still runs may use them after the upload was given up.
@@ -21,14 +21,14 @@ internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, lon
     private CancellationTokenSource _stop = new();
     private IBucketUpload? _upload;
     private long _sent;
-    private Task _following = Task.CompletedTask;
+    private Task _sending = Task.CompletedTask;
 
     public string Path => path;
 
     private long PartLength => chunkSize << (_parts.Count / PartsPerLength);
 
     /// <summary>Sends parts while the spool grows, until it is committed or given up.</summary>
-    public void Follow() => _following = FollowAsync(spool.Growth);
+    public void SendWhileGrowing() => _sending = SendWhileGrowingAsync(spool.Growth);
 
     /// <summary>
     /// Sends the rest of the spool, which does not grow any more, and makes the object appear. An object of the same length is left as it
@@ -38,7 +38,7 @@ internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, lon
     public async ValueTask CommitAsync(CancellationToken cancellationToken)
     {
         _committing.TrySetResult();
-        await _following;
+        await _sending;
         try
         {
             if (await bucket.SizeAsync(path, cancellationToken) == spool.Length)
@@ -61,7 +61,7 @@ internal sealed class BucketUpload(IBucket bucket, Spool spool, string path, lon
         ValueTask<bool> CompleteAsync(bool onlyIfAbsent) => _upload!.CompleteAsync(onlyIfAbsent, cancellationToken);
     }
 
-    private async Task FollowAsync(Task growth)
+    private async Task SendWhileGrowingAsync(Task growth)
     {
         try
         {

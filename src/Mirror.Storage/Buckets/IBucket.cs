@@ -18,6 +18,15 @@ public interface IBucket : IDisposable
     /// <summary>Whether one clock gives the dates of all objects. A service has several machines.</summary>
     bool HasOneClock => false;
 
+    /// <summary>How far the clock of the service is ahead of this machine's, by the last answer of the service.</summary>
+    TimeSpan ClockAhead => TimeSpan.Zero;
+
+    /// <summary>
+    /// A sentence about content that earlier versions stored with the same settings at another place; null if there is none, or if there is
+    /// content at the place of now.
+    /// </summary>
+    ValueTask<string?> FindElsewhereAsync(CancellationToken cancellationToken) => ValueTask.FromResult<string?>(null);
+
     /// <summary>An object's length in bytes; null if it does not exist.</summary>
     ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken);
 

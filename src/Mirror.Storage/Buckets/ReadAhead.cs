@@ -7,13 +7,13 @@ namespace Mirror.Storage.Buckets;
 /// </summary>
 internal sealed class ReadAhead : IAsyncDisposable
 {
-    public const int PieceLength = 4 << 20;
+    public const int PieceLength = 2 << 20;
 
     // In addition to the one that the reader takes directly from its connection.
     public const int MaxPieces = 3;
 
     /// <summary>How many pieces all readers of a bucket together may hold in memory.</summary>
-    public const int MaxBuffers = 16;
+    public const int MaxBuffers = 8;
 
     private readonly BucketReads _reads;
     private readonly string _path;

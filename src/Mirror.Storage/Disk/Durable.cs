@@ -101,7 +101,7 @@ public static partial class Durable
     /// <exception cref="IOException">The disk refused; the folder has its name again.</exception>
     internal static bool DeleteFolder(string temporaryFolder, string path)
     {
-        if (Detach(temporaryFolder, path, Directory.Move) is not { } renamed)
+        if (Detach(temporaryFolder, path, Folders.Move) is not { } renamed)
             return false;
         DeleteLeftOver(renamed);
         return true;
@@ -224,7 +224,7 @@ public static partial class Durable
                 return false;
         }
         // A file system without hard links.
-        if (!File.Exists(path) || File.Exists(also))
+        if (!Entries.HasFile(path) || Entries.HasFile(also))
             return false;
         File.Move(path, also, overwrite: true);
         return true;

@@ -9,7 +9,8 @@ internal static class FileBytes
     private const int BufferSize = 256 * 1024;
 
     /// <summary>Whether a stored file has the bytes of another one, which was verified; false where there is no stored file.</summary>
-    /// <param name="stored">The file that may be damaged. Bytes that the disk cannot read are other bytes.</param>
+    /// <param name="stored">The file that may be damaged. Bytes that the disk cannot read, or that this process may not read, are other
+    /// bytes.</param>
     /// <exception cref="IOException">The verified file cannot be read.</exception>
     public static bool AreSame(string stored, string verified)
     {
@@ -63,7 +64,8 @@ internal static class FileBytes
             }
             return true;
         }
-        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
+        // With new bytes in its place, a file that this process may not open can be read again.
+        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException)
         {
             return false;
         }

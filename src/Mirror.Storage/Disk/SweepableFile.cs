@@ -21,7 +21,7 @@ internal static class SweepableFile
     // How far the clocks of machines that share a folder may differ.
     private static readonly TimeSpan MaxClockSkew = TimeSpan.FromHours(1);
 
-    public static bool Exists(string path) => File.Exists(path) || PutBack(path);
+    public static bool Exists(string path) => Entries.HasFile(path) || PutBack(path);
 
     /// <summary>Sets a file's time to now; false where there is no file.</summary>
     public static bool Touch(string path)
@@ -35,7 +35,7 @@ internal static class SweepableFile
         do
         {
             // The file may have lost its name between open and touch: the file that has the name now must have that time, or a later one.
-            if (Durable.Touch(path) is { } touched && new FileInfo(path) is { Exists: true } named && named.LastWriteTimeUtc >= touched)
+            if (Durable.Touch(path) is { } touched && Entries.File(path) is { } named && named.LastWriteTimeUtc >= touched)
                 return true;
         }
         while (PutBack(path));
@@ -66,7 +66,7 @@ internal static class SweepableFile
                 Durable.CreateFolder(folder);
                 if (Durable.Touch(from) is not { } touched)
                     throw new FileNotFoundException("The file to publish does not exist.", from);
-                if (isDamaged || new FileInfo(to) is { Exists: true } old && old.Length != length)
+                if (isDamaged || Entries.File(to) is { } old && old.Length != length)
                 {
                     // Nothing can rely on a damaged file.
                     named = touched;
@@ -96,7 +96,7 @@ internal static class SweepableFile
 
     /// <summary>Gives a file that a sweep renamed its name back; false where there is a file of neither name.</summary>
     public static bool PutBack(string path) =>
-        Durable.Link(path + Swept, path) || Durable.Link(path + Evicted, path) || File.Exists(path);
+        Durable.Link(path + Swept, path) || Durable.Link(path + Evicted, path) || Entries.HasFile(path);
 
     /// <summary>Deletes a file that was last touched before <paramref name="before"/>, and its folder if that is empty then.</summary>
     /// <param name="suffix">What this kind of sweep adds to the name.</param>
@@ -104,7 +104,7 @@ internal static class SweepableFile
     public static long? Sweep(string path, DateTime before, string suffix = Swept)
     {
         // A time in the future is of a clock that was wrong: the file's age counts from now on.
-        if (new FileInfo(path) is { Exists: true } file && file.LastWriteTimeUtc > DateTime.UtcNow + MaxClockSkew)
+        if (Entries.File(path) is { } file && file.LastWriteTimeUtc > DateTime.UtcNow + MaxClockSkew)
             Touch(path);
         return Remove(path, before, suffix);
     }
@@ -112,42 +112,40 @@ internal static class SweepableFile
     // As Sweep, by whatever time the file has. Does not wait for the turn of the name, so the holder of the turn may call it.
     private static long? Remove(string path, DateTime before, string suffix)
     {
-        var aside = new FileInfo(path + suffix);
+        var aside = path + suffix;
         // 1. Put back what an earlier sweep renamed before it died.
-        if (aside.Exists)
+        if (Entries.HasFile(aside))
         {
             PutBack(path);
-            aside.Delete();
+            File.Delete(aside);
         }
         // 2. Is the file old?
-        if (new FileInfo(path) is not { Exists: true } file || file.LastWriteTimeUtc >= before)
+        if (Entries.File(path) is not { } file || file.LastWriteTimeUtc >= before)
             return null;
         // 3. Rename it: from here on a touch either was before the rename or puts the file back.
         try
         {
-            File.Move(path, aside.FullName, overwrite: true);
+            File.Move(path, aside, overwrite: true);
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
         }
         // 4. Is it still old? A process that links it back after this check keeps it: this deletes one name of two.
-        aside.Refresh();
-        if (!aside.Exists)
+        if (Entries.File(aside) is not { } renamed)
             return null;
-        var length = aside.Length;
-        if (aside.LastWriteTimeUtc >= before)
+        if (renamed.LastWriteTimeUtc >= before)
             PutBack(path);
-        aside.Delete();
-        if (File.Exists(path))
+        File.Delete(aside);
+        if (Entries.HasFile(path))
             return null;
         RemoveIfEmpty(Path.GetDirectoryName(path)!);
-        return length;
+        return renamed.Length;
     }
 
     /// <summary>When a file was last touched; null where there is no file.</summary>
     public static DateTime? LastTouched(string path) =>
-        Exists(path) && new FileInfo(path) is { Exists: true } file ? file.LastWriteTimeUtc : null;
+        Exists(path) && Entries.File(path) is { } file ? file.LastWriteTimeUtc : null;
 
     /// <summary>Deletes a folder unless it has content: another process may just have written to it.</summary>
     public static void RemoveIfEmpty(string folder)

@@ -13,18 +13,30 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
     public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
     {
         var path = PathOf(digest);
-        var content = TryOpen(path) ?? (SweepableFile.PutBack(path) ? TryOpen(path) : null);
-        if (content is null && Directory.Exists(Path.GetDirectoryName(path)))
-            Entries.ReportIfClosed(path, unreadable);
-        return ValueTask.FromResult<Content?>(root.Found(content, content is null));
+        try
+        {
+            var content = TryOpen(path) ?? (SweepableFile.PutBack(path) ? TryOpen(path) : null);
+            return ValueTask.FromResult<Content?>(root.Found(content, content is null));
+        }
+        catch (UnauthorizedAccessException refused)
+        {
+            // A collection need not stop because a client asks for a layer that this process may not read, and it reads manifests itself.
+            throw Entries.Refused(path, Entries.IsVisible(path) ? null : unreadable, refused);
+        }
     }
 
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken)
     {
-        var file = new FileInfo(PathOf(digest));
-        if (!file.Exists && SweepableFile.PutBack(file.FullName))
-            file.Refresh();
-        return ValueTask.FromResult(root.Found(file.Exists ? file.Length : (long?)null, !file.Exists));
+        var path = PathOf(digest);
+        try
+        {
+            var file = Entries.File(path) ?? (SweepableFile.PutBack(path) ? Entries.File(path) : null);
+            return ValueTask.FromResult(root.Found(file?.Length, file is null));
+        }
+        catch (UnauthorizedAccessException refused)
+        {
+            throw Entries.Refused(path, unreadable, refused);
+        }
     }
 
     public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) =>
@@ -85,11 +97,12 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
         await Task.CompletedTask;
         foreach (var algorithm in Digest.Algorithms)
             foreach (var prefix in Entries.Folders(root.PathOf(RegistryLayout.Blobs(algorithm)), unreadable))
-                foreach (var blob in RegistryLayout.IsPrefix(prefix) ? Entries.Folders(prefix, unreadable) : [])
+                foreach (var blob in RegistryLayout.IsContentPrefix(prefix) ? Entries.Folders(prefix, unreadable) : [])
                 {
                     cancellationToken.ThrowIfCancellationRequested();
+                    var data = Path.Combine(blob, "data");
                     if (Digest.TryParse($"{algorithm}:{Path.GetFileName(blob)}", out var digest)
-                        && SweepableFile.Exists(Path.Combine(blob, "data")))
+                        && Entries.OrSkip(data, unreadable, () => SweepableFile.Exists(data)))
                         yield return digest;
                 }
         root.Require();
@@ -98,7 +111,7 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
     private static FileContent? TryOpen(string path)
     {
         // For a missing file this look is cheaper than the exception of OpenHandle.
-        if (!File.Exists(path))
+        if (!Entries.HasFile(path))
             return null;
         try
         {

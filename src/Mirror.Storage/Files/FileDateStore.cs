@@ -12,8 +12,7 @@ public sealed class FileDateStore(StoreRoot root) : IDateStore
 
     public async ValueTask<DateTimeOffset?> ReadAsync(string path, CancellationToken cancellationToken)
     {
-        var file = new FileInfo(root.PathOf(path));
-        return file.Exists && file.Length <= MaxLength
+        return Entries.File(root.PathOf(path)) is { Length: <= MaxLength } file
             ? NotedDate.Parse(await File.ReadAllTextAsync(file.FullName, cancellationToken))
             : null;
     }
@@ -26,7 +25,7 @@ public sealed class FileDateStore(StoreRoot root) : IDateStore
 
     public ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {
-        if (File.Exists(root.PathOf(path)))
+        if (Entries.HasFile(root.PathOf(path)))
             File.Delete(root.PathOf(path));
         return ValueTask.CompletedTask;
     }

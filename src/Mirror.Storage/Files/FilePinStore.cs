@@ -16,11 +16,11 @@ public sealed class FilePinStore(StoreRoot root, UnreadableFolders? unreadable =
     }
 
     public ValueTask<bool> UnpinAsync(RepositoryName name, string tag, CancellationToken cancellationToken) => ValueTask.FromResult(
-        File.Exists(PathOf(name, tag))
+        Entries.HasFile(PathOf(name, tag))
             && root.Write(() => Durable.DeleteFile(root.PathOf(RegistryLayout.Temporary), PathOf(name, tag))));
 
     public ValueTask<bool> IsPinnedAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(File.Exists(PathOf(name, tag)));
+        ValueTask.FromResult(Entries.HasFile(PathOf(name, tag)));
 
     public async IAsyncEnumerable<(RepositoryName Name, string Tag)> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {

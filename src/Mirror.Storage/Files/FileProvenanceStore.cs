@@ -70,8 +70,9 @@ public sealed class FileProvenanceStore(StoreRoot root, UnreadableFolders? unrea
 
     public async ValueTask<byte[]?> ReadScheduleAsync(int maxBytes, CancellationToken cancellationToken)
     {
-        var file = new FileInfo(PathOf(RegistryLayout.Schedule));
-        return file.Exists && file.Length <= maxBytes ? await File.ReadAllBytesAsync(file.FullName, cancellationToken) : null;
+        return Entries.File(PathOf(RegistryLayout.Schedule)) is { } file && file.Length <= maxBytes
+            ? await File.ReadAllBytesAsync(file.FullName, cancellationToken)
+            : null;
     }
 
     public ValueTask WriteScheduleAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)

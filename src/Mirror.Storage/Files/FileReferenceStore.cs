@@ -18,7 +18,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     private readonly RepositoryFolders _folders = new(unreadable, time ?? TimeProvider.System);
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Found(IsRepository(PathOf(RegistryLayout.Repository(name)))));
+        ValueTask.FromResult(Found(Look(PathOf(RegistryLayout.Repository(name)), IsRepository)));
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
@@ -27,7 +27,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     }
 
     public ValueTask<bool> HasBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Found(SweepableFile.Exists(PathOf(RegistryLayout.LayerLink(name, digest)))));
+        ValueTask.FromResult(Found(HasLink(RegistryLayout.LayerLink(name, digest))));
 
     public ValueTask<bool> TouchBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         ValueTask.FromResult(root.Write(() => SweepableFile.Touch(PathOf(RegistryLayout.LayerLink(name, digest)))));
@@ -41,7 +41,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         var typePath = RegistryLayout.RevisionMediaType(name, digest);
         if (mediaType is not null)
             Write(typePath, mediaType);
-        else if (File.Exists(PathOf(typePath)))
+        else if (Entries.HasFile(PathOf(typePath)))
             root.Write(() => Durable.DeleteFile(PathOf(RegistryLayout.Temporary), PathOf(typePath)));
         // registry:2 lists and marks only repositories with this folder. Without it, its garbage collector would delete the manifest.
         root.Write(() => Durable.CreateFolder(PathOf(RegistryLayout.Layers(name))));
@@ -51,7 +51,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
 
     public ValueTask<(bool Linked, string? MediaType)> FindManifestAsync(
         RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Found(SweepableFile.Exists(PathOf(RegistryLayout.RevisionLink(name, digest))))
+        ValueTask.FromResult(Found(HasLink(RegistryLayout.RevisionLink(name, digest)))
             ? (true, Read(RegistryLayout.RevisionMediaType(name, digest)))
             : (false, null));
 
@@ -121,7 +121,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         children.Sort(StringComparer.Ordinal);
         foreach (var child in children.Select(child => child[..^1]))
         {
-            if (IsRepository(child))
+            if (Entries.OrSkip(child, unreadable, () => IsRepository(child)))
                 yield return child;
             foreach (var below in Walk(child))
                 yield return below;
@@ -129,22 +129,36 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     }
 
     private static bool IsRepository(string folder) =>
-        RegistryLayout.SignsOfRepository.Any(sign => Directory.Exists(Path.Combine(folder, sign)));
+        RegistryLayout.RepositorySubfolders.Any(name => Entries.HasFolder(Path.Combine(folder, name)));
+
+    private bool HasLink(string path) => Look(PathOf(path), SweepableFile.Exists);
+
+    private bool Look(string path, Func<string, bool> exists)
+    {
+        try
+        {
+            return exists(path);
+        }
+        catch (UnauthorizedAccessException refused)
+        {
+            throw Entries.Refused(path, unreadable, refused);
+        }
+    }
 
     private string? Read(string path)
     {
-        // Most of these files do not exist, and an exception takes more time than the rest of a request for a manifest.
-        if (!File.Exists(PathOf(path)))
-        {
-            if (Directory.Exists(Path.GetDirectoryName(PathOf(path))))
-                Entries.ReportIfClosed(PathOf(path), unreadable);
-            return null;
-        }
         try
         {
+            // Most of these files do not exist, and an exception takes more time than the rest of a request for a manifest.
+            if (!Entries.HasFile(PathOf(path)))
+                return null;
             using var file = File.OpenHandle(PathOf(path));
             Span<byte> bytes = stackalloc byte[MaxLink];
             return Encoding.UTF8.GetString(bytes[..RandomAccess.Read(file, bytes, 0)]);
+        }
+        catch (UnauthorizedAccessException refused)
+        {
+            throw Entries.Refused(PathOf(path), unreadable, refused);
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
         {

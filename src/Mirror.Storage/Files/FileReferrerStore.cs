@@ -20,7 +20,7 @@ public sealed class FileReferrerStore(StoreRoot root, UnreadableFolders? unreada
     {
         var path = PathOf(RegistryLayout.Referrer(name, subject, referrer));
         return ValueTask.FromResult(
-            root.Write(() => File.Exists(path) && Durable.DeleteFile(PathOf(RegistryLayout.Temporary), path)));
+            root.Write(() => Entries.HasFile(path) && Durable.DeleteFile(PathOf(RegistryLayout.Temporary), path)));
     }
 
     public ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)

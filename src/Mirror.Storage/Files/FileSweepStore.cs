@@ -17,6 +17,24 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
 
     public ISweepStore ForEvictions => new FileSweepStore(root, unreadable, forEvictions: true);
 
+    /// <summary>
+    /// Creates, if possible, the files and the folder that every deletion needs, so that sweeps, evictions and clients can delete when the
+    /// volume takes no more files.
+    /// </summary>
+    public static void Prepare(StoreRoot root)
+    {
+        try
+        {
+            Durable.CreateFolder(root.PathOf(RegistryLayout.Temporary));
+            foreach (var path in new[] { RegistryLayout.SweepLock, RegistryLayout.EvictionLock })
+                File.OpenHandle(root.PathOf(path), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite).Dispose();
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            // Read-only, or full. A deletion tries again, and says what it needs.
+        }
+    }
+
     public ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken)
     {
         // What was not there for a moment names nothing either.
@@ -25,7 +43,8 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
             throw new StoreUnavailableException($"the storage folder {root.Path} was away for a while: nothing was deleted");
         // A manifest below a folder that cannot be read would seem to be missing, and to name nothing.
         foreach (var algorithm in Digest.Algorithms)
-            foreach (var prefix in Entries.Folders(PathOf(RegistryLayout.Blobs(algorithm)), unreadable).Where(RegistryLayout.IsPrefix))
+            foreach (var prefix in Entries.Folders(PathOf(RegistryLayout.Blobs(algorithm)), unreadable)
+                         .Where(RegistryLayout.IsContentPrefix))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 _ = Entries.Folders(prefix, unreadable).Any();
@@ -33,44 +52,54 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
         return ValueTask.FromResult(unreadable?.Any);
     }
 
-    public ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken)
+    public ValueTask<SweepRun?> BeginAsync(CancellationToken cancellationToken)
     {
         root.Require();
         var path = PathOf(forEvictions ? RegistryLayout.EvictionLock : RegistryLayout.SweepLock);
-        Durable.CreateFolder(Path.GetDirectoryName(path)!);
         try
         {
+            Durable.CreateFolder(Path.GetDirectoryName(path)!);
             // The lock belongs to the open file, so it ends with the process, even if the process is killed.
             var held = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             root.Require();
             Volatile.Write(ref _losses, root.Losses);
-            return ValueTask.FromResult<SweepTurn?>(Turn(Durable.Touch(path)!.Value, held));
+            return ValueTask.FromResult<SweepRun?>(Run(Durable.Touch(path)!.Value, held));
         }
         catch (IOException taken) when (taken.IsHeldByAnother)
         {
-            return ValueTask.FromResult<SweepTurn?>(null);
+            return ValueTask.FromResult<SweepRun?>(null);
+        }
+        catch (IOException full) when (full.IsNoSpace)
+        {
+            throw new IOException(
+                $"the volume has no room for the lock file {path} ({full.Message}): delete a file on it that is not needed, and try again",
+                full)
+            {
+                HResult = full.HResult,
+            };
         }
     }
 
-    public async ValueTask<SweepTurn?> BeginTrialAsync(CancellationToken cancellationToken)
+    public async ValueTask<SweepRun?> BeginTrialAsync(CancellationToken cancellationToken)
     {
         try
         {
             return await BeginAsync(cancellationToken);
         }
-        catch (Exception failure) when (failure is IOException { IsReadOnly: true } or UnauthorizedAccessException)
+        catch (Exception failure)
+            when (failure is IOException { IsReadOnly: true } or IOException { IsNoSpace: true } or UnauthorizedAccessException)
         {
-            // No lock is possible, such as in a snapshot, and the time of the volume is not known.
+            // No lock is possible, such as in a snapshot or on a full volume, and the time of the volume is not known.
             root.Require();
             Volatile.Write(ref _losses, root.Losses);
-            return Turn(DateTime.UtcNow, null);
+            return Run(DateTime.UtcNow, null);
         }
     }
 
-    private SweepTurn Turn(DateTime began, SafeFileHandle? held)
+    private SweepRun Run(DateTime began, SafeFileHandle? held)
     {
         unreadable?.Begin();
-        return new SweepTurn(began, () =>
+        return new SweepRun(began, () =>
         {
             unreadable?.End();
             held?.Dispose();
@@ -98,11 +127,15 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
         RepositoryName name, CancellationToken cancellationToken) =>
         ListLinksAsync(algorithm => RegistryLayout.ManifestLinks(name, algorithm), cancellationToken);
 
+    public ValueTask<bool> HasTagLinkAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Entries.HasFile(PathOf(RegistryLayout.TagCurrent(name, tag))));
+
     public async IAsyncEnumerable<(Digest Digest, long Bytes, DateTimeOffset LastTouched)> ListContentAsync(
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var digest in new FileContentStore(root, unreadable).ListAsync(cancellationToken))
-            if (new FileInfo(PathOf(RegistryLayout.BlobData(digest))) is { Exists: true } file)
+            if (PathOf(RegistryLayout.BlobData(digest)) is var path
+                && Entries.OrSkip(path, unreadable, () => Entries.File(path)) is { } file)
                 yield return (digest, file.Length, file.LastWriteTimeUtc);
     }
 
@@ -157,10 +190,8 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
                 if (!Digest.TryParse($"{algorithm}:{Path.GetFileName(folder)}", out var digest))
                     continue;
                 var link = Path.Combine(folder, "link");
-                if (SweepableFile.LastTouched(link) is { } touched)
+                if (Entries.OrSkip(link, unreadable, () => SweepableFile.LastTouched(link)) is { } touched)
                     yield return (digest, touched);
-                else
-                    Entries.ReportIfClosed(link, unreadable);
             }
     }
 

@@ -41,8 +41,8 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
 
     public ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken)
     {
-        var data = new FileInfo(PathOf(RegistryLayout.UploadData(name, id)));
-        var length = data.Exists ? data.Length : Directory.Exists(PathOf(RegistryLayout.Upload(name, id))) ? 0 : (long?)null;
+        var length = Entries.File(PathOf(RegistryLayout.UploadData(name, id)))?.Length
+            ?? (Entries.HasFolder(PathOf(RegistryLayout.Upload(name, id))) ? 0 : null);
         return ValueTask.FromResult(root.Found(length, length is null));
     }
 
@@ -63,7 +63,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
     {
         try
         {
-            Directory.Delete(PathOf(RegistryLayout.Upload(name, id)), recursive: true);
+            Folders.Delete(PathOf(RegistryLayout.Upload(name, id)));
             return ValueTask.FromResult(true);
         }
         catch (DirectoryNotFoundException)
@@ -113,7 +113,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
         {
             if (!RepositoryName.TryParse(Path.GetRelativePath(top, Path.GetDirectoryName(uploads)!), out var name))
                 continue;
-            foreach (var folder in Folders(uploads))
+            foreach (var folder in FoldersIn(uploads))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (Guid.TryParseExact(folder.Name, "D", out var id))
@@ -124,7 +124,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
 
     private IEnumerable<string> Walk(string folder)
     {
-        foreach (var child in Folders(folder))
+        foreach (var child in FoldersIn(folder))
         {
             if (child.Name == "_uploads")
                 yield return child.FullName;
@@ -135,7 +135,7 @@ public sealed class FileUploadStore(StoreRoot root, UnreadableFolders? unreadabl
     }
 
     // Folders may be created and deleted meanwhile.
-    private IReadOnlyList<DirectoryInfo> Folders(string parent) =>
+    private IReadOnlyList<DirectoryInfo> FoldersIn(string parent) =>
         [.. Entries.Folders(parent, unreadable).Select(folder => new DirectoryInfo(folder))];
 
     private static StoredUpload Found(RepositoryName name, Guid id, DirectoryInfo upload)

@@ -29,7 +29,7 @@ internal sealed class RememberedFolders<T>(
     public T Read(string path)
     {
         // For a missing folder the framework returns a time long ago.
-        var changed = Directory.GetLastWriteTimeUtc(path);
+        var changed = Entries.OrSkip(path, unreadable, () => Directory.GetLastWriteTimeUtc(path));
         var known = _folders.TryGetValue(path, out var entry) && entry.Changed == changed ? entry : null;
         if (known is { Lasts: true })
             return known.Value;

@@ -39,7 +39,7 @@ internal sealed class RepositoryFolders(UnreadableFolders? unreadable, TimeProvi
         string[] all = [.. Entries.Folders(path, unreadable).Select(Path.GetFileName).OfType<string>()];
         string[] children = [.. all.Where(child => RepositoryName.TryParse(child, out _))
             .Order(Comparer<string>.Create((left, right) => string.CompareOrdinal($"{left}/", $"{right}/")))];
-        return new(children, all.Any(RegistryLayout.SignsOfRepository.Contains));
+        return new(children, all.Any(RegistryLayout.RepositorySubfolders.Contains));
     }
 
     private sealed record Listing(string[] Children, bool IsRepository);

@@ -6,14 +6,20 @@ namespace Mirror.Storage.Files;
 /// <summary>
 /// The folder of a store. The server recognises it by its place on its device, or else by the file in it with the store's identity. While
 /// its volume is unmounted, or something else is mounted over it, the store is away: the server reads nothing there, and acknowledges no
-/// write.
+/// write. So it is while a volume that was mounted at a folder below is unmounted.
 /// </summary>
 public sealed class StoreRoot
 {
+    // Where operators mount a volume of its own.
+    private static readonly string[] MaybeMounted =
+        ["docker", "docker/registry", "docker/registry/v2", "docker/registry/v2/blobs", RegistryLayout.Repositories, "mirror"];
+
     private readonly bool _isChecked;
     private readonly Lock _gate = new();
     private FolderPlace? _known;
     private string? _identity;
+    // The folders below that were mount points when the server first saw the store. Most stores have none.
+    private string[] _mounts = [];
     private string? _away;
     private int _losses;
 
@@ -119,11 +125,16 @@ public sealed class StoreRoot
         lock (_gate)
         {
             if (found is not null && _known is null)
+            {
                 (_known, _identity) = (found, FileStoreIdentity.Find(Path));
-            if (found == _known && _away is null)
+                _mounts = [.. MaybeMounted.Select(folder => System.IO.Path.Combine(Path, folder)).Where(FolderPlace.IsMountPoint)];
+            }
+            if (found == _known && _away is null && Unmounted() is null)
                 return;
             // Another thread may have seen a later state. So look once more under the lock.
-            away = WhyAway(FolderPlace.Of(Path));
+            away = WhyAway(FolderPlace.Of(Path)) ?? (Unmounted() is { } folder
+                ? $"no volume is mounted at {folder}, and one was at the start: mount it, or restart the server if there is none any more"
+                : null);
             if (away == _away)
                 return;
             if (away is not null)
@@ -132,6 +143,8 @@ public sealed class StoreRoot
         }
         Changed?.Invoke(away);
     }
+
+    private string? Unmounted() => Array.Find(_mounts, static folder => !FolderPlace.IsMountPoint(folder));
 
     private string? WhyAway(FolderPlace? found)
     {

@@ -24,8 +24,8 @@ public sealed record CachedImage(RepositoryName? Name, Digest Root)
     internal bool IsPulledSince { get; set; }
 
     /// <summary>Whether it was taken: it was evicted, or it has to be kept for now.</summary>
-    internal bool IsTaken { get; set; }
+    internal bool IsHandedOut { get; set; }
 
     /// <summary>Whether it was evicted.</summary>
-    internal bool IsGone { get; set; }
+    internal bool IsEvicted { get; set; }
 }

@@ -36,7 +36,7 @@ public sealed class CachedImages
     public bool IsSpent => _next == _images.Count;
 
     /// <summary>The images that the index still offers, in the order in which they are evicted.</summary>
-    public IEnumerable<CachedImage> Offered => _images.Skip(_next).Where(image => !image.IsTaken);
+    public IEnumerable<CachedImage> Offered => _images.Skip(_next).Where(image => !image.IsHandedOut);
 
     /// <summary>Content that was touched since this time is kept: since the index was begun, by any clock of the store.</summary>
     internal DateTimeOffset KeptSince { get; }
@@ -47,7 +47,7 @@ public sealed class CachedImages
     /// <summary>Another process has removed a manifest of a repository, so the index does not offer its image any more.</summary>
     public void Removed(RepositoryName name, Digest manifest)
     {
-        foreach (var image in With(name, manifest).Where(image => image.Root == manifest && !image.IsGone))
+        foreach (var image in With(name, manifest).Where(image => image.Root == manifest && !image.IsEvicted))
             MarkEvicted(image);
     }
 
@@ -146,14 +146,14 @@ public sealed class CachedImages
     }
 
     /// <summary>Takes the next image out of the index.</summary>
-    internal bool TryTake(out CachedImage image)
+    internal bool TryNext(out CachedImage image)
     {
         while (!IsSpent)
         {
             image = _images[_next++];
-            if (image.IsTaken)
+            if (image.IsHandedOut)
                 continue;
-            image.IsTaken = true;
+            image.IsHandedOut = true;
             return true;
         }
         image = null!;
@@ -166,12 +166,12 @@ public sealed class CachedImages
 
     /// <summary>The manifests of an image that no other image of its repository has.</summary>
     internal IEnumerable<Digest> OwnManifests(CachedImage image) => image.Manifests.Select(_table.DigestOf)
-        .Where(manifest => With(image.Name!.Value, manifest).All(other => other == image || other.IsGone));
+        .Where(manifest => With(image.Name!.Value, manifest).All(other => other == image || other.IsEvicted));
 
     /// <summary>Notes that an image was evicted: it does not need its blobs any more.</summary>
     internal void MarkEvicted(CachedImage image)
     {
-        image.IsTaken = image.IsGone = true;
+        image.IsHandedOut = image.IsEvicted = true;
         foreach (var id in image.Blobs)
             _blobs[id] = _blobs[id] with { Holders = _blobs[id].Holders - 1 };
     }
@@ -185,7 +185,7 @@ public sealed class CachedImages
             yield return _names[_links[at].Name];
     }
 
-    internal void Evicted(long bytes) => Bytes -= bytes;
+    internal void SubtractBytes(long bytes) => Bytes -= bytes;
 
     private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
 

@@ -33,7 +33,7 @@ internal sealed class EvictionMarks(
         // The marks before the links: a link that is written meanwhile has no mark, and its content stays.
         var isOfUpstream = isMirrored(name);
         var copies = isOfUpstream ? await CopiesAsync(name) : [];
-        var isDamaged = false;
+        var isHidden = false;
         Dictionary<Digest, DateTimeOffset> copied = [];
         await foreach (var (digest, touched) in store.ListManifestsAsync(name, stop))
         {
@@ -42,11 +42,11 @@ internal sealed class EvictionMarks(
                 copied[digest] = touched;
             // What a pushed manifest names stays with it. All blobs of a hosted repository stay in any case.
             else if (isOfUpstream)
-                isDamaged |= !await _kept.AddManifestAsync(digest);
+                isHidden |= await _kept.AddManifestAsync(digest) is Naming.Damaged or Naming.Unreadable;
         }
         List<Digest> linked = [];
         await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
-            if (copies.Contains(digest) && !isDamaged)
+            if (copies.Contains(digest) && !isHidden)
                 linked.Add(digest);
             else
                 _kept.Add(digest);

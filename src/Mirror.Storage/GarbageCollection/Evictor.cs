@@ -12,16 +12,16 @@ namespace Mirror.Storage.GarbageCollection;
 /// </summary>
 /// <remarks>
 /// Like <see cref="Sweeper"/>, it marks content and deletes other content. It marks what hosted repositories have. It has no grace. It is
-/// safe beside pushes: content that was touched after the marking began is never deleted, however much later the eviction is. As the clocks
-/// of a store's machines differ, this includes what seems to be touched a little before. A push writes the link first and the blob second.
-/// So if the marking does not see the link, the blob is newer than the marking. A blob's last use is its last touch, so a server that
-/// serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage collection, which deletes only what no
-/// name reaches: neither relies on what the other deletes.
+/// safe beside pushes: it never deletes content that was touched after the marking began, even if it runs much later. As the clocks of a
+/// store's machines differ, this includes content that seems to be touched a little before. A push writes the link first and the blob
+/// second. So if the marking does not see the link, the blob is newer than the beginning of the marking. A blob's last use is its last
+/// touch, so a server that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage collection, which
+/// deletes only content that no manifest names: neither needs what the other deletes.
 /// </remarks>
 public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
 {
-    // How many images go at once, and how many requests are sent to the store at once for them.
+    // How many images are evicted at once, and how many requests for them the store gets at once.
     private const int AtOnce = 16;
 
     private readonly ISweepStore _store = store.ForEvictions;
@@ -34,10 +34,10 @@ public sealed class Evictor(
     public async Task<CachedImages?> MeasureAsync(
         Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken, bool isUrgent = true)
     {
-        await using var turn = await _store.BeginAsync(cancellationToken);
-        if (turn is null)
+        await using var run = await _store.BeginAsync(cancellationToken);
+        if (run is null)
             return null;
-        var cached = new CachedImages(turn.Began, _store.MaxClockSkew);
+        var cached = new CachedImages(run.Began, _store.MaxClockSkew);
         var marks = new EvictionMarks(content, references, _store, provenance, cached, _options.Notes, isMirrored, cancellationToken);
         return await marks.ReadAsync(() => ReadPullsAsync(cached, isUrgent, cancellationToken));
     }
@@ -45,7 +45,7 @@ public sealed class Evictor(
     /// <summary>Removes the least recently used images of an index; null while another eviction runs.</summary>
     /// <param name="bytes">How many bytes to free. It may free less, if the index ends, and more, because it evicts whole images.</param>
     public Task<Eviction?> EvictAsync(CachedImages cached, long bytes, CancellationToken cancellationToken) =>
-        RunAsync(cached, freed => freed < bytes && cached.TryTake(out var image) ? image : null, cancellationToken);
+        RunAsync(cached, freed => freed < bytes && cached.TryNext(out var image) ? image : null, cancellationToken);
 
     /// <summary>
     /// Removes the images of an index that nothing has used since a time; null while another eviction runs. Removes none if the pulls are
@@ -71,10 +71,10 @@ public sealed class Evictor(
         var pinned = await PinnedAsync(cancellationToken);
         var read = BeingRead();
         List<(CachedImage, IReadOnlyList<(Digest, long)>)> evicted = [];
-        for (var left = cached.Bytes; left > most && cached.TryTake(out var image);)
+        for (var left = cached.Bytes; left > most && cached.TryNext(out var image);)
         {
             List<(Digest Digest, long Bytes)> own = [.. OwnBlobs(cached, image, pinned)];
-            if (!MayGo(cached, image, pinned) || own.Exists(blob => read.Contains(blob.Digest)))
+            if (!MayBeEvicted(cached, image, pinned) || own.Exists(blob => read.Contains(blob.Digest)))
                 continue;
             cached.MarkEvicted(image);
             left -= own.Sum(blob => blob.Bytes);
@@ -92,8 +92,8 @@ public sealed class Evictor(
 
     private async Task<Eviction?> RunAsync(CachedImages cached, Func<long, CachedImage?> next, CancellationToken cancellationToken)
     {
-        await using var turn = await _store.BeginAsync(cancellationToken);
-        if (turn is null)
+        await using var run = await _store.BeginAsync(cancellationToken);
+        if (run is null)
             return null;
         await _store.RequireReadableAsync(cancellationToken);
         var read = BeingRead();
@@ -104,66 +104,68 @@ public sealed class Evictor(
         var all = new Eviction(0, 0, cached.Bytes);
         while (true)
         {
-            // 1. Take a few images, and look which of their blobs are young: from a bucket for all of them at once.
+            // 1. Take a few images, and look which of their blobs were touched since the index was begun. Look for all images at once,
+            // because a bucket takes a request for each blob.
             List<CachedImage> offered = [];
-            for (var planned = 0L; offered.Count < AtOnce && next(all.Freed + planned) is { } image; offered.Add(image))
+            for (var planned = 0L; offered.Count < AtOnce && next(all.FreedBytes + planned) is { } image; offered.Add(image))
                 planned += OwnBlobs(cached, image, pinned).Sum(blob => blob.Bytes);
             if (offered.Count == 0)
                 return all;
-            ConcurrentDictionary<Digest, bool> young = [];
-            await LookAsync(young, offered.SelectMany(image => OwnBlobs(cached, image, pinned)), cached.KeptSince, cancellationToken);
-            List<Going> going = [];
+            ConcurrentDictionary<Digest, bool> wasTouched = [];
+            await LookAsync(wasTouched, offered.SelectMany(image => OwnBlobs(cached, image, pinned)), cached.KeptSince, cancellationToken);
+            List<Chosen> chosen = [];
             try
             {
-                // 2. Choose, one after the other: which blobs are an image's own depends on those that went before it.
+                // 2. Choose, one after the other: which blobs only one image needs depends on the images that are already chosen.
                 foreach (var image in offered)
-                    if (await ChooseAsync(cached, image, pinned, read, young, cancellationToken) is { } chosen)
-                        going.Add(chosen);
+                    if (await ChooseAsync(cached, image, pinned, read, wasTouched, cancellationToken) is { } ready)
+                        chosen.Add(ready);
 
-                // 3. Remove them together, because a bucket takes many requests for each. The manifests go first: no client gets a manifest
-                // whose layers are being deleted.
-                var (blobs, freed) = await RemoveAsync(cached, going, cancellationToken);
-                cached.Evicted(freed);
-                all = new Eviction(all.Blobs + blobs, all.Freed + freed, cached.Bytes);
-                _options.Freed(blobs, freed);
+                // 3. Remove them together, because a bucket takes many requests for each. Remove the manifests first: no client may get a
+                // manifest whose layers are being deleted.
+                var (blobs, freed) = await RemoveAsync(cached, chosen, cancellationToken);
+                cached.SubtractBytes(freed);
+                all = new Eviction(all.Blobs + blobs, all.FreedBytes + freed, cached.Bytes);
+                _options.OnFreed(blobs, freed);
             }
             finally
             {
-                foreach (var image in going)
-                    await image.Taken.DisposeAsync();
+                foreach (var image in chosen)
+                    await image.LockOut.DisposeAsync();
             }
         }
     }
 
-    private async ValueTask<Going?> ChooseAsync(
+    private async ValueTask<Chosen?> ChooseAsync(
         CachedImages cached, CachedImage image, PinnedContent? pinned, HashSet<Digest> read,
-        ConcurrentDictionary<Digest, bool> young, CancellationToken stop)
+        ConcurrentDictionary<Digest, bool> wasTouched, CancellationToken stop)
     {
         List<(Digest Digest, long Bytes)> blobs = [.. OwnBlobs(cached, image, pinned)];
-        if (!MayGo(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
+        if (!MayBeEvicted(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
             return null;
         // An image must be kept whole or be evicted whole.
-        await LookAsync(young, blobs, cached.KeptSince, stop);
-        if (blobs.Exists(blob => young[blob.Digest]) || await _options.TakeAsync([.. blobs.Select(blob => blob.Digest)]) is not { } taken)
+        await LookAsync(wasTouched, blobs, cached.KeptSince, stop);
+        if (blobs.Exists(blob => wasTouched[blob.Digest])
+            || await _options.LockOutReadersAsync([.. blobs.Select(blob => blob.Digest)]) is not { } lockOut)
             return null;
         List<Digest> manifests = image.Name is null ? [] : [.. cached.OwnManifests(image)];
         cached.MarkEvicted(image);
-        return new Going(image, manifests, blobs, taken);
+        return new Chosen(image, manifests, blobs, lockOut);
     }
 
-    private async Task<(int Blobs, long Freed)> RemoveAsync(CachedImages cached, List<Going> going, CancellationToken cancellationToken)
+    private async Task<(int Blobs, long Freed)> RemoveAsync(CachedImages cached, List<Chosen> chosen, CancellationToken cancellationToken)
     {
         var (blobs, freed) = (0, 0L);
         await Parallel.ForEachAsync(
-            going.SelectMany(image => image.Manifests.Select(manifest => (image.Image.Name!.Value, manifest))),
+            chosen.SelectMany(image => image.Manifests.Select(manifest => (image.Image.Name!.Value, manifest))),
             AtOnceUntil(cancellationToken),
             async (manifest, stop) => await RemoveManifestAsync(manifest.Value, manifest.manifest, stop));
         await Parallel.ForEachAsync(
-            going.SelectMany(image => image.Blobs), AtOnceUntil(cancellationToken),
+            chosen.SelectMany(image => image.Blobs), AtOnceUntil(cancellationToken),
             async (blob, stop) =>
             {
-                // The links go too: when a client asks for the blob again, the server must ask upstream again whether the repository may
-                // serve it.
+                // Remove the links too: when a client asks for the blob again, the server must ask upstream again whether the repository
+                // may serve it.
                 if (await _store.SweepCopyAsync(blob.Digest, cached.NamesOf(blob.Digest), cached.KeptSince, stop) is not { } length)
                     return;
                 Interlocked.Increment(ref blobs);
@@ -172,7 +174,7 @@ public sealed class Evictor(
         return (blobs, freed);
     }
 
-    private bool MayGo(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
+    private bool MayBeEvicted(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
         !image.IsPulledSince && pinned?.IsPinned(image.Root) != true
         && !(image.Name is { } name ? _options.IsPinnedByPolicy(name) : cached.NamesOf(image.Root).Any(_options.IsPinnedByPolicy));
 
@@ -180,11 +182,11 @@ public sealed class Evictor(
 
     // Finds out which blobs were touched since the index was begun.
     private Task LookAsync(
-        ConcurrentDictionary<Digest, bool> young, IEnumerable<(Digest Digest, long Bytes)> blobs, DateTimeOffset before,
+        ConcurrentDictionary<Digest, bool> wasTouched, IEnumerable<(Digest Digest, long Bytes)> blobs, DateTimeOffset before,
         CancellationToken cancellationToken) =>
         Parallel.ForEachAsync(
-            blobs.Select(blob => blob.Digest).Where(digest => !young.ContainsKey(digest)).ToList(), AtOnceUntil(cancellationToken),
-            async (digest, stop) => young[digest] = await _store.LastTouchedAsync(digest, stop) >= before);
+            blobs.Select(blob => blob.Digest).Where(digest => !wasTouched.ContainsKey(digest)).ToList(), AtOnceUntil(cancellationToken),
+            async (digest, stop) => wasTouched[digest] = await _store.LastTouchedAsync(digest, stop) >= before);
 
     private static ParallelOptions AtOnceUntil(CancellationToken stop) =>
         new() { MaxDegreeOfParallelism = AtOnce, CancellationToken = stop };
@@ -196,7 +198,7 @@ public sealed class Evictor(
     }
 
     private async ValueTask<PinnedContent?> PinnedAsync(CancellationToken stop) =>
-        _options.Pins is { } pins ? await PinnedContent.ReadAsync(pins, references, content, stop) : null;
+        _options.Pins is { } pins ? await PinnedContent.ReadAsync(pins, references, _store, content, stop) : null;
 
     private async ValueTask ReadPullsAsync(CachedImages cached, bool isUrgent, CancellationToken stop)
     {
@@ -204,9 +206,9 @@ public sealed class Evictor(
             cached.PullsAreKnown &= await uses.ReadAsync(cached.Pulled, isUrgent, stop);
     }
 
-    // An image that is being evicted, with what goes with it. Taken keeps readers away from its blobs.
-    private sealed record Going(
-        CachedImage Image, List<Digest> Manifests, List<(Digest Digest, long Bytes)> Blobs, IAsyncDisposable Taken);
+    // An image that is being evicted, with its own manifests and blobs. While LockOut is not disposed, no client can begin to read them.
+    private sealed record Chosen(
+        CachedImage Image, List<Digest> Manifests, List<(Digest Digest, long Bytes)> Blobs, IAsyncDisposable LockOut);
 }
 
 /// <summary>What an <see cref="Evictor"/> knows beside the store.</summary>
@@ -228,13 +230,14 @@ public sealed record EvictorOptions
     public Func<IEnumerable<Digest>> RecentlyRead { get; init; } = () => [];
 
     /// <summary>
-    /// Keeps readers from blobs that are about to be deleted, until its result is disposed; null where one of them may be read.
+    /// Lets no client begin to read these blobs until the result is disposed; null if a client may be reading one of them already.
     /// </summary>
-    public Func<IReadOnlyCollection<Digest>, ValueTask<IAsyncDisposable?>> TakeAsync { get; init; } =
+    public Func<IReadOnlyCollection<Digest>, ValueTask<IAsyncDisposable?>> LockOutReadersAsync { get; init; } =
         _ => ValueTask.FromResult<IAsyncDisposable?>(Stream.Null);
 
-    /// <summary>Is called as room is made, with the number of the deleted blobs and their bytes: an eviction can take minutes.</summary>
-    public Action<int, long> Freed { get; init; } = (_, _) => { };
+    /// <summary>Is called each time some images were removed, with the number of deleted blobs and their bytes: an eviction can take
+    /// minutes.</summary>
+    public Action<int, long> OnFreed { get; init; } = (_, _) => { };
 
     /// <summary>Removes a manifest from a repository, with the tags that name it; null if manifests are kept.</summary>
     public Func<RepositoryName, Digest, CancellationToken, ValueTask>? RemoveManifestAsync { get; init; }
@@ -242,9 +245,9 @@ public sealed record EvictorOptions
 
 /// <summary>The result of an <see cref="Evictor"/>.</summary>
 /// <param name="Blobs">How many blobs were deleted.</param>
-/// <param name="Freed">The bytes of the deleted blobs.</param>
+/// <param name="FreedBytes">The bytes of the deleted blobs.</param>
 /// <param name="BytesLeft">The bytes of mirrored blobs that are left.</param>
-public sealed record Eviction(int Blobs, long Freed, long BytesLeft);
+public sealed record Eviction(int Blobs, long FreedBytes, long BytesLeft);
 
 /// <summary>What an <see cref="Evictor"/> would remove.</summary>
 /// <param name="BytesStored">The bytes of all mirrored blobs.</param>

@@ -18,10 +18,11 @@ internal sealed class Sweep(
     private readonly Dictionary<RepositoryName, IReadOnlySet<Digest>> _released = [];
     private readonly SweepResult _result = new();
     private readonly DateTimeOffset _before = began - options.Grace;
+    private bool _hasRepositories;
 
     public async Task<SweepResult> RunAsync()
     {
-        // 1. Give up what was asked for, in this turn: where another sweep runs, nothing was given up either.
+        // 1. Give up what was asked for, in this run: where another sweep runs, nothing was given up either.
         if (options.IsReleased is { } isReleased)
             await foreach (var orphan in _orphans.ListAsync(options.IsHosted, options.IsMirrored, stop))
                 if (isReleased(orphan.Name))
@@ -32,6 +33,7 @@ internal sealed class Sweep(
         // 2. Mark what the repositories name.
         await foreach (var name in references.ListRepositoriesAsync(stop))
         {
+            _hasRepositories = true;
             progress?.Invoke(name.ToString());
             await MarkAsync(name);
             options.Progress.Repositories++;
@@ -76,6 +78,8 @@ internal sealed class Sweep(
 
     private async Task ReleaseAsync(RepositoryName name)
     {
+        // In a bucket a repository may be gone with its last link.
+        _hasRepositories = true;
         progress?.Invoke($"{name}: {(options.DryRun ? "would release" : "released")} what no setting gives a source");
         if (options.DryRun)
             _released[name] = await _orphans.ReleasedAsync(name, options.IsMirrored(name), stop);
@@ -87,7 +91,7 @@ internal sealed class Sweep(
     {
         var released = _released.GetValueOrDefault(name);
         var kept = options.DeleteUntagged || options.CountUntagged ? await KeptAsync(name) : null;
-        var isDamaged = false;
+        var keepsAll = false;
         await foreach (var (digest, touched) in store.ListManifestsAsync(name, stop))
         {
             if (released?.Contains(digest) == true)
@@ -104,9 +108,9 @@ internal sealed class Sweep(
                 }
             }
             progress?.Invoke($"{name}: marking manifest {digest}");
-            isDamaged |= !await _marked.AddManifestAsync(digest);
+            keepsAll |= await IsHiddenAsync(name, digest, await _marked.AddManifestAsync(digest));
         }
-        if (isDamaged)
+        if (keepsAll)
             await KeepAllAsync(name);
         await foreach (var (digest, touched) in store.ListBlobsAsync(name, stop))
             if (touched >= _before && released?.Contains(digest) != true)
@@ -115,7 +119,7 @@ internal sealed class Sweep(
 
     private async Task KeepAllAsync(RepositoryName name)
     {
-        progress?.Invoke($"{name}: a manifest is damaged; no blob of this repository is deleted");
+        progress?.Invoke($"{name}: a manifest is damaged, not readable or not stored; no blob of this repository is deleted");
         await foreach (var (digest, _) in store.ListBlobsAsync(name, stop))
             _marked.Add(digest);
     }
@@ -128,8 +132,37 @@ internal sealed class Sweep(
             _result.Manifests++;
         }
         // A client needed it meanwhile.
-        else if (!await _marked.AddManifestAsync(digest))
+        else if (await IsHiddenAsync(name, digest, await _marked.AddManifestAsync(digest)))
             await KeepAllAsync(name);
+    }
+
+    // Whether a manifest that the repository links does not show what it names, so that this has to stay. What an eviction has just
+    // deleted, or a client, names nothing, and neither does a copy that is gone: it can be fetched again.
+    private async ValueTask<bool> IsHiddenAsync(RepositoryName name, Digest manifest, Naming naming)
+    {
+        if (naming == Naming.Shown)
+            return false;
+        var isCopy = await IsCopyAsync(name, manifest);
+        if (naming == Naming.Absent && (isCopy || !(await references.FindManifestAsync(name, manifest, stop)).Linked))
+            return false;
+        // The next pull replaces a damaged copy, and evictions delete the blobs beside an unreadable one: no operator has to do anything.
+        if (isCopy)
+            return true;
+        var what = naming switch
+        {
+            Naming.Damaged => "is damaged, or one that it lists",
+            Naming.Unreadable => "does not show which blobs it needs: it is not valid JSON, or not every digest in it can be read",
+            _ => "is linked, and its content is not stored",
+        };
+        _result.Problems.Add($"{name}: the manifest {manifest} {what}; so all blobs of this repository were kept");
+        return true;
+    }
+
+    // Whether upstream has the manifest, so that it can be fetched again.
+    private async ValueTask<bool> IsCopyAsync(RepositoryName name, Digest manifest)
+    {
+        var source = options.IsMirrored(name) ? await provenance.FindAsync(name, manifest, stop) : Provenance.Pushed;
+        return source == Provenance.Copied || source is null && !options.IsHosted(name);
     }
 
     // What was pushed, or may have been, stays where the settings no longer let clients push: only its owner can tell whether it is needed.
@@ -138,24 +171,46 @@ internal sealed class Sweep(
         options.IsHosted(name)
         || options.IsMirrored(name) && await provenance.FindAsync(name, manifest, stop) == Provenance.Copied;
 
-    // The manifests that tags name, the children of these, and the referrers of all of them.
-    private async Task<DigestSet> KeptAsync(RepositoryName name)
+    // The manifests that tags name, the children of these, and the referrers of all of them. Null where all stay: a tag is damaged and
+    // does not show what it names, or a manifest is damaged, unreadable or lost and does not show its children.
+    private async Task<DigestSet?> KeptAsync(RepositoryName name)
     {
         DigestSet kept = new();
         Stack<Digest> pending = new();
         foreach (var tag in await references.ListTagsAsync(name, stop))
-            if (await references.ResolveTagAsync(name, tag, stop) is { } tagged)
+        {
+            var named = await references.ResolveTagAsync(name, tag, stop);
+            // Without a link the tag names nothing: a client has deleted it meanwhile, or a push ended before it had set the tag. If that
+            // push still runs, it touches its manifest after it has set the tag.
+            if (named is null && await store.HasTagLinkAsync(name, tag, stop)
+                && (named = await references.ResolveTagAsync(name, tag, stop)) is null)
+            {
+                progress?.Invoke($"{name}: tag {tag} names no manifest; no manifest of this repository is deleted");
+                _result.Problems.Add(
+                    $"{name}: the tag {tag} is damaged and names no manifest; so all manifests of this repository were kept");
+                return null;
+            }
+            if (named is { } tagged)
                 pending.Push(tagged);
+        }
         Dictionary<Digest, List<Digest>> referrers = [];
+        DigestSet linked = new();
         await foreach (var (digest, _) in store.ListManifestsAsync(name, stop))
+        {
+            linked.Add(digest);
             foreach (var subject in (await _marked.ReadAsync(digest)).Manifest?.Subjects ?? [])
                 (referrers.TryGetValue(subject, out var list) ? list : referrers[subject] = []).Add(digest);
+        }
 
         while (pending.TryPop(out var digest))
         {
             if (!kept.Add(digest))
                 continue;
-            foreach (var child in (await _marked.ReadAsync(digest)).Manifest?.Manifests ?? [])
+            var (naming, manifest) = await _marked.ReadAsync(digest);
+            // An index may list any content, such as layers.
+            if ((naming != Naming.Unreadable || linked.Contains(digest)) && await IsHiddenAsync(name, digest, naming))
+                return null;
+            foreach (var child in manifest?.Manifests ?? [])
                 pending.Push(child.Digest);
             foreach (var referrer in referrers.GetValueOrDefault(digest) ?? [])
                 pending.Push(referrer);
@@ -178,6 +233,11 @@ internal sealed class Sweep(
             }
             return null;
         }
+        if (!_hasRepositories && !options.IsWithoutRepositories)
+            throw new StoreUnavailableException(
+                "the store has blobs and no repository, so all blobs would be deleted, and none was. If there should be repositories, see "
+                + "whether the settings name the right folder or bucket, and what is in docker/registry/v2/repositories. If there should "
+                + "be none, run garbage-collect --without-repositories");
         return options.DryRun ? await content.SizeAsync(digest, stop) : await store.SweepContentAsync(digest, _before, stop);
     }
 }

@@ -11,6 +11,6 @@ internal static class SweepChecks
     {
         if (await store.UnreadableAsync(stop) is { } folder)
             throw new StoreUnavailableException(
-                $"this user may not read the folder {folder}, so it is not known what it names: nothing was deleted");
+                $"this user may not read {folder}, so it is not known what it names: nothing was deleted");
     }
 }

@@ -29,6 +29,12 @@ public sealed record SweepOptions
     /// <summary>Is told how far the sweep is.</summary>
     public SweepProgress Progress { get; init; } = new();
 
+    /// <summary>
+    /// Whether content is deleted also where no repository is found. All content would go, so a wrong folder, or a list of the store that
+    /// is wrongly empty, would cost everything.
+    /// </summary>
+    public bool IsWithoutRepositories { get; init; }
+
     /// <summary>Whether only to report what would be deleted.</summary>
     public bool DryRun { get; init; }
 }

@@ -9,6 +9,10 @@ public sealed record SweepResult
     /// <summary>The orphaned repositories that were kept, where <see cref="SweepOptions.IsReleased"/> asked for them.</summary>
     public List<Orphan> Orphans { get; } = [];
 
+    /// <summary>The tags and linked manifests that do not show what they name, each with the reason, and what was kept because of
+    /// it.</summary>
+    public SortedSet<string> Problems { get; } = new(StringComparer.Ordinal);
+
     public int Manifests { get; set; }
 
     /// <summary>Manifests that no tag names, directly, through an index, or as a subject; where they were deleted or counted.</summary>

@@ -23,8 +23,9 @@ namespace Mirror.Storage.GarbageCollection;
 /// An upload, a mount and a HEAD touch the blob, so it stays for the time of the grace after that. A push that takes longer is told which
 /// blob is missing, and sends it again.</para>
 /// <para>Nothing is deleted after an incomplete mark phase: if the store fails to read content, the sweep ends. A manifest that can be
-/// read, but has the wrong digest, does not end the sweep. It does not show what it names, so all blobs of its repository stay until it is
-/// repaired or deleted.</para>
+/// read, but has the wrong digest, does not end the sweep. Neither does one that is not valid JSON or has a digest that cannot be read, nor
+/// a linked one that is not stored and that no upstream has. It does not show what it names, so all blobs of its repository stay until it
+/// is repaired, pushed again or deleted.</para>
 /// </remarks>
 public sealed class Sweeper(IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {

@@ -13,7 +13,7 @@ internal sealed class ReaderSignal : IDisposable
     private static readonly TimeSpan MaxDelay = TimeSpan.FromMilliseconds(10);
 
     private readonly Timer _timer;
-    private TaskCompletionSource _next = New();
+    private readonly ChangeSignal _grown = new();
     private long _length;
     private long _wokenAt;
     private long _wokenFor;
@@ -23,7 +23,7 @@ internal sealed class ReaderSignal : IDisposable
         _timer = new Timer(static signal => ((ReaderSignal)signal!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
     /// <summary>Completes at the next wake-up. Take it before looking at the spool: then no growth can be missed.</summary>
-    public Task Next => Volatile.Read(ref _next).Task;
+    public Task Next => _grown.Next;
 
     /// <summary>
     /// Notes how many bytes the spool has now. Wakes the readers at once, or a moment later if there are only a few new bytes.
@@ -37,11 +37,9 @@ internal sealed class ReaderSignal : IDisposable
             _timer.Change(MaxDelay, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Wakes the readers because they may have more bytes without new ones in the spool. Call it from any thread.</summary>
-    public void Advance() => Interlocked.Exchange(ref _next, New()).TrySetResult();
-
-    /// <summary>Wakes the readers because the spool grows no more.</summary>
-    public void End() => Volatile.Read(ref _next).TrySetResult();
+    /// <summary>Wakes the readers at once: they may have more bytes without new ones in the spool, or the spool grows no more. Call it from
+    /// any thread.</summary>
+    public void Raise() => _grown.Raise();
 
     public void Dispose() => _timer.Dispose();
 
@@ -50,8 +48,6 @@ internal sealed class ReaderSignal : IDisposable
         Volatile.Write(ref _isTimerSet, false);
         Volatile.Write(ref _wokenAt, Stopwatch.GetTimestamp());
         Volatile.Write(ref _wokenFor, Volatile.Read(ref _length));
-        Interlocked.Exchange(ref _next, New()).TrySetResult();
+        Raise();
     }
-
-    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -61,6 +61,12 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>Whether the file has its temporary name still: it was neither moved nor deleted.</summary>
     public bool IsTemporary => _onDisk.HasName;
 
+    /// <summary>
+    /// Whether another program deleted or replaced the file, or its volume is not there. This process can read the bytes still, but no
+    /// other one will find them.
+    /// </summary>
+    public bool IsGone => _onDisk.IsGone;
+
     /// <summary>Whether a later fill finds the file by its name and resumes it. False after <see cref="OpenPrivate"/>.</summary>
     public bool IsResumable { get; }
 
@@ -150,7 +156,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
 
     /// <summary>
     /// If the hash began at a checkpoint of an earlier process, verifies all bytes again, from the first one on. Otherwise returns true.
-    /// This can take long: call it where no client waits.
+    /// This can take long: call it where no client waits for bytes.
     /// </summary>
     /// <inheritdoc cref="VerifyAsync" path="/exception"/>
     public async ValueTask<bool> VerifyAgainAsync(Digest digest, CancellationToken cancellationToken) =>
@@ -176,8 +182,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     public void Complete()
     {
         lock (_gate)
-            _complete = true;
-        _signal.End();
+            (_complete, _expectedLength) = (true, Length);
+        _signal.Raise();
     }
 
     /// <summary>
@@ -188,7 +194,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     {
         lock (_gate)
             _failure = failure;
-        _signal.End();
+        _signal.Raise();
         _givenUp.TrySetResult();
     }
 
@@ -245,7 +251,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         if (_isBehind)
         {
             _isBehind = Length - hashed > MaxBehind;
-            _signal.Advance();
+            _signal.Raise();
         }
         _onDisk.SaveIfDue(_hash, hashed);
     }

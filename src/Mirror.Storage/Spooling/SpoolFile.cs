@@ -7,7 +7,7 @@ namespace Mirror.Storage.Spooling;
 /// <param name="isResumable">Whether a later process may open it: else there are no checkpoints.</param>
 internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle file, bool isResumable) : IDisposable
 {
-    private readonly ulong _inode = FolderPlace.Of(path)?.Inode ?? 0;
+    private readonly FolderPlace? _place = FolderPlace.Of(path);
     private readonly Lock _gate = new();
     private readonly Lock _flushing = new();
     private string _path = path;
@@ -20,10 +20,15 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
     /// <summary>Whether the file has its temporary name: it was neither moved nor deleted.</summary>
     public bool HasName { get { lock (_gate) return _hasName; } }
 
+    /// <inheritdoc cref="Spool.IsGone"/>
+    public bool IsGone => HasName && FolderPlace.Of(_path) != _place;
+
+    private ulong Inode => _place?.Inode ?? 0;
+
     /// <summary>Lets a hash go on from the checkpoint of an earlier process; false where none fits.</summary>
     public bool Restore(SpoolHash hash, long length)
     {
-        if (SpoolCheckpoint.Read(_path, _inode, file, algorithm, length) is not { } saved || !hash.Restore(saved.Offset, saved.State))
+        if (SpoolCheckpoint.Read(_path, Inode, file, algorithm, length) is not { } saved || !hash.Restore(saved.Offset, saved.State))
             return false;
         _savedAt = saved.Offset;
         return true;
@@ -120,7 +125,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
             Flush();
             if (!HasName)
                 return;
-            SpoolCheckpoint.Write(path, _inode, file, algorithm, hashed, state);
+            SpoolCheckpoint.Write(path, Inode, file, algorithm, hashed, state);
             if (!HasName)
                 SpoolCheckpoint.Delete(path);
         }

@@ -18,10 +18,10 @@ public interface ISweepStore
     TimeSpan MaxClockSkew => TimeSpan.Zero;
 
     /// <summary>Begins a sweep; null while another one of the same kind runs, in this process or another.</summary>
-    ValueTask<SweepTurn?> BeginAsync(CancellationToken cancellationToken);
+    ValueTask<SweepRun?> BeginAsync(CancellationToken cancellationToken);
 
     /// <summary>Begins a sweep that deletes nothing, as <see cref="BeginAsync"/> does. The store may be one that takes no writes.</summary>
-    ValueTask<SweepTurn?> BeginTrialAsync(CancellationToken cancellationToken) => BeginAsync(cancellationToken);
+    ValueTask<SweepRun?> BeginTrialAsync(CancellationToken cancellationToken) => BeginAsync(cancellationToken);
 
     /// <summary>A folder that could not be read since the sweep began: what it names is not known. Null where there is none.</summary>
     ValueTask<string?> UnreadableAsync(CancellationToken cancellationToken) => ValueTask.FromResult<string?>(null);
@@ -35,6 +35,11 @@ public interface ISweepStore
     /// <summary>The manifests that a repository may serve, and when each link was last touched.</summary>
     IAsyncEnumerable<(Digest Digest, DateTimeOffset LastTouched)> ListManifestsAsync(
         RepositoryName name, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Whether a tag has a link, whatever that says. False for a tag of which a push has written the index only: it names nothing.
+    /// </summary>
+    ValueTask<bool> HasTagLinkAsync(RepositoryName name, string tag, CancellationToken cancellationToken);
 
     /// <summary>All content with its length in bytes, and when it was last touched. A bucket is not asked for each.</summary>
     IAsyncEnumerable<(Digest Digest, long Bytes, DateTimeOffset LastTouched)> ListContentAsync(CancellationToken cancellationToken);
@@ -81,7 +86,7 @@ public interface ISweepStore
 /// <summary>The right to sweep, until it is disposed.</summary>
 /// <param name="Began">When the sweep began, by the store's clock: what is touched from here on has this time or a later one.</param>
 /// <param name="End">Gives the right back.</param>
-public sealed record SweepTurn(DateTimeOffset Began, Func<ValueTask> End) : IAsyncDisposable
+public sealed record SweepRun(DateTimeOffset Began, Func<ValueTask> End) : IAsyncDisposable
 {
     public ValueTask DisposeAsync() => End();
 }

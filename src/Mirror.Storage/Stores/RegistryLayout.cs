@@ -13,18 +13,20 @@ namespace Mirror.Storage.Stores;
 ///     _manifests/revisions/sha256/&lt;hex&gt;/link                     this repository may serve that manifest
 ///     _manifests/revisions/sha256/&lt;hex&gt;/mediatype                ours: the type, where the manifest does not say it
 ///     _manifests/tags/&lt;tag&gt;/current/link                         the digest that the tag names now
-///     _manifests/tags/&lt;tag&gt;/index/sha256/&lt;hex&gt;/link              each digest that it has named
+///     _manifests/tags/&lt;tag&gt;/index/sha256/&lt;hex&gt;/link              every digest that the tag has ever named
 ///     _uploads/&lt;uuid&gt;/{data,startedat}                           an upload of a client
 ///     _mirror/layers/sha512/&lt;hex&gt;/link                           ours: as _layers and _manifests/revisions, for sha512
 ///     _mirror/revisions/sha512/&lt;hex&gt;/{link,mediatype}
-/// _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;       ours: the descriptor of a manifest whose subject the
+///     _mirror/referrers/&lt;algorithm&gt;/&lt;hex&gt;/&lt;algorithm&gt;-&lt;hex&gt;   ours: the descriptor of a manifest whose subject the
 ///                                                                 folder names
 /// .../data.swept, .../link.swept                                  ours: renamed by a garbage collection, about to be deleted
 /// .../data.evicted, .../link.evicted                              ours: renamed by an eviction, about to be deleted
 /// mirror/blobs/sha512/&lt;2 hex&gt;/&lt;hex&gt;/data                           ours: content, for sha512
 /// mirror/fills/&lt;algorithm&gt;/&lt;hex&gt;                                  ours: the spool of a fill
+/// .../&lt;spool&gt;.hash                                                 ours: the state of the hash of a spool, beside it
 /// mirror/tmp/                                                     ours: small files before they get their final name
-/// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint
+/// mirror/notifications/&lt;endpoint&gt;/                               ours: events that wait for their endpoint; *.damaged: files
+///                                                                 of events that could not be read
 /// mirror/identity                                                 ours: sixteen random bytes that tell this store from others
 /// mirror/secret                                                   ours: random bytes that sign our tokens
 /// mirror/admin-token                                             ours, on this machine: opens the API of the administrator
@@ -35,7 +37,7 @@ namespace Mirror.Storage.Stores;
 /// mirror/dates/seen/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;                ours: when this manifest was first seen at upstream
 /// mirror/dates/deleted/&lt;name&gt;/_&lt;tag&gt;                          ours: when upstream was first seen without this tag
 /// mirror/dates/pushed/&lt;client&gt;/&lt;name&gt;/_&lt;algorithm&gt;/&lt;hex&gt;   ours: when this client pushed this content
-/// mirror/dates/upstreams/_&lt;registry&gt;                             ours: since when content of this registry is stored below its name
+/// mirror/dates/upstreams/_&lt;registry&gt;                             ours: when this further upstream was first configured
 /// scheduler-state.json                                            of registry:2: what it has copied from upstream
 /// mirror/imports/&lt;id&gt;                                            ours, on this machine: layers that import-v1 has converted
 /// mirror/sweep.lock                                               ours: locked by the garbage collection that runs
@@ -44,9 +46,13 @@ namespace Mirror.Storage.Stores;
 /// mirror/evictions/&lt;id&gt;                                          ours, in a bucket: one for an eviction that runs
 /// mirror/claims/&lt;algorithm&gt;/&lt;hex&gt;/&lt;day&gt;                          ours, in a bucket: a process touched this content
 /// mirror/condemned/&lt;algorithm&gt;/&lt;hex&gt;/&lt;id&gt;                        ours, in a bucket: a sweep is about to delete this
+/// .../.trial-&lt;random&gt;                                            ours, on this machine: whether this folder takes writes
+/// mirror/trial-&lt;id&gt;                                                ours, in a bucket: check-config --online tries to write
+/// mirror/glance                                                   ours: the name by which Glance knows the images of this store
+/// mirror/elliptics/...                                            ours: an entry for each object in Elliptics
 /// </code>
-/// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours. Its garbage collector would delete sha512
-/// content in its own folders, so sha512 content has other folders. Paths are relative, with <c>/</c>.
+/// A <c>link</c> holds a digest as text. <c>registry:2</c> ignores what is marked as ours. Its garbage collector deletes unknown content in
+/// <c>docker/</c>, so sha512 content lives in <c>mirror/</c>. Paths are relative, with <c>/</c>.
 /// </summary>
 public static class RegistryLayout
 {
@@ -73,14 +79,16 @@ public static class RegistryLayout
     public const string AllClaims = "mirror/claims";
     public const string AllCondemned = "mirror/condemned";
 
-    /// <summary>A folder is a repository where it has one of these folders, even an empty one.</summary>
-    public static readonly IReadOnlyList<string> SignsOfRepository = ["_manifests", "_layers", "_mirror"];
+    /// <summary>A folder is a repository if it has one of these folders, even an empty one.</summary>
+    public static readonly IReadOnlyList<string> RepositorySubfolders = ["_manifests", "_layers", "_mirror"];
 
     public static string Blobs(string algorithm) =>
         $"{(IsKnownToRegistry2(algorithm) ? "docker/registry/v2" : "mirror")}/blobs/{algorithm}";
 
-    /// <summary>Whether a folder of <see cref="Blobs"/> is one of content, and not another program's, such as <c>lost+found</c>.</summary>
-    public static bool IsPrefix(string folder) => Path.GetFileName(folder) is { Length: 2 } name && name.All(char.IsAsciiHexDigitLower);
+    /// <summary>Whether a folder of <see cref="Blobs"/> holds content, and does not belong to another program, as
+    /// <c>lost+found</c> does.</summary>
+    public static bool IsContentPrefix(string folder) =>
+        Path.GetFileName(folder) is { Length: 2 } name && name.All(char.IsAsciiHexDigitLower);
 
     public static string BlobData(Digest digest) => $"{Blobs(digest.Algorithm)}/{digest.Hex[..2]}/{digest.Hex}/data";
 
@@ -109,9 +117,9 @@ public static class RegistryLayout
     public static string FirstSeen(RepositoryName name, Digest digest) => $"{Dates}/seen/{name}/_{digest.Algorithm}/{digest.Hex}";
 
     /// <summary>For <see cref="IDateStore"/>: when the server first saw that upstream no longer has a tag.</summary>
-    public static string Deleted(RepositoryName name, string tag) => $"{Dates}/deleted/{name}/_{tag}";
+    public static string DeletedAtUpstream(RepositoryName name, string tag) => $"{Dates}/deleted/{name}/_{tag}";
 
-    /// <summary>For <see cref="IDateStore"/>: the folder of what a client has pushed.</summary>
+    /// <summary>For <see cref="IDateStore"/>: the folder of the dates at which a client pushed content.</summary>
     /// <param name="client">Any text that tells the client from others.</param>
     public static string PushedBy(string client) =>
         $"{DatesOfPushes}/{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(client)).AsSpan(0, 16))}";
@@ -122,10 +130,11 @@ public static class RegistryLayout
         $"{PushedBy(client)}/{name}/_{digest.Algorithm}/{digest.Hex}";
 
     /// <summary>For <see cref="IDateStore"/>: when a further upstream was first configured.</summary>
-    public static string FirstUsed(RepositoryName upstream) => $"{Upstreams}/_{upstream}";
+    /// <param name="upstream">The first part of the names below which its repositories are stored.</param>
+    public static string FirstConfigured(RepositoryName upstream) => $"{Upstreams}/_{upstream}";
 
-    /// <summary>The upstream of a path that <see cref="FirstUsed(RepositoryName)"/> made; null for other paths.</summary>
-    public static RepositoryName? FirstUsed(string path) =>
+    /// <summary>The upstream of a path that <see cref="FirstConfigured"/> made; null for other paths.</summary>
+    public static RepositoryName? UpstreamFirstConfigured(string path) =>
         path.StartsWith($"{Upstreams}/_", StringComparison.Ordinal) && RepositoryName.TryParse(path[(Upstreams.Length + 2)..], out var name)
             ? name
             : null;

@@ -48,7 +48,9 @@ public readonly record struct RefusedRequest(
 /// <param name="Challenge">The <c>WWW-Authenticate</c> header (401); null if other credentials would not help (403).</param>
 /// <param name="Message">The message of the error that the client gets.</param>
 /// <param name="Resources">The rights that the request needs, for clients that read them; null to tell only the message.</param>
-public sealed record Refusal(string? Challenge, string Message, IReadOnlyList<ResourceAction>? Resources = null);
+/// <param name="Advice">For the log: what the operator can do if the client shall be allowed to do this. Null with a challenge.</param>
+public sealed record Refusal(
+    string? Challenge, string Message, IReadOnlyList<ResourceAction>? Resources = null, string? Advice = null);
 
 /// <summary>
 /// Finds out which user sends a request, and what this user may do. Every route asks it, through the table in <c>RegistryRoutes</c>. A

@@ -20,6 +20,9 @@ internal sealed record CertificateUser(AccessUser? Login, IReadOnlyList<string> 
 /// <param name="tokens">Our own tokens; null where clients log in with each request.</param>
 public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? tokens) : IAccess
 {
+    /// <summary>What the operator can do about a request that no rule allows.</summary>
+    public const string Advice = "if this client shall be allowed to do this, add a rule for it to access.rules";
+
     public async ValueTask<AccessUser?> AuthenticateAsync(HttpContext http, CancellationToken cancellationToken)
     {
         var login = tokens is not null && BearerChallenge.TokenIn(http.Request.Headers.Authorization) is { } token
@@ -74,9 +77,10 @@ public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? to
         if (Named(login) is { } user && !MayHave(request.User, request.Repository, request.Action))
         {
             var what = request.Repository is { } name ? $"{Word(request.Action)} {name}" : "do this";
-            return new(null, $"no rule in access.rules lets {user.Name} {what}");
+            return new(null, $"no rule in access.rules lets {user.Name} {what}", Advice: Advice);
         }
-        return tokens is null ? logins.Refuse(request with { User = login }) : tokens.Refuse(request with { User = login });
+        var refusal = tokens is null ? logins.Refuse(request with { User = login }) : tokens.Refuse(request with { User = login });
+        return refusal.Challenge is null ? refusal with { Advice = Advice } : refusal;
     }
 
     // A token of our own for a client without a login names no user.

@@ -64,7 +64,10 @@ public sealed class AdminAccess(
                 Headers = [("WWW-Authenticate", "Bearer realm=\"mirror\"")],
             }
             : new RegistryException(RegistryError.Denied, "without a rule with the action admin in access.rules, this is answered on "
-                + "http.debug.addr only");
+                + "http.debug.addr only")
+            {
+                Advice = "ask at http.debug.addr, or write a rule with the action admin into access.rules",
+            };
     }
 }
 
@@ -82,7 +85,10 @@ public sealed record AdminCaller(AccessUser? User, RulesAccess? Rules)
     public async ValueTask RequireAsync(RepositoryName name, CancellationToken cancellationToken)
     {
         if (!await MayAsync(name, cancellationToken))
-            throw new RegistryException(RegistryError.Denied, $"no rule in access.rules lets this client administer {name}");
+            throw new RegistryException(RegistryError.Denied, $"no rule in access.rules lets this client administer {name}")
+            {
+                Advice = RulesAccess.Advice,
+            };
     }
 
     /// <summary>Whether the client may administer the server, and not only some repositories.</summary>
@@ -93,6 +99,9 @@ public sealed record AdminCaller(AccessUser? User, RulesAccess? Rules)
     {
         if (!MayServer)
             throw new RegistryException(
-                RegistryError.Denied, "this needs a rule in access.rules with the action admin and the repositories \"**\"");
+                RegistryError.Denied, "this needs a rule in access.rules with the action admin and the repositories \"**\"")
+            {
+                Advice = RulesAccess.Advice,
+            };
     }
 }

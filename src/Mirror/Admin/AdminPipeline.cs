@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
 using Mirror.Configuration;
-using Mirror.Limits;
 using Mirror.Registry;
 using Mirror.Telemetry;
 
@@ -10,7 +9,7 @@ namespace Mirror.Admin;
 /// <summary>The steps around every answer of the API: as in <see cref="RegistryPipeline"/>, with the errors of the registry.</summary>
 public sealed class AdminPipeline(
     AdminAccess access, ErrorAnswers errors, RequestRecord record, AdminAudit audit, TrustedProxies proxies, RequestMetrics metrics,
-    RequestBody bodies, Transfers transfers, HttpOptions http, TimeProvider time)
+    RequestBody bodies, HttpOptions http, TimeProvider time)
 {
     private const int MaxBody = 1 << 20;
 
@@ -40,7 +39,7 @@ public sealed class AdminPipeline(
             if (HttpMethods.IsPost(context.Request.Method))
             {
                 RequireUtf8(context.Request);
-                await bodies.BufferAsync(request, MaxBody, transfers);
+                await bodies.BufferAsync(request, MaxBody);
             }
 
             // 4. The answer, or the error in its place.
@@ -48,7 +47,11 @@ public sealed class AdminPipeline(
             if (!context.Response.HasStarted && context.Response.StatusCode >= 400)
                 throw new RegistryException(
                     context.Response.StatusCode == 405 ? RegistryError.Unsupported : RegistryError.NotFound,
-                    "/mirror/v1/openapi.json describes what there is");
+                    "/mirror/v1/openapi.json describes what there is")
+                {
+                    // The framework names the methods with its 405, and an error clears all headers before it writes its own.
+                    Headers = context.Response.Headers.Allow.ToString() is { Length: > 0 } methods ? [("Allow", methods)] : [],
+                };
         }
         catch (Exception failure)
         {

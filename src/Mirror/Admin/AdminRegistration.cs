@@ -1,5 +1,6 @@
 using Mirror.Configuration;
 using Mirror.Health;
+using Mirror.Storage.Files;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 
@@ -33,7 +34,8 @@ public static class AdminRegistration
             .AddSingleton<AdminPipeline>()
             .AddSingleton<ChangedRepositories>()
             .AddSingleton<ImageReader>()
-            .AddSingleton(provider => new ImageIndex(IndexFile(options)))
+            .AddSingleton(provider => new ImageIndex(
+                IndexFile(options), provider.GetService<StoreRoot>() is { } root ? root.Require : null))
             .AddSingleton<ImageIndexing>()
             .AddHostedService(provider => provider.GetRequiredService<ImageIndexing>())
             .AddSingleton<StoreUsage>()

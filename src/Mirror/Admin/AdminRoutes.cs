@@ -137,7 +137,10 @@ internal static partial class AdminRoutes
         Caller(http).RequireServer();
         // As the server evicts: a tenth of the limit is free afterwards.
         var most = limit ?? proxy.MaxSize - proxy.MaxSize / 10
-            ?? throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "proxy.max_size is not set"), "give a limit in bytes");
+            ?? throw new RegistryException(new RegistryError("UNSUPPORTED", 400, "proxy.max_size is not set"), "give a limit in bytes")
+            {
+                Advice = "set proxy.max_size, or give a limit",
+            };
         var growth = (await usage.ReadAsync(MaxWait, aborted)).Growth;
         var more = Math.Max(0, growth ?? 0);
         if (await Task.Run(() => evictor.PlanAsync(most - more, repositories.IsMirrored, aborted), aborted) is not { } plan)
@@ -164,8 +167,8 @@ internal static partial class AdminRoutes
             return count;
         }
 
-        static long BytesOf(IEnumerable<(CachedImage Image, IReadOnlyList<(Digest Digest, long Bytes)> Blobs)> going) =>
-            going.Sum(each => each.Blobs.Sum(blob => blob.Bytes));
+        static long BytesOf(IEnumerable<(CachedImage Image, IReadOnlyList<(Digest Digest, long Bytes)> Blobs)> evicted) =>
+            evicted.Sum(each => each.Blobs.Sum(blob => blob.Bytes));
     }
 
     private static async Task<Ok<PinAnswer>> PinAsync(

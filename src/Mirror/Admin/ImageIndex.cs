@@ -10,14 +10,15 @@ namespace Mirror.Admin;
 /// An index of the images in a file of SQLite: it can be built again from the store at any time, and no decision relies on it. Only what it
 /// knows of uses and of former tags is nowhere else. Any method may be called from any thread.
 /// </summary>
-public sealed partial class ImageIndex(string file) : IDisposable
+/// <param name="requireFolder">Throws if the store, which has the file, is away.</param>
+public sealed partial class ImageIndex(string file, Action? requireFolder = null) : IDisposable
 {
     private const int MaxNotes = 2_000_000;
 
     // An image as ImageName writes it. A digest has a colon, a tag has none.
     private const string Text = "name || iif(instr(reference, ':'), '@', ':') || reference";
 
-    private readonly SqliteFile _file = new(file, ImageIndexSchema.Create, ImageIndexSchema.Version, ImageIndexSchema.Drop);
+    private readonly SqliteFile _file = new(file, ImageIndexSchema.Create, ImageIndexSchema.Version, ImageIndexSchema.Drop, requireFolder);
 
     /// <summary>True for the exceptions of an index that cannot be used: its disk fails, or the file has what this server never
     /// wrote.</summary>

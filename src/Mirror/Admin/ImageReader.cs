@@ -41,7 +41,7 @@ public sealed class ImageReader(
         var untagged = manifests.ToHashSet();
         var kept = new Kept();
         foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) is { } digest)
+            if (await UnreadableException.SkipAsync(() => references.ResolveTagAsync(name, tag, cancellationToken)) is { } digest)
             {
                 var tree = await TreeAsync(digest, manifests, kept, cancellationToken);
                 untagged.ExceptWith(tree.Keys);
@@ -67,7 +67,7 @@ public sealed class ImageReader(
         var blobs = (await BlobsAsync(name, cancellationToken)).ToDictionary(digest => digest, _ => (long?)null);
         if (bucket is null)
             foreach (var digest in blobs.Keys.ToList())
-                if (await content.SizeAsync(digest, cancellationToken) is { } length)
+                if (await UnreadableException.SkipAsync(() => content.SizeAsync(digest, cancellationToken)) is { } length)
                     blobs[digest] = length;
                 else
                     blobs.Remove(digest);
@@ -117,7 +117,8 @@ public sealed class ImageReader(
     {
         if (kept.Documents.TryGetValue(manifest, out var known))
             return known;
-        if ((await content.ReadAllAsync(manifest, Manifest.MaxBytes, cancellationToken)).Bytes is not { } bytes
+        if ((await UnreadableException.SkipAsync(() => content.ReadAllAsync(manifest, Manifest.MaxBytes, cancellationToken)))
+                .Bytes is not { } bytes
             || ManifestDocument.Read(bytes) is not { } document)
             return null;
         if ((kept.Bytes += bytes.Length) <= MaxKept)
@@ -158,7 +159,7 @@ public sealed class ImageReader(
     /// <summary>The platform that a stored config names, such as <c>linux/amd64</c>; null if it names none.</summary>
     public async ValueTask<string?> PlatformAsync(Digest config, CancellationToken cancellationToken)
     {
-        if ((await content.ReadAllAsync(config, MaxConfig, cancellationToken)).Bytes is not { } bytes)
+        if ((await UnreadableException.SkipAsync(() => content.ReadAllAsync(config, MaxConfig, cancellationToken))).Bytes is not { } bytes)
             return null;
         try
         {

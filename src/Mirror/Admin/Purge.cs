@@ -42,9 +42,9 @@ public sealed class Purge(
         {
             var repository = repositories[name];
             foreach (var tag in plan.Tags)
-                await repository.DeleteTagAsync(tag, cancellationToken);
+                await repository.DeleteTagAsync(tag, condition: null, cancellationToken);
             foreach (var manifest in plan.Manifests)
-                await repository.DeleteManifestAsync(manifest, cancellationToken);
+                await repository.DeleteManifestAsync(manifest, condition: null, cancellationToken);
             foreach (var blob in plan.Blobs)
                 await repository.DeleteBlobAsync(blob, cancellationToken);
         }
@@ -78,18 +78,24 @@ public sealed class Purge(
 
         // 2. What is to go: the image with its children. All the rest stays, with what it needs.
         List<string> kept = [];
-        HashSet<Digest> going = only is null ? [.. manifests] : [.. (await reader.TreeAsync(root, manifests, stop)).Keys];
-        foreach (var digest in going.ToList())
+        foreach (var each in gone.ToList())
+            if (manifests.Contains(tags[each]) && await provenance.FindAsync(name, tags[each], stop) != Provenance.Copied)
+            {
+                gone.Remove(each);
+                kept.Add($"tag {each}: its image was pushed here, or may have been");
+            }
+        HashSet<Digest> removed = only is null ? [.. manifests] : [.. (await reader.TreeAsync(root, manifests, stop)).Keys];
+        foreach (var digest in removed.ToList())
             if (await provenance.FindAsync(name, digest, stop) != Provenance.Copied)
             {
-                going.Remove(digest);
+                removed.Remove(digest);
                 kept.Add($"manifest {digest}: it was pushed here, or may have been");
             }
         HashSet<Digest> needed = [];
-        foreach (var other in manifests.Except(going).Concat(tags.Where(each => !gone.Contains(each.Key)).Select(each => each.Value)))
+        foreach (var other in manifests.Except(removed).Concat(tags.Where(each => !gone.Contains(each.Key)).Select(each => each.Value)))
             foreach (var (digest, (document, _)) in await reader.TreeAsync(other, manifests, stop))
             {
-                if (going.Remove(digest))
+                if (removed.Remove(digest))
                     kept.Add($"manifest {digest}: another image of {name} needs it");
                 needed.UnionWith(document.Blobs.Select(blob => blob.Digest));
             }
@@ -97,7 +103,7 @@ public sealed class Purge(
         // 3. Of the layers, those that only these manifests need.
         HashSet<Digest> layers = only is null ? blobs : [];
         if (only is not null)
-            foreach (var digest in going)
+            foreach (var digest in removed)
                 if ((await reader.TreeAsync(digest, manifests, stop)).TryGetValue(digest, out var read))
                     layers.UnionWith(read.Document.Blobs.Select(blob => blob.Digest).Where(blobs.Contains));
         List<Digest> free = [];
@@ -108,14 +114,14 @@ public sealed class Purge(
                 kept.Add($"layer {digest}: it was pushed here, or may have been");
             else
                 free.Add(digest);
-        return new Purged(name, gone, [.. going], free, null, kept);
+        return new Purged(name, gone, [.. removed], free, null, kept);
     }
 
     // Deletes the content that no repository has any longer. What a client has touched since this began stays.
     private async Task<long?> FreeAsync(RepositoryName purged, List<Digest> digests, bool dryRun, CancellationToken stop)
     {
-        await using var turn = dryRun ? null : await _store.BeginAsync(stop);
-        if (!dryRun && turn is null)
+        await using var run = dryRun ? await _store.BeginTrialAsync(stop) : await _store.BeginAsync(stop);
+        if (run is null)
             return null;
         HashSet<Digest> unused = [.. digests];
         await foreach (var name in references.ListRepositoriesAsync(stop))
@@ -123,11 +129,14 @@ public sealed class Purge(
                 foreach (var digest in unused.ToList())
                     if (await IsLinkedAsync(name, digest, stop))
                         unused.Remove(digest);
+        // A repository in a folder that cannot be read may have any of it.
+        if (await _store.UnreadableAsync(stop) is not null)
+            return null;
         var bytes = 0L;
         foreach (var digest in unused)
-            bytes += (turn is null
+            bytes += (dryRun
                 ? await content.SizeAsync(digest, stop)
-                : await IsLinkedAsync(purged, digest, stop) ? null : await _store.SweepContentAsync(digest, turn.Began, stop)) ?? 0;
+                : await IsLinkedAsync(purged, digest, stop) ? null : await _store.SweepContentAsync(digest, run.Began, stop)) ?? 0;
         return bytes;
     }
 

@@ -84,7 +84,7 @@ public sealed partial class ScheduledWarming(
             {
                 stop.ThrowIfCancellationRequested();
                 var ttl = policies.Of(name).TagsCacheTtl;
-                if (repositories.IsMirrored(name) && upstreams.Find(name) is { Upstream.HasPlenty: true } mirror
+                if (repositories.IsMirrored(name) && upstreams.Find(name) is { Upstream.HasManyPullsLeft: true } mirror
                     && ttl / AheadShare > LookEvery && !policies.Of(name).IsImmutable(tag)
                     && mirror.Freshness.SinceCheck(name, tag) is { } since && since < ttl && since > ttl - ttl / AheadShare)
                     await mirror.Manifests.CheckAheadAsync(name, tag);

@@ -9,7 +9,8 @@ namespace Mirror.Admin;
 /// <param name="schema">Makes the tables that do not exist.</param>
 /// <param name="version">Counts the changes of the schema.</param>
 /// <param name="drop">Removes the tables that another version made.</param>
-internal sealed class SqliteFile(string file, string schema, long version, string drop) : IDisposable
+/// <param name="requireFolder">Throws if the folder of the file is not there, because its volume is unmounted.</param>
+internal sealed class SqliteFile(string file, string schema, long version, string drop, Action? requireFolder = null) : IDisposable
 {
     private readonly Lock _writing = new();
     private SqliteConnection? _writer;
@@ -20,6 +21,7 @@ internal sealed class SqliteFile(string file, string schema, long version, strin
     {
         lock (_writing)
         {
+            requireFolder?.Invoke();
             var connection = _writer ??= Open();
             using var transaction = connection.BeginTransaction();
             var result = work(connection);
@@ -33,7 +35,10 @@ internal sealed class SqliteFile(string file, string schema, long version, strin
     public T Read<T>(Func<SqliteConnection, T> work) => Try(() =>
     {
         lock (_writing)
+        {
+            requireFolder?.Invoke();
             _writer ??= Open();
+        }
         using var connection = new SqliteConnection(Text(SqliteOpenMode.ReadWrite));
         connection.Open();
         return work(connection);

@@ -13,9 +13,12 @@ internal sealed class StoreUsage(
     {
         await indexing.CatchUpForAnswerAsync(maxWait, cancellationToken);
         var totals = await Task.Run(index.Totals, cancellationToken);
-        long? free = storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes : null;
+        VolumeRoom? volume = storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory) : null;
+        var free = volume?.Bytes;
+        // A floor that the volume is too small for has no effect.
+        var floor = proxy.MinFree < volume?.Size ? proxy.MinFree.Value : 0;
         var growth = index.Growth(time.GetUtcNow(), totals.Bytes);
-        var room = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - (proxy.MinFree ?? 0) ?? long.MaxValue);
+        var room = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - floor ?? long.MaxValue);
         return new(
             totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize, free, storage.Location,
             index.Built, growth, FullAt(time.GetUtcNow(), room, growth));

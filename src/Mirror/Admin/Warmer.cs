@@ -1,4 +1,5 @@
 using System.Buffers;
+using Mirror.Limits;
 using Mirror.PullThrough;
 using Mirror.PullThrough.Fills;
 using Mirror.Registry;
@@ -52,7 +53,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
             progress = progress with { State = WarmState.Left, Reason = limited.Message };
         }
         catch (Exception failure) when (
-            failure is UpstreamException or RegistryException or NewTagHeldException || failure.IsStoreFailure)
+            failure is UpstreamException or BusyException or RegistryException or NewTagHeldException || failure.IsStoreFailure)
         {
             progress = progress with { State = WarmState.Failed, Reason = failure.Message };
         }
@@ -66,7 +67,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         // 1. The manifests. Each that is not stored is a pull for upstream.
         if (!repositories.IsMirrored(image.Name) || upstreams.Find(image.Name) is not { } mirror)
             return progress with { State = WarmState.Failed, Reason = $"{image.Name} is not mirrored" };
-        if (mirror.Upstream.IsNearlySpent)
+        if (mirror.Upstream.HasFewPullsLeft)
             return Left();
         var repository = repositories[image.Name];
         if (await repository.GetManifestAsync(image.Reference ?? Reference.Parse("latest"), stop) is not { } root)
@@ -83,7 +84,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
             };
         foreach (var child in children)
         {
-            if (mirror.Upstream.IsNearlySpent)
+            if (mirror.Upstream.HasFewPullsLeft)
                 return Left();
             if (await repository.GetManifestAsync(child.Digest, stop) is not { } manifest)
                 return progress with { State = WarmState.Failed, Reason = $"upstream does not have its manifest {child.Digest}" };

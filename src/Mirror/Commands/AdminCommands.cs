@@ -26,6 +26,12 @@ internal static class AdminCommands
         })
         {
             server.AddTo(command);
+            foreach (var argument in command.Arguments)
+                argument.Validators.Add(given =>
+                {
+                    foreach (var file in given.Tokens.Select(token => token.Value).Where(ConfigurationArgument.IsFile))
+                        given.AddError($"{file} is a file, and {argument.Name} is required. Name the configuration file with -c.");
+                });
             yield return command;
         }
     }

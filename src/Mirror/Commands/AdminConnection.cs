@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Mirror.Admin;
 using Mirror.Configuration;
+using Mirror.Storage;
 using Mirror.Upstream;
 
 namespace Mirror.Commands;
@@ -124,7 +125,12 @@ internal sealed class AdminServer : IDisposable
     public AdminServer(Uri url, AuthenticationHeaderValue? login, ListenAddress? own, string? host = null)
     {
         _url = new Uri(url, "mirror/v1/");
-        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = !url.IsLoopback };
+        var handler = new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseProxy = !url.IsLoopback,
+            ConnectCallback = HappyEyeballs.ConnectAsync,
+        };
 #pragma warning disable CA5359
         if (own is not null && url.IsLoopback)
             handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;

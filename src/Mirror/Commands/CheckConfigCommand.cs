@@ -20,7 +20,8 @@ internal static class CheckConfigCommand
         };
         var online = new Option<bool>("--online")
         {
-            Description = "Also try the store: list, write and delete an object. What is wrong with it is told, and the exit code is 1.",
+            Description =
+                "Also try the store: list, write, read and delete an object. What is wrong with it is told, and the exit code is 1.",
         };
         var command = new Command("check-config", "Print the effective configuration with secrets masked, or every mistake in it.")
         {

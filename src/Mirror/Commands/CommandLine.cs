@@ -35,9 +35,10 @@ internal static class CommandLine
         version.Aliases.Add("-v");
         version.Action = new PrintVersion();
 
-        // The image of the registry serves a configuration file that is its only argument, and compose files rely on that.
-        if (args is [var only] && (only.EndsWith(".yml", StringComparison.Ordinal) || only.EndsWith(".yaml", StringComparison.Ordinal)))
-            args = [serve.Name, only];
+        // A folder is a mistake, and its message then says so.
+        if (IsFileAlone(args)
+            || args is [var only] && !only.StartsWith('-') && root.Subcommands.All(verb => verb.Name != only) && Path.Exists(only))
+            args = [serve.Name, .. args];
 
         // The registry's program has this verb, and the entry point of the image passes it on.
         if (args is ["help", .. var about])
@@ -64,6 +65,23 @@ internal static class CommandLine
             ProcessTerminationTimeout = null,
         });
     }
+
+    /// <summary>Whether <paramref name="args"/> run the server.</summary>
+    public static bool Serves(string[] args) => args is [] or ["serve", ..] || IsFileAlone(args);
+
+    /// <summary>Refuses values of an option that are no patterns of repository names.</summary>
+    internal static void RequirePatterns(Option option) => option.Validators.Add(given =>
+    {
+        foreach (var token in given.Tokens)
+            if (ConfigurationArgument.IsFile(token.Value))
+                given.AddError($"{option.Name} {token.Value}: this is a file; {ValueRules.RepositoryPattern.Allowed} is required.");
+            else if (ValueRules.RepositoryPattern.Canonical(token.Value) is null)
+                given.AddError($"{option.Name} \"{token.Value}\": {ValueRules.RepositoryPattern.Allowed} is required.");
+    });
+
+    // The image of the registry serves a configuration file that is its only argument, and compose files rely on that.
+    private static bool IsFileAlone(string[] args) =>
+        args is [var only] && ConfigurationArgument.HasNameOfFile(only);
 
     // Otherwise a verb would take an unknown option for its argument, or for the value of the option before it.
     private static void RefuseUnknownOptions(Command command, HashSet<string> plain)

@@ -23,6 +23,13 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         },
     };
 
+    /// <summary>Whether a text names a configuration file. If the user forgets the value before it, the file takes that place.</summary>
+    public static bool IsFile(string text) => HasNameOfFile(text) && File.Exists(text);
+
+    /// <summary>Whether a text ends as the names of configuration files do.</summary>
+    public static bool HasNameOfFile(string text) =>
+        text.EndsWith(".yml", StringComparison.Ordinal) || text.EndsWith(".yaml", StringComparison.Ordinal);
+
     /// <summary>Loads the configuration, or writes its mistakes to stderr and returns null.</summary>
     /// <param name="withFiles">Whether a mistake in a file that a setting names, such as a certificate, is a mistake too.</param>
     /// <param name="found">Is given the configuration first, also where it has mistakes.</param>

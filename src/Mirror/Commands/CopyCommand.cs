@@ -1,10 +1,10 @@
 using System.CommandLine;
 using Mirror.Configuration;
-using Mirror.Configuration.Reading;
 using Mirror.Copying;
 using Mirror.Hosting;
 using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Storage.Buckets;
 using Mirror.Storage.Disk;
 
 namespace Mirror.Commands;
@@ -36,11 +36,7 @@ internal static class CopyCommand
             if (given.Tokens is [var token] && !(int.TryParse(token.Value, out var count) && count is >= 1 and <= MaxAtOnce))
                 given.AddError($"--parallel is a number from 1 to {MaxAtOnce}.");
         });
-        repositories.Validators.Add(given =>
-        {
-            if (given.Tokens is [var token] && ValueRules.RepositoryPattern.Canonical(token.Value) is null)
-                given.AddError($"--repositories \"{token.Value}\": {ValueRules.RepositoryPattern.Allowed} is required.");
-        });
+        CommandLine.RequirePatterns(repositories);
         Option<bool> dryRun = new("--dry-run", "-d") { Description = "Only say how much there is to copy." };
         var command = new Command(
             "copy", "Copy a registry to another store. Its server may run, and the same command continues a copy that was interrupted.")
@@ -65,7 +61,8 @@ internal static class CopyCommand
                 return ExitCode.Failed;
             }
             await using var read = source.Options.Storage.Open();
-            await using var written = target.Options.Storage.Open();
+            await using var written = await StoreArgument.OpenTargetAsync(
+                target.Options.Storage, parsed.GetValue(dryRun), cancellationToken);
             StoreArgument.WarnOfUnreadable(read, error);
             var pattern = parsed.GetValue(repositories) is { } text ? new NamePattern(text) : null;
             var isAnyCopied = false;
@@ -94,6 +91,9 @@ internal static class CopyCommand
             {
                 await new CommandProgress(() => copy.Progress, () => copy.Share).RunAsync(TimeProvider.System, output, error, async _ =>
                 {
+                    // First, so that a mistyped source makes no container at the destination.
+                    if (read.GetService<IBucket>() is { } source)
+                        await source.CheckAsync(cancellationToken);
                     await copy.RunAsync(cancellationToken);
                     return true;
                 });
@@ -119,9 +119,7 @@ internal static class CopyCommand
     {
         if (StoreArgument.Mistake(source) is { } mistake)
             return $"--from: {mistake}";
-        // The copy makes a folder that is not there yet.
-        if ((target.Bucket() is not null || Directory.Exists(target.Filesystem.RootDirectory))
-            && StoreArgument.Mistake(target) is { } other)
+        if (StoreArgument.TargetMistake(target) is { } other)
             return $"--to: {other}";
         return Identity(source) == Identity(target) ? $"--from and --to name the same storage, {source.Location}" : null;
     }

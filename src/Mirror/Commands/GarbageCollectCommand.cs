@@ -23,10 +23,15 @@ internal static class GarbageCollectCommand
         {
             Description = "Give up images in repositories that are no longer hosted, or have no upstream any longer: a name or a pattern.",
         };
+        CommandLine.RequirePatterns(release);
+        Option<bool> withoutRepositories = new("--without-repositories")
+        {
+            Description = "Go on where the store has no repository at all, and delete all its blobs. Without this the command stops there.",
+        };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Write nothing but errors." };
         var command = new Command("garbage-collect", "Delete blobs that no manifest names. Servers may run meanwhile.")
         {
-            file.Argument, dryRun, deleteUntagged, release, quiet,
+            file.Argument, dryRun, deleteUntagged, release, withoutRepositories, quiet,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -35,16 +40,18 @@ internal static class GarbageCollectCommand
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             var storage = configuration.Options.Storage;
             var (hosted, upstreams) = (new HostedNames(configuration.Options), UpstreamNames.Of(configuration.Options.Proxy));
-            NamePattern[] released = [.. (parsed.GetValue(release) ?? []).Select(pattern => new NamePattern(pattern))];
+            var released = (parsed.GetValue(release) ?? []).Distinct().ToDictionary(text => text, text => new NamePattern(text));
+            HashSet<string> unmatched = [.. released.Keys];
             var options = new SweepOptions
             {
                 Grace = storage.Maintenance.GarbageCollect.Grace,
                 DryRun = parsed.GetValue(dryRun),
                 DeleteUntagged = parsed.GetValue(deleteUntagged),
                 CountUntagged = true,
+                IsWithoutRepositories = parsed.GetValue(withoutRepositories),
                 IsHosted = hosted.Contains,
                 IsMirrored = name => upstreams.Find(name) is not null,
-                IsReleased = name => NamePattern.AnyMatches(released, name.ToString()),
+                IsReleased = IsReleased,
             };
             await using var stores = await StoreArgument.OpenAsync(storage, error);
             if (stores is null)
@@ -53,12 +60,26 @@ internal static class GarbageCollectCommand
             {
                 var former = MaintenanceRegistration.FormerUpstreams(stores, upstreams);
                 await former.ReadAsync(cancellationToken);
-                return await CollectAsync(stores, former, options, parsed.GetValue(quiet) ? null : output, error, cancellationToken);
+                var code = await CollectAsync(stores, former, options, parsed.GetValue(quiet) ? null : output, error, cancellationToken);
+                if (code is not (ExitCode.Ok or ExitCode.Orphaned) || unmatched.Count == 0)
+                    return code;
+                foreach (var pattern in unmatched)
+                    await error.WriteLineAsync(
+                        $"warning: --release {pattern} gave up nothing: no repository matches it, or clients may push to those that match, "
+                        + "or they have an upstream");
+                return code is ExitCode.Ok ? ExitCode.Unfinished : code;
             }
             catch (Exception failure) when (failure.IsStoreFailure)
             {
                 await error.WriteLineAsync($"error: the garbage collection stopped: {failure.Message}");
                 return ExitCode.Failed;
+            }
+
+            bool IsReleased(RepositoryName name)
+            {
+                var matching = released.Where(pattern => pattern.Value.IsMatch(name.ToString())).Select(pattern => pattern.Key).ToList();
+                unmatched.ExceptWith(matching);
+                return matching.Count > 0;
             }
         });
         return command;
@@ -85,8 +106,10 @@ internal static class GarbageCollectCommand
             Write(result, options, output);
         if (!options.DryRun)
             await former.ForgetAsync([.. result.Orphans.Select(orphan => orphan.Name)], cancellationToken);
+        foreach (var problem in result.Problems)
+            await error.WriteLineAsync($"error: {problem}: see what verify says, and push the image again or delete it");
         if (result.Orphans is [])
-            return ExitCode.Ok;
+            return result.Problems.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
         await error.WriteLineAsync(
             $"error: {result.Orphans.Count} repositories have images that were kept, because no setting says where they come from: "
             + "clients pushed them and hosted.repositories does not match the name (any longer), or no upstream is configured for the name "

@@ -32,7 +32,8 @@ internal static class HtpasswdCommand
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             var name = parsed.GetValue(user)!;
             var secret = parsed.GetValue(password) ?? Console.In.ReadLine();
-            if (string.IsNullOrEmpty(secret) || name.Contains(':', StringComparison.Ordinal) || parsed.GetValue(cost) is < 4 or > 17)
+            if (string.IsNullOrEmpty(secret) || name is "" || name.Contains(':', StringComparison.Ordinal)
+                || parsed.GetValue(cost) is < 4 or > 17)
             {
                 error.WriteLine("error: give a user name without ':', a password, and a cost from 4 to 17: htpasswd -Bbn USER PASSWORD");
                 return ExitCode.Usage;

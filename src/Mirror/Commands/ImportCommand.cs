@@ -59,7 +59,7 @@ internal static class ImportCommand
                 IsHosted = new HostedNames(configuration.Options).Contains,
             };
             await using (source.Stores)
-            await using (var stores = configuration.Options.Storage.Open())
+            await using (var stores = await StoreArgument.OpenTargetAsync(configuration.Options.Storage, options.DryRun, cancellationToken))
                 try
                 {
                     using var import = new V1Import(source.Files!, options, stores, configuration.Options.Storage.LocalDirectory);
@@ -146,9 +146,7 @@ internal static class ImportCommand
             : (null, null, $"{folder} is no storage of docker-registry 0.x: it has no folders images and repositories");
     }
 
-    // The storage may be that of docker-registry 0.x itself, or a folder that the server would make.
+    // The storage may be that of docker-registry 0.x itself.
     private static string? TargetMistake(StorageOptions storage) =>
-        storage.Bucket() is null && storage.Filesystem.RootDirectory is var root && (!Directory.Exists(root) || FolderV1Files.IsOne(root))
-            ? null
-            : StoreArgument.Mistake(storage);
+        storage.Bucket() is null && FolderV1Files.IsOne(storage.Filesystem.RootDirectory) ? null : StoreArgument.TargetMistake(storage);
 }

@@ -3,6 +3,7 @@ using Mirror.Hosting;
 using Mirror.Storage;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Split;
+using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Commands;
@@ -35,8 +36,23 @@ internal static class StoreTrial
             }
             await using var stores = storage.Open();
             if (stores.GetService<IBucket>() is { } bucket)
-                await TryAsync(bucket, isReadOnly: storage.Maintenance.ReadOnly.Enabled, cancellationToken);
+                try
+                {
+                    await TryAsync(bucket, isReadOnly: storage.Maintenance.ReadOnly.Enabled, cancellationToken);
+                    if (await bucket.FindElsewhereAsync(cancellationToken) is { } elsewhere)
+                        await error.WriteLineAsync($"warning: {elsewhere}");
+                }
+                finally
+                {
+                    if (bucket.ClockFault(DateTimeOffset.UtcNow) is { } fault)
+                        await error.WriteLineAsync($"warning: {fault}");
+                }
             await error.WriteLineAsync($"online: the store {storage.Location} can be used");
+            return ExitCode.Ok;
+        }
+        catch (StoreUnavailableException missing) when (missing.IsContainerMissing)
+        {
+            await error.WriteLineAsync($"online: the container of {storage.Location} is not there; the server makes it when it starts");
             return ExitCode.Ok;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
@@ -49,27 +65,22 @@ internal static class StoreTrial
     // Why no file can be made in the folder, or where the server would make the folder; null if one can. Nothing stays of the trial.
     private static string? WhyNotWritten(string root)
     {
-        const string key = "storage.filesystem.rootdirectory";
         var existing = Path.GetFullPath(root);
         while (!Directory.Exists(existing) && Path.GetDirectoryName(existing) is { } parent)
             existing = parent;
-        // Another user may have made those below the root.
-        foreach (var folder in new[] { existing, Path.Combine(root, "docker", "registry", "v2"), Path.Combine(root, "mirror") })
-            try
-            {
-                if (!Directory.Exists(folder))
-                    continue;
-                var trial = Path.Combine(folder, $".trial-{Guid.NewGuid():N}");
-                using var file = new FileStream(trial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
-                file.Write(new byte[4096]);
-                file.Flush(flushToDisk: true);
-            }
-            catch (Exception failure) when (failure.IsStoreFailure)
-            {
-                return $"{key}: user {Environment.UserName} cannot write to the folder {folder}: {failure.Message}; "
-                    + "mount it for writing, make room in it, or give it to this user (chown -R)";
-            }
-        return null;
+        try
+        {
+            if (existing == Path.GetFullPath(root))
+                WriteTrial.Run(existing, [], isFlushed: true);
+            else
+                WriteTrial.Write(existing, isFlushed: true);
+            return null;
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            return $"storage.filesystem.rootdirectory: {failure.Message}; mount it for writing, make room in it, or give it to this user "
+                + "(chown -R)";
+        }
     }
 
     private static async Task TryAsync(IBucket bucket, bool isReadOnly, CancellationToken cancellationToken)
@@ -87,7 +98,16 @@ internal static class StoreTrial
         async ValueTask TryAsync(string path)
         {
             await bucket.PutAsync(path, () => new MemoryStream(bytes), bytes.Length, onlyIfAbsent: false, cancellationToken);
-            await bucket.DeleteAsync(path, cancellationToken);
+            try
+            {
+                if (!await bucket.HasAsync(path, bytes, cancellationToken))
+                    throw new StoreUnavailableException(
+                        $"{bucket.Name}{path} was written, and could not be read back: see what is in front of the store");
+            }
+            finally
+            {
+                await bucket.DeleteAsync(path, cancellationToken);
+            }
         }
     }
 }

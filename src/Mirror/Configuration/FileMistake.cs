@@ -1,3 +1,5 @@
+using Mirror.Storage;
+
 namespace Mirror.Configuration;
 
 /// <summary>Says why a file that a setting names cannot be used.</summary>
@@ -19,7 +21,7 @@ public static class FileMistake
         }
         catch (UnauthorizedAccessException)
         {
-            return $"may not be read by user {Environment.UserName}";
+            return $"may not be read by user {ProcessUser.Name} (run: chown {ProcessUser.Name} {path})";
         }
         catch (ArgumentException)
         {

@@ -85,7 +85,7 @@ public readonly record struct ListenAddress(string Host, int Port)
 
     /// <summary>Removes the socket that a server left which has ended. <c>registry:2</c> does the same.</summary>
     /// <exception cref="IOException">A server listens there, or the file is no socket.</exception>
-    public void RemoveLeftSocket()
+    public void RemoveStaleSocket()
     {
         if (Socket is null || !Path.Exists(Socket))
             return;

@@ -39,6 +39,7 @@ public sealed class MirrorConfiguration
             Options.Hosted.Repositories = [];
         Options.Ui.Enabled ??= old is null && (file is null || OwnKeys.AreIn(Values));
         RemoteUrls.WithoutVersion(Options.Proxy, findings);
+        RemoteUrls.CheckOwn(Options, findings);
         PolicyPatterns.Complete(Options.Proxy, findings);
         CrossKeyRules.Check(Options, Values, findings);
         Errors = findings.Errors;
@@ -169,9 +170,7 @@ public sealed class MirrorConfiguration
         }
         catch (YamlException e)
         {
-            findings.Errors.Add(YamlText.TabIn(text, e) is { } line
-                ? $"line {line}: it is indented with a tab, and YAML allows spaces only"
-                : $"line {e.Start.Line}, column {e.Start.Column}: {e.InnerException?.Message ?? e.Message}");
+            findings.Errors.Add(YamlText.Explain(text, e));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -65,7 +65,7 @@ internal sealed class RegistryCopy(
             if (wants(name) && !await to.Pins.IsPinnedAsync(name, tag, cancellationToken))
                 await to.Pins.PinAsync(name, tag, cancellationToken);
         await foreach (var path in from.Dates.ListAsync(RegistryLayout.Dates, cancellationToken))
-            if ((RegistryLayout.DatedRepository(path) is { } name ? wants(name) : RegistryLayout.FirstUsed(path) is not null)
+            if ((RegistryLayout.DatedRepository(path) is { } name ? wants(name) : RegistryLayout.UpstreamFirstConfigured(path) is not null)
                 && await from.Dates.ReadAsync(path, cancellationToken) is { } date
                 && await to.Dates.ReadAsync(path, cancellationToken) is null)
                 await to.Dates.WriteAsync(path, date, cancellationToken);

@@ -103,7 +103,7 @@ internal sealed class RepositoryCopy(
         ConcurrentBag<(string, Digest)> tags = [];
         await EachAsync(await from.References.ListTagsAsync(name, cancellationToken), async (tag, stop) =>
         {
-            if (await from.References.ResolveTagAsync(name, tag, stop) is { } digest)
+            if (await UnreadableException.SkipAsync(() => from.References.ResolveTagAsync(name, tag, stop)) is { } digest)
                 tags.Add((tag, digest));
         }, cancellationToken);
         return [.. tags];

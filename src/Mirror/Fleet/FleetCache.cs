@@ -8,7 +8,7 @@ namespace Mirror.Fleet;
 /// its seal, which needs <c>http.secret</c>. Replicas never share permissions.
 /// </summary>
 /// <param name="redis">Null where Redis is not configured: nothing is shared then.</param>
-public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys keys, FleetMetrics metrics, RedisGuard? redis = null)
+public sealed class FleetCache(FleetKeys fleetKeys, SealedText seal, RedisKeys keys, FleetMetrics metrics, RedisGuard? redis = null)
 {
     // Larger manifests are rare, and the store has them.
     private const int MaxManifestBytes = 256 * 1024;
@@ -16,7 +16,7 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
     private static readonly TimeSpan ManifestLife = TimeSpan.FromHours(24);
 
     // Without http.secret the other replicas could not open the seal.
-    private readonly RedisGuard? _sealed = secrets.IsShared ? redis : null;
+    private readonly RedisGuard? _sealed = fleetKeys.IsShared ? redis : null;
 
     /// <summary>The bytes of a manifest; null where no replica shared it, or Redis does not answer.</summary>
     public async ValueTask<byte[]?> ManifestAsync(Digest digest)
@@ -37,7 +37,7 @@ public sealed class FleetCache(FleetKeys secrets, SealedText seal, RedisKeys key
     }
 
     /// <summary>A name for a fact, made of parts that a reader of Redis must not learn, such as a credential.</summary>
-    public string NameOf(params ReadOnlySpan<string> parts) => _sealed is null ? "" : secrets.Name(parts);
+    public string NameOf(params ReadOnlySpan<string> parts) => _sealed is null ? "" : fleetKeys.Name(parts);
 
     /// <summary>
     /// A fact that a replica of this fleet shared; null where there is none, or its seal is wrong, or Redis does not answer.

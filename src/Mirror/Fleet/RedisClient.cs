@@ -84,7 +84,7 @@ public sealed class RedisClient : IAsyncDisposable
         await (await DatabaseAsync(token)).StringSetAsync(key, value, life, When.NotExists);
 
     /// <summary>The value that <see cref="SetIfAbsentAsync"/> wrote; null where there is none.</summary>
-    public async Task<string?> HolderAsync(string key, CancellationToken token) =>
+    public async Task<string?> OwnerAsync(string key, CancellationToken token) =>
         (string?)await (await DatabaseAsync(token)).StringGetRangeAsync(key, 0, MaxLeaseBytes) is { Length: > 0 } value ? value : null;
 
     /// <summary>Prolongs the life of what <see cref="SetIfAbsentAsync"/> wrote; false where another value stands there now.</summary>
@@ -239,7 +239,7 @@ public sealed class RedisClient : IAsyncDisposable
         if (tls is { Certificate: { } certificate, Key: { } key })
         {
             var own = new RenewedFiles<X509Certificate2>(
-                () => [certificate, key], () => X509Certificate2.CreateFromPemFile(certificate, key), TimeProvider.System);
+                () => [certificate, key], () => KeyPair.Read(certificate, key), TimeProvider.System);
             configuration.CertificateSelection += (_, _, _, _, _) => own.Current;
         }
         // Only the configured authorities are trusted, where there are any.

@@ -49,7 +49,7 @@ public sealed partial class RedisGuard
         AskAsync<bool?>(_leases, "Take", async stop => await _client.SetIfAbsentAsync(key, value, life, stop));
 
     /// <summary>The value of the lease; null where it is free.</summary>
-    public Task<string?> HolderAsync(string key) => AskAsync(_leases, "Holder", stop => _client.HolderAsync(key, stop));
+    public Task<string?> OwnerAsync(string key) => AskAsync(_leases, "Holder", stop => _client.OwnerAsync(key, stop));
 
     /// <summary>Whether the lease is still ours, or ours again.</summary>
     public Task<bool?> RenewAsync(string key, string value, TimeSpan life) =>
@@ -136,7 +136,7 @@ public sealed partial class RedisGuard
             FailureRatio = 0.5,
             MinimumThroughput = 3,
             SamplingDuration = TimeSpan.FromSeconds(10),
-            // Each break ends with one question that may be lost. The longer Redis is away, the fewer these are.
+            // Each break ends with one question that may be lost. The longer Redis does not answer, the fewer these are.
             BreakDurationGenerator = static broken =>
                 ValueTask.FromResult(FirstBreak * (broken.HalfOpenAttempts switch { 0 => 1, 1 => 2, _ => 5 })),
             OnOpened = opened =>

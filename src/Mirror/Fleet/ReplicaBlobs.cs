@@ -49,7 +49,7 @@ public sealed class ReplicaBlobs(HttpOptions http, ReplicaConnections connection
                 catch (TimeoutException) when (!asking.IsFaulted)
                 {
                     // If the answer has come since the timeout, take it.
-                    if (!asking.IsCompleted && await leases.HolderAsync(digest) != replica)
+                    if (!asking.IsCompleted && await leases.OwnerAsync(digest) != replica)
                         throw new ReplicaLostException($"The replica {replica.Authority} is silent and no longer holds its lease.");
                 }
             }

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Text;
+using Mirror.Storage;
 
 namespace Mirror.Fleet;
 
@@ -16,7 +18,10 @@ public sealed class ReplicaConnections : HttpMessageInvoker
                 AutomaticDecompression = DecompressionMethods.None,
                 UseCookies = false,
                 UseProxy = false,
+                // The headers of a client are passed on, and those may have any letters.
+                RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
                 ConnectTimeout = TimeSpan.FromSeconds(1),
+                ConnectCallback = HappyEyeballs.ConnectAsync,
                 // A replica's name may get another address.
                 PooledConnectionLifetime = TimeSpan.FromMinutes(1),
             },

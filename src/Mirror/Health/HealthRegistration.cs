@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Health;
 
@@ -15,7 +16,12 @@ public static class HealthRegistration
             return services;
         services.AddHttpClient(HttpCheck.Client)
             .ConfigureHttpClient(http => http.Timeout = Timeout.InfiniteTimeSpan)
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseCookies = false,
+                ConnectCallback = HappyEyeballs.ConnectAsync,
+            })
             .RemoveAllLoggers();
         return services
             .AddSingleton(provider => new HealthChecks(

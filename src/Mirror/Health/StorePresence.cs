@@ -12,7 +12,10 @@ internal sealed partial class StorePresence(StoreRoot root, StorageOptions stora
     public override Task StartAsync(CancellationToken cancellationToken)
     {
         if (!storage.Maintenance.ReadOnly.Enabled)
+        {
             root.Mark();
+            FileSweepStore.Prepare(root);
+        }
         if (root.IgnoresCase())
             LogIgnoresCase(root.Path);
         root.Changed += why =>

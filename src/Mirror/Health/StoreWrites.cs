@@ -1,68 +1,87 @@
 using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Storage.Files;
-using Mirror.Storage.Stores;
 using Mirror.Telemetry;
 
 namespace Mirror.Health;
 
 /// <summary>
 /// Whether the store takes writes: full, read-only and broken stores still serve what they have. Each write that fails is reported here,
-/// and the log gets one line a minute for all of them. A folder is tried at the start and every minute as well.
+/// and the log gets one line a minute for all of them. A folder is tried at the start and every minute as well. If this process has no
+/// right to write somewhere in a folder, other writes say nothing about that place: then only a trial finds that the store takes writes
+/// again.
 /// </summary>
 /// <param name="root">The store's folder; null for a bucket.</param>
 public sealed partial class StoreWrites(
     StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<StoreWrites> log, StoreRoot? root = null)
     : BackgroundService
 {
+    // Of the repositories whose writes have failed, so many are tried.
+    private const int MaxRepositories = 16;
+
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
-    // A disk that does not accept so many bytes counts as full.
-    private const int TrialBytes = 1 << 20;
-
+    // Do not try a registry that is read-only by its settings: its volume may be read-only. Do not try a bucket: the writes of clients show
+    // whether it accepts them.
+    private readonly bool _isTried = storage.Bucket() is null && !storage.Maintenance.ReadOnly.Enabled;
     private readonly Lock _gate = new();
     private string? _failure;
+    private bool _isOfRights;
+    private readonly HashSet<RepositoryName> _repositories = [];
     private long? _logged;
     private int _count;
+    private int _failures;
 
     /// <summary>Why the store does not take writes; null where it does, as far as is known.</summary>
     public string? Failure => Volatile.Read(ref _failure);
 
     /// <summary>A write failed.</summary>
     /// <param name="what">What could not be stored.</param>
-    public void Failed(string what, Exception failure)
+    /// <param name="repository">The repository that it belongs to; null if it is not known.</param>
+    public void Failed(string what, Exception failure, RepositoryName? repository = null)
     {
-        metrics.IsWritable(false);
         int count;
         lock (_gate)
         {
+            metrics.IsWritable(false);
+            _failures++;
             _failure = failure.Message;
+            _isOfRights |= failure is UnauthorizedAccessException;
+            if (repository is { } name && _repositories.Count < MaxRepositories)
+                _repositories.Add(name);
             _count++;
             if (_logged is { } last && time.GetElapsedTime(last) < Interval)
                 return;
             _logged = time.GetTimestamp();
             (count, _count) = (_count, 0);
         }
-        LogFailed(what, failure.Message, storage.Location, count);
+        var advice = failure is UnauthorizedAccessException ? $"run: chown -R {ProcessUser.Name} {storage.LocalDirectory}"
+            : "make room, or mend the storage";
+        LogFailed(what, failure.Message, storage.Location, count, advice);
     }
 
     /// <summary>A write succeeded.</summary>
     public void Succeeded()
     {
-        if (Failure is null)
-            return;
+        if (Failure is not null && !(_isOfRights && _isTried))
+            Recovered();
+    }
+
+    private void Recovered()
+    {
         lock (_gate)
-            _failure = null;
-        metrics.IsWritable(true);
+        {
+            (_failure, _isOfRights) = (null, false);
+            _repositories.Clear();
+            metrics.IsWritable(true);
+        }
         LogSucceeded(storage.Location);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         metrics.IsWritable(true);
-        // Do not try a registry that is read-only by its settings: its volume may be read-only. Do not try a bucket: the writes of clients
-        // show whether it accepts them.
-        if (storage.Bucket() is not null || storage.Maintenance.ReadOnly.Enabled)
+        if (!_isTried)
             return;
         using var timer = new PeriodicTimer(Interval, time);
         do
@@ -75,12 +94,15 @@ public sealed partial class StoreWrites(
         try
         {
             root?.Require();
-            var folder = Path.Combine(storage.Filesystem.RootDirectory, RegistryLayout.Temporary);
-            Directory.CreateDirectory(folder);
-            var path = Path.Combine(folder, $"trial-{Environment.ProcessId}");
-            using (var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose))
-                file.Write(new byte[TrialBytes]);
-            Succeeded();
+            int failures;
+            RepositoryName[] repositories;
+            lock (_gate)
+                (failures, repositories) = (_failures, [.. _repositories]);
+            WriteTrial.Run(Path.GetFullPath(storage.Filesystem.RootDirectory), repositories);
+            // A write that failed during the trial may be one that the trial did not try.
+            lock (_gate)
+                if (Failure is not null && _failures == failures)
+                    Recovered();
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
@@ -90,8 +112,8 @@ public sealed partial class StoreWrites(
 
     [LoggerMessage(Level = LogLevel.Error, Message =
         "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, the rest "
-        + "comes from upstream uncached, and pushes are refused: make room, or mend the storage")]
-    private partial void LogFailed(string what, string reason, string storage, int count);
+        + "comes from upstream uncached, and pushes are refused: {Advice}")]
+    private partial void LogFailed(string what, string reason, string storage, int count, string advice);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Storage} takes writes again")]
     private partial void LogSucceeded(string storage);

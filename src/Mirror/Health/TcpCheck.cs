@@ -1,5 +1,6 @@
-using System.Net.Sockets;
+using System.Net;
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Health;
 
@@ -12,8 +13,7 @@ internal sealed class TcpCheck(TcpHealthOptions options) : HealthCheck(options.A
 
     public override async Task<string?> FailureAsync(CancellationToken cancellationToken)
     {
-        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(_address.Host, _address.Port, cancellationToken);
+        await using var connection = await HappyEyeballs.ConnectAsync(new DnsEndPoint(_address.Host, _address.Port), cancellationToken);
         return null;
     }
 }

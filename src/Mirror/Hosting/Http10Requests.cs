@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Mirror.Hosting;
@@ -9,8 +10,8 @@ namespace Mirror.Hosting;
 /// Takes a POST or PUT of HTTP/1.0 without <c>Content-Length</c> as one without a body, as registry:2 does. Kestrel refuses it with 400
 /// before any of our code runs. nginx sends such requests for clients that send no length: HTTP/1.0 is what it speaks by default.
 /// </summary>
-/// <remarks>Looks at the first bytes of a connection only, and only where they are the whole head of a request.</remarks>
-internal sealed class Http10Requests(PipeReader input) : PipeReader
+/// <remarks>Looks at the first bytes of a connection only. It changes them only where they are the whole head of a request.</remarks>
+internal sealed class Http10Requests(PipeReader input, Action isTls) : PipeReader
 {
     private static readonly byte[] NoLength = "Content-Length: 0\r\n\r\n"u8.ToArray();
 
@@ -19,9 +20,11 @@ internal sealed class Http10Requests(PipeReader input) : PipeReader
     private SequencePosition? _replaced;
 
     /// <summary>Accepts such requests on an endpoint. Call it after TLS was set up.</summary>
-    public static void Accept(ListenOptions endpoint) => endpoint.Use(next => connection =>
+    /// <param name="isTls">Is told of a connection whose first bytes are TLS. Kestrel refuses these with 400, and logs nothing.</param>
+    public static void Accept(ListenOptions endpoint, Action<ConnectionContext> isTls) => endpoint.Use(next => connection =>
     {
-        connection.Transport = new Duplex(new Http10Requests(connection.Transport.Input), connection.Transport.Output);
+        connection.Transport = new Duplex(
+            new Http10Requests(connection.Transport.Input, () => isTls(connection)), connection.Transport.Output);
         return next(connection);
     });
 
@@ -73,6 +76,9 @@ internal sealed class Http10Requests(PipeReader input) : PipeReader
         if (read.Buffer.IsEmpty)
             return read;
         _hasLooked = true;
+        // A record of a handshake.
+        if (read.Buffer.FirstSpan is [22, 3, ..])
+            isTls();
         // Most connections begin with a GET, or are HTTP/2.
         if (!read.Buffer.IsSingleSegment || read.Buffer.FirstSpan is not ([(byte)'P', (byte)'O' or (byte)'U', ..] and [.., (byte)'\n'] head)
             || !IsWithoutLength(Encoding.Latin1.GetString(head)))

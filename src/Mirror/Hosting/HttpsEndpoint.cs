@@ -65,11 +65,16 @@ internal static partial class HttpsEndpoint
         TlsOptions Tls() => live.Current.Http.Tls;
     }
 
-    private static SslStreamCertificateContext CertificateOf(TlsOptions tls)
+    /// <summary>The certificate of the files, with which a handshake has succeeded.</summary>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="CryptographicException">A file holds no such certificate or key, or OpenSSL refuses them.</exception>
+    public static SslStreamCertificateContext CertificateOf(TlsOptions tls)
     {
         X509Certificate2Collection chain = [];
         chain.ImportFromPemFile(tls.Certificate!);
-        return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key), chain, offline: true);
+        var certificate = SslStreamCertificateContext.Create(KeyPair.Read(tls.Certificate!, tls.Key), chain, offline: true);
+        HandshakeTrial.Require(certificate);
+        return certificate;
     }
 
     private static HandshakeOptions Read(TlsOptions tls, SslStreamCertificateContext? certificate, List<SslApplicationProtocol> protocols)

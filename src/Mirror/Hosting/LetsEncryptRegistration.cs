@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Mirror.Configuration;
 using Mirror.Health;
 using Mirror.Limits;
+using Mirror.Storage;
 using Mirror.Telemetry;
 using Mirror.Tls.Acme;
 
@@ -87,6 +88,7 @@ internal static class LetsEncryptRegistration
             AllowAutoRedirect = false,
             UseCookies = false,
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+            ConnectCallback = HappyEyeballs.ConnectAsync,
         };
         var client = new HttpClient(handler) { Timeout = MaxWait, MaxResponseContentBufferSize = MaxDocument };
         // RFC 8555, 6.1 requires one.

@@ -15,9 +15,6 @@ internal static class RootPrivileges
     private const int CurrentFolder = -100; // AT_FDCWD
     private const uint Owner = 0x18; // STATX_UID | STATX_GID
 
-    /// <summary>The number of the user that the process runs as; null on other systems than Linux.</summary>
-    public static uint? User => OperatingSystem.IsLinux() ? geteuid() : null;
-
     /// <summary>
     /// Does nothing if the process is not root, or if <paramref name="folder"/> belongs to root and has content, as an old volume has.
     /// An empty folder is first given to user 65532.

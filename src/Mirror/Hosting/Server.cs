@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -30,28 +30,23 @@ namespace Mirror.Hosting;
 /// <summary>Puts the server together and runs it.</summary>
 public static partial class Server
 {
-    // Linux takes as many where net.core.somaxconn is as large, which is its default.
+    // The kernel caps this at net.core.somaxconn (default 4096).
     private const int MaxWaitingConnections = 4096;
 
     // Clients that unpack while they download read in bursts, and may pause this long.
     private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(1);
 
+    private static readonly UTF8Encoding LenientUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: false);
+
     /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled or a signal stops the process.</summary>
     /// <param name="configuration">A configuration without errors.</param>
     /// <param name="read">Reads the configuration again, from where it came from.</param>
-    /// <param name="dropRoot">Whether a process of root runs as the owner of its storage once it has read its key files.</param>
+    /// <param name="dropRoot">Whether a process of root switches to the owner of its storage after it has read its key files.</param>
     /// <exception cref="IOException">The server cannot start: an address is in use, or a file cannot be read or written.</exception>
     public static async Task RunAsync(
         MirrorConfiguration configuration, Func<MirrorConfiguration> read, bool dropRoot, CancellationToken cancellationToken)
     {
         var options = configuration.Options;
-        // A hang-up of the terminal, or of a program that rotates files and tells every server, must not end this one.
-        SettingsReload? reload = null;
-        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
-        {
-            signal.Cancel = true;
-            Volatile.Read(ref reload)?.Run();
-        });
         // An empty builder: the framework would read and watch its own configuration files in the current folder.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         SetUpKestrel(builder.WebHost, options.Http);
@@ -60,7 +55,7 @@ public static partial class Server
             .AddSingleton(provider => ActivatorUtilities.CreateInstance<SettingsReload>(provider, configuration, read))
             .AddSingleton(provider => new ConfigurationInForce(() => provider.GetRequiredService<SettingsReload>().Current))
             .AddSingleton(provider => new Reload(provider.GetRequiredService<SettingsReload>().Run));
-        // One line of the command says why a start failed. The host would add stack traces.
+        // If a start fails, the command says why in one line, so the host must not add stack traces.
         var started = false;
         builder.Logging.AddFilter(
             "Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Warning && Volatile.Read(ref started));
@@ -85,20 +80,22 @@ public static partial class Server
             if (app.Services.GetService<SearchIndexing>() is { } search)
                 app.Services.GetRequiredService<ChangedRepositories>().Noted += search.Note;
 
-            Volatile.Write(ref reload, app.Services.GetRequiredService<SettingsReload>());
+            var reload = app.Services.GetRequiredService<SettingsReload>();
             LogConfiguration(app.Logger, configuration.Source);
             foreach (var warning in configuration.Warnings)
                 LogWarning(app.Logger, configuration.Source, warning);
             if (configuration.Old is not null)
                 LogOld(app.Logger, configuration.Source);
             foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
-                LogOpen(app.Logger, warning);
+                LogSettingWarning(app.Logger, warning);
             if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
                 unreadable.Found += folder => LogUnreadable(app.Logger, folder);
             await ListenAsync(app, options.Http, cancellationToken);
             Volatile.Write(ref started, true);
             using var stopping = app.Lifetime.ApplicationStopping.Register(
                 () => LogStopping(app.Logger, options.Http.DrainTimeout.TotalSeconds));
+            SighupSignal.Act(() => reload.Run());
+            UserSignals.Report(app.Logger);
             LogReady(app.Logger, string.Join(", ", app.Urls), Upstreams(options.Proxy), options.Storage.Location);
             LogAccess(app.Logger, AccessSummary.Of(options));
             await app.WaitForShutdownAsync(cancellationToken);
@@ -123,7 +120,7 @@ public static partial class Server
 
     private static async Task ListenAsync(WebApplication app, HttpOptions http, CancellationToken cancellationToken)
     {
-        http.Listen.RemoveLeftSocket();
+        http.Listen.RemoveStaleSocket();
         try
         {
             await app.StartAsync(cancellationToken);
@@ -156,7 +153,7 @@ public static partial class Server
         host.UseSockets(sockets =>
         {
             sockets.UnsafePreferInlineScheduling = true;
-            // New connections wait in the system while there is no room: with a short queue it drops those that come last.
+            // New connections wait in the kernel's queue while there is no place. A short queue drops those that come last.
             sockets.Backlog = MaxWaitingConnections;
             // Kestrel's own limit of a request's buffer holds for TLS and HTTP/2 only.
             sockets.MaxReadBufferSize = DocumentMemory.MaxWaiting;
@@ -173,12 +170,16 @@ public static partial class Server
     private static void SetLimits(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
+        // A header may have bytes that are not UTF-8 (RFC 9110, 5.5), such as a user's name in Latin-1 that a proxy adds.
+        kestrel.RequestHeaderEncodingSelector = static _ => LenientUtf8;
+        // If the request line names another host than the header Host, the request line counts (RFC 9112, 3.2.2).
+        kestrel.AllowHostHeaderOverride = true;
         // A layer may have any size. The code that reads manifests has its own limit.
         kestrel.Limits.MaxRequestBodySize = null;
         kestrel.Limits.MaxRequestBufferSize = DocumentMemory.MaxWaiting;
         // RequestBody has http.idle_timeout instead: a rate from the start of a request would cut builders that open requests early.
         kestrel.Limits.MinRequestBodyDataRate = null;
-        // Drop a client only after a minute without progress.
+        // Drop a client that takes less than 240 bytes/s on average, after its first minute.
         kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: MaxPause);
     }
 
@@ -186,24 +187,24 @@ public static partial class Server
     {
         http.Listen.Listen(kestrel, Listener.Registry, endpoint =>
         {
-            // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
+            endpoint.Use(NormalizePeerAddress);
             endpoint.Use(endpoint.ApplicationServices.GetRequiredService<ClientConnections>().Around);
+            // Client and server agree on HTTP/2 during the TLS handshake, so plain HTTP has HTTP/1.1 only.
             var isHttp1Only = !http.Tls.IsOn || http.Http2.Disabled;
             endpoint.Protocols = isHttp1Only ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             if (http.Tls.IsOn)
                 HttpsEndpoint.Use(endpoint);
             endpoint.Use(PacedFrames.Around);
-            Http10Requests.Accept(endpoint);
-            endpoint.Use(AsInternet);
+            Http10Requests.Accept(endpoint, FirstMessages.TlsOnPlainPort(endpoint));
         });
         if (http.Debug.Addr is { } debug)
             ListenAddress.Parse(debug).Listen(kestrel, Listener.Debug, endpoint => endpoint.Protocols = HttpProtocols.Http1);
         kestrel.ListenForHttp01(http.Tls.LetsEncrypt);
     }
 
-    // On a socket for every interface the system writes IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1. The peer at
-    // a Unix socket has no address: it is on this machine.
-    private static ConnectionDelegate AsInternet(ConnectionDelegate next) => connection =>
+    // A dual-stack socket reports IPv4 addresses as IPv6: ::ffff:10.0.0.1. Logs and rules have 10.0.0.1. The peer at a Unix socket has no
+    // address: it is on this machine.
+    private static ConnectionDelegate NormalizePeerAddress(ConnectionDelegate next) => connection =>
     {
         if (connection.RemoteEndPoint is UnixDomainSocketEndPoint or null)
             connection.RemoteEndPoint = new IPEndPoint(IPAddress.Loopback, 0);
@@ -223,7 +224,12 @@ public static partial class Server
         services.Configure<HostOptions>(host => host.ShutdownTimeout = shutdown.ForTimer);
         services.AddSingleton(TimeProvider.System);
         services.AddMirrorOptions(options);
+        // For the clients that have no handler of their own, such as those of the exporters of OpenTelemetry.
+        services.ConfigureHttpClientDefaults(static clients => clients.UseSocketsHttpHandler(
+            static (handler, _) => handler.ConnectCallback = HappyEyeballs.ConnectAsync));
         builder.AddTelemetry(options.Log, options.Http.Debug, options.Reporting.NewRelic);
+        if (options.Http.Tls.IsOn)
+            HandshakeFailures.Hear(builder.Logging);
         services.AddLogHooks(options.Log, options.Reporting);
         services.AddDebugEndpoints(options.Http.Debug);
         services.AddStorage(options.Storage);
@@ -244,6 +250,12 @@ public static partial class Server
     private static void SetUpPipeline(WebApplication app, MirrorOptions options)
     {
         var http = options.Http;
+        app.Use(static next => context =>
+        {
+            // The answers of every listener have these headers.
+            ContentHeaders.SetBrowserProtection(context.Response.Headers);
+            return next(context);
+        });
         app.Use(Http10Requests.EndAfterChunks);
         app.MapHttp01(http);
         app.MapAdmin(http);
@@ -255,17 +267,19 @@ public static partial class Server
         app.Run(app.Services.GetRequiredService<RegistryPipeline>().InvokeAsync);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "this user may not read the folder {Folder} in the storage; it is skipped")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "this user may not read {Folder} in the storage; it is skipped: give the user the right to read it")]
     private static partial void LogUnreadable(ILogger logger, string folder);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {File}: {Warning}")]
     private static partial void LogWarning(ILogger logger, string file, string warning);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
-    private static partial void LogOpen(ILogger logger, string warning);
+    private static partial void LogSettingWarning(ILogger logger, string warning);
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "{File}: check-config says what becomes of each key, and check-config --translate makes a file of today of them")]
+        "{File} is a file of docker-registry 0.x: check-config lists how each key is translated; "
+        + "check-config --translate prints a config.yml")]
     private static partial void LogOld(ILogger logger, string file);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "open to: {Access}")]

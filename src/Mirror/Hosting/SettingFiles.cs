@@ -5,17 +5,23 @@ using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Redirects;
 using Mirror.Schema1;
+using Mirror.Storage;
+using Mirror.Storage.Disk;
+using Mirror.Tls;
+using Mirror.Web;
 
 namespace Mirror.Hosting;
 
-/// <summary>Looks into the files that settings name, so that the start and <c>check-config</c> report what is wrong with each.</summary>
+/// <summary>
+/// Looks into the files and at the volume that settings name, so that the start and <c>check-config</c> report what is wrong with each.
+/// </summary>
 public static class SettingFiles
 {
     /// <summary>The mistakes that prevent a start, one line for each file.</summary>
     public static IEnumerable<string> Mistakes(MirrorOptions options)
     {
-        if (options.Storage.Bucket() is null && options.Storage.Filesystem.RootDirectory is var root && File.Exists(root))
-            yield return $"storage.filesystem.rootdirectory: {root} is a file, not a folder";
+        if (options.Storage.Bucket() is null && options.Storage.Filesystem.RootDirectory is var root && WhyNoFolder(root) is { } other)
+            yield return $"storage.filesystem.rootdirectory: {root} {other}";
         if (options.Auth.Htpasswd?.Path is { } users && !Directory.Exists(users) && FileMistake.Of(users) is { } mistake)
             yield return $"auth.htpasswd.path: {users} {mistake}";
         foreach (var (key, made) in new[] { ("log.audit.path", options.Log.Audit.Path), ("http.addr", options.Http.Listen.Socket) })
@@ -27,6 +33,13 @@ public static class SettingFiles
             if ((FileMistake.Of(path) ?? WhyNot(make)) is { } why)
                 yield return $"{key}: {path} {why}";
     }
+
+    // The framework takes a symbolic link that leads to no folder for a file.
+    private static string? WhyNoFolder(string path) =>
+        !File.Exists(path) ? null
+        : new FileInfo(path).LinkTarget is { } target && FileMistake.Of(path) is not null
+            ? $"is a symbolic link to {target}, and no folder can be opened there; make the folder, or change the link"
+        : "is a file, not a folder";
 
     private static bool IsOfSocket(string path)
     {
@@ -46,17 +59,40 @@ public static class SettingFiles
     {
         if (UnusedMount.Warning(options.Storage, UnusedMount.Mounts()) is { } mount)
             yield return mount;
+        if (UnreachableFloor(options) is { } floor)
+            yield return floor;
         foreach (var warning in options.Auth.Htpasswd is { Path: var users }
             ? HtpasswdFile.Read(users).Warnings.Select(warning => $"auth.htpasswd.path: {users}: {warning}")
             : [])
             yield return warning;
     }
 
+    // No error: the server of somebody whose volume was made smaller still starts.
+    private static string? UnreachableFloor(MirrorOptions options)
+    {
+        if (options.Storage.Bucket() is not null || options.Proxy is not { HasUpstream: true, MinFree: { } floor })
+            return null;
+        var folder = options.Storage.Filesystem.RootDirectory;
+        try
+        {
+            return VolumeRoom.Of(Path.GetFullPath(folder)).Size is var size && floor >= size
+                ? $"proxy.min_free: {Words.Size(floor)} can never be free on the volume of {folder}, which has {Words.Size(size)} in all, "
+                    + "so the server ignores this setting. Set a smaller number, such as a tenth of the volume: "
+                    + $"min_free: {Math.Max(1, size / 10 >> 20)}MiB"
+                : null;
+        }
+        catch (Exception failure) when (failure.IsStoreFailure)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Every PEM file, with what the server makes of it.</summary>
     private static IEnumerable<(string Key, string Path, Action Make)> Pems(MirrorOptions options)
     {
         var http = options.Http.Tls;
-        var pems = Pair("http.tls", http.Certificate, http.Key).Concat(Authorities("http.tls.clientcas", http.ClientCas));
+        var pems = Pair("http.tls", http.Certificate, http.Key).Concat(Handshake(http))
+            .Concat(Authorities("http.tls.clientcas", http.ClientCas));
         if (options.SharesByRedis())
             pems = pems.Concat(Pair("redis.tls", options.Redis.Tls.Certificate, options.Redis.Tls.Key))
                 .Concat(Authorities("redis.tls.rootcas", options.Redis.Tls.RootCas));
@@ -87,11 +123,21 @@ public static class SettingFiles
     {
         if (certificate is null)
             yield break;
-        yield return ($"{section}.certificate", certificate, () => Import(certificate));
+        yield return ($"{section}.certificate", certificate, ReadCertificate);
         // With a certificate that cannot be read, its key cannot be judged.
-        if (FileMistake.Of(certificate) is null && WhyNot(() => Import(certificate)) is null)
+        if (FileMistake.Of(certificate) is null && WhyNot(ReadCertificate) is null)
             yield return (key is null ? $"{section}.certificate" : $"{section}.key", key ?? certificate,
-                () => X509Certificate2.CreateFromPemFile(certificate, key).Dispose());
+                () => KeyPair.Read(certificate, key).Dispose());
+
+        void ReadCertificate() => KeyPair.ReadCertificate(certificate).Dispose();
+    }
+
+    private static IEnumerable<(string, string, Action)> Handshake(TlsOptions http)
+    {
+        // Files that cannot be read have their own lines.
+        if (http.Certificate is { } certificate && Pair("http.tls", certificate, http.Key).All(
+            file => FileMistake.Of(file.Item2) is null && WhyNot(file.Item3) is null))
+            yield return ("http.tls.certificate", certificate, () => HttpsEndpoint.CertificateOf(http));
     }
 
     private static IEnumerable<(string, string, Action)> Authorities(string key, string[] files) =>

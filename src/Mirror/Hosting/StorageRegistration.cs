@@ -26,13 +26,15 @@ public static class StorageRegistration
     /// <summary>
     /// Adds the interfaces of the store. The key <see cref="CheckedContentStore.Unchecked"/> gives its content without checks.
     /// </summary>
-    public static IServiceCollection AddStorage(this IServiceCollection services, StorageOptions storage) =>
+    /// <param name="makesContainer">Whether a missing container of Azure or Swift is made, as registry:2 does.</param>
+    public static IServiceCollection AddStorage(
+        this IServiceCollection services, StorageOptions storage, bool makesContainer = true) =>
         storage.S3 is { } s3 ? services.AddBucket(s3, "s3aws", time => new S3Bucket(s3, time))
         : storage.Oss is { } oss ? services.AddBucket(oss, "oss", time => new S3Bucket(oss.ToS3(), time))
         : storage.Gcs is { } gcs ? services.AddBucket(gcs, "gcs", time => new GcsBucket(gcs, time))
-        : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time))
-        : storage.Swift is { } swift ? services.AddBucket(swift, "swift", time => new SwiftBucket(swift, time))
-        : storage.Glance is { } glance ? services.AddBucket(glance, "glance", time => new GlanceBucket(glance, time))
+        : storage.Azure is { } azure ? services.AddBucket(azure, "azure", time => new AzureBucket(azure, time, makesContainer))
+        : storage.Swift is { } swift ? services.AddBucket(swift, "swift", time => new SwiftBucket(swift, time, makesContainer))
+        : storage.Glance is { } glance ? services.AddBucket(glance, "glance", time => new GlanceBucket(glance, time, makesContainer))
         : storage.Elliptics is { } elliptics
             ? services.AddBucket(elliptics, "elliptics", time => new EllipticsBucket(elliptics, time))
         : storage.InMemory is { } memory ? services
@@ -41,11 +43,13 @@ public static class StorageRegistration
         : services.AddFiles(storage.Filesystem.RootDirectory);
 
     /// <summary>The store alone, for a command that runs beside the server.</summary>
-    public static ServiceProvider Open(this StorageOptions storage)
+    /// <param name="makesContainer">Whether a missing container is made. A mistyped one must not become an empty store.</param>
+    public static ServiceProvider Open(this StorageOptions storage, bool makesContainer = false)
     {
         // The local cache belongs to the server.
         storage.Bucket()?.LocalCache = new();
-        return new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System).AddStorage(storage).BuildServiceProvider();
+        return new ServiceCollection().AddLogging().AddSingleton(TimeProvider.System).AddStorage(storage, makesContainer)
+            .BuildServiceProvider();
     }
 
     private static IServiceCollection AddFiles(this IServiceCollection services, string folder)

@@ -1,4 +1,5 @@
-using System.Globalization;
+using Mirror.Storage;
+using Mirror.Storage.Files;
 
 namespace Mirror.Hosting;
 
@@ -21,14 +22,11 @@ internal static class WritableFolder
                 Directory.CreateDirectory(folder);
             else
                 create();
-            var probe = Path.Combine(folder, $".writable-{Environment.ProcessId}");
-            using (File.Create(probe, 1, FileOptions.DeleteOnClose))
-            {
-            }
+            WriteTrial.Write(folder);
         }
         catch (UnauthorizedAccessException)
         {
-            var user = RootPrivileges.User?.ToString(CultureInfo.InvariantCulture) ?? Environment.UserName;
+            var user = ProcessUser.Name;
             throw new IOException($"user {user} may not write to the {what} {folder}; run: chown -R {user} {folder}");
         }
         // Full, or read-only: readiness says so.

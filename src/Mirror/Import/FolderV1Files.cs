@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Mirror.Storage.Disk;
 
 namespace Mirror.Import;
 
@@ -28,15 +29,15 @@ public sealed class FolderV1Files(string root) : IV1Files
     }
 
     public ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new FileInfo(PathOf(path)) is { Exists: true } file ? file.Length : (long?)null);
+        ValueTask.FromResult(Entries.File(PathOf(path))?.Length);
 
     public ValueTask<Stream?> OpenAsync(string path, CancellationToken cancellationToken) => ValueTask.FromResult<Stream?>(
-        File.Exists(PathOf(path))
+        Entries.HasFile(PathOf(path))
             ? new FileStream(PathOf(path), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete)
             : null);
 
     private static IEnumerable<string> Folders(string path) =>
-        Directory.Exists(path) ? Directory.EnumerateDirectories(path).Order(StringComparer.Ordinal) : [];
+        Entries.Folders(path).Order(StringComparer.Ordinal);
 
     private string PathOf(string path) => Path.Combine(root, path);
 }

@@ -14,24 +14,28 @@ internal sealed class ClientConnections
     // In milliseconds. To look at all connections costs little, but too much for each connection of a flood.
     private const int LookEvery = 20;
 
-    private static readonly int Few = OpenFiles.MaxConnections - OpenFiles.MaxConnections * 7 / 8;
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(LookEvery);
+    private static readonly int Few = OpenFiles.MaxConnections / 8 * ConnectionPlace.Files;
     private static readonly int MaxTransfersOfOne = Math.Max(8, OpenFiles.MaxTransfers / 64);
 
     private readonly ConcurrentDictionary<ClientConnection, bool> _open = new();
     private long _looked;
 
-    /// <summary>The places of all connections, of every listener. One that waits for a connection has its place already.</summary>
-    internal SemaphoreSlim Places { get; } = new(OpenFiles.MaxConnections);
+    /// <summary>
+    /// The files of all connections, of every listener (<see cref="ConnectionPlace"/>). A listener that waits for a connection has its
+    /// place already.
+    /// </summary>
+    internal SemaphoreSlim Files { get; } = new(OpenFiles.MaxConnections * ConnectionPlace.Files);
 
     /// <summary>Counts a connection of an endpoint for as long as it lasts. It comes before all other steps of the connection.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async connection =>
     {
-        var client = new ClientConnection(connection, MaxTransfersOfOne, OthersWait);
+        var client = new ClientConnection(connection, MaxTransfersOfOne, this);
         connection.Features.Set(client);
         _open.TryAdd(client, true);
         try
         {
-            if (Places.CurrentCount < Few)
+            if (Files.CurrentCount < Few)
                 CloseSlowest();
             await next(connection);
         }
@@ -40,6 +44,20 @@ internal sealed class ClientConnections
             _open.TryRemove(client, out _);
         }
     };
+
+    /// <summary>Takes a file of <see cref="Files"/>. While none is free, connections that are stuck are closed.</summary>
+    /// <returns>False if none came free in the given time.</returns>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public async ValueTask<bool> TakeFileAsync(TimeSpan? maxWait, CancellationToken cancellationToken)
+    {
+        for (var waited = TimeSpan.Zero; !await Files.WaitAsync(LookInterval, cancellationToken); waited += LookInterval)
+        {
+            if (waited >= maxWait)
+                return false;
+            CloseSlowest();
+        }
+        return true;
+    }
 
     /// <summary>Closes those that are stuck for the longest, a few at a time: whose client means harm connects again.</summary>
     public void CloseSlowest()
@@ -57,5 +75,9 @@ internal sealed class ClientConnections
             client.Close();
     }
 
-    private bool OthersWait() => Places.CurrentCount == 0;
+    /// <summary>Whether new connections wait for a place.</summary>
+    internal bool OthersWait => Files.CurrentCount == 0;
+
+    /// <summary>Whether more than a quarter of the places are taken.</summary>
+    internal bool IsCrowded => Files.CurrentCount < OpenFiles.MaxConnections * ConnectionPlace.Files * 3 / 4;
 }

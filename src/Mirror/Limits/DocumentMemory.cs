@@ -40,13 +40,16 @@ public sealed class DocumentMemory(int? maxWaiting = null)
     /// <summary>
     /// How many bytes of a body may wait to be read, for each connection: an eighth of the memory, where every connection has as many.
     /// </summary>
-    internal static int MaxWaiting { get; } = (int)Math.Clamp(Available / 8 / OpenFiles.MaxConnections, 64 * 1024, 1 << 20);
+    internal static int MaxWaiting { get; } = (int)Math.Clamp(Available / 8 / (2 * OpenFiles.MaxConnections), 32 * 1024, 1 << 20);
 
     /// <summary>How many bodies of 4 MiB may be read into memory at a time; a growing one has up to three times its length.</summary>
     internal static int MaxLargeBodies { get; } = (int)(Max / (12 << 20)) + 1;
 
     /// <summary>The bytes that all bodies together may have beside the first bytes of each.</summary>
     internal static long Room => Max / (2 * Piece) * Piece;
+
+    /// <summary>The bodies that are being read into memory. They need no files, so there may be more of them than of others.</summary>
+    public Transfers Transfers { get; } = new(OpenFiles.MaxTransfers * 2);
 
     /// <summary>The account of one body, until it is disposed.</summary>
     /// <param name="transfer">The body's own, by which it is cut; null for one that is not cut.</param>
@@ -124,6 +127,7 @@ public sealed class DocumentMemory(int? maxWaiting = null)
                 Interlocked.Decrement(ref _home._waiting);
                 _waits = false;
             }
+            Dispose();
             throw new BusyException(
                 "too many large manifests are being pushed at this moment; try again later", RetryAfter,
                 $"push fewer at once, or give the server more memory: all of them together may have {Max >> 20} MiB, a sixteenth of it");

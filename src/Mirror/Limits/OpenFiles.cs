@@ -17,16 +17,16 @@ internal static class OpenFiles
 
     private static readonly long Shared = Math.Max(128, (Limit() ?? Unlimited) - Own);
 
-    /// <summary>The largest number of client connections: eleven of 32 parts.</summary>
+    /// <summary>The largest number of client connections: 11/32 of the shared files.</summary>
     public static int MaxConnections { get; } = (int)(Shared * 11 / 32);
 
-    /// <summary>The largest number of bodies that are being sent or received, each with a file of the store: eleven parts.</summary>
+    /// <summary>The largest number of bodies that are being sent or received, each with a file of the store: 11/32.</summary>
     public static int MaxTransfers { get; } = (int)(Shared * 11 / 32);
 
-    /// <summary>The largest number of uploads that are open while no request writes to them: two parts, and some hundred.</summary>
+    /// <summary>The largest number of uploads that are open while no request writes to them: 1/16, at most 256.</summary>
     public static int MaxIdleUploads { get; } = (int)Math.Min(256, Shared / 16);
 
-    /// <summary>The largest number of downloads: eight parts, two files each, a spool and a connection to upstream.</summary>
+    /// <summary>The largest number of downloads: 1/8, because each has two files, a spool and a connection to upstream.</summary>
     public static int MaxDownloads { get; } = (int)(Shared / 8);
 
     private static long? Limit()

@@ -14,8 +14,6 @@ namespace Mirror.Limits;
 internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConnections connections)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(20);
-
     public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
 
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
@@ -29,25 +27,24 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
 
         public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
         {
+            var taken = 0;
             try
             {
-                while (!await connections.Places.WaitAsync(LookEvery, _unbound.Token))
-                    connections.CloseSlowest();
+                for (; taken < ConnectionPlace.Files; taken++)
+                    await connections.TakeFileAsync(maxWait: null, _unbound.Token);
+                if (await listener.AcceptAsync(cancellationToken) is not { } connection)
+                    return null;
+                taken = 0;
+                return new PlacedConnection(connection, new ConnectionPlace(connections));
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_unbound.IsCancellationRequested)
             {
                 return null;
             }
-            ConnectionContext? connection = null;
-            try
-            {
-                connection = await listener.AcceptAsync(cancellationToken);
-                return connection is null ? null : new PlacedConnection(connection, connections.Places);
-            }
             finally
             {
-                if (connection is null)
-                    connections.Places.Release();
+                if (taken > 0)
+                    connections.Files.Release(taken);
             }
         }
 
@@ -65,63 +62,73 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
     }
 
     // Has its place until its files are closed: its own, and those of its requests. A connection that is being closed has them a while.
-    private sealed class PlacedConnection(ConnectionContext inner, SemaphoreSlim places) : ConnectionContext
+    private sealed class PlacedConnection : ConnectionContext
     {
-        private int _isDisposed;
+        private readonly ConnectionContext _inner;
+        private readonly ConnectionPlace _place;
+
+        public PlacedConnection(ConnectionContext inner, ConnectionPlace place)
+        {
+            (_inner, _place) = (inner, place);
+            inner.Features.Set(place);
+        }
 
         public override string ConnectionId
         {
-            get => inner.ConnectionId;
-            set => inner.ConnectionId = value;
+            get => _inner.ConnectionId;
+            set => _inner.ConnectionId = value;
         }
 
-        public override IFeatureCollection Features => inner.Features;
+        public override IFeatureCollection Features => _inner.Features;
 
         public override IDictionary<object, object?> Items
         {
-            get => inner.Items;
-            set => inner.Items = value;
+            get => _inner.Items;
+            set => _inner.Items = value;
         }
 
         public override IDuplexPipe Transport
         {
-            get => inner.Transport;
-            set => inner.Transport = value;
+            get => _inner.Transport;
+            set => _inner.Transport = value;
         }
 
         public override CancellationToken ConnectionClosed
         {
-            get => inner.ConnectionClosed;
-            set => inner.ConnectionClosed = value;
+            get => _inner.ConnectionClosed;
+            set => _inner.ConnectionClosed = value;
         }
 
         public override EndPoint? LocalEndPoint
         {
-            get => inner.LocalEndPoint;
-            set => inner.LocalEndPoint = value;
+            get => _inner.LocalEndPoint;
+            set => _inner.LocalEndPoint = value;
         }
 
         public override EndPoint? RemoteEndPoint
         {
-            get => inner.RemoteEndPoint;
-            set => inner.RemoteEndPoint = value;
+            get => _inner.RemoteEndPoint;
+            set => _inner.RemoteEndPoint = value;
         }
 
-        public override void Abort() => inner.Abort();
+        public override void Abort() => _inner.Abort();
 
-        public override void Abort(ConnectionAbortedException abortReason) => inner.Abort(abortReason);
+        public override void Abort(ConnectionAbortedException abortReason)
+        {
+            Features.Get<ClientConnection>()?.NoteClosing(abortReason);
+            _inner.Abort(abortReason);
+        }
 
         public override async ValueTask DisposeAsync()
         {
             try
             {
-                await inner.DisposeAsync();
+                await _inner.DisposeAsync();
                 await base.DisposeAsync();
             }
             finally
             {
-                if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
-                    places.Release();
+                _place.GiveBack();
             }
         }
     }

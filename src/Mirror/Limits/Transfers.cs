@@ -7,8 +7,9 @@ namespace Mirror.Limits;
 /// open files allows. When none is free, the transfer that its client has held up for the longest is cut, so that many clients that do not
 /// read, or hardly send, do not disturb the others.
 /// </summary>
+/// <param name="max">How many bodies may be on their way.</param>
 #pragma warning disable CA1001 // A semaphore without a wait handle holds only memory.
-public sealed class Transfers
+public sealed class Transfers(int max)
 #pragma warning restore CA1001
 {
     // A transfer is cut only when its client took longer than this for 64 KiB.
@@ -18,9 +19,9 @@ public sealed class Transfers
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
-    private readonly SemaphoreSlim _free = new(OpenFiles.MaxTransfers);
+    private readonly SemaphoreSlim _free = new(max);
     private readonly ConcurrentQueue<Transfer> _unused = new();
-    private readonly Transfer?[] _all = new Transfer?[OpenFiles.MaxTransfers];
+    private readonly Transfer?[] _all = new Transfer?[max];
     private readonly Lock _cutting = new();
     private int _created;
     private int _waiting;
@@ -33,37 +34,38 @@ public sealed class Transfers
     public ValueTask<Transfer> StartAsync(HttpContext http)
     {
         var connection = http.Features.Get<ClientConnection>();
-        if (connection?.TryTakeShare() == false)
-            return new(WaitAsync(http, connection, hasShare: false));
-        return _free.Wait(0) ? new(Take(http, connection)) : new(WaitAsync(http, connection, hasShare: true));
+        var tookFile = false;
+        if (connection?.TryTakeShare(out tookFile) == false)
+            return new(WaitAsync(http, connection, hasShare: false, tookFile));
+        return _free.Wait(0) ? new(Take(http, connection, tookFile)) : new(WaitAsync(http, connection, hasShare: true, tookFile));
     }
 
-    internal void End(Transfer transfer, ClientConnection? connection)
+    internal void End(Transfer transfer, ClientConnection? connection, bool tookFile)
     {
         _unused.Enqueue(transfer);
         _free.Release();
-        connection?.GiveShareBack();
+        connection?.GiveShareBack(tookFile);
     }
 
-    private async Task<Transfer> WaitAsync(HttpContext http, ClientConnection? connection, bool hasShare)
+    private async Task<Transfer> WaitAsync(HttpContext http, ClientConnection? connection, bool hasShare, bool tookFile)
     {
         if (!hasShare)
-            await WaitForShareAsync(connection!, http.RequestAborted);
+            tookFile = await WaitForShareAsync(connection!, http.RequestAborted);
         try
         {
-            if (Interlocked.Increment(ref _waiting) > OpenFiles.MaxTransfers)
+            if (Interlocked.Increment(ref _waiting) > max)
                 throw Busy();
             for (var waited = TimeSpan.Zero; waited < MaxWait; waited += LookEvery)
             {
                 CutSlowest();
                 if (await _free.WaitAsync(LookEvery, http.RequestAborted))
-                    return Take(http, connection);
+                    return Take(http, connection, tookFile);
             }
             throw Busy();
         }
         catch
         {
-            connection?.GiveShareBack();
+            connection?.GiveShareBack(tookFile);
             throw;
         }
         finally
@@ -72,12 +74,12 @@ public sealed class Transfers
         }
     }
 
-    private static async Task WaitForShareAsync(ClientConnection connection, CancellationToken cancellationToken)
+    private static async Task<bool> WaitForShareAsync(ClientConnection connection, CancellationToken cancellationToken)
     {
         connection.WaitsForClient();
         try
         {
-            await connection.TakeShareAsync(cancellationToken);
+            return await connection.TakeShareAsync(cancellationToken);
         }
         finally
         {
@@ -86,14 +88,14 @@ public sealed class Transfers
     }
 
     // Only with a place from _free, so that there is always one unused or not yet created.
-    private Transfer Take(HttpContext http, ClientConnection? connection)
+    private Transfer Take(HttpContext http, ClientConnection? connection, bool tookFile)
     {
         if (!_unused.TryDequeue(out var transfer))
         {
             transfer = new Transfer(this);
             _all[Interlocked.Increment(ref _created) - 1] = transfer;
         }
-        transfer.Begin(http, connection);
+        transfer.Begin(http, connection, tookFile);
         return transfer;
     }
 
@@ -110,9 +112,9 @@ public sealed class Transfers
         }
     }
 
-    private static BusyException Busy() =>
+    private BusyException Busy() =>
         new(
-            $"{OpenFiles.MaxTransfers} bodies are on their way: the limit of open files is reached; try again later", RetryAfter,
+            $"{max} bodies are on their way: the limit of open files is reached; try again later", RetryAfter,
             OpenFiles.Advice);
 }
 
@@ -132,6 +134,7 @@ public sealed class Transfer : IDisposable
     private int _piece;
     private bool _waits;
     private bool _isCut;
+    private bool _tookFile;
 
     internal Transfer(Transfers home) => _home = home;
 
@@ -165,22 +168,25 @@ public sealed class Transfer : IDisposable
     public void Dispose()
     {
         ClientConnection? connection;
+        bool tookFile;
         lock (_gate)
         {
             if (_http is null)
                 return;
-            connection = _connection;
+            (connection, tookFile) = (_connection, _tookFile);
+            if (_isCut)
+                _http.Features.Set(CutOff.ManyBodies);
             Moved(0);
             (_http, _connection) = (null, null);
         }
-        _home.End(this, connection);
+        _home.End(this, connection, tookFile);
     }
 
-    internal void Begin(HttpContext http, ClientConnection? connection)
+    internal void Begin(HttpContext http, ClientConnection? connection, bool tookFile)
     {
         lock (_gate)
         {
-            (_http, _connection, _piece, _isCut) = (http, connection, 0, false);
+            (_http, _connection, _tookFile, _piece, _isCut) = (http, connection, tookFile, 0, false);
             _since = _wentOn = Environment.TickCount64;
         }
     }

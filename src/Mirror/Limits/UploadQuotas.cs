@@ -12,6 +12,10 @@ namespace Mirror.Limits;
 /// The number of uploads: one repository may have as many open uploads as there is still room for. One client may have four times as many,
 /// because its address may be that of a whole site. The number of bytes: the open uploads of one client, or of one repository, may have
 /// four times the bytes that are still free. All open uploads together may have nine times the free bytes.
+/// <para>
+/// An upload without bytes costs a client nothing, and few clients end those that they do not need. So where the number of uploads has
+/// reached its limit, the ones without bytes that have been idle longest end, and make room for a new one.
+/// </para>
 /// </remarks>
 public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, TimeProvider time)
 {
@@ -24,6 +28,8 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
 
     private static readonly long MaxInMemory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / MemoryForEach;
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(30);
+    // How long an upload without bytes stays although it takes the room of a new one.
+    private static readonly TimeSpan EmptyStays = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RoomIsKnown = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time = time;
@@ -83,12 +89,23 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
             return new IOException("The volume of the uploads is read-only.", readOnly);
         if (room.Bytes == 0 || room.Files < FilesForEach)
             return new IOException("The volume of the uploads has no room left.", noSpaceLeft);
-        // The files of the open uploads exist already, so they are not among the free ones.
-        var free = Math.Min(MaxInMemory - _all.Count, room.Files / FilesForEach);
-        return free <= 0 ? Busy($"{_all.Count} uploads are open, and there is no room for more", isOfClient: false)
-            : share.Repository.Count >= free ? Busy($"this repository has {share.Repository.Count} open uploads", isOfClient: true)
-            : share.Client.Count >= free * PartsOfClient ? Busy($"this client has {share.Client.Count} open uploads", isOfClient: true)
-            : null;
+        while (true)
+        {
+            // The files of the open uploads exist already, so they are not among the free ones.
+            var free = Math.Min(MaxInMemory - _all.Count, room.Files / FilesForEach);
+            var full = free <= 0 ? _all
+                : share.Repository.Count >= free ? share.Repository
+                : share.Client.Count >= free * PartsOfClient ? share.Client
+                : null;
+            if (full is null)
+                return null;
+            var wait = full.Idle.First is { } idle ? EmptyStays - _time.GetElapsedTime(idle.Value.IdleSince) : RetryAfter;
+            if (wait > TimeSpan.Zero)
+                return full == _all ? Busy($"{_all.Count} uploads are open, and there is no room for more", isOfClient: false, wait)
+                    : full == share.Repository ? Busy($"this repository has {full.Count} open uploads", isOfClient: true, wait)
+                    : Busy($"this client has {full.Count} open uploads", isOfClient: true, wait);
+            full.Idle.First!.Value.MakeRoom();
+        }
     }
 
     private Exception? WhyNoMoreBytes(VolumeRoom room, Share share, long bytes)
@@ -104,18 +121,18 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
                 $"the volume of {storage.LocalDirectory} has {now} bytes free, and the upload needs {bytes} more"
                 + (bytes > now ? "" : ": one client may take four fifths of them"));
         return _all.Bytes + bytes > free * PartsOfAll
-                ? Busy($"open uploads have {_all.Bytes} bytes, and there is no room for {bytes} more", isOfClient: false)
+                ? Busy($"open uploads have {_all.Bytes} bytes, and there is no room for {bytes} more", isOfClient: false, RetryAfter)
             : Math.Max(share.Client.Bytes, share.Repository.Bytes) + bytes > free * PartsOfClient
                 ? Busy(
                     $"open uploads of this client have {share.Client.Bytes} bytes, and of this repository {share.Repository.Bytes}: "
                     + $"{bytes} more would leave too little room to others",
-                    isOfClient: false)
+                    isOfClient: false, RetryAfter)
             : null;
     }
 
-    private BusyException Busy(string why, bool isOfClient) =>
+    private BusyException Busy(string why, bool isOfClient, TimeSpan wait) =>
         new(
-            $"{why}; end or cancel some, or try again later", RetryAfter,
+            $"{why}; end or cancel some, or try again later", wait,
             $"make room in {storage.LocalDirectory}, or give the server more memory: this limit follows from both, and no key sets it")
         {
             IsOfClient = isOfClient,
@@ -126,12 +143,18 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
         public string Key => key;
         public long Count { get; set; }
         public long Bytes { get; set; }
+
+        /// <summary>The uploads without bytes that no request uses; the one that has been idle longest comes first.</summary>
+        public LinkedList<Share> Idle { get; } = [];
     }
 
     /// <summary>What one upload takes of the room.</summary>
     public sealed class Share : IDisposable
     {
         private readonly UploadQuotas _quotas;
+        private readonly List<LinkedListNode<Share>> _idle = [];
+        private Action? _end;
+        private int _uses;
         private long _bytes;
         private bool _isOver;
 
@@ -142,6 +165,21 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
         internal Sum Repository { get; }
 
         internal IEnumerable<Sum> Sums => [_quotas._all, Client, Repository];
+
+        /// <summary>Since when no request uses the upload, if it has no bytes.</summary>
+        internal long IdleSince { get; private set; }
+
+        /// <summary>Lets the upload end, to make room for another one, while it has no bytes and no request uses it.</summary>
+        /// <param name="end">Ends it. It must not wait.</param>
+        public void AllowEnd(Action end) => SetEnd(end);
+
+        /// <summary>Lets the upload stay, although another one needs room.</summary>
+        public void ForbidEnd() => SetEnd(null);
+
+        /// <summary>Lets the upload stay while a request uses it, until the caller calls <see cref="Unuse"/>.</summary>
+        public void Use() => AddUses(1);
+
+        public void Unuse() => AddUses(-1);
 
         /// <summary>Checks that the store has room for so many more bytes of this upload.</summary>
         /// <exception cref="BusyException">
@@ -163,7 +201,7 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
         }
 
         /// <summary>Notes that the upload has <paramref name="bytes"/> bytes now.</summary>
-        public void Has(long bytes)
+        public void SetLength(long bytes)
         {
             lock (_quotas._gate)
                 SetBytes(bytes);
@@ -177,10 +215,49 @@ public sealed class UploadQuotas(IUploadStore store, StorageOptions storage, Tim
                     return;
                 SetBytes(0);
                 _isOver = true;
+                SetIdle();
                 foreach (var sum in Sums)
                     if (--sum.Count == 0)
                         _quotas._sums.Remove(sum.Key);
             }
+        }
+
+        // Under the lock: a request that uses the upload, or its first byte, comes before this or after it.
+        internal void MakeRoom()
+        {
+            var end = _end;
+            Dispose();
+            end?.Invoke();
+        }
+
+        private void SetEnd(Action? end)
+        {
+            lock (_quotas._gate)
+            {
+                _end = end;
+                SetIdle();
+            }
+        }
+
+        private void AddUses(int more)
+        {
+            lock (_quotas._gate)
+            {
+                _uses += more;
+                SetIdle();
+            }
+        }
+
+        private void SetIdle()
+        {
+            foreach (var place in _idle)
+                place.List!.Remove(place);
+            _idle.Clear();
+            if (_end is null || _uses > 0 || _isOver)
+                return;
+            IdleSince = _quotas._time.GetTimestamp();
+            foreach (var sum in Sums)
+                _idle.Add(sum.Idle.AddLast(this));
         }
 
         private void SetBytes(long bytes)

@@ -21,6 +21,10 @@ public sealed partial class BucketUpkeep(IBucket bucket, ISweepStore leftovers, 
             try
             {
                 await bucket.CheckAsync(stoppingToken);
+                if (bucket.ClockFault(time.GetUtcNow()) is { } fault)
+                    LogFault(fault);
+                if (await bucket.FindElsewhereAsync(stoppingToken) is { } elsewhere)
+                    LogFault(elsewhere);
                 if (await leftovers.SweepLeftoversAsync(time.GetUtcNow(), dryRun: false, stoppingToken) is { Files: > 0 and var count })
                     LogSwept(count, bucket.Name);
             }
@@ -39,6 +43,9 @@ public sealed partial class BucketUpkeep(IBucket bucket, ISweepStore leftovers, 
 
     [LoggerMessage(LogLevel.Information, "deleted {Count} unfinished uploads and spools that earlier processes left for {Bucket}")]
     private partial void LogSwept(int count, string bucket);
+
+    [LoggerMessage(LogLevel.Warning, "{Fault}")]
+    private partial void LogFault(string fault);
 
     [LoggerMessage(LogLevel.Error, "the bucket cannot be used: {Reason}")]
     private partial void LogUnusable(string reason);

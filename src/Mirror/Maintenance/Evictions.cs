@@ -18,16 +18,16 @@ public sealed partial class Evictions(
     ILogger<Evictions> log)
     : BackgroundService
 {
-    // Other processes store and delete blobs as well, and this one does not notice it.
+    // Other processes store and delete blobs as well, and this one does not notice this.
     private static readonly TimeSpan MeasureEvery = TimeSpan.FromHours(1);
 
     // Other programs fill the disk, and policies change.
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
 
-    // Downloads wait for room while another replica evicts.
-    private static readonly TimeSpan TurnRetry = TimeSpan.FromMilliseconds(500);
+    // While another replica evicts. Downloads of this one may be waiting for room.
+    private static readonly TimeSpan BusyRetry = TimeSpan.FromMilliseconds(500);
 
-    // When all that could be evicted is being read.
+    // While clients read all images that could be evicted.
     private static readonly TimeSpan StuckRetry = TimeSpan.FromSeconds(10);
 
     // One call of the store that failed is no reason to let downloads wait for a minute. A store that fails again is left alone longer.
@@ -59,14 +59,19 @@ public sealed partial class Evictions(
             _failureRetry = MinFailureRetry;
             if (evicted is not { } freed)
             {
-                // It makes room for the downloads of this one as well.
+                // The other replica makes room for the downloads of this one as well.
                 cache.LookAgain();
-                return TurnRetry;
+                return BusyRetry;
             }
             var isStuck = freed == 0 && cache.Excess > 0;
             cache.EvictionEnded(isStuck);
             if (isStuck && _stuck.IsDue())
-                LogStuck();
+            {
+                if (cache.Bytes == 0 && cache.MissingOnVolume > 0)
+                    LogNothingLeft();
+                else
+                    LogStuck();
+            }
             return isStuck ? StuckRetry : null;
         }
         catch (Exception failure) when (failure.IsStoreFailure)
@@ -88,7 +93,7 @@ public sealed partial class Evictions(
         var started = time.GetTimestamp();
         var (blobs, freed) = (0, 0L);
         await cache.RefreshAsync();
-        // Once: not every file system has the room at once.
+        // Read it once: not every file system shows at once that room is free.
         var wanted = cache.Excess;
         foreach (var (name, manifest) in removed.Take())
             _cached?.Removed(name, manifest);
@@ -98,7 +103,7 @@ public sealed partial class Evictions(
         {
             if (_cached is null || _cached.IsSpent)
             {
-                // The images that are left in a new index are being read.
+                // Clients are reading all images that are left in a new index.
                 if (isNew)
                     break;
                 if (!await MeasureAsync(stop))
@@ -121,7 +126,7 @@ public sealed partial class Evictions(
             LogEvicted(blobs, freed, cache.Bytes, time.GetElapsedTime(started).TotalSeconds);
         return freed;
 
-        void Count(Eviction evicted) => (blobs, freed) = (blobs + evicted.Blobs, freed + evicted.Freed);
+        void Count(Eviction evicted) => (blobs, freed) = (blobs + evicted.Blobs, freed + evicted.FreedBytes);
     }
 
     private DateTimeOffset? UnusedSince(RepositoryName name) => time.GetUtcNow() - policies.Of(name).Unused;
@@ -142,9 +147,15 @@ public sealed partial class Evictions(
     private partial void LogEvicted(int blobs, long freed, long bytes, double seconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "the cache has reached proxy.max_size, or the disk proxy.min_free, and all that could be evicted is pinned or being read: new "
-        + "blobs are sent to their clients and not kept until that changes")]
+        "the cache has reached proxy.max_size, or the disk proxy.min_free, and every image that could be evicted is pinned or being "
+        + "read: until this changes, clients get new blobs, but the server does not store them")]
     private partial void LogStuck();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "the volume of the storage folder has less room than proxy.min_free, and no mirrored blob is left that could be evicted: other "
+        + "files fill the volume. New blobs are sent to their clients and not kept until it has more room: delete other files, or lower "
+        + "proxy.min_free")]
+    private partial void LogNothingLeft();
 
     [LoggerMessage(Level = LogLevel.Error, Message = "an eviction of mirrored blobs failed; this server tries again in {Seconds} s")]
     private partial void LogFailed(Exception failure, double seconds);

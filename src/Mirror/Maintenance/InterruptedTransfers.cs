@@ -8,8 +8,8 @@ using Mirror.Telemetry;
 namespace Mirror.Maintenance;
 
 /// <summary>
-/// Keeps the interrupted downloads and uploads within bounds: the oldest go first. What a process has open is never deleted, nor what was
-/// written in the last ten minutes: a client that lost its connection may come back.
+/// Limits the number and the bytes of interrupted downloads and uploads: it deletes the oldest first. It deletes no file that a process has
+/// open, and none that was written in the last ten minutes: a client that lost its connection may come back.
 /// </summary>
 public sealed partial class InterruptedTransfers(
     InterruptedSpools spools, Uploads uploads, StorageOptions storage, StoreMetrics metrics, TimeProvider time,

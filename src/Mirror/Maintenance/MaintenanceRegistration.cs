@@ -50,14 +50,14 @@ public static class MaintenanceRegistration
             Uses = provider.GetService<IImageUses>(),
             Notes = provider.GetService<IManifestNotes>(),
             RecentlyRead = () => provider.GetRequiredService<CacheSize>().RecentlyRead(),
-            TakeAsync = digests => provider.GetRequiredService<CacheSize>().TryTakeAsync(digests),
-            Freed = (blobs, bytes) =>
+            LockOutReadersAsync = digests => provider.GetRequiredService<CacheSize>().TryLockOutReadersAsync(digests),
+            OnFreed = (blobs, bytes) =>
             {
                 provider.GetRequiredService<CacheSize>().Evicted(bytes);
                 provider.GetRequiredService<StoreMetrics>().Evicted(blobs, bytes);
             },
             RemoveManifestAsync = async (name, manifest, stop) =>
-                await provider.GetRequiredService<RepositoryResolver>()[name].DeleteManifestAsync(manifest, stop),
+                await provider.GetRequiredService<RepositoryResolver>()[name].DeleteManifestAsync(manifest, condition: null, stop),
         });
 
     private static IContentStore Unchecked(IServiceProvider provider) =>

@@ -44,6 +44,8 @@ public sealed partial class ScheduledSweeps(
                 LogBusy();
                 return false;
             }
+            foreach (var problem in result.Problems)
+                LogKept(problem);
             LogSwept(result.Blobs, result.Manifests, result.Bytes, result.Marked, time.GetElapsedTime(started).TotalSeconds);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
@@ -56,6 +58,10 @@ public sealed partial class ScheduledSweeps(
     [LoggerMessage(Level = LogLevel.Information, Message =
         "garbage collection freed {Blobs} blobs, {Manifests} manifests, {Bytes} bytes in {Seconds:0.0} s; {Marked} digests are in use")]
     private partial void LogSwept(int blobs, int manifests, long bytes, int marked, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "the garbage collection kept more than it needed to: {Problem}. See what verify says, and push the image again or delete it")]
+    private partial void LogKept(string problem);
 
     [LoggerMessage(Level = LogLevel.Information, Message =
         "garbage collection postponed for a minute: another collection is running")]

@@ -14,7 +14,7 @@ public sealed class StoreVerifier(
     MirrorOptions options, [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references,
     ISweepStore sweepable, TimeProvider time)
 {
-    // Content that is used while it is read for the second time stays. The content of a busy image may go at a later try.
+    // Content that is used while it is read for the second time stays. A later try may delete the content of a busy image.
     private const int MaxTries = 3;
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
@@ -132,11 +132,11 @@ public sealed class StoreVerifier(
     {
         for (var tries = 1; ; tries++)
         {
-            await using var turn = await BeginAsync(cancellationToken);
+            await using var run = await BeginAsync(cancellationToken);
             var (state, _, problem) = await ReadAsync(digest, "removing damaged content", cancellationToken);
             if (state is not Verification.Damaged)
                 return (state, state is null ? $"it could not be read again: {problem}" : "its bytes are right by now");
-            if (await sweepable.SweepContentAsync(digest, turn.Began - sweepable.MaxClockSkew, cancellationToken) is not null)
+            if (await sweepable.SweepContentAsync(digest, run.Began - sweepable.MaxClockSkew, cancellationToken) is not null)
                 return (Verification.Absent, "");
             if (tries == MaxTries)
                 return (state, "a client or a server uses it at the moment; run the command again");
@@ -144,15 +144,15 @@ public sealed class StoreVerifier(
         }
     }
 
-    private async Task<SweepTurn> BeginAsync(CancellationToken cancellationToken)
+    private async Task<SweepRun> BeginAsync(CancellationToken cancellationToken)
     {
-        SweepTurn? turn;
-        while ((turn = await sweepable.BeginAsync(cancellationToken)) is null)
+        SweepRun? run;
+        while ((run = await sweepable.BeginAsync(cancellationToken)) is null)
         {
             _progress = "removing damaged content; waiting for the end of a garbage collection";
             await Task.Delay(Pause, time, cancellationToken);
         }
-        return turn;
+        return run;
     }
 
     private async Task<int> PrintBrokenAsync(HashSet<Digest> damaged, TextWriter output, CancellationToken cancellationToken)

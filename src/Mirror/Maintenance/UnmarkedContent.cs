@@ -42,7 +42,7 @@ public sealed partial class UnmarkedContent(
         // 1. Manifests.
         await foreach (var (digest, _) in links.ListManifestsAsync(name, stop))
             if (marked.Add(digest))
-                await MarkAsync(digest, () => CopyEvidence.HasManifestAsync(upstream, name, digest, stop));
+                await MarkAsync(digest, size => CopyEvidence.HasManifestAsync(upstream, name, digest, size, stop));
 
         // 2. Blobs. Upstream has what its manifests name.
         List<Digest> unmarked = [];
@@ -54,13 +54,13 @@ public sealed partial class UnmarkedContent(
             if (named.Contains(digest))
                 await SetAsync(digest, Provenance.Copied);
             else
-                await MarkAsync(digest, async () => await upstream.HeadBlobAsync(name, digest, null, stop) is not null);
+                await MarkAsync(digest, size => CopyEvidence.HasBlobAsync(upstream, name, digest, size, stop));
 
-        async Task MarkAsync(Digest digest, Func<Task<bool>> ask)
+        async Task MarkAsync(Digest digest, Func<long?, Task<bool>> ask)
         {
             if (await evidence.IsNotedAsync(name, digest, stop))
                 await SetAsync(digest, Provenance.Copied);
-            else if (await IsCopyAsync(upstream, name, round, ask) is { } isCopy)
+            else if (await IsCopyAsync(upstream, name, round, async () => await ask(await content.SizeAsync(digest, stop))) is { } isCopy)
                 await SetAsync(digest, isCopy ? Provenance.Copied : Provenance.Pushed);
         }
 
@@ -77,14 +77,14 @@ public sealed partial class UnmarkedContent(
     // Null where upstream cannot be asked, or gives no answer about this content.
     private async Task<bool?> IsCopyAsync(UpstreamClient upstream, RepositoryName name, Round round, Func<Task<bool>> ask)
     {
-        if (round.Away.Contains(upstream) || round.Denied.Contains(name) || round.Questions >= MaxQuestions)
+        if (round.Unavailable.Contains(upstream) || round.Denied.Contains(name) || round.Questions >= MaxQuestions)
             return null;
         round.Questions++;
         try
         {
             return await ask() ? true : null;
         }
-        catch (UpstreamRefusedException)
+        catch (UpstreamMissingException)
         {
             return false;
         }
@@ -95,7 +95,7 @@ public sealed partial class UnmarkedContent(
         }
         catch (UpstreamException failure)
         {
-            round.Away.Add(upstream);
+            round.Unavailable.Add(upstream);
             LogNotAsked(name.ToString(), failure.Message);
             return null;
         }
@@ -131,7 +131,7 @@ public sealed partial class UnmarkedContent(
 
         public int Pushed { get; set; }
 
-        public HashSet<UpstreamClient> Away { get; } = [];
+        public HashSet<UpstreamClient> Unavailable { get; } = [];
 
         public HashSet<RepositoryName> Denied { get; } = [];
     }

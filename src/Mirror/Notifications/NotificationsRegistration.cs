@@ -32,6 +32,7 @@ public static partial class NotificationsRegistration
             AllowAutoRedirect = false,
             UseCookies = false,
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+            ConnectCallback = HappyEyeballs.ConnectAsync,
         };
         var log = provider.GetRequiredService<ILogger<RegistryEvents>>();
         return new EventEndpoint(

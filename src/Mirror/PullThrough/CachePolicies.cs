@@ -93,7 +93,7 @@ public sealed class CachePolicies(LiveOptions live)
 /// (<c>proxy.stale_while_revalidate</c>).</param>
 /// <param name="StaleAfter">How long a client waits for upstream if there is a stored copy (<c>proxy.stale_after</c>).</param>
 /// <param name="FailFast">How long a client waits for upstream's first answer; null sets no limit (<c>proxy.fail_fast</c>).</param>
-/// <param name="Hold">How long a request for missing content waits for an upstream that is away (<c>proxy.hold</c>).</param>
+/// <param name="Hold">How long a request for missing content waits for an upstream that is unavailable (<c>proxy.hold</c>).</param>
 /// <param name="WaitLimited">How long such a request waits for an upstream that answers 429 (<c>proxy.wait_limited</c>).</param>
 /// <param name="ImmutableTags">Tags that upstream never moves (<c>proxy.immutable_tags</c>).</param>
 /// <param name="Denied">Why no client may read the repository; null if clients may (<c>policies.deny</c>).</param>

@@ -15,14 +15,14 @@ public sealed partial class CacheSize
     // even if an eviction deletes it.
     private static readonly TimeSpan MaxRedirectDelay = TimeSpan.FromSeconds(5);
 
-    // When so many blobs are remembered, all are forgotten, and the next use of each is recorded again.
+    // When this many blobs are remembered, the server forgets all of them, and records the next use of each again.
     private const int MaxRemembered = 100_000;
 
-    // The other replicas are told of a blob that is being read this often.
+    // How often this server tells the other replicas of a blob that a client reads.
     private static readonly TimeSpan TellInterval = TimeSpan.FromSeconds(3);
 
-    // A request for a blob that is being deleted waits for so long before it takes it for missing.
-    private static readonly TimeSpan GoingWait = TimeSpan.FromMilliseconds(100);
+    // How long a request for a blob waits while an eviction deletes it. After that the blob counts as missing.
+    private static readonly TimeSpan DeletingWait = TimeSpan.FromMilliseconds(100);
 
     // How many blobs of a manifest are touched at once.
     private const int MaxTouches = 8;
@@ -31,7 +31,7 @@ public sealed partial class CacheSize
     // more than the read.
     private readonly ConcurrentDictionary<Digest, (long At, long? Told)> _asked = new();
     // With a bucket: the blobs that an eviction is deleting.
-    private readonly ConcurrentDictionary<Digest, bool> _going = new();
+    private readonly ConcurrentDictionary<Digest, bool> _deleting = new();
     private readonly ConcurrentDictionary<Digest, bool> _used = new();
     private long _usedSince = time.GetTimestamp();
 
@@ -40,19 +40,19 @@ public sealed partial class CacheSize
     private bool HasBucket => storage.Bucket() is not null and not MemoryOptions;
 
     /// <summary>
-    /// Records that a blob is being served. In a folder this makes it one of the last to be evicted. With a bucket it only keeps evictions
-    /// from the blob for now: there the pulls of manifests give the order.
+    /// Records that the server sends a blob to a client. In a folder this makes it one of the last to be evicted. With a bucket it only
+    /// protects the blob from evictions for some seconds: there the pulls of manifests give the order.
     /// </summary>
     /// <returns>False if an eviction is deleting the blob, or has just deleted it, so that it counts as missing.</returns>
-    public async ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken)
+    public async ValueTask<bool> TryNoteUseAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (!MayEvict)
             return true;
         if (HasBucket)
         {
-            if (await IsAskedAsync(digest))
+            if (await TryNoteReadAsync(digest))
                 return true;
-            await Task.Delay(GoingWait, time, cancellationToken);
+            await Task.Delay(DeletingWait, time, cancellationToken);
             return false;
         }
         if (time.GetElapsedTime(Volatile.Read(ref _usedSince)) > UseInterval || _used.Count >= MaxRemembered)
@@ -77,8 +77,8 @@ public sealed partial class CacheSize
     }
 
     /// <summary>
-    /// Keeps the stored blobs that a new manifest names from an eviction whose index does not have the manifest yet: a blob that it shares
-    /// with an older image does not go with that image. As after a push, the manifest is stored before they are touched.
+    /// Touches the stored blobs that a new manifest names. Otherwise an eviction whose index does not have the manifest yet could delete a
+    /// blob with an older image that shares it. As after a push, the manifest is stored before they are touched.
     /// </summary>
     public async ValueTask NeededAsync(Manifest manifest, CancellationToken cancellationToken)
     {
@@ -95,8 +95,8 @@ public sealed partial class CacheSize
     }
 
     /// <summary>
-    /// Whether a client may be sent to the bucket for a blob that is noted as used: the other replicas know of it, so their evictions keep
-    /// the blob. If Redis does not answer, they do not know, and this server has to send the blob itself.
+    /// Whether a client may be redirected to the bucket for a blob whose use is noted: the other replicas know of the use, so their
+    /// evictions keep the blob. If Redis does not answer, they do not know, and this server has to send the blob itself.
     /// </summary>
     public bool MayRedirect(Digest digest) =>
         !MayEvict || !HasBucket || !shared.IsShared
@@ -114,24 +114,24 @@ public sealed partial class CacheSize
 
     /// <summary>Keeps clients of all replicas from blobs of a bucket that an eviction is about to delete.</summary>
     /// <returns>To be disposed when they are deleted; null if a client may be reading one of them, so that they must stay.</returns>
-    public async ValueTask<IAsyncDisposable?> TryTakeAsync(IReadOnlyCollection<Digest> digests)
+    public async ValueTask<IAsyncDisposable?> TryLockOutReadersAsync(IReadOnlyCollection<Digest> digests)
     {
-        var taken = new Taken(this, shared, HasBucket ? digests : []);
-        if (await taken.TryAsync())
-            return taken;
-        await taken.DisposeAsync();
+        var lockOut = new LockOut(this, shared, HasBucket ? digests : []);
+        if (await lockOut.TryAsync())
+            return lockOut;
+        await lockOut.DisposeAsync();
         return null;
     }
 
-    // First it is noted that a client reads the blob, then it is asked whether the blob goes. An eviction does it the other way round.
-    private async ValueTask<bool> IsAskedAsync(Digest digest)
+    // Notes that a client reads the blob, and then looks whether an eviction deletes it. An eviction does it the other way round.
+    private async ValueTask<bool> TryNoteReadAsync(Digest digest)
     {
         var now = time.GetTimestamp();
         var isKnown = _asked.TryGetValue(digest, out var before);
         if (!isKnown && _asked.Count >= MaxRemembered)
             _asked.Clear();
         _asked[digest] = (now, before.Told);
-        if (_going.ContainsKey(digest))
+        if (_deleting.ContainsKey(digest))
             return false;
         if (!shared.IsShared || IsTold(before.Told))
             return true;
@@ -145,12 +145,12 @@ public sealed partial class CacheSize
 
     private bool IsRecent(long at) => time.GetElapsedTime(at) < MaxRedirectDelay;
 
-    private sealed class Taken(CacheSize cache, CacheUsage shared, IReadOnlyCollection<Digest> digests) : IAsyncDisposable
+    private sealed class LockOut(CacheSize cache, CacheUsage shared, IReadOnlyCollection<Digest> digests) : IAsyncDisposable
     {
         public async ValueTask<bool> TryAsync()
         {
             foreach (var digest in digests)
-                cache._going[digest] = true;
+                cache._deleting[digest] = true;
             return !digests.Any(digest => cache._asked.TryGetValue(digest, out var asked) && cache.IsRecent(asked.At))
                 && await shared.DeletingAsync(digests);
         }
@@ -158,7 +158,7 @@ public sealed partial class CacheSize
         public async ValueTask DisposeAsync()
         {
             foreach (var digest in digests)
-                cache._going.TryRemove(digest, out _);
+                cache._deleting.TryRemove(digest, out _);
             await shared.DeletedAsync(digests);
         }
     }

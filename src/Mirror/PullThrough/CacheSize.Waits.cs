@@ -5,17 +5,19 @@ namespace Mirror.PullThrough;
 // How downloads wait for room.
 public sealed partial class CacheSize
 {
-    // How long a download waits for room. Its clients do not wait: they have their bytes already. An image without it would be half
-    // stored, so it waits long while all that wait are few: a fifth of MaxBytes, or a tenth of MinFree. They are on the disk as well.
+    // How long a download waits for room. Its clients do not wait: they have their bytes already. Without its blob, only a part of an image
+    // would be stored. So the download waits long while all waiting blobs together are few bytes: a fifth of MaxBytes, or a tenth of
+    // MinFree. They need room on the disk as well.
     private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan MaxWaitOfFew = TimeSpan.FromMinutes(10);
-    // The wait can also end without an eviction here: another replica evicts, or the store is slow.
+    // How often a waiting download looks for room without a signal: an eviction by another replica gives none here, and a store may be slow
+    // to show its room.
     private static readonly TimeSpan LookAfter = TimeSpan.FromSeconds(10);
     private const int FewOfMax = 5;
     private const int FewOfMinFree = 10;
 
-    // While more than half of these few wait, clients get the last bytes of a blob so much later. Without that, clients could download
-    // for any time faster than evictions make room, and images would be half stored.
+    // How much later clients get the last bytes of a blob, while more than half of these few bytes wait. Without this delay, clients could
+    // download faster than evictions make room, for any time, and only parts of their images would be stored.
     private static readonly TimeSpan MaxPace = TimeSpan.FromSeconds(20);
 
     /// <summary>

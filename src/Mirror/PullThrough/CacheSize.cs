@@ -18,7 +18,7 @@ namespace Mirror.PullThrough;
 /// blob may still exceed the limit by a tenth. Otherwise it is not stored.
 /// </remarks>
 /// <param name="room">
-/// The room of the store, which mirrored blobs share with other content; null where the store has no size of its own.
+/// The room of the store, which mirrored blobs share with other content; null if the store has no size of its own.
 /// </param>
 public sealed partial class CacheSize(
     ProxyOptions proxy, StorageOptions storage, CachePolicies policies, IContentStore content, StoreMetrics metrics, TimeProvider time,
@@ -68,16 +68,36 @@ public sealed partial class CacheSize(
 
     /// <summary>
     /// How many bytes an eviction has to remove; 0 while no limit is exceeded. If the blobs exceed <see cref="MaxBytes"/>: enough bytes
-    /// that the waiting blobs fit and a tenth of the limit stays free. If the volume has less free than <see cref="MinFree"/>: enough bytes
-    /// that it has 1.1 times <see cref="MinFree"/>. If both, the larger number.
+    /// that the waiting blobs fit and a tenth of the limit stays free. If the volume has less room than <see cref="MinFree"/>: enough bytes
+    /// that it has it, and a tenth more. If both, the larger number.
     /// </summary>
     public long Excess
     {
         get
         {
-            var missing = MinFree is { } least && Free() is var free && free < least ? least + least / 10 - free : 0;
+            var missing = MissingOnVolume;
             lock (_gate)
                 return Math.Max(missing, MaxBytes is { } max && _bytes + _waiting > max ? _bytes + _waiting - (max - max / 10) : 0);
+        }
+    }
+
+    /// <summary>
+    /// How many bytes an eviction has to remove because of <see cref="MinFree"/>; 0 while the volume has enough room, and where it is too
+    /// small for <see cref="MinFree"/>: an eviction would remove everything, and in vain.
+    /// </summary>
+    public long MissingOnVolume
+    {
+        get
+        {
+            if (MinFree is not { } least)
+                return 0;
+            var volume = Volume();
+            // How many files an image has is not known, so the cache gets smaller step by step.
+            var forFiles = volume.IsShortOfFiles ? Bytes / 10 : 0;
+            // A tenth more, or a tenth of what the volume can have beyond the floor.
+            return least < volume.Size && volume.Bytes < least
+                ? Math.Max(least + Math.Min(least, volume.Size - least) / 10 - volume.Bytes, forFiles)
+                : forFiles;
         }
     }
 
@@ -245,9 +265,10 @@ public sealed partial class CacheSize(
     // used already. The last try may exceed a limit by a tenth: then the blob is stored, and the next client causes no download.
     private bool HasRoom(long bytes, bool isLast) =>
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
-        && (MinFree is not { } least || Free() >= (isLast ? least - least / 10 : least));
+        && (MinFree is not { } least || Volume() is var volume
+            && (volume.Bytes >= (isLast ? least - least / 10 : least) || volume.Size <= least));
 
-    private long Free() => VolumeRoom.Of(storage.Filesystem.RootDirectory).Bytes;
+    private VolumeRoom Volume() => VolumeRoom.Of(storage.Filesystem.RootDirectory);
 
     private void Report()
     {

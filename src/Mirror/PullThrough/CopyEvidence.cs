@@ -39,12 +39,20 @@ public sealed partial class CopyEvidence(IProvenanceStore provenance, TimeProvid
         }
     }
 
-    /// <summary>Whether upstream has a manifest by this digest.</summary>
+    /// <summary>Whether upstream has a stored manifest by its digest.</summary>
+    /// <param name="size">The length in bytes that is stored; null where its bytes are missing.</param>
     /// <exception cref="UpstreamException">Upstream does not have the manifest, or gives no answer.</exception>
-    public static async Task<bool> HasManifestAsync(UpstreamClient upstream, RepositoryName name, Digest digest, CancellationToken stop) =>
-        // If the HEAD is no answer, request the manifest itself.
-        (await upstream.HeadManifestAsync(name, digest, stop) ?? (await upstream.GetManifestAsync(name, digest, stop)).Descriptor)
-        .Digest == digest;
+    public static async Task<bool> HasManifestAsync(
+        UpstreamClient upstream, RepositoryName name, Digest digest, long? size, CancellationToken stop) =>
+        // If the HEAD is no answer, or tells of another manifest, request the manifest itself.
+        await upstream.HeadManifestAsync(name, digest, stop) is { } head && head.Size == (size ?? head.Size)
+            || (await upstream.GetManifestAsync(name, digest, stop)).Descriptor.Digest == digest;
+
+    /// <summary>Whether upstream has a stored blob.</summary>
+    /// <inheritdoc cref="HasManifestAsync" path="/*[self::param or self::exception]"/>
+    public static async Task<bool> HasBlobAsync(
+        UpstreamClient upstream, RepositoryName name, Digest digest, long? size, CancellationToken stop) =>
+        await upstream.HeadBlobAsync(name, digest, size, stop) is { } told && told == (size ?? told);
 
     public void Dispose() => _gate.Dispose();
 

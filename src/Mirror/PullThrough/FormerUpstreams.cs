@@ -17,7 +17,7 @@ public sealed class FormerUpstreams(IDateStore dates, UpstreamNames names, TimeP
     {
         HashSet<string> noted = [];
         await foreach (var path in dates.ListAsync(RegistryLayout.Upstreams, cancellationToken))
-            if (RegistryLayout.FirstUsed(path) is { } upstream)
+            if (RegistryLayout.UpstreamFirstConfigured(path) is { } upstream)
                 noted.Add(upstream.ToString());
         names.Former = noted.Except(names.Further).ToFrozenSet();
         return noted;
@@ -30,7 +30,7 @@ public sealed class FormerUpstreams(IDateStore dates, UpstreamNames names, TimeP
     {
         foreach (var upstream in names.Further.Where(name => !noted.Contains(name)))
             if (RepositoryName.TryParse(upstream, out var first))
-                await dates.WriteAsync(RegistryLayout.FirstUsed(first), time.GetUtcNow(), cancellationToken);
+                await dates.WriteAsync(RegistryLayout.FirstConfigured(first), time.GetUtcNow(), cancellationToken);
     }
 
     /// <summary>Forgets the former upstreams whose copies are all gone. The default upstream has their names again.</summary>
@@ -40,6 +40,6 @@ public sealed class FormerUpstreams(IDateStore dates, UpstreamNames names, TimeP
     {
         foreach (var upstream in names.Former)
             if (!kept.Any(name => name.ToString().StartsWith(upstream + "/", StringComparison.Ordinal)))
-                await dates.DeleteAsync(RegistryLayout.FirstUsed(RepositoryName.Parse(upstream)), cancellationToken);
+                await dates.DeleteAsync(RegistryLayout.FirstConfigured(RepositoryName.Parse(upstream)), cancellationToken);
     }
 }

@@ -47,7 +47,7 @@ public sealed class HeldTags : IDisposable
     {
         if (_policies.Of(name).KeepDeleted is var keep && keep <= TimeSpan.Zero)
             return false;
-        var path = RegistryLayout.Deleted(name, tag);
+        var path = RegistryLayout.DeletedAtUpstream(name, tag);
         var since = await FirstAsync(path, cancellationToken);
         if (_time.GetUtcNow() - since >= keep)
         {
@@ -68,7 +68,7 @@ public sealed class HeldTags : IDisposable
         if (!policy.MayHoldTags)
             return null;
         if (policy.KeepDeleted > TimeSpan.Zero)
-            await ForgetAsync(RegistryLayout.Deleted(name, tag), cancellationToken);
+            await ForgetAsync(RegistryLayout.DeletedAtUpstream(name, tag), cancellationToken);
         _reasons.Remove((name, tag));
         if (policy.Cooldown <= TimeSpan.Zero)
             return null;

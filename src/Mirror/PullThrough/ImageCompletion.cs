@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Upstream;
 
@@ -100,7 +101,7 @@ public sealed partial class ImageCompletion : IDisposable
             foreach (var blob in image.Blobs)
             {
                 // The last pulls of a limit are for clients.
-                if (_upstream.IsNearlySpent)
+                if (_upstream.HasFewPullsLeft)
                     return;
                 if (await _blobs.LinkStoredAsync(image.Name, blob, stop))
                     linked++;
@@ -112,7 +113,8 @@ public sealed partial class ImageCompletion : IDisposable
                 }
             }
         }
-        catch (Exception failure) when (failure is UpstreamException or IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (
+            failure is UpstreamException or BusyException or IOException or UnauthorizedAccessException)
         {
             LogNotCompleted(image.Name.ToString(), failure.Message);
         }

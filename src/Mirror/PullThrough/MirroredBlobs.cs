@@ -10,35 +10,36 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// Blobs of mirrored repositories. All repositories share the stored content; for each one, upstream must prove once that it may serve a
-/// blob. Methods that find ask the store only. Methods that fetch ask upstream, where the former found nothing.
+/// blob. The methods <c>Find...</c> look only into the store. <c>Fetch...</c>, <see cref="LinkStoredAsync"/> and
+/// <see cref="DownloadAsync"/> may ask upstream.
 /// </summary>
 public sealed class MirroredBlobs(
     FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
     CacheSize cache, UpstreamDeadlines deadlines, StoreWrites writes, TimeProvider time)
 {
-    // An eviction may be deleting the blob that a client asks for. A blob that still seems to be stored after this time, and cannot be
-    // opened, is damaged.
+    // An eviction may be deleting the blob that a client asks for. If the store still says after this time that it has the blob, and
+    // does not open it, the blob is damaged.
     private static readonly TimeSpan MaxLooking = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LookPause = TimeSpan.FromMilliseconds(50);
     private const int LooksWithoutPause = 3;
 
-    // What upstream says to one login is no answer for another one.
+    // The key has the login: upstream may give another login another answer.
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), long?> _heads = new();
     private readonly SingleFlight<(RepositoryName, Digest, long Stored, ActingClient?), long> _counts = new();
 
     /// <summary>Opens a stored blob that the repository may serve.</summary>
-    /// <returns>The blob; else null, and whether another repository has it stored.</returns>
+    /// <returns>The blob; or null, and whether it is stored, but this repository has no link to it.</returns>
     public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(
         RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        // The use first: an eviction that deletes the blob after this sees the use, and one that deleted it before this leaves no blob.
-        if (!await cache.UsedAsync(digest, cancellationToken) || await content.OpenAsync(name, digest, cancellationToken) is not { } stored)
+        // Note the use before opening: then an eviction either sees the use, or has already deleted the blob.
+        if (!await cache.TryNoteUseAsync(digest, cancellationToken) || await OpenAsync(name, digest, cancellationToken) is not { } stored)
             return (null, false);
         var isLinked = false;
         try
         {
-            isLinked = await references.HasBlobAsync(name, digest, cancellationToken);
-            return (isLinked ? new Answer<Content>(Shown(digest, stored), CacheStatus.Hit) : null, true);
+            isLinked = await IsLinkedAsync(name, digest, cancellationToken);
+            return (isLinked ? new Answer<Content>(WithoutAddressIfEvictable(digest, stored), CacheStatus.Hit) : null, true);
         }
         finally
         {
@@ -49,30 +50,32 @@ public sealed class MirroredBlobs(
 
     /// <summary>Notes that a client is sent to a blob of a bucket.</summary>
     /// <returns>False if an eviction may delete the blob before the client reads it.</returns>
-    public async ValueTask<bool> UsedAsync(Digest digest, CancellationToken cancellationToken) =>
-        await cache.UsedAsync(digest, cancellationToken) && cache.MayRedirect(digest);
+    public async ValueTask<bool> TryNoteRedirectAsync(Digest digest, CancellationToken cancellationToken) =>
+        await cache.TryNoteUseAsync(digest, cancellationToken) && cache.MayRedirect(digest);
 
     /// <summary>Opens a blob that <see cref="FindAsync"/> did not find: joins its download, or starts one.</summary>
-    /// <param name="isStored">Whether <see cref="FindAsync"/> found it stored by another repository.</param>
+    /// <param name="lookFirst">Whether to look into the store before upstream is asked: <see cref="FindAsync"/> found it stored by
+    /// another repository, or a download of it may have ended meanwhile.</param>
     /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
     public ValueTask<Answer<Content>> FetchAsync(
-        RepositoryName name, Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellationToken) =>
-        FetchAsync(name, digest, isStored, ignoreLease, isForClient: true, cancellationToken);
+        RepositoryName name, Digest digest, bool lookFirst, bool ignoreLease, CancellationToken cancellationToken) =>
+        FetchAsync(name, digest, lookFirst, ignoreLease, isForClient: true, cancellationToken);
 
     private async ValueTask<Answer<Content>> FetchAsync(
-        RepositoryName name, Digest digest, bool isStored, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
+        RepositoryName name, Digest digest, bool lookFirst, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         for (var look = 1; ; look++)
         {
-            if (isStored && await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
+            if (lookFirst && await OpenStoredAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
             if (await OpenFillAsync(name, digest, ignoreLease, isForClient, cancellationToken) is { } filling)
                 return filling;
-            // A download ended since this request looked into the store; or the one that this request joined failed for another repository.
-            isStored = true;
-            // The replica that has the lease may have failed it.
+            // Look into the store again: a download may have ended since this request looked; or the download that this request joined
+            // failed for another repository.
+            lookFirst = true;
+            // The replica that has the lease may have failed to download the blob.
             ignoreLease = true;
             if (look < LooksWithoutPause)
                 continue;
@@ -85,23 +88,37 @@ public sealed class MirroredBlobs(
 
     /// <summary>The length in bytes of a stored blob that the repository may serve; null where upstream must be asked.</summary>
     public async ValueTask<Answer<long?>?> FindSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        await content.SizeAsync(name, digest, cancellationToken) is { } size
-            && await references.HasBlobAsync(name, digest, cancellationToken)
+        await SizeAsync(name, digest, cancellationToken) is { } size
+            && await IsLinkedAsync(name, digest, cancellationToken)
             ? new(size, CacheStatus.Hit)
             : null;
 
-    /// <summary>The length in bytes of another blob, by a HEAD upstream; null where upstream does not tell.</summary>
+    /// <summary>
+    /// The length in bytes of another blob, from its download if one is running for this repository, else by a HEAD upstream; null where
+    /// upstream does not tell. If upstream labels the blob as an HTML page, the server downloads it: only the digest can tell that it
+    /// is not the page of a login.
+    /// </summary>
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
     public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.SizeAsync(name, digest, cancellationToken) is not { } stored)
+        if (!fills.Serve(name, digest))
         {
+            // A download may have ended since this request looked into the store.
+            if (await ProvedSizeAsync(name, digest, cancellationToken) is var (size, status))
+                return new(size, status);
             var expected = content.ExpectedSize(name, digest);
-            return new(await HeadAsync(name, digest, expected, cancellationToken) ?? expected, CacheStatus.Miss);
+            try
+            {
+                return new(await HeadAsync(name, digest, expected, cancellationToken) ?? expected, CacheStatus.Miss);
+            }
+            catch (UpstreamUnavailableException page) when (page.IsWebPage)
+            {
+                // Download it.
+            }
         }
-        await ProveAsync(name, digest, stored, cancellationToken);
-        await LinkAsync(name, digest, cancellationToken);
-        return new(stored, CacheStatus.Revalidated);
+        var answer = await FetchAsync(name, digest, lookFirst: true, ignoreLease: false, cancellationToken);
+        await using var blob = answer.Value;
+        return new(blob.Length, answer.CacheStatus);
     }
 
     /// <inheritdoc cref="RunningFills.AreBusy"/>
@@ -112,9 +129,9 @@ public sealed class MirroredBlobs(
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
     public async ValueTask<bool> LinkStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        // A client needs it, so no eviction takes it with an older image.
-        if (await content.SizeAsync(name, digest, cancellationToken) is not { } stored || !await cache.UsedAsync(digest, cancellationToken)
-            || await references.HasBlobAsync(name, digest, cancellationToken))
+        // Note the use, so that evicting an older image does not delete this blob.
+        if (await SizeAsync(name, digest, cancellationToken) is not { } stored || !await cache.TryNoteUseAsync(digest, cancellationToken)
+            || await IsLinkedAsync(name, digest, cancellationToken))
             return false;
         await ProveAsync(name, digest, stored, cancellationToken);
         await LinkAsync(name, digest, cancellationToken);
@@ -125,32 +142,49 @@ public sealed class MirroredBlobs(
     /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
     public async ValueTask<bool> DownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.SizeAsync(name, digest, cancellationToken) is not null)
+        if (await SizeAsync(name, digest, cancellationToken) is not null)
             return false;
         var answer = await FetchAsync(
-            name, digest, isStored: false, ignoreLease: false, isForClient: false, cancellationToken);
+            name, digest, lookFirst: false, ignoreLease: false, isForClient: false, cancellationToken);
         await answer.Value.DisposeAsync();
         return true;
     }
 
+    // The length of a stored blob. If the repository has no link to it yet, upstream must prove that the repository may serve it.
+    private async ValueTask<(long Size, CacheStatus Status)?> ProvedSizeAsync(
+        RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        if (await SizeAsync(name, digest, cancellationToken) is not { } size)
+            return null;
+        if (await IsLinkedAsync(name, digest, cancellationToken))
+            return (size, CacheStatus.Hit);
+        await ProveAsync(name, digest, size, cancellationToken);
+        await LinkAsync(name, digest, cancellationToken);
+        return (size, CacheStatus.Revalidated);
+    }
+
     private async ValueTask<Answer<Content>?> OpenStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (await content.SizeAsync(name, digest, cancellationToken) is not { } size)
+        if (await ProvedSizeAsync(name, digest, cancellationToken) is not var (_, status))
             return null;
-        var status = CacheStatus.Hit;
-        if (!await references.HasBlobAsync(name, digest, cancellationToken))
-        {
-            await ProveAsync(name, digest, size, cancellationToken);
-            await LinkAsync(name, digest, cancellationToken);
-            status = CacheStatus.Revalidated;
-        }
-        return await cache.UsedAsync(digest, cancellationToken) && await content.OpenAsync(name, digest, cancellationToken) is { } stored
-            ? new(Shown(digest, stored), status)
+        return await cache.TryNoteUseAsync(digest, cancellationToken) && await OpenAsync(name, digest, cancellationToken) is { } stored
+            ? new(WithoutAddressIfEvictable(digest, stored), status)
             : null;
     }
 
-    // Without the address in the bucket while clients must not be sent there.
-    private Content Shown(Digest digest, Content stored) => cache.MayRedirect(digest) ? stored : new UnlocatedContent(stored);
+    // A copy or a link that this process may not read counts as missing, because upstream has the blob too. The store has logged it.
+    private ValueTask<Content?> OpenAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        UnreadableException.SkipAsync(() => content.OpenAsync(name, digest, cancellationToken));
+
+    private ValueTask<long?> SizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        UnreadableException.SkipAsync(() => content.SizeAsync(name, digest, cancellationToken));
+
+    private ValueTask<bool> IsLinkedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        UnreadableException.SkipAsync(() => references.HasBlobAsync(name, digest, cancellationToken));
+
+    // Without its address in the bucket, the content cannot be the target of a redirect: an eviction could delete it first.
+    private Content WithoutAddressIfEvictable(Digest digest, Content stored) =>
+        cache.MayRedirect(digest) ? stored : new UnlocatedContent(stored);
 
     private async ValueTask<Answer<Content>?> OpenFillAsync(
         RepositoryName name, Digest digest, bool ignoreLease, bool isForClient, CancellationToken cancellationToken)
@@ -177,8 +211,9 @@ public sealed class MirroredBlobs(
         catch (Exception failure) when (origin is not null
             && failure is IOException and not DigestMismatchException or UnauthorizedAccessException)
         {
-            // The store has no room for the blob. The client still gets it from upstream.
-            writes.Failed($"blob {digest}", failure);
+            // The store has no room for the blob, or this process may not read the stored blob. The client still gets it from upstream.
+            if (failure is not UnreadableException)
+                writes.Failed($"blob {digest}", failure);
             return new(await UncachedContent.OpenAsync(fill.Transfer, origin!, cancellationToken), CacheStatus.Miss);
         }
         finally
@@ -188,7 +223,7 @@ public sealed class MirroredBlobs(
         }
     }
 
-    // Proves that the repository may serve the blob: upstream has it there, with the same length. A page for people proves nothing.
+    // Proves that the repository may serve the blob: upstream has it there, with the same length. An HTML page proves nothing.
     private async Task ProveAsync(RepositoryName name, Digest digest, long? length, CancellationToken cancellationToken)
     {
         var told = await HeadAsync(name, digest, length, cancellationToken);
@@ -198,15 +233,15 @@ public sealed class MirroredBlobs(
         {
             var count = _counts.JoinOrStart(
                 (name, digest, own, ActingClient.Current), stop => CountAsync(name, digest, own + 1, stop), CancellationToken.None);
-            // It takes as long as a download. What proxy.fail_fast limits is the wait for a first answer, which the HEAD was.
+            // The count takes as long as a download. proxy.fail_fast does not limit it: the HEAD was the first answer, and did not fail.
             told = (await count.WaitAsync(cancellationToken)).Result;
         }
         if (told != own)
             throw new UpstreamUnavailableException(
-                $"{source.Upstream.Origin.Authority} says that {digest} has {told} bytes in {name}, and it has {own}.");
+                $"The blob {digest} in {name} at {source.Upstream.Origin.Authority} has another length than the stored one ({own} bytes).");
     }
 
-    // Reads a blob whose length upstream does not tell. After so many bytes the count ends.
+    // Counts the bytes of a blob whose length upstream does not tell. The count ends at this many bytes.
     private async Task<long> CountAsync(RepositoryName name, Digest digest, long most, CancellationToken cancellationToken)
     {
         await using var blob = await UpstreamContent.OpenAsync(source.Upstream, name, digest, 0, null, time, cancellationToken);
@@ -233,7 +268,7 @@ public sealed class MirroredBlobs(
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"the link of {digest} in {name}", failure);
+            writes.Failed($"the link of {digest} in {name}", failure, name);
         }
     }
 }

@@ -30,9 +30,9 @@ public sealed partial class MirroredManifests
         var isCopy = await evidence.IsNotedAsync(name, digest, cancellationToken);
         try
         {
-            isCopy = isCopy || await CopyEvidence.HasManifestAsync(upstream, name, digest, cancellationToken);
+            isCopy = isCopy || await CopyEvidence.HasManifestAsync(upstream, name, digest, stored.Bytes.Length, cancellationToken);
         }
-        catch (UpstreamRefusedException)
+        catch (UpstreamMissingException)
         {
             // Upstream does not have it.
         }
@@ -42,7 +42,7 @@ public sealed partial class MirroredManifests
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"whether {digest} of {name} was pushed", failure);
+            writes.Failed($"whether {digest} of {name} was pushed", failure, name);
         }
         return isCopy ? null : stored;
     }

@@ -13,6 +13,7 @@ public sealed partial class MirroredManifests
     private readonly SingleFlight<(RepositoryName, string, bool ByGet, ActingClient?), Descriptor> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Manifest> _fetches = new();
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Descriptor?> _heads = new();
+    private readonly SingleFlight<(RepositoryName, string, Digest, ActingClient?), (Manifest, bool)> _named = new();
 
     private Task<(Descriptor Result, bool Joined)> JoinCheck(RepositoryName name, string tag, bool byGet = false) =>
         _checks.JoinOrStart(
@@ -29,33 +30,92 @@ public sealed partial class MirroredManifests
         return manifest.Descriptor;
     }
 
-    private async ValueTask<Answer<Manifest>> FetchByDigestAsync(
-        RepositoryName name, Digest digest, bool hasCopy, CancellationToken cancellationToken)
+    private async ValueTask<Answer<Manifest>> FetchByDigestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        var fetch = _fetches.JoinOrStart(
-            (name, digest, ActingClient.Current), stop => FetchOnceAsync(name, digest, stop), CancellationToken.None);
-        var (manifest, joined) = await (hasCopy
-            ? deadlines.WaitForRefreshAsync(name, fetch, cancellationToken)
-            : deadlines.WaitForMissAsync(name, fetch, cancellationToken));
+        var (manifest, joined) = await deadlines.WaitForMissAsync(name, JoinFetch(name, digest), cancellationToken);
         return new(manifest, joined ? CacheStatus.Joined : CacheStatus.Miss);
     }
+
+    /// <param name="digest">What the check of the tag found.</param>
+    private async ValueTask<Answer<Manifest>> FetchNamedAsync(
+        RepositoryName name, string tag, Digest digest, bool hasCopy, CancellationToken cancellationToken)
+    {
+        var fetch = JoinNamed(name, tag, digest);
+        var ((manifest, joinedFetch), joined) = await (hasCopy
+            ? deadlines.WaitForRefreshAsync(name, fetch, cancellationToken)
+            : deadlines.WaitForMissAsync(name, fetch, cancellationToken));
+        return new(manifest, joined || joinedFetch ? CacheStatus.Joined : CacheStatus.Miss, Held: held.Find(name, tag));
+    }
+
+    private Task<((Manifest, bool) Result, bool Joined)> JoinNamed(RepositoryName name, string tag, Digest digest) =>
+        _named.JoinOrStart(
+            (name, tag, digest, ActingClient.Current), stop => FetchNamedOnceAsync(name, tag, digest, stop), CancellationToken.None);
+
+    // Some registries send a manifest by its tag only, and the HEAD of others names a digest that they do not have. So if upstream does not
+    // send the manifest by this digest, it is asked once by the tag.
+    private async Task<(Manifest, bool Joined)> FetchNamedOnceAsync(
+        RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await JoinFetch(name, digest);
+        }
+        catch (UpstreamException failure) when (MaySendOtherwise(failure))
+        {
+            var (named, joined) = await JoinCheck(name, tag, byGet: true);
+            if (await FindStoredAsync(name, named.Digest, cancellationToken) is { } manifest)
+                return (manifest, joined);
+            throw;
+        }
+    }
+
+    // What a GET of the tag would get: without a GET, which would be a pull upstream. If the HEAD fails, a GET decides.
+    private async Task<Descriptor> HeadNamedAsync(RepositoryName name, string tag, Descriptor named)
+    {
+        try
+        {
+            if (await HeadAsync(name, named.Digest) is not null)
+                return named;
+        }
+        catch (UpstreamException failure) when (MaySendOtherwise(failure))
+        {
+            // The GET below may succeed.
+        }
+        return (await JoinNamed(name, tag, named.Digest)).Result.Item1.Descriptor;
+    }
+
+    // Whether another request for the same manifest may succeed after a failure of the first one.
+    private bool MaySendOtherwise(UpstreamException failure) => failure switch
+    {
+        UpstreamLimitedException or UpstreamUnavailableException { IsLoginRefused: true } => false,
+        // No answer: of the upstream, or of a host that it redirected to.
+        UpstreamUnavailableException { InnerException: not null } => !upstream.State.IsAway,
+        _ => true,
+    };
+
+    private Task<(Manifest Result, bool Joined)> JoinFetch(RepositoryName name, Digest digest) =>
+        _fetches.JoinOrStart(
+            (name, digest, ActingClient.Current), stop => FetchOnceAsync(name, digest, stop), CancellationToken.None);
 
     private async Task<Manifest> FetchOnceAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         Manifest? manifest = null;
-        if (await manifests.ReadAsync(digest, cancellationToken) is { } bytes)
+        if (await ReadStoredAsync(digest, cancellationToken) is { } bytes)
         {
             // Another fetch may have stored it since this request looked. If another repository has it, one HEAD proves that this one may
             // serve it.
-            if (await manifests.FindAsync(name, digest, cancellationToken) is { } stored)
+            if (await FindStoredAsync(name, digest, cancellationToken) is { } stored)
                 return stored;
-            if (await HeadAsync(name, digest) is { } head)
-                manifest = new Manifest(head with { Size = bytes.Length }, bytes);
+            if (await HeadAsync(name, digest) is { } head && head.Size == bytes.Length)
+                manifest = new Manifest(head, bytes);
         }
         manifest ??= await upstream.GetManifestAsync(name, digest, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest;
     }
+
+    private ValueTask<byte[]?> ReadStoredAsync(Digest digest, CancellationToken cancellationToken) =>
+        UnreadableException.SkipAsync(() => manifests.ReadAsync(digest, cancellationToken));
 
     private async Task<Descriptor?> HeadAsync(RepositoryName name, Digest digest) =>
         (await _heads.JoinOrStart(
@@ -75,7 +135,7 @@ public sealed partial class MirroredManifests
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             // The client can be served without a stored copy.
-            writes.Failed($"manifest {manifest.Descriptor.Digest} of {name}", failure);
+            writes.Failed($"manifest {manifest.Descriptor.Digest} of {name}", failure, name);
         }
     }
 }

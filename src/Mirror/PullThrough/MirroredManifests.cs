@@ -34,9 +34,10 @@ public sealed partial class MirroredManifests(
                 return null;
             (digest, why) = (current.Digest, held.Find(name, tag));
         }
-        return await manifests.FindAsync(name, digest, cancellationToken) is { } stored
-            ? new(stored, CacheStatus.Hit, Held: why)
-            : null;
+        var stored = await FindStoredAsync(name, digest, cancellationToken);
+        if (tag is not null)
+            await tags.AnsweredAsync(name, tag, digest, isStored: stored is not null);
+        return stored is null ? null : new(stored, CacheStatus.Hit, Held: why);
     }
 
     /// <summary>The descriptor that a reference names, if the server knows it without asking upstream; else null.</summary>
@@ -45,11 +46,17 @@ public sealed partial class MirroredManifests(
     {
         var current = reference.IsTag(out var tag, out var digest)
             ? await FindTagAsync(name, tag, cancellationToken)
-            : (await manifests.FindAsync(name, digest, cancellationToken))?.Descriptor;
-        return current is { } known
-            && (tag is null || await manifests.FindAsync(name, known.Digest, cancellationToken) is not null
-                || await FindMovedAsync(name, tag, known, cancellationToken) is null)
-            ? new(known, CacheStatus.Hit, Held: tag is null ? null : held.Find(name, tag)) : null;
+            : (await FindStoredAsync(name, digest, cancellationToken))?.Descriptor;
+        if (current is not { } known || tag is null)
+            return current is null ? null : new(current.Value, CacheStatus.Hit);
+        var stored = await FindStoredAsync(name, known.Digest, cancellationToken);
+        await tags.AnsweredAsync(name, tag, known.Digest, isStored: stored is not null);
+        // Upstream's HEAD, from which the check of the tag knows it, may have told another length than that of the stored manifest.
+        if (stored is not null)
+            known = stored.Descriptor;
+        else if (await FindMovedAsync(name, tag, known, cancellationToken) is not null)
+            return null;
+        return new(known, CacheStatus.Hit, Held: held.Find(name, tag));
     }
 
     /// <summary>The manifest that a reference names now. If upstream does not answer, it is the stored one.</summary>
@@ -57,30 +64,21 @@ public sealed partial class MirroredManifests(
     public async ValueTask<Answer<Manifest>> FetchAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         if (!reference.IsTag(out var tag, out var digest))
-            return await FetchByDigestAsync(name, digest, hasCopy: false, cancellationToken);
+            return await FetchByDigestAsync(name, digest, cancellationToken);
 
         // Resolve the tag, then get the manifest by digest: header and body agree, even if the tag moves in between.
         var current = await CheckTagAsync(name, tag, cancellationToken);
-        if (await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is { } stored)
+        if (await FindStoredAsync(name, current.Value.Digest, cancellationToken) is { } stored)
             return new(stored, current.CacheStatus, current.Stale, current.Held);
         var copy = await FindCopyAsync(name, tag, cancellationToken);
         try
         {
-            return await FetchByDigestAsync(name, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
+            return await FetchNamedAsync(name, tag, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
         }
         // The tag moved at upstream, but upstream does not send the new manifest now, or does not have it yet.
         catch (UpstreamException failure) when (copy is not null)
         {
             return Stale(name, tag, copy, failure);
-        }
-        // Upstream's HEAD named a digest that upstream does not have. So request the manifest by its tag.
-        catch (UpstreamRefusedException)
-        {
-            var check = JoinCheck(name, tag, byGet: true);
-            var named = (await deadlines.WaitForMissAsync(name, check, cancellationToken)).Result;
-            if (await manifests.FindAsync(name, named.Digest, cancellationToken) is { } got)
-                return new(got, CacheStatus.Miss, Held: held.Find(name, tag));
-            throw;
         }
     }
 
@@ -92,14 +90,14 @@ public sealed partial class MirroredManifests(
         if (reference.IsTag(out var tag, out var digest))
         {
             var current = await CheckTagAsync(name, tag, cancellationToken);
-            if (await manifests.FindAsync(name, current.Value.Digest, cancellationToken) is not null)
-                return current;
+            if (await FindStoredAsync(name, current.Value.Digest, cancellationToken) is { } stored)
+                return current with { Value = stored.Descriptor };
             if (await FindMovedAsync(name, tag, current.Value, cancellationToken) is { } copy)
                 try
                 {
-                    // Without a GET, which would be a pull upstream. If the HEAD fails, a GET decides.
-                    if (await deadlines.WaitForRefreshAsync(name, HeadAsync(name, current.Value.Digest), cancellationToken) is null)
-                        await FetchByDigestAsync(name, current.Value.Digest, hasCopy: true, cancellationToken);
+                    var sent = await deadlines.WaitForRefreshAsync(
+                        name, HeadNamedAsync(name, tag, current.Value), cancellationToken);
+                    current = current with { Value = sent, Held = held.Find(name, tag) };
                     if (_present.Count >= MaxPresent)
                         _present.Clear();
                     _present[(name, current.Value.Digest)] = time.GetTimestamp();
@@ -112,13 +110,13 @@ public sealed partial class MirroredManifests(
         }
         return await deadlines.WaitForMissAsync(name, HeadAsync(name, digest), cancellationToken) is { } head
             ? new(head, CacheStatus.Miss)
-            : DescriptorOf(await FetchByDigestAsync(name, digest, hasCopy: false, cancellationToken));
+            : DescriptorOf(await FetchByDigestAsync(name, digest, cancellationToken));
     }
 
     /// <summary>Checks a tag before its TTL is over, and fetches the new manifest if the tag moved. Does not throw if the check fails,
     /// because a client's request checks the tag later.</summary>
     public Task CheckAheadAsync(RepositoryName name, string tag) =>
-        RefreshAsync(name, JoinCheck(name, tag));
+        RefreshAsync(name, tag, JoinCheck(name, tag));
 
     private static Answer<Descriptor> DescriptorOf(Answer<Manifest> answer) =>
         new(answer.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
@@ -153,7 +151,7 @@ public sealed partial class MirroredManifests(
         // 3. Serve the stored manifest, and check in the background.
         if (policies.Of(name).StaleWhileRevalidate)
         {
-            _ = RefreshAsync(name, check);
+            _ = RefreshAsync(name, tag, check);
             return new(copy.Descriptor, CacheStatus.Stale, "the tag is being checked in the background");
         }
 
@@ -162,10 +160,10 @@ public sealed partial class MirroredManifests(
         {
             return Checked((await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result);
         }
-        catch (UpstreamException failure) when (failure is not UpstreamRefusedException)
+        catch (UpstreamException failure) when (failure is not UpstreamMissingException)
         {
             if (!check.IsCompleted)
-                _ = RefreshAsync(name, check);
+                _ = RefreshAsync(name, tag, check);
             return DescriptorOf(Stale(name, tag, copy, failure));
         }
 
@@ -174,8 +172,12 @@ public sealed partial class MirroredManifests(
 
     private async ValueTask<Manifest?> FindLastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         await tags.StoredAsync(name, tag, cancellationToken) is { } digest
-            ? await manifests.FindAsync(name, digest, cancellationToken)
+            ? await FindStoredAsync(name, digest, cancellationToken)
             : null;
+
+    // A copy that this process may not read counts as missing: upstream has it too. The store has told the log of it.
+    private ValueTask<Manifest?> FindStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        UnreadableException.SkipAsync(() => manifests.FindAsync(name, digest, cancellationToken));
 
     // The manifest that the server may answer while upstream is unavailable.
     private async ValueTask<Manifest?> FindCopyAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
@@ -185,7 +187,7 @@ public sealed partial class MirroredManifests(
     {
         metrics.Served(tags.Freshness.Age(name, tag));
         // While upstream is unavailable, every pull comes here, so warn rarely. But a refusal concerns one repository: always warn.
-        var isNews = _staleLine.IsDue() || failure is UpstreamDeniedException or UpstreamRefusedException;
+        var isNews = _staleLine.IsDue() || failure is UpstreamDeniedException or UpstreamMissingException;
         LogStale(isNews ? LogLevel.Warning : LogLevel.Information, name.ToString(), tag, failure.Message, failure.Advice);
         return new(copy, CacheStatus.Stale, failure.Message);
     }
@@ -202,8 +204,11 @@ public sealed partial class MirroredManifests(
         {
             current = await AskAsync(name, tag, byGet, cancellationToken);
         }
-        catch (UpstreamRefusedException)
+        catch (UpstreamMissingException)
         {
+            // Upstream's HEAD has named a manifest. So upstream has not deleted the tag, and the stored manifest is still served.
+            if (byGet && await FindCopyAsync(name, tag, cancellationToken) is not null)
+                throw;
             if (notCopied is (var unmarked, null) && await FindPushedAsync(name, unmarked, cancellationToken) is { } found)
                 return found.Descriptor;
             if (await FindLastAsync(name, tag, cancellationToken) is { } kept && await held.KeepsDeletedAsync(name, tag, cancellationToken))
@@ -223,11 +228,11 @@ public sealed partial class MirroredManifests(
                 ? await KeepAsync(name, tag, former)
                 : throw new NewTagHeldException($"{name}:{tag} is new here, and is served from {HeldTags.Text(on)} (cooldown_new: hold)");
         var stores = tags.Stores;
-        var stored = await manifests.FindAsync(name, current.Digest, cancellationToken);
+        var stored = await FindStoredAsync(name, current.Digest, cancellationToken);
         current = stored?.Descriptor ?? current;
         await tags.RecordCheckAsync(name, tag, current, isStored: stored is not null, cancellationToken);
         // Another request may have stored the manifest since this one looked, and before the tag was pending.
-        if (stored is null && tags.Stores != stores && await manifests.FindAsync(name, current.Digest, cancellationToken) is not null)
+        if (stored is null && tags.Stores != stores && await FindStoredAsync(name, current.Digest, cancellationToken) is not null)
             await tags.ManifestStoredAsync(name, current.Digest, cancellationToken);
         return current;
     }
@@ -240,13 +245,13 @@ public sealed partial class MirroredManifests(
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate
     // limit to clients.
-    private async Task RefreshAsync(RepositoryName name, Task<(Descriptor Result, bool Joined)> check)
+    private async Task RefreshAsync(RepositoryName name, string tag, Task<(Descriptor Result, bool Joined)> check)
     {
         try
         {
             var (current, joined) = await check;
-            if (!joined && !upstream.IsNearlySpent && await manifests.FindAsync(name, current.Digest, CancellationToken.None) is null)
-                await FetchByDigestAsync(name, current.Digest, hasCopy: false, CancellationToken.None);
+            if (!joined && !upstream.HasFewPullsLeft && await FindStoredAsync(name, current.Digest, CancellationToken.None) is null)
+                await FetchNamedAsync(name, tag, current.Digest, hasCopy: false, CancellationToken.None);
         }
         catch (Exception failure) when (failure is UpstreamException or NewTagHeldException)
         {

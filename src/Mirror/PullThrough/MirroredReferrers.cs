@@ -59,8 +59,8 @@ public sealed class MirroredReferrers(
         {
             // Upstream may have a signature that this server cannot see now: mark the answer as stale, and ask upstream again at the next
             // request.
-            var last = Find(name, subject) ?? Parse(await FindStoredAsync(name, subject, cancellationToken));
-            return new(last, CacheStatus.Stale, failure.Message);
+            return new(
+                Find(name, subject) ?? await FindStoredAsync(name, subject, cancellationToken), CacheStatus.Stale, failure.Message);
         }
     }
 
@@ -76,9 +76,13 @@ public sealed class MirroredReferrers(
                 indexes = await GetTaggedAsync(name, subject, stop);
             known = Parse(indexes);
         }
-        catch (UpstreamRefusedException)
+        catch (UpstreamMissingException)
         {
             known = Parse([]);
+        }
+        catch (JsonException malformed)
+        {
+            throw new UpstreamUnavailableException($"{upstream.Origin.Name} sent a malformed list of referrers.", malformed);
         }
         // Only the store has a list of what clients pushed while the name was hosted.
         foreach (var referrer in await pushed.ListAsync(name, subject, stop))
@@ -93,28 +97,33 @@ public sealed class MirroredReferrers(
     {
         var tag = Reference.Parse(Referrers.FallbackTag(subject));
         var answer = await manifests.FindAsync(name, tag, stop) ?? await manifests.FetchAsync(name, tag, stop);
-        return answer.Value.Descriptor.Digest == subject ? [] : [answer.Value.Bytes];
+        return IndexIn(answer.Value, subject);
     }
 
-    private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> FindStoredAsync(RepositoryName name, Digest subject, CancellationToken stop) =>
-        await references.ResolveTagAsync(name, Referrers.FallbackTag(subject), stop) is { } tagged && tagged != subject
-            && await stored.FindAsync(name, tagged, stop) is { } index
-            ? [index.Bytes]
-            : [];
+    private async Task<Known> FindStoredAsync(RepositoryName name, Digest subject, CancellationToken stop)
+    {
+        try
+        {
+            return Parse(
+                await references.ResolveTagAsync(name, Referrers.FallbackTag(subject), stop) is { } tagged
+                    && await stored.FindAsync(name, tagged, stop) is { } manifest ? IndexIn(manifest, subject) : []);
+        }
+        catch (JsonException)
+        {
+            return Parse([]);
+        }
+    }
+
+    // The tag may name an image, or the subject itself: then there is no list under it.
+    private static IReadOnlyList<ReadOnlyMemory<byte>> IndexIn(Manifest tagged, Digest subject) =>
+        tagged.Descriptor.Digest != subject && ManifestDocument.Read(tagged.Bytes.Span) is { IsIndex: true } ? [tagged.Bytes] : [];
 
     private Known Parse(IEnumerable<ReadOnlyMemory<byte>> indexes)
     {
         var descriptors = new SortedDictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
-        try
-        {
-            foreach (var descriptor in indexes.SelectMany(ManifestDocument.DescriptorsIn))
-                if (ManifestDocument.DigestOf(descriptor) is { } digest)
-                    descriptors[digest.ToString()] = descriptor;
-        }
-        catch (JsonException malformed)
-        {
-            throw new UpstreamUnavailableException($"{upstream.Origin.Name} sent a malformed list of referrers.", malformed);
-        }
+        foreach (var descriptor in indexes.SelectMany(ManifestDocument.DescriptorsIn))
+            if (ManifestDocument.DigestOf(descriptor) is { } digest)
+                descriptors[digest.ToString()] = descriptor;
         return new Known(descriptors, time.GetTimestamp());
     }
 

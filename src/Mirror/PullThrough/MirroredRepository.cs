@@ -32,10 +32,10 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         return hit ?? await FetchBlobAsync(digest, isStored, ignoreLease, cancellationToken);
     }
 
-    public ValueTask<bool> UseBlobAsync(Digest digest, CancellationToken cancellationToken)
+    public ValueTask<bool> TryNoteRedirectAsync(Digest digest, CancellationToken cancellationToken)
     {
         mirror.Completion.Asked(name, digest);
-        return mirror.Blobs.UsedAsync(digest, cancellationToken);
+        return mirror.Blobs.TryNoteRedirectAsync(digest, cancellationToken);
     }
 
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken) =>
@@ -48,19 +48,20 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
         mirror.Referrers.PageAsync(name, subject, artifactType, last, cancellationToken);
 
-    public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken)
+    public async ValueTask<bool> DeleteManifestAsync(
+        Digest digest, Action<Digest?>? condition, CancellationToken cancellationToken)
     {
-        if (await mirror.Deletions.RemoveManifestAsync(name, digest, cancellationToken) is not { } tags)
+        if (await mirror.Deletions.RemoveManifestAsync(name, digest, condition, cancellationToken) is not { } tags)
             return false;
         foreach (var tag in tags)
             await mirror.Freshness.ForgetAsync(name, tag);
         return true;
     }
 
-    public async ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken)
+    public async ValueTask<bool> DeleteTagAsync(string tag, Action<Digest?>? condition, CancellationToken cancellationToken)
     {
         await mirror.Freshness.ForgetAsync(name, tag);
-        return await mirror.Deletions.RemoveTagAsync(name, tag, cancellationToken);
+        return await mirror.Deletions.RemoveTagAsync(name, tag, condition, cancellationToken);
     }
 
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) =>
@@ -73,10 +74,10 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
         {
             return await answer;
         }
-        catch (UpstreamException refusal) when (refusal is UpstreamRefusedException or UpstreamDeniedException)
+        catch (UpstreamException refusal) when (refusal is UpstreamMissingException or UpstreamDeniedException)
         {
             mirror.Upstream.Remember(refusal, mirror.Policies.Of(name).MissingTtl);
-            if (refusal is UpstreamRefusedException)
+            if (refusal is UpstreamMissingException)
                 return null;
             throw;
         }
@@ -95,10 +96,10 @@ public sealed class MirroredRepository(RepositoryName name, UpstreamMirror mirro
             name, reference, "HEAD manifest",
             () => FetchAsync(stop => mirror.Manifests.FetchDescriptorAsync(name, reference, stop), cancellation));
 
-    private ValueTask<Answer<Content>?> FetchBlobAsync(Digest digest, bool isStored, bool ignoreLease, CancellationToken cancellation) =>
+    private ValueTask<Answer<Content>?> FetchBlobAsync(Digest digest, bool lookFirst, bool ignoreLease, CancellationToken cancellation) =>
         mirror.Notes.AroundAsync(
             name, digest, "GET blob",
-            () => FetchAsync(stop => mirror.Blobs.FetchAsync(name, digest, isStored, ignoreLease, stop), cancellation));
+            () => FetchAsync(stop => mirror.Blobs.FetchAsync(name, digest, lookFirst, ignoreLease, stop), cancellation));
 
     private ValueTask<Answer<long?>?> FetchBlobSizeAsync(Digest digest, CancellationToken cancellation) =>
         mirror.Notes.AroundAsync(

@@ -10,7 +10,7 @@ namespace Mirror.PullThrough;
 /// <summary>
 /// The lists of tags of one upstream. When a client requests the first page, the server fetches the whole list from upstream, once for all
 /// clients that wait for it. The other pages come from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream sends no list, the
-/// server lists the stored tags.
+/// server serves the last one, or else lists the stored tags.
 /// </summary>
 public sealed class MirroredTagLists(
     UpstreamClient upstream, IReferenceStore references, IProvenanceStore provenance, UpstreamDeadlines deadlines, CachePolicies policies,
@@ -20,8 +20,6 @@ public sealed class MirroredTagLists(
     private const long CacheBytes = 32 << 20;
     // The approximate memory of an entry without its tags: an upstream may send an empty list for any name that clients make up.
     private const int EntryOverhead = 512;
-    // Beyond the end of the calendar the cache takes no time.
-    private static readonly TimeSpan MaxLife = TimeSpan.FromDays(365);
     // An object's header and the reference to it.
     private const int TagOverhead = 32;
 
@@ -32,12 +30,12 @@ public sealed class MirroredTagLists(
     /// <summary>One page of a repository's tags in ordinal order.</summary>
     /// <param name="count">How many at most; null for all.</param>
     /// <param name="last">The last tag of the previous page; null for the first page.</param>
-    /// <exception cref="UpstreamRefusedException">Upstream has no such repository.</exception>
-    /// <exception cref="UpstreamException">Upstream gives no list, and no tag of the repository is stored.</exception>
+    /// <exception cref="UpstreamMissingException">Upstream has no such repository.</exception>
+    /// <exception cref="UpstreamException">Upstream gives no list, none is in memory, and no tag of the repository is stored.</exception>
     public async ValueTask<Answer<TagPage>> PageAsync(RepositoryName name, int? count, string? last, CancellationToken cancellationToken)
     {
-        if (last is not null && _lists.Get<Known>(name) is { } known && time.GetElapsedTime(known.At) < policies.Of(name).TagsCacheTtl)
-            return new(TagPages.Page(known.Tags, count, last), CacheStatus.Hit);
+        if (last is not null && _lists.Get<Known>(name) is { } fresh && time.GetElapsedTime(fresh.At) < policies.Of(name).TagsCacheTtl)
+            return new(TagPages.Page(fresh.Tags, count, last), CacheStatus.Hit);
         try
         {
             var fetch = _fetches.JoinOrStart(
@@ -45,8 +43,10 @@ public sealed class MirroredTagLists(
             var (tags, joined) = await deadlines.WaitForMissAsync(name, fetch, cancellationToken);
             return new(TagPages.Page(tags, count, last), joined ? CacheStatus.Joined : CacheStatus.Miss);
         }
-        catch (UpstreamException failure) when (failure is not UpstreamRefusedException)
+        catch (UpstreamException failure) when (failure is not UpstreamMissingException)
         {
+            if (_lists.Get<Known>(name) is { } known)
+                return new(TagPages.Page(known.Tags, count, last), CacheStatus.Stale, failure.Message);
             if (await references.PageOfTagsAsync(name, count, last, cancellationToken) is { } stored)
                 return new Answer<TagPage>(stored, CacheStatus.Stale, failure.Message);
             throw;
@@ -63,17 +63,18 @@ public sealed class MirroredTagLists(
         {
             tags = await upstream.ListTagsAsync(name, stop);
         }
-        catch (UpstreamRefusedException) when (pushed.Count > 0)
+        catch (UpstreamMissingException) when (pushed.Count > 0)
         {
             tags = [];
         }
+        catch (UpstreamMissingException)
+        {
+            _lists.Remove(name);
+            throw;
+        }
         if (pushed.Count > 0)
             tags = [.. tags.Union(pushed).Order(StringComparer.Ordinal)];
-        // After this time no request uses the list.
-        if (policies.Of(name).TagsCacheTtl is var ttl && ttl > TimeSpan.Zero)
-            _lists.Set(
-                name, new Known(tags, time.GetTimestamp()),
-                new MemoryCacheEntryOptions { Size = SizeOf(name, tags), AbsoluteExpirationRelativeToNow = ttl < MaxLife ? ttl : MaxLife });
+        _lists.Set(name, new Known(tags, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = SizeOf(name, tags) });
         return tags;
     }
 
@@ -87,7 +88,8 @@ public sealed class MirroredTagLists(
         var marked = await provenance.ListAsync(name, Provenance.Pushed, stop).ToHashSetAsync(cancellationToken: stop);
         List<string> pushed = [];
         foreach (var tag in marked.Count > 0 ? await references.ListTagsAsync(name, stop) : [])
-            if (await references.ResolveTagAsync(name, tag, stop) is { } named && marked.Contains(named))
+            if (await UnreadableException.SkipAsync(() => references.ResolveTagAsync(name, tag, stop)) is { } named
+                && marked.Contains(named))
                 pushed.Add(tag);
         return pushed;
     }

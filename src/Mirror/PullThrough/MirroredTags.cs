@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Caching.Memory;
+using Mirror.Fleet;
 using Mirror.Health;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
@@ -11,12 +12,13 @@ namespace Mirror.PullThrough;
 /// </summary>
 /// <remarks>
 /// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
-/// stored.
+/// stored. Another replica may get the GET, so the replicas share pending tags.
 /// </remarks>
 public sealed class MirroredTags(
-    TagFreshness freshness, IReferenceStore references, IProvenanceStore provenance, StoreWrites writes) : IDisposable
+    TagFreshness freshness, FleetCache shared, IReferenceStore references, IProvenanceStore provenance, StoreWrites writes) : IDisposable
 {
     private const int MaxPending = 100_000;
+    private const string Kind = "pending";
 
     // The pending tags of each manifest that is not stored yet.
     private readonly MemoryCache _pending = new(new MemoryCacheOptions { SizeLimit = MaxPending });
@@ -29,9 +31,9 @@ public sealed class MirroredTags(
     /// <summary>When the tags were last checked.</summary>
     public TagFreshness Freshness => freshness;
 
-    /// <summary>The stored manifest that the tag names; null for a tag that was never stored.</summary>
+    /// <summary>The stored manifest that the tag names; null for a tag that was never stored, or that this process may not read.</summary>
     public ValueTask<Digest?> StoredAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
-        references.ResolveTagAsync(name, tag, cancellationToken);
+        UnreadableException.SkipAsync(() => references.ResolveTagAsync(name, tag, cancellationToken));
 
     /// <summary>
     /// Remembers the manifest that the tag names at upstream now. The stored tag moves at once if this manifest is stored, and otherwise
@@ -40,12 +42,28 @@ public sealed class MirroredTags(
     public async ValueTask RecordCheckAsync(
         RepositoryName name, string tag, Descriptor current, bool isStored, CancellationToken cancellationToken)
     {
-        var moved = await references.ResolveTagAsync(name, tag, cancellationToken) is { } previous && previous != current.Digest;
+        var moved = await StoredAsync(name, tag, cancellationToken) is { } previous && previous != current.Digest;
         if (isStored)
-            await MoveAsync(name, tag, current.Digest, cancellationToken);
-        else
-            AddPending(name, tag, current.Digest);
+            await MoveAsync(name, tag, current.Digest, overPushed: true, cancellationToken);
         await freshness.RecordCheckAsync(name, tag, current, moved);
+        // A pending tag moves only to what its last check named, so the check is recorded before.
+        if (!isStored)
+            await AddPendingAsync(name, tag, current.Digest);
+    }
+
+    /// <summary>
+    /// A client is told which manifest the tag names, as an earlier check found it. The stored tag may not name this manifest: another
+    /// replica checked the tag, or stored the manifest, or the manifest was evicted since. So the tag moves now, or when the manifest is
+    /// stored.
+    /// </summary>
+    public ValueTask AnsweredAsync(RepositoryName name, string tag, Digest digest, bool isStored)
+    {
+        if (isStored)
+            return freshness.TakeUnlinked(name, tag, digest)
+                ? MoveAsync(name, tag, digest, overPushed: false, CancellationToken.None)
+                : ValueTask.CompletedTask;
+        freshness.SetUnlinked(name, tag);
+        return AddPendingAsync(name, tag, digest);
     }
 
     /// <summary>A manifest was stored: moves the pending tags that name it.</summary>
@@ -54,7 +72,19 @@ public sealed class MirroredTags(
         // First this, then the look for pending tags. A check of a tag does it the other way round.
         Interlocked.Increment(ref _stores);
         foreach (var tag in TakePending(name, digest))
-            await MoveAsync(name, tag, digest, cancellationToken);
+            await MovePendingAsync(tag, overPushed: true);
+        if (await shared.FindAsync(Kind, Key(name, digest)) is not { } tags)
+            return;
+        await shared.ForgetAsync(Kind, Key(name, digest));
+        foreach (var tag in tags.Split(' '))
+            await MovePendingAsync(tag, overPushed: false);
+
+        // A later check may have found that the tag names another manifest.
+        async ValueTask MovePendingAsync(string tag, bool overPushed)
+        {
+            if (await freshness.NamesAsync(name, tag, digest))
+                await MoveAsync(name, tag, digest, overPushed, cancellationToken);
+        }
     }
 
     /// <summary>
@@ -79,34 +109,52 @@ public sealed class MirroredTags(
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"what {name}:{tag} names", failure);
+            writes.Failed($"what {name}:{tag} names", failure, name);
         }
     }
 
     public void Dispose() => _pending.Dispose();
 
-    private async ValueTask MoveAsync(RepositoryName name, string tag, Digest digest, CancellationToken cancellationToken)
+    private static string Key(RepositoryName name, Digest digest) => $"{name}@{digest}";
+
+    /// <param name="overPushed">Whether the tag moves although a client may have pushed the manifest that it names: the caller has
+    /// looked into that.</param>
+    private async ValueTask MoveAsync(
+        RepositoryName name, string tag, Digest digest, bool overPushed, CancellationToken cancellationToken)
     {
         try
         {
-            if (await references.ResolveTagAsync(name, tag, cancellationToken) != digest)
-                await references.SetTagAsync(name, tag, digest, cancellationToken);
+            var named = await references.ResolveTagAsync(name, tag, cancellationToken);
+            if (named == digest || !overPushed && named is { } pushed
+                && await provenance.FindAsync(name, pushed, cancellationToken) != Provenance.Copied)
+                return;
+            await references.SetTagAsync(name, tag, digest, cancellationToken);
+            if ((await references.FindManifestAsync(name, digest, cancellationToken)).Linked)
+                return;
+            // An eviction removed the manifest after the caller had found it, and may have looked for its tags before this one was set
+            // (RepositoryDeletions). So delete this tag too, until the manifest is stored again.
+            await references.DeleteTagAsync(name, tag, cancellationToken);
+            await AnsweredAsync(name, tag, digest, isStored: false);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"what {name}:{tag} names", failure);
+            writes.Failed($"what {name}:{tag} names", failure, name);
         }
     }
 
-    private void AddPending(RepositoryName name, string tag, Digest digest)
+    private async ValueTask AddPendingAsync(RepositoryName name, string tag, Digest digest)
     {
+        string[] tags;
         lock (_gate)
         {
-            if (_pending.TryGetValue((name, digest), out string[]? tags) && tags!.Contains(tag))
-                return;
-            string[] more = [.. tags ?? [], tag];
-            _pending.Set((name, digest), more, new MemoryCacheEntryOptions { Size = more.Length });
+            tags = _pending.Get<string[]>((name, digest)) ?? [];
+            if (!tags.Contains(tag))
+                _pending.Set((name, digest), tags = [.. tags, tag], new MemoryCacheEntryOptions { Size = tags.Length });
         }
+        // Other replicas may have checked other tags that name this manifest.
+        var known = (await shared.FindAsync(Kind, Key(name, digest)))?.Split(' ') ?? [];
+        if (tags.Except(known).Any())
+            await shared.RememberAsync(Kind, Key(name, digest), string.Join(' ', known.Union(tags)), TagFreshness.PendingLife);
     }
 
     private string[] TakePending(RepositoryName name, Digest digest)

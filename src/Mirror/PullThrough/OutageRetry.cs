@@ -7,8 +7,8 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// Retries requests for missing content while one upstream is unavailable (<c>proxy.hold</c>), or says "later" with a short wait
-/// (<c>proxy.wait_limited</c>). All held requests make their next attempt at the same moment, so that requests for the same content share
-/// it. When a held request is cancelled, its attempts end.
+/// (<c>proxy.wait_limited</c>). Downloads that get "later" for the rest of a blob wait here too. All held requests make their next attempt
+/// at the same moment, so that requests for the same content share it. When a held request is cancelled, its attempts end.
 /// </summary>
 public sealed partial class OutageRetry(
     CachePolicies policies, UpstreamOrigin upstream, UpstreamMetrics metrics, IHostApplicationLifetime lifetime, TimeProvider time,
@@ -26,7 +26,7 @@ public sealed partial class OutageRetry(
     private Task _nextWake = Task.CompletedTask;
     private int _held;
 
-    /// <summary>How many requests wait now.</summary>
+    /// <summary>How many requests and downloads wait now.</summary>
     public int Held => Volatile.Read(ref _held);
 
     /// <summary>Calls <paramref name="fetch"/> until it succeeds, upstream says no, the time is over, or the server stops.</summary>
@@ -36,38 +36,22 @@ public sealed partial class OutageRetry(
         RepositoryName name, Func<CancellationToken, ValueTask<Answer<T>>> fetch, CancellationToken cancellationToken)
     {
         var policy = policies.Of(name);
-        // A client that wants its answer fast does not wait for a limit either.
-        var (hold, wait) = (policy.Hold, policy.FailFast < policy.WaitLimited ? policy.FailFast.Value : policy.WaitLimited);
         var started = time.GetTimestamp();
         var held = false;
         try
         {
             while (true)
-            {
-                TimeSpan pause, left, longest;
                 try
                 {
                     return await fetch(cancellationToken);
                 }
-                catch (UpstreamException failure)
-                    when (failure is UpstreamLimitedException && (hold > TimeSpan.Zero || wait > TimeSpan.Zero)
-                        || failure is UpstreamUnavailableException && hold > TimeSpan.Zero)
+                catch (UpstreamException failure) when (WaitAfter(failure, policy, time.GetElapsedTime(started)) is var (pause, left))
                 {
-                    var waited = time.GetElapsedTime(started);
-                    // Each wait that upstream asks for has a limit, and so have all of them together.
-                    (left, longest) = (hold - waited, hold - waited);
-                    if (failure is UpstreamLimitedException)
-                        (left, longest) = (Longer(left, MaxWaits * wait - waited), Longer(longest, wait));
-                    pause = failure is UpstreamLimitedException limited ? limited.RetryAfter ?? IntervalWhenLimited : Interval;
-                    var isTooLong = failure is UpstreamLimitedException && pause > longest;
-                    if (left <= TimeSpan.Zero || isTooLong || _stopping.IsCancellationRequested)
-                        throw;
                     if (!held)
                         Begin(left, failure);
                     held = true;
+                    await PauseAsync(pause, left, cancellationToken);
                 }
-                await PauseAsync(pause, left, cancellationToken);
-            }
         }
         finally
         {
@@ -75,6 +59,44 @@ public sealed partial class OutageRetry(
             if (held)
                 End();
         }
+    }
+
+    /// <summary>Waits for the next attempt of a download that upstream interrupts with "later" (429), as a held request waits.</summary>
+    /// <param name="waited">How long the download has waited since upstream sent more than a few bytes.</param>
+    /// <returns>How long it waited; null without a wait if a request that has waited so long would get the exception.</returns>
+    public async Task<TimeSpan?> WaitAsync(
+        RepositoryName name, UpstreamLimitedException limited, TimeSpan waited, CancellationToken cancellationToken)
+    {
+        if (WaitAfter(limited, policies.Of(name), waited) is not var (pause, left))
+            return null;
+        var began = time.GetTimestamp();
+        Begin(left, limited);
+        try
+        {
+            await PauseAsync(pause, left, cancellationToken);
+            return time.GetElapsedTime(began);
+        }
+        finally
+        {
+            End();
+        }
+    }
+
+    // How long to pause before the next attempt, and how long all further waits may take; null for no further attempt.
+    private (TimeSpan Pause, TimeSpan Left)? WaitAfter(UpstreamException failure, CachePolicy policy, TimeSpan waited)
+    {
+        if (_stopping.IsCancellationRequested)
+            return null;
+        var hold = policy.Hold - waited;
+        if (failure is UpstreamUnavailableException)
+            return hold > TimeSpan.Zero ? (Interval, hold) : null;
+        if (failure is not UpstreamLimitedException limited)
+            return null;
+        // A client that wants its answer fast does not wait for a limit either.
+        var wait = policy.FailFast < policy.WaitLimited ? policy.FailFast.Value : policy.WaitLimited;
+        // Each wait that upstream asks for has a limit, and so have all of them together.
+        var (left, pause) = (Longer(hold, MaxWaits * wait - waited), limited.RetryAfter ?? IntervalWhenLimited);
+        return left > TimeSpan.Zero && pause <= Longer(hold, wait) ? (pause, left) : null;
     }
 
     private static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
@@ -109,9 +131,9 @@ public sealed partial class OutageRetry(
     }
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "requests for missing content wait for {Upstream}, up to {Seconds} s each (proxy.hold, proxy.wait_limited): {Reason}")]
+        Message = "requests and downloads wait for {Upstream}, up to {Seconds} s each (proxy.hold, proxy.wait_limited): {Reason}")]
     private partial void LogHolding(string upstream, double seconds, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "no request waits for {Upstream} any more")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "no request or download waits for {Upstream} any more")]
     private partial void LogOver(string upstream);
 }

@@ -6,16 +6,26 @@ using Mirror.Storage;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Which manifest each tag named when this replica or another one last checked it, and when the check was. This is only a cache. If an
-/// entry is lost, the server asks upstream once more. Until then, <c>proxy.max_stale</c> is measured as if the tag had been checked when
-/// this process started. If another replica changes a tag, or its messages may be lost, the next request for the tag causes a check. But
-/// the time of the last check stays known: while upstream is unavailable, the tag is as old as it was.
+/// Which manifest each tag named when this replica or another one last checked it, and when the check was.
 /// </summary>
+/// <remarks>
+/// This is only a cache. If an entry is lost, the server asks upstream once more. Until then, <c>proxy.max_stale</c> is measured as if the
+/// tag had been checked when this process started.
+/// <para>
+/// If another replica changes a tag, or its messages may be lost, the next request for the tag causes a check. The time of the last check
+/// stays known: while upstream is unavailable, the tag is as old as it was.
+/// </para>
+/// </remarks>
 public sealed class TagFreshness : IDisposable
 {
     private const int MaxTags = 100_000;
     private const string Kind = "tag";
     private const int Uncertain = -1;
+
+    /// <summary>
+    /// How long replicas share at least which manifest a check found. A pending tag, which needs this, does not live longer.
+    /// </summary>
+    public static readonly TimeSpan PendingLife = TimeSpan.FromMinutes(10);
 
     // How far another replica's clock may be ahead of ours.
     private static readonly TimeSpan MaxClockSkew = TimeSpan.FromSeconds(5);
@@ -44,6 +54,35 @@ public sealed class TagFreshness : IDisposable
             ? check.Descriptor
             : null;
 
+    /// <summary>
+    /// Whether the last check that is known, of this replica or another one, found that the tag names this manifest. The check need not be
+    /// fresh. False if the tag may have changed since.
+    /// </summary>
+    public async ValueTask<bool> NamesAsync(RepositoryName name, string tag, Digest digest)
+    {
+        if (Fresh(name, tag) is { } known)
+            return known.Digest == digest;
+        var last = await FindSharedAsync(name, tag, PendingLife);
+        // Redis may have lost the check of this replica.
+        if (Find(name, tag) is { } own && IsCertain(own) && (last is null || _time.GetElapsedTime(last.At, own.At) > MaxClockSkew))
+            last = own;
+        return last?.Descriptor.Digest == digest;
+    }
+
+    /// <summary>
+    /// Whether the last check found this manifest, and the stored tag may not name it yet. The caller makes sure that it does, so this is
+    /// true once for each check, and once more after <see cref="SetUnlinked"/>.
+    /// </summary>
+    public bool TakeUnlinked(RepositoryName name, string tag, Digest digest) =>
+        Find(name, tag) is { } check && check.Descriptor.Digest == digest && !Interlocked.Exchange(ref check.IsLinked, true);
+
+    /// <summary>The manifest of the last check is not stored, so no stored tag names it.</summary>
+    public void SetUnlinked(RepositoryName name, string tag)
+    {
+        if (Find(name, tag) is { } check)
+            Volatile.Write(ref check.IsLinked, false);
+    }
+
     /// <summary>How long ago the tag was last checked; null where this replica does not know of a check, or the tag may have changed
     /// since.</summary>
     public TimeSpan? SinceCheck(RepositoryName name, string tag) =>
@@ -55,14 +94,9 @@ public sealed class TagFreshness : IDisposable
         if (Fresh(name, tag) is { } known)
             return known;
         var ttl = _policies.Of(name).TagsCacheTtl;
-        var forgotten = Volatile.Read(ref _forgotten);
-        if (ttl == TimeSpan.Zero || await _shared.FindAsync(Kind, Key(name, tag)) is not { } text
-            || Parse(text, ttl, _time.GetUtcNow()) is not var (descriptor, age))
+        if (ttl == TimeSpan.Zero || await FindSharedAsync(name, tag, ttl) is not { } check)
             return null;
-        // Another replica may have moved the tag after Redis sent the answer.
-        if (forgotten != Volatile.Read(ref _forgotten))
-            return null;
-        Remember(name, tag, descriptor, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency));
+        Set(name, tag, check);
         return Fresh(name, tag);
     }
 
@@ -82,9 +116,9 @@ public sealed class TagFreshness : IDisposable
     /// <param name="moved">Whether the stored tag named another manifest before this check.</param>
     public async ValueTask RecordCheckAsync(RepositoryName name, string tag, Descriptor descriptor, bool moved)
     {
-        Remember(name, tag, descriptor, _time.GetTimestamp());
-        if (_policies.Of(name).TagsCacheTtl is var ttl && ttl > TimeSpan.Zero)
-            await _shared.RememberAsync(Kind, Key(name, tag), Format(descriptor), ttl);
+        Set(name, tag, new(descriptor, _time.GetTimestamp(), Volatile.Read(ref _losses)));
+        var ttl = _policies.Of(name).TagsCacheTtl;
+        await _shared.RememberAsync(Kind, Key(name, tag), Format(descriptor), ttl > PendingLife ? ttl : PendingLife);
         if (moved)
             await _announcements.TagChangedAsync(name, tag);
     }
@@ -102,14 +136,24 @@ public sealed class TagFreshness : IDisposable
 
     private static string Key(RepositoryName name, string tag) => $"{name}:{tag}";
 
-    private void Remember(RepositoryName name, string tag, Descriptor descriptor, long at) =>
-        Set(name, tag, new Check(descriptor, at, Volatile.Read(ref _losses)));
-
     private void ForgetLocally(RepositoryName name, string tag)
     {
         Interlocked.Increment(ref _forgotten);
         if (Find(name, tag) is { } check)
             Set(name, tag, check with { Losses = Uncertain });
+    }
+
+    // The last check that a replica shared, if it is younger than this.
+    private async ValueTask<Check?> FindSharedAsync(RepositoryName name, string tag, TimeSpan maxAge)
+    {
+        var (forgotten, losses) = (Volatile.Read(ref _forgotten), Volatile.Read(ref _losses));
+        if (await _shared.FindAsync(Kind, Key(name, tag)) is not { } text
+            || Parse(text, maxAge, _time.GetUtcNow()) is not var (descriptor, age))
+            return null;
+        // Another replica may have moved the tag after Redis sent the answer, and its message may be lost.
+        return forgotten == Volatile.Read(ref _forgotten) && losses == Volatile.Read(ref _losses)
+            ? new(descriptor, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency), losses)
+            : null;
     }
 
     private Check? Find(RepositoryName name, string tag) => _checks.Get<Check>((name, tag));
@@ -124,7 +168,7 @@ public sealed class TagFreshness : IDisposable
         CultureInfo.InvariantCulture,
         $"{_time.GetUtcNow().ToUnixTimeMilliseconds()} {descriptor.Digest} {descriptor.Size} {descriptor.MediaType}");
 
-    internal static (Descriptor Descriptor, TimeSpan Age)? Parse(string text, TimeSpan ttl, DateTimeOffset now)
+    internal static (Descriptor Descriptor, TimeSpan Age)? Parse(string text, TimeSpan maxAge, DateTimeOffset now)
     {
         if (text.Split(' ', 4) is not [var at, var named, var length, not "" and var mediaType]
             || !long.TryParse(at, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds)
@@ -132,10 +176,14 @@ public sealed class TagFreshness : IDisposable
             || !long.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var size))
             return null;
         var age = now.ToUnixTimeMilliseconds() - milliseconds;
-        return age < -MaxClockSkew.TotalMilliseconds || age >= ttl.TotalMilliseconds
+        return age < -MaxClockSkew.TotalMilliseconds || age >= maxAge.TotalMilliseconds
             ? null
             : (new Descriptor(mediaType, digest, size), TimeSpan.FromMilliseconds(age));
     }
 
-    private sealed record Check(Descriptor Descriptor, long At, int Losses);
+    private sealed record Check(Descriptor Descriptor, long At, int Losses)
+    {
+        // Whether the stored tag names this manifest, as far as this replica has looked.
+        public bool IsLinked;
+    }
 }

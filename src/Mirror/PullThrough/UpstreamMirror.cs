@@ -28,12 +28,17 @@ public sealed record UpstreamMirror(
         var tokens = Make<TokenSource>(origin, Http(handlers.CreateHandler(tokenClient)));
         var redirects = new RedirectHandler(origin) { InnerHandler = handlers.CreateHandler(client) };
         var authorization = Make<AuthorizationHandler>(origin, tokens);
-        authorization.InnerHandler = redirects;
+        authorization.InnerHandler = new AnonymousTokenHandler(origin, tokens, services.GetRequiredService<TimeProvider>())
+        {
+            InnerHandler = redirects,
+        };
         var state = services.GetRequiredKeyedService<UpstreamState>(origin);
         var http = Http(authorization);
-        var upstream = Make<UpstreamClient>(origin, accounts, Make<Refusals>(), state, http);
+        var check = Make<RegistryCheck>(origin, state, http);
+        var upstream = Make<UpstreamClient>(origin, accounts, Make<Refusals>(), state, http, check);
         var deadlines = Make<UpstreamDeadlines>();
-        var blobs = Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges), deadlines);
+        var retry = Make<OutageRetry>(origin);
+        var blobs = Make<MirroredBlobs>(Make<FillSource>(upstream, options.ParallelRanges, retry), deadlines);
         var completion = Make<ImageCompletion>(blobs, upstream);
         var manifests = Make<MirroredManifests>(upstream, completion, deadlines);
         return new UpstreamMirror(
@@ -46,12 +51,12 @@ public sealed record UpstreamMirror(
             Make<MirroredReferrers>(upstream, manifests, Make<UpstreamDeadlines>()),
             services.GetRequiredService<TagFreshness>(),
             services.GetRequiredService<RepositoryDeletions>(),
-            Make<OutageRetry>(origin),
+            retry,
             services.GetRequiredService<CachePolicies>(),
             services.GetRequiredService<MissNotes>(),
             options.Private is PrivateImages.Account ? null
                 : new PrivateRepositories(
-                    origin, options.Private, Make<AccessProbe>(origin, http), deadlines, services.GetRequiredService<LiveOptions>(),
+                    origin, options.Private, Make<AccessProbe>(origin, http, check), deadlines, services.GetRequiredService<LiveOptions>(),
                     services.GetRequiredService<TimeProvider>()));
 
         // From the given parts, and from services that all upstreams share.

@@ -16,6 +16,9 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
     private readonly UpstreamOrigin? _default = all.FirstOrDefault(origin => origin.Prefix.Length == 0);
     private readonly UpstreamOrigin? _furtherDockerHub = all.FirstOrDefault(origin => origin.IsDockerHub && origin.Prefix.Length > 0);
 
+    // The only upstream, and not Docker Hub: it may be private, and hold copies under the names of their registries.
+    private bool TakesAnyName => all is [{ IsDockerHub: false }];
+
     /// <summary>
     /// Names of further upstreams that were configured once. Content that is stored below such a name does not belong to the default
     /// upstream. <see cref="FormerUpstreams"/> sets it.
@@ -31,7 +34,8 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
 
     /// <summary>
     /// The name under which a repository is stored: without the default upstream's name; on Docker Hub under <c>docker.io</c>, if
-    /// Docker Hub is a further upstream, and with <c>library/</c>.
+    /// Docker Hub is a further upstream, and with <c>library/</c>. A name of Docker Hub before it means the default upstream, unless this
+    /// is the only one and is not Docker Hub: then the name is a part of the repository's name, as it is for registry:2.
     /// </summary>
     public RepositoryName Stored(RepositoryName name)
     {
@@ -41,7 +45,7 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
         else if (_default is { } origin)
         {
             // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
-            text = Without(origin.Name, text) ?? (FindNamed(text) is null ? DockerHub.Without(text) : null) ?? text;
+            text = Without(origin.Name, text) ?? (TakesAnyName || FindNamed(text) is not null ? null : DockerHub.Without(text)) ?? text;
             if (origin.IsDockerHub)
                 text = Official(text);
         }
@@ -53,7 +57,8 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
     /// <summary>
     /// A repository's name with that of the registry before it, as <see cref="Find"/> takes it. Null if the registry is not mirrored. A
     /// registry without an upstream, and a mirror of one registry other than Docker Hub, take a name as it is, whatever registry the client
-    /// names, as registry:2 does: clients name the registry of the image, and a private upstream may hold copies from many.
+    /// names, as registry:2 does: clients name the registry of the image, and a private upstream may hold copies from many. The name may
+    /// begin with the same registry already: containerd sends both where the path of the mirror's address in its hosts.toml ends with it.
     /// </summary>
     /// <param name="registry">The registry that the client names, compared without regard to case.</param>
     public RepositoryName? Of(string registry, RepositoryName name)
@@ -66,10 +71,14 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
             named = _default;
         // For a registry that was an upstream once, the server serves the copies, and no image of the same name from another registry.
         if (named is null && host.ToLowerInvariant() is var former && Former.Contains(former))
-            return RepositoryName.TryParse($"{former}/{name}", out var copied) ? copied : null;
+            return Below($"{former}/", Without(former, name.ToString()));
         if (named is null || named == _default)
-            return named is not null || anyNs || all is [] or [{ IsDockerHub: false }] ? name : null;
-        return RepositoryName.TryParse(named.Prefix + name, out var full) ? full : null;
+            return named is not null || anyNs || all is [] || TakesAnyName ? name : null;
+        return Below(
+            named.Prefix, Without(named.Name, name.ToString()) ?? (named.IsDockerHub ? DockerHub.Without(name.ToString()) : null));
+
+        RepositoryName? Below(string prefix, string? own) =>
+            RepositoryName.TryParse($"{prefix}{own ?? name.ToString()}", out var full) ? full : null;
     }
 
     /// <summary>The upstream that has this name; null where there is none.</summary>
@@ -86,7 +95,7 @@ public sealed class UpstreamNames(IReadOnlyList<UpstreamOrigin> all, bool anyNs)
         // its own names may have dots.
         if (text.IndexOf('/') is not (> 0 and var slash))
             return _default;
-        var isForeign = (all.Count > 1 || _default?.IsDockerHub == true) && text.AsSpan(0, slash).Contains('.')
+        var isForeign = !TakesAnyName && text.AsSpan(0, slash).Contains('.')
             || Former is { Count: > 0 } former && former.Contains(text[..slash]);
         return isForeign ? null : _default;
     }

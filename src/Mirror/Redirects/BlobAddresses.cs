@@ -19,7 +19,7 @@ public sealed class BlobAddresses
             .. middleware.Storage.Where(entry => !entry.Disabled).Select<StorageMiddlewareOptions, IAddressStep?>(entry => entry.Name switch
             {
                 // Only a bucket of S3 can be the origin of a distribution.
-                "cloudfront" => storage.S3 is { } s3 ? new CloudFrontStep(entry.Options, s3.RootDirectory, aws, time) : null,
+                "cloudfront" => storage.S3 is { } s3 ? new CloudFrontStep(entry.Options, s3.Root, aws, time) : null,
                 "redirect" => new RedirectStep(entry.Options),
                 _ => new RewriteStep(entry.Options),
             }).OfType<IAddressStep>(),

@@ -14,13 +14,13 @@ internal sealed class CloudFrontStep : IAddressStep
     private readonly AwsAddresses _aws;
     private readonly TimeProvider _time;
 
-    /// <param name="root">The folder in the bucket.</param>
+    /// <param name="root">What the keys of all objects begin with.</param>
     public CloudFrontStep(StorageMiddlewareSettings options, string root, AwsAddresses aws, TimeProvider time)
     {
         (_options, _aws, _time) = (options, aws, time);
         var url = options.BaseUrl!.TrimEnd('/');
-        var folders = root.Split('/', StringSplitOptions.RemoveEmptyEntries).Select(folder => $"{Uri.EscapeDataString(folder)}/");
-        _base = $"{(url.Contains("://", StringComparison.Ordinal) ? url : $"https://{url}")}/{string.Concat(folders)}";
+        var folders = root.Split('/').Select(Uri.EscapeDataString);
+        _base = $"{(url.Contains("://", StringComparison.Ordinal) ? url : $"https://{url}")}/{string.Join('/', folders)}";
         _signer = new(options.PrivateKey!, options.KeyPairId!);
     }
 

@@ -13,7 +13,11 @@ internal sealed class RewriteStep(StorageMiddlewareSettings options) : IAddressS
             return null;
         var path = address.AbsolutePath;
         if (options.TrimPathPrefix is { Length: > 0 } prefix && path.StartsWith(prefix, StringComparison.Ordinal))
-            path = $"/{path[prefix.Length..].TrimStart('/')}";
+        {
+            // No more than the one slash at the boundary: on Azure, registry:2's names begin with a slash of their own.
+            var rest = path[prefix.Length..];
+            path = prefix.EndsWith('/') || !rest.StartsWith('/') ? $"/{rest}" : rest;
+        }
         return new Uri($"{options.Scheme ?? address.Scheme}://{options.Host ?? address.Authority}{path}{address.Query}");
     }
 }

@@ -15,8 +15,8 @@ public sealed class BlobRoute(
     Locations locations, RegistryEvents events, BlobAddresses addresses, KnownBlobs known, Transfers transfers,
     Schema1Requests schema1, WaitingClients waiting)
 {
-    /// <summary>Answers with the headers of a blob. The server stores no content for this. It may write the link of a stored blob, or
-    /// touch the blob.</summary>
+    /// <summary>Answers with the headers of a blob. The server may write the link of a stored blob, or touch the blob. It downloads a blob
+    /// for this only if the labels of upstream's answer are those of an HTML page.</summary>
     public async Task HeadAsync(RegistryRequest request)
     {
         var digest = request.Digest;
@@ -92,7 +92,7 @@ public sealed class BlobRoute(
     private async ValueTask<bool> RedirectAgainAsync(RegistryRequest request, Digest digest)
     {
         if (known.Find(request.Repository.Name, digest) is not { } blob
-            || !await request.Repository.UseBlobAsync(digest, request.Aborted))
+            || !await request.Repository.TryNoteRedirectAsync(digest, request.Aborted))
             return false;
         request.SetCacheStatus(new Answer<KnownBlob>(blob, blob.Status));
         request.Http.Response.Headers.AcceptRanges = "bytes";
@@ -141,28 +141,25 @@ public sealed class BlobRoute(
             }
         }
 
-        // 3. The range, or several.
-        var part = new ByteRange(0, content.Length ?? long.MaxValue);
-        MultipartRanges? multipart = null;
-        if (content.Length is { } length)
+        // 3. The range, or several. The length is asked once: that of a running download may become known at any moment.
+        var whole = content.Length;
+        var parts = whole is { } length ? ByteRange.Of(request.Http.Request, length, $"\"{digest}\"") : null;
+        if (parts is { Count: 0 })
         {
-            if (ByteRange.Of(request.Http.Request, length, $"\"{digest}\"") is { } parts)
-            {
-                if (parts.Count == 0)
-                {
-                    response.Headers.ContentRange = $"bytes */{length}";
-                    throw new RegistryException(RegistryError.RangeInvalid, $"the blob has {length} bytes");
-                }
-                part = parts[0];
-                response.StatusCode = StatusCodes.Status206PartialContent;
-                if (parts.Count == 1)
-                    response.Headers.ContentRange = $"bytes {part.From}-{part.End - 1}/{length}";
-                else
-                    response.ContentType = (multipart = new(parts, length, MediaTypes.OctetStream)).ContentType;
-            }
-            response.ContentLength = multipart?.ContentLength ?? part.End - part.From;
+            response.Headers.ContentRange = $"bytes */{whole}";
+            throw new RegistryException(RegistryError.RangeInvalid, $"the blob has {whole} bytes");
         }
+        var part = parts?[0] ?? new ByteRange(0, whole ?? long.MaxValue);
         await content.PrepareAsync(part.From, part.End, request.Aborted);
+        var multipart = parts is { Count: > 1 } ? new MultipartRanges(parts, whole!.Value, MediaTypes.OctetStream) : null;
+        if (parts is not null)
+            response.StatusCode = StatusCodes.Status206PartialContent;
+        if (multipart is not null)
+            response.ContentType = multipart.ContentType;
+        else if (parts is not null)
+            response.Headers.ContentRange = $"bytes {part.From}-{part.End - 1}/{whole}";
+        if (whole is not null)
+            response.ContentLength = multipart?.ContentLength ?? part.End - part.From;
 
         // 4. The headers go out now, so that the client knows the length even if the first byte takes long. Then the bytes.
         await response.StartAsync(request.Aborted);

@@ -7,13 +7,20 @@ namespace Mirror.Registry;
 /// <param name="End">The byte after the last one.</param>
 internal readonly record struct ByteRange(long From, long End)
 {
-    /// <summary>How many ranges one answer has at most. A request for more gets the whole.</summary>
+    /// <summary>How many parts one answer has at most, except for podman and its like. A request for more gets the whole.</summary>
     public const int MaxCount = 16;
 
+    // The library containers/image of podman and others expects one part for each range, also where ranges touch, and asks for so many at
+    // most. If it gets another number of parts, it downloads the whole layer once more.
+    private const int MaxCountOfPodman = 1024;
+
+    // The names under which programs with that library ask.
+    private static readonly string[] LikePodman = ["containers/", "libpod/", "podman/", "buildah/", "skopeo/", "cri-o/"];
+
     /// <summary>
-    /// The requested parts in the order of the request, those that touch or overlap as one. None: the request cannot be satisfied (416).
-    /// Null: the whole, also for units other than bytes, for more than <see cref="MaxCount"/> ranges, and for ranges that together are
-    /// longer than the whole.
+    /// The requested parts in the order of the request, those that touch or overlap as one, except for podman and its like. None: the
+    /// request cannot be satisfied (416). Null: the whole, also for units other than bytes, for more than 16 parts (podman: 1,024), and for
+    /// ranges that together are longer than the whole.
     /// </summary>
     /// <param name="length">The length of the whole in bytes.</param>
     /// <param name="etag">The whole's ETag, with quotes, for <c>If-Range</c>.</param>
@@ -28,26 +35,21 @@ internal readonly record struct ByteRange(long From, long End)
         // "500-0" does not parse. The conformance tests of the specification expect 416 for it, not the whole.
         if (!RangeHeaderValue.TryParse(asked, out var range))
             return [];
-        if (range.Ranges.Count > MaxCount)
+        if (range.Ranges.Count > MaxCountOfPodman)
             return null;
-        List<ByteRange> parts = [];
-        var sum = 0L;
-        foreach (var item in range.Ranges)
-            if (Of(item, length) is { } part)
-            {
-                sum += part.End - part.From;
-                Join(parts, part);
-            }
-        return sum > length ? null : parts;
+        List<ByteRange> parts = [.. range.Ranges.Select(item => Of(item, length)).OfType<ByteRange>()];
+        if (parts.Sum(part => part.End - part.From) > length)
+            return null;
+        if (IsLikePodman(request.Headers.UserAgent.ToString()))
+            return parts;
+        List<ByteRange> joined = [];
+        foreach (var part in parts)
+            Join(joined, part);
+        return joined.Count > MaxCount ? null : joined;
     }
 
-    // Null where the blob has no such byte.
-    private static ByteRange? Of(RangeItemHeaderValue item, long length) => (item.From, item.To) switch
-    {
-        ({ } from, var to) when from < length => new(from, Math.Min(to ?? long.MaxValue, length - 1) + 1),
-        (null, > 0 and var suffix) when length > 0 => new(length - Math.Min(suffix, length), length),
-        _ => null,
-    };
+    private static bool IsLikePodman(string agent) =>
+        Array.Exists(LikePodman, name => agent.Contains(name, StringComparison.OrdinalIgnoreCase));
 
     // The joined part takes the place of the first of its parts.
     private static void Join(List<ByteRange> parts, ByteRange part)
@@ -62,4 +64,12 @@ internal readonly record struct ByteRange(long From, long End)
             }
         parts.Insert(place, part);
     }
+
+    // Null where the blob has no such byte.
+    private static ByteRange? Of(RangeItemHeaderValue item, long length) => (item.From, item.To) switch
+    {
+        ({ } from, var to) when from < length => new(from, Math.Min(to ?? long.MaxValue, length - 1) + 1),
+        (null, > 0 and var suffix) when length > 0 => new(length - Math.Min(suffix, length), length),
+        _ => null,
+    };
 }

@@ -16,7 +16,10 @@ public sealed class CatalogRoute(
         var query = request.Http.Request.Query;
         var count = Paging.Count(query) ?? Math.Min(DefaultCount, options.MaxEntries);
         if (count > options.MaxEntries)
-            throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is {options.MaxEntries} at most");
+            throw new RegistryException(RegistryError.PaginationNumberInvalid, $"'n' is {options.MaxEntries} at most")
+            {
+                Advice = "if clients shall get longer pages of the catalog, raise catalog.maxentries",
+            };
         RepositoryName? last = Paging.Value(query, "last") is not { } given ? null
             : RepositoryName.TryParse(given, out var name) ? name
             : throw new RegistryException(RegistryError.NameInvalid, "'last' is the last repository of the page before");

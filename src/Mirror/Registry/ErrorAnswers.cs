@@ -21,6 +21,9 @@ public sealed partial class ErrorAnswers(
     // For the client, where upstream's 429 has no Retry-After.
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(60);
 
+    private string RoomAdvice => storage.InMemory is null ? $"make room in {storage.Location}, or set proxy.max_size"
+        : "raise storage.inmemory.maxsize, or delete images and collect garbage";
+
     /// <summary>
     /// Answers with the error of <paramref name="failure"/>. If a part of the answer was sent already, it aborts the connection instead: a
     /// client must not take a part for the whole. Never throws.
@@ -37,14 +40,20 @@ public sealed partial class ErrorAnswers(
                     RegistryError.Unavailable,
                     $"this answer ended after {request.Written} bytes while the server was stopping; http.draintimeout gives it more time",
                     Advice: null);
+            else if (CutOffOf(request.Http) is { } cut)
+                request.Failed = new RequestFailure(
+                    RegistryError.ClientTooSlow, $"the answer ended after {request.Written} bytes: {cut.Why}", cut.Advice);
             return;
         }
-        var failed = Explain(failure);
+        var isRead = request.Http.Request.Method is "GET" or "HEAD";
+        var failed = Explain(failure, isRead);
         var error = failed.Error;
         request.Failed = failed;
         if (failure is IOException { IsNoSpace: true } or IOException { IsReadOnly: true } or UnauthorizedAccessException
-            && request.Http.Request.Method is not ("GET" or "HEAD"))
-            writes.Failed($"what a client pushed to {request.Route.Name}", failure);
+            && failure is not UnreadableException && !isRead)
+            writes.Failed(
+                $"what a client {(request.Http.Request.Method is "DELETE" ? "deleted from" : "pushed to")} {request.Route.Name}", failure,
+                RepositoryName.TryParse(request.Route.Name, out var name) ? name : null);
         if (error == RegistryError.Unknown)
             LogUnexpected(request.Http.Request.Path, failure);
         if (response.HasStarted)
@@ -57,6 +66,9 @@ public sealed partial class ErrorAnswers(
         response.StatusCode = error.Status;
         try
         {
+            // A client that pulls has another host to ask.
+            if (failure is BusyException && !isRead && request.Http.Features.Get<ClientConnection>() is { } client)
+                await client.LingerAsync(HttpProtocol.IsHttp2(request.Http.Request.Protocol), request.Aborted);
             ContentHeaders.SetCommon(response.Headers, http);
             (response.Headers.ContentRange, response.Headers.Connection) = (range, connection);
             foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
@@ -70,17 +82,24 @@ public sealed partial class ErrorAnswers(
                 request, new ErrorList([.. details.Select(each => new ErrorItem(error.Code, error.Message, each))]),
                 RegistryJson.Default.ErrorList);
         }
-        catch (Exception gone) when (gone is IOException or OperationCanceledException)
+        catch (Exception unwritten)
+        {
+            EndUnwritten(request.Http, unwritten);
+        }
+    }
+
+    /// <summary>Ends an answer whose error could not be written. The client gets the status at least, and no part of a body for the
+    /// whole.</summary>
+    public void EndUnwritten(HttpContext context, Exception failure)
+    {
+        if (failure is IOException or OperationCanceledException)
         {
             metrics.Aborted();
+            return;
         }
-        // The client gets the status at least, and no part of a body for the whole.
-        catch (Exception unexpected)
-        {
-            LogUnexpected(request.Http.Request.Path, unexpected);
-            if (response.HasStarted)
-                request.Http.Abort();
-        }
+        LogUnexpected(context.Request.Path, failure);
+        if (context.Response.HasStarted)
+            context.Abort();
     }
 
     /// <summary>
@@ -98,8 +117,12 @@ public sealed partial class ErrorAnswers(
         return true;
     }
 
+    // Of the request alone, as with a stream of HTTP/2, or of its connection.
+    private static CutOff? CutOffOf(HttpContext http) => http.Features.Get<CutOff>() ?? http.Features.Get<ClientConnection>()?.CutOff;
+
     /// <summary>The error of the protocol for an exception, and what the log says of it.</summary>
-    public RequestFailure Explain(Exception failure) => failure switch
+    /// <param name="isRead">Whether the request only reads: a quota of a bucket is nothing to such a client.</param>
+    public RequestFailure Explain(Exception failure, bool isRead) => failure switch
     {
         RegistryException known => new(known.Error, known.Detail, known.Advice),
         NewTagHeldException => new(RegistryError.Denied, failure.Message, "cooldown_new: serve lets new tags in"),
@@ -109,7 +132,7 @@ public sealed partial class ErrorAnswers(
             RetryAfter = busy.RetryAfter,
         },
         BusyException busy => new(RegistryError.Unavailable, failure.Message, busy.Advice) { RetryAfter = busy.RetryAfter },
-        UpstreamRefusedException => new(RegistryError.NameUnknown, failure.Message, null),
+        UpstreamMissingException => new(RegistryError.NameUnknown, failure.Message, null),
         UpstreamDeniedException { HasAccount: false } denied => new(RegistryError.NameUnknown, failure.Message, denied.Advice),
         UpstreamDeniedException denied => new(RegistryError.Denied, failure.Message, denied.Advice),
         UpstreamLimitedException limited => new(RegistryError.TooManyRequests, failure.Message, limited.Advice)
@@ -120,23 +143,25 @@ public sealed partial class ErrorAnswers(
         {
             RetryAfter = TooManyLoginsException.RetryAfter,
         },
-        UpstreamException away => new(RegistryError.Unavailable, failure.Message, away.Advice),
+        UpstreamException unavailable => new(RegistryError.Unavailable, failure.Message, unavailable.Advice),
         DigestMismatchException => new(RegistryError.Unavailable, failure.Message, DigestMismatchException.Advice),
-        ReplicaLostException => new(RegistryError.Unavailable, failure.Message, "see why the other replica is away"),
+        ReplicaLostException => new(
+            RegistryError.Unavailable, failure.Message, "see why the other replica does not answer, or cannot reach upstream"),
         // The cause that cut off the body of an answer.
-        IOException { InnerException: UpstreamException or DigestMismatchException } => Explain(failure.InnerException),
+        IOException { InnerException: UpstreamException or DigestMismatchException } => Explain(failure.InnerException, isRead),
         // Clients do not learn what is wrong with the store. The operator finds it in the log.
         IOException { IsOutOfFiles: true } => OfTheStore("used", failure, OpenFiles.Advice),
         IOException { IsOfTheDisk: true } =>
             OfTheStore("used", failure, $"check the disk of {storage.Location}; the kernel's log says more"),
+        StoreUnavailableException { IsNoSpace: true } when isRead => OfTheStore("used", failure, RoomAdvice),
+        IOException { IsNoSpace: true } => Full(RoomAdvice, failure),
         StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
-        IOException { IsReadOnly: true } or UnauthorizedAccessException =>
-            OfTheStore("written to", failure, $"let this user write to {storage.Location}, and mount it for writing"),
+        UnreadableException unreadable => OfTheStore(
+            "read", failure, $"give this user the right to read it: chown -R {ProcessUser.Name} {unreadable.Path}"),
+        UnauthorizedAccessException => OfTheStore(
+            "written to", failure, $"give this user the right to write to it: chown -R {ProcessUser.Name} {storage.LocalDirectory}"),
+        IOException { IsReadOnly: true } => OfTheStore("written to", failure, $"mount {storage.Location} for writing"),
         NoRoomException => Full($"make room in {storage.LocalDirectory}", failure),
-        IOException { IsNoSpace: true } => Full(
-            storage.InMemory is null ? $"make room in {storage.Location}, or set proxy.max_size"
-                : "raise storage.inmemory.maxsize, or delete images and collect garbage",
-            failure),
         BadHttpRequestException bad => new(new RegistryError("UNSUPPORTED", bad.StatusCode, bad.Message), null, null),
         _ => new(RegistryError.Unknown, null, "report this error with the line before it") { Cause = failure.Message },
     };

@@ -4,6 +4,10 @@ using Mirror.Storage.Spooling;
 
 namespace Mirror.Registry;
 
+// The states of an upload: begun (a BegunUpload, in memory only) -> stored (IsStored: the store has its folder) -> open (an Upload, with
+// its file) -> held by one request (a HeldUpload) -> ended. After a request it goes back from held to open; when it is idle, from open to
+// stored.
+
 /// <summary>An upload that this process counts.</summary>
 internal sealed class BegunUpload(UploadQuotas.Share share, long now)
 {
@@ -16,6 +20,20 @@ internal sealed class BegunUpload(UploadQuotas.Share share, long now)
     public bool IsStored { get => Volatile.Read(ref _isStored); set => Volatile.Write(ref _isStored, value); }
 
     public long LastUsed { get => Volatile.Read(ref _lastUsed); set => Volatile.Write(ref _lastUsed, value); }
+}
+
+/// <summary>A request that uses an upload.</summary>
+internal sealed class UploadUse : IDisposable
+{
+    private UploadQuotas.Share? _share;
+
+    public UploadUse(UploadQuotas.Share share)
+    {
+        _share = share;
+        share.Use();
+    }
+
+    public void Dispose() => Interlocked.Exchange(ref _share, null)?.Unuse();
 }
 
 /// <summary>An open upload.</summary>
@@ -43,6 +61,7 @@ internal sealed class Upload
 
     public bool HasFile => Volatile.Read(ref _spool) is not null;
     public long Length => Volatile.Read(ref _spool)?.Length ?? 0;
+    public bool IsGone => Volatile.Read(ref _spool) is { IsGone: true };
     public bool IsEnded => Volatile.Read(ref _ended);
     public bool IsHeld => Volatile.Read(ref _held);
 
@@ -98,8 +117,9 @@ public sealed class HeldUpload : IDisposable
 {
     private readonly Uploads _uploads;
     private readonly Upload _upload;
+    private readonly IDisposable? _use;
 
-    internal HeldUpload(Uploads uploads, Upload upload) => (_uploads, _upload) = (uploads, upload);
+    internal HeldUpload(Uploads uploads, Upload upload, IDisposable? use) => (_uploads, _upload, _use) = (uploads, upload, use);
 
     /// <summary>The bytes in the store.</summary>
     /// <exception cref="IOException">These would be the first, and the store does not take them.</exception>
@@ -120,7 +140,7 @@ public sealed class HeldUpload : IDisposable
             return;
         Require(bytes.Length);
         Spool.Append(bytes);
-        _upload.Known.Share.Has(Length);
+        _upload.Known.Share.SetLength(Length);
     }
 
     /// <summary>Deletes the upload. Later requests get 404.</summary>
@@ -142,5 +162,9 @@ public sealed class HeldUpload : IDisposable
         }
     }
 
-    public void Dispose() => _uploads.Release(_upload);
+    public void Dispose()
+    {
+        _uploads.Release(_upload);
+        _use?.Dispose();
+    }
 }

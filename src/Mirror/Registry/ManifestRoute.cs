@@ -1,4 +1,5 @@
 using System.Buffers;
+using Mirror.Health;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
@@ -13,7 +14,8 @@ namespace Mirror.Registry;
 /// </summary>
 public sealed class ManifestRoute(
     RepositoryResolver repositories, ManifestRules rules, Schema1Requests schema1, RepositoryClasses classes, RequestBody body,
-    Locations locations, RegistryEvents events, RequestHistory history, Transfers transfers, PushQuota quota)
+    Locations locations, RegistryEvents events, RequestHistory history, DocumentMemory memory, PushQuota quota,
+    StoreWrites writes)
 {
     /// <summary>Answers with the headers of a manifest.</summary>
     public async Task HeadAsync(RegistryRequest request)
@@ -24,14 +26,15 @@ public sealed class ManifestRoute(
         if (reference.IsTag(out var tag, out _) && !PlatformChoice.Accepts(request.Http.Request.Headers.Accept, answer.Value.MediaType)
             && await request.Repository.GetManifestAsync(reference, request.Aborted) is { } index
             && PlatformChoice.Needed(request.Http.Request.Headers.Accept, index.Value) is { } child)
-            answer = await request.Repository.HeadManifestAsync(child, request.Aborted) ?? answer;
+            answer = await PlatformChoice.OrIndexAsync(request.Repository.HeadManifestAsync(child, request.Aborted), answer);
         if (tag is not null && schema1.IsFor(request.Http.Request.Headers.Accept)
             && await request.Repository.GetManifestAsync(reference, request.Aborted) is { } image
             && await schema1.ConvertAsync(request.Repository, tag, image, request.Aborted) is { } old)
             answer = new(old.Value.Descriptor, answer.CacheStatus, answer.Stale, answer.Held);
         request.SetCacheStatus(answer);
+        var isKnown = ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: tag is null);
         history.Served(request.Repository.Name, reference, isPull: false, client: null);
-        if (!ContentHeaders.Set(request.Http, answer.Value.MediaType, answer.Value.Digest, byDigest: tag is null))
+        if (!isKnown)
             request.Http.Response.ContentLength = answer.Value.Size;
         if (events.IsEnabled)
             events.Pulled(request.Origin(locations), request.Repository.Name, answer.Value, tag, default);
@@ -44,15 +47,17 @@ public sealed class ManifestRoute(
         var repository = request.Repository;
         var answer = await repository.GetManifestAsync(reference, request.Aborted) ?? throw Unknown(reference);
         if (reference.IsTag(out var tag, out _) && PlatformChoice.Needed(request.Http.Request.Headers.Accept, answer.Value) is { } child)
-            answer = await repository.GetManifestAsync(child, request.Aborted) ?? answer;
+            answer = await PlatformChoice.OrIndexAsync(repository.GetManifestAsync(child, request.Aborted), answer);
         if (tag is not null && schema1.IsFor(request.Http.Request.Headers.Accept))
             answer = await schema1.ConvertAsync(repository, tag, answer, request.Aborted) ?? answer;
         request.SetCacheStatus(answer);
+        var manifest = answer.Value;
+        var isKnown = ContentHeaders.Set(
+            request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest: tag is null);
         history.Served(
             repository.Name, reference, isPull: true,
             request.User is { Name: { Length: > 0 } user } ? user : request.Http.Connection.RemoteIpAddress);
-        var manifest = answer.Value;
-        if (!ContentHeaders.Set(request.Http, manifest.Descriptor.MediaType, manifest.Descriptor.Digest, byDigest: tag is null))
+        if (!isKnown)
         {
             request.Http.Response.ContentLength = manifest.Bytes.Length;
             await SendAsync(request, manifest.Bytes);
@@ -74,7 +79,7 @@ public sealed class ManifestRoute(
         var byDigest = !reference.IsTag(out _, out var named);
 
         // 2. Read the bytes, and check that they have the digest in the path.
-        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
+        using var transfer = request.Transfer = await memory.Transfers.StartAsync(request.Http);
         if (await body.ReadAsync(request, Manifest.MaxBytes) is not { } bytes)
         {
             // The rest of the body is not read.
@@ -100,13 +105,18 @@ public sealed class ManifestRoute(
         // 3. Store the manifest, if there is room and the repository has everything that the manifest needs.
         using var counted = await quota.CountManifestAsync(request.Client, repository.Name, digest, bytes.Length, request.Aborted);
         if (counted.Refusal is { } refusal)
-            throw new RegistryException(RegistryError.Denied, refusal);
+            throw RegistryException.Of(refusal);
         var manifest = isSchema1 ? schema1.WithSignature(bytes, digest) : new Manifest(new Descriptor(type, digest, bytes.Length), bytes);
         var missing = await repository.PutManifestAsync(
-            manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags, request.Aborted);
+            manifest, document, rules.RequiredBlobs(document), rules.RequiredChildren(document), tags,
+            byDigest ? null : ContentHeaders.Condition(request.Http.Request), request.Aborted);
         if (missing.Count > 0)
             throw new RegistryException(
-                RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")]);
+                RegistryError.ManifestBlobUnknown, [.. missing.Select(needed => $"{repository.Name} has no {needed}")])
+            {
+                Advice = document.IsIndex ? ManifestRules.PlatformsAdvice : null,
+            };
+        writes.Succeeded();
         await counted.KeepAsync();
         if (events.IsEnabled)
         {
@@ -132,9 +142,10 @@ public sealed class ManifestRoute(
     {
         var reference = request.Reference;
         var repository = request.Repository;
+        var condition = ContentHeaders.Condition(request.Http.Request);
         if (!await (reference.IsTag(out var tag, out var digest)
-            ? repository.DeleteTagAsync(tag, request.Aborted)
-            : repository.DeleteManifestAsync(digest, request.Aborted)))
+            ? repository.DeleteTagAsync(tag, condition, request.Aborted)
+            : repository.DeleteManifestAsync(digest, condition, request.Aborted)))
             throw Unknown(reference);
         if (events.IsEnabled && tag is not null)
             events.Deleted(request.Origin(locations), repository.Name, tag);

@@ -13,13 +13,17 @@ public sealed class ManifestRules(ValidationOptions options)
     private readonly HashSet<ManifestPlatform> _listed =
         [.. options.Manifests.Indexes.PlatformList.Select(entry => new ManifestPlatform(entry.Os, entry.Architecture))];
 
+    /// <summary>What the operator can do about an index whose platforms are missing: only this setting requires them.</summary>
+    public const string PlatformsAdvice =
+        "to take indexes without the manifests of their platforms, set validation.manifests.indexes.platforms to none";
+
     /// <summary>The media type of a pushed manifest, without parameters: the one in the request, or else the one in the manifest.</summary>
     /// <param name="contentType">The request's <c>Content-Type</c>; empty where there is none.</param>
     /// <exception cref="RegistryException">It is not the type of a manifest, or the two types or the content contradict each
     /// other.</exception>
     public static string TypeOf(string contentType, ManifestDocument document)
     {
-        var type = contentType.Split(';')[0].Trim();
+        var type = MediaTypes.Of(contentType);
         if (type.Length == 0)
             type = document.Type ?? "";
         if (!MediaTypes.IsManifest(type))
@@ -42,7 +46,10 @@ public sealed class ManifestRules(ValidationOptions options)
         foreach (var url in document.Blobs.SelectMany(blob => blob.Urls))
             if (_allowed.Length > 0 && !Array.Exists(_allowed, pattern => pattern.IsMatch(url))
                 || Array.Exists(_denied, pattern => pattern.IsMatch(url)))
-                throw Invalid($"the URL '{url}' is not allowed by validation.manifests.urls");
+                throw new RegistryException(RegistryError.ManifestInvalid, $"the URL '{url}' is not allowed by validation.manifests.urls")
+                {
+                    Advice = "if manifests may have this URL, change validation.manifests.urls.allow or validation.manifests.urls.deny",
+                };
         return document.Blobs.Where(blob => !blob.IsElsewhere).Select(blob => blob.Digest);
     }
 

@@ -1,6 +1,9 @@
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
+using Mirror.Repositories;
 using Mirror.Storage;
+using Mirror.Telemetry;
+using Mirror.Upstream;
 
 namespace Mirror.Registry;
 
@@ -21,6 +24,20 @@ internal static class PlatformChoice
     /// <summary>The child of an index that is for clients that read no index; null if it has none.</summary>
     public static Digest? LinuxAmd64(Manifest index) => ManifestDocument.Read(index.Bytes.Span)?.Manifests
         .FirstOrDefault(child => child.Platform is { Os: "linux", Architecture: "amd64" })?.Digest;
+
+    /// <summary>The child of an index. It is the index itself if upstream does not have the child, or if upstream is unavailable and the
+    /// child is not stored: then the index is marked stale.</summary>
+    public static async ValueTask<Answer<T>> OrIndexAsync<T>(ValueTask<Answer<T>?> child, Answer<T> index)
+    {
+        try
+        {
+            return await child ?? index;
+        }
+        catch (UpstreamUnavailableException failure)
+        {
+            return index with { CacheStatus = CacheStatus.Stale, Stale = index.Stale ?? failure.Message };
+        }
+    }
 
     /// <summary>Whether the client can read a manifest of this type, as far as a choice depends on it: true for all but an index.</summary>
     public static bool Accepts(StringValues accept, string type)

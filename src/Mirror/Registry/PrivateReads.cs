@@ -46,7 +46,13 @@ public sealed class PrivateReads(
         throw canAsk
             ? Challenge(request, request.Route.Name, privates.Origin)
             : new RegistryException(
-                RegistryError.Denied, $"{repository.Name} does not exist, or is private at its registry: this mirror does not serve it");
+                RegistryError.Denied, $"{repository.Name} does not exist, or is private at its registry: this mirror does not serve it")
+            {
+                // Otherwise upstream refuses the client's login.
+                Advice = privates.Mode is PrivateImages.Off
+                    ? "if clients shall get private images, change 'private' of the upstream (proxy.private)"
+                    : null,
+            };
     }
 
     /// <summary>

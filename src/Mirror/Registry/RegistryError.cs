@@ -1,4 +1,5 @@
 using Mirror.Access;
+using Mirror.Repositories;
 using Mirror.Storage;
 
 namespace Mirror.Registry;
@@ -11,9 +12,12 @@ public sealed record RegistryError(string Code, int Status, string Message)
 {
     public static readonly RegistryError BlobUnknown = new("BLOB_UNKNOWN", 404, "blob unknown to registry");
     public static readonly RegistryError BlobUploadUnknown = new("BLOB_UPLOAD_UNKNOWN", 404, "blob upload unknown to registry");
+    public static readonly RegistryError ClientTooSlow = new("UNAVAILABLE", 408, "the server disconnected a client that is too slow");
     public static readonly RegistryError Denied = new("DENIED", 403, "requested access to the resource is denied");
     public static readonly RegistryError BodyTooLarge = new("SIZE_INVALID", 413, "the request's body is too large");
     public static readonly RegistryError DigestInvalid = new("DIGEST_INVALID", 400, "provided digest did not match uploaded content");
+    // RFC 5842: the server ended an operation because it found an infinite loop.
+    public static readonly RegistryError LoopDetected = new("UNAVAILABLE", 508, "loop detected");
     public static readonly RegistryError ManifestBlobUnknown =
         new("MANIFEST_BLOB_UNKNOWN", 404, "manifest references a manifest or blob unknown to registry");
     public static readonly RegistryError ManifestInvalid = new("MANIFEST_INVALID", 400, "manifest invalid");
@@ -25,6 +29,7 @@ public sealed record RegistryError(string Code, int Status, string Message)
     public static readonly RegistryError NotFound = new("UNSUPPORTED", 404, "no such route in a registry");
     public static readonly RegistryError PaginationNumberInvalid =
         new("PAGINATION_NUMBER_INVALID", 400, "invalid number of results requested");
+    public static readonly RegistryError PreconditionFailed = new("UNSUPPORTED", 412, "If-Match or If-None-Match forbids it");
     public static readonly RegistryError RangeInvalid = new("RANGE_INVALID", 416, "invalid content range");
     public static readonly RegistryError RequestTimeout = new("BLOB_UPLOAD_INVALID", 408, "the request's body did not arrive in time");
     public static readonly RegistryError SizeInvalid = new("SIZE_INVALID", 400, "provided length did not match content length");
@@ -61,12 +66,18 @@ public sealed class RegistryException(RegistryError error, params IReadOnlyList<
 
     /// <summary>For a request that the client may not make.</summary>
     public static RegistryException Of(Refusal refusal) => refusal.Challenge is not { } challenge
-        ? new(RegistryError.Denied, refusal.Message)
+        ? new(RegistryError.Denied, refusal.Message) { Advice = refusal.Advice }
         : new(RegistryError.Unauthorized, refusal.Message)
         {
             Headers = [("WWW-Authenticate", challenge)],
             Needed = refusal.Resources,
         };
+
+    /// <summary>For a push for which a quota has no room.</summary>
+    public static RegistryException Of(QuotaRefusal refusal) => new(RegistryError.Denied, refusal.Message)
+    {
+        Advice = $"delete images that are not needed and collect garbage, or raise {refusal.Key}",
+    };
 
     /// <summary>For a text that should be a digest and is not.</summary>
     public static RegistryException InvalidDigest() => new(RegistryError.DigestInvalid, "a digest is " + Digest.Format);

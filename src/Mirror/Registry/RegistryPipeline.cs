@@ -1,11 +1,14 @@
 using System.Buffers;
+using Microsoft.AspNetCore.Http.Features;
 using Mirror.Access;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Health;
 using Mirror.Limits;
+using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Telemetry;
+using Mirror.Upstream;
 
 namespace Mirror.Registry;
 
@@ -13,7 +16,7 @@ namespace Mirror.Registry;
 public sealed class RegistryPipeline(
     RegistryRoutes routes, ErrorAnswers errors, RequestRecord record, AuditRecord audit, IAccess access, TrustedProxies proxies,
     ReplicaSignature signature, HttpOptions http, Cors cors, RequestMetrics metrics, ClientsSeen clients, TimeProvider time,
-    HealthChecks? health = null)
+    UpstreamSelector upstreams, HealthChecks? health = null)
 {
     private static readonly SearchValues<char> HostCharacters =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
@@ -27,7 +30,8 @@ public sealed class RegistryPipeline(
         connection?.RequestStarted();
         // 1. What is asked for, and where from.
         var started = time.GetTimestamp();
-        var request = new RegistryRequest(context, RouteOf(context.Request.Path.Value ?? ""), signature.IsFromReplica(context.Request));
+        var isFromReplica = signature.IsFromReplica(context.Request);
+        var request = new RegistryRequest(context, RouteOf(context), isFromReplica);
         request.IsForwarded = proxies.Apply(context, request.IsFromReplica);
         metrics.Started(request.Route.Kind);
 
@@ -41,6 +45,8 @@ public sealed class RegistryPipeline(
             var isRegistryRoute = request.Route.Kind is not RouteKind.Other;
             if (isRegistryRoute)
                 cors.AddTo(context);
+            if (isRegistryRoute && context.Request.Headers.TryGetValue(LoopMark.Header, out var marks))
+                RefuseLoop(marks.ToString());
             if (health?.Refuse(asksForHealth: !isRegistryRoute) == true)
                 throw new RegistryException(RegistryError.Unavailable, "a check of section health fails")
                 {
@@ -75,6 +81,33 @@ public sealed class RegistryPipeline(
                 connection.Noted = clients.Note(request, connection.Noted);
             connection?.RequestEnded();
         }
+    }
+
+    private void RefuseLoop(string marks)
+    {
+        if (LoopMark.Receive(marks, upstreams.All.Select(mirror => mirror.Upstream.Origin)) is { } upstream)
+            throw new RegistryException(
+                RegistryError.LoopDetected, $"this mirror asks itself through {upstream.Authority}: its own request came back to it")
+            {
+                Advice = "write the address of the registry that is to be mirrored in proxy.remoteurl; if the upstream is another mirror, "
+                    + "its upstream must not be this one",
+            };
+    }
+
+    // Some clients escape the slashes in a repository's name, and Kestrel decodes all of a path but %2F. The path itself gets the slashes,
+    // too: another replica may get the request. "%252F" looks the same in the decoded path, but is no slash.
+    private RegistryRoute RouteOf(HttpContext context)
+    {
+        var path = context.Request.Path.Value ?? "";
+        var route = RouteOf(path);
+        if (!route.Name.Contains("%2F", StringComparison.OrdinalIgnoreCase)
+            || context.Features.Get<IHttpRequestFeature>()?.RawTarget.Split('?')[0].Contains("%25", StringComparison.Ordinal) == true)
+            return route;
+        var end = path.Length - route.Last.Length;
+        context.Request.Path = WithSlashes(path[..end]) + path[end..];
+        return route with { Name = WithSlashes(route.Name) };
+
+        static string WithSlashes(string escaped) => escaped.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
     }
 
     private RegistryRoute RouteOf(string path) =>

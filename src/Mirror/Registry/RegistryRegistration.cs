@@ -19,7 +19,7 @@ public static class RegistryRegistration
         .AddSingleton<RepositoryWalks>()
         .AddSingleton<Mounts>()
         .AddSingleton<DocumentMemory>()
-        .AddSingleton<Transfers>()
+        .AddSingleton(_ => new Transfers(OpenFiles.MaxTransfers))
         .AddSingleton<RequestBody>()
         .AddSingleton<UploadQuotas>()
         .AddSingleton<Uploads>()

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 using Mirror.Access;
 using Mirror.Limits;
 using Mirror.Notifications;
@@ -131,8 +132,7 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
         var flush = http.Response.BodyWriter.FlushAsync(Aborted);
         if (!flush.IsCompletedSuccessfully)
             return WaitAsync(flush, length);
-        _ = flush.Result;
-        Sent(length);
+        Sent(flush.Result, length);
         return ValueTask.CompletedTask;
     }
 
@@ -143,12 +143,14 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     private async ValueTask WaitAsync(ValueTask<FlushResult> flush, int length)
     {
         Transfer?.WaitForClient();
-        await flush;
-        Sent(length);
+        Sent(await flush, length);
     }
 
-    private void Sent(int length)
+    private void Sent(FlushResult flush, int length)
     {
+        // Kestrel does not throw where the connection ended meanwhile. These may be the last bytes, so no later call would.
+        if (flush.IsCompleted)
+            throw new ConnectionAbortedException();
         Transfer?.Moved(length);
         Written += length;
     }

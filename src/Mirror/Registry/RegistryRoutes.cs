@@ -20,6 +20,8 @@ public sealed class RegistryRoutes
     private readonly V1Route _v1;
     private readonly PrivateReads _privates;
     private readonly Dictionary<(RouteKind Kind, string Method), (AccessAction Action, Func<RegistryRequest, Task> Answer)> _table;
+    // The answers of the methods that the settings turn off.
+    private readonly HashSet<Func<RegistryRequest, Task>> _turnedOff = [];
 
     public RegistryRoutes(
         BlobRoute blobs, ManifestRoute manifests, TagsRoute tags, ReferrersRoute referrers, CatalogRoute catalog, UploadRoute uploads,
@@ -43,9 +45,9 @@ public sealed class RegistryRoutes
             [(RouteKind.Blob, "DELETE")] = (AccessAction.Delete, Deleting(blobs.DeleteAsync)),
             [(RouteKind.BlobUpload, "POST")] = (AccessAction.Push, Writing(uploads.StartAsync)),
             [(RouteKind.BlobUploadChunk, "GET")] = (AccessAction.Push, forwarding.Around(uploads.StatusAsync)),
-            [(RouteKind.BlobUploadChunk, "PATCH")] = (AccessAction.Push, forwarding.Around(Writing(uploads.PatchAsync))),
-            [(RouteKind.BlobUploadChunk, "PUT")] = (AccessAction.Push, forwarding.Around(Writing(uploads.PutAsync))),
-            [(RouteKind.BlobUploadChunk, "DELETE")] = (AccessAction.Push, forwarding.Around(Writing(uploads.CancelAsync))),
+            [(RouteKind.BlobUploadChunk, "PATCH")] = (AccessAction.Push, Writing(forwarding.Around(uploads.PatchAsync))),
+            [(RouteKind.BlobUploadChunk, "PUT")] = (AccessAction.Push, Writing(forwarding.Around(uploads.PutAsync))),
+            [(RouteKind.BlobUploadChunk, "DELETE")] = (AccessAction.Push, Writing(forwarding.Around(uploads.CancelAsync))),
         };
 
         Func<RegistryRequest, Task> Writing(Func<RegistryRequest, Task> answer) =>
@@ -62,18 +64,19 @@ public sealed class RegistryRoutes
             ? answer
             : Unsupported("deletes need storage.delete.enabled", "to allow deletes, set storage.delete.enabled to true"));
 
-        static Func<RegistryRequest, Task> Unsupported(string why, string advice) =>
-            _ => throw new RegistryException(RegistryError.Unsupported, why) { Advice = advice };
+        Func<RegistryRequest, Task> Unsupported(string why, string advice)
+        {
+            Func<RegistryRequest, Task> refuse = request => throw NotAllowed(request.Route, why, advice);
+            _turnedOff.Add(refuse);
+            return refuse;
+        }
     }
 
     /// <summary>Answers OPTIONS with the methods that the route has (RFC 9110, 9.3.7). It needs no right.</summary>
     public void AnswerOptions(RegistryRequest request)
     {
-        var methods = _table.Keys.Where(row => row.Kind == request.Route.Kind).Select(row => row.Method).ToHashSet();
-        if (methods.Contains("GET"))
-            methods.Add("HEAD");
         request.Http.Response.StatusCode = StatusCodes.Status204NoContent;
-        request.Http.Response.Headers.Allow = string.Join(", ", methods.Append("OPTIONS"));
+        request.Http.Response.Headers.Allow = MethodsOf(request.Route);
     }
 
     /// <summary>Answers a request, if the client may make it.</summary>
@@ -116,7 +119,7 @@ public sealed class RegistryRoutes
         var found = _table.TryGetValue((kind, method), out var row) || request.IsHead && _table.TryGetValue((kind, "GET"), out row);
         var (action, answer) = found
             ? row
-            : (AccessAction.Pull, static _ => throw new RegistryException(RegistryError.Unsupported));
+            : (AccessAction.Pull, request => throw NotAllowed(request.Route));
         if (!await _access.AuthorizeAsync(request.User, repository, action, request.Aborted))
             throw RegistryException.Of(_access.Refuse(
                 new(request.Http, request.User, repository, action, _locations.PublicBase(request.Http.Request))));
@@ -141,13 +144,34 @@ public sealed class RegistryRoutes
         var (action, answer) = _table[(RouteKind.Manifest, "DELETE")];
         if (!mayDelete && !await _access.AuthorizeAsync(page.User, name, action, page.Aborted))
             throw new RegistryException(
-                RegistryError.Denied, $"this user may not delete from {name}: access.rules, or the token server, decides who may");
+                RegistryError.Denied, $"this user may not delete from {name}: access.rules, or the token server, decides who may")
+            {
+                Advice = RulesAccess.Advice,
+            };
         await answer(new RegistryRequest(page.Http, new RegistryRoute(RouteKind.Manifest, name.ToString(), tag), isFromReplica: false)
         {
             User = page.User,
             Repository = _repositories[name],
         });
     }
+
+    // The header Allow: the methods of the route that the settings do not turn off.
+    private string MethodsOf(RegistryRoute route)
+    {
+        HashSet<string> methods = route.Kind switch
+        {
+            RouteKind.Token => _tokens.IsUsed ? ["GET"] : [],
+            RouteKind.V1 => [.. V1Route.MethodsOf(route.Last)],
+            _ => [.. from row in _table where row.Key.Kind == route.Kind && !_turnedOff.Contains(row.Value.Answer) select row.Key.Method],
+        };
+        if (_table.ContainsKey((route.Kind, "GET")))
+            methods.Add("HEAD");
+        return string.Join(", ", methods.Append("OPTIONS"));
+    }
+
+    // An answer 405 has to name the methods that the route has (RFC 9110, 15.5.6).
+    private RegistryException NotAllowed(RegistryRoute route, string? why = null, string? advice = null) =>
+        new(RegistryError.Unsupported, why) { Advice = advice, Headers = [("Allow", MethodsOf(route))] };
 
     private async Task AnswerGuardedAsync(RegistryRequest request, MirroredRepository repository, Func<RegistryRequest, Task> answer)
     {

@@ -19,13 +19,16 @@ public sealed class RepositoryClasses(PolicyOptions options)
         {
             "application/vnd.docker.container.image.v1+json" or "application/vnd.oci.image.config.v1+json" => "image",
             "application/vnd.docker.plugin.v1+json" => "plugin",
-            _ => throw Denied($"policy.repository.classes is set, and '{config.MediaType}' is the config of no known class"),
+            _ => throw DeniedByPolicy($"policy.repository.classes is set, and '{config.MediaType}' is the config of no known class"),
         };
         if (!_classes.Contains(found))
-            throw Denied($"policy.repository.classes does not allow the class '{found}'");
+            throw DeniedByPolicy($"policy.repository.classes does not allow the class '{found}'");
         if (user?.ClassesOf(repository)?.ToList() is { Count: > 0 } granted && !granted.Contains(found))
-            throw Denied($"the token does not allow the class '{found}' in {repository}");
+            throw new RegistryException(RegistryError.Denied, $"the token does not allow the class '{found}' in {repository}");
     }
 
-    private static RegistryException Denied(string why) => new(RegistryError.Denied, why);
+    private static RegistryException DeniedByPolicy(string why) => new(RegistryError.Denied, why)
+    {
+        Advice = "if clients shall push such content, add its class to policy.repository.classes, or remove the setting",
+    };
 }

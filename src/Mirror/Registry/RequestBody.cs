@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections;
 using Mirror.Configuration;
 using Mirror.Limits;
@@ -16,6 +17,33 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
 
     // One system call and one hash for each buffer. Larger ones are no faster, and each client that pushes holds one.
     private const int BufferSize = 256 * 1024;
+
+    private const int FirstPiece = 16 * 1024;
+
+    /// <summary>
+    /// While the server has many clients, waits for the first 16 KiB of a body, or for its end if that comes before. Until then the body
+    /// needs no file of the store, and its connection lends the place for it to others.
+    /// </summary>
+    /// <exception cref="RegistryException">The client sent too little for too long.</exception>
+    public async ValueTask WaitForPieceAsync(RegistryRequest request)
+    {
+        // A client with Expect sends the body only if its request is not refused. The streams of HTTP/2 have a limit of their own.
+        if (request.Http.Features.Get<ClientConnection>() is not { IsCrowded: true } connection || PlaceOf(request) is not { } place
+            || request.Http.Request.Headers.Expect.Count > 0)
+            return;
+        place.LendBody();
+        connection.WaitsForClient();
+        try
+        {
+            if (!await HasPieceAsync(request.Http.Request.BodyReader))
+                throw Cut(request, $"too few bytes arrived in {http.IdleTimeout.TotalSeconds} seconds (http.idle_timeout)");
+        }
+        finally
+        {
+            connection.GoesOn();
+        }
+        await place.TakeBodyBackAsync(request.Aborted);
+    }
 
     /// <summary>
     /// Appends a body to an upload as it arrives. If the connection breaks, the bytes that have arrived are kept, and the client can
@@ -49,10 +77,9 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
     /// next. The memory is counted until the body is complete.</summary>
     /// <exception cref="RegistryException">The client sent nothing for too long, or more than <paramref name="maxBytes"/>.</exception>
     /// <exception cref="BusyException">All such bodies together have too much memory.</exception>
-    /// <param name="transfers">The places for bodies: if too many are on the way, the slowest one is cut.</param>
-    public async ValueTask BufferAsync(RegistryRequest request, int maxBytes, Transfers transfers)
+    public async ValueTask BufferAsync(RegistryRequest request, int maxBytes)
     {
-        using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
+        using var transfer = request.Transfer = await memory.Transfers.StartAsync(request.Http);
         using var account = memory.Open(transfer);
         var bytes = await ReadAsync(request, maxBytes, account)
             ?? throw new RegistryException(RegistryError.BodyTooLarge, $"it may have {maxBytes} bytes");
@@ -79,6 +106,8 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
         if (request.Http.Request.ContentLength > maxBytes)
             return null;
         using var body = new GrowingBuffer();
+        var place = PlaceOf(request);
+        place?.LendBody();
         var reader = request.Http.Request.BodyReader;
         var fits = await ReadAsync(request, async cancellationToken =>
         {
@@ -99,8 +128,36 @@ public sealed class RequestBody(HttpOptions http, DocumentMemory memory, TimePro
                 reader.AdvanceTo(arrived.End);
             }
         }, "");
-        return fits ? body.ToArray() : null;
+        if (!fits)
+            return null;
+        if (place is not null)
+            await place.TakeBodyBackAsync(request.Aborted);
+        return body.ToArray();
     }
+
+    // The bytes stay unread. False if http.idle_timeout was over before the first byte, or after it.
+    private async ValueTask<bool> HasPieceAsync(PipeReader reader)
+    {
+        using var idle = new CancellationTokenSource(http.IdleTimeout);
+        await using var late = idle.Token.Register(reader.CancelPendingRead);
+        for (var arrived = 0L; arrived < FirstPiece;)
+        {
+            var read = await FromClientAsync(reader.ReadAsync(CancellationToken.None));
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (read.IsCompleted)
+                break;
+            if (read.IsCanceled)
+                return false;
+            if (arrived == 0)
+                idle.CancelAfter(http.IdleTimeout);
+            arrived = read.Buffer.Length;
+        }
+        return true;
+    }
+
+    // The streams of a connection of HTTP/2 have one place together.
+    private static ConnectionPlace? PlaceOf(RegistryRequest request) =>
+        HttpProtocol.IsHttp2(request.Http.Request.Protocol) ? null : request.Http.Features.Get<ConnectionPlace>();
 
     // Gives each part of a body to the caller. True at the end of the body; false as soon as the caller refuses a part. What happens to the
     // bytes that have arrived, when the client is cut, ends the message.

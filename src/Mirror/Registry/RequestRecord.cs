@@ -8,6 +8,7 @@ namespace Mirror.Registry;
 public sealed class RequestRecord(
     RequestMetrics metrics, AccessLog accessLog, LogOptions logging, TimeProvider time, ILogger<RequestRecord> log)
 {
+    // The longest text in the log that a client can choose.
     private const int MaxClientText = 128;
 
     private const string LoginAdvice =
@@ -33,7 +34,7 @@ public sealed class RequestRecord(
         {
             Level = level,
             Id = context.TraceIdentifier,
-            ClientId = Bounded(context.Request.Headers["X-Request-Id"]),
+            ClientId = ClientText.Cut(context.Request.Headers["X-Request-Id"], MaxClientText),
             Method = method,
             Host = context.Request.Host.Value,
             Uri = $"{context.Request.Path.ToUriComponent()}{context.Request.QueryString}",
@@ -43,7 +44,7 @@ public sealed class RequestRecord(
             Referer = context.Request.Headers.Referer,
             UserAgent = context.Request.Headers.UserAgent,
             User = request.User?.Name,
-            RefusedUser = Bounded(request.RefusedUser),
+            RefusedUser = ClientText.Cut(request.RefusedUser, MaxClientText),
             Status = status,
             Written = request.Written,
             ContentType = context.Response.ContentType,
@@ -64,7 +65,4 @@ public sealed class RequestRecord(
         if (isLogged)
             RequestLog.Completed(log, completed);
     }
-
-    // The longest text in the log that a client can choose.
-    private static string? Bounded(string? text) => text is { Length: > MaxClientText } ? text[..MaxClientText] : text;
 }

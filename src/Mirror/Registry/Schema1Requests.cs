@@ -21,7 +21,7 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
         [MediaTypes.DockerManifest, MediaTypes.DockerManifestList, MediaTypes.OciManifest, MediaTypes.OciIndex];
 
     /// <summary>Whether a client pushes a manifest of schema 1: its type says so, or it has none and the content does.</summary>
-    public static bool IsPush(string contentType, ReadOnlyMemory<byte> bytes) => contentType.Split(';')[0].Trim() switch
+    public static bool IsPush(string contentType, ReadOnlyMemory<byte> bytes) => MediaTypes.Of(contentType) switch
     {
         MediaTypes.DockerSignedSchema1 or MediaTypes.DockerSchema1 => true,
         "" or "application/json" => ManifestDocument.TryParse(bytes, out var document, out _)
@@ -34,8 +34,12 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
     public byte[] PayloadOf(ReadOnlyMemory<byte> bytes)
     {
         if (!options.Enabled)
-            throw Invalid(
-                "manifests of schema 1 are not taken: push the image with a client of today, or set compatibility.schema1.enabled");
+            throw new RegistryException(
+                RegistryError.ManifestInvalid,
+                "manifests of schema 1 are not taken: push the image with a client of today, or set compatibility.schema1.enabled")
+            {
+                Advice = "to take manifests of schema 1, set compatibility.schema1.enabled to true",
+            };
         try
         {
             var signed = SignedManifest.Parse(bytes);
@@ -69,9 +73,8 @@ public sealed class Schema1Requests(Schema1Options options, Schema1Manifests man
         IRepository repository, string tag, Answer<Manifest> answer, CancellationToken cancellationToken)
     {
         if (answer.Value.Descriptor.MediaType == MediaTypes.DockerManifestList
-            && PlatformChoice.LinuxAmd64(answer.Value) is { } child
-            && await repository.GetManifestAsync(child, cancellationToken) is { } image)
-            answer = image;
+            && PlatformChoice.LinuxAmd64(answer.Value) is { } child)
+            answer = await PlatformChoice.OrIndexAsync(repository.GetManifestAsync(child, cancellationToken), answer);
         if (answer.Value.Descriptor.MediaType != MediaTypes.DockerManifest
             || ManifestDocument.Read(answer.Value.Bytes.Span) is not { HasConfig: true } document
             || await ReadAsync(repository, document.Blobs.Last(blob => blob.Field == "config").Digest, cancellationToken) is not { } config)

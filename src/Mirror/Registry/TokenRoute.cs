@@ -14,6 +14,9 @@ public sealed class TokenRoute(
     RepositoryResolver repositories, Locations locations, TimeProvider time, TokenService? service = null, ClientLogins? logins = null,
     PrivilegedKey? privileged = null)
 {
+    /// <summary>Whether there are such tokens.</summary>
+    public bool IsUsed => logins is not null || service is not null;
+
     /// <summary>Answers with a token.</summary>
     /// <exception cref="RegistryException">The login is wrong, or there are no such tokens.</exception>
     public async Task GetAsync(RegistryRequest request)

@@ -13,7 +13,7 @@ public sealed class UploadForwarding(Forwarding forwarding, UploadOwners owners)
     {
         // A forwarded request is not forwarded again.
         if (request.IsFromReplica
-            || owners.Elsewhere(request.Http.Request.Query, request.Route.Last) is not { } owner
+            || owners.OtherOwner(request.Http.Request.Query, request.Route.Last) is not { } owner
             || !await forwarding.TryAsync(request.Http, owner))
             await answer(request);
     };

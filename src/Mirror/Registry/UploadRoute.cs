@@ -1,3 +1,4 @@
+using Mirror.Health;
 using Mirror.Limits;
 using Mirror.Notifications;
 using Mirror.PullThrough;
@@ -10,7 +11,7 @@ namespace Mirror.Registry;
 /// <summary><c>/v2/&lt;name&gt;/blobs/uploads/[&lt;id&gt;]</c> (OCI distribution-spec 1.1.1, "Pushing blobs").</summary>
 public sealed class UploadRoute(
     RepositoryResolver repositories, Mounts mounts, Uploads uploads, IContentStore content, RequestBody body, Locations locations,
-    RegistryEvents events, Transfers transfers, PushQuota quota)
+    RegistryEvents events, Transfers transfers, PushQuota quota, StoreWrites writes)
 {
     private const string DefaultAlgorithm = "sha256";
 
@@ -50,6 +51,8 @@ public sealed class UploadRoute(
         // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
         Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
         // Nor does a client that gets no place for its body, or that leaves before.
+        if (whole is not null)
+            await body.WaitForPieceAsync(request);
         using var transfer = request.Transfer = whole is null ? null : await transfers.StartAsync(request.Http);
         var id = uploads.Begin(repository.Name, request.Client);
         if (whole is not { } named)
@@ -92,6 +95,8 @@ public sealed class UploadRoute(
         var repository = request.PushTarget(repositories);
         var id = Id(request);
         long length;
+        using var use = uploads.KeepWhileWaiting(repository.Name, id);
+        await body.WaitForPieceAsync(request);
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         using (var upload = Hold(request, repository.Name, id))
         {
@@ -107,6 +112,8 @@ public sealed class UploadRoute(
         var repository = request.PushTarget(repositories);
         var id = Id(request);
         var digest = ParseDigest(request.Http.Request.Query["digest"]);
+        using var use = uploads.KeepWhileWaiting(repository.Name, id);
+        await body.WaitForPieceAsync(request);
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
         using (var upload = Hold(request, repository.Name, id, digest.Algorithm))
         {
@@ -126,10 +133,10 @@ public sealed class UploadRoute(
     }
 
     /// <param name="refusal">Why the quota has no room; null where it has.</param>
-    private static void Require(string? refusal)
+    private static void Require(QuotaRefusal? refusal)
     {
         if (refusal is not null)
-            throw new RegistryException(RegistryError.Denied, refusal);
+            throw RegistryException.Of(refusal);
     }
 
     private static Guid Id(RegistryRequest request) => Guid.TryParseExact(request.Route.Last, "D", out var id) ? id : throw Unknown();
@@ -179,7 +186,7 @@ public sealed class UploadRoute(
         var isKept = canBeContinued;
         try
         {
-            if (!await upload.Spool.VerifyAsync(digest, request.Aborted))
+            if (!(await upload.Spool.VerifyAsync(digest, request.Aborted) && await upload.Spool.VerifyAgainAsync(digest, request.Aborted)))
             {
                 isKept = false;
                 throw new RegistryException(
@@ -191,9 +198,16 @@ public sealed class UploadRoute(
             Require(counted.Refusal);
             // From here on the work continues if the client disconnects: a link without its blob would be useless.
             await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
+            writes.Succeeded();
             await counted.KeepAsync();
             if (events.IsEnabled)
                 events.Pushed(request.Origin(locations), repository.Name, digest, upload.Length);
+        }
+        // Another program deleted the upload since the request began.
+        catch (IOException missing) when (missing is FileNotFoundException or DirectoryNotFoundException && upload.Spool.IsGone)
+        {
+            await upload.DiscardAsync();
+            throw Unknown();
         }
         catch (Exception failure) when (!isKept && !(canBeContinued && IsTransient(failure) && upload.Spool.IsTemporary))
         {

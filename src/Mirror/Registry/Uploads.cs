@@ -8,10 +8,12 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The uploads that clients began at this server. Their bytes are in the store. Before its first byte an upload takes no room in the store:
-/// the server only remembers it, for an hour. One request at a time may hold an upload. An upload stays open between requests, so that its
-/// bytes are hashed as they arrive. The server closes an upload after an idle minute, and closes those with the fewest bytes first when too
-/// many are open. The next request opens the upload and hashes its bytes again.
+/// The uploads that clients began at this server. Until the first byte of an upload the server keeps it in memory only, at most an hour;
+/// <see cref="UploadQuotas"/> may end it earlier. If another replica may get the next request and could not find the upload, the server
+/// stores it when it begins. One request at a time may hold an upload. Its file stays open between requests, so that bytes are hashed as
+/// they arrive. The server closes the file after an idle minute, and short files first when too many are open. The next request opens the
+/// file and hashes it again. An upload ends with its PUT or a DELETE, when it fills the disk, or without new bytes for
+/// <c>uploadpurging.age</c> (168 h). <see cref="Maintenance.InterruptedTransfers"/> limits interrupted uploads and downloads together.
 /// </summary>
 public sealed class Uploads : IDisposable
 {
@@ -40,8 +42,7 @@ public sealed class Uploads : IDisposable
             null, IdleTime, IdleTime);
     }
 
-    /// <summary>The uploads that are open in this process: their repositories, their bytes so far, and whether a request writes to
-    /// them now.</summary>
+    /// <summary>The open uploads: their repositories, their bytes so far, and whether a request writes to them now.</summary>
     public IEnumerable<(RepositoryName Name, Guid Id, long Length, bool IsHeld)> Progress =>
         from open in _open
         let upload = Opened(open.Value)
@@ -58,7 +59,8 @@ public sealed class Uploads : IDisposable
         var known = new BegunUpload(_quotas.Open(client, name.ToString()), _time.GetTimestamp());
         try
         {
-            if (_owners.AreUnknown)
+            // Another replica may get the next request, and finds the upload in the store only.
+            if (_owners.CannotBeFound)
                 Store(name, id, known);
         }
         catch
@@ -67,12 +69,18 @@ public sealed class Uploads : IDisposable
             throw;
         }
         _known.TryAdd((name, id), known);
+        if (!known.IsStored)
+            known.Share.AllowEnd(() => Forget(name, id));
         return id;
     }
 
+    /// <summary>Keeps an upload without bytes while a request waits for its body, until disposed; null if it is not known here.</summary>
+    public IDisposable? KeepWhileWaiting(RepositoryName name, Guid id) =>
+        _known.TryGetValue((name, id), out var known) ? new UploadUse(known.Share) : null;
+
     /// <summary>How many bytes of an upload have arrived, also while a request holds it; null where there is no such upload.</summary>
     public async ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken) =>
-        _open.TryGetValue((name, id), out var open) && Opened(open) is { IsEnded: false } upload ? upload.Length
+        _open.TryGetValue((name, id), out var open) && Opened(open) is { IsEnded: false, IsGone: false } upload ? upload.Length
             : _known.TryGetValue((name, id), out var known) && !known.IsStored ? 0
             : await _store.LengthAsync(name, id, cancellationToken);
 
@@ -84,6 +92,23 @@ public sealed class Uploads : IDisposable
     /// <param name="algorithm">The hash to compute while bytes arrive, if this call opens the upload.</param>
     /// <exception cref="RegistryException">Another request holds it, or another server has its file open.</exception>
     public HeldUpload? Hold(RepositoryName name, Guid id, string client, string algorithm)
+    {
+        var use = KeepWhileWaiting(name, id);
+        try
+        {
+            if (TryHold(name, id, client, algorithm) is not { } upload)
+                return null;
+            var held = new HeldUpload(this, upload, use);
+            use = null;
+            return held;
+        }
+        finally
+        {
+            use?.Dispose();
+        }
+    }
+
+    private Upload? TryHold(RepositoryName name, Guid id, string client, string algorithm)
     {
         while (true)
         {
@@ -103,8 +128,12 @@ public sealed class Uploads : IDisposable
                 return null;
             switch (upload.TryHold())
             {
+                case true when !upload.IsGone:
+                    return upload;
+                // Another program deleted the file, such as registry:2's purge on the same volume. The store says what is there now.
                 case true:
-                    return new HeldUpload(this, upload);
+                    upload.End();
+                    goto default;
                 case false:
                     throw new RegistryException(
                         RegistryError.UploadBusy,
@@ -158,7 +187,7 @@ public sealed class Uploads : IDisposable
             Remove(upload);
             return;
         }
-        upload.Known.Share.Has(upload.Length);
+        upload.Known.Share.SetLength(upload.Length);
         upload.Release();
         if (_open.Count > OpenFiles.MaxIdleUploads)
             CloseShortest();
@@ -166,8 +195,8 @@ public sealed class Uploads : IDisposable
 
     internal async ValueTask DeleteAsync(Upload upload)
     {
-        // Hold the upload meanwhile: no other request may open, and append to, a file that is being deleted. But close the file before: NFS
-        // keeps a file that is deleted while it is open, and so the folder of the file.
+        // Hold the upload meanwhile: no other request may open, and append to, a file that is being deleted. But close the file before. On
+        // NFS a deleted open file stays as .nfs*, and its folder cannot be deleted.
         try
         {
             upload.CloseFile();
@@ -192,7 +221,7 @@ public sealed class Uploads : IDisposable
             return null;
         }
         known ??= _known.GetOrAdd((name, id), _ => new BegunUpload(_quotas.Adopt(client, name.ToString()), 0) { IsStored = true });
-        known.Share.Has(spool.Length);
+        known.Share.SetLength(spool.Length);
         return new Upload(name, id, known, spool);
     }
 
@@ -225,6 +254,7 @@ public sealed class Uploads : IDisposable
     {
         _store.Start(name, id, _time.GetUtcNow());
         known.IsStored = true;
+        known.Share.ForbidEnd();
     }
 
     private void Remove(Upload upload)
@@ -242,7 +272,7 @@ public sealed class Uploads : IDisposable
 
     private static Upload? Opened(Lazy<Upload?> open) => open.IsValueCreated ? open.Value : null;
 
-    // When many connections are cut at once, as many uploads are released at once.
+    // One thread at a time: many connections may be cut together.
     private void CloseShortest()
     {
         lock (_closing)
@@ -274,16 +304,17 @@ public sealed class Uploads : IDisposable
                 continue;
             try
             {
-                // Another process may have deleted the upload.
+                // Another process may have deleted the upload. If not, no client used it: postpone the next look by an hour.
                 if (!known.IsStored || _store.LengthAsync(name, id, CancellationToken.None).AsTask() is
                     { IsCompletedSuccessfully: true, Result: null })
                     Forget(name, id);
-                known.LastUsed = _time.GetTimestamp();
             }
-            catch (Exception away) when (away.IsStoreFailure)
+            catch (Exception failure) when (failure.IsStoreFailure)
             {
-                return;
+                if (failure is StoreUnavailableException)
+                    return;
             }
+            known.LastUsed = _time.GetTimestamp();
         }
     }
 }

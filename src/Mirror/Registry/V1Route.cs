@@ -24,28 +24,36 @@ public sealed class V1Route(
     public static string? PartOf(string path) =>
         path is "/_ping" ? "_ping" : path.StartsWith("/v1/", StringComparison.Ordinal) ? path["/v1/".Length..].TrimEnd('/') : null;
 
+    /// <summary>The methods of a part of the path; none for a part that is no route.</summary>
+    public static IReadOnlyList<string> MethodsOf(string part) => part switch
+    {
+        "_ping" or "search" => ["GET", "HEAD"],
+        "users" => ["GET", "POST"],
+        _ => [],
+    };
+
     /// <exception cref="RegistryException">The client has no right to this.</exception>
     public async Task AnswerAsync(RegistryRequest request)
     {
         var (method, response) = (request.Http.Request.Method, request.Http.Response);
         SetHeaders(response);
-        switch (request.Route.Last)
+        switch (MethodsOf(request.Route.Last).Contains(method) ? request.Route.Last : null)
         {
             // The proxies in front of old registries let these two through without a login.
-            case "_ping" when request.IsHead || method == "GET":
+            case "_ping":
                 response.Headers["X-Docker-Registry-Standalone"] = proxy.HasUpstream ? "mirror" : "True";
                 if (old is { IsDebug: true })
                     response.Headers["X-Docker-Registry-Config"] = old.Flavor;
                 await JsonBody.WriteAsync(request, "{}"u8.ToArray());
                 break;
             // The login of old clients.
-            case "users" when method is "GET" or "POST":
+            case "users":
                 await AuthorizeAsync(request, AccessAction.Pull);
                 if (method == "POST")
                     response.StatusCode = StatusCodes.Status201Created;
                 await JsonBody.WriteAsync(request, method == "POST" ? "User Created" : "OK", RegistryJson.Default.String);
                 break;
-            case "search" when request.IsHead || method == "GET":
+            case "search":
                 await AuthorizeAsync(request, AccessAction.List);
                 await SearchAsync(request);
                 break;

@@ -17,6 +17,8 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     /// <summary>How many missing blobs and manifests the error of a refused push names.</summary>
     public const int MaxMissing = 100;
 
+    private const string Advice = "push the images that need it again; mirror verify lists them";
+
     public RepositoryName Name => name;
 
     public async ValueTask<Answer<Manifest>?> GetManifestAsync(Reference reference, CancellationToken cancellationToken)
@@ -27,14 +29,18 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
                 return null;
             digest = named;
         }
-        return await stores.Manifests.FindAsync(name, digest, cancellationToken) is { } manifest ? new(manifest, null) : null;
+        if (await stores.Manifests.FindAsync(name, digest, cancellationToken) is { } manifest)
+            return new(manifest, null);
+        if ((await stores.References.FindManifestAsync(name, digest, cancellationToken)).Linked)
+            LogGone(stores.Log, name.ToString(), digest.ToString(), Advice);
+        return null;
     }
 
     public async ValueTask<Answer<Descriptor>?> HeadManifestAsync(Reference reference, CancellationToken cancellationToken)
     {
         if (await GetManifestAsync(reference, cancellationToken) is not { } answer)
             return null;
-        await TouchAsync(stores.References.TouchManifestAsync(name, answer.Value.Descriptor.Digest, cancellationToken));
+        await TouchAsync(() => stores.References.TouchManifestAsync(name, answer.Value.Descriptor.Digest, cancellationToken));
         return new Answer<Descriptor>(answer.Value.Descriptor, null);
     }
 
@@ -44,19 +50,19 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
             return null;
         if (await stores.Content.OpenAsync(name, digest, cancellationToken) is { } stored)
             return new(stored, null);
-        LogGone(stores.Log, name.ToString(), digest.ToString(), "push the images that need it again; mirror verify lists them");
+        LogGone(stores.Log, name.ToString(), digest.ToString(), Advice);
         return null;
     }
 
-    public ValueTask<bool> UseBlobAsync(Digest digest, CancellationToken cancellationToken) => new(true);
+    public ValueTask<bool> TryNoteRedirectAsync(Digest digest, CancellationToken cancellationToken) => new(true);
 
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (!await stores.References.HasBlobAsync(name, digest, cancellationToken)
             || await stores.Content.SizeAsync(name, digest, cancellationToken) is not { } size)
             return null;
-        await TouchAsync(stores.References.TouchBlobAsync(name, digest, cancellationToken));
-        await TouchAsync(stores.Content.TouchAsync(digest, cancellationToken));
+        await TouchAsync(() => stores.References.TouchBlobAsync(name, digest, cancellationToken));
+        await TouchAsync(() => stores.Content.TouchAsync(digest, cancellationToken));
         return new Answer<long?>(size, null);
     }
 
@@ -67,11 +73,12 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
         Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken) =>
         new(await stores.Referrers.PageAsync(name, subject, artifactType, last, cancellationToken), null);
 
-    public async ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken) =>
-        await stores.Deletions.RemoveManifestAsync(name, digest, cancellationToken) is not null;
+    public async ValueTask<bool> DeleteManifestAsync(
+        Digest digest, Action<Digest?>? condition, CancellationToken cancellationToken) =>
+        await stores.Deletions.RemoveManifestAsync(name, digest, condition, cancellationToken) is not null;
 
-    public ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken) =>
-        stores.Deletions.RemoveTagAsync(name, tag, cancellationToken);
+    public ValueTask<bool> DeleteTagAsync(string tag, Action<Digest?>? condition, CancellationToken cancellationToken) =>
+        stores.Deletions.RemoveTagAsync(name, tag, condition, cancellationToken);
 
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         stores.Deletions.RemoveBlobAsync(name, digest, cancellationToken);
@@ -110,11 +117,13 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     /// </summary>
     /// <param name="blobs">The blobs that the manifest needs.</param>
     /// <param name="children">The manifests that the manifest needs.</param>
+    /// <param name="condition">With a single tag: gets the digest that this tag names before, or null. If it throws, nothing is
+    /// stored.</param>
     /// <returns>Nothing where it was stored; else what it needs and the repository lacks, up to <see cref="MaxMissing"/>. Then no tag
     /// points at it.</returns>
     public async ValueTask<IReadOnlyList<Digest>> PutManifestAsync(
         Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags,
-        CancellationToken cancellationToken)
+        Action<Digest?>? condition, CancellationToken cancellationToken)
     {
         using var turn = await stores.Locks.EnterAsync(name, cancellationToken);
 
@@ -129,6 +138,8 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
                 missing.Add(child);
         if (missing.Count > 0)
             return missing;
+        if (condition is not null && tags is [var only])
+            condition(await stores.References.ResolveTagAsync(name, only, cancellationToken));
 
         // 2. List it under its subject and mark it as pushed, then store it: a stored manifest is never missing from that list.
         if (document.Subject is { } subject)
@@ -166,11 +177,11 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
 
     // A client may ask by HEAD whether it needs to push a blob, and push a manifest that names this blob later. Until then a sweep must not
     // delete the blob.
-    private static async ValueTask TouchAsync(ValueTask<bool> touch)
+    private static async ValueTask TouchAsync(Func<ValueTask<bool>> touch)
     {
         try
         {
-            await touch;
+            await touch();
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
@@ -179,6 +190,6 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     }
 
     [LoggerMessage(
-        Level = LogLevel.Warning, Message = "{Name} lacks {Digest}, which a client pushed: the content is gone; {Advice}")]
+        Level = LogLevel.Warning, Message = "{Name} lacks {Digest}, which a client pushed: the content is missing or damaged; {Advice}")]
     private static partial void LogGone(ILogger log, string name, string digest, string advice);
 }

@@ -23,7 +23,7 @@ public interface IRepository
 
     /// <summary>Notes that a client reads a stored blob which this server does not open for it.</summary>
     /// <returns>False if the blob is being deleted, or may be. Then the caller has to open it.</returns>
-    ValueTask<bool> UseBlobAsync(Digest digest, CancellationToken cancellationToken);
+    ValueTask<bool> TryNoteRedirectAsync(Digest digest, CancellationToken cancellationToken);
 
     /// <summary>A blob's length in bytes, without downloading it; null inside the answer where upstream does not tell.</summary>
     ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken);
@@ -40,10 +40,12 @@ public interface IRepository
         Digest subject, string? artifactType, Digest? last, CancellationToken cancellationToken);
 
     /// <summary>Deletes a manifest and every tag that names it; false where there is none. A mirrored one can be fetched again.</summary>
-    ValueTask<bool> DeleteManifestAsync(Digest digest, CancellationToken cancellationToken);
+    /// <param name="condition">Gets the digest before the manifest is deleted. If it throws, nothing is deleted.</param>
+    ValueTask<bool> DeleteManifestAsync(Digest digest, Action<Digest?>? condition, CancellationToken cancellationToken);
 
     /// <summary>Deletes a tag, but not its manifest; false where there is none.</summary>
-    ValueTask<bool> DeleteTagAsync(string tag, CancellationToken cancellationToken);
+    /// <param name="condition">Gets the digest that the stored tag names, before it is deleted. If it throws, nothing is deleted.</param>
+    ValueTask<bool> DeleteTagAsync(string tag, Action<Digest?>? condition, CancellationToken cancellationToken);
 
     /// <summary>Deletes a blob from the repository; false where there is none.</summary>
     ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken);

@@ -49,8 +49,8 @@ public sealed class PushQuota(
             : new CountedPush();
 
     /// <summary>Whether there is room for at least one more byte. Call it before a client sends a blob.</summary>
-    /// <returns>Null if there is room; otherwise the message for the client.</returns>
-    public async ValueTask<string?> FindRoomAsync(string client, RepositoryName name, CancellationToken cancellationToken) =>
+    /// <returns>Null if there is room.</returns>
+    public async ValueTask<QuotaRefusal?> FindRoomAsync(string client, RepositoryName name, CancellationToken cancellationToken) =>
         IsOn ? (await CountAsync(client, name, null, 0, cancellationToken)).Refusal : null;
 
     private bool IsOn => options is not { MaxSize: null, MaxRepositorySize: null, MaxUserSize: null };
@@ -79,12 +79,12 @@ public sealed class PushQuota(
     {
         if (options.MaxRepositorySize is { } ofOne
             && !await TakeAsync(push, Of(_repositories, name), bytes, ofOne, stop => SizeOfAsync(name, stop), cancellationToken))
-            push.Refuse($"{name} may have {ofOne} bytes (hosted.max_repository_size); delete images that are not needed");
+            push.Refuse($"{name} may have {ofOne} bytes", "hosted.max_repository_size");
         else if (options.MaxUserSize is { } ofUser
             && !await TakeAsync(push, Of(_clients, client), bytes, ofUser, stop => SizeOfPushesAsync(client, stop), cancellationToken))
-            push.Refuse($"{client} may push {ofUser} bytes (hosted.max_user_size); delete images that are not needed");
+            push.Refuse($"{client} may push {ofUser} bytes", "hosted.max_user_size");
         else if (options.MaxSize is { } ofAll && !await TakeAsync(push, _all, bytes, ofAll, SizeOfAllAsync, cancellationToken))
-            push.Refuse($"all pushed images together may have {ofAll} bytes (hosted.max_size); delete images that are not needed");
+            push.Refuse($"all pushed images together may have {ofAll} bytes", "hosted.max_size");
     }
 
     private static Counter Of<TKey>(ConcurrentDictionary<TKey, Counter> counters, TKey key) where TKey : notnull

@@ -15,11 +15,12 @@ public sealed class RepositoryDeletions(
     /// <summary>Deletes a manifest and every tag that names it.</summary>
     /// <returns>The deleted tags; null where the repository does not have the manifest.</returns>
     public async ValueTask<IReadOnlyList<string>?> RemoveManifestAsync(
-        RepositoryName name, Digest digest, CancellationToken cancellationToken)
+        RepositoryName name, Digest digest, Action<Digest?>? condition, CancellationToken cancellationToken)
     {
         using var turn = await locks.EnterAsync(name, cancellationToken);
         if (!(await references.FindManifestAsync(name, digest, cancellationToken)).Linked)
             return null;
+        condition?.Invoke(digest);
 
         // 1. Delete the tags first, so that no tag names a missing manifest.
         ConcurrentBag<string> deleted = [];
@@ -53,9 +54,12 @@ public sealed class RepositoryDeletions(
     }
 
     /// <summary>Deletes a tag; false where there was none.</summary>
-    public async ValueTask<bool> RemoveTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
+    public async ValueTask<bool> RemoveTagAsync(
+        RepositoryName name, string tag, Action<Digest?>? condition, CancellationToken cancellationToken)
     {
         using var turn = await locks.EnterAsync(name, cancellationToken);
+        if (condition is not null && await references.ResolveTagAsync(name, tag, cancellationToken) is { } named)
+            condition(named);
         return await references.DeleteTagAsync(name, tag, cancellationToken);
     }
 

@@ -18,21 +18,21 @@ public interface ISearchIndex
     string Name { get; }
 
     /// <summary>Makes the tables, where they are missing.</summary>
-    /// <exception cref="System.Data.Common.DbException">The database is away, or refuses.</exception>
+    /// <exception cref="System.Data.Common.DbException">The database does not answer, or refuses.</exception>
     /// <exception cref="InvalidDataException">The tables are of a form that this server does not know.</exception>
     Task PrepareAsync(CancellationToken cancellationToken);
 
     /// <summary>Adds repositories; those that are there stay as they are.</summary>
     /// <returns>Those that the database does not take.</returns>
-    /// <exception cref="System.Data.Common.DbException">The database is away, or refuses.</exception>
+    /// <exception cref="System.Data.Common.DbException">The database does not answer, or refuses.</exception>
     Task<IReadOnlyList<RepositoryName>> AddAsync(IReadOnlyCollection<RepositoryName> names, CancellationToken cancellationToken);
 
     /// <summary>Removes a repository, if it is there.</summary>
-    /// <exception cref="System.Data.Common.DbException">The database is away, or refuses.</exception>
+    /// <exception cref="System.Data.Common.DbException">The database does not answer, or refuses.</exception>
     Task RemoveAsync(RepositoryName name, CancellationToken cancellationToken);
 
     /// <summary>The repositories whose name or description has a text, whatever its case, in the order of their names.</summary>
     /// <param name="text">Empty: all repositories. No character of it is a wildcard.</param>
-    /// <exception cref="System.Data.Common.DbException">The database is away, or refuses.</exception>
+    /// <exception cref="System.Data.Common.DbException">The database does not answer, or refuses.</exception>
     Task<IReadOnlyList<FoundRepository>> FindAsync(string text, int count, CancellationToken cancellationToken);
 }

@@ -43,7 +43,7 @@ public sealed class RepositorySearch(
 
     private async Task<IEnumerable<FoundRepository>> OwnAsync(string text, CancellationToken cancellationToken)
     {
-        // The names of the store are better than none. The indexing says in the log that the database is away.
+        // The names of the store are better than none. The indexing says in the log that the database does not answer.
         if (index is not null && await AskAsync(index, text).WaitAsync(cancellationToken) is { } found)
             return found;
         return (await names.AllAsync(cancellationToken))
@@ -51,7 +51,7 @@ public sealed class RepositorySearch(
             .Select(name => new FoundRepository(name.ToString(), ""));
     }
 
-    // Null where the database is away. The first failure ends the wait of all that ask it.
+    // Null if the database does not answer. The first failure ends the wait of all that ask it.
     private async Task<IReadOnlyList<FoundRepository>?> AskAsync(ISearchIndex asked, string text)
     {
         Task failure;

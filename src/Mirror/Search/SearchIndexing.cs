@@ -54,9 +54,9 @@ public sealed partial class SearchIndexing(
         {
             throw new IOException($"search.database: {unknown.Message}", unknown);
         }
-        catch (DbException away)
+        catch (DbException failure)
         {
-            Failed(away);
+            Failed(failure);
         }
         await base.StartAsync(cancellationToken);
     }

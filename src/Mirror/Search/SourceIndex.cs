@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Mirror.Configuration;
+using Mirror.Storage;
 using Mirror.Telemetry;
 
 namespace Mirror.Search;
@@ -14,13 +15,18 @@ public sealed partial class SourceIndex(SearchOptions options, TimeProvider time
     private readonly RareLine _failure = new(time);
 
     // No login and no header of the client goes there.
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseCookies = false, MaxAutomaticRedirections = 3 })
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        UseCookies = false,
+        MaxAutomaticRedirections = 3,
+        ConnectCallback = HappyEyeballs.ConnectAsync,
+    })
     {
         Timeout = TimeSpan.FromSeconds(5),
         MaxResponseContentBufferSize = MaxAnswer,
     };
 
-    /// <summary>What the other registry finds; nothing where it is away, or where none is configured.</summary>
+    /// <summary>What the other registry finds; nothing if it does not answer, or if none is configured.</summary>
     public async Task<IReadOnlyList<FoundRepository>> FindAsync(string text, int count, CancellationToken cancellationToken)
     {
         if (options.SourceIndex is not { } source)

@@ -89,7 +89,7 @@ public sealed partial class AuditLog : IDisposable
     }
 
     private static string? Bounded(string? text, int max = MaxText) =>
-        text is "" ? null : text?.Length > max ? text[..max] : text;
+        text is "" ? null : ClientText.Cut(text, max);
 
     private void OpenAgain()
     {

@@ -3,17 +3,17 @@ using Tag = System.Collections.Generic.KeyValuePair<string, object?>;
 
 namespace Mirror.Telemetry;
 
-/// <summary>The downloads from upstream into the store.</summary>
+/// <summary>The downloads of blobs into the store, from upstream or from another replica.</summary>
 public sealed class FillMetrics(MirrorMeter meter)
 {
     private static readonly Tag Completed = new("outcome", "completed");
     private static readonly Tag Failed = new("outcome", "failed");
 
     private readonly UpDownCounter<long> _running =
-        meter.ZeroUpDownCounter("mirror_fills_running", "Downloads from upstream running now.");
+        meter.ZeroUpDownCounter("mirror_fills_running", "Downloads of blobs running now, from upstream or from another replica.");
 
     private readonly Histogram<double> _seconds =
-        meter.Seconds("mirror_fill_seconds", "Time a download from upstream took.", Durations);
+        meter.Seconds("mirror_fill_seconds", "Time such a download took.", Durations);
 
     private readonly Counter<long> _joined =
         meter.ZeroCounter("mirror_fill_clients_joined_total", "Requests that joined a running download.");

@@ -27,8 +27,8 @@ public sealed class FleetMetrics(MirrorMeter meter)
     private readonly Counter<long> _follows = meter.ZeroCounter(
         "mirror_fleet_follows_total", "Downloads of another replica that this one followed.");
 
-    private readonly Counter<long> _takeovers = meter.ZeroCounter(
-        "mirror_fleet_takeovers_total", "Times that a replica whose download was followed was lost.");
+    private readonly Counter<long> _failedFollows = meter.ZeroCounter(
+        "mirror_fleet_takeovers_total", "How often this replica could not read a blob from the replica that it followed.");
 
     /// <summary>Records a lookup in Redis.</summary>
     /// <param name="hit">Whether Redis had a valid value.</param>
@@ -52,5 +52,6 @@ public sealed class FleetMetrics(MirrorMeter meter)
 
     public void Followed() => _follows.Add(1);
 
-    public void TookOver() => _takeovers.Add(1);
+    /// <summary>This replica could not read a blob from the replica that it followed, and looks for another source.</summary>
+    public void FollowFailed() => _failedFollows.Add(1);
 }

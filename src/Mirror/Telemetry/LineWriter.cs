@@ -88,7 +88,7 @@ internal sealed class LineWriter : IDisposable
             }
             catch (IOException)
             {
-                // A full disk, or a reader that went away, must not fail a pull.
+                // A full disk, or a reader that closed the pipe, must not fail a pull.
             }
             _writing.ResetWrittenCount();
             if (lost > 0)

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Mirror.Telemetry;
 
 /// <summary>Records how long the store takes: <c>registry_storage_action_seconds</c>, with <c>registry:3</c>'s actions.</summary>
-/// <param name="driver"><c>filesystem</c> or <c>s3aws</c>, as <c>registry:3</c> calls them.</param>
+/// <param name="driver">The kind of store, as <c>registry:3</c> calls it: see StorageRegistration.</param>
 internal sealed class StorageTimer(StoreMetrics metrics, string driver)
 {
     public const string GetContent = "GetContent";

@@ -33,7 +33,7 @@ public sealed class StoreMetrics(MirrorMeter meter)
     private readonly Counter<long> _notKept = meter.ZeroCounter(
         "mirror_cache_not_kept_total", "Mirrored blobs that were not stored because the cache had no room.");
 
-    /// <param name="driver"><c>filesystem</c> or <c>s3aws</c>.</param>
+    /// <param name="driver">The kind of store, such as <c>filesystem</c> or <c>s3aws</c>.</param>
     /// <param name="action">A constant of <see cref="StorageTimer"/>.</param>
     public void Acted(string driver, string action, double seconds) =>
         _seconds.Record(seconds, new Tag("driver", driver), new Tag("action", action));

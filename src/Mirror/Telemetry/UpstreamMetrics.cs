@@ -34,7 +34,7 @@ public sealed class UpstreamMetrics(MirrorMeter meter)
         [.. MirrorMeter.Durations, 120, 300, 900]);
 
     private readonly UpDownCounter<long> _held = meter.ZeroUpDownCounter(
-        "mirror_held_requests", "Requests that wait for an upstream that is away or says later.");
+        "mirror_held_requests", "Requests that wait for an upstream that is unavailable or says later.");
 
     /// <param name="status">Null where no answer came.</param>
     /// <param name="seconds">Until the headers of the response, or the error.</param>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -33,7 +34,10 @@ public sealed class PrivateAuthorities
     /// </summary>
     /// <param name="sent">The chain that the peer's certificates made; null where the peer sent no other certificate.</param>
     /// <param name="use">What the certificate must be for; null: it is not looked at.</param>
-    public bool HaveIssued(X509Certificate2 certificate, X509Chain? sent, Oid? use = null)
+    public bool HaveIssued(X509Certificate2 certificate, X509Chain? sent, Oid? use = null) =>
+        Faults(certificate, sent, use) == X509ChainStatusFlags.NoError;
+
+    private X509ChainStatusFlags Faults(X509Certificate2 certificate, X509Chain? sent, Oid? use)
     {
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
@@ -45,7 +49,8 @@ public sealed class PrivateAuthorities
             chain.ChainPolicy.ApplicationPolicy.Add(use);
         foreach (var element in sent?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
             chain.ChainPolicy.ExtraStore.Add(element.Certificate);
-        return chain.Build(certificate);
+        return chain.Build(certificate) ? X509ChainStatusFlags.NoError
+            : chain.ChainStatus.Aggregate(X509ChainStatusFlags.PartialChain, (all, each) => all | each.Status);
     }
 
     /// <summary>
@@ -53,5 +58,34 @@ public sealed class PrivateAuthorities
     /// <see cref="RemoteCertificateValidationCallback"/>. The certificate must be for the name of the server.
     /// </summary>
     public bool TrustServer(X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors) =>
-        (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) == 0 && certificate is X509Certificate2 shown && HaveIssued(shown, sent);
+        WhyNotTrusted(certificate, sent, errors) is null;
+
+    /// <summary>As <see cref="TrustServer"/>: why the server may not be trusted, in words that end with the name that .NET has for it; null
+    /// if it may be trusted.</summary>
+    public string? WhyNotTrusted(X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors)
+    {
+        if (certificate is not X509Certificate2 shown)
+            return $"the server sent no certificate ({SslPolicyErrors.RemoteCertificateNotAvailable})";
+        if (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
+            return $"the server's certificate is for {NamesOf(shown)}, and not for the host of the URL "
+                + $"({SslPolicyErrors.RemoteCertificateNameMismatch})";
+        var faults = Faults(shown, sent, use: null);
+        if (!faults.HasFlag(X509ChainStatusFlags.NotTimeValid))
+            return faults == X509ChainStatusFlags.NoError ? null
+                : $"no trusted authority has signed the server's certificate ({faults})";
+        var (from, to) = (shown.NotBefore.ToUniversalTime(), shown.NotAfter.ToUniversalTime());
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"the server's certificate, which is valid from {from:u} to {to:u}, or one that signed it is not valid now ({faults})");
+    }
+
+    private static string NamesOf(X509Certificate2 certificate)
+    {
+        string[] names =
+        [
+            .. certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>()
+                .SelectMany(each => each.EnumerateDnsNames().Concat(each.EnumerateIPAddresses().Select(address => $"{address}"))),
+        ];
+        return names.Length == 0 ? "no host" : string.Join(", ", names.Take(5));
+    }
 }

@@ -1,11 +1,12 @@
 using System.Net;
 using Mirror.Storage;
 using Mirror.Telemetry;
+using static Mirror.Upstream.UpstreamAnswers;
 
 namespace Mirror.Upstream;
 
 /// <summary>Asks an upstream whether an account may read a repository, by one cheap request that does not count as a pull.</summary>
-public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProvider time)
+public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, RegistryCheck check, TimeProvider time)
 {
     /// <summary>Whether upstream lets the account read the repository.</summary>
     /// <param name="manifest">The manifest to ask for; null asks for the list of tags.</param>
@@ -21,8 +22,8 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProv
                 ? known
                 : await ListsTagsAsync(name, account, cancellationToken);
         }
-        // The token service refuses the login, or the repository to this login.
-        catch (UpstreamException refused) when (ActingClient.IsRefusal(refused))
+        // The token service refuses the login, or the repository to this login; or it is a 404 to a request without the login.
+        catch (UpstreamException refused) when (refused is UpstreamDeniedException || ActingClient.IsRefusal(refused))
         {
             return false;
         }
@@ -34,15 +35,13 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProv
     {
         using var response = await SendAsync(
             HttpMethod.Head, UpstreamKind.Manifest, name, $"manifests/{reference}", account, cancellationToken);
-        var type = response.Content.Headers.ContentType?.MediaType ?? "";
-        var isManifest = type.Contains("manifest", StringComparison.Ordinal) || type.Contains("index", StringComparison.Ordinal);
-        return response.IsSuccessStatusCode && isManifest ? true : IsRefusal(response) ? false : null;
+        return response.IsSuccessStatusCode && IsManifestType(TypeOf(response)) ? true : IsRefusal(response) ? false : null;
     }
 
     private async Task<bool> ListsTagsAsync(RepositoryName name, Account account, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Tags, name, "tags/list?n=1", account, cancellationToken);
-        if (IsRefusal(response) || response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Gone)
+        if (IsRefusal(response) || IsMissing(response) && await check.IsOfRegistryAsync(response, cancellationToken))
             return false;
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException(
@@ -56,6 +55,7 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, TimeProv
         HttpMethod method, UpstreamKind kind, RepositoryName name, string path, Account account, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, new Uri(origin.BaseAddress, $"v2/{origin.RemoteName(name)}/{path}"));
+        LoopMark.AddTo(request, origin);
         request.Options.Set(UpstreamRequest.Kind, kind);
         request.Options.Set(UpstreamRequest.Account, account);
         request.Options.Set(UpstreamRequest.Scope, $"repository:{origin.RemoteName(name)}:pull");

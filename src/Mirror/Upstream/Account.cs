@@ -12,6 +12,7 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     private long? _remaining;
     private DateTimeOffset _pullsFrom;
     private DateTimeOffset _requestsFrom;
+    private DateTimeOffset _refusedUntil;
     private TimeSpan _lastPause;
     private DateTimeOffset? _renewedBy;
 
@@ -50,14 +51,14 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     }
 
     /// <summary>Whether so few pulls are left that background work should leave them to clients that wait.</summary>
-    public bool IsNearlySpent
+    public bool HasFewPullsLeft
     {
         get { lock (_gate) return Left is { } left && left <= Math.Max(5, (_limit ?? 0) / 20); }
     }
 
     /// <summary>Whether more than half of the pulls are left, as far as upstream told: enough for work that no client waits
     /// for.</summary>
-    public bool HasPlenty
+    public bool HasManyPullsLeft
     {
         get { lock (_gate) return Left is not { } left || left > (_limit ?? 0) / 2 && left > 10; }
     }
@@ -103,6 +104,20 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
             else
                 _requestsFrom = Later(_requestsFrom, until);
         }
+    }
+
+    /// <summary>Pauses the account until a time, because upstream refused its login.</summary>
+    public void PauseRefused(DateTimeOffset until)
+    {
+        lock (_gate)
+            (_refusedUntil, _requestsFrom) = (until, Later(_requestsFrom, until));
+    }
+
+    /// <summary>Whether the account is paused because upstream refused its login.</summary>
+    public bool IsRefused(DateTimeOffset now)
+    {
+        lock (_gate)
+            return _refusedUntil > now;
     }
 
     /// <summary>The time from which a request may be sent.</summary>

@@ -42,17 +42,23 @@ public sealed class Accounts
 
     /// <summary>Whether every account has so few pulls left that waiting clients should get them, and background work should
     /// stop.</summary>
-    public bool AreNearlySpent => Array.TrueForAll(Volatile.Read(ref _all), account => account.IsNearlySpent);
+    public bool HaveFewPullsLeft => Array.TrueForAll(Volatile.Read(ref _all), account => account.HasFewPullsLeft);
 
-    /// <summary>Whether at least one account has plenty of pulls left: see <see cref="Account.HasPlenty"/>.</summary>
-    public bool HavePlenty => Array.Exists(Volatile.Read(ref _all), account => account.HasPlenty);
+    /// <summary>Whether at least one account has many pulls left: see <see cref="Account.HasManyPullsLeft"/>.</summary>
+    public bool HaveManyPullsLeft => Array.Exists(Volatile.Read(ref _all), account => account.HasManyPullsLeft);
 
     /// <summary>The account to send a request with: of those that are not paused, the one with most pulls left.</summary>
     /// <param name="isPull">Whether the request counts as a pull.</param>
-    /// <exception cref="UpstreamLimitedException">All accounts are paused.</exception>
-    public Account Choose(bool isPull)
+    /// <param name="tried">Accounts that upstream has refused the request to; null if there are none.</param>
+    /// <returns>Null if upstream has refused the request, or the login, of each account.</returns>
+    /// <exception cref="UpstreamLimitedException">All accounts that it has not refused are paused.</exception>
+    public Account? Choose(bool isPull, IReadOnlyCollection<Account>? tried)
     {
         var (now, all) = (_time.GetUtcNow(), Volatile.Read(ref _all));
+        if (tried is not null)
+            all = [.. all.Where(account => !tried.Contains(account) && !account.IsRefused(now))];
+        if (all.Length == 0)
+            return null;
         var best = all.Where(account => account.FreeFrom(isPull) <= now).MaxBy(account => account.Remaining ?? long.MaxValue);
         return best ?? throw new UpstreamLimitedException(
             $"The mirror has reached its rate limit at {_origin.Authority}.", all.Min(account => account.FreeFrom(isPull)) - now);
@@ -77,7 +83,7 @@ public sealed class Accounts
         var now = _time.GetUtcNow();
         if (!Array.Exists(Volatile.Read(ref _all), other => other != account && other.FreeFrom(isPull: true) <= now))
             return false;
-        account.Pause(now + DefaultPause, pullsOnly: false);
+        account.PauseRefused(now + DefaultPause);
         return true;
     }
 

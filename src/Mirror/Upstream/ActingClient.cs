@@ -32,9 +32,9 @@ public sealed class ActingClient(UpstreamOrigin origin, RepositoryName name, Acc
     public static ActingClient? For(UpstreamOrigin origin, RepositoryName name) =>
         Ambient.Value is { } client && client.IsFor(origin, name) ? client : null;
 
-    /// <summary>Whether upstream, or its token service, refuses a login.</summary>
+    /// <summary>Whether upstream, or its token service, refuses a login. A 404 to a request without the login does not.</summary>
     public static bool IsRefusal(UpstreamException answer) =>
-        answer is UpstreamDeniedException or UpstreamUnavailableException { IsLoginRefused: true };
+        answer is UpstreamDeniedException { IsMissing: false } or UpstreamUnavailableException { IsLoginRefused: true };
 
     /// <summary>Remembers that upstream refused the login, and returns the exception to throw.</summary>
     public Exception Refusal(UpstreamKind kind, string message)

@@ -18,13 +18,16 @@ public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState sta
         try
         {
             var response = await base.SendAsync(request, cancellationToken);
-            if (!counts)
+            if (!counts || UpstreamAnswers.IsFailedHead(response))
                 return response;
             // Whether a refused login counts is decided where it is sent.
             var isRefused = response.StatusCode == HttpStatusCode.Unauthorized && request.Headers.Authorization is { Scheme: "Basic" };
             // 501 refuses the method, and works.
             if ((int)response.StatusCode is >= 500 and not 501)
-                state.Failed(url, $"it answered {(int)response.StatusCode}");
+                state.Failed(
+                    url, $"it answered {(int)response.StatusCode}",
+                    response.StatusCode is HttpStatusCode.LoopDetected ? "mirrors ask each other in a circle: write another address in "
+                        + "proxy.remoteurl of one of them" : null);
             else
                 state.Answered(url, isUp: !isRefused);
             return response;
@@ -32,7 +35,7 @@ public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState sta
         // A request that was cancelled without an answer does not show whether upstream works.
         catch (Exception failure) when (counts && !cancellationToken.IsCancellationRequested)
         {
-            state.Failed(url, UpstreamRequest.Reason(failure), TlsFault.AdviceFor(failure));
+            state.Failed(url, UpstreamRequest.Reason(failure), TlsFault.AdviceFor(failure, url));
             throw;
         }
     }

@@ -29,6 +29,11 @@ public sealed partial record Challenge(Uri? Realm, string? Service)
         challenge.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase)
         && Value(challenge.Parameters, "error") == "insufficient_scope");
 
+    /// <summary>The scope that the answer wants a token for; null if it names none.</summary>
+    public static string? ScopeOf(HttpResponseMessage response) => All(response)
+        .Where(challenge => challenge.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase))
+        .Select(challenge => Value(challenge.Parameters, "scope")).FirstOrDefault(scope => !string.IsNullOrEmpty(scope));
+
     private static IEnumerable<(string Scheme, string Parameters)> All(HttpResponseMessage response) =>
         response.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var headers) ? headers.SelectMany(In) : [];
 

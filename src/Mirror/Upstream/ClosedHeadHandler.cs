@@ -5,7 +5,7 @@ namespace Mirror.Upstream;
 
 /// <summary>
 /// Some registries, and firewalls before them, close the connection on HEAD and answer GET. Such a HEAD counts as answered with 501: it is
-/// not sent again, opens no circuit breaker, and a GET decides (<see cref="UpstreamAnswers.MayDifferForGet"/>).
+/// not sent again, opens no circuit breaker, and a GET decides (<see cref="UpstreamAnswers.MustRetryAsGet"/>).
 /// </summary>
 internal sealed class ClosedHeadHandler : DelegatingHandler
 {

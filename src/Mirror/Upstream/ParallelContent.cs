@@ -20,6 +20,7 @@ public sealed class ParallelContent : Content
     private readonly RepositoryName _name;
     private readonly Digest _digest;
     private readonly long _length;
+    private readonly Action _cut;
     private readonly Queue<Task<Queue<byte[]>>> _ahead = new();
     private readonly CancellationTokenSource _stop = new();
     private UpstreamContent? _single;
@@ -32,10 +33,12 @@ public sealed class ParallelContent : Content
     /// <param name="connections">How many ranges are requested at once.</param>
     /// <param name="from">The offset of the first byte to read.</param>
     /// <param name="length">The length of the whole blob in bytes.</param>
+    /// <param name="cut">Is called before each pause between attempts, after upstream has cut a range.</param>
     public ParallelContent(
-        UpstreamClient upstream, int connections, TimeProvider time, RepositoryName name, Digest digest, long from, long length)
+        UpstreamClient upstream, int connections, TimeProvider time, RepositoryName name, Digest digest, long from, long length,
+        Action cut)
     {
-        (_upstream, _connections, _time) = (upstream, connections, time);
+        (_upstream, _connections, _time, _cut) = (upstream, connections, time, cut);
         (_name, _digest, _requested, _position, _length) = (name, digest, from, from, length);
     }
 
@@ -65,7 +68,7 @@ public sealed class ParallelContent : Content
             catch (UpstreamUnavailableException refused) when (refused.IsRangeIgnored)
             {
                 await _stop.CancelAsync();
-                _single = await UpstreamContent.OpenAsync(_upstream, _name, _digest, _position, null, _time, cancellationToken);
+                _single = await UpstreamContent.OpenAsync(_upstream, _name, _digest, _position, null, _time, cancellationToken, _cut);
                 return await _single.ReadAsync(offset, buffer, cancellationToken);
             }
             _ = _ahead.Dequeue();
@@ -95,7 +98,7 @@ public sealed class ParallelContent : Content
 
     private async Task<Queue<byte[]>> FetchAsync(long from, long until, CancellationToken cancellationToken)
     {
-        await using var source = await UpstreamContent.OpenAsync(_upstream, _name, _digest, from, until, _time, cancellationToken);
+        await using var source = await UpstreamContent.OpenAsync(_upstream, _name, _digest, from, until, _time, cancellationToken, _cut);
         Queue<byte[]> pieces = new();
         while (from < until)
         {

@@ -39,8 +39,9 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
     private HttpRequestMessage Next(HttpRequestMessage request, Uri target)
     {
         var next = new HttpRequestMessage(request.Method, target);
+        var staysThere = origin.IsSameOrigin(request.RequestUri!) && origin.IsSameOrigin(target);
         foreach (var (name, values) in request.Headers.NonValidated)
-            if (origin.IsSameOrigin(target) || !name.Equals("Authorization", StringComparison.OrdinalIgnoreCase))
+            if (staysThere || !name.Equals("Authorization", StringComparison.OrdinalIgnoreCase) && name != LoopMark.Header)
                 next.Headers.TryAddWithoutValidation(name, values);
         foreach (var (key, value) in request.Options)
             ((IDictionary<string, object?>)next.Options)[key] = value;

@@ -18,7 +18,7 @@ public sealed class Refusals(TimeProvider time) : IDisposable
     private readonly MemoryCache _known = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
 
     /// <summary>Throws the refusal that is remembered for a request, if there is one.</summary>
-    /// <exception cref="UpstreamRefusedException">Upstream lacked the content when it was last asked.</exception>
+    /// <exception cref="UpstreamMissingException">Upstream lacked the content when it was last asked.</exception>
     /// <exception cref="UpstreamDeniedException">Upstream refused access when it was last asked.</exception>
     public void ThrowIfKnown(UpstreamRequestKey key)
     {
@@ -26,20 +26,22 @@ public sealed class Refusals(TimeProvider time) : IDisposable
             return;
         // Without the key, so that the life of a remembered refusal is not extended.
         throw refusal.HasAccount is { } hasAccount
-            ? new UpstreamDeniedException(refusal.Message, hasAccount)
-            : new UpstreamRefusedException(refusal.Message);
+            ? new UpstreamDeniedException(refusal.Message, hasAccount) { LoginAdvice = refusal.LoginAdvice }
+            : new UpstreamMissingException(refusal.Message);
     }
 
     /// <summary>Remembers an exception that is upstream's own answer to a request.</summary>
     public void Remember(UpstreamException refusal, TimeSpan life)
     {
-        if (refusal.RequestKey is { } key && life > TimeSpan.Zero)
-            _known.Set(
-                key, new Refusal(refusal.Message, (refusal as UpstreamDeniedException)?.HasAccount, time.GetTimestamp(), life),
-                new MemoryCacheEntryOptions { Size = 1 });
+        if (refusal.RequestKey is not { } key || life <= TimeSpan.Zero)
+            return;
+        var denied = refusal as UpstreamDeniedException;
+        _known.Set(
+            key, new Refusal(refusal.Message, denied?.HasAccount, denied?.LoginAdvice, time.GetTimestamp(), life),
+            new MemoryCacheEntryOptions { Size = 1 });
     }
 
     public void Dispose() => _known.Dispose();
 
-    private sealed record Refusal(string Message, bool? HasAccount, long At, TimeSpan Life);
+    private sealed record Refusal(string Message, bool? HasAccount, string? LoginAdvice, long At, TimeSpan Life);
 }

@@ -18,49 +18,55 @@ public sealed partial class TokenSource(
 {
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(12);
-    // Clients choose the scopes: they name repositories.
+    // A limit, because clients choose the repositories, and so the number of scopes.
     private const int MaxTokens = 10_000;
     private const string Kind = "token";
-    // If upstream has never accepted a token, it is not replaced within this time: upstream would refuse a second one as well.
+    // A token that upstream has never accepted is not replaced within this time: upstream would refuse a second one as well.
     private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
-    // Until a registry knows a token that its service has just issued: services replicate late, and clocks differ.
+    // How long a registry may take to know a token that its token service has just issued: services replicate late, and clocks differ.
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
+    /// <summary>What the operator can do if the login may not go to the token service.</summary>
+    internal const string WithheldAdvice =
+        "if the repository is private, add the host of its token service to proxy.token_realms; if upstream names this service with an "
+        + "http:// address, let it name an https:// address (many registries need the header X-Forwarded-Proto for this)";
+
     // A token is renewed after this part of its lifetime.
     private const double RenewalShare = 0.75;
 
     private readonly ConcurrentDictionary<(Account, string), Token> _tokens = new();
     private readonly SingleFlight<(Account, string), Token> _requests = new();
+    private readonly LoginChecks _logins = new(time);
 
     /// <summary>A token that does not expire soon.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
     /// <param name="refused">A token that the registry refused, to be replaced if it is not new or was accepted before; else null.</param>
     /// <exception cref="UpstreamUnavailableException">The token service cannot be reached, or refuses the credentials.</exception>
     /// <exception cref="UpstreamLimitedException">The token service answered 429.</exception>
-    public async ValueTask<string> GetAsync(
+    internal async ValueTask<Token> GetAsync(
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
     {
         if (_tokens.TryGetValue((account, scope), out var token) && time.GetElapsedTime(token.At) < token.Life
             && (token.Value != refused
                 || !token.WasAccepted && token.Challenge == challenge && time.GetElapsedTime(token.At) < RefusedLife))
-            return token.Value;
+            return token;
         var requested = _requests.JoinOrStart(
             (account, scope), stop => RequestAsync(challenge, account, scope, refused, stop), cancellationToken);
-        return (await requested).Result.Value;
+        return (await requested).Result;
     }
 
-    /// <summary>A second token for a new one that the registry refused, when it is a moment old; null for the second itself.</summary>
+    /// <summary>Replaces a token that is new and was refused. Returns null if that token was itself such a replacement.</summary>
     /// <inheritdoc cref="GetAsync"/>
-    public async ValueTask<string?> GetSecondAsync(
+    internal async ValueTask<Token?> GetSecondAsync(
         Challenge challenge, Account account, string scope, string refused, CancellationToken cancellationToken)
     {
         if (_tokens.TryGetValue((account, scope), out var token) && token.Value == refused && token.IsSecond)
             return null;
         // Another request may have brought the second one meanwhile.
         if (token is not null && token.Value != refused && time.GetElapsedTime(token.At) < token.Life)
-            return token.Value;
+            return token;
         var requested = _requests.JoinOrStart(
             (account, scope), stop => RequestAsync(challenge, account, scope, refused, stop), cancellationToken);
-        return (await requested).Result.Value;
+        return (await requested).Result;
     }
 
     /// <summary>Remembers that the registry accepted the token that was sent last.</summary>
@@ -76,45 +82,60 @@ public sealed partial class TokenSource(
         var realm = challenge.Realm!;
         var before = _tokens.GetValueOrDefault((account, scope));
         var isRefused = before is { WasAccepted: false } && before.Value == refused;
-        if (!origin.HasTokenScheme(realm))
-            throw new UpstreamUnavailableException($"{origin.Authority} names the token service '{realm.Authority}' over plain HTTP.");
+        if (!UpstreamOrigin.IsHttpWithoutUserInfo(realm))
+            throw new UpstreamUnavailableException($"{origin.Authority} names a token service without an http or https address.");
 
-        // Another replica may have a token for this account.
         var credential = await account.CredentialAsync(cancellationToken);
         var hasAccount = credential is not null;
-        // A service that is not known to be the upstream's is asked without a login: there is nothing to protect then.
-        if (credential is not null && !origin.MayAskForTokensAt(realm))
+        // Ask a token service without the login if the server does not know that it belongs to the upstream: then there is nothing to
+        // protect.
+        if (credential is not null && !origin.MaySendLoginTo(realm))
         {
-            LogNotSent(log, origin.Authority, realm.Authority);
+            if (origin.IsAsSafe(realm))
+                LogNotSent(log, origin.Authority, realm.Authority);
+            else
+                LogNotSentPlainly(log, origin.Authority, realm.Authority);
             credential = null;
         }
-        var place = shared.NameOf(
+        // Another replica may have a token for this account.
+        var redisName = shared.NameOf(
             origin.Authority, realm.AbsoluteUri, challenge.Service ?? "", scope, credential?.Username ?? "", credential?.Secret ?? "");
-        if (!account.IsOfClient && await shared.FindAsync(Kind, place) is { } found
+        if (!account.IsOfClient && await shared.FindAsync(Kind, redisName) is { } found
             && Parse(found, time.GetUtcNow()) is var (known, life) && known != refused)
-            return Keep(account, scope, new Token(known, life, challenge, time.GetTimestamp()) { WasAccepted = true });
+            return Keep(account, scope, new Token(known, life, challenge, time.GetTimestamp())
+            {
+                WasAccepted = true,
+                IsLoginWithheld = hasAccount && credential is null,
+            });
 
-        List<KeyValuePair<string, string>> parameters = [new("scope", scope)];
+        // A registry may name several scopes, with spaces between them. In a query each has a parameter of its own.
+        string[] scopes = credential is { IsIdentityToken: true } ? [scope] : scope.Split(' ');
+        List<KeyValuePair<string, string>> parameters = [.. scopes.Select(each => KeyValuePair.Create("scope", each))];
         if (challenge.Service is { } service)
             parameters.Add(new("service", service));
         var asked = time.GetTimestamp();
-        using var response = await SendAsync(realm, parameters, credential, cancellationToken);
+        var (answer, sent) = await SendAsync(realm, parameters, credential, cancellationToken);
+        using var response = answer;
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
             throw new UpstreamLimitedException(
                 $"The token service of {origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
         var status = (int)response.StatusCode;
-        // 401, or 400 to an identity token (RFC 6749, 5.2), refuses the login, unless the service took the login for another repository.
-        // Then it refuses this one, as 403 and 404 do.
-        if (status == 400 && credential is { IsIdentityToken: true })
+        // 401, or 400 to an identity token (RFC 6749, 5.2), refuses the login, or this repository, as 403 and 404 do.
+        if (status == 400 && sent is { IsIdentityToken: true })
             status = 401;
-        var isLoginRefused = status == 401 && credential is not null && !_tokens.Keys.Any(known => known.Item1 == account);
-        if (status is 401 or 403 or 404 && !isLoginRefused)
+        var isLoginRefused = status == 401 && sent is not null && !account.IsOfClient
+            ? await IsLoginRefusedAsync(challenge, account, sent, cancellationToken) : false;
+        if (status is 401 or 403 or 404 && isLoginRefused != true)
             throw new UpstreamDeniedException(
-                $"The token service of {origin.Authority} answered {status} for {scope}.", hasAccount);
+                $"The token service of {origin.Authority} answered {status} for {scope}.", hasAccount)
+            {
+                MayBeOfLogin = isLoginRefused is null,
+                LoginAdvice = hasAccount && credential is null ? WithheldAdvice : null,
+            };
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {status}.")
             {
-                IsLoginRefused = isLoginRefused,
+                IsLoginRefused = isLoginRefused == true,
             };
 
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
@@ -128,17 +149,47 @@ public sealed partial class TokenSource(
         var token = new Token(value, left, challenge, time.GetTimestamp())
         {
             IsSecond = isRefused || before is { WasAccepted: false, IsSecond: true },
+            IsLoginWithheld = hasAccount && sent is null,
         };
         var text = string.Create(CultureInfo.InvariantCulture, $"{(time.GetUtcNow() + left).ToUnixTimeMilliseconds()} {value}");
-        if (!account.IsOfClient)
-            await shared.RememberAsync(Kind, place, text, left);
+        _logins.Accepted(account);
+        // Share the token only if the last request still had the login: its name in Redis includes the login.
+        if (!account.IsOfClient && sent == credential)
+            await shared.RememberAsync(Kind, redisName, text, left);
         if (isRefused && !before!.IsSecond)
             await Task.Delay(Settling, time, cancellationToken);
         return Keep(account, scope, token);
     }
 
-    // Follows redirects. The login stays on the host that it is for.
-    private async Task<HttpResponseMessage> SendAsync(
+    // Some token services give no token without a scope. Then a login that got a token for another repository counts as accepted. If this
+    // login never got a token, we know nothing: null.
+    private async Task<bool?> IsLoginRefusedAsync(
+        Challenge challenge, Account account, Credential credential, CancellationToken cancellationToken)
+    {
+        return await _logins.IsRefusedAsync(account, AskAsync, cancellationToken)
+            ?? (_tokens.Keys.Any(known => known.Item1 == account) ? false : (bool?)null);
+
+        async Task<bool?> AskAsync(CancellationToken stop)
+        {
+            List<KeyValuePair<string, string>> parameters = challenge.Service is { } service ? [new("service", service)] : [];
+            var (answer, sent) = await SendAsync(challenge.Realm!, parameters, credential, stop);
+            using var response = answer;
+            return sent is null ? null
+                : response.StatusCode == HttpStatusCode.Unauthorized ? true
+                : response.IsSuccessStatusCode ? false
+                : sent.IsIdentityToken && await IsInvalidGrantAsync(response, stop) ? true
+                : null;
+        }
+    }
+
+    // How a service refuses an identity token (RFC 6749, 5.2). It also answers 400 to a request that lacks something.
+    private async Task<bool> IsInvalidGrantAsync(HttpResponseMessage response, CancellationToken cancellationToken) =>
+        response.StatusCode == HttpStatusCode.BadRequest
+        && (await UpstreamRequest.ReadStartAsync(response, UpstreamAnswers.MaxErrorStart, origin, cancellationToken))
+            .AsSpan().IndexOf("invalid_grant"u8) >= 0;
+
+    // Follows redirects. The login stays on the host that it is for: returns also the login that the last request had.
+    private async Task<(HttpResponseMessage Response, Credential? Sent)> SendAsync(
         Uri realm, List<KeyValuePair<string, string>> parameters, Credential? credential, CancellationToken cancellationToken)
     {
         var query = string.Join('&', parameters.Select(each => $"{each.Key}={Uri.EscapeDataString(each.Value)}"));
@@ -152,9 +203,10 @@ public sealed partial class TokenSource(
             request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
             var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
             if (RedirectHandler.Target(response) is not { } target)
-                return response;
+                return (response, credential);
             response.Dispose();
-            if (redirects == RedirectHandler.MaxRedirects || !origin.HasTokenScheme(target))
+            if (redirects == RedirectHandler.MaxRedirects || !UpstreamOrigin.IsHttpWithoutUserInfo(target)
+                || url.Scheme == Uri.UriSchemeHttps && !origin.IsAsSafe(target))
                 throw new UpstreamUnavailableException(
                     $"The token service of {origin.Authority} redirects to '{target.Authority}' over plain HTTP, or too often.");
             if (Uri.Compare(url, target, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) != 0)
@@ -196,13 +248,21 @@ public sealed partial class TokenSource(
         + "proxy: asking without it; if you trust this service, add {Realm} to proxy.token_realms")]
     private static partial void LogNotSent(ILogger log, string upstream, string realm);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Upstream} names the token service {Realm} with an http:// address, to which the "
+        + "mirror does not send the login of section proxy: asking without it; set up the proxy in front of {Upstream} so that it names an "
+        + "https:// address (many registries need the header X-Forwarded-Proto for this)")]
+    private static partial void LogNotSentPlainly(ILogger log, string upstream, string realm);
+
     // Life counts from the timestamp At.
-    private sealed record Token(string Value, TimeSpan Life, Challenge Challenge, long At)
+    internal sealed record Token(string Value, TimeSpan Life, Challenge Challenge, long At)
     {
         public bool WasAccepted { get; set; }
 
-        // It stands for one that the registry refused, as do those after it until the registry accepts one.
+        // Whether it replaces a refused token. Later tokens keep this mark until the registry accepts one.
         public bool IsSecond { get; init; }
+
+        // Whether the mirror requested it without the login of its account. Then it gives the rights of an anonymous client.
+        public bool IsLoginWithheld { get; init; }
     }
 }
 

@@ -1,5 +1,6 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using System.Text;
+using System.Xml;
 using Mirror.Storage;
 
 namespace Mirror.Upstream;
@@ -7,39 +8,62 @@ namespace Mirror.Upstream;
 /// <summary>What the status and the headers of an upstream's answer mean, for answers as registries and stores really send them.</summary>
 internal static class UpstreamAnswers
 {
-    /// <summary>Whether a GET may succeed where this HEAD failed.</summary>
-    public static bool MayDifferForGet(HttpResponseMessage head) =>
-        (int)head.StatusCode is (>= 400 and < 500 and not (408 or 429)) or 500 or 501;
+    // By then an error body has shown what it is.
+    public const int MaxErrorStart = 1024;
 
-    /// <summary>Whether the answer has content, or a part of it, and is no page for people, such as that of a login.</summary>
+    private static readonly XmlReaderSettings AnyXml = new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null };
+
+    /// <summary>Whether a GET may succeed where this HEAD failed.</summary>
+    public static bool MustRetryAsGet(HttpResponseMessage head) => (int)head.StatusCode is >= 400 and not (408 or 429);
+
+    /// <summary>Whether the host failed to answer the request. After a HEAD with 5xx a GET follows, and decides.</summary>
+    public static bool IsFailure(HttpResponseMessage response) =>
+        (int)response.StatusCode is 408 or >= 500 and not 501 && !IsFailedHead(response);
+
+    /// <summary>Whether this is the 5xx of a HEAD, which some registries and stores answer although they answer GET.</summary>
+    public static bool IsFailedHead(HttpResponseMessage response) =>
+        (int)response.StatusCode >= 500 && response.RequestMessage?.Method == HttpMethod.Head;
+
+    /// <summary>Whether the answer says that there is no such content.</summary>
+    public static bool IsMissing(HttpResponseMessage response) => response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Gone;
+
+    /// <summary>Whether the answer has content, or a part of it, and is no HTML page, such as that of a login.</summary>
     /// <param name="expected">The length in bytes that the content should have. With this length it is content, whatever its label
     /// says.</param>
     public static bool IsContent(HttpResponseMessage response, long? expected) =>
-        response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent
+        // 203 is the 200 of a proxy that changed something, such as a header (RFC 9110, 15.3.4).
+        response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NonAuthoritativeInformation or HttpStatusCode.PartialContent
         && (!IsWebPage(response) || expected is not null && LengthOf(response) == expected);
 
     /// <summary>The length in bytes of the whole content; null if the answer does not tell it.</summary>
     public static long? LengthOf(HttpResponseMessage response) =>
-        response.Content.Headers.ContentRange?.Length ?? response.Content.Headers.ContentLength;
+        response.Content.Headers.ContentRange is { } range ? range.Length : response.Content.Headers.ContentLength;
 
     /// <summary>
     /// Whether the answer to a request for referrers shows that upstream does not have the referrers API. Each of these was seen from
-    /// registries that do not have it; some send a page for people with status 200.
+    /// registries that do not have it; some send an HTML page with status 200.
     /// </summary>
     public static bool LacksReferrers(HttpResponseMessage response) =>
         (int)response.StatusCode is 400 or 404 or 405 or 406 or 410 or 501 || response.IsSuccessStatusCode && IsWebPage(response);
 
-    /// <summary>Whether the answer is labelled as a page for people, which content hardly ever is.</summary>
-    public static bool IsWebPage(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType is "text/html";
+    /// <summary>
+    /// Whether the answer is labelled as an HTML page, which content hardly ever is. A server that sends a login page in the place of
+    /// content does not answer ranges: a part (206) is content, whatever its label says.
+    /// </summary>
+    public static bool IsWebPage(HttpResponseMessage response) =>
+        response.StatusCode != HttpStatusCode.PartialContent && TypeOf(response) is "text/html";
+
+    /// <summary>The media type of the body, in lower case; empty where the answer names none.</summary>
+    public static string TypeOf(HttpResponseMessage response) => MediaTypes.Of(response.Content.Headers.ContentType?.MediaType ?? "");
 
     /// <summary>Whether a name in the header <c>Content-Encoding</c> says that the body is not compressed.</summary>
     public static bool IsIdentity(string coding) => coding.Equals("identity", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>
-    /// The announced length in bytes; null where it cannot be correct. Only the content without a byte has length 0, and some registries
-    /// say so of all content.
+    /// The announced length in bytes; null where it cannot be correct. Only the empty content has length 0, and some registries tell
+    /// this length for all content.
     /// </summary>
-    public static long? Believable(long? length, Digest digest) =>
+    public static long? PlausibleLength(long? length, Digest digest) =>
         length is 0 && digest != Digest.Of([], digest.Algorithm) ? null : length;
 
     /// <summary>
@@ -47,7 +71,7 @@ internal static class UpstreamAnswers
     /// another one. Each of these errors was seen from registries, CDNs and proxies that do not support <c>Range</c>. An error that also
     /// has another meaning, such as a limit, says nothing of the range.
     /// </summary>
-    public static bool MayDifferForWhole(HttpResponseMessage response, long from) => (int)response.StatusCode switch
+    public static bool MustRetryWithoutRange(HttpResponseMessage response, long from) => (int)response.StatusCode switch
     {
         206 => response.Content.Headers.ContentRange?.From != from,
         401 or 403 or 404 or 408 or 410 or 429 => false,
@@ -59,24 +83,46 @@ internal static class UpstreamAnswers
     public static bool RefusesRanges(HttpResponseMessage response) => (int)response.StatusCode is 206 or 405 or 416 or 501;
 
     /// <summary>
-    /// Whether the 404 of another host is upstream's answer. For a manifest or a list it is, because registries redirect these to
-    /// registries. For a blob it is if it has an error body of a registry or a store.
+    /// Whether a body that begins so is an error of a registry (JSON) or of a store (XML or JSON). Stores write names in upper and lower
+    /// case, and some put the XML into a namespace.
     /// </summary>
-    public static bool IsRegistryError(HttpResponseMessage response, string what) =>
-        !what.StartsWith("blobs/", StringComparison.Ordinal)
-        || response.Content.Headers.ContentType?.MediaType is "application/json" or "application/xml";
-
-    /// <summary>The digest of a manifest: the requested one, or else the one in the header; null if the header has none.</summary>
-    public static Digest? Described(HttpResponseMessage response, Reference reference)
+    public static bool IsRegistryError(ReadOnlySpan<byte> start)
     {
-        if (!reference.IsTag(out _, out var named))
-            return named;
-        return response.Headers.TryGetValues("Docker-Content-Digest", out var values) && Digest.TryParse(values.First(), out var digest)
-            ? digest
+        // Azure sends a byte order mark.
+        var text = Encoding.UTF8.GetString(start).TrimStart('\uFEFF', ' ', '\t', '\r', '\n');
+        return text.StartsWith('{') ? Has("\"errors\"") || Has("\"code\"") : text.StartsWith('<') && IsXmlError(text);
+
+        bool Has(string name) => text.Contains(name, StringComparison.OrdinalIgnoreCase);
+    }
+
+    // The root element decides. It is complete, even if the text is cut.
+    private static bool IsXmlError(string text)
+    {
+        try
+        {
+            using var xml = XmlReader.Create(new StringReader(text), AnyXml);
+            return xml.MoveToContent() == XmlNodeType.Element && xml.LocalName.Equals("Error", StringComparison.OrdinalIgnoreCase);
+        }
+        catch (XmlException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// The digest of a manifest: the requested one, or else the one in the header; null if the header has none, or another one than was
+    /// requested.
+    /// </summary>
+    public static Digest? DigestIn(HttpResponseMessage response, Reference reference)
+    {
+        Digest? told = response.Headers.TryGetValues("Docker-Content-Digest", out var values)
+            && Digest.TryParse(values.First(), out var digest) ? digest : null;
+        return reference.IsTag(out _, out var named) ? told
+            : told is null || told == named ? named
             : null;
     }
 
     /// <summary>Whether a media type is that of a manifest or of an index.</summary>
-    public static bool IsManifestType([NotNullWhen(true)] string? type) => type is { Length: <= 255 }
+    public static bool IsManifestType(string type) => type.Length <= 255
         && (type.Contains("manifest", StringComparison.Ordinal) || type.Contains("index", StringComparison.Ordinal));
 }

@@ -8,15 +8,16 @@ using static Mirror.Upstream.UpstreamAnswers;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Reads from another registry. Each method returns content or throws one of the four answers that are not content:
-/// <see cref="UpstreamRefusedException"/>, <see cref="UpstreamDeniedException"/>, <see cref="UpstreamLimitedException"/>,
-/// <see cref="UpstreamUnavailableException"/>.
+/// Reads from another registry. Each method returns what upstream answered, or throws one of the four answers that are not content:
+/// <see cref="UpstreamMissingException"/>, <see cref="UpstreamDeniedException"/>, <see cref="UpstreamLimitedException"/>,
+/// <see cref="UpstreamUnavailableException"/>. If upstream refuses the login of an <see cref="ActingClient"/>, a method that does not read
+/// a blob throws <see cref="ClientRefusedException"/>. A method whose answer may lack a value, such as a length, returns null for it.
 /// </summary>
 public sealed partial class UpstreamClient(
-    UpstreamOrigin origin, Accounts accounts, Refusals refusals, UpstreamState state, HttpClient http, UpstreamMetrics metrics,
-    TimeProvider time, ILogger<UpstreamClient> log)
+    UpstreamOrigin origin, Accounts accounts, Refusals refusals, UpstreamState state, HttpClient http, RegistryCheck check,
+    UpstreamMetrics metrics, TimeProvider time, ILogger<UpstreamClient> log)
 {
-    // Many registries put 100 tags on a page. 1000 such pages have about as many bytes as a list may have.
+    // Many registries put 100 tags on a page. 1000 such pages of long tags have about UpstreamRequest.MaxJson bytes.
     private const int MaxPages = 1000;
 
     public UpstreamOrigin Origin => origin;
@@ -27,11 +28,11 @@ public sealed partial class UpstreamClient(
     /// <summary>Whether this upstream answers.</summary>
     public UpstreamState State => state;
 
-    /// <inheritdoc cref="Accounts.AreNearlySpent"/>
-    public bool IsNearlySpent => accounts.AreNearlySpent;
+    /// <inheritdoc cref="Accounts.HaveFewPullsLeft"/>
+    public bool HasFewPullsLeft => accounts.HaveFewPullsLeft;
 
-    /// <inheritdoc cref="Accounts.HavePlenty"/>
-    public bool HasPlenty => accounts.HavePlenty;
+    /// <inheritdoc cref="Accounts.HaveManyPullsLeft"/>
+    public bool HasManyPullsLeft => accounts.HaveManyPullsLeft;
 
     /// <inheritdoc cref="Refusals.Remember"/>
     public void Remember(UpstreamException refusal, TimeSpan life) => refusals.Remember(refusal, life);
@@ -43,15 +44,16 @@ public sealed partial class UpstreamClient(
     public async Task<Descriptor?> HeadManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Head, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
-        if (MayDifferForGet(response))
+        if (MustRetryAsGet(response))
             return null;
-        Require(response, name, $"manifests/{reference}");
+        await RequireAsync(response, name, $"manifests/{reference}", cancellationToken);
         var headers = response.Content.Headers;
-        var type = headers.ContentType?.MediaType;
-        return Described(response, reference) is { } digest && IsManifestType(type) && headers.ContentEncoding.All(IsIdentity)
-            && headers.ContentLength is > 0 and <= Manifest.MaxBytes and var size
-            ? new Descriptor(type, digest, size)
-            : null;
+        var type = TypeOf(response);
+        if (DigestIn(response, reference) is not { } digest || !IsManifestType(type) || !headers.ContentEncoding.All(IsIdentity)
+            || headers.ContentLength is not (> 0 and <= Manifest.MaxBytes and var size))
+            return null;
+        await check.SentManifestAsync(cancellationToken);
+        return new Descriptor(type, digest, size);
     }
 
     /// <summary>
@@ -60,10 +62,10 @@ public sealed partial class UpstreamClient(
     public async Task<Manifest> GetManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
-        Require(response, name, $"manifests/{reference}");
+        await RequireAsync(response, name, $"manifests/{reference}", cancellationToken);
         var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
         metrics.Received(origin.Label, UpstreamKind.Manifest, bytes.Length);
-        var expected = reference.IsTag(out _, out var wanted) ? Described(response, reference) : wanted;
+        var expected = reference.IsTag(out _, out var wanted) ? DigestIn(response, reference) : wanted;
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         // The digest of schema 1 is that of its payload.
         if (expected is { } own && digest != own && Schema1Manifests.PayloadWith(own, bytes) is not null)
@@ -71,9 +73,13 @@ public sealed partial class UpstreamClient(
         if (expected is not null && digest != expected)
             throw new UpstreamUnavailableException($"{origin.Authority} sent bytes for {name} that do not match the digest {expected}.");
         // An error page with status 200 is not a manifest, whatever its Content-Type says.
-        var type = ManifestDocument.Read(bytes)?.Type
-            ?? throw new UpstreamUnavailableException($"{origin.Authority} sent a body for {name} that is not a manifest.");
-        var header = response.Content.Headers.ContentType?.MediaType;
+        if (ManifestDocument.Read(bytes)?.Type is not { } type)
+        {
+            await check.SuspectAsync(cancellationToken);
+            throw new UpstreamUnavailableException($"{origin.Authority} sent a body for {name} that is not a manifest.");
+        }
+        await check.SentManifestAsync(cancellationToken);
+        var header = TypeOf(response);
         return new Manifest(new Descriptor(IsManifestType(header) ? header : type, digest, bytes.Length), bytes);
     }
 
@@ -87,24 +93,24 @@ public sealed partial class UpstreamClient(
     {
         using (var head = await SendAsync(HttpMethod.Head, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken))
         {
-            if (IsContent(head, expected) && Believable(head.Content.Headers.ContentLength, digest) is { } length
+            if (IsContent(head, expected) && PlausibleLength(head.Content.Headers.ContentLength, digest) is { } length
                 && (expected ?? length) == length)
                 return length;
-            if (!head.IsSuccessStatusCode && !MayDifferForGet(head))
-                Require(head, name, $"blobs/{digest}");
+            if (!head.IsSuccessStatusCode && !MustRetryAsGet(head))
+                await RequireAsync(head, name, $"blobs/{digest}", cancellationToken);
         }
-        // Some registries refuse HEAD or answer it wrongly, and some redirect it to a URL that is signed for GET: ask for one byte. The
-        // blob without a byte has no range, and some upstreams refuse every range: then the headers of the whole blob tell its length.
+        // Some registries refuse HEAD or answer it wrongly, and some redirect it to a pre-signed GET URL: ask for one byte. The
+        // empty blob has no range, and some upstreams refuse every range: then the headers of the whole blob tell its length.
         using var first = await SendAsync(
             HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, new RangeHeaderValue(0, 0));
-        using var whole = MayDifferForWhole(first, 0)
+        using var whole = MustRetryWithoutRange(first, 0)
             ? await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken)
             : null;
         var response = whole ?? first;
-        Require(response, name, $"blobs/{digest}");
-        return IsContent(response, expected) ? Believable(LengthOf(response), digest)
-            : throw new UpstreamUnavailableException(
-                $"{Sender(response)} answered {(int)response.StatusCode} to {name}/blobs/{digest}, with something else than the blob.");
+        await RequireAsync(response, name, $"blobs/{digest}", cancellationToken);
+        var other = $"{Sender(response)} answered {(int)response.StatusCode} to {name}/blobs/{digest}, with something else than the blob.";
+        return IsContent(response, expected) ? PlausibleLength(LengthOf(response), digest)
+            : throw new UpstreamUnavailableException(other) { IsWebPage = IsWebPage(response) };
     }
 
     /// <summary>Opens a blob's body at an offset. If upstream ignores Range, the body begins at 0.</summary>
@@ -116,14 +122,14 @@ public sealed partial class UpstreamClient(
         var response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
         try
         {
-            // An error that may have another reason, such as an address that has expired, does not decide alone.
-            if (range is not null && end is null && MayDifferForWhole(response, from) && !RefusesRanges(response))
+            // Retry the range once if the error may have another reason, such as a signed address that has expired.
+            if (range is not null && end is null && MustRetryWithoutRange(response, from) && !RefusesRanges(response))
             {
                 response.Dispose();
                 response = await SendAsync(HttpMethod.Get, UpstreamKind.Blob, name, $"blobs/{digest}", cancellationToken, range);
             }
             // Some upstreams and CDNs cannot send a part of a blob. They can send all of it.
-            if (range is not null && MayDifferForWhole(response, from))
+            if (range is not null && MustRetryWithoutRange(response, from))
             {
                 response.Dispose();
                 return end is null ? await GetBlobAsync(name, digest, 0, null, cancellationToken)
@@ -132,7 +138,7 @@ public sealed partial class UpstreamClient(
                         IsRangeIgnored = true,
                     };
             }
-            Require(response, name, $"blobs/{digest}");
+            await RequireAsync(response, name, $"blobs/{digest}", cancellationToken);
             var headers = response.Content.Headers;
             // Labels such as Content-Encoding do not decide: bytes that have the digest are the blob.
             var (start, length) = response.StatusCode == HttpStatusCode.PartialContent
@@ -186,12 +192,11 @@ public sealed partial class UpstreamClient(
                 return pages;
             }
             using var response = await SendAsync(HttpMethod.Get, kind, name, what, cancellationToken, page: next);
-            var status = (int)response.StatusCode;
             if (kind is UpstreamKind.Referrers && pages.Count == 0 && LacksReferrers(response))
                 return pages;
-            if (pages.Count > 0 && status is 404 or 410)
+            if (pages.Count > 0 && IsMissing(response))
                 throw new UpstreamUnavailableException($"{origin.Authority} lacks page {pages.Count + 1} of {name}/{what}.");
-            Require(response, name, what);
+            await RequireAsync(response, name, what, cancellationToken);
             var page = await UpstreamRequest.ReadBodyAsync(response, UpstreamRequest.MaxJson, origin, cancellationToken);
             pages.Add(page);
             bytes += page.Length;
@@ -202,117 +207,6 @@ public sealed partial class UpstreamClient(
         }
         return pages;
     }
-
-    private Uri Url(RepositoryName name, string what) => new(origin.BaseAddress, $"v2/{origin.RemoteName(name)}/{what}");
-
-    private async Task<HttpResponseMessage> SendAsync(
-        HttpMethod method, UpstreamKind kind, RepositoryName name, string path, CancellationToken cancellationToken,
-        RangeHeaderValue? range = null, Uri? page = null)
-    {
-        var isPull = kind is UpstreamKind.Manifest && method == HttpMethod.Get;
-        var acting = ActingClient.For(origin, name);
-        while (true)
-        {
-            var account = acting?.Account ?? accounts.Choose(isPull);
-            var key = new UpstreamRequestKey(account, name, path);
-            refusals.ThrowIfKnown(key);
-            var request = new HttpRequestMessage(method, page ?? Url(name, path));
-            request.Options.Set(UpstreamRequest.Kind, kind);
-            request.Options.Set(UpstreamRequest.Key, key);
-            // The next page of a list may be on the host that upstream redirected to, which gets no credentials.
-            if (origin.IsSameOrigin(request.RequestUri!))
-            {
-                request.Options.Set(UpstreamRequest.Account, account);
-                request.Options.Set(UpstreamRequest.Scope, $"repository:{origin.RemoteName(name)}:pull");
-            }
-            request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
-            request.Headers.Range = range;
-            if (kind is UpstreamKind.Manifest)
-                UpstreamRequest.AcceptEveryManifest(request.Headers);
-            HttpResponseMessage response;
-            try
-            {
-                response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
-            }
-            catch (UpstreamException refused) when (acting is not null && ActingClient.IsRefusal(refused))
-            {
-                throw acting.Refusal(kind, refused.Message);
-            }
-            catch (UpstreamDeniedException denied)
-            {
-                // The token service refused access to this repository. Several requests may have waited for one token and have got the same
-                // exception, so throw one that names this request.
-                throw new UpstreamDeniedException(denied.Message, denied.HasAccount) { RequestKey = key };
-            }
-            catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
-            {
-                var others = accounts.TryPauseRefused(account);
-                state.LoginRefused(account, isLast: !others, isSure: true);
-                if (others)
-                    continue;
-                throw;
-            }
-            catch (UpstreamLimitedException limited) when (acting is null)
-            {
-                // The token service's limit holds for the account, like the registry's.
-                state.Limited(account, accounts.Pause(account, limited.RetryAfter, pullsOnly: false, toldLimit: false));
-                continue;
-            }
-            if (acting is not null)
-            {
-                var isRefused = response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
-                if (!isRefused || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
-                    return response;
-                response.Dispose();
-                throw acting.Refusal(kind, $"{origin.Authority} refuses the client's login access to {name}.");
-            }
-            if (accounts.HaveCredentials)
-                ReportLogin(account, response);
-            if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
-            {
-                account.Answered();
-                return response;
-            }
-            // Try another account. If all are paused, Choose throws.
-            var toldLimit = response.Headers.Contains("ratelimit-remaining");
-            using (response)
-                state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), isPull, toldLimit));
-        }
-    }
-
-    // If upstream has a token service, the service has accepted or refused the login already. Without one, the registry's own answer shows
-    // whether the login is correct.
-    private void ReportLogin(Account account, HttpResponseMessage response)
-    {
-        if (response.IsSuccessStatusCode)
-            state.LoginWorked(account);
-        else if (response.StatusCode == HttpStatusCode.Unauthorized
-            && response.RequestMessage is { Headers.Authorization.Scheme: "Basic" } request && origin.IsSameOrigin(request.RequestUri!))
-            state.LoginRefused(account, isLast: true, isSure: false);
-    }
-
-    private void Require(HttpResponseMessage response, RepositoryName name, string what)
-    {
-        if (response.IsSuccessStatusCode)
-            return;
-        response.RequestMessage!.Options.TryGetValue(UpstreamRequest.Key, out var key);
-        throw ((int)response.StatusCode, origin.IsSameOrigin(response.RequestMessage.RequestUri!)) switch
-        {
-            (404 or 410, var itself) when itself || IsRegistryError(response, what) =>
-                new UpstreamRefusedException($"{origin.Authority} has no {name}/{what}.") { RequestKey = key },
-            (401 or 403, true) => new UpstreamDeniedException(
-                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
-                accounts.HaveCredentials)
-            {
-                RequestKey = key,
-            },
-            (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
-            var (status, _) => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
-        };
-    }
-
-    // The upstream, or the host that it redirected to.
-    private static string Sender(HttpResponseMessage response) => response.RequestMessage!.RequestUri!.Authority;
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "the Link of a page of {Name}/{List} at {Upstream} names an earlier page: the {Pages} pages before it count as the whole list")]

@@ -1,5 +1,6 @@
 using System.Net;
-using System.Net.Sockets;
+using System.Text;
+using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
@@ -21,6 +22,8 @@ internal static class UpstreamConnections
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         MaxConnectionsPerServer = 256,
         MaxResponseHeadersLength = 64, // KiB
+        // A character for each byte, so that the bytes of a redirect's URL are known. Without this, Location is sometimes read as UTF-8.
+        ResponseHeaderEncodingSelector = (_, _) => Encoding.Latin1,
         ResponseDrainTimeout = TimeSpan.FromSeconds(1),
         InitialHttp2StreamWindowSize = 1 << 20,
         ConnectCallback = (context, cancellationToken) => DialAsync(context, origin, cancellationToken),
@@ -30,24 +33,14 @@ internal static class UpstreamConnections
         SocketsHttpConnectionContext context, UpstreamOrigin origin, CancellationToken cancellationToken)
     {
         var host = context.DnsEndPoint.Host.Trim('[', ']');
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            // A host other than the requested one is a proxy, from the machine's proxy settings.
-            var isConfigured = host.Equals(origin.BaseAddress.Host, StringComparison.OrdinalIgnoreCase)
-                || !host.Equals(Named(context.InitialRequestMessage), StringComparison.OrdinalIgnoreCase);
-            if (isConfigured)
-                await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
-            else
-                await socket.ConnectAsync(
-                    await PublicAddressesAsync(host, origin, cancellationToken), context.DnsEndPoint.Port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        // A host other than the requested one is a proxy, from the machine's proxy settings.
+        var isConfigured = host.Equals(origin.BaseAddress.Host, StringComparison.OrdinalIgnoreCase)
+            || !host.Equals(Named(context.InitialRequestMessage), StringComparison.OrdinalIgnoreCase);
+        if (isConfigured)
+            return await HappyEyeballs.ConnectAsync(context, cancellationToken);
+        // The addresses that were checked, and not those of another look-up of the name, which may be others.
+        var addresses = await PublicAddressesAsync(host, origin, cancellationToken);
+        return await HappyEyeballs.ConnectAsync(addresses, context.DnsEndPoint.Port, cancellationToken);
     }
 
     // The requested host, as the connection pool spells it: in ASCII. For https through a proxy the request is CONNECT to the proxy, and

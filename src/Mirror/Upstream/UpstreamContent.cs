@@ -5,13 +5,15 @@ namespace Mirror.Upstream;
 
 /// <summary>
 /// A blob at its upstream, read from any offset, by one reader at a time. If a body is cut, stalls or ends early, it is requested again
-/// from the last good byte, with a new redirect, and the reader notices nothing. The number of attempts that bring bytes is unlimited;
-/// after a few attempts in a row that bring none, the read fails.
+/// from the last good byte, with a new redirect, and the reader notices nothing. The number of attempts that bring at least
+/// 64 KiB is unlimited; after a few attempts in a row that bring less, the read fails.
 /// </summary>
 public sealed class UpstreamContent : Content
 {
     // With the pauses between them this takes longer than a circuit breaker stays open, so that a short outage of a CDN fails no download.
-    private const int MaxFruitlessAttempts = 7;
+    private const int MaxAttemptsWithoutProgress = 7;
+    // An attempt with fewer bytes makes no progress. Otherwise one byte per connection would count as progress.
+    private const int MinProgress = 64 * 1024;
     // The longest pause between attempts is 250 ms times 2 to this power: 8 s.
     private const int MaxPauseExponent = 5;
 
@@ -20,27 +22,35 @@ public sealed class UpstreamContent : Content
     private readonly Digest _digest;
     private readonly TimeProvider _time;
     private readonly long? _end;
+    private readonly Action? _cut;
     private UpstreamBody? _body;
+    private bool _hasBegun;
     private bool? _isWebPage;
     private long _position;
-    // So many bytes of the body come before _position, because upstream ignored Range.
+    // Bytes to skip: upstream ignored Range, and the body begins before _position.
     private long _toSkip;
     private long? _length;
+    // How many attempts in a row made no progress, since when, and how many bytes the current one has received.
+    private int _attemptsWithoutProgress;
+    private long _withoutProgressSince;
+    private long _received;
 
-    private UpstreamContent(UpstreamClient upstream, RepositoryName name, Digest digest, long? end, TimeProvider time) =>
-        (_upstream, _name, _digest, _end, _time) = (upstream, name, digest, end, time);
+    private UpstreamContent(UpstreamClient upstream, RepositoryName name, Digest digest, long? end, TimeProvider time, Action? cut) =>
+        (_upstream, _name, _digest, _end, _time, _cut) = (upstream, name, digest, end, time, cut);
 
     public override long? Length => _length;
 
     /// <summary>Requests a blob from an offset on.</summary>
     /// <param name="from">The offset of the first byte wanted.</param>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
+    /// <param name="cut">Is called before each pause between attempts: the caller may cancel the read, and read from another
+    /// upstream.</param>
     /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public static async Task<UpstreamContent> OpenAsync(
         UpstreamClient upstream, RepositoryName name, Digest digest, long from, long? end, TimeProvider time,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, Action? cut = null)
     {
-        var content = new UpstreamContent(upstream, name, digest, end, time);
+        var content = new UpstreamContent(upstream, name, digest, end, time, cut);
         await content.MoveToAsync(from, cancellationToken);
         return content;
     }
@@ -51,15 +61,16 @@ public sealed class UpstreamContent : Content
     /// </summary>
     public void Expect(long length) => _length = length;
 
-    /// <summary>Whether upstream labels the bytes as a page for people.</summary>
+    /// <summary>Whether upstream labels the bytes as an HTML page.</summary>
     public bool IsWebPage => _isWebPage == true;
 
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (offset == (_end ?? _length))
             return 0;
-        var began = _time.GetTimestamp();
-        for (var fruitless = 0; ; fruitless++)
+        if (_attemptsWithoutProgress == 0)
+            _withoutProgressSince = _time.GetTimestamp();
+        for (; ; _attemptsWithoutProgress++)
         {
             try
             {
@@ -71,6 +82,9 @@ public sealed class UpstreamContent : Content
                 if (read > 0 || _length is null)
                 {
                     _position += read;
+                    _received += read;
+                    if (_received >= MinProgress)
+                        _attemptsWithoutProgress = 0;
                     _length ??= read == 0 ? _position : null;
                     return read;
                 }
@@ -79,13 +93,15 @@ public sealed class UpstreamContent : Content
             catch (Exception cut) when (cut is UpstreamUnavailableException or IOException or HttpRequestException)
             {
                 await DropBodyAsync();
-                // After one whole time limit without an answer, make no further attempt.
-                var isLast = fruitless + 1 >= MaxFruitlessAttempts || cut.InnerException is TimeoutRejectedException;
-                if (isLast && _time.GetElapsedTime(began) >= _upstream.Origin.Hold)
+                // After one whole time limit without an answer, make no further attempt, unless proxy.hold is longer.
+                var isLast = _attemptsWithoutProgress + 1 >= MaxAttemptsWithoutProgress || cut.InnerException is TimeoutRejectedException;
+                if (isLast && _time.GetElapsedTime(_withoutProgressSince) >= _upstream.Origin.Hold)
                     throw cut as UpstreamUnavailableException
                         ?? new UpstreamUnavailableException($"{_upstream.Origin.Authority} cut {_digest} again and again.", cut);
                 // Resume at once the first time: most cuts are a lost connection.
-                var pause = fruitless == 0 ? 0 : 250 << Math.Min(fruitless, MaxPauseExponent);
+                if (_attemptsWithoutProgress > 0)
+                    _cut?.Invoke();
+                var pause = _attemptsWithoutProgress == 0 ? 0 : 250 << Math.Min(_attemptsWithoutProgress, MaxPauseExponent);
                 await Task.Delay(TimeSpan.FromMilliseconds(pause), _time, cancellationToken);
             }
         }
@@ -100,15 +116,19 @@ public sealed class UpstreamContent : Content
     private async ValueTask<int> ReadOnceAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var timeout = _upstream.Origin.IdleTimeout;
-        idle.CancelAfter(timeout);
+        idle.CancelAfter(UpstreamRequest.MaxSilence(_body!.Response, _hasBegun, _upstream.Origin));
         try
         {
-            return await _body!.Stream.ReadAsync(buffer, idle.Token);
+            var read = await _body.Stream.ReadAsync(buffer, idle.Token);
+            _hasBegun = true;
+            return read;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new IOException($"No byte came for {timeout.TotalSeconds} s.");
+            throw _hasBegun ? new IOException($"No byte came for {_upstream.Origin.IdleTimeout.TotalSeconds} s.")
+                : new UpstreamUnavailableException(
+                    $"{_upstream.Origin.Authority} sent headers for {_digest}, and no byte in time (proxy.response_timeout).",
+                    new TimeoutRejectedException());
         }
     }
 
@@ -116,15 +136,19 @@ public sealed class UpstreamContent : Content
     {
         await DropBodyAsync();
         var body = await _upstream.GetBlobAsync(_name, _digest, offset, _end, cancellationToken);
-        // The first body says what it is. A proxy's page in the place of a later one is not the blob.
+        // If the first body was not labelled as HTML, a later one with this label is the error page of a proxy.
         _isWebPage ??= body.IsWebPage;
-        if (_length is not null && body.Length is not null && body.Length != _length || body.IsWebPage != _isWebPage)
+        var isErrorPage = body.IsWebPage && _isWebPage == false;
+        if (isErrorPage || _length is not null && body.Length is not null && body.Length != _length)
         {
             await body.DisposeAsync();
-            throw new UpstreamUnavailableException($"{_upstream.Origin.Authority} sent another length of {_digest} than before.");
+            throw new UpstreamUnavailableException(isErrorPage
+                ? $"{_upstream.Origin.Authority} sent an HTML page instead of the bytes of {_digest}."
+                : $"{_upstream.Origin.Authority} sent another length of {_digest} than before.");
         }
-        (_body, _length, _position, _toSkip) = (body, body.Length ?? _length, offset, offset - body.From);
-        // Upstream ignored Range. A body to the end is worth skipping the bytes that are known. A part from the middle is not.
+        (_body, _hasBegun, _length, _position, _toSkip, _received) =
+            (body, false, body.Length ?? _length, offset, offset - body.From, 0);
+        // Upstream ignored Range. For a read to the end, skip the bytes that are known. For a part, give up.
         if (_toSkip > 0 && _end is not null)
         {
             await DropBodyAsync();
@@ -132,7 +156,7 @@ public sealed class UpstreamContent : Content
         }
     }
 
-    // Only ReadAsync calls this: a body that is cut here is requested again like one that is cut later.
+    // Called inside the try of ReadAsync, so a body that is cut here is requested again too.
     private async ValueTask SkipAsync(CancellationToken cancellationToken)
     {
         if (_toSkip == 0)
@@ -163,7 +187,7 @@ public sealed class UpstreamContent : Content
 /// <param name="Length">The length of the whole blob in bytes; null if upstream does not say.</param>
 public sealed record UpstreamBody(HttpResponseMessage Response, Stream Stream, long From, long? Length) : IAsyncDisposable
 {
-    /// <summary>Whether it is labelled as a page for people, which a blob hardly ever is.</summary>
+    /// <summary>Whether it is labelled as an HTML page, which a blob hardly ever is.</summary>
     public bool IsWebPage { get; init; }
 
     public async ValueTask DisposeAsync()

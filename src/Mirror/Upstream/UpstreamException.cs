@@ -1,6 +1,10 @@
 namespace Mirror.Upstream;
 
-/// <summary>One of the four answers that are not content. No code turns one into another.</summary>
+/// <summary>
+/// One of the four answers that are not content. Within a process no code turns one into another. There is one exception: if the token
+/// service refuses a client's own login, <see cref="ActingClient.Refusal"/> makes <see cref="UpstreamDeniedException"/> of
+/// <see cref="UpstreamUnavailableException"/>. Another replica passes on only a status.
+/// </summary>
 public abstract class UpstreamException(string message, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>The request, if this is upstream's own answer to it; null after a failure on the way.</summary>
@@ -10,8 +14,11 @@ public abstract class UpstreamException(string message, Exception? inner = null)
     public virtual string? Advice => null;
 }
 
-/// <summary>Upstream says no: it lacks the content. This holds even if the mirror has a copy.</summary>
-public sealed class UpstreamRefusedException(string message) : UpstreamException(message);
+/// <summary>
+/// Upstream says no: it lacks the content. The client gets 404, even if the mirror has a copy. The two exceptions are about tags: one that
+/// <c>keep_deleted</c> keeps, and one that moved to a manifest which upstream does not have.
+/// </summary>
+public sealed class UpstreamMissingException(string message) : UpstreamException(message);
 
 /// <summary>
 /// Upstream refuses this mirror access (401 or 403). This says nothing about the content: a login may have expired. A copy is served,
@@ -24,9 +31,20 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
 {
     public bool HasAccount => hasAccount;
 
-    public override string Advice => hasAccount
+    /// <summary>Whether upstream's answers do not show if it refuses the login or only this repository; another account may
+    /// succeed.</summary>
+    public bool MayBeOfLogin { get; init; }
+
+    /// <summary>Whether it is a 404 to a request without the mirror's login. With the login the answer may be another one: the 404 is not
+    /// remembered, and deletes nothing.</summary>
+    public bool IsMissing { get; init; }
+
+    /// <summary>If the mirror has an account, but did not send its login: what the operator can do about it. Else null.</summary>
+    public string? LoginAdvice { get; init; }
+
+    public override string Advice => LoginAdvice ?? (hasAccount
         ? "check that the account in section proxy may read this repository, and that its login has not expired"
-        : "if the repository exists and is private, add an account that may read it to section proxy";
+        : "if the repository exists and is private, add an account that may read it to section proxy");
 }
 
 /// <summary>Upstream says later: a rate limit is reached.</summary>
@@ -35,13 +53,19 @@ public sealed class UpstreamLimitedException(string message, TimeSpan? retryAfte
 {
     public TimeSpan? RetryAfter => retryAfter;
 
+    /// <summary>Whether it limits requests without a login. The accounts may still be used.</summary>
+    public bool IsOfAnonymous { get; init; }
+
     public override string Advice => "wait until upstream's limit is over, or add an account with a limit of its own to proxy.credentials";
 }
 
-/// <summary>Upstream says nothing: it cannot be reached, fails, or sends what no registry sends.</summary>
+/// <summary>
+/// Upstream says nothing of the content: it cannot be reached, fails, or sends what no registry sends; or its token service refuses the
+/// mirror's login.
+/// </summary>
 public sealed class UpstreamUnavailableException(string message, Exception? inner = null) : UpstreamException(message, inner)
 {
-    /// <summary>Whether it refused the login of the account; another account may succeed.</summary>
+    /// <summary>Whether the token service refused the login of the account; another account may succeed.</summary>
     public bool IsLoginRefused { get; init; }
 
     public override string Advice => IsLoginRefused
@@ -51,4 +75,7 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 
     /// <summary>Whether it ignored or refused a range; the whole content can be requested.</summary>
     public bool IsRangeIgnored { get; init; }
+
+    /// <summary>Whether it labelled its answer as an HTML page. It may still be the content: only its bytes can tell.</summary>
+    public bool IsWebPage { get; init; }
 }

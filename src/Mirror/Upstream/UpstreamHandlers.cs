@@ -76,7 +76,7 @@ internal static class UpstreamHandlers
     {
         var broken = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
-            .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
+            .HandleResult(UpstreamAnswers.IsFailure);
         pipeline.TimeProvider = new SteadyTime(time);
         // Every attempt is in our own metrics, and every failure in our own log.
         pipeline.TelemetryListener = null;
@@ -90,7 +90,7 @@ internal static class UpstreamHandlers
                 UseJitter = true,
             })
             .AddPipeline(Breakers(troubles, pipeline.TimeProvider))
-            .AddStrategy(_ => new HungHost(time), new HungHostOptions())
+            .AddStrategy(_ => new HungHost(time), new OwnOptions())
             .AddTimeout(origin.ResponseTimeout);
     }
 
@@ -99,20 +99,26 @@ internal static class UpstreamHandlers
     {
         // If a connection takes too long, the exception is a cancellation with a TimeoutException inside. There is no second attempt:
         // clients would not wait for it.
-        var noAnswer = new PredicateBuilder<HttpResponseMessage>()
-            .Handle<HttpRequestException>()
+        var noConnection = new PredicateBuilder<HttpResponseMessage>()
+            .Handle<HttpRequestException>(static failure => !UpstreamRequest.IsCut(failure))
             .HandleInner<TimeoutException>();
         var failure = new PredicateBuilder<HttpResponseMessage>()
             .Handle<HttpRequestException>()
             .HandleInner<TimeoutException>()
-            .HandleResult(response => (int)response.StatusCode is 408 or >= 500 and not 501);
-        // A host that cannot be connected to costs a time-out for each attempt, so this breaker opens after few. A host that answers
-        // 5xx may do so for one path only: the next breaker waits for more.
-        return new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = time, TelemetryListener = null }
-            .AddCircuitBreaker(Breaker(noAnswer, minimumThroughput: 3, troubles, time))
-            .AddCircuitBreaker(Breaker(failure, minimumThroughput: 6, troubles, time))
+            .HandleResult(UpstreamAnswers.IsFailure);
+        // A host that cannot be connected to costs a time-out for each attempt, so the breaker for it opens after few. A host that answers
+        // 5xx, or resets connections, may do so for some paths only: the breaker of all failures waits for more.
+        var options = Breaker(failure, minimumThroughput: 6, troubles, time);
+        var failures = Pipeline(time).AddCircuitBreaker(options).Build();
+        var noConnections = Pipeline(time).AddCircuitBreaker(Breaker(noConnection, minimumThroughput: 3, troubles, time)).Build();
+        var both = Pipeline(time).AddPipeline(noConnections).AddPipeline(failures).Build();
+        return Pipeline(time)
+            .AddStrategy(_ => new HostBreakers(noConnections, failures, both, options.StateProvider!, time), new OwnOptions())
             .Build();
     }
+
+    private static ResiliencePipelineBuilder<HttpResponseMessage> Pipeline(TimeProvider time) =>
+        new() { TimeProvider = time, TelemetryListener = null };
 
     private static CircuitBreakerStrategyOptions<HttpResponseMessage> Breaker(
         PredicateBuilder<HttpResponseMessage> failures, int minimumThroughput, UpstreamTroubles troubles, TimeProvider time)
@@ -155,5 +161,5 @@ internal static class UpstreamHandlers
         }
     }
 
-    private sealed class HungHostOptions : ResilienceStrategyOptions;
+    private sealed class OwnOptions : ResilienceStrategyOptions;
 }

@@ -41,6 +41,9 @@ public sealed class UpstreamOrigin
     /// holds up only its own.</summary>
     internal SemaphoreSlim LargeBodies { get; } = new(Math.Max(1, DocumentMemory.MaxLargeBodies - 1));
 
+    /// <summary>What marks this process's requests to it in the header <see cref="Upstream.LoopMark.Header"/>.</summary>
+    public string LoopMark { get; } = Upstream.LoopMark.New();
+
     /// <summary>The registry's address, ending in <c>/</c>.</summary>
     public Uri BaseAddress { get; }
 
@@ -73,13 +76,14 @@ public sealed class UpstreamOrigin
     /// <summary>Whether redirects may lead into internal networks even if this upstream is outside (<c>proxy.allow_internal</c>).</summary>
     public bool AllowsInternal { get; }
 
-    /// <summary>How long to wait for the headers of a response (<c>proxy.response_timeout</c>).</summary>
+    /// <summary>How long to wait for the headers of a response, and for the first byte of its body
+    /// (<c>proxy.response_timeout</c>).</summary>
     public TimeSpan ResponseTimeout { get; }
 
     /// <summary>How many requests a second it is sent at most; null for as many as there are (<c>requests_per_second</c>).</summary>
     public int? RequestsPerSecond { get; }
 
-    /// <summary>How long a body may bring no byte before it counts as cut (<c>proxy.idle_timeout</c>).</summary>
+    /// <summary>How long a body that has begun may bring no byte before it counts as cut (<c>proxy.idle_timeout</c>).</summary>
     public TimeSpan IdleTimeout { get; }
 
     /// <summary>How long to retry a body that was cut while no bytes come (<c>proxy.hold</c>); zero makes a few attempts only.</summary>
@@ -99,14 +103,17 @@ public sealed class UpstreamOrigin
         url.Scheme == BaseAddress.Scheme && url.Port == BaseAddress.Port
         && url.Host.Equals(BaseAddress.Host, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Whether a token may be requested there at all: never over plain HTTP for an upstream that speaks TLS.</summary>
-    public bool HasTokenScheme(Uri realm) => realm.UserInfo.Length == 0
-        && (realm.Scheme == Uri.UriSchemeHttps || realm.Scheme == Uri.UriSchemeHttp && BaseAddress.Scheme == Uri.UriSchemeHttp);
+    /// <summary>Whether a token may be requested there without credentials.</summary>
+    public static bool IsHttpWithoutUserInfo(Uri realm) =>
+        realm.UserInfo.Length == 0 && (realm.Scheme == Uri.UriSchemeHttps || realm.Scheme == Uri.UriSchemeHttp);
+
+    /// <summary>Whether the way there is as safe as that to the registry: not over plain HTTP if the registry speaks TLS.</summary>
+    public bool IsAsSafe(Uri realm) => realm.Scheme == Uri.UriSchemeHttps || BaseAddress.Scheme == Uri.UriSchemeHttp;
 
     /// <summary>Whether credentials may be sent to a token service that a challenge named.</summary>
-    public bool MayAskForTokensAt(Uri realm)
+    public bool MaySendLoginTo(Uri realm)
     {
-        if (!HasTokenScheme(realm))
+        if (!IsHttpWithoutUserInfo(realm) || !IsAsSafe(realm))
             return false;
         if (_tokenRealms.Contains(realm.Authority, StringComparer.OrdinalIgnoreCase))
             return true;

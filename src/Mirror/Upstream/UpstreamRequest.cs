@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Compression;
 using System.Net.Http.Headers;
 using System.Text.Json;
@@ -16,7 +17,7 @@ internal static class UpstreamRequest
     /// <summary>The largest JSON body that is read from an upstream, in bytes. A list of 100,000 tags fits.</summary>
     public const int MaxJson = 16 << 20;
 
-    // The time limit for the whole of a small body. Without it, one byte at a time could go on for ever.
+    // The time limit for the whole of a small body after its first byte. Without it, one byte at a time could go on for ever.
     private static readonly TimeSpan MaxBodyTime = TimeSpan.FromMinutes(1);
 
     // Few bodies are as large. Only some of those are read at a time; the others wait.
@@ -39,6 +40,16 @@ internal static class UpstreamRequest
     /// <summary>The account that the request is sent with.</summary>
     public static readonly HttpRequestOptionsKey<Account> Account = new("account");
 
+    /// <summary>On the request of a 401 to a login by Basic: whether upstream refuses the login everywhere; absent if unknown.</summary>
+    public static readonly HttpRequestOptionsKey<bool> IsLoginRefused = new("login refused");
+
+    /// <summary>Whether the token of the request was asked for without the login of its account, because the login may not go to the token
+    /// service.</summary>
+    public static readonly HttpRequestOptionsKey<bool> IsLoginWithheld = new("login withheld");
+
+    // When the request was sent.
+    private static readonly HttpRequestOptionsKey<long> SentAt = new("sent at");
+
     /// <summary>Names the request, so that a refusal can be remembered.</summary>
     public static readonly HttpRequestOptionsKey<UpstreamRequestKey> Key = new("key");
 
@@ -47,22 +58,53 @@ internal static class UpstreamRequest
     public static async Task<HttpResponseMessage> SendAsync(
         HttpClient http, HttpRequestMessage request, string upstream, CancellationToken cancellationToken)
     {
+        request.Options.Set(SentAt, Stopwatch.GetTimestamp());
         try
         {
             return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         }
-        catch (Exception failure) when (failure is HttpRequestException or TimeoutRejectedException or BrokenCircuitException
-            || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception failure) when (IsNoAnswer(failure)
+            && (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested))
         {
             throw new UpstreamUnavailableException($"{upstream} cannot be reached: {Reason(failure)}", failure);
         }
     }
+
+    /// <summary>Whether a request ended without an answer, or was not sent.</summary>
+    public static bool IsNoAnswer(Exception failure) =>
+        failure is HttpRequestException or TimeoutRejectedException or BrokenCircuitException or OperationCanceledException;
+
+    /// <summary>Whether a 404 may come from a registry that does not have the API for such a request. For referrers, the fallback tag is
+    /// asked for then.</summary>
+    public static bool MayLackApi(HttpRequestMessage request) =>
+        request.Options.TryGetValue(Kind, out var kind) && kind is UpstreamKind.Referrers;
+
+    /// <summary>Whether a host closed or reset the connection, or sent something else than HTTP, after the connection was made.</summary>
+    public static bool IsCut(Exception? failure) => failure
+        is HttpRequestException
+        {
+            HttpRequestError: HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError
+                or HttpRequestError.ConfigurationLimitExceeded,
+        }
+        or HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: IOException };
 
     /// <summary>
     /// As <see cref="Limits.RetryAfter.Of"/>, six hours at most.
     /// </summary>
     public static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider time) =>
         Limits.RetryAfter.Of(response, time) is { } pause ? pause < MaxPause ? pause : MaxPause : null;
+
+    /// <summary>
+    /// How long the next bytes of a body may take. An upstream that is itself a cache may send the headers at once, and the first byte only
+    /// when it has the content: this byte has as long as headers have, counted from the request.
+    /// </summary>
+    public static TimeSpan MaxSilence(HttpResponseMessage response, bool hasBegun, UpstreamOrigin upstream)
+    {
+        if (hasBegun || !response.RequestMessage!.Options.TryGetValue(SentAt, out var sent))
+            return upstream.IdleTimeout;
+        var left = (upstream.ResponseTimeout - Stopwatch.GetElapsedTime(sent)).ForTimer;
+        return left > upstream.IdleTimeout ? left : upstream.IdleTimeout;
+    }
 
     /// <summary>Reads a whole body. The memory grows with the bytes that come, and not by the announced length.</summary>
     /// <param name="max">The largest allowed body in bytes.</param>
@@ -71,7 +113,7 @@ internal static class UpstreamRequest
         HttpResponseMessage response, int max, UpstreamOrigin upstream, CancellationToken cancellationToken)
     {
         using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        whole.CancelAfter(MaxBodyTime);
+        whole.CancelAfter(MaxSilence(response, hasBegun: false, upstream) + MaxBodyTime);
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(whole.Token);
         SemaphoreSlim? ofUpstream = null;
         var isLarge = false;
@@ -82,7 +124,7 @@ internal static class UpstreamRequest
             var buffer = new byte[32 * 1024];
             while (true)
             {
-                idle.CancelAfter(upstream.IdleTimeout);
+                idle.CancelAfter(MaxSilence(response, hasBegun: body.Length > 0, upstream));
                 var read = await stream.ReadAsync(buffer, idle.Token);
                 if (read == 0)
                     return Unpacked(response, body.ToArray(), max, upstream);
@@ -113,10 +155,31 @@ internal static class UpstreamRequest
         }
     }
 
+    /// <summary>The first bytes of a body: fewer than <paramref name="max"/> if it ends, stalls or is cut.</summary>
+    public static async Task<byte[]> ReadStartAsync(
+        HttpResponseMessage response, int max, UpstreamOrigin upstream, CancellationToken cancellationToken)
+    {
+        using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        whole.CancelAfter(upstream.IdleTimeout);
+        var (start, length) = (new byte[max], 0);
+        try
+        {
+            await using var stream = await response.Content.ReadAsStreamAsync(whole.Token);
+            while (length < max && await stream.ReadAsync(start.AsMemory(length), whole.Token) is > 0 and var read)
+                length += read;
+        }
+        catch (Exception failure) when (failure is IOException or HttpRequestException
+            || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            // What came is enough, or too little.
+        }
+        return start[..length];
+    }
+
     // Some registries compress documents although the request asks for identity. The label alone does not decide.
     private static byte[] Unpacked(HttpResponseMessage response, byte[] body, int max, UpstreamOrigin upstream)
     {
-        if (body is not [0x1f, 0x8b, ..] || !response.Content.Headers.ContentEncoding.Any(coding => coding is "gzip" or "x-gzip"))
+        if (body is not [0x1f, 0x8b, ..] || !response.Content.Headers.ContentEncoding.Any(IsGzip))
             return body;
         try
         {
@@ -135,6 +198,9 @@ internal static class UpstreamRequest
             return body;
         }
     }
+
+    private static bool IsGzip(string coding) =>
+        coding.Equals("gzip", StringComparison.OrdinalIgnoreCase) || coding.Equals("x-gzip", StringComparison.OrdinalIgnoreCase);
 
     private static UpstreamUnavailableException TooLarge(int max, UpstreamOrigin upstream) =>
         new($"{upstream.Authority} sent more than {max} bytes, which is the limit.");

@@ -4,24 +4,26 @@ using Mirror.Telemetry;
 namespace Mirror.Upstream;
 
 /// <summary>
-/// Whether one upstream works: the metric <c>mirror_upstream_up</c>, one line of the log when it goes away, and one when it is back. The
-/// same for its token service, and for the logins of its accounts.
+/// Whether one upstream works: the metric <c>mirror_upstream_up</c>, one line of the log when it becomes unavailable, and one when it works
+/// again. The same for its token service, and for the logins of its accounts.
 /// </summary>
 public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics metrics, TimeProvider time, ILogger<UpstreamState> log)
 {
-    // Some registries refuse a correct login for a repository that it may not read.
-    private static readonly TimeSpan LoginTrust = TimeSpan.FromMinutes(10);
-
     private readonly Outage _registry = new(time);
     private readonly Outage _tokens = new(time);
+    private readonly Outage _strange = new(time);
     private readonly ConcurrentDictionary<int, Login> _logins = new();
     private readonly UpstreamTroubles _troubles = new(time);
+    private volatile bool _isNoRegistry;
 
     /// <summary>What went wrong lately.</summary>
     public UpstreamTroubles Troubles => _troubles;
 
     /// <summary>What it has answered.</summary>
     public UpstreamFigures Figures { get; } = new(time);
+
+    /// <summary>Whether the registry gave no answer, or failed, when it was last asked.</summary>
+    public bool IsAway => _troubles.IsUnavailable(origin.Authority);
 
     /// <summary>Since when an account rests because upstream said 429; null where it does not rest.</summary>
     public DateTimeOffset? LimitedSince(Account account)
@@ -35,7 +37,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     public void Answered(Uri url, bool isUp)
     {
         var isRegistry = origin.IsSameOrigin(url);
-        if (isRegistry && isUp)
+        if (isRegistry && isUp && !_isNoRegistry)
             metrics.IsUp(origin.Label, true);
         _troubles.Over(url.Authority);
         if ((isRegistry ? _registry : _tokens).End() is { } outage)
@@ -55,27 +57,45 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
                 url.Authority, origin.Label, reason, advice ?? "check network, DNS, HTTPS_PROXY and proxy.remoteurl, or ask its operators");
     }
 
+    /// <summary>Something answers at upstream's address, and its answer to <c>/v2/</c> is not that of a registry.</summary>
+    /// <param name="isTlsPort">Whether it says that this port speaks TLS.</param>
+    public void IsNoRegistry(string how, bool isTlsPort)
+    {
+        _isNoRegistry = true;
+        metrics.IsUp(origin.Label, false);
+        _troubles.Note(origin.Authority, $"{how}, as no registry does");
+        if (_strange.Begin())
+            LogAway(
+                origin.Authority, origin.Label, $"{how}, as no registry does",
+                isTlsPort ? "this port speaks TLS: write https:// in proxy.remoteurl"
+                    : "check proxy.remoteurl, and whether a proxy in front of the registry has lost its route to it");
+    }
+
+    /// <summary>A registry answers at upstream's address.</summary>
+    public void IsRegistry()
+    {
+        if (_isNoRegistry)
+            metrics.IsUp(origin.Label, true);
+        _isNoRegistry = false;
+        if (_strange.End() is { } outage)
+            LogBack(origin.Authority, origin.Label, Math.Round(outage.TotalSeconds, 1));
+    }
+
     /// <summary>Upstream took the login of an account.</summary>
     public void LoginWorked(Account account)
     {
-        var login = LoginOf(account);
-        login.WorkedAt = time.GetTimestamp();
-        if (login.Outage.End() is not null)
+        if (LoginOf(account).Outage.End() is not null)
             LogLoginBack(origin.Label, account.Index);
     }
 
-    /// <summary>Upstream refused the login of an account.</summary>
+    /// <summary>Upstream refused the login of an account, and not only one repository to it.</summary>
     /// <param name="isLast">Whether no other account can take its requests.</param>
-    /// <param name="isSure">Whether it is known that the refusal is not about one repository.</param>
-    public void LoginRefused(Account account, bool isLast, bool isSure)
+    public void LoginRefused(Account account, bool isLast)
     {
-        var login = LoginOf(account);
-        if (!isSure && login.WorkedAt is { } worked && time.GetElapsedTime(worked) < LoginTrust)
-            return;
         if (isLast)
             metrics.IsUp(origin.Label, false);
         _troubles.Note(origin.Authority, $"it refuses the login of account {account.Index}");
-        if (login.Outage.Begin())
+        if (LoginOf(account).Outage.Begin())
             LogLoginRefused(origin.Authority, origin.Label, account.Index);
     }
 
@@ -118,8 +138,6 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
         public Outage Outage { get; } = new(time);
 
         public RareLine Limit { get; } = new(time);
-
-        public long? WorkedAt { get; set; }
 
         public Rest? Rest { get; set; }
     }

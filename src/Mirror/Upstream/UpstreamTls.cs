@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Mirror.Configuration;
 using Mirror.Tls;
@@ -24,7 +25,7 @@ internal sealed partial class UpstreamTls
             () => new[] { options.Certificate, options.Key }.OfType<string>().Concat(cas),
             () => Tuple.Create(
                 new PrivateAuthorities(cas),
-                options.Certificate is { } certificate ? X509Certificate2.CreateFromPemFile(certificate, options.Key) : null),
+                options.Certificate is { } certificate ? KeyPair.Read(certificate, options.Key) : null),
             TimeProvider.System);
     }
 
@@ -50,7 +51,10 @@ internal sealed partial class UpstreamTls
 
     // The machine's own authorities are trusted as well as the configured ones.
     private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors) =>
-        errors == SslPolicyErrors.None || _files.Current.Item1.TrustServer(certificate, sent, errors);
+        errors == SslPolicyErrors.None || _files.Current.Item1.WhyNotTrusted(certificate, sent, errors) is not { } why || Refuse(why);
+
+    // With false, .NET would only say that the certificate was rejected.
+    private static bool Refuse(string why) => throw new AuthenticationException(why);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "the files of an upstream's tls have changed: new connections use {Files}")]
     private static partial void LogRenewed(ILogger log, string files);

@@ -14,7 +14,7 @@ public sealed class UpstreamTroubles(TimeProvider time)
 
     private readonly Lock _gate = new();
     private readonly Queue<Trouble> _last = new();
-    private readonly ConcurrentDictionary<string, Trouble> _away = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, Trouble> _unavailable = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<string, DateTimeOffset> _breakers = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>The last troubles, the newest first.</summary>
@@ -28,7 +28,10 @@ public sealed class UpstreamTroubles(TimeProvider time)
     }
 
     /// <summary>The hosts that gave no answer when they were asked last, since when, and why.</summary>
-    public IReadOnlyCollection<Trouble> Away => [.. _away.Values];
+    public IReadOnlyCollection<Trouble> Unavailable => [.. _unavailable.Values];
+
+    /// <summary>Whether a host gave no answer when it was asked last.</summary>
+    public bool IsUnavailable(string host) => _unavailable.ContainsKey(host);
 
     /// <summary>The hosts whose circuit breaker is open: no request is sent to them until then.</summary>
     public IReadOnlyList<(string Host, DateTimeOffset Until)> OpenBreakers =>
@@ -37,14 +40,14 @@ public sealed class UpstreamTroubles(TimeProvider time)
     internal void Add(string host, string reason)
     {
         Note(host, reason);
-        if (_away.Count < MaxHosts)
-            _away.TryAdd(host, new(time.GetUtcNow(), host, reason));
+        if (_unavailable.Count < MaxHosts)
+            _unavailable.TryAdd(host, new(time.GetUtcNow(), host, reason));
     }
 
     internal void Over(string host)
     {
-        if (!_away.IsEmpty)
-            _away.TryRemove(host, out _);
+        if (!_unavailable.IsEmpty)
+            _unavailable.TryRemove(host, out _);
     }
 
     internal void Note(string host, string reason)

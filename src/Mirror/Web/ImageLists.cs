@@ -131,9 +131,10 @@ internal sealed class ImageLists(
     // For the tags of a repository, the state that the page shows: kept, cooling down or stale; null for none of these.
     private Func<string, string?> StatesIn(RepositoryName name)
     {
-        var isAway = repositories.IsMirrored(name) && upstreams.Find(name) is { } mirror && mirror.Upstream.State.Troubles.Away.Count > 0;
+        var isUnavailable = repositories.IsMirrored(name) && upstreams.Find(name) is { } mirror
+            && mirror.Upstream.State.Troubles.Unavailable.Count > 0;
         return tag => held.Find(name, tag) is not null ? held.MovesTo(name, tag) is null ? "kept" : "cooling down"
-            : isAway && freshness.Fresh(name, tag) is null ? "stale"
+            : isUnavailable && freshness.Fresh(name, tag) is null ? "stale"
             : null;
     }
 

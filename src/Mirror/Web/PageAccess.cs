@@ -50,7 +50,7 @@ internal sealed class PageAccess(
                 (rights, isUser) = (null, false);
             }
         }
-        // The token server is away. A browser can log in otherwise, and log out.
+        // The token server does not answer. A browser can log in otherwise, and log out.
         catch (Exception failure) when (isLogin && failure is RegistryException or TooManyLoginsException)
         {
             rights = null;

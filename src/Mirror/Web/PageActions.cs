@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
 using Mirror.Access;
 using Mirror.Admin;
-using Mirror.Limits;
 using Mirror.PullThrough;
 using Mirror.Registry;
 using Mirror.Storage.Stores;
@@ -11,7 +10,7 @@ namespace Mirror.Web;
 /// <summary>What the forms of the pages do. Each answers with the page to go to.</summary>
 internal sealed partial class PageActions(
     PageAccess access, RepositoryResolver repositories, IPinStore pins, Purge purge, Warming warming, HeldTags held,
-    RegistryRoutes registry, RequestBody bodies, Transfers transfers)
+    RegistryRoutes registry, RequestBody bodies)
 {
     /// <summary>How many bytes a form may have.</summary>
     public const int MaxForm = 64 << 10;
@@ -51,7 +50,10 @@ internal sealed partial class PageActions(
         var text = form["image"].ToString().Trim();
         var image = ImageName.Parse(text, repositories);
         if (!await frame.Viewer.MayChangeAsync(image.Name, request.Aborted))
-            throw new RegistryException(RegistryError.Denied, "this login may not administer that repository: access.rules say who may");
+            throw new RegistryException(RegistryError.Denied, "this login may not administer that repository: access.rules say who may")
+            {
+                Advice = RulesAccess.Advice,
+            };
         string? tag = null;
         Storage.Digest digest = default;
         var isTag = image.Reference is { } reference && reference.IsTag(out tag, out digest);
@@ -95,7 +97,7 @@ internal sealed partial class PageActions(
         if (!request.Http.Request.HasFormContentType)
             throw new RegistryException(new RegistryError("UNSUPPORTED", 415, "only forms are taken here"));
         // Here a client that sends nothing is cut after http.idle_timeout.
-        await bodies.BufferAsync(request, MaxForm, transfers);
+        await bodies.BufferAsync(request, MaxForm);
         try
         {
             return await request.Http.Request.ReadFormAsync(request.Aborted);

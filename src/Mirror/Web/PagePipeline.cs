@@ -75,7 +75,7 @@ internal sealed partial class PagePipeline(
             metrics.Aborted();
             return;
         }
-        var failed = request.Failed = errors.Explain(failure);
+        var failed = request.Failed = errors.Explain(failure, isRead: context.Request.Method is "GET" or "HEAD");
         if (failed.Error == RegistryError.Unknown)
             LogUnexpected(context.Request.Path, failure);
         if (context.Response.HasStarted)
@@ -104,16 +104,9 @@ internal sealed partial class PagePipeline(
             await renderer.WriteAsync<ErrorPage>(
                 context, frame, new ErrorModel(failed.Error.Status, failed.Error.Message, failed.Detail));
         }
-        catch (Exception gone) when (gone is IOException or OperationCanceledException)
+        catch (Exception unwritten)
         {
-            metrics.Aborted();
-        }
-        // The browser gets the status at least, and no part of a page for the whole.
-        catch (Exception unexpected)
-        {
-            LogUnexpected(context.Request.Path, unexpected);
-            if (context.Response.HasStarted)
-                context.Abort();
+            errors.EndUnwritten(context, unwritten);
         }
     }
 

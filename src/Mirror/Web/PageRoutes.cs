@@ -1,3 +1,4 @@
+using Mirror.Access;
 using Mirror.Admin;
 using Mirror.Configuration;
 using Mirror.Fleet;
@@ -80,7 +81,10 @@ internal sealed class PageRoutes
         (pages, request, frame) => frame.Viewer.IsServerAdmin ? page(pages, request, frame) : throw Refused("this page");
 
     private static RegistryException Refused(string what) => new(
-        RegistryError.Denied, $"{what} needs a login that access.rules let administer the server, or the token of the administrator");
+        RegistryError.Denied, $"{what} needs a login that access.rules let administer the server, or the token of the administrator")
+    {
+        Advice = RulesAccess.Advice,
+    };
 
     private Task LoginAsync(RegistryRequest request, Frame frame, bool wrong)
     {

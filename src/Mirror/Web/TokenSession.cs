@@ -75,7 +75,10 @@ internal sealed class TokenSession(string name, string password, byte[] key, Tok
             if (old.Count < scopes.Count && failure is TooManyLoginsException)
                 throw;
             if (old.Count < scopes.Count)
-                throw new RegistryException(RegistryError.Unavailable, $"the token server (auth.token.realm): {failure.Message}");
+                throw new RegistryException(RegistryError.Unavailable, $"the token server (auth.token.realm): {failure.Message}")
+                {
+                    Advice = "check that the token server at auth.token.realm answers, and that this server reaches it",
+                };
             foreach (var (scope, known) in old)
                 users[scope] = known;
             return true;

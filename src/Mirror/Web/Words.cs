@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mirror.Upstream;
 
 namespace Mirror.Web;
 
@@ -25,6 +26,13 @@ internal static class Words
 
     public static string Share(long part, long whole) =>
         whole == 0 ? "–" : string.Create(CultureInfo.InvariantCulture, $"{100.0 * part / whole:0.0} %");
+
+    /// <summary>How many pulls of an account are left, and when all are allowed again, as far as upstream told.</summary>
+    public static string PullsLeft(Account account) =>
+        (account.Remaining is { } left ? $"{Count(left)} of {Count(account.Limit ?? 0)} pulls are left"
+            : account.Limit is { } all ? $"all {Count(all)} pulls are left"
+            : "no limit was told")
+        + (account.RenewedBy is { } renewed ? $"; all again by {Time(renewed)}" : "");
 
     /// <summary>The first characters of a digest, enough to tell it from others on a page.</summary>
     public static string Short(string digest) =>

@@ -59,5 +59,8 @@ internal sealed class BucketSweptStore : SweptStore
 
     public override async Task DamageAsync(string path) => await Bucket.PutTextAsync(path, "", Stop);
 
+    public override async Task UnsetTagAsync(RepositoryName name, string tag) =>
+        await Bucket.DeleteAsync(RegistryLayout.TagCurrent(name, tag), Stop);
+
     public override void Dispose() => _store.Dispose();
 }

@@ -25,6 +25,12 @@ internal sealed class FileSweptStore(TempFolder folder) : SweptStore(FileStore.I
 
     public override Task DamageAsync(string path) => File.WriteAllTextAsync(Path.Combine(Root, path), "", Stop);
 
+    public override Task UnsetTagAsync(RepositoryName name, string tag)
+    {
+        File.Delete(Path.Combine(Root, RegistryLayout.TagCurrent(name, tag)));
+        return Task.CompletedTask;
+    }
+
     public override void Dispose() => folder.Dispose();
 
     private IEnumerable<string> Files() => Directory.EnumerateFiles(Root, "*", SearchOption.AllDirectories);

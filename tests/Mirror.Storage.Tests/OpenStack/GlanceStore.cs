@@ -209,7 +209,7 @@ public sealed class GlanceBucketTests : StoreTests
         Assert.SkipUnless(Environment.GetEnvironmentVariable("MIRROR_TESTS") == "full", "with MIRROR_TESTS=full");
         Keystone.Availability.OrSkip();
         await using var keystone = await Keystone.StartAsync();
-        await using var glance = await Glance.StartAsync("keystone", keystone.SectionOfService);
+        await using var glance = await Glance.StartAsync("keystone", keystone.SectionOfGlance);
         await keystone.AddServiceAsync("image", glance.Url);
         var options = await _store.OptionsAsync();
         (options.Endpoint, options.AuthUrl, options.Username, options.Password, options.Tenant) =

@@ -2,12 +2,14 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Mirror.Storage.Buckets;
 using Mirror.Storage.Buckets.Swift;
+using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Buckets;
 using Mirror.Storage.Tests.Sweeping;
 using Mirror.Tests.Peers;
 using Xunit;
 
 [assembly: AssemblyFixture(typeof(SharedSwift))]
+[assembly: AssemblyFixture(typeof(SharedSwiftWithKeystone))]
 
 namespace Mirror.Storage.Tests.OpenStack;
 
@@ -47,6 +49,46 @@ public sealed class SwiftRaceTests : RaceTests
     private protected override int Pushers => 3;
 
     private protected override async Task<SweptStore> CreateAsync() => await BucketSweptStore.CreateAsync(new SwiftStore());
+}
+
+/// <summary>Over a Swift whose tokens a real Keystone gives, by version 3 of its log-in; its catalogue has Swift's address.</summary>
+public sealed class SwiftWithKeystoneTests : ContentStoreTests
+{
+    private readonly SwiftStore _store = new() { IsWithKeystone = true };
+
+    protected override Task<Stores> CreateAsync() => _store.OpenAsync();
+
+    public override ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        return base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Clients_read_content_without_a_token_by_the_address_that_they_get()
+    {
+        var bytes = Bytes(1000);
+        var path = RegistryLayout.BlobData(await StoreAsync(bytes));
+        Uri? address = null;
+        await Until.TrueAsync(
+            async () => (address = await _store.Bucket.LocateAsync(path, TimeSpan.FromMinutes(1), Cancel)) is not null,
+            () => "There is no address.");
+        Assert.Equal(bytes, await Http.Client.GetByteArrayAsync(address, Cancel));
+    }
+
+    [Fact]
+    public async Task A_wrong_password_and_a_missing_region_are_told()
+    {
+        var options = await _store.OptionsAsync();
+        options.Region = "nowhere";
+        using var elsewhere = new SwiftBucket(options, TimeProvider.System);
+        var lost = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await elsewhere.CheckAsync(Cancel));
+        Assert.Contains("no object store in region nowhere", lost.Message, StringComparison.Ordinal);
+        options.Password = "wrong";
+        using var stranger = new SwiftBucket(options, TimeProvider.System);
+        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await stranger.CheckAsync(Cancel));
+        Assert.Contains("authurl does not accept username and password", refused.Message, StringComparison.Ordinal);
+    }
 }
 
 /// <summary>Logins, large objects and troubles that only Swift has.</summary>
@@ -100,6 +142,46 @@ public sealed class SwiftBucketTests : StoreTests
         await found.AbortAsync(Cancel);
         Assert.Equal(2, (await NamesAsync(swift)).Length);
         Assert.Equal(2, await bucket.SizeAsync(Path, Cancel));
+    }
+
+    [Theory]
+    [InlineData("", "", "/")]
+    [InlineData("/", "", "/")]
+    [InlineData("", "/", "//")]
+    [InlineData("", "//b", "//b/")]
+    public async Task Names_are_those_of_registry_2_wherever_the_prefix_has_slashes(string before, string after, string end)
+    {
+        var swift = await SharedSwift.OrSkipAsync();
+        var options = await _store.OptionsAsync();
+        var folder = $"{_store.Root}-{Guid.NewGuid():N}";
+        options.Prefix = $"{before}{folder}{after}";
+        using var bucket = new SwiftBucket(options, TimeProvider.System);
+        await bucket.PutTextAsync(Path, "text", Cancel);
+        Assert.Equal(
+            [$"{folder.TrimStart('/')}{end}files/{Path}"],
+            (await swift.NamesAsync(Swift.Container)).Where(name => name.Contains(folder, StringComparison.Ordinal)));
+        Assert.Equal(Path, (await bucket.ListAsync("docker/", null, Cancel).SingleAsync(Cancel)).Path);
+        Assert.Equal("text", await bucket.ReadTextAsync(Path, Cancel));
+    }
+
+    [Fact]
+    public async Task What_an_earlier_version_stored_at_a_prefix_without_its_slash_is_told_if_there_is_nothing_at_the_right_one()
+    {
+        await SharedSwift.OrSkipAsync();
+        var options = await _store.OptionsAsync();
+        var folder = $"{_store.Root}-{Guid.NewGuid():N}".TrimStart('/');
+        options.Prefix = folder;
+        using var before = new SwiftBucket(options, TimeProvider.System);
+        options.Prefix = $"{folder}/";
+        using var now = new SwiftBucket(options, TimeProvider.System);
+        Assert.Null(await now.FindElsewhereAsync(Cancel));
+
+        await before.PutTextAsync(Path, "text", Cancel);
+        Assert.Null(await before.FindElsewhereAsync(Cancel));
+        Assert.EndsWith($"set storage.swift.prefix to {folder}", await now.FindElsewhereAsync(Cancel), StringComparison.Ordinal);
+
+        await now.PutTextAsync(Path, "text", Cancel);
+        Assert.Null(await now.FindElsewhereAsync(Cancel));
     }
 
     [Fact]
@@ -184,24 +266,30 @@ public sealed class SwiftBucketTests : StoreTests
 /// <summary>A folder in Swift's container.</summary>
 internal sealed class SwiftStore : BucketStore
 {
+    /// <summary>Whether it is a Swift whose tokens Keystone gives.</summary>
+    internal bool IsWithKeystone { get; init; }
+
     internal async Task<SwiftOptions> OptionsAsync()
     {
-        var store = await SharedSwift.OrSkipAsync();
-        return new SwiftOptions
+        var options = new SwiftOptions
         {
-            AuthUrl = store.AuthUrl.OriginalString,
-            Username = Swift.User,
-            Password = Swift.Password,
             Container = Swift.Container,
             Prefix = Root,
             ChunkSize = 5 << 20,
             ScratchDirectory = Scratch,
         };
+        if (IsWithKeystone)
+            (options.AuthUrl, options.Username, options.Password, options.Tenant) = (
+                (await SharedSwiftWithKeystone.OrSkipAsync()).AuthUrl.OriginalString, Keystone.User, Keystone.Password, Keystone.Project);
+        else
+            (options.AuthUrl, options.Username, options.Password) = (
+                (await SharedSwift.OrSkipAsync()).AuthUrl.OriginalString, Swift.User, Swift.Password);
+        return options;
     }
 
     internal override async Task<BucketOptions> SettingsAsync() => await OptionsAsync();
 
-    internal override BucketStore Another() => new SwiftStore { Root = Root };
+    internal override BucketStore Another() => new SwiftStore { Root = Root, IsWithKeystone = IsWithKeystone };
 
     protected override IBucket Connect(BucketOptions options) => new SwiftBucket((SwiftOptions)options, TimeProvider.System);
 }

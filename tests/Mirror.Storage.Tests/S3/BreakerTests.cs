@@ -16,6 +16,7 @@ public sealed class BreakerTests : IAsyncDisposable
     private Task _serving = Task.CompletedTask;
     private volatile string _behaviour = "";
     private int _objects;
+    private int _lists;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -70,6 +71,56 @@ public sealed class BreakerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Misses_of_a_bucket_that_is_there_look_for_it_once_and_those_of_one_that_is_not_are_no_misses()
+    {
+        Serve();
+        var time = new SetClock();
+        using var bucket = Open(time);
+        _behaviour = "missing";
+        for (var i = 0; i < 20; i++)
+            Assert.Null(await bucket.SizeAsync("x", Cancel));
+        Assert.Equal(1, _lists);
+        time.Passed += TimeSpan.FromMinutes(1);
+        Assert.Null(await bucket.SizeAsync("x", Cancel));
+        Assert.Equal(2, _lists);
+        // Content that was just found shows that the bucket is there.
+        time.Passed += TimeSpan.FromMinutes(1);
+        _behaviour = "well";
+        Assert.Equal(5, await bucket.SizeAsync("x", Cancel));
+        _behaviour = "missing";
+        Assert.Null(await bucket.SizeAsync("x", Cancel));
+        Assert.Equal(2, _lists);
+
+        _behaviour = "bucket";
+        time.Passed += TimeSpan.FromMinutes(1);
+        for (var i = 0; i < 5; i++)
+        {
+            var gone = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.SizeAsync("x", Cancel));
+            Assert.Contains("there is no such bucket", gone.Message, StringComparison.Ordinal);
+        }
+        _behaviour = "missing";
+        Assert.Null(await bucket.SizeAsync("x", Cancel));
+    }
+
+    [Fact]
+    public async Task A_store_that_is_full_is_not_away_and_is_told_from_others()
+    {
+        Serve();
+        using var bucket = Open();
+        for (var i = 0; i < 4; i++)
+            foreach (var words in new[] { "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded" })
+            {
+                _behaviour = words;
+                var full = await Assert.ThrowsAsync<StoreUnavailableException>(
+                    async () => await bucket.PutAsync("x", () => new MemoryStream([1]), 1, onlyIfAbsent: false, Cancel));
+                Assert.True(full.IsNoSpace);
+                Assert.Contains("make room, or raise the quota", full.Message, StringComparison.Ordinal);
+            }
+        _behaviour = "well";
+        Assert.Equal(5, await bucket.SizeAsync("x", Cancel));
+    }
+
+    [Fact]
     public async Task Failures_with_a_success_between_them_do_not_count()
     {
         Serve();
@@ -95,10 +146,10 @@ public sealed class BreakerTests : IAsyncDisposable
     private static async Task AssertAwayAsync(S3Bucket bucket) =>
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.ReadTextAsync("x", Cancel));
 
-    private S3Bucket Open()
+    private S3Bucket Open(TimeProvider? time = null)
     {
         var options = new S3Options { RegionEndpoint = _url.OriginalString, AccessKey = "a", SecretKey = "b", Bucket = "mirror" };
-        return new S3Bucket(options, TimeProvider.System) { SmallLimit = SmallLimit };
+        return new S3Bucket(options, time ?? TimeProvider.System) { SmallLimit = SmallLimit };
     }
 
     private void Serve()
@@ -125,14 +176,19 @@ public sealed class BreakerTests : IAsyncDisposable
         {
             var response = context.Response;
             var list = context.Request.QueryString.Count > 0;
-            if (!list)
+            if (list)
+                Interlocked.Increment(ref _lists);
+            else
                 Interlocked.Increment(ref _objects);
             var (status, body) = _behaviour switch
             {
                 "503" => (503, Error("SlowDown")),
                 "expired" => (400, Error("ExpiredToken")),
                 "denied" => (403, Error("AccessDenied")),
-                "missing" => (404, Error("NoSuchKey")),
+                "missing" when !list => (404, Error("NoSuchKey")),
+                "bucket" => (404, Error("NoSuchBucket")),
+                "XMinioStorageFull" => (507, Error(_behaviour)),
+                "QuotaExceeded" or "XMinioAdminBucketQuotaExceeded" => (403, Error(_behaviour)),
                 _ => (200, list ? "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>" : "12345"),
             };
             if (_behaviour == "hanging")
@@ -147,6 +203,16 @@ public sealed class BreakerTests : IAsyncDisposable
         {
             // The client gave up.
         }
+    }
+
+    // The time of timers is the real one.
+    private sealed class SetClock : TimeProvider
+    {
+        public TimeSpan Passed { get; set; }
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Passed.Ticks;
     }
 
     private static string Error(string code) => $"<Error><Code>{code}</Code><Message>{code}</Message></Error>";

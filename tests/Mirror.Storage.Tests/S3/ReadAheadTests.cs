@@ -52,17 +52,36 @@ public sealed class ReadAheadTests : StoreTests
         await using var content = await Content.OpenAsync(await StoreAsync(bytes), Cancel);
         (_link.Sent, _link.Asked) = (0, 0);
         await content!.PrepareAsync(0, Size, Cancel);
-        var begun = new byte[6 * MiB];
+        var begun = new byte[3 * MiB];
         for (var filled = 0; filled < begun.Length;)
             filled += await content.ReadAsync(filled, begun.AsMemory(filled), Cancel);
         Assert.Equal(bytes[..begun.Length], begun);
         // The piece that it reads, and three more.
-        await Until.TrueAsync(() => _link.Sent > 18 * MiB, () => "Nothing is read ahead.");
+        await Until.TrueAsync(() => _link.Sent > 9 * MiB, () => "Nothing is read ahead.");
         Assert.Equal(4, _link.Asked);
         var rest = new byte[Size - begun.Length];
         for (var filled = 0; filled < rest.Length;)
             filled += await content.ReadAsync(begun.Length + filled, rest.AsMemory(filled), Cancel);
         Assert.Equal(bytes[begun.Length..], rest);
+    }
+
+    [Fact]
+    public async Task All_readers_together_read_eight_pieces_ahead()
+    {
+        var digest = await StoreAsync(Bytes(Size));
+        (_link.Sent, _link.Asked) = (0, 0);
+        List<Content> readers = [];
+        for (var i = 0; i < 4; i++)
+        {
+            readers.Add((await Content.OpenAsync(digest, Cancel))!);
+            await readers[i].PrepareAsync(0, Size, Cancel);
+            for (var filled = 0; filled < 3 * MiB;)
+                filled += await readers[i].ReadAsync(filled, new byte[MiB], Cancel);
+        }
+        await Until.TrueAsync(() => _link.Asked >= 4 + 8, () => "Too little is read ahead.");
+        foreach (var reader in readers)
+            await reader.DisposeAsync();
+        Assert.Equal(4 + 8, _link.Asked);
     }
 
     [Fact]

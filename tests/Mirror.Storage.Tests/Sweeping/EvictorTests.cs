@@ -1,4 +1,5 @@
 using System.Text;
+using Mirror.Storage.Files;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 using Mirror.Storage.Tests.Files;
@@ -174,6 +175,29 @@ public sealed partial class EvictorTests : IDisposable
 
         Assert.True(await _store.HasAsync(config));
         Assert.True(await _store.HasAsync(layer));
+        Assert.False(await _store.HasAsync(other));
+    }
+
+    // It has the right bytes, and a client may read them: the layers that it names are not known.
+    [Theory]
+    [InlineData(Provenance.Pushed, false, true)]
+    [InlineData(Provenance.Copied, true, true)]
+    [InlineData(Provenance.Copied, false, false)]
+    public async Task A_pushed_or_pinned_manifest_that_cannot_be_read_keeps_every_blob_of_its_repository(
+        Provenance provenance, bool isPinned, bool stays)
+    {
+        var (layer, other) = (await BlobAsync(Mirrored, 1), await BlobAsync(AlsoMirrored, 2));
+        await _store.MarkAsync(
+            Mirrored, await _store.ManifestAsync(Mirrored, "1", "\ufeff" + SweptStore.Image(layer, [])), provenance);
+        var pins = new FilePinStore(new StoreRoot(_store.Root, isChecked: false));
+        if (isPinned)
+            await pins.PinAsync(Mirrored, "1", Stop);
+        await _store.AgeAsync(TimeSpan.FromHours(1));
+
+        var evictor = Evictor(new EvictorOptions { Pins = pins });
+        await evictor.EvictAsync((await evictor.MeasureAsync(IsMirrored, Stop))!, 10 * Size, Stop);
+
+        Assert.Equal(stays, await _store.HasAsync(layer));
         Assert.False(await _store.HasAsync(other));
     }
 

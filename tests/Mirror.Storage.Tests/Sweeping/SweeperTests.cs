@@ -5,7 +5,7 @@ using Xunit;
 namespace Mirror.Storage.Tests.Sweeping;
 
 /// <summary>What a sweep deletes and what it leaves, on every store.</summary>
-public abstract class SweeperTests : IAsyncLifetime
+public abstract partial class SweeperTests : IAsyncLifetime
 {
     private static readonly RepositoryName App = RepositoryName.Parse("local/app");
     private static readonly RepositoryName Other = RepositoryName.Parse("local/other");
@@ -47,13 +47,28 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Without_any_repository_nothing_is_deleted_unless_that_is_asked_for()
+    {
+        var layer = Digest.Of("layer"u8);
+        await _store.Content.PutAsync(layer, "layer"u8.ToArray(), Stop);
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+
+        foreach (var isDryRun in new[] { false, true })
+            await Assert.ThrowsAsync<StoreUnavailableException>(() => _store.SweepAsync(new() { DryRun = isDryRun }));
+        Assert.True(await _store.HasAsync(layer));
+
+        Assert.Equal(1, (await _store.SweepAsync(new() { IsWithoutRepositories = true })).Blobs);
+        Assert.False(await _store.HasAsync(layer));
+    }
+
+    [Fact]
     public async Task What_any_reader_could_see_in_a_manifest_stays()
     {
         var (a, b, c, loose) = (await _store.BlobAsync(App, "a"), await _store.BlobAsync(App, "b"), await _store.BlobAsync(App, "c"),
             await _store.BlobAsync(App, "loose"));
         var child = await _store.ImageAsync(App, null, c);
         await _store.ManifestAsync(App, "1", $$"""
-            {"layers":[{"digest":"{{loose.ToString()[..70]}}"}],"Layers":[{"DIGEST":"{{a}}"}],"layers":[{"digest":"{{b}}","x":"\ud800"}],
+            {"layers":[{"digest":"sha384:1234","size":1}],"Layers":[{"DIGEST":"{{a}}"}],"layers":[{"digest":"{{b}}","x":"\ud800"}],
              "Manifests":[{"digest":"{{child}}"}]}
             """);
         await _store.AgeAsync(TimeSpan.FromHours(2));
@@ -266,17 +281,79 @@ public abstract class SweeperTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_manifest_without_content_does_not_end_the_sweep()
+    public async Task A_linked_manifest_whose_content_is_lost_keeps_every_blob_of_its_repository_and_is_named()
     {
-        var image = await _store.ImageAsync(App, "1", await _store.BlobAsync(App, "config"));
+        var (config, others) = (await _store.BlobAsync(App, "config"), await _store.BlobAsync(Other, "others"));
+        var image = await _store.ImageAsync(App, "1", config);
+        // The lost manifest may be an index that lists this one.
+        var child = await _store.ImageAsync(App, null, config, await _store.BlobAsync(App, "layer"));
         await _store.Content.DeleteAsync(image, Stop);
         await _store.AgeAsync(TimeSpan.FromHours(2));
-        Assert.Equal(1, (await _store.SweepAsync()).Blobs);
+
+        var result = await _store.SweepAsync(new() { DeleteUntagged = true });
+
+        Assert.Contains(image.ToString(), Assert.Single(result.Problems), StringComparison.Ordinal);
+        Assert.True(await _store.HasAsync(config));
+        Assert.True(await _store.HasAsync(child));
+        Assert.False(await _store.HasAsync(others));
+    }
+
+    [Fact]
+    public async Task A_tag_that_a_push_has_not_set_keeps_nothing()
+    {
+        var config = await _store.BlobAsync(App, "config");
+        await _store.ImageAsync(App, "1", config);
+        var untagged = await _store.ImageAsync(App, "2", config, await _store.BlobAsync(App, "layer"));
+        await _store.UnsetTagAsync(App, "2");
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+
+        var result = await _store.SweepAsync(new() { DeleteUntagged = true });
+
+        Assert.Equal((1, 0), (result.Manifests, result.Problems.Count));
+        Assert.False(await _store.HasAsync(untagged));
+    }
+
+    [Fact]
+    public async Task A_damaged_tag_keeps_every_manifest_of_its_repository_and_is_named()
+    {
+        var config = await _store.BlobAsync(App, "config");
+        await _store.ImageAsync(App, "1", config);
+        var untagged = await _store.ImageAsync(App, null, config, await _store.BlobAsync(App, "layer"));
+        await _store.DamageAsync(RegistryLayout.TagCurrent(App, "1"));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+
+        var result = await _store.SweepAsync(new() { DeleteUntagged = true });
+
+        Assert.Contains("the tag 1 is damaged", Assert.Single(result.Problems), StringComparison.Ordinal);
+        Assert.True(await _store.HasAsync(untagged));
+    }
+
+    [Fact]
+    public async Task A_copy_whose_manifest_is_gone_can_be_fetched_again_and_keeps_nothing()
+    {
+        var image = await _store.ImageAsync(App, "1", await _store.BlobAsync(App, "config"));
+        await _store.MarkAsync(App, image, Provenance.Copied);
+        await _store.Content.DeleteAsync(image, Stop);
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+        var result = await _store.SweepAsync();
+        Assert.Equal((1, 0), (result.Blobs, result.Problems.Count));
+    }
+
+    [Fact]
+    public async Task A_damaged_copy_keeps_every_blob_of_its_repository_and_is_no_problem()
+    {
+        var config = await _store.BlobAsync(App, "config");
+        var image = await _store.MarkAsync(App, await _store.ImageAsync(App, "1", config), Provenance.Copied);
+        await _store.DamageAsync(RegistryLayout.BlobData(image));
+        await _store.AgeAsync(TimeSpan.FromHours(2));
+        Assert.Empty((await _store.SweepAsync()).Problems);
+        Assert.True(await _store.HasAsync(config));
     }
 
     [Fact]
     public async Task Both_digest_algorithms_are_swept()
     {
+        await _store.BlobAsync(App, "layer");
         var digest = Digest.Of("loose"u8, "sha512");
         await _store.Content.PutAsync(digest, "loose"u8.ToArray(), Stop);
         await _store.AgeAsync(TimeSpan.FromHours(2));

@@ -29,6 +29,9 @@ internal abstract class SweptStore(Stores stores) : IDisposable
     /// <summary>Overwrites a file or an object, as a broken disk might.</summary>
     public abstract Task DamageAsync(string path);
 
+    /// <summary>Leaves a tag as a push does that ends before it has set it: with its index only.</summary>
+    public abstract Task UnsetTagAsync(RepositoryName name, string tag);
+
     public abstract void Dispose();
 
     public async Task<SweepResult> SweepAsync(SweepOptions? options = null) =>
@@ -68,9 +71,11 @@ internal abstract class SweptStore(Stores stores) : IDisposable
     public static string Index(params Digest[] manifests) =>
         $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{{string.Join(',', manifests.Select(Entry))}}]}""";
 
-    public async Task<Digest> ManifestAsync(RepositoryName name, string? tag, string json)
+    public Task<Digest> ManifestAsync(RepositoryName name, string? tag, string json) =>
+        ManifestAsync(name, tag, Encoding.UTF8.GetBytes(json));
+
+    public async Task<Digest> ManifestAsync(RepositoryName name, string? tag, byte[] bytes)
     {
-        var bytes = Encoding.UTF8.GetBytes(json);
         var digest = Digest.Of(bytes);
         await Content.PutAsync(digest, bytes, Stop);
         await References.LinkManifestAsync(name, digest, null, Stop);

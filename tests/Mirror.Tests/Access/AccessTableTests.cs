@@ -48,7 +48,8 @@ public sealed partial class AccessTableTests : IAsyncDisposable
         ["erin"] = ["pwdlm", "pwdlm", "pwdlm"],
     };
 
-    // The path of each kind of route, and the right that each of its methods needs. s: a login, -: nothing, l: in any repository.
+    // The path of each kind of route, and the right that each of its methods needs. s: a login, -: nothing, l: in any repository,
+    // t: no wrong login.
     private static readonly Dictionary<RouteKind, (string Path, Dictionary<string, char> Methods)> Routes = new()
     {
         [RouteKind.Base] = ("/v2/", new() { ["GET"] = 's', ["HEAD"] = 's' }),
@@ -62,15 +63,15 @@ public sealed partial class AccessTableTests : IAsyncDisposable
         [RouteKind.BlobUploadChunk] = (
             $"/v2/NAME/blobs/uploads/{Upload}",
             new() { ["GET"] = 'w', ["HEAD"] = 'w', ["PATCH"] = 'w', ["PUT"] = 'w', ["DELETE"] = 'w' }),
-        [RouteKind.Token] = ("/auth/token", []),
-        [RouteKind.V1] = ("/v1/_ping", []),
+        [RouteKind.Token] = ("/auth/token", new() { ["GET"] = 't' }),
+        [RouteKind.V1] = ("/v1/_ping", new() { ["GET"] = '-', ["HEAD"] = '-' }),
         [RouteKind.Other] = ("/", []),
     };
 
     private static readonly (string Method, string Path, char Right)[] MoreRoutes =
     [
-        ("GET", "/", '-'), ("GET", "/_ping", '-'), ("GET", "/v1/_ping", '-'), ("GET", "/v1/users", 's'), ("POST", "/v1/users", 's'),
-        ("GET", "/v1/search?q=app", 'l'), ("GET", "/auth/token", 't'),
+        ("GET", "/", '-'), ("GET", "/_ping", '-'), ("GET", "/v1/users", 's'), ("POST", "/v1/users", 's'),
+        ("GET", "/v1/search?q=app", 'l'),
     ];
 
     // m: administer the repository, s: the server, l: any repository. h: no client, because what was pushed is not purged (409).

@@ -46,6 +46,17 @@ public sealed class AdminAccessTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_method_that_a_call_does_not_have_is_answered_with_those_that_it_has()
+    {
+        await StartAsync("");
+        using var request = new HttpRequestMessage(HttpMethod.Delete, new Uri(_registry.Debug, "/mirror/v1/images"));
+        request.Headers.TryAddWithoutValidation("Authorization", _registry.AdminLogin);
+        using var response = await Http.Client.SendAsync(request, Cancel);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.Contains("GET", response.Content.Headers.Allow);
+    }
+
+    [Fact]
     public async Task A_verb_says_what_is_wrong_with_its_token()
     {
         await StartAsync("");

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Mirror.Commands;
 using Xunit;
 
@@ -6,6 +8,18 @@ namespace Mirror.Tests.Commands;
 /// <summary>The verbs: their arguments, exit codes, stdout and stderr.</summary>
 public sealed class CommandLineTests : IDisposable
 {
+    private const string Ed25519 = """
+        -----BEGIN CERTIFICATE-----
+        MIIBLjCB4aADAgECAhQa9ZETVafu3hocF8oG517y7fsz9TAFBgMrZXAwDDEKMAgG
+        A1UEAwwBeDAgFw0yNjExMjcyMDI4MDJaGA8yMTI2MTEwMzIwMjgwMlowDDEKMAgG
+        A1UEAwwBeDAqMAUGAytlcAMhAOgadprT7EtRSvcrjUL2fVqwU7zSiYxJMS8P7jJH
+        wGpCo1MwUTAdBgNVHQ4EFgQUmsq3h2pV2L2C8+VKwiKBgaljL0swHwYDVR0jBBgw
+        FoAUmsq3h2pV2L2C8+VKwiKBgaljL0swDwYDVR0TAQH/BAUwAwEB/zAFBgMrZXAD
+        QQDLr+P0dUZT95fAOCbRTmBOLt49cJZDt5rUWud2hWPGnMM8YtOxO/+1efQ9wdwG
+        KgqdN8n4vbasHSRulODYVfwG
+        -----END CERTIFICATE-----
+        """;
+
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -17,6 +31,16 @@ public sealed class CommandLineTests : IDisposable
 
         Assert.Equal((0, ""), (code, error));
         Assert.Matches(@"\Amirror [0-9]+\.[0-9]+\.[0-9]+\S*\n\z", output);
+    }
+
+    [Fact]
+    public async Task A_folder_in_place_of_the_configuration_file_is_called_one_with_and_without_the_verb()
+    {
+        var (code, _, error) = await RunAsync([_folder.FullName]);
+
+        Assert.Equal(1, code);
+        Assert.Contains(_folder.FullName, error);
+        Assert.Equal(await RunAsync(["serve", _folder.FullName]), (code, "", error));
     }
 
     [Theory]
@@ -37,6 +61,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("check-config", "")]
     [InlineData("serve", "")]
     [InlineData("evict", "--dry-run", "--limit=-1")]
+    [InlineData("garbage-collect", "--release", "")]
+    [InlineData("garbage-collect", "--release", "Bad/*")]
     public async Task A_command_line_that_is_not_valid_ends_with_2(params string[] args)
     {
         var (code, output, error) = await RunAsync(args);
@@ -140,6 +166,47 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
+    [InlineData("garbage-collect", "--release")]
+    [InlineData("copy", "--to", "to.yml", "--repositories")]
+    [InlineData("warm")]
+    [InlineData("pin")]
+    [InlineData("purge")]
+    [InlineData("release")]
+    [InlineData("why")]
+    [InlineData("images")]
+    public async Task A_configuration_file_in_the_place_of_a_forgotten_value_is_refused(params string[] verb)
+    {
+        var file = Write("version: 0.1\n");
+
+        var (code, output, error) = await RunAsync([.. verb, file]);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains(file, error);
+        Assert.Contains("is a file", error);
+    }
+
+    [Fact]
+    public async Task A_release_that_gives_up_nothing_is_no_success()
+    {
+        var root = _folder.CreateSubdirectory("root").FullName;
+
+        var (code, _, error) = await RunAsync(
+            ["garbage-collect", "--release", "team/*", Write($"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\n")]);
+
+        Assert.Equal(6, code);
+        Assert.Contains("warning: --release team/* gave up nothing", error);
+    }
+
+    [Fact]
+    public async Task A_user_without_a_name_gets_no_line_for_a_password_file()
+    {
+        var (code, output, error) = await RunAsync(["htpasswd", "-Bbn", "-C", "4", "", "password"]);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("give a user name", error);
+    }
+
+    [Theory]
     [InlineData("serv", "serve")]
     [InlineData("chekc-config", "check-config")]
     [InlineData("garbagecollect", "garbage-collect")]
@@ -178,6 +245,51 @@ public sealed class CommandLineTests : IDisposable
             Assert.StartsWith($"error: {file}: {Named(expected)}", error);
             Assert.Single(error.TrimEnd().Split('\n'));
         }
+    }
+
+    [Theory]
+    [InlineData("rsa.crt", "ec.key", "http.tls.key: ec.key cannot be used: the key does not belong to the first certificate in rsa.crt")]
+    [InlineData("rsa.crt", "other.key",
+        "http.tls.key: other.key cannot be used: the key does not belong to the first certificate in rsa.crt")]
+    [InlineData("rsa.crt", "encrypted.key",
+        "http.tls.key: encrypted.key cannot be used: the key is encrypted; write it without its passphrase")]
+    [InlineData("rsa.crt", "rsa.crt", "http.tls.key: rsa.crt holds no private key in PEM form")]
+    [InlineData("ed25519.crt", "ec.key", "http.tls.certificate: ed25519.crt cannot be used: its key is of the kind ")]
+    public async Task What_is_wrong_with_a_certificate_or_its_key_is_told(string certificate, string key, string expected)
+    {
+        using var rsa = RSA.Create(2048);
+        using var other = RSA.Create(2048);
+        using var ec = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=x", rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using var own = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        var encryption = new PbeParameters(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1);
+        foreach (var (name, pem) in new[]
+        {
+            ("rsa.crt", own.ExportCertificatePem()), ("other.key", other.ExportPkcs8PrivateKeyPem()),
+            ("ec.key", ec.ExportPkcs8PrivateKeyPem()),
+            ("encrypted.key", rsa.ExportEncryptedPkcs8PrivateKeyPem("x", encryption)), ("ed25519.crt", Ed25519),
+        })
+            File.WriteAllText(Path.Combine(_folder.FullName, name), pem);
+        var tls = $"{{certificate: {_folder.FullName}/{certificate}, key: {_folder.FullName}/{key}}}";
+
+        var (code, _, error) = await RunAsync(["check-config", Write($"version: 0.1\nhttp: {{tls: {tls}}}\n")]);
+
+        Assert.Equal(1, code);
+        Assert.Contains(expected, error.Replace($"{_folder.FullName}/", "", StringComparison.Ordinal));
+        Assert.Single(error.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
+    public async Task A_storage_folder_that_is_a_link_to_nothing_is_not_called_a_file()
+    {
+        var link = Path.Combine(_folder.FullName, "link");
+        File.CreateSymbolicLink(link, "/nowhere/registry");
+
+        var (code, _, error) = await RunAsync(
+            ["check-config", Write($"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {link}}}}}\n")]);
+
+        Assert.Equal(1, code);
+        Assert.Contains($"{link} is a symbolic link to /nowhere/registry, and no folder can be opened there", error);
     }
 
     [Fact]

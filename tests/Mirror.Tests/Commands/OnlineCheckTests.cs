@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Mirror.Commands;
 using Mirror.Tests.Peers;
@@ -56,6 +57,22 @@ public sealed class OnlineCheckTests : IDisposable
         Assert.Equal(0, (await CheckAsync($"{driver}  maintenance:\n    readonly: {{enabled: true}}\n")).Code);
     }
 
+    [Fact]
+    public async Task The_top_of_a_folder_may_be_closed_if_the_folders_below_are_there()
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        foreach (var below in new[] { "docker", "mirror" })
+            Directory.CreateDirectory(Path.Combine(volume.Path, below));
+        var driver = $"  filesystem:\n    rootdirectory: {volume.Path}\n";
+        await LoopVolume.CloseAsync(volume.Path);
+        Assert.Equal(0, (await CheckAsync(driver)).Code);
+
+        await LoopVolume.CloseAsync(Path.Combine(volume.Path, "mirror"));
+        var (code, error) = await CheckAsync(driver);
+        Assert.Equal(1, code);
+        Assert.Contains($"no right to write to the folder {volume.Path}/mirror", error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("    bucket: mirror", "    bucket: nowhere", "there is no such bucket")]
     [InlineData("secretkey: testing123", "secretkey: wrong", "the secret key is not that of the access key")]
@@ -73,6 +90,7 @@ public sealed class OnlineCheckTests : IDisposable
     [InlineData(400, "AuthorizationHeaderMalformed", "change region")]
     [InlineData(301, "PermanentRedirect", "change region")]
     [InlineData(403, "AccessDenied", "give it the right")]
+    [InlineData(403, "QuotaExceeded", "make room, or raise the quota")]
     public async Task What_other_stores_refuse_is_told_in_words(int status, string reason, string words)
     {
         using var store = WireMockServer.Start();
@@ -81,6 +99,25 @@ public sealed class OnlineCheckTests : IDisposable
         var (code, error) = await CheckAsync(BucketDriver.Of(new Uri(store.Url!), "test"));
         Assert.Equal(1, code);
         Assert.Contains(words, error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("text/html", "with a page of HTML, which is not the store's")]
+    [InlineData("text/plain", "an answer that is no XML")]
+    public async Task Another_server_in_place_of_the_store_is_told_in_words(string type, string words)
+    {
+        using var store = WireMockServer.Start();
+        store.Given(Request.Create()).RespondWith(
+            Response.Create().WithHeader("Content-Type", type).WithBody("<!doctype html><html>hello</html>"));
+        await AssertToldAsync(BucketDriver.Of(new Uri(store.Url!), "test"), words);
+    }
+
+    [Fact]
+    public async Task A_store_that_does_not_speak_tls_is_told_in_words()
+    {
+        using var store = WireMockServer.Start();
+        var https = new Uri(store.Url!.Replace("http://", "https://", StringComparison.Ordinal));
+        await AssertToldAsync(BucketDriver.Of(https, "test"), "does not speak TLS");
     }
 
     [Theory]
@@ -133,6 +170,65 @@ public sealed class OnlineCheckTests : IDisposable
     }
 
     [Fact]
+    public async Task A_store_with_another_date_can_be_used_and_the_dates_are_told()
+    {
+        var url = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        await using var store = await StartS3Async(url, context =>
+        {
+            context.Response.Headers.Date = "Mon, 01 Jan 2024 00:00:00 GMT";
+            return false;
+        });
+        var (code, error) = await CheckAsync(BucketDriver.Of(url, "test"));
+        Assert.Contains(
+            "warning: the clock of the store s3://mirror/test/ says 2024-01-01 00:00:", error, StringComparison.Ordinal);
+        Assert.Contains("can be used", error, StringComparison.Ordinal);
+        Assert.Equal(0, code);
+    }
+
+    [Fact]
+    public async Task A_store_that_gives_nothing_back_is_told_in_words()
+    {
+        var url = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        await using var store = await StartS3Async(url, context => HttpMethods.IsGet(context.Request.Method));
+        await AssertToldAsync(BucketDriver.Of(url, "test"), "refused: Forbidden");
+    }
+
+    [Theory]
+    [InlineData("http://maintenance.example/")]
+    [InlineData("/elsewhere")]
+    public async Task A_store_that_leads_to_another_address_is_told_in_words(string location)
+    {
+        using var store = WireMockServer.Start();
+        store.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(307).WithHeader("Location", location));
+        await AssertToldAsync(BucketDriver.Of(new Uri(store.Url!), "test"), "leads to another address");
+    }
+
+    [Fact]
+    public async Task A_bucket_in_the_host_of_the_endpoint_is_told_in_words()
+    {
+        using var store = WireMockServer.Start();
+        store.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(404).WithHeader("Content-Type", "application/xml")
+            .WithBody("<Error><Code>NoSuchKey</Code></Error>"));
+        var url = new Uri(store.Url!.Replace("//localhost", "//mirror.localhost", StringComparison.Ordinal));
+        await AssertToldAsync(BucketDriver.Of(url, "test"), "the host of the endpoint begins with the bucket's name");
+    }
+
+    [Fact]
+    public async Task An_account_of_azure_that_takes_no_keys_is_told_in_words()
+    {
+        var url = new Uri($"http://127.0.0.1:{Ports.Free()}");
+        await using var store = await OwnServer.StartAsync(url, context =>
+        {
+            context.Response.StatusCode = 403;
+            context.Response.Headers["x-ms-error-code"] = "KeyBasedAuthenticationNotPermitted";
+            return Task.CompletedTask;
+        });
+        await AssertToldAsync(
+            $"  azure:\n    accountname: images\n    accountkey: AAAA\n    container: images\n    serviceurl: {url}\n",
+            "set credentials.type to client_secret or default_credentials");
+    }
+
+    [Fact]
     public async Task What_google_refuses_is_told_in_words()
     {
         await using var store = await GoogleStorage.StartAsync();
@@ -148,11 +244,16 @@ public sealed class OnlineCheckTests : IDisposable
     }
 
     [Fact]
-    public async Task What_swift_refuses_is_told_in_words_and_a_container_is_made()
+    public async Task What_swift_refuses_is_told_in_words_and_a_container_is_left_to_the_server()
     {
         await using var store = await RemoteStore.OpenOrSkipAsync(StoreKind.Swift);
-        var (code, error) = await CheckAsync(store.DirectDriver);
-        Assert.Equal((0, true), (code, error.Contains("can be used", StringComparison.Ordinal)));
+        for (var time = 0; time < 2; time++)
+        {
+            var (code, error) = await CheckAsync(store.DirectDriver);
+            Assert.Equal((0, true), (code, error.Contains("the server makes it when it starts", StringComparison.Ordinal)));
+        }
+        await store.PutAsync("local/app", [1]);
+        Assert.Contains("can be used", (await CheckAsync(store.DirectDriver)).Error, StringComparison.Ordinal);
         await AssertToldAsync(
             store.DirectDriver.Replace($"password: {Swift.Password}", "password: wrong", StringComparison.Ordinal),
             "authurl does not accept username and password");
@@ -217,6 +318,36 @@ public sealed class OnlineCheckTests : IDisposable
         keystone.Given(Request.Create()).RespondWith(Response.Create().WithStatusCode(201).WithHeader("X-Subject-Token", "t")
             .WithBody("""{"token": {"catalog": []}}"""));
         await AssertToldAsync(driver, "no image service");
+    }
+
+    // A store with one object at most.
+    private static Task<WebApplication> StartS3Async(Uri url, Func<HttpContext, bool> isDenied)
+    {
+        byte[] stored = [];
+        return OwnServer.StartAsync(url, async context =>
+        {
+            var (request, response) = (context.Request, context.Response);
+            var denied = isDenied(context);
+            if (request.Query.ContainsKey("list-type"))
+                await response.WriteAsync("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>");
+            else if (denied)
+                response.StatusCode = 403;
+            else if (HttpMethods.IsPut(request.Method))
+            {
+                using var body = new MemoryStream();
+                await request.Body.CopyToAsync(body);
+                stored = body.ToArray();
+                response.Headers.ETag = "\"1\"";
+            }
+            else if (HttpMethods.IsDelete(request.Method))
+                response.StatusCode = 204;
+            else
+            {
+                response.ContentLength = stored.Length;
+                if (HttpMethods.IsGet(request.Method))
+                    await response.Body.WriteAsync(stored);
+            }
+        });
     }
 
     private async Task AssertToldAsync(string driver, string words)

@@ -146,6 +146,46 @@ public sealed class EnvironmentTests
         $"{variable} stands for no known key, and ignoring it would not be safe; nearest known variable: {right}",
         Assert.Single(Load(VersionLine, (variable, "x")).Errors));
 
+    [Theory]
+    [InlineData("REGISTRY_AUTH_HTPASSWD_FILE", "REGISTRY_AUTH_HTPASSWD_PATH")]
+    [InlineData("REGISTRY_HTPASSWD_PATH", "REGISTRY_AUTH_HTPASSWD_PATH")]
+    [InlineData("REGISTRY_HTPASSWD_REALM", "REGISTRY_AUTH_HTPASSWD_REALM")]
+    [InlineData("REGISTRY_REMOTEURL", "REGISTRY_PROXY_REMOTEURL")]
+    [InlineData("REGISTRY_PROXY_URL", "REGISTRY_PROXY_REMOTEURL")]
+    [InlineData("REGISTRY_STORAGE_FILESYSTEM_PATH", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY")]
+    [InlineData("REGISTRY_TLS_CERTIFICATE", "REGISTRY_HTTP_TLS_CERTIFICATE")]
+    [InlineData("REGISTRY_TLS_CERT", "REGISTRY_HTTP_TLS_CERTIFICATE")]
+    [InlineData("REGISTRY_AUTHENTICATION_HTPASSWD_PATH", "REGISTRY_AUTH_HTPASSWD_PATH")]
+    public void A_variable_prevents_a_start_where_the_same_key_in_a_file_does(string variable, string right) => Assert.Equal(
+        $"{variable} stands for no known key, and ignoring it would not be safe; nearest known variable: {right}",
+        Assert.Single(Load(VersionLine, (variable, "/x")).Errors));
+
+    // What the server is does not depend on it, or other programs have a variable of this name.
+    [Theory]
+    [InlineData("REGISTRY_DELETE_ENABLED", "REGISTRY_STORAGE_DELETE_ENABLED")]
+    [InlineData("REGISTRY_USERNAME", "REGISTRY_PROXY_USERNAME")]
+    [InlineData("REGISTRY_TLS_VERIFY", null)]
+    [InlineData("REGISTRY_HTTP_PORT", null)]
+    [InlineData("REGISTRY_STORAGE_SERVICE_PORT_HTTP", null)]
+    public void A_variable_that_is_safe_to_ignore_causes_a_warning(string variable, string? right)
+    {
+        var loaded = Load(VersionLine, (variable, "x"));
+        Assert.Empty(loaded.Errors);
+        Assert.EndsWith(
+            right is null ? $"{variable} stands for no known key and is ignored" : $"; nearest known variable: {right}",
+            Assert.Single(loaded.Warnings));
+    }
+
+    [Theory]
+    [InlineData("REGISTRY_PROXY_URL", "proxy: {remoteurl: https://x}")]
+    [InlineData("REGISTRY_STORAGE_FILESYSTEM_PATH", "storage: {filesystem: {rootdirectory: /x}}")]
+    public void A_section_that_has_its_main_key_is_what_it_was_meant_to_be(string variable, string yaml)
+    {
+        var loaded = Load(VersionLine + yaml, (variable, "https://y"));
+        Assert.Empty(loaded.Errors);
+        Assert.StartsWith($"{variable} stands for no known key and is ignored", Assert.Single(loaded.Warnings));
+    }
+
     [Fact]
     public void A_section_that_is_not_YAML_is_an_error_that_hides_its_text()
     {

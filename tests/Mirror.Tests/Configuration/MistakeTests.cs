@@ -23,6 +23,21 @@ public sealed class MistakeTests
     [InlineData("storage: s3", "storage.s3.bucket")]
     [InlineData("storage: {s3aws: {region: r}}", "storage.s3.bucket")]
     [InlineData("storage: {s3: {bucket: b, chunksize: 5242879}}", "storage.s3.chunksize")]
+    [InlineData("storage: {s3: {bucket: b, chunksize: 5368709121}}", "storage.s3.chunksize")]
+    [InlineData("storage: {oss: {accesskeyid: a, accesskeysecret: s, region: r, bucket: b, chunksize: 6GiB}}", "storage.oss.chunksize")]
+    [InlineData("storage: {azure: {accountname: a, container: c, chunksize: 4001MiB}}", "storage.azure.chunksize")]
+    [InlineData("storage: {azure: {accountname: a, container: a/b}}", "storage.azure.container")]
+    [InlineData("storage: {azure: {accountname: a, container: c, rootdirectory: a/../b}}", "storage.azure.rootdirectory")]
+    [InlineData("storage: {azure: {accountname: a, container: c, rootdirectory: 'a\\b'}}", "storage.azure.rootdirectory")]
+    [InlineData("storage: {s3: {bucket: a/b}}", "storage.s3.bucket")]
+    [InlineData("storage: {gcs: {bucket: a/b}}", "storage.gcs.bucket")]
+    [InlineData("storage: {oss: {accesskeyid: a, accesskeysecret: s, region: r, bucket: a/b}}", "storage.oss.bucket")]
+    [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3', container: c, chunksize: 6GiB}}",
+        "storage.swift.chunksize")]
+    [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3', container: a/b}}", "storage.swift.container")]
+    [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3', container: c, prefix: ./reg}}",
+        "storage.swift.prefix")]
+    [InlineData("storage: {s3: {bucket: b, usefipsendpoint: true, regionendpoint: http://h}}", "storage.s3.usefipsendpoint")]
     [InlineData("storage: {s3: {bucket: b, v4auth: false}}", "storage.s3.v4auth")]
     [InlineData("storage: {s3: {bucket: b, regionendpoint: ftp://x}}", "storage.s3.regionendpoint")]
     [InlineData("storage: {s3: {bucket: b, localcache: {maxsize: 10x}}}", "storage.s3.localcache.maxsize")]
@@ -79,6 +94,40 @@ public sealed class MistakeTests
     public void A_missing_key_is_reported_once(string yaml, string path) =>
         Assert.StartsWith($"{path}: missing; ", Assert.Single(Load(VersionLine + yaml).Errors));
 
+    [Theory]
+    [InlineData("hosted:\n  repositories: [**]", 3, '*')]
+    [InlineData("hosted:\n  repositories: **", 3, '*')]
+    [InlineData("hosted:\n  repositories:\n    - *", 4, '*')]
+    [InlineData("http:\n  addr: *:5000", 3, '*')]
+    [InlineData("proxy:\n  username: u\n  password: *secret!", 4, '*')]
+    [InlineData("proxy:\n  username: u\n  password: @secret", 4, '@')]
+    [InlineData("proxy:\n  username: u\n  password: %secret", 4, '%')]
+    [InlineData("proxy:\n  username: u\n  password: `secret", 4, '`')]
+    [InlineData("http:\n  addr: [::]:5000", 3, '[')]
+    [InlineData("http:\n  headers:\n    Access-Control-Allow-Origin: [*]", 4, '*')]
+    public void A_text_that_needs_quotes_is_named_by_its_line(string yaml, int line, char sign) => Assert.Equal(
+        $"line {line}: put the text that begins with {sign} in quotes; without them, {sign} has a meaning of its own in YAML",
+        Assert.Single(Load(VersionLine + yaml + "\n").Errors));
+
+    [Theory]
+    [InlineData("proxy: {remoteurl: 'http://localhost:5000'}", true)]
+    [InlineData("http: {addr: '127.0.0.1:80'}\nproxy: {remoteurl: 'http://localhost/v2/'}", true)]
+    [InlineData("http: {addr: 'localhost:5001'}\nproxy: {remoteurl: 'http://[::1]:5001'}", true)]
+    [InlineData("http: {addr: '0.0.0.0:5001'}\nproxy: {remoteurl: 'http://127.0.0.2:5001'}", true)]
+    [InlineData("http: {addr: '10.0.0.9:5001'}\nproxy: {remoteurl: 'http://10.0.0.9:5001'}", true)]
+    [InlineData("http: {addr: '10.0.0.9:5001'}\nproxy: {remoteurl: 'http://localhost:5001'}", false)]
+    [InlineData("http: {addr: ':5001'}\nproxy: {remoteurl: 'http://localhost:5000'}", false)]
+    [InlineData("http: {addr: ':5001'}\nproxy: {remoteurl: 'https://localhost:5001'}", false)]
+    [InlineData("http: {addr: ':5001'}\nproxy: {remoteurl: 'http://registry.example:5001'}", false)]
+    public void The_mirror_is_no_upstream_of_its_own(string yaml, bool isOwn)
+    {
+        var errors = Load(VersionLine + yaml).Errors;
+        if (isOwn)
+            Assert.Contains("it is the address of this server itself", Assert.Single(errors));
+        else
+            Assert.Empty(errors);
+    }
+
     [Fact]
     public void All_mistakes_are_reported_at_once() =>
         Assert.Equal(3, Load("version: 9\nhttp: {addr: x}\nproxy: {remoteurl: y}").Errors.Count);
@@ -104,6 +153,11 @@ public sealed class MistakeTests
     [InlineData("storage: {azure: {accountname: a}}", "storage.azure.container")]
     [InlineData("storage: {azure: {accountname: a, container: c, credentials: {type: shared_key}}}", "storage.azure.accountkey")]
     [InlineData("storage: {azure: {accountname: a, container: c, accountkey: '?'}}", "storage.azure.accountkey")]
+    [InlineData("storage: {azure: {accountname: a, container: c, serviceurl: 'http://h'}}", "storage.azure.serviceurl")]
+    [InlineData("storage: {azure: {accountname: a, container: c, accountkey: AAAA, serviceurl: 'http://h', "
+        + "credentials: {type: default_credentials}}}", "storage.azure.serviceurl")]
+    [InlineData("storage: {azure: {accountname: a, container: c, credentials: {type: client_secret, clientid: i, secret: s, "
+        + "tenantid: a/b}}}", "storage.azure.credentials.tenantid")]
     [InlineData("storage: {azure: {accountname: a, container: c}, filesystem: {rootdirectory: /x}}", "storage")]
     [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h', container: c}}", "storage.swift.authversion")]
     [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3'}}", "storage.swift.container")]
@@ -113,6 +167,9 @@ public sealed class MistakeTests
     [InlineData("storage: {oss: {accesskeyid: a, accesskeysecret: s, region: r}}", "storage.oss.bucket")]
     [InlineData("middleware: {storage: [{name: redirect}]}", "middleware.storage.0.options.baseurl")]
     [InlineData("middleware: {storage: [{name: redirect, options: {baseurl: cdn.example}}]}", "middleware.storage.0.options.baseurl")]
+    [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: 'https://a b', keypairid: k, privatekey: p}}]}",
+        "middleware.storage.0.options.baseurl")]
+    [InlineData("middleware: {storage: [{name: redirect, options: {baseurl: 'https://x/?a=b'}}]}", "middleware.storage.0.options.baseurl")]
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x, keypairid: k}}]}",
         "middleware.storage.0.options.privatekey")]
     [InlineData("middleware: {storage: [{name: cloudfront, options: {baseurl: x, keypairid: k, privatekey: p, ipfilteredby: awsregion}}]}",
@@ -175,13 +232,17 @@ public sealed class MistakeTests
     [InlineData("rootdirectory: x", "rootdirectory", "storage.filesystem.rootdirectory")]
     [InlineData("storage: {filesystem: {maxthread: 50}}", "storage.filesystem.maxthread", "storage.filesystem.maxthreads")]
     [InlineData("redis: {pasword: x}", "redis.pasword", "redis.password")]
+    [InlineData("addr: \":5000\"", "addr", "http.addr")]
+    [InlineData("max_size: 10GiB", "max_size", "proxy.max_size")]
+    [InlineData("ttl: 168h", "ttl", "proxy.ttl")]
+    [InlineData("delete: {enabled: true}", "delete", "storage.delete")]
     public void An_unknown_key_causes_a_warning_with_the_nearest_known_key(string yaml, string unknown, string nearest) =>
         Assert.Contains($"{unknown} is not a known key and is ignored; nearest known key: {nearest}", Load(VersionLine + yaml).Warnings);
 
     [Theory]
     [InlineData("frobnicate: x", "frobnicate is not a known key and is ignored")]
     [InlineData("http: {colour: x}", "http.colour is not a known key and is ignored")]
-    [InlineData("username: x", "username is not a known key and is ignored")]
+    [InlineData("log: {username: x}", "log.username is not a known key and is ignored")]
     [InlineData("storage: {filesystem: {rootdirectory: /x, maxsize: 1GiB}}",
         "storage.filesystem.maxsize is not a known key and is ignored")]
     public void A_key_that_is_like_no_other_is_not_taken_for_one(string yaml, string warning) =>
@@ -190,6 +251,8 @@ public sealed class MistakeTests
     [Theory]
     [InlineData("proxy:\nremoteurl: https://x", "remoteurl", "proxy.remoteurl")]
     [InlineData("http: {remoteurl: https://x}", "http.remoteurl", "proxy.remoteurl")]
+    [InlineData("proxy: {remoteurl: https://x}\nusername: u", "username", "proxy.username")]
+    [InlineData("proxy: {remoteurl: https://x}\npassword: p", "password", "proxy.password")]
     [InlineData("http:\n  proxy: {remoteurl: https://x}", "http.proxy", "proxy")]
     [InlineData("proxy:\nupstreams: [{remoteurl: https://x}]", "upstreams", "proxy.upstreams")]
     [InlineData("http:\n  auth: {htpasswd: {realm: r, path: p}}", "http.auth", "auth")]
@@ -219,6 +282,17 @@ public sealed class MistakeTests
     [InlineData("http: {h2c: {enabled: true}}", "http.h2c")]
     public void A_key_that_is_not_acted_on_causes_a_warning(string yaml, string path) =>
         Assert.StartsWith($"{path} has no effect: ", Assert.Single(Load(VersionLine + yaml).Warnings));
+
+    [Theory]
+    [InlineData("accelerate: true, regionendpoint: http://h", "accelerate has no effect with regionendpoint: ")]
+    [InlineData("usedualstack: true, regionendpoint: http://h", "usedualstack has no effect with regionendpoint: ")]
+    [InlineData("accelerate: true, forcepathstyle: true", "forcepathstyle has no effect with accelerate: ")]
+    public void Keys_of_s3_with_which_registry2_starts_cause_a_warning(string keys, string warning)
+    {
+        var loaded = Load(VersionLine + $"storage: {{s3: {{bucket: b, {keys}}}}}");
+        Assert.Empty(loaded.Errors);
+        Assert.StartsWith($"storage.s3.{warning}", Assert.Single(loaded.Warnings));
+    }
 
     [Fact]
     public void The_ttl_of_registry2_is_acted_on_and_a_warning_says_how() => Assert.StartsWith(

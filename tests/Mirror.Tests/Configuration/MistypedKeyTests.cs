@@ -47,6 +47,8 @@ public sealed class MistypedKeyTests
     [InlineData("x-login: " + Htpasswd)]
     [InlineData("proxy: {remoteurl: https://x, colour: red}")]
     [InlineData("storage: {filesystem: {rootdirectory: /x, colour: red}}")]
+    [InlineData("storage: {inmemory: {rootdirectory: /x}}")]
+    [InlineData("storage: {inmemory: {colour: red}}")]
     [InlineData("http: {tls: {letsencrypt: {cachefile: /c, hosts: [a.example]}, colour: red}}")]
     public void A_key_of_another_program_causes_a_warning_only(string yaml)
     {

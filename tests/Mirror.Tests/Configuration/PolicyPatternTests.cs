@@ -43,6 +43,15 @@ public sealed class PolicyPatternTests
         Assert.Equal(["acme/app", "app"], loaded.Options.Proxy.Upstreams[1].Policies[0].Match);
     }
 
+    [Fact]
+    public void A_pattern_for_a_single_upstream_other_than_Docker_Hub_keeps_Docker_Hubs_name()
+    {
+        var loaded = Load(VersionLine
+            + "proxy: {remoteurl: https://quay.io, policies: [{match: [quay.io/acme/*, docker.io/nginx], deny: no}]}\n");
+
+        Assert.Equal(["acme/*", "docker.io/nginx"], loaded.Options.Proxy.Policies[0].Match);
+    }
+
     [Theory]
     [InlineData("docker.io/**")]
     [InlineData("docker.io/*/nginx")]

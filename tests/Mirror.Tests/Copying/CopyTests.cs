@@ -10,6 +10,7 @@ using Mirror.Tests.Maintenance;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Peers.Gcs;
 using Mirror.Tests.S3;
+using Mirror.Tests.Stores;
 using Xunit;
 
 namespace Mirror.Tests.Copying;
@@ -200,12 +201,55 @@ public sealed class CopyTests : IAsyncLifetime
         Assert.Contains("error: --from and --to name the same storage", output);
     }
 
-    private static async Task<(int Code, string Output)> CopyAsync(string from, string to, params string[] options)
+    [Theory]
+    [InlineData(StoreKind.Azure)]
+    [InlineData(StoreKind.Swift)]
+    public async Task A_container_that_is_mistyped_is_not_made_by_a_command_that_reads(StoreKind kind)
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(kind);
+        var mistyped = Config("mistyped", store.DirectDriver);
+        string[][] commands =
+        [
+            ["copy", "--from", mistyped, "--to", Google], ["copy", "--from", mistyped, "--to", Google, "--dry-run"],
+            ["verify", mistyped], ["garbage-collect", mistyped],
+        ];
+        foreach (var command in commands)
+        {
+            var (code, output) = await RunAsync(command);
+            Assert.True(code == 1 && output.Contains("there is no such container", StringComparison.Ordinal), output);
+        }
+        // As a destination it is made, but not by a dry run.
+        await using (var source = await StartAsync())
+            await PushAsync(source, "1", Pushes.Image(1));
+        foreach (var option in new string[][] { ["--dry-run"], ["--dry-run"], [] })
+        {
+            var (code, output) = await CopyAsync(Files, mistyped, option);
+            Assert.True(code == 0 && output.Contains("1 repositories", StringComparison.Ordinal), output);
+            Assert.Equal(option is [] ? 0 : 1, (await RunAsync(["verify", mistyped])).Code);
+        }
+    }
+
+    [Theory]
+    [InlineData(StoreKind.Glance)]
+    [InlineData(StoreKind.Elliptics)]
+    public async Task The_folder_of_a_destination_that_has_one_beside_its_content_is_made(StoreKind kind)
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(kind);
+        await using (var source = await StartAsync())
+            await PushAsync(source, "1", Pushes.Image(1));
+        var (code, output) = await CopyAsync(Files, Config("other", store.Driver));
+        Assert.True(code == 0 && output.Contains("1 repositories", StringComparison.Ordinal), output);
+        Assert.True(Directory.Exists(store.NamesFolder));
+    }
+
+    private static Task<(int Code, string Output)> CopyAsync(string from, string to, params string[] options) =>
+        RunAsync(["copy", "--from", from, "--to", to, .. options]);
+
+    private static async Task<(int Code, string Output)> RunAsync(string[] command)
     {
         await using var written = new StringWriter(CultureInfo.InvariantCulture);
         var output = TextWriter.Synchronized(written);
-        var code = await CommandLine.RunAsync(
-            ["copy", "--from", from, "--to", to, .. options], new Dictionary<string, string>(), output, output);
+        var code = await CommandLine.RunAsync(command, new Dictionary<string, string>(), output, output);
         return (code, written.ToString());
     }
 
@@ -235,7 +279,7 @@ public sealed class CopyTests : IAsyncLifetime
         await new FilePinStore(_folder["root"]).PinAsync(name, "1", Cancel);
         var dates = new FileDateStore(_folder["root"]);
         await dates.WriteAsync(RegistryLayout.FirstSeen(name, manifest), DateTimeOffset.UnixEpoch, Cancel);
-        await dates.WriteAsync(RegistryLayout.Deleted(name, "1"), DateTimeOffset.UnixEpoch, Cancel);
+        await dates.WriteAsync(RegistryLayout.DeletedAtUpstream(name, "1"), DateTimeOffset.UnixEpoch, Cancel);
     }
 
     private string FilesOf(string root) => $"  filesystem:\n    rootdirectory: {Path.Combine(_folder.Path, root)}\n";

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Stores;
 using Mirror.Tests.Upstream;
@@ -40,11 +42,25 @@ public abstract class PushTests(StoreKind? kind) : FleetOfHub(kind)
     [Fact]
     public async Task An_upload_is_cancelled_at_any_replica()
     {
-        var location = await StartAsync(Replicas[0]);
+        // With an escaped slash in the name, as some clients write it.
+        var location = (await StartAsync(Replicas[0])).Replace(Pushed, Uri.EscapeDataString(Pushed), StringComparison.Ordinal);
         using (var cancelled = await SendAsync(Replicas[1], HttpMethod.Delete, location))
             Assert.Equal(HttpStatusCode.NoContent, cancelled.StatusCode);
         using var gone = await SendAsync(Replicas[2], HttpMethod.Patch, location, [1]);
         Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_request_whose_headers_have_any_letters_reaches_the_replica_with_the_upload()
+    {
+        var location = await StartAsync(Replicas[0]);
+        using var client = new TcpClient();
+        await client.ConnectAsync(Replicas[1].Url.Host, Replicas[1].Url.Port, Cancel);
+        // A user's name in Latin-1, as a proxy adds it.
+        var request = $"DELETE {location} HTTP/1.1\r\nHost: m\r\nX-Forwarded-User: José\r\nConnection: close\r\n\r\n";
+        await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(request), Cancel);
+        using var reader = new StreamReader(client.GetStream());
+        Assert.StartsWith("HTTP/1.1 204 ", await reader.ReadToEndAsync(Cancel), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -9,6 +9,8 @@ public sealed class RedisSettingsTests
     [Theory]
     [InlineData("http: {secret: asecretforlocaldevelopment}\nredis: {addr: \"r:6379\"}", "http.secret is a published sample")]
     [InlineData("http: {secret: ALongRandomSecretForRegistry}\nredis: {addr: \"r:6379\"}", "http.secret is a published sample")]
+    [InlineData("http: {secret: placeholder}\nredis: {addr: \"r:6379\"}", "http.secret is a published sample")]
+    [InlineData("http: {secret: mysecret}\nredis: {addr: \"r:6379\"}", "http.secret is a published sample")]
     [InlineData("redis: {addr: \"r:6379\"}", "redis without http.secret")]
     [InlineData("http: {secret: x}\nredis: {addr: \"r:6379\", username: u}", "redis.username has no effect")]
     [InlineData("http: {secret: x}\nredis: {addr: \"r:6379\", sentinelpassword: p}", "redis.sentinelpassword has no effect")]

@@ -24,6 +24,63 @@ public sealed class SharedFactsTests : FleetOfHub
         Assert.Equal(1, Hub.Log.TokensIssued.Values.Sum());
     }
 
+    /// <summary>Docker's pull through a load balancer: HEAD by tag, then GET by digest. A pull of the next client may come much
+    /// later.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_tag_that_one_replica_checked_is_stored_when_another_one_stores_the_manifest(bool restarts)
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        // A replica does not wait long for Redis before it answers.
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var head = await Replicas[0].HeadAsync(ManifestPath("latest"));
+                Assert.Equal(HttpStatusCode.OK, head.StatusCode);
+                return await Redis.KeysAsync($"*:pending:*{image.Digest}") is not [] && await Redis.KeysAsync("*:tag:*") is not [];
+            },
+            () => "The replicas do not share the pending tag.");
+        if (restarts)
+        {
+            await Replicas[0].StopAsync();
+            await Replicas[0].StartAgainAsync();
+        }
+        using (var byDigest = await Replicas[restarts ? 0 : 1].GetAsync(ManifestPath(image.Digest)))
+            Assert.Equal(HttpStatusCode.OK, byDigest.StatusCode);
+
+        await Hub.Registry.TakeDownAsync();
+        using var tags = await Replicas[2].GetAsync($"{Repository}/tags/list");
+        Assert.Contains("\"latest\"", await tags.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tags_of_one_manifest_that_two_replicas_checked_are_stored_also_if_no_check_stays_fresh()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        Hub.MoveTag(Repository, "v1", image.Digest);
+        await using var one = await MirrorProcess.StartAsync(Settings(0) with { TagsCacheTtl = "0" });
+        await using var two = await MirrorProcess.StartAsync(Settings(1) with { TagsCacheTtl = "0" });
+        foreach (var (replica, tag) in new[] { (one, "latest"), (two, "v1") })
+            await Until.TrueAsync(
+                async () =>
+                {
+                    using var head = await replica.HeadAsync(ManifestPath(tag));
+                    Assert.Equal(HttpStatusCode.OK, head.StatusCode);
+                    return await Redis.KeysAsync($"*:pending:*{image.Digest}") is not []
+                        && await Redis.KeysAsync($"*:tag:*:{tag}") is not [];
+                },
+                () => $"The replicas do not share what {tag} names.");
+        using (var byDigest = await Replicas[2].GetAsync(ManifestPath(image.Digest)))
+            Assert.Equal(HttpStatusCode.OK, byDigest.StatusCode);
+
+        await Hub.Registry.TakeDownAsync();
+        using var tags = await Replicas[2].GetAsync($"{Repository}/tags/list");
+        var list = await tags.Content.ReadAsStringAsync(Cancel);
+        Assert.Contains("\"latest\"", list, StringComparison.Ordinal);
+        Assert.Contains("\"v1\"", list, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_manifest_asked_for_at_all_replicas_at_once_costs_one_request_each_at_most()
     {

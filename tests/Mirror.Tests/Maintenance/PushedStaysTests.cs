@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
+using Mirror.Tests.Admin;
 using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Push;
@@ -49,6 +50,20 @@ public sealed class PushedStaysTests : MirrorOfHub
         await mirror.StopAsync();
         await Mirror.StartAgainAsync();
         await AssertServedAsync(Mirror, image);
+    }
+
+    [Fact]
+    public async Task A_purge_keeps_its_tag()
+    {
+        var image = await PushAsync(Mirror);
+        await Mirror.StopAsync();
+        await using var mirror = await StartMirrorAsync();
+
+        var (code, output) = await mirror.VerbAsync("purge", Team);
+
+        Assert.True(code == 0, output);
+        Assert.Contains("kept: tag 1:", output, StringComparison.Ordinal);
+        await AssertServedAsync(mirror, image);
     }
 
     [Fact]
@@ -104,8 +119,9 @@ public sealed class PushedStaysTests : MirrorOfHub
         Assert.True(image.Layers.All(layer => IsStored(layer.Digest)));
         using (var manifest = await mirror.GetAsync(ManifestPath(image.Digest, name)))
             Assert.Equal(image.Digest, await DigestOfAsync(manifest));
-        using (var manifest = await mirror.GetAsync($"{ManifestPath(image.Digest, "acme/app")}?ns=registry.example"))
-            Assert.Equal(image.Digest, await DigestOfAsync(manifest));
+        foreach (var path in new[] { "acme/app", name })
+            using (var manifest = await mirror.GetAsync($"{ManifestPath(image.Digest, path)}?ns=registry.example"))
+                Assert.Equal(image.Digest, await DigestOfAsync(manifest));
 
         (code, output) = await mirror.RunAsync("garbage-collect", "-m", "--release", "registry.example/**");
 
@@ -165,6 +181,44 @@ public sealed class PushedStaysTests : MirrorOfHub
         Assert.True(IsStored(upstreams.Digest));
         // Now that it is known, a collection names it.
         Assert.Equal(4, (await mirror.RunAsync("garbage-collect")).Code);
+    }
+
+    // A gateway that answers every HEAD with something, and has none of it.
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(false, 7)]
+    [InlineData(null, 7)]
+    public async Task A_HEAD_that_tells_of_other_content_makes_no_pushed_image_a_copy(bool? namesAnother, int longer)
+    {
+        var image = await PushAsync(Mirror);
+        var length = new FileInfo(Path.Combine(Mirror.Root, RegistryLayout.BlobData(image[^1]))).Length;
+        await Mirror.StopAsync();
+        ForgetMarks();
+        Age();
+        Hub.AddImage(Team, "other", HubBlob.Seeded(2, MiB));
+        Hub.Script(r => r is { Asked: Asked.Manifest, Method: "HEAD" }, Answer.By(context =>
+        {
+            context.Response.ContentType = MediaTypes.OciManifest;
+            context.Response.ContentLength = length + longer;
+            if (namesAnother is { } another)
+                context.Response.Headers["Docker-Content-Digest"] = (another ? image[0] : image[^1]).ToString();
+            return Task.CompletedTask;
+        }));
+        Hub.Script(r => r is { Asked: Asked.Blob, Method: "HEAD" }, Answer.By(context =>
+        {
+            context.Response.ContentLength = 77;
+            return Task.CompletedTask;
+        }));
+        bool IsMarked(Provenance provenance, Digest digest) => File.Exists(
+            Path.Combine(Mirror.Root, RegistryLayout.Mark(RepositoryName.Parse(Team), digest, provenance)));
+
+        await using var mirror = await StartMirrorAsync();
+        await Until.TrueAsync(
+            () => image.All(digest => IsMarked(Provenance.Pushed, digest) || IsMarked(Provenance.Copied, digest)),
+            () => string.Join('\n', mirror.Log));
+
+        Assert.All(image, digest => Assert.True(IsMarked(Provenance.Pushed, digest)));
+        Assert.True(image.All(IsStored));
     }
 
     [Fact]

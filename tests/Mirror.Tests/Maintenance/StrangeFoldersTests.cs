@@ -53,7 +53,10 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
 
     [Theory]
     [InlineData("docker/registry/v2/repositories/local/closed")]
+    [InlineData("docker/registry/v2/repositories/local/app/_manifests")]
+    [InlineData("docker/registry/v2/repositories/local/app/_manifests/revisions")]
     [InlineData("docker/registry/v2/repositories/local/app/_manifests/revisions/sha256")]
+    [InlineData("docker/registry/v2/repositories/local/app/_manifests/tags/1")]
     [InlineData("docker/registry/v2/repositories/local/app/_manifests/tags")]
     [InlineData("docker/registry/v2/blobs/sha256/00")]
     public async Task A_collection_deletes_nothing_while_a_folder_cannot_be_read(string path)
@@ -73,6 +76,7 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
             Assert.Equal(1, code);
             Assert.Contains(path, output, StringComparison.Ordinal);
             Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
+            Assert.Equal(1, (await RunAsync("verify")).Code);
             using var answer = await _mirror.GetAsync("_catalog");
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         }
@@ -84,6 +88,71 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
         Assert.True(IsStored(loose));
         Assert.Equal(0, (await RunAsync("garbage-collect", "-m")).Code);
         Assert.False(IsStored(loose));
+    }
+
+    [Theory]
+    [InlineData("repositories")]
+    [InlineData("repositories/local/app/_layers")]
+    [InlineData("repositories/local/app/_manifests/revisions/sha256")]
+    [InlineData("repositories/local/app/_manifests/tags/1/current")]
+    public async Task A_collection_deletes_nothing_while_the_file_system_cannot_tell_what_a_folder_has(string path)
+    {
+        await _app.PushManifestAsync("1");
+        var loose = await _app.PushAsync("loose"u8.ToArray());
+        var folder = Path.Combine(_mirror.Root, "docker/registry/v2", path);
+        Directory.Move(folder, $"{folder}.away");
+        // A link to itself: to look at it fails, as if the disk were broken.
+        Directory.CreateSymbolicLink(folder, folder);
+        await GiveAwayAsync();
+        var (code, output) = await RunAsync("garbage-collect", "-m");
+        File.Delete(folder);
+        Directory.Move($"{folder}.away", folder);
+
+        Assert.Equal(1, code);
+        Assert.Contains("the garbage collection stopped", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
+        Assert.Equal("1", Assert.Single(await _app.TagsAsync()));
+        Assert.True(IsStored(loose));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_pushed_manifest_that_is_lost_or_damaged_has_a_warning(bool isLost)
+    {
+        var (digest, _) = await _app.PushManifestAsync("1");
+        await _mirror.StopAsync();
+        var file = Path.Combine(_mirror.Root, RegistryLayout.BlobData(digest));
+        if (isLost)
+            File.Delete(file);
+        else
+            await File.WriteAllTextAsync(file, "{", Cancel);
+        await _mirror.StartAgainAsync();
+
+        using var answer = await _app.SendAsync("GET", "manifests/1");
+
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        await Until.TrueAsync(
+            () => _mirror.Log.Any(line => line.Contains($"local/app lacks {digest}", StringComparison.Ordinal)),
+            () => string.Join('\n', _mirror.Log));
+    }
+
+    [Fact]
+    public async Task A_damaged_tag_keeps_the_manifests_of_its_repository()
+    {
+        await _app.PushManifestAsync("1");
+        var link = Path.Combine(_mirror.Root, "docker/registry/v2/repositories/local/app/_manifests/tags/1/current/link");
+        var text = await File.ReadAllTextAsync(link, Cancel);
+        await File.WriteAllTextAsync(link, "", Cancel);
+        await GiveAwayAsync();
+
+        var (code, output) = await RunAsync("garbage-collect", "-m");
+
+        Assert.Equal(1, code);
+        Assert.Contains("the tag 1 is damaged", output, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(link, text, Cancel);
+        using var answer = await _app.SendAsync("GET", "manifests/1");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Fact]

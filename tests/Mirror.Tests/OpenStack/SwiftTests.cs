@@ -1,5 +1,9 @@
 using System.Net;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Time.Testing;
 using Mirror.Storage;
+using Mirror.Storage.Buckets;
+using Mirror.Storage.Buckets.Swift;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
@@ -14,6 +18,9 @@ public sealed class SwiftTests : IAsyncLifetime
 {
     private const int MiB = 1 << 20;
     private const string Repository = "library/nginx";
+    private const string Object = "docker/x";
+
+    private static readonly TimeSpan Validity = TimeSpan.FromMinutes(1);
 
     private readonly string _container = $"c{Guid.NewGuid():N}";
     private Swift _store = null!;
@@ -38,14 +45,47 @@ public sealed class SwiftTests : IAsyncLifetime
             Assert.Equal(blob.Digest, Digest.Of(await cold.Content.ReadAsByteArrayAsync(Cancel)));
         await mirror.UntilStoredAsync($"{Repository}/blobs/{blob.Digest}");
 
-        using var warm = await mirror.GetAsync($"{Repository}/blobs/{blob.Digest}");
-        Assert.Equal(HttpStatusCode.TemporaryRedirect, warm.StatusCode);
-        Assert.Equal(_store.Url.Authority, warm.Headers.Location!.Authority);
-        Assert.Equal(blob.Digest, Digest.Of(await Http.Client.GetByteArrayAsync(warm.Headers.Location, Cancel)));
+        var address = await mirror.UntilRedirectedAsync($"{Repository}/blobs/{blob.Digest}");
+        Assert.Equal(_store.Url.Authority, address.Authority);
+        Assert.Equal(blob.Digest, Digest.Of(await Http.Client.GetByteArrayAsync(address, Cancel)));
         Assert.Equal(blob.Size, hub.Log.BodyBytes(blob.Digest));
-        using var stranger = await Http.Client.GetAsync(new Uri(warm.Headers.Location.GetLeftPart(UriPartial.Path)), Cancel);
+        using var stranger = await Http.Client.GetAsync(new Uri(address.GetLeftPart(UriPartial.Path)), Cancel);
         Assert.Equal(HttpStatusCode.Unauthorized, stranger.StatusCode);
         Assert.Contains(await _store.NamesAsync(_container), name => name.StartsWith("segments/2f6/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Servers_that_find_no_key_for_addresses_at_the_same_moment_sign_with_one_key()
+    {
+        await using var front = await StoreFront.StartAsync(_store.Url, (_, _) => Task.CompletedTask);
+        var time = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        using SwiftBucket slow = Open(), fast = Open();
+        await fast.PutTextAsync(Object, "text", Cancel);
+        // Both find no key. One sets its key at once. The request of the other one is lost on its way, and repeated.
+        var isFirst = true;
+        front.Faults.Set(
+            request => HttpMethods.IsPost(request.Method) && Interlocked.Exchange(ref isFirst, false) ? StoreFault.Hang : null);
+        var late = slow.LocateAsync(Object, Validity, Cancel).AsTask();
+        await Until.TrueAsync(() => front.Faults.Count == 1, () => "No key was set.");
+        var early = await fast.LocateAsync(Object, Validity, Cancel);
+        front.Faults.Clear();
+        // None, or one that Swift accepts.
+        foreach (var address in new[] { early, await late })
+            if (address is not null)
+                Assert.Equal("text", await Http.Client.GetStringAsync(address, Cancel));
+        time.Advance(TimeSpan.FromSeconds(6));
+        foreach (var bucket in new[] { slow, fast })
+            Assert.Equal("text", await Http.Client.GetStringAsync(await bucket.LocateAsync(Object, Validity, Cancel), Cancel));
+
+        SwiftBucket Open() => new(
+            new SwiftOptions
+            {
+                AuthUrl = new Uri(front.Url, _store.AuthUrl.AbsolutePath).OriginalString,
+                Username = Swift.User,
+                Password = Swift.Password,
+                Container = _container,
+            },
+            time);
     }
 
     [Fact]

@@ -136,7 +136,7 @@ internal static class SettingsParsers
         }
         catch (YamlException failure)
         {
-            Assert.InRange(YamlText.TabIn(text, failure) ?? 1, 1, int.MaxValue);
+            Assert.StartsWith("line ", YamlText.Explain(text, failure));
         }
     }
 

@@ -167,7 +167,7 @@ internal static class StoreParsers
     {
         RegistryLayout.DatedRepository($"{RegistryLayout.Dates}/{text}");
         RegistryLayout.PinnedTag(text);
-        RegistryLayout.IsPrefix(text);
+        RegistryLayout.IsContentPrefix(text);
         if (text.StartsWith("segments/", StringComparison.Ordinal))
             SwiftSegments.PathOf(text);
     }

@@ -20,9 +20,11 @@ public sealed class Keystone : IAsyncDisposable
     /// <summary>The address that gives tokens of version 3.</summary>
     public Uri AuthUrl => new($"http://127.0.0.1:{_port}/v3");
 
-    /// <summary>The section by which a service checks tokens.</summary>
-    public string SectionOfService => $"""
-        [keystone_authtoken]
+    /// <summary>The section by which Glance checks tokens.</summary>
+    public string SectionOfGlance => $"[keystone_authtoken]\n{SettingsOfService}";
+
+    /// <summary>The settings by which a service checks tokens.</summary>
+    public string SettingsOfService => $"""
         www_authenticate_uri = {AuthUrl}
         auth_url = {AuthUrl}
         auth_type = password
@@ -49,8 +51,8 @@ public sealed class Keystone : IAsyncDisposable
         }
     }
 
-    /// <summary>Adds a service to the catalogue.</summary>
-    public async Task AddServiceAsync(string type, Uri address)
+    /// <summary>A token, and the name that Keystone made for the project.</summary>
+    public async Task<(string Token, string ProjectId)> LogInAsync()
     {
         var login = new JsonObject
         {
@@ -77,7 +79,15 @@ public sealed class Keystone : IAsyncDisposable
         };
         using var access = await Http.Client.PostAsync(new Uri($"{AuthUrl}/auth/tokens"), Content(login));
         access.EnsureSuccessStatusCode();
-        var token = access.Headers.GetValues("X-Subject-Token").Single();
+        var token = JsonNode.Parse(await access.Content.ReadAsStringAsync())!["token"]!;
+        return (access.Headers.GetValues("X-Subject-Token").Single(), (string)token["project"]!["id"]!);
+    }
+
+    /// <summary>Adds a service to the catalogue.</summary>
+    /// <param name="address">In it, <c>$(project_id)s</c> stands for the name that Keystone made for the project.</param>
+    public async Task AddServiceAsync(string type, Uri address)
+    {
+        var (token, _) = await LogInAsync();
         var service = await PostAsync("services", new() { ["service"] = new JsonObject { ["type"] = type, ["name"] = type } });
         await PostAsync("endpoints", new()
         {
@@ -97,9 +107,6 @@ public sealed class Keystone : IAsyncDisposable
             answer.EnsureSuccessStatusCode();
             return JsonNode.Parse(await answer.Content.ReadAsStringAsync()) ?? throw new JsonException("null");
         }
-
-        // Its server reads no body in chunks.
-        static StringContent Content(JsonObject body) => new(body.ToJsonString(), Encoding.UTF8, "application/json");
     }
 
     public async ValueTask DisposeAsync()
@@ -111,6 +118,9 @@ public sealed class Keystone : IAsyncDisposable
         }
         _folder.Dispose();
     }
+
+    // Its server reads no body in chunks.
+    private static StringContent Content(JsonObject body) => new(body.ToJsonString(), Encoding.UTF8, "application/json");
 
     private async Task StartAllAsync()
     {

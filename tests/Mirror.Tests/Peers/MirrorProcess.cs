@@ -37,6 +37,9 @@ public sealed record MirrorSettings
     /// <summary>Limits for <c>prlimit</c> to start it under, such as <c>--nofile=200</c>; null is none.</summary>
     public string? Limits { get; init; }
 
+    /// <summary>The number of the user that it runs as, by <c>setpriv</c>; null is the user of the tests.</summary>
+    public string? User { get; init; }
+
     /// <summary>The program of an older version; null is the one under test.</summary>
     public string? Older { get; init; }
 
@@ -153,6 +156,12 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         string[] command = OtherCommand is not null ? [OtherCommand, "serve", ConfigFile]
             : _settings.File is "" ? ["dotnet", Program, "serve"]
             : ["dotnet", _settings.Older ?? Program, "serve", ConfigFile];
+        if (_settings.User is { } user)
+        {
+            command = ["setpriv", $"--reuid={user}", $"--regid={user}", "--clear-groups", .. command];
+            if (!OperatingSystem.IsWindows())
+                new DirectoryInfo(_folder.Path).UnixFileMode |= UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        }
         if (_settings.Limits is { } limits)
             command = ["prlimit", limits, .. command];
         if (_settings.Faults is not null)
@@ -195,6 +204,9 @@ public sealed partial class MirrorProcess : IAsyncDisposable
 
     /// <summary>SIGHUP, without waiting for what it does.</summary>
     public void HangUp() => _process!.Signal("HUP");
+
+    /// <summary>Sends it a signal, such as <c>USR1</c>.</summary>
+    public void Signal(string name) => _process!.Signal(name);
 
     /// <summary>Changes <see cref="ConfigFile"/>, for when it is written next.</summary>
     public void Change(Func<MirrorSettings, MirrorSettings> change) => _settings = change(_settings);
@@ -263,6 +275,24 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             return response.StatusCode == HttpStatusCode.OK && CacheAnswer.Of(response) == CacheAnswer.Hit;
         },
         () => $"{path} is not stored:\n{string.Join('\n', Log)}");
+
+    /// <summary>
+    /// Gets a path until the answer is a redirect, and returns its address. A container of Swift that has no key for addresses gets one at
+    /// the first request. The mirror uses it some seconds later.
+    /// </summary>
+    public async Task<Uri> UntilRedirectedAsync(string path)
+    {
+        Uri? address = null;
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var response = await GetAsync(path);
+                address = response.StatusCode == HttpStatusCode.TemporaryRedirect ? response.Headers.Location : null;
+                return address is not null;
+            },
+            () => $"{path} is not redirected:\n{string.Join('\n', Log)}");
+        return address!;
+    }
 
     public async ValueTask DisposeAsync()
     {

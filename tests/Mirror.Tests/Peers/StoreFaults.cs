@@ -50,6 +50,12 @@ public sealed class StoreFaults
                 if (refuse is not null)
                     await refuse(context, (int)fault.Amount);
                 return;
+            case StoreFaultKind.Page:
+                context.Response.StatusCode = (int)fault.Amount;
+                context.Response.ContentType = "text/html; charset=utf-8";
+                if (!HttpMethods.IsHead(context.Request.Method))
+                    await context.Response.WriteAsync("<!doctype html><html>not the store</html>");
+                return;
             case StoreFaultKind.Cut when fault.Amount < 0:
                 context.Abort();
                 return;
@@ -173,6 +179,9 @@ public sealed record StoreFault(StoreFaultKind Kind, long Amount)
 
     public static StoreFault Status(int status) => new(StoreFaultKind.Status, status);
 
+    /// <summary>Something in front of the store answers with a page of HTML.</summary>
+    public static StoreFault Page(int status) => new(StoreFaultKind.Page, status);
+
     /// <summary>The connection ends after this many bytes of the request's body or of the answer's. A shorter body passes whole.</summary>
     public static StoreFault CutAfter(long bytes) => new(StoreFaultKind.Cut, bytes);
 
@@ -191,6 +200,7 @@ public sealed record StoreFault(StoreFaultKind Kind, long Amount)
 public enum StoreFaultKind
 {
     Status,
+    Page,
     Hang,
     Cut,
     Slow,

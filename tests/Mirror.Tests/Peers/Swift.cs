@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Mirror.Tests.Peers;
 
-/// <summary>OpenStack Swift with its own log-in (tempauth) and one device: five programs of Debian, with the data in a folder.</summary>
+/// <summary>
+/// OpenStack Swift with its own log-in (tempauth) or Keystone's, and one device: five programs of Debian, with the data in a folder.
+/// </summary>
 public sealed class Swift : IAsyncDisposable
 {
     public const string User = "mirror:user";
@@ -28,11 +30,17 @@ public sealed class Swift : IAsyncDisposable
     private const string PatienceOfCache =
         "connect_timeout = 30\npool_timeout = 30\nio_timeout = 30\nerror_suppression_limit = 1000000\n";
 
+    // The middleware keystoneauth has one account for each project.
+    private const string AccountsOfProjects = "v1/AUTH_";
+
     private static readonly string[] Servers = ["account", "container", "object"];
 
     private readonly TempFolder _folder = new();
     private readonly List<PeerProcess> _processes = [];
     private readonly int _port = Ports.Free();
+    private readonly Keystone? _keystone;
+
+    private Swift(Keystone? keystone) => _keystone = keystone;
 
     public static Availability Availability => Availability.Of(
         "swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server", "memcached");
@@ -42,9 +50,10 @@ public sealed class Swift : IAsyncDisposable
     /// <summary>The address that gives tokens of version 1.</summary>
     public Uri AuthUrl => new(Url, "auth/v1.0");
 
-    public static async Task<Swift> StartAsync()
+    /// <param name="keystone">Gives the tokens, and gets this Swift into its catalogue; null for Swift's own log-in.</param>
+    public static async Task<Swift> StartAsync(Keystone? keystone = null)
     {
-        var swift = new Swift();
+        var swift = new Swift(keystone);
         try
         {
             await swift.StartAllAsync();
@@ -60,6 +69,11 @@ public sealed class Swift : IAsyncDisposable
     /// <summary>The address of the account, and a token for it.</summary>
     public async Task<(string Account, string Token)> LogInAsync()
     {
+        if (_keystone is not null)
+        {
+            var (token, project) = await _keystone.LogInAsync();
+            return ($"{Url}{AccountsOfProjects}{project}", token);
+        }
         using var login = new HttpRequestMessage(HttpMethod.Get, AuthUrl);
         login.Headers.Add("X-Auth-User", User);
         login.Headers.Add("X-Auth-Key", Password);
@@ -116,15 +130,23 @@ public sealed class Swift : IAsyncDisposable
             "catch_errors", "proxy_logging", "listing_formats", "bulk", "tempurl", "copy", "container_quotas", "account_quotas", "slo",
             "dlo",
         ];
+        var (login, loginFilters) = _keystone is null
+            ? ("tempauth", $"[filter:tempauth]\nuse = egg:swift#tempauth\nuser_{User.Replace(':', '_')} = {Password} .admin\n")
+            : ("authtoken keystoneauth",
+                $"[filter:authtoken]\npaste.filter_factory = keystonemiddleware.auth_token:filter_factory\n{_keystone.SettingsOfService}\n"
+                + "cache = swift.cache\ndelay_auth_decision = True\n"
+                + "[filter:keystoneauth]\nuse = egg:swift#keystoneauth\noperator_roles = admin\n");
         var proxy = Start("swift-proxy-server", _folder.Write("proxy.conf",
             $"{Common(_port)}[pipeline:main]\n"
-            + "pipeline = catch_errors proxy_logging cache listing_formats bulk tempurl tempauth copy container_quotas account_quotas "
+            + $"pipeline = catch_errors proxy_logging cache listing_formats bulk tempurl {login} copy container_quotas account_quotas "
             + "slo dlo proxy_logging proxy-server\n[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
             + Patience
             + $"[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{memcached}\n{PatienceOfCache}"
-            + $"[filter:tempauth]\nuse = egg:swift#tempauth\nuser_{User.Replace(':', '_')} = {Password} .admin\n"
+            + loginFilters
             + string.Concat(filters.Select(filter => $"[filter:{filter}]\nuse = egg:swift#{filter}\n"))));
         await proxy.UntilAnswersAsync(new Uri(Url, "info"));
+        if (_keystone is not null)
+            await _keystone.AddServiceAsync("object-store", new($"{Url}{AccountsOfProjects}$(project_id)s"));
         await proxy.UntilAsync(async () =>
         {
             using var made = await SendAsync(HttpMethod.Put, $"/{Container}");
@@ -147,7 +169,7 @@ public sealed class Swift : IAsyncDisposable
 /// <summary>One Swift for all tests of an assembly, started by the first that asks.</summary>
 public sealed class SharedSwift : IAsyncDisposable
 {
-    private static readonly Lazy<Task<Swift>> Started = new(Swift.StartAsync);
+    private static readonly Lazy<Task<Swift>> Started = new(() => Swift.StartAsync());
 
     /// <summary>The cluster; skips the running test where it cannot be run.</summary>
     public static Task<Swift> OrSkipAsync()
@@ -160,5 +182,43 @@ public sealed class SharedSwift : IAsyncDisposable
     {
         if (Started is { IsValueCreated: true, Value.IsCompletedSuccessfully: true })
             await (await Started.Value).DisposeAsync();
+    }
+}
+
+/// <summary>One Swift with Keystone for all tests of an assembly, started by the first that asks.</summary>
+public sealed class SharedSwiftWithKeystone : IAsyncDisposable
+{
+    private static readonly Lazy<Task<(Keystone, Swift)>> Started = new(StartAsync);
+
+    /// <summary>Keystone, whose catalogue has the cluster; skips the running test where one of them cannot be run.</summary>
+    public static async Task<Keystone> OrSkipAsync()
+    {
+        Swift.Availability.OrSkip();
+        Keystone.Availability.OrSkip();
+        var (keystone, _) = await Started.Value;
+        return keystone;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Started is not { IsValueCreated: true, Value.IsCompletedSuccessfully: true })
+            return;
+        var (keystone, swift) = await Started.Value;
+        await swift.DisposeAsync();
+        await keystone.DisposeAsync();
+    }
+
+    private static async Task<(Keystone, Swift)> StartAsync()
+    {
+        var keystone = await Keystone.StartAsync();
+        try
+        {
+            return (keystone, await Swift.StartAsync(keystone));
+        }
+        catch
+        {
+            await keystone.DisposeAsync();
+            throw;
+        }
     }
 }

@@ -12,11 +12,11 @@ public sealed class AccountWindowTests
         var time = new FakeTimeProvider();
         var account = new Account(0, _ => ValueTask.FromResult<Credential?>(null), time);
         account.Observe(100, 2, time.GetUtcNow() + TimeSpan.FromHours(6));
-        Assert.Equal((2L, true, false), (account.Remaining, account.IsNearlySpent, account.HasPlenty));
+        Assert.Equal((2L, true, false), (account.Remaining, account.HasFewPullsLeft, account.HasManyPullsLeft));
         Assert.NotNull(account.RenewedBy);
 
         time.Advance(TimeSpan.FromHours(6));
-        Assert.Equal((null, false, true), (account.Remaining, account.IsNearlySpent, account.HasPlenty));
+        Assert.Equal((null, false, true), (account.Remaining, account.HasFewPullsLeft, account.HasManyPullsLeft));
         Assert.Equal((100L, null), (account.Limit, account.RenewedBy));
     }
 
@@ -27,6 +27,6 @@ public sealed class AccountWindowTests
         var account = new Account(0, _ => ValueTask.FromResult<Credential?>(null), time);
         account.Observe(100, 2, renewedBy: null);
         time.Advance(TimeSpan.FromDays(2));
-        Assert.Equal((2L, true), (account.Remaining, account.IsNearlySpent));
+        Assert.Equal((2L, true), (account.Remaining, account.HasFewPullsLeft));
     }
 }

@@ -51,6 +51,27 @@ public sealed class ColdBlobTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task HEAD_during_a_download_and_right_after_it_is_answered_from_the_download()
+    {
+        Hub.AddBlob(Repository, Blob);
+        var gate = new Gate();
+        Hub.Fault(Blob.Digest, BlobFault.StalledAt(MiB, gate));
+        using var whole = await Mirror.GetAsync(BlobPath(Blob.Digest));
+        await gate.Reached;
+        foreach (var status in new[] { CacheAnswer.Joined, null })
+        {
+            using (var head = await Mirror.HeadAsync(BlobPath(Blob.Digest)))
+            {
+                Assert.Equal((HttpStatusCode.OK, (long?)Blob.Size), (head.StatusCode, head.Content.Headers.ContentLength));
+                Assert.Equal(status ?? CacheAnswer.Of(head), CacheAnswer.Of(head));
+            }
+            gate.Open();
+            Assert.Equal(status is null ? "" : Blob.Digest.ToString(), status is null ? "" : $"{await DigestOfAsync(whole)}");
+        }
+        Assert.Equal(0, Hub.Log.Count(Asked.Blob, "HEAD"));
+    }
+
+    [Fact]
     public async Task HEAD_downloads_nothing()
     {
         Hub.AddBlob(Repository, Blob);
@@ -193,6 +214,23 @@ public sealed class ColdBlobTests : MirrorOfHub
         using var right = await Mirror.GetAsync(BlobPath(Blob.Digest));
         Assert.Equal(HttpStatusCode.OK, right.StatusCode);
         Assert.Equal(Blob.Digest, await DigestOfAsync(right));
+    }
+
+    [Theory]
+    [InlineData("bytes=0-99")]
+    [InlineData("bytes=1000-4000")]
+    [InlineData("bytes=0-0,20000-20099")]
+    public async Task No_part_of_a_small_blob_goes_out_before_the_whole_is_verified(string range)
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(3, 30_000));
+        Hub.Fault(blob.Digest, BlobFault.WrongByteAt(29_000));
+        using (var wrong = await Mirror.GetAsync(BlobPath(blob.Digest), ("Range", range)))
+        {
+            await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, wrong);
+            Assert.Null(wrong.Content.Headers.ContentRange);
+        }
+        using var right = await Mirror.GetAsync(BlobPath(blob.Digest), ("Range", range));
+        Assert.Equal(HttpStatusCode.PartialContent, right.StatusCode);
     }
 
     [Fact]

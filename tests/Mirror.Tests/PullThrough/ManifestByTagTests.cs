@@ -88,6 +88,24 @@ public sealed class FreshTagTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task The_length_of_a_stored_manifest_is_its_own_whatever_upstreams_HEAD_said()
+    {
+        var image = Hub.AddImage(Repository, "latest");
+        Hub.Script(r => r is { Asked: Asked.Manifest, Method: "HEAD" }, Answer.By(context =>
+        {
+            context.Response.ContentType = image.MediaType;
+            context.Response.ContentLength = 321;
+            context.Response.Headers["Docker-Content-Digest"] = image.Digest.ToString();
+            return Task.CompletedTask;
+        }));
+        using var get = await Mirror.GetAsync(ManifestPath("latest"));
+        var length = (await get.Content.ReadAsByteArrayAsync(Cancel)).Length;
+        foreach (var path in new[] { ManifestPath("latest"), ManifestPath(image.Digest) })
+            using (var head = await Mirror.HeadAsync(path))
+                Assert.Equal((path, (long?)length), (path, head.Content.Headers.ContentLength));
+    }
+
+    [Fact]
     public async Task An_OCI_manifest_is_served_if_Accept_lacks_its_type()
     {
         var image = Hub.AddImage(Repository, "latest", Images.TestImage.Create(1, oci: true));
@@ -122,17 +140,21 @@ public sealed class FreshTagTests : MirrorOfHub
         Assert.False(IsStored(other));
     }
 
-    [Fact]
-    public async Task Tags_are_listed_from_upstream_or_else_from_the_store()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Tags_are_listed_from_upstream_or_else_as_last_listed_or_else_from_the_store(bool wereListed)
     {
         Hub.AddImage(Repository, "1.0");
         Hub.AddImage(Repository, "latest");
         using (await Mirror.GetAsync(ManifestPath("latest")))
         {
         }
-        Assert.Equal(["1.0", "latest"], await TagsAsync());
+        string[] listed = ["1.0", "latest"], stored = ["latest"];
+        if (wereListed)
+            Assert.Equal(listed, await TagsAsync());
         await Hub.Registry.TakeDownAsync();
-        Assert.Equal(["latest"], await TagsAsync());
+        Assert.Equal(wereListed ? listed : stored, await TagsAsync());
     }
 
     private async Task<IEnumerable<string?>> TagsAsync()

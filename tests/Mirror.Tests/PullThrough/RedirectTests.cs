@@ -1,8 +1,11 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Mirror.Storage;
+using Mirror.Tests.Parsing;
+using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
 using Xunit;
 
@@ -51,6 +54,29 @@ public sealed class RedirectTests : MirrorOfHub
         Assert.Equal(target.Replace("{path}", path, StringComparison.Ordinal), await asked.Task);
     }
 
+    // Each character is one byte here.
+    [Theory]
+    [InlineData("/%E2%82%AC/\u00e2\u0082\u00ac", "/%E2%82%AC/%E2%82%AC")]
+    [InlineData("/x?f=f\u00c3\u00bcr", "/x?f=f%C3%BCr")]
+    [InlineData("/caf\u00e9", "/caf%E9")]
+    public async Task Bytes_of_a_location_that_no_URL_may_have_are_escaped_each(string location, string target)
+    {
+        var asked = new ConcurrentQueue<string>();
+        using var upstream = new AnswerServer();
+        upstream.Answer = line =>
+        {
+            var url = line.Split(' ')[1];
+            if (url.StartsWith("/v2/", StringComparison.Ordinal))
+                return new([$"Location: {location}"], [], 307);
+            asked.Enqueue(url);
+            return new([], Layer.Slice(0, Layer.Size));
+        };
+        await using var mirror = await MirrorProcess.StartAsync(upstream.Address);
+        using var response = await mirror.GetAsync(BlobPath(Layer.Digest));
+        Assert.Equal(Layer.Digest, await DigestOfAsync(response));
+        Assert.All(asked, url => Assert.Equal(target, url));
+    }
+
     public static TheoryData<string> Paths =>
         [$"{Repository}/manifests/latest", $"{Repository}/manifests/{Digest.Of("cold"u8)}", $"{Repository}/tags/list"];
 
@@ -69,6 +95,16 @@ public sealed class RedirectTests : MirrorOfHub
     [Theory]
     [InlineData("application/json", """{"errors":[{"code":"BLOB_UNKNOWN"}]}""", HttpStatusCode.NotFound)]
     [InlineData("application/xml", "<Error><Code>NoSuchKey</Code></Error>", HttpStatusCode.NotFound)]
+    [InlineData("text/plain", """{"errors":[{"code":"BLOB_UNKNOWN"}]}""", HttpStatusCode.NotFound)]
+    [InlineData("application/problem+json", "\n{\"error\": {\"code\": 404}}", HttpStatusCode.NotFound)]
+    [InlineData("text/xml", "\uFEFF<?xml version=\"1.0\"?><Error><Code>BlobNotFound</Code></Error>", HttpStatusCode.NotFound)]
+    [InlineData(null, "<Error><Code>NoSuchKey</Code></Error>", HttpStatusCode.NotFound)]
+    [InlineData("application/json", """{"Code":"NoSuchKey","RequestId":"tx"}""", HttpStatusCode.NotFound)]
+    [InlineData("application/xml", """<s3:Error xmlns:s3="x"><s3:Code>NoSuchKey</s3:Code></s3:Error>""", HttpStatusCode.NotFound)]
+    [InlineData("application/xml", "<?xml version='1.0' ?>\n<!DOCTYPE Error>\n<!-- x -->\n<Error><Code>1</Code>", HttpStatusCode.NotFound)]
+    [InlineData("application/xml", "<?xml version=\"1.0\"?><html><Error>lost</Error></html>", HttpStatusCode.ServiceUnavailable)]
+    [InlineData("application/json", "<html>lost</html>", HttpStatusCode.ServiceUnavailable)]
+    [InlineData("application/xml", "<?xml version=\"1.0\"?><html>lost</html>", HttpStatusCode.ServiceUnavailable)]
     [InlineData("text/html", "<html>lost</html>", HttpStatusCode.ServiceUnavailable)]
     [InlineData(null, "", HttpStatusCode.ServiceUnavailable)]
     public async Task A_404_of_a_blob_behind_a_redirect_is_404_if_a_registry_or_a_store_says_it(
@@ -113,6 +149,80 @@ public sealed class RedirectTests : MirrorOfHub
             await AssertErrorAsync(HttpStatusCode.TooManyRequests, limited);
         using var response = await Mirror.GetAsync(ManifestPath("latest", Other));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_registry_behind_a_redirect_gets_a_token_and_no_login(bool hasAccount)
+    {
+        await using var moved = await ScriptedHub.StartAsync();
+        moved.Account = Hub.Account = ("ann", "canary");
+        var image = moved.AddImage(Repository, "latest", Layer);
+        moved.AddImage("acme/secret", "latest");
+        moved.Private.Add("acme/secret");
+        RedirectTo(moved.Registry.Url);
+        await using var withAccount = hasAccount
+            ? await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, Username = "ann", Password = "canary" }) : null;
+        var mirror = withAccount ?? Mirror;
+
+        using (var manifest = await mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(image.Bytes, await manifest.Content.ReadAsByteArrayAsync(Cancel));
+        using (var blob = await mirror.GetAsync(BlobPath(Layer.Digest)))
+            Assert.Equal(Layer.Digest, await DigestOfAsync(blob));
+        // Many registries say 404 of what only a login may read.
+        using (var missing = await mirror.GetAsync(ManifestPath("missing")))
+            await AssertErrorAsync(HttpStatusCode.NotFound, missing);
+        moved.RevokeTokens();
+        using (var tags = await mirror.GetAsync($"{Repository}/tags/list"))
+            Assert.Equal(HttpStatusCode.OK, tags.StatusCode);
+        using (var secret = await mirror.GetAsync(ManifestPath("latest", "acme/secret")))
+            await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, secret);
+
+        Assert.Empty(moved.Log.AuthorizationSeenBy("token"));
+        Assert.Empty(moved.Log.AuthorizationSeenBy("cdn"));
+        Assert.All(moved.Log.AuthorizationSeenBy("registry"), sent => Assert.StartsWith("Bearer ", sent, StringComparison.Ordinal));
+        Assert.Empty(Hub.Log.AuthorizationSeenBy("registry"));
+    }
+
+    [Fact]
+    public async Task A_404_of_a_registry_behind_a_redirect_deletes_nothing_if_the_account_was_not_sent_there()
+    {
+        await using var moved = await ScriptedHub.StartAsync();
+        moved.AsksForTokens = false;
+        moved.AddImage(Repository, "latest", Layer);
+        RedirectTo(moved.Registry.Url);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, Username = "ann", Password = "canary", TagsCacheTtl = "0" });
+        using (var manifest = await mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+        // Only the account may read it from now on.
+        var hidden = moved.Script(request => request.Origin == "registry", Answer.NotFound);
+        for (var i = 0; i < 2; i++)
+        {
+            using var stale = await mirror.GetAsync(ManifestPath("latest"));
+            Assert.Equal((HttpStatusCode.OK, CacheAnswer.Stale), (stale.StatusCode, CacheAnswer.Of(stale)));
+        }
+        foreach (var path in new[] { ManifestPath("missing"), BlobPath(Layer.Digest, "acme/other"), "acme/other/tags/list" })
+            using (var missing = await mirror.GetAsync(path))
+                await AssertErrorAsync(HttpStatusCode.NotFound, missing);
+        // Nothing of it was remembered.
+        moved.AddImage("acme/other", "latest");
+        hidden.Dispose();
+        using var tags = await mirror.GetAsync("acme/other/tags/list");
+        Assert.Equal(HttpStatusCode.OK, tags.StatusCode);
+    }
+
+    [Fact]
+    public async Task With_an_account_a_404_of_the_CDN_is_still_upstreams()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        Hub.Account = ("ann", "canary");
+        Hub.Script(Asked.BlobBytes, Answer.NotFound);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, Username = "ann", Password = "canary" });
+        using var response = await mirror.GetAsync(BlobPath(Layer.Digest));
+        await AssertErrorAsync(HttpStatusCode.NotFound, response);
     }
 
     private void RedirectTo(Uri registry) => Hub.Script(

@@ -161,6 +161,69 @@ public sealed class RegistryNamesTests
                 Assert.Equal(expected, response.StatusCode);
     }
 
+    /// <summary>What containerd sends where its hosts.toml has <c>host."http://mirror/v2/ghcr.io"</c> and <c>override_path</c>.</summary>
+    [Fact]
+    public async Task The_path_may_have_the_registrys_name_as_well_as_ns()
+    {
+        await using var hub = await ScriptedHub.StartAsync();
+        await using var other = await ScriptedHub.StartAsync("127.0.0.2");
+        other.AddImage("owner/app", "1", _image);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = hub.Url,
+            More = $"""
+                  name: private.example
+                  upstreams:
+                  - name: ghcr.io
+                    remoteurl: {other.Url}
+                  - name: {WithPort}
+                    remoteurl: {other.Url}
+                  - name: docker.io
+                    remoteurl: {other.Url}
+
+                """,
+        });
+        hub.Log.Clear();
+        foreach (var (path, ns) in new[]
+        {
+            ("ghcr.io", "ghcr.io"), ("ghcr.io", "GHCR.IO"), ("ghcr.io", "ghcr.io:443"), ("registry.example_5000", WithPort),
+            ("docker.io", "docker.io"), ("docker.io", "registry-1.docker.io"), ("index.docker.io", "docker.io"),
+        })
+            foreach (var what in new[] { "manifests/1", $"blobs/{Digest.Of(_image.Config)}", "tags/list" })
+                using (var response = await mirror.GetAsync($"{path}/owner/app/{what}?ns={ns}"))
+                    Assert.Equal((path, ns, what, HttpStatusCode.OK), (path, ns, what, response.StatusCode));
+        Assert.Empty(hub.Log.Requests);
+    }
+
+    /// <summary>A private registry may hold copies as skopeo sync and regsync name them: under the names of their registries.</summary>
+    [Theory]
+    [InlineData("docker.io/library/nginx")]
+    [InlineData("index.docker.io/acme/app")]
+    [InlineData("docker.io/nginx")]
+    [InlineData("quay.io/acme/app")]
+    public async Task A_single_upstream_other_than_docker_hub_is_asked_for_the_name_as_it_is(string name)
+    {
+        await using var upstream = await ScriptedHub.StartAsync();
+        upstream.AddImage(name, "1", _image);
+        await using var mirror = await MirrorProcess.StartAsync(upstream.Url);
+        foreach (var ns in new[] { "", "?ns=registry.example:5000", $"?ns={upstream.Url.Authority}", "?ns=docker.io" })
+            foreach (var what in new[] { "manifests/1", "tags/list" })
+                using (var response = await mirror.GetAsync($"{name}/{what}{ns}"))
+                    Assert.Equal((what, ns, HttpStatusCode.OK), (what, ns, response.StatusCode));
+    }
+
+    [Fact]
+    public async Task A_cache_of_docker_hub_that_is_called_so_is_asked_without_the_name()
+    {
+        await using var upstream = await ScriptedHub.StartAsync();
+        upstream.AddImage("library/hello", "1", _image);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = upstream.Url, More = "  name: docker.io\n" });
+        foreach (var name in new[] { "docker.io/library/hello", "index.docker.io/hello" })
+            using (var response = await mirror.GetAsync($"{name}/manifests/1"))
+                Assert.Equal((name, HttpStatusCode.OK), (name, response.StatusCode));
+    }
+
     private static Task<MirrorProcess> MirrorOfTwoAsync(ScriptedHub hub, DockerRegistry upstream, string name) =>
         MirrorProcess.StartAsync(new MirrorSettings
         {

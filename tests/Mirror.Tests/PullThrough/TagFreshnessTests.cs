@@ -1,9 +1,13 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.PullThrough;
 using Mirror.Storage;
+using Mirror.Telemetry;
+using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Tests.PullThrough;
@@ -46,5 +50,63 @@ public sealed class TagFreshnessTests
         Assert.True(freshness.MayBeServedStale(Name, Tag));
         time.Advance(TimeSpan.FromHours(1));
         Assert.False(freshness.MayBeServedStale(Name, Tag));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_check_of_another_replica_does_not_count_if_a_message_comes_or_may_be_lost_while_Redis_answers(bool messageCame)
+    {
+        RedisProcess.Availability.OrSkip();
+        await using var redis = await RedisProcess.StartAsync();
+        var options = new MirrorOptions
+        {
+            Http = { Secret = "all the same" },
+            Redis = { Addr = redis.Address },
+            Proxy = { TagsCacheTtl = TimeSpan.FromMinutes(5) },
+        };
+        await using var client = new RedisClient(options.Redis);
+        await using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var meter = new MirrorMeter(services.GetRequiredService<IMeterFactory>());
+        var (secrets, metrics, time) = (new FleetKeys(options.Http), new FleetMetrics(meter), new HookedTime());
+        var keys = new RedisKeys(secrets, new FleetIdentity(options, NullLogger<FleetIdentity>.Instance));
+        var guard = new RedisGuard(client, options.Redis, metrics, TimeProvider.System, NullLogger<RedisGuard>.Instance);
+        var shared = new FleetCache(secrets, new SealedText(secrets.For("seals")), keys, metrics, guard);
+        using var announcements = new Announcements(keys, time);
+        TagFreshness Replica() => new(new CachePolicies(new LiveOptions(options)), shared, announcements, time);
+        using var other = Replica();
+        using var freshness = Replica();
+
+        // Redis is connected to in the background, and has the check then.
+        await Until.TrueAsync(
+            async () =>
+            {
+                await other.RecordCheckAsync(Name, Tag, new Descriptor("type", Digest.Of([1]), 1), moved: false);
+                return await shared.FindAsync("tag", $"{Name}:{Tag}") is not null;
+            },
+            () => "Redis has no check.");
+        // The clock is read between the answer of Redis and the use of it.
+        time.Read = () =>
+        {
+            if (messageCame)
+                announcements.Hear($"another {Name} {Tag}");
+            else
+                announcements.HearSelf();
+        };
+        Assert.Null(await freshness.FreshAsync(Name, Tag));
+        time.Read = null;
+        Assert.NotNull(await freshness.FreshAsync(Name, Tag));
+    }
+
+    /// <summary>The time of the machine, with something that happens while it is read.</summary>
+    private sealed class HookedTime : TimeProvider
+    {
+        public Action? Read { get; set; }
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            Read?.Invoke();
+            return base.GetUtcNow();
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Mirror.Storage;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
 using Xunit;
@@ -145,7 +146,7 @@ public sealed class ForeignTokenServiceTests : MirrorOfHub
     protected override MirrorSettings Settings(ScriptedHub hub)
     {
         hub.Account = ("ann", Canary);
-        return new() { Upstream = hub.Url, Username = "ann", Password = Canary };
+        return new() { Upstream = hub.Url, Username = "ann", Password = Canary, TagsCacheTtl = "0" };
     }
 
     [Fact]
@@ -160,6 +161,83 @@ public sealed class ForeignTokenServiceTests : MirrorOfHub
             await AssertErrorAsync(HttpStatusCode.Forbidden, denied);
         Assert.Empty(Hub.Log.AuthorizationSeenBy("token"));
         await Mirror.UntilLoggedAsync(line => line.Contains("proxy.token_realms", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(404)]
+    [InlineData(410)]
+    public async Task A_404_to_a_request_without_the_account_deletes_nothing(int status)
+    {
+        Hub.AddImage(Repository, "latest");
+        (await Mirror.GetAsync(ManifestPath("latest"))).Dispose();
+        // Only the account may read it from now on.
+        Hub.Script(Asked.Manifest, Answer.Status(status));
+        using (var missing = await Mirror.GetAsync(ManifestPath("missing")))
+            await AssertErrorAsync(HttpStatusCode.NotFound, missing);
+        for (var i = 0; i < 2; i++)
+        {
+            using var stale = await Mirror.GetAsync(ManifestPath("latest"));
+            Assert.Equal((HttpStatusCode.OK, CacheAnswer.Stale), (stale.StatusCode, CacheAnswer.Of(stale)));
+        }
+    }
+
+    // Registries without the referrers API answer 404 to all.
+    [Fact]
+    public async Task Without_the_referrers_API_the_fallback_tag_is_asked_for()
+    {
+        var signature = AddFallbackTag(Hub, Repository, Digest.Of("subject"u8));
+        using var response = await Mirror.GetAsync($"{Repository}/referrers/{Digest.Of("subject"u8)}");
+        Assert.Equal((HttpStatusCode.OK, CacheAnswer.Miss), (response.StatusCode, CacheAnswer.Of(response)));
+        Assert.Contains($"{signature}", await response.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+    }
+
+    /// <summary>Gives a subject one referrer, at a registry that has no referrers API.</summary>
+    internal static Digest AddFallbackTag(ScriptedHub hub, string repository, Digest subject)
+    {
+        var signature = Digest.Of("signature"u8);
+        var index = $$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[
+            {"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{signature}}","size":9}]}
+            """;
+        hub.AddManifest(repository, $"sha256-{subject.Hex}", MediaTypes.OciIndex, Encoding.UTF8.GetBytes(index));
+        hub.Script(request => request.Path.Contains("/referrers/", StringComparison.Ordinal), Answer.NotFound);
+        return signature;
+    }
+}
+
+/// <summary>A token service that redirects to another host, which does not get the account.</summary>
+public sealed class MovedTokenServiceTests : MirrorOfHub
+{
+    protected override MirrorSettings Settings(ScriptedHub hub)
+    {
+        hub.Account = ("ann", "one");
+        return new() { Upstream = hub.Url, Username = "ann", Password = "one", TagsCacheTtl = "0" };
+    }
+
+    [Fact]
+    public async Task A_404_to_a_token_that_is_not_of_the_account_deletes_nothing()
+    {
+        await using var other = await ScriptedHub.StartAsync("127.0.0.2");
+        Hub.AddImage(Repository, "latest");
+        (await Mirror.GetAsync(ManifestPath("latest"))).Dispose();
+        Hub.RevokeTokens();
+        Hub.Script(Asked.Token, Answer.By(context =>
+        {
+            context.Response.StatusCode = 307;
+            context.Response.Headers.Location = $"{other.Realm}{context.Request.QueryString}";
+            return Task.CompletedTask;
+        }));
+        other.Script(Asked.Token, Answer.By(context =>
+        {
+            Hub.Tokens["anonymous"] = $"repository:{Repository}:pull";
+            return context.Response.WriteAsync("""{"token":"anonymous"}""", context.RequestAborted);
+        }));
+        Hub.Script(request => request.Asked == Asked.Manifest && request.Authorization is "Bearer anonymous", Answer.NotFound);
+
+        using var stale = await Mirror.GetAsync(ManifestPath("latest"));
+        Assert.Equal((HttpStatusCode.OK, CacheAnswer.Stale), (stale.StatusCode, CacheAnswer.Of(stale)));
+        Assert.Empty(other.Log.AuthorizationSeenBy("token"));
+        Assert.NotEqual(0, other.Log.Count(Asked.Token));
     }
 }
 
@@ -247,5 +325,112 @@ public sealed class HiddenChallengeTests : MirrorOfHub
             await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, away);
         using var response = await Mirror.GetAsync(ManifestPath("latest", "acme/a"));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(503, HttpStatusCode.ServiceUnavailable)]
+    [InlineData(403, HttpStatusCode.ServiceUnavailable)]
+    // A registry without "/v2/".
+    [InlineData(404, HttpStatusCode.NotFound)]
+    [InlineData(410, HttpStatusCode.NotFound)]
+    [InlineData(429, HttpStatusCode.TooManyRequests)]
+    public async Task While_it_cannot_be_learnt_a_404_deletes_nothing_and_is_not_remembered(int status, HttpStatusCode expected)
+    {
+        Hub.AddImage("acme/a", "latest");
+        var other = Hub.AddImage("acme/b", "latest");
+        Hub.Script(
+            request => request.Origin == "registry" && request.Asked != Asked.Ping && request.Authorization is null, Answer.NotFound);
+        (await Mirror.GetAsync(ManifestPath("latest", "acme/a"))).Dispose();
+        await Mirror.StopAsync();
+        await Mirror.StartAgainAsync();
+        using (Hub.Script(Asked.Ping, Answer.Status(status, retryAfter: status == 429 ? "30" : null)))
+        {
+            using (var stale = await Mirror.GetAsync(ManifestPath("latest", "acme/a")))
+                Assert.Equal((HttpStatusCode.OK, CacheAnswer.Stale), (stale.StatusCode, CacheAnswer.Of(stale)));
+            using (var manifest = await Mirror.GetAsync(ManifestPath("latest", "acme/b")))
+                await AssertErrorAsync(expected, manifest);
+            using (var blob = await Mirror.GetAsync(BlobPath(other.Config.Digest, "acme/b")))
+                await AssertErrorAsync(expected, blob);
+        }
+        // After a 429 "/v2/" is not asked again for some time, and after a 503 the breaker may be open.
+        if (status is 403 or 404 or 410)
+            using (var known = await Mirror.GetAsync(ManifestPath("latest", "acme/b")))
+                Assert.Equal(HttpStatusCode.OK, known.StatusCode);
+        await Hub.Registry.TakeDownAsync();
+        using var stored = await Mirror.GetAsync(ManifestPath("latest", "acme/a"));
+        Assert.Equal(HttpStatusCode.OK, stored.StatusCode);
+    }
+
+    [Fact]
+    public async Task Without_a_root_and_without_the_referrers_API_the_fallback_tag_is_asked_for()
+    {
+        Hub.AsksForTokens = false;
+        Hub.Script(Asked.Ping, Answer.NotFound);
+        var signature = ForeignTokenServiceTests.AddFallbackTag(Hub, Repository, Digest.Of("subject"u8));
+        using var response = await Mirror.GetAsync($"{Repository}/referrers/{Digest.Of("subject"u8)}");
+        Assert.Equal((HttpStatusCode.OK, CacheAnswer.Miss), (response.StatusCode, CacheAnswer.Of(response)));
+        Assert.Contains($"{signature}", await response.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_429_to_the_question_for_it_pauses_no_account()
+    {
+        Hub.AddImage("acme/a", "latest");
+        Hub.AddImage("library/open", "latest");
+        Hub.AsksForTokens = false;
+        Hub.Script(request => request.Path.StartsWith("/v2/acme/", StringComparison.Ordinal), Answer.NotFound);
+        Hub.Script(Asked.Ping, Answer.TooManyRequests("60"));
+        for (var i = 0; i < 2; i++)
+            using (var limited = await Mirror.GetAsync(ManifestPath("latest", "acme/a")))
+                await AssertErrorAsync(HttpStatusCode.TooManyRequests, limited);
+        Assert.Equal(1, Hub.Log.Count(Asked.Ping));
+        using var open = await Mirror.GetAsync(ManifestPath("latest", "library/open"));
+        Assert.Equal(HttpStatusCode.OK, open.StatusCode);
+    }
+
+    [Fact]
+    public async Task An_open_repository_does_not_make_the_mirror_forget_it_while_the_token_service_is_away()
+    {
+        foreach (var name in new[] { "acme/a", "acme/b", "library/open" })
+            Hub.AddImage(name, "latest");
+        Hub.AsksForTokens = false;
+        Hub.Script(request => request.Asked == Asked.Ping && request.Authorization is null, Answer.RefusedDespiteToken);
+        Hub.Script(
+            request => request.Path.StartsWith("/v2/acme/", StringComparison.Ordinal) && request.Authorization is null, Answer.NotFound);
+        (await Mirror.GetAsync(ManifestPath("latest", "acme/a"))).Dispose();
+        using (Hub.Script(Asked.Token, Answer.Status(404)))
+        using (var open = await Mirror.GetAsync(ManifestPath("latest", "library/open")))
+            Assert.Equal(HttpStatusCode.OK, open.StatusCode);
+
+        using var response = await Mirror.GetAsync(ManifestPath("latest", "acme/b"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_registry_that_wants_no_login_any_more_is_asked_for_no_tokens()
+    {
+        foreach (var name in new[] { "acme/a", "acme/b", "acme/c" })
+            Hub.AddImage(name, "latest");
+        (await Mirror.GetAsync(ManifestPath("latest", "acme/a"))).Dispose();
+        Hub.AsksForTokens = false;
+        Hub.Script(Asked.Token, Answer.Status(404));
+        using (var first = await Mirror.GetAsync(ManifestPath("latest", "acme/b")))
+            Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        Hub.Log.Clear();
+        using (var second = await Mirror.GetAsync(ManifestPath("latest", "acme/c")))
+            Assert.Equal(HttpStatusCode.OK, second.StatusCode);
+        using (var missing = await Mirror.GetAsync(ManifestPath("missing", "acme/c")))
+            await AssertErrorAsync(HttpStatusCode.NotFound, missing);
+        Assert.Equal(0, Hub.Log.Count(Asked.Token));
+    }
+
+    [Fact]
+    public async Task A_registry_that_wants_no_login_may_say_404()
+    {
+        Hub.AsksForTokens = false;
+        Hub.AddImage("acme/a", "latest");
+        foreach (var tag in new[] { "one", "two" })
+            using (var missing = await Mirror.GetAsync(ManifestPath(tag, "acme/a")))
+                await AssertErrorAsync(HttpStatusCode.NotFound, missing);
     }
 }

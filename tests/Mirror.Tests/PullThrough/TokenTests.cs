@@ -48,6 +48,33 @@ public sealed class TokenTests : MirrorOfHub
         Assert.Equal(2, Hub.Log.TokensIssued[$"repository:{Repository}:pull"]);
     }
 
+    // A front that changes the paths of requests leaves the challenge of the registry behind it as it is.
+    [Theory]
+    [InlineData("repository:proxy/library/nginx:pull", true)]
+    [InlineData("repository:host:5000/library/nginx:pull", true)]
+    [InlineData("repository:base:pull repository:library/nginx:pull", true)]
+    [InlineData("repository:library/nginx:pull,push", false)]
+    [InlineData("registry:catalog:*", false)]
+    public async Task A_token_of_the_scope_that_upstream_names_is_requested_if_it_gives_the_right_to_pull(string scope, bool isRequested)
+    {
+        Hub.AsksForTokens = false;
+        Hub.AddImage(Repository, "1");
+        Hub.AddImage(Repository, "2", HubBlob.Seeded(1, 10));
+        Hub.Script(
+            request => request.Asked == Asked.Manifest
+                && (request.Authorization is not { } bearer || Hub.Tokens.GetValueOrDefault(bearer["Bearer ".Length..]) != scope),
+            Answer.By(context =>
+            {
+                context.Response.StatusCode = 401;
+                context.Response.Headers.WWWAuthenticate = $"Bearer realm=\"{Hub.Realm}\",service=\"registry.docker.io\",scope=\"{scope}\"";
+                return Task.CompletedTask;
+            }));
+        foreach (var tag in new[] { "1", "2" })
+            using (var response = await Mirror.GetAsync(ManifestPath(tag)))
+                Assert.Equal(isRequested ? HttpStatusCode.OK : HttpStatusCode.NotFound, response.StatusCode);
+        Assert.Equal(isRequested ? 1 : 0, Hub.Log.TokensIssued.GetValueOrDefault(scope));
+    }
+
     [Fact]
     public async Task A_token_without_a_lifetime_is_used()
     {

@@ -104,6 +104,17 @@ public sealed class UpstreamAnswersTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task Other_content_is_served_while_the_connection_is_reset_for_one_blob()
+    {
+        var (broken, whole) = (Hub.AddBlob(Repository, HubBlob.Seeded(70, 1000)), Hub.AddBlob(Repository, HubBlob.Seeded(71, 1000)));
+        Hub.Script(request => request.Path.Contains(broken.Digest.Hex, StringComparison.Ordinal), Answer.Reset);
+        using (var failed = await Mirror.GetAsync(BlobPath(broken.Digest)))
+            await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, failed);
+        using var response = await Mirror.GetAsync(BlobPath(whole.Digest));
+        Assert.Equal(whole.Digest, await DigestOfAsync(response));
+    }
+
+    [Fact]
     public async Task A_failure_is_not_cached()
     {
         Hub.AddImage(Repository, "latest");

@@ -120,6 +120,35 @@ public sealed class UpstreamListsTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(403, "10m")]
+    [InlineData(503, "10m")]
+    [InlineData(503, "0")]
+    public async Task The_last_whole_list_is_served_stale_while_upstream_gives_none(int status, string ttl)
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = _upstream.Url, TagsCacheTtl = ttl });
+        // One tag is stored, and it is not the list.
+        _upstream.AddManifest(
+            Name, "t0001", $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","layers":[]}""", MediaTypes.OciManifest);
+        using (var pull = await mirror.GetAsync($"{Name}/manifests/t0001"))
+            Assert.Equal(HttpStatusCode.OK, pull.StatusCode);
+        AnswerTags(_ => (200, TagsJson(AllTags), []));
+        using (var whole = await mirror.GetAsync($"{TagList}?n=100"))
+            Assert.Equal(AllTags[..100], Tags(await JsonAsync(whole)));
+        AnswerTags(_ => (status, "{}", []));
+
+        using var stale = await mirror.GetAsync(TagList);
+        Assert.Equal(CacheAnswer.Stale, CacheAnswer.Of(stale));
+        Assert.Equal(AllTags, Tags(await JsonAsync(stale)));
+        using var next = await mirror.GetAsync($"{TagList}?n=100&last={AllTags[99]}");
+        Assert.Equal(AllTags[100..200], Tags(await JsonAsync(next)));
+
+        // Upstream says that it has no such repository any more.
+        AnswerTags(_ => (404, "{}", []));
+        using var gone = await mirror.GetAsync(TagList);
+        Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
+    }
+
+    [Theory]
     [InlineData("<?page=2>; rel=next")]
     [InlineData("<?page=1>; rel=next")]
     [InlineData("<?>; rel=next")]
@@ -222,6 +251,28 @@ public sealed class UpstreamListsTests : IAsyncLifetime
             Assert.Equal(wanted.Select(entry => entry.Digest.ToString()).Order(StringComparer.Ordinal), seen);
             Assert.InRange(pages, 2, seen.Count);
         }
+    }
+
+    [Fact]
+    public async Task A_fallback_tag_that_names_an_image_is_no_list_of_referrers()
+    {
+        var path = $"{Name}/referrers/{Subject}";
+        _upstream.AddManifest(
+            Name, $"sha256-{Subject.Hex}", $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","layers":[]}""",
+            MediaTypes.OciManifest);
+        using (var response = await _mirror.GetAsync(path))
+        {
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            Assert.Equal(0, (await JsonAsync(response)).GetProperty("manifests").GetArrayLength());
+        }
+
+        // The image is stored, and upstream gives no list.
+        _upstream.Answer("GET", path, 503, []);
+        await _mirror.StopAsync();
+        await _mirror.StartAgainAsync();
+        using var stale = await _mirror.GetAsync(path);
+        Assert.Equal((HttpStatusCode.OK, CacheAnswer.Stale), (stale.StatusCode, CacheAnswer.Of(stale)));
+        Assert.Equal(0, (await JsonAsync(stale)).GetProperty("manifests").GetArrayLength());
     }
 
     private void AnswerTags(Func<string, (int Status, string Json, string[] Links)> page) => _upstream.AnswerPages(TagList, page);

@@ -53,7 +53,9 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     [InlineData(404)]
     [InlineData(406)]
     [InlineData(410)]
+    [InlineData(500)]
     [InlineData(501)]
+    [InlineData(503)]
     public async Task A_HEAD_that_upstream_refuses_is_asked_again_as_GET(int status)
     {
         AddManifest();
@@ -85,6 +87,45 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
                     Assert.Equal((path, HttpStatusCode.OK, false), (path, head.StatusCode, head.Headers.Contains("Warning")));
         Assert.Equal(16, front.Faults.Count);
         Assert.Equal(1, await mirror.MetricAsync("mirror_upstream_up"));
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(503)]
+    public async Task A_HEAD_that_fails_is_sent_once_and_is_no_outage_and_a_GET_decides(int status)
+    {
+        AddManifest();
+        var blob = AddBlob(new byte[10_000]);
+        // So many at a moment that circuit breakers would open.
+        string[] names = [.. Enumerable.Range(0, 8).Select(i => $"acme/app{i}")];
+        foreach (var name in names)
+        {
+            AddManifest(name);
+            _upstream.Answer("GET", $"{name}/blobs/{blob}", 200, new byte[10_000]);
+            foreach (var path in new[] { "manifests/1", $"blobs/{blob}" })
+                _upstream.Answer("HEAD", $"{name}/{path}", status, []);
+        }
+
+        foreach (var path in new[] { "manifests/1", $"blobs/{blob}" })
+        {
+            var heads = await Task.WhenAll(names.Select(name => _mirror.HeadAsync($"{name}/{path}")));
+            Assert.All(heads, head => Assert.Equal((HttpStatusCode.OK, false), (head.StatusCode, head.Headers.Contains("Warning"))));
+            Assert.All(names, name => Assert.Equal(1, _upstream.Count("HEAD", $"{name}/{path}")));
+        }
+        Assert.Equal(1, await _mirror.MetricAsync("mirror_upstream_up"));
+    }
+
+    [Fact]
+    public async Task An_image_that_always_fails_does_not_keep_clients_from_another_one()
+    {
+        AddManifest();
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(method, "acme/broken/manifests/1", 500, []);
+        // So often that circuit breakers would open.
+        for (var i = 0; i < 4; i++)
+            using (var broken = await _mirror.GetAsync("acme/broken/manifests/1"))
+                Assert.Equal(HttpStatusCode.ServiceUnavailable, broken.StatusCode);
+        await AssertAsync(HttpStatusCode.OK, "manifests/1");
     }
 
     // The page of a login, an answer without content, and the lengths of something else.
@@ -234,6 +275,44 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         Assert.Equal(bytes, await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
     }
 
+    // The client has the manifest already, so that this server has not read it.
+    [Theory]
+    [InlineData(900, true)]
+    [InlineData(60_000, true)]
+    [InlineData(60_000, false)]
+    public async Task A_blob_that_upstream_labels_as_a_page_is_the_blob_if_it_has_the_digest(int length, bool headFirst)
+    {
+        var bytes = new byte[length];
+        new Random(length).NextBytes(bytes);
+        var digest = Digest.Of(bytes);
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(method, $"{Name}/blobs/{digest}", 200, bytes, ("Content-Type", "text/html; charset=utf-8"));
+        if (headFirst)
+            using (var head = await _mirror.HeadAsync($"{Name}/blobs/{digest}"))
+                Assert.Equal((HttpStatusCode.OK, (long?)length), (head.StatusCode, head.Content.Headers.ContentLength));
+        using var response = await AssertAsync(HttpStatusCode.OK, $"blobs/{digest}");
+        Assert.Equal(bytes, await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(headFirst ? 2 : 1, _upstream.Count("GET", $"{Name}/blobs/{digest}"));
+    }
+
+    [Theory]
+    [InlineData(900, "text/html")]
+    [InlineData(60_000, "Text/HTML")]
+    public async Task The_page_of_a_login_in_the_place_of_a_blob_is_503_and_none_of_its_bytes_go_out(int length, string type)
+    {
+        var digest = Digest.Of("the blob"u8);
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(method, $"{Name}/blobs/{digest}", 200, new byte[length], ("Content-Type", type));
+        using var head = await _mirror.HeadAsync($"{Name}/blobs/{digest}");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, head.StatusCode);
+        using var answer = await AssertAsync(HttpStatusCode.ServiceUnavailable, $"blobs/{digest}");
+        Assert.Contains("web page", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+
+        // The login is over.
+        _upstream.Answer("GET", $"{Name}/blobs/{digest}", 200, "the blob"u8.ToArray());
+        await AssertAsync(HttpStatusCode.OK, $"blobs/{digest}");
+    }
+
     [Fact]
     public async Task An_empty_body_for_a_blob_that_is_not_empty_is_an_error()
     {
@@ -242,6 +321,21 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
             _upstream.Answer(method, $"{Name}/blobs/{digest}", 200, [], ("Content-Length", "0"));
 
         await AssertAsync(HttpStatusCode.ServiceUnavailable, $"blobs/{digest}");
+    }
+
+    // A proxy in front of upstream has changed a header.
+    [Fact]
+    public async Task A_blob_that_upstream_answers_with_203_is_there_for_HEAD_as_for_GET()
+    {
+        var bytes = "the blob"u8.ToArray();
+        var digest = Digest.Of(bytes);
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(method, $"{Name}/blobs/{digest}", 203, bytes, ("Content-Type", "application/octet-stream"));
+
+        using var head = await _mirror.HeadAsync($"{Name}/blobs/{digest}");
+        Assert.Equal(HttpStatusCode.OK, head.StatusCode);
+        using var blob = await AssertAsync(HttpStatusCode.OK, $"blobs/{digest}");
+        Assert.Equal(bytes, await blob.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
     }
 
     [Theory]
@@ -282,6 +376,17 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NoContent, response.StatusCode);
         Assert.Contains("GET", response.Content.Headers.Allow);
         Assert.Contains("PUT", response.Content.Headers.Allow);
+        foreach (var (path, methods) in new[]
+        {
+            ("_ping", "GET, HEAD, OPTIONS"), ("v1/_ping", "GET, HEAD, OPTIONS"), ("v1/search?q=x", "GET, HEAD, OPTIONS"),
+            ("v1/users", "GET, POST, OPTIONS"), ("v1/images", "OPTIONS"), ("auth/token", "OPTIONS"),
+        })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Options, new Uri(_mirror.Url, $"/{path}"));
+            using var other = await Http.Client.SendAsync(request, TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.NoContent, other.StatusCode);
+            Assert.Equal((path, methods), (path, string.Join(", ", other.Content.Headers.Allow)));
+        }
     }
 
     [Fact]
@@ -302,8 +407,8 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         }
     }
 
-    private Digest AddManifest() => _upstream.AddManifest(
-        Name, "1", """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}""", MediaTypes.OciManifest);
+    private Digest AddManifest(string name = Name) => _upstream.AddManifest(
+        name, "1", """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}""", MediaTypes.OciManifest);
 
     private Digest AddBlob(byte[] bytes)
     {
@@ -333,8 +438,10 @@ public sealed class HalfPushedTagTests : MirrorOfHub
         using (var first = await Mirror.GetAsync(ManifestPath("latest")))
             Assert.Equal(HttpStatusCode.OK, first.StatusCode);
         var moved = Hub.AddImage(Repository, "latest", HubBlob.Seeded(2, 100));
+        // Only HEAD by tag shows the new manifest.
         Hub.Script(
-            request => request.Asked is Asked.Manifest && request.Path.EndsWith(moved.Digest.ToString(), StringComparison.Ordinal),
+            request => request.Asked is Asked.Manifest && (request.Path.EndsWith(moved.Digest.ToString(), StringComparison.Ordinal)
+                || request.Method == "GET" && request.Path.EndsWith("latest", StringComparison.Ordinal)),
             Answer.NotFound);
 
         using var stale = await Mirror.GetAsync(ManifestPath("latest"));

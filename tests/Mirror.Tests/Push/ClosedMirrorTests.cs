@@ -39,6 +39,8 @@ public sealed class ClosedMirrorTests : MirrorOfHub
             var target = path.Replace("DIGEST", Digest.Of("x"u8).ToString(), StringComparison.Ordinal);
             using var response = await repository.SendAsync(method, target, "x"u8.ToArray(), PushedRepository.OciManifest);
             await PushedRepository.AssertErrorAsync(response, 405, "UNSUPPORTED");
+            // The methods that the settings leave.
+            Assert.Equal(method == "POST" ? "OPTIONS" : "GET, HEAD, OPTIONS", PushedRepository.Header(response, "Allow"));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Time.Testing;
 using Mirror.Configuration;
 using Mirror.Fleet;
 using Mirror.Limits;
@@ -118,9 +119,10 @@ public sealed class HeldUploadTests
         using var uploads = UploadsIn(store);
         var options = new MirrorOptions();
         var quota = new PushQuota(options.Hosted, null!, null!, null!, null!, null!, TimeProvider.System);
-        var transfers = new Transfers();
+        var transfers = new Transfers(OpenFiles.MaxTransfers);
         var repositories = new RepositoryResolver(new HostedNames(options), null!, null!);
-        var route = new UploadRoute(repositories, null!, uploads, null!, null!, null!, null!, transfers, quota);
+        var bodies = new RequestBody(new HttpOptions(), new DocumentMemory(), TimeProvider.System);
+        var route = new UploadRoute(repositories, null!, uploads, null!, bodies, null!, null!, transfers, quota, null!);
         var others = new DefaultHttpContext();
         for (var i = 0; i < OpenFiles.MaxTransfers; i++)
             await transfers.StartAsync(others);
@@ -135,9 +137,58 @@ public sealed class HeldUploadTests
         uploads.Begin(RepositoryName.Parse("a/b"), request.Client);
     }
 
-    private static Uploads UploadsIn(IUploadStore store)
+    [Fact]
+    public void The_uploads_without_bytes_that_have_been_idle_longest_make_room_for_new_ones()
     {
-        var (http, time) = (new HttpOptions(), TimeProvider.System);
+        using var folder = new TempFolder();
+        // One repository may have three open uploads.
+        var store = new WatchedStore(new FileUploadStore(folder.Path), () => { }) { Files = 12 };
+        var time = new FakeTimeProvider();
+        using var uploads = UploadsIn(store, time);
+        var name = RepositoryName.Parse("a/b");
+        HeldUpload? Hold(Guid id) => uploads.Hold(name, id, "client", "sha256");
+        Guid Begin()
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return uploads.Begin(name, "client");
+        }
+        var (hasBytes, isAwaited, idle) = (Begin(), Begin(), Begin());
+        using (var held = Hold(hasBytes))
+            held!.Append([1]);
+
+        // All of them are young.
+        var refused = Assert.Throws<BusyException>(() => Begin());
+        Assert.Equal(TimeSpan.FromSeconds(8), refused.RetryAfter);
+        using (uploads.KeepWhileWaiting(name, isAwaited))
+        {
+            time.Advance(refused.RetryAfter);
+            var next = Begin();
+            Assert.Null(Hold(idle));
+            refused = Assert.Throws<BusyException>(() => Begin());
+            Assert.Equal(TimeSpan.FromSeconds(9), refused.RetryAfter);
+
+            using (var held = Hold(next))
+                held!.Append([1]);
+        }
+        // It is idle only since its request ended.
+        refused = Assert.Throws<BusyException>(() => Begin());
+        Assert.Equal(TimeSpan.FromSeconds(9), refused.RetryAfter);
+        time.Advance(refused.RetryAfter);
+        var last = Begin();
+        Assert.Null(Hold(isAwaited));
+        using (var held = Hold(last))
+            held!.Append([1]);
+
+        // An upload with bytes never makes room.
+        time.Advance(TimeSpan.FromMinutes(30));
+        Assert.Equal(TimeSpan.FromSeconds(30), Assert.Throws<BusyException>(() => Begin()).RetryAfter);
+        using (var held = Hold(hasBytes))
+            Assert.Equal(1, held!.Length);
+    }
+
+    private static Uploads UploadsIn(IUploadStore store, TimeProvider? clock = null)
+    {
+        var (http, time) = (new HttpOptions(), clock ?? TimeProvider.System);
         var keys = new FleetKeys(http);
         return new Uploads(
             store, new UploadQuotas(store, new StorageOptions(), time),

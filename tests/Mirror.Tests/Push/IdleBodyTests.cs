@@ -53,6 +53,44 @@ public sealed class IdleBodyTests
         Assert.Equal(HttpStatusCode.Created, rest.StatusCode);
     }
 
+    // 400 files are 49 places for connections, each with its body's file.
+    [Fact]
+    public async Task Bodies_that_have_hardly_begun_take_no_files_so_that_more_of_them_have_room_and_others_too()
+    {
+        if (Availability.Of("prlimit") is { IsAvailable: false } missing)
+            missing.OrSkip();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Limits = "--nofile=400" });
+        var repository = new PushedRepository(mirror, "local/app");
+        var manifest = Manifest(await repository.PushAsync("{}"u8.ToArray()));
+        List<(TcpClient Client, byte[] Body)> bodies = [];
+        try
+        {
+            for (var i = 0; i < 30; i++)
+                bodies.Add((await OpenAsync(mirror, "PUT", $"/v2/local/app/manifests/{i}", OciManifest, manifest.Length), manifest));
+            for (var i = 0; i < 30; i++)
+            {
+                byte[] layer = [(byte)i, .. "a layer"u8];
+                var path = $"{new Uri(await repository.BeginAsync()).AbsolutePath}?digest={Digest.Of(layer)}";
+                bodies.Add((await OpenAsync(mirror, "PUT", path, "a/b", layer.Length), layer));
+            }
+            foreach (var (client, body) in bodies)
+                await client.GetStream().WriteAsync(body.AsMemory(0, 1), TestContext.Current.CancellationToken);
+            using (var other = new HttpClient())
+            using (var answer = await other.GetAsync(mirror.Url, TestContext.Current.CancellationToken))
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            foreach (var (client, body) in bodies)
+            {
+                await client.GetStream().WriteAsync(body.AsMemory(1), TestContext.Current.CancellationToken);
+                Assert.Equal("HTTP/1.1 201 Created", await AnswerAsync(client));
+                client.Close();
+            }
+        }
+        finally
+        {
+            bodies.ForEach(each => each.Client.Dispose());
+        }
+    }
+
     [Fact]
     public async Task A_push_that_drips_is_cut_after_the_configured_time_and_can_go_on()
     {

@@ -177,8 +177,9 @@ public sealed class MalformedTests(PlainRegistry registry) : IClassFixture<Plain
         return int.Parse(line!.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
     }
 
-    // The file by which the server knows its store again, and the token of its administrator, are there from the start.
+    // The token of the administrator, the files that collections and evictions lock, and the file by which the server knows its store
+    // again are there from the start.
     private void AssertNothingLeft() => Assert.Equal(
-        ["admin-token", "identity"],
+        ["admin-token", "eviction.lock", "identity", "sweep.lock"],
         Directory.EnumerateFiles(registry.Mirror.Root, "*", SearchOption.AllDirectories).Select(Path.GetFileName).Order());
 }

@@ -85,6 +85,141 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
     }
 
     [Theory]
+    [InlineData("GET /v2/ HTTP/1.1\r\nHost: m\r\nX-Forwarded-User: Jos\u00e9\r\nConnection: close\r\n\r\n", 200)]
+    [InlineData("GET /v2/ HTTP/1.1\r\nHost: m\r\nX-Forwarded-User: a\0b\r\nConnection: close\r\n\r\n", 400)]
+    [InlineData("GET http://other.example:5000/v2/ HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n", 200)]
+    public async Task What_few_clients_send_and_HTTP_allows_is_answered(string request, int status) =>
+        Assert.StartsWith($"HTTP/1.1 {status} ", await RawAsync(request), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("PUT", "/v2/", "GET, HEAD, OPTIONS")]
+    [InlineData("POST", "/v2/_catalog", "GET, HEAD, OPTIONS")]
+    [InlineData("PUT", "/v2/some/app/tags/list", "GET, HEAD, OPTIONS")]
+    [InlineData("POST", "/v2/some/app/manifests/1", "GET, HEAD, PUT, DELETE, OPTIONS")]
+    [InlineData("PATCH", "/v2/some/app/blobs/uploads/", "POST, OPTIONS")]
+    public async Task A_method_that_a_route_does_not_have_is_answered_with_those_that_it_has(string method, string path, string methods)
+    {
+        using var response = await _repository.SendAsync(method, new Uri(registry.Mirror.Url, path).ToString());
+        await AssertErrorAsync(response, 405, "UNSUPPORTED");
+        Assert.Equal(methods, Header(response, "Allow"));
+    }
+
+    [Fact]
+    public async Task The_case_of_a_media_type_means_nothing()
+    {
+        var bytes = Manifest(await _repository.PushAsync("config"u8.ToArray()));
+        using var put = await _repository.SendAsync("PUT", "manifests/1", bytes, OciManifest.ToUpperInvariant());
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        using var get = await _repository.SendAsync("GET", "manifests/1");
+        Assert.Equal(OciManifest, get.Content.Headers.ContentType?.MediaType);
+    }
+
+    [Theory]
+    [InlineData("\"DIGEST\"", 200)]
+    [InlineData("\"x\", \"DIGEST\"", 200)]
+    [InlineData("*", 200)]
+    [InlineData("\"x\"", 412)]
+    [InlineData("W/\"DIGEST\"", 412)]
+    public async Task Content_that_If_Match_does_not_name_is_not_sent(string condition, int status)
+    {
+        var blob = await _repository.PushAsync("content"u8.ToArray());
+        var (manifest, _) = await _repository.PushManifestAsync("1");
+        foreach (var (path, digest) in new[] { ($"blobs/{blob}", blob), ("manifests/1", manifest), ($"manifests/{manifest}", manifest) })
+            foreach (var method in new[] { "GET", "HEAD" })
+            {
+                using var response = await _repository.SendAsync(
+                    method, path, headers: ("If-Match", condition.Replace("DIGEST", digest.ToString(), StringComparison.Ordinal)));
+                Assert.Equal(status, (int)response.StatusCode);
+            }
+    }
+
+    [Theory]
+    [InlineData("If-Match", "\"DIGEST\"", true)]
+    [InlineData("If-Match", "*", true)]
+    [InlineData("If-Match", "\"x\"", false)]
+    [InlineData("If-Match", "W/\"DIGEST\"", false)]
+    [InlineData("If-None-Match", "*", false)]
+    [InlineData("If-None-Match", "\"DIGEST\"", false)]
+    [InlineData("If-None-Match", "\"x\"", true)]
+    public async Task A_manifest_is_replaced_or_deleted_only_if_the_client_means_the_one_that_is_there(
+        string header, string condition, bool isMet)
+    {
+        var (first, _) = await _repository.PushManifestAsync("1");
+        var asked = (header, condition.Replace("DIGEST", first.ToString(), StringComparison.Ordinal));
+        var other = Manifest(await _repository.PushAsync("other"u8.ToArray()));
+        foreach (var path in new[] { "manifests/1", $"manifests/{first}" })
+        {
+            using (var delete = await _repository.SendAsync("DELETE", path, headers: asked))
+                Assert.Equal(isMet ? 202 : 412, (int)delete.StatusCode);
+            await _repository.PushManifestAsync("1");
+        }
+        using (var put = await _repository.SendAsync("PUT", "manifests/1", other, OciManifest, asked))
+            Assert.Equal(isMet ? 201 : 412, (int)put.StatusCode);
+        using var now = await _repository.SendAsync("HEAD", "manifests/1");
+        Assert.Equal((isMet ? Digest.Of(other) : first).ToString(), Header(now, "Docker-Content-Digest"));
+    }
+
+    [Fact]
+    public async Task A_tag_that_there_is_not_is_made_if_the_client_asks_for_none_and_not_if_it_asks_for_one()
+    {
+        var bytes = Manifest(await _repository.PushAsync("config"u8.ToArray()));
+        using (var lost = await _repository.SendAsync("PUT", "manifests/1", bytes, OciManifest, ("If-Match", "*")))
+            await AssertErrorAsync(lost, 412, "UNSUPPORTED");
+        using (var unknown = await _repository.SendAsync("DELETE", "manifests/1", headers: ("If-Match", "*")))
+            await AssertErrorAsync(unknown, 404, "MANIFEST_UNKNOWN");
+        using var made = await _repository.SendAsync("PUT", "manifests/1", bytes, OciManifest, ("If-None-Match", "*"));
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_client_that_speaks_TLS_to_the_plain_port_gets_400_and_the_log_says_so()
+    {
+        using var client = new TcpClient(AddressFamily.InterNetwork);
+        await client.ConnectAsync(IPAddress.Loopback, registry.Mirror.Url.Port, TestContext.Current.CancellationToken);
+        // A ClientHello always has a byte 10, for the extension supported_groups.
+        await client.GetStream().WriteAsync((byte[])[22, 3, 1, 0, 6, 1, 0, 0, 2, 0, 10], TestContext.Current.CancellationToken);
+        using var reader = new StreamReader(client.GetStream());
+        Assert.StartsWith("HTTP/1.1 400 ", await reader.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        await registry.Mirror.UntilLoggedAsync(
+            line => line.Contains(" sent TLS", StringComparison.Ordinal) && line.Contains("http.tls", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("%2F")]
+    [InlineData("%2f")]
+    public async Task A_slash_in_a_name_may_be_escaped(string slash)
+    {
+        var escaped = new PushedRepository(registry.Mirror, _repository.Name.Replace("/", slash, StringComparison.Ordinal));
+        var begun = await escaped.BeginAsync();
+        Assert.Contains($"/v2/{_repository.Name}/blobs/uploads/", begun, StringComparison.Ordinal);
+        var content = "in parts"u8.ToArray();
+        var upload = new Uri(registry.Mirror.Url, begun).ToString().Replace(_repository.Name, escaped.Name, StringComparison.Ordinal);
+        using (var patch = await escaped.SendAsync("PATCH", upload, content))
+            Assert.Equal(HttpStatusCode.Accepted, patch.StatusCode);
+        using (var put = await escaped.SendAsync("PUT", $"{upload}?digest={Digest.Of(content)}"))
+            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        Assert.Equal(content, await _repository.BytesAsync($"blobs/{Digest.Of(content)}"));
+        var (_, bytes) = await escaped.PushManifestAsync("1");
+        Assert.Equal(bytes, await _repository.BytesAsync("manifests/1"));
+        Assert.Equal(bytes, await escaped.BytesAsync("manifests/1"));
+        Assert.Equal(["1"], await escaped.TagsAsync());
+    }
+
+    [Theory]
+    [InlineData("..%2F..%2Fetc/tags/list", "NAME_INVALID", 400)]
+    [InlineData("a%2F..%2Fb/tags/list", "NAME_INVALID", 400)]
+    [InlineData("%2Fetc/tags/list", "NAME_INVALID", 400)]
+    [InlineData("a%252Fb/tags/list", "NAME_INVALID", 400)]
+    [InlineData("a%2Fb/manifests/x%2Fy", "MANIFEST_UNKNOWN", 404)]
+    [InlineData("a%2Fb/blobs/sha256%2Fy", "BLOB_UNKNOWN", 404)]
+    public async Task An_escaped_slash_makes_no_other_name_valid_and_no_tag_or_digest(string path, string code, int status)
+    {
+        var line = await RawAsync($"GET /v2/{path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n", whole: true);
+        Assert.StartsWith($"HTTP/1.1 {status} ", line, StringComparison.Ordinal);
+        Assert.Contains($"\"{code}\"", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("/debug/health")]
     [InlineData("/debug/live")]
     [InlineData("/debug/ready")]
@@ -108,6 +243,8 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
         {
             $"blobs/{blob}", "blobs/nothing", "manifests/1", "manifests/nothing", "tags/list", $"referrers/{manifest}", "no/such/route",
             new Uri(registry.Mirror.Url, "/v2/_catalog").ToString(), new Uri(registry.Mirror.Url, "/v2/").ToString(),
+            new Uri(registry.Mirror.Debug, "/metrics").ToString(), new Uri(registry.Mirror.Debug, "/debug/health").ToString(),
+            new Uri(registry.Mirror.Debug, "/debug/ready").ToString(), new Uri(registry.Mirror.Debug, "/nothing").ToString(),
         })
         {
             using var response = await _repository.SendAsync("GET", path);
@@ -122,13 +259,13 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
         Assert.Equal("default-src https:", Header(configured, "Content-Security-Policy"));
     }
 
-    private async Task<string> RawAsync(string request)
+    private async Task<string> RawAsync(string request, bool whole = false)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(registry.Mirror.Url.Host, registry.Mirror.Url.Port, TestContext.Current.CancellationToken);
         await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(request), TestContext.Current.CancellationToken);
         using var reader = new StreamReader(client.GetStream(), Encoding.Latin1);
         var answer = await reader.ReadToEndAsync(TestContext.Current.CancellationToken);
-        return answer.Split('\r')[0];
+        return whole ? answer : answer.Split('\r')[0];
     }
 }

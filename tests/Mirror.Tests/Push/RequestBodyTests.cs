@@ -30,8 +30,6 @@ public sealed class RequestBodyTests
         var busy = await Assert.ThrowsAsync<BusyException>(() => youngest.GrowToAsync(DocumentMemory.Room, Cancel).AsTask());
         Assert.EndsWith("; try again later", busy.Message, StringComparison.Ordinal);
         Assert.Contains("give the server more memory", busy.Advice, StringComparison.Ordinal);
-        Assert.False(goesOn.IsCompleted);
-        youngest.Dispose();
         await goesOn;
     }
 

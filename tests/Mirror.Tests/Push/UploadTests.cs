@@ -50,6 +50,45 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
         Assert.Empty(Files("_uploads"));
     }
 
+    [Theory]
+    [InlineData("GET", "")]
+    [InlineData("PATCH", "")]
+    [InlineData("PUT", "?digest=")]
+    [InlineData("DELETE", "")]
+    public async Task An_upload_that_another_program_deleted_is_unknown(string method, string query)
+    {
+        var bytes = Bytes(1000);
+        using var begun = await _repository.SendAsync("POST", "blobs/uploads/");
+        using var patched = await _repository.SendAsync("PATCH", Location(begun), bytes);
+        Assert.Equal(HttpStatusCode.Accepted, patched.StatusCode);
+        DeleteUploads();
+
+        if (query is not "")
+            query += Digest.Of(bytes);
+        using var response = await _repository.SendAsync(method, Location(patched) + query);
+        await AssertErrorAsync(response, 404, "BLOB_UPLOAD_UNKNOWN");
+    }
+
+    [Fact]
+    public async Task An_upload_that_another_program_deletes_during_its_last_request_is_unknown()
+    {
+        var bytes = Bytes(1000);
+        var location = await _repository.BeginAsync();
+        using var put = await OpenAsync("PUT", $"{location}?digest={Digest.Of(bytes)}", bytes.Length);
+        await put.GetStream().WriteAsync(bytes.AsMemory(0, 400), TestContext.Current.CancellationToken);
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var status = await _repository.SendAsync("GET", location);
+                return Header(status, "Range") == "0-399";
+            },
+            () => "The first bytes do not arrive.");
+        DeleteUploads();
+        await put.GetStream().WriteAsync(bytes.AsMemory(400), TestContext.Current.CancellationToken);
+        using var answer = new StreamReader(put.GetStream());
+        Assert.StartsWith("HTTP/1.1 404", await answer.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_upload_that_is_deleted_while_it_is_written_is_gone_or_whole()
     {
@@ -292,15 +331,23 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
         return await _repository.SendAsync("PUT", $"{location}?digest={digest}", bytes[half..], null, range);
     }
 
-    private static async Task<TcpClient> OpenPatchAsync(string location, int length)
+    private static Task<TcpClient> OpenPatchAsync(string location, int length) => OpenAsync("PATCH", location, length);
+
+    private static async Task<TcpClient> OpenAsync(string method, string location, int length)
     {
         var url = new Uri(location);
         var client = new TcpClient();
         await client.ConnectAsync(url.Host, url.Port, TestContext.Current.CancellationToken);
         await client.GetStream().WriteAsync(
-            Encoding.ASCII.GetBytes($"PATCH {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Length: {length}\r\n\r\n"),
+            Encoding.ASCII.GetBytes($"{method} {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Length: {length}\r\n\r\n"),
             TestContext.Current.CancellationToken);
         return client;
+    }
+
+    private void DeleteUploads()
+    {
+        foreach (var folder in Files("_uploads"))
+            Directory.Delete(folder, recursive: true);
     }
 
     private string[] Files(string folder)

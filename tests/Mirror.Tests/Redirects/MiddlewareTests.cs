@@ -4,6 +4,7 @@ using System.Text;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Stores;
 using WireMock.RequestBuilders;
 using WireMock.ResponseBuilders;
 using WireMock.Server;
@@ -59,6 +60,26 @@ public sealed class MiddlewareTests : IDisposable
         Assert.Contains("X-Amz-Signature=", address.Query, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Rewrite_leaves_the_slash_with_which_a_name_in_a_container_of_registry_2_begins()
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(StoreKind.Azure);
+        var (own, cut) = (await PathAsync("{name: redirect, disabled: true, options: {baseurl: 'https://cdn.example'}}"), "");
+        var prefix = own[..own.IndexOf("//", StringComparison.Ordinal)];
+        Assert.NotEmpty(prefix);
+        foreach (var end in new[] { "", "/" })
+        {
+            cut = await PathAsync($"{{name: rewrite, options: {{host: cdn.example, trimpathprefix: {prefix}{end}}}}}");
+            Assert.Equal(own[prefix.Length..], cut);
+        }
+
+        async Task<string> PathAsync(string entry)
+        {
+            await using var mirror = await StartAsync(store.DirectDriver, entry);
+            return (await LocationAsync(mirror))!.AbsolutePath;
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -71,17 +92,11 @@ public sealed class MiddlewareTests : IDisposable
         var address = (await LocationAsync(mirror))!;
         var url = $"https://d111.cloudfront.net/layers{Path}";
         Assert.Equal(url, address.GetLeftPart(UriPartial.Path));
-        var query = address.Query[1..].Split('&').Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+        var query = Query(address);
         Assert.Equal("K2", query["Key-Pair-Id"]);
         var expires = DateTimeOffset.FromUnixTimeSeconds(long.Parse(query["Expires"], System.Globalization.CultureInfo.InvariantCulture));
         Assert.InRange(expires, DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddHours(1));
-        var policy = Encoding.UTF8.GetBytes(
-            $$$$"""{"Statement":[{"Resource":"{{{{url}}}}","Condition":{"DateLessThan":{"AWS:EpochTime":{{{{query["Expires"]}}}}}}}]}""");
-        var signature = Convert.FromBase64String(
-            query["Signature"].Replace('-', '+').Replace('_', '=').Replace('~', '/'));
-#pragma warning disable CA5350 // CloudFront accepts no other hash.
-        Assert.True(_key.VerifyData(policy, signature, HashAlgorithmName.SHA1, RSASignaturePadding.Pkcs1));
-#pragma warning restore CA5350
+        AssertSigned(url, query["Expires"], query["Signature"]);
 
         Availability.Of("node", "npm").OrSkip();
         var modules = (await PeerProcess.RunAsync("npm", ["root", "-g"])).Trim();
@@ -115,11 +130,49 @@ public sealed class MiddlewareTests : IDisposable
         Assert.Equal(isSentToBucket, address.Host == "127.0.0.1");
     }
 
-    private static string CloudFront(string key, string more) =>
-        $"{{name: cloudfront, options: {{baseurl: d111.cloudfront.net, privatekey: {key}, keypairid: K2, {more}}}}}";
+    [Theory]
+    [InlineData("'https://bücher.example/ä'", "https://xn--bcher-kva.example/%C3%A4")]
+    [InlineData("bücher.example", "https://xn--bcher-kva.example")]
+    [InlineData("' HTTPS://D111.cloudfront.net '", "https://d111.cloudfront.net")]
+    public async Task The_signature_is_about_the_address_that_clients_get(string baseUrl, string sent)
+    {
+        MirrorProcess.Availability.OrSkip();
+        _folder.Write("key.pem", _key.ExportRSAPrivateKeyPem());
+        await using var mirror = await StartAsync(await BucketAsync(), CloudFront(_folder["key.pem"], "duration: 1h", baseUrl));
+        var address = (await LocationAsync(mirror))!;
+        var url = $"{sent}/layers{Path}";
+        Assert.Equal(url, address.OriginalString.Split('?')[0]);
+        AssertSigned(url, Query(address)["Expires"], Query(address)["Signature"]);
+    }
 
-    private static async Task<string> BucketAsync() => S3.BucketDriver.Of(
-        (await SharedRadosgw.OrSkipAsync()).Url, "layers");
+    [Fact]
+    public async Task Cloudfront_signs_the_key_of_the_object_as_it_is()
+    {
+        MirrorProcess.Availability.OrSkip();
+        _folder.Write("key.pem", _key.ExportRSAPrivateKeyPem());
+        await using var mirror = await StartAsync(await BucketAsync("layers//deep"), CloudFront(_folder["key.pem"], "duration: 1h"));
+        Assert.Equal(
+            $"https://d111.cloudfront.net/layers//deep{Path}", (await LocationAsync(mirror))!.GetLeftPart(UriPartial.Path));
+    }
+
+    private void AssertSigned(string url, string expires, string signature)
+    {
+        var policy = Encoding.UTF8.GetBytes(
+            $$$$"""{"Statement":[{"Resource":"{{{{url}}}}","Condition":{"DateLessThan":{"AWS:EpochTime":{{{{expires}}}}}}}]}""");
+        var bytes = Convert.FromBase64String(signature.Replace('-', '+').Replace('_', '=').Replace('~', '/'));
+#pragma warning disable CA5350 // CloudFront accepts no other hash.
+        Assert.True(_key.VerifyData(policy, bytes, HashAlgorithmName.SHA1, RSASignaturePadding.Pkcs1));
+#pragma warning restore CA5350
+    }
+
+    private static Dictionary<string, string> Query(Uri address) =>
+        address.Query[1..].Split('&').Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+
+    private static string CloudFront(string key, string more, string baseUrl = "d111.cloudfront.net") =>
+        $"{{name: cloudfront, options: {{baseurl: {baseUrl}, privatekey: {key}, keypairid: K2, {more}}}}}";
+
+    private static async Task<string> BucketAsync(string root = "layers") => S3.BucketDriver.Of(
+        (await SharedRadosgw.OrSkipAsync()).Url, root);
 
     private static Task<MirrorProcess> StartAsync(string? driver, string entry) =>
         MirrorProcess.StartAsync(new MirrorSettings { Driver = driver, More = $"middleware:\n  storage:\n    - {entry}\n" });

@@ -11,13 +11,15 @@ internal sealed class BlackHole : IDisposable
     public BlackHole(Uri address)
     {
         var end = new IPEndPoint(IPAddress.Parse(address.Host), address.Port);
-        var listener = New();
+        var listener = New(end.AddressFamily);
         listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         listener.Bind(end);
         listener.Listen(0);
+        end = (IPEndPoint)listener.LocalEndPoint!;
+        Port = end.Port;
         for (var i = 0; i < 8; i++)
         {
-            var filler = New();
+            var filler = New(end.AddressFamily);
             filler.Blocking = false;
             try
             {
@@ -30,11 +32,13 @@ internal sealed class BlackHole : IDisposable
         }
     }
 
+    public int Port { get; }
+
     public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
 
-    private Socket New()
+    private Socket New(AddressFamily family)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp);
         _sockets.Add(socket);
         return socket;
     }

@@ -91,6 +91,105 @@ public sealed class BreakTests
         await AnswerAsync();
     }
 
+    [Fact]
+    public async Task A_host_that_fails_for_several_URLs_is_left_alone_and_a_GET_ends_the_pause()
+    {
+        await AnswerAsync(HttpMethod.Get, "/a", HttpStatusCode.InternalServerError, times: 3);
+        await AnswerAsync(HttpMethod.Get, "/b", HttpStatusCode.InternalServerError, times: 3);
+        await AnswerAsync(HttpMethod.Get, "/a", HttpStatusCode.InternalServerError, times: 2);
+        await Assert.ThrowsAsync<BrokenCircuitException>(
+            () => SendAsync(HttpMethod.Get, "/c", () => throw new HttpRequestException("It was asked.")));
+        // A HEAD is not sent either, and leaves the decision to the GET that follows.
+        Pass(1);
+        using (var head = await SendAsync(HttpMethod.Head, "/a", () => throw new HttpRequestException("It was asked.")))
+            Assert.Equal(HttpStatusCode.NotImplemented, head.StatusCode);
+        await AnswerAsync(HttpMethod.Get, "/a", HttpStatusCode.OK, times: 1);
+        await AnswerAsync(HttpMethod.Head, "/a", HttpStatusCode.OK, times: 1);
+    }
+
+    [Fact]
+    public async Task Failures_of_one_URL_and_of_HEAD_do_not_count_against_the_host()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            await AnswerAsync(HttpMethod.Head, $"/{i}", HttpStatusCode.ServiceUnavailable, times: 2);
+            await AnswerAsync(HttpMethod.Get, "/broken", HttpStatusCode.InternalServerError, times: 3);
+        }
+        await AnswerAsync(HttpMethod.Get, "/a", HttpStatusCode.OK, times: 1);
+    }
+
+    public static TheoryData<HttpRequestError> Cuts => new(
+        HttpRequestError.ResponseEnded, HttpRequestError.InvalidResponse, HttpRequestError.HttpProtocolError,
+        HttpRequestError.ConfigurationLimitExceeded, HttpRequestError.Unknown);
+
+    [Theory]
+    [MemberData(nameof(Cuts))]
+    public async Task Connections_that_one_URL_cuts_do_not_count_against_the_host_and_those_of_several_do(HttpRequestError how)
+    {
+        await CutAsync("/broken", times: 20);
+        await AnswerAsync(HttpMethod.Get, "/a", HttpStatusCode.OK, times: 1);
+        Pass(60);
+        await CutAsync("/broken", times: 3);
+        await CutAsync("/broken-too", times: 3);
+        await CutAsync("/broken", times: 2);
+        await Assert.ThrowsAsync<BrokenCircuitException>(
+            () => SendAsync(HttpMethod.Get, "/a", () => throw new HttpRequestException("It was asked.")));
+
+        async Task CutAsync(string path, int times)
+        {
+            for (var i = 0; i < times; i++)
+                await Assert.ThrowsAsync<HttpRequestException>(() => SendAsync(
+                    HttpMethod.Get, path, () => throw new HttpRequestException(how, "It was cut.", new IOException("Connection reset"))));
+        }
+    }
+
+    [Theory]
+    [InlineData(HttpRequestError.ConnectionError)]
+    [InlineData(HttpRequestError.NameResolutionError)]
+    [InlineData(HttpRequestError.SecureConnectionError)]
+    [InlineData(HttpRequestError.ProxyTunnelError)]
+    public async Task Connections_that_cannot_be_made_count_against_the_host_even_if_all_are_for_one_URL(HttpRequestError why)
+    {
+        for (var i = 0; i < 3; i++)
+            await Assert.ThrowsAsync<HttpRequestException>(
+                () => SendAsync(HttpMethod.Get, "/a", () => throw new HttpRequestException(why, "No connection.", new IOException())));
+        await AssertLeftAloneAsync();
+    }
+
+    [Fact]
+    public async Task A_host_that_answers_HEADs_is_not_left_alone_because_of_two_broken_images()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            await AnswerAsync(HttpMethod.Head, $"/{i}", HttpStatusCode.OK, times: 3);
+            await AnswerAsync(HttpMethod.Get, "/broken", HttpStatusCode.InternalServerError, times: 1);
+            await AnswerAsync(HttpMethod.Get, "/broken-too", HttpStatusCode.InternalServerError, times: 1);
+        }
+        await AnswerAsync(HttpMethod.Get, "/a", HttpStatusCode.OK, times: 1);
+    }
+
+    private async Task AnswerAsync(HttpMethod method, string path, HttpStatusCode status, int times)
+    {
+        for (var i = 0; i < times; i++)
+            using (var response = await SendAsync(method, path, () => new HttpResponseMessage(status)))
+                Assert.Equal(status, response.StatusCode);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, Func<HttpResponseMessage> answer)
+    {
+        using var request = new HttpRequestMessage(method, new Uri($"http://a.example{path}"));
+        var context = ResilienceContextPool.Shared.Get(TestContext.Current.CancellationToken);
+        context.SetRequestMessage(request);
+        return await _host.ExecuteAsync(
+            _ =>
+            {
+                var response = answer();
+                response.RequestMessage = request;
+                return ValueTask.FromResult(response);
+            },
+            context);
+    }
+
     // A request that the host was asked for, and the answer that it waits for.
     private async Task<(Task<HttpResponseMessage> Trial, TaskCompletionSource<HttpResponseMessage> Answer)> BeginTrialAsync()
     {

@@ -54,6 +54,29 @@ public sealed class BrokenLinkTests : MirrorOfHub
         Assert.InRange(again, 0, Figures.Full ? 0.02 : 0.1);
     }
 
+    // An upstream that is itself a cache sends the headers at once, and fetches the blob then.
+    [Fact]
+    public async Task The_first_byte_of_a_body_may_take_longer_than_those_that_follow()
+    {
+        var (slow, stalled) = (Hub.AddBlob(Repository, HubBlob.Seeded(90, 1000)), Hub.AddBlob(Repository, HubBlob.Seeded(91, Size)));
+        var (first, middle) = (new Gate(), new Gate());
+        Hub.Fault(slow.Digest, BlobFault.StalledAt(0, first));
+        Hub.Fault(stalled.Digest, BlobFault.StalledAt(Size / 2, middle));
+        var pull = PullAsync(slow);
+        await first.Reached;
+        var other = PullAsync(stalled);
+        // This body stalls later, and proxy.idle_timeout is over for it already.
+        await Hub.Log.WhenAskedAsync(request => IsOf(request, stalled) && request.Range is not null);
+        middle.Open();
+        first.Open();
+        Assert.Equal((true, true), await pull);
+        Assert.Equal((true, true), await other);
+        Assert.Equal(1, Hub.Log.Requests.Count(request => IsOf(request, slow)));
+
+        static bool IsOf(HubRequest request, HubBlob blob) =>
+            request.Asked == Asked.BlobBytes && request.Path.Contains(blob.Digest.Hex, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_wrong_byte_anywhere_is_not_stored_and_the_body_never_ends()
     {
@@ -108,6 +131,28 @@ public sealed class BrokenLinkTests : MirrorOfHub
         // First wait until the circuit breaker lets requests through again.
         await Until.TrueAsync(async () => await PullAsync(blob) == (true, true), () => "The blob can no longer be pulled.");
         Assert.InRange(Hub.Log.BodyBytes(blob.Digest), Size, Size + Size / 50);
+    }
+
+    [Fact]
+    public async Task Attempts_that_bring_a_byte_each_end()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
+        for (var offset = 1; offset <= 1000; offset++)
+            Hub.Fault(blob.Digest, BlobFault.ClosedAt(offset));
+        Assert.False((await PullAsync(blob)).Ended);
+        Assert.InRange(Hub.Log.Count(Asked.BlobBytes), 2, 40);
+    }
+
+    [Fact]
+    public async Task An_HTML_page_in_place_of_the_rest_ends_the_download_and_the_log_says_so()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
+        Hub.Fault(blob.Digest, BlobFault.ClosedAt(Size / 2));
+        using (Hub.Script(request => request is { Asked: Asked.BlobBytes, Range: not null }, Answer.Html()))
+            Assert.False((await PullAsync(blob)).Ended);
+        await Mirror.UntilLoggedAsync(
+            line => line.Contains($"sent an HTML page instead of the bytes of {blob.Digest}", StringComparison.Ordinal));
+        Assert.Equal((true, true), await PullAsync(blob));
     }
 
     [Fact]

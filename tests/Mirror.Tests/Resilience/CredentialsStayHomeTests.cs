@@ -17,7 +17,7 @@ public sealed class CredentialsStayHomeTests
     [InlineData("https://quay.example", "https://auth.quay.example/token")]
     [InlineData("http://10.0.0.7:5000", "http://10.0.0.7:5001/token")]
     public void A_registrys_own_token_service_is_asked(string registry, string realm) =>
-        Assert.True(Origin(registry).MayAskForTokensAt(new Uri(realm)));
+        Assert.True(Origin(registry).MaySendLoginTo(new Uri(realm)));
 
     [Fact]
     public void A_configured_token_service_is_asked_and_no_other()
@@ -25,11 +25,11 @@ public sealed class CredentialsStayHomeTests
         string[] realms = ["sso.example:8443", "login.example"];
         var options = new UpstreamOptions { RemoteUrl = new("https://registry.example"), TokenRealms = realms };
         var origin = new UpstreamOrigin(options, "registry.example");
-        Assert.True(origin.MayAskForTokensAt(new("https://sso.example:8443/t")));
-        Assert.True(origin.MayAskForTokensAt(new("https://login.example/t")));
-        Assert.False(origin.MayAskForTokensAt(new("https://sso.example/t")));
-        Assert.False(origin.MayAskForTokensAt(new("http://login.example/t")));
-        Assert.False(origin.MayAskForTokensAt(new("https://login.example:8443/t")));
+        Assert.True(origin.MaySendLoginTo(new("https://sso.example:8443/t")));
+        Assert.True(origin.MaySendLoginTo(new("https://login.example/t")));
+        Assert.False(origin.MaySendLoginTo(new("https://sso.example/t")));
+        Assert.False(origin.MaySendLoginTo(new("http://login.example/t")));
+        Assert.False(origin.MaySendLoginTo(new("https://login.example:8443/t")));
     }
 
     public static TheoryData<string, string> HostileRealms => new(
@@ -49,7 +49,7 @@ public sealed class CredentialsStayHomeTests
     [Theory]
     [MemberData(nameof(HostileRealms))]
     public void A_realm_that_the_network_makes_up_is_not_asked(string registry, string realm) =>
-        Assert.False(Origin(registry).MayAskForTokensAt(new Uri(realm)));
+        Assert.False(Origin(registry).MaySendLoginTo(new Uri(realm)));
 
     public static TheoryData<string> RedirectChains => new(
         from hop in new[]

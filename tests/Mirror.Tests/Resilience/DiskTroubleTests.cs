@@ -133,6 +133,23 @@ public sealed class DiskTroubleTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task A_429_in_the_middle_of_an_uncached_download_is_waited_out()
+    {
+        await using var volume = await LoopVolume.MountAsync(24, 160);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
+        volume.FillUp();
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
+        Hub.Fault(blob.Digest, BlobFault.ClosedAt(Size / 2));
+        using var script = Hub.Script(
+            request => request is { Origin: "registry", Range: { } range } && !range.StartsWith("bytes=0-", StringComparison.Ordinal),
+            Answer.TooManyRequests("1"), times: 1);
+        using var response = await mirror.GetAsync(BlobPath(blob.Digest));
+        Assert.Equal(blob.Digest, await DigestOfAsync(response));
+        Assert.Equal(1, Hub.Log.Requests.Count(request => request.Status == 429));
+    }
+
+    [Fact]
     public async Task Too_many_connections_do_not_disturb_the_existing_ones()
     {
         var (mirror, image) = await StartWithAsync(openFiles: 512);

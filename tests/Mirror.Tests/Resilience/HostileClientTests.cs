@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Mirror.Storage;
+using Mirror.Tests.Peers;
 using Mirror.Tests.PullThrough;
 using Mirror.Tests.Upstream;
 using Xunit;
@@ -153,6 +154,22 @@ public sealed class HostileClientTests : MirrorOfHub
         {
             held.ForEach(socket => socket.Dispose());
         }
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_read_for_a_minute_is_cut_off_and_the_log_says_why()
+    {
+        // More than the buffers of the system hold.
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(9, 32 << 20));
+        using var socket = await ConnectAsync();
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /v2/{BlobPath(blob.Digest)} HTTP/1.1\r\nHost: m\r\n\r\n"));
+        await socket.ReceiveAsync(new byte[10]);
+        await Until.TrueAsync(
+            () => Task.FromResult(Mirror.Log.Any(line => line.Contains("level=warning", StringComparison.Ordinal)
+                && line.Contains("the client took no byte for a minute", StringComparison.Ordinal)
+                && line.Contains(" advice=", StringComparison.Ordinal)
+                && line.Contains(blob.Digest.ToString(), StringComparison.Ordinal))),
+            () => $"No such line:\n{string.Join('\n', Mirror.Log)}", TimeSpan.FromMinutes(5));
     }
 
     [Fact]

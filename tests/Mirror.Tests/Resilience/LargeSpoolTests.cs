@@ -107,8 +107,10 @@ public sealed class LargeSpoolTests : MirrorOfHub
         Assert.True(code == 0, output);
     }
 
-    [Fact]
-    public async Task A_killed_upload_goes_on_from_its_checkpoint()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_killed_upload_goes_on_from_its_checkpoint_and_stores_nothing_wrong(bool isChanged)
     {
         await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
         var repository = new PushedRepository(mirror, "a/b");
@@ -120,13 +122,23 @@ public sealed class LargeSpoolTests : MirrorOfHub
         await Until.TrueAsync(
             () => Directory.GetFiles(folder, "data.hash", SearchOption.AllDirectories).Length == 1, () => "There is no checkpoint.");
         await mirror.KillAsync();
+        if (isChanged)
+            using (var file = File.OpenHandle(
+                Directory.GetFiles(folder, "data", SearchOption.AllDirectories).Single(), FileMode.Open, FileAccess.ReadWrite))
+                RandomAccess.Write(file, [(byte)~blob.Slice(1000, 1001)[0]], 1000);
         await mirror.StartAgainAsync();
         using (var patched = await repository.SendAsync(
             "PATCH", location, blob.Slice(Kept, Size), null, ("Content-Range", $"{Kept}-{Size - 1}")))
             Assert.Equal(HttpStatusCode.Accepted, patched.StatusCode);
         using (var put = await repository.SendAsync("PUT", $"{location}?digest={blob.Digest}"))
-            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
-        Assert.Equal(blob.Digest, Digest.Of(await repository.BytesAsync($"blobs/{blob.Digest}")));
+            if (isChanged)
+                await PushedRepository.AssertErrorAsync(put, 400, "DIGEST_INVALID");
+            else
+                Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        if (isChanged)
+            Assert.Equal(HttpStatusCode.NotFound, await repository.StatusOfAsync("HEAD", $"blobs/{blob.Digest}"));
+        else
+            Assert.Equal(blob.Digest, Digest.Of(await repository.BytesAsync($"blobs/{blob.Digest}")));
         Assert.Empty(Directory.GetDirectories(folder));
     }
 

@@ -126,6 +126,9 @@ internal sealed class LoopVolume : IAsyncDisposable
     /// <summary>Mounts it where it was, on another loop device if the first is still in use.</summary>
     public Task MountAgainAsync() => MountAsync("defaults");
 
+    /// <summary>Forbids every user, root too, to change what a folder lists.</summary>
+    public static Task CloseAsync(string folder) => PeerProcess.RunAsync("chattr", ["+i", folder]);
+
     private static async Task<bool> IsSameAsync(string one, string other)
     {
         await using var a = File.OpenRead(one);

@@ -82,6 +82,11 @@ public sealed class OpenFilesTests : MirrorOfHub
         using (var response = await Mirror.GetAsync($"two.example/{BlobPath(cold.Digest)}"))
             Assert.Equal(cold.Digest, await DigestOfAsync(response));
         gate.Open();
+        // The operator learns the limit that is reached, and not that the store is at fault.
+        await Until.TrueAsync(
+            () => Mirror.Log.Any(line => line.Contains("all places for downloads", StringComparison.Ordinal)
+                && line.Contains("ulimit -n", StringComparison.Ordinal)),
+            () => string.Join('\n', Mirror.Log));
     }
 
     // False where it is refused, in the protocol's words.
@@ -91,6 +96,7 @@ public sealed class OpenFilesTests : MirrorOfHub
         if (response.StatusCode == HttpStatusCode.OK)
             return true;
         await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        Assert.NotNull(response.Headers.RetryAfter);
         return false;
     }
 

@@ -80,6 +80,80 @@ public sealed class PacingTests : MirrorOfHub
         Assert.Equal(1, Hub.Log.Requests.Count(request => request.Status == 429));
     }
 
+    [Theory]
+    [InlineData("registry", "1", "")]
+    [InlineData("registry", null, "")]
+    [InlineData("cdn", "1", "")]
+    [InlineData("registry", "1", "  parallel_ranges: 2\n")]
+    public async Task A_429_in_the_middle_of_a_download_is_waited_out(string origin, string? retryAfter, string settings)
+    {
+        await using var mirror = await StartAsync(settings);
+        var blob = await CutAsync(mirror, 9 << 20);
+        using var script = Hub.Script(request => IsForRest(request, origin), Answer.TooManyRequests(retryAfter), times: 1);
+        using (var response = await mirror.GetAsync(BlobPath(blob.Digest)))
+            Assert.Equal(blob.Digest, await DigestOfAsync(response));
+        Assert.Equal(1, Hub.Log.Requests.Count(request => request.Status == 429));
+        // A range that was requested ahead may come twice.
+        if (settings.Length == 0)
+            Assert.Equal(blob.Size, Hub.Log.BodyBytes(blob.Digest));
+    }
+
+    [Theory]
+    [InlineData("registry", "20", "")]
+    [InlineData("registry", null, "  wait_limited: 1s\n")]
+    [InlineData("cdn", null, "")]
+    [InlineData("cdn", "1", "  wait_limited: 1s\n")]
+    public async Task A_429_that_lasts_ends_a_download_and_the_next_request_resumes_it(string origin, string? retryAfter, string settings)
+    {
+        await using var mirror = await StartAsync(settings);
+        var blob = await CutAsync(mirror, 400_000);
+        using (Hub.Script(request => IsForRest(request, origin), Answer.TooManyRequests(retryAfter)))
+        using (var response = await mirror.GetAsync(BlobPath(blob.Digest)))
+            await Assert.ThrowsAnyAsync<IOException>(() => DigestOfAsync(response));
+        if (origin == "registry")
+            return;
+        using (var again = await mirror.GetAsync(BlobPath(blob.Digest)))
+            Assert.Equal(blob.Digest, await DigestOfAsync(again));
+        Assert.Equal(blob.Size, Hub.Log.BodyBytes(blob.Digest));
+    }
+
+    [Fact]
+    public async Task A_client_whose_range_far_ahead_gets_429_in_its_middle_waits_for_the_download()
+    {
+        const int mib = 1 << 20;
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, 64 * mib));
+        var gate = new Gate();
+        Hub.Fault(blob.Digest, BlobFault.StalledAt(mib, gate));
+        using var whole = await Mirror.GetAsync(BlobPath(blob.Digest));
+        await gate.Reached;
+        Hub.Fault(blob.Digest, BlobFault.ShortAt(61 * mib));
+        using (Hub.Script(
+            request => IsForRest(request, "registry") && request.Range != $"bytes={60 * mib}-{62 * mib - 1}", Answer.TooManyRequests("60")))
+        {
+            using var range = await Mirror.GetAsync(BlobPath(blob.Digest), ("Range", $"bytes={60 * mib}-{62 * mib - 1}"));
+            var reading = range.Content.ReadAsByteArrayAsync(Cancel);
+            await Until.TrueAsync(
+                () => Hub.Log.Requests.Any(request => request.Status == 429), () => "Upstream was not asked for the rest of the range.");
+            gate.Open();
+            Assert.Equal(blob.Slice(60 * mib, 62 * mib), await reading);
+        }
+        Assert.Equal(blob.Digest, await DigestOfAsync(whole));
+    }
+
+    // A layer whose first answer ends cleanly before its end, so that no byte is lost on the way.
+    private async Task<HubBlob> CutAsync(MirrorProcess mirror, int size)
+    {
+        var layer = HubBlob.Seeded(1, size);
+        Hub.AddImage(Repository, "latest", layer);
+        Hub.Fault(layer.Digest, BlobFault.ShortAt(size / 3));
+        using (var manifest = await mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+        return layer;
+    }
+
+    private static bool IsForRest(HubRequest request, string origin) => request.Origin == origin
+        && request.Range is { } range && !range.StartsWith("bytes=0-", StringComparison.Ordinal);
+
     private Task<MirrorProcess> StartAsync(string proxy) =>
         MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = proxy });
 }

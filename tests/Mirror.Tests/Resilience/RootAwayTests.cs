@@ -38,6 +38,74 @@ public sealed class RootAwayTests : MirrorOfHub
     }
 
     [Theory]
+    [InlineData("docker")]
+    [InlineData("docker/registry/v2/blobs")]
+    public async Task Nothing_is_acknowledged_while_the_volume_of_a_folder_below_is_unmounted(string folder)
+    {
+        LoopVolume.Availability.OrSkip();
+        using var place = new TempFolder();
+        var (root, volume) = (place.Folder("root"), place.Folder("volume"));
+        var point = Directory.CreateDirectory(Path.Combine(root, folder)).FullName;
+        var isMounted = false;
+        await MountAsync();
+        try
+        {
+            await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = root });
+            var repository = new PushedRepository(mirror, "a/b");
+            var (_, bytes) = await repository.PushManifestAsync("before");
+            await UnmountAsync();
+            foreach (var path in new[] { $"blobs/uploads/?digest={Digest.Of("new"u8)}", "blobs/uploads/" })
+                Assert.Equal(HttpStatusCode.ServiceUnavailable, await repository.StatusOfAsync("POST", path, "new"u8.ToArray()));
+            Assert.Empty(Directory.GetFileSystemEntries(point));
+
+            await MountAsync();
+            await Until.TrueAsync(
+                async () => await repository.StatusOfAsync("GET", "manifests/before") == HttpStatusCode.OK, () => "The store is not back.");
+            Assert.Equal(bytes, await repository.BytesAsync("manifests/before"));
+            Assert.Equal(Digest.Of("new"u8), await repository.PushAsync("new"u8.ToArray()));
+        }
+        finally
+        {
+            if (isMounted)
+                await UnmountAsync();
+        }
+
+        async Task MountAsync()
+        {
+            await PeerProcess.RunAsync("mount", ["--bind", volume, point]);
+            isMounted = true;
+        }
+
+        async Task UnmountAsync()
+        {
+            isMounted = false;
+            await PeerProcess.RunAsync("umount", ["-l", point]);
+        }
+    }
+
+    [Fact]
+    public async Task A_server_that_stops_while_its_volume_is_unmounted_writes_nothing_to_the_folder_underneath()
+    {
+        LoopVolume.Availability.OrSkip();
+        using var place = new TempFolder();
+        var (root, volume) = (place.Folder("root"), place.Folder("volume"));
+        await PeerProcess.RunAsync("mount", ["--bind", volume, root]);
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Root = root });
+        try
+        {
+            var repository = new PushedRepository(mirror, "a/b");
+            await repository.PushManifestAsync("pulled");
+            await repository.BytesAsync("manifests/pulled");
+        }
+        finally
+        {
+            await PeerProcess.RunAsync("umount", ["-l", root]);
+        }
+        await mirror.StopAsync();
+        Assert.Empty(Directory.GetFileSystemEntries(root));
+    }
+
+    [Theory]
     [InlineData("the folder is the mount point", "")]
     [InlineData("the folder is below the mount point", "root")]
     [InlineData("another file system is mounted over it", "")]

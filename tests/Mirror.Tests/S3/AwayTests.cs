@@ -2,6 +2,7 @@ using System.Net;
 using Mirror.Storage;
 using Mirror.Tests.Images;
 using Mirror.Tests.Peers;
+using Mirror.Tests.Stores;
 using Xunit;
 
 namespace Mirror.Tests.S3;
@@ -109,6 +110,46 @@ public sealed class AwayTests
             using var answer = await mirror.GetAsync(path);
             Assert.Equal((path, HttpStatusCode.ServiceUnavailable), (path, answer.StatusCode));
         }
+    }
+
+    [Theory]
+    [InlineData(StoreKind.S3)]
+    [InlineData(StoreKind.Oss)]
+    public async Task Without_its_bucket_what_is_copied_is_served_and_nothing_else_is_missing(StoreKind kind)
+    {
+        MirrorProcess.Availability.OrSkip();
+        var store = await SharedRadosgw.OrSkipAsync();
+        using var client = store.Client();
+        var (name, bytes) = ($"gone-{Guid.NewGuid():N}", new byte[] { 1, 2, 3 });
+        await client.PutBucketAsync(name, Cancel);
+        using var cache = new TempFolder();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Driver = (kind is StoreKind.S3
+                ? BucketDriver.Of(store.Url, "test").Replace($"bucket: {Radosgw.Bucket}", $"bucket: {name}", StringComparison.Ordinal)
+                : $"  oss:\n    accesskeyid: {Radosgw.AccessKey}\n    accesskeysecret: {Radosgw.SecretKey}\n    region: us-east-1\n"
+                    + $"    endpoint: http://{name}.localhost:{store.Url.Port}\n    bucket: {name}\n")
+                + $"    localcache:\n      path: {cache.Path}\n",
+        });
+        var blob = Digest.Of(bytes);
+        using (var body = new ByteArrayContent(bytes))
+        using (var pushed = await Http.Client.PostAsync(new Uri(mirror.Url, $"/v2/local/app/blobs/uploads/?digest={blob}"), body, Cancel))
+            Assert.Equal(HttpStatusCode.Created, pushed.StatusCode);
+        await mirror.StopAsync();
+        foreach (var found in (await client.ListObjectsV2Async(new() { BucketName = name }, Cancel)).S3Objects)
+            await client.DeleteObjectAsync(name, found.Key, Cancel);
+        await client.DeleteBucketAsync(name, Cancel);
+        await mirror.StartAgainAsync();
+
+        foreach (var method in new[] { HttpMethod.Head, HttpMethod.Get })
+        {
+            using var copied = await mirror.SendAsync(method, $"local/app/blobs/{blob}");
+            Assert.Equal((method, HttpStatusCode.OK), (method, copied.StatusCode));
+            using var unknown = await mirror.SendAsync(method, $"local/app/blobs/{Digest.Of([1])}");
+            Assert.Equal((method, HttpStatusCode.ServiceUnavailable), (method, unknown.StatusCode));
+        }
+        using var mounted = await mirror.SendAsync(HttpMethod.Post, $"local/other/blobs/uploads/?mount={blob}&from=local/app");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, mounted.StatusCode);
     }
 
     private static async Task AssertPulledAsync(Skopeo skopeo, TestImage image, string name)

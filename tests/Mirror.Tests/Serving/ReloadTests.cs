@@ -55,6 +55,17 @@ public sealed class ReloadTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.OK, after.StatusCode);
     }
 
+    [Theory]
+    [InlineData("USR1")]
+    [InlineData("USR2")]
+    public async Task Other_signals_do_not_end_the_server_and_the_log_says_that_they_have_no_effect(string signal)
+    {
+        Mirror.Signal(signal);
+        await Mirror.UntilLoggedOnceAsync(line => line.Contains($"SIG{signal} has no effect", StringComparison.Ordinal));
+        using var response = await Mirror.GetAsync("");
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
     [Fact]
     public async Task A_new_account_is_used_for_the_next_request_and_the_old_one_never_again()
     {

@@ -94,6 +94,27 @@ public sealed class StartTests
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
+    [Fact]
+    public async Task A_hang_up_at_the_start_is_remembered_until_the_settings_can_be_read_again()
+    {
+        MirrorProcess.Availability.OrSkip();
+        using var folder = new TempFolder();
+        var config = folder.Write(
+            "config.yml",
+            $"version: 0.1\nhttp: {{addr: \"127.0.0.1:{Ports.Free()}\"}}\nstorage: {{filesystem: {{rootdirectory: {folder["root"]}}}}}\n");
+        await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, config]);
+        // As early as the process catches the signal. Before, the system ends it: that is the time of the runtime.
+        while (!Catches(process.Id))
+            await Task.Yield();
+        process.Signal("HUP");
+        foreach (var said in new[] { "was read again", "listening on" })
+            await process.UntilAsync(() => Task.FromResult(process.Lines.Any(line => line.Contains(said, StringComparison.Ordinal))));
+
+        static bool Catches(int process) => (Convert.ToUInt64(
+            File.ReadLines($"/proc/{process}/status").Single(line => line.StartsWith("SigCgt:", StringComparison.Ordinal))[7..].Trim(),
+            16) & 1) != 0;
+    }
+
     [Theory]
     [InlineData("http: {addr: \"127.0.0.1:TAKEN\"}",
         "listen on http.addr 127.0.0.1:TAKEN: Failed to bind to address http://127.0.0.1:TAKEN: address already in use")]
@@ -192,6 +213,41 @@ public sealed class StartTests
             : [$"all who reach :5000 may {verbs} without a password; set auth.htpasswd, auth.token or access.rules, or let http.addr "
                 + "begin with localhost"],
         AccessSummary.Warnings(ConfigurationText.Load(ConfigurationText.VersionLine + yaml).Options));
+
+    [Theory]
+    [InlineData("{who: {anonymous: true}, repositories: [\"**\"], actions: [pull, push, delete]}", "",
+        "by access.rules.0, all who reach :5000 may push and delete in ** without a password; name users, groups, claims or certificates "
+        + "in its 'who', or let http.addr begin with localhost")]
+    [InlineData("{who: {anonymous: true}, repositories: [\"a/**\"], actions: [push]}, {who: {claims: {c: [v]}}, repositories: [\"**\"], "
+        + "actions: [push]}", "",
+        "by access.rules.0, all who reach :5000 may push in a/** without a password; name users, groups, claims or certificates in its "
+        + "'who', or let http.addr begin with localhost")]
+    [InlineData("{who: {claims: {c: [v]}}, repositories: [\"**\"], actions: [push]}", "", null)]
+    [InlineData("{who: {anonymous: true}, repositories: [\"**\"], actions: [push]}", "http: {addr: \"127.0.0.1:5000\"}\n", null)]
+    [InlineData("{who: {anonymous: true}, repositories: [\"**\"], actions: [pull]}",
+        "proxy: {remoteurl: \"https://x.example\", username: u, password: p}\n",
+        "the account at x.example is used for every client: by access.rules.0, its private images are open to all who reach :5000; name "
+        + "users, groups, claims or certificates in its 'who'")]
+    [InlineData("{who: {anonymous: true}, repositories: [\"y/**\"], actions: [pull]}",
+        "proxy: {upstreams: [{remoteurl: \"https://x.example\"}, {name: y, remoteurl: \"https://y.example\", username: u, password: p}]}\n",
+        "the account at y is used for every client: by access.rules.0, its private images are open to all who reach :5000; name "
+        + "users, groups, claims or certificates in its 'who'")]
+    [InlineData("{who: {anonymous: true}, repositories: [\"library/**\"], actions: [pull]}",
+        "proxy: {remoteurl: \"https://x.example\", username: u, password: p}\n", null)]
+    public void A_rule_that_lets_in_every_client_is_warned_of_as_settings_without_rules_are(string rules, string more, string? warning) =>
+        Assert.Equal(
+            warning is null ? [] : [warning],
+            AccessSummary.Warnings(ConfigurationText.Load(
+                $"{ConfigurationText.VersionLine}{more}storage: {{delete: {{enabled: true}}}}\naccess: {{rules: [{rules}]}}\n").Options));
+
+    [Theory]
+    [InlineData("proxy: {remoteurl: \"https://x.example\", tls: {certificate: /c}}")]
+    [InlineData("proxy: {upstreams: [{remoteurl: \"https://x.example\", tls: {certificate: /c, key: /k}}]}")]
+    public void A_client_certificate_that_all_clients_use_is_warned_of_as_an_account_is(string yaml) => Assert.Contains(
+        AccessSummary.Warnings(ConfigurationText.Load(ConfigurationText.VersionLine + yaml).Options),
+        warning => warning.StartsWith(
+            "the client certificate for x.example is used for every client: without auth, its private images are open to all",
+            StringComparison.Ordinal));
 
     private sealed class FailingWork : BackgroundService
     {

@@ -113,6 +113,56 @@ public sealed class TlsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_certificate_with_which_no_client_could_connect_ends_the_start()
+    {
+        MirrorProcess.Availability.OrSkip();
+        var config = Config("");
+        // Weak on purpose.
+#pragma warning disable CA5385
+        using var key = RSA.Create(1024);
+#pragma warning restore CA5385
+        var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using var weak = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        Write("server.pem", weak.ExportCertificatePem());
+        Write("server.key", key.ExportPkcs8PrivateKeyPem());
+        foreach (var verb in new[] { "check-config", "serve" })
+        {
+            await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, verb, config]);
+            Assert.True(await process.ExitCodeAsync() != 0, process.Output);
+            Assert.Contains("http.tls.certificate: ", process.Output, StringComparison.Ordinal);
+            Assert.Contains("no client could connect", process.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_handshake_that_fails_has_a_line_and_plain_HTTP_gets_an_answer_in_words()
+    {
+        using var certificate = Certificate("localhost");
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Environment = new Dictionary<string, string>
+            {
+                ["REGISTRY_HTTP_TLS_CERTIFICATE"] = Write("server.pem", certificate.ExportCertificatePem()),
+                ["REGISTRY_HTTP_TLS_KEY"] = Write("server.key", certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem()),
+            },
+        });
+        using var plain = new TcpClient(AddressFamily.InterNetwork);
+        await plain.ConnectAsync(IPAddress.Loopback, mirror.Url.Port, Cancel);
+        await plain.GetStream().WriteAsync("GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray(), Cancel);
+        using var reader = new StreamReader(plain.GetStream());
+        var answer = await reader.ReadToEndAsync(Cancel);
+        Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+        Assert.Contains("https://", answer, StringComparison.Ordinal);
+        await mirror.UntilLoggedAsync(line => line.Contains(" sent plain HTTP", StringComparison.Ordinal));
+
+        // The record of a handshake, with a message that is none.
+        using var strange = new TcpClient(AddressFamily.InterNetwork);
+        await strange.ConnectAsync(IPAddress.Loopback, mirror.Url.Port, Cancel);
+        await strange.GetStream().WriteAsync((byte[])[22, 3, 1, 0, 5, 1, 0, 0, 1, 0], Cancel);
+        await mirror.UntilLoggedAsync(line => line.Contains("a TLS handshake with 127.0.0.1:", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_renewed_certificate_is_used_without_a_restart_and_no_request_fails()
     {
         await StartProcessAsync("");
@@ -153,6 +203,46 @@ public sealed class TlsTests : IAsyncDisposable
         _process!.Signal("HUP");
         await Until.TrueAsync(() => LetsInAsync(stranger), () => "The new authority is not used.");
         Assert.False(await LetsInAsync(friend));
+    }
+
+    [Fact]
+    public async Task The_health_command_has_no_certificate_of_a_client_and_yet_tells_whether_the_server_answers()
+    {
+        using var friend = Certificate("friend");
+        var clientCas = $"clientcas: [{Write("friend.pem", friend.ExportCertificatePem())}]";
+        foreach (var version in new[] { "tls1.2", "tls1.3" })
+        {
+            await StartProcessAsync($"{clientCas}\n    minimumtls: {version}");
+            await using (var health = Health())
+            {
+                Assert.True(await health.ExitCodeAsync() == 0, health.Output);
+                Assert.Contains("asks for a certificate of the client", health.Output);
+            }
+            await _process!.StopAsync();
+            await using var stopped = Health();
+            Assert.Equal(1, await stopped.ExitCodeAsync());
+        }
+
+        // The second server asks for no certificate, and knows which checks fail.
+        var down = Write("down", "");
+        await StartProcessAsync($$"""
+            {{clientCas}}
+              debug: {addr: "127.0.0.1:{{Ports.Free()}}"}
+            health: {file: [{file: {{down}}}]}
+            """);
+        await Until.TrueAsync(() => IsHealthyAsync(false), () => "The check of the second server does not fail.");
+        File.Delete(down);
+        await Until.TrueAsync(() => IsHealthyAsync(true), () => "The check of the second server does not succeed again.");
+
+        PeerProcess Health() => PeerProcess.Start(
+            "dotnet", [MirrorProcess.Program, "health", Path.Combine(_folder.Folder("files"), "config.yml")]);
+
+        async Task<bool> IsHealthyAsync(bool expected)
+        {
+            await using var health = Health();
+            return await health.ExitCodeAsync() == (expected ? 0 : 1)
+                && health.Output.Contains("503", StringComparison.Ordinal) == !expected;
+        }
     }
 
     public async ValueTask DisposeAsync()

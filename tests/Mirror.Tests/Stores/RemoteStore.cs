@@ -189,7 +189,8 @@ internal sealed class RemoteStore : IAsyncDisposable
                 StoreFault.Late("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
             StoreKind.Azure when request.Query["comp"] == "list" =>
                 StoreFault.Late("<EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>"),
-            StoreKind.Gcs when request.Path.Value!.EndsWith("/o", StringComparison.Ordinal) => StoreFault.Late("{}"),
+            StoreKind.Gcs when request.Path.Value!.EndsWith("/o", StringComparison.Ordinal) =>
+                StoreFault.Late("""{"kind":"storage#objects"}"""),
             StoreKind.Swift or StoreKind.GlanceBesideSwift when request.Query["format"] == "json" => StoreFault.Late("[]"),
             _ => null,
         };

@@ -1,5 +1,7 @@
 using System.Net;
+using Microsoft.AspNetCore.Http;
 using Mirror.Storage;
+using Mirror.Tests.Maintenance;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Push;
 using Mirror.Tests.Resilience;
@@ -64,6 +66,71 @@ public sealed class StoreFaultTests
         }
         using var read = await mirror.GetAsync(unread);
         Assert.Equal(HttpStatusCode.OK, read.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(StoreKind.S3, 507)]
+    [InlineData(StoreKind.Azure, 507)]
+    [InlineData(StoreKind.Gcs, 507)]
+    [InlineData(StoreKind.Swift, 413)]
+    [InlineData(StoreKind.Swift, 507)]
+    [InlineData(StoreKind.Glance, 413)]
+    public async Task A_store_that_is_full_refuses_pushes_with_507_and_serves_what_it_has(StoreKind kind, int status)
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(kind);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Driver = $"{store.Driver}  redirect: {{disable: true}}\n" });
+        var image = Pushes.Image(1);
+        Assert.True(await Pushes.PushAsync(mirror, "local/app", "1", image.Manifest, image.Blobs));
+
+        store.Faults.Set(request => !HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method)
+            && !request.Path.Value!.Contains("token", StringComparison.Ordinal) ? StoreFault.Status(status) : null);
+        var repository = new PushedRepository(mirror, "local/app");
+        for (byte i = 0; i < 6; i++)
+        {
+            Assert.Equal(
+                HttpStatusCode.InsufficientStorage,
+                await repository.StatusOfAsync("POST", $"blobs/uploads/?digest={Digest.Of([i])}", [i]));
+            await Pushes.AssertWholeAsync(mirror, "local/app", "1", image.Manifest, image.Blobs);
+        }
+        await store.MendAsync();
+        Assert.Equal(
+            HttpStatusCode.Created, await repository.StatusOfAsync("POST", $"blobs/uploads/?digest={Digest.Of([1])}", [1]));
+        Assert.DoesNotContain(
+            "takes no writes",
+            await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(StoreKind.S3, 200)]
+    [InlineData(StoreKind.S3, 404)]
+    [InlineData(StoreKind.Azure, 200)]
+    [InlineData(StoreKind.Azure, 404)]
+    [InlineData(StoreKind.Gcs, 404)]
+    [InlineData(StoreKind.Swift, 200)]
+    [InlineData(StoreKind.Swift, 404)]
+    public async Task A_page_of_html_from_before_the_store_is_neither_content_nor_an_answer_that_there_is_none(StoreKind kind, int status)
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(kind);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Driver = $"{store.Driver}  redirect: {{disable: true}}\n" });
+        var image = Pushes.Image(1);
+        Assert.True(await Pushes.PushAsync(mirror, "local/app", "1", image.Manifest, image.Blobs));
+        var unread = $"local/app/blobs/{await store.PutAsync("local/app", [3])}";
+
+        store.Faults.Set(request => request.Path.Value!.Contains("token", StringComparison.Ordinal)
+            || request.Path.StartsWithSegments("/auth") ? null : StoreFault.Page(status));
+        await AssertNothingIsTakenForMissingAsync(mirror, hasNamesHere: false, unread, $"HTML {status}");
+        await store.MendAsync();
+        await Until.TrueAsync(
+            async () =>
+            {
+                using var answer = await mirror.GetAsync(unread);
+                return answer.StatusCode is HttpStatusCode.OK && await answer.Content.ReadAsByteArrayAsync() is [3];
+            },
+            () => "The store is back, but it is not used.");
+        await Pushes.AssertWholeAsync(mirror, "local/app", "1", image.Manifest, image.Blobs);
     }
 
     private static async Task BeginAsync(string outage, RemoteStore store, Random random)

@@ -60,17 +60,24 @@ public sealed class StoreMemoryTests : IDisposable
         Assert.Equal(HttpStatusCode.Created, put.StatusCode);
         var pushed = mirror.PeakResident;
 
-        using var pulled = await http.GetAsync(
-            new Uri(mirror.Url, $"/v2/{Pushed}/blobs/{Layer.Digest}"), HttpCompletionOption.ResponseHeadersRead, Cancel);
-        using var hash = Digest.NewHash("sha256");
-        await using var stream = await pulled.Content.ReadAsStreamAsync(Cancel);
-        var buffer = new byte[256 << 10];
-        while (await stream.ReadAsync(buffer, Cancel) is var read and > 0)
-            hash.AppendData(buffer, 0, read);
-        Assert.Equal(Layer.Digest, Digest.FromHash("sha256", hash.GetCurrentHash()));
-        Figures.Report($"{store}: {Layer.Size >> 20} MiB pushed with at most {pushed >> 20} MiB of memory, and then pulled with at most "
-            + $"{mirror.PeakResident >> 20} MiB");
+        await PullAsync();
+        var pulled = mirror.PeakResident;
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(PullAsync, Cancel)));
+        Figures.Report($"{store}: {Layer.Size >> 20} MiB pushed with at most {pushed >> 20} MiB of memory, then pulled with at most "
+            + $"{pulled >> 20} MiB, and by four clients at once with at most {mirror.PeakResident >> 20} MiB");
         Assert.InRange(mirror.PeakResident, 0, MaxMemory);
+
+        async Task PullAsync()
+        {
+            using var answer = await http.GetAsync(
+                new Uri(mirror.Url, $"/v2/{Pushed}/blobs/{Layer.Digest}"), HttpCompletionOption.ResponseHeadersRead, Cancel);
+            using var hash = Digest.NewHash("sha256");
+            await using var stream = await answer.Content.ReadAsStreamAsync(Cancel);
+            var buffer = new byte[256 << 10];
+            while (await stream.ReadAsync(buffer, Cancel) is var read and > 0)
+                hash.AppendData(buffer, 0, read);
+            Assert.Equal(Layer.Digest, Digest.FromHash("sha256", hash.GetCurrentHash()));
+        }
     }
 
     /// <summary>Rift with the routes that the mirror uses, for objects with the bytes of one blob. It keeps none of them.</summary>

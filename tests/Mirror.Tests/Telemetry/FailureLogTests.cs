@@ -22,7 +22,7 @@ public sealed partial class FailureLogTests : MirrorOfHub
         { "the CDN is away", HttpStatusCode.ServiceUnavailable, "error" },
         { "upstream answers 500", HttpStatusCode.ServiceUnavailable, "error" },
         { "upstream answers 429", HttpStatusCode.TooManyRequests, "error" },
-        { "upstream sends a page for people", HttpStatusCode.ServiceUnavailable, "error" },
+        { "upstream sends an HTML page", HttpStatusCode.ServiceUnavailable, "error" },
         { "upstream sends wrong bytes", HttpStatusCode.ServiceUnavailable, "error" },
         { "upstream refuses an anonymous mirror", HttpStatusCode.NotFound, "warning" },
         { "upstream refuses the mirror's account", HttpStatusCode.Forbidden, "warning" },
@@ -163,7 +163,8 @@ public sealed partial class FailureLogTests : MirrorOfHub
     {
         using var upstream = new OrdinaryUpstream();
         foreach (var method in new[] { "GET", "HEAD" })
-            upstream.Answer(method, "app/manifests/1", 401, [], ("WWW-Authenticate", "Basic realm=\"registry\""));
+            foreach (var path in new[] { "", "app/manifests/1" })
+                upstream.Answer(method, path, 401, [], ("WWW-Authenticate", "Basic realm=\"registry\""));
         await using var mirror = await MirrorProcess.StartAsync(
             new MirrorSettings { Upstream = upstream.Url, Username = "ann", Password = "wrong" });
 
@@ -227,7 +228,7 @@ public sealed partial class FailureLogTests : MirrorOfHub
             case "upstream answers 429":
                 Hub.Script(Asked.Manifest, Answer.TooManyRequests());
                 break;
-            case "upstream sends a page for people":
+            case "upstream sends an HTML page":
                 Hub.Script(Asked.Manifest, Answer.Html());
                 break;
             case "upstream sends wrong bytes":

@@ -44,6 +44,20 @@ public sealed class HealthTests
     }
 
     [Fact]
+    public async Task A_file_that_cannot_be_looked_for_makes_the_registry_unhealthy()
+    {
+        using var folder = new TempFolder();
+        // A folder that no one can enter, root included.
+        File.CreateSymbolicLink(folder["loop"], folder["loop"]);
+        await using var mirror = await StartAsync($"file: [{{file: {folder["loop"]}/down, interval: 1s}}]");
+        await UntilAsync(mirror, HttpStatusCode.ServiceUnavailable);
+        Assert.DoesNotContain("file exists", await HealthAsync(mirror, HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
+
+        File.Delete(folder["loop"]);
+        await UntilAsync(mirror, HttpStatusCode.OK);
+    }
+
+    [Fact]
     public async Task A_wrong_status_counts_after_as_many_failures_as_the_threshold()
     {
         var url = new Uri($"http://127.0.0.1:{Ports.Free()}/well");

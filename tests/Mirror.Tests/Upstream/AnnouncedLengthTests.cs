@@ -12,7 +12,7 @@ public sealed class AnnouncedLengthTests
     {
         const int max = 64 << 20;
         var origin = new UpstreamOrigin(new UpstreamOptions { RemoteUrl = new Uri("https://registry.example") }, "registry.example");
-        using var response = new HttpResponseMessage { Content = new ByteArrayContent([1, 2, 3]) };
+        using var response = new HttpResponseMessage { Content = new ByteArrayContent([1, 2, 3]), RequestMessage = new() };
         response.Content.Headers.ContentLength = max;
         var before = GC.GetAllocatedBytesForCurrentThread();
         // It ends on this thread: all bytes are there.

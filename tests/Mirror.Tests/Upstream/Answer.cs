@@ -20,7 +20,7 @@ public abstract class Answer
     /// <summary>Not there.</summary>
     public static Answer NotFound { get; } = Status(404, "MANIFEST_UNKNOWN");
 
-    /// <summary>A page for people where a registry's answer is due.</summary>
+    /// <summary>An HTML page where a registry's answer is due.</summary>
     public static Answer Html(int status = 200) =>
         new Fixed(status, "text/html", "<html><body>Please try again later.</body></html>", null);
 
@@ -45,7 +45,10 @@ public abstract class Answer
     public static Answer HeldBy(Gate gate) => new Held(gate);
 
     /// <summary>Runs something of the test's at the moment the request has arrived, then the hub answers.</summary>
-    public static Answer After(Action act) => new Acted(act);
+    public static Answer After(Action act) => new Acted(_ => act());
+
+    /// <summary>Runs something of the test's with the request, then the hub answers.</summary>
+    public static Answer Noted(Action<HttpContext> act) => new Acted(act);
 
     /// <summary>True where the request has been answered, false where the hub shall go on.</summary>
     internal abstract Task<bool> GiveAsync(HttpContext context, ScriptedHub hub);
@@ -111,11 +114,11 @@ public abstract class Answer
         }
     }
 
-    private sealed class Acted(Action act) : Answer
+    private sealed class Acted(Action<HttpContext> act) : Answer
     {
         internal override Task<bool> GiveAsync(HttpContext context, ScriptedHub hub)
         {
-            act();
+            act(context);
             return Task.FromResult(false);
         }
     }

@@ -20,6 +20,8 @@ public sealed class OrdinaryUpstream : IDisposable
     // The newest answer comes first.
     private int _priority;
 
+    public OrdinaryUpstream() => Answer("GET", "", 200, "{}"u8.ToArray(), ("Content-Type", "application/json"));
+
     public Uri Url => new(_server.Url!);
 
     /// <summary>How many requests of a method came for a path below <c>/v2/</c>.</summary>

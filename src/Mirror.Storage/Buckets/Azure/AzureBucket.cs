@@ -17,23 +17,27 @@ public sealed class AzureBucket : IBucket
     private static readonly TimeSpan MinDelegationLeft = TimeSpan.FromMinutes(30);
 
     private readonly AzureOptions _options;
-    private readonly TimeProvider _time;
+    private readonly StoreClock _clock;
+    private readonly bool _makesContainer;
     private readonly BlobContainerClient _container;
     private readonly AzureCalls _calls;
     private readonly SemaphoreSlim _opening = new(1);
     private string? _root;
     private UserDelegationKey? _delegation;
 
-    /// <param name="time">The clock of time limits and signed addresses.</param>
-    public AzureBucket(AzureOptions options, TimeProvider time)
+    /// <param name="time">The clock of time limits.</param>
+    /// <param name="makesContainer">Whether a missing container is made, where the settings are those of registry:2.</param>
+    public AzureBucket(AzureOptions options, TimeProvider time, bool makesContainer = true)
     {
-        (_options, _time) = (options, time);
-        _container = AzureClient.Create(options);
+        (_options, _clock, _makesContainer) = (options, new(time), makesContainer);
+        _container = AzureClient.Create(options, _clock);
         Name = options.Location;
         _calls = new AzureCalls(Name, _container, time);
     }
 
     public string Name { get; }
+
+    public TimeSpan ClockAhead => _clock.Ahead;
 
     /// <summary>How long a small call and its repetitions may take.</summary>
     internal TimeSpan SmallLimit { init => _calls.SmallLimit = value; }
@@ -133,17 +137,16 @@ public sealed class AzureBucket : IBucket
         List<string> names = [];
         await foreach (var page in PagesAsync(token => _container.GetBlobsByHierarchyAsync(options, token), null, cancellationToken))
             names.AddRange(page.Values.Where(found => found.IsPrefix).Select(found => _calls.After(below, found.Prefix).TrimEnd('/')));
-        return names;
+        return BucketCalls.Once(names);
     }
 
     public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
         var blob = _container.GetBlobClient(await KeyAsync(path, cancellationToken));
-        var now = _time.GetUtcNow();
+        var now = _clock.Now;
+        // Without a beginning: it is valid at once, also if the clocks differ a little.
         var signature = new BlobSasBuilder(BlobSasPermissions.Read, now + validity)
         {
-            // The clocks of the service and of this machine may differ.
-            StartsOn = now - TimeSpan.FromSeconds(10),
             BlobContainerName = _container.Name,
             BlobName = blob.Name,
             Resource = "b",
@@ -197,7 +200,10 @@ public sealed class AzureBucket : IBucket
         if (_options.IsOfRegistry2)
             await _calls.InvokeAsync(_calls.SmallLimit, async stop =>
             {
-                await _container.CreateIfNotExistsAsync(PublicAccessType.None, cancellationToken: stop);
+                if (_makesContainer)
+                    await _container.CreateIfNotExistsAsync(PublicAccessType.None, cancellationToken: stop);
+                else if (!await _container.ExistsAsync(stop))
+                    throw _calls.WithoutContainer();
                 return true;
             }, cancellationToken);
         foreach (var candidate in new[] { $"/{root}", root })
@@ -221,7 +227,7 @@ public sealed class AzureBucket : IBucket
         var service = _container.GetParentBlobServiceClient();
         return _delegation = await _calls.InvokeAsync(
             _calls.SmallLimit,
-            async stop => (await service.GetUserDelegationKeyAsync(now - TimeSpan.FromSeconds(10), now + DelegationValidity, stop)).Value,
+            async stop => (await service.GetUserDelegationKeyAsync(startsOn: null, now + DelegationValidity, stop)).Value,
             cancellationToken);
     }
 

@@ -20,17 +20,15 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
 
     private readonly TimeProvider _time = time;
 
-    protected override CallFailure? Explain(Exception failure) => failure switch
+    protected override CallFailure Explain(Exception failure) => failure switch
     {
-        RequestFailedException { Status: 404, ErrorCode: var code } when !NoContainer.Contains(code) => CallFailure.Missing,
+        // Without a code a 404 comes from something in front of the store.
+        RequestFailedException { Status: 404, ErrorCode: { Length: > 0 } code } when !NoContainer.Contains(code) => CallFailure.Missing,
+        RequestFailedException { Status: 507 } => CallFailure.Full,
         RequestFailedException { Status: 401 or 408 or 429 } => CallFailure.Away,
         RequestFailedException refused when IsUnauthenticated(refused) => CallFailure.Away,
         RequestFailedException { Status: >= 400 and < 500, ErrorCode: var code } when !Temporary.Contains(code) => CallFailure.Refused,
-        // The library collects the failures of its attempts in an AggregateException.
-        RequestFailedException or AuthenticationFailedException or AggregateException or HttpRequestException or IOException =>
-            CallFailure.Away,
-        _ when IsUnreadable(failure) => CallFailure.Away,
-        _ => null,
+        _ => CallFailure.Away,
     };
 
     protected override string Describe(Exception failure) => failure switch
@@ -39,8 +37,10 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
             $"refused: {code}: {FirstLine(refused)}{Advice(code, refused)}",
         RequestFailedException { Status: > 0 and var status } refused => $"refused: {status}: {FirstLine(refused)}",
         AuthenticationFailedException login => $"cannot be logged in to: {FirstLine(login)}",
-        AggregateException { InnerException: { } first } => $"cannot be reached: {FirstLine(first)}",
+        // The library collects the failures of its attempts in it.
+        AggregateException { InnerException: { } first } => Unreached(first),
         _ when IsUnreadable(failure) => $"sent an answer that cannot be read: {FirstLine(failure)}",
+        RequestFailedException { InnerException: { } cause } => Unreached(cause),
         _ => $"cannot be reached: {FirstLine(failure)}",
     };
 
@@ -55,6 +55,8 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
     private string Advice(string code, RequestFailedException refused) => code switch
     {
         "ContainerNotFound" => "; there is no such container: create it, or change container",
+        "KeyBasedAuthenticationNotPermitted" =>
+            "; the account takes no keys: set credentials.type to client_secret or default_credentials",
         _ when IsUnauthenticated(refused) && refused.GetRawResponse()?.Headers.Date is { } date
             && (date - _time.GetUtcNow()).Duration() > MaxDifference =>
             $"; the clock of the store says {date:u}, and the clock of this machine {_time.GetUtcNow():u}: set the clock",

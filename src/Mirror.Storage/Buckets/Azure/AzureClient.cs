@@ -10,23 +10,21 @@ namespace Mirror.Storage.Buckets.Azure;
 internal static class AzureClient
 {
     /// <summary>The client of the container, with the log-in of the settings.</summary>
+    /// <param name="clock">Gets the dates of the store's answers.</param>
     /// <exception cref="FormatException">The account's key is not base64.</exception>
-    public static BlobContainerClient Create(AzureOptions options)
+    public static BlobContainerClient Create(AzureOptions options, StoreClock clock)
     {
         var client = new BlobClientOptions
         {
             // registry:2 begins names with a slash. The library would cut it off.
             TrimBlobNameSlashes = false,
-            Transport = new HttpClientTransport(BucketHttp.Create(options.SkipVerify)),
+            Transport = new HttpClientTransport(BucketHttp.CreateOfStore(clock, options.SkipVerify)),
             Retry = { MaxRetries = 2, Delay = TimeSpan.FromMilliseconds(200), MaxDelay = TimeSpan.FromSeconds(2) },
         };
-        return UsesKey(options)
+        return options.UsesKey
             ? new(options.ContainerUrl, new StorageSharedKeyCredential(options.AccountName, options.AccountKey), client)
             : new(options.ContainerUrl, Token(options.Credentials), client);
     }
-
-    private static bool UsesKey(AzureOptions options) =>
-        options.Credentials is { } credentials ? credentials.Type is AzureCredentialType.SharedKey : options.AccountKey is not null;
 
     private static TokenCredential Token(AzureCredentialsOptions? credentials) => credentials?.Type is AzureCredentialType.ClientSecret
         ? new ClientSecretCredential(credentials.TenantId, credentials.ClientId, credentials.Secret)

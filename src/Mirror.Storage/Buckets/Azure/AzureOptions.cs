@@ -44,6 +44,9 @@ public sealed class AzureOptions : BucketOptions
     /// <summary><see cref="RootDirectory"/> as names begin with it: empty, or with a slash at its end only.</summary>
     internal string Root => RootDirectory.Trim('/') is { Length: > 0 } folder ? $"{folder}/" : "";
 
+    /// <summary>Whether the account's key is the log-in. If not, it is a token, which Azure's library sends by HTTPS only.</summary>
+    public bool UsesKey => Credentials is { } credentials ? credentials.Type is AzureCredentialType.SharedKey : AccountKey is not null;
+
     /// <summary>
     /// Whether the file has only keys of <c>registry:2</c>, which begins each name with a slash and creates a missing container.
     /// <c>registry:3</c> requires <see cref="Credentials"/> and does neither.

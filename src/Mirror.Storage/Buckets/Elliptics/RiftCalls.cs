@@ -14,21 +14,19 @@ internal sealed class RiftException(HttpStatusCode status, bool isMissing, strin
 /// <summary>Translates the answers of Rift.</summary>
 internal sealed class RiftCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
 {
-    protected override CallFailure? Explain(Exception failure) => failure switch
+    protected override CallFailure Explain(Exception failure) => failure switch
     {
         RiftException { IsMissing: true } => CallFailure.Missing,
-        RiftException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
-        RiftException { Status: >= HttpStatusCode.InternalServerError } => CallFailure.Away,
-        RiftException => CallFailure.Refused,
-        HttpRequestException or IOException => CallFailure.Away,
-        _ => null,
+        RiftException { Status: HttpStatusCode.InsufficientStorage } => CallFailure.Full,
+        RiftException { Status: < HttpStatusCode.InternalServerError and not HttpStatusCode.Unauthorized } => CallFailure.Refused,
+        _ => CallFailure.Away,
     };
 
     protected override string Describe(Exception failure) => failure switch
     {
         RiftException { IsMissing: true } => "does not have what was asked for",
         RiftException refused => $"refused: {refused.Message}",
-        _ => $"cannot be reached: {failure.Message}",
+        _ => Unreached(failure),
     };
 
     protected override Task ProbeAsync(CancellationToken cancellationToken) => probe(cancellationToken);

@@ -86,8 +86,8 @@ public sealed class FolderBucket : IBucket
         {
             cancellationToken.ThrowIfCancellationRequested();
             // A file may be gone since its folder was read.
-            if (Guarded(() => file.Exists ? new BucketObject(path, file.LastWriteTimeUtc, file.Length) : (BucketObject?)null) is { } found)
-                yield return found;
+            if (Guarded(() => Disk.Entries.File(file.FullName)) is { } found)
+                yield return new BucketObject(path, found.LastWriteTimeUtc, found.Length);
         }
     }
 
@@ -133,8 +133,8 @@ public sealed class FolderBucket : IBucket
 
     private FileInfo? Find(string path)
     {
-        var file = new FileInfo(_root.PathOf(path));
-        return _root.Found(file.Exists ? file : null, !file.Exists);
+        var file = Disk.Entries.File(_root.PathOf(path));
+        return _root.Found(file, file is null);
     }
 
     private FileStream? Open(string path) => Guarded(() =>

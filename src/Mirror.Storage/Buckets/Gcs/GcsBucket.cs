@@ -30,16 +30,21 @@ public sealed class GcsBucket : IBucket
 
     public string Name => _options.Location;
 
+    public TimeSpan ClockAhead => _calls.Clock.Ahead;
+
     /// <summary>How long a small call and its repetitions may take.</summary>
     internal TimeSpan SmallLimit { init => _calls.SmallLimit = value; }
 
     public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken)
     {
-        var found = await _calls.GetOrNullAsync(stop => _calls.ExecuteAsync(client =>
+        var found = await _calls.GetOrNullAsync(stop => _calls.ExecuteAsync<Google.Apis.Storage.v1.Data.Object?>(async client =>
         {
             var get = client.Service.Objects.Get(_bucket, _root + path);
             get.Fields = "size,contentType";
-            return get.ExecuteAsync(stop);
+            // The library reads an empty answer as none.
+            return await get.ExecuteAsync(stop) is { Size: not null } answer
+                ? answer
+                : throw new IOException($"the answer about {_root}{path} does not tell its length");
         }, stop), cancellationToken);
         return found is null or { ContentType: UploadSession } ? null : (long?)found.Size;
     }
@@ -101,17 +106,18 @@ public sealed class GcsBucket : IBucket
         List<string> names = [];
         await foreach (var page in PagesAsync(below + prefix, "/", max: null, cancellationToken))
             names.AddRange((page.Prefixes ?? []).Select(found => _calls.After(below, found).TrimEnd('/')));
-        return names;
+        return BucketCalls.Once(names);
     }
 
     public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
         var client = await _calls.InvokeAsync(_calls.SmallLimit, stop => _calls.ClientAsync(stop).AsTask(), cancellationToken);
-        if (client.Signer is not { } signer)
+        // The library has only the clock of this machine for the date at which an address begins.
+        if (client.Signer is not { } signer || !_calls.Clock.IsNear)
             return null;
         var template = UrlSigner.RequestTemplate.FromBucket(_bucket).WithObjectName(_root + path).WithHttpMethod(HttpMethod.Get);
         var service = _options.ServiceUrl;
-        var how = UrlSigner.Options.FromDuration(validity).WithSigningVersion(SigningVersion.V4)
+        var how = UrlSigner.Options.FromExpiration(_calls.Clock.Now + validity).WithSigningVersion(SigningVersion.V4)
             .WithScheme(service.Scheme).WithHost(service.Host);
         return new Uri(await signer.SignAsync(template, service.IsDefaultPort ? how : how.WithPort(service.Port), cancellationToken));
     }
@@ -128,7 +134,7 @@ public sealed class GcsBucket : IBucket
             () => new(HttpMethod.Get, address) { Headers = { Range = range } },
             cancellationToken,
             // A range that begins behind the end.
-            status => status is HttpStatusCode.RequestedRangeNotSatisfiable);
+            status => range is not null && status is HttpStatusCode.RequestedRangeNotSatisfiable);
     }
 
     private async IAsyncEnumerable<Objects> PagesAsync(
@@ -143,12 +149,12 @@ public sealed class GcsBucket : IBucket
                 var list = client.Service.Objects.List(_bucket);
                 (list.Prefix, list.Delimiter, list.PageToken) = (prefix, delimiter, token);
                 list.MaxResults = Math.Min(max ?? MaxPage, MaxPage);
-                list.Fields = "items(name,size,timeCreated,contentType),prefixes,nextPageToken";
+                list.Fields = "kind,items(name,size,timeCreated,contentType),prefixes,nextPageToken";
                 return list.ExecuteAsync(stop);
             }, stop), cancellationToken);
-            // JSON that is no object.
-            if (page is null)
-                throw new StoreUnavailableException($"{_calls.Name} sent no list.");
+            // Each list says that it is one.
+            if (page?.Kind is null)
+                throw _calls.NoList();
             yield return page;
             if (page.NextPageToken is not { Length: > 0 } more)
                 yield break;

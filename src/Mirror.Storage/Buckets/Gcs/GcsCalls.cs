@@ -17,11 +17,16 @@ internal sealed class GcsCalls(GcsOptions options, TimeProvider time) : BucketCa
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
 
     // A 403 of these kinds is temporary.
-    private static readonly string[] Temporary = ["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"];
+    private static readonly string[] Temporary = ["rateLimitExceeded", "userRateLimitExceeded"];
+
+    private const string Quota = "quotaExceeded";
 
     private readonly SemaphoreSlim _opening = new(1);
     private readonly TimeProvider _time = time;
     private GcsClient? _client;
+
+    /// <summary>The clock of the service.</summary>
+    public StoreClock Clock { get; } = new(time);
 
     /// <summary>The client, which is created with the first call that finds its credentials.</summary>
     public async ValueTask<GcsClient> ClientAsync(CancellationToken cancellationToken)
@@ -31,7 +36,7 @@ internal sealed class GcsCalls(GcsOptions options, TimeProvider time) : BucketCa
         await _opening.WaitAsync(cancellationToken);
         try
         {
-            return _client ??= await GcsClient.CreateAsync(options, cancellationToken);
+            return _client ??= await GcsClient.CreateAsync(options, Clock, cancellationToken);
         }
         finally
         {
@@ -81,36 +86,37 @@ internal sealed class GcsCalls(GcsOptions options, TimeProvider time) : BucketCa
     public static bool IsTemporary(Exception failure) => failure switch
     {
         GoogleApiException { HttpStatusCode: HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests } => true,
-        GoogleApiException { HttpStatusCode: >= HttpStatusCode.InternalServerError } => true,
+        GoogleApiException { HttpStatusCode: >= HttpStatusCode.InternalServerError and not HttpStatusCode.InsufficientStorage } => true,
         HttpRequestException or IOException => true,
         _ => false,
     };
 
-    protected override CallFailure? Explain(Exception failure) => failure switch
+    protected override CallFailure Explain(Exception failure) => failure switch
     {
         GoogleApiException { HttpStatusCode: HttpStatusCode.NotFound } missing =>
             missing.Error?.Message?.Contains("bucket does not exist", StringComparison.OrdinalIgnoreCase) == true
                 ? CallFailure.Away
                 : CallFailure.Missing,
         GoogleApiException { Error.Errors: { } errors } when errors.Any(error => Temporary.Contains(error.Reason)) => CallFailure.Away,
+        GoogleApiException { HttpStatusCode: HttpStatusCode.InsufficientStorage } => CallFailure.Full,
+        GoogleApiException { Error.Errors: { } errors } when errors.Any(error => error.Reason is Quota) => CallFailure.Full,
         GoogleApiException { HttpStatusCode: HttpStatusCode.Unauthorized } => CallFailure.Away,
         GoogleApiException when IsTemporary(failure) => CallFailure.Away,
         GoogleApiException { HttpStatusCode: >= HttpStatusCode.BadRequest } => CallFailure.Refused,
-        GoogleApiException or TokenResponseException or InvalidOperationException or JsonException or HttpRequestException or IOException
-            or UnauthorizedAccessException or ArgumentException => CallFailure.Away,
-        _ => null,
+        _ => CallFailure.Away,
     };
 
     protected override string Describe(Exception failure) => failure switch
     {
         GoogleApiException { HttpStatusCode: var status } refused =>
-            $"refused: {(int)status}: {refused.Error?.Message ?? refused.Message}{Advice(status)}",
+            $"refused: {(int)status}: {refused.Error?.Message ?? refused.Message}"
+                + (Explain(failure) is CallFailure.Full ? "; a quota is used up: raise it, or make room" : Advice(status)),
         TokenResponseException login =>
             $"cannot be logged in to: {login.Error?.Error}: {login.Error?.ErrorDescription}{LoginAdvice(login)}",
-        HttpRequestException => $"cannot be reached: {failure.Message}",
+        HttpRequestException => Unreached(failure),
         FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException or InvalidOperationException or JsonException
             or ArgumentException => $"cannot be logged in to: {failure.Message}",
-        _ => $"cannot be reached: {failure.Message}",
+        _ => Unreached(failure),
     };
 
     private static string LoginAdvice(TokenResponseException login) => login switch

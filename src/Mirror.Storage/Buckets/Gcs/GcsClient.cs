@@ -13,9 +13,9 @@ internal sealed record GcsClient(StorageService Service, UrlSigner? Signer)
 {
     /// <summary>Logs in as the settings say. Only the first call asks a token service.</summary>
     /// <exception cref="InvalidOperationException">There are no such credentials, or they are none of Google's.</exception>
-    public static async Task<GcsClient> CreateAsync(GcsOptions options, CancellationToken cancellationToken)
+    public static async Task<GcsClient> CreateAsync(GcsOptions options, StoreClock clock, CancellationToken cancellationToken)
     {
-        var connections = new Connections();
+        var connections = new Connections(clock);
         var credential = (await CredentialAsync(options, cancellationToken))
             .CreateWithHttpClientFactory(connections)
             .CreateScoped(StorageService.Scope.DevstorageReadWrite);
@@ -60,8 +60,17 @@ internal sealed record GcsClient(StorageService Service, UrlSigner? Signer)
         return System.Text.Encoding.UTF8.GetString(stream.ToArray());
     }
 
-    private sealed class Connections : HttpClientFactory
+    private sealed class Connections(StoreClock clock) : HttpClientFactory, IHttpClientFactory
     {
-        protected override HttpMessageHandler CreateHandler(CreateHttpClientArgs args) => BucketHttp.CreateHandler(skipVerify: false);
+        // The library would follow a redirect to any host, with our token.
+        ConfigurableHttpClient IHttpClientFactory.CreateHttpClient(CreateHttpClientArgs args)
+        {
+            var client = CreateHttpClient(args);
+            client.MessageHandler.FollowRedirect = false;
+            return client;
+        }
+
+        protected override HttpMessageHandler CreateHandler(CreateHttpClientArgs args) =>
+            new StoreAnswers(clock, BucketHttp.CreateHandler(skipVerify: false));
     }
 }

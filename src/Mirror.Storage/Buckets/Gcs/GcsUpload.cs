@@ -108,7 +108,7 @@ internal sealed class GcsUpload(GcsWriter writer, GcsCalls calls, string key, Ur
                         status => status is Incomplete,
                         stop);
                     if (answer.StatusCode is not Incomplete)
-                        return true;
+                        return writer.Confirmed(answer, key);
                     var stored = Stored(answer);
                     if (stored < from || stored > end)
                         throw new IOException($"the store has {stored} bytes of an upload, and {from} to {end} were sent");

@@ -31,7 +31,7 @@ internal sealed class GcsWriter(GcsOptions options, GcsCalls calls)
                         Body(open()),
                     },
                 }, stop);
-                return true;
+                return Confirmed(answer, key);
             }, cancellationToken);
             return true;
         }
@@ -77,6 +77,11 @@ internal sealed class GcsWriter(GcsOptions options, GcsCalls calls)
                 : throw new IOException("the address of an upload that the store gave is not the store's own");
         }, cancellationToken);
     }
+
+    /// <summary>True, if the answer to a write is Google's: a description of the object, in JSON.</summary>
+    /// <exception cref="StoreUnavailableException">It is another one, such as that of something in front of the store.</exception>
+    public bool Confirmed(HttpResponseMessage answer, string key) =>
+        answer.Content.Headers.ContentType?.MediaType is "application/json" ? true : throw calls.NotConfirmed(key);
 
     /// <summary>Whether the store refused a write because of its condition.</summary>
     public static bool IsOfCondition(StoreUnavailableException failure) =>

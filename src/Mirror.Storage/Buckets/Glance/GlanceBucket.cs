@@ -11,9 +11,11 @@ public sealed class GlanceBucket : SplitBucket
     private readonly GlanceImages _images;
 
     /// <param name="time">The clock of time limits.</param>
-    public GlanceBucket(GlanceOptions options, TimeProvider time) : this(
+    /// <param name="makesContainer">Whether a missing container of Swift is made.</param>
+    public GlanceBucket(GlanceOptions options, TimeProvider time, bool makesContainer = true) : this(
         options,
-        options.Container is null ? new FolderBucket(options.RootDirectory) : new SwiftBucket(options.NamesInSwift(), time),
+        options.Container is null ? new FolderBucket(options.RootDirectory)
+            : new SwiftBucket(options.NamesInSwift(), time, makesContainer),
         time)
     {
     }

@@ -37,7 +37,8 @@ internal sealed class GlanceImages : IContentObjects
     public GlanceImages(GlanceOptions options, IBucket names, TimeProvider time)
     {
         _names = names;
-        _client = new(options, new("image", "image service", options.Endpoint is { } address ? new(address) : null, Version: "v2"));
+        OpenStackService service = new("image", "image service", options.Endpoint is { } address ? new(address) : null, Version: "v2");
+        _client = new(options, service, new(time));
         _calls = new($"Glance{(options.Endpoint is { } url ? $" at {url}" : "")}", AskAsync, time) { SmallLimit = Limit };
     }
 

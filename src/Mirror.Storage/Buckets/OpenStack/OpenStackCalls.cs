@@ -6,15 +6,12 @@ namespace Mirror.Storage.Buckets.OpenStack;
 /// <summary>Translates the answers of services of OpenStack.</summary>
 internal sealed class OpenStackCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
 {
-    protected override CallFailure? Explain(Exception failure) => failure switch
+    protected override CallFailure Explain(Exception failure) => failure switch
     {
         OpenStackException { Status: HttpStatusCode.NotFound } => CallFailure.Missing,
-        OpenStackException { Status: HttpStatusCode.Unauthorized } => CallFailure.Away,
-        OpenStackException { IsTemporary: true } => CallFailure.Away,
-        OpenStackException => CallFailure.Refused,
-        HttpRequestException or IOException => CallFailure.Away,
-        _ when IsOtherDocument(failure) => CallFailure.Away,
-        _ => null,
+        OpenStackException { Status: HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.InsufficientStorage } => CallFailure.Full,
+        OpenStackException { IsTemporary: false, Status: not HttpStatusCode.Unauthorized } => CallFailure.Refused,
+        _ => CallFailure.Away,
     };
 
     protected override string Describe(Exception failure) => failure switch
@@ -22,7 +19,7 @@ internal sealed class OpenStackCalls(string name, Func<CancellationToken, Task> 
         OpenStackException { Status: HttpStatusCode.NotFound } => "does not have what was asked for",
         OpenStackException refused => $"refused: {refused.Message}",
         _ when IsOtherDocument(failure) => $"answered with a document of another form: {failure.Message}",
-        _ => $"cannot be reached: {failure.Message}",
+        _ => Unreached(failure),
     };
 
     // What System.Text.Json throws for other JSON than is read.

@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Mirror.Storage.Buckets.OpenStack;
 
 /// <summary>Sends requests to a service of OpenStack, with a token that it renews. It repeats them after temporary failures.</summary>
-internal class OpenStackClient(OpenStackOptions options, OpenStackService service) : IDisposable
+internal class OpenStackClient(OpenStackOptions options, OpenStackService service, StoreClock clock) : IDisposable
 {
     protected const int MaxDocument = 32 << 20;
 
@@ -14,7 +14,7 @@ internal class OpenStackClient(OpenStackOptions options, OpenStackService servic
 
     private readonly OpenStackTokens _tokens = new(options, service, BucketHttp.Create(options.InsecureSkipVerify));
 
-    protected HttpClient Http { get; } = BucketHttp.Create(options.InsecureSkipVerify);
+    protected HttpClient Http { get; } = BucketHttp.CreateOfStore(clock, options.InsecureSkipVerify);
 
     /// <summary>The address of the service, for this project.</summary>
     public async ValueTask<Uri> EndpointAsync(CancellationToken cancellationToken) =>

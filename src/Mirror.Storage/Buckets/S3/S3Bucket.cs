@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
 
@@ -12,32 +11,30 @@ public sealed class S3Bucket : IBucket
     private readonly string _root;
     private readonly AmazonS3Client _client;
     private readonly AmazonS3Client _public;
-    private readonly TimeProvider _time;
+    private readonly StoreClock _clock;
     private readonly S3Calls _calls;
     private readonly S3Writer _writer;
 
-    /// <param name="time">The clock of time limits and presigned addresses.</param>
+    /// <param name="time">The clock of time limits.</param>
     public S3Bucket(S3Options options, TimeProvider time)
     {
-        (_bucket, _time) = (options.Bucket, time);
-        _root = options.RootDirectory.Trim('/') is { Length: > 0 } root ? $"{root}/" : "";
+        (_bucket, _root, _clock) = (options.Bucket, options.Root, new(time));
         Name = options.ShownAs is { } shown ? $"{shown.TrimEnd('/')}/" : $"s3://{_bucket}/{_root}";
-        _client = S3Client.Create(options, options.RegionEndpoint);
-        _public = options.RedirectEndpoint is { } other ? S3Client.Create(options, other) : _client;
+        _client = S3Client.Create(options, options.RegionEndpoint, _clock);
+        _public = options.RedirectEndpoint is { } other ? S3Client.Create(options, other, _clock) : _client;
         _calls = new S3Calls(Name, _bucket, _root, _client, time);
         _writer = new S3Writer(options, _client, _calls);
     }
 
     public string Name { get; }
 
+    public TimeSpan ClockAhead => _clock.Ahead;
+
     /// <summary>How long a small call and its repetitions may take.</summary>
     internal TimeSpan SmallLimit { init => _calls.SmallLimit = value; }
 
-    public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken)
-    {
-        var request = new GetObjectMetadataRequest { BucketName = _bucket, Key = _root + path };
-        return (await _calls.GetOrNullAsync(stop => _client.GetObjectMetadataAsync(request, stop), cancellationToken))?.ContentLength;
-    }
+    public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken) =>
+        (await _calls.GetOrNullInBucketAsync(stop => _calls.HeadAsync(_root + path, stop), cancellationToken))?.ContentLength;
 
     public ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken) => _calls.GetOrNullAsync(async stop =>
     {
@@ -105,12 +102,15 @@ public sealed class S3Bucket : IBucket
         List<string> names = [];
         await foreach (var page in PagesAsync($"{folder}/{prefix}", "/", max: null, cancellationToken))
             names.AddRange((page.CommonPrefixes ?? []).Select(common => _calls.After($"{_root}{folder}/", common).TrimEnd('/')));
-        return names;
+        return BucketCalls.Once(names);
     }
 
     public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
         var target = _public.Config;
+        // The library corrects the date at which an address begins by the store's answers. It calls no address that is for clients only.
+        if (_public != _client && !_clock.IsNear)
+            return null;
         var plain = target.ServiceURL is { } url ? url.StartsWith("http:", StringComparison.OrdinalIgnoreCase) : target.UseHttp;
         try
         {
@@ -119,11 +119,11 @@ public sealed class S3Bucket : IBucket
                 BucketName = _bucket,
                 Key = _root + path,
                 Verb = HttpVerb.GET,
-                Expires = _time.GetUtcNow().UtcDateTime + validity,
+                Expires = _clock.Now.UtcDateTime + validity,
                 Protocol = plain ? Protocol.HTTP : Protocol.HTTPS,
             }));
         }
-        catch (Exception failure) when (failure is AmazonClientException or HttpRequestException)
+        catch (Exception failure) when (failure is not OperationCanceledException)
         {
             throw _calls.Unavailable(failure);
         }
@@ -142,8 +142,7 @@ public sealed class S3Bucket : IBucket
         var request = new ListObjectsV2Request { BucketName = _bucket, Prefix = _root + prefix, Delimiter = delimiter, MaxKeys = max };
         while (true)
         {
-            var page = await _calls.InvokeAsync(
-                BucketCalls.PageLimit, stop => _client.ListObjectsV2Async(request, stop), cancellationToken);
+            var page = await _calls.InvokeAsync(BucketCalls.PageLimit, stop => _calls.ListAsync(request, stop), cancellationToken);
             yield return page;
             if (page.IsTruncated != true)
                 yield break;

@@ -11,21 +11,24 @@ internal static class S3Client
     private const int BufferSize = 256 * 1024;
 
     /// <param name="endpoint">The address of the store; null for AWS in the region of the settings.</param>
-    public static AmazonS3Client Create(S3Options options, string? endpoint)
+    /// <param name="clock">Gets the dates of the store's answers.</param>
+    public static AmazonS3Client Create(S3Options options, string? endpoint, StoreClock clock)
     {
         var checksums = options.Checksums ?? endpoint is null;
         var config = new AmazonS3Config
         {
-            ForcePathStyle = options.ForcePathStyle ?? endpoint is not null,
-            UseAccelerateEndpoint = options.Accelerate,
-            UseDualstackEndpoint = options.UseDualStack,
-            UseFIPSEndpoint = options.UseFipsEndpoint,
+            // AWS accelerates only addresses that begin with the bucket's name.
+            ForcePathStyle = endpoint is null ? options is { ForcePathStyle: true, Accelerate: false } : options.ForcePathStyle ?? true,
+            // They choose one of the addresses of AWS. The library throws where another address is given.
+            UseAccelerateEndpoint = options.Accelerate && endpoint is null,
+            UseDualstackEndpoint = options.UseDualStack && endpoint is null,
+            UseFIPSEndpoint = options.UseFipsEndpoint && endpoint is null,
             RequestChecksumCalculation = checksums ? RequestChecksumCalculation.WHEN_SUPPORTED : RequestChecksumCalculation.WHEN_REQUIRED,
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
             // Repeats with random pauses after throttling, 5xx and lost connections.
             RetryMode = RequestRetryMode.Standard,
             MaxErrorRetry = 2,
-            HttpClientFactory = new Connections(options.SkipVerify),
+            HttpClientFactory = new Connections(clock, options.SkipVerify),
             UseHttp = !options.Secure,
             BufferSize = BufferSize,
         };
@@ -47,10 +50,10 @@ internal static class S3Client
         endpoint.Contains("://", StringComparison.Ordinal) ? endpoint : $"{(secure ? "https" : "http")}://{endpoint}";
 
 #pragma warning disable CA1001 // The client lives as long as the process.
-    private sealed class Connections(bool skipVerify) : HttpClientFactory
+    private sealed class Connections(StoreClock clock, bool skipVerify) : HttpClientFactory
 #pragma warning restore CA1001
     {
-        private readonly HttpClient _client = BucketHttp.Create(skipVerify);
+        private readonly HttpClient _client = BucketHttp.CreateOfStore(clock, skipVerify);
 
         public override HttpClient CreateHttpClient(IClientConfig clientConfig) => _client;
 

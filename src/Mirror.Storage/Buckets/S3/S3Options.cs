@@ -33,6 +33,9 @@ public sealed class S3Options : BucketOptions
     /// <summary>The folder in the bucket that holds <c>docker/</c>. Default: the root of the bucket.</summary>
     public string RootDirectory { get; set; } = "";
 
+    /// <summary><see cref="RootDirectory"/> as keys begin with it: empty, or with a slash at its end only.</summary>
+    public string Root => RootDirectory.Trim('/') is { Length: > 0 } folder ? $"{folder}/" : "";
+
     /// <summary>Default: credentials of the environment, a profile, web identity, the container or the machine.</summary>
     public string? AccessKey { get; set; }
 

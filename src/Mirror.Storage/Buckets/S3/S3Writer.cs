@@ -29,7 +29,8 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
             if (Class is { } storageClass)
                 request.StorageClass = storageClass;
             (request.ServerSideEncryptionMethod, request.ServerSideEncryptionKeyManagementServiceKeyId) = Encryption;
-            return await client.PutObjectAsync(request, stop);
+            var answer = await client.PutObjectAsync(request, stop);
+            return await ConfirmedAsync(answer.ETag, key, length, stop);
         }, cancellationToken));
 
     /// <inheritdoc cref="IBucket.BeginUploadAsync"/>
@@ -64,6 +65,10 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
         : options.KeyId is { Length: > 0 } key ? (ServerSideEncryptionMethod.AWSKMS, key)
         : (ServerSideEncryptionMethod.AES256, null);
 
+    // A store confirms with an ETag that it has stored an object. A success without one may come from something in front of the store.
+    private async Task<bool> ConfirmedAsync(string? tag, string key, long length, CancellationToken stop) =>
+        tag is { Length: > 0 } || (await calls.HeadAsync(key, stop))?.ContentLength == length ? true : throw calls.NotConfirmed(key);
+
     // Writes with the condition that no such object exists. A store that does not know the condition gets it only once.
     private async ValueTask<bool> IfAbsentAsync<T>(bool onlyIfAbsent, Func<string?, ValueTask<T>> write)
     {
@@ -92,8 +97,10 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
         : IBucketUpload
     {
         private readonly ConcurrentBag<PartETag> _parts = [];
+        private long _length;
 
-        public async Task PutPartAsync(int number, Func<Stream> open, long length, CancellationToken cancellationToken) =>
+        public async Task PutPartAsync(int number, Func<Stream> open, long length, CancellationToken cancellationToken)
+        {
             _parts.Add(await calls.InvokeAsync(BucketCalls.LimitFor(length), async stop =>
             {
                 await using var body = open();
@@ -108,24 +115,34 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
                     UseChunkEncoding = writer.SendsChecksums,
                 }, stop));
             }, cancellationToken));
+            Interlocked.Add(ref _length, length);
+        }
 
         public ValueTask<bool> CompleteAsync(bool onlyIfAbsent, CancellationToken cancellationToken) =>
-            writer.IfAbsentAsync(onlyIfAbsent, condition => calls.InvokeAsync(
-                BucketCalls.CompletionLimit,
-                stop => client.CompleteMultipartUploadAsync(new CompleteMultipartUploadRequest
+            writer.IfAbsentAsync(onlyIfAbsent, condition => calls.InvokeAsync(BucketCalls.CompletionLimit, async stop =>
+            {
+                var answer = await client.CompleteMultipartUploadAsync(new CompleteMultipartUploadRequest
                 {
                     BucketName = bucket,
                     Key = key,
                     UploadId = id,
                     PartETags = [.. _parts.OrderBy(part => part.PartNumber)],
                     IfNoneMatch = condition,
-                }, stop),
-                cancellationToken));
+                }, stop);
+                return await writer.ConfirmedAsync(answer.ETag, key, _length, stop);
+            }, cancellationToken));
 
         public async ValueTask AbortAsync(CancellationToken cancellationToken)
         {
             var request = new AbortMultipartUploadRequest { BucketName = bucket, Key = key, UploadId = id };
-            await calls.GetOrNullAsync(stop => client.AbortMultipartUploadAsync(request, stop), cancellationToken);
+            try
+            {
+                await calls.InvokeAsync(calls.SmallLimit, stop => client.AbortMultipartUploadAsync(request, stop), cancellationToken);
+            }
+            catch (StoreUnavailableException gone) when (gone.InnerException is AmazonS3Exception { ErrorCode: "NoSuchUpload" })
+            {
+                // Another process has aborted it.
+            }
         }
     }
 }

@@ -24,6 +24,10 @@ public abstract class SplitBucket : IBucket
     /// <summary>No: content and names are in two services.</summary>
     public bool HasOneClock => false;
 
+    public TimeSpan ClockAhead => _names.ClockAhead;
+
+    public ValueTask<string?> FindElsewhereAsync(CancellationToken cancellationToken) => _names.FindElsewhereAsync(cancellationToken);
+
     public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken) =>
         !IsContent(path) ? await _names.SizeAsync(path, cancellationToken)
         : await FindAsync(path, cancellationToken) is { } found ? await _content.SizeAsync(found, cancellationToken)

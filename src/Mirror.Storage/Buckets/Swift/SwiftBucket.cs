@@ -19,6 +19,7 @@ public sealed class SwiftBucket : IBucket
 
     private readonly string _container;
     private readonly string _root;
+    private readonly StoreClock _clock;
     private readonly SwiftClient _client;
     private readonly OpenStackCalls _calls;
     private readonly SwiftBulkDelete _bulk;
@@ -26,24 +27,40 @@ public sealed class SwiftBucket : IBucket
     private readonly SwiftListings _listings;
     private readonly SwiftContainer _opened;
 
-    /// <param name="time">The clock of time limits and signed addresses.</param>
-    public SwiftBucket(SwiftOptions options, TimeProvider time)
+    /// <param name="time">The clock of time limits.</param>
+    /// <param name="makesContainer">Whether a missing container is made.</param>
+    public SwiftBucket(SwiftOptions options, TimeProvider time, bool makesContainer = true)
     {
         (_container, _root, Name) = (options.Container, options.Root, options.Location);
-        _client = new(options);
+        _clock = new(time);
+        _client = new(options, _clock);
         _calls = new(Name, stop => _client.CallAsync(HttpMethod.Head, ContainerPath, null, stop), time);
         _bulk = new(_client, _calls, _container);
-        _urls = new(options, _client, _calls, ContainerPath, time);
+        _urls = new(options, _client, _calls, ContainerPath, _clock, time);
         _listings = new(time);
-        _opened = new(_client, _calls, ContainerPath, time);
+        _opened = new(_client, _calls, ContainerPath, makesContainer);
     }
 
     public string Name { get; }
+
+    public TimeSpan ClockAhead => _clock.Ahead;
 
     /// <summary>How long a small call and its repetitions may take.</summary>
     internal TimeSpan SmallLimit { set => _calls.SmallLimit = value; }
 
     private string ContainerPath => $"/{Uri.EscapeDataString(_container)}";
+
+    public async ValueTask<string?> FindElsewhereAsync(CancellationToken cancellationToken)
+    {
+        // Earlier versions ignored slashes at the end of the prefix.
+        var (former, content) = ($"{_root.TrimEnd('/')}/", "files/docker/");
+        return _root.EndsWith("//", StringComparison.Ordinal)
+            && !await HasAsync(_root + content) && await HasAsync(former + content)
+            ? $"{Name} has no content at {_root}{content}, where registry:2 has it, but it has some at {former}{content}, where earlier "
+                + $"versions of this mirror stored it: to use that, set storage.swift.prefix to {former.TrimEnd('/')}"
+            : null;
+        ValueTask<bool> HasAsync(string prefix) => EntriesAsync(prefix, null, 1, cancellationToken).AnyAsync(cancellationToken);
+    }
 
     public async ValueTask<long?> SizeAsync(string path, CancellationToken cancellationToken)
     {
@@ -61,18 +78,18 @@ public sealed class SwiftBucket : IBucket
     public async ValueTask<string?> ReadTextAsync(string path, CancellationToken cancellationToken)
     {
         await _opened.OpenAsync(cancellationToken);
-        return await _opened.OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
+        return await _calls.GetOrNullInBucketAsync(async stop =>
         {
             using var answer = await _client.SendAsync(HttpMethod.Get, Url(path), null, stop);
             await using var body = await answer.Content.ReadAsStreamAsync(stop);
             return await BucketText.ReadAsync(body, stop);
-        }, cancellationToken), cancellationToken);
+        }, cancellationToken);
     }
 
     public async ValueTask<Stream?> OpenAsync(string path, long from, long until, CancellationToken cancellationToken)
     {
         await _opened.OpenAsync(cancellationToken);
-        return await _opened.OrMissingAsync(await _calls.GetOrNullAsync(async stop =>
+        return await _calls.GetOrNullInBucketAsync(async stop =>
         {
             var answer = await _client.SendAsync(HttpMethod.Get, Url(path), get => get.Headers.Range = new(from, until - 1), stop);
             if (from == 0 || answer.StatusCode is HttpStatusCode.PartialContent)
@@ -80,7 +97,7 @@ public sealed class SwiftBucket : IBucket
             // The proxy server sees only some of the segments at this moment.
             answer.Dispose();
             throw new IOException($"{Name}{path}: the store ignored the requested range.");
-        }, cancellationToken), cancellationToken);
+        }, cancellationToken);
     }
 
     public async ValueTask<bool> PutAsync(
@@ -153,7 +170,7 @@ public sealed class SwiftBucket : IBucket
         await foreach (var (name, _, _) in EntriesAsync(below + prefix, "/", null, cancellationToken))
             if (name.EndsWith('/'))
                 names.Add(_calls.After(below, name).TrimEnd('/'));
-        return names;
+        return BucketCalls.Once(names);
     }
 
     public async ValueTask<Uri?> LocateAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
@@ -237,7 +254,7 @@ public sealed class SwiftBucket : IBucket
     {
         try
         {
-            await _calls.InvokeAsync(BucketCalls.LimitFor(length), stop => _client.CallAsync(HttpMethod.Put, url, put =>
+            await _calls.InvokeAsync(BucketCalls.LimitFor(length), stop => _client.PutAsync(url, put =>
             {
                 put.Content = new StreamContent(open());
                 put.Content.Headers.ContentLength = length;
@@ -250,7 +267,7 @@ public sealed class SwiftBucket : IBucket
             return true;
         }
         catch (StoreUnavailableException exists) when (
-            onlyIfAbsent && exists.InnerException is OpenStackException { Status: System.Net.HttpStatusCode.PreconditionFailed })
+            onlyIfAbsent && exists.InnerException is OpenStackException { Status: HttpStatusCode.PreconditionFailed })
         {
             return false;
         }
@@ -259,8 +276,8 @@ public sealed class SwiftBucket : IBucket
     private async ValueTask<SwiftHeaders?> HeadersAsync(string path, CancellationToken cancellationToken)
     {
         await _opened.OpenAsync(cancellationToken);
-        return await _opened.OrMissingAsync(await _calls.GetOrNullAsync(
-            async stop => await _client.CallAsync(HttpMethod.Head, Url(path), null, stop), cancellationToken), cancellationToken);
+        return await _calls.GetOrNullInBucketAsync<SwiftHeaders>(
+            async stop => await _client.CallAsync(HttpMethod.Head, Url(path), null, stop), cancellationToken);
     }
 
     // The names, dates and lengths of objects; with a delimiter also the names of folders, which end with it.
@@ -276,7 +293,7 @@ public sealed class SwiftBucket : IBucket
             var page = await _calls.InvokeAsync(BucketCalls.PageLimit, async stop =>
             {
                 using var list = await _client.DocumentAsync(HttpMethod.Get, ContainerPath + query, null, stop);
-                return list is null ? [] : list.RootElement.EnumerateArray().Select(Entry).ToList();
+                return list is null ? throw _calls.NoList() : list.RootElement.EnumerateArray().Select(Entry).ToList();
             }, cancellationToken);
             foreach (var entry in page)
             {

@@ -6,7 +6,8 @@ using Mirror.Storage.Buckets.OpenStack;
 namespace Mirror.Storage.Buckets.Swift;
 
 /// <summary>Sends requests to an account of Swift.</summary>
-internal sealed class SwiftClient(SwiftOptions options) : OpenStackClient(options, OpenStackService.ObjectStore)
+internal sealed class SwiftClient(SwiftOptions options, StoreClock clock)
+    : OpenStackClient(options, OpenStackService.ObjectStore, clock)
 {
     /// <summary>Sends a request, and ignores the body of the answer.</summary>
     /// <returns>The headers of the answer.</returns>
@@ -16,6 +17,18 @@ internal sealed class SwiftClient(SwiftOptions options) : OpenStackClient(option
     {
         using var answer = await SendAsync(method, path, prepare, cancellationToken);
         return new(answer);
+    }
+
+    /// <summary>Writes an object. Swift answers 202 if a later request wrote or deleted the same object meanwhile.</summary>
+    /// <exception cref="IOException">The answer is a success, and not one with which Swift confirms a write.</exception>
+    /// <inheritdoc cref="OpenStackClient.SendAsync" path="/exception"/>
+    public async Task<bool> PutAsync(string path, Action<HttpRequestMessage> prepare, CancellationToken cancellationToken)
+    {
+        using var answer = await SendAsync(HttpMethod.Put, path, prepare, cancellationToken);
+        return answer.StatusCode is HttpStatusCode.Created
+            || answer.StatusCode is HttpStatusCode.Accepted && answer.Headers.Contains("X-Trans-Id")
+            ? true
+            : throw new IOException($"PUT is answered {(int)answer.StatusCode}, and not 201: see what is in front of the store");
     }
 
     /// <summary>Deletes an object. It stays if Swift answers 409: another request wrote it after the deletion began.</summary>

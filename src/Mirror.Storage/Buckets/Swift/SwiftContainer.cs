@@ -2,45 +2,37 @@ using Mirror.Storage.Buckets.OpenStack;
 
 namespace Mirror.Storage.Buckets.Swift;
 
-/// <summary>Whether the container is there. It is made where it is missing when the bucket is first used, and never public.</summary>
-internal sealed class SwiftContainer(SwiftClient client, OpenStackCalls calls, string path, TimeProvider time) : IDisposable
+/// <summary>Whether the container is there. It is never made public.</summary>
+/// <param name="makes">Whether the container is made where it is missing when the bucket is first used, as registry:2 does.</param>
+internal sealed class SwiftContainer(SwiftClient client, OpenStackCalls calls, string path, bool makes) : IDisposable
 {
-    private static readonly TimeSpan Trust = TimeSpan.FromSeconds(5);
-
     private readonly SemaphoreSlim _opening = new(1);
-    private long? _seen;
+    private volatile bool _isOpen;
 
-    /// <summary>Makes the container if it is missing, as registry:2 does.</summary>
+    /// <summary>Finds or makes the container.</summary>
+    /// <exception cref="StoreUnavailableException">It is missing and is not to be made, or the service is away.</exception>
     public async ValueTask OpenAsync(CancellationToken cancellationToken)
     {
-        if (_seen is not null)
+        if (_isOpen)
             return;
         await _opening.WaitAsync(cancellationToken);
         try
         {
-            if (_seen is not null)
+            if (_isOpen)
                 return;
             if (await calls.GetOrNullAsync(
                 async stop => await client.CallAsync(HttpMethod.Head, path, null, stop), cancellationToken) is null)
+            {
+                if (!makes)
+                    throw calls.WithoutContainer();
                 await calls.InvokeAsync(calls.SmallLimit, stop => client.CallAsync(HttpMethod.Put, path, null, stop), cancellationToken);
-            _seen = time.GetTimestamp();
+            }
+            _isOpen = true;
         }
         finally
         {
             _opening.Release();
         }
-    }
-
-    /// <summary>What was found. If that is nothing, the container is looked for: one that does not exist answers as an object that does
-    /// not.</summary>
-    public async ValueTask<T?> OrMissingAsync<T>(T? found, CancellationToken cancellationToken) where T : class
-    {
-        if (found is null && (_seen is not { } seen || time.GetElapsedTime(seen) > Trust))
-        {
-            await calls.InvokeAsync(calls.SmallLimit, stop => client.CallAsync(HttpMethod.Head, path, null, stop), cancellationToken);
-            _seen = time.GetTimestamp();
-        }
-        return found;
     }
 
     public void Dispose() => _opening.Dispose();

@@ -20,6 +20,7 @@ public sealed class SwiftOptions : OpenStackOptions
     /// <summary>The key that signs temporary URLs. Default: the one that the store has, or else a new one.</summary>
     public string? SecretKey { get; set; }
 
-    /// <summary><see cref="Prefix"/> as names begin with it: empty, or with a slash at its end only.</summary>
-    internal string Root => Prefix.Trim('/') is { Length: > 0 } folder ? $"{folder}/" : "";
+    /// <summary><see cref="Prefix"/> as names begin with it in <c>registry:2</c>, which keeps a slash at its end and adds
+    /// another.</summary>
+    internal string Root => $"{Prefix}/".TrimStart('/');
 }

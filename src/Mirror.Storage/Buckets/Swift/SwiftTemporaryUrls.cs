@@ -8,10 +8,12 @@ using Mirror.Storage.Buckets.OpenStack;
 namespace Mirror.Storage.Buckets.Swift;
 
 /// <summary>
-/// Signs addresses for reading one object (Swift's middleware <c>tempurl</c>), with a key that the container or account keeps.
+/// Signs addresses for reading one object (Swift's middleware <c>tempurl</c>), with a key that the container or account keeps. If it keeps
+/// none, this server sets one. Another server that found none at the same moment sets another one, and the later one replaces the earlier.
+/// So this server does not sign with the key that it has set. It signs with the key that it finds when no other server can still set one.
 /// </summary>
 internal sealed class SwiftTemporaryUrls(
-    SwiftOptions options, SwiftClient client, OpenStackCalls calls, string containerPath, TimeProvider time) : IDisposable
+    SwiftOptions options, SwiftClient client, OpenStackCalls calls, string containerPath, StoreClock clock, TimeProvider time) : IDisposable
 {
     private static readonly Version OwnKeysOfContainers = new(2, 3);
     private static readonly TimeSpan KeyLife = TimeSpan.FromMinutes(1);
@@ -19,7 +21,7 @@ internal sealed class SwiftTemporaryUrls(
     private readonly SemaphoreSlim _asking = new(1);
     private Signer? _signer;
 
-    /// <returns>Null: the server offers no such addresses, or the account may not set a key.</returns>
+    /// <returns>Null: the server offers no such addresses, the account may not set a key, or the key was set a moment ago.</returns>
     public async ValueTask<Uri?> SignAsync(string path, TimeSpan validity, CancellationToken cancellationToken)
     {
         var signer = await SignerAsync(cancellationToken);
@@ -27,7 +29,7 @@ internal sealed class SwiftTemporaryUrls(
             return null;
         var account = await calls.InvokeAsync(
             calls.SmallLimit, async stop => await client.EndpointAsync(stop), cancellationToken);
-        var expires = (time.GetUtcNow() + validity).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+        var expires = (clock.Now + validity).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         var signed = $"GET\n{expires}\n{Uri.UnescapeDataString(account.AbsolutePath.TrimEnd('/') + path)}";
         var (key, text) = (Encoding.UTF8.GetBytes(signer.Key), Encoding.UTF8.GetBytes(signed));
 #pragma warning disable CA5350 // Servers before 2.15 know no other.
@@ -46,12 +48,12 @@ internal sealed class SwiftTemporaryUrls(
 
     private async ValueTask<Signer> SignerAsync(CancellationToken cancellationToken)
     {
-        if (_signer is { } known && time.GetElapsedTime(known.Asked) < KeyLife)
+        if (_signer is { } known && time.GetElapsedTime(known.Asked) < known.Life)
             return known;
         await _asking.WaitAsync(cancellationToken);
         try
         {
-            if (_signer is { } renewed && time.GetElapsedTime(renewed.Asked) < KeyLife)
+            if (_signer is { } renewed && time.GetElapsedTime(renewed.Asked) < renewed.Life)
                 return renewed;
             return _signer = await calls.InvokeAsync(calls.SmallLimit, AskAsync, cancellationToken);
         }
@@ -66,7 +68,7 @@ internal sealed class SwiftTemporaryUrls(
         using var info = await client.InfoAsync(cancellationToken);
         if (info is null || !info.RootElement.TryGetProperty("tempurl", out var offered)
             || (Words(offered, "methods") is { } methods && !methods.Contains("GET")))
-            return new(null, "", time.GetTimestamp());
+            return Without(KeyLife);
         string[] digests = Words(offered, "allowed_digests") ?? ["sha1"];
         var digest = Array.Find(["sha256", "sha512", "sha1"], digests.Contains) ?? "sha256";
         var isOfContainer = info.RootElement.TryGetProperty("swift", out var swift) && swift.TryGetProperty("version", out var version)
@@ -80,20 +82,25 @@ internal sealed class SwiftTemporaryUrls(
                 key = options.SecretKey ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
                 await client.CallAsync(
                     HttpMethod.Post, path, post => post.Headers.TryAddWithoutValidation(header, key), cancellationToken);
+                // Another server that found no key ends this same call within the same time.
+                if (options.SecretKey is null)
+                    return Without(calls.SmallLimit);
             }
-            return new(key, digest, time.GetTimestamp());
+            return new(key, digest, time.GetTimestamp(), KeyLife);
         }
         catch (OpenStackException refused) when (refused.Status is HttpStatusCode.Forbidden)
         {
-            return new(null, "", time.GetTimestamp());
+            return Without(KeyLife);
         }
     }
+
+    private Signer Without(TimeSpan life) => new(null, "", time.GetTimestamp(), life);
 
     private static string[]? Words(JsonElement offered, string name) =>
         offered.TryGetProperty(name, out var list) && list.ValueKind is JsonValueKind.Array
             ? [.. list.EnumerateArray().Select(word => word.ToString())]
             : null;
 
-    // Without a key there are no addresses.
-    private sealed record Signer(string? Key, string Digest, long Asked);
+    // Without a key there are no addresses. After its life, the key is looked for again.
+    private sealed record Signer(string? Key, string Digest, long Asked, TimeSpan Life);
 }

@@ -23,9 +23,9 @@ internal static class ConfigurationFile
         """;
 
     /// <summary>
-    /// The file that is named, or null. <c>DOCKER_REGISTRY_CONFIG</c> comes before our own variable, which the image sets.
-    /// No folder is searched: the file of another program, such as Debian's docker-registry, must not be
-    /// taken by chance. A named file is returned even if it does not exist: reading it then reports the mistake.
+    /// The file that is named, or null: by the argument, else by <c>DOCKER_REGISTRY_CONFIG</c> (see <see cref="OldFile.Find"/>), else by
+    /// <see cref="PathVariable"/>, which the image sets. No other file is looked for: the file of another program, such as Debian's
+    /// docker-registry, must not be taken by chance. A named file is returned even if it does not exist: reading it reports the mistake.
     /// </summary>
     public static string? Find(string? argument, IReadOnlyDictionary<string, string> environment) =>
         !string.IsNullOrEmpty(argument) ? argument

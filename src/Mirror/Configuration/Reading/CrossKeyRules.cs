@@ -1,5 +1,6 @@
 using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.Glance;
+using Mirror.Storage.Buckets.S3;
 
 namespace Mirror.Configuration.Reading;
 
@@ -57,13 +58,22 @@ internal static class CrossKeyRules
         string[] drivers = [.. Drivers.Where(driver => values.GetSection($"storage:{driver}").Exists())];
         if (drivers.Length > 1)
             findings.Errors.Add($"storage: {string.Join(" and ", drivers)} are not allowed together: a store has one place for content");
-        if (storage.S3 is { } s3 && s3.AccessKey is null != s3.SecretKey is null)
-            findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
+        if (storage.S3 is { } s3)
+            CheckS3(s3, findings);
         if (storage.Azure is { AccountKey: null, Credentials.Type: AzureCredentialType.SharedKey })
             findings.Errors.Add("storage.azure.accountkey: missing; credentials.type shared_key is used with it");
         if (storage.Azure is { Credentials: { Type: AzureCredentialType.ClientSecret } login }
             && (login.ClientId is null || login.TenantId is null || login.Secret is null))
             findings.Errors.Add("storage.azure.credentials: client_secret is used with clientid, tenantid and secret; one is missing");
+        if (storage.Azure is { UsesKey: false, ServiceUrl: { } service }
+            && !service.StartsWith("https://", StringComparison.OrdinalIgnoreCase))
+            findings.Errors.Add(
+                $"storage.azure.serviceurl: \"{service}\" is not allowed without accountkey: tokens are sent by https only; "
+                + "set an https address, or accountkey with credentials.type: shared_key");
+        if (storage.Azure is { UsesKey: false, Credentials.TenantId: { } tenant }
+            && !tenant.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-'))
+            findings.Errors.Add(
+                $"storage.azure.credentials.tenantid: \"{tenant}\" is not allowed: it is a UUID, or the tenant's domain");
         if (storage.Swift is { Version: null })
             findings.Errors.Add("storage.swift.authversion: missing; authurl does not contain v1, v2 or v3");
         if (storage.Glance is { } glance)
@@ -132,6 +142,26 @@ internal static class CrossKeyRules
             foreach (var name in headers.Keys.Where(name => !ConfiguredHeaders.IsSent(name)))
                 findings.Warnings.Add(
                     $"{section}.headers.{name} is not sent: this header belongs to the connection, and the server sets it");
+    }
+
+    private static void CheckS3(S3Options s3, Findings findings)
+    {
+        if (s3.AccessKey is null != s3.SecretKey is null)
+            findings.Errors.Add("storage.s3: accesskey and secretkey are used together only; one is missing");
+        (string Key, bool IsSet)[] ofAws = [("accelerate", s3.Accelerate), ("usedualstack", s3.UseDualStack)];
+        if (s3.RegionEndpoint is not null)
+            foreach (var (key, _) in ofAws.Where(key => key.IsSet))
+                findings.Warnings.Add(
+                    $"storage.s3.{key} has no effect with regionendpoint: it chooses one of the addresses of AWS; remove one of the two");
+        else if (s3 is { Accelerate: true, ForcePathStyle: true })
+            findings.Warnings.Add(
+                "storage.s3.forcepathstyle has no effect with accelerate: AWS accelerates only addresses that begin with the bucket's "
+                + "name; remove one of the two");
+        // An error: the connection would not be what this setting promises.
+        if (s3 is { RegionEndpoint: not null, UseFipsEndpoint: true })
+            findings.Errors.Add(
+                "storage.s3.usefipsendpoint: not allowed with regionendpoint: it chooses one of the addresses of AWS; remove one of the "
+                + "two");
     }
 
     private static void CheckGlance(GlanceOptions glance, Findings findings)

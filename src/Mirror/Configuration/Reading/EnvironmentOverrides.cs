@@ -11,7 +11,7 @@ namespace Mirror.Configuration.Reading;
 /// </summary>
 internal static class EnvironmentOverrides
 {
-    private const string Prefix = "REGISTRY_";
+    public const string Prefix = "REGISTRY_";
 
     /// <param name="isOverride">Whether a variable is one of these; docker-registry 0.x has some that look like them.</param>
     /// <returns>The keys that were set, as <c>http.addr</c>, each with the variable that set it.</returns>
@@ -19,6 +19,7 @@ internal static class EnvironmentOverrides
         YamlMappingNode root, IReadOnlyDictionary<string, string> environment, Findings findings, Predicate<string> isOverride)
     {
         Dictionary<string, string> given = new(StringComparer.OrdinalIgnoreCase);
+        List<(string Variable, string Text)> unknown = [];
         foreach (var (variable, text) in environment.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
             if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable
@@ -27,7 +28,7 @@ internal static class EnvironmentOverrides
 
             List<(KnownKey Key, string Name)> path = [];
             if (!Resolve(KnownKeys.Root, variable[Prefix.Length..], path))
-                ReportUnknown(variable, findings);
+                unknown.Add((variable, text));
             else if (ValueFor(path[^1].Key, text) is not { } value)
                 findings.Errors.Add($"{variable}: the value is not YAML");
             else if (!Set(root, path, value))
@@ -35,30 +36,14 @@ internal static class EnvironmentOverrides
             else
                 given[string.Join('.', path.Select(step => step.Name))] = variable;
         }
+        // What is safe to ignore depends on the keys that are set.
+        foreach (var (variable, text) in unknown)
+            new UnknownVariable(root, variable, variable[Prefix.Length..], text).Report(findings);
         return given;
     }
 
-    private static void ReportUnknown(string variable, Findings findings)
-    {
-        var (section, path, rest) = (KnownKeys.Root, "", variable[Prefix.Length..]);
-        while (section.Children.FirstOrDefault(child => child.Shape is KeyShape.Section && After(rest, child.Name) is { Length: > 0 })
-            is { } below)
-            (section, path, rest) = (below, $"{path}{below.Name}_", After(rest, below.Name)!);
-        var here = section == KnownKeys.Root ? null : Suggestions.Similar(section, rest) ?? Suggestions.WithSameBeginning(section, rest);
-        var nearest = here is null
-            ? Suggestions.Nearest(Suggestions.Paths(KnownKeys.Root, "", '_'), variable[Prefix.Length..])
-            : path + here.Name;
-        List<(KnownKey Key, string Name)> meant = [];
-        var isUnsafe = nearest is not null && Resolve(KnownKeys.Root, nearest, meant) && meant[^1].Key.IsVitalHere;
-        var (found, consequence) = isUnsafe
-            ? (findings.Errors, ", and ignoring it would not be safe")
-            : (findings.Warnings, " and is ignored");
-        found.Add($"{variable} stands for no known key{consequence}"
-            + (nearest is null ? "" : $"; nearest known variable: {Prefix}{nearest.ToUpperInvariant()}"));
-    }
-
     /// <summary>Finds the keys that <paramref name="rest"/> names below <paramref name="key"/>, the outermost first.</summary>
-    private static bool Resolve(KnownKey key, string rest, List<(KnownKey Key, string Name)> path)
+    public static bool Resolve(KnownKey key, string rest, List<(KnownKey Key, string Name)> path)
     {
         if (rest is "")
             return path.Count > 0;
@@ -91,7 +76,7 @@ internal static class EnvironmentOverrides
     }
 
     /// <summary>The part of <paramref name="rest"/> after a name and its underscore, or null if it does not start with that name.</summary>
-    private static string? After(string rest, string? name) =>
+    public static string? After(string rest, string? name) =>
         name is null || !rest.StartsWith(name, StringComparison.OrdinalIgnoreCase) ? null
         : rest.Length == name.Length ? ""
         : rest[name.Length] == '_' && rest.Length > name.Length + 1 ? rest[(name.Length + 1)..]

@@ -52,6 +52,9 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     public bool IsVitalHere { get; private init; }
 
+    /// <summary>The key of a section without which it does nothing; null if there is no one such key.</summary>
+    public KnownKey? Main => Children.FirstOrDefault(child => child.IsVitalHere && child.Shape is KeyShape.Value);
+
     /// <summary>Whether the section counts also without keys.</summary>
     public bool IsSetEmpty { get; private init; }
 

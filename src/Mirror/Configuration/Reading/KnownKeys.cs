@@ -63,7 +63,7 @@ internal static class KnownKeys
                 Value("name").Required(),
                 Value("disabled", TrueOrFalse),
                 Section("options",
-                    Value("baseurl"),
+                    Value("baseurl", BaseUrl),
                     Value("privatekey").Secret(),
                     Value("keypairid"),
                     Value("duration", LongerThanZero),

@@ -18,7 +18,8 @@ internal static class MiddlewareRules
         {
             void Require(string? value, string key, string what)
             {
-                if (string.IsNullOrEmpty(value))
+                if (string.IsNullOrEmpty(value)
+                    && !findings.Errors.Exists(error => error.StartsWith($"{path}.options.{key}:", StringComparison.Ordinal)))
                     findings.Errors.Add($"{path}.options.{key}: missing; {what} is required");
             }
 

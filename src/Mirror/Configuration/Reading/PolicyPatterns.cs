@@ -51,8 +51,9 @@ internal static class PolicyPatterns
     {
         if (pattern.StartsWith($"{name}/", StringComparison.Ordinal))
             return pattern[(name.Length + 1)..];
-        // Docker's engines call their registry mirror docker.io, whatever registry it mirrors.
-        return upstream is ProxyOptions || name == DockerHub.Name ? DockerHub.Without(pattern) : null;
+        // Docker's engines call their registry mirror docker.io, whatever registry it mirrors. But a single upstream other than Docker Hub
+        // may have repositories whose names begin so.
+        return upstream is ProxyOptions { Upstreams: not [] } || name == DockerHub.Name ? DockerHub.Without(pattern) : null;
     }
 
     private static string Official(string pattern) =>

@@ -3,11 +3,14 @@ namespace Mirror.Configuration.Reading;
 /// <summary>Warnings about a configuration with Redis, where other replicas are expected.</summary>
 internal static class RedisRules
 {
-    // From the samples of registry:2 and registry:3, from recipes that are widely copied, and from our own documents.
+    // From the samples of registry:2 and registry:3, from templates and recipes that are widely copied, and from our own documents.
     private static readonly string[] SampleSecrets =
     [
         "asecretforlocaldevelopment", "ALongRandomSecretForRegistry", "long-and-random-alphanumeric-string", "secret-key", "secret",
-        "changeme", "the same for all, long and random",
+        "changeme", "the same for all, long and random", "placeholder", "asecret", "a-secret", "mysecret", "my-secret", "yoursecret",
+        "your-secret", "your-secret-key", "secretkey", "mysecretkey", "supersecret", "super-secret", "topsecret", "thisisasecret",
+        "silly-secret", "registrysecret", "registry-secret", "randomsecret", "random-secret", "a-random-secret", "haRandomSecret",
+        "randomstringsecret", "somerandomsecret", "some-random-secret", "replaceme", "replace-me", "change-me", "<secret>",
     ];
 
     public static void Warn(RedisOptions redis, string? secret, Findings findings)

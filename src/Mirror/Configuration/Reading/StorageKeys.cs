@@ -15,13 +15,13 @@ internal static class StorageKeys
         Value("regionendpoint", StoreEndpoint),
         Value("redirectendpoint", StoreEndpoint),
         Value("forcepathstyle", TrueOrFalse),
-        Value("bucket").Required(),
+        Value("bucket", Bucket).Required(),
         Value("encrypt", TrueOrFalse),
         Value("keyid"),
         Value("secure", TrueOrFalse),
         Value("skipverify", TrueOrFalse),
         Value("v4auth", Version4Signatures).NoEffect(),
-        Value("chunksize", Size(min: 5 << 20)),
+        Value("chunksize", Size(min: 5 << 20, max: 5L << 30)),
         // Content gets its final name without a copy.
         Value("multipartcopychunksize", Size(min: 5 << 20)).NoEffect(),
         Value("multipartcopymaxconcurrency", Integer(min: 1)).NoEffect(),
@@ -40,7 +40,7 @@ internal static class StorageKeys
 
     public static KnownKey[] GcsBucket =>
     [
-        Value("bucket").Required(),
+        Value("bucket", Bucket).Required(),
         Value("keyfile"),
         Map("credentials", Value("*")).Secret(),
         Value("rootdirectory"),
@@ -57,12 +57,12 @@ internal static class StorageKeys
         Value("accesskeyid").Required(),
         Value("accesskeysecret").Required().Secret(),
         Value("region").Required(),
-        Value("bucket").Required(),
+        Value("bucket", Bucket).Required(),
         Value("endpoint", StoreEndpoint),
         Value("internal", TrueOrFalse),
         Value("encrypt", TrueOrFalse),
         Value("secure", TrueOrFalse),
-        Value("chunksize", Size(min: 5 << 20)),
+        Value("chunksize", Size(min: 5 << 20, max: 5L << 30)),
         Value("rootdirectory"),
         .. Local,
     ];
@@ -70,14 +70,14 @@ internal static class StorageKeys
     public static KnownKey[] SwiftContainer =>
     [
         .. OpenStackLogin(isRequired: true),
-        Value("container").Required(),
-        Value("prefix"),
+        Value("container", Container).Required(),
+        Value("prefix", PlainFolder),
         Value("rootdirectory").NotActedOn(WhyNot.SwiftRoot),
         Value("secretkey").Secret(),
         // What the server offers is asked from the server.
         .. NoEffect(Text, "accesskey", "tempurlcontainerkey"),
         List("tempurlmethods", Value("*")).NoEffect(),
-        Value("chunksize", Size(min: 1 << 20)),
+        Value("chunksize", Size(min: 1 << 20, max: 5L << 30)),
         .. Local,
     ];
 
@@ -86,8 +86,8 @@ internal static class StorageKeys
         .. OpenStackLogin(isRequired: false),
         Value("endpoint", EndpointUrl),
         Value("rootdirectory"),
-        Value("container"),
-        Value("prefix"),
+        Value("container", Container),
+        Value("prefix", PlainFolder),
         .. Local,
     ];
 
@@ -104,11 +104,11 @@ internal static class StorageKeys
     public static KnownKey[] AzureContainer =>
     [
         Value("accountname").Required(),
-        Value("container").Required(),
+        Value("container", Container).Required(),
         Value("accountkey", Base64).Secret(),
         Value("realm"),
         Value("serviceurl", PublicUrl),
-        Value("rootdirectory"),
+        Value("rootdirectory", AzureFolder),
         Section("credentials",
             Value("type", AzureCredentials).Required(),
             Value("clientid"),
@@ -119,7 +119,7 @@ internal static class StorageKeys
         // They are about copies in the store. Content gets its final name without one.
         .. NoEffect(Text, "max_retries", "retry_delay"),
         Value("skipverify", TrueOrFalse),
-        Value("chunksize", Size(min: 1 << 20)),
+        Value("chunksize", Size(min: 1 << 20, max: 4000L << 20)),
         .. Local,
     ];
 

@@ -3,6 +3,8 @@ namespace Mirror.Configuration.Reading;
 /// <summary>Finds what a mistyped name resembles.</summary>
 internal static class Suggestions
 {
+    private static readonly string[] UsualSections = ["http", "proxy", "storage"];
+
     /// <summary>The candidate that differs from <paramref name="name"/> by a third of its letters at most; null where none does.</summary>
     public static string? Nearest(IEnumerable<string> candidates, string name)
     {
@@ -12,6 +14,17 @@ internal static class Suggestions
 
     /// <summary>The key of that name in any section, with its path; null where no section has it.</summary>
     public static (string Path, KnownKey Key)? Elsewhere(string name) => Elsewhere(KnownKeys.Root, "", name);
+
+    /// <summary>The key that was probably meant by a name at the top of a file, where its section is not indented: one of the sections that
+    /// most files have. If none of them has it, the only key of that name; null where there is none, or several.</summary>
+    public static (string Path, KnownKey Key)? AtTop(string name)
+    {
+        foreach (var section in UsualSections)
+            if (KnownKeys.Root.Find(section)!.Children.FirstOrDefault(
+                child => child.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } found)
+                return ($"{section}.{found.Name}", found);
+        return Elsewhere(name) is { } only && (only.Key.IsVitalHere || IsUnique(name)) ? only : null;
+    }
 
     /// <summary>Whether one section only has a key of that name.</summary>
     public static bool IsUnique(string name)

@@ -13,45 +13,58 @@ internal sealed class UnknownKey(
     // No other program has keys of these names. So a section that has one of them was meant to be ours, whatever its own name is.
     private static readonly string[] Telling = ["htpasswd", "oidc", "remoteurl", "upstreams", "filesystem"];
     private static readonly string[] TellingOfHttp = ["certificate", "clientcas"];
+    // Without them the mirror asks upstream as a stranger.
+    private static readonly string[] OfAccount = ["username", "password"];
 
     /// <summary>Reports the key, with the key that was probably meant: a similar name here, or the same name elsewhere.</summary>
     public void Report(Findings findings)
     {
         var unknown = Join(Visible.Text(name));
-        var here = Suggestions.Similar(section, name);
-        var elsewhere = here is null ? Suggestions.Elsewhere(name) : null;
-        if (elsewhere?.Key.IsVital == true)
-        {
-            findings.Errors.Add(
-                $"{unknown} is not a known key, and ignoring it would not be safe; it is {elsewhere.Value.Path}: look at the indentation");
-            return;
-        }
-        if (here is null && (elsewhere is null || !Fits(elsewhere.Value.Key, node)))
-            here = Suggestions.WithSameBeginning(section, name);
-        // Several sections have keys such as path or username, and which one was meant cannot be known.
-        var nearest = here is not null ? Join(here.Name)
-            : elsewhere is { Key.IsVitalHere: true } || Suggestions.IsUnique(name) ? elsewhere?.Path
-            : null;
-        var isUnsafe = section.IsChoice || here is not null && IsMeant(here) || IsAlone(here) || HasTelling(node);
+        var (isUnsafe, nearest, isIndented) = Judge();
         var (found, consequence) = isUnsafe
             ? (findings.Errors, ", and ignoring it would not be safe")
             : (findings.Warnings, " and is ignored");
-        found.Add($"{unknown} is not a known key{consequence}{(nearest is null ? "" : $"; nearest known key: {nearest}")}");
+        found.Add($"{unknown} is not a known key{consequence}{(nearest is null ? ""
+            : isIndented ? $"; it is {nearest}: look at the indentation"
+            : $"; nearest known key: {nearest}")}");
+    }
+
+    /// <summary>Whether it prevents the start, which key was probably meant, and whether the indentation may be wrong.</summary>
+    public (bool IsUnsafe, string? Nearest, bool IsIndented) Judge()
+    {
+        var here = Suggestions.Similar(section, name);
+        var elsewhere = here is not null ? null : path is "" ? Suggestions.AtTop(name) : Suggestions.Elsewhere(name);
+        if (elsewhere is { Key: var meant } && (meant.IsVital || path is "" && OfAccount.Contains(meant.Name)))
+            return (true, elsewhere.Value.Path, true);
+        if (here is null && (elsewhere is null || !Fits(elsewhere.Value.Key, node)))
+            here = Suggestions.WithSameBeginning(section, name);
+        // Several sections have keys such as path or username. Which one was meant is known at the top only.
+        var nearest = here is not null ? Join(here.Name)
+            : elsewhere is { Key.IsVitalHere: true } || path is "" || Suggestions.IsUnique(name) ? elsewhere?.Path
+            : null;
+        var isAlone = IsAlone(here);
+        if (here is null && isAlone && section.Main is { } main)
+            nearest = Join(main.Name);
+        return (section.IsChoice || here is not null && IsMeant(here) || isAlone || HasTelling(node), nearest, false);
     }
 
     private bool IsMeant(KnownKey here) =>
         here.IsVitalHere && (here.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || Fits(here, node))
         || here.Shape is KeyShape.Section && node is YamlMappingNode map && Names(map).Any(child => here.Find(child)?.IsVital == true);
 
-    // A section that does nothing but with a certain key, and has only keys that nobody knows, was meant to do something.
+    // A section that does nothing without a certain key, and has only unknown keys, was meant to do something. storage.inmemory does
+    // something without any key.
     private bool IsAlone(KnownKey? here) =>
-        section.IsVital && here is null or { IsVitalHere: true } && !entries.Any(
+        section.IsVital && !section.IsSetEmpty && here is null or { IsVitalHere: true } && !entries.Any(
             entry => !entry.Node.IsEmpty && section.Find(entry.Name) is { } known
                 && (known.IsVitalHere || !section.Children.Any(child => child.IsVitalHere)));
 
+    /// <summary>Whether no other program has a key of this name.</summary>
+    public static bool IsTelling(string name) => Telling.Contains(name);
+
     private bool HasTelling(YamlNode below) =>
         !name.StartsWith("x-", StringComparison.OrdinalIgnoreCase) && below is YamlMappingNode map
-        && (Names(map).Any(child => Telling.Contains(child) || section.Name is "http" && TellingOfHttp.Contains(child))
+        && (Names(map).Any(child => IsTelling(child) || section.Name is "http" && TellingOfHttp.Contains(child))
             || map.Children.Values.Any(HasTelling));
 
     /// <summary>Whether the node has the shape of the key, and something in it that the key has.</summary>

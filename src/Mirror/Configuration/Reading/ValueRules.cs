@@ -124,6 +124,29 @@ internal static partial class ValueRules
             ? text.TrimEnd('/')
             : null);
 
+    // Swift takes what follows a slash for the name of an object.
+    public static readonly ValueRule Container = new(
+        "the name of a container, which has no slash", text => text.Contains('/', StringComparison.Ordinal) ? null : text);
+
+    // AWS's library would move what follows a slash into the path of an address, and sign it in another way than a store.
+    public static readonly ValueRule Bucket = new(
+        "the name of a bucket, which has no slash; a folder in it is rootdirectory",
+        text => text.Contains('/', StringComparison.Ordinal) ? null : text);
+
+    // In an address they would be resolved, and in a list not.
+    public static readonly ValueRule PlainFolder = new(
+        "a folder whose path has no parts . and ..", text => text.Split('/').Any(part => part is "." or "..") ? null : text);
+
+    // Azure stores a backslash as a slash, and does not find it in a list.
+    public static readonly ValueRule AzureFolder = new(
+        "a folder whose path has no parts . and .., and no backslash, which Azure takes for a slash",
+        text => text.Contains('\\', StringComparison.Ordinal) || text.Split('/').Any(part => part is "." or "..") ? null : text);
+
+    // The host alone is for CloudFront, as in registry:2. Clients get the address, and a signature covers it, so it is as they send it.
+    public static readonly ValueRule BaseUrl = new(
+        "an http or https URL without user info, query or fragment",
+        text => text.Contains("://", StringComparison.Ordinal) ? SentAs(text) : SentAs($"https://{text.Trim()}")?["https://".Length..]);
+
     public static readonly ValueRule SearchDatabase = new(
         Configuration.SearchDatabase.Form, text => Configuration.SearchDatabase.TryParse(text, out _) ? text : null);
 
@@ -206,12 +229,15 @@ internal static partial class ValueRules
             : null);
 
     /// <param name="min">In bytes.</param>
-    public static ValueRule Size(long min) => new(
-        $"a number of bytes, {min} or more, or of KiB, MiB, GiB or TiB, such as 10GiB",
+    /// <param name="max">In bytes.</param>
+    public static ValueRule Size(long min, long max = long.MaxValue) => new(
+        max == long.MaxValue
+            ? $"a number of bytes, {min} or more, or of KiB, MiB, GiB or TiB, such as 10GiB"
+            : $"a number of bytes from {min} to {max}, or of KiB, MiB or GiB, such as 10MiB",
         text => SizeGrammar().Match(text) is { Success: true } match
             && long.TryParse(match.Groups["number"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             && 10 * " KMGT".IndexOf(match.Groups["unit"].Value.PadLeft(1), StringComparison.OrdinalIgnoreCase) is var shift
-            && number <= long.MaxValue >> shift && number << shift >= min
+            && number <= max >> shift && number << shift >= min
             ? (number << shift).ToString(CultureInfo.InvariantCulture)
             : null);
 
@@ -235,6 +261,9 @@ internal static partial class ValueRules
         new(allowed, text => Array.Find(Words, known => known.Value is T && known.Word.Equals(text, comparison)).Value?.ToString());
 
     private static ValueRule Matching(string allowed, Regex grammar) => new(allowed, text => grammar.IsMatch(text) ? text : null);
+
+    private static string? SentAs(string text) =>
+        PlainUrl(text) is { } url ? new UriBuilder(url) { Host = url.IdnHost }.Uri.AbsoluteUri : null;
 
     private static string? InAscii(string host)
     {

@@ -1,10 +1,11 @@
+using System.Text.RegularExpressions;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
 namespace Mirror.Configuration.Reading;
 
 /// <summary>Reads YAML text as a tree of nodes, with merge keys (<c>&lt;&lt;</c>) applied.</summary>
-internal static class YamlText
+internal static partial class YamlText
 {
     private static readonly YamlScalarNode MergeKey = new("<<");
 
@@ -42,13 +43,50 @@ internal static class YamlText
         return text.ToString().Replace("...\n", "", StringComparison.Ordinal);
     }
 
-    /// <summary>The number of the line whose tab made <see cref="Parse(string)"/> fail; null where it failed for another reason. The parser
-    /// itself reports the line where it began to read what the tab is in.</summary>
-    public static int? TabIn(string text, YamlException failure) =>
+    /// <summary>What is wrong with a text that <see cref="Parse(string)"/> did not read, and where.</summary>
+    public static string Explain(string text, YamlException failure)
+    {
+        var lines = text.Split('\n');
+        return TabIn(lines, failure) is { } tab ? $"line {tab}: it is indented with a tab, and YAML allows spaces only"
+            : UnquotedIn(lines, failure) is var (line, sign)
+                ? $"line {line}: put the text that begins with {sign} in quotes; without them, {sign} has a meaning of its own in YAML"
+            : $"line {failure.Start.Line}, column {failure.Start.Column}: {failure.InnerException?.Message ?? failure.Message}";
+    }
+
+    // The parser reports the line where it began to read what the tab is in.
+    private static int? TabIn(string[] lines, YamlException failure) =>
         !failure.Message.Contains("tab", StringComparison.Ordinal) ? null
-        : text.Split('\n').Index().Skip((int)failure.Start.Line - 1)
+        : lines.Index().Skip((int)failure.Start.Line - 1)
             .Where(line => line.Item.AsSpan(0, line.Item.Length - line.Item.AsSpan().TrimStart().Length).Contains('\t'))
             .Select(line => (int?)line.Index + 1).FirstOrDefault();
+
+    // A text without quotes that begins with a sign of YAML.
+    private static (int Line, char Sign)? UnquotedIn(string[] lines, YamlException failure)
+    {
+        var (line, column) = ((int)failure.Start.Line, (int)failure.Start.Column);
+        // The parser reports no place for a reference to something that no line names.
+        if (failure is AnchorNotFoundException && MissingAnchor().Match(failure.Message) is { Success: true } missing)
+        {
+            var reference = $"*{missing.Groups[1].Value}";
+            line = 1 + Array.FindIndex(lines, each => each.IndexOf(reference, StringComparison.Ordinal) is >= 0 and var at
+                && each.AsSpan(0, at).TrimEnd() is "" or [.., ':' or '-' or '[' or ',']);
+            return line > 0 ? (line, '*') : null;
+        }
+        // The mistakes that Parse finds after the parser are not about signs.
+        if (line < 1 || line > lines.Length || failure.GetType() == typeof(YamlException))
+            return null;
+        return lines[line - 1].ElementAtOrDefault(column - 1) is '*' or '&' or '@' or '%' or '`' && lines[line - 1][column - 1] is var sign
+                ? (line, sign)
+            : ListBeforeText().IsMatch(lines[line - 1]) ? (line, '[')
+            : null;
+    }
+
+    [GeneratedRegex("The anchor '(.*)' does not")]
+    private static partial Regex MissingAnchor();
+
+    // "addr: [::]:5000"
+    [GeneratedRegex(@"^\s*(?:- *)?[^\s:]+: +\[[^\]]*\][^\s,#]")]
+    private static partial Regex ListBeforeText();
 
     /// <summary>
     /// Adds the keys of <c>&lt;&lt;</c> to its mapping, whose own keys win. YamlDotNet's MergingParser returns a key twice that both have.

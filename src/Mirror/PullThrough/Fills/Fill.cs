@@ -126,7 +126,7 @@ internal sealed partial class Fill(
         catch (Exception failure)
         {
             failed = failure;
-            if (IsOfTheStore(failure))
+            if (IsOfTheStore(failure) && failure is not UnreadableException)
                 writes.Failed($"blob {Digest}", failure);
             Origins.Fail(failure);
             transfer.Spool?.Fail(failure);
@@ -155,21 +155,25 @@ internal sealed partial class Fill(
     // stored already.
     private async Task<Spool?> ReceiveAsync(CancellationToken stop)
     {
-        while (await transfer.ReceiveAsync(stop) is { } spool)
-        {
-            if (await spool.VerifyAsync(Digest, stop))
-                return spool;
-            var wrong = new DigestMismatchException(
-                $"The bytes that {transfer.Authority} sent do not have the digest {Digest}; they are dropped.");
-            if (!transfer.TryBeginAgain(wrong))
-                throw wrong;
-        }
-        return null;
+        while (true)
+            try
+            {
+                var spool = await transfer.ReceiveAsync(stop);
+                if (spool is null || await spool.VerifyAsync(Digest, stop))
+                    return spool;
+                throw new DigestMismatchException(
+                    $"The bytes that {transfer.Authority} sent do not have the digest {Digest}; they are dropped.");
+            }
+            catch (DigestMismatchException wrong) when (transfer.TryBeginAgain(wrong))
+            {
+                // Logged.
+            }
     }
 
     // The spool is complete: the clients that read it get all of it. If the store fails, only a later client causes another download.
     private async Task StoreAsync(Spool spool, CancellationToken stop)
     {
+        RepositoryName? linked = null;
         try
         {
             // If the hash began at a checkpoint, hash the whole file again before it gets its final name. No client waits for this.
@@ -186,7 +190,10 @@ internal sealed partial class Fill(
             // upstream. A link without content does no harm: upstream has shown that the repository may serve the blob.
             var names = Origins.Close();
             foreach (var name in hasRoom ? names : [])
+            {
+                linked = name;
                 await LinkAsync(name, stop);
+            }
             if (isFollowing)
                 hasRoom = !await transfer.WaitForOwnerToStoreAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
             if (!hasRoom)
@@ -201,7 +208,7 @@ internal sealed partial class Fill(
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             cache.Release(Digest);
-            writes.Failed($"blob {Digest}", failure);
+            writes.Failed($"blob {Digest}", failure, linked);
             spool.Delete();
         }
     }
@@ -223,7 +230,7 @@ internal sealed partial class Fill(
         }
         // Other code already logs these failures: a refusal or a cancellation with each request, a failure of the store once a minute. So
         // the line below is information for them, and a warning for all others.
-        var isLoggedElsewhere = failed is UpstreamRefusedException or OperationCanceledException || IsOfTheStore(failed);
+        var isLoggedElsewhere = failed is UpstreamMissingException or OperationCanceledException || IsOfTheStore(failed);
         var advice = failed is DigestMismatchException ? DigestMismatchException.Advice : (failed as UpstreamException)?.Advice;
         LogFailed(
             isLoggedElsewhere ? LogLevel.Information : LogLevel.Warning,

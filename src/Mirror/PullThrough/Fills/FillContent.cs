@@ -15,9 +15,17 @@ internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : C
     // Bytes that are nearer than this arrive with the download before the response to a side request would.
     private const long MinDistance = 8 << 20;
 
+    // A part without the last bytes is complete before the digest is verified, so its client would not notice wrong bytes. A part of a blob
+    // of at most this length waits until the whole is verified. Clients that read longer layers in parts would wait too long for this.
+    private const long MaxHeld = 1 << 20;
+
+    // A client may ask for many parts at once. Beyond this number of side requests, its parts wait for the download.
+    private const int MaxSideRequests = 16;
+
     private readonly Content _spooled = spool.OpenRead();
     private Content? _side;
     private long _sideEnd;
+    private int _sideRequests;
     private UncachedContent? _uncached;
     private int _disposed;
 
@@ -30,13 +38,16 @@ internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : C
             (_side, _sideEnd) = (null, 0);
             await before.DisposeAsync();
         }
-        if (from - spool.Length <= MinDistance || Length is not { } length)
+        if (Length <= MaxHeld && until <= Length - Spool.TailLength)
+            await WaitUntilVerifiedAsync(Length.Value - 1, cancellationToken);
+        if (from - spool.Length <= MinDistance || Length is not { } length || _sideRequests == MaxSideRequests)
             return;
         // The last bytes always come from the spool, so only after the server has verified the digest. The server cannot verify a range
         // from the middle before it has the whole blob. A client that requests ranges verifies the whole itself.
         var end = Math.Min(until, length - Spool.TailLength);
         if (end <= from || !fill.TryReserveSideRequest(end - from, length))
             return;
+        _sideRequests++;
         try
         {
             _side = await fill.Transfer.OpenRangeAsync(origin, from, end, cancellationToken);
@@ -58,9 +69,9 @@ internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : C
             {
                 return await _side.ReadAsync(offset, buffer, cancellationToken);
             }
-            catch (ReplicaLostException)
+            catch (Exception failure) when (failure is ReplicaLostException or UpstreamException)
             {
-                // The fill will find another origin; wait for it.
+                // The fill goes on: wait for it.
                 _sideEnd = 0;
             }
         }
@@ -86,5 +97,18 @@ internal sealed class FillContent(Fill fill, FillOrigin origin, Spool spool) : C
             await _uncached.DisposeAsync();
         await fill.LeaveAsync();
         await base.DisposeAsync();
+    }
+
+    // The last byte can be read when the whole is verified.
+    private async ValueTask WaitUntilVerifiedAsync(long last, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await spool.OpenRead().ReadAsync(last, new byte[1], cancellationToken);
+        }
+        catch (IOException ended) when (ended.InnerException is IOException and not DigestMismatchException)
+        {
+            // The disk failed: this client gets its bytes from upstream.
+        }
     }
 }

@@ -5,22 +5,22 @@ namespace Mirror.PullThrough.Fills;
 
 /// <summary>
 /// The origins of one fill, in the order in which clients asked. One origin at a time sends. If it refuses or fails, only its own clients
-/// get the error, and another origin continues after the last byte. An upstream that is at least twice as fast takes over in the same way.
+/// get the error, and another origin continues after the last byte. In the same way another origin takes over if the current one sends
+/// nothing, cuts its bytes, or is less than half as fast. A request that has no answer yet continues when its origin's turn ends, until
+/// another origin has sent many bytes. If the current origin has sent hardly anything yet, those at other upstreams are asked beside it.
 /// </summary>
-internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDisposable
+internal sealed partial class FillOrigins(FillOrigin first, Digest digest, TimeProvider time) : IDisposable
 {
-    // How often the pace is judged, while more than one upstream could send.
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
-    // How long an origin may send nothing: this time, and twice the time that the slower upstream took to answer a HEAD.
-    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
-    // This time doubles with each turn, so many times at most. So two upstreams whose pace varies do not take turns all the time.
-    private const int MaxDoublings = 6;
-
     private readonly Lock _gate = new();
     private readonly List<FillOrigin> _all = [first];
+    // The origins of the received bytes, also those that have failed since.
+    private readonly HashSet<FillOrigin> _senders = [];
     private FillTurn? _turn;
     private FillOrigin? _next;
-    private int _turns;
+    // The bytes of the ended turns.
+    private long _received;
+    // How many bytes the fill has beside those of its turns: an earlier fill had left them.
+    private long _inherited;
     private bool? _opened;
     private bool _isWatched;
     private bool _isClosed;
@@ -32,10 +32,13 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     /// <summary>Whether readers were admitted: clients may have got bytes.</summary>
     public bool HaveAdmitted { get { lock (_gate) return _opened == true; } }
 
+    /// <summary>Whether clients may have got bytes, and only one origin can send the others.</summary>
+    public bool DependOnOne { get { lock (_gate) return _opened == true && _all.Count == 1; } }
+
     /// <summary>Whether the fill failed for all its origins. Later clients need another fill.</summary>
     public bool HaveFailed { get { lock (_gate) return _hasFailed; } }
 
-    /// <summary>The repositories that clients asked for the blob in.</summary>
+    /// <summary>The repositories in which clients asked for the blob.</summary>
     public RepositoryName[] Names { get { lock (_gate) return [.. _all.Select(origin => origin.Name).Distinct()]; } }
 
     /// <summary>The origin with this name and this login; null if upstream has not yet shown that it may serve the blob.</summary>
@@ -48,7 +51,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     /// <summary>Adds a repository of which upstream has proved that it may serve the blob.</summary>
     /// <param name="client">The client with whose login upstream was asked; null where the mirror's accounts were used.</param>
     /// <param name="answeredIn">How long upstream took for that.</param>
-    /// <returns>The origin, whose clients are admitted like those of all others; null if the fill has failed without it.</returns>
+    /// <returns>The origin; its clients are admitted together with the others'. Null if the fill has failed without it.</returns>
     public FillOrigin? Add(FillSource source, RepositoryName name, ActingClient? client, TimeSpan answeredIn)
     {
         FillOrigin origin;
@@ -59,7 +62,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
             if (FindLocked(name, client) is { } same)
             {
                 same.IsLate = _isClosed && !same.IsProved;
-                same.IsProved = true;
+                Prove(same);
                 return same;
             }
             origin = new FillOrigin(source, name, client, answeredIn) { IsProved = true };
@@ -69,25 +72,25 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
             if (_isClosed)
                 return origin;
             _all.Add(origin);
-            if (_isWatched || _all.TrueForAll(other => other.Source == source))
-                return origin;
+            if (!_isWatched)
+                _ = WatchAsync();
             _isWatched = true;
         }
-        _ = WatchAsync();
+        // At once, and not at the next look of the watch.
+        Judge();
         return origin;
     }
 
     /// <summary>
-    /// Begins the turn of the origin that was found to be faster, else of the one that is expected to be the fastest. The caller ends the
-    /// turn by <see cref="End"/>.
+    /// Begins a turn: of the origin for which the last turn was ended, or else of the one that is expected to be the fastest. The caller
+    /// ends the turn by <see cref="End"/>.
     /// </summary>
     public FillTurn Begin(CancellationToken stop)
     {
         lock (_gate)
         {
-            Current = _next ?? _all.MaxBy(origin => origin.Source.ExpectedPace)!;
+            Current = _next ?? Best(_received)!;
             _next = null;
-            _turns++;
             return _turn = new FillTurn(Current, time, stop);
         }
     }
@@ -98,13 +101,59 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         lock (_gate)
         {
             _turn = null;
+            _received += turn.Bytes;
+            if (turn.Bytes > 0)
+                _senders.Add(turn.Origin);
             turn.Dispose();
-            // Upstream has shown that the other origins may serve the blob. If this one had no answer yet, its clients ask their upstream
-            // themselves.
-            if (!turn.IsOver || turn.Origin.IsProved)
-                return;
-            _all.Remove(turn.Origin);
-            turn.Origin.Open(admitted: false);
+            // If upstream has not confirmed this origin, and is not being asked about it, its clients have to ask.
+            if (turn.IsOver && turn.Origin is { IsProved: false, Request: null })
+                LeaveOut(turn.Origin);
+        }
+    }
+
+    /// <summary>Opens the blob at an origin during its turn, to be read in order from an offset to its end.</summary>
+    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
+    public async Task<Content> OpenAsync(FillOrigin origin, long from, CancellationToken turn)
+    {
+        lock (_gate)
+        {
+            _inherited = from - _received - (_turn?.Bytes ?? 0);
+            _turn?.HasAsked = true;
+        }
+        var content = await origin.OpenAsync(from, stop => SendAsync(origin, from, stop), turn);
+        origin.IsProved |= !origin.Source.MayBePage(content, origin.Name, digest);
+        if (origin.IsProved || !HaveAdmitted)
+            return content;
+        // Do not mix a page with bytes of another origin.
+        await content.DisposeAsync();
+        throw new UpstreamUnavailableException($"{origin.Authority} sent a web page instead of {digest}.");
+    }
+
+    /// <summary>
+    /// The origin that sends has cut its bytes, and its next attempt brought hardly any. Another origin takes over, unless each of them
+    /// has failed at this place too: then the current one makes its further attempts.
+    /// </summary>
+    public void Cut(FillOrigin origin)
+    {
+        lock (_gate)
+        {
+            if (_turn is { IsOver: false } turn && turn.Origin == origin && _received + turn.Bytes is var received
+                && Best(received, origin) is { } rival && !HasFailed(rival, received))
+                GoOnFrom(rival, turn, FillTurn.Cut);
+        }
+    }
+
+    /// <summary>
+    /// The received bytes are wrong, and are dropped. For a minute the expected pace of the origins that sent some of them is 0, so that no
+    /// download changes to them. Call this between turns: the end of a turn would overwrite the 0.
+    /// </summary>
+    public void Distrust()
+    {
+        lock (_gate)
+        {
+            foreach (var origin in _senders)
+                origin.Source.Remember(origin.Name, 0);
+            _senders.Clear();
         }
     }
 
@@ -113,7 +162,7 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
     {
         lock (_gate)
         {
-            _hasFailed = _all.Count == 1;
+            _hasFailed = _all.TrueForAll(other => other == origin);
             if (_hasFailed)
                 return false;
             _all.Remove(origin);
@@ -146,6 +195,9 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         lock (_gate)
         {
             _isClosed = true;
+            _all.ForEach(origin => origin.DropRequest());
+            if (_opened is not null)
+                _all.FindAll(origin => !origin.IsProved).ForEach(LeaveOut);
             return [.. _all.Where(origin => origin.IsProved).Select(origin => origin.Name).Distinct()];
         }
     }
@@ -157,47 +209,43 @@ internal sealed class FillOrigins(FillOrigin first, TimeProvider time) : IDispos
         _turn?.Dispose();
     }
 
-    // What upstream says to one login is no answer for another one.
+    // Upstream may answer another login differently, so the login has to be the same.
     private FillOrigin? FindLocked(RepositoryName name, ActingClient? client) =>
         _all.Find(origin => origin.Name.Equals(name) && Equals(origin.Client, client));
+
+    private Task<Content> SendAsync(FillOrigin origin, long from, CancellationToken stop) =>
+        origin.Source.DownloadAsync(origin.Name, digest, from, () => Cut(origin), stop);
 
     private void Open(bool admitted)
     {
         lock (_gate)
         {
-            if (_opened is not null)
-                return;
-            _opened = admitted;
-            foreach (var origin in _all)
-                origin.Open(admitted);
-        }
-    }
-
-    private async Task WatchAsync()
-    {
-        using var timer = new PeriodicTimer(Interval, time);
-        while (Judge())
-            await timer.WaitForNextTickAsync();
-    }
-
-    // False when there is nothing more to judge.
-    private bool Judge()
-    {
-        lock (_gate)
-        {
-            if (_isClosed || _hasFailed)
-                return false;
-            if (_turn is not { IsOver: false } turn
-                || _all.Where(other => other.Source != turn.Origin.Source).MaxBy(other => other.Source.ExpectedPace) is not { } rival)
-                return true;
-            var answer = turn.Origin.AnsweredIn > rival.AnsweredIn ? turn.Origin.AnsweredIn : rival.AnsweredIn;
-            var grace = (Grace + 2 * answer) * (1 << Math.Min(_turns - 1, MaxDoublings));
-            if (turn.Pace(grace) < rival.Source.ExpectedPace / 2)
+            if (_opened is null)
             {
-                _next = rival;
-                turn.End();
+                _opened = admitted;
+                // An answer that is on its way may prove the origin.
+                foreach (var origin in _all.FindAll(other => !other.IsProved && other != Current
+                    && !(admitted && other.Request is not null)))
+                    LeaveOut(origin);
             }
-            return true;
+            foreach (var origin in _all)
+                if (origin.IsProved || origin == Current)
+                    origin.Open(_opened.Value);
         }
+    }
+
+    private void Prove(FillOrigin origin)
+    {
+        origin.IsProved = true;
+        if (_opened is { } admitted)
+            origin.Open(admitted);
+    }
+
+    // Its clients ask their upstream themselves whether it may serve the blob.
+    private void LeaveOut(FillOrigin origin)
+    {
+        origin.DropRequest();
+        _all.Remove(origin);
+        origin.Open(admitted: false);
     }
 }

@@ -9,11 +9,11 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough.Fills;
 
 /// <summary>
-/// Brings the bytes of a fill into its spool: from upstream if this replica gets the lease of the digest, else from the replica that has
-/// it. If that replica is lost, the transfer continues from the replica that takes the lease next. If this replica takes it: from the store
-/// if the blob was stored meanwhile, otherwise from upstream. If that replica cannot reach upstream, this replica downloads itself, for an
-/// origin of which upstream has shown that it may serve the blob. If an origin refuses, fails or is slow, the transfer continues from the
-/// next origin. For an origin with the login of a client this replica always downloads itself.
+/// Brings the bytes of a fill into its spool. (1) If this replica gets the lease of the digest, it downloads from upstream, or reads the
+/// store if the blob was stored meanwhile. (2) If another replica owns the lease, this replica copies the owner's bytes. If it loses the
+/// owner, it continues with 1 or 2. (3) If the owner cannot reach upstream, this replica downloads without the lease, but only for an
+/// origin of which upstream has shown that it may serve the blob. (4) If an origin refuses, fails or is slow, the next origin continues.
+/// For an origin with the login of a client, this replica always downloads without the lease.
 /// </summary>
 /// <param name="origins">The repositories for which this fill may request the blob from upstream.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
@@ -24,16 +24,16 @@ internal sealed partial class FillTransfer(
     // Large enough to pay for the system call and for waking readers; small enough for many fills at once.
     private const int BufferSize = 256 * 1024;
 
-    // How often to look for the new owner of a lost replica's lease. All attempts together last one lease lifetime.
+    // How often to ask for the lease again after the owner was lost. All attempts together last as long as a lease lives.
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(250);
-    private static readonly int MaxLosses = (int)(FillLeases.Life / RetryInterval);
+    private static readonly int MaxAttempts = (int)(FillLeases.Life / RetryInterval);
 
-    // How often a download that gives way looks again, and how long it gives way in all: some clients take hours.
-    private static readonly TimeSpan WayInterval = TimeSpan.FromMilliseconds(100);
-    private static readonly int MaxWays = (int)(TimeSpan.FromMinutes(10) / WayInterval);
+    // How often a download that yields looks again, and how long it yields in all: some clients take hours.
+    private static readonly TimeSpan YieldInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly int MaxYields = (int)(TimeSpan.FromMinutes(10) / YieldInterval);
 
-    private FillLease _lease = FillLease.None;
-    private int _ways;
+    private FillLease _lease = FillLease.WithoutLease;
+    private int _yields;
     // The spool has bytes of an earlier fill, and no upstream has said yet how long the blob is.
     private bool _isInherited;
 
@@ -54,17 +54,17 @@ internal sealed partial class FillTransfer(
     /// <summary>Where the bytes go; null until upstream or another replica has answered.</summary>
     public Spool? Spool { get; private set; }
 
-    /// <summary>Whether the transfer has to stand still at the moment, for those of clients; null where a client waits for it.</summary>
-    public Func<bool>? GivesWay { get; set; }
+    /// <summary>Whether this transfer must pause now, as a client waits for another one. Null if a client waits for this one.</summary>
+    public Func<bool>? MustYield { get; set; }
 
-    /// <summary>The other replica that holds the lease; null if this replica downloads.</summary>
+    /// <summary>The other replica that owns the lease; null if this replica downloads.</summary>
     public Uri? Owner => _lease.Owner;
 
     /// <summary>
     /// Brings all bytes into the spool, unverified; null if the content turned out to be stored already. Origins that fail are left out.
     /// </summary>
-    /// <exception cref="UpstreamException">The last origin gave one of the four answers that are not content, to this replica or to the one
-    /// that downloads.</exception>
+    /// <exception cref="UpstreamException">The last origin gave this or another replica no content.</exception>
+    /// <exception cref="DigestMismatchException">More bytes came than the blob has.</exception>
     /// <exception cref="IOException">The store has no room for a spool.</exception>
     public async Task<Spool?> ReceiveAsync(CancellationToken stop)
     {
@@ -73,7 +73,7 @@ internal sealed partial class FillTransfer(
             var turn = origins.Begin(stop);
             try
             {
-                var spool = await ReceiveFromAnyAsync(turn);
+                var spool = await turn.ReceiveAsync(() => ReceiveFromAnyAsync(turn), () => origins.DependOnOne);
                 if (spool is null)
                     origins.SendClientsToStore();
                 return spool;
@@ -81,15 +81,11 @@ internal sealed partial class FillTransfer(
             catch (Exception ended) when (turn.IsOver && !stop.IsCancellationRequested
                 && ended is OperationCanceledException or UpstreamUnavailableException)
             {
-                LogGoesOn(digest.ToString(), Spool?.Length ?? 0, $"{turn.Origin.Authority} is slow");
+                LogGoesOn(digest.ToString(), Spool?.Length ?? 0, $"{turn.Origin.Authority} {turn.Fault}");
             }
             catch (UpstreamException failure) when (origins.TryGoOnWithout(turn.Origin, failure))
             {
                 LogGoesOn(digest.ToString(), Spool?.Length ?? 0, failure.Message);
-            }
-            catch (DigestMismatchException wrong) when (TryBeginAgain(wrong))
-            {
-                // Logged.
             }
             finally
             {
@@ -99,8 +95,8 @@ internal sealed partial class FillTransfer(
     }
 
     /// <summary>
-    /// Waits until the owner of the lease has stored the blob. An owner that returns its lease before that has failed. Then one of the
-    /// waiting replicas takes the lease and stores its own copy.
+    /// Waits until the owner of the lease has stored the blob. If the owner returns its lease before it has stored the blob, it has failed.
+    /// Then one of the waiting replicas takes the lease and stores its own copy.
     /// </summary>
     /// <returns>False if this replica has taken the lease, and has to store the blob.</returns>
     /// <exception cref="IOException">The store cannot be read.</exception>
@@ -114,20 +110,20 @@ internal sealed partial class FillTransfer(
         return Owner is not null;
     }
 
-    /// <summary>Makes a side request for one client: it does not read the spool.</summary>
-    /// <param name="origin">The client's own.</param>
+    /// <summary>Requests a range, or the rest of the blob, for one client alone; the answer does not go into the spool.</summary>
+    /// <param name="origin">The origin of this client.</param>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public Task<Content> OpenRangeAsync(FillOrigin origin, long from, long? end, CancellationToken cancellationToken) =>
-        origin.Source.OpenRangeAsync(
-            origin.Client is null ? Owner : null, origin.Name, digest, from, end, cancellationToken);
+        origin.Source.OpenRangeAsync(origin.Client is null ? Owner : null, origin.Name, digest, from, end, cancellationToken);
 
     /// <summary>
-    /// Drops wrong bytes and leaves out the origin that sent the last of them, so that <see cref="ReceiveAsync"/> can be called again.
-    /// False if a client has already got bytes, or if no other origin is left.
+    /// After a turn: drops wrong bytes and leaves out the origin that sent the last of them, so that <see cref="ReceiveAsync"/> can be
+    /// called again. False if a client has already got bytes, or if no other origin is left.
     /// </summary>
     public bool TryBeginAgain(DigestMismatchException wrong)
     {
+        origins.Distrust();
         if (origins.HaveAdmitted || !origins.TryGoOnWithout(origins.Current, wrong))
             return false;
         Spool?.Reset();
@@ -149,11 +145,12 @@ internal sealed partial class FillTransfer(
         // Another replica does not have that login: with its own accounts it would get upstream's refusal.
         var mustDownload = ignoreLease || turn.Origin.Client is not null;
         var loggedAt = -1L;
-        for (var losses = 0; ; losses++)
+        for (var attempts = 0; ; attempts++)
         {
-            // This replica may still hold the lease from an earlier turn.
-            if (Owner is not null || _lease == FillLease.None)
-                await TakeLeaseAsync(orIgnore: mustDownload || losses > MaxLosses);
+            turn.Pause();
+            // This replica may still own the lease from an earlier turn.
+            if (Owner is not null || _lease == FillLease.WithoutLease)
+                await TakeLeaseAsync(orIgnore: mustDownload || attempts > MaxAttempts);
             try
             {
                 return Owner is { } owner ? await FollowAsync(owner, turn) : await DownloadAsync(turn);
@@ -164,18 +161,17 @@ internal sealed partial class FillTransfer(
             }
             catch (ReplicaLostException lost)
             {
-                // Log each lost replica once, not each attempt.
+                // Log and count each failure once, not each attempt at the same byte.
                 var length = Spool?.Length ?? 0;
                 if (length != loggedAt)
                 {
                     LogLost(digest.ToString(), length, lost.Message);
-                    metrics.TookOver();
+                    metrics.FollowFailed();
                 }
                 loggedAt = length;
                 if (lost.HasFailed)
-                    // From now on download without the lease. The next replica that takes it may also wait long for an upstream that this
-                    // replica can reach.
-                    losses = MaxLosses;
+                    // Download without the lease from now on: the next replica that takes it may also wait long for upstream.
+                    mustDownload = true;
                 else if (lost.IsRefused)
                     await _lease.BreakAsync();
                 else
@@ -187,12 +183,13 @@ internal sealed partial class FillTransfer(
     private async ValueTask TakeLeaseAsync(bool orIgnore)
     {
         var lease = await leases.TakeAsync(digest);
-        _lease = lease.Owner is not null && orIgnore ? FillLease.None : lease;
+        _lease = lease.Owner is not null && orIgnore ? FillLease.WithoutLease : lease;
     }
 
     private async Task<Spool> FollowAsync(Uri owner, FillTurn turn)
     {
         var origin = turn.Origin;
+        turn.Resume();
         // Wait for the owner's response first. When it arrives, the owner has opened the spool that a later fill can resume. In a shared
         // folder this replica needs a spool with another name.
         await using var body = await origin.Source.FollowAsync(owner, origin.Name, digest, Spool?.Length ?? 0, null, turn.Stop);
@@ -206,7 +203,7 @@ internal sealed partial class FillTransfer(
     private async Task<Spool?> DownloadAsync(FillTurn turn)
     {
         var (origin, stop) = (turn.Origin, turn.Stop);
-        // 1. Look into the store again: the previous owner of the lease stored the blob before it returned the lease.
+        // 1. Look into the store again. An earlier owner of the lease may have stored the blob meanwhile.
         await using (var stored = await content.OpenAsync(digest, stop))
             if (stored is not null)
             {
@@ -222,9 +219,10 @@ internal sealed partial class FillTransfer(
             Spool = await content.SpoolAsync(digest, stop);
             _isInherited = Spool.Length > 0;
         }
+        turn.Resume();
         if (_isInherited)
         {
-            var size = await origin.Source.Upstream.HeadBlobAsync(origin.Name, digest, null, stop);
+            var size = await origin.Source.HeadAsync(origin.Name, digest, stop);
             origin.IsProved = true;
             _isInherited = false;
             if (size >= Spool.Length)
@@ -243,9 +241,14 @@ internal sealed partial class FillTransfer(
         }
 
         // 3. Download the rest.
-        await using var body = await origin.Source.DownloadAsync(origin.Name, digest, Spool.Length, stop);
-        origin.IsProved = true;
+        await using var body = await origins.OpenAsync(origin, Spool.Length, stop);
         await CopyAsync(body, Spool, turn);
+        if (!origin.IsProved && !origins.HaveAdmitted && !await Spool.VerifyAsync(digest, stop))
+        {
+            Spool.Reset();
+            throw new UpstreamUnavailableException($"{Authority} sent a web page instead of {digest}.");
+        }
+        origin.IsProved = true;
         return Spool;
     }
 
@@ -254,29 +257,31 @@ internal sealed partial class FillTransfer(
         if (!origins.HaveAdmitted)
             spool.ExpectedLength = body.Length ?? spool.ExpectedLength;
         else if (body.Length is { } length && spool.ExpectedLength is { } promised && length != promised)
-            // Clients were told the other length: let none of them take a part for the whole.
-            throw new DigestMismatchException($"{Authority} says that {digest} has {length} bytes, and another source said {promised}.");
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
-        var isFirst = true;
+            // Clients got the other length: they must not take a part for the whole. This origin sent no byte, so the next one may go on.
+            throw new UpstreamUnavailableException($"{Authority} says that {digest} has {length} bytes, another source said {promised}.");
+        var (buffer, isFirst) = (ArrayPool<byte>.Shared.Rent(BufferSize), true);
         try
         {
             while (true)
             {
-                // Read up to the next multiple of the buffer size: writing whole pages costs the file system half as much.
+                turn.Resume();
+                // Up to the next multiple of the buffer size: writing whole pages costs the file system half as much.
                 var reading = body.ReadAsync(spool.Length, buffer.AsMemory(0, BufferSize - (int)(spool.Length % BufferSize)), turn.Stop);
                 // Usually the first bytes arrive with the headers, and readers are admitted after them. If no byte has arrived yet, admit
                 // readers now: then they can send their headers.
                 if (!reading.IsCompleted)
                     AdmitEarly(spool);
-                if (await reading is not (> 0 and var read))
+                var read = await reading;
+                turn.Pause();
+                if (read == 0)
                     break;
                 if (turn.Origin.Source.MaxLength(body, turn.Origin.Name, digest) is var max && spool.Length + read > max)
                     throw new DigestMismatchException($"{Authority} sent more than {max} bytes for {digest}.");
                 spool.Append(buffer.AsSpan(0, read));
                 Received += read;
                 turn.Received(read);
-                for (; GivesWay?.Invoke() == true && _ways < MaxWays; _ways++)
-                    await Task.Delay(WayInterval, time, turn.Stop);
+                for (; MustYield?.Invoke() == true && _yields < MaxYields; _yields++)
+                    await Task.Delay(YieldInterval, time, turn.Stop);
                 if (isFirst && AdmitEarly(spool))
                 {
                     isFirst = false;
@@ -292,10 +297,10 @@ internal sealed partial class FillTransfer(
     }
 
     // The last 4 KiB are held back. Readers of shorter content would get its headers and nothing else, so they wait until the digest is
-    // verified: wrong content is then an error and not an empty body.
+    // verified: wrong content is then an error and not an empty body. So do the readers of what may be a login page.
     private bool AdmitEarly(Spool spool)
     {
-        if (!(spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength))
+        if (!origins.Current.IsProved || !(spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength))
             return false;
         origins.AdmitClients();
         return true;
@@ -309,7 +314,6 @@ internal sealed partial class FillTransfer(
     private partial void LogResumed(string digest, long offset);
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "the replica that downloads {Digest} does not answer any more: "
-            + "this replica continues at byte {Offset} from another source: {Reason}")]
+        Message = "cannot read {Digest} from the replica that downloads it (at byte {Offset}): {Reason}; looking for another source")]
     private partial void LogLost(string digest, long offset, string reason);
 }

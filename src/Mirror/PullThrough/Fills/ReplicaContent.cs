@@ -44,7 +44,7 @@ public sealed class ReplicaContent : Content
             {
                 HttpStatusCode.OK => 0,
                 HttpStatusCode.PartialContent => response.Content.Headers.ContentRange?.From,
-                HttpStatusCode.NotFound => throw new UpstreamRefusedException(status),
+                HttpStatusCode.NotFound => throw new UpstreamMissingException(status),
                 HttpStatusCode.Forbidden => throw new UpstreamDeniedException(status, hasAccount: true),
                 HttpStatusCode.TooManyRequests => throw new UpstreamLimitedException(status, UpstreamRequest.RetryAfter(response, time)),
                 HttpStatusCode.ServiceUnavailable => throw new ReplicaLostException(status) { HasFailed = true },

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Mirror.Fleet;
 using Mirror.Health;
+using Mirror.Limits;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 using Mirror.Telemetry;
@@ -17,6 +18,7 @@ public sealed class RunningFills(
 {
     // A client that downloads one layer after the other asks for the next one within this time.
     private static readonly TimeSpan BetweenLayers = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<Digest, Fill> _running = new();
     private readonly CancellationTokenSource _stop = new();
@@ -32,6 +34,11 @@ public sealed class RunningFills(
     /// <summary>How far each download is, in no particular order.</summary>
     public IReadOnlyList<RunningFill> List() => [.. _running.Values.Select(fill => fill.Progress)];
 
+    /// <summary>Whether a digest is being downloaded for a repository, and for the login of the acting client if there is one.</summary>
+    public bool Serve(RepositoryName name, Digest digest) =>
+        _running.TryGetValue(digest, out var fill) && !fill.Origins.HaveFailed
+            && fill.Origins.Find(name, ActingClient.Current) is not null;
+
     /// <summary>
     /// Returns when no download of a digest is running. A client has the last bytes of a blob a moment before the blob is stored.
     /// </summary>
@@ -41,8 +48,8 @@ public sealed class RunningFills(
     /// <summary>Joins the fill of a digest, or starts one. The caller must leave it, or dispose the reader that it opened.</summary>
     /// <param name="name">The repository in whose name upstream is asked if a fill is started.</param>
     /// <param name="ignoreLease">Whether a fill is started even if another replica downloads the digest.</param>
-    /// <param name="isForClient">Whether a client waits for it. Until one does, a fill gives way to the fills of clients.</param>
-    /// <exception cref="StoreUnavailableException">The limit of open files allows no further download from this upstream.</exception>
+    /// <param name="isForClient">Whether a client waits for it. A fill for which no client waits yields to the fills of clients.</param>
+    /// <exception cref="BusyException">The limit of open files allows no further download from this upstream.</exception>
     internal (Fill Fill, bool Joined) JoinOrStart(
         FillSource source, RepositoryName name, Digest digest, bool ignoreLease, bool isForClient)
     {
@@ -53,13 +60,14 @@ public sealed class RunningFills(
             if (!_running.TryGetValue(digest, out var fill))
             {
                 if (!shares.TryTake(source))
-                    throw new StoreUnavailableException(
-                        $"too many downloads from {source.Upstream.Origin.Authority} are running: the limit of open files is reached.");
-                var origins = new FillOrigins(new FillOrigin(source, name, ActingClient.Current, TimeSpan.Zero), time);
+                    throw new BusyException(
+                        $"all places for downloads from {source.Upstream.Origin.Authority} are taken; try again later", RetryAfter,
+                        OpenFiles.Advice);
+                var origins = new FillOrigins(new FillOrigin(source, name, ActingClient.Current, answeredIn: null), digest, time);
                 var transfer = new FillTransfer(origins, content, leases, fleet, time, log, digest, ignoreLease)
                 {
-                    GivesWay = isForClient ? null
-                        : () => IsAfterClient || _running.Values.Any(other => other.Transfer.GivesWay is null),
+                    MustYield = isForClient ? null
+                        : () => IsAfterClient || _running.Values.Any(other => other.Transfer.MustYield is null),
                 };
                 own = new Fill(transfer, content, references, provenance, cache, writes, metrics, time, log);
                 fill = _running.GetOrAdd(digest, own);
@@ -73,7 +81,7 @@ public sealed class RunningFills(
                 continue;
             }
             if (isForClient)
-                fill.Transfer.GivesWay = null;
+                fill.Transfer.MustYield = null;
             if (fill == own)
                 // On this thread until the request to upstream is sent: another thread would have to wake up first.
                 own.Ended = RunAsync(own, source);
@@ -100,7 +108,7 @@ public sealed class RunningFills(
         }
         finally
         {
-            if (fill.Transfer.GivesWay is null)
+            if (fill.Transfer.MustYield is null)
                 Volatile.Write(ref _clientEnded, time.GetTimestamp());
             _running.TryRemove(new(fill.Digest, fill));
             shares.GiveBack(source);

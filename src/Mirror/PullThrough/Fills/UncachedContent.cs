@@ -16,6 +16,7 @@ internal sealed class UncachedContent : Content
     private readonly FillOrigin _origin;
     private readonly Content? _spooled;
     private readonly IncrementalHash _hash;
+    private readonly LimitWaits _waits;
     private long _spooledLength;
     private Content? _source;
     private long _hashed;
@@ -23,7 +24,7 @@ internal sealed class UncachedContent : Content
     private UncachedContent(FillTransfer transfer, FillOrigin origin, Content? spooled, long spooledLength)
     {
         (_transfer, _origin) = (transfer, origin);
-        (_spooled, _spooledLength, _hash) = (spooled, spooledLength, transfer.Digest.NewHash());
+        (_spooled, _spooledLength, _hash, _waits) = (spooled, spooledLength, transfer.Digest.NewHash(), new LimitWaits(origin));
     }
 
     public override long? Length => _spooled?.Length ?? _source?.Length;
@@ -74,16 +75,28 @@ internal sealed class UncachedContent : Content
     {
         if (_hashed == Length)
             return 0;
-        if (await ReadSpooledAsync(buffer, cancellationToken) is not { } read)
-        {
-            _source ??= await _transfer.OpenRangeAsync(_origin, _hashed, null, cancellationToken);
-            read = await _source.ReadAsync(_hashed, buffer, cancellationToken);
-        }
+        var read = await ReadSpooledAsync(buffer, cancellationToken) ?? await ReadUpstreamAsync(buffer, cancellationToken);
         _hash.AppendData(buffer.Span[..read]);
         _hashed += read;
         if (_hashed == Length && Digest.FromHash(_transfer.Digest.Algorithm, _hash.GetCurrentHash()) != _transfer.Digest)
             throw new DigestMismatchException($"{_origin.Authority} sent other bytes than {_transfer.Digest} names.");
         return read;
+    }
+
+    // The client may have got bytes, so a retry of its request could not help it: if upstream says "later" (429), wait here.
+    private async ValueTask<int> ReadUpstreamAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        while (true)
+            try
+            {
+                _source ??= await _transfer.OpenRangeAsync(_origin, _hashed, null, cancellationToken);
+                return await _source.ReadAsync(_hashed, buffer, cancellationToken);
+            }
+            catch (UpstreamLimitedException limited)
+            {
+                if (!await _waits.WaitAsync(limited, _hashed, cancellationToken))
+                    throw;
+            }
     }
 
     // Null where the spool has no more.

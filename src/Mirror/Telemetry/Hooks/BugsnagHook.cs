@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Telemetry.Hooks;
 
@@ -12,7 +13,12 @@ internal sealed class BugsnagHook : IHookTarget
     private const int MaxFrames = 100;
 
     private readonly BugsnagOptions _options;
-    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        ConnectCallback = HappyEyeballs.ConnectAsync,
+    })
     {
         Timeout = Timeout.InfiniteTimeSpan,
     };

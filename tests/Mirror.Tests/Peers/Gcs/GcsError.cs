@@ -39,6 +39,8 @@ internal sealed class GcsError(int status, string reason, string message) : Exce
             return;
         }
         context.Response.StatusCode = status;
+        // Google's own, in every answer.
+        context.Response.Headers["X-GUploader-UploadID"] = "AKDAyIv";
         if (status == 401)
             context.Response.Headers.WWWAuthenticate = "Bearer realm=\"https://accounts.google.com/\"";
         if (status == 304)

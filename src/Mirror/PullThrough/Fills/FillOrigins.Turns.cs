@@ -1,0 +1,138 @@
+using Mirror.Upstream;
+
+namespace Mirror.PullThrough.Fills;
+
+/// <summary>Which origin sends, and for how long.</summary>
+internal sealed partial class FillOrigins
+{
+    // How often the pace is judged, while more than one origin could send.
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
+    // How long an origin may send nothing: this time, or twice the time in which its upstream answered a HEAD if this is longer. A HEAD
+    // for the first origin is not timed, so the other one's time counts.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.25);
+    // This time is four times as long with each turn of the origin, so often at most: two origins whose pace varies do not take turns all
+    // the time. If an origin is silent in a further turn, the time limits of its requests end the turn: a change of the origin may start
+    // them again, so without this a fill whose origins are all silent would never end.
+    private const int MaxGrowths = 3;
+    // After a cut, no change to an origin that has itself failed less than so many bytes before.
+    private const long MinProgress = 64 * 1024;
+
+    private async Task WatchAsync()
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (Judge())
+            await timer.WaitForNextTickAsync();
+    }
+
+    // False when there is nothing more to judge.
+    internal bool Judge()
+    {
+        lock (_gate)
+        {
+            if (_isClosed || _hasFailed)
+                return false;
+            if (_turn is not { IsOver: false } turn)
+                return true;
+            EndRequests(turn);
+            AskBeside(turn);
+            if (Best(_received + turn.Bytes, turn.Origin) is not { } rival)
+                return true;
+            if (rival.Request is { HasAnswered: true }
+                && (turn.Bytes == 0 || turn.IsTrickle || turn.Origin.ExpectedPace < rival.ExpectedPace / 2))
+            {
+                GoOnFrom(rival, turn, turn.Bytes == 0 ? FillTurn.Silent : FillTurn.Slow);
+                return true;
+            }
+            var answer = 2 * (turn.Origin.AnsweredIn ?? rival.AnsweredIn ?? TimeSpan.Zero);
+            var patience = answer > Patience ? answer : Patience;
+            var pace = turn.Pace(patience * (1 << 2 * Math.Min(turn.Origin.Turns - 1, MaxGrowths)));
+            if (pace == 0)
+            {
+                if (turn.Origin.Turns <= MaxGrowths + 1)
+                    GoOnFrom(rival, turn, FillTurn.Silent);
+            }
+            else if (pace < rival.ExpectedPace / 2)
+                GoOnFrom(rival, turn, FillTurn.Slow);
+            return true;
+        }
+    }
+
+    // The requests of the origins that have no turn. An answer proves that the repository may serve the blob. A request ends when it is of
+    // no use any more. A failure is given to the clients of its origin, unless that was asked beside another one, which may serve them all.
+    private void EndRequests(FillTurn turn)
+    {
+        foreach (var origin in _all.FindAll(origin => origin != turn.Origin))
+        {
+            if (origin.Request is not { } request)
+                continue;
+            if (request.Failure is not UpstreamException failure)
+            {
+                if (request.Answer is { } answer && !origin.Source.MayBePage(answer, origin.Name, digest))
+                    Prove(origin);
+                if (!IsOfUse(request, origin, turn))
+                    EndRequest(origin);
+                continue;
+            }
+            origin.DropRequest();
+            if (origin.Turns == 0)
+            {
+                origin.FailedAt = _received + turn.Bytes;
+                continue;
+            }
+            _all.Remove(origin);
+            origin.Refuse(failure);
+        }
+    }
+
+    // Whether the answer can still be needed. A web page could not follow the bytes that clients have got.
+    private bool IsOfUse(FillRequest request, FillOrigin origin, FillTurn turn) =>
+        request.CanBeUsedFrom(Offset(turn))
+        && (!request.HasAnswered || !turn.KeepsUpWith(origin.ExpectedPace / 2) && (origin.IsProved || _opened is null));
+
+    private void EndRequest(FillOrigin origin)
+    {
+        if (_opened is null || origin.IsProved)
+            origin.DropRequest();
+        else
+            LeaveOut(origin);
+    }
+
+    // While the origin that was asked has sent next to nothing, asks the other upstreams too, each once. The first answer gets the turn,
+    // so an upstream that hangs or is slow costs the clients of the others next to no time.
+    private void AskBeside(FillTurn turn)
+    {
+        if (!turn.HasAsked || turn.HasBegun)
+            return;
+        foreach (var origin in _all)
+            if (origin is { Turns: 0, FailedAt: null } && !(origin.KnownPace < turn.Origin.ExpectedPace / 2)
+                && !_all.Exists(other => other.Source == origin.Source && (other == turn.Origin || other.Request is not null)))
+                _ = AskAsync(origin, Offset(turn));
+    }
+
+    private async Task AskAsync(FillOrigin origin, long from)
+    {
+        // This runs for any client. Ask upstream with the login of this origin's own client.
+        ActingClient.Current = origin.Client;
+        await origin.AskAsync(from, stop => SendAsync(origin, from, stop));
+        Judge();
+    }
+
+    // The offset of the next byte.
+    private long Offset(FillTurn turn) => _inherited + _received + turn.Bytes;
+
+    // The origin that has answered, or else one that has not failed at this place, and of these the one that may be expected to be the
+    // fastest; on a tie, the one with the fewest turns.
+    private FillOrigin? Best(long received, FillOrigin? without = null) => _all
+        .Where(origin => origin != without)
+        .MaxBy(origin => (origin.Request is { HasAnswered: true }, !HasFailed(origin, received), origin.ExpectedPace, -origin.Turns));
+
+    private static bool HasFailed(FillOrigin origin, long received) => received - origin.FailedAt < MinProgress;
+
+    private void GoOnFrom(FillOrigin rival, FillTurn turn, string fault)
+    {
+        _next = rival;
+        if (fault != FillTurn.Slow)
+            turn.Origin.FailedAt = _received + turn.Bytes;
+        turn.End(fault);
+    }
+}
