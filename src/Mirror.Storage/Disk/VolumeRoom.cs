@@ -17,6 +17,9 @@ public readonly partial record struct VolumeRoom(long Bytes, long Size, long Fil
     /// <summary>Whether it takes so few more files and folders that a few new images would take all of them.</summary>
     public bool IsShortOfFiles => Files < 16 + AllFiles / 1000;
 
+    /// <summary>Whether so many bytes could be free if the volume were empty.</summary>
+    public bool CanHaveFree(long bytes) => bytes < Size;
+
     /// <summary>The room of the volume that a folder is on, or would be on: a folder that is missing counts as its parent.</summary>
     /// <exception cref="IOException">The volume cannot be asked.</exception>
     public static VolumeRoom Of(string folder)

@@ -16,12 +16,12 @@ internal sealed class StoreUsage(
         VolumeRoom? volume = storage.Bucket() is null ? VolumeRoom.Of(storage.Filesystem.RootDirectory) : null;
         var free = volume?.Bytes;
         // A floor that the volume is too small for has no effect.
-        var floor = proxy.MinFree < volume?.Size ? proxy.MinFree.Value : 0;
+        var floor = proxy.MinFree is { } least && volume is { } room && room.CanHaveFree(least) ? least : 0;
         var growth = index.Growth(time.GetUtcNow(), totals.Bytes);
-        var room = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - floor ?? long.MaxValue);
+        var left = Math.Min(proxy.MaxSize - totals.Bytes ?? long.MaxValue, free - floor ?? long.MaxValue);
         return new(
             totals.Repositories, totals.Images, totals.Parts, totals.Bytes, totals.SharedBytes, proxy.MaxSize, free, storage.Location,
-            index.Built, growth, FullAt(time.GetUtcNow(), room, growth));
+            index.Built, growth, FullAt(time.GetUtcNow(), left, growth));
     }
 
     private static DateTimeOffset? FullAt(DateTimeOffset now, long room, long? growth)

@@ -75,11 +75,11 @@ public static class SettingFiles
         var folder = options.Storage.Filesystem.RootDirectory;
         try
         {
-            return VolumeRoom.Of(Path.GetFullPath(folder)).Size is var size && floor >= size
-                ? $"proxy.min_free: {Words.Size(floor)} can never be free on the volume of {folder}, which has {Words.Size(size)} in all, "
-                    + "so the server ignores this setting. Set a smaller number, such as a tenth of the volume: "
-                    + $"min_free: {Math.Max(1, size / 10 >> 20)}MiB"
-                : null;
+            var volume = VolumeRoom.Of(Path.GetFullPath(folder));
+            return volume.CanHaveFree(floor) ? null
+                : $"proxy.min_free: {Words.Size(floor)} can never be free on the volume of {folder}, which has {Words.Size(volume.Size)} "
+                    + "in all, so the server ignores this setting. Set a smaller number, such as a tenth of the volume: "
+                    + $"min_free: {Math.Max(1, volume.Size / 10 >> 20)}MiB";
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {

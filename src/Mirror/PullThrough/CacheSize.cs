@@ -95,7 +95,7 @@ public sealed partial class CacheSize(
             // How many files an image has is not known, so the cache gets smaller step by step.
             var forFiles = volume.IsShortOfFiles ? Bytes / 10 : 0;
             // A tenth more, or a tenth of what the volume can have beyond the floor.
-            return least < volume.Size && volume.Bytes < least
+            return volume.CanHaveFree(least) && volume.Bytes < least
                 ? Math.Max(least + Math.Min(least, volume.Size - least) / 10 - volume.Bytes, forFiles)
                 : forFiles;
         }
@@ -266,7 +266,7 @@ public sealed partial class CacheSize(
     private bool HasRoom(long bytes, bool isLast) =>
         !(_bytes + bytes > (isLast ? MaxBytes + MaxBytes / 10 : MaxBytes))
         && (MinFree is not { } least || Volume() is var volume
-            && (volume.Bytes >= (isLast ? least - least / 10 : least) || volume.Size <= least));
+            && (volume.Bytes >= (isLast ? least - least / 10 : least) || !volume.CanHaveFree(least)));
 
     private VolumeRoom Volume() => VolumeRoom.Of(storage.Filesystem.RootDirectory);
 
