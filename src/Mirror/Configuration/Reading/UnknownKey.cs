@@ -21,12 +21,9 @@ internal sealed class UnknownKey(
     {
         var unknown = Join(Visible.Text(name));
         var (isUnsafe, nearest, isIndented) = Judge();
-        var (found, consequence) = isUnsafe
-            ? (findings.Errors, ", and ignoring it would not be safe")
-            : (findings.Warnings, " and is ignored");
-        found.Add($"{unknown} is not a known key{consequence}{(nearest is null ? ""
+        findings.AddUnknown($"{unknown} is not a known key", isUnsafe, nearest is null ? ""
             : isIndented ? $"; it is {nearest}: look at the indentation"
-            : $"; nearest known key: {nearest}")}");
+            : $"; nearest known key: {nearest}");
     }
 
     /// <summary>Whether it prevents the start, which key was probably meant, and whether the indentation may be wrong.</summary>

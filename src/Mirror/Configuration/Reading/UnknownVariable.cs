@@ -13,11 +13,8 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
     public void Report(Findings findings)
     {
         var (nearest, isUnsafe) = IsOfService().IsMatch(rest) ? (null, false) : Judge();
-        var (found, consequence) = isUnsafe
-            ? (findings.Errors, ", and ignoring it would not be safe")
-            : (findings.Warnings, " and is ignored");
-        found.Add($"{variable} stands for no known key{consequence}"
-            + (nearest is null ? "" : $"; nearest known variable: {EnvironmentOverrides.Prefix}{nearest.ToUpperInvariant()}"));
+        findings.AddUnknown($"{variable} stands for no known key", isUnsafe,
+            nearest is null ? "" : $"; nearest known variable: {EnvironmentOverrides.Prefix}{nearest.ToUpperInvariant()}");
     }
 
     private (string? Nearest, bool IsUnsafe) Judge()

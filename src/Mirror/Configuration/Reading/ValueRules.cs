@@ -126,21 +126,20 @@ internal static partial class ValueRules
 
     // Swift takes what follows a slash for the name of an object.
     public static readonly ValueRule Container = new(
-        "the name of a container, which has no slash", text => text.Contains('/', StringComparison.Ordinal) ? null : text);
+        "the name of a container, which has no slash", WithoutSlash);
 
     // AWS's library would move what follows a slash into the path of an address, and sign it in another way than a store.
     public static readonly ValueRule Bucket = new(
-        "the name of a bucket, which has no slash; a folder in it is rootdirectory",
-        text => text.Contains('/', StringComparison.Ordinal) ? null : text);
+        "the name of a bucket, which has no slash; a folder in it is rootdirectory", WithoutSlash);
 
     // In an address they would be resolved, and in a list not.
     public static readonly ValueRule PlainFolder = new(
-        "a folder whose path has no parts . and ..", text => text.Split('/').Any(part => part is "." or "..") ? null : text);
+        "a folder whose path has no parts . and ..", WithoutDots);
 
     // Azure stores a backslash as a slash, and does not find it in a list.
     public static readonly ValueRule AzureFolder = new(
         "a folder whose path has no parts . and .., and no backslash, which Azure takes for a slash",
-        text => text.Contains('\\', StringComparison.Ordinal) || text.Split('/').Any(part => part is "." or "..") ? null : text);
+        text => text.Contains('\\', StringComparison.Ordinal) ? null : WithoutDots(text));
 
     // The host alone is for CloudFront, as in registry:2. Clients get the address, and a signature covers it, so it is as they send it.
     public static readonly ValueRule BaseUrl = new(
@@ -279,6 +278,10 @@ internal static partial class ValueRules
 
     private static Uri? HttpUrl(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host is not "" ? url : null;
+
+    private static string? WithoutSlash(string text) => text.Contains('/', StringComparison.Ordinal) ? null : text;
+
+    private static string? WithoutDots(string text) => text.Split('/').Any(part => part is "." or "..") ? null : text;
 
     private static Uri? PlainUrl(string text) =>
         text.AsSpan().ContainsAny('?', '#') || HttpUrl(text) is not { UserInfo: "" } url ? null : url;
