@@ -1,14 +1,5 @@
-using System.Globalization;
-using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Mirror.Storage.Buckets;
-using Mirror.Storage.Buckets.Azure;
-using Mirror.Storage.Buckets.Gcs;
-using Mirror.Storage.Buckets.S3;
-using Mirror.Storage.Buckets.Swift;
-using Mirror.Storage.Tests.Gcs;
-using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Buckets;
@@ -19,15 +10,13 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     private const string EmptyList = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
     private const string EmptyListOfAzure = "<EnumerationResults><Blobs/></EnumerationResults>";
 
-    private readonly Uri _url = new($"http://127.0.0.1:{Ports.Free().ToString(CultureInfo.InvariantCulture)}");
-    private WebApplication _server = null!;
-    private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;
+    private readonly ScriptedStore _store = new();
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _server = await OwnServer.StartAsync(_url, http => _answer(http));
+    public ValueTask InitializeAsync() => _store.StartAsync();
 
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Theory]
     [InlineData("s3", 200, "")]
@@ -40,8 +29,8 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     [InlineData("gcs", 200, "{}")]
     public async Task An_answer_that_is_no_list_does_not_say_that_there_is_nothing(string service, int status, string body)
     {
-        _answer = http => http.Request.Method == "GET" ? WriteAsync(http, status, body) : Task.CompletedTask;
-        using var bucket = await ConnectAsync(service);
+        _store.AnswerAsync = http => http.Request.Method == "GET" ? WriteAsync(http, status, body) : Task.CompletedTask;
+        using var bucket = await _store.ConnectAsync(service);
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.ListFoldersAsync("docker", "", Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.ListAsync("docker/", null, Cancel).AnyAsync(Cancel));
     }
@@ -52,8 +41,8 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     [InlineData("gcs", """{"kind": "storage#objects"}""")]
     public async Task An_empty_list_does(string service, string body)
     {
-        _answer = http => WriteAsync(http, 200, body);
-        using var bucket = await ConnectAsync(service);
+        _store.AnswerAsync = http => WriteAsync(http, 200, body);
+        using var bucket = await _store.ConnectAsync(service);
         Assert.Empty(await bucket.ListFoldersAsync("docker", "", Cancel));
         Assert.False(await bucket.ListAsync("docker/", null, Cancel).AnyAsync(Cancel));
     }
@@ -66,10 +55,10 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     public async Task An_empty_success_does_not_say_that_an_object_is_stored(string service)
     {
         // All else is answered as by an empty store.
-        _answer = http => http.Request.Method is "PUT" or "POST" ? Task.CompletedTask
+        _store.AnswerAsync = http => http.Request.Method is "PUT" or "POST" ? Task.CompletedTask
             : http.Request.Query["comp"] == "list" ? WriteAsync(http, 200, EmptyListOfAzure)
             : WriteAsync(http, http.Request.Path.Value is "/auth/v1.0" or "/v1/images" ? 204 : 404, "");
-        using var bucket = await ConnectAsync(service);
+        using var bucket = await _store.ConnectAsync(service);
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.PutTextAsync("a/b", "text", Cancel));
     }
 
@@ -80,13 +69,13 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     [InlineData(200, true, false)]
     public async Task Swift_confirms_a_write_also_if_a_later_one_was_faster(int status, bool isOfSwift, bool isStored)
     {
-        _answer = http =>
+        _store.AnswerAsync = http =>
         {
             if (isOfSwift)
                 http.Response.Headers["X-Trans-Id"] = "tx1";
             return WriteAsync(http, http.Request.Method == "PUT" ? status : 204, "");
         };
-        using var bucket = await ConnectAsync("swift");
+        using var bucket = await _store.ConnectAsync("swift");
         if (isStored)
             await bucket.PutTextAsync("a/b", "text", Cancel);
         else
@@ -99,7 +88,7 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     [InlineData(null, false)]
     public async Task An_empty_answer_to_the_last_request_of_an_upload_is_believed_only_if_the_object_is_there(int? length, bool isStored)
     {
-        _answer = async http =>
+        _store.AnswerAsync = async http =>
         {
             var query = http.Request.Query;
             if (query.ContainsKey("uploads"))
@@ -109,7 +98,7 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
             else if (http.Request.Method == "HEAD")
                 (http.Response.StatusCode, http.Response.ContentLength) = length is { } bytes ? (200, bytes) : (404, 0);
         };
-        using var bucket = await ConnectAsync("s3");
+        using var bucket = await _store.ConnectAsync("s3");
         var upload = await bucket.BeginUploadAsync("a/b", Cancel);
         await upload.PutPartAsync(1, () => new MemoryStream("text"u8.ToArray()), 4, Cancel);
         if (isStored)
@@ -124,13 +113,13 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     [InlineData("::")]
     public async Task A_redirect_that_the_library_does_not_understand_is_no_crash(string location)
     {
-        _answer = http =>
+        _store.AnswerAsync = http =>
         {
             http.Response.Headers.Location = location;
             http.Response.StatusCode = 307;
             return Task.CompletedTask;
         };
-        using var bucket = await ConnectAsync("s3");
+        using var bucket = await _store.ConnectAsync("s3");
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.ReadTextAsync("a/b", Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.CheckAsync(Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.PutTextAsync("a/b", "text", Cancel));
@@ -145,14 +134,14 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     public async Task A_redirect_of_googles_service_is_not_followed(int status)
     {
         var followed = false;
-        _answer = http =>
+        _store.AnswerAsync = http =>
         {
             followed |= http.Request.Path == "/elsewhere";
             http.Response.Headers.Location = "/elsewhere";
             http.Response.StatusCode = followed ? 404 : status;
             return Task.CompletedTask;
         };
-        using var bucket = await ConnectAsync("gcs");
+        using var bucket = await _store.ConnectAsync("gcs");
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.ReadTextAsync("a/b", Cancel));
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.SizeAsync("a/b", Cancel));
         Assert.False(followed);
@@ -165,19 +154,19 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     [InlineData("gcs", 416, "")]
     public async Task An_answer_that_is_not_about_the_object_does_not_say_that_it_does_not_exist(string service, int status, string body)
     {
-        _answer = http => http.Request.Query["comp"] == "list"
+        _store.AnswerAsync = http => http.Request.Query["comp"] == "list"
             ? WriteAsync(http, 200, EmptyListOfAzure)
             : WriteAsync(http, status, body);
-        using var bucket = await ConnectAsync(service);
+        using var bucket = await _store.ConnectAsync(service);
         await Assert.ThrowsAsync<StoreUnavailableException>(async () => await bucket.ReadTextAsync("a/b", Cancel));
     }
 
     [Fact]
     public async Task An_object_of_s3_that_does_not_exist_is_missing()
     {
-        _answer = http => http.Request.Query.ContainsKey("list-type") ? WriteAsync(http, 200, EmptyList)
+        _store.AnswerAsync = http => http.Request.Query.ContainsKey("list-type") ? WriteAsync(http, 200, EmptyList)
             : WriteAsync(http, 404, http.Request.Method == "HEAD" ? "" : "<Error><Code>NoSuchKey</Code></Error>");
-        using var bucket = await ConnectAsync("s3");
+        using var bucket = await _store.ConnectAsync("s3");
         Assert.Null(await bucket.ReadTextAsync("a/b", Cancel));
         Assert.Null(await bucket.OpenAsync("a/b", 0, 4, Cancel));
         Assert.Null(await bucket.SizeAsync("a/b", Cancel));
@@ -186,11 +175,11 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
     [Fact]
     public async Task A_page_that_comes_twice_shows_each_name_once()
     {
-        _answer = http => WriteAsync(http, 200, "<ListBucketResult><CommonPrefixes><Prefix>docker/a/</Prefix></CommonPrefixes>"
+        _store.AnswerAsync = http => WriteAsync(http, 200, "<ListBucketResult><CommonPrefixes><Prefix>docker/a/</Prefix></CommonPrefixes>"
             + (http.Request.Query.ContainsKey("continuation-token")
                 ? "<IsTruncated>false</IsTruncated></ListBucketResult>"
                 : "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken></ListBucketResult>"));
-        using var bucket = await ConnectAsync("s3");
+        using var bucket = await _store.ConnectAsync("s3");
         Assert.Equal(["a"], await bucket.ListFoldersAsync("docker", "", Cancel));
     }
 
@@ -206,33 +195,4 @@ public sealed class ForeignAnswerTests : IAsyncLifetime
         http.Response.ContentLength = body.Length;
         await http.Response.WriteAsync(body, Cancel);
     }
-
-    private async Task<IBucket> ConnectAsync(string service) => service switch
-    {
-        "s3" => new S3Bucket(
-            new S3Options { RegionEndpoint = _url.OriginalString, AccessKey = "key", SecretKey = "secret", Bucket = "images" },
-            TimeProvider.System),
-        "azure" => new AzureBucket(
-            new AzureOptions
-            {
-                ServiceUrl = $"{_url.OriginalString}/{Azurite.Account}",
-                AccountName = Azurite.Account,
-                AccountKey = Azurite.Key,
-                Container = "images",
-                Credentials = new() { Type = AzureCredentialType.SharedKey },
-            },
-            TimeProvider.System),
-        "swift" => new SwiftBucket(
-            new SwiftOptions { AuthUrl = $"{_url.OriginalString}/auth/v1.0", Username = "u", Password = "p", Container = "images" },
-            TimeProvider.System),
-        _ => new GcsBucket(
-            new GcsOptions
-            {
-                Bucket = "images",
-                Endpoint = _url.OriginalString,
-                Credentials = JsonSerializer.Deserialize<Dictionary<string, string>>(
-                    (await SharedGoogleStorage.StartedAsync()).KeyFile()),
-            },
-            TimeProvider.System),
-    };
 }

@@ -1,10 +1,6 @@
 using System.Globalization;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Mirror.Storage.Buckets;
-using Mirror.Storage.Buckets.Azure;
-using Mirror.Storage.Buckets.S3;
-using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Buckets;
@@ -14,15 +10,18 @@ public sealed class IgnoredRangeTests : IAsyncLifetime
 {
     private static readonly byte[] Bytes = [.. Enumerable.Range(0, 200).Select(i => (byte)i)];
 
-    private readonly Uri _url = new($"http://127.0.0.1:{Ports.Free().ToString(CultureInfo.InvariantCulture)}");
-    private WebApplication _server = null!;
+    private readonly ScriptedStore _store = new();
     private bool _sendsOtherRange;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _server = await OwnServer.StartAsync(_url, AnswerAsync);
+    public ValueTask InitializeAsync()
+    {
+        _store.AnswerAsync = AnswerAsync;
+        return _store.StartAsync();
+    }
 
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Theory]
     [InlineData("s3", false)]
@@ -32,7 +31,7 @@ public sealed class IgnoredRangeTests : IAsyncLifetime
     public async Task Its_bytes_are_not_taken_for_those_of_another_place(string service, bool sendsOtherRange)
     {
         _sendsOtherRange = sendsOtherRange;
-        using var bucket = Connect(service);
+        using var bucket = await _store.ConnectAsync(service);
         await Assert.ThrowsAsync<IOException>(async () => await ReadAsync(bucket, 100));
         if (!sendsOtherRange)
             Assert.Equal(Bytes[..50], await ReadAsync(bucket, 0));
@@ -45,21 +44,6 @@ public sealed class IgnoredRangeTests : IAsyncLifetime
         await body!.ReadExactlyAsync(read, Cancel);
         return read;
     }
-
-    private IBucket Connect(string service) => service == "s3"
-        ? new S3Bucket(
-            new S3Options { RegionEndpoint = _url.OriginalString, AccessKey = "key", SecretKey = "secret", Bucket = "images" },
-            TimeProvider.System)
-        : new AzureBucket(
-            new AzureOptions
-            {
-                ServiceUrl = $"{_url.OriginalString}/{Azurite.Account}",
-                AccountName = Azurite.Account,
-                AccountKey = Azurite.Key,
-                Container = "images",
-                Credentials = new() { Type = AzureCredentialType.SharedKey },
-            },
-            TimeProvider.System);
 
     private async Task AnswerAsync(HttpContext http)
     {

@@ -171,12 +171,8 @@ public sealed class FillOriginsTests : IDisposable
     [Fact]
     public async Task Clients_of_an_origin_without_an_answer_are_not_admitted_by_the_bytes_of_another_one()
     {
-        _first.IsProved = false;
-        var second = Join(_two, "o/second");
         using var request = new ScriptedRequest();
-        await OpenInVainAsync(request);
-        _turn.Received(KiB);
-        _origins.AdmitClients();
+        var second = await AdmitBeforeAnAnswerAsync(request);
         Assert.True(await second.Opened);
         Assert.False(_first.Opened.IsCompleted);
         Pass(TimeSpan.Zero, 2 * MiB);
@@ -188,12 +184,8 @@ public sealed class FillOriginsTests : IDisposable
     [Fact]
     public async Task Clients_of_an_origin_that_answers_second_are_admitted_without_a_further_request()
     {
-        _first.IsProved = false;
-        Join(_two, "o/second");
         using var request = new ScriptedRequest();
-        await OpenInVainAsync(request);
-        _turn.Received(KiB);
-        _origins.AdmitClients();
+        await AdmitBeforeAnAnswerAsync(request);
         request.Answer(new BytesContent(new byte[MiB]));
         Pass(TimeSpan.Zero, MiB / 2);
         Assert.True(await _first.Opened);
@@ -204,12 +196,8 @@ public sealed class FillOriginsTests : IDisposable
     [Fact]
     public async Task Clients_of_an_origin_without_an_answer_ask_again_when_the_download_has_ended()
     {
-        _first.IsProved = false;
-        Join(_two, "o/second");
         using var request = new ScriptedRequest();
-        await OpenInVainAsync(request);
-        _turn.Received(KiB);
-        _origins.AdmitClients();
+        await AdmitBeforeAnAnswerAsync(request);
         Assert.DoesNotContain(_first.Name, _origins.Close());
         Assert.False(await _first.Opened);
     }
@@ -455,6 +443,18 @@ public sealed class FillOriginsTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => opening);
         Assert.NotSame(_first, NextTurn());
         Assert.NotNull(_first.Request);
+    }
+
+    /// <summary>The first origin gets no answer, and the clients are admitted by the bytes of the second one.</summary>
+    /// <returns>The second one.</returns>
+    private async Task<FillOrigin> AdmitBeforeAnAnswerAsync(ScriptedRequest request)
+    {
+        _first.IsProved = false;
+        var second = Join(_two, "o/second");
+        await OpenInVainAsync(request);
+        _turn.Received(KiB);
+        _origins.AdmitClients();
+        return second;
     }
 
     private FillSource NewSource(HeldAnswers asked)
