@@ -89,7 +89,7 @@ public sealed partial class MirroredManifests
     {
         UpstreamLimitedException or UpstreamUnavailableException { IsLoginRefused: true } => false,
         // No answer: of the upstream, or of a host that it redirected to.
-        UpstreamUnavailableException { InnerException: not null } => !upstream.State.IsAway,
+        UpstreamUnavailableException { InnerException: not null } => !upstream.State.IsUnavailable,
         _ => true,
     };
 

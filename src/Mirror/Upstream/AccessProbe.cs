@@ -41,8 +41,13 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, Registry
     private async Task<bool> ListsTagsAsync(RepositoryName name, Account account, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Tags, name, "tags/list?n=1", account, cancellationToken);
-        if (IsRefusal(response) || IsMissing(response) && await check.IsOfRegistryAsync(response, cancellationToken))
+        if (IsRefusal(response))
             return false;
+        if (IsMissing(response))
+        {
+            await check.RequireRegistryAsync(response, cancellationToken);
+            return false;
+        }
         if (!response.IsSuccessStatusCode)
             throw new UpstreamUnavailableException(
                 $"{origin.Authority} answered {(int)response.StatusCode} when asked who may read {name}.");

@@ -25,6 +25,7 @@ public sealed partial class TokenSource(
     private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
     // How long a registry may take to know a token that its token service has just issued: services replicate late, and clocks differ.
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
+
     /// <summary>What the operator can do if the login may not go to the token service.</summary>
     internal const string WithheldAdvice =
         "if the repository is private, add the host of its token service to proxy.token_realms; if upstream names this service with an "

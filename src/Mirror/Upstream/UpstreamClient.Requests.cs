@@ -127,10 +127,11 @@ public sealed partial class UpstreamClient
         // For a manifest or a list, the 404 of another host counts as upstream's, because registries redirect these to registries. For a
         // blob it counts if it has an error body of a registry or a store.
         var isOwn = origin.IsSameOrigin(response.RequestMessage.RequestUri!);
-        var isMissing = IsMissing(response)
-            && (isOwn || !what.StartsWith("blobs/", StringComparison.Ordinal)
-                ? await check.IsOfRegistryAsync(response, cancellationToken)
-                : IsRegistryError(await UpstreamRequest.ReadStartAsync(response, MaxErrorStart, origin, cancellationToken)));
+        var isMissing = IsMissing(response);
+        if (isMissing && !isOwn && what.StartsWith("blobs/", StringComparison.Ordinal))
+            isMissing = IsRegistryError(await UpstreamRequest.ReadStartAsync(response, MaxErrorStart, origin, cancellationToken));
+        else if (isMissing)
+            await check.RequireRegistryAsync(response, cancellationToken);
         if (!isMissing && isOwn && (int)response.StatusCode is < 500 and not (401 or 403 or 408 or 429))
             await check.SuspectAsync(cancellationToken);
         throw ((int)response.StatusCode, isOwn) switch

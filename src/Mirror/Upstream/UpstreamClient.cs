@@ -52,7 +52,7 @@ public sealed partial class UpstreamClient(
         if (DigestIn(response, reference) is not { } digest || !IsManifestType(type) || !headers.ContentEncoding.All(IsIdentity)
             || headers.ContentLength is not (> 0 and <= Manifest.MaxBytes and var size))
             return null;
-        await check.SentManifestAsync(cancellationToken);
+        await check.NoteManifestAsync(cancellationToken);
         return new Descriptor(type, digest, size);
     }
 
@@ -78,7 +78,7 @@ public sealed partial class UpstreamClient(
             await check.SuspectAsync(cancellationToken);
             throw new UpstreamUnavailableException($"{origin.Authority} sent a body for {name} that is not a manifest.");
         }
-        await check.SentManifestAsync(cancellationToken);
+        await check.NoteManifestAsync(cancellationToken);
         var header = TypeOf(response);
         return new Manifest(new Descriptor(IsManifestType(header) ? header : type, digest, bytes.Length), bytes);
     }

@@ -23,7 +23,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     public UpstreamFigures Figures { get; } = new(time);
 
     /// <summary>Whether the registry gave no answer, or failed, when it was last asked.</summary>
-    public bool IsAway => _troubles.IsUnavailable(origin.Authority);
+    public bool IsUnavailable => _troubles.IsUnavailable(origin.Authority);
 
     /// <summary>Since when an account rests because upstream said 429; null where it does not rest.</summary>
     public DateTimeOffset? LimitedSince(Account account)
@@ -59,7 +59,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
 
     /// <summary>Something answers at upstream's address, and its answer to <c>/v2/</c> is not that of a registry.</summary>
     /// <param name="isTlsPort">Whether it says that this port speaks TLS.</param>
-    public void IsNoRegistry(string how, bool isTlsPort)
+    public void FoundNoRegistry(string how, bool isTlsPort)
     {
         _isNoRegistry = true;
         metrics.IsUp(origin.Label, false);
@@ -72,7 +72,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     }
 
     /// <summary>A registry answers at upstream's address.</summary>
-    public void IsRegistry()
+    public void FoundRegistry()
     {
         if (_isNoRegistry)
             metrics.IsUp(origin.Label, true);

@@ -89,6 +89,24 @@ public sealed class RegistryCheckTests : MirrorOfHub
         Assert.Equal(1, await Mirror.MetricAsync("mirror_upstream_up"));
     }
 
+    [Fact]
+    public async Task A_root_that_fails_for_a_moment_is_not_taken_for_one_that_does_not_exist()
+    {
+        Hub.AddImage(Repository, "latest");
+        var isDown = false;
+        Hub.Script(request => isDown && request.Asked == Asked.Ping, Answer.Html(502));
+        Hub.Script(request => !isDown && request.Asked == Asked.Ping, Answer.Html(404));
+        Hub.Script(request => _isLost || request.Path.EndsWith("/missing", StringComparison.Ordinal), Answer.Html(404));
+        using (var unsure = await Mirror.GetAsync(ManifestPath("missing")))
+            await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, unsure);
+        isDown = true;
+        await AssertPulledAsync(CacheAnswer.Miss);
+
+        isDown = false;
+        _isLost = true;
+        await AssertPulledAsync(CacheAnswer.Stale);
+    }
+
     [Theory]
     [InlineData(200)]
     [InlineData(404)]
