@@ -5,27 +5,27 @@ namespace Mirror.Storage.Buckets;
 
 /// <summary>
 /// How pushes and a sweep agree on which content stays. They need only a store whose reads and lists see every write that ended before
-/// them. In this class a mark is the small object that condemns content.
+/// them. Content is condemned while there is a small object that says so: a condemnation.
 /// </summary>
 /// <remarks>
-/// <para>A push that relies on a digest writes a <i>claim</i>, and then looks for marks. A sweep that is about to delete content writes a
-/// <i>mark</i>, then looks for claims, and deletes only if no claim is young. If both run at once, at least one of them sees the other
-/// (Dekker's algorithm): if the push does not see the mark, then the mark was written after the push looked, so the sweep looks after the
-/// claim was written, and sees it. If the push does see the mark, it waits until the mark is gone. What exists then stays. What the
-/// push wrote before its claim may be gone then, so it looks.</para>
-/// <para>A mark is valid for a limited time. A sweep that has not begun to delete within <see cref="SweepLimit"/> gives up. A push that has
-/// waited longer than <see cref="MarkLife"/> waits for the mark of a dead sweep, and deletes the mark. The sweep measures from before it
-/// wrote the mark, the push from after it saw the mark, so they need no common clock. The difference between the two times is for a delete
-/// that is sent, or carried out, late: a store has no way to refuse it.</para>
-/// <para>Each mark has a name of its own, so that no push deletes a mark that is still valid. A claim has one object for each day. A sweep
-/// deletes it when it is older than <see cref="ClaimLife"/>: no push writes to it any more, if all clocks agree to a day.</para>
+/// <para>A push that relies on a digest writes a <i>claim</i>, and then looks whether it is condemned. A sweep that is about to delete
+/// content <i>condemns</i> it, then looks for claims, and deletes only if no claim is young. If both run at once, at least one of them sees
+/// the other (Dekker's algorithm): if the push does not see the condemnation, it was written after the push looked, so the sweep looks
+/// after the claim was written, and sees it. If the push does see the condemnation, it waits until it is gone. What exists then stays. What
+/// the push wrote before its claim may be gone then, so it looks.</para>
+/// <para>A condemnation is valid for a limited time. A sweep that has not begun to delete within <see cref="SweepLimit"/> gives up. If a
+/// push has waited longer than <see cref="CondemnationLife"/>, the sweep is dead, and the push deletes the condemnation. The sweep measures
+/// from before it wrote the condemnation, the push from after it saw it, so they need no common clock. The difference between the two times
+/// is for a delete that is sent, or carried out, late: a store has no way to refuse it.</para>
+/// <para>Each condemnation has a name of its own, so that no push deletes one that is still valid. A claim has one object for each day. A
+/// sweep deletes it when it is older than <see cref="ClaimLife"/>: no push writes to it any more, if all clocks agree to a day.</para>
 /// </remarks>
 internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
 {
-    /// <summary>How long a push waits for a mark.</summary>
-    private static readonly TimeSpan MarkLife = TimeSpan.FromMinutes(2);
+    /// <summary>How long a push waits for a condemnation.</summary>
+    private static readonly TimeSpan CondemnationLife = TimeSpan.FromMinutes(2);
 
-    /// <summary>How long after the start of its mark a sweep may begin to delete.</summary>
+    /// <summary>How long after it began to condemn content a sweep may begin to delete it.</summary>
     private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(15);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
@@ -37,16 +37,16 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
     public async ValueTask ClaimAsync(Digest digest, CancellationToken cancellationToken)
     {
         await bucket.PutTextAsync($"{RegistryLayout.Claims(digest)}/{time.GetUtcNow():yyyyMMdd}", "", cancellationToken);
-        // A later mark comes from a sweep that sees the claim, so only these marks count.
-        var marks = await MarksAsync(digest, cancellationToken);
-        for (var seen = time.GetTimestamp(); marks.Count > 0; marks.IntersectWith(await MarksAsync(digest, cancellationToken)))
+        // A later condemnation comes from a sweep that sees the claim, so only these count.
+        var found = await CondemnationsAsync(digest, cancellationToken);
+        for (var seen = time.GetTimestamp(); found.Count > 0; found.IntersectWith(await CondemnationsAsync(digest, cancellationToken)))
         {
-            if (time.GetElapsedTime(seen) < MarkLife)
+            if (time.GetElapsedTime(seen) < CondemnationLife)
             {
                 await Task.Delay(Pause, time, cancellationToken);
                 continue;
             }
-            await bucket.DeleteAsync([.. marks], cancellationToken);
+            await bucket.DeleteAsync([.. found], cancellationToken);
             break;
         }
     }
@@ -79,25 +79,26 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
         Digest digest, DateTimeOffset before, IReadOnlyList<string> paths, CancellationToken cancellationToken,
         IReadOnlyList<SweptLink>? links = null)
     {
-        // A first look without a mark, because a mark makes pushes wait.
+        // First it looks without condemning the content, because that makes pushes wait.
         if (links is null && (!(await bucket.FindAsync(paths[0], cancellationToken) is { } old && old.Written < before)
             || await LastClaimAsync(digest, cancellationToken) >= before))
             return null;
 
         var started = time.GetTimestamp();
-        var mark = $"{RegistryLayout.Condemned(digest)}/{Guid.NewGuid():N}";
-        await bucket.PutTextAsync(mark, "", cancellationToken);
+        var condemnation = $"{RegistryLayout.Condemned(digest)}/{Guid.NewGuid():N}";
+        await bucket.PutTextAsync(condemnation, "", cancellationToken);
         var freed = await LastClaimAsync(digest, cancellationToken) >= before
             ? null
             : await RemoveAsync(paths, before, started, cancellationToken);
         foreach (var link in freed is null ? [] : links ?? [])
             await RemoveAsync(link, before, started, cancellationToken);
-        // Only if the deletion came to its end. Otherwise the store may still carry it out, and pushes have to wait until the mark is over.
-        await bucket.DeleteAsync(mark, CancellationToken.None);
+        // Only if the deletion came to its end. Otherwise the store may still carry it out, and pushes have to wait until the condemnation
+        // is over.
+        await bucket.DeleteAsync(condemnation, CancellationToken.None);
         return freed;
     }
 
-    /// <summary>Deletes claims that no longer matter, and marks of sweeps that died.</summary>
+    /// <summary>Deletes claims that no longer matter, and condemnations of sweeps that died.</summary>
     public async ValueTask ForgetAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         foreach (var folder in new[] { RegistryLayout.AllClaims, RegistryLayout.AllCondemned })
@@ -134,12 +135,12 @@ internal sealed class BucketPushProtection(IBucket bucket, TimeProvider time)
         return freed;
     }
 
-    private async ValueTask<HashSet<string>> MarksAsync(Digest digest, CancellationToken cancellationToken)
+    private async ValueTask<HashSet<string>> CondemnationsAsync(Digest digest, CancellationToken cancellationToken)
     {
-        HashSet<string> marks = [];
-        await foreach (var mark in bucket.ListFolderAsync(RegistryLayout.Condemned(digest), cancellationToken))
-            marks.Add(mark.Path);
-        return marks;
+        HashSet<string> found = [];
+        await foreach (var condemnation in bucket.ListFolderAsync(RegistryLayout.Condemned(digest), cancellationToken))
+            found.Add(condemnation.Path);
+        return found;
     }
 }
 

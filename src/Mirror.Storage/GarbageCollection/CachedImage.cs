@@ -23,7 +23,7 @@ public sealed record CachedImage(RepositoryName? Name, Digest Root)
     /// <summary>Whether a client has pulled it since then.</summary>
     internal bool IsPulledSince { get; set; }
 
-    /// <summary>Whether it was taken: it was evicted, or it has to be kept for now.</summary>
+    /// <summary>Whether this eviction has looked at it already: it was evicted, or it has to be kept for now.</summary>
     internal bool IsHandedOut { get; set; }
 
     /// <summary>Whether it was evicted.</summary>

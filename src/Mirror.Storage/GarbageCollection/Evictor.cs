@@ -11,12 +11,15 @@ namespace Mirror.Storage.GarbageCollection;
 /// does not count for upstream's rate limit.
 /// </summary>
 /// <remarks>
-/// Like <see cref="Sweeper"/>, it marks content and deletes other content. It marks what hosted repositories have. It has no grace. It is
-/// safe beside pushes: it never deletes content that was touched after the marking began, even if it runs much later. As the clocks of a
-/// store's machines differ, this includes content that seems to be touched a little before. A push writes the link first and the blob
-/// second. So if the marking does not see the link, the blob is newer than the beginning of the marking. A blob's last use is its last
-/// touch, so a server that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>). It is safe beside a garbage collection, which
-/// deletes only content that no manifest names: neither needs what the other deletes.
+/// <para>Like <see cref="Sweeper"/>, it first marks what must be kept: all content of hosted repositories, and in mirrored ones what pushed
+/// manifests name, and each blob that is not known to be a copy. It has no grace.</para>
+/// <para>It is safe beside pushes. It never deletes content that was touched after the marking began, even if it runs much later; as the
+/// clocks of a store's machines differ, it also keeps content that was touched a little before. A push writes the link first and the blob
+/// second. So if the marking does not see the link, the blob is newer than the beginning of the marking.</para>
+/// <para>In a folder, a server that serves a blob touches it (<see cref="IContentStore.TouchAsync"/>), so its last touch is its last use.
+/// In a bucket, where a touch costs a request, only the pulls of manifests tell when an image was last used.</para>
+/// <para>It is safe beside a garbage collection, which deletes only content that no manifest names: neither needs what the other
+/// deletes.</para>
 /// </remarks>
 public sealed class Evictor(
     IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance, EvictorOptions? options = null)
@@ -29,8 +32,8 @@ public sealed class Evictor(
 
     /// <summary>Looks through the store for what can be evicted; null while another eviction runs.</summary>
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
-    /// <param name="isUrgent">Whether downloads wait for room: then the pulls are read for a short time only, see
-    /// <see cref="IImageUses"/>.</param>
+    /// <param name="isUrgent">Whether downloads wait for room: then reading the pulls may take a short time only, and some may be missing,
+    /// see <see cref="IImageUses"/>.</param>
     public async Task<CachedImages?> MeasureAsync(
         Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken, bool isUrgent = true)
     {
@@ -59,19 +62,20 @@ public sealed class Evictor(
         if (!cached.PullsAreKnown)
             return Task.FromResult<Eviction?>(new Eviction(0, 0, cached.Bytes));
         var unused = new Queue<CachedImage>(cached.Offered.Where(image => IsUnused(cached, image, since)));
-        return RunAsync(cached, _ => unused.TryDequeue(out var image) ? image : null, cancellationToken);
+        // RunAsync reads the latest pulls first.
+        return RunAsync(cached, _ => cached.PullsAreKnown && unused.TryDequeue(out var image) ? image : null, cancellationToken);
     }
 
     /// <summary>What <see cref="EvictAsync"/> would remove, in its order; null while another eviction runs. Nothing is removed.</summary>
-    /// <param name="most">How many bytes may be left.</param>
-    public async Task<EvictionPreview?> PlanAsync(long most, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
+    /// <param name="maxLeft">How many bytes may be left.</param>
+    public async Task<EvictionPreview?> PlanAsync(long maxLeft, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
         if (await MeasureAsync(isMirrored, cancellationToken) is not { } cached)
             return null;
         var pinned = await PinnedAsync(cancellationToken);
         var read = BeingRead();
         List<(CachedImage, IReadOnlyList<(Digest, long)>)> evicted = [];
-        for (var left = cached.Bytes; left > most && cached.TryNext(out var image);)
+        for (var left = cached.Bytes; left > maxLeft && cached.TryNext(out var image);)
         {
             List<(Digest Digest, long Bytes)> own = [.. OwnBlobs(cached, image, pinned)];
             if (!MayBeEvicted(cached, image, pinned) || own.Exists(blob => read.Contains(blob.Digest)))
@@ -86,7 +90,8 @@ public sealed class Evictor(
     private static IEnumerable<(Digest Digest, long Bytes)> OwnBlobs(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
         cached.OwnBlobs(image).Where(blob => pinned?.IsPinned(blob.Digest) != true);
 
-    // A blob that no stored manifest names is unused if it is unused in every repository that has it.
+    // A blob that no stored manifest names has one last use, but may be in several repositories, each with its own limit. It is unused if
+    // it is older than the limit of each.
     private static bool IsUnused(CachedImages cached, CachedImage image, Func<RepositoryName, DateTimeOffset?> since) =>
         image.Name is { } name ? image.Used < since(name) : cached.NamesOf(image.Root).All(name => image.Used < since(name));
 
@@ -97,7 +102,7 @@ public sealed class Evictor(
             return null;
         await _store.RequireReadableAsync(cancellationToken);
         var read = BeingRead();
-        // The pins are read again here, because an image may have been pinned after the index was built. The bytes of pinned blobs count
+        // MeasureAsync may have run some time ago, and an image may have been pinned since. Pinned blobs stay, and their bytes count
         // towards the limit.
         var pinned = await PinnedAsync(cancellationToken);
         await ReadPullsAsync(cached, isUrgent: true, cancellationToken);
@@ -143,7 +148,7 @@ public sealed class Evictor(
         List<(Digest Digest, long Bytes)> blobs = [.. OwnBlobs(cached, image, pinned)];
         if (!MayBeEvicted(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
             return null;
-        // An image must be kept whole or be evicted whole.
+        // The images chosen before may have left more blobs to this image alone. One touched blob keeps the whole image.
         await LookAsync(wasTouched, blobs, cached.KeptSince, stop);
         if (blobs.Exists(blob => wasTouched[blob.Digest])
             || await _options.LockOutReadersAsync([.. blobs.Select(blob => blob.Digest)]) is not { } lockOut)
@@ -182,11 +187,11 @@ public sealed class Evictor(
 
     // Finds out which blobs were touched since the index was begun.
     private Task LookAsync(
-        ConcurrentDictionary<Digest, bool> wasTouched, IEnumerable<(Digest Digest, long Bytes)> blobs, DateTimeOffset before,
+        ConcurrentDictionary<Digest, bool> wasTouched, IEnumerable<(Digest Digest, long Bytes)> blobs, DateTimeOffset since,
         CancellationToken cancellationToken) =>
         Parallel.ForEachAsync(
             blobs.Select(blob => blob.Digest).Where(digest => !wasTouched.ContainsKey(digest)).ToList(), AtOnceUntil(cancellationToken),
-            async (digest, stop) => wasTouched[digest] = await _store.LastTouchedAsync(digest, stop) >= before);
+            async (digest, stop) => wasTouched[digest] = await _store.LastTouchedAsync(digest, stop) >= since);
 
     private static ParallelOptions AtOnceUntil(CancellationToken stop) =>
         new() { MaxDegreeOfParallelism = AtOnce, CancellationToken = stop };
@@ -206,7 +211,7 @@ public sealed class Evictor(
             cached.PullsAreKnown &= await uses.ReadAsync(cached.Pulled, isUrgent, stop);
     }
 
-    // An image that is being evicted, with its own manifests and blobs. While LockOut is not disposed, no client can begin to read them.
+    // An image that is being evicted, with its own manifests and blobs.
     private sealed record Chosen(
         CachedImage Image, List<Digest> Manifests, List<(Digest Digest, long Bytes)> Blobs, IAsyncDisposable LockOut);
 }

@@ -16,13 +16,13 @@ namespace Mirror.Storage.GarbageCollection;
 /// <para>Take any content of an acknowledged push, and call C the time at which the push touched it. The content existed at C, so no sweep
 /// had deleted it before. If C is at or after T, every deletion after C sees that touch and leaves the content. If C is before T, all names
 /// of the push existed before T, so the mark phase after T found them. There is no third case. This holds however long either side takes or
-/// stands still, and for any grace, even zero. The proof requires that C and T both come from the store's clock. An eviction may run at the
-/// same time. A sweep deletes only content that no name reaches. An eviction deletes only content that the server can fetch again from
-/// upstream.</para>
+/// stands still. C and T must come from the store's clock. If that is one clock, as in a folder, this holds for any grace, even zero. In a
+/// bucket, the grace must be longer than the difference between the clocks of the store's machines. An eviction may run at the same time. A
+/// sweep deletes only content that no name reaches. An eviction deletes only content that the server can fetch again from upstream.</para>
 /// <para>This proof does not need the grace. The grace is for pushes that still run: a blob exists for a while before a manifest names it.
 /// An upload, a mount and a HEAD touch the blob, so it stays for the time of the grace after that. A push that takes longer is told which
 /// blob is missing, and sends it again.</para>
-/// <para>Nothing is deleted after an incomplete mark phase: if the store fails to read content, the sweep ends. A manifest that can be
+/// <para>No content is deleted after an incomplete mark phase: if the store fails to read content, the sweep ends. A manifest that can be
 /// read, but has the wrong digest, does not end the sweep. Neither does one that is not valid JSON or has a digest that cannot be read, nor
 /// a linked one that is not stored and that no upstream has. It does not show what it names, so all blobs of its repository stay until it
 /// is repaired, pushed again or deleted.</para>
@@ -33,11 +33,11 @@ public sealed class Sweeper(IContentStore content, IReferenceStore references, I
     /// <param name="progress">Gets a line for each step, in the words of <c>registry garbage-collect</c>.</param>
     public async Task<SweepResult?> SweepAsync(SweepOptions options, Action<string>? progress, CancellationToken cancellationToken)
     {
-        await using var right = options.DryRun
+        await using var run = options.DryRun
             ? await store.BeginTrialAsync(cancellationToken)
             : await store.BeginAsync(cancellationToken);
-        return right is null
+        return run is null
             ? null
-            : await new Sweep(content, references, store, provenance, options, right.Began, progress, cancellationToken).RunAsync();
+            : await new Sweep(content, references, store, provenance, options, run.Began, progress, cancellationToken).RunAsync();
     }
 }

@@ -108,7 +108,7 @@ public sealed partial class ImageCompletion : IDisposable
                 else if (_proxy.Complete is CompleteImages.Images)
                 {
                     await WaitForClientsAsync(stop);
-                    if (await _blobs.DownloadAsync(image.Name, blob, stop))
+                    if (await _blobs.StartDownloadAsync(image.Name, blob, stop))
                         fetched++;
                 }
             }
@@ -130,7 +130,7 @@ public sealed partial class ImageCompletion : IDisposable
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "completed an image of {Name}: the right to {Linked} stored blobs was proved, {Fetched} missing blobs were downloaded")]
+        "completed an image of {Name}: the right to {Linked} stored blobs was proved, the download of {Fetched} missing blobs was started")]
     private partial void LogCompleted(string name, int linked, int fetched);
 
     [LoggerMessage(Level = LogLevel.Information, Message =

@@ -11,7 +11,7 @@ namespace Mirror.PullThrough;
 /// <summary>
 /// Blobs of mirrored repositories. All repositories share the stored content; for each one, upstream must prove once that it may serve a
 /// blob. The methods <c>Find...</c> look only into the store. <c>Fetch...</c>, <see cref="LinkStoredAsync"/> and
-/// <see cref="DownloadAsync"/> may ask upstream.
+/// <see cref="StartDownloadAsync"/> may ask upstream.
 /// </summary>
 public sealed class MirroredBlobs(
     FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
@@ -28,7 +28,7 @@ public sealed class MirroredBlobs(
     private readonly SingleFlight<(RepositoryName, Digest, long Stored, ActingClient?), long> _counts = new();
 
     /// <summary>Opens a stored blob that the repository may serve.</summary>
-    /// <returns>The blob; or null, and whether it is stored, but this repository has no link to it.</returns>
+    /// <returns>The blob, or null if this repository may not serve it yet; and whether the blob is stored at all.</returns>
     public async ValueTask<(Answer<Content>? Hit, bool IsStored)> FindAsync(
         RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
@@ -54,10 +54,10 @@ public sealed class MirroredBlobs(
         await cache.TryNoteUseAsync(digest, cancellationToken) && cache.MayRedirect(digest);
 
     /// <summary>Opens a blob that <see cref="FindAsync"/> did not find: joins its download, or starts one.</summary>
-    /// <param name="lookFirst">Whether to look into the store before upstream is asked: <see cref="FindAsync"/> found it stored by
-    /// another repository, or a download of it may have ended meanwhile.</param>
+    /// <param name="lookFirst">Whether to look into the store before a download is started. Set it if the blob may be stored:
+    /// <see cref="FindAsync"/> found it in another repository, or a download may have ended meanwhile.</param>
     /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>
-    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
+    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
     public ValueTask<Answer<Content>> FetchAsync(
         RepositoryName name, Digest digest, bool lookFirst, bool ignoreLease, CancellationToken cancellationToken) =>
         FetchAsync(name, digest, lookFirst, ignoreLease, isForClient: true, cancellationToken);
@@ -94,11 +94,11 @@ public sealed class MirroredBlobs(
             : null;
 
     /// <summary>
-    /// The length in bytes of another blob, from its download if one is running for this repository, else by a HEAD upstream; null where
-    /// upstream does not tell. If upstream labels the blob as an HTML page, the server downloads it: only the digest can tell that it
-    /// is not the page of a login.
+    /// The length in bytes of a blob that <see cref="FindSizeAsync"/> did not find: from its running download, the store, or a HEAD
+    /// upstream; null where upstream does not tell, nor a manifest that names the blob. If upstream labels the blob as an HTML page, the
+    /// server downloads it: only the digest can tell that it is not the page of a login.
     /// </summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
+    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
     public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (!fills.Serve(name, digest))
@@ -124,9 +124,9 @@ public sealed class MirroredBlobs(
     /// <inheritdoc cref="RunningFills.AreBusy"/>
     public bool AreDownloading => fills.AreBusy;
 
-    /// <summary>Proves that the repository may serve a blob that is stored and not linked yet; false where there was nothing to
-    /// prove.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
+    /// <summary>Proves that the repository may serve a blob that is stored and not linked yet, and links it; false if the blob is not
+    /// stored, or is linked already.</summary>
+    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
     public async ValueTask<bool> LinkStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         // Note the use, so that evicting an older image does not delete this blob.
@@ -138,9 +138,10 @@ public sealed class MirroredBlobs(
         return true;
     }
 
-    /// <summary>Downloads a blob that is not stored, for no client and behind the downloads of clients; false where it is stored.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer.</exception>
-    public async ValueTask<bool> DownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    /// <summary>Starts to download a blob that is not stored, for no client and behind the downloads of clients; false where it is stored.
+    /// Returns when upstream's first bytes have come; the download goes on.</summary>
+    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
+    public async ValueTask<bool> StartDownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (await SizeAsync(name, digest, cancellationToken) is not null)
             return false;
@@ -196,11 +197,10 @@ public sealed class MirroredBlobs(
         {
             if (origin is null)
             {
-                var asked = time.GetTimestamp();
-                await ProveAsync(
+                var answeredIn = await ProveAsync(
                     name, digest, fill.Transfer.Spool?.ExpectedLength ?? content.ExpectedSize(name, digest), cancellationToken);
-                origin = fill.Origins.Add(source, name, ActingClient.Current, time.GetElapsedTime(asked));
-                // Before the blob is stored: a request in between would find content without a link.
+                origin = fill.Origins.Add(source, name, ActingClient.Current, answeredIn);
+                // The fill has already begun to link the blob for its repositories, without this one.
                 if (origin is { IsLate: true })
                     await LinkAsync(name, digest, cancellationToken);
             }
@@ -223,12 +223,15 @@ public sealed class MirroredBlobs(
         }
     }
 
-    // Proves that the repository may serve the blob: upstream has it there, with the same length. An HTML page proves nothing.
-    private async Task ProveAsync(RepositoryName name, Digest digest, long? length, CancellationToken cancellationToken)
+    // Proves that the repository may serve the blob: upstream has it there, and with the same length if the length is known. An HTML page
+    // proves nothing. Returns how long upstream took to answer.
+    private async Task<TimeSpan> ProveAsync(RepositoryName name, Digest digest, long? length, CancellationToken cancellationToken)
     {
+        var asked = time.GetTimestamp();
         var told = await HeadAsync(name, digest, length, cancellationToken);
+        var answeredIn = time.GetElapsedTime(asked);
         if (length is not { } own)
-            return;
+            return answeredIn;
         if (told is null)
         {
             var count = _counts.JoinOrStart(
@@ -238,7 +241,9 @@ public sealed class MirroredBlobs(
         }
         if (told != own)
             throw new UpstreamUnavailableException(
-                $"The blob {digest} in {name} at {source.Upstream.Origin.Authority} has another length than the stored one ({own} bytes).");
+                $"The blob {digest} in {name} at {source.Upstream.Origin.Authority} does not have the length that the mirror expects "
+                + $"({own} bytes).");
+        return answeredIn;
     }
 
     // Counts the bytes of a blob whose length upstream does not tell. The count ends at this many bytes.

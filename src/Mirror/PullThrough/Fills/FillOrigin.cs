@@ -6,7 +6,8 @@ namespace Mirror.PullThrough.Fills;
 /// <summary>A repository of one upstream, from which a fill may take the blob, because clients asked for it there.</summary>
 /// <param name="client">The client with whose login upstream is asked for this repository; null where the mirror's accounts are
 /// used.</param>
-/// <param name="answeredIn">How long upstream took to prove that the repository may serve the blob; null where the fill asks it.</param>
+/// <param name="answeredIn">How long upstream took to show by a HEAD that it has the blob; null where the fill itself asks for the
+/// bytes.</param>
 internal sealed class FillOrigin(FillSource source, RepositoryName name, ActingClient? client, TimeSpan? answeredIn)
 {
     private readonly TaskCompletionSource<bool> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -32,7 +33,8 @@ internal sealed class FillOrigin(FillSource source, RepositoryName name, ActingC
     /// <summary>How many turns it has had.</summary>
     public int Turns { get; set; }
 
-    /// <summary>How many bytes the fill had received when this origin last fell silent or cut its bytes; null if it never did.</summary>
+    /// <summary>How many bytes the fill had received when this origin last fell silent, cut its bytes or failed a request that was sent
+    /// beside another origin's; null if it never did.</summary>
     public long? FailedAt { get; set; }
 
     /// <summary>The upstream's host and port, for logs and errors.</summary>

@@ -10,11 +10,11 @@ internal sealed partial class FillOrigins
     // How long an origin may send nothing: this time, or twice the time in which its upstream answered a HEAD if this is longer. A HEAD
     // for the first origin is not timed, so the other one's time counts.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.25);
-    // This time is four times as long with each turn of the origin, so often at most: two origins whose pace varies do not take turns all
-    // the time. If an origin is silent in a further turn, the time limits of its requests end the turn: a change of the origin may start
-    // them again, so without this a fill whose origins are all silent would never end.
+    // The second, third and fourth turn of an origin each allow four times as much silence as the turn before. So two origins whose pace
+    // varies do not change all the time. From the fifth turn on, only the time limits of its requests end the turn of a silent origin: each
+    // change starts these limits again, so a fill whose origins are all silent would never end.
     private const int MaxGrowths = 3;
-    // After a cut, no change to an origin that has itself failed less than so many bytes before.
+    // An origin that failed is not tried again until this many bytes have come since. It would probably fail at the same place.
     private const long MinProgress = 64 * 1024;
 
     private async Task WatchAsync()
@@ -24,7 +24,7 @@ internal sealed partial class FillOrigins
             await timer.WaitForNextTickAsync();
     }
 
-    // False when there is nothing more to judge.
+    // Ends the turn of an origin that is silent or slow, if another one can be expected to be faster. False when the fill is over.
     internal bool Judge()
     {
         lock (_gate)
@@ -33,7 +33,7 @@ internal sealed partial class FillOrigins
                 return false;
             if (_turn is not { IsOver: false } turn)
                 return true;
-            EndRequests(turn);
+            SettleRequests(turn);
             AskBeside(turn);
             if (Best(_received + turn.Bytes, turn.Origin) is not { } rival)
                 return true;
@@ -57,9 +57,10 @@ internal sealed partial class FillOrigins
         }
     }
 
-    // The requests of the origins that have no turn. An answer proves that the repository may serve the blob. A request ends when it is of
-    // no use any more. A failure is given to the clients of its origin, unless that was asked beside another one, which may serve them all.
-    private void EndRequests(FillTurn turn)
+    // Looks at the requests of the origins that have no turn. An answer that is no web page proves that the repository may serve the blob.
+    // A request ends when it is of no use any more. If a request fails, the clients of its origin get the failure. But an origin that never
+    // had a turn was asked only to save time (AskBeside): its clients wait for the bytes of the others.
+    private void SettleRequests(FillTurn turn)
     {
         foreach (var origin in _all.FindAll(origin => origin != turn.Origin))
         {
@@ -70,7 +71,7 @@ internal sealed partial class FillOrigins
                 if (request.Answer is { } answer && !origin.Source.MayBePage(answer, origin.Name, digest))
                     Prove(origin);
                 if (!IsOfUse(request, origin, turn))
-                    EndRequest(origin);
+                    DropRequestOrOrigin(origin);
                 continue;
             }
             origin.DropRequest();
@@ -84,12 +85,13 @@ internal sealed partial class FillOrigins
         }
     }
 
-    // Whether the answer can still be needed. A web page could not follow the bytes that clients have got.
+    // Whether the answer can still be needed. Once clients are admitted, an answer that may be a web page is not: its bytes must not follow
+    // those that clients have got.
     private bool IsOfUse(FillRequest request, FillOrigin origin, FillTurn turn) =>
         request.CanBeUsedFrom(Offset(turn))
         && (!request.HasAnswered || !turn.KeepsUpWith(origin.ExpectedPace / 2) && (origin.IsProved || _opened is null));
 
-    private void EndRequest(FillOrigin origin)
+    private void DropRequestOrOrigin(FillOrigin origin)
     {
         if (_opened is null || origin.IsProved)
             origin.DropRequest();
@@ -97,8 +99,9 @@ internal sealed partial class FillOrigins
             LeaveOut(origin);
     }
 
-    // While the origin that was asked has sent next to nothing, asks the other upstreams too, each once. The first answer gets the turn,
-    // so an upstream that hangs or is slow costs the clients of the others next to no time.
+    // While the origin that was asked has sent next to nothing, asks one origin of each other upstream too, but none that is known to be
+    // slow, and none a second time. As soon as one has answered while the current one is silent or slow, it gets the turn. So an upstream
+    // that hangs or is slow costs the clients of the others next to no time.
     private void AskBeside(FillTurn turn)
     {
         if (!turn.HasAsked || turn.HasBegun)
@@ -111,7 +114,7 @@ internal sealed partial class FillOrigins
 
     private async Task AskAsync(FillOrigin origin, long from)
     {
-        // This runs for any client. Ask upstream with the login of this origin's own client.
+        // The request of another origin's client may have led here. Ask upstream with the login of this origin's own client.
         ActingClient.Current = origin.Client;
         await origin.AskAsync(from, stop => SendAsync(origin, from, stop));
         Judge();
@@ -120,8 +123,8 @@ internal sealed partial class FillOrigins
     // The offset of the next byte.
     private long Offset(FillTurn turn) => _inherited + _received + turn.Bytes;
 
-    // The origin that has answered, or else one that has not failed at this place, and of these the one that may be expected to be the
-    // fastest; on a tie, the one with the fewest turns.
+    // The best origin by this order: it has answered; it has not failed at this place; it is expected to be the fastest; it had the fewest
+    // turns.
     private FillOrigin? Best(long received, FillOrigin? without = null) => _all
         .Where(origin => origin != without)
         .MaxBy(origin => (origin.Request is { HasAnswered: true }, !HasFailed(origin, received), origin.ExpectedPace, -origin.Turns));
