@@ -99,9 +99,14 @@ public abstract class FleetOfHub(StoreKind? kind = null) : IAsyncLifetime
         Root = _store is null ? _volume.Path : null,
         // The replicas run on one machine, and each needs a scratch folder of its own.
         Driver = _store is null ? null : $"{_store.DirectDriver}    scratchdirectory: {_volume.Folder($"scratch-{replica}")}\n",
-        // On a busy machine a first answer may take longer than the default of 200 ms.
-        More = $"redis:\n  addr: {Redis.Address}\n  readtimeout: 1s\n",
-        Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "0s" },
+        More = $"redis:\n  addr: {Redis.Address}\n",
+        Environment = new Dictionary<string, string>
+        {
+            ["REGISTRY_HTTP_SECRET"] = Secret,
+            ["REGISTRY_FLEET_LEAVE"] = "0s",
+            // On a busy machine an answer may take longer than the default of 200 ms.
+            ["REGISTRY_REDIS_READTIMEOUT"] = "1s",
+        },
     };
 
     protected static string ManifestPath(object reference, string repository = Repository) => $"{repository}/manifests/{reference}";
@@ -130,6 +135,11 @@ public abstract class FleetOfHub(StoreKind? kind = null) : IAsyncLifetime
         await gate.Reached;
         return (blob, gate, first);
     }
+
+    /// <summary>Waits until the replicas share what a tag names: a replica does not wait for Redis before it answers.</summary>
+    protected Task UntilTagIsSharedAsync() => Until.TrueAsync(
+        async () => (await Redis.KeysAsync("*:tag:*")).Count > 0 && (await Redis.KeysAsync("*:token:*")).Count > 0,
+        () => "The replicas do not share the tag and the token.");
 
     /// <summary>Reads a body to its end and returns its digest.</summary>
     protected static async Task<Digest> DigestOfAsync(HttpResponseMessage response)

@@ -35,6 +35,7 @@ public sealed class RedisOverTlsTests : FleetOfHub
         {
             using var response = await replica.GetAsync(ManifestPath("latest"));
             Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+            await UntilTagIsSharedAsync();
         }
         Assert.Equal(1, Hub.Log.TokensIssued.Values.Sum());
 

@@ -30,6 +30,7 @@ public sealed partial class RedisUserTests : FleetOfHub
         {
             using var response = await replica.GetAsync(ManifestPath("latest"));
             Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+            await UntilTagIsSharedAsync();
         }
         Assert.Equal(1, Hub.Log.TokensIssued.Values.Sum());
         Assert.Equal(1, Hub.Log.Requests.Count(r => r is { Asked: Asked.Manifest, Method: "HEAD", Status: 200 }));

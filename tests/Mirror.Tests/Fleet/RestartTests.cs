@@ -10,10 +10,14 @@ namespace Mirror.Tests.Fleet;
 /// <summary>Replicas that are restarted while clients pull through nginx, set up as in <c>deploy/fleet/nginx.conf</c>.</summary>
 public abstract class RestartTests(StoreKind? kind) : FleetOfHub(kind)
 {
-    protected override MirrorSettings Settings(int replica) => base.Settings(replica) with
+    protected override MirrorSettings Settings(int replica)
     {
-        Environment = new Dictionary<string, string> { ["REGISTRY_HTTP_SECRET"] = Secret, ["REGISTRY_FLEET_LEAVE"] = "1s" },
-    };
+        var settings = base.Settings(replica);
+        return settings with
+        {
+            Environment = new Dictionary<string, string>(settings.Environment!) { ["REGISTRY_FLEET_LEAVE"] = "1s" },
+        };
+    }
 
     [Fact]
     public async Task All_three_are_restarted_one_after_the_other_and_no_request_fails()

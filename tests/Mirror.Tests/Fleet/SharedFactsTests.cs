@@ -17,6 +17,7 @@ public sealed class SharedFactsTests : FleetOfHub
         {
             using var response = await replica.GetAsync(ManifestPath("latest"));
             Assert.Equal(image.Bytes, await response.Content.ReadAsByteArrayAsync(Cancel));
+            await UntilTagIsSharedAsync();
         }
         // Each replica's very first request has no token, and is refused.
         Assert.Equal(1, Hub.Log.Requests.Count(r => r is { Asked: Asked.Manifest, Method: "HEAD", Status: 200 }));

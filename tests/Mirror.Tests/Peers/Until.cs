@@ -7,7 +7,7 @@ namespace Mirror.Tests.Peers;
 /// </summary>
 internal static class Until
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
 
     internal static async Task TrueAsync(Func<Task<bool>> isSo, Func<string> otherwise, TimeSpan? most = null)
     {
