@@ -90,6 +90,7 @@ public static partial class Server
                 LogSettingWarning(app.Logger, warning);
             if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
                 unreadable.Found += folder => LogUnreadable(app.Logger, folder);
+            using var unreadableRequests = UnreadableRequests.Report(app.Services);
             await ListenAsync(app, options.Http, cancellationToken);
             Volatile.Write(ref started, true);
             using var stopping = app.Lifetime.ApplicationStopping.Register(
@@ -174,6 +175,9 @@ public static partial class Server
         kestrel.RequestHeaderEncodingSelector = static _ => LenientUtf8;
         // If the request line names another host than the header Host, the request line counts (RFC 9112, 3.2.2).
         kestrel.AllowHostHeaderOverride = true;
+        // Front ends add headers of their own. All headers together have 32 KiB at most.
+        kestrel.Limits.MaxRequestHeaderCount = 1000;
+        kestrel.Limits.MaxRequestLineSize = kestrel.Limits.MaxRequestHeadersTotalSize;
         // A layer may have any size. The code that reads manifests has its own limit.
         kestrel.Limits.MaxRequestBodySize = null;
         kestrel.Limits.MaxRequestBufferSize = DocumentMemory.MaxWaiting;

@@ -43,7 +43,9 @@ public sealed partial class SettingsReload(
                 LogWarning(configuration.Source, warning);
             configuration = merged;
             live.Replace(merged.Options);
-            LogReloaded(configuration.Source, changed is [] ? "nothing" : string.Join(", ", changed));
+            LogReloaded(
+                configuration.Source,
+                changed is not [] ? string.Join(", ", changed) : needRestart is [] ? "nothing" : "nothing that a running server can take");
             if (needRestart is not [])
                 LogNeedRestart(string.Join(", ", needRestart));
             return [];

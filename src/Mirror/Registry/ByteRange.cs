@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Net.Http.Headers;
 
 namespace Mirror.Registry;
@@ -5,7 +6,7 @@ namespace Mirror.Registry;
 /// <summary>A part of a blob that a client asks for (RFC 9110, 14).</summary>
 /// <param name="From">The first byte.</param>
 /// <param name="End">The byte after the last one.</param>
-internal readonly record struct ByteRange(long From, long End)
+internal readonly partial record struct ByteRange(long From, long End)
 {
     /// <summary>How many parts one answer has at most, except for podman and its like. A request for more gets the whole.</summary>
     public const int MaxCount = 16;
@@ -13,6 +14,9 @@ internal readonly record struct ByteRange(long From, long End)
     // The library containers/image of podman and others expects one part for each range, also where ranges touch, and asks for so many at
     // most. If it gets another number of parts, it downloads the whole layer once more.
     private const int MaxCountOfPodman = 1024;
+
+    // No content is so long. It stands for every number of as many digits, also for those that are no 64-bit number (RFC 9110, 14.1.2).
+    private const string AfterEveryEnd = "1000000000000000000";
 
     // The names under which programs with that library ask.
     private static readonly string[] LikePodman = ["containers/", "libpod/", "podman/", "buildah/", "skopeo/", "cri-o/"];
@@ -33,7 +37,7 @@ internal readonly record struct ByteRange(long From, long End)
         if (request.Headers.IfRange is { Count: > 0 } condition && condition != etag)
             return null;
         // "500-0" does not parse. The conformance tests of the specification expect 416 for it, not the whole.
-        if (!RangeHeaderValue.TryParse(asked, out var range))
+        if (!RangeHeaderValue.TryParse(LargeNumber().Replace(asked, AfterEveryEnd), out var range))
             return [];
         if (range.Ranges.Count > MaxCountOfPodman)
             return null;
@@ -47,6 +51,9 @@ internal readonly record struct ByteRange(long From, long End)
             Join(joined, part);
         return joined.Count > MaxCount ? null : joined;
     }
+
+    [GeneratedRegex("[1-9][0-9]{18,}", RegexOptions.CultureInvariant)]
+    private static partial Regex LargeNumber();
 
     private static bool IsLikePodman(string agent) =>
         Array.Exists(LikePodman, name => agent.Contains(name, StringComparison.OrdinalIgnoreCase));

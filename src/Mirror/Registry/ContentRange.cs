@@ -14,9 +14,9 @@ internal static partial class ContentRange
     /// <exception cref="RegistryException">The chunk is not the next one, or the two lengths in the headers differ.</exception>
     public static long? Length(HttpRequest request, long offset)
     {
-        if (request.Headers.ContentRange is not { Count: > 0 } header)
+        if (request.Headers.ContentRange.ToString() is not { Length: > 0 } header)
             return null;
-        var match = Grammar().Match(header.ToString());
+        var match = Grammar().Match(header);
         if (!match.Success || !TryParse(match.Groups["start"], out var start) || !TryParse(match.Groups["end"], out var end) || end < start)
             throw new RegistryException(RegistryError.RangeInvalid, "a chunk's Content-Range is start-end, both inclusive");
         if (start != offset)

@@ -36,7 +36,7 @@ public sealed class ManifestRoute(
         history.Served(request.Repository.Name, reference, isPull: false, client: null);
         if (!isKnown)
             request.Http.Response.ContentLength = answer.Value.Size;
-        if (events.IsEnabled)
+        if (!isKnown && events.IsEnabled)
             events.Pulled(request.Origin(locations), request.Repository.Name, answer.Value, tag, default);
     }
 
@@ -62,7 +62,7 @@ public sealed class ManifestRoute(
             request.Http.Response.ContentLength = manifest.Bytes.Length;
             await SendAsync(request, manifest.Bytes);
         }
-        if (events.IsEnabled)
+        if (!isKnown && events.IsEnabled)
             events.Pulled(request.Origin(locations), repository.Name, manifest.Descriptor, tag, manifest.Bytes);
     }
 
@@ -87,7 +87,8 @@ public sealed class ManifestRoute(
             throw new RegistryException(RegistryError.ManifestTooLarge, $"a manifest has {Manifest.MaxBytes} bytes at most");
         }
         // Of schema 1 only the payload counts from here on.
-        var contentType = request.Http.Request.ContentType ?? "";
+        // Of several headers the first one counts, as in registry:2.
+        var contentType = request.Http.Request.Headers.ContentType is [{ } first, ..] ? first : "";
         var isSchema1 = Schema1Requests.IsPush(contentType, bytes);
         if (isSchema1)
             bytes = schema1.PayloadOf(bytes);

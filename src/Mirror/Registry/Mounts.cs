@@ -18,14 +18,18 @@ public sealed class Mounts(
 
     /// <summary>
     /// Whether the blob is stored in a repository that the user may pull from: the one that <c>from</c> names, or any if there is no
-    /// <c>from</c>. False as well if such a search takes too long: then the client sends the blob. Nothing is fetched from upstream for a
-    /// mount.
+    /// <c>from</c>. False as well if <c>from</c> is no name, such as that of a repository of another registry, or if such a search takes
+    /// too long: then the client sends the blob. Nothing is fetched from upstream for a mount.
     /// </summary>
     public async ValueTask<bool> IsAllowedAsync(RegistryRequest request, Digest digest)
     {
-        RepositoryName? from = Paging.Value(request.Http.Request.Query, "from") is not { } given ? null
-            : RepositoryName.TryParse(given, out var name) ? name
-            : throw new RegistryException(RegistryError.NameInvalid, "'from' is not the name of a repository");
+        RepositoryName? from = null;
+        if (Paging.Value(request.Http.Request.Query, "from") is { } given)
+        {
+            if (!RepositoryName.TryParse(given, out var name))
+                return false;
+            from = name;
+        }
         if (await content.SizeAsync(digest, request.Aborted) is null)
             return false;
         // The registry that the client names has this name too.

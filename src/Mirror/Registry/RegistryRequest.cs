@@ -24,6 +24,9 @@ public sealed class RegistryRequest(HttpContext http, RegistryRoute route, bool 
     public bool IsFromReplica => isFromReplica;
     public CancellationToken Aborted => http.RequestAborted;
 
+    /// <summary>Whether it is about the server itself: the path is <c>/</c>, or the target is <c>*</c> (RFC 9110, 9.3.7).</summary>
+    public bool IsOfServer => http.Request.Path.Value is "/" or "" or null;
+
     /// <summary>Where the answer came from; null until that is known, and for hosted repositories.</summary>
     public CacheStatus? CacheStatus { get; private set; }
 

@@ -96,13 +96,12 @@ public sealed class RegistryRoutes
         }
         if (kind is RouteKind.Other)
         {
-            // Load balancers ask for "/".
-            if (request.Http.Request.Path == "/" && (request.IsHead || method == "GET"))
-            {
+            // Load balancers ask for "/", HAProxy by OPTIONS. As in registry:2, every method is right.
+            if (!request.IsOfServer)
+                throw new RegistryException(RegistryError.NotFound);
+            if (request.IsHead || method == "GET")
                 await _v1.AnswerRootAsync(request);
-                return;
-            }
-            throw new RegistryException(RegistryError.NotFound);
+            return;
         }
         // The route itself refuses a name that breaks the grammar, so that a client without a login gets 401 for every name.
         RepositoryName? repository = null;

@@ -23,10 +23,9 @@ public sealed class UploadRoute(
         if (Paging.Value(query, "digest-algorithm") is { } algorithm && !Digest.Algorithms.Contains(algorithm))
             throw new RegistryException(RegistryError.DigestInvalid, $"'digest-algorithm' is {string.Join(" or ", Digest.Algorithms)}");
 
-        // 1. A stored blob, from a repository that the client may read.
-        if (Paging.Value(query, "mount") is { } mount)
+        // 1. A stored blob, from a repository that the client may read. What cannot be mounted, the client sends.
+        if (Paging.Value(query, "mount") is { } mount && Digest.TryParse(mount, out var digest))
         {
-            var digest = ParseDigest(mount);
             var isAllowed = await mounts.IsAllowedAsync(request, digest);
             using var counted = isAllowed && await content.SizeAsync(digest, request.Aborted) is { } mounted
                 ? await quota.CountBlobAsync(request.Client, repository.Name, digest, mounted, request.Aborted)

@@ -21,7 +21,6 @@ public sealed class MalformedTests(PlainRegistry registry) : IClassFixture<Plain
         {
             var escaped = Uri.EscapeDataString(text);
             await Expect(await _repository.SendAsync("POST", $"blobs/uploads/?digest={escaped}", [1]), "DIGEST_INVALID");
-            await Expect(await _repository.SendAsync("POST", $"blobs/uploads/?mount={escaped}"), "DIGEST_INVALID");
             await Expect(await _repository.SendAsync("GET", $"blobs/{escaped}"), "BLOB_UNKNOWN", "UNSUPPORTED", "BLOB_UPLOAD_UNKNOWN");
             await Expect(await _repository.SendAsync("GET", $"referrers/{escaped}"), "DIGEST_INVALID", "UNSUPPORTED");
         }

@@ -35,6 +35,9 @@ public sealed class MountTests(PlainRegistry registry) : IClassFixture<PlainRegi
         {
             $"?mount={unknown}&from={source.Name}", $"?mount={unknown}",
             $"?mount={digest}&from={other.Name}", $"?mount={digest}&from=no/such",
+            // No name, and digests that no registry of this kind has.
+            $"?mount={digest}&from=localhost:5000/{source.Name}", $"?mount={digest}&from=Acme/App",
+            $"?mount=sha384:{new string('a', 96)}&from={source.Name}", "?mount=tarsum.v1%2Bsha256:abc",
         })
         {
             using var response = await target.SendAsync("POST", $"blobs/uploads/{query}");

@@ -91,6 +91,57 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
     public async Task What_few_clients_send_and_HTTP_allows_is_answered(string request, int status) =>
         Assert.StartsWith($"HTTP/1.1 {status} ", await RawAsync(request), StringComparison.Ordinal);
 
+    // HAProxy's check of a server, unless it is told otherwise, is the second one.
+    [Theory]
+    [InlineData("GET / HTTP/1.0\r\n")]
+    [InlineData("OPTIONS / HTTP/1.0\r\n")]
+    [InlineData("OPTIONS * HTTP/1.1\r\nHost: m\r\nConnection: close\r\n")]
+    [InlineData("POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 0\r\nConnection: close\r\n")]
+    public async Task Every_method_finds_the_server_itself(string head) =>
+        Assert.StartsWith("HTTP/1.1 200 ", await RawAsync($"{head}\r\n"), StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Many_headers_and_a_long_address_are_answered()
+    {
+        var headers = string.Concat(Enumerable.Range(0, 200).Select(i => $"X-Front-{i}: x\r\n"));
+        var line = await RawAsync($"GET /v2/?x={new string('x', 12_000)} HTTP/1.1\r\nHost: m\r\n{headers}Connection: close\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 200 ", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bytes=10-18446744073709551615", "bytes 10-29/30")]
+    [InlineData("bytes=10-9223372036854775808", "bytes 10-29/30")]
+    [InlineData("bytes=-18446744073709551616", "bytes 0-29/30")]
+    [InlineData("bytes=18446744073709551615-", null)]
+    [InlineData("bytes=18446744073709551615-20", null)]
+    public async Task The_numbers_of_a_range_may_be_of_any_size(string range, string? part)
+    {
+        var digest = await _repository.PushAsync(new byte[30]);
+        using var response = await _repository.SendAsync("GET", $"blobs/{digest}", headers: ("Range", range));
+        Assert.Equal(part is null ? 416 : 206, (int)response.StatusCode);
+        if (part is not null)
+            Assert.Equal(part, Header(response, "Content-Range"));
+    }
+
+    [Fact]
+    public async Task An_empty_Content_Range_is_an_absent_one()
+    {
+        var path = new Uri(new Uri(registry.Mirror.Url, "/"), await _repository.BeginAsync()).AbsolutePath;
+        var line = await RawAsync(
+            $"PATCH {path} HTTP/1.1\r\nHost: m\r\nContent-Range:\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
+        Assert.StartsWith("HTTP/1.1 202 ", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Of_two_media_types_of_a_push_the_first_counts()
+    {
+        var manifest = Encoding.UTF8.GetString(Manifest(await _repository.PushAsync("config"u8.ToArray())));
+        var line = await RawAsync(
+            $"PUT /v2/{_repository.Name}/manifests/1 HTTP/1.1\r\nHost: m\r\nContent-Type: {OciManifest}\r\nContent-Type: {OciManifest}\r\n"
+            + $"Content-Length: {manifest.Length}\r\nConnection: close\r\n\r\n{manifest}");
+        Assert.StartsWith("HTTP/1.1 201 ", line, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("PUT", "/v2/", "GET, HEAD, OPTIONS")]
     [InlineData("POST", "/v2/_catalog", "GET, HEAD, OPTIONS")]
