@@ -222,7 +222,7 @@ public static partial class Server
         var (services, options) = (builder.Services, configuration.Options);
         ResponseMemoryPool.Use(services);
         services.AddSingleton<SocketTransportFactory>();
-        services.AddSingleton<ClientConnections>();
+        services.AddSingleton(_ => new ClientConnections(OpenFiles.DownloadsOfAny(options.Proxy.AllUpstreams().Count)));
         services.AddSingleton<IConnectionListenerFactory, PacedListeners>();
         var shutdown = options.Http.DrainTimeout.ForTimer + ShutdownDelay.TimeOf(options);
         services.Configure<HostOptions>(host => host.ShutdownTimeout = shutdown.ForTimer);

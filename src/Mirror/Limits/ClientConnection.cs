@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Mirror.Limits;
 
@@ -14,7 +15,14 @@ public sealed class ClientConnection
     // In milliseconds. A client that pushes sends several requests, and would have to wait for a place before each of them.
     private const int Turn = 2000;
 
-    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(5);
+    // In milliseconds; 5 seconds on average. Refused at the same moment, clients would all come again at the same moment.
+    private const int MinLinger = 3000, MaxLinger = 7000;
+
+    // Kestrel may read the rest of such a body.
+    private const int SmallBody = 64 * 1024;
+
+    // How long a refused client has to read the answer.
+    private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(2);
 
     // From the text with which Kestrel ends a connection whose client does not read: Kestrel gives the reason in no other form.
     private const string UnreadText = "minimum data rate";
@@ -83,12 +91,36 @@ public sealed class ClientConnection
         WaitsForClient();
         try
         {
-            await Task.Delay(Linger, cancellationToken);
+            await Task.Delay(Random.Shared.Next(MinLinger, MaxLinger), cancellationToken);
         }
         finally
         {
             GoesOn();
         }
+    }
+
+    /// <summary>
+    /// While the server has many clients, ends the connection a moment after an answer that refuses a large body of HTTP/1.1, and leaves
+    /// the rest of the body unread. Kestrel would read for five seconds what the client sends, and many refused clients would take the
+    /// processor from the others.
+    /// </summary>
+    internal void LeaveBodyUnread(HttpContext http)
+    {
+        if (!IsCrowded || http.Request.ContentLength <= SmallBody
+            || http.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody != true)
+            return;
+        http.Response.Headers.Connection = "close";
+        http.Response.OnCompleted(async () =>
+        {
+            try
+            {
+                await Task.Delay(Farewell, http.RequestAborted);
+            }
+            catch (OperationCanceledException)
+            {
+            }
+            http.Abort();
+        });
     }
 
     private void CloseAfterAnswer() => _connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();

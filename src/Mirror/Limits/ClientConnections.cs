@@ -7,7 +7,8 @@ namespace Mirror.Limits;
 /// All connections of clients. When few places are left, it closes the connections that have been stuck for the longest time, so that new
 /// clients find a place. If no connection is stuck, the new one waits (<see cref="PacedListeners"/>).
 /// </summary>
-internal sealed class ClientConnections
+/// <param name="downloads">The downloads whose files connections may have as long as no download needs them.</param>
+public sealed class ClientConnections(int downloads)
 {
     // In milliseconds. Lawful clients are stuck for a shorter time, except on connections that they keep for later.
     private const int MinStuck = 1000;
@@ -15,17 +16,17 @@ internal sealed class ClientConnections
     private const int LookEvery = 20;
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(LookEvery);
-    private static readonly int Few = OpenFiles.MaxConnections / 8 * ConnectionPlace.Files;
     private static readonly int MaxTransfersOfOne = Math.Max(8, OpenFiles.MaxTransfers / 64);
 
+    private readonly int _all = FilesWith(downloads);
     private readonly ConcurrentDictionary<ClientConnection, bool> _open = new();
     private long _looked;
 
     /// <summary>
-    /// The files of all connections, of every listener (<see cref="ConnectionPlace"/>). A listener that waits for a connection has its
-    /// place already.
+    /// The files of all connections, of every listener (<see cref="ConnectionPlace"/>), and those of the downloads that any upstream may
+    /// have. A listener that waits for a connection has its place already.
     /// </summary>
-    internal SemaphoreSlim Files { get; } = new(OpenFiles.MaxConnections * ConnectionPlace.Files);
+    internal SemaphoreSlim Files { get; } = new(FilesWith(downloads));
 
     /// <summary>Counts a connection of an endpoint for as long as it lasts. It comes before all other steps of the connection.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async connection =>
@@ -35,8 +36,7 @@ internal sealed class ClientConnections
         _open.TryAdd(client, true);
         try
         {
-            if (Files.CurrentCount < Few)
-                CloseSlowest();
+            CloseSlowest();
             await next(connection);
         }
         finally
@@ -59,9 +59,29 @@ internal sealed class ClientConnections
         return true;
     }
 
-    /// <summary>Closes those that are stuck for the longest, a few at a time: whose client means harm connects again.</summary>
+    /// <summary>Takes files of <see cref="Files"/> for something else than a connection, if so many are free.</summary>
+    public bool TryTakeFiles(int count)
+    {
+        for (var taken = 0; taken < count; taken++)
+            if (!Files.Wait(0))
+            {
+                if (taken > 0)
+                    Files.Release(taken);
+                return false;
+            }
+        return true;
+    }
+
+    /// <summary>
+    /// Where few files are left, closes those that are stuck for the longest, a few at a time and no more than are needed: whose client
+    /// means harm connects again.
+    /// </summary>
     public void CloseSlowest()
     {
+        // Some are kept for newcomers.
+        var lacking = _all / 8 - Files.CurrentCount;
+        if (lacking <= 0)
+            return;
         var now = Environment.TickCount64;
         var looked = Interlocked.Read(ref _looked);
         if (now - looked < LookEvery || Interlocked.CompareExchange(ref _looked, now, looked) != looked)
@@ -70,7 +90,7 @@ internal sealed class ClientConnections
             .Select(client => (Client: client, Since: client.StuckSince ?? now))
             .Where(each => now - each.Since >= MinStuck)
             .OrderBy(each => each.Since)
-            .Take(Math.Max(1, OpenFiles.MaxConnections / 16));
+            .Take(Math.Clamp(OpenFiles.MaxConnections / 16, 1, lacking));
         foreach (var (client, _) in stuck)
             client.Close();
     }
@@ -79,5 +99,8 @@ internal sealed class ClientConnections
     internal bool OthersWait => Files.CurrentCount == 0;
 
     /// <summary>Whether more than a quarter of the places are taken.</summary>
-    internal bool IsCrowded => Files.CurrentCount < OpenFiles.MaxConnections * ConnectionPlace.Files * 3 / 4;
+    internal bool IsCrowded => Files.CurrentCount < _all * 3 / 4;
+
+    private static int FilesWith(int downloads) =>
+        OpenFiles.MaxConnections * ConnectionPlace.Files + downloads * OpenFiles.OfDownload;
 }

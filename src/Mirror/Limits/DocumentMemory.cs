@@ -38,7 +38,8 @@ public sealed class DocumentMemory(int? maxWaiting = null)
     private long _opened;
 
     /// <summary>
-    /// How many bytes of a body may wait to be read, for each connection: an eighth of the memory, where every connection has as many.
+    /// How many bytes of a body may wait to be read, for each connection: an eighth of the memory, where every connection has as many. The
+    /// connections that have the files of downloads come on top: a sixth of the memory at most.
     /// </summary>
     internal static int MaxWaiting { get; } = (int)Math.Clamp(Available / 8 / (2 * OpenFiles.MaxConnections), 32 * 1024, 1 << 20);
 

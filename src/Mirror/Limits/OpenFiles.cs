@@ -26,8 +26,22 @@ internal static class OpenFiles
     /// <summary>The largest number of uploads that are open while no request writes to them: 1/16, at most 256.</summary>
     public static int MaxIdleUploads { get; } = (int)Math.Min(256, Shared / 16);
 
-    /// <summary>The largest number of downloads: 1/8, because each has two files, a spool and a connection to upstream.</summary>
+    /// <summary>How many files a download has: a spool, and a connection to upstream.</summary>
+    public const int OfDownload = 2;
+
+    /// <summary>The largest number of downloads: 1/8, because each has two files.</summary>
     public static int MaxDownloads { get; } = (int)(Shared / 8);
+
+    /// <summary>
+    /// How many downloads are kept for each upstream: half of all, divided evenly. The files of the others are in one pool with those of
+    /// the connections (<see cref="ClientConnections.Files"/>): while no download needs them, more clients can be connected.
+    /// </summary>
+    /// <param name="upstreams">How many upstreams are configured.</param>
+    public static int DownloadsOfEach(int upstreams) => MaxDownloads / 2 / Math.Max(1, upstreams);
+
+    /// <summary>How many downloads are not kept for an upstream.</summary>
+    /// <inheritdoc cref="DownloadsOfEach"/>
+    public static int DownloadsOfAny(int upstreams) => MaxDownloads - DownloadsOfEach(upstreams) * upstreams;
 
     private static long? Limit()
     {

@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Limits;
 using Mirror.PullThrough.Fills;
 using Mirror.Repositories;
 using Mirror.Schema1;
@@ -32,7 +33,7 @@ public static class PullThroughRegistration
         services.AddSingleton<MissNotes>();
         services.AddSingleton<CacheSize>();
         services.AddSingleton<CopyEvidence>();
-        services.AddSingleton(_ => new FillShares(proxy.AllUpstreams().Count));
+        services.AddSingleton(services => new FillShares(proxy.AllUpstreams().Count, services.GetRequiredService<ClientConnections>()));
         services.AddSingleton<RunningFills>();
         services.AddSingleton<RepositoryResolver>();
 

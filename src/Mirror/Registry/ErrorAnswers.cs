@@ -66,11 +66,14 @@ public sealed partial class ErrorAnswers(
         response.StatusCode = error.Status;
         try
         {
+            var (client, isHttp2) = (request.Http.Features.Get<ClientConnection>(), HttpProtocol.IsHttp2(request.Http.Request.Protocol));
             // A client that pulls has another host to ask.
-            if (failure is BusyException && !isRead && request.Http.Features.Get<ClientConnection>() is { } client)
-                await client.LingerAsync(HttpProtocol.IsHttp2(request.Http.Request.Protocol), request.Aborted);
+            if (failure is BusyException && !isRead && client is not null)
+                await client.LingerAsync(isHttp2, request.Aborted);
             ContentHeaders.SetCommon(response.Headers, http);
             (response.Headers.ContentRange, response.Headers.Connection) = (range, connection);
+            if (!isHttp2)
+                client?.LeaveBodyUnread(request.Http);
             foreach (var (name, value) in (failure as RegistryException)?.Headers ?? [])
                 response.Headers[name] = value;
             if (failed.RetryAfter is { } wait)

@@ -17,19 +17,23 @@ namespace Mirror.Tests.Resilience;
 
 /// <summary>
 /// A server with few files and little memory, with lawful pulls and pushes from the address of an attacker and from another one. The lawful
-/// clients may have to ask again, as real clients do, and come through.
+/// clients may have to ask again, as real clients do, and come through. The attackers are a process of their own, which runs the same test
+/// up to the attack: in the process of the lawful clients they would take these the threads, and their times would not be the server's.
 /// </summary>
 public abstract class BesideAttack : IAsyncDisposable
 {
     private const int MaxAttempts = 40;
+
+    // In the process of the attackers: the port of the server, the name of the attack, because a theory has several, and the file that they
+    // make and that exists for as long as they attack.
+    private const string AttackedPort = "MIRROR_ATTACKED_PORT", AttackName = "MIRROR_ATTACK_NAME", AttackFile = "MIRROR_ATTACK_FILE";
 
     // Without an attack, to compare.
     private static readonly TimeSpan QuietLength = TimeSpan.FromSeconds(Figures.Count(0, 15));
 
     private readonly TempFolder _folder = new();
     // Each client pulls a layer of its own: it would notice the answer of another one.
-    private readonly byte[][] _layers =
-        [.. Enumerable.Range(0, Figures.Count(4, 20)).Select(_ => RandomNumberGenerator.GetBytes(300_000))];
+    private readonly byte[][] _layers = [.. Enumerable.Range(0, Figures.Count(4, 20)).Select(Layer)];
     private readonly CancellationTokenSource _over = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
     private PeerProcess _server = null!;
     private string _scheme = "http";
@@ -38,7 +42,11 @@ public abstract class BesideAttack : IAsyncDisposable
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     /// <summary>The port of the server.</summary>
-    protected int Port { get; } = Ports.Free();
+    protected int Port { get; } = Attacks
+        ? int.Parse(Environment.GetEnvironmentVariable(AttackedPort)!, CultureInfo.InvariantCulture) : Ports.Free();
+
+    /// <summary>Whether this is the process of the attackers.</summary>
+    protected static bool Attacks { get; } = Environment.GetEnvironmentVariable(AttackedPort) is not null;
 
     /// <summary>When the attack is over.</summary>
     protected CancellationToken Over => _over.Token;
@@ -46,7 +54,7 @@ public abstract class BesideAttack : IAsyncDisposable
     protected string Root => _folder.Folder("root");
 
     /// <summary>How long an attack lasts.</summary>
-    protected virtual TimeSpan Length => TimeSpan.FromSeconds(Figures.Count(4, 300));
+    protected virtual TimeSpan Length => Figures.Full ? TimeSpan.FromMinutes(Figures.Minutes(5)) : TimeSpan.FromSeconds(4);
 
     protected string LayerPath => PathOf(_layers[0]);
 
@@ -63,18 +71,31 @@ public abstract class BesideAttack : IAsyncDisposable
     /// <summary>Attacks with so many at once, each again and again, while lawful clients pull and push.</summary>
     protected async Task BesideLawfulWorkAsync(string name, int attackers, Func<HttpClient, int, Task> attack)
     {
+        if (Attacks)
+        {
+            if (name == Environment.GetEnvironmentVariable(AttackName))
+                await AttackAsync(attackers, attack);
+            return;
+        }
         using (var lawful = Client(IPAddress.Loopback))
             foreach (var layer in _layers)
                 await PushAsync(lawful, "local/app", layer);
         var quiet = await WorkAsync(QuietLength);
-        using var crowd = Client(IPAddress.Loopback);
-        crowd.DefaultRequestHeaders.Authorization = null;
-        var attacks = Enumerable.Range(0, attackers).Select(i => AgainAsync(() => attack(crowd, i))).ToList();
+        var file = _folder["attack"];
+        await using var others = PeerProcess.Start(
+            "dotnet", [GetType().Assembly.Location, "-id", TestContext.Current.TestCase!.UniqueID],
+            new Dictionary<string, string>
+            {
+                [AttackedPort] = Port.ToString(CultureInfo.InvariantCulture),
+                [AttackName] = name,
+                [AttackFile] = file,
+            });
+        await others.UntilAsync(() => Task.FromResult(File.Exists(file)));
         var (cpu, started) = (CpuTime(), TimeProvider.System.GetTimestamp());
         var work = await WorkAsync(Length);
         var share = (CpuTime() - cpu) / TimeProvider.System.GetElapsedTime(started);
-        await _over.CancelAsync();
-        await Task.WhenAll(attacks);
+        File.Delete(file);
+        Assert.True(await others.ExitCodeAsync() == 0, others.Output);
         Assert.False(_server.HasExited, _server.Output);
         var peak = _server.StatusBytes("VmHWM");
         Figures.Report(string.Create(
@@ -96,6 +117,8 @@ public abstract class BesideAttack : IAsyncDisposable
     /// <summary>Waits until the server has at most so many uploads open, now that the attackers have gone.</summary>
     private protected Task AssertOpenUploadsAsync(int max)
     {
+        if (Attacks)
+            return Task.CompletedTask;
         var open = int.MaxValue;
         return Until.TrueAsync(
             () =>
@@ -114,15 +137,23 @@ public abstract class BesideAttack : IAsyncDisposable
         var (again, files) = (0, 0);
         await Task.WhenAll(
             [
+                CountFilesAsync(),
                 .. _layers.Select((layer, i) => RepeatAsync(i, pulls, async client =>
-                {
-                    Assert.Equal(layer, await client.GetByteArrayAsync(Url(PathOf(layer)), Cancel));
-                    files = Math.Max(files, Directory.GetFiles($"/proc/{_server.Id}/fd").Length);
-                })),
+                    Assert.Equal(layer, await client.GetByteArrayAsync(Url(PathOf(layer)), Cancel)))),
                 .. Enumerable.Range(0, Figures.Count(2, 5)).Select(i => RepeatAsync(i, pushes, client =>
                     PushAsync(client, $"local/lawful-{i}", RandomNumberGenerator.GetBytes(50_000)))),
             ]);
         return (pulls, pushes, again, files);
+
+        async Task CountFilesAsync()
+        {
+            do
+            {
+                files = Math.Max(files, Directory.GetFiles($"/proc/{_server.Id}/fd").Length);
+                await Task.Delay(500, Cancel);
+            }
+            while (DateTime.UtcNow < end);
+        }
 
         async Task RepeatAsync(int number, List<TimeSpan> times, Func<HttpClient, Task> work)
         {
@@ -150,12 +181,33 @@ public abstract class BesideAttack : IAsyncDisposable
         }
     }
 
+    // The attackers know it, too.
+    private static byte[] Layer(int number)
+    {
+        var bytes = new byte[300_000];
+        Figures.Random(number).NextBytes(bytes);
+        return bytes;
+    }
+
     private static string PathOf(byte[] layer) => $"/v2/local/app/blobs/{Digest.Of(layer)}";
 
     private TimeSpan CpuTime()
     {
         using var server = Process.GetProcessById(_server.Id);
         return server.TotalProcessorTime;
+    }
+
+    private async Task AttackAsync(int attackers, Func<HttpClient, int, Task> attack)
+    {
+        using var crowd = Client(IPAddress.Loopback);
+        crowd.DefaultRequestHeaders.Authorization = null;
+        var attacks = Enumerable.Range(0, attackers).Select(i => AgainAsync(() => attack(crowd, i))).ToList();
+        var file = Environment.GetEnvironmentVariable(AttackFile)!;
+        await File.WriteAllBytesAsync(file, [], Cancel);
+        while (File.Exists(file))
+            await Task.Delay(100, Cancel);
+        await _over.CancelAsync();
+        await Task.WhenAll(attacks);
     }
 
     private async Task AgainAsync(Func<Task> attack)
@@ -240,6 +292,8 @@ public abstract class BesideAttack : IAsyncDisposable
             {https}
             {(withLogins ? PasswordFile.Section(_folder) : "")}
             """);
+        if (Attacks)
+            return;
         if (withLogins)
             _login = AuthenticationHeaderValue.Parse(PasswordFile.Basic("alice"));
         // What a container with 256 MiB tells the runtime.
