@@ -108,6 +108,16 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
         Assert.StartsWith("HTTP/1.1 200 ", line, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_request_that_is_refused_before_the_registry_sees_it_has_a_line()
+    {
+        var headers = string.Concat(Enumerable.Range(0, 1001).Select(i => $"X-{i}: x\r\n"));
+        // There is one line a minute, and other tests send such requests too.
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        Assert.StartsWith("HTTP/1.1 431 ", await RawAsync($"GET /v2/ HTTP/1.1\r\n{headers}\r\n", of: mirror), StringComparison.Ordinal);
+        await mirror.UntilLoggedOnceAsync(line => line.Contains("a request of 127.0.0.1 got 431", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("bytes=10-18446744073709551615", "bytes 10-29/30")]
     [InlineData("bytes=10-9223372036854775808", "bytes 10-29/30")]
@@ -310,10 +320,11 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
         Assert.Equal("default-src https:", Header(configured, "Content-Security-Policy"));
     }
 
-    private async Task<string> RawAsync(string request, bool whole = false)
+    private async Task<string> RawAsync(string request, bool whole = false, MirrorProcess? of = null)
     {
         using var client = new TcpClient();
-        await client.ConnectAsync(registry.Mirror.Url.Host, registry.Mirror.Url.Port, TestContext.Current.CancellationToken);
+        var url = (of ?? registry.Mirror).Url;
+        await client.ConnectAsync(url.Host, url.Port, TestContext.Current.CancellationToken);
         await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(request), TestContext.Current.CancellationToken);
         using var reader = new StreamReader(client.GetStream(), Encoding.Latin1);
         var answer = await reader.ReadToEndAsync(TestContext.Current.CancellationToken);
