@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Mirror.Storage;
 using Mirror.Tests.Peers;
 using Mirror.Tests.Resilience;
+using Mirror.Tests.S3;
 using Mirror.Tests.Upstream;
 using Xunit;
 
@@ -45,6 +46,51 @@ public sealed class StoreMemoryTests : IDisposable
         await PushAndPullAsync("Glance", $"  glance:\n    endpoint: {glance.Url}\n");
     }
 
+    /// <summary>
+    /// Requests to the bucket do not make the memory grow much. After 1,000 of them the runtime compiles busy methods again. For two of
+    /// AWS's library it took 16 MiB, which it kept: 25 MiB more memory instead of 9 to 12.
+    /// </summary>
+    [Fact]
+    public async Task Many_requests_to_S3()
+    {
+        MirrorProcess.Availability.OrSkip();
+        var store = await SharedRadosgw.OrSkipAsync();
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Driver = BucketDriver.Of(store.Url, $"test/{Guid.NewGuid():N}")
+                + $"    scratchdirectory: {_folder["scratch"]}\n  redirect:\n    disable: true\n",
+        });
+        using var http = new HttpClient { BaseAddress = mirror.Url };
+        var blob = HubBlob.Seeded(19, 1 << 20);
+        await PushAsync(http, blob);
+
+        await PullAsync(200);
+        var before = mirror.PeakResident;
+        await PullAsync(2_000);
+        Figures.Report($"2,000 requests to S3 took {(mirror.PeakResident - before) >> 20} MiB more memory");
+        Assert.InRange(mirror.PeakResident - before, 0, 18 << 20);
+
+        async Task PullAsync(int times)
+        {
+            for (var i = 0; i < times; i++)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/{Pushed}/blobs/{blob.Digest}");
+                request.Headers.Range = new(0, 9);
+                using var answer = await http.SendAsync(request, Cancel);
+                Assert.Equal(HttpStatusCode.PartialContent, answer.StatusCode);
+            }
+        }
+    }
+
+    private static async Task PushAsync(HttpClient http, HubBlob blob)
+    {
+        using var begun = await http.PostAsync(new Uri($"/v2/{Pushed}/blobs/uploads/", UriKind.Relative), null, Cancel);
+        using var body = new BlobBody(blob, 0, blob.Size, isLengthKnown: true);
+        body.Headers.ContentType = new("application/octet-stream");
+        using var put = await http.PutAsync(new Uri($"{Http.LocationOf(begun)}?digest={blob.Digest}"), body, Cancel);
+        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+    }
+
     private async Task PushAndPullAsync(string store, string driver)
     {
         MirrorProcess.Availability.OrSkip();
@@ -52,12 +98,8 @@ public sealed class StoreMemoryTests : IDisposable
         {
             Driver = $"{driver}    rootdirectory: {_folder["names"]}\n    scratchdirectory: {_folder["scratch"]}\n",
         });
-        using var http = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
-        using var begun = await http.PostAsync(new Uri(mirror.Url, $"/v2/{Pushed}/blobs/uploads/"), null, Cancel);
-        using var body = new BlobBody(Layer, 0, Layer.Size, isLengthKnown: true);
-        body.Headers.ContentType = new("application/octet-stream");
-        using var put = await http.PutAsync(new Uri($"{Http.LocationOf(begun)}?digest={Layer.Digest}"), body, Cancel);
-        Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        using var http = new HttpClient { BaseAddress = mirror.Url, Timeout = Timeout.InfiniteTimeSpan };
+        await PushAsync(http, Layer);
         var pushed = mirror.PeakResident;
 
         await PullAsync();

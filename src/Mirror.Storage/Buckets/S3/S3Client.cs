@@ -36,13 +36,12 @@ internal static class S3Client
             config.RegionEndpoint = RegionEndpoint.GetBySystemName(options.Region);
         else
             (config.ServiceURL, config.AuthenticationRegion) = (Url(endpoint, options.Secure), options.Region);
-        if (options.BucketEndpoint is { } own)
-            config.EndpointProvider = new BucketHost(Url(own, options.Secure));
+        config.EndpointProvider = new BucketEndpoint(options.BucketEndpoint is { } own ? Url(own, options.Secure) : null);
         return (options.AccessKey, options.SecretKey, options.SessionToken) switch
         {
-            ({ } access, { } secret, { } session) => new AmazonS3Client(new SessionAWSCredentials(access, secret, session), config),
-            ({ } access, { } secret, null) => new AmazonS3Client(new BasicAWSCredentials(access, secret), config),
-            _ => new AmazonS3Client(config),
+            ({ } access, { } secret, { } session) => new OneBucketClient(new SessionAWSCredentials(access, secret, session), config),
+            ({ } access, { } secret, null) => new OneBucketClient(new BasicAWSCredentials(access, secret), config),
+            _ => new OneBucketClient(config),
         };
     }
 
