@@ -27,6 +27,9 @@ public static class StoreFailures
     {
         /// <summary>True for the exceptions that a store throws when it cannot read or write.</summary>
         public bool IsStoreFailure => failure is IOException or UnauthorizedAccessException;
+
+        /// <summary>The message without the full stop that some messages have, for a sentence that goes on.</summary>
+        public string Reason => failure.Message.TrimEnd('.');
     }
 
     extension(IOException failure)

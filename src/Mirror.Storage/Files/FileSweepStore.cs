@@ -72,7 +72,7 @@ public sealed class FileSweepStore(StoreRoot root, UnreadableFolders? unreadable
         catch (IOException full) when (full.IsNoSpace)
         {
             throw new IOException(
-                $"the volume has no room for the lock file {path} ({full.Message}): delete a file on it that is not needed, and try again",
+                $"the volume has no room for the lock file {path} ({full.Reason}): delete a file on it that is not needed, and try again",
                 full)
             {
                 HResult = full.HResult,

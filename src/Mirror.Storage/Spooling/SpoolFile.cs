@@ -52,7 +52,17 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
         Flush();
         // From here on other processes open the file too, while readers still follow this spool.
         Durable.Unlock(file);
-        SweepableFile.Publish(_path, path);
+        try
+        {
+            SweepableFile.Publish(_path, path);
+        }
+        catch (FileNotFoundException)
+        {
+            // Another process may have opened this very file between the unlock and the rename, verified its bytes too, and stored it. Not
+            // in a filter: that would run before Publish gives its turn back, which a touch waits for.
+            if (!IsStored(path))
+                throw;
+        }
         Forget();
         _path = path;
     }
@@ -90,6 +100,10 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
             _disposed = true;
         _saving.Wait();
     }
+
+    // Whether this file lost its temporary name because its bytes have their final one.
+    private bool IsStored(string path) =>
+        !Entries.HasFile(_path) && SweepableFile.Touch(path) && Entries.File(path)?.Length == RandomAccess.GetLength(file);
 
     private void Forget()
     {

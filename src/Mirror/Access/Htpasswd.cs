@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Access;
 
@@ -75,7 +76,7 @@ public sealed partial class Htpasswd
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             // The file may exist again at the next request.
-            Say($"{Path} {FileMistake.Of(Path) ?? failure.Message}; the users that were read from it before may still log in");
+            Say($"{Path} {FileMistake.Of(Path) ?? failure.Reason}; the users that were read from it before may still log in");
         }
     }
 

@@ -97,7 +97,7 @@ internal sealed partial class OidcKeys : IDisposable
         catch (Exception failure) when (
             failure is InvalidOperationException or IOException or ArgumentException or JsonException or OperationCanceledException)
         {
-            LogNoKeys(_issuer, failure.GetBaseException().Message);
+            LogNoKeys(_issuer, failure.GetBaseException().Reason);
             lock (_gate)
             {
                 _failedAt = _time.GetTimestamp();

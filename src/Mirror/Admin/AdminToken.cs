@@ -32,7 +32,7 @@ public sealed partial class AdminToken(StorageOptions storage, ILogger<AdminToke
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            LogNoToken(path, failure.Message);
+            LogNoToken(path, failure.Reason);
         }
     }
 

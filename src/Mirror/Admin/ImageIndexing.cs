@@ -253,7 +253,7 @@ public sealed partial class ImageIndexing(
         // The store is away, the disk is full, or the index cannot be used: serving goes on, and the next turn tries again.
         catch (Exception failure) when (ImageIndex.IsFailure(failure))
         {
-            LogFailed(failure.Message);
+            LogFailed(failure.Reason);
             return false;
         }
     }

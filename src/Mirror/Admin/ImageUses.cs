@@ -26,7 +26,7 @@ public sealed partial class ImageUses(ImageIndex index, ImageIndexing indexing, 
         }
         catch (Exception failure) when (ImageIndex.IsFailure(failure))
         {
-            LogFailed(failure.Message);
+            LogFailed(failure.Reason);
             return false;
         }
     }

@@ -106,7 +106,7 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             // The server may let this client in without a token: by its certificate, or because every client may.
-            whyNone = $"no token was sent, because the file with it cannot be read ({failure.Message.TrimEnd('.')}): name another one with "
+            whyNone = $"no token was sent, because the file with it cannot be read ({failure.Reason}): name another one with "
                 + "--token-file, or a user with --user";
             return given is null ? null : throw new AdminServerException($"--token-file: {failure.Message}");
         }
@@ -220,7 +220,7 @@ internal sealed class AdminServer : IDisposable
     // The innermost exception says what is wrong with a certificate.
     private static string Reason(HttpRequestException failure)
     {
-        var cause = failure.GetBaseException().Message.TrimEnd('.');
+        var cause = failure.GetBaseException().Reason;
         return failure.HttpRequestError switch
         {
             HttpRequestError.SecureConnectionError when TlsFault.IsPlainText(cause) =>

@@ -120,10 +120,11 @@ internal static class GarbageCollectCommand
         return ExitCode.Orphaned;
     }
 
-    private static string SoFar(SweepProgress progress) =>
+    /// <summary>What has been done, in words.</summary>
+    internal static string SoFar(SweepProgress progress) =>
         progress.Blobs == 0
-            ? $"so far: {progress.Repositories} repositories read, {progress.Marked} blobs marked"
-            : $"so far: {progress.Marked} blobs marked, {progress.Blobs} stored blobs looked at";
+            ? $"{progress.Repositories} repositories read, {progress.Marked} blobs marked"
+            : $"{progress.Marked} blobs marked, {progress.Blobs} stored blobs looked at";
 
     private static void Write(SweepResult result, SweepOptions options, TextWriter output)
     {

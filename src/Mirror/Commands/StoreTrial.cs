@@ -78,7 +78,7 @@ internal static class StoreTrial
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            return $"storage.filesystem.rootdirectory: {failure.Message}; mount it for writing, make room in it, or give it to this user "
+            return $"storage.filesystem.rootdirectory: {failure.Reason}; mount it for writing, make room in it, or give it to this user "
                 + "(chown -R)";
         }
     }

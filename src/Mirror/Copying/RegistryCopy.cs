@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 
@@ -16,6 +18,7 @@ internal sealed class RegistryCopy(
     private const int MaxScheduleBytes = 64 << 20;
 
     private readonly CopyTally _tally = new();
+    private readonly CopyEvidence _evidence = new(from.Provenance, TimeProvider.System, NullLogger<CopyEvidence>.Instance);
     private ContentCopy? _content;
 
     /// <summary>What has been done, in words.</summary>
@@ -27,7 +30,11 @@ internal sealed class RegistryCopy(
     /// <summary>What was not copied, each with its reason.</summary>
     public IReadOnlyList<string> Problems => _tally.Problems;
 
-    public void Dispose() => _content?.Dispose();
+    public void Dispose()
+    {
+        _content?.Dispose();
+        _evidence.Dispose();
+    }
 
     /// <summary>Copies everything, and then what has come or moved meanwhile.</summary>
     /// <exception cref="IOException">A store is away, or the destination takes no writes; also as
@@ -57,7 +64,8 @@ internal sealed class RegistryCopy(
     private Task PassAsync(ContentCopy content, CancellationToken cancellationToken) => Parallel.ForEachAsync(
         from.References.ListRepositoriesAsync(cancellationToken).Where(name => wants(name)),
         new ParallelOptions { MaxDegreeOfParallelism = maxAtOnce, CancellationToken = cancellationToken },
-        async (name, stop) => await new RepositoryCopy(from, to, content, _tally, name, isDryRun, maxAtOnce).RunAsync(stop));
+        async (name, stop) => await new RepositoryCopy(
+            from, to, _evidence, content, _tally, name, isDryRun, maxAtOnce).RunAsync(stop));
 
     private async Task CopyNotesAsync(CancellationToken cancellationToken)
     {

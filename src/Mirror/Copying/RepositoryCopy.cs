@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mirror.PullThrough;
 using Mirror.Storage;
 using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
@@ -9,17 +10,30 @@ namespace Mirror.Copying;
 /// Copies one repository. What is read last is written first: tags are read before manifests and manifests before blobs, so that the blobs
 /// that a tag needs are among those that are copied; content is written before the links to it, and links before the tags.
 /// </summary>
+/// <remarks>
+/// A copy from upstream may lack blobs, because a mirror stores a part of an image when clients want no more: it is copied as it is. What a
+/// client pushed was whole then. So pushed content that lacks something is broken: it is named, and not copied.
+/// </remarks>
+/// <param name="evidence">Tells copies of <c>registry:2</c>, which writes no marks, from pushed content.</param>
 /// <param name="isDryRun">Whether all is only counted.</param>
 /// <param name="maxAtOnce">How many requests of one kind run at a time.</param>
 internal sealed class RepositoryCopy(
-    CopyStore from, CopyStore to, ContentCopy content, CopyTally tally, RepositoryName name, bool isDryRun, int maxAtOnce)
+    CopyStore from, CopyStore to, CopyEvidence evidence, ContentCopy content, CopyTally tally, RepositoryName name, bool isDryRun,
+    int maxAtOnce)
 {
+    private const string Lost = "the source does not have it; push it again";
+    private const string Unlinked = "the source has lost the link that lets this repository serve it; push it again";
+
     private readonly PushProtection _protection = new(to.Content, to.References);
     private readonly DigestSet _blobs = new();
+    private readonly DigestSet _newBlobs = new();
     private readonly DigestSet _manifests = new();
     private readonly Dictionary<Provenance, DigestSet> _marks = [];
     private readonly Dictionary<Provenance, DigestSet> _marksThere = [];
     private readonly HashSet<Digest> _refused = [];
+
+    // All of it came from upstream: the next pull of a tag sets it again.
+    private bool IsMirror => _marks[Provenance.Copied].Count > 0 && _marks[Provenance.Pushed].Count == 0;
 
     private sealed record NewManifest(Digest Digest, ManifestDocument? Document, long Length);
 
@@ -28,7 +42,7 @@ internal sealed class RepositoryCopy(
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         // 1. Read the source, and what the destination has of it.
-        var tags = await TagsAsync(cancellationToken);
+        var (tags, nameless) = await TagsAsync(cancellationToken);
         var manifests = await from.Lists.ListManifestsAsync(name, cancellationToken).ToListAsync(cancellationToken);
         var blobs = await from.Lists.ListBlobsAsync(name, cancellationToken).ToListAsync(cancellationToken);
         await foreach (var (digest, _) in to.Lists.ListManifestsAsync(name, cancellationToken))
@@ -53,13 +67,15 @@ internal sealed class RepositoryCopy(
             else if (!_blobs.Contains(blob))
                 newBlobs.Add(blob);
         }, cancellationToken);
+        foreach (var blob in newBlobs)
+            _newBlobs.Add(blob);
 
         // 3. The manifests: those of images before the indexes that name them.
         List<NewManifest> newManifests = [];
         foreach (var (manifest, _) in manifests)
             if ((!_manifests.Contains(manifest) || !content.IsStored(manifest)) && await ReadAsync(manifest, cancellationToken) is { } read)
                 newManifests.Add(read);
-        RefuseIndexes(newManifests);
+        await RefuseIndexesAsync(newManifests, cancellationToken);
         newManifests.RemoveAll(manifest => _refused.Contains(manifest.Digest));
 
         // 4. The links, each after its mark, and the tags.
@@ -85,6 +101,7 @@ internal sealed class RepositoryCopy(
         }
         if (await IsKeptAsync([]))
             await SetTagsAsync(tags, IsKeptAsync, cancellationToken);
+        await NameAsync(nameless, cancellationToken);
         tally.Repository();
 
         // As for a push: after the links and after the tags, so that no garbage collection of the destination takes anything meanwhile.
@@ -98,15 +115,43 @@ internal sealed class RepositoryCopy(
         }
     }
 
-    private async Task<List<(string Tag, Digest Digest)>> TagsAsync(CancellationToken cancellationToken)
+    // The tags that name a manifest, and the others.
+    private async Task<(List<(string Tag, Digest Digest)> Tags, IEnumerable<string> Nameless)> TagsAsync(
+        CancellationToken cancellationToken)
     {
         ConcurrentBag<(string, Digest)> tags = [];
+        ConcurrentBag<string> nameless = [];
         await EachAsync(await from.References.ListTagsAsync(name, cancellationToken), async (tag, stop) =>
         {
-            if (await UnreadableException.SkipAsync(() => from.References.ResolveTagAsync(name, tag, stop)) is { } digest)
-                tags.Add((tag, digest));
+            try
+            {
+                if (await from.References.ResolveTagAsync(name, tag, stop) is { } digest)
+                    tags.Add((tag, digest));
+                else
+                    nameless.Add(tag);
+            }
+            catch (UnreadableException)
+            {
+                // The command names the folder.
+            }
         }, cancellationToken);
-        return [.. tags];
+        return ([.. tags], nameless);
+    }
+
+    // Tags that name no manifest. A client may have deleted or set them meanwhile; the next pull sets a tag of a mirror again.
+    private async Task NameAsync(IEnumerable<string> nameless, CancellationToken cancellationToken)
+    {
+        HashSet<string> left = [.. nameless];
+        if (left.Count == 0 || IsMirror)
+            return;
+        left.IntersectWith(await from.References.ListTagsAsync(name, cancellationToken));
+        foreach (var tag in left)
+            if (await from.References.ResolveTagAsync(name, tag, cancellationToken) is null)
+                tally.Problem(
+                    $"{name}:{tag}",
+                    await from.Lists.HasTagLinkAsync(name, tag, cancellationToken)
+                        ? "its link is damaged, and names no manifest; push it again or delete it"
+                        : "it has no link, and names no manifest: a push of it did not end; push it again or delete it");
     }
 
     private async Task SetTagsAsync(
@@ -117,9 +162,12 @@ internal sealed class RepositoryCopy(
         {
             if (!_manifests.Contains(each.Digest))
             {
-                // The source has deleted any other one meanwhile, and the next pass sees that.
                 if (_refused.Contains(each.Digest))
                     tally.Problem($"{name}:{each.Tag}", $"its manifest {each.Digest} is not copied");
+                // The source may have deleted it meanwhile.
+                else if (!IsMirror && !await IsCopyAsync(each.Digest, stop)
+                    && await from.References.ResolveTagAsync(name, each.Tag, stop) == each.Digest)
+                    tally.Problem($"{name}:{each.Tag}", $"the source does not have its manifest {each.Digest}");
                 return;
             }
             if (await to.References.ResolveTagAsync(name, each.Tag, stop) == each.Digest)
@@ -149,28 +197,55 @@ internal sealed class RepositoryCopy(
         }
         if (state == Verification.Damaged)
             Refuse(digest, "its bytes do not match the digest");
+        // Upstream still has a copy, and a client may have deleted the manifest meanwhile.
+        else if (bytes is null && !await IsCopyAsync(digest, cancellationToken)
+            && (await from.References.FindManifestAsync(name, digest, cancellationToken)).Linked)
+            Refuse(digest, Lost);
         if (bytes is null)
             return null;
         var document = ManifestDocument.Read(bytes);
-        // Upstream still has the blobs of a copy.
-        if (!IsCopy(digest) && document?.Blobs.FirstOrDefault(blob => content.DamageOf(blob.Digest) is not null) is { } damaged)
+        if (document is not null && await FirstNotCopiedAsync(digest, document, cancellationToken) is { } needed)
         {
-            Refuse(digest, $"it needs {damaged.Digest}, which is not copied");
+            Refuse(digest, $"it needs {needed}, which is not copied");
             return null;
         }
         await content.PutAsync(digest, bytes, cancellationToken);
         return new(digest, document, bytes.Length);
     }
 
-    // An index may name another index.
-    private void RefuseIndexes(List<NewManifest> manifests)
+    // The first blob that a pushed manifest needs and the destination does not get. Upstream still has the blobs of a copy.
+    private async ValueTask<Digest?> FirstNotCopiedAsync(Digest manifest, ManifestDocument document, CancellationToken cancellationToken)
     {
+        List<Digest> missing = [];
+        foreach (var blob in document.Blobs.DistinctBy(blob => blob.Digest))
+            if (content.DamageOf(blob.Digest) is not null || !blob.IsElsewhere && !IsThere(blob.Digest))
+                missing.Add(blob.Digest);
+        if (missing.Count == 0 || await IsCopyAsync(manifest, cancellationToken)
+            // A client may have deleted it meanwhile, and a garbage collection its blobs.
+            || !(await from.References.FindManifestAsync(name, manifest, cancellationToken)).Linked)
+            return null;
+        foreach (var blob in missing.Where(blob => content.DamageOf(blob) is null))
+            tally.Problem(
+                $"{name}@{blob}", await from.References.HasBlobAsync(name, blob, cancellationToken) ? Lost : Unlinked);
+        return missing[0];
+    }
+
+    private bool IsThere(Digest blob) => _newBlobs.Contains(blob) || _blobs.Contains(blob) && content.IsStored(blob);
+
+    // An index may name another index. It may lack children from the beginning, but not those that the repository had.
+    private async Task RefuseIndexesAsync(List<NewManifest> manifests, CancellationToken cancellationToken)
+    {
+        foreach (var child in manifests.SelectMany(index => index.Document?.Manifests ?? []).Select(entry => entry.Digest).Distinct())
+            if (_marks[Provenance.Pushed].Contains(child) && !_manifests.Contains(child)
+                && !(await from.References.FindManifestAsync(name, child, cancellationToken)).Linked)
+                Refuse(child, Unlinked);
         for (var before = -1; before < _refused.Count && _refused.Count > 0;)
         {
             before = _refused.Count;
             foreach (var index in manifests)
-                if (!_refused.Contains(index.Digest) && !IsCopy(index.Digest)
-                    && index.Document?.Manifests.FirstOrDefault(child => _refused.Contains(child.Digest)) is { } child)
+                if (!_refused.Contains(index.Digest)
+                    && index.Document?.Manifests.FirstOrDefault(child => _refused.Contains(child.Digest)) is { } child
+                    && !await IsCopyAsync(index.Digest, cancellationToken))
                     Refuse(index.Digest, $"it needs {child.Digest}, which is not copied");
         }
     }
@@ -181,7 +256,10 @@ internal sealed class RepositoryCopy(
         tally.Problem($"{name}@{manifest}", why);
     }
 
-    private bool IsCopy(Digest digest) => _marks[Provenance.Copied].Contains(digest) && !_marks[Provenance.Pushed].Contains(digest);
+    // Content without a mark counts as pushed, unless registry:2 noted that it copied it.
+    private async ValueTask<bool> IsCopyAsync(Digest digest, CancellationToken cancellationToken) =>
+        !_marks[Provenance.Pushed].Contains(digest)
+        && (_marks[Provenance.Copied].Contains(digest) || await evidence.IsNotedAsync(name, digest, cancellationToken));
 
     private async Task LinkAsync(NewManifest manifest, CancellationToken cancellationToken)
     {
@@ -190,7 +268,7 @@ internal sealed class RepositoryCopy(
         if (manifest.Document is { Subject: { } subject } document
             && (await from.Referrers.ReadAsync(name, subject, manifest.Digest, cancellationToken)
                 // Of a program that keeps no such list.
-                ?? (IsCopy(manifest.Digest) ? null : document.DescriptorAsReferrer(
+                ?? (await IsCopyAsync(manifest.Digest, cancellationToken) ? null : document.DescriptorAsReferrer(
                     new Descriptor(mediaType ?? document.Type ?? "", manifest.Digest, manifest.Length)))) is { } descriptor)
             await to.Referrers.AddAsync(name, subject, manifest.Digest, descriptor, cancellationToken);
         await to.References.LinkManifestAsync(name, manifest.Digest, mediaType, cancellationToken);

@@ -1,3 +1,5 @@
+using Mirror.Storage;
+
 namespace Mirror.Hosting;
 
 /// <summary>Learns why a TLS handshake failed. Kestrel tells the reason to nothing but its log, at the level debug.</summary>
@@ -27,7 +29,7 @@ internal sealed class HandshakeFailures : ILoggerProvider, ILogger
     {
         // AuthenticationFailed and AuthenticationTimedOut; the other lines are about certificates and successes.
         if (eventId.Name?.StartsWith("Authentication", StringComparison.Ordinal) == true && Current.Value is { } outcome)
-            outcome.Failure = exception?.GetBaseException().Message ?? formatter(state, exception);
+            outcome.Failure = exception?.GetBaseException().Reason ?? formatter(state, exception);
     }
 
     public void Dispose()

@@ -1,5 +1,7 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
 using Mirror.Configuration;
+using Mirror.PullThrough;
 using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
@@ -12,7 +14,7 @@ namespace Mirror.Maintenance;
 /// </summary>
 public sealed class StoreVerifier(
     MirrorOptions options, [FromKeyedServices(CheckedContentStore.Unchecked)] IContentStore content, IReferenceStore references,
-    ISweepStore sweepable, TimeProvider time)
+    ISweepStore sweepable, IProvenanceStore provenance, TimeProvider time)
 {
     // Content that is used while it is read for the second time stays. A later try may delete the content of a busy image.
     private const int MaxTries = 3;
@@ -158,11 +160,13 @@ public sealed class StoreVerifier(
     private async Task<int> PrintBrokenAsync(HashSet<Digest> damaged, TextWriter output, CancellationToken cancellationToken)
     {
         var count = 0;
+        using var evidence = new CopyEvidence(provenance, time, NullLogger<CopyEvidence>.Instance);
         await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
             if (_hosted.Contains(name))
             {
                 _progress = $"looking for the images that need missing or damaged content: {name}";
-                await foreach (var image in new HostedImages(name, content, references, sweepable, damaged).BrokenAsync(cancellationToken))
+                await foreach (var image in new HostedImages(
+                    name, content, references, sweepable, provenance, evidence, damaged).BrokenAsync(cancellationToken))
                 {
                     await output.WriteLineAsync($"broken: {image}; push it again");
                     count++;

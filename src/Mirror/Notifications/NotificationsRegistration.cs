@@ -55,7 +55,7 @@ public static partial class NotificationsRegistration
             // Another storage has its own queue, although its endpoint may have the same name.
             var storage = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(root))));
             var temporary = Path.Combine(Path.GetTempPath(), "mirror-notifications", storage, name);
-            LogTemporary(log, endpoint, temporary, folder, failure.Message);
+            LogTemporary(log, endpoint, temporary, folder, failure.Reason);
             return EventQueue.Open(temporary);
         }
     }

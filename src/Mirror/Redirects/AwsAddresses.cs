@@ -59,7 +59,7 @@ public sealed partial class AwsAddresses(
             failure is HttpRequestException or JsonException or InvalidOperationException or KeyNotFoundException
             || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            LogFailed(options.IpRangesUrl, failure.Message);
+            LogFailed(options.IpRangesUrl, failure.Reason);
             return false;
         }
     }

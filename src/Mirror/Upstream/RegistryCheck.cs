@@ -75,7 +75,7 @@ public sealed class RegistryCheck(UpstreamOrigin origin, UpstreamState state, Ht
         }
         catch (UpstreamException failure)
         {
-            answer = new(IsRegistry: false, HasFailed: true, $"its /v2/ gives no answer ({failure.Message})", time.GetTimestamp());
+            answer = new(IsRegistry: false, HasFailed: true, $"its /v2/ gives no answer ({failure.Reason})", time.GetTimestamp());
         }
         return _last = answer;
     }

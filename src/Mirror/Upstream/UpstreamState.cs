@@ -54,7 +54,8 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
         _troubles.Add(url.Authority, reason);
         if ((isRegistry ? _registry : _tokens).Begin())
             LogAway(
-                url.Authority, origin.Label, reason, advice ?? "check network, DNS, HTTPS_PROXY and proxy.remoteurl, or ask its operators");
+                url.Authority, origin.Label, reason.TrimEnd('.'),
+                advice ?? "check network, DNS, HTTPS_PROXY and proxy.remoteurl, or ask its operators");
     }
 
     /// <summary>Something answers at upstream's address, and its answer to <c>/v2/</c> is not that of a registry.</summary>

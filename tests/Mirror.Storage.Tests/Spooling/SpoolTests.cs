@@ -56,6 +56,29 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public async Task A_spool_that_another_process_stored_meanwhile_is_stored()
+    {
+        var bytes = Bytes(100_000, seed: 1);
+        using var spool = Spool.Open(_folder["spool"], "sha256");
+        spool.Append(bytes);
+        Assert.True(await spool.VerifyAsync(Digest.Of(bytes), Cancel));
+        // The other process had the same file open, and was a moment faster.
+        File.Move(_folder["spool"], _folder["blobs", "data"]);
+        spool.MoveTo(_folder["blobs", "data"]);
+        Assert.False(spool.IsTemporary);
+        Assert.Equal(bytes, await File.ReadAllBytesAsync(_folder["blobs", "data"], Cancel));
+    }
+
+    [Fact]
+    public void A_spool_that_is_gone_and_stored_nowhere_is_not_stored()
+    {
+        using var spool = Spool.Open(_folder["spool"], "sha256");
+        spool.Append(Bytes(1000, seed: 1));
+        File.Delete(_folder["spool"]);
+        Assert.Throws<FileNotFoundException>(() => spool.MoveTo(_folder["blobs", "data"]));
+    }
+
+    [Fact]
     public async Task Bytes_that_are_dropped_while_they_are_hashed_do_not_count()
     {
         var right = Bytes(2 << 20, seed: 2);

@@ -184,6 +184,140 @@ public sealed class CopyTests : IAsyncLifetime
         await Pushes.AssertWholeAsync(copied, Name, "bad", bad.Manifest, bad.Blobs);
     }
 
+    [Theory]
+    [InlineData("layer")]
+    [InlineData("links")]
+    [InlineData("manifest")]
+    public async Task A_pushed_image_that_has_lost_something_is_named_and_not_copied(string lost)
+    {
+        var (whole, broken) = (Pushes.Image(1), Pushes.Image(2));
+        var (blob, manifest) = (Digest.Of(broken.Blobs[4]), Digest.Of(broken.Manifest));
+        await using (var source = await StartAsync())
+        {
+            await Pushes.PushAsync(source, "local/whole", "1", whole.Manifest, whole.Blobs);
+            await PushAsync(source, "1", broken);
+        }
+        if (lost == "links")
+            Directory.Delete(_folder["root", RegistryLayout.Layers(RepositoryName.Parse(Name))], recursive: true);
+        else
+            File.Delete(_folder["root", RegistryLayout.BlobData(lost == "layer" ? blob : manifest)]);
+
+        string[] lines = lost switch
+        {
+            "layer" => [$"{Name}@{blob}: the source does not have it", $"{Name}@{manifest}: it needs {blob}, which is not copied"],
+            "links" => [$"{Name}@{blob}: the source has lost the link", $"{Name}@{manifest}: it needs sha256:"],
+            _ => [$"{Name}@{manifest}: the source does not have it"],
+        };
+        foreach (var option in new string[][] { ["--dry-run"], [], [] })
+        {
+            var (code, output) = await CopyAsync(Files, Config("target", FilesOf("target")), option);
+            Assert.True(code == 6, output);
+            foreach (var line in lines.Append($"{Name}:1: its manifest {manifest} is not copied"))
+                Assert.Contains($"not copied: {line}", output);
+            Assert.DoesNotContain("not copied: local/whole", output);
+        }
+        await using var copied = await MirrorProcess.StartAsync(new MirrorSettings { Root = _folder["target"] });
+        await Pushes.AssertWholeAsync(copied, "local/whole", "1", whole.Manifest, whole.Blobs);
+        using var absent = await copied.GetAsync($"{Name}/manifests/1");
+        Assert.Equal(HttpStatusCode.NotFound, absent.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_pushed_index_that_has_lost_a_child_is_named_and_one_that_never_had_it_is_copied()
+    {
+        var (image, index) = (Pushes.Image(1), "local/index");
+        var child = Digest.Of(image.Manifest);
+        await using (var source = await StartAsync())
+        {
+            await Pushes.PushAsync(source, index, "child", image.Manifest, image.Blobs);
+            await PushIndexAsync(source, index, image.Manifest);
+            await PushIndexAsync(source, "local/sparse", image.Manifest);
+        }
+        Directory.Delete(_folder["root", RegistryLayout.Revision(RepositoryName.Parse(index), child)], recursive: true);
+
+        var (code, output) = await CopyAsync(Files, Config("target", FilesOf("target")));
+        Assert.True(code == 6, output);
+        Assert.Contains($"not copied: {index}@{child}: the source has lost the link", output);
+        Assert.Contains($"not copied: {index}:child: its manifest {child} is not copied", output);
+        Assert.Contains($": it needs {child}, which is not copied", output);
+        Assert.Contains($"not copied: {index}:all: its manifest ", output);
+        Assert.DoesNotContain("not copied: local/sparse", output);
+    }
+
+    [Fact]
+    public async Task A_copy_from_upstream_that_lacks_a_layer_or_its_manifest_is_no_problem()
+    {
+        DockerRegistry.Availability.OrSkip();
+        Skopeo.Availability.OrSkip();
+        var (image, gone) = (TestImage.Create(seed: 83, layers: 2), TestImage.Create(seed: 84, layers: 1));
+        using var skopeo = new Skopeo();
+        await using var upstream = await DockerRegistry.StartAsync();
+        await skopeo.PushAsync(image, $"{upstream.Authority}/acme/part:1");
+        await skopeo.PushAsync(gone, $"{upstream.Authority}/acme/part:gone");
+        await using (var source = await StartAsync(upstream.Url))
+            foreach (var tag in new[] { "1", "gone" })
+            {
+                using var manifest = await source.GetAsync($"acme/part/manifests/{tag}");
+                Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+            }
+        File.Delete(_folder["root", RegistryLayout.BlobData(gone.Digest)]);
+
+        var (code, output) = await CopyAsync(Files, Config("target", FilesOf("target")));
+        Assert.True(code == 0, output);
+        Assert.Contains("1 repositories, 1 tags, 1 manifests, 0 blobs", output);
+        // Of registry:2, which writes no marks, but notes what it copied.
+        Directory.Delete(_folder["root", "mirror/copied"], recursive: true);
+        Assert.Equal(6, (await CopyAsync(Files, Config("other", FilesOf("other")))).Code);
+        _folder.Write(
+            "root/scheduler-state.json",
+            $$$"""{"acme/part@{{{image.Digest}}}":{"EntryType":1},"acme/part@{{{gone.Digest}}}":{"EntryType":1}}""");
+        (code, output) = await CopyAsync(Files, Config("third", FilesOf("third")));
+        Assert.True(code == 0, output);
+    }
+
+    [Fact]
+    public async Task A_tag_that_names_no_manifest_is_named_with_the_reason()
+    {
+        await using (var source = await StartAsync())
+            await PushAsync(source, "1", Pushes.Image(1));
+        var (name, absent) = (RepositoryName.Parse(Name), Digest.Of([1]));
+        var path = _folder["root", RegistryLayout.Tags(name)];
+        foreach (var (tag, link) in new[] { ("dangling", absent.ToString()), ("empty", "") })
+        {
+            Directory.CreateDirectory(Path.Combine(path, tag, "current"));
+            await File.WriteAllTextAsync(Path.Combine(path, tag, "current", "link"), link, Cancel);
+        }
+        Directory.CreateDirectory(Path.Combine(path, "unset"));
+
+        foreach (var option in new string[][] { ["--dry-run"], [] })
+        {
+            var (code, output) = await CopyAsync(Files, Config("target", FilesOf("target")), option);
+            Assert.True(code == 6, output);
+            Assert.Contains($"not copied: {Name}:dangling: the source does not have its manifest {absent}", output);
+            Assert.Contains($"not copied: {Name}:empty: its link is damaged, and names no manifest", output);
+            Assert.Contains($"not copied: {Name}:unset: it has no link, and names no manifest", output);
+            Assert.Contains("1 repositories, 1 tags, 1 manifests", output);
+            Assert.Contains("; 3 problems", output);
+        }
+    }
+
+    [Fact]
+    public async Task Two_copies_to_one_folder_at_the_same_time_both_succeed()
+    {
+        await using (var source = await StartAsync())
+            for (var image = 0; image < 10; image++)
+                await Pushes.PushAsync(source, $"local/app{image}", "1", Pushes.Image(image).Manifest, Pushes.Image(image).Blobs);
+        for (var round = 0; round < 5; round++)
+        {
+            var target = Config("target", FilesOf($"target{round}"));
+            var copies = await Task.WhenAll(
+                Enumerable.Range(0, 3).Select(_ => Task.Run(() => CopyAsync(Files, target, "--parallel", "1"), Cancel)));
+            Assert.All(copies, copy => Assert.True(copy.Code == 0, copy.Output));
+            var (code, output) = await RunAsync(["verify", target]);
+            Assert.True(code == 0, output);
+        }
+    }
+
     [Fact]
     public async Task A_destination_that_refuses_stops_the_copy_with_its_reason()
     {
@@ -255,6 +389,19 @@ public sealed class CopyTests : IAsyncLifetime
 
     private static async Task PushAsync(MirrorProcess source, string tag, (byte[] Manifest, byte[][] Blobs) image) =>
         Assert.True(await Pushes.PushAsync(source, Name, tag, image.Manifest, image.Blobs));
+
+    private static async Task PushIndexAsync(MirrorProcess source, string name, byte[] child)
+    {
+        var index = System.Text.Encoding.UTF8.GetBytes(
+            $$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}",
+            "manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of(child)}}","size":{{child.Length}} }]}
+            """);
+        using var content = new ByteArrayContent(index);
+        content.Headers.ContentType = new(MediaTypes.OciIndex);
+        using var answer = await Http.Client.PutAsync(new Uri(source.Url, $"/v2/{name}/manifests/all"), content, Cancel);
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+    }
 
     private static async Task PushReferrerAsync(MirrorProcess source, TestImage subject)
     {

@@ -1,9 +1,11 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
+using Mirror.Commands;
 using Mirror.Configuration;
 using Mirror.Hosting;
 using Mirror.Maintenance;
 using Mirror.Storage;
+using Mirror.Storage.GarbageCollection;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Peers;
 using Xunit;
@@ -26,6 +28,16 @@ public sealed class ProgressTests
         _time.Advance(TimeSpan.FromMinutes(1));
 
         Assert.Equal($"so far: 9 done{Environment.NewLine}so far: 19 done{Environment.NewLine}", written.ToString());
+    }
+
+    [Fact]
+    public async Task A_garbage_collection_says_what_it_has_done()
+    {
+        using var written = new StringWriter();
+        var progress = new SweepProgress { Repositories = 2, Marked = 8 };
+        await using (new ProgressLines(_time, written, () => GarbageCollectCommand.SoFar(progress)))
+            _time.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal($"so far: 2 repositories read, 8 blobs marked{Environment.NewLine}", written.ToString());
     }
 
     [Fact]

@@ -98,7 +98,8 @@ public sealed class VerifyRepairTests : IAsyncLifetime
         await bucket.PutBytesAsync(RegistryLayout.BlobData(Pushed), new byte[Bytes.Length], onlyIfAbsent: false, Cancel);
         var sweepable = new BucketSweepStore(bucket, scratch, TimeProvider.System);
         var verifier = new StoreVerifier(
-            _options, Touched.WhileRead(content), new BucketReferenceStore(bucket, TimeProvider.System), sweepable, TimeProvider.System);
+            _options, Touched.WhileRead(content), new BucketReferenceStore(bucket, TimeProvider.System), sweepable,
+            new BucketProvenanceStore(bucket), TimeProvider.System);
         Assert.False(await verifier.RunAsync(repair: true, _output, TextWriter.Null, Cancel));
         Assert.Contains($"not removed: {Pushed}: a client", _output.ToString(), StringComparison.Ordinal);
         Assert.Equal(Bytes.Length, await content.SizeAsync(Pushed, Cancel));

@@ -1,4 +1,5 @@
 using System.Net;
+using Mirror.Commands;
 using Mirror.Storage;
 using Mirror.Storage.Files;
 using Mirror.Storage.Stores;
@@ -215,6 +216,57 @@ public sealed class DamagedStoreTests : MirrorOfHub
 
         Assert.Equal(digest, (await pushed.PushManifestAsync("v1")).Digest);
         Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+    }
+
+    [Theory]
+    [InlineData("links")]
+    [InlineData("manifest")]
+    [InlineData("tag")]
+    public async Task Verify_names_a_hosted_image_that_has_lost_a_link_until_it_is_pushed_again(string lost)
+    {
+        var pushed = new PushedRepository(Mirror, "local/app");
+        var (digest, _) = await pushed.PushManifestAsync("v1");
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+        var (name, layer) = (RepositoryName.Parse("local/app"), Digest.Of("config "u8));
+        await Mirror.KillAsync();
+        if (lost == "tag")
+            await File.WriteAllTextAsync(Path.Combine(Mirror.Root, RegistryLayout.TagCurrent(name, "v1")), "", Cancel);
+        else
+            Directory.Delete(
+                Path.Combine(Mirror.Root, lost == "links" ? RegistryLayout.Layers(name) : RegistryLayout.Revision(name, digest)),
+                recursive: true);
+        await Mirror.StartAgainAsync();
+        if (lost == "links")
+            Assert.Equal(HttpStatusCode.NotFound, await pushed.StatusOfAsync("GET", $"blobs/{layer}"));
+
+        var (code, said) = await Mirror.RunAsync("verify");
+        Assert.Equal(1, code);
+        var why = lost switch
+        {
+            "links" => $"lacks {layer}",
+            "manifest" => $"lacks {digest}",
+            _ => "has a damaged link, and names no manifest",
+        };
+        Assert.Contains($"broken: local/app:v1 {why}; push it again", said, StringComparison.Ordinal);
+
+        Assert.Equal(digest, (await pushed.PushManifestAsync("v1")).Digest);
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+    }
+
+    [Fact]
+    public async Task Verify_counts_no_copy_from_upstream_as_broken_because_it_has_no_layers()
+    {
+        var image = Hub.AddImage(Repository, "latest", Layer);
+        using (var manifest = await Mirror.GetAsync(ManifestPath("latest")))
+            Assert.Equal(HttpStatusCode.OK, manifest.StatusCode);
+        // Without an upstream, clients may push to all repositories, also to those that have copies.
+        using var folder = new TempFolder();
+        var plain = folder.Write(
+            "plain.yml", $"version: 0.1\nstorage:\n  filesystem: {{rootdirectory: {Mirror.Root}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n");
+        await using var output = new StringWriter();
+        var code = await CommandLine.RunAsync(["verify", plain], new Dictionary<string, string>(), output, output);
+        Assert.True(code == 0, output.ToString());
+        Assert.False(IsStored(image.Layers[0].Digest));
     }
 
     private string PathOf(Digest digest) => Path.Combine(Mirror.Root, RegistryLayout.BlobData(digest));

@@ -39,7 +39,7 @@ internal sealed class S3Calls(string name, string bucket, string root, AmazonS3C
                 + "and secretkey, or give the machine a role",
         // What the library throws for a redirect that it does not follow.
         ArgumentException or UriFormatException when failure.Message.Contains("URI", StringComparison.Ordinal) =>
-            $"leads to another address: see what is in front of the store, or change the address ({failure.Message})",
+            $"leads to another address: see what is in front of the store, or change the address ({failure.Reason})",
         _ => Unreached(failure),
     };
 

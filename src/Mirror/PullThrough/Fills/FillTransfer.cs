@@ -165,7 +165,7 @@ internal sealed partial class FillTransfer(
                 var length = Spool?.Length ?? 0;
                 if (length != loggedAt)
                 {
-                    LogLost(digest.ToString(), length, lost.Message);
+                    LogLost(digest.ToString(), length, lost.Reason);
                     metrics.FollowFailed();
                 }
                 loggedAt = length;

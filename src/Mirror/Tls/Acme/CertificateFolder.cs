@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Mirror.Storage;
 using Mirror.Storage.Disk;
 
 namespace Mirror.Tls.Acme;
@@ -69,7 +70,7 @@ public sealed class CertificateFolder(string cacheFile)
                 catch (Exception failure) when (failure is CryptographicException or ArgumentException)
                 {
                     throw new AcmeException(
-                        $"{PathOf(name)} has no key of ECDSA on P-256 in PEM ({failure.Message}); move the file away, and this server "
+                        $"{PathOf(name)} has no key of ECDSA on P-256 in PEM ({failure.Reason}); move the file away, and this server "
                         + "makes a new account",
                         failure);
                 }

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using Mirror.Storage;
 
 namespace Mirror.Tls.Acme;
 
@@ -151,9 +152,9 @@ public sealed partial class ObtainedCertificates : BackgroundService
         host.LastLine = _time.GetTimestamp();
         var advice = Advice.For(failure, _directory.Host, _folder.Folder);
         if (host.Current is { } current)
-            LogKept(host.Name, current.Until, failure.Message, advice, pause.TotalMinutes);
+            LogKept(host.Name, current.Until, failure.Reason, advice, pause.TotalMinutes);
         else
-            LogNone(host.Name, failure.Message, advice, pause.TotalMinutes);
+            LogNone(host.Name, failure.Reason, advice, pause.TotalMinutes);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message =
