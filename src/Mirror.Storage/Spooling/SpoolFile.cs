@@ -21,7 +21,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
     public bool HasName { get { lock (_gate) return _hasName; } }
 
     /// <inheritdoc cref="Spool.IsGone"/>
-    public bool IsGone => HasName && FolderPlace.Of(_path) != _place;
+    public bool IsGone { get { lock (_gate) return _hasName && FolderPlace.Of(_path) != _place; } }
 
     private ulong Inode => _place?.Inode ?? 0;
 
@@ -50,20 +50,24 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
     public void MoveTo(string path)
     {
         Flush();
-        // From here on other processes open the file too, while readers still follow this spool.
+        var known = _path;
+        // Other processes open a spool by its name as soon as it is not locked. They must not get this one, which is content from here on.
+        if (isResumable)
+            Rename($"{known}.{Path.GetRandomFileName()}");
+        // Readers of the content open the file too, while readers still follow this spool.
         Durable.Unlock(file);
         try
         {
             SweepableFile.Publish(_path, path);
         }
-        catch (FileNotFoundException)
+        catch (Exception failure) when (failure.IsStoreFailure)
         {
-            // Another process may have opened this very file between the unlock and the rename, verified its bytes too, and stored it. Not
-            // in a filter: that would run before Publish gives its turn back, which a touch waits for.
-            if (!IsStored(path))
-                throw;
+            // So that a later spool goes on with these bytes.
+            if (!Entries.HasFile(known) && Entries.HasFile(_path))
+                Rename(known);
+            throw;
         }
-        Forget();
+        Forget(known);
         _path = path;
     }
 
@@ -81,7 +85,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
         {
             // The caller throws an exception that says more.
         }
-        Forget();
+        Forget(_path);
     }
 
     /// <summary>Call it when the file is or becomes empty: deletes the checkpoint, which does not fit any more.</summary>
@@ -101,16 +105,21 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
         _saving.Wait();
     }
 
-    // Whether this file lost its temporary name because its bytes have their final one.
-    private bool IsStored(string path) =>
-        !Entries.HasFile(_path) && SweepableFile.Touch(path) && Entries.File(path)?.Length == RandomAccess.GetLength(file);
+    private void Rename(string path)
+    {
+        lock (_gate)
+        {
+            File.Move(_path, path);
+            _path = path;
+        }
+    }
 
-    private void Forget()
+    private void Forget(string path)
     {
         lock (_gate)
             _hasName = false;
         if (isResumable)
-            SpoolCheckpoint.Delete(_path);
+            SpoolCheckpoint.Delete(path);
     }
 
     private void Flush()

@@ -109,6 +109,8 @@ public sealed class BackgroundFailureTests
         }
         await mirror.StartAgainAsync();
         await PullAsync();
+        // The question makes the server write its pulls.
+        await mirror.VerbAsync("images");
         await mirror.UntilLoggedAsync(line => line.Contains("the index of the images is not up to date", StringComparison.Ordinal));
         Assert.Contains(mirror.Log, line => line.Contains("'no room'. Clients are served all the same; ", StringComparison.Ordinal));
         await AssertServesAsync(mirror);
