@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 
 namespace Mirror.Storage.Disk;
 
@@ -12,19 +11,13 @@ internal readonly partial record struct FolderPlace(uint DeviceMajor, uint Devic
     /// <summary>The place of a folder; null where there is none. On other systems than Linux every folder has the same place.</summary>
     public static FolderPlace? Of(string path)
     {
+        const int inodeAt = 0x20, majorAt = 0x88, minorAt = 0x8c;
         if (!OperatingSystem.IsLinux())
             return Directory.Exists(path) ? default(FolderPlace) : null;
         Span<byte> found = stackalloc byte[Size];
-        return TryLook(path, found) ? Place(found) : null;
-    }
-
-    /// <summary>The place of an open file, which may have no name any more.</summary>
-    public static FolderPlace? Of(SafeFileHandle file)
-    {
-        const int itself = 0x1000;
-        Span<byte> found = stackalloc byte[Size];
-        return !OperatingSystem.IsLinux() ? default(FolderPlace)
-            : TryLook("", found, (int)file.DangerousGetHandle(), itself) ? Place(found) : null;
+        return TryLook(path, found)
+            ? new(Read<uint>(found[majorAt..]), Read<uint>(found[minorAt..]), Read<ulong>(found[inodeAt..]))
+            : null;
     }
 
     /// <summary>Whether something is mounted at a path. Always false on other systems than Linux, and before Linux 5.8.</summary>
@@ -36,18 +29,12 @@ internal readonly partial record struct FolderPlace(uint DeviceMajor, uint Devic
         return OperatingSystem.IsLinux() && TryLook(path, found) && (Read<ulong>(found[attributesAt..]) & rootOfMount) != 0;
     }
 
-    private static FolderPlace Place(ReadOnlySpan<byte> found)
+    private static bool TryLook(string path, Span<byte> found)
     {
-        const int inodeAt = 0x20, majorAt = 0x88, minorAt = 0x8c;
-        return new(Read<uint>(found[majorAt..]), Read<uint>(found[minorAt..]), Read<ulong>(found[inodeAt..]));
-    }
-
-    // From the current folder, or with "" and a flag an open file.
-    private static bool TryLook(string path, Span<byte> found, int from = -100, int flags = 0)
-    {
+        const int currentFolder = -100;
         // Only what is wanted: the inode. The device and the attributes come in any case.
         const uint inode = 0x100;
-        return Statx(from, path, flags, inode, ref MemoryMarshal.GetReference(found)) == 0;
+        return Statx(currentFolder, path, 0, inode, ref MemoryMarshal.GetReference(found)) == 0;
     }
 
     private static T Read<T>(ReadOnlySpan<byte> at) where T : struct => MemoryMarshal.Read<T>(at);

@@ -36,7 +36,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     private Spool(string path, string algorithm, bool isResumable)
     {
         IsResumable = isResumable;
-        _file = OpenFile(path);
+        _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         (_algorithm, _onDisk) = (algorithm, new SpoolFile(path, algorithm, _file, isResumable));
         _hash = new SpoolHash(_file, algorithm, OnHashed);
         _reservation = new Reservation(_file);
@@ -244,18 +244,6 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     {
         Dispose();
         return ValueTask.CompletedTask;
-    }
-
-    private static SafeFileHandle OpenFile(string path)
-    {
-        while (true)
-        {
-            var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            // Another process may have stored the file, or deleted it, after this one opened it and before it got the lock.
-            if (FolderPlace.Of(file) == FolderPlace.Of(path))
-                return file;
-            file.Dispose();
-        }
     }
 
     private void OnHashed(long hashed)

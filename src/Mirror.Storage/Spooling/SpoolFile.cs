@@ -21,7 +21,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
     public bool HasName { get { lock (_gate) return _hasName; } }
 
     /// <inheritdoc cref="Spool.IsGone"/>
-    public bool IsGone { get { lock (_gate) return _hasName && FolderPlace.Of(_path) != _place; } }
+    public bool IsGone => HasName && FolderPlace.Of(_path) != _place;
 
     private ulong Inode => _place?.Inode ?? 0;
 
@@ -50,24 +50,10 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
     public void MoveTo(string path)
     {
         Flush();
-        var known = _path;
-        // Other processes open a spool by its name as soon as it is not locked. They must not get this one, which is content from here on.
-        if (isResumable)
-            Rename($"{known}.{Path.GetRandomFileName()}");
-        // Readers of the content open the file too, while readers still follow this spool.
+        // From here on other processes open the file too, while readers still follow this spool.
         Durable.Unlock(file);
-        try
-        {
-            SweepableFile.Publish(_path, path);
-        }
-        catch (Exception failure) when (failure.IsStoreFailure)
-        {
-            // So that a later spool goes on with these bytes.
-            if (!Entries.HasFile(known) && Entries.HasFile(_path))
-                Rename(known);
-            throw;
-        }
-        Forget(known);
+        SweepableFile.Publish(_path, path);
+        Forget();
         _path = path;
     }
 
@@ -85,7 +71,7 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
         {
             // The caller throws an exception that says more.
         }
-        Forget(_path);
+        Forget();
     }
 
     /// <summary>Call it when the file is or becomes empty: deletes the checkpoint, which does not fit any more.</summary>
@@ -105,21 +91,12 @@ internal sealed class SpoolFile(string path, string algorithm, SafeFileHandle fi
         _saving.Wait();
     }
 
-    private void Rename(string path)
-    {
-        lock (_gate)
-        {
-            File.Move(_path, path);
-            _path = path;
-        }
-    }
-
-    private void Forget(string path)
+    private void Forget()
     {
         lock (_gate)
             _hasName = false;
         if (isResumable)
-            SpoolCheckpoint.Delete(path);
+            SpoolCheckpoint.Delete(_path);
     }
 
     private void Flush()

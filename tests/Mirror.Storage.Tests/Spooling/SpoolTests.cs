@@ -56,22 +56,6 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
-    public void A_spool_that_cannot_be_stored_keeps_its_name_and_its_bytes()
-    {
-        var bytes = Bytes(100_000, seed: 1);
-        using (var spool = Spool.Open(_folder["spool"], "sha256"))
-        {
-            spool.Append(bytes);
-            // The folder of the content is a file.
-            _folder.Write("blobs", "");
-            Assert.ThrowsAny<IOException>(() => spool.MoveTo(_folder.Path + "/blobs/data"));
-            Assert.True(spool.IsTemporary);
-        }
-        using var next = Spool.Open(_folder["spool"], "sha256");
-        Assert.Equal(bytes.Length, next.Length);
-    }
-
-    [Fact]
     public async Task Bytes_that_are_dropped_while_they_are_hashed_do_not_count()
     {
         var right = Bytes(2 << 20, seed: 2);

@@ -302,23 +302,6 @@ public sealed class CopyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Two_copies_to_one_folder_at_the_same_time_both_succeed()
-    {
-        await using (var source = await StartAsync())
-            for (var image = 0; image < 10; image++)
-                await Pushes.PushAsync(source, $"local/app{image}", "1", Pushes.Image(image).Manifest, Pushes.Image(image).Blobs);
-        for (var round = 0; round < 5; round++)
-        {
-            var target = Config("target", FilesOf($"target{round}"));
-            var copies = await Task.WhenAll(
-                Enumerable.Range(0, 3).Select(_ => Task.Run(() => CopyAsync(Files, target, "--parallel", "1"), Cancel)));
-            Assert.All(copies, copy => Assert.True(copy.Code == 0, copy.Output));
-            var (code, output) = await RunAsync(["verify", target]);
-            Assert.True(code == 0, output);
-        }
-    }
-
-    [Fact]
     public async Task A_destination_that_refuses_stops_the_copy_with_its_reason()
     {
         await using (var source = await StartAsync())
