@@ -1,5 +1,4 @@
 using System.Net;
-using Mirror.Configuration;
 
 namespace Mirror.Upstream;
 
@@ -44,9 +43,6 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         foreach (var (name, values) in request.Headers.NonValidated)
             if (staysThere || !name.Equals("Authorization", StringComparison.OrdinalIgnoreCase) && name != LoopMark.Header)
                 next.Headers.TryAddWithoutValidation(name, values);
-        // A login in the address is for its host, as for clients in Go.
-        if (!staysThere)
-            next.Headers.Authorization = BasicHeader.Of(target);
         foreach (var (key, value) in request.Options)
             ((IDictionary<string, object?>)next.Options)[key] = value;
         return next;

@@ -3,7 +3,6 @@ using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Mirror.Configuration;
 using Mirror.Storage;
 using Mirror.Tests.Parsing;
 using Mirror.Tests.Peers;
@@ -53,24 +52,6 @@ public sealed class RedirectTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal(Layer.Digest, await DigestOfAsync(response));
         Assert.Equal(target.Replace("{path}", path, StringComparison.Ordinal), await asked.Task);
-    }
-
-    [Fact]
-    public async Task A_login_in_a_location_is_sent_to_its_host()
-    {
-        Hub.AddImage(Repository, "latest", Layer);
-        Hub.Script(
-            request => request.Asked == Asked.Blob,
-            Answer.Redirect($"http://ann:a%20b@{Hub.Cdn.Authority}{Hub.Cdn.Url.AbsolutePath}{Layer.Digest}"));
-        Hub.Script(Asked.BlobBytes, Answer.By(async context =>
-        {
-            context.Response.ContentLength = Layer.Size;
-            await context.Response.Body.WriteAsync(Layer.Slice(0, Layer.Size), context.RequestAborted);
-        }));
-        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
-        Assert.Equal(Layer.Digest, await DigestOfAsync(response));
-        Assert.All(Hub.Log.AuthorizationSeenBy("cdn"), sent => Assert.Equal($"{BasicHeader.Of("ann:a b")}", sent));
-        Assert.NotEmpty(Hub.Log.AuthorizationSeenBy("cdn"));
     }
 
     // Each character is one byte here.
