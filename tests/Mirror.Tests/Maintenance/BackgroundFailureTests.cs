@@ -88,40 +88,6 @@ public sealed class BackgroundFailureTests
         await AssertServesAsync(mirror);
     }
 
-    [Fact]
-    public async Task An_index_of_the_images_that_takes_no_writes()
-    {
-        MirrorProcess.Availability.OrSkip();
-        await using var hub = await ScriptedHub.StartAsync();
-        hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 1000));
-        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = hub.Url });
-        await PullAsync();
-        await mirror.ImagesAsync(list => list.Length == 1);
-        await mirror.StopAsync();
-        await using (var connection = new SqliteConnection(
-            $"Data Source={Path.Combine(mirror.Root, "mirror", "images.db")};Pooling=False"))
-        {
-            await connection.OpenAsync(Cancel);
-            await using var command = connection.CreateCommand();
-            command.CommandText = string.Join(' ', new[] { "insert", "update" }.Select(write =>
-                $"create trigger no_{write} before {write} on pulled begin select raise(abort, 'no room'); end;"));
-            await command.ExecuteNonQueryAsync(Cancel);
-        }
-        await mirror.StartAgainAsync();
-        await PullAsync();
-        // The question makes the server write its pulls.
-        await mirror.VerbAsync("images");
-        await mirror.UntilLoggedAsync(line => line.Contains("the index of the images is not up to date", StringComparison.Ordinal));
-        Assert.Contains(mirror.Log, line => line.Contains("'no room'. Clients are served all the same; ", StringComparison.Ordinal));
-        await AssertServesAsync(mirror);
-
-        async Task PullAsync()
-        {
-            using var pulled = await mirror.GetAsync($"{Repository}/manifests/latest");
-            Assert.Equal(HttpStatusCode.OK, pulled.StatusCode);
-        }
-    }
-
     // The process goes on: one that ends after a failure in the background stops within seconds.
     private static async Task AssertServesAsync(MirrorProcess mirror)
     {

@@ -258,7 +258,16 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             request.Headers.TryAddWithoutValidation(name, value);
         if (path.Contains("/manifests/", StringComparison.Ordinal) && request.Headers.Accept.Count == 0)
             request.Headers.TryAddWithoutValidation("Accept", EveryManifest);
-        return await Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Xunit.TestContext.Current.CancellationToken);
+        try
+        {
+            return await Http.Client.SendAsync(
+                request, HttpCompletionOption.ResponseHeadersRead, Xunit.TestContext.Current.CancellationToken);
+        }
+        // So that a test which fails for it says why.
+        catch (HttpRequestException failure) when (_process is { HasExited: true } ended)
+        {
+            throw new HttpRequestException(failure.HttpRequestError, $"{failure.Message}: the mirror has ended:\n{ended.Output}", failure);
+        }
     }
 
     public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) =>
