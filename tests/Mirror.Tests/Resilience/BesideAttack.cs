@@ -83,7 +83,8 @@ public abstract class BesideAttack : IAsyncDisposable
         var quiet = await WorkAsync(QuietLength);
         var file = _folder["attack"];
         await using var others = PeerProcess.Start(
-            "dotnet", [GetType().Assembly.Location, "-id", TestContext.Current.TestCase!.UniqueID],
+            // All cases of a theory: the name tells them apart.
+            "dotnet", [GetType().Assembly.Location, "-method", $"{GetType().FullName}.{TestContext.Current.TestMethod!.MethodName}"],
             new Dictionary<string, string>
             {
                 [AttackedPort] = Port.ToString(CultureInfo.InvariantCulture),
