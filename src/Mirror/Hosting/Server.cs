@@ -260,6 +260,7 @@ public static partial class Server
             ContentHeaders.SetBrowserProtection(context.Response.Headers);
             return next(context);
         });
+        app.Use(UnreadBody.ReadToEnd);
         app.Use(Http10Requests.EndAfterChunks);
         app.MapHttp01(http);
         app.MapAdmin(http);

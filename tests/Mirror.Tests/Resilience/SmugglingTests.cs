@@ -97,6 +97,22 @@ public sealed class SmugglingTests(PlainRegistry registry) : IClassFixture<Plain
         await AssertNothingCameThroughAsync();
     }
 
+    // A front closes its connection when its client leaves. Kestrel then takes a body that no code has read for the next request.
+    [Fact]
+    public async Task What_a_client_that_has_left_sent_as_a_body_is_no_request()
+    {
+        await Task.WhenAll(Enumerable.Repeat(Bodies, 20).SelectMany(each => each).Select(async message =>
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, registry.Mirror.Url.Port, Cancel);
+            var connection = client.GetStream();
+            await connection.WriteAsync(Encoding.Latin1.GetBytes(message), Cancel);
+            client.Client.Shutdown(SocketShutdown.Send);
+            _ = await AskAsync(connection, "", Cancel);
+        }));
+        await AssertNothingCameThroughAsync();
+    }
+
     [Theory]
     [InlineData("nginx")]
     [InlineData("nginx", true)]
@@ -189,6 +205,7 @@ public sealed class SmugglingTests(PlainRegistry registry) : IClassFixture<Plain
         {
         }
         await registry.Mirror.UntilLoggedAsync(line => line.Contains(last, StringComparison.Ordinal));
-        Assert.DoesNotContain(registry.Mirror.Log, line => line.Contains("smuggled", StringComparison.Ordinal));
+        var smuggled = registry.Mirror.Log.Where(line => line.Contains("smuggled", StringComparison.Ordinal)).ToList();
+        Assert.True(smuggled is [], $"{smuggled.Count} lines:\n{string.Join('\n', smuggled.Take(5))}");
     }
 }
