@@ -1,9 +1,9 @@
 namespace Mirror.Storage.GarbageCollection;
 
 /// <summary>
-/// The mirrored images that can be fetched again, as a store had them at one time, the least recently used first: an index for
+/// The mirrored images that can be fetched again, as a store had them at one time, the least recently used first: a list for
 /// <see cref="Evictor"/>. It is built once and serves many evictions. An eviction keeps an image that was used or stored since, so the
-/// images that the index still offers are the oldest ones.
+/// images that the list still offers are the oldest ones.
 /// </summary>
 /// <remarks>
 /// A blob is deleted with the last image that needs it. An image that is larger than all others together is offered first: it is kept only
@@ -11,7 +11,7 @@ namespace Mirror.Storage.GarbageCollection;
 /// </remarks>
 public sealed class CachedImages
 {
-    // With more blobs than this the index offers the oldest images only: about 20 MB. It is built again when they have been evicted.
+    // With more blobs than this the list offers the oldest images only: about 20 MB. It is built again when they have been evicted.
     private const int MaxOffered = 100_000;
 
     private readonly DateTimeOffset _began;
@@ -32,19 +32,19 @@ public sealed class CachedImages
     /// <summary>The bytes of all blobs that can be fetched again, less those that were evicted since.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>Whether there is nothing left to evict in this index.</summary>
+    /// <summary>Whether there is nothing left to evict in this list.</summary>
     public bool IsSpent => _next == _images.Count;
 
-    /// <summary>The images that the index still offers, in the order in which they are evicted.</summary>
+    /// <summary>The images that the list still offers, in the order in which they are evicted.</summary>
     public IEnumerable<CachedImage> Offered => _images.Skip(_next).Where(image => !image.IsHandedOut);
 
-    /// <summary>Content that was touched since this time is kept: since the index was begun, by any clock of the store.</summary>
+    /// <summary>Content that was touched since this time is kept: since the list was begun, by any clock of the store.</summary>
     internal DateTimeOffset KeptSince { get; }
 
     /// <summary>Whether <see cref="Bytes"/> has this blob in it.</summary>
     public bool Counts(Digest digest) => _counted.Contains(digest);
 
-    /// <summary>Another process has removed a manifest of a repository, so the index does not offer its image any more.</summary>
+    /// <summary>Another process has removed a manifest of a repository, so the list does not offer its image any more.</summary>
     public void Removed(RepositoryName name, Digest manifest)
     {
         foreach (var image in With(name, manifest).Where(image => image.Root == manifest && !image.IsEvicted))
@@ -137,7 +137,7 @@ public sealed class CachedImages
             _images.Insert(0, image);
         }
 
-        // 3. Keep the oldest images in the index. The others still need their blobs.
+        // 3. Keep the oldest images in the list. The others still need their blobs.
         var parts = 0;
         _images = [.. _images.TakeWhile((image, i) => (parts += image.Blobs.Length + image.Manifests.Length) <= MaxOffered || i == 0)];
         Compact();
@@ -145,7 +145,7 @@ public sealed class CachedImages
         return this;
     }
 
-    /// <summary>Takes the next image out of the index.</summary>
+    /// <summary>Takes the next image out of the list.</summary>
     internal bool TryNext(out CachedImage image)
     {
         while (!IsSpent)
@@ -161,7 +161,7 @@ public sealed class CachedImages
     }
 
     /// <summary>The blobs that are deleted if this image is evicted.</summary>
-    internal IEnumerable<(Digest Digest, long Bytes)> OwnBlobs(CachedImage image) =>
+    internal IEnumerable<(Digest Digest, long Bytes)> UnsharedBlobs(CachedImage image) =>
         image.Blobs.Where(id => _blobs[id].Holders == 1).Select(id => (_table.DigestOf(id), _blobs[id].Size));
 
     /// <summary>The manifests of an image that no other image of its repository has.</summary>

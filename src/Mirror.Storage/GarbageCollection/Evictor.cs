@@ -34,7 +34,7 @@ public sealed class Evictor(
     /// <param name="isMirrored">Whether the repository is one of an upstream.</param>
     /// <param name="isUrgent">Whether downloads wait for room: then reading the pulls may take a short time only, and some may be missing,
     /// see <see cref="IImageUses"/>.</param>
-    public async Task<CachedImages?> MeasureAsync(
+    public async Task<CachedImages?> ListCachedAsync(
         Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken, bool isUrgent = true)
     {
         await using var run = await _store.BeginAsync(cancellationToken);
@@ -45,13 +45,13 @@ public sealed class Evictor(
         return await marks.ReadAsync(() => ReadPullsAsync(cached, isUrgent, cancellationToken));
     }
 
-    /// <summary>Removes the least recently used images of an index; null while another eviction runs.</summary>
-    /// <param name="bytes">How many bytes to free. It may free less, if the index ends, and more, because it evicts whole images.</param>
+    /// <summary>Removes the least recently used images of a list; null while another eviction runs.</summary>
+    /// <param name="bytes">How many bytes to free. It may free less, if the list ends, and more, because it evicts whole images.</param>
     public Task<Eviction?> EvictAsync(CachedImages cached, long bytes, CancellationToken cancellationToken) =>
         RunAsync(cached, freed => freed < bytes && cached.TryNext(out var image) ? image : null, cancellationToken);
 
     /// <summary>
-    /// Removes the images of an index that nothing has used since a time; null while another eviction runs. Removes none if the pulls are
+    /// Removes the images of a list that nothing has used since a time; null while another eviction runs. Removes none if the pulls are
     /// not known: a client that has all layers requests only the manifest, and the dates of the layers do not show such a pull.
     /// </summary>
     /// <param name="since">The time for a repository: images that nothing has used since then are removed. Null: images of this repository
@@ -70,14 +70,14 @@ public sealed class Evictor(
     /// <param name="maxLeft">How many bytes may be left.</param>
     public async Task<EvictionPreview?> PlanAsync(long maxLeft, Func<RepositoryName, bool> isMirrored, CancellationToken cancellationToken)
     {
-        if (await MeasureAsync(isMirrored, cancellationToken) is not { } cached)
+        if (await ListCachedAsync(isMirrored, cancellationToken) is not { } cached)
             return null;
         var pinned = await PinnedAsync(cancellationToken);
         var read = BeingRead();
         List<(CachedImage, IReadOnlyList<(Digest, long)>)> evicted = [];
         for (var left = cached.Bytes; left > maxLeft && cached.TryNext(out var image);)
         {
-            List<(Digest Digest, long Bytes)> own = [.. OwnBlobs(cached, image, pinned)];
+            List<(Digest Digest, long Bytes)> own = [.. UnsharedBlobs(cached, image, pinned)];
             if (!MayBeEvicted(cached, image, pinned) || own.Exists(blob => read.Contains(blob.Digest)))
                 continue;
             cached.MarkEvicted(image);
@@ -87,8 +87,8 @@ public sealed class Evictor(
         return new EvictionPreview(cached.Bytes, evicted);
     }
 
-    private static IEnumerable<(Digest Digest, long Bytes)> OwnBlobs(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
-        cached.OwnBlobs(image).Where(blob => pinned?.IsPinned(blob.Digest) != true);
+    private static IEnumerable<(Digest Digest, long Bytes)> UnsharedBlobs(CachedImages cached, CachedImage image, PinnedContent? pinned) =>
+        cached.UnsharedBlobs(image).Where(blob => pinned?.IsPinned(blob.Digest) != true);
 
     // A blob that no stored manifest names has one last use, but may be in several repositories, each with its own limit. It is unused if
     // it is older than the limit of each.
@@ -102,22 +102,23 @@ public sealed class Evictor(
             return null;
         await _store.RequireReadableAsync(cancellationToken);
         var read = BeingRead();
-        // MeasureAsync may have run some time ago, and an image may have been pinned since. Pinned blobs stay, and their bytes count
+        // ListCachedAsync may have run some time ago, and an image may have been pinned since. Pinned blobs stay, and their bytes count
         // towards the limit.
         var pinned = await PinnedAsync(cancellationToken);
         await ReadPullsAsync(cached, isUrgent: true, cancellationToken);
         var all = new Eviction(0, 0, cached.Bytes);
         while (true)
         {
-            // 1. Take a few images, and look which of their blobs were touched since the index was begun. Look for all images at once,
+            // 1. Take a few images, and look which of their blobs were touched since the list was begun. Look for all images at once,
             // because a bucket takes a request for each blob.
             List<CachedImage> offered = [];
             for (var planned = 0L; offered.Count < AtOnce && next(all.FreedBytes + planned) is { } image; offered.Add(image))
-                planned += OwnBlobs(cached, image, pinned).Sum(blob => blob.Bytes);
+                planned += UnsharedBlobs(cached, image, pinned).Sum(blob => blob.Bytes);
             if (offered.Count == 0)
                 return all;
             ConcurrentDictionary<Digest, bool> wasTouched = [];
-            await LookAsync(wasTouched, offered.SelectMany(image => OwnBlobs(cached, image, pinned)), cached.KeptSince, cancellationToken);
+            await LookAsync(
+                wasTouched, offered.SelectMany(image => UnsharedBlobs(cached, image, pinned)), cached.KeptSince, cancellationToken);
             List<Chosen> chosen = [];
             try
             {
@@ -145,7 +146,7 @@ public sealed class Evictor(
         CachedImages cached, CachedImage image, PinnedContent? pinned, HashSet<Digest> read,
         ConcurrentDictionary<Digest, bool> wasTouched, CancellationToken stop)
     {
-        List<(Digest Digest, long Bytes)> blobs = [.. OwnBlobs(cached, image, pinned)];
+        List<(Digest Digest, long Bytes)> blobs = [.. UnsharedBlobs(cached, image, pinned)];
         if (!MayBeEvicted(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
             return null;
         // The images chosen before may have left more blobs to this image alone. One touched blob keeps the whole image.
@@ -185,7 +186,7 @@ public sealed class Evictor(
 
     private HashSet<Digest> BeingRead() => [.. _store.BeingRead(), .. _options.RecentlyRead()];
 
-    // Finds out which blobs were touched since the index was begun.
+    // Finds out which blobs were touched since the list was begun.
     private Task LookAsync(
         ConcurrentDictionary<Digest, bool> wasTouched, IEnumerable<(Digest Digest, long Bytes)> blobs, DateTimeOffset since,
         CancellationToken cancellationToken) =>

@@ -27,10 +27,10 @@ public static class AccessRegistration
         return services
             .AddSingleton<AccessRules>()
             .AddKeyedSingleton(TokenService.Logins, (provider, _) => Logins(provider, options.Auth))
-            .AddSingleton(provider => new RulesAccess(
+            .AddSingleton(provider => new AccessByRules(
                 provider.GetRequiredKeyedService<IAccess>(TokenService.Logins), provider.GetRequiredService<AccessRules>(),
                 provider.GetService<OwnTokens>()))
-            .AddSingleton(provider => WithPrivileged(provider, provider.GetRequiredService<RulesAccess>()));
+            .AddSingleton(provider => WithPrivileged(provider, provider.GetRequiredService<AccessByRules>()));
     }
 
     private static IAccess WithPrivileged(IServiceProvider provider, IAccess others) =>

@@ -7,7 +7,7 @@ namespace Mirror.Access;
 /// contains those of the requested rights that the client has.
 /// </summary>
 public sealed class TokenService(
-    [FromKeyedServices(TokenService.Logins)] IAccess logins, RulesAccess access, AccessRules rules, OwnTokens tokens,
+    [FromKeyedServices(TokenService.Logins)] IAccess logins, AccessByRules access, AccessRules rules, OwnTokens tokens,
     PrivilegedKey? privileged = null)
 {
     /// <summary>The key of the <see cref="IAccess"/> that lets users log in.</summary>

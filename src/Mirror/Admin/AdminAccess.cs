@@ -12,7 +12,7 @@ namespace Mirror.Admin;
 /// </summary>
 /// <remarks>That a request comes from this machine is no proof: a proxy on it passes on the requests of all clients.</remarks>
 public sealed class AdminAccess(
-    AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, RulesAccess? rules = null,
+    AdminToken token, HttpOptions http, LiveOptions live, IAccess access, Locations locations, AccessByRules? rules = null,
     PrivilegedKey? privileged = null)
 {
     private bool HasRules =>
@@ -74,7 +74,7 @@ public sealed class AdminAccess(
 /// <summary>A client that may use the API of the administrator.</summary>
 /// <param name="User">Null for a client without a login.</param>
 /// <param name="Rules">What limits the client to some repositories; null for the holder of the token.</param>
-public sealed record AdminCaller(AccessUser? User, RulesAccess? Rules)
+public sealed record AdminCaller(AccessUser? User, AccessByRules? Rules)
 {
     /// <summary>Whether the client may administer a repository.</summary>
     /// <param name="name">The name it is stored under.</param>
@@ -87,7 +87,7 @@ public sealed record AdminCaller(AccessUser? User, RulesAccess? Rules)
         if (!await MayAsync(name, cancellationToken))
             throw new RegistryException(RegistryError.Denied, $"no rule in access.rules lets this client administer {name}")
             {
-                Advice = RulesAccess.Advice,
+                Advice = AccessByRules.Advice,
             };
     }
 
@@ -101,7 +101,7 @@ public sealed record AdminCaller(AccessUser? User, RulesAccess? Rules)
             throw new RegistryException(
                 RegistryError.Denied, "this needs a rule in access.rules with the action admin and the repositories \"**\"")
             {
-                Advice = RulesAccess.Advice,
+                Advice = AccessByRules.Advice,
             };
     }
 }

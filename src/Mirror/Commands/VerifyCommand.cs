@@ -34,7 +34,7 @@ internal static class VerifyCommand
             try
             {
                 using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-                var measured = Task.Run(() => verifier.MeasureAsync(ended.Token), ended.Token);
+                var measured = Task.Run(() => verifier.CountBytesAsync(ended.Token), ended.Token);
                 var isWhole = await new CommandProgress(() => verifier.Progress, () => verifier.Share).RunAsync(
                     stores.GetRequiredService<TimeProvider>(), output, error,
                     lines => verifier.RunAsync(parsed.GetValue(repair), lines, TextWriter.Null, cancellationToken));

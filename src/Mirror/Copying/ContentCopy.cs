@@ -40,7 +40,7 @@ internal sealed class ContentCopy(CopyStore from, CopyStore to, CopyTally tally,
     }
 
     /// <summary>Finds out how many bytes there are to copy at most, while others are copied already.</summary>
-    public async Task MeasureAsync(CancellationToken cancellationToken)
+    public async Task CountBytesAsync(CancellationToken cancellationToken)
     {
         var bytes = 0L;
         await foreach (var (digest, length, _) in from.Lists.ListContentAsync(cancellationToken))

@@ -44,7 +44,7 @@ internal sealed class RegistryCopy(
         _content = new ContentCopy(from, to, _tally, isDryRun, maxAtOnce);
         await _content.ListAsync(cancellationToken);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var measured = Task.Run(() => _content.MeasureAsync(ended.Token), ended.Token);
+        var measured = Task.Run(() => _content.CountBytesAsync(ended.Token), ended.Token);
         try
         {
             await PassAsync(_content, cancellationToken);

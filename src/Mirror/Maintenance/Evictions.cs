@@ -10,7 +10,7 @@ namespace Mirror.Maintenance;
 /// client has pulled for long (<c>policies.unused</c>).
 /// </summary>
 /// <remarks>
-/// The server reads the whole store at the start, every hour, when the index of the oldest images has no more, and when half of the limit
+/// The server reads the whole store at the start, every hour, when the list of the oldest images has no more, and when half of the limit
 /// was stored since the last time. So it does not read the whole store for each eviction.
 /// </remarks>
 public sealed partial class Evictions(
@@ -103,10 +103,10 @@ public sealed partial class Evictions(
         {
             if (_cached is null || _cached.IsSpent)
             {
-                // Clients are reading all images that are left in a new index.
+                // Clients are reading all images that are left in a new list.
                 if (isNew)
                     break;
-                if (!await MeasureAsync(stop))
+                if (!await ListCachedAsync(stop))
                     return null;
                 isNew = true;
                 if (policies.AnyUnused)
@@ -131,11 +131,11 @@ public sealed partial class Evictions(
 
     private DateTimeOffset? UnusedSince(RepositoryName name) => time.GetUtcNow() - policies.Of(name).Unused;
 
-    private async Task<bool> MeasureAsync(CancellationToken stop)
+    private async Task<bool> ListCachedAsync(CancellationToken stop)
     {
         await cache.BeginMeasuringAsync();
         var began = time.GetTimestamp();
-        if (await evictor.MeasureAsync(repositories.IsMirrored, stop, isUrgent: cache.Excess > 0) is not { } cached)
+        if (await evictor.ListCachedAsync(repositories.IsMirrored, stop, isUrgent: cache.Excess > 0) is not { } cached)
             return false;
         (_cached, _measured) = (cached, began);
         await cache.MeasuredAsync(cached);

@@ -31,11 +31,11 @@ public sealed class StoreVerifier(
     /// <summary>What has been done, in words.</summary>
     public string Progress => _progress;
 
-    /// <summary>The part of all bytes that was read, from 0 to 1; null until <see cref="MeasureAsync"/> knows them.</summary>
+    /// <summary>The part of all bytes that was read, from 0 to 1; null until <see cref="CountBytesAsync"/> knows them.</summary>
     public double? Share => Volatile.Read(ref _total) is > 0 and var total ? Math.Min(1, (double)Volatile.Read(ref _read) / total) : null;
 
     /// <summary>Finds out how many bytes there are, while others are read already.</summary>
-    public async Task MeasureAsync(CancellationToken cancellationToken)
+    public async Task CountBytesAsync(CancellationToken cancellationToken)
     {
         var total = 0L;
         await foreach (var (_, bytes, _) in sweepable.ListContentAsync(cancellationToken))

@@ -145,7 +145,7 @@ public sealed class RegistryRoutes
             throw new RegistryException(
                 RegistryError.Denied, $"this user may not delete from {name}: access.rules, or the token server, decides who may")
             {
-                Advice = RulesAccess.Advice,
+                Advice = AccessByRules.Advice,
             };
         await answer(new RegistryRequest(page.Http, new RegistryRoute(RouteKind.Manifest, name.ToString(), tag), isFromReplica: false)
         {

@@ -8,7 +8,7 @@ namespace Mirror.Web;
 /// <summary>Finds out who looks at a page, logs browsers in and out, and refuses what other sites make a browser send.</summary>
 internal sealed class PageAccess(
     IAccess access, AdminAccess admins, AdminToken token, Sessions sessions, Locations locations, LiveOptions live, HttpOptions http,
-    PrivateReads privates, ProxyOptions proxy, TimeProvider time, RulesAccess? rules = null, TokenLogins? tokenServer = null)
+    PrivateReads privates, ProxyOptions proxy, TimeProvider time, AccessByRules? rules = null, TokenLogins? tokenServer = null)
 {
     private const string Cookie = "mirror_session";
 

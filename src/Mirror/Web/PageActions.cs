@@ -52,7 +52,7 @@ internal sealed partial class PageActions(
         if (!await frame.Viewer.MayChangeAsync(image.Name, request.Aborted))
             throw new RegistryException(RegistryError.Denied, "this login may not administer that repository: access.rules say who may")
             {
-                Advice = RulesAccess.Advice,
+                Advice = AccessByRules.Advice,
             };
         string? tag = null;
         Storage.Digest digest = default;

@@ -83,7 +83,7 @@ internal sealed class PageRoutes
     private static RegistryException Refused(string what) => new(
         RegistryError.Denied, $"{what} needs a login that access.rules let administer the server, or the token of the administrator")
     {
-        Advice = RulesAccess.Advice,
+        Advice = AccessByRules.Advice,
     };
 
     private Task LoginAsync(RegistryRequest request, Frame frame, bool wrong)

@@ -13,10 +13,10 @@ public sealed class TokenRights
     private readonly TokenSession _session;
     private readonly byte[] _key;
     private readonly HttpContext _http;
-    private readonly RulesAccess? _rules;
+    private readonly AccessByRules? _rules;
     private readonly DateTimeOffset _began;
 
-    internal TokenRights(TokenSession session, byte[] key, HttpContext http, RulesAccess? rules, TimeProvider time) =>
+    internal TokenRights(TokenSession session, byte[] key, HttpContext http, AccessByRules? rules, TimeProvider time) =>
         (_session, _key, _http, _rules, _began) = (session, key, http, rules, time.GetUtcNow());
 
     /// <summary>The user, without rights on repositories; null where the token server does not accept the login any more.</summary>

@@ -33,7 +33,7 @@ public sealed class ClockSkewTests : IDisposable
         dates.Now += TimeSpan.FromHours(2);
         var evictor = new Evictor(
             content, references, new BucketSweepStore(bucket, options.ScratchDirectory, TimeProvider.System), provenance);
-        var cached = await evictor.MeasureAsync(_ => true, Cancel);
+        var cached = await evictor.ListCachedAsync(_ => true, Cancel);
 
         // A push to a repository that the marking has passed. Another machine dates its claim.
         behind = TimeSpan.FromSeconds(2);

@@ -42,9 +42,9 @@ public sealed class EvictionRequestsTests
             store.Content, store.References, store.Sweepable, store.Provenance, new EvictorOptions { Notes = notes });
 
         // The first pass reads each manifest once and notes what it names.
-        var first = await RequestsAsync(() => evictor.MeasureAsync(_ => true, Stop));
+        var first = await RequestsAsync(() => evictor.ListCachedAsync(_ => true, Stop));
         CachedImages? cached = null;
-        var second = await RequestsAsync(async () => cached = await evictor.MeasureAsync(_ => true, Stop));
+        var second = await RequestsAsync(async () => cached = await evictor.ListCachedAsync(_ => true, Stop));
 
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"{Repositories * each} images: {first} requests at first, {second} then, of which {counted.Objects / Page} for the objects");

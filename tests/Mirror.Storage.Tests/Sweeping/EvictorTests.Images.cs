@@ -22,7 +22,7 @@ public sealed partial class EvictorTests
         await _store.AgeAsync(TimeSpan.FromMinutes(1));
         List<Digest> removed = [];
         var evictor = Evictor(new EvictorOptions { RemoveManifestAsync = Remove });
-        var cached = (await evictor.MeasureAsync(IsMirrored, Stop))!;
+        var cached = (await evictor.ListCachedAsync(IsMirrored, Stop))!;
 
         Assert.Equal(new Eviction(2, 2 * Size, 3 * Size), await evictor.EvictAsync(cached, 1, Stop));
         Assert.Equal([old], removed);
@@ -54,7 +54,7 @@ public sealed partial class EvictorTests
         await _store.AgeAsync(TimeSpan.FromMinutes(1));
         HashSet<Digest> removed = [];
         var evictor = Evictor(new EvictorOptions { RemoveManifestAsync = Remove });
-        var cached = (await evictor.MeasureAsync(IsMirrored, Stop))!;
+        var cached = (await evictor.ListCachedAsync(IsMirrored, Stop))!;
 
         Assert.Equal(new Eviction(1, Size, 2 * Size), await evictor.EvictAsync(cached, 1, Stop));
         Assert.Equal([old, children[0]], removed);
@@ -82,7 +82,7 @@ public sealed partial class EvictorTests
         // A client that has the layers asks for the manifest alone. A clock that was wrong makes nothing younger than now.
         var uses = new Uses { [images[0]] = now.AddMinutes(-5), [images[1]] = now.AddYears(1) };
         var evictor = Evictor(new EvictorOptions { Uses = uses });
-        var cached = (await evictor.MeasureAsync(IsMirrored, Stop))!;
+        var cached = (await evictor.ListCachedAsync(IsMirrored, Stop))!;
         Assert.Equal([images[2], images[3], images[0], images[1]], cached.Offered.Select(image => image.Root));
 
         uses[images[2]] = now;
@@ -102,7 +102,7 @@ public sealed partial class EvictorTests
 
         Assert.Equal(new Eviction(3, 3 * Size, 2 * Size), await EvictAsync(4 * Size));
         Assert.False(await _store.HasAsync(BlobDigest(3)));
-        var cached = (await Evictor().MeasureAsync(IsMirrored, Stop))!;
+        var cached = (await Evictor().ListCachedAsync(IsMirrored, Stop))!;
         Assert.Equal(small, Assert.Single(cached.Offered).Root);
         Assert.NotEqual(small, large);
     }
@@ -116,7 +116,7 @@ public sealed partial class EvictorTests
         await CopiedImageAsync("young", await BlobAsync(Mirrored, 3));
         await _store.AgeAsync(TimeSpan.FromHours(1));
         var evictor = Evictor(new EvictorOptions { IsPinnedByPolicy = name => name == AlsoMirrored });
-        var cached = (await evictor.MeasureAsync(IsMirrored, Stop))!;
+        var cached = (await evictor.ListCachedAsync(IsMirrored, Stop))!;
         var since = DateTimeOffset.UtcNow.AddDays(-30);
 
         Assert.Equal(new Eviction(0, 0, 3 * Size), await evictor.EvictUnusedAsync(cached, _ => null, Stop));
@@ -131,7 +131,7 @@ public sealed partial class EvictorTests
         await CopiedImageAsync("old", await BlobAsync(Mirrored, 1));
         await _store.AgeAsync(TimeSpan.FromDays(40));
         var evictor = Evictor(new EvictorOptions { Uses = new Uses { AreKnown = false } });
-        var cached = (await evictor.MeasureAsync(IsMirrored, Stop))!;
+        var cached = (await evictor.ListCachedAsync(IsMirrored, Stop))!;
         Assert.Equal(new Eviction(0, 0, Size), await evictor.EvictUnusedAsync(cached, _ => DateTimeOffset.UtcNow, Stop));
         Assert.True(await _store.HasAsync(BlobDigest(1)));
     }

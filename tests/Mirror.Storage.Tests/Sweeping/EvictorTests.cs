@@ -111,7 +111,7 @@ public sealed partial class EvictorTests : IDisposable
             await _store.AgeAsync(TimeSpan.FromHours(1));
         }
         var evictor = Evictor();
-        var cached = await evictor.MeasureAsync(IsMirrored, Stop);
+        var cached = await evictor.ListCachedAsync(IsMirrored, Stop);
         Assert.NotNull(cached);
         Assert.Equal(6 * Size, cached.Bytes);
 
@@ -195,7 +195,7 @@ public sealed partial class EvictorTests : IDisposable
         await _store.AgeAsync(TimeSpan.FromHours(1));
 
         var evictor = Evictor(new EvictorOptions { Pins = pins });
-        await evictor.EvictAsync((await evictor.MeasureAsync(IsMirrored, Stop))!, 10 * Size, Stop);
+        await evictor.EvictAsync((await evictor.ListCachedAsync(IsMirrored, Stop))!, 10 * Size, Stop);
 
         Assert.Equal(stays, await _store.HasAsync(layer));
         Assert.False(await _store.HasAsync(other));
@@ -229,7 +229,7 @@ public sealed partial class EvictorTests : IDisposable
     // As the server does it: a tenth of the limit is free afterwards.
     private async Task<Eviction?> EvictAsync(long most, Func<RepositoryName, bool>? isMirrored = null)
     {
-        if (await Evictor().MeasureAsync(isMirrored ?? IsMirrored, Stop) is not { } cached)
+        if (await Evictor().ListCachedAsync(isMirrored ?? IsMirrored, Stop) is not { } cached)
             return null;
         var excess = cached.Bytes > most ? cached.Bytes - (most - most / 10) : 0;
         return await Evictor().EvictAsync(cached, excess, Stop);

@@ -482,7 +482,7 @@ public sealed class FillOriginsTests : IDisposable
         _time.Advance(time);
         if (bytes > 0)
             _turn.Received(bytes);
-        _origins.Judge();
+        _origins.SwitchIfSlow();
     }
 
     private FillOrigin NextTurn()

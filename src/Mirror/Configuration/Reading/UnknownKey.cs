@@ -20,14 +20,14 @@ internal sealed class UnknownKey(
     public void Report(Findings findings)
     {
         var unknown = Join(Visible.Text(name));
-        var (isUnsafe, nearest, isIndented) = Judge();
+        var (isUnsafe, nearest, isIndented) = Classify();
         findings.AddUnknown($"{unknown} is not a known key", isUnsafe, nearest is null ? ""
             : isIndented ? $"; it is {nearest}: look at the indentation"
             : $"; nearest known key: {nearest}");
     }
 
     /// <summary>Whether it prevents the start, which key was probably meant, and whether the indentation may be wrong.</summary>
-    public (bool IsUnsafe, string? Nearest, bool IsIndented) Judge()
+    public (bool IsUnsafe, string? Nearest, bool IsIndented) Classify()
     {
         var here = Suggestions.Similar(section, name);
         var elsewhere = here is not null ? null : path is "" ? Suggestions.AtTop(name) : Suggestions.Elsewhere(name);

@@ -12,12 +12,12 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
     /// <summary>Reports the variable, with the one that was probably meant.</summary>
     public void Report(Findings findings)
     {
-        var (nearest, isUnsafe) = IsOfService().IsMatch(rest) ? (null, false) : Judge();
+        var (nearest, isUnsafe) = IsOfService().IsMatch(rest) ? (null, false) : Classify();
         findings.AddUnknown($"{variable} stands for no known key", isUnsafe,
             nearest is null ? "" : $"; nearest known variable: {EnvironmentOverrides.Prefix}{nearest.ToUpperInvariant()}");
     }
 
-    private (string? Nearest, bool IsUnsafe) Judge()
+    private (string? Nearest, bool IsUnsafe) Classify()
     {
         var (section, node, path, name) = (KnownKeys.Root, (YamlNode?)root, "", rest);
         while (section.Children.FirstOrDefault(
@@ -40,7 +40,7 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
             .. (node as YamlMappingNode)?.Children.Select(entry => ((entry.Key as YamlScalarNode)?.Value ?? "", entry.Value)) ?? [],
             (parts[0], inside),
         ];
-        var (isUnsafe, nearest, _) = new UnknownKey(section, path.TrimEnd('_').Replace('_', '.'), parts[0], inside, entries).Judge();
+        var (isUnsafe, nearest, _) = new UnknownKey(section, path.TrimEnd('_').Replace('_', '.'), parts[0], inside, entries).Classify();
         if (nearest is null)
             return (null, isUnsafe);
 

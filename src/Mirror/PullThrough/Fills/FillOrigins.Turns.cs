@@ -20,12 +20,12 @@ internal sealed partial class FillOrigins
     private async Task WatchAsync()
     {
         using var timer = new PeriodicTimer(Interval, time);
-        while (Judge())
+        while (SwitchIfSlow())
             await timer.WaitForNextTickAsync();
     }
 
     // Ends the turn of an origin that is silent or slow, if another one can be expected to be faster. False when the fill is over.
-    internal bool Judge()
+    internal bool SwitchIfSlow()
     {
         lock (_gate)
         {
@@ -40,7 +40,7 @@ internal sealed partial class FillOrigins
             if (rival.Request is { HasAnswered: true }
                 && (turn.Bytes == 0 || turn.IsTrickle || turn.Origin.ExpectedPace < rival.ExpectedPace / 2))
             {
-                GoOnFrom(rival, turn, turn.Bytes == 0 ? FillTurn.Silent : FillTurn.Slow);
+                SwitchTo(rival, turn, turn.Bytes == 0 ? FillTurn.Silent : FillTurn.Slow);
                 return true;
             }
             var answer = 2 * (turn.Origin.AnsweredIn ?? rival.AnsweredIn ?? TimeSpan.Zero);
@@ -49,10 +49,10 @@ internal sealed partial class FillOrigins
             if (pace == 0)
             {
                 if (turn.Origin.Turns <= MaxGrowths + 1)
-                    GoOnFrom(rival, turn, FillTurn.Silent);
+                    SwitchTo(rival, turn, FillTurn.Silent);
             }
             else if (pace < rival.ExpectedPace / 2)
-                GoOnFrom(rival, turn, FillTurn.Slow);
+                SwitchTo(rival, turn, FillTurn.Slow);
             return true;
         }
     }
@@ -117,7 +117,7 @@ internal sealed partial class FillOrigins
         // The request of another origin's client may have led here. Ask upstream with the login of this origin's own client.
         ActingClient.Current = origin.Client;
         await origin.AskAsync(from, stop => SendAsync(origin, from, stop));
-        Judge();
+        SwitchIfSlow();
     }
 
     // The offset of the next byte.
@@ -131,7 +131,7 @@ internal sealed partial class FillOrigins
 
     private static bool HasFailed(FillOrigin origin, long received) => received - origin.FailedAt < MinProgress;
 
-    private void GoOnFrom(FillOrigin rival, FillTurn turn, string fault)
+    private void SwitchTo(FillOrigin rival, FillTurn turn, string fault)
     {
         _next = rival;
         if (fault != FillTurn.Slow)

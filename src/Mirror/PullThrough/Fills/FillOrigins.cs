@@ -77,7 +77,7 @@ internal sealed partial class FillOrigins(FillOrigin first, Digest digest, TimeP
             _isWatched = true;
         }
         // At once, and not at the next look of the watch.
-        Judge();
+        SwitchIfSlow();
         return origin;
     }
 
@@ -139,7 +139,7 @@ internal sealed partial class FillOrigins(FillOrigin first, Digest digest, TimeP
         {
             if (_turn is { IsOver: false } turn && turn.Origin == origin && _received + turn.Bytes is var received
                 && Best(received, origin) is { } rival && !HasFailed(rival, received))
-                GoOnFrom(rival, turn, FillTurn.Cut);
+                SwitchTo(rival, turn, FillTurn.Cut);
         }
     }
 

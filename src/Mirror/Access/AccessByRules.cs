@@ -18,7 +18,7 @@ internal sealed record CertificateUser(AccessUser? Login, IReadOnlyList<string> 
 /// </summary>
 /// <param name="logins">The way to log in.</param>
 /// <param name="tokens">Our own tokens; null where clients log in with each request.</param>
-public sealed class RulesAccess(IAccess logins, AccessRules rules, OwnTokens? tokens) : IAccess
+public sealed class AccessByRules(IAccess logins, AccessRules rules, OwnTokens? tokens) : IAccess
 {
     /// <summary>What the operator can do about a request that no rule allows.</summary>
     public const string Advice = "if this client shall be allowed to do this, add a rule for it to access.rules";
