@@ -104,7 +104,8 @@ public sealed class PrivilegedKey
             if (rsa.KeySize >= MinBits)
                 return rsa;
         }
-        catch (Exception failure) when (failure is CryptographicException or ArgumentException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure
+            is CryptographicException or PlatformNotSupportedException or ArgumentException or UnauthorizedAccessException)
         {
             rsa.Dispose();
             throw new IOException($"{setting}: {file} holds no RSA key in PEM: {failure.Message}", failure);

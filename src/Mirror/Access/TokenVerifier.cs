@@ -54,7 +54,7 @@ internal sealed class TokenVerifier(
             return claims is not null && claims.Iss == issuer && claims.IsFor(audience) && IsInTime(claims) ? claims : null;
         }
         catch (Exception malformed) when (malformed is ArgumentException or JsonException or FormatException or InvalidOperationException
-            or SecurityTokenException or CryptographicException)
+            or SecurityTokenException or CryptographicException or PlatformNotSupportedException)
         {
             return null;
         }

@@ -145,9 +145,11 @@ internal sealed class EnvironmentProxy : IWebProxy, ICredentials
             // socks5h leaves the resolving of names to the proxy, which our client does in any case.
             text = text.StartsWith("socks5h://", StringComparison.OrdinalIgnoreCase) ? "socks5" + text[7..] : text;
             if (!Uri.TryCreate(text.Contains("://", StringComparison.Ordinal) ? text : "http://" + text, UriKind.Absolute, out var given)
-                || !Schemes.Contains(given.Scheme) || given.Host.Length == 0)
+                || !Schemes.Contains(given.Scheme) || given.Host.Length == 0
+                || !Uri.TryCreate(
+                    // A name that is none, such as ".", is taken for one in a scheme of which .NET knows nothing.
+                    $"{given.Scheme}://{given.Host}:{(given.Port < 0 ? 1080 : given.Port)}", UriKind.Absolute, out var address))
                 return null;
-            var address = new UriBuilder(given.Scheme, given.Host, given.Port < 0 ? 1080 : given.Port).Uri;
             var user = given.UserInfo.Split(':', 2).Select(Uri.UnescapeDataString).ToArray();
             return new Proxy(address, user[0].Length == 0 ? null : new NetworkCredential(user[0], user.ElementAtOrDefault(1) ?? ""));
         }

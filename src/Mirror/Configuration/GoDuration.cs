@@ -86,7 +86,7 @@ public static partial class GoDuration
 
     // Microseconds are written with u, the micro sign or the Greek letter mu.
     [GeneratedRegex(
-        @"\A[-+]?(?:(?<number>[0-9]+)|(?:(?<number>[0-9]+\.?[0-9]*|\.[0-9]+)(?<unit>ns|us|\u00B5s|\u03BCs|ms|s|m|h))+)\z",
+        @"\A[-+]?(?:(?<number>[0-9]+)|(?:(?<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?<unit>ns|us|\u00B5s|\u03BCs|ms|s|m|h))+)\z",
         RegexOptions.CultureInvariant)]
     private static partial Regex Grammar();
 }

@@ -33,9 +33,9 @@ public sealed record SearchDatabase(
         if (dialect is "sqlite")
         {
             // Three slashes, and a relative path; or four, and an absolute one.
-            if (rest is not ['/', .. { Length: > 0 } path] || path.StartsWith(':'))
+            if (rest.Split('?')[0] is not ['/', .. { Length: > 0 } path] || path.StartsWith(':'))
                 return false;
-            database = new(SearchDatabaseKind.Sqlite, path.Split('?')[0]);
+            database = new(SearchDatabaseKind.Sqlite, path);
             return true;
         }
         if ((dialect switch

@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -42,11 +43,12 @@ internal static class UnreadBody
         try
         {
             await context.Response.CompleteAsync();
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-            patience.CancelAfter(Limit);
+            // Kestrel takes a read that a token cancels for one that still runs.
+            using var patience = new CancellationTokenSource(Limit);
+            await using var limit = patience.Token.Register(body.CancelPendingRead);
             while (true)
             {
-                var read = await body.ReadAsync(patience.Token);
+                var read = await body.ReadAsync(CancellationToken.None);
                 body.AdvanceTo(read.Buffer.End);
                 if (read.IsCompleted || read.IsCanceled)
                     return read.IsCompleted;
@@ -54,7 +56,9 @@ internal static class UnreadBody
         }
         catch (Exception broken) when (broken is IOException or OperationCanceledException or InvalidOperationException)
         {
-            // The client has left or sends too slowly, or the code of the answer stopped in the middle of the body.
+            // The client has left. Kestrel would read on, and log an error.
+            if (broken is ConnectionResetException || context.RequestAborted.IsCancellationRequested)
+                context.Abort();
             return false;
         }
     }

@@ -34,6 +34,9 @@ public sealed partial class ErrorAnswers(
         if (IsClientGone(request, failure))
         {
             metrics.Aborted();
+            // The client gets no answer at all. In the logs and metrics it must not look like one that succeeded.
+            if (!response.HasStarted)
+                response.StatusCode = StatusCodes.Status499ClientClosedRequest;
             // Otherwise the client went.
             if (lifetime.ApplicationStopping.IsCancellationRequested)
                 request.Failed = new RequestFailure(

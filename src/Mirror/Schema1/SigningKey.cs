@@ -76,7 +76,8 @@ public sealed class SigningKey : IDisposable
             return text.AsSpan().TrimStart().StartsWith("{") ? OfJwk(text) : OfPem(text);
         }
         catch (Exception failure) when (failure
-            is CryptographicException or ArgumentException or FormatException or JsonException or UnauthorizedAccessException)
+            is CryptographicException or PlatformNotSupportedException or ArgumentException or FormatException or JsonException
+                or UnauthorizedAccessException)
         {
             throw new CryptographicException($"holds no private EC or RSA key, in PEM or as a JWK: {failure.Message}", failure);
         }
@@ -92,7 +93,7 @@ public sealed class SigningKey : IDisposable
                 key.ImportFromPem(text);
             }
             // PKCS#8 says only inside which of the two it is.
-            catch (Exception other) when (other is CryptographicException && key is ECDsa)
+            catch (Exception other) when (other is CryptographicException or PlatformNotSupportedException && key is ECDsa)
             {
                 key.Dispose();
                 key = RSA.Create();

@@ -19,7 +19,7 @@ public static class KeyPair
         {
             return X509Certificate2.CreateFromPemFile(certificate, key);
         }
-        catch (Exception failure) when (failure is CryptographicException or ArgumentException)
+        catch (Exception failure) when (failure is CryptographicException or PlatformNotSupportedException or ArgumentException)
         {
             ReadCertificate(certificate).Dispose();
             throw WhyNot(File.ReadAllText(key ?? certificate), key ?? certificate, certificate) is { } why
@@ -59,7 +59,7 @@ public static class KeyPair
                 kind.ImportFromPem(pem);
                 return true;
             }
-            catch (Exception failure) when (failure is CryptographicException or ArgumentException)
+            catch (Exception failure) when (failure is CryptographicException or PlatformNotSupportedException or ArgumentException)
             {
                 return false;
             }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Mirror.Fleet;
@@ -283,7 +284,10 @@ internal sealed record TokenBody(
     {
         { ValueKind: JsonValueKind.Number } number when number.TryGetDouble(out var seconds) => seconds,
         { ValueKind: JsonValueKind.String } text
-            when double.TryParse(text.GetRawText().Trim('"'), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) => seconds,
+            when double.TryParse(
+                // As bytes, because they may be no UTF-8.
+                JsonMarshal.GetRawUtf8Value(text).Trim((byte)'"'), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) =>
+                seconds,
         _ => null,
     };
 }

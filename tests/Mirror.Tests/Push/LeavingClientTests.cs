@@ -36,6 +36,28 @@ public sealed class LeavingClientTests : IDisposable
             client.LingerState = new LingerOption(true, 0);
         }
         await AssertNoFailureAsync(mirror.Log, () => mirror.MetricsAsync());
+        // Nor does it look like a push that succeeded.
+        await Until.TrueAsync(
+            () => Task.FromResult(Clients == mirror.Log.Count(line =>
+                line.Contains("\"PATCH /v2/local/app", StringComparison.Ordinal) && line.Contains("\" 499 ", StringComparison.Ordinal))),
+            () => string.Join('\n', mirror.Log.TakeLast(10)));
+    }
+
+    [Fact]
+    public async Task A_client_that_is_refused_and_does_not_send_the_rest_is_no_failure_of_the_server()
+    {
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings());
+        for (var i = 0; i < Clients; i++)
+        {
+            using var client = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            await client.ConnectAsync(mirror.Url.Host, mirror.Url.Port, Cancel);
+            await client.SendAsync(
+                "PUT /v2/local/app/manifests/-wrong HTTP/1.1\r\nHost: m\r\nContent-Length: 48000\r\n\r\nab"u8.ToArray(), Cancel);
+            Assert.True(await client.ReceiveAsync(new byte[1], Cancel) > 0);
+        }
+        // The log is written in order, and the server hears of a client's end before its own.
+        await mirror.StopAsync();
+        Assert.DoesNotContain(mirror.Log, line => line.Contains("level=error", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -13,12 +13,17 @@ internal sealed class RepeatedKeys(IParser parser) : IParser
 
     // The keys of each mapping around the current event; null for a list.
     private readonly Stack<(HashSet<string>? Keys, bool IsKeyNext)> _around = new();
+    // The anchors of the nodes around the current event, and those of nodes that are complete.
+    private readonly Stack<AnchorName> _open = new();
+    private readonly HashSet<AnchorName> _complete = [];
 
     public ParsingEvent? Current { get; private set; }
 
     /// <summary>The key as the file has it; null for a key that stands once.</summary>
     public static string? NameOf(string key) => key.IndexOf(Mark, StringComparison.Ordinal) is > 0 and var mark ? key[..mark] : null;
 
+    /// <exception cref="YamlException">Also for an anchor that contains itself, and for a key that is no text: with either of them
+    /// YamlDotNet would need the stack or the time of all nodes below.</exception>
     public bool MoveNext()
     {
         if (!parser.MoveNext())
@@ -27,8 +32,14 @@ internal sealed class RepeatedKeys(IParser parser) : IParser
         if (Current is MappingEnd or SequenceEnd)
         {
             _around.Pop();
+            _complete.Add(_open.Pop());
             return true;
         }
+        var isKey = _around.TryPeek(out var outer) && outer.IsKeyNext;
+        if (Current is AnchorAlias { Value: var named } && _open.Contains(named))
+            throw new YamlException(Current.Start, Current.End, "An anchor contains itself.");
+        if (isKey && (Current is MappingStart or SequenceStart || Current is AnchorAlias { Value: var name } && _complete.Contains(name)))
+            throw new YamlException(Current.Start, Current.End, "A key is a list, a mapping or a reference, and must be a text.");
         if (Current is NodeEvent node && _around.TryPop(out var mapping))
         {
             if (mapping is { IsKeyNext: true, Keys: { } keys } && node is Scalar key && !keys.Add(key.Value))
@@ -37,6 +48,10 @@ internal sealed class RepeatedKeys(IParser parser) : IParser
                     key.IsQuotedImplicit, key.Start, key.End);
             _around.Push((mapping.Keys, !mapping.IsKeyNext));
         }
+        if (Current is MappingStart or SequenceStart)
+            _open.Push(((NodeEvent)Current).Anchor);
+        if (Current is Scalar { Anchor: var anchor })
+            _complete.Add(anchor);
         if (Current is MappingStart)
             _around.Push(([], true));
         else if (Current is SequenceStart)

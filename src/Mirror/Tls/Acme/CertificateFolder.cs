@@ -112,6 +112,11 @@ public sealed class CertificateFolder(string cacheFile)
                 ? key
                 : throw new CryptographicException("it is on another curve");
         }
+        catch (PlatformNotSupportedException failure)
+        {
+            key.Dispose();
+            throw new CryptographicException("its curve is not known here", failure);
+        }
         catch
         {
             key.Dispose();

@@ -36,7 +36,7 @@ internal sealed class HostCertificate
             var context = SslStreamCertificateContext.Create(certificate, chain, offline: true);
             return new(context, certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime());
         }
-        catch (ArgumentException failure)
+        catch (Exception failure) when (failure is ArgumentException or PlatformNotSupportedException)
         {
             throw new CryptographicException(failure.Message, failure);
         }
