@@ -35,10 +35,12 @@ internal sealed class RepeatedKeys(IParser parser) : IParser
             _complete.Add(_open.Pop());
             return true;
         }
-        var isKey = _around.TryPeek(out var outer) && outer.IsKeyNext;
-        if (Current is AnchorAlias { Value: var named } && _open.Contains(named))
-            throw new YamlException(Current.Start, Current.End, "An anchor contains itself.");
-        if (isKey && (Current is MappingStart or SequenceStart || Current is AnchorAlias { Value: var name } && _complete.Contains(name)))
+        var isKey = _around.TryPeek(out var outer) && outer is { Keys: not null, IsKeyNext: true };
+        if (Current is AnchorAlias { Value: var named } && !_complete.Contains(named))
+            throw _open.Contains(named) ? new YamlException(Current.Start, Current.End, "An anchor contains itself.")
+                // Before its anchor, too (YAML 1.2, 7.1).
+                : new AnchorNotFoundException(Current.Start, Current.End, $"The anchor '{named}' does not exist");
+        if (isKey && Current is MappingStart or SequenceStart or AnchorAlias)
             throw new YamlException(Current.Start, Current.End, "A key is a list, a mapping or a reference, and must be a text.");
         if (Current is NodeEvent node && _around.TryPop(out var mapping))
         {
