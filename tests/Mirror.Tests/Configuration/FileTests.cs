@@ -85,6 +85,16 @@ public sealed class FileTests : IDisposable
     }
 
     [Fact]
+    public void Values_behind_a_reference_may_be_equal()
+    {
+        var loaded = Load(
+            "version: 0.1\nhttp: {host: &host \"https://a.example\"}\nproxy: {remoteurl: *host, username: same, password: same}\n");
+
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(("same", "same"), (loaded.Options.Proxy.Username, loaded.Options.Proxy.Password));
+    }
+
+    [Fact]
     public void A_section_given_twice_is_an_error() =>
         Assert.Contains("line 3", Assert.Single(Load("version: 0.1\nhttp: {addr: \":1\"}\nhttp: {prefix: /x/}\n").Errors));
 

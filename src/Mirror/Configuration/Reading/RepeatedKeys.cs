@@ -42,9 +42,10 @@ internal sealed class RepeatedKeys(IParser parser) : IParser
                 : new AnchorNotFoundException(Current.Start, Current.End, $"The anchor '{named}' does not exist");
         if (isKey && Current is MappingStart or SequenceStart or AnchorAlias)
             throw new YamlException(Current.Start, Current.End, "A key is a list, a mapping or a reference, and must be a text.");
-        if (Current is NodeEvent node && _around.TryPop(out var mapping))
+        // To YamlDotNet a reference is no node.
+        if (Current is NodeEvent or AnchorAlias && _around.TryPop(out var mapping))
         {
-            if (mapping is { IsKeyNext: true, Keys: { } keys } && node is Scalar key && !keys.Add(key.Value))
+            if (mapping is { IsKeyNext: true, Keys: { } keys } && Current is Scalar key && !keys.Add(key.Value))
                 Current = new Scalar(
                     key.Anchor, key.Tag, $"{key.Value}{Mark}{key.Start.Index}", key.Style, key.IsPlainImplicit,
                     key.IsQuotedImplicit, key.Start, key.End);
