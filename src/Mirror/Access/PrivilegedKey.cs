@@ -104,8 +104,7 @@ public sealed class PrivilegedKey
             if (rsa.KeySize >= MinBits)
                 return rsa;
         }
-        catch (Exception failure) when (failure
-            is CryptographicException or PlatformNotSupportedException or ArgumentException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsKeyFailure || failure is UnauthorizedAccessException)
         {
             rsa.Dispose();
             throw new IOException($"{setting}: {file} holds no RSA key in PEM: {failure.Message}", failure);

@@ -1,7 +1,7 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
+using Mirror.Tls;
 
 namespace Mirror.Access;
 
@@ -53,8 +53,8 @@ internal sealed class TokenVerifier(
             var claims = JsonSerializer.Deserialize(Base64UrlEncoder.DecodeBytes(parsed.EncodedPayload), TokenJson.Default.TokenClaims);
             return claims is not null && claims.Iss == issuer && claims.IsFor(audience) && IsInTime(claims) ? claims : null;
         }
-        catch (Exception malformed) when (malformed is ArgumentException or JsonException or FormatException or InvalidOperationException
-            or SecurityTokenException or CryptographicException or PlatformNotSupportedException)
+        catch (Exception malformed) when (malformed.IsKeyFailure
+            || malformed is JsonException or FormatException or InvalidOperationException or SecurityTokenException)
         {
             return null;
         }

@@ -158,7 +158,7 @@ public static class SettingFiles
             make();
             return null;
         }
-        catch (Exception failure) when (failure is CryptographicException or PlatformNotSupportedException or ArgumentException)
+        catch (Exception failure) when (failure.IsKeyFailure)
         {
             return failure.Message.StartsWith("holds", StringComparison.Ordinal)
                 ? failure.Message

@@ -46,8 +46,7 @@ internal static class Jws
             }
             return header.TryGetProperty("jwk", out var jwk) && jwk.ValueKind != JsonValueKind.Null ? KeyOf(jwk) : null;
         }
-        catch (Exception malformed) when (malformed
-            is CryptographicException or PlatformNotSupportedException or ArgumentException or InvalidOperationException)
+        catch (Exception malformed) when (malformed.IsKeyFailure || malformed is InvalidOperationException)
         {
             throw new FormatException($"the key of a signature is malformed: {malformed.Message}", malformed);
         }

@@ -75,9 +75,8 @@ public sealed class SigningKey : IDisposable
             var text = File.ReadAllText(file);
             return text.AsSpan().TrimStart().StartsWith("{") ? OfJwk(text) : OfPem(text);
         }
-        catch (Exception failure) when (failure
-            is CryptographicException or PlatformNotSupportedException or ArgumentException or FormatException or JsonException
-                or UnauthorizedAccessException)
+        catch (Exception failure) when (
+            failure.IsKeyFailure || failure is FormatException or JsonException or UnauthorizedAccessException)
         {
             throw new CryptographicException($"holds no private EC or RSA key, in PEM or as a JWK: {failure.Message}", failure);
         }
@@ -93,7 +92,7 @@ public sealed class SigningKey : IDisposable
                 key.ImportFromPem(text);
             }
             // PKCS#8 says only inside which of the two it is.
-            catch (Exception other) when (other is CryptographicException or PlatformNotSupportedException && key is ECDsa)
+            catch (Exception other) when (other.IsKeyFailure && key is ECDsa)
             {
                 key.Dispose();
                 key = RSA.Create();

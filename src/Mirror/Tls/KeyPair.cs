@@ -19,12 +19,12 @@ public static class KeyPair
         {
             return X509Certificate2.CreateFromPemFile(certificate, key);
         }
-        catch (Exception failure) when (failure is CryptographicException or PlatformNotSupportedException or ArgumentException)
+        catch (Exception failure) when (failure.IsKeyFailure)
         {
             ReadCertificate(certificate).Dispose();
             throw WhyNot(File.ReadAllText(key ?? certificate), key ?? certificate, certificate) is { } why
                 ? new CryptographicException(why, failure)
-                : failure;
+                : failure as CryptographicException ?? new CryptographicException(failure.Message, failure);
         }
     }
 
@@ -59,7 +59,7 @@ public static class KeyPair
                 kind.ImportFromPem(pem);
                 return true;
             }
-            catch (Exception failure) when (failure is CryptographicException or PlatformNotSupportedException or ArgumentException)
+            catch (Exception failure) when (failure.IsKeyFailure)
             {
                 return false;
             }

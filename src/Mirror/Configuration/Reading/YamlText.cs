@@ -21,7 +21,7 @@ internal static partial class YamlText
         using var reader = new StringReader(text);
         try
         {
-            yaml.Load(new RepeatedKeys(new Parser(reader)));
+            yaml.Load(new RepeatedKeys(new EarlierAnchors(new Parser(reader))));
         }
         catch (Exception confused) when (confused is InvalidOperationException or ArgumentException)
         {
@@ -30,7 +30,7 @@ internal static partial class YamlText
                 Mark.Empty, Mark.Empty, "A bracket is not closed, a key stands in a list, or a key is empty.", confused);
         }
         var root = yaml.Documents.Count > 0 ? yaml.Documents[0].RootNode : new YamlScalarNode();
-        Merge(root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance), [], findings);
+        Merge(root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance), findings);
         return root;
     }
 
@@ -64,14 +64,6 @@ internal static partial class YamlText
     private static (int Line, char Sign)? UnquotedIn(string[] lines, YamlException failure)
     {
         var (line, column) = ((int)failure.Start.Line, (int)failure.Start.Column);
-        // The parser reports no place for a reference to something that no line names.
-        if (failure is AnchorNotFoundException && MissingAnchor().Match(failure.Message) is { Success: true } missing)
-        {
-            var reference = $"*{missing.Groups[1].Value}";
-            line = 1 + Array.FindIndex(lines, each => each.IndexOf(reference, StringComparison.Ordinal) is >= 0 and var at
-                && each.AsSpan(0, at).TrimEnd() is "" or [.., ':' or '-' or '[' or ',']);
-            return line > 0 ? (line, '*') : null;
-        }
         // The mistakes that Parse finds after the parser are not about signs.
         if (line < 1 || line > lines.Length || failure.GetType() == typeof(YamlException))
             return null;
@@ -81,9 +73,6 @@ internal static partial class YamlText
             : null;
     }
 
-    [GeneratedRegex("The anchor '(.*)' does not")]
-    private static partial Regex MissingAnchor();
-
     // "addr: [::]:5000"
     [GeneratedRegex(@"^\s*(?:- *)?[^\s:]+: +\[[^\]]*\][^\s,#]")]
     private static partial Regex ListBeforeText();
@@ -91,17 +80,13 @@ internal static partial class YamlText
     /// <summary>
     /// Adds the keys of <c>&lt;&lt;</c> to its mapping, whose own keys win. YamlDotNet's MergingParser returns a key twice that both have.
     /// </summary>
-    private static void Merge(YamlNode node, HashSet<YamlNode> done, Stack<YamlNode> ancestors, Findings findings)
+    private static void Merge(YamlNode node, HashSet<YamlNode> done, Findings findings)
     {
-        if (ancestors.Contains(node, ReferenceEqualityComparer.Instance))
-            throw new YamlException(node.Start, node.End, "An anchor contains itself.");
         if (!done.Add(node))
             return;
 
-        ancestors.Push(node);
         foreach (var child in (node as YamlMappingNode)?.Children.Values ?? (node as YamlSequenceNode)?.Children ?? [])
-            Merge(child, done, ancestors, findings);
-        ancestors.Pop();
+            Merge(child, done, findings);
 
         Join(node as YamlMappingNode, findings);
         if (node is not YamlMappingNode map || !map.Children.Remove(MergeKey, out var merged))

@@ -67,7 +67,7 @@ public sealed class CertificateFolder(string cacheFile)
                 {
                     return new AccountKey(ReadKey(pem));
                 }
-                catch (Exception failure) when (failure is CryptographicException or ArgumentException)
+                catch (Exception failure) when (failure.IsKeyFailure)
                 {
                     throw new AcmeException(
                         $"{PathOf(name)} has no key of ECDSA on P-256 in PEM ({failure.Reason}); move the file away, and this server "
@@ -89,7 +89,7 @@ public sealed class CertificateFolder(string cacheFile)
                 ? (order.Url, ReadKey(order.Key))
                 : null;
         }
-        catch (Exception failure) when (failure is JsonException or CryptographicException or ArgumentException)
+        catch (Exception failure) when (failure.IsKeyFailure || failure is JsonException)
         {
             return null;
         }
@@ -111,11 +111,6 @@ public sealed class CertificateFolder(string cacheFile)
             return key.ExportParameters(includePrivateParameters: true) is { Curve.Oid.Value: "1.2.840.10045.3.1.7" }
                 ? key
                 : throw new CryptographicException("it is on another curve");
-        }
-        catch (PlatformNotSupportedException failure)
-        {
-            key.Dispose();
-            throw new CryptographicException("its curve is not known here", failure);
         }
         catch
         {

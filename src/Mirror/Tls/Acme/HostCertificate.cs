@@ -36,7 +36,7 @@ internal sealed class HostCertificate
             var context = SslStreamCertificateContext.Create(certificate, chain, offline: true);
             return new(context, certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime());
         }
-        catch (Exception failure) when (failure is ArgumentException or PlatformNotSupportedException)
+        catch (Exception failure) when (failure.IsKeyFailure && failure is not CryptographicException)
         {
             throw new CryptographicException(failure.Message, failure);
         }
