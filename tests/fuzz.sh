@@ -104,7 +104,8 @@ wait
 
 code=0
 for parser in "${parsers[@]}"; do
-    value() { sed -n "s/^$1 *: *//p" "$out/runs/$parser/default/fuzzer_stats" 2>/dev/null; }
+    # Empty if afl-fuzz did not start: it is a failure of this parser, and the others follow.
+    value() { sed -n "s/^$1 *: *//p" "$out/runs/$parser/default/fuzzer_stats" 2>/dev/null || true; }
     crashes=$(value saved_crashes) hangs=$(value saved_hangs)
     printf '%-20s %10s executions in %4s s, %5s edges, %s crashes, %s hangs\n' \
         "$parser" "$(value execs_done)" "$(value run_time)" "$(value edges_found)" "$crashes" "$hangs"

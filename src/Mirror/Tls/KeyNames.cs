@@ -35,11 +35,11 @@ internal static class KeyNames
     }
 
     /// <summary>The public key of an RSA or EC key; null for another kind.</summary>
-    /// <exception cref="FormatException">A part of it is missing or not Base64Url.</exception>
+    /// <exception cref="FormatException">A part of it is missing or not Base64Url, or a number of an RSA key is zero.</exception>
     /// <exception cref="CryptographicException">It is no key.</exception>
     public static AsymmetricAlgorithm? ToPublicKey(JsonWebKey key) => key.Kty switch
     {
-        "RSA" => RSA.Create(new RSAParameters { Modulus = Bytes(key.N), Exponent = Bytes(key.E) }),
+        "RSA" => RSA.Create(new RSAParameters { Modulus = NotZero(Bytes(key.N)), Exponent = NotZero(Bytes(key.E)) }),
         "EC" when CurveOf(key.Crv) is { } curve => ECDsa.Create(new ECParameters
         {
             Curve = curve.Curve,
@@ -94,6 +94,10 @@ internal static class KeyNames
 
     private static byte[] Bytes(string? text) =>
         text is null ? throw new FormatException("a part of the key is missing") : Base64UrlEncoder.DecodeBytes(text);
+
+    // .NET throws an IndexOutOfRangeException for a zero.
+    private static byte[] NotZero(byte[] number) =>
+        number.AsSpan().ContainsAnyExcept((byte)0) ? number : throw new FormatException("a number of the key is zero");
 
     private static byte[] Padded(byte[] number, int length) =>
         number.Length < length ? [.. new byte[length - number.Length], .. number] : number;
