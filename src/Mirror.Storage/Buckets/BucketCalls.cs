@@ -7,7 +7,8 @@ namespace Mirror.Storage.Buckets;
 
 /// <summary>
 /// Calls a bucket's service. Every call has a time limit, and every failure becomes a <see cref="StoreUnavailableException"/>. After three
-/// failures in a row, calls fail without waiting. A small probe every two seconds then finds out when the service is back.
+/// calls in a row that found the service away, calls fail without waiting. A small probe every two seconds then finds out when the service
+/// is back.
 /// </summary>
 internal abstract class BucketCalls : IDisposable
 {
@@ -40,12 +41,13 @@ internal abstract class BucketCalls : IDisposable
         (Name, _time) = (name, time);
         _breaker = new ResiliencePipelineBuilder { TimeProvider = new SteadyTime(time) }.AddCircuitBreaker(new CircuitBreakerStrategyOptions
         {
-            // Polly counts failures over a period, and not in a row. So IsLastOfARow counts them, and gives Polly only the last one.
+            // Polly counts failures over a period, and not in a row. So IsLastOfARow counts them, and Polly sees them from the third one
+            // on.
             ShouldHandle = call => ValueTask.FromResult(IsLastOfARow(call.Outcome.Exception)),
             FailureRatio = 0,
             MinimumThroughput = 2,
             SamplingDuration = TimeSpan.FromDays(1),
-            // The probe closes the circuit. A client's call would be a slow probe.
+            // So long that Polly never tries a client's call to see whether the service is back: ProbeUntilBackAsync does that.
             BreakDuration = TimeSpan.FromDays(1),
             ManualControl = _control,
             OnOpened = opened =>
@@ -59,14 +61,14 @@ internal abstract class BucketCalls : IDisposable
     /// <summary>The bucket's name in messages.</summary>
     public string Name { get; }
 
-    /// <summary>For a small call and its repetitions.</summary>
+    /// <summary>For a small call, including its retries.</summary>
     public TimeSpan SmallLimit { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>For a call that sends bytes.</summary>
     public static TimeSpan LimitFor(long length) => TransferLimit + TimeSpan.FromSeconds(length / MinBytesPerSecond);
 
     /// <summary>Makes a call, unless the service is away.</summary>
-    /// <param name="limit">How long the call and its repetitions may take.</param>
+    /// <param name="limit">How long the call may take, including its retries.</param>
     /// <exception cref="StoreUnavailableException">The service did not answer, or it refused; the inner exception says why.</exception>
     public async ValueTask<T> InvokeAsync<T>(TimeSpan limit, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
@@ -101,8 +103,8 @@ internal abstract class BucketCalls : IDisposable
     }
 
     /// <summary>
-    /// As <see cref="GetOrNullAsync"/>, for a call that is answered in the same way if the whole bucket does not exist. So if the object
-    /// does not exist, the bucket is looked for, but not again for some seconds.
+    /// As <see cref="GetOrNullAsync"/>, for a call whose "not found" can also mean that the bucket does not exist. So it is believed only
+    /// if the bucket, or an object in it, was found within the last two seconds; otherwise the bucket is looked for first.
     /// </summary>
     /// <inheritdoc cref="InvokeAsync" path="/exception"/>
     public async ValueTask<T?> GetOrNullInBucketAsync<T>(Func<CancellationToken, Task<T?>> call, CancellationToken cancellationToken)
@@ -121,26 +123,26 @@ internal abstract class BucketCalls : IDisposable
         return found;
     }
 
-    /// <summary>The exception for a call that failed. Its number tells a full store from others.</summary>
+    /// <summary>The exception for a call that failed. Its <see cref="Exception.HResult"/> says if the store is full.</summary>
     public StoreUnavailableException Unavailable(Exception failure)
     {
         StoreUnavailableException unavailable = new($"{Name} {Describe(failure)}", failure);
-        if (Explain(failure) is CallFailure.Full)
+        if (KindOf(failure) is CallFailure.Full)
             unavailable.HResult = StoreFailures.NoSpaceLeft;
         return unavailable;
     }
 
-    /// <summary>The exception for a container that does not exist, where this process does not make it.</summary>
+    /// <summary>The exception for a container that does not exist, if this process does not create containers.</summary>
     public StoreUnavailableException WithoutContainer() =>
-        new($"{Name}: there is no such container: create it, or change container") { IsContainerMissing = true };
+        new($"{Name}: there is no such container: create it, or set the key 'container' to another one") { IsContainerMissing = true };
 
     /// <summary>The exception for an answer that is no list. Taken for an empty list, it would say that the store has nothing.</summary>
     public StoreUnavailableException NoList() =>
-        new($"{Name} sent no list: another server answers at this address, or one in front of the store.");
+        new($"{Name} sent no list: another server, or a proxy in front of the store, answers at this address.");
 
     /// <summary>The exception for a success that does not say, as the service does, that an object is stored.</summary>
     public StoreUnavailableException NotConfirmed(string key) => new(
-        $"{Name} did not confirm that it stored {key}: another server answers at this address, or one in front of the store.");
+        $"{Name} did not confirm that it stored {key}: another server, or a proxy in front of the store, answers at this address.");
 
     /// <summary>What follows a prefix in a name that the service lists.</summary>
     /// <exception cref="StoreUnavailableException">The name begins otherwise: the service answered another request.</exception>
@@ -161,13 +163,13 @@ internal abstract class BucketCalls : IDisposable
 
     public void Dispose()
     {
-        // Not disposed: a probe may still use its token.
+        // _end is cancelled, and not disposed: a probe may still use its token.
         _end.Cancel();
     }
 
     /// <summary>The meaning of an exception of the service's library. A library may throw any exception for an answer that its authors did
     /// not think of: the service is then <see cref="CallFailure.Away"/>.</summary>
-    protected abstract CallFailure Explain(Exception failure);
+    protected abstract CallFailure KindOf(Exception failure);
 
     /// <summary>What went wrong, as the end of a sentence that begins with the bucket's name.</summary>
     protected abstract string Describe(Exception failure);
@@ -178,13 +180,13 @@ internal abstract class BucketCalls : IDisposable
         for (var cause = failure; cause is not null; cause = cause.InnerException)
             switch (cause)
             {
-                // SslStream has no other sign for a peer that does not speak TLS.
+                // The word in the message is SslStream's only sign for a peer that does not speak TLS.
                 case AuthenticationException when cause.Message.Contains("frame", StringComparison.OrdinalIgnoreCase):
                     return "does not speak TLS at this address: use http, or the port of https";
                 case AuthenticationException:
                     return $"cannot be reached over TLS: {cause.Message}";
                 case XmlException:
-                    return "sent an answer that is no XML: another server answers at this address, or one in front of the store";
+                    return "sent an answer that is no XML: another server, or a proxy in front of the store, answers at this address";
             }
         return $"cannot be reached: {failure.Message}";
     }
@@ -193,7 +195,7 @@ internal abstract class BucketCalls : IDisposable
     protected abstract Task ProbeAsync(CancellationToken cancellationToken);
 
     private CallFailure? Meaning(Exception? failure) =>
-        failure is StoreUnavailableException { InnerException: { } inner } ? Explain(inner) : null;
+        failure is StoreUnavailableException { InnerException: { } inner } ? KindOf(inner) : null;
 
     private bool IsLastOfARow(Exception? failure)
     {

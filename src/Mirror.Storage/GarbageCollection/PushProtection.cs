@@ -15,7 +15,7 @@ public sealed class PushProtection(IContentStore content, IReferenceStore refere
     /// <summary>Touches content and a repository's links to it; returns one digest that is missing, or null where none is.</summary>
     /// <param name="blobs">The config and the layers that must be stored.</param>
     /// <param name="manifests">The manifest itself and, for an index, the children that must be stored.</param>
-    public async ValueTask<Digest?> FirstMissingAsync(
+    public async ValueTask<Digest?> TouchAllAsync(
         RepositoryName name, IEnumerable<Digest> blobs, IEnumerable<Digest> manifests, CancellationToken cancellationToken)
     {
         List<Digest> missing = [];

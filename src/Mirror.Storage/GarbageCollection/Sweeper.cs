@@ -19,13 +19,13 @@ namespace Mirror.Storage.GarbageCollection;
 /// stands still. C and T must come from the store's clock. If that is one clock, as in a folder, this holds for any grace, even zero. In a
 /// bucket, the grace must be longer than the difference between the clocks of the store's machines. An eviction may run at the same time. A
 /// sweep deletes only content that no name reaches. An eviction deletes only content that the server can fetch again from upstream.</para>
-/// <para>This proof does not need the grace. The grace is for pushes that still run: a blob exists for a while before a manifest names it.
-/// An upload, a mount and a HEAD touch the blob, so it stays for the time of the grace after that. A push that takes longer is told which
-/// blob is missing, and sends it again.</para>
-/// <para>No content is deleted after an incomplete mark phase: if the store fails to read content, the sweep ends. A manifest that can be
-/// read, but has the wrong digest, does not end the sweep. Neither does one that is not valid JSON or has a digest that cannot be read, nor
-/// a linked one that is not stored and that no upstream has. It does not show what it names, so all blobs of its repository stay until it
-/// is repaired, pushed again or deleted.</para>
+/// <para>Apart from the clocks of a bucket, this proof does not need the grace. The grace is for pushes that still run: a blob exists for a
+/// while before a manifest names it. An upload, a mount and a HEAD touch the blob, so it stays for the time of the grace after that. A push
+/// that takes longer is told which blob is missing, and sends it again.</para>
+/// <para>No content is deleted after an incomplete mark phase: if the store fails to read content, the sweep ends. Four kinds of manifests
+/// do not end the sweep: the stored bytes do not match the digest; the bytes are not valid JSON; a digest in it cannot be parsed; or it is
+/// linked, not stored, and no copy from an upstream. Such a manifest does not show what it names, so all blobs of its repository stay until
+/// it is repaired, pushed again or deleted.</para>
 /// </remarks>
 public sealed class Sweeper(IContentStore content, IReferenceStore references, ISweepStore store, IProvenanceStore provenance)
 {

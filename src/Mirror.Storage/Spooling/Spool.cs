@@ -13,7 +13,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     /// <summary>How many bytes at the end are held back until the content is verified.</summary>
     public const int TailLength = 4096;
 
-    // If fewer bytes are hashed than written, and the difference is larger than this, readers get bytes only as fast as they are hashed.
+    // If an earlier process left more bytes than this unhashed, readers get bytes only as fast as they are hashed, until the hash has
+    // caught up.
     private const long MaxBehind = 16 << 20;
 
     private readonly SafeFileHandle _file;
@@ -266,7 +267,7 @@ public sealed class Spool : IAsyncDisposable, IDisposable
             if (offset < readable
                 && RandomAccess.Read(_file, buffer.Span[..(int)Math.Min(buffer.Length, readable - offset)], offset) is > 0 and var read)
                 return read;
-            // After Release a later spool may have begun again.
+            // After Release a later spool may have cut the file, so that fewer bytes are in it than were readable.
             if (failure is not null)
                 throw new IOException(failure.Message, failure);
             if (atEnd)

@@ -14,7 +14,7 @@ internal sealed record CertificateUser(AccessUser? Login, IReadOnlyList<string> 
 
 /// <summary>
 /// <c>access.rules</c> around a way to log in: the login says who a client is, and the rules say what it may do. With a token server the
-/// token must allow a request as well, except by a rule for every client or for the client's certificate.
+/// token must allow the request too, unless the rule that allows it is for every client or for the client's certificate.
 /// </summary>
 /// <param name="logins">The way to log in.</param>
 /// <param name="tokens">Our own tokens; null where clients log in with each request.</param>
@@ -36,20 +36,20 @@ public sealed class AccessByRules(IAccess logins, AccessRules rules, OwnTokens? 
     public async ValueTask<bool> AuthorizeAsync(
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken)
     {
-        var (login, certificate) = Parts(user);
         // A client requests /v2/ to learn how to log in, so it must get a challenge if it is not logged in.
         if (repository is null && action is AccessAction.Pull)
-            return login is not null || logins is OpenAccess || rules.Know(certificate);
-        var allows = login is OwnTokenUser own ? own.Grants(repository, action)
-            : login is not null && await logins.AuthorizeAsync(login, repository, action, cancellationToken);
-        return rules.Find(Named(login), certificate, repository, action, allows) is not null;
+        {
+            var (login, certificate) = Parts(user);
+            return login is not null || logins is OpenAccess || rules.HasRuleFor(certificate);
+        }
+        return await FindAsync(user, repository, action, cancellationToken) is not null;
     }
 
     /// <summary>Whether a rule about every repository (<c>**</c>) lets a client do this.</summary>
     public bool MayDoEverywhere(AccessUser? user, AccessAction action)
     {
         var (login, certificate) = Parts(user);
-        return rules.FindEverywhere(Named(login), certificate, action);
+        return rules.AllowsEverywhere(Named(login), certificate, action);
     }
 
     /// <summary>Whether a rule lets a client do this, if its login allows it too.</summary>
@@ -59,11 +59,9 @@ public sealed class AccessByRules(IAccess logins, AccessRules rules, OwnTokens? 
         return rules.Find(Named(login), certificate, repository, action, loginAllows: true) is not null;
     }
 
-    public string? RuleFor(AccessUser? user, RepositoryName? repository, AccessAction action)
-    {
-        var (login, certificate) = Parts(user);
-        return rules.Find(Named(login), certificate, repository, action, loginAllows: true) is { } rule ? $"access.rules.{rule}" : null;
-    }
+    public async ValueTask<string?> RuleForAsync(
+        AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) =>
+        await FindAsync(user, repository, action, cancellationToken) is { } rule ? $"access.rules.{rule}" : null;
 
     /// <summary>The user, with the certificate that the client showed.</summary>
     internal AccessUser? WithCertificate(AccessUser? login, HttpContext http) =>
@@ -81,6 +79,15 @@ public sealed class AccessByRules(IAccess logins, AccessRules rules, OwnTokens? 
         }
         var refusal = tokens is null ? logins.Refuse(request with { User = login }) : tokens.Refuse(request with { User = login });
         return refusal.Challenge is null ? refusal with { Advice = Advice } : refusal;
+    }
+
+    private async ValueTask<int?> FindAsync(
+        AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken)
+    {
+        var (login, certificate) = Parts(user);
+        var allows = login is OwnTokenUser own ? own.Grants(repository, action)
+            : login is not null && await logins.AuthorizeAsync(login, repository, action, cancellationToken);
+        return rules.Find(Named(login), certificate, repository, action, allows);
     }
 
     // A token of our own for a client without a login names no user.

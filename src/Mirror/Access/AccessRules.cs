@@ -28,7 +28,7 @@ public sealed class AccessRules
     public IReadOnlyList<string> Claims => Now.Claims;
 
     /// <summary>Whether any rule is about a certificate with these names.</summary>
-    public bool Know(IReadOnlyList<string> certificate) => Array.Exists(Now.Rules, rule => rule.IsAboutCertificate(certificate));
+    public bool HasRuleFor(IReadOnlyList<string> certificate) => Array.Exists(Now.Rules, rule => rule.IsAboutCertificate(certificate));
 
     /// <summary>The number of a rule that lets a client do this; null where none does.</summary>
     /// <param name="login">The user; null for a client that is not logged in.</param>
@@ -48,7 +48,7 @@ public sealed class AccessRules
     }
 
     /// <summary>Whether a rule about every repository lets a client do this. See <see cref="Find"/>.</summary>
-    public bool FindEverywhere(AccessUser? login, IReadOnlyList<string> certificate, AccessAction action) => Array.Exists(
+    public bool AllowsEverywhere(AccessUser? login, IReadOnlyList<string> certificate, AccessAction action) => Array.Exists(
         Now.Rules, rule => rule.IsEverywhere && rule.Covers(null, action)
             && (rule.IsOpen || rule.IsAboutCertificate(certificate) || login is not null && rule.IsAbout(login)));
 

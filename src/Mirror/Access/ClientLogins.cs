@@ -34,7 +34,8 @@ public sealed class ClientLogins(TokenSecret secret, TimeProvider time)
         return Base64Url.EncodeToString(token);
     }
 
-    /// <summary>What a request says of its client: whether it has a login or a token of ours, and which login.</summary>
+    /// <summary>The login in a request. <c>IsKnown</c> is false for a request without <c>Authorization</c>, or with a bearer token that is
+    /// not ours or has ended: then the client should get a challenge.</summary>
     /// <exception cref="IOException">The key cannot be read.</exception>
     public async ValueTask<(bool IsKnown, (string User, string Password)? Login)> ReadAsync(
         HttpRequest request, CancellationToken cancellationToken)

@@ -19,7 +19,7 @@ public sealed partial class Htpasswd
     private readonly ILogger _log;
     private readonly Lock _gate = new();
     private HtpasswdFile _file;
-    private (string Path, DateTime Written) _readAs;
+    private (string Path, DateTime Written) _lastRead;
     private string? _said;
     private long _saidAt;
 
@@ -28,7 +28,7 @@ public sealed partial class Htpasswd
     public Htpasswd(LiveOptions live, TimeProvider time, ILogger<Htpasswd> log)
     {
         (_live, _time, _log) = (live, time, log);
-        _readAs = (Path, WrittenAt(Path));
+        _lastRead = (Path, WrittenAt(Path));
         _file = HtpasswdFile.Read(Path);
         live.Changed += ReadAgain;
     }
@@ -44,7 +44,7 @@ public sealed partial class Htpasswd
     {
         lock (_gate)
         {
-            if (WrittenAt(Path) is var written && (Path, written) != _readAs)
+            if (WrittenAt(Path) is var written && (Path, written) != _lastRead)
                 Read(written);
             else if (!_file.HasUsers)
                 Say(NoUsers);
@@ -68,14 +68,14 @@ public sealed partial class Htpasswd
         try
         {
             _file = HtpasswdFile.Read(Path);
-            _readAs = (Path, written);
+            _lastRead = (Path, written);
             _said = null;
             foreach (var warning in _file.Warnings)
                 LogWarning($"auth.htpasswd.path: {Path}: {warning}");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            // The file may exist again at the next request.
+            // _lastRead stays as it was, so the next request tries again.
             Say($"{Path} {FileMistake.Of(Path) ?? failure.Reason}; the users that were read from it before may still log in");
         }
     }
@@ -88,7 +88,8 @@ public sealed partial class Htpasswd
         LogWarning(what);
     }
 
-    // Of the file that a link names: Kubernetes replaces the link. A missing file has a time too, long ago.
+    // The time of the file itself, not of a link to it, because Kubernetes replaces the link. For a missing file .NET returns a date in
+    // 1601.
     private static DateTime WrittenAt(string path)
     {
         var file = new FileInfo(path);
@@ -96,7 +97,7 @@ public sealed partial class Htpasswd
         {
             return file.LinkTarget is null ? file.LastWriteTimeUtc : File.ResolveLinkTarget(path, true)?.LastWriteTimeUtc ?? default;
         }
-        // The file is read then, and the log says why that fails too: if this process may not enter the folder, for example.
+        // Another time than that in _lastRead: the caller then reads the file, and its error goes to the log.
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             return default;

@@ -71,7 +71,7 @@ public sealed partial class HtpasswdFile
     private static string Named(string[] users) =>
         string.Join(", ", users.Take(MaxNamed)) + (users.Length > MaxNamed ? $" and {users.Length - MaxNamed} more" : "");
 
-    // A cost that bcrypt does not have is no entry: the user is unknown. A comment may follow, as in files of nginx.
+    // A hash with a cost that bcrypt does not allow does not match, so its user cannot log in. A comment may follow, as in files of nginx.
     [GeneratedRegex(@"\A(?<hash>\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53})(?::.*)?\z", RegexOptions.CultureInvariant)]
     private static partial Regex BcryptHash();
 }

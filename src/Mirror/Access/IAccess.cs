@@ -21,8 +21,8 @@ public enum AccessAction
 /// </summary>
 public record AccessUser(string Name)
 {
-    /// <summary>Begins the names of users whom rules know by their claims only. No user of a password file has a colon in the
-    /// name.</summary>
+    /// <summary>The prefix of the names of users whom rules know by their claims only. A name in a password file has no colon, so no such
+    /// user can have this prefix.</summary>
     protected const string ClaimsOnlyPrefix = "oidc:";
 
     /// <summary>Whether rules may know the user by name.</summary>
@@ -70,11 +70,14 @@ public interface IAccess
 
     /// <summary>Whether a user may do this.</summary>
     /// <param name="user">Null for a client that is not authenticated.</param>
-    /// <param name="repository">The name it is stored under; null for <c>/v2/</c> and for the catalog as a whole.</param>
+    /// <param name="repository">The repository, by the name under which the store has it; null for <c>/v2/</c> and for the catalog as a
+    /// whole.</param>
     ValueTask<bool> AuthorizeAsync(AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken);
 
-    /// <summary>The setting that lets a user do this, such as <c>access.rules.2</c>, for the audit log; null where no rule does.</summary>
-    string? RuleFor(AccessUser? user, RepositoryName? repository, AccessAction action) => null;
+    /// <summary>The setting that lets a user do this, such as <c>access.rules.0</c> for the first rule, for the audit log; null where no
+    /// rule does.</summary>
+    ValueTask<string?> RuleForAsync(
+        AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) => default;
 
     /// <summary>How to answer a request that <see cref="AuthorizeAsync"/> said no to.</summary>
     Refusal Refuse(in RefusedRequest request);

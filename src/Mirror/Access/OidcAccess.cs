@@ -16,8 +16,8 @@ internal sealed record OidcUser(TokenClaims Claims) : AccessUser(ClaimsOnlyPrefi
 }
 
 /// <summary>
-/// <c>auth.oidc</c>, beside another way to log in: an identity token of an OpenID provider, as CI services give one to each job, is the
-/// password of the user <see cref="UserName"/>.
+/// <c>auth.oidc</c>, beside another way to log in: the client logs in as the user <see cref="UserName"/>, with an identity token of an
+/// OpenID provider as its password. CI services give such a token to each job.
 /// </summary>
 public sealed class OidcAccess : IAccess, IDisposable
 {
@@ -106,7 +106,7 @@ public sealed class OidcAccess : IAccess, IDisposable
         header => KeyOf(keys, header.TryGetProperty("kid", out var kid) && kid.ValueKind is JsonValueKind.String ? kid.GetString() : null),
         _options.Issuer, _options.Audience, TokenServerAccess.AllAlgorithms, _time);
 
-    // Without a name in the token, the provider's only key.
+    // The key with this name. If the token names none: the provider's key, if it has only one.
     private static SecurityKey? KeyOf(JsonWebKeySet keys, string? name)
     {
         var all = keys.Keys.Where(key => key.Use is null or "" or "sig").ToList();
@@ -117,7 +117,7 @@ public sealed class OidcAccess : IAccess, IDisposable
         }
         catch (Exception malformed) when (malformed is FormatException or CryptographicException or ArgumentException)
         {
-            // The provider gives this name to what is no key: nothing is signed with it.
+            // The entry with this name is no usable key, so no token can be verified with it.
             return null;
         }
     }

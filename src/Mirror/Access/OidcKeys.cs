@@ -45,8 +45,8 @@ internal sealed partial class OidcKeys : IDisposable
         _documents = new(_http) { RequireHttps = !new Uri(issuer).IsLoopback };
     }
 
-    /// <summary>The keys, which the first caller waits for.</summary>
-    /// <returns>Null if they were never read, and cannot be read now.</returns>
+    /// <summary>The keys. A caller waits only while none were read yet; a renewal runs in the background.</summary>
+    /// <returns>Null if none were read yet, and reading them failed now or a moment ago.</returns>
     public async ValueTask<JsonWebKeySet?> GetAsync(CancellationToken cancellationToken)
     {
         JsonWebKeySet? keys;
@@ -81,7 +81,7 @@ internal sealed partial class OidcKeys : IDisposable
 
     private async Task<JsonWebKeySet?> ReadOnceAsync()
     {
-        // It has two requests.
+        // One limit for both requests: the discovery document and the keys.
         using var limit = new CancellationTokenSource(MaxWait, _time);
         try
         {
@@ -107,6 +107,6 @@ internal sealed partial class OidcKeys : IDisposable
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "the keys of {Issuer} (auth.oidc.issuer) cannot be read: {Reason}; tokens are checked with the keys of before, if there are any")]
+        "the keys of {Issuer} (auth.oidc.issuer) cannot be read: {Reason}; the keys that were read last stay valid, if there are any")]
     private partial void LogNoKeys(string issuer, string reason);
 }

@@ -15,18 +15,19 @@ public sealed class TooManyLoginsException() : Exception("too many logins wait t
 }
 
 /// <summary>
-/// Checks at most one password at a time for every two processors. Other logins wait, up to a bound for all and one for each address. Wrong
-/// passwords must not keep correct ones waiting. So a login comes first if the fewest wrong passwords came over its connection, then if the
-/// fewest came for its user name from its address, then if the fewest came from its address. Among equals the newest login comes first:
-/// clients that try passwords send the next one only after an answer, so the newest login is usually not theirs. At every fourth turn the
-/// fourth newest login is checked instead, because newer ones have overtaken it.
+/// Checks at most one password at a time for every two processors. Other logins wait, at most 2048 in all, and at most 512 from one address
+/// (an IPv6 /64 counts as one). Wrong passwords must not keep correct ones waiting. So a login comes first if the fewest wrong passwords
+/// came over its connection, then if the fewest came for its user name from its address, then if the fewest came from its address. Among
+/// equals the newest login comes first: clients that try passwords send the next one only after an answer, so their logins are older. At
+/// every fourth turn the fourth newest login is checked instead, whatever was sent before it, so that a login that three newer ones
+/// overtook also gets a turn. A correct password makes the count of its user name from its address zero.
 /// </summary>
 public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordChecks> log) : IDisposable
 {
     private const int MaxWaiting = 2048;
     private const int MaxWaitingOfAddress = 512;
     private const int Overtaken = 4;
-    // So many wrong passwords count as one. A client that sent fewer is treated like one that sent none.
+    // For a user name or an address, so many wrong passwords count as one, so fewer count as none. For a connection each one counts.
     private const int Step = 64;
     private const int MaxCounts = 20_000;
 
@@ -82,7 +83,7 @@ public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordCh
                 _queue.Remove(last);
                 last.Turn.SetException(new TooManyLoginsException());
                 if (_full.IsDue())
-                    LogFull(_queue.Count, client.Address);
+                    LogFull(_queue.Count, last.Client.Address);
             }
         }
         await using var gone = cancellationToken.Register(() =>
@@ -126,11 +127,11 @@ public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordCh
     private static Waiting? Last(IEnumerable<Waiting> queue) => queue.MaxBy(waiting => waiting.Client.Rank);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Count} logins wait to be checked, so some are refused with 429, among them from {Address}; " +
+        "{Count} logins wait to be checked, so a login from {Address} was refused with 429; " +
         "if clients there send wrong passwords, correct or block them")]
     private partial void LogFull(int count, IPAddress? address);
 
-    /// <summary>How many wrong passwords have come from one place.</summary>
+    /// <summary>How many wrong passwords a connection, a user name or an address has sent.</summary>
     private class Wrongs
     {
         private int _count;
@@ -143,14 +144,15 @@ public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordCh
     }
 
     /// <summary>
-    /// The wrong passwords over a connection from one address. The connection of a proxy carries logins from several addresses.
+    /// The wrong passwords over a connection from one address, and the logins there that were refused because too many waited. The
+    /// connection of a proxy carries logins from several addresses.
     /// </summary>
     private sealed class ConnectionWrongs(IPAddress? address) : Wrongs
     {
         internal IPAddress? Address => address;
     }
 
-    /// <summary>The origin of a login: its connection, user name and address, with the wrong passwords that each of them sent.</summary>
+    /// <summary>Where a login comes from: connection, user name and address, and how many wrong passwords came from each.</summary>
     private sealed class Client
     {
         private readonly Wrongs _ofName;

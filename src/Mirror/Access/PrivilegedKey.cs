@@ -74,7 +74,7 @@ public sealed class PrivilegedKey
         }
     }
 
-    /// <summary>The user, if a request carries a token that the key verifies; else null.</summary>
+    /// <summary>The user, if a request carries a token that the key verifies and that ends within 24 hours; else null.</summary>
     public async ValueTask<AccessUser?> UserOfAsync(HttpRequest request)
     {
         if (TokenIn(request.Headers.Authorization) is not { } token || await _verifier.ReadAsync(token) is not { } claims)
@@ -126,8 +126,9 @@ internal sealed class PrivilegedAccess(IAccess others, PrivilegedKey key) : IAcc
         AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) =>
         user is PrivilegedUser ? new(true) : others.AuthorizeAsync(user, repository, action, cancellationToken);
 
-    public string? RuleFor(AccessUser? user, RepositoryName? repository, AccessAction action) =>
-        user is PrivilegedUser ? "auth.privileged_key" : others.RuleFor(user, repository, action);
+    public ValueTask<string?> RuleForAsync(
+        AccessUser? user, RepositoryName? repository, AccessAction action, CancellationToken cancellationToken) =>
+        user is PrivilegedUser ? new("auth.privileged_key") : others.RuleForAsync(user, repository, action, cancellationToken);
 
     public Refusal Refuse(in RefusedRequest request) => others.Refuse(request);
 }

@@ -7,7 +7,7 @@ public readonly record struct ResourceAction(string Type, string Name, string Ac
 {
     private const string Repository = "repository";
 
-    /// <summary>One right by its own name.</summary>
+    /// <summary>The right for this action alone: unlike <see cref="NeededFor"/>, a push does not include the pull.</summary>
     /// <param name="repository">Null for the catalog as a whole.</param>
     public static ResourceAction Of(RepositoryName? repository, AccessAction action) => action is AccessAction.List
         ? new("registry", "catalog", "*")
@@ -37,8 +37,8 @@ public readonly record struct ResourceAction(string Type, string Name, string Ac
     }
 
     /// <summary>The repository that the query's <c>from</c> names; null where it names none.</summary>
-    /// <remarks>The first value decides, as it does for a mount. Any other text is no repository to have a right on, and a header, in which
-    /// the needed rights are sent, takes ASCII only.</remarks>
+    /// <remarks>The first value decides, as it does for a mount. A text that is no repository name is ignored: no right on it exists, and
+    /// it could contain characters that the header of a challenge cannot carry.</remarks>
     public static string? FromOf(HttpRequest request) =>
         request.Query["from"] is [{ } from, ..] && RepositoryName.TryParse(from, out _) ? from : null;
 

@@ -7,8 +7,9 @@ using Mirror.Upstream;
 namespace Mirror.Access;
 
 /// <summary>
-/// Asks the token server of <c>auth.token</c> for a token with the name and the password of a user, as docker does ("Token Authentication
-/// Specification"): for browsers, which cannot. Only <c>auth.token.realm</c> gets the password, and no redirect takes it further.
+/// Sends a user's name and password to the token server of <c>auth.token</c>, as docker does ("Token Authentication Specification"), and
+/// gets a token. The server does this for users of the pages, because a browser cannot log in at a token server by itself. Only
+/// <c>auth.token.realm</c> gets the password, and no redirect takes it further.
 /// </summary>
 public sealed class TokenLogins : IDisposable
 {
@@ -32,7 +33,8 @@ public sealed class TokenLogins : IDisposable
 
     public TokenLogins(TokenOptions options) => _options = options;
 
-    /// <summary>Whether passwords may go to the token server: it is known, and the way is encrypted or stays in this machine.</summary>
+    /// <summary>Whether passwords may go to the token server: the settings name its address (not <c>autoredirect</c>), and the way is
+    /// encrypted or stays in this machine.</summary>
     public static bool MayAsk(TokenOptions options) =>
         !options.AutoRedirect && Uri.TryCreate(options.Realm, UriKind.Absolute, out var realm)
         && (realm.Scheme == Uri.UriSchemeHttps || realm is { Scheme: "http", IsLoopback: true });

@@ -11,7 +11,7 @@ namespace Mirror.Access;
 /// <summary><c>auth.token</c>: a token server decides, and its tokens say what it decided.</summary>
 public sealed class TokenServerAccess : IAccess, IDisposable
 {
-    // Of RFC 7518, those that a public key verifies.
+    // The algorithms of RFC 7518 that verify with a public key, and EdDSA (RFC 8037).
     internal static readonly string[] AllAlgorithms =
         ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", Ed25519Key.Algorithm];
 

@@ -39,7 +39,8 @@ public sealed class TokenService(
     /// <summary>How to answer where the login is wrong.</summary>
     public Refusal Refuse(in RefusedRequest request) => logins.Refuse(request);
 
-    /// <summary>A token with those of the rights in these scopes that the client has.</summary>
+    /// <summary>A token with those of the rights in these scopes that the client has. The owner of the privileged key gets his own token
+    /// back.</summary>
     /// <param name="scopes">Such as <c>repository:team/app:pull,push</c>.</param>
     /// <param name="resolve">The name under which a repository is stored, for the name that a client uses; null where it has none.</param>
     /// <exception cref="IOException">The key of the tokens cannot be read.</exception>

@@ -8,7 +8,7 @@ internal sealed record TokenUser(TokenClaims Claims, string? From) : AccessUser(
 {
     public override DateTimeOffset? Until => DateTimeOffset.UnixEpoch.AddSeconds(Math.Clamp(Claims.Exp, 0, MaxSeconds));
 
-    // The year 2100: a later end counts as no end.
+    // The year 2100: a later end counts as this one, because a date cannot hold every number.
     private const double MaxSeconds = 4_102_444_800;
 
     /// <summary>Whether the token allows a request. A valid token is enough for <c>/v2/</c>.</summary>

@@ -16,7 +16,7 @@ internal sealed class TokenVerifier(
     Func<JsonElement, SecurityKey?> choose, string issuer, string audience, IReadOnlyCollection<string> algorithms, TimeProvider time,
     bool isOwn = false)
 {
-    // As long as the header that a token comes in may be.
+    // The limit of all headers of a request: no longer token can arrive.
     public const int MaxLength = 32 * 1024;
 
     // The clocks of the token server and of this machine differ.
@@ -43,7 +43,7 @@ internal sealed class TokenVerifier(
             {
                 IssuerSigningKeyResolver = (_, _, _, _) => [key],
                 ValidAlgorithms = algorithms,
-                // The claims are read below: what a registry accepts is stricter, and the time is the server's.
+                // Checked below instead: this server is stricter than the library, and takes the time from its TimeProvider.
                 ValidateIssuer = false,
                 ValidateAudience = false,
                 ValidateLifetime = false,

@@ -9,8 +9,8 @@ namespace Mirror.Access;
 
 /// <summary>
 /// The keys that may sign tokens, from the files of <c>auth.token</c>: read once. A token's header chooses one, in the order of
-/// <c>registry:2</c>: <c>x5c</c>, <c>jwk</c>, <c>kid</c>. A key or certificate in the header is only compared with the trusted ones, and
-/// the server requests no address in the header.
+/// <c>registry:2</c>: <c>x5c</c>, <c>jwk</c>, <c>kid</c>. The server trusts no key of the header as such: a <c>jwk</c> must be one of the
+/// trusted keys, and a chain in <c>x5c</c> must lead to a trusted certificate. It requests no address in the header.
 /// </summary>
 internal sealed class TrustedKeys
 {
@@ -119,7 +119,7 @@ internal sealed class TrustedKeys
         public static Known? Of(X509Certificate2 certificate) => Of(
             certificate.GetRSAPublicKey() ?? (AsymmetricAlgorithm?)certificate.GetECDsaPublicKey(), Ed25519Key.Of(certificate));
 
-        /// <summary>Either of the two; null where both are.</summary>
+        /// <summary>From the argument that is not null; null if both are.</summary>
         public static Known? Of(AsymmetricAlgorithm? key, Ed25519Key? edwards)
         {
             if (key is null)
@@ -128,11 +128,11 @@ internal sealed class TrustedKeys
             return new(KeyNames.ToSecurityKey(key), names[1], names);
         }
 
-        /// <summary>The key, for one token.</summary>
+        /// <summary>Prepares the key of a header's certificate, which is used for one token only.</summary>
         public SecurityKey AsSent()
         {
             Key.KeyId = Thumbprint;
-            // A client chooses how many such keys there are.
+            // Clients can send any number of such certificates, so the library must not cache their keys.
             if (Key is not Ed25519Key)
                 Key.CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false };
             return Key;

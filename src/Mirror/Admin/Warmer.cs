@@ -12,8 +12,8 @@ using Mirror.Upstream;
 namespace Mirror.Admin;
 
 /// <summary>
-/// Fetches images from upstream before clients ask for them. What is stored already is not fetched again, so the same list goes on where it
-/// stopped. The last pulls of an account's rate limit are left to clients.
+/// Fetches images from upstream before clients ask for them. What is stored already is not fetched again, so a run that was interrupted can
+/// be repeated, and continues where it stopped. The last pulls of an account's rate limit are kept for clients.
 /// </summary>
 public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector upstreams, RunningFills fills, IContentStore stored,
     ImageReader reader)
@@ -36,7 +36,9 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
 
     /// <summary>Fetches one image. Never throws because of the image or its upstream.</summary>
     /// <param name="image">A repository and a tag or a digest; without one, the tag is <c>latest</c>.</param>
-    /// <param name="platforms">Those to fetch; null for <see cref="DefaultPlatform"/> of an index, and any of another image.</param>
+    /// <param name="text">The image as the caller wrote it, for the progress.</param>
+    /// <param name="platforms">The platforms to fetch. Null: of an index <see cref="DefaultPlatform"/>; another image is fetched whatever
+    /// its platform is.</param>
     /// <param name="report">Gets the progress, and at last the outcome.</param>
     /// <exception cref="OperationCanceledException">The caller does not wait any longer.</exception>
     public async Task RunAsync(
@@ -95,7 +97,8 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         if (platforms?.Contains(EveryPlatform) == false && document is { IsIndex: false }
             && document.Config is { } config)
         {
-            progress = await FetchAsync(repository, config.Digest, progress, report, stop);
+            // Step 3 counts its bytes again.
+            progress = await FetchBlobAsync(repository, config.Digest, progress, report, stop) with { Done = 0 };
             if (await reader.PlatformAsync(config.Digest, stop) is { } platform && !platforms.Contains(platform))
                 return progress with
                 {
@@ -104,12 +107,12 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
                 };
         }
 
-        // 3. The layers.
+        // 3. The config and the layers.
         progress = progress with { Total = blobs.Values.Total() };
         foreach (var (digest, size) in blobs)
         {
             var before = progress;
-            progress = await FetchAsync(repository, digest, progress, report, stop);
+            progress = await FetchBlobAsync(repository, digest, progress, report, stop);
             progress = progress with { Done = before.Done + size };
             await report(progress);
         }
@@ -118,7 +121,7 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         WarmProgress Left() => progress with
         {
             State = WarmState.Left,
-            Reason = $"the last pulls of the rate limit of {mirror.Upstream.Origin.Authority} are left to clients",
+            Reason = $"few pulls are left of the rate limit of {mirror.Upstream.Origin.Authority}, and they are kept for clients",
         };
 
         void AddBlobs(ManifestDocument? manifest)
@@ -128,15 +131,14 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
         }
     }
 
-    private async Task<WarmProgress> FetchAsync(
+    private async Task<WarmProgress> FetchBlobAsync(
         IRepository repository, Digest digest, WarmProgress progress, Func<WarmProgress, ValueTask> report, CancellationToken stop)
     {
         if (await repository.OpenBlobAsync(digest, ignoreLease: false, stop) is not { } answer)
-            throw new RegistryException(RegistryError.BlobUnknown, $"upstream does not have its layer {digest}");
+            throw new RegistryException(RegistryError.BlobUnknown, $"upstream does not have its blob {digest}");
         await using var content = answer.Value;
         if (answer.CacheStatus?.IsHit == true)
             return progress;
-        // The last bytes come when the digest is verified, which is before the blob is stored.
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
@@ -151,9 +153,10 @@ public sealed class Warmer(RepositoryResolver repositories, UpstreamSelector ups
                 reported = offset;
                 await report(progress);
             }
+            // The last bytes came when the digest was verified. The blob is stored after that.
             await fills.WhenEndedAsync(digest, stop);
             if (await stored.SizeAsync(digest, stop) is null)
-                throw new IOException($"its layer {digest} could not be stored: proxy.max_size or the disk has no room for it");
+                throw new IOException($"its blob {digest} could not be stored: proxy.max_size or the disk has no room for it");
             return progress;
         }
         finally
@@ -178,7 +181,7 @@ public enum WarmState
     /// <summary>It was stored already.</summary>
     Present,
 
-    /// <summary>It is left for a later run: upstream allows no more pulls for now.</summary>
+    /// <summary>It is left for a later run: upstream answered 429, or the few pulls that are left are kept for clients.</summary>
     Left,
 
     /// <summary>It cannot be fetched.</summary>
@@ -186,7 +189,7 @@ public enum WarmState
 }
 
 /// <summary>The progress of one image.</summary>
-/// <param name="Done">Bytes of its layers that are stored, of <paramref name="Total"/>.</param>
-/// <param name="Fetched">Those that were fetched for this.</param>
+/// <param name="Done">Bytes of its config and layers that are stored or have arrived, of <paramref name="Total"/>.</param>
+/// <param name="Fetched">Bytes that this run downloaded.</param>
 /// <param name="Reason">Why it is left or failed.</param>
 public sealed record WarmProgress(string Image, WarmState State, long Done, long Total, long Fetched, string? Reason);

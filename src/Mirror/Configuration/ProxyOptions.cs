@@ -36,12 +36,12 @@ public sealed class ProxyOptions : UpstreamOptions
     /// cref="FailFast"/>.</summary>
     public TimeSpan Hold { get; set; }
 
-    /// <summary>How long a request for content that is not stored waits at most, if upstream answers 429 and asks to wait no longer than
-    /// that. Zero: the client gets the 429 at once.</summary>
+    /// <summary>The longest <c>Retry-After</c> of a 429 for which a request for content that is not stored waits. All waits of a request
+    /// together are at most twelve times as long. Zero: the client gets the 429 at once.</summary>
     [ConfigurationKeyName("wait_limited")]
     public TimeSpan WaitLimited { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>What is done in the background for the layers of a pulled image that its client had already.</summary>
+    /// <summary>What is done in the background for the other blobs of an image, after a client has asked for one of its layers.</summary>
     public CompleteImages Complete { get; set; } = CompleteImages.Linked;
 
     /// <summary>What is fetched before clients ask for it.</summary>
@@ -52,7 +52,7 @@ public sealed class ProxyOptions : UpstreamOptions
     [ConfigurationKeyName("max_size")]
     public long? MaxSize { get; set; }
 
-    /// <summary>How long upstream's answer is remembered whether a repository is public, or open to a client's login.</summary>
+    /// <summary>How long the mirror remembers upstream's answer whether a repository is public, or open to a client's login.</summary>
     [ConfigurationKeyName("private_ttl")]
     public TimeSpan PrivateTtl { get; set; } = TimeSpan.FromMinutes(5);
 
@@ -61,7 +61,7 @@ public sealed class ProxyOptions : UpstreamOptions
         [.. AllUpstreams().Where(upstream => upstream.Options.Private is PrivateImages.Client).Select(upstream => upstream.PathName)];
 
     /// <summary>How many bytes of the store's volume stay free, 1 MiB or more: where there are fewer, the least recently used images are
-    /// removed. Null: the mirror does not look. It cannot be set together with a bucket.</summary>
+    /// removed. Null: no limit. It cannot be set together with a bucket.</summary>
     [ConfigurationKeyName("min_free")]
     public long? MinFree { get; set; }
 
@@ -82,9 +82,9 @@ public sealed class ProxyOptions : UpstreamOptions
 
     /// <summary>
     /// Every upstream that has a <see cref="UpstreamOptions.RemoteUrl"/>, the default one first, each with its path name: the first part of
-    /// its repositories' names. This is its <see cref="UpstreamOptions.EffectiveName"/>. A repository name cannot hold a colon, so the path
-    /// name of <c>host:port</c> is the host alone; if another upstream has that host as well, it is <c>host_port</c>. No two upstreams of
-    /// a configuration without errors have the same path name.
+    /// its repositories' names. This is its <see cref="UpstreamOptions.EffectiveName"/>, but a repository name cannot hold a colon. So the
+    /// path name of <c>host:port</c> is the host alone, or <c>host_port</c> if another upstream has that host as its name or in its URL. A
+    /// colon in <c>name</c> becomes <c>_</c>. No two upstreams of a configuration without errors have the same path name.
     /// </summary>
     public IReadOnlyList<(UpstreamOptions Options, string PathName)> AllUpstreams()
     {

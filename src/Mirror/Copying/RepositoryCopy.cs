@@ -107,7 +107,7 @@ internal sealed class RepositoryCopy(
         // As for a push: after the links and after the tags, so that no garbage collection of the destination takes anything meanwhile.
         async Task<bool> IsKeptAsync(IEnumerable<Digest> tagged)
         {
-            if (isDryRun || await _protection.FirstMissingAsync(
+            if (isDryRun || await _protection.TouchAllAsync(
                 name, newBlobs, newManifests.Select(manifest => manifest.Digest).Union(tagged), cancellationToken) is not { } missing)
                 return true;
             tally.Problem($"{name}@{missing}", "a garbage collection of the destination deleted it meanwhile; run the copy again");

@@ -2,7 +2,7 @@ using Mirror.Configuration;
 
 namespace Mirror.Fleet;
 
-/// <summary>This process among the replicas.</summary>
+/// <summary>The address of this process for other replicas, and the addresses of the others.</summary>
 public sealed class Replica
 {
     public Replica(MirrorOptions options)

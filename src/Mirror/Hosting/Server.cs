@@ -68,7 +68,7 @@ public static partial class Server
             _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
             _ = app.Services.GetRequiredService<IAccess>();
             var certificates = app.Services.GetService<CertificateFolder>();
-            var filesSay = SettingFiles.Warnings(options).ToList();
+            var fileWarnings = SettingFiles.Warnings(options).ToList();
             if (dropRoot)
                 RootPrivileges.DropTo(options.Storage.LocalDirectory, certificates?.Folder);
             if (!options.Storage.Maintenance.ReadOnly.Enabled)
@@ -86,7 +86,7 @@ public static partial class Server
                 LogWarning(app.Logger, configuration.Source, warning);
             if (configuration.Old is not null)
                 LogOld(app.Logger, configuration.Source);
-            foreach (var warning in filesSay.Concat(AccessSummary.Warnings(options)))
+            foreach (var warning in fileWarnings.Concat(AccessSummary.Warnings(options)))
                 LogSettingWarning(app.Logger, warning);
             if (app.Services.GetService<UnreadableFolders>() is { } unreadable)
                 unreadable.Found += folder => LogUnreadable(app.Logger, folder);
@@ -273,7 +273,7 @@ public static partial class Server
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "this user may not read {Folder} in the storage; it is skipped: give the user the right to read it")]
+        "the server may not read the folder {Folder} of its storage, and skips it: give the server's user the right to read it")]
     private static partial void LogUnreadable(ILogger logger, string folder);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "configuration: {File}: {Warning}")]

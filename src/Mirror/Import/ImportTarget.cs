@@ -74,7 +74,7 @@ internal sealed class ImportTarget(
 
         async ValueTask RequireAsync()
         {
-            if (await _protection.FirstMissingAsync(name, blobs, [digest], cancellationToken) is { } missing)
+            if (await _protection.TouchAllAsync(name, blobs, [digest], cancellationToken) is { } missing)
                 throw new IOException($"a garbage collection deleted {missing} of {name} meanwhile; run the import again");
         }
     }

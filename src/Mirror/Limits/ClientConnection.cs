@@ -139,7 +139,7 @@ public sealed class ClientConnection
             return false;
         if (TryTakeOwnPlace())
             return true;
-        tookFile = _all.Files.Wait(0);
+        tookFile = _all.FreeFiles.Wait(0);
         if (!tookFile)
             _share.Release();
         return tookFile;
@@ -165,7 +165,7 @@ public sealed class ClientConnection
     internal void GiveShareBack(bool tookFile)
     {
         if (tookFile)
-            _all.Files.Release();
+            _all.FreeFiles.Release();
         else
             Volatile.Write(ref _bodyPlaceTaken, 0);
         _share.Release();

@@ -7,12 +7,13 @@ namespace Mirror.Limits;
 /// All connections of clients. When few places are left, it closes the connections that have been stuck for the longest time, so that new
 /// clients find a place. If no connection is stuck, the new one waits (<see cref="PacedListeners"/>).
 /// </summary>
-/// <param name="downloads">The downloads whose files connections may have as long as no download needs them.</param>
+/// <param name="downloads">How many downloads share their files with connections: connections may use these files while no download
+/// needs them.</param>
 public sealed class ClientConnections(int downloads)
 {
-    // In milliseconds. Lawful clients are stuck for a shorter time, except on connections that they keep for later.
+    // In milliseconds. Well-behaved clients are stuck for a shorter time, except on connections that they keep for later.
     private const int MinStuck = 1000;
-    // In milliseconds. To look at all connections costs little, but too much for each connection of a flood.
+    // In milliseconds. To look through all connections is cheap once, but too expensive for each new connection of a flood.
     private const int LookEvery = 20;
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(LookEvery);
@@ -23,10 +24,10 @@ public sealed class ClientConnections(int downloads)
     private long _looked;
 
     /// <summary>
-    /// The files of all connections, of every listener (<see cref="ConnectionPlace"/>), and those of the downloads that any upstream may
-    /// have. A listener that waits for a connection has its place already.
+    /// The open files that are free for connections, and for the downloads that no upstream has for itself. A listener takes the files of
+    /// a connection (<see cref="ConnectionPlace"/>) before it accepts the connection.
     /// </summary>
-    internal SemaphoreSlim Files { get; } = new(FilesWith(downloads));
+    internal SemaphoreSlim FreeFiles { get; } = new(FilesWith(downloads));
 
     /// <summary>Counts a connection of an endpoint for as long as it lasts. It comes before all other steps of the connection.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async connection =>
@@ -36,7 +37,7 @@ public sealed class ClientConnections(int downloads)
         _open.TryAdd(client, true);
         try
         {
-            CloseSlowest();
+            CloseStuckIfFull();
             await next(connection);
         }
         finally
@@ -45,41 +46,41 @@ public sealed class ClientConnections(int downloads)
         }
     };
 
-    /// <summary>Takes a file of <see cref="Files"/>. While none is free, connections that are stuck are closed.</summary>
+    /// <summary>Takes a file of <see cref="FreeFiles"/>. While none is free, connections that are stuck are closed.</summary>
     /// <returns>False if none came free in the given time.</returns>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async ValueTask<bool> TakeFileAsync(TimeSpan? maxWait, CancellationToken cancellationToken)
     {
-        for (var waited = TimeSpan.Zero; !await Files.WaitAsync(LookInterval, cancellationToken); waited += LookInterval)
+        for (var waited = TimeSpan.Zero; !await FreeFiles.WaitAsync(LookInterval, cancellationToken); waited += LookInterval)
         {
             if (waited >= maxWait)
                 return false;
-            CloseSlowest();
+            CloseStuckIfFull();
         }
         return true;
     }
 
-    /// <summary>Takes files of <see cref="Files"/> for something else than a connection, if so many are free.</summary>
+    /// <summary>Takes files of <see cref="FreeFiles"/> for something else than a connection, if so many are free.</summary>
     public bool TryTakeFiles(int count)
     {
         for (var taken = 0; taken < count; taken++)
-            if (!Files.Wait(0))
+            if (!FreeFiles.Wait(0))
             {
                 if (taken > 0)
-                    Files.Release(taken);
+                    FreeFiles.Release(taken);
                 return false;
             }
         return true;
     }
 
     /// <summary>
-    /// Where few files are left, closes those that are stuck for the longest, a few at a time and no more than are needed: whose client
-    /// means harm connects again.
+    /// If few files are left, closes the connections that have been stuck for the longest time. It closes a few at a time, and no more than
+    /// needed: an attacker connects again at once, so that closing more would only cost other clients their connections.
     /// </summary>
-    public void CloseSlowest()
+    public void CloseStuckIfFull()
     {
-        // Some are kept for newcomers.
-        var lacking = _all / 8 - Files.CurrentCount;
+        // An eighth of the files stays free for new connections.
+        var lacking = _all / 8 - FreeFiles.CurrentCount;
         if (lacking <= 0)
             return;
         var now = Environment.TickCount64;
@@ -95,11 +96,11 @@ public sealed class ClientConnections(int downloads)
             client.Close();
     }
 
-    /// <summary>Whether new connections wait for a place.</summary>
-    internal bool OthersWait => Files.CurrentCount == 0;
+    /// <summary>Whether no file is free, so that a new connection has to wait.</summary>
+    internal bool OthersWait => FreeFiles.CurrentCount == 0;
 
-    /// <summary>Whether more than a quarter of the places are taken.</summary>
-    internal bool IsCrowded => Files.CurrentCount < _all * 3 / 4;
+    /// <summary>Whether more than a quarter of the files are taken.</summary>
+    internal bool IsCrowded => FreeFiles.CurrentCount < _all * 3 / 4;
 
     private static int FilesWith(int downloads) =>
         OpenFiles.MaxConnections * ConnectionPlace.Files + downloads * OpenFiles.OfDownload;

@@ -17,7 +17,7 @@ internal sealed class ConnectionPlace(ClientConnections connections)
     public void LendBody()
     {
         if (Interlocked.CompareExchange(ref _held, Files - 1, Files) == Files)
-            connections.Files.Release();
+            connections.FreeFiles.Release();
     }
 
     /// <summary>Waits until the connection has again what it lent.</summary>
@@ -30,13 +30,13 @@ internal sealed class ConnectionPlace(ClientConnections connections)
         if (!await connections.TakeFileAsync(MaxWait, cancellationToken))
             throw new BusyException("too many clients are connected; try again later", RetryAfter, OpenFiles.Advice);
         if (Interlocked.CompareExchange(ref _held, Files, Files - 1) != Files - 1)
-            connections.Files.Release();
+            connections.FreeFiles.Release();
     }
 
     /// <summary>Gives all back: the files of the connection are closed.</summary>
     public void GiveBack()
     {
         if (Interlocked.Exchange(ref _held, 0) is > 0 and var held)
-            connections.Files.Release(held);
+            connections.FreeFiles.Release(held);
     }
 }

@@ -34,7 +34,7 @@ internal static class OpenFiles
 
     /// <summary>
     /// How many downloads are kept for each upstream: half of all, divided evenly. The files of the others are in one pool with those of
-    /// the connections (<see cref="ClientConnections.Files"/>): while no download needs them, more clients can be connected.
+    /// the connections (<see cref="ClientConnections.FreeFiles"/>): while no download needs them, more clients can be connected.
     /// </summary>
     /// <param name="upstreams">How many upstreams are configured.</param>
     public static int DownloadsOfEach(int upstreams) => MaxDownloads / 2 / Math.Max(1, upstreams);

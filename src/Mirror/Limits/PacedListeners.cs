@@ -44,7 +44,7 @@ internal sealed class PacedListeners(SocketTransportFactory sockets, ClientConne
             finally
             {
                 if (taken > 0)
-                    connections.Files.Release(taken);
+                    connections.FreeFiles.Release(taken);
             }
         }
 

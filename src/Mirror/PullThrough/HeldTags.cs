@@ -59,9 +59,10 @@ public sealed class HeldTags : IDisposable
         return true;
     }
 
-    /// <summary>When a tag may move to a manifest; null if it may now. Call it after each check of the tag that found it.</summary>
+    /// <summary>Until when a tag may not move to a manifest; null if it may move now. Call it after each check of the tag that found
+    /// it.</summary>
     /// <param name="stored">The manifest that the tag names here; null for a tag that is not stored.</param>
-    public async ValueTask<DateTimeOffset?> MovesOnAsync(
+    public async ValueTask<DateTimeOffset?> HeldUntilAsync(
         RepositoryName name, string tag, Digest current, Digest? stored, CancellationToken cancellationToken)
     {
         var policy = _policies.Of(name);
@@ -73,12 +74,12 @@ public sealed class HeldTags : IDisposable
         if (policy.Cooldown <= TimeSpan.Zero)
             return null;
         // The manifest that the tag names now counts as known from now on, so that the tag can move back to it later.
-        var on = await FirstAsync(RegistryLayout.FirstSeen(name, current), cancellationToken) + policy.Cooldown;
-        if (current == stored || on <= _time.GetUtcNow() || stored is null && !policy.HoldsNewTags)
+        var until = await FirstAsync(RegistryLayout.FirstSeen(name, current), cancellationToken) + policy.Cooldown;
+        if (current == stored || until <= _time.GetUtcNow() || stored is null && !policy.HoldsNewTags)
             return null;
         if (stored is not null)
-            Hold(name, tag, current, $"upstream has moved the tag to {current}, which is served from {Text(on)} (cooldown)");
-        return on;
+            Hold(name, tag, current, $"upstream has moved the tag to {current}, which will not be served before {Text(until)} (cooldown)");
+        return until;
     }
 
     /// <summary>Lets tags move to a manifest at once.</summary>

@@ -7,14 +7,14 @@ namespace Mirror.PullThrough;
 // Content that clients pushed while the name was hosted, or through another program.
 public sealed partial class MirroredManifests
 {
-    private async ValueTask<((Digest, Provenance?)? NotCopied, bool IsKnown)> FindNotCopiedAsync(
+    private async ValueTask<((Digest, Provenance?)? NotCopied, bool StoreAnswered)> FindNotCopiedAsync(
         RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         try
         {
             return (await tags.NotCopiedAsync(name, tag, cancellationToken), true);
         }
-        // The bucket is away, and the tag is from its local copy.
+        // The store cannot tell: for example, the bucket is away, and the tag came from its local copy.
         catch (Exception failure) when (failure.IsStoreFailure)
         {
             return (null, false);

@@ -24,7 +24,7 @@ public sealed partial class MirroredManifests
         var reference = Reference.Parse(tag);
         if (!byGet && await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
             return head;
-        // Upstream's HEAD lacks the length or the digest. So request the manifest itself.
+        // The caller wants a GET, or upstream's HEAD lacks the length, the digest or the media type.
         var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest.Descriptor;
@@ -88,7 +88,7 @@ public sealed partial class MirroredManifests
     private bool MaySendOtherwise(UpstreamException failure) => failure switch
     {
         UpstreamLimitedException or UpstreamUnavailableException { IsLoginRefused: true } => false,
-        // No answer: of the upstream, or of a host that it redirected to.
+        // Upstream, or a host that it redirects to, gave no answer. If upstream itself can be reached, another request may succeed.
         UpstreamUnavailableException { InnerException: not null } => !upstream.State.IsUnavailable,
         _ => true,
     };

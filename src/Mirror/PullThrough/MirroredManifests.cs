@@ -18,10 +18,11 @@ public sealed partial class MirroredManifests(
     IProvenanceStore provenance, CacheSize cache, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies,
     StoreWrites writes, StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
 {
-    private const int MaxPresent = 10_000;
-    private static readonly TimeSpan PresentLife = TimeSpan.FromMinutes(5);
+    private const int MaxSeen = 10_000;
+    private static readonly TimeSpan SeenLife = TimeSpan.FromMinutes(5);
 
-    private readonly ConcurrentDictionary<(RepositoryName, Digest), long> _present = new(); // Upstream had these manifests a moment ago.
+    // When upstream last showed by HEAD that it sends these manifests.
+    private readonly ConcurrentDictionary<(RepositoryName, Digest), long> _seenUpstream = new();
     private readonly RareLine _staleLine = new(time);
 
     /// <summary>The stored manifest that a reference names; null if the server must ask upstream.</summary>
@@ -36,7 +37,7 @@ public sealed partial class MirroredManifests(
         }
         var stored = await FindStoredAsync(name, digest, cancellationToken);
         if (tag is not null)
-            await tags.AnsweredAsync(name, tag, digest, isStored: stored is not null);
+            await tags.MoveToAnsweredAsync(name, tag, digest, isStored: stored is not null);
         return stored is null ? null : new(stored, CacheStatus.Hit, Held: why);
     }
 
@@ -50,17 +51,17 @@ public sealed partial class MirroredManifests(
         if (current is not { } known || tag is null)
             return current is null ? null : new(current.Value, CacheStatus.Hit);
         var stored = await FindStoredAsync(name, known.Digest, cancellationToken);
-        await tags.AnsweredAsync(name, tag, known.Digest, isStored: stored is not null);
-        // Upstream's HEAD, from which the check of the tag knows it, may have told another length than that of the stored manifest.
+        await tags.MoveToAnsweredAsync(name, tag, known.Digest, isStored: stored is not null);
+        // The length in `known` comes from upstream's HEAD and may be wrong, so take the stored manifest's own.
         if (stored is not null)
             known = stored.Descriptor;
-        else if (await FindMovedAsync(name, tag, known, cancellationToken) is not null)
+        else if (await FindFormerAsync(name, tag, known, cancellationToken) is not null)
             return null;
         return new(known, CacheStatus.Hit, Held: held.Find(name, tag));
     }
 
     /// <summary>The manifest that a reference names now. If upstream does not answer, it is the stored one.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer, and no stored manifest can be served instead.</exception>
+    /// <exception cref="UpstreamException">Upstream did not give the manifest, and no stored one can be served instead.</exception>
     public async ValueTask<Answer<Manifest>> FetchAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         if (!reference.IsTag(out var tag, out var digest))
@@ -83,7 +84,7 @@ public sealed partial class MirroredManifests(
     }
 
     /// <summary>The descriptor that a reference names now, by HEAD if upstream supports it, because a HEAD is no pull upstream.</summary>
-    /// <exception cref="UpstreamException">Upstream gave another answer, and no stored manifest can be served instead.</exception>
+    /// <exception cref="UpstreamException">Upstream did not describe the manifest, and no stored one can be served instead.</exception>
     public async ValueTask<Answer<Descriptor>> FetchDescriptorAsync(
         RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
@@ -92,15 +93,15 @@ public sealed partial class MirroredManifests(
             var current = await CheckTagAsync(name, tag, cancellationToken);
             if (await FindStoredAsync(name, current.Value.Digest, cancellationToken) is { } stored)
                 return current with { Value = stored.Descriptor };
-            if (await FindMovedAsync(name, tag, current.Value, cancellationToken) is { } copy)
+            if (await FindFormerAsync(name, tag, current.Value, cancellationToken) is { } copy)
                 try
                 {
                     var sent = await deadlines.WaitForRefreshAsync(
                         name, HeadNamedAsync(name, tag, current.Value), cancellationToken);
                     current = current with { Value = sent, Held = held.Find(name, tag) };
-                    if (_present.Count >= MaxPresent)
-                        _present.Clear();
-                    _present[(name, current.Value.Digest)] = time.GetTimestamp();
+                    if (_seenUpstream.Count >= MaxSeen)
+                        _seenUpstream.Clear();
+                    _seenUpstream[(name, current.Value.Digest)] = time.GetTimestamp();
                 }
                 catch (UpstreamException failure)
                 {
@@ -129,11 +130,11 @@ public sealed partial class MirroredManifests(
         return policies.Of(name).IsImmutable(tag) ? (await FindLastAsync(name, tag, cancellationToken))?.Descriptor : null;
     }
 
-    // The stored manifest of a tag that names another one at upstream, which is not stored. A GET answers the stored one, as stale, if
-    // upstream does not send the new one. A HEAD must name the same manifest as the GET.
-    private async ValueTask<Manifest?> FindMovedAsync(
+    // The stored manifest that the tag named before it moved. A GET answers it, as stale, if upstream does not send the new one, so a HEAD
+    // must too. Null if upstream has shown lately that it sends the new one.
+    private async ValueTask<Manifest?> FindFormerAsync(
         RepositoryName name, string tag, Descriptor named, CancellationToken cancellationToken) =>
-        _present.TryGetValue((name, named.Digest), out var at) && time.GetElapsedTime(at) < PresentLife
+        _seenUpstream.TryGetValue((name, named.Digest), out var at) && time.GetElapsedTime(at) < SeenLife
             ? null
             : await FindCopyAsync(name, tag, cancellationToken);
 
@@ -155,7 +156,8 @@ public sealed partial class MirroredManifests(
             return new(copy.Descriptor, CacheStatus.Stale, "the tag is being checked in the background");
         }
 
-        // 4. Wait a moment for the check. If upstream does not answer, or says "later", serve the stored manifest, marked as stale.
+        // 4. Wait a moment for the check. If it is too slow or fails, except that upstream says "no", serve the stored manifest, marked as
+        // stale.
         try
         {
             return Checked((await deadlines.WaitForRefreshAsync(name, check, cancellationToken)).Result);
@@ -194,9 +196,9 @@ public sealed partial class MirroredManifests(
 
     private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken, bool byGet = false)
     {
-        // A client pushed this tag while the name was hosted. Upstream's tag is something else. So the pushed one stays until an operator
+        // If a client pushed this tag while the name was hosted, upstream's tag is something else: the pushed one stays until an operator
         // releases it.
-        var (notCopied, isKnown) = await FindNotCopiedAsync(name, tag, cancellationToken);
+        var (notCopied, storeAnswered) = await FindNotCopiedAsync(name, tag, cancellationToken);
         if (notCopied is (var pushed, Provenance.Pushed) && await manifests.FindAsync(name, pushed, cancellationToken) is { } own)
             return own.Descriptor;
         Descriptor current;
@@ -206,7 +208,7 @@ public sealed partial class MirroredManifests(
         }
         catch (UpstreamMissingException)
         {
-            // Upstream's HEAD has named a manifest. So upstream has not deleted the tag, and the stored manifest is still served.
+            // By GET: a HEAD has just named a manifest, so upstream has not deleted the tag. The tag stays, and the caller serves the copy.
             if (byGet && await FindCopyAsync(name, tag, cancellationToken) is not null)
                 throw;
             if (notCopied is (var unmarked, null) && await FindPushedAsync(name, unmarked, cancellationToken) is { } found)
@@ -218,21 +220,24 @@ public sealed partial class MirroredManifests(
             throw;
         }
         // If the store cannot tell whether a client pushed the tag's manifest, the tag does not move.
-        if (!isKnown && await FindLastAsync(name, tag, cancellationToken) is { } present && present.Descriptor.Digest != current.Digest)
+        if (!storeAnswered
+            && await FindLastAsync(name, tag, cancellationToken) is { } present && present.Descriptor.Digest != current.Digest)
             return present.Descriptor;
         if (notCopied is (var old, null) && old != current.Digest && await FindPushedAsync(name, old, cancellationToken) is { } unknown)
             return unknown.Descriptor;
         var last = policies.Of(name).MayHoldTags ? await tags.StoredAsync(name, tag, cancellationToken) : null;
-        if (await held.MovesOnAsync(name, tag, current.Digest, last, cancellationToken) is { } on)
+        if (await held.HeldUntilAsync(name, tag, current.Digest, last, cancellationToken) is { } until)
             return await FindLastAsync(name, tag, cancellationToken) is { } former
                 ? await KeepAsync(name, tag, former)
-                : throw new NewTagHeldException($"{name}:{tag} is new here, and is served from {HeldTags.Text(on)} (cooldown_new: hold)");
-        var stores = tags.Stores;
+                : throw new NewTagHeldException(
+                    $"{name}:{tag} is new here, and will not be served before {HeldTags.Text(until)} (cooldown_new: hold)");
+        var storeVersion = tags.StoreVersion;
         var stored = await FindStoredAsync(name, current.Digest, cancellationToken);
         current = stored?.Descriptor ?? current;
         await tags.RecordCheckAsync(name, tag, current, isStored: stored is not null, cancellationToken);
         // Another request may have stored the manifest since this one looked, and before the tag was pending.
-        if (stored is null && tags.Stores != stores && await FindStoredAsync(name, current.Digest, cancellationToken) is not null)
+        if (stored is null && tags.StoreVersion != storeVersion
+            && await FindStoredAsync(name, current.Digest, cancellationToken) is not null)
             await tags.ManifestStoredAsync(name, current.Digest, cancellationToken);
         return current;
     }
@@ -255,13 +260,14 @@ public sealed partial class MirroredManifests(
         }
         catch (Exception failure) when (failure is UpstreamException or NewTagHeldException)
         {
-            LogNotRefreshed(name.ToString(), failure.Message);
+            LogNotRefreshed(name.ToString(), tag, failure.Message);
         }
     }
 
-    [LoggerMessage(Message = "serving the stored manifest of {Name}:{Tag}, because the tag cannot be checked: {Reason}")]
+    [LoggerMessage(Message =
+        "serving the stored manifest of {Name}:{Tag} as stale, because upstream did not confirm it and sent no newer one: {Reason}")]
     private partial void LogStale(LogLevel level, string name, string tag, string reason, string? advice);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "a tag of {Name} could not be checked in the background: {Reason}")]
-    private partial void LogNotRefreshed(string name, string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Name}:{Tag} could not be refreshed in the background: {Reason}")]
+    private partial void LogNotRefreshed(string name, string tag, string reason);
 }

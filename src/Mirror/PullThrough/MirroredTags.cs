@@ -11,8 +11,8 @@ namespace Mirror.PullThrough;
 /// manifest that is stored, so that it never names a manifest that the mirror cannot serve.
 /// </summary>
 /// <remarks>
-/// Docker sends HEAD by tag and then GET by digest. After such a HEAD the tag is pending: it moves when the manifest that it names is
-/// stored. Another replica may get the GET, so the replicas share pending tags.
+/// Docker sends HEAD by tag and then GET by digest. If the manifest that such a HEAD found is not stored, the tag is pending: it moves
+/// when that manifest is stored. Another replica may get the GET, so the replicas share pending tags.
 /// </remarks>
 public sealed class MirroredTags(
     TagFreshness freshness, FleetCache shared, IReferenceStore references, IProvenanceStore provenance, StoreWrites writes) : IDisposable
@@ -23,15 +23,16 @@ public sealed class MirroredTags(
     // The pending tags of each manifest that is not stored yet.
     private readonly MemoryCache _pending = new(new MemoryCacheOptions { SizeLimit = MaxPending });
     private readonly Lock _gate = new();
-    private long _stores;
+    private long _storeVersion;
 
-    /// <summary>Changes with each manifest that is stored. A caller reads it before it looks whether a manifest is stored.</summary>
-    public long Stores => Volatile.Read(ref _stores);
+    /// <summary>Grows with each stored manifest. Read it before you look for a manifest: if it has grown afterwards, a manifest may have
+    /// been stored meanwhile, so look again.</summary>
+    public long StoreVersion => Volatile.Read(ref _storeVersion);
 
     /// <summary>When the tags were last checked.</summary>
     public TagFreshness Freshness => freshness;
 
-    /// <summary>The stored manifest that the tag names; null for a tag that was never stored, or that this process may not read.</summary>
+    /// <summary>The stored manifest that the tag names; null if the store has no such tag, or if this process may not read it.</summary>
     public ValueTask<Digest?> StoredAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
         UnreadableException.SkipAsync(() => references.ResolveTagAsync(name, tag, cancellationToken));
 
@@ -44,7 +45,7 @@ public sealed class MirroredTags(
     {
         var moved = await StoredAsync(name, tag, cancellationToken) is { } previous && previous != current.Digest;
         if (isStored)
-            await MoveAsync(name, tag, current.Digest, overPushed: true, cancellationToken);
+            await MoveAsync(name, tag, current.Digest, skipPushedCheck: true, cancellationToken);
         await freshness.RecordCheckAsync(name, tag, current, moved);
         // A pending tag moves only to what its last check named, so the check is recorded before.
         if (!isStored)
@@ -52,15 +53,15 @@ public sealed class MirroredTags(
     }
 
     /// <summary>
-    /// A client is told which manifest the tag names, as an earlier check found it. The stored tag may not name this manifest: another
-    /// replica checked the tag, or stored the manifest, or the manifest was evicted since. So the tag moves now, or when the manifest is
-    /// stored.
+    /// A client is told which manifest the tag names, as an earlier check found it. Possibly the stored tag does not name this
+    /// manifest yet: another replica checked the tag or stored the manifest, or the manifest was evicted. So the tag moves now, or when the
+    /// manifest is stored.
     /// </summary>
-    public ValueTask AnsweredAsync(RepositoryName name, string tag, Digest digest, bool isStored)
+    public ValueTask MoveToAnsweredAsync(RepositoryName name, string tag, Digest digest, bool isStored)
     {
         if (isStored)
             return freshness.TakeUnlinked(name, tag, digest)
-                ? MoveAsync(name, tag, digest, overPushed: false, CancellationToken.None)
+                ? MoveAsync(name, tag, digest, skipPushedCheck: false, CancellationToken.None)
                 : ValueTask.CompletedTask;
         freshness.SetUnlinked(name, tag);
         return AddPendingAsync(name, tag, digest);
@@ -69,27 +70,28 @@ public sealed class MirroredTags(
     /// <summary>A manifest was stored: moves the pending tags that name it.</summary>
     public async ValueTask ManifestStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        // First this, then the look for pending tags. A check of a tag does it the other way round.
-        Interlocked.Increment(ref _stores);
+        // Count first, then look for pending tags. A check of a tag reads the count, looks for the manifest, adds the pending tag, and
+        // reads the count again (MirroredManifests.CheckAsync). So at least one of the two notices the other.
+        Interlocked.Increment(ref _storeVersion);
         foreach (var tag in TakePending(name, digest))
-            await MovePendingAsync(tag, overPushed: true);
+            await MovePendingAsync(tag, skipPushedCheck: true);
         if (await shared.FindAsync(Kind, Key(name, digest)) is not { } tags)
             return;
         await shared.ForgetAsync(Kind, Key(name, digest));
         foreach (var tag in tags.Split(' '))
-            await MovePendingAsync(tag, overPushed: false);
+            await MovePendingAsync(tag, skipPushedCheck: false);
 
         // A later check may have found that the tag names another manifest.
-        async ValueTask MovePendingAsync(string tag, bool overPushed)
+        async ValueTask MovePendingAsync(string tag, bool skipPushedCheck)
         {
             if (await freshness.NamesAsync(name, tag, digest))
-                await MoveAsync(name, tag, digest, overPushed, cancellationToken);
+                await MoveAsync(name, tag, digest, skipPushedCheck, cancellationToken);
         }
     }
 
     /// <summary>
-    /// The stored manifest that the tag names, if a client pushed it, or may have pushed it: then the provenance is null. Null for a copy,
-    /// and if there is no such tag.
+    /// The stored manifest that the tag names, unless it is a copy. <c>Mark</c> is <see cref="Provenance.Pushed"/> if a client pushed it,
+    /// and null if that is not known. The result is null for a copy, and if there is no such tag.
     /// </summary>
     public async ValueTask<(Digest Digest, Provenance? Mark)?> NotCopiedAsync(RepositoryName name, string tag, CancellationToken stop) =>
         await references.ResolveTagAsync(name, tag, stop) is { } named
@@ -109,7 +111,7 @@ public sealed class MirroredTags(
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"what {name}:{tag} names", failure, name);
+            writes.Failed($"the deletion of the tag {name}:{tag}", failure, name);
         }
     }
 
@@ -117,28 +119,28 @@ public sealed class MirroredTags(
 
     private static string Key(RepositoryName name, Digest digest) => $"{name}@{digest}";
 
-    /// <param name="overPushed">Whether the tag moves although a client may have pushed the manifest that it names: the caller has
-    /// looked into that.</param>
+    /// <param name="skipPushedCheck">True: the caller has found out already that no client pushed the manifest that the tag names now.
+    /// False: a tag whose manifest a client may have pushed does not move.</param>
     private async ValueTask MoveAsync(
-        RepositoryName name, string tag, Digest digest, bool overPushed, CancellationToken cancellationToken)
+        RepositoryName name, string tag, Digest digest, bool skipPushedCheck, CancellationToken cancellationToken)
     {
         try
         {
             var named = await references.ResolveTagAsync(name, tag, cancellationToken);
-            if (named == digest || !overPushed && named is { } pushed
+            if (named == digest || !skipPushedCheck && named is { } pushed
                 && await provenance.FindAsync(name, pushed, cancellationToken) != Provenance.Copied)
                 return;
             await references.SetTagAsync(name, tag, digest, cancellationToken);
             if ((await references.FindManifestAsync(name, digest, cancellationToken)).Linked)
                 return;
-            // An eviction removed the manifest after the caller had found it, and may have looked for its tags before this one was set
-            // (RepositoryDeletions). So delete this tag too, until the manifest is stored again.
+            // An eviction removed the manifest after the caller had found it, and may have listed the manifest's tags before this one was
+            // set (RepositoryDeletions). So delete this tag here, and make it pending again.
             await references.DeleteTagAsync(name, tag, cancellationToken);
-            await AnsweredAsync(name, tag, digest, isStored: false);
+            await MoveToAnsweredAsync(name, tag, digest, isStored: false);
         }
         catch (Exception failure) when (failure.IsStoreFailure)
         {
-            writes.Failed($"what {name}:{tag} names", failure, name);
+            writes.Failed($"the tag {name}:{tag}", failure, name);
         }
     }
 

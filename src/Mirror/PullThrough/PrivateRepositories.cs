@@ -11,7 +11,8 @@ namespace Mirror.PullThrough;
 /// <summary>
 /// Decides which clients may read the private repositories of one upstream (<c>proxy.private</c>). Every client may read public
 /// repositories. With <c>off</c> no client may read private ones. With <c>client</c> only a client whose own login upstream accepts for the
-/// repository may, whether or not the mirror has it stored. The mirror remembers each answer of upstream for <c>proxy.private_ttl</c>.
+/// repository may, whether or not the mirror has it stored. The mirror remembers each answer of upstream for <c>proxy.private_ttl</c>, and
+/// the refusal of a login for ten seconds.
 /// </summary>
 public sealed class PrivateRepositories(
     UpstreamOrigin origin, PrivateImages mode, AccessProbe probe, UpstreamDeadlines deadlines, LiveOptions live, TimeProvider time)

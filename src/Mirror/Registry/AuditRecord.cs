@@ -10,7 +10,7 @@ namespace Mirror.Registry;
 public sealed class AuditRecord(AuditLog audit, IAccess access, TimeProvider time)
 {
     /// <summary>Writes the line, if this request needs one. Call it when the request has been answered.</summary>
-    public void Write(RegistryRequest request)
+    public async ValueTask WriteAsync(RegistryRequest request)
     {
         if (!audit.IsOn || EventOf(request) is not { } what)
             return;
@@ -28,7 +28,7 @@ public sealed class AuditRecord(AuditLog audit, IAccess access, TimeProvider tim
             isRefusal ? null : (string?)http.Response.Headers["Docker-Content-Digest"],
             what is "mount" ? (string?)http.Request.Query["from"] : null,
             isRefusal ? Word(action) : null,
-            isRefusal ? null : access.RuleFor(request.User, name, action),
+            isRefusal ? null : await access.RuleForAsync(request.User, name, action, CancellationToken.None),
             isRefusal ? request.Failed?.Detail ?? request.Failed?.Error.Message : null,
             http.TraceIdentifier));
     }

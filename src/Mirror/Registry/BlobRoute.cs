@@ -15,8 +15,9 @@ public sealed class BlobRoute(
     Locations locations, RegistryEvents events, BlobAddresses addresses, KnownBlobs known, Transfers transfers,
     Schema1Requests schema1, WaitingClients waiting)
 {
-    /// <summary>Answers with the headers of a blob. The server may write the link of a stored blob, or touch the blob. It downloads a blob
-    /// for this only if the labels of upstream's answer are those of an HTML page.</summary>
+    /// <summary>Answers with the headers of a blob. The server may write the link of a stored blob, or touch the blob. It requests the
+    /// blob's bytes for this in two cases: upstream's Content-Type says HTML, and no manifest tells the same length; or another repository
+    /// has stored the blob, and this upstream does not tell its length.</summary>
     public async Task HeadAsync(RegistryRequest request)
     {
         var digest = request.Digest;
@@ -35,7 +36,7 @@ public sealed class BlobRoute(
     {
         var digest = request.Digest;
         using var transfer = request.Transfer = await transfers.StartAsync(request.Http);
-        if (addresses.AreConfigured && await RedirectAgainAsync(request, digest))
+        if (addresses.AreConfigured && await TryAnswerKnownAsync(request, digest))
             return;
         var removals = known.Removals;
         await using var content = schema1.IsEmptyLayer(digest)
@@ -69,7 +70,7 @@ public sealed class BlobRoute(
         await SendAsync(request, digest, content, removals: null);
     }
 
-    /// <summary>Removes a blob from the repository. A garbage collection deletes its bytes later.</summary>
+    /// <summary>Removes a blob from the repository. A garbage collection deletes its bytes later, if nothing else names it.</summary>
     public async Task DeleteAsync(RegistryRequest request)
     {
         var digest = request.Digest;
@@ -89,7 +90,7 @@ public sealed class BlobRoute(
     }
 
     // Redirects the client without asking the store again: the store had the blob a few seconds ago.
-    private async ValueTask<bool> RedirectAgainAsync(RegistryRequest request, Digest digest)
+    private async ValueTask<bool> TryAnswerKnownAsync(RegistryRequest request, Digest digest)
     {
         if (known.Find(request.Repository.Name, digest) is not { } blob
             || !await request.Repository.TryNoteRedirectAsync(digest, request.Aborted))
@@ -121,7 +122,7 @@ public sealed class BlobRoute(
             events.Pulled(request.Origin(locations), request.Repository.Name, digest, length);
     }
 
-    // removals: the value of known.Removals from before the content was opened; null if the client must not be redirected.
+    // removals: known.Removals as it was before the content was opened, for a client that may be redirected; null for any other client.
     private async Task SendAsync(RegistryRequest request, Digest digest, Content content, long? removals)
     {
         // 1. Headers; 304 where the client has the blob.

@@ -75,7 +75,7 @@ public sealed class RegistryPipeline(
         finally
         {
             // 5. Metrics, trace and logs.
-            audit.Write(request);
+            await audit.WriteAsync(request);
             record.Write(request, time.GetElapsedTime(started));
             if (connection is not null && !request.IsFromReplica)
                 connection.Noted = clients.Note(request, connection.Noted);

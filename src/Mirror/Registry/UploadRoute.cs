@@ -21,16 +21,17 @@ public sealed class UploadRoute(
         var repository = request.PushTarget(repositories);
         var query = request.Http.Request.Query;
         if (Paging.Value(query, "digest-algorithm") is { } algorithm && !Digest.Algorithms.Contains(algorithm))
-            throw new RegistryException(RegistryError.DigestInvalid, $"'digest-algorithm' is {string.Join(" or ", Digest.Algorithms)}");
+            throw new RegistryException(
+                RegistryError.DigestInvalid, $"'digest-algorithm' must be {string.Join(" or ", Digest.Algorithms)}");
 
-        // 1. A stored blob, from a repository that the client may read. What cannot be mounted, the client sends.
+        // 1. A stored blob, from a repository that the client may read. If it cannot be mounted, an upload begins instead.
         if (Paging.Value(query, "mount") is { } mount && Digest.TryParse(mount, out var digest))
         {
             var isAllowed = await mounts.IsAllowedAsync(request, digest);
             using var counted = isAllowed && await content.SizeAsync(digest, request.Aborted) is { } mounted
                 ? await quota.CountBlobAsync(request.Client, repository.Name, digest, mounted, request.Aborted)
                 : null;
-            Require(counted?.Refusal);
+            ThrowIf(counted?.Refusal);
             if (isAllowed && await repository.LinkBlobAsync(digest, request.Aborted))
             {
                 if (counted is not null)
@@ -45,11 +46,11 @@ public sealed class UploadRoute(
             }
         }
 
-        Require(await quota.FindRoomAsync(request.Client, repository.Name, request.Aborted));
+        ThrowIf(await quota.FindRoomAsync(request.Client, repository.Name, request.Aborted));
 
-        // 2. An upload in several requests. An invalid digest is refused before the upload begins, so that it leaves nothing in the store.
+        // 2. An upload, whether in this request or in several. Before it begins: read the digest, and wait for a place for a whole body. So
+        // a request that fails here leaves nothing in the store.
         Digest? whole = Paging.Value(query, "digest") is { } given ? ParseDigest(given) : null;
-        // Nor does a client that gets no place for its body, or that leaves before.
         if (whole is not null)
             await body.WaitForPieceAsync(request);
         using var transfer = request.Transfer = whole is null ? null : await transfers.StartAsync(request.Http);
@@ -132,7 +133,7 @@ public sealed class UploadRoute(
     }
 
     /// <param name="refusal">Why the quota has no room; null where it has.</param>
-    private static void Require(QuotaRefusal? refusal)
+    private static void ThrowIf(QuotaRefusal? refusal)
     {
         if (refusal is not null)
             throw RegistryException.Of(refusal);
@@ -164,7 +165,7 @@ public sealed class UploadRoute(
         }
         catch (RegistryException refused)
         {
-            // Every error carries the offset to resume from.
+            // The refusal of a chunk carries the offset at which the client can continue.
             refused.Headers = Headers(request, name, id, upload.Length);
             throw;
         }
@@ -194,7 +195,7 @@ public sealed class UploadRoute(
             }
             using var counted = await quota.CountBlobAsync(request.Client, repository.Name, digest, upload.Length, request.Aborted);
             isKept = false;
-            Require(counted.Refusal);
+            ThrowIf(counted.Refusal);
             // From here on the work continues if the client disconnects: a link without its blob would be useless.
             await repository.CommitBlobAsync(upload.Spool, digest, CancellationToken.None);
             writes.Succeeded();
@@ -242,7 +243,7 @@ public sealed class UploadRoute(
     private List<(string Name, string Value)> Headers(RegistryRequest request, RepositoryName name, Guid id, long length) =>
     [
         ("Location", locations.Upload(request.Http.Request, name, id)),
-        // An empty upload is 0-0 as well: older Docker clients cannot read 0--1.
+        // An empty upload is 0-0, like one of one byte: older Docker clients cannot read 0--1.
         ("Range", $"0-{Math.Max(length - 1, 0)}"),
         ("Docker-Upload-UUID", id.ToString()),
     ];

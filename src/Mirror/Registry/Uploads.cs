@@ -8,12 +8,13 @@ using Mirror.Storage.Stores;
 namespace Mirror.Registry;
 
 /// <summary>
-/// The uploads that clients began at this server. Until the first byte of an upload the server keeps it in memory only, at most an hour;
-/// <see cref="UploadQuotas"/> may end it earlier. If another replica may get the next request and could not find the upload, the server
-/// stores it when it begins. One request at a time may hold an upload. Its file stays open between requests, so that bytes are hashed as
-/// they arrive. The server closes the file after an idle minute, and short files first when too many are open. The next request opens the
-/// file and hashes it again. An upload ends with its PUT or a DELETE, when it fills the disk, or without new bytes for
-/// <c>uploadpurging.age</c> (168 h). <see cref="Maintenance.InterruptedTransfers"/> limits interrupted uploads and downloads together.
+/// The uploads that clients began at this server. Until the first byte of an upload the server keeps it in memory only, and forgets it
+/// after an hour without a request; <see cref="UploadQuotas"/> may end it earlier. If another replica may get the next request and could
+/// not find the upload, the server stores it when it begins. One request at a time may hold an upload. Its file stays open between
+/// requests, so that bytes are hashed as they arrive. The server closes the file after an idle minute, and short files first when too many
+/// are open. The next request opens the file and hashes it again. An upload ends with its PUT or a DELETE, when it fills the disk, or
+/// without new bytes for <c>uploadpurging.age</c> (168 h). <see cref="Maintenance.InterruptedTransfers"/> limits interrupted uploads and
+/// downloads together.
 /// </summary>
 public sealed class Uploads : IDisposable
 {
@@ -272,7 +273,7 @@ public sealed class Uploads : IDisposable
 
     private static Upload? Opened(Lazy<Upload?> open) => open.IsValueCreated ? open.Value : null;
 
-    // One thread at a time: many connections may be cut together.
+    // If many connections break at once, many threads come here at once: together they would close too many files.
     private void CloseShortest()
     {
         lock (_closing)
@@ -304,7 +305,8 @@ public sealed class Uploads : IDisposable
                 continue;
             try
             {
-                // Another process may have deleted the upload. If not, no client used it: postpone the next look by an hour.
+                // Forget an upload that is only in memory, or that another process has deleted. A store that does not answer at once counts
+                // as having it: look again in an hour.
                 if (!known.IsStored || _store.LengthAsync(name, id, CancellationToken.None).AsTask() is
                     { IsCompletedSuccessfully: true, Result: null })
                     Forget(name, id);

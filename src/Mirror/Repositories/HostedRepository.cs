@@ -17,7 +17,7 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     /// <summary>How many missing blobs and manifests the error of a refused push names.</summary>
     public const int MaxMissing = 100;
 
-    private const string Advice = "push the images that need it again; mirror verify lists them";
+    private const string Advice = "push again the images that need it; the command mirror verify lists them";
 
     public RepositoryName Name => name;
 
@@ -83,10 +83,11 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     public ValueTask<bool> DeleteBlobAsync(Digest digest, CancellationToken cancellationToken) =>
         stores.Deletions.RemoveBlobAsync(name, digest, cancellationToken);
 
-    /// <summary>Links a blob into the repository and protects it from a garbage collection; false where it is not stored.</summary>
+    /// <summary>Links a blob into the repository and protects it from a garbage collection. False if the blob is not stored: the link is
+    /// written all the same.</summary>
     public async ValueTask<bool> LinkBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
-        using var turn = await stores.Locks.EnterAsync(name, cancellationToken);
+        using var entered = await stores.Locks.EnterAsync(name, cancellationToken);
         await LinkAsync(digest, cancellationToken);
         if (!await stores.Content.TouchAsync(digest, cancellationToken))
             return false;
@@ -97,7 +98,8 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
 
     /// <summary>
     /// Stores a verified upload as a blob of the repository. The link comes first: a garbage collection or an eviction that sees the blob
-    /// sees the link too, or the blob is younger than it. When this returns, both survive a power cut.
+    /// sees the link too, or the blob is newer than the start of that collection or eviction. When this returns, the blob and its link
+    /// survive a power cut.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written; the blob is not stored.</exception>
     public async ValueTask CommitBlobAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
@@ -119,13 +121,14 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     /// <param name="children">The manifests that the manifest needs.</param>
     /// <param name="condition">With a single tag: gets the digest that this tag names before, or null. If it throws, nothing is
     /// stored.</param>
-    /// <returns>Nothing where it was stored; else what it needs and the repository lacks, up to <see cref="MaxMissing"/>. Then no tag
-    /// points at it.</returns>
+    /// <returns>Empty if all is stored. Otherwise what is missing: before the manifest is stored, up to <see cref="MaxMissing"/> digests;
+    /// after that, one digest that a garbage collection deleted meanwhile. In that last case the tags may point at the manifest
+    /// already.</returns>
     public async ValueTask<IReadOnlyList<Digest>> PutManifestAsync(
         Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags,
         Action<Digest?>? condition, CancellationToken cancellationToken)
     {
-        using var turn = await stores.Locks.EnterAsync(name, cancellationToken);
+        using var entered = await stores.Locks.EnterAsync(name, cancellationToken);
 
         // 1. Check that the repository has what the manifest needs.
         (blobs, children) = ([.. blobs.Distinct()], [.. children.Distinct()]);
@@ -149,17 +152,18 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
         await stores.Manifests.PutAsync(name, manifest, cancellationToken);
         stores.Names.Add(name);
 
-        // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. From now on none will.
+        // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. From now on only a
+        // collection that deletes untagged manifests can.
         IReadOnlyList<Digest> manifests = [manifest.Descriptor.Digest, .. children];
-        if (await stores.Protection.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } taken)
+        if (await stores.Protection.TouchAllAsync(name, blobs, manifests, cancellationToken) is { } taken)
             return [taken];
 
         // 4. Point the tags at it.
         foreach (var tag in tags)
             await stores.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
 
-        // 5. Repeat step 3 for garbage collections that delete untagged manifests.
-        return tags.Count > 0 && await stores.Protection.FirstMissingAsync(name, blobs, manifests, cancellationToken) is { } late
+        // 5. Such a collection may have begun before the tags were set: check again.
+        return tags.Count > 0 && await stores.Protection.TouchAllAsync(name, blobs, manifests, cancellationToken) is { } late
             ? [late]
             : [];
     }
@@ -171,7 +175,7 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     }
 
     // In a bucket, a sweep that has found an old link may delete the new one that a push writes at that moment. Call this after the content
-    // was touched: then this sweep has ended, and no other one takes the link that exists now.
+    // was touched or committed: both wait until a sweep that condemned it has ended. No later sweep deletes the link that exists now.
     private async ValueTask<bool> IsLinkGoneAsync(Digest digest, CancellationToken cancellationToken) =>
         !await stores.References.HasBlobAsync(name, digest, cancellationToken);
 

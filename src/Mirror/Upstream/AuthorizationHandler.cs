@@ -168,7 +168,7 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
         TokenSource.Token? second;
         try
         {
-            second = await tokens.GetSecondAsync(challenge, account, _scopes.Of(scope), refused, cancellationToken);
+            second = await tokens.ReplaceNewAsync(challenge, account, _scopes.Of(scope), refused, cancellationToken);
         }
         catch
         {

@@ -22,7 +22,8 @@ public sealed partial class TokenSource(
     // A limit, because clients choose the repositories, and so the number of scopes.
     private const int MaxTokens = 10_000;
     private const string Kind = "token";
-    // A token that upstream has never accepted is not replaced within this time: upstream would refuse a second one as well.
+    // GetAsync does not replace a token that upstream has never accepted within this time, unless the challenge changed. ReplaceNewAsync
+    // replaces it once: upstream would refuse a third one as well.
     private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
     // How long a registry may take to know a token that its token service has just issued: services replicate late, and clocks differ.
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
@@ -41,7 +42,8 @@ public sealed partial class TokenSource(
 
     /// <summary>A token that does not expire soon.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
-    /// <param name="refused">A token that the registry refused, to be replaced if it is not new or was accepted before; else null.</param>
+    /// <param name="refused">A token that the registry refused, to be replaced if it is not new, or was accepted before, or if the
+    /// challenge changed; else null.</param>
     /// <exception cref="UpstreamUnavailableException">The token service cannot be reached, or refuses the credentials.</exception>
     /// <exception cref="UpstreamLimitedException">The token service answered 429.</exception>
     internal async ValueTask<Token> GetAsync(
@@ -56,12 +58,13 @@ public sealed partial class TokenSource(
         return (await requested).Result;
     }
 
-    /// <summary>Replaces a token that is new and was refused. Returns null if that token was itself such a replacement.</summary>
+    /// <summary>Requests one more token after the registry refused one that it never accepted. Null if the refused token was already such a
+    /// replacement.</summary>
     /// <inheritdoc cref="GetAsync"/>
-    internal async ValueTask<Token?> GetSecondAsync(
+    internal async ValueTask<Token?> ReplaceNewAsync(
         Challenge challenge, Account account, string scope, string refused, CancellationToken cancellationToken)
     {
-        if (_tokens.TryGetValue((account, scope), out var token) && token.Value == refused && token.IsSecond)
+        if (_tokens.TryGetValue((account, scope), out var token) && token.Value == refused && token.ReplacesUnaccepted)
             return null;
         // Another request may have brought the second one meanwhile.
         if (token is not null && token.Value != refused && time.GetElapsedTime(token.At) < token.Life)
@@ -85,12 +88,13 @@ public sealed partial class TokenSource(
         var before = _tokens.GetValueOrDefault((account, scope));
         var isRefused = before is { WasAccepted: false } && before.Value == refused;
         if (!UpstreamOrigin.IsHttpWithoutUserInfo(realm))
-            throw new UpstreamUnavailableException($"{origin.Authority} names a token service without an http or https address.");
+            throw new UpstreamUnavailableException(
+                $"{origin.Authority} names a token service whose address is not http or https, or contains a user name.");
 
         var credential = await account.CredentialAsync(cancellationToken);
         var hasAccount = credential is not null;
-        // Ask a token service without the login if the server does not know that it belongs to the upstream: then there is nothing to
-        // protect.
+        // Without the login, any http or https address may be asked, because nothing secret is sent. So drop the login if the token service
+        // is not known to belong to this upstream, or if the way there is less safe than to the registry.
         if (credential is not null && !origin.MaySendLoginTo(realm))
         {
             if (origin.IsAsSafe(realm))
@@ -122,7 +126,8 @@ public sealed partial class TokenSource(
             throw new UpstreamLimitedException(
                 $"The token service of {origin.Authority} answered 429.", UpstreamRequest.RetryAfter(response, time));
         var status = (int)response.StatusCode;
-        // 401, or 400 to an identity token (RFC 6749, 5.2), refuses the login, or this repository, as 403 and 404 do.
+        // 401 (or 400 to an identity token: RFC 6749, 5.2) means that the service refuses the login or this repository. 403 and 404 refuse
+        // the repository.
         if (status == 400 && sent is { IsIdentityToken: true })
             status = 401;
         var isLoginRefused = status == 401 && sent is not null && !account.IsOfClient
@@ -150,15 +155,15 @@ public sealed partial class TokenSource(
         var left = lifetime * RenewalShare - time.GetElapsedTime(asked);
         var token = new Token(value, left, challenge, time.GetTimestamp())
         {
-            IsSecond = isRefused || before is { WasAccepted: false, IsSecond: true },
+            ReplacesUnaccepted = isRefused || before is { WasAccepted: false, ReplacesUnaccepted: true },
             IsLoginWithheld = hasAccount && sent is null,
         };
         var text = string.Create(CultureInfo.InvariantCulture, $"{(time.GetUtcNow() + left).ToUnixTimeMilliseconds()} {value}");
         _logins.Accepted(account);
-        // Share the token only if the last request still had the login: its name in Redis includes the login.
+        // Share the token unless a redirect dropped the login: the token's name in Redis depends on the login.
         if (!account.IsOfClient && sent == credential)
             await shared.RememberAsync(Kind, redisName, text, left);
-        if (isRefused && !before!.IsSecond)
+        if (isRefused && !before!.ReplacesUnaccepted)
             await Task.Delay(Settling, time, cancellationToken);
         return Keep(account, scope, token);
     }
@@ -210,7 +215,8 @@ public sealed partial class TokenSource(
             if (redirects == RedirectHandler.MaxRedirects || !UpstreamOrigin.IsHttpWithoutUserInfo(target)
                 || url.Scheme == Uri.UriSchemeHttps && !origin.IsAsSafe(target))
                 throw new UpstreamUnavailableException(
-                    $"The token service of {origin.Authority} redirects to '{target.Authority}' over plain HTTP, or too often.");
+                    $"The token service of {origin.Authority} redirects too often, or to '{target.Authority}', which is not allowed: "
+                    + "plain HTTP after HTTPS, another scheme, or a user name in the address.");
             if (Uri.Compare(url, target, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) != 0)
                 credential = null;
             url = target;
@@ -260,8 +266,9 @@ public sealed partial class TokenSource(
     {
         public bool WasAccepted { get; set; }
 
-        // Whether it replaces a refused token. Later tokens keep this mark until the registry accepts one.
-        public bool IsSecond { get; init; }
+        // Whether it replaces a token that the registry refused without ever having accepted it. Tokens after it keep this mark until the
+        // registry accepts one.
+        public bool ReplacesUnaccepted { get; init; }
 
         // Whether the mirror requested it without the login of its account. Then it gives the rights of an anonymous client.
         public bool IsLoginWithheld { get; init; }

@@ -39,7 +39,7 @@ public sealed class FileLeftoverTests : IDisposable
         Assert.True((await _store.References.FindManifestAsync(App, image, Stop)).Linked);
         await _store.AgeAsync(TimeSpan.FromHours(2));
         Assert.Equal(0, (await _store.SweepAsync()).Blobs);
-        Assert.Null(await _store.PushProtection.FirstMissingAsync(App, [config], [image], Stop));
+        Assert.Null(await _store.PushProtection.TouchAllAsync(App, [config], [image], Stop));
     }
 
     [Fact]

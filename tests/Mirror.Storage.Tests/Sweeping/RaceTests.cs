@@ -135,13 +135,13 @@ public abstract class RaceTests : IAsyncLifetime
 
     private async Task<Digest?> ImageAsync(RepositoryName name, string tag, List<Digest> blobs)
     {
-        if (await _store.PushProtection.FirstMissingAsync(name, blobs, [], Stop) is not null)
+        if (await _store.PushProtection.TouchAllAsync(name, blobs, [], Stop) is not null)
             return null;
         var image = await _store.ManifestAsync(name, null, SweptStore.Image(blobs[^1], [.. blobs[..^1]]));
-        if (await _store.PushProtection.FirstMissingAsync(name, blobs, [image], Stop) is not null)
+        if (await _store.PushProtection.TouchAllAsync(name, blobs, [image], Stop) is not null)
             return null;
         await _store.References.SetTagAsync(name, tag, image, Stop);
-        return await _store.PushProtection.FirstMissingAsync(name, blobs, [image], Stop) is null ? image : null;
+        return await _store.PushProtection.TouchAllAsync(name, blobs, [image], Stop) is null ? image : null;
     }
 
     private async Task AssertWholeAsync(RepositoryName name, Digest image, List<Digest> blobs)

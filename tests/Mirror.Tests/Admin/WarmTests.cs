@@ -67,7 +67,20 @@ public sealed class WarmTests : MirrorOfHub
     }
 
     [Fact]
-    public async Task The_last_pulls_of_the_rate_limit_are_left_to_clients()
+    public async Task The_config_of_an_image_for_one_platform_counts_once()
+    {
+        var image = Hub.AddImage(Repository, "one", One);
+        using var answer = await Mirror.AskAdminAsync(
+            HttpMethod.Post, "warm", new { images = new[] { "library/nginx:one" }, platforms = new[] { "linux/amd64" } });
+        var last = JsonDocument.Parse((await answer.Content.ReadAsStringAsync(Cancel)).TrimEnd().Split('\n')[^1]).RootElement;
+
+        Assert.Equal("Done", last.GetProperty("state").GetString());
+        Assert.Equal(One.Size + image.Config.Size, last.GetProperty("total").GetInt64());
+        Assert.Equal(One.Size + image.Config.Size, last.GetProperty("done").GetInt64());
+    }
+
+    [Fact]
+    public async Task The_last_pulls_of_the_rate_limit_are_kept_for_clients()
     {
         // The last five pulls are for clients.
         Hub.AddImage(Repository, "first", One);
@@ -77,7 +90,7 @@ public sealed class WarmTests : MirrorOfHub
 
         var (code, output) = await Mirror.VerbAsync(["warm", "library/nginx:first", .. Names()]);
         Assert.Equal(6, code);
-        Assert.Contains("are left to clients", output);
+        Assert.Contains("are kept for clients", output);
         Assert.True(Hub.Pulls < 7, $"{Hub.Pulls} pulls");
 
         Hub.PullLimit = 100;

@@ -111,11 +111,20 @@ public sealed class Keystone : IAsyncDisposable
 
         async Task<JsonNode> PostAsync(string path, JsonObject body)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, $"{AuthUrl}/{path}") { Content = Content(body) };
-            request.Headers.Add("X-Auth-Token", token);
-            using var answer = await Http.Client.SendAsync(request);
-            answer.EnsureSuccessStatusCode();
-            return JsonNode.Parse(await answer.Content.ReadAsStringAsync()) ?? throw new JsonException("null");
+            for (var attempts = 1; ; attempts++)
+                try
+                {
+                    using var request = new HttpRequestMessage(HttpMethod.Post, $"{AuthUrl}/{path}") { Content = Content(body) };
+                    request.Headers.Add("X-Auth-Token", token);
+                    using var answer = await Http.Client.SendAsync(request);
+                    answer.EnsureSuccessStatusCode();
+                    return JsonNode.Parse(await answer.Content.ReadAsStringAsync()) ?? throw new JsonException("null");
+                }
+                // On a very busy machine Keystone closes a connection without an answer now and then. A service that is there twice does
+                // no harm.
+                catch (HttpRequestException cut) when (cut.StatusCode is null && attempts < 5)
+                {
+                }
         }
     }
 

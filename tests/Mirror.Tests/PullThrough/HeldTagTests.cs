@@ -143,7 +143,7 @@ public sealed class HeldTagTests : MirrorOfHub
             Assert.Equal(HttpStatusCode.Forbidden, held.StatusCode);
             var error = (await held.Content.ReadFromJsonAsync<JsonElement>(Cancel)).GetProperty("errors")[0];
             Assert.Equal("DENIED", error.GetProperty("code").GetString());
-            Assert.Contains("is served from 20", error.GetProperty("detail").GetString(), StringComparison.Ordinal);
+            Assert.Contains("will not be served before 20", error.GetProperty("detail").GetString(), StringComparison.Ordinal);
         }
         Hub.AddImage("acme/app", "latest", HubBlob.Seeded(1, 1000));
         using var served = await mirror.GetAsync(ManifestPath("latest", "acme/app"));

@@ -205,7 +205,7 @@ public sealed class DamagedStoreTests : MirrorOfHub
             await AssertErrorAsync(HttpStatusCode.NotFound, response);
         await Until.TrueAsync(
             () => Mirror.Log.Any(line => line.Contains("level=warning", StringComparison.Ordinal)
-                && line.Contains("push the images that need it again", StringComparison.Ordinal)),
+                && line.Contains("push again the images that need it", StringComparison.Ordinal)),
             () => $"The log does not tell:\n{string.Join('\n', Mirror.Log)}");
         await Mirror.KillAsync();
         foreach (var index in Directory.GetFiles(Path.Combine(Mirror.Root, "mirror"), "images.db*"))

@@ -1,10 +1,12 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Mirror.Storage;
 using Mirror.Tests.Access;
 using Mirror.Tests.Peers;
 using Xunit;
+using static Mirror.Tests.Access.TokenForge;
 
 namespace Mirror.Tests.Telemetry;
 
@@ -60,6 +62,43 @@ public sealed class AuditTests : IAsyncDisposable
         var text = await File.ReadAllTextAsync(Path, Cancel);
         Assert.DoesNotContain("wrong-secret", text, StringComparison.Ordinal);
         Assert.DoesNotContain("Basic", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_rule_in_a_line_is_one_that_let_the_request_pass()
+    {
+        MirrorProcess.Availability.OrSkip();
+        using var key = RSA.Create(2048);
+        using var certificate = SelfSigned("token server", key);
+        _registry = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            More = $$"""
+                auth:
+                  token:
+                    realm: https://tokens.example/token
+                    service: {{Service}}
+                    issuer: {{Issuer}}
+                    rootcertbundle: {{_folder.Write("bundle.pem", certificate.ExportCertificatePem())}}
+                access:
+                  rules:
+                  - {who: {users: [alice]}, repositories: ["**"], actions: [push]}
+                  - {who: {anonymous: true}, repositories: ["open/**"], actions: [push]}
+
+                """,
+            Environment = new Dictionary<string, string> { ["REGISTRY_LOG_AUDIT_PATH"] = Path },
+        });
+        foreach (var rights in (string[][])[["repository:open/app:pull,push"], []])
+        {
+            var token = Sign(Header("RS256", ("kid", Thumbprint(key))), Claims(rights), Rs256(key));
+            using var request = new HttpRequestMessage(
+                HttpMethod.Post, new Uri(_registry.Url, $"/v2/open/app/blobs/uploads/?digest={Blob}"));
+            request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
+            request.Content = new ByteArrayContent("blob"u8.ToArray());
+            using var response = await Http.Client.SendAsync(request, Cancel);
+            Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        }
+        // The token without rights does not let alice push: the rule for every client does.
+        Assert.Equal(["access.rules.0", "access.rules.1"], (await LinesAsync(2)).Select(line => Of(line, "rule")));
     }
 
     [Fact]

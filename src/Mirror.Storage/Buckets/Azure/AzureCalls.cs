@@ -20,7 +20,7 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
 
     private readonly TimeProvider _time = time;
 
-    protected override CallFailure Explain(Exception failure) => failure switch
+    protected override CallFailure KindOf(Exception failure) => failure switch
     {
         // Without a code a 404 comes from something in front of the store.
         RequestFailedException { Status: 404, ErrorCode: { Length: > 0 } code } when !NoContainer.Contains(code) => CallFailure.Missing,
@@ -54,7 +54,7 @@ internal sealed class AzureCalls(string name, BlobContainerClient container, Tim
 
     private string Advice(string code, RequestFailedException refused) => code switch
     {
-        "ContainerNotFound" => "; there is no such container: create it, or change container",
+        "ContainerNotFound" => "; there is no such container: create it, or set the key 'container' to another one",
         "KeyBasedAuthenticationNotPermitted" =>
             "; the account takes no keys: set credentials.type to client_secret or default_credentials",
         _ when IsUnauthenticated(refused) && refused.GetRawResponse()?.Headers.Date is { } date

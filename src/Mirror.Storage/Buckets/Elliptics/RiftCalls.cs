@@ -14,7 +14,7 @@ internal sealed class RiftException(HttpStatusCode status, bool isMissing, strin
 /// <summary>Translates the answers of Rift.</summary>
 internal sealed class RiftCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
 {
-    protected override CallFailure Explain(Exception failure) => failure switch
+    protected override CallFailure KindOf(Exception failure) => failure switch
     {
         RiftException { IsMissing: true } => CallFailure.Missing,
         RiftException { Status: HttpStatusCode.InsufficientStorage } => CallFailure.Full,

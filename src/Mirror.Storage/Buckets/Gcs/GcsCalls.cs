@@ -91,7 +91,7 @@ internal sealed class GcsCalls(GcsOptions options, TimeProvider time) : BucketCa
         _ => false,
     };
 
-    protected override CallFailure Explain(Exception failure) => failure switch
+    protected override CallFailure KindOf(Exception failure) => failure switch
     {
         GoogleApiException { HttpStatusCode: HttpStatusCode.NotFound } missing =>
             missing.Error?.Message?.Contains("bucket does not exist", StringComparison.OrdinalIgnoreCase) == true
@@ -110,7 +110,7 @@ internal sealed class GcsCalls(GcsOptions options, TimeProvider time) : BucketCa
     {
         GoogleApiException { HttpStatusCode: var status } refused =>
             $"refused: {(int)status}: {refused.Error?.Message ?? refused.Message}"
-                + (Explain(failure) is CallFailure.Full ? "; a quota is used up: raise it, or make room" : Advice(status)),
+                + (KindOf(failure) is CallFailure.Full ? "; a quota is used up: raise it, or make room" : Advice(status)),
         TokenResponseException login =>
             $"cannot be logged in to: {login.Error?.Error}: {login.Error?.ErrorDescription}{LoginAdvice(login)}",
         HttpRequestException => Unreached(failure),

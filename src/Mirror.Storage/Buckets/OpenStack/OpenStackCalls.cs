@@ -6,7 +6,7 @@ namespace Mirror.Storage.Buckets.OpenStack;
 /// <summary>Translates the answers of services of OpenStack.</summary>
 internal sealed class OpenStackCalls(string name, Func<CancellationToken, Task> probe, TimeProvider time) : BucketCalls(name, time)
 {
-    protected override CallFailure Explain(Exception failure) => failure switch
+    protected override CallFailure KindOf(Exception failure) => failure switch
     {
         OpenStackException { Status: HttpStatusCode.NotFound } => CallFailure.Missing,
         OpenStackException { Status: HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.InsufficientStorage } => CallFailure.Full,

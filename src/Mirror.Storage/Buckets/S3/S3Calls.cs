@@ -17,7 +17,7 @@ internal sealed class S3Calls(string name, string bucket, string root, AmazonS3C
     private static readonly string[] Full =
         ["InsufficientCapacity", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"];
 
-    protected override CallFailure Explain(Exception failure) => failure switch
+    protected override CallFailure KindOf(Exception failure) => failure switch
     {
         AmazonServiceException full when full.StatusCode is HttpStatusCode.InsufficientStorage || Full.Contains(full.ErrorCode) =>
             CallFailure.Full,

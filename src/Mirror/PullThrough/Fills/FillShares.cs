@@ -40,7 +40,7 @@ public sealed class FillShares(int upstreams, ClientConnections connections)
             if (--_running[source] >= _own)
             {
                 _free++;
-                connections.Files.Release(OpenFiles.OfDownload);
+                connections.FreeFiles.Release(OpenFiles.OfDownload);
             }
     }
 }

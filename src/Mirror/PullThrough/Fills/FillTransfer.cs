@@ -13,7 +13,8 @@ namespace Mirror.PullThrough.Fills;
 /// store if the blob was stored meanwhile. (2) If another replica owns the lease, this replica copies the owner's bytes. If it loses the
 /// owner, it continues with 1 or 2. (3) If the owner cannot reach upstream, this replica downloads without the lease, but only for an
 /// origin of which upstream has shown that it may serve the blob. (4) If an origin refuses, fails or is slow, the next origin continues.
-/// For an origin with the login of a client, this replica always downloads without the lease.
+/// For an origin with the login of a client, this replica never follows another one: it downloads, without the lease if another replica
+/// owns it.
 /// </summary>
 /// <param name="origins">The repositories for which this fill may request the blob from upstream.</param>
 /// <param name="ignoreLease">Whether this replica downloads even if another one has the lease.</param>
@@ -28,7 +29,8 @@ internal sealed partial class FillTransfer(
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(250);
     private static readonly int MaxAttempts = (int)(FillLeases.Life / RetryInterval);
 
-    // How often a download that yields looks again, and how long it yields in all: some clients take hours.
+    // How often a download for which no client waits looks whether it may go on, and how long it pauses in all: downloads for clients may
+    // take hours.
     private static readonly TimeSpan YieldInterval = TimeSpan.FromMilliseconds(100);
     private static readonly int MaxYields = (int)(TimeSpan.FromMinutes(10) / YieldInterval);
 
@@ -42,10 +44,11 @@ internal sealed partial class FillTransfer(
 
     public Digest Digest => digest;
 
-    /// <summary>The host and port of the upstream that sends, for logs and errors.</summary>
+    /// <summary>The host and port of the current origin's upstream, for logs and errors. While this replica follows another one, the bytes
+    /// come from that replica.</summary>
     public string Authority => origins.Current.Authority;
 
-    /// <summary>The name of the upstream that sends, as in metrics.</summary>
+    /// <summary>The name of the current origin's upstream, as in metrics.</summary>
     public string Upstream => origins.Current.Source.Upstream.Origin.Label;
 
     /// <summary>How many bytes came, without those that an earlier fill had left.</summary>
@@ -54,16 +57,21 @@ internal sealed partial class FillTransfer(
     /// <summary>Where the bytes go; null until upstream or another replica has answered.</summary>
     public Spool? Spool { get; private set; }
 
-    /// <summary>Whether this transfer must pause now, as a client waits for another one. Null if a client waits for this one.</summary>
+    /// <summary>Asks whether this transfer must pause: a download that a client asked for is running, or ended less than a second ago. Null
+    /// once a client has asked for this one.</summary>
     public Func<bool>? MustYield { get; set; }
 
     /// <summary>The other replica that owns the lease; null if this replica downloads.</summary>
     public Uri? Owner => _lease.Owner;
 
+    private string Sender => Owner?.Authority ?? Authority;
+
     /// <summary>
-    /// Brings all bytes into the spool, unverified; null if the content turned out to be stored already. Origins that fail are left out.
+    /// Brings all bytes into the spool, unverified; null if the blob turned out to be stored and no spool had been opened: an open
+    /// spool is filled from the store. Origins that fail are left out.
     /// </summary>
-    /// <exception cref="UpstreamException">The last origin gave this or another replica no content.</exception>
+    /// <exception cref="UpstreamException">No origin is left: the last one failed or refused, to this replica or to the one that it
+    /// follows.</exception>
     /// <exception cref="DigestMismatchException">More bytes came than the blob has.</exception>
     /// <exception cref="IOException">The store has no room for a spool.</exception>
     public async Task<Spool?> ReceiveAsync(CancellationToken stop)
@@ -170,7 +178,8 @@ internal sealed partial class FillTransfer(
                 }
                 loggedAt = length;
                 if (lost.HasFailed)
-                    // Download without the lease from now on: the next replica that takes it may also wait long for upstream.
+                    // From now on download, even if another replica has the lease: the one that takes it after the failed one may also wait
+                    // long for upstream.
                     mustDownload = true;
                 else if (lost.IsRefused)
                     await _lease.BreakAsync();
@@ -190,8 +199,8 @@ internal sealed partial class FillTransfer(
     {
         var origin = turn.Origin;
         turn.Resume();
-        // Wait for the owner's response first. When it arrives, the owner has opened the spool that a later fill can resume. In a shared
-        // folder this replica needs a spool with another name.
+        // Open our spool only after the owner's response: by then the owner has the spool with the digest's name, which a later fill can
+        // resume. This replica may share the folder, so its spool has another name.
         await using var body = await origin.Source.FollowAsync(owner, origin.Name, digest, Spool?.Length ?? 0, null, turn.Stop);
         origin.IsProved = true;
         metrics.Followed();
@@ -257,8 +266,9 @@ internal sealed partial class FillTransfer(
         if (!origins.HaveAdmitted)
             spool.ExpectedLength = body.Length ?? spool.ExpectedLength;
         else if (body.Length is { } length && spool.ExpectedLength is { } promised && length != promised)
-            // Clients got the other length: they must not take a part for the whole. This origin sent no byte, so the next one may go on.
-            throw new UpstreamUnavailableException($"{Authority} says that {digest} has {length} bytes, another source said {promised}.");
+            // Clients have already got the promised length in their headers. No byte of this body is in the spool, so another origin can
+            // go on.
+            throw new UpstreamUnavailableException($"{Sender} says that {digest} has {length} bytes, another source said {promised}.");
         var (buffer, isFirst) = (ArrayPool<byte>.Shared.Rent(BufferSize), true);
         try
         {
@@ -268,7 +278,7 @@ internal sealed partial class FillTransfer(
                 // Up to the next multiple of the buffer size: writing whole pages costs the file system half as much.
                 var reading = body.ReadAsync(spool.Length, buffer.AsMemory(0, BufferSize - (int)(spool.Length % BufferSize)), turn.Stop);
                 // Usually the first bytes arrive with the headers, and readers are admitted after them. If no byte has arrived yet, admit
-                // readers now: then they can send their headers.
+                // readers now, so that the server can already send headers to the clients.
                 if (!reading.IsCompleted)
                     AdmitEarly(spool);
                 var read = await reading;
@@ -276,7 +286,7 @@ internal sealed partial class FillTransfer(
                 if (read == 0)
                     break;
                 if (turn.Origin.Source.MaxLength(body, turn.Origin.Name, digest) is var max && spool.Length + read > max)
-                    throw new DigestMismatchException($"{Authority} sent more than {max} bytes for {digest}.");
+                    throw new DigestMismatchException($"{Sender} sent more than {max} bytes for {digest}.");
                 spool.Append(buffer.AsSpan(0, read));
                 Received += read;
                 turn.Received(read);
@@ -296,8 +306,8 @@ internal sealed partial class FillTransfer(
         }
     }
 
-    // The last 4 KiB are held back. Readers of shorter content would get its headers and nothing else, so they wait until the digest is
-    // verified: wrong content is then an error and not an empty body. So do the readers of what may be a login page.
+    // Readers get the last 4 KiB only after the digest is verified. So clients of content of at most 4 KiB wait for their headers too: if
+    // the digest is wrong, they get an error. Clients also wait while the origin's answer may be an HTML page, such as a login page.
     private bool AdmitEarly(Spool spool)
     {
         if (!origins.Current.IsProved || !(spool.ExpectedLength > Spool.TailLength || spool.Length > Spool.TailLength))
@@ -307,7 +317,7 @@ internal sealed partial class FillTransfer(
     }
 
     [LoggerMessage(Level = LogLevel.Information,
-        Message = "the download of {Digest} continues at byte {Offset} from another repository or upstream: {Reason}")]
+        Message = "the download of {Digest} continues at byte {Offset} from another repository or another upstream: {Reason}")]
     private partial void LogGoesOn(string digest, long offset, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "resuming the download of {Digest} at byte {Offset}")]
