@@ -167,7 +167,20 @@ internal sealed class ManifestReader(bool isStrict)
             if (KnownAs(name, known) is { } meant && meant != name)
                 Refuse<object>($"'{name}' is '{meant}' in another case; clients would disagree on what it is");
             RequireOneReading(member.Value, name, known.Contains(name) ? MembersBelow(name) : []);
+            if (name == "annotations" && known.Contains(name))
+                RequireTexts(member.Value);
         }
+    }
+
+    // OCI image-spec, "Annotations": a map of texts. Clients in Go can read no part of a manifest in which one is something else.
+    private void RequireTexts(JsonElement annotations)
+    {
+        if (annotations.ValueKind is not (JsonValueKind.Object or JsonValueKind.Null))
+            Refuse<object>("'annotations' is not an object");
+        if (annotations.ValueKind == JsonValueKind.Object)
+            foreach (var annotation in annotations.EnumerateObject())
+                if (annotation.Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Null))
+                    Refuse<object>($"the annotation '{annotation.Name}' is not text");
     }
 
     private static string[] MembersBelow(string name) => name switch

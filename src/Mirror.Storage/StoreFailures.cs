@@ -7,7 +7,7 @@ public static class StoreFailures
 {
     internal const int NoSpaceLeft = 28;
     private const int QuotaExceeded = 122;
-    private const int WouldBlock = 11;
+    internal const int WouldBlock = 11;
     private const int TooManyFilesOnTheMachine = 23;
     private const int TooManyFiles = 24;
     private const int ReadOnlyFileSystem = 30;

@@ -74,6 +74,9 @@ public sealed class ManifestDocumentTests
     [InlineData("""{"annotations":{"a":"\ud800"}}""", "'a' is not valid Unicode")]
     [InlineData("""{"annotations":{"\ud800":""}}""", "the name of a member is not valid Unicode")]
     [InlineData("""{"other":["\udc00"]}""", "'other' is not valid Unicode")]
+    [InlineData("""{"annotations":{"build":7}}""", "the annotation 'build' is not text")]
+    [InlineData("""{"manifests":[{"digest":"D","size":1,"annotations":{"a":["b"]}}]}""", "the annotation 'a' is not text")]
+    [InlineData("""{"annotations":"a"}""", "'annotations' is not an object")]
     public void What_clients_could_read_differently_is_refused_by_its_name(string json, string problem)
     {
         json = json.Replace("\"D\"", $"\"{A}\"", StringComparison.Ordinal);

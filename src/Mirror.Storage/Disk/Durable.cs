@@ -201,6 +201,15 @@ public static partial class Durable
             _ = Lock(file, unlock);
     }
 
+    /// <summary>Locks a file again after <see cref="Unlock"/>.</summary>
+    /// <exception cref="IOException">Another process has it open (<see cref="StoreFailures"/>: <c>IsHeldByAnother</c>).</exception>
+    internal static void LockAgain(SafeFileHandle file)
+    {
+        const int exclusive = 2, atOnce = 4;
+        if (!OperatingSystem.IsWindows() && Lock(file, exclusive | atOnce) != 0)
+            throw new IOException("Another process has the file open.", StoreFailures.WouldBlock);
+    }
+
     /// <summary>
     /// Reserves disk space after the end of a file, so that the file grows cheaply and in one piece. Its length stays. False where the file
     /// system cannot do this or is full; a later write then reports the error.

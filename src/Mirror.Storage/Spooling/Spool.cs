@@ -225,6 +225,23 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         Durable.Unlock(_file);
     }
 
+    /// <summary>Lets another process append to the file, until <see cref="LockAgain"/>.</summary>
+    public void Unlock()
+    {
+        _reservation.Release(_length);
+        _reservation.Reset();
+        Durable.Unlock(_file);
+    }
+
+    /// <summary>Takes the file for this process again.</summary>
+    /// <returns>False if another process has appended to it meanwhile: the spool must be opened anew.</returns>
+    /// <exception cref="IOException">Another process writes the file.</exception>
+    public bool LockAgain()
+    {
+        Durable.LockAgain(_file);
+        return RandomAccess.GetLength(_file) == _length;
+    }
+
     /// <summary>A reader of this spool. It can begin at any offset, and works until the spool is disposed.</summary>
     public Content OpenRead() => new Reader(this);
 

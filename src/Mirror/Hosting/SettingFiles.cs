@@ -61,10 +61,28 @@ public static class SettingFiles
             yield return mount;
         if (UnreachableFloor(options) is { } floor)
             yield return floor;
+        foreach (var warning in CertificatesOutOfTime(options))
+            yield return warning;
         foreach (var warning in options.Auth.Htpasswd is { Path: var users }
             ? HtpasswdFile.Read(users).Warnings.Select(warning => $"auth.htpasswd.path: {users}: {warning}")
             : [])
             yield return warning;
+    }
+
+    // No error: its renewal may come while the server runs, and the server reads it then.
+    private static IEnumerable<string> CertificatesOutOfTime(MirrorOptions options)
+    {
+        var tls = options.Http.Tls;
+        if (tls.Certificate is not { } file || FileMistake.Of(file) is not null
+            || WhyNot(() => KeyPair.ReadCertificate(file).Dispose()) is not null)
+            yield break;
+        using var certificate = KeyPair.ReadCertificate(file);
+        var (from, until, now) = (certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime(), DateTime.UtcNow);
+        if (until < now)
+            yield return $"http.tls.certificate: {file} expired on {until:yyyy-MM-dd HH:mm} UTC, so clients refuse it; renew it";
+        else if (from > now)
+            yield return $"http.tls.certificate: {file} is valid only from {from:yyyy-MM-dd HH:mm} UTC on, so clients refuse it; set the "
+                + "clock of this machine, or wait";
     }
 
     // No error: the server of somebody whose volume was made smaller still starts.

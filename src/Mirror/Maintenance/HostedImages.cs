@@ -96,13 +96,14 @@ internal sealed class HostedImages(
         await sweepable.HasTagLinkAsync(name, tag, cancellationToken)
         && await references.ResolveTagAsync(name, tag, cancellationToken) is null;
 
-    // Whether the repository has no link to a manifest that it had. A tag names only manifests that the repository had; an index may name
-    // others, and the mark of a push tells them apart.
+    // Whether the repository has no link to a manifest that it had. A tag names only manifests that the repository had. An index may name
+    // others, and the mark of a push tells them apart. It may also name blobs, such as the layers of a cache of BuildKit.
     private async ValueTask<bool> IsLostAsync(Digest manifest, bool isTagged, CancellationToken cancellationToken) =>
         !(await references.FindManifestAsync(name, manifest, cancellationToken)).Linked
         && (isTagged
             ? !await IsCopyAsync(manifest, cancellationToken)
-            : await provenance.FindAsync(name, manifest, cancellationToken) == Provenance.Pushed);
+            : await provenance.FindAsync(name, manifest, cancellationToken) == Provenance.Pushed
+                && !await references.HasBlobAsync(name, manifest, cancellationToken));
 
     // Whether the repository may not serve a blob. A pushed manifest needs the links of all its blobs, and the push had to have them.
     private async ValueTask<bool> IsUnlinkedAsync(Digest blob, CancellationToken cancellationToken)
@@ -146,8 +147,7 @@ internal sealed class HostedImages(
         return isMissing;
 
         async ValueTask<bool> IsMissing() => await content.SizeAsync(digest, cancellationToken) is null
-            && (isManifest
-                ? (await references.FindManifestAsync(name, digest, cancellationToken)).Linked
-                : await references.HasBlobAsync(name, digest, cancellationToken));
+            && (isManifest && (await references.FindManifestAsync(name, digest, cancellationToken)).Linked
+                || await references.HasBlobAsync(name, digest, cancellationToken));
     }
 }

@@ -84,6 +84,44 @@ internal sealed class Upload
             _held = false;
     }
 
+    /// <summary>Lets another server on the same folder have the file until <see cref="IsUnchanged"/>. Only the holder may call
+    /// it.</summary>
+    public void Share()
+    {
+        if (!IsEnded)
+            _spool?.Unlock();
+    }
+
+    /// <summary>Takes the file back after <see cref="Share"/>. False if another server has appended to it, or another program deleted it:
+    /// then open the upload anew. Only the holder may call it.</summary>
+    /// <exception cref="RegistryException">Another server writes the file. The caller holds the upload no longer.</exception>
+    public bool IsUnchanged()
+    {
+        try
+        {
+            return _spool is null || !IsGone && _spool.LockAgain();
+        }
+        catch (IOException held) when (held.IsHeldByAnother)
+        {
+            Release();
+            throw HeldElsewhere();
+        }
+    }
+
+    /// <summary>The error for a request while another one of this server holds the upload.</summary>
+    public static RegistryException HeldHere() => new(
+        RegistryError.UploadBusy,
+        "another request writes to this upload; wait until it ends, ask for the status, and continue from there");
+
+    /// <summary>The error for a request while another process has the file open: a purge for a moment, a server on the same folder for as
+    /// long as it writes to it, or without http.secret for a while after its last request.</summary>
+    public static RegistryException HeldElsewhere() => new(
+        RegistryError.UploadBusy,
+        "another server on the same storage has this upload open; wait two minutes, ask for the status, and continue from there")
+    {
+        Advice = "send all requests for one upload to one server, or set the same http.secret on all servers",
+    };
+
     /// <summary>Closes the file for good, unless a request holds it or it has ended; then returns false.</summary>
     public bool TryEnd()
     {

@@ -81,7 +81,8 @@ public sealed class Uploads : IDisposable
 
     /// <summary>How many bytes of an upload have arrived, also while a request holds it; null where there is no such upload.</summary>
     public async ValueTask<long?> LengthAsync(RepositoryName name, Guid id, CancellationToken cancellationToken) =>
-        _open.TryGetValue((name, id), out var open) && Opened(open) is { IsEnded: false, IsGone: false } upload ? upload.Length
+        _open.TryGetValue((name, id), out var open) && Opened(open) is { IsEnded: false, IsGone: false } upload
+            && (upload.IsHeld || !_owners.CannotBeFound) ? upload.Length
             : _known.TryGetValue((name, id), out var known) && !known.IsStored ? 0
             : await _store.LengthAsync(name, id, cancellationToken);
 
@@ -129,16 +130,15 @@ public sealed class Uploads : IDisposable
                 return null;
             switch (upload.TryHold())
             {
-                case true when !upload.IsGone:
+                case true when upload.IsUnchanged():
                     return upload;
-                // Another program deleted the file, such as registry:2's purge on the same volume. The store says what is there now.
+                // Another server has appended bytes, or another program deleted the file, such as registry:2's purge on the same volume.
+                // The store says what is there now.
                 case true:
                     upload.End();
                     goto default;
                 case false:
-                    throw new RegistryException(
-                        RegistryError.UploadBusy,
-                        "another request writes to this upload; wait until it ends, ask for the status, and continue from there");
+                    throw Upload.HeldHere();
                 default:
                     _open.TryRemove(new((name, id), open));
                     continue;
@@ -189,6 +189,9 @@ public sealed class Uploads : IDisposable
             return;
         }
         upload.Known.Share.SetLength(upload.Length);
+        // Another replica may get the next request, and finds the file in the store only.
+        if (_owners.CannotBeFound)
+            upload.Share();
         upload.Release();
         if (_open.Count > OpenFiles.MaxIdleUploads)
             CloseShortest();
@@ -232,8 +235,6 @@ public sealed class Uploads : IDisposable
         return OpenSpool(name, id, algorithm) ?? throw new IOException($"the upload {id} was deleted when it had just begun");
     }
 
-    // The file of an upload is exclusive. A second server on the same folder has it open for a while after its last request, and a purge
-    // opens it for a moment.
     private Spool? OpenSpool(RepositoryName name, Guid id, string algorithm)
     {
         try
@@ -242,14 +243,10 @@ public sealed class Uploads : IDisposable
         }
         catch (IOException held) when (held.IsHeldByAnother)
         {
-            throw new RegistryException(
-                RegistryError.UploadBusy,
-                "another server on the same storage has this upload open; wait two minutes, ask for the status, and continue from there")
-            {
-                Advice = "send all requests for one upload to one server, or configure redis and http.secret on all servers",
-            };
+            throw Upload.HeldElsewhere();
         }
     }
+
 
     private void Store(RepositoryName name, Guid id, BegunUpload known)
     {

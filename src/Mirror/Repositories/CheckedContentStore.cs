@@ -114,7 +114,7 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     private async ValueTask<bool> IsRightAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken) =>
         LooksRight(digest, length, expected)
         || !IsKnownDamaged(digest, length)
-        && (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, expected, stop), cancellationToken)).Result;
+        && (await _hashing.JoinOrStart(digest, stop => HashAsync(digest, length, stop), cancellationToken)).Result;
 
     // Known damage first: a look without an expected length must find the same as the one that found the damage.
     private bool LooksRight(Digest digest, long length, long? expected) =>
@@ -142,7 +142,7 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
         return isDamaged;
     }
 
-    private async Task<bool> HashAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken)
+    private async Task<bool> HashAsync(Digest digest, long length, CancellationToken cancellationToken)
     {
         if (await store.VerifyAsync(digest, cancellationToken) != Verification.Damaged)
         {
@@ -151,11 +151,12 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
         }
         _damaged.Set(digest, length, new MemoryCacheEntryOptions { Size = 1 });
         _anyDamaged = true;
-        LogDamaged(digest.ToString(), length, expected);
+        LogDamaged(digest.ToString(), length);
         return false;
     }
 
     [LoggerMessage(Level = LogLevel.Error,
-        Message = "stored content {Digest} is damaged: {Length} bytes, expected {Expected}; hidden, and downloaded again if mirrored")]
-    private partial void LogDamaged(string digest, long length, long? expected);
+        Message = "stored content {Digest} is damaged: its {Length} bytes have another digest, so the server does not serve it; it "
+            + "downloads content of upstream again; if a client pushed it, push again the images that need it")]
+    private partial void LogDamaged(string digest, long length);
 }

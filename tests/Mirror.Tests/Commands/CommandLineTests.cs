@@ -279,6 +279,25 @@ public sealed class CommandLineTests : IDisposable
         Assert.Single(error.TrimEnd().Split('\n'));
     }
 
+    [Theory]
+    [InlineData(-30, -1, "expired on ")]
+    [InlineData(1, 30, "is valid only from ")]
+    [InlineData(-1, 1, null)]
+    public async Task A_certificate_that_clients_refuse_for_its_dates_is_named(int from, int until, string? expected)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256);
+        using var own = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(from), DateTimeOffset.UtcNow.AddDays(until));
+        var file = Path.Combine(_folder.FullName, "own.pem");
+        File.WriteAllText(file, own.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem());
+
+        var (code, _, error) = await RunAsync(
+            ["check-config", Write($"version: 0.1\nhttp: {{tls: {{certificate: {file}, key: {file}}}}}\n")]);
+
+        Assert.Equal(0, code);
+        Assert.Equal(expected is not null, error.Contains($"http.tls.certificate: {file} {expected}", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_storage_folder_that_is_a_link_to_nothing_is_not_called_a_file()
     {

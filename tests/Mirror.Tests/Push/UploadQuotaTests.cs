@@ -49,7 +49,18 @@ public sealed class UploadQuotaTests
         await using var second = await MirrorProcess.StartAsync(new MirrorSettings { Environment = environment, Root = first.Root });
         var location = new Uri(await new PushedRepository(first, "a/b").BeginAsync());
         var other = new Uri(second.Url, location.PathAndQuery).ToString();
-        Assert.Equal(HttpStatusCode.Accepted, await new PushedRepository(second, "a/b").StatusOfAsync("PATCH", other, [1]));
+        var (here, there) = (new PushedRepository(first, "a/b"), new PushedRepository(second, "a/b"));
+        Assert.Equal(HttpStatusCode.Accepted, await there.StatusOfAsync("PATCH", other, [1]));
+
+        // The next requests go to either of them.
+        Assert.Equal(HttpStatusCode.Accepted, await here.StatusOfAsync("PATCH", location.ToString(), [2, 3]));
+        using (var status = await there.SendAsync("GET", other))
+            Assert.Equal("0-2", Header(status, "Range"));
+        Assert.Equal(HttpStatusCode.Accepted, await there.StatusOfAsync("PATCH", other, [4]));
+        Assert.Equal(HttpStatusCode.Created, await here.StatusOfAsync("PUT", $"{location}?digest={Digest.Of([1, 2, 3, 4])}"));
+        Assert.Equal(HttpStatusCode.NotFound, await there.StatusOfAsync("GET", other));
+        using var blob = await there.SendAsync("GET", $"blobs/{Digest.Of([1, 2, 3, 4])}");
+        Assert.Equal([1, 2, 3, 4], await blob.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]

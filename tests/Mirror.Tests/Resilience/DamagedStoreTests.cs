@@ -254,6 +254,27 @@ public sealed class DamagedStoreTests : MirrorOfHub
     }
 
     [Fact]
+    public async Task Verify_takes_an_index_that_lists_blobs_for_whole()
+    {
+        var pushed = new PushedRepository(Mirror, "local/app");
+        var (layer, config) = (await pushed.PushAsync("a layer"u8.ToArray()), await pushed.PushAsync("a config"u8.ToArray()));
+        var cache = System.Text.Encoding.UTF8.GetBytes($$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[
+            {"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{{layer}}","size":7},
+            {"mediaType":"application/vnd.buildkit.cacheconfig.v0","digest":"{{config}}","size":8}]}
+            """);
+        using (var put = await pushed.SendAsync("PUT", "manifests/cache", cache, MediaTypes.OciIndex))
+            Assert.Equal(HttpStatusCode.Created, put.StatusCode);
+        Assert.Equal(0, (await Mirror.RunAsync("verify")).Code);
+
+        await FlipAsync(layer);
+        Assert.Equal(1, (await Mirror.RunAsync("verify", "--repair")).Code);
+        var (code, said) = await Mirror.RunAsync("verify");
+        Assert.Equal(1, code);
+        Assert.Contains($"broken: local/app:cache lacks {layer}; push it again", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Verify_counts_no_copy_from_upstream_as_broken_because_it_has_no_layers()
     {
         var image = Hub.AddImage(Repository, "latest", Layer);
