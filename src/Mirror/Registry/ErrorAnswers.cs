@@ -139,7 +139,8 @@ public sealed partial class ErrorAnswers(
         },
         BusyException busy => new(RegistryError.Unavailable, failure.Message, busy.Advice) { RetryAfter = busy.RetryAfter },
         UpstreamMissingException => new(RegistryError.NameUnknown, failure.Message, null),
-        UpstreamDeniedException { HasAccount: false } denied => new(RegistryError.NameUnknown, failure.Message, denied.Advice),
+        UpstreamDeniedException { HasAccount: false, IsOfContent: false } denied =>
+            new(RegistryError.NameUnknown, failure.Message, denied.Advice),
         UpstreamDeniedException denied => new(RegistryError.Denied, failure.Message, denied.Advice),
         UpstreamLimitedException limited => new(RegistryError.TooManyRequests, failure.Message, limited.Advice)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Mirror.Configuration;
 using Mirror.Storage;
 
@@ -12,10 +13,15 @@ public sealed class Accounts
     // The pause of an account whose login is refused, and the pause after a 429 that tells the limit but not how long to wait.
     private static readonly TimeSpan DefaultPause = TimeSpan.FromMinutes(1);
 
+    // A limit, because clients choose the repositories.
+    private const int MaxReaders = 10_000;
+
     private readonly UpstreamOrigin _origin;
     private readonly TimeProvider _time;
     private UpstreamOptions _options;
     private Account[] _all;
+    // The account that could read a repository while another one could not.
+    private readonly ConcurrentDictionary<RepositoryName, Account> _readers = new();
 
     public Accounts(UpstreamOptions options, UpstreamOrigin origin, LiveOptions live, TimeProvider time)
     {
@@ -47,21 +53,43 @@ public sealed class Accounts
     /// <summary>Whether at least one account has many pulls left: see <see cref="Account.HasManyPullsLeft"/>.</summary>
     public bool HaveManyPullsLeft => Array.Exists(Volatile.Read(ref _all), account => account.HasManyPullsLeft);
 
-    /// <summary>The account to send a request with: of those that are not paused, the one with most pulls left.</summary>
+    /// <summary>The account to send a request with: of those that are not paused, the one that alone could read the repository lately, or
+    /// else the one with most pulls left.</summary>
     /// <param name="isPull">Whether the request counts as a pull.</param>
     /// <param name="tried">Accounts that upstream has refused the request to; null if there are none.</param>
     /// <returns>Null if upstream has refused the request, or the login, of each account.</returns>
     /// <exception cref="UpstreamLimitedException">All accounts that it has not refused are paused.</exception>
-    public Account? Choose(bool isPull, IReadOnlyCollection<Account>? tried)
+    public Account? Choose(RepositoryName name, bool isPull, IReadOnlyCollection<Account>? tried)
     {
         var (now, all) = (_time.GetUtcNow(), Volatile.Read(ref _all));
+        if (tried is null && _readers.TryGetValue(name, out var reader) && all.Contains(reader) && reader.FreeFrom(isPull) <= now)
+            return reader;
         if (tried is not null)
             all = [.. all.Where(account => !tried.Contains(account) && !account.IsRefused(now))];
         if (all.Length == 0)
             return null;
         var best = all.Where(account => account.FreeFrom(isPull) <= now).MaxBy(account => account.Remaining ?? long.MaxValue);
-        return best ?? throw new UpstreamLimitedException(
-            $"The mirror has reached its rate limit at {_origin.Authority}.", all.Min(account => account.FreeFrom(isPull)) - now);
+        return best ?? throw LimitReached(all.Min(account => account.FreeFrom(isPull)) - now);
+    }
+
+    /// <summary>Another account, after upstream has refused a repository to some; null if none is free.</summary>
+    /// <exception cref="UpstreamLimitedException">The one that could read the repository lately is paused.</exception>
+    public Account? Other(RepositoryName name, bool isPull, IReadOnlyCollection<Account> tried)
+    {
+        var (now, all) = (_time.GetUtcNow(), Volatile.Read(ref _all));
+        if (Array.FindAll(all, account => !tried.Contains(account) && account.FreeFrom(isPull) <= now) is [_, ..] free)
+            return free.MaxBy(account => account.Remaining ?? long.MaxValue);
+        return _readers.TryGetValue(name, out var reader) && all.Contains(reader) && !tried.Contains(reader)
+            ? throw LimitReached(reader.FreeFrom(isPull) - now)
+            : null;
+    }
+
+    /// <summary>Remembers that an account could read a repository which upstream had refused to another one.</summary>
+    public void Remember(RepositoryName name, Account reader)
+    {
+        if (_readers.Count >= MaxReaders)
+            _readers.Clear();
+        _readers[name] = reader;
     }
 
     /// <summary>Pauses an account, because upstream answered 429 to a request sent with it.</summary>
@@ -86,6 +114,9 @@ public sealed class Accounts
         account.PauseRefused(now + DefaultPause);
         return true;
     }
+
+    private UpstreamLimitedException LimitReached(TimeSpan left) =>
+        new($"The mirror has reached its rate limit at {_origin.Authority}.", left);
 
     private static Account[] AccountsOf(UpstreamOptions options, TimeProvider time)
     {

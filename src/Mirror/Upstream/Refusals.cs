@@ -3,7 +3,8 @@ using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
-/// <summary>A request for content or a list, with one account. Another account may get another answer.</summary>
+/// <summary>A request for content or a list, with the login of one client or with the accounts of the mirror: the answers differ.</summary>
+/// <param name="Account">The client's, or the first one of the mirror.</param>
 /// <param name="Path">What follows the repository's name: <c>manifests/latest</c>.</param>
 public sealed record UpstreamRequestKey(Account Account, RepositoryName Name, string Path);
 
@@ -26,7 +27,11 @@ public sealed class Refusals(TimeProvider time) : IDisposable
             return;
         // Without the key, so that the life of a remembered refusal is not extended.
         throw refusal.HasAccount is { } hasAccount
-            ? new UpstreamDeniedException(refusal.Message, hasAccount) { LoginAdvice = refusal.LoginAdvice }
+            ? new UpstreamDeniedException(refusal.Message, hasAccount)
+            {
+                LoginAdvice = refusal.LoginAdvice,
+                IsOfContent = refusal.IsOfContent,
+            }
             : new UpstreamMissingException(refusal.Message);
     }
 
@@ -37,11 +42,14 @@ public sealed class Refusals(TimeProvider time) : IDisposable
             return;
         var denied = refusal as UpstreamDeniedException;
         _known.Set(
-            key, new Refusal(refusal.Message, denied?.HasAccount, denied?.LoginAdvice, time.GetTimestamp(), life),
+            key,
+            new Refusal(
+                refusal.Message, denied?.HasAccount, denied?.LoginAdvice, denied?.IsOfContent == true, time.GetTimestamp(), life),
             new MemoryCacheEntryOptions { Size = 1 });
     }
 
     public void Dispose() => _known.Dispose();
 
-    private sealed record Refusal(string Message, bool? HasAccount, string? LoginAdvice, long At, TimeSpan Life);
+    private sealed record Refusal(
+        string Message, bool? HasAccount, string? LoginAdvice, bool IsOfContent, long At, TimeSpan Life);
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using System.Text.Json;
 using System.Xml;
 using Mirror.Storage;
 
@@ -10,6 +11,11 @@ internal static class UpstreamAnswers
 {
     // By then an error body has shown what it is.
     public const int MaxErrorStart = 1024;
+
+    /// <summary>How much of an error body is read for its messages.</summary>
+    public const int MaxErrorBody = 16 * 1024;
+
+    private const int MaxMessage = 500;
 
     private static readonly XmlReaderSettings AnyXml = new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null };
 
@@ -26,6 +32,37 @@ internal static class UpstreamAnswers
 
     /// <summary>Whether the answer says that there is no such content.</summary>
     public static bool IsMissing(HttpResponseMessage response) => response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Gone;
+
+    /// <summary>Whether a rule of upstream refuses this content to every client: 402, 412 (Harbor's scan policy), 423 or 451.</summary>
+    public static bool RefusesContent(HttpResponseMessage response) => (int)response.StatusCode is 402 or 412 or 423 or 451;
+
+    /// <summary>The messages in an error body of a registry; null if it has none.</summary>
+    public static string? ErrorMessage(byte[] body)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(body);
+            if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("errors", out var errors)
+                || errors.ValueKind != JsonValueKind.Array)
+                return null;
+            var text = string.Join("; ", errors.EnumerateArray()
+                .Select(error => error.ValueKind == JsonValueKind.Object && error.TryGetProperty("message", out var message)
+                    && message.ValueKind == JsonValueKind.String ? message.GetString() : null)
+                .Where(message => !string.IsNullOrWhiteSpace(message)));
+            return text.Length > MaxMessage ? $"{text[..MaxMessage]}..." : text is "" ? null : text;
+        }
+        // The second one: half a surrogate pair, or bytes that are no UTF-8.
+        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Whether an answer with status 200 to a request for referrers has no list: an empty body, or a JSON object without one.
+    /// </summary>
+    public static bool HasNoList(byte[] body) =>
+        !body.AsSpan().ContainsAnyExcept(" \t\r\n"u8) || ManifestDocument.Read(body) is { IsIndex: false };
 
     /// <summary>Whether the answer has content, or a part of it, and is no HTML page, such as that of a login.</summary>
     /// <param name="expected">The length in bytes that the content should have. With this length it is content, whatever its label
@@ -74,13 +111,16 @@ internal static class UpstreamAnswers
     public static bool MustRetryWithoutRange(HttpResponseMessage response, long from) => (int)response.StatusCode switch
     {
         206 => response.Content.Headers.ContentRange?.From != from,
+        // A part with the wrong status, or nothing.
+        200 or 203 => from > 0 && (response.Content.Headers.ContentRange is not null || response.Content.Headers.ContentLength is 0),
+        204 => true,
         401 or 403 or 404 or 408 or 410 or 429 => false,
         (>= 400 and < 500) or 501 => true,
         _ => false,
     };
 
     /// <summary>Whether an answer to a request for a range can have no other reason than the range.</summary>
-    public static bool RefusesRanges(HttpResponseMessage response) => (int)response.StatusCode is 206 or 405 or 416 or 501;
+    public static bool RefusesRanges(HttpResponseMessage response) => (int)response.StatusCode is 204 or 206 or 405 or 416 or 501;
 
     /// <summary>
     /// Whether a body that begins so is an error of a registry (JSON) or of a store (XML or JSON). Stores write names in upper and lower

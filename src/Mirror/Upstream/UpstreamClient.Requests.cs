@@ -17,13 +17,15 @@ public sealed partial class UpstreamClient
     {
         var isPull = kind is UpstreamKind.Manifest && method == HttpMethod.Get;
         var acting = ActingClient.For(origin, name);
-        UpstreamDeniedException? denial = null;
+        UpstreamDeniedException? denial = null, lastResort = null;
         List<Account>? tried = null;
+        Account? other = null;
+        var key = new UpstreamRequestKey(acting?.Account ?? accounts.All[0], name, path);
+        refusals.ThrowIfKnown(key);
         while (true)
         {
-            var account = acting?.Account ?? accounts.Choose(isPull, tried) ?? throw denial!;
-            var key = new UpstreamRequestKey(account, name, path);
-            refusals.ThrowIfKnown(key);
+            var account = acting?.Account ?? other ?? accounts.Choose(name, isPull, tried) ?? throw denial ?? lastResort!;
+            other = null;
             var request = new HttpRequestMessage(method, page ?? Url(name, path));
             request.Options.Set(UpstreamRequest.Kind, kind);
             request.Options.Set(UpstreamRequest.Key, key);
@@ -57,9 +59,8 @@ public sealed partial class UpstreamClient
                     IsMissing = denied.IsMissing,
                     LoginAdvice = denied.LoginAdvice,
                 };
-                if (!denied.MayBeOfLogin)
+                if (!TryOther(account) && !denied.MayBeOfLogin)
                     throw denial;
-                (tried ??= []).Add(account);
                 continue;
             }
             catch (UpstreamUnavailableException failure) when (failure.IsLoginRefused)
@@ -92,14 +93,50 @@ public sealed partial class UpstreamClient
             if (response.StatusCode != HttpStatusCode.TooManyRequests || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
             {
                 account.Answered();
-                return response;
+                if (tried is not null && response.IsSuccessStatusCode)
+                    accounts.Remember(name, account);
+                if (!IsRefusal(response))
+                    return response;
+                // Accounts may have different rights. A 404 may hide what the account may not read.
+                var isDenied = !IsMissing(response);
+                if (!TryOther(account))
+                {
+                    if (isDenied || denial is null)
+                        return response;
+                    response.Dispose();
+                    throw denial;
+                }
+                response.Dispose();
+                lastResort ??= Denied(name, path, key);
+                if (isDenied)
+                    denial ??= lastResort;
+                continue;
             }
             // Try another account. If all are paused, Choose throws.
             var toldLimit = response.Headers.Contains("ratelimit-remaining");
             using (response)
                 state.Limited(account, accounts.Pause(account, UpstreamRequest.RetryAfter(response, time), isPull, toldLimit));
         }
+
+        // Whether the request can be sent with another account of the mirror.
+        bool TryOther(Account refused)
+        {
+            if (acting is not null)
+                return false;
+            (tried ??= []).Add(refused);
+            return (other = accounts.Other(name, isPull, tried)) is not null;
+        }
     }
+
+    private bool IsRefusal(HttpResponseMessage response) =>
+        (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden || IsMissing(response))
+        && origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
+
+    private UpstreamDeniedException Denied(RepositoryName name, string what, UpstreamRequestKey? key) => new(
+        $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.", accounts.HaveCredentials)
+    {
+        RequestKey = key,
+    };
 
     // Notes whether upstream accepts the login. Returns whether upstream refuses it, and another account can take the request.
     private bool GoesToAnother(Account account, HttpResponseMessage response)
@@ -132,17 +169,21 @@ public sealed partial class UpstreamClient
             isMissing = IsRegistryError(await UpstreamRequest.ReadStartAsync(response, MaxErrorStart, origin, cancellationToken));
         else if (isMissing)
             await check.RequireRegistryAsync(response, cancellationToken);
+        if (isOwn && RefusesContent(response))
+            throw new UpstreamDeniedException(
+                $"{origin.Authority} refuses {name}/{what} ({(int)response.StatusCode}): " + (ErrorMessage(
+                    await UpstreamRequest.ReadStartAsync(response, MaxErrorBody, origin, cancellationToken)) ?? "it does not say why"),
+                accounts.HaveCredentials)
+            {
+                RequestKey = key,
+                IsOfContent = true,
+            };
         if (!isMissing && isOwn && (int)response.StatusCode is < 500 and not (401 or 403 or 408 or 429))
             await check.SuspectAsync(cancellationToken);
         throw ((int)response.StatusCode, isOwn) switch
         {
             _ when isMissing => new UpstreamMissingException($"{origin.Authority} has no {name}/{what}.") { RequestKey = key },
-            (401 or 403, true) => new UpstreamDeniedException(
-                $"{origin.Authority} refuses this mirror access to {name}/{what}; check the account in section proxy.",
-                accounts.HaveCredentials)
-            {
-                RequestKey = key,
-            },
+            (401 or 403, true) => Denied(name, what, key),
             (429, _) => new UpstreamLimitedException($"{Sender(response)} answered 429.", UpstreamRequest.RetryAfter(response, time)),
             var (status, _) => new UpstreamUnavailableException($"{Sender(response)} answered {status} to {name}/{what}."),
         };

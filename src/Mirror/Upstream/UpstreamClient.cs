@@ -198,6 +198,8 @@ public sealed partial class UpstreamClient(
                 throw new UpstreamUnavailableException($"{origin.Authority} lacks page {pages.Count + 1} of {name}/{what}.");
             await RequireAsync(response, name, what, cancellationToken);
             var page = await UpstreamRequest.ReadBodyAsync(response, UpstreamRequest.MaxJson, origin, cancellationToken);
+            if (kind is UpstreamKind.Referrers && pages.Count == 0 && HasNoList(page))
+                return pages;
             pages.Add(page);
             bytes += page.Length;
             next = NextPage.Of(response);

@@ -27,6 +27,8 @@ public sealed class UpstreamContent : Content
     private bool _hasBegun;
     private bool? _isWebPage;
     private long _position;
+    // Upstream answered a request for the rest with something else: ask for the whole blob from now on.
+    private bool _asksForAll;
     // Bytes to skip: upstream ignored Range, and the body begins before _position.
     private long _toSkip;
     private long? _length;
@@ -59,7 +61,13 @@ public sealed class UpstreamContent : Content
     /// Sets the length of the whole blob, which upstream told in another answer. A shorter body then counts as cut, even if it ends
     /// cleanly.
     /// </summary>
-    public void Expect(long length) => _length = length;
+    public void Expect(long length)
+    {
+        // If an answer to a request for the rest tells another length, it is not known where its bytes begin: drop it.
+        if (_length is { } told && told != length && _position > 0)
+            (_asksForAll, _position) = (true, -1);
+        _length = length;
+    }
 
     /// <summary>Whether upstream labels the bytes as an HTML page.</summary>
     public bool IsWebPage => _isWebPage == true;
@@ -135,13 +143,14 @@ public sealed class UpstreamContent : Content
     private async Task MoveToAsync(long offset, CancellationToken cancellationToken)
     {
         await DropBodyAsync();
-        var body = await _upstream.GetBlobAsync(_name, _digest, offset, _end, cancellationToken);
+        var body = await _upstream.GetBlobAsync(_name, _digest, _asksForAll ? 0 : offset, _end, cancellationToken);
         // If the first body was not labelled as HTML, a later one with this label is the error page of a proxy.
         _isWebPage ??= body.IsWebPage;
         var isErrorPage = body.IsWebPage && _isWebPage == false;
         if (isErrorPage || _length is not null && body.Length is not null && body.Length != _length)
         {
             await body.DisposeAsync();
+            _asksForAll = _end is null;
             throw new UpstreamUnavailableException(isErrorPage
                 ? $"{_upstream.Origin.Authority} sent an HTML page instead of the bytes of {_digest}."
                 : $"{_upstream.Origin.Authority} sent another length of {_digest} than before.");

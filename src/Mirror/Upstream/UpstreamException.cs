@@ -21,8 +21,8 @@ public abstract class UpstreamException(string message, Exception? inner = null)
 public sealed class UpstreamMissingException(string message) : UpstreamException(message);
 
 /// <summary>
-/// Upstream refuses this mirror access (401 or 403). This says nothing about the content: a login may have expired. A copy is served,
-/// marked stale.
+/// Upstream refuses this mirror access (401 or 403). This says nothing about the content: a login may have expired. Or upstream refuses the
+/// content to every client (<see cref="IsOfContent"/>). A copy is served, marked stale.
 /// </summary>
 /// <param name="hasAccount">
 /// Whether the request had an account. Docker Hub gives this answer to anonymous requests for every name that does not exist.
@@ -39,10 +39,14 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
     /// remembered, and deletes nothing.</summary>
     public bool IsMissing { get; init; }
 
+    /// <summary>Whether a rule of upstream refuses this content, whatever the login: 402, 412 (Harbor's scan policy), 423 or 451.</summary>
+    public bool IsOfContent { get; init; }
+
     /// <summary>If the mirror has an account, but did not send its login: what the operator can do about it. Else null.</summary>
     public string? LoginAdvice { get; init; }
 
-    public override string Advice => LoginAdvice ?? (hasAccount
+    public override string Advice => IsOfContent ? "ask the operators of upstream why it refuses this image, or use another image"
+        : LoginAdvice ?? (hasAccount
         ? "check that the account in section proxy may read this repository, and that its login has not expired"
         : "if the repository exists and is private, add an account that may read it to section proxy");
 }

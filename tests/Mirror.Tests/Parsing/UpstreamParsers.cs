@@ -142,6 +142,8 @@ internal static class UpstreamParsers
             UpstreamAnswers.LacksReferrers(response);
         }
         UpstreamAnswers.IsRegistryError(FuzzText.Bytes(text));
+        UpstreamAnswers.ErrorMessage(FuzzText.Bytes(text));
+        UpstreamAnswers.HasNoList(FuzzText.Bytes(text));
         UpstreamAnswers.IsManifestType(UpstreamAnswers.TypeOf(response));
         foreach (var digest in new[] { Digest.Of("x"u8), Digest.Of([]) })
             UpstreamAnswers.PlausibleLength(response.Content.Headers.ContentLength, digest);

@@ -94,15 +94,20 @@ public sealed class MissingContentTests : MirrorOfHub
 
                 """,
         });
-        for (var i = 0; i < 2; i++)
-            using (var missing = await mirror.GetAsync($"acme/app/manifests/{image.Digest}"))
-                await AssertErrorAsync(HttpStatusCode.NotFound, missing);
+        using (var response = await mirror.GetAsync($"acme/app/manifests/{image.Digest}"))
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        // From now on this repository is requested with the account that may read it.
+        Hub.Log.Clear();
+        using (var blob = await mirror.GetAsync($"acme/app/blobs/{image.Config.Digest}"))
+            Assert.Equal(HttpStatusCode.OK, blob.StatusCode);
+        Assert.Equal([Basic("bob")], Hub.Log.AuthorizationSeenBy("registry"));
 
-        // The limit of this account is reached now. The next one gets the requests.
-        using (var busy = await mirror.GetAsync("acme/busy/manifests/1"))
-            Assert.Equal(HttpStatusCode.OK, busy.StatusCode);
-        using var response = await mirror.GetAsync($"acme/app/manifests/{image.Digest}");
-        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        // No account finds this one, and the mirror remembers that.
+        var none = Digest.Of("none"u8);
+        for (var i = 0; i < 2; i++)
+            using (var missing = await mirror.GetAsync($"acme/app/manifests/{none}"))
+                await AssertErrorAsync(HttpStatusCode.NotFound, missing);
+        Assert.Equal(2, Hub.Log.Requests.Count(request => request.Path.Contains(none.ToString(), StringComparison.Ordinal)));
     }
 
     private async Task AssertMissingAsync(string path)

@@ -181,7 +181,10 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     [InlineData(406, "application/json")]
     [InlineData(410, "text/plain")]
     [InlineData(501, "application/json")]
-    public async Task The_tag_of_referrers_is_read_where_upstream_lacks_the_referrers_API(int status, string type)
+    [InlineData(200, "application/json", "{}")]
+    [InlineData(200, "application/json", "")]
+    public async Task The_tag_of_referrers_is_read_where_upstream_lacks_the_referrers_API(
+        int status, string type, string body = "<html>")
     {
         var subject = Digest.Of("subject"u8);
         var index = $$"""
@@ -189,10 +192,28 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
             {"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of("signature"u8)}}","size":9}]}
             """;
         _upstream.AddManifest(Name, $"sha256-{subject.Hex}", index, MediaTypes.OciIndex);
-        _upstream.Answer("GET", $"{Name}/referrers/{subject}", status, "<html>"u8.ToArray(), ("Content-Type", type));
+        _upstream.Answer("GET", $"{Name}/referrers/{subject}", status, Encoding.UTF8.GetBytes(body), ("Content-Type", type));
         using var answer = await AssertAsync(HttpStatusCode.OK, $"referrers/{subject}");
         using var json = JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
         Assert.Equal(1, json.RootElement.GetProperty("manifests").GetArrayLength());
+    }
+
+    [Theory]
+    [InlineData(402)]
+    [InlineData(412)]
+    [InlineData(423)]
+    [InlineData(451)]
+    public async Task A_refusal_of_one_image_keeps_upstreams_message(int status)
+    {
+        var error = """{"errors":[{"code":"PROJECTPOLICYVIOLATION","message":"current image with 3 vulnerabilities cannot be pulled"}]}""";
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(
+                method, $"{Name}/manifests/1", status, Encoding.UTF8.GetBytes(error), ("Content-Type", "application/json"));
+        using var answer = await AssertAsync(HttpStatusCode.Forbidden, "manifests/1");
+        Assert.Contains(
+            "3 vulnerabilities cannot be pulled", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        await _mirror.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
+            && line.Contains("3 vulnerabilities cannot be pulled", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -148,10 +148,41 @@ public sealed class BrokenLinkTests : MirrorOfHub
     {
         var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
         Hub.Fault(blob.Digest, BlobFault.ClosedAt(Size / 2));
-        using (Hub.Script(request => request is { Asked: Asked.BlobBytes, Range: not null }, Answer.Html()))
+        var asked = 0;
+        using (Hub.Script(
+            request => request.Asked == Asked.BlobBytes && (request.Range is not null || Volatile.Read(ref asked) > 0),
+            Answer.By(context =>
+            {
+                Interlocked.Increment(ref asked);
+                context.Response.ContentType = "text/html";
+                return context.Response.Body.WriteAsync("<html>sorry</html>"u8.ToArray()).AsTask();
+            })))
             Assert.False((await PullAsync(blob)).Ended);
         await Mirror.UntilLoggedAsync(
             line => line.Contains($"sent an HTML page instead of the bytes of {blob.Digest}", StringComparison.Ordinal));
+        Assert.Equal((true, true), await PullAsync(blob));
+    }
+
+    [Theory]
+    [InlineData(200, "text/html", 20, false)]
+    [InlineData(200, "application/octet-stream", 1000, false)]
+    [InlineData(200, "application/octet-stream", 1000, true)]
+    [InlineData(200, "application/octet-stream", 0, false)]
+    [InlineData(204, null, 0, false)]
+    public async Task After_an_answer_that_is_not_the_rest_the_whole_blob_is_requested(int status, string? type, int length, bool saysRange)
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
+        Hub.Fault(blob.Digest, BlobFault.ClosedAt(Size / 2));
+        Hub.Script(request => request is { Asked: Asked.BlobBytes, Range: not null }, Answer.By(async context =>
+        {
+            (context.Response.StatusCode, context.Response.ContentType) = (status, type);
+            if (status == 204)
+                return;
+            if (saysRange)
+                context.Response.Headers.ContentRange = $"bytes {Size - length}-{Size - 1}/{Size}";
+            context.Response.ContentLength = length;
+            await context.Response.Body.WriteAsync(new byte[length]);
+        }));
         Assert.Equal((true, true), await PullAsync(blob));
     }
 
