@@ -156,13 +156,7 @@ public sealed class RulesTests : IAsyncDisposable
         using var certificate = SelfSigned("token server", key);
         _registry = await MirrorProcess.StartAsync(new MirrorSettings
         {
-            More = $$"""
-                auth:
-                  token:
-                    realm: https://tokens.example/token
-                    service: {{Service}}
-                    issuer: {{Issuer}}
-                    rootcertbundle: {{_folder.Write("bundle.pem", certificate.ExportCertificatePem())}}
+            More = Section(_folder, certificate) + """
                 access:
                   rules:
                   - {who: {anonymous: true}, repositories: ["open/**"], actions: [pull]}

@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.IdentityModel.Tokens;
+using Mirror.Tests.Peers;
 
 namespace Mirror.Tests.Access;
 
@@ -29,6 +30,17 @@ internal static class TokenForge
             ["access"] = new JsonArray([.. access.Select(Entry)]),
         };
     }
+
+    /// <summary>The section <c>auth</c> of a registry that trusts this certificate of a token server.</summary>
+    internal static string Section(TempFolder folder, X509Certificate2 certificate) => $"""
+        auth:
+          token:
+            realm: https://tokens.example/token
+            service: {Service}
+            issuer: {Issuer}
+            rootcertbundle: {folder.Write("bundle.pem", certificate.ExportCertificatePem())}
+
+        """;
 
     /// <summary>Claims with one changed; null takes it away.</summary>
     internal static JsonObject With(this JsonObject claims, string name, JsonNode? value)

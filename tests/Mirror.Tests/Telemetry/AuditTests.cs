@@ -72,13 +72,7 @@ public sealed class AuditTests : IAsyncDisposable
         using var certificate = SelfSigned("token server", key);
         _registry = await MirrorProcess.StartAsync(new MirrorSettings
         {
-            More = $$"""
-                auth:
-                  token:
-                    realm: https://tokens.example/token
-                    service: {{Service}}
-                    issuer: {{Issuer}}
-                    rootcertbundle: {{_folder.Write("bundle.pem", certificate.ExportCertificatePem())}}
+            More = Section(_folder, certificate) + """
                 access:
                   rules:
                   - {who: {users: [alice]}, repositories: ["**"], actions: [push]}
