@@ -8,7 +8,7 @@ namespace Mirror.Storage.Spooling;
 /// buffer, so memory does not grow with the content. Readers do not get the last bytes (<see cref="TailLength"/>) before the writer has
 /// verified the digest and called <see cref="Complete"/>. After <see cref="Fail"/> they get an exception in place of the last bytes.
 /// </summary>
-public sealed class Spool : IAsyncDisposable, IDisposable
+public sealed partial class Spool : IAsyncDisposable, IDisposable
 {
     /// <summary>How many bytes at the end are held back until the content is verified.</summary>
     public const int TailLength = 4096;
@@ -213,8 +213,8 @@ public sealed class Spool : IAsyncDisposable, IDisposable
     public void Delete() => _onDisk.Delete();
 
     /// <summary>
-    /// Lets a later spool open the file and go on after its last byte, while readers of this one still read what it has. Call it after
-    /// <see cref="Fail"/>, and append nothing afterwards.
+    /// Lets a later spool open the file and go on after its last byte, while readers of this one still read what it has. Append nothing
+    /// afterwards, and call <see cref="Fail"/>.
     /// </summary>
     public void Release()
     {
@@ -241,9 +241,6 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         Durable.LockAgain(_file);
         return RandomAccess.GetLength(_file) == _length;
     }
-
-    /// <summary>A reader of this spool. It can begin at any offset, and works until the spool is disposed.</summary>
-    public Content OpenRead() => new Reader(this);
 
     /// <summary>Closes the file. If it was neither moved nor deleted, it stays, and a later spool can open it again.</summary>
     public void Dispose()
@@ -274,41 +271,6 @@ public sealed class Spool : IAsyncDisposable, IDisposable
         _onDisk.SaveIfDue(_hash, hashed);
     }
 
-    private async ValueTask<int> ReadAsync(long start, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            // Take the task before looking at the length: then bytes that come after the look complete it, and no growth is missed.
-            var growth = _signal.Next;
-            var (readable, atEnd, failure) = Readable(start);
-            if (offset < readable
-                && RandomAccess.Read(_file, buffer.Span[..(int)Math.Min(buffer.Length, readable - offset)], offset) is > 0 and var read)
-                return read;
-            // After Release a later spool may have cut the file, so that fewer bytes are in it than were readable.
-            if (failure is not null)
-                throw new IOException(failure.Message, failure);
-            if (atEnd)
-                return 0;
-            await growth.WaitAsync(cancellationToken);
-        }
-    }
-
-    private (long Readable, bool AtEnd, Exception? Failure) Readable(long start)
-    {
-        lock (_gate)
-        {
-            var length = Length;
-            if (_complete)
-                return (length, true, null);
-            // While the length is unknown, any byte may be one of the last. So the bytes that are held back are always the newest.
-            var total = _expectedLength ?? length;
-            var readable = Math.Min(length, total - TailLength);
-            if (_isBehind)
-                readable = Math.Min(readable, start + (long)((total - TailLength - start) * ((double)_hash.Hashed / total)));
-            return (readable, false, _failure);
-        }
-    }
-
     private async ValueTask<bool> IsFromStartAsync(Digest digest, CancellationToken cancellationToken)
     {
         using var hash = new SpoolHash(_file, digest.Algorithm);
@@ -317,14 +279,4 @@ public sealed class Spool : IAsyncDisposable, IDisposable
 
     private async ValueTask<bool> IsAsync(Digest digest, SpoolHash hash, CancellationToken cancellationToken) =>
         Digest.FromHash(digest.Algorithm, await hash.FinishAsync(Length, cancellationToken)) == digest;
-
-    private sealed class Reader(Spool spool) : Content
-    {
-        private long? _start;
-
-        public override long? Length => spool.ExpectedLength;
-
-        public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
-            spool.ReadAsync(_start ??= offset, offset, buffer, cancellationToken);
-    }
 }

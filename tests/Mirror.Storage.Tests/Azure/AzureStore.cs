@@ -24,6 +24,8 @@ public sealed class AzureContentStoreTests : ContentStoreTests
 
 public sealed class AzureReferenceStoreTests : ReferenceStoreTests
 {
+    protected override int ManyTags => LongTests.AreRun ? base.ManyTags : 100;
+
     private readonly AzureStore _store = new();
 
     protected override Task<Stores> CreateAsync() => _store.OpenAsync();
@@ -43,6 +45,8 @@ public sealed class AzureSweeperTests : SweeperTests
 public sealed class AzureRaceTests : RaceTests
 {
     private protected override int Pushers => 3;
+
+    private protected override bool? Sample => true;
 
     private protected override async Task<SweptStore> CreateAsync() => await BucketSweptStore.CreateAsync(new AzureStore());
 }

@@ -1,4 +1,5 @@
 using Mirror.Storage.Disk;
+using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Storage.Tests.Files;
@@ -6,7 +7,7 @@ namespace Mirror.Storage.Tests.Files;
 /// <summary>The rule on which the safety of a garbage collection rests.</summary>
 public sealed class SweepableFileTests : IDisposable
 {
-    private const int Rounds = 5_000;
+    private static readonly int Rounds = LongTests.AreRun ? 5_000 : 1_000;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("sweepable-").FullName;
 

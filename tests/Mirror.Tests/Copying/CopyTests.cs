@@ -320,7 +320,7 @@ public sealed class CopyTests : IAsyncLifetime
 
     [Theory]
     [InlineData(StoreKind.Azure)]
-    [InlineData(StoreKind.Swift)]
+    [LongData(StoreKind.Swift)]
     public async Task A_container_that_is_mistyped_is_not_made_by_a_command_that_reads(StoreKind kind)
     {
         await using var store = await RemoteStore.OpenOrSkipAsync(kind);
@@ -347,7 +347,7 @@ public sealed class CopyTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(StoreKind.Glance)]
+    [LongData(StoreKind.Glance)]
     [InlineData(StoreKind.Elliptics)]
     public async Task The_folder_of_a_destination_that_has_one_beside_its_content_is_made(StoreKind kind)
     {

@@ -86,7 +86,7 @@ public sealed class BoundedBucketTests() : FleetOfHub(StoreKind.S3)
         Assert.Equal((HttpStatusCode.OK, layer), (here.StatusCode, await DigestOfAsync(here)));
     }
 
-    [Fact]
+    [LongFact]
     public async Task A_layer_that_a_new_image_shares_with_an_old_one_stays_when_the_old_one_is_the_next_to_go()
     {
         var shared = HubBlob.Seeded(1, MiB);

@@ -54,8 +54,8 @@ public sealed class FollowingTests : FleetOfHub
 
     [Theory]
     [InlineData(500)]
-    [InlineData(401)]
-    [InlineData(206)]
+    [LongData(401)]
+    [LongData(206)]
     public async Task After_a_senseless_answer_of_a_replica_the_bytes_come_from_upstream(int status)
     {
         await using var owner = await StartOwnerAsync();

@@ -142,7 +142,12 @@ public sealed class OneDownloadOverAFolderTests() : OneDownloadTests(null)
     }
 }
 
-public sealed class OneDownloadOverABucketTests() : OneDownloadTests(StoreKind.S3);
+public sealed class OneDownloadOverABucketTests() : OneDownloadTests(StoreKind.S3)
+{
+    protected override bool IsInSample(string test) =>
+        test is nameof(Sixty_clients_of_three_replicas_cost_upstream_one_download_of_each_blob)
+            or nameof(A_replica_that_stops_in_order_leaves_its_download_to_another);
+}
 
 public sealed class OneDownloadOverAzureTests() : OneDownloadTests(StoreKind.Azure)
 {

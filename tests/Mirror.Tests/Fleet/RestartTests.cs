@@ -126,7 +126,10 @@ public sealed class RestartOverAFolderTests() : RestartTests(null)
     }
 }
 
-public sealed class RestartOverABucketTests() : RestartTests(StoreKind.S3);
+public sealed class RestartOverABucketTests() : RestartTests(StoreKind.S3)
+{
+    protected override bool IsInSample(string test) => false;
+}
 
 public sealed class RestartOverAzureTests() : RestartTests(StoreKind.Azure)
 {

@@ -183,7 +183,7 @@ public sealed class SharedFactsTests : FleetOfHub
 
     [Theory]
     [InlineData("killed")]
-    [InlineData("hanging")]
+    [LongData("hanging")]
     [InlineData("paused")]
     [InlineData("full")]
     [InlineData("read-only")]

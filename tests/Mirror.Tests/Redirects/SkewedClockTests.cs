@@ -19,8 +19,8 @@ public sealed class SkewedClockTests : IDisposable
     [InlineData(StoreKind.S3, -1)]
     [InlineData(StoreKind.S3, 1)]
     [InlineData(StoreKind.Azure, -1)]
-    [InlineData(StoreKind.Azure, 1)]
-    [InlineData(StoreKind.Swift, -1)]
+    [LongData(StoreKind.Azure, 1)]
+    [LongData(StoreKind.Swift, -1)]
     public async Task Clients_get_blobs_from_the_store_and_the_log_tells_both_dates(StoreKind kind, int days)
     {
         await using var store = await RemoteStore.OpenOrSkipAsync(kind);

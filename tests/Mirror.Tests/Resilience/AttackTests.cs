@@ -2,6 +2,7 @@ using System.Text;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
 using Mirror.Tests.Access;
+using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Tests.Resilience;
@@ -77,8 +78,8 @@ public sealed class AttackTests : BesideAttack
 
     [Theory]
     [InlineData(RawHttp2.Continuation)]
-    [InlineData(RawHttp2.Settings)]
-    [InlineData(RawHttp2.Ping)]
+    [LongData(RawHttp2.Settings)]
+    [LongData(RawHttp2.Ping)]
     public async Task Frames_without_end(byte type)
     {
         await StartAsync(tls: true);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Tests.Resilience;
@@ -7,7 +8,7 @@ namespace Mirror.Tests.Resilience;
 internal static class Figures
 {
     /// <summary>True with <c>MIRROR_TESTS=full</c>: the counts that are promised, instead of a sample of them.</summary>
-    internal static bool Full { get; } = Environment.GetEnvironmentVariable("MIRROR_TESTS") == "full";
+    internal static bool Full { get; } = LongTests.AreRun;
 
     /// <summary>Every test's own numbers, the same in every run.</summary>
     internal static Random Random(int seed) => new(seed);

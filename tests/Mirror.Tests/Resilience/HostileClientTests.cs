@@ -156,7 +156,7 @@ public sealed class HostileClientTests : MirrorOfHub
         }
     }
 
-    [Fact]
+    [LongFact]
     public async Task A_client_that_does_not_read_for_a_minute_is_cut_off_and_the_log_says_why()
     {
         // More than the buffers of the system hold.

@@ -54,8 +54,8 @@ public sealed class LargeSpoolTests : MirrorOfHub
     [Theory]
     [InlineData("intact")]
     [InlineData("checkpoint is torn")]
-    [InlineData("checkpoint is changed")]
-    [InlineData("spool is shorter")]
+    [LongData("checkpoint is changed")]
+    [LongData("spool is shorter")]
     [InlineData("spool is changed")]
     public async Task A_killed_download_goes_on_from_its_checkpoint_and_stores_nothing_wrong(string what)
     {

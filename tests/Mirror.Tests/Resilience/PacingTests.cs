@@ -13,7 +13,7 @@ public sealed class PacingTests : MirrorOfHub
     [Fact]
     public async Task With_requests_per_second_many_pulls_at_once_succeed_at_an_upstream_that_allows_no_more()
     {
-        var (pulls, perSecond) = Environment.GetEnvironmentVariable("MIRROR_TESTS") == "full" ? (60, 1) : (30, 5);
+        var (pulls, perSecond) = Figures.Full ? (60, 1) : (15, 5);
         await using var limit = new TokenBucketRateLimiter(new()
         {
             TokenLimit = 1,

@@ -38,7 +38,7 @@ public sealed class RootAwayTests : MirrorOfHub
     }
 
     [Theory]
-    [InlineData("docker")]
+    [LongData("docker")]
     [InlineData("docker/registry/v2/blobs")]
     public async Task Nothing_is_acknowledged_while_the_volume_of_a_folder_below_is_unmounted(string folder)
     {
@@ -107,8 +107,8 @@ public sealed class RootAwayTests : MirrorOfHub
 
     [Theory]
     [InlineData("the folder is the mount point", "")]
-    [InlineData("the folder is below the mount point", "root")]
-    [InlineData("another file system is mounted over it", "")]
+    [LongData("the folder is below the mount point", "root")]
+    [LongData("another file system is mounted over it", "")]
     public async Task Nothing_is_acknowledged_onto_the_folder_underneath(string how, string below)
     {
         await using var volume = await LoopVolume.MountAsync(64, 12_000);

@@ -15,7 +15,7 @@ public sealed class AwayTests
 
     [Theory]
     [InlineData("killed")]
-    [InlineData("hanging")]
+    [LongData("hanging")]
     public async Task Images_pulled_or_pushed_before_can_be_pulled_while_the_bucket_is_away(string how)
     {
         MirrorProcess.Availability.OrSkip();
@@ -114,7 +114,7 @@ public sealed class AwayTests
 
     [Theory]
     [InlineData(StoreKind.S3)]
-    [InlineData(StoreKind.Oss)]
+    [LongData(StoreKind.Oss)]
     public async Task Without_its_bucket_what_is_copied_is_served_and_nothing_else_is_missing(StoreKind kind)
     {
         MirrorProcess.Availability.OrSkip();

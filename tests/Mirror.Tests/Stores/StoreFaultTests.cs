@@ -70,11 +70,11 @@ public sealed class StoreFaultTests
 
     [Theory]
     [InlineData(StoreKind.S3, 507)]
-    [InlineData(StoreKind.Azure, 507)]
+    [LongData(StoreKind.Azure, 507)]
     [InlineData(StoreKind.Gcs, 507)]
-    [InlineData(StoreKind.Swift, 413)]
+    [LongData(StoreKind.Swift, 413)]
     [InlineData(StoreKind.Swift, 507)]
-    [InlineData(StoreKind.Glance, 413)]
+    [LongData(StoreKind.Glance, 413)]
     public async Task A_store_that_is_full_refuses_pushes_with_507_and_serves_what_it_has(StoreKind kind, int status)
     {
         await using var store = await RemoteStore.OpenOrSkipAsync(kind);
@@ -103,13 +103,13 @@ public sealed class StoreFaultTests
     }
 
     [Theory]
-    [InlineData(StoreKind.S3, 200)]
+    [LongData(StoreKind.S3, 200)]
     [InlineData(StoreKind.S3, 404)]
-    [InlineData(StoreKind.Azure, 200)]
-    [InlineData(StoreKind.Azure, 404)]
+    [LongData(StoreKind.Azure, 200)]
+    [LongData(StoreKind.Azure, 404)]
     [InlineData(StoreKind.Gcs, 404)]
     [InlineData(StoreKind.Swift, 200)]
-    [InlineData(StoreKind.Swift, 404)]
+    [LongData(StoreKind.Swift, 404)]
     public async Task A_page_of_html_from_before_the_store_is_neither_content_nor_an_answer_that_there_is_none(StoreKind kind, int status)
     {
         await using var store = await RemoteStore.OpenOrSkipAsync(kind);

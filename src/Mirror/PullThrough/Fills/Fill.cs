@@ -128,16 +128,16 @@ internal sealed partial class Fill(
             failed = failure;
             if (IsOfTheStore(failure) && failure is not UnreadableException)
                 writes.Failed($"blob {Digest}", failure);
-            Origins.Fail(failure);
-            transfer.Spool?.Fail(failure);
-            // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool with a random name, which no
-            // later fill finds. After an IOException, delete the bytes, too: the disk may be full, or the bytes were wrong (a
-            // DigestMismatchException is an IOException).
-            if (failure is IOException || transfer.Spool is { IsResumable: false })
-                transfer.Spool?.Delete();
-            else
-                // A slow client may read it for long. The next fill does not wait for that.
-                transfer.Spool?.Release();
+            // Free the spool first: a client that has got the failure may ask again at once, and its fill resumes the spool.
+            try
+            {
+                FreeSpool(failure);
+            }
+            finally
+            {
+                Origins.Fail(failure);
+                transfer.Spool?.Fail(failure);
+            }
         }
         finally
         {
@@ -149,6 +149,18 @@ internal sealed partial class Fill(
             metrics.Ended(completed, seconds);
             LogEnd(seconds, failed);
         }
+    }
+
+    // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool with a random name, which no later
+    // fill finds. After an IOException, delete the bytes, too: the disk may be full, or the bytes were wrong (a DigestMismatchException is
+    // an IOException).
+    private void FreeSpool(Exception failure)
+    {
+        if (failure is IOException || transfer.Spool is { IsResumable: false })
+            transfer.Spool?.Delete();
+        else
+            // A slow client may read it for long. The next fill does not wait for that.
+            transfer.Spool?.Release();
     }
 
     // Returns a spool whose digest is correct: the caller lets readers have its last bytes, and stores it. Returns null if the blob was
