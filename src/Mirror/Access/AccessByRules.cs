@@ -65,7 +65,7 @@ public sealed class AccessByRules(IAccess logins, AccessRules rules, OwnTokens? 
 
     /// <summary>The user, with the certificate that the client showed.</summary>
     internal AccessUser? WithCertificate(AccessUser? login, HttpContext http) =>
-        rules.NamesCertificates && http.Connection.ClientCertificate is { } shown && CertificateNames.Of(shown) is { Count: > 0 } names
+        rules.HasCertificateRule && http.Connection.ClientCertificate is { } shown && CertificateNames.Of(shown) is { Count: > 0 } names
             ? new CertificateUser(login, names)
             : login;
 

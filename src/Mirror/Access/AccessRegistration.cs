@@ -22,7 +22,7 @@ public static class AccessRegistration
             return services.AddSingleton(provider => WithPrivileged(provider, Logins(provider, options.Auth)));
         // Without tokens, the server can ask either every client for a password, or none.
         if (options.Auth is not { Htpasswd: null, Oidc: null } and { Token: null, Silly: null }
-            && AccessRules.AreOpenSomewhere(options.Access))
+            && AccessRules.HasOpenRule(options.Access))
             services.AddSingleton<OwnTokens>().AddSingleton<TokenService>();
         return services
             .AddSingleton<AccessRules>()

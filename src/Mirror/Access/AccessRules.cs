@@ -18,11 +18,11 @@ public sealed class AccessRules
     /// <summary>The claim that names a user's groups.</summary>
     private const string GroupsClaim = "groups";
 
-    /// <summary>Whether a client without a login may do something.</summary>
-    public static bool AreOpenSomewhere(AccessOptions options) => options.Rules.Any(rule => rule.Who.Anonymous);
+    /// <summary>Whether at least one rule is about clients without a login too.</summary>
+    public static bool HasOpenRule(AccessOptions options) => options.Rules.Any(rule => rule.Who.Anonymous);
 
     /// <summary>Whether a rule asks for a client's certificate.</summary>
-    public bool NamesCertificates => Now.NamesCertificates;
+    public bool HasCertificateRule => Now.HasCertificateRule;
 
     /// <summary>The names of the claims that occur in the rules.</summary>
     public IReadOnlyList<string> Claims => Now.Claims;
@@ -33,9 +33,10 @@ public sealed class AccessRules
     /// <summary>The number of a rule that lets a client do this; null where none does.</summary>
     /// <param name="login">The user; null for a client that is not logged in.</param>
     /// <param name="certificate">The names in the client's certificate; none where it showed none.</param>
-    /// <param name="repository">Null for the catalog as a whole: one repository that may be listed is enough.</param>
-    /// <param name="loginAllows">Whether the login itself allows this. It does not matter for a rule about every client or a
-    /// certificate.</param>
+    /// <param name="repository">Null for the catalog as a whole: then a rule with this action is enough, whatever its repositories
+    /// are.</param>
+    /// <param name="loginAllows">Whether the login's own limits, such as the scopes of its token, allow this. A rule about every client or
+    /// about a certificate does not ask.</param>
     public int? Find(
         AccessUser? login, IReadOnlyList<string> certificate, RepositoryName? repository, AccessAction action, bool loginAllows)
     {
@@ -58,7 +59,7 @@ public sealed class AccessRules
     {
         public Rule[] Rules { get; } = [.. options.Rules.Select(rule => new Rule(rule, options.Groups))];
 
-        public bool NamesCertificates { get; } = options.Rules.Any(rule => rule.Who.Certificates is not []);
+        public bool HasCertificateRule { get; } = options.Rules.Any(rule => rule.Who.Certificates is not []);
 
         public IReadOnlyList<string> Claims { get; } =
             [.. options.Rules.SelectMany(rule => rule.Who.Claims.Keys).Append(GroupsClaim).Distinct()];

@@ -9,9 +9,9 @@ using Mirror.Upstream;
 namespace Mirror.PullThrough;
 
 /// <summary>
-/// Blobs of mirrored repositories. All repositories share the stored content; for each one, upstream must prove once that it may serve a
-/// blob. The methods <c>Find...</c> look only into the store. <c>Fetch...</c>, <see cref="LinkStoredAsync"/> and
-/// <see cref="StartDownloadAsync"/> may ask upstream.
+/// Blobs of mirrored repositories. All repositories share the stored content; before a repository serves a stored blob for the first time,
+/// upstream must show that this repository has it. The methods <c>Find...</c> look only into the store. <c>Fetch...</c>,
+/// <see cref="LinkStoredAsync"/> and <see cref="StartDownloadAsync"/> may ask upstream.
 /// </summary>
 public sealed class MirroredBlobs(
     FillSource source, RunningFills fills, CheckedContentStore content, IReferenceStore references, IProvenanceStore provenance,
@@ -57,7 +57,8 @@ public sealed class MirroredBlobs(
     /// <param name="lookFirst">Whether to look into the store before a download is started. Set it if the blob may be stored:
     /// <see cref="FindAsync"/> found it in another repository, or a download may have ended meanwhile.</param>
     /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>
-    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public ValueTask<Answer<Content>> FetchAsync(
         RepositoryName name, Digest digest, bool lookFirst, bool ignoreLease, CancellationToken cancellationToken) =>
         FetchAsync(name, digest, lookFirst, ignoreLease, isForClient: true, cancellationToken);
@@ -72,8 +73,8 @@ public sealed class MirroredBlobs(
                 return stored;
             if (await OpenFillAsync(name, digest, ignoreLease, isForClient, cancellationToken) is { } filling)
                 return filling;
-            // Look into the store again: a download may have ended since this request looked; or the download that this request joined
-            // failed for another repository.
+            // Look into the store again: a download may have ended since this request looked; or the download that this request wanted to
+            // join failed before this repository was added to it.
             lookFirst = true;
             // The replica that has the lease may have failed to download the blob.
             ignoreLease = true;
@@ -95,13 +96,14 @@ public sealed class MirroredBlobs(
 
     /// <summary>
     /// The length in bytes of a blob that <see cref="FindSizeAsync"/> did not find: from its running download, the store, or a HEAD
-    /// upstream; null where upstream does not tell, nor a manifest that names the blob. If upstream labels the blob as an HTML page, the
+    /// upstream; null if neither upstream nor a manifest that names the blob tells it. If upstream labels the blob as an HTML page, the
     /// server downloads it: only the digest can tell that it is not the page of a login.
     /// </summary>
-    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (!fills.Serve(name, digest))
+        if (!fills.AreFor(name, digest))
         {
             // A download may have ended since this request looked into the store.
             if (await ProvedSizeAsync(name, digest, cancellationToken) is var (size, status))
@@ -126,7 +128,8 @@ public sealed class MirroredBlobs(
 
     /// <summary>Proves that the repository may serve a blob that is stored and not linked yet, and links it; false if the blob is not
     /// stored, or is linked already.</summary>
-    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async ValueTask<bool> LinkStoredAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         // Note the use, so that evicting an older image does not delete this blob.
@@ -140,7 +143,8 @@ public sealed class MirroredBlobs(
 
     /// <summary>Starts to download a blob that is not stored, for no client and behind the downloads of clients; false where it is stored.
     /// Returns when upstream's first bytes have come; the download goes on.</summary>
-    /// <exception cref="UpstreamException">Upstream gave one of the answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async ValueTask<bool> StartDownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
         if (await SizeAsync(name, digest, cancellationToken) is not null)
@@ -183,7 +187,8 @@ public sealed class MirroredBlobs(
     private ValueTask<bool> IsLinkedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         UnreadableException.SkipAsync(() => references.HasBlobAsync(name, digest, cancellationToken));
 
-    // Without its address in the bucket, the content cannot be the target of a redirect: an eviction could delete it first.
+    // If an eviction could delete the blob before a redirected client reads it, hide its address in the bucket. Then this server sends the
+    // blob itself.
     private Content WithoutAddressIfEvictable(Digest digest, Content stored) =>
         cache.MayRedirect(digest) ? stored : new UnlocatedContent(stored);
 
@@ -228,21 +233,22 @@ public sealed class MirroredBlobs(
     private async Task<TimeSpan> ProveAsync(RepositoryName name, Digest digest, long? length, CancellationToken cancellationToken)
     {
         var asked = time.GetTimestamp();
-        var told = await HeadAsync(name, digest, length, cancellationToken);
+        var upstreamLength = await HeadAsync(name, digest, length, cancellationToken);
         var answeredIn = time.GetElapsedTime(asked);
-        if (length is not { } own)
+        if (length is not { } expected)
             return answeredIn;
-        if (told is null)
+        if (upstreamLength is null)
         {
             var count = _counts.JoinOrStart(
-                (name, digest, own, ActingClient.Current), stop => CountAsync(name, digest, own + 1, stop), CancellationToken.None);
+                (name, digest, expected, ActingClient.Current), stop => CountAsync(name, digest, expected + 1, stop),
+                CancellationToken.None);
             // The count takes as long as a download. proxy.fail_fast does not limit it: the HEAD was the first answer, and did not fail.
-            told = (await count.WaitAsync(cancellationToken)).Result;
+            upstreamLength = (await count.WaitAsync(cancellationToken)).Result;
         }
-        if (told != own)
+        if (upstreamLength != expected)
             throw new UpstreamUnavailableException(
                 $"The blob {digest} in {name} at {source.Upstream.Origin.Authority} does not have the length that the mirror expects "
-                + $"({own} bytes).");
+                + $"({expected} bytes).");
         return answeredIn;
     }
 

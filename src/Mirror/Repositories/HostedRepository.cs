@@ -97,9 +97,8 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     }
 
     /// <summary>
-    /// Stores a verified upload as a blob of the repository. The link comes first: a garbage collection or an eviction that sees the blob
-    /// sees the link too, or the blob is newer than the start of that collection or eviction. When this returns, the blob and its link
-    /// survive a power cut.
+    /// Stores a verified upload as a blob of the repository. The link comes first. So if a garbage collection or an eviction has not seen
+    /// the link, the blob is newer than its start, and stays. When this returns, the blob and its link survive a power cut.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written; the blob is not stored.</exception>
     public async ValueTask CommitBlobAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
@@ -119,10 +118,10 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     /// </summary>
     /// <param name="blobs">The blobs that the manifest needs.</param>
     /// <param name="children">The manifests that the manifest needs.</param>
-    /// <param name="condition">With a single tag: gets the digest that this tag names before, or null. If it throws, nothing is
-    /// stored.</param>
-    /// <returns>Empty if all is stored. Otherwise what is missing: before the manifest is stored, up to <see cref="MaxMissing"/> digests;
-    /// after that, one digest that a garbage collection deleted meanwhile. In that last case the tags may point at the manifest
+    /// <param name="condition">Called only with exactly one tag: gets the digest that this tag names now, or null. If the manifest must not
+    /// be stored, it throws.</param>
+    /// <returns>Empty if all is stored. Otherwise the missing digests: up to <see cref="MaxMissing"/> if the repository lacked them at
+    /// first, and nothing is stored; or the first one that a garbage collection deleted meanwhile, and the tags may point at the manifest
     /// already.</returns>
     public async ValueTask<IReadOnlyList<Digest>> PutManifestAsync(
         Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags,
@@ -152,19 +151,19 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
         await stores.Manifests.PutAsync(name, manifest, cancellationToken);
         stores.Names.Add(name);
 
-        // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. From now on only a
-        // collection that deletes untagged manifests can.
+        // 3. Check that no garbage collection, in this process or another, deleted any of it meanwhile. After this check, and until a tag
+        // names the manifest, only a collection that deletes untagged manifests can delete any of it.
         IReadOnlyList<Digest> manifests = [manifest.Descriptor.Digest, .. children];
-        if (await stores.Protection.TouchAllAsync(name, blobs, manifests, cancellationToken) is { } taken)
-            return [taken];
+        if (await stores.Protection.TouchAllAsync(name, blobs, manifests, cancellationToken) is { } lost)
+            return [lost];
 
         // 4. Point the tags at it.
         foreach (var tag in tags)
             await stores.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
 
         // 5. Such a collection may have begun before the tags were set: check again.
-        return tags.Count > 0 && await stores.Protection.TouchAllAsync(name, blobs, manifests, cancellationToken) is { } late
-            ? [late]
+        return tags.Count > 0 && await stores.Protection.TouchAllAsync(name, blobs, manifests, cancellationToken) is { } lostSince
+            ? [lostSince]
             : [];
     }
 
@@ -175,7 +174,8 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     }
 
     // In a bucket, a sweep that has found an old link may delete the new one that a push writes at that moment. Call this after the content
-    // was touched or committed: both wait until a sweep that condemned it has ended. No later sweep deletes the link that exists now.
+    // was touched or committed: touching and committing wait until a sweep that condemned the content has ended. A link that exists then is
+    // safe from later sweeps.
     private async ValueTask<bool> IsLinkGoneAsync(Digest digest, CancellationToken cancellationToken) =>
         !await stores.References.HasBlobAsync(name, digest, cancellationToken);
 

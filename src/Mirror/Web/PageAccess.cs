@@ -74,7 +74,7 @@ internal sealed class PageAccess(
     /// <exception cref="RegistryException">With a challenge for the browser where it can log in by itself.</exception>
     public async ValueTask RequireAsync(RegistryRequest request, Viewer viewer)
     {
-        if (viewer.SeesAll || rules is not null && AccessRules.AreOpenSomewhere(live.Current.Access)
+        if (viewer.SeesAll || rules is not null && AccessRules.HasOpenRule(live.Current.Access)
             || await access.AuthorizeAsync(viewer.User, null, AccessAction.Pull, request.Aborted))
             return;
         throw RegistryException.Of(access.Refuse(

@@ -44,9 +44,9 @@ internal sealed partial class Fill(
             int clients;
             lock (_gate)
                 clients = Math.Max(0, _holders - 1);
-            var (received, length) = (transfer.Received, transfer.Spool?.Length ?? 0);
+            var (received, spooled) = (transfer.Received, transfer.Spool?.Length ?? 0);
             return new(
-                Digest, Origins.Names, transfer.Upstream, transfer.Owner, _started, Math.Max(0, length - received), length,
+                Digest, Origins.Names, transfer.Upstream, transfer.Owner, _started, Math.Max(0, spooled - received), spooled,
                 transfer.Spool?.ExpectedLength, clients);
         }
     }
@@ -178,11 +178,12 @@ internal sealed partial class Fill(
             }
             catch (DigestMismatchException wrong) when (transfer.TryBeginAgain(wrong))
             {
-                // Logged.
+                // TryBeginAgain has logged it.
             }
     }
 
-    // The spool is complete: the clients that read it get all of it. If the store fails, only a later client causes another download.
+    // The spool is complete: the clients that read it get all of it. If the store fails now, these clients do not notice it: a later client
+    // causes another download.
     private async Task StoreAsync(Spool spool, CancellationToken stop)
     {
         RepositoryName? linked = null;
@@ -197,18 +198,19 @@ internal sealed partial class Fill(
             }
             // If this replica follows another one, the other one reserves the room in the cache.
             var isFollowing = transfer.Owner is not null;
-            var hasRoom = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
+            var mustStore = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
             // Link first and commit second. In the other order, a request between the two would find content without a link, and ask
             // upstream. A link without content does no harm: upstream has shown that the repository may serve the blob.
             var names = Origins.Close();
-            foreach (var name in hasRoom ? names : [])
+            foreach (var name in mustStore ? names : [])
             {
                 linked = name;
                 await LinkAsync(name, stop);
             }
             if (isFollowing)
-                hasRoom = !await transfer.WaitForOwnerToStoreAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
-            if (!hasRoom)
+                // If the other replica has stored the blob, this one only deletes its own spool.
+                mustStore = !await transfer.WaitForOwnerToStoreAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
+            if (!mustStore)
             {
                 spool.Delete();
                 return;

@@ -58,7 +58,8 @@ internal sealed class FillOrigin(FillSource source, RepositoryName name, ActingC
     /// continues, and the next turn takes its answer, if not too many bytes have come from elsewhere.
     /// </summary>
     /// <param name="send">Sends a new request for the bytes from the offset on.</param>
-    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async Task<Content> OpenAsync(long from, Func<CancellationToken, Task<Content>> send, CancellationToken turn)
     {
         if (_request?.CanBeUsedFrom(from) != true)

@@ -112,7 +112,8 @@ internal sealed partial class FillOrigins(FillOrigin first, Digest digest, TimeP
     }
 
     /// <summary>Opens the blob at an origin during its turn, to be read in order from an offset to its end.</summary>
-    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async Task<Content> OpenAsync(FillOrigin origin, long from, CancellationToken turn)
     {
         lock (_gate)

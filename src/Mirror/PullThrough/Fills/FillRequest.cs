@@ -44,7 +44,8 @@ internal sealed class FillRequest : IAsyncDisposable
     /// Waits for the answer, which then belongs to the caller, and skips what lies before the offset. If the wait is cancelled, the request
     /// continues.
     /// </summary>
-    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async Task<Content> TakeAsync(long offset, CancellationToken cancellationToken)
     {
         var content = await _answer.WaitAsync(cancellationToken);

@@ -54,7 +54,8 @@ public sealed class FillSource(
 
     /// <summary>Opens a blob at upstream, to be read in order from an offset to its end.</summary>
     /// <param name="cut">Is called before each pause between attempts, after upstream has cut the bytes.</param>
-    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async Task<Content> DownloadAsync(RepositoryName name, Digest digest, long from, Action cut, CancellationToken stop)
     {
         // Use several connections only if the blob is long enough to keep all of them busy.
@@ -105,7 +106,8 @@ public sealed class FillSource(
 
     /// <summary>Opens a part of a blob for one client: at the replica that downloads it if there is one, else at upstream.</summary>
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
-    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public async Task<Content> OpenRangeAsync(
         Uri? replica, RepositoryName name, Digest digest, long from, long? end, CancellationToken stop)
     {

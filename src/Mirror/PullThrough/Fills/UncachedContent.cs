@@ -30,7 +30,8 @@ internal sealed class UncachedContent : Content
     public override long? Length => _spooled?.Length ?? _source?.Length;
 
     /// <summary>The whole blob from upstream.</summary>
-    /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
+    /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
+    /// subclasses.</exception>
     public static async ValueTask<UncachedContent> OpenAsync(
         FillTransfer transfer, FillOrigin origin, CancellationToken cancellationToken)
     {
