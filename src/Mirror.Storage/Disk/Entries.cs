@@ -45,6 +45,21 @@ public static class Entries
         }
     }
 
+    /// <summary>Returns what <paramref name="read"/> found.</summary>
+    /// <param name="path">What is looked at.</param>
+    /// <exception cref="UnreadableException">This process may not read it, which is also reported.</exception>
+    internal static T OrRefuse<T>(string path, UnreadableFolders? unreadable, Func<string, T> read)
+    {
+        try
+        {
+            return read(path);
+        }
+        catch (UnauthorizedAccessException refused)
+        {
+            throw Refused(path, unreadable, refused);
+        }
+    }
+
     /// <summary>The exception for a file or a folder that this process may not read, which is also reported.</summary>
     internal static UnreadableException Refused(string path, UnreadableFolders? unreadable, UnauthorizedAccessException cause)
     {

@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace Mirror.Storage.Disk;
 
 /// <summary>
-/// Moves and deletes folders. Where this process has no right to, these throw <see cref="UnauthorizedAccessException"/>, as operations on
-/// files do. The framework's own throw an <see cref="IOException"/> there, because Windows does.
+/// Moves and deletes folders, and tells what this process has rights to. Where it has no right to move or delete, it throws
+/// <see cref="UnauthorizedAccessException"/>, as operations on files do. The framework's own methods throw an <see cref="IOException"/>
+/// there, because Windows does.
 /// </summary>
 internal static partial class Folders
 {
@@ -49,6 +50,13 @@ internal static partial class Folders
 
     /// <summary>Whether this process has no right to write to a folder. Leaves no traces.</summary>
     public static bool IsForbidden(string folder) => WhyNotWritable(folder) is NotPermitted or AccessDenied;
+
+    /// <summary>Whether this process has no right to read a file. Costs less than opening it.</summary>
+    public static bool IsUnreadable(string file)
+    {
+        const int read = 4;
+        return !OperatingSystem.IsWindows() && Access(file, read) != 0 && Marshal.GetLastPInvokeError() is AccessDenied;
+    }
 
     // An error number, or 0.
     private static int WhyNotWritable(string folder)

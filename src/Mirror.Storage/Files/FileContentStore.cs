@@ -27,16 +27,17 @@ public sealed class FileContentStore(StoreRoot root, UnreadableFolders? unreadab
 
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken)
     {
-        var path = PathOf(digest);
-        try
-        {
-            var file = Entries.File(path) ?? (SweepableFile.PutBack(path) ? Entries.File(path) : null);
-            return ValueTask.FromResult(root.Found(file?.Length, file is null));
-        }
-        catch (UnauthorizedAccessException refused)
-        {
-            throw Entries.Refused(path, unreadable, refused);
-        }
+        var file = Entries.OrRefuse(
+            PathOf(digest), unreadable, static path => Entries.File(path) ?? (SweepableFile.PutBack(path) ? Entries.File(path) : null));
+        return ValueTask.FromResult(root.Found(file?.Length, file is null));
+    }
+
+    public async ValueTask<long?> ReadableSizeAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        var size = await SizeAsync(digest, cancellationToken);
+        return size is null || !Folders.IsUnreadable(PathOf(digest))
+            ? size
+            : throw Entries.Refused(PathOf(digest), unreadable: null, new UnauthorizedAccessException());
     }
 
     public ValueTask<bool> TouchAsync(Digest digest, CancellationToken cancellationToken) =>

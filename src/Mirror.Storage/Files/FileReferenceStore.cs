@@ -14,11 +14,12 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     // A digest has at most 135 characters and a media type 255. A longer file comes from another program.
     private const int MaxLink = 1024;
 
-    private readonly RememberedFolders<string[]> _tags = new(Tags, tags => tags.Length, unreadable, time ?? TimeProvider.System);
+    private readonly RememberedFolders<string[]> _tags =
+        new((folder, _) => Tags(folder), tags => tags.Length, unreadable, time ?? TimeProvider.System);
     private readonly RepositoryFolders _folders = new(unreadable, time ?? TimeProvider.System);
 
     public ValueTask<bool> ExistsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Found(Look(PathOf(RegistryLayout.Repository(name)), IsRepository)));
+        ValueTask.FromResult(Found(OrRefuse(PathOf(RegistryLayout.Repository(name)), IsRepository)));
 
     public ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
@@ -75,10 +76,10 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         ValueTask.FromResult(DeleteFolder(RegistryLayout.Tag(name, tag)));
 
     public ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<IReadOnlyList<string>>(Found(Tags(PathOf(RegistryLayout.Tags(name)), unreadable)));
+        ValueTask.FromResult<IReadOnlyList<string>>(Found(OrRefuse(PathOf(RegistryLayout.Tags(name)), Tags)));
 
     public ValueTask<IReadOnlyList<string>> ListTagsForClientAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<IReadOnlyList<string>>(Found(_tags.Read(PathOf(RegistryLayout.Tags(name)))));
+        ValueTask.FromResult<IReadOnlyList<string>>(Found(OrRefuse(PathOf(RegistryLayout.Tags(name)), _tags.Read)));
 
     public async IAsyncEnumerable<RepositoryName> ListRepositoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -97,7 +98,10 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         RepositoryName? after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
-        foreach (var name in _folders.Names(PathOf(RegistryLayout.Repositories), after))
+        var top = PathOf(RegistryLayout.Repositories);
+        // Of the folders below, another program may have closed its own. While this one is closed, no repository can be listed.
+        OrRefuse(top, folder => Entries.Folders(folder).Any());
+        foreach (var name in _folders.Names(top, after))
         {
             cancellationToken.ThrowIfCancellationRequested();
             yield return name;
@@ -105,9 +109,9 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         root.Require();
     }
 
-    private static string[] Tags(string folder, UnreadableFolders? unreadable)
+    private static string[] Tags(string folder)
     {
-        string[] tags = [.. Entries.Folders(folder, unreadable).Select(Path.GetFileName).OfType<string>().Where(Reference.IsTagName)];
+        string[] tags = [.. Entries.Folders(folder).Select(Path.GetFileName).OfType<string>().Where(Reference.IsTagName)];
         Array.Sort(tags, StringComparer.Ordinal);
         return tags;
     }
@@ -131,19 +135,9 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     private static bool IsRepository(string folder) =>
         RegistryLayout.RepositorySubfolders.Any(name => Entries.HasFolder(Path.Combine(folder, name)));
 
-    private bool HasLink(string path) => Look(PathOf(path), SweepableFile.Exists);
+    private bool HasLink(string path) => OrRefuse(PathOf(path), SweepableFile.Exists);
 
-    private bool Look(string path, Func<string, bool> exists)
-    {
-        try
-        {
-            return exists(path);
-        }
-        catch (UnauthorizedAccessException refused)
-        {
-            throw Entries.Refused(path, unreadable, refused);
-        }
-    }
+    private T OrRefuse<T>(string path, Func<string, T> read) => Entries.OrRefuse(path, unreadable, read);
 
     private string? Read(string path)
     {

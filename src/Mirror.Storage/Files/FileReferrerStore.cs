@@ -25,8 +25,9 @@ public sealed class FileReferrerStore(StoreRoot root, UnreadableFolders? unreada
 
     public ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken)
     {
+        var folder = PathOf(RegistryLayout.Referrers(name, subject));
         List<Digest> referrers = [];
-        foreach (var file in Entries.Files(PathOf(RegistryLayout.Referrers(name, subject)), unreadable))
+        foreach (var file in Entries.OrRefuse<string[]>(folder, unreadable, static path => [.. Entries.Files(path)]))
             if (Digest.TryParse(Path.GetFileName(file).Replace('-', ':'), out var referrer))
                 referrers.Add(referrer);
         return ValueTask.FromResult<IReadOnlyList<Digest>>(root.Found(referrers, referrers.Count == 0));
@@ -34,9 +35,14 @@ public sealed class FileReferrerStore(StoreRoot root, UnreadableFolders? unreada
 
     public async ValueTask<byte[]?> ReadAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken)
     {
+        var path = PathOf(RegistryLayout.Referrer(name, subject, referrer));
         try
         {
-            return await File.ReadAllBytesAsync(PathOf(RegistryLayout.Referrer(name, subject, referrer)), cancellationToken);
+            return await File.ReadAllBytesAsync(path, cancellationToken);
+        }
+        catch (UnauthorizedAccessException refused)
+        {
+            throw Entries.Refused(path, unreadable, refused);
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -17,6 +17,10 @@ public interface IContentStore
     /// <summary>The length of stored content in bytes; null where there is none.</summary>
     ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken);
 
+    /// <summary>As <see cref="SizeAsync"/>, for a client that may want to read the content.</summary>
+    /// <exception cref="UnreadableException">This process may not read the content.</exception>
+    ValueTask<long?> ReadableSizeAsync(Digest digest, CancellationToken cancellationToken) => SizeAsync(digest, cancellationToken);
+
     /// <summary>
     /// Opens a spool for the bytes of <paramref name="digest"/>. It keeps what an earlier fill left: see <see cref="Spool.Length"/>. If
     /// another process has that spool open, this opens an empty one with a random name.

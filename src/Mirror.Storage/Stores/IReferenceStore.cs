@@ -52,6 +52,7 @@ public interface IReferenceStore
     ValueTask<bool> DeleteTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken);
 
     /// <summary>The repository's tags in ordinal order; empty for an unknown repository.</summary>
+    /// <exception cref="UnreadableException">This process may not read the tags.</exception>
     ValueTask<IReadOnlyList<string>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken);
 
     /// <summary>

@@ -15,8 +15,10 @@ public interface IReferrerStore
     ValueTask<bool> RemoveAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken);
 
     /// <summary>The manifests that refer to a subject, in no particular order; empty for an unknown subject.</summary>
+    /// <exception cref="UnreadableException">This process may not read them.</exception>
     ValueTask<IReadOnlyList<Digest>> ListAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken);
 
     /// <summary>The descriptor of an entry, as JSON; null where there is none.</summary>
+    /// <exception cref="UnreadableException">This process may not read it.</exception>
     ValueTask<byte[]?> ReadAsync(RepositoryName name, Digest subject, Digest referrer, CancellationToken cancellationToken);
 }

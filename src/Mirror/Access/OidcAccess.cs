@@ -115,7 +115,7 @@ public sealed class OidcAccess : IAccess, IDisposable
         {
             return key is not null && KeyNames.ToPublicKey(key) is { } known ? KeyNames.ToSecurityKey(known) : null;
         }
-        catch (Exception malformed) when (malformed is FormatException or CryptographicException or ArgumentException)
+        catch (Exception malformed) when (malformed.IsJwkFailure)
         {
             // The entry with this name is no usable key, so no token can be verified with it.
             return null;

@@ -53,8 +53,8 @@ internal sealed class TokenVerifier(
             var claims = JsonSerializer.Deserialize(Base64UrlEncoder.DecodeBytes(parsed.EncodedPayload), TokenJson.Default.TokenClaims);
             return claims is not null && claims.Iss == issuer && claims.IsFor(audience) && IsInTime(claims) ? claims : null;
         }
-        catch (Exception malformed) when (malformed.IsKeyFailure
-            || malformed is JsonException or FormatException or InvalidOperationException or SecurityTokenException)
+        catch (Exception malformed) when (malformed.IsJwkFailure
+            || malformed is JsonException or InvalidOperationException or SecurityTokenException)
         {
             return null;
         }

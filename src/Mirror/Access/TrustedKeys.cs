@@ -34,7 +34,7 @@ internal sealed class TrustedKeys
                 foreach (var key in new JsonWebKeySet(File.ReadAllText(file)).Keys)
                     Add(Known.Of(KeyNames.ToPublicKey(key), Ed25519Key.Of(key)), key.Kid);
         }
-        catch (Exception failure) when (failure.IsKeyFailure || failure is FormatException or JsonException)
+        catch (Exception failure) when (failure.IsJwkFailure || failure is JsonException)
         {
             throw new IOException($"auth.token: a file of keys cannot be read: {failure.Message}", failure);
         }
@@ -88,7 +88,7 @@ internal sealed class TrustedKeys
                 sent.Add(X509CertificateLoader.LoadCertificate(certificate.GetBytesFromBase64()));
             return Issued(sent) ? Known.Of(sent[0])?.AsSent() : null;
         }
-        catch (Exception malformed) when (malformed.IsKeyFailure || malformed is FormatException or InvalidOperationException)
+        catch (Exception malformed) when (malformed.IsJwkFailure || malformed is InvalidOperationException)
         {
             return null;
         }

@@ -29,6 +29,8 @@ public sealed class AdminPipeline(
             limit.MaxRequestBodySize = MaxBody;
         try
         {
+            TransferCodings.RequireKnown(context);
+
             // 2. Who is the client, and may it? A browser adds a remembered login also for a page of another site.
             if (!HttpMethods.IsGet(context.Request.Method) && OtherSites.IsFromOne(context.Request, http))
                 throw new RegistryException(RegistryError.Denied, "a page of another site has sent this request; nothing was done");

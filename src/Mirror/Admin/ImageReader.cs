@@ -40,7 +40,7 @@ public sealed class ImageReader(
         var manifests = await ManifestsAsync(name, cancellationToken);
         var untagged = manifests.ToHashSet();
         var kept = new Kept();
-        foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
+        foreach (var tag in await UnreadableException.SkipAsync(() => references.ListTagsAsync(name, cancellationToken)) ?? [])
             if (await UnreadableException.SkipAsync(() => references.ResolveTagAsync(name, tag, cancellationToken)) is { } digest)
             {
                 var tree = await TreeAsync(digest, manifests, kept, cancellationToken);

@@ -34,14 +34,21 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
     /// <param name="withFiles">Whether a mistake in a file that a setting names, such as a certificate, is a mistake too.</param>
     /// <param name="found">Is given the configuration first, also where it has mistakes.</param>
     public MirrorConfiguration? Load(ParseResult parsed, bool withFiles = false, Action<MirrorConfiguration>? found = null) =>
-        Load(parsed, Read(parsed), withFiles, found);
+        Load(parsed, Read(parsed), withFiles, found, new LogOptions());
+
+    /// <summary>As the other with files, for the start of the server: the mistakes are lines of its log, if that is JSON.</summary>
+    public MirrorConfiguration? LoadForStart(ParseResult parsed)
+    {
+        var configuration = Read(parsed);
+        return Load(parsed, configuration, withFiles: true, null, configuration.Options.Log);
+    }
 
     /// <summary>As the other, of a file that another argument names; null: the one that the environment names.</summary>
     public MirrorConfiguration? Load(ParseResult parsed, string? path) =>
-        Load(parsed, MirrorConfiguration.Load(path, environment), false, null);
+        Load(parsed, MirrorConfiguration.Load(path, environment), false, null, new LogOptions());
 
     private static MirrorConfiguration? Load(
-        ParseResult parsed, MirrorConfiguration configuration, bool withFiles, Action<MirrorConfiguration>? found)
+        ParseResult parsed, MirrorConfiguration configuration, bool withFiles, Action<MirrorConfiguration>? found, LogOptions log)
     {
         found?.Invoke(configuration);
         IReadOnlyList<string> mistakes = configuration.Errors.Count > 0 || !withFiles
@@ -50,10 +57,11 @@ internal sealed class ConfigurationArgument(IReadOnlyDictionary<string, string> 
         if (mistakes.Count is 0)
             return configuration;
 
-        var error = parsed.InvocationConfiguration.Error;
-        WriteWarnings(configuration, error);
+        FailedStart lines = new(log, parsed.InvocationConfiguration.Error);
+        foreach (var warning in configuration.Warnings)
+            lines.Warning(warning);
         foreach (var mistake in mistakes)
-            error.WriteLine($"error: {configuration.VariableOf(mistake) ?? configuration.Source}: {mistake}");
+            lines.Error($"{configuration.VariableOf(mistake) ?? configuration.Source}: {mistake}");
         return null;
     }
 

@@ -79,7 +79,7 @@ internal static class Schema1Command
             if (found.Count == 0)
                 continue;
             HashSet<Digest> tagged = [];
-            foreach (var tag in await references.ListTagsAsync(name, stop))
+            foreach (var tag in await UnreadableException.SkipAsync(() => references.ListTagsAsync(name, stop)) ?? [])
                 if (await references.ResolveTagAsync(name, tag, stop) is { } digest && found.TryGetValue(digest, out var layers))
                 {
                     tagged.Add(digest);

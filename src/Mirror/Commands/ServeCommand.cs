@@ -18,7 +18,7 @@ internal static class ServeCommand
         var command = new Command("serve", "Run the mirror until it is stopped.") { file.Argument, dropRoot };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            if (file.Load(parsed, withFiles: true) is not { } configuration)
+            if (file.LoadForStart(parsed) is not { } configuration)
                 return ExitCode.Failed;
             try
             {
@@ -29,7 +29,7 @@ internal static class ServeCommand
             // An operator can mend these: one line says what to do. Any other exception is a fault of ours and ends with its stack trace.
             catch (Exception failure) when (failure.IsStoreFailure || failure is CryptographicException)
             {
-                await parsed.InvocationConfiguration.Error.WriteLineAsync($"error: cannot start: {failure.Message}");
+                new FailedStart(configuration.Options.Log, parsed.InvocationConfiguration.Error).Error($"cannot start: {failure.Message}");
                 return ExitCode.Failed;
             }
         });

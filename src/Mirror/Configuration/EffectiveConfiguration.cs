@@ -31,7 +31,7 @@ public static class EffectiveConfiguration
         var yaml = new Emitter(output);
         yaml.Emit(new StreamStart());
         yaml.Emit(new DocumentStart(null, null, isImplicit: true));
-        EmitMapping(yaml, KnownKeys.Root, tree.GetChildren());
+        EmitMapping(yaml, KnownKeys.Root, tree.GetChildren(), configuration.IsText);
         yaml.Emit(new DocumentEnd(isImplicit: true));
         yaml.Emit(new StreamEnd());
     }
@@ -62,13 +62,10 @@ public static class EffectiveConfiguration
         }
     }
 
-    private static SettingSource SourceOf(MirrorConfiguration configuration, string path)
-    {
-        for (var part = path.Replace(':', '.'); part.Length > 0; part = part[..Math.Max(0, part.LastIndexOf('.'))])
-            if (configuration.Variables.ContainsKey(part))
-                return SettingSource.Variable;
-        return configuration.Values.GetSection(path).Exists() ? SettingSource.File : SettingSource.Default;
-    }
+    private static SettingSource SourceOf(MirrorConfiguration configuration, string path) =>
+        configuration.VariableOfKey(path.Replace(':', '.')) is not null ? SettingSource.Variable
+        : configuration.Values.GetSection(path).Exists() ? SettingSource.File
+        : SettingSource.Default;
 
     // The order of the table is the order of the registry's own documentation.
     private static IEnumerable<IConfigurationSection> InOrder(KnownKey? key, IEnumerable<IConfigurationSection> sections) =>
@@ -141,31 +138,39 @@ public static class EffectiveConfiguration
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
 
-    private static void EmitMapping(Emitter yaml, KnownKey? key, IEnumerable<IConfigurationSection> children)
+    private static void EmitMapping(
+        Emitter yaml, KnownKey? key, IEnumerable<IConfigurationSection> children, Predicate<string> isText)
     {
         yaml.Emit(new MappingStart());
         foreach (var child in InOrder(key, children))
         {
             yaml.Emit(new Scalar(child.Key));
-            Emit(yaml, key?.Find(child.Key), child);
+            Emit(yaml, key?.Find(child.Key), child, isText);
         }
         yaml.Emit(new MappingEnd());
     }
 
-    private static void Emit(Emitter yaml, KnownKey? key, IConfigurationSection section)
+    private static void Emit(Emitter yaml, KnownKey? key, IConfigurationSection section, Predicate<string> isText)
     {
         var children = section.GetChildren().ToList();
         if (key is { Shape: KeyShape.List })
         {
             yaml.Emit(new SequenceStart(default, default, isImplicit: true, SequenceStyle.Any));
             foreach (var child in children)
-                Emit(yaml, Inherit(key), child);
+                Emit(yaml, Inherit(key), child, isText);
             yaml.Emit(new SequenceEnd());
         }
         else if (children.Count > 0)
-            EmitMapping(yaml, key?.Shape is KeyShape.Map ? key with { Entry = Inherit(key) } : key, children);
+            EmitMapping(yaml, key?.Shape is KeyShape.Map ? key with { Entry = Inherit(key) } : key, children, isText);
         else
-            yaml.Emit(new Scalar(Secrets.Mask(key, section.Key, section.Value ?? "")));
+        {
+            var value = Secrets.Mask(key, section.Key, section.Value ?? "");
+            // Without its quotes, such a value would be read as a number, or as true or false.
+            var isQuoted = isText(section.Path) && PlainScalar.Of(value) is not string;
+            yaml.Emit(new Scalar(
+                AnchorName.Empty, TagName.Empty, value, isQuoted ? ScalarStyle.DoubleQuoted : ScalarStyle.Any, isPlainImplicit: true,
+                isQuotedImplicit: true));
+        }
     }
 
     // The entries of a secret list or map are secret.

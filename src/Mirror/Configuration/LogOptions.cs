@@ -1,3 +1,5 @@
+using Mirror.Configuration.Reading;
+
 namespace Mirror.Configuration;
 
 /// <summary>Section <c>log</c>.</summary>
@@ -8,8 +10,16 @@ public sealed class LogOptions
 
     public LogFormatter Formatter { get; set; } = LogFormatter.Text;
 
-    /// <summary>Fields that are added to each line.</summary>
+    /// <summary>Fields that are added to each line, as the file spells them.</summary>
     public Dictionary<string, string> Fields { get; set; } = [];
+
+    /// <summary>The names of the <see cref="Fields"/> that are text, although their value may look like a number: the file has quotes
+    /// around it.</summary>
+    public HashSet<string> TextFields { get; } = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The <see cref="Fields"/> with their types, for logs in JSON: text, numbers, true and false.</summary>
+    public IReadOnlyDictionary<string, object> TypedFields => Fields.ToDictionary(
+        entry => entry.Key, entry => TextFields.Contains(entry.Key) ? entry.Value : PlainScalar.Of(entry.Value));
 
     /// <summary>Whether each line names the code that wrote it, in the field <c>func</c>.</summary>
     public bool ReportCaller { get; set; }

@@ -12,12 +12,13 @@ public sealed class MirrorConfiguration
     private const string DrainVariable = "MIRROR_DEFAULT_DRAINTIMEOUT";
 
     private readonly IReadOnlyDictionary<string, string?> _values;
+    private readonly IReadOnlySet<string> _texts;
 
     private MirrorConfiguration(
-        string? file, IReadOnlyDictionary<string, string?> values, IReadOnlyDictionary<string, string> variables, OldConfiguration? old,
-        Findings findings)
+        string? file, IReadOnlyDictionary<string, string?> values, IReadOnlySet<string> texts,
+        IReadOnlyDictionary<string, string> variables, OldConfiguration? old, Findings findings)
     {
-        (File, _values, Variables, Old) = (file, values, variables, old);
+        (File, _values, _texts, Variables, Old) = (file, values, texts, variables, old);
         Values = new ConfigurationBuilder().AddInMemoryCollection(values).Build();
         Options = new MirrorOptions();
         // A list that the user gives replaces the default, but the binder would append to it.
@@ -35,6 +36,7 @@ public sealed class MirrorConfiguration
         if (Values.GetSection("storage:inmemory").Exists())
             Options.Storage.InMemory = new();
         Values.Bind(Options);
+        Options.Log.TextFields.UnionWith(Options.Log.Fields.Keys.Where(name => IsText($"log:fields:{name}")));
         if (Options is { Proxy.HasUpstream: true, KnowsClients: false } && !Values.GetSection("hosted:repositories").Exists())
             Options.Hosted.Repositories = [];
         Options.Ui.Enabled ??= old is null && (file is null || OwnKeys.AreIn(Values));
@@ -66,9 +68,12 @@ public sealed class MirrorConfiguration
     public IReadOnlyDictionary<string, string> Variables { get; }
 
     /// <summary>The variable that set the key which a line of <see cref="Errors"/> is about; null where the file did.</summary>
-    public string? VariableOf(string error)
+    public string? VariableOf(string error) => VariableOfKey(error.Split(": ")[0]);
+
+    /// <summary>The variable that set a key, such as <c>http.addr</c>, or a section around it; null where none did.</summary>
+    public string? VariableOfKey(string key)
     {
-        for (var key = error.Split(": ")[0]; key.Length > 0; key = key[..Math.Max(0, key.LastIndexOf('.'))])
+        for (; key.Length > 0; key = key[..Math.Max(0, key.LastIndexOf('.'))])
             if (Variables.TryGetValue(key, out var variable))
                 return variable;
         return null;
@@ -79,6 +84,9 @@ public sealed class MirrorConfiguration
 
     /// <summary>Every known key that the user gave, as the binder reads it: <c>proxy:tags_cache_ttl</c> is <c>00:10:00</c>.</summary>
     public IConfiguration Values { get; }
+
+    /// <summary>Whether the file has the value at a path of <see cref="Values"/> in quotes, or says that it is text.</summary>
+    public bool IsText(string path) => _texts.Contains(path);
 
     /// <summary>The mistakes that prevent a start, one line each, without the name of the file.</summary>
     public IReadOnlyList<string> Errors { get; }
@@ -107,7 +115,7 @@ public sealed class MirrorConfiguration
             if (DurationRules.Duration.Canonical(environment.GetValueOrDefault(DrainVariable, "")) is { } drain)
                 reader.Values.TryAdd("http:draintimeout", drain);
         }
-        var configuration = new MirrorConfiguration(file, reader.Values, variables, old, findings);
+        var configuration = new MirrorConfiguration(file, reader.Values, reader.Texts, variables, old, findings);
         findings.Warnings.AddRange(new EnvironmentProxy(environment).Warnings);
         return configuration;
     }
@@ -134,7 +142,7 @@ public sealed class MirrorConfiguration
                 values.Remove(key);
         changed = Shown(differing.Where(live.Contains));
         needRestart = Shown(differing.Where(key => !live.Contains(key)));
-        return new MirrorConfiguration(File, values, next.Variables, Old, new Findings());
+        return new MirrorConfiguration(File, values, _texts, next.Variables, Old, new Findings());
 
         static string[] Shown(IEnumerable<string> keys) => [.. keys.Select(key => key.Replace(':', '.'))];
     }

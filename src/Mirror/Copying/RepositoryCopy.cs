@@ -121,7 +121,9 @@ internal sealed class RepositoryCopy(
     {
         ConcurrentBag<(string, Digest)> tags = [];
         ConcurrentBag<string> nameless = [];
-        await EachAsync(await from.References.ListTagsAsync(name, cancellationToken), async (tag, stop) =>
+        // Where this process may not read the tags, the command names the folder.
+        var all = await UnreadableException.SkipAsync(() => from.References.ListTagsAsync(name, cancellationToken)) ?? [];
+        await EachAsync(all, async (tag, stop) =>
         {
             try
             {

@@ -21,6 +21,7 @@ internal sealed partial class FirstMessages(TimeProvider time, ILogger<FirstMess
         + "This port takes HTTPS only, and the client sent plain HTTP. Use an address that begins with https://\n");
 
     private readonly RareLine _failed = new(time);
+    private readonly RareLine _refused = new(time);
     private readonly RareLine _plain = new(time);
     private readonly RareLine _tls = new(time);
 
@@ -74,7 +75,12 @@ internal sealed partial class FirstMessages(TimeProvider time, ILogger<FirstMess
         }
         var handshake = HandshakeFailures.Note();
         await next(connection);
-        if (handshake.Failure is { } why && _failed.IsDue())
+        if (handshake.Refusal is { } refusal)
+        {
+            if (_refused.IsDue())
+                LogRefused($"{connection.RemoteEndPoint}", refusal);
+        }
+        else if (handshake.Failure is { } why && _failed.IsDue())
             LogFailed($"{connection.RemoteEndPoint}", why);
     }
 
@@ -102,6 +108,11 @@ internal sealed partial class FirstMessages(TimeProvider time, ILogger<FirstMess
         "a TLS handshake with {Client} failed: {Reason}. If this client should connect, check that it trusts the certificate, and that it "
         + "speaks what http.tls asks for. There is one such line a minute at most")]
     private partial void LogFailed(string client, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "{Client} was refused: {Reason}. If this client should connect, give it a certificate that an authority of http.tls.clientcas has "
+        + "signed, or add its authority there. There is one such line a minute at most")]
+    private partial void LogRefused(string client, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message =
         "{Client} sent plain HTTP, and http.tls makes this port take HTTPS only: the client got 400. Give it an address that begins with "

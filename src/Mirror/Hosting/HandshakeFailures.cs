@@ -17,6 +17,9 @@ internal sealed class HandshakeFailures : ILoggerProvider, ILogger
     /// <summary>Notes the outcome of the handshake that the calling method begins after this.</summary>
     public static Outcome Note() => Current.Value = new Outcome();
 
+    /// <summary>Says in words of our own why the client of this handshake is refused. .NET's own say only that it was.</summary>
+    public static void Refuse(string why) => Current.Value?.Refusal = why;
+
     public ILogger CreateLogger(string categoryName) => this;
 
     public bool IsEnabled(LogLevel logLevel) => true;
@@ -39,6 +42,9 @@ internal sealed class HandshakeFailures : ILoggerProvider, ILogger
     /// <summary>How a handshake ended.</summary>
     internal sealed class Outcome
     {
+        /// <summary>Why the client's certificate was refused; null where it was not.</summary>
+        public string? Refusal { get; set; }
+
         /// <summary>Why it failed; null where it did not.</summary>
         public string? Failure { get; set; }
     }

@@ -112,15 +112,30 @@ internal static partial class HttpsEndpoint
         // Each connection shows its certificate, and the authorities of now decide.
         options.AllowTlsResume = false;
         // The machine's own authorities do not count: with them, every owner of a public certificate could connect.
-        options.RemoteCertificateValidationCallback = (_, shown, sent, _) => (tls.ClientAuth, shown) switch
+        options.RemoteCertificateValidationCallback = (_, shown, sent, _) =>
         {
-            (ClientAuth.Request, _) => true,
-            (ClientAuth.RequireAny, _) => shown is not null,
-            (_, X509Certificate2 own) => authorities.HaveIssued(own, sent, PrivateAuthorities.ForClients),
-            _ => tls.ClientAuth is ClientAuth.VerifyIfGiven && shown is null,
+            if (WhyRefused(tls.ClientAuth, authorities, shown as X509Certificate2, sent) is not { } why)
+                return true;
+            HandshakeFailures.Refuse(why);
+            return false;
         };
         return options;
     }
+
+    // Null for a client that is let in.
+    private static string? WhyRefused(ClientAuth rule, PrivateAuthorities authorities, X509Certificate2? shown, X509Chain? sent) =>
+        (rule, shown) switch
+        {
+            (ClientAuth.Request, _) or (ClientAuth.VerifyIfGiven, null) or (ClientAuth.RequireAny, not null) => null,
+            (_, null) => "it sent no certificate",
+            (_, { } own) => authorities.WhyNotIssued(own, sent, PrivateAuthorities.ForClients) switch
+            {
+                null => null,
+                CertificateFault.NotInTime => "its certificate, or one that signed it, is not valid now",
+                CertificateFault.OtherUse => "its certificate is not one for clients (extended key usage, RFC 5280)",
+                _ => "no authority of http.tls.clientcas has signed its certificate",
+            },
+        };
 
     // Without the suites of TLS 1.3 in the list, that version would be refused.
     private static CipherSuitesPolicy? Suites(TlsOptions tls) =>

@@ -73,10 +73,12 @@ public static class SettingFiles
     private static IEnumerable<string> CertificatesOutOfTime(MirrorOptions options)
     {
         var tls = options.Http.Tls;
+        // A file that cannot be read prevents the start, and has a line of its own.
+        X509Certificate2? read = null;
         if (tls.Certificate is not { } file || FileMistake.Of(file) is not null
-            || WhyNot(() => KeyPair.ReadCertificate(file).Dispose()) is not null)
+            || WhyNot(() => read = KeyPair.ReadCertificate(file)) is not null)
             yield break;
-        using var certificate = KeyPair.ReadCertificate(file);
+        using var certificate = read!;
         var (from, until, now) = (certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime(), DateTime.UtcNow);
         if (until < now)
             yield return $"http.tls.certificate: {file} expired on {until:yyyy-MM-dd HH:mm} UTC, so clients refuse it; renew it";

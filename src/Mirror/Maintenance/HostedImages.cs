@@ -26,7 +26,7 @@ internal sealed class HostedImages(
     /// <returns>Each in words, such as <c>local/app:v1 lacks sha256:...</c>.</returns>
     public async IAsyncEnumerable<string> BrokenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        foreach (var tag in await references.ListTagsAsync(name, cancellationToken))
+        foreach (var tag in await UnreadableException.SkipAsync(() => references.ListTagsAsync(name, cancellationToken)) ?? [])
         {
             var named = await UnreadableException.SkipAsync(() => references.ResolveTagAsync(name, tag, cancellationToken));
             if (named is null && await UnreadableException.SkipAsync(() => NamesNothingAsync(tag, cancellationToken)))

@@ -182,7 +182,7 @@ public sealed class MirroredBlobs(
         UnreadableException.SkipAsync(() => content.OpenAsync(name, digest, cancellationToken));
 
     private ValueTask<long?> SizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        UnreadableException.SkipAsync(() => content.SizeAsync(name, digest, cancellationToken));
+        UnreadableException.SkipAsync(() => content.ReadableSizeAsync(name, digest, cancellationToken));
 
     private ValueTask<bool> IsLinkedAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
         UnreadableException.SkipAsync(() => references.HasBlobAsync(name, digest, cancellationToken));

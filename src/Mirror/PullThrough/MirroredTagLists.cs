@@ -87,7 +87,7 @@ public sealed class MirroredTagLists(
     {
         var marked = await provenance.ListAsync(name, Provenance.Pushed, stop).ToHashSetAsync(cancellationToken: stop);
         List<string> pushed = [];
-        foreach (var tag in marked.Count > 0 ? await references.ListTagsAsync(name, stop) : [])
+        foreach (var tag in marked.Count > 0 ? await UnreadableException.SkipAsync(() => references.ListTagsAsync(name, stop)) ?? [] : [])
             if (await UnreadableException.SkipAsync(() => references.ResolveTagAsync(name, tag, stop)) is { } named
                 && marked.Contains(named))
                 pushed.Add(tag);

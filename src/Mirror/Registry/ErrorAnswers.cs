@@ -165,6 +165,8 @@ public sealed partial class ErrorAnswers(
         StoreUnavailableException => OfTheStore("used", failure, $"check that {storage.Location} can be reached and read"),
         UnreadableException unreadable => OfTheStore(
             "read", failure, $"give this user the right to read it: chown -R {ProcessUser.Name} {unreadable.Path}"),
+        UnauthorizedAccessException when isRead => OfTheStore(
+            "read", failure, $"give this user the right to read it: chown -R {ProcessUser.Name} {storage.LocalDirectory}"),
         UnauthorizedAccessException => OfTheStore(
             "written to", failure, $"give this user the right to write to it: chown -R {ProcessUser.Name} {storage.LocalDirectory}"),
         IOException { IsReadOnly: true } => OfTheStore("written to", failure, $"mount {storage.Location} for writing"),

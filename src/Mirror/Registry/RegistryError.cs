@@ -39,6 +39,7 @@ public sealed record RegistryError(string Code, int Status, string Message)
     public static readonly RegistryError Unauthorized = new("UNAUTHORIZED", 401, "authentication required");
     public static readonly RegistryError Unavailable = new("UNAVAILABLE", 503, "service unavailable");
     public static readonly RegistryError Unknown = new("UNKNOWN", 500, "unknown error");
+    public static readonly RegistryError UnknownCoding = new("UNSUPPORTED", 501, "unknown transfer coding");
     public static readonly RegistryError Unsupported = new("UNSUPPORTED", 405, "the operation is unsupported");
     public static readonly RegistryError UploadBusy = new("BLOB_UPLOAD_INVALID", 409, "blob upload is being written to");
 }

@@ -41,6 +41,8 @@ public sealed class RegistryPipeline(
             context.Response.Headers["OCI-Namespace"] = ns;
         try
         {
+            TransferCodings.RequireKnown(context);
+
             // 3. Is the server healthy, and who is the client? Load balancers ask for "/" without credentials.
             var isRegistryRoute = request.Route.Kind is not RouteKind.Other;
             if (isRegistryRoute)

@@ -41,12 +41,16 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
     public ValueTask<Content?> OpenStoredAsync(Digest digest, CancellationToken cancellationToken) =>
         OpenStoredAsync(digest, sizes[digest], cancellationToken);
 
-    public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) =>
-        SizeAsync(digest, sizes[digest], cancellationToken);
+    public async ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) =>
+        await IfRightAsync(digest, await store.SizeAsync(digest, cancellationToken), sizes[digest], cancellationToken);
 
-    /// <summary>As <see cref="SizeAsync(Digest, CancellationToken)"/>, for a repository, whose manifests tell a length too.</summary>
-    public ValueTask<long?> SizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
-        SizeAsync(digest, sizes[name, digest], cancellationToken);
+    public async ValueTask<long?> ReadableSizeAsync(Digest digest, CancellationToken cancellationToken) =>
+        await IfRightAsync(digest, await store.ReadableSizeAsync(digest, cancellationToken), sizes[digest], cancellationToken);
+
+    /// <summary>As <see cref="ReadableSizeAsync(Digest, CancellationToken)"/>, for a repository, whose manifests tell a length
+    /// too.</summary>
+    public async ValueTask<long?> ReadableSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken) =>
+        await IfRightAsync(digest, await store.ReadableSizeAsync(digest, cancellationToken), sizes[name, digest], cancellationToken);
 
     /// <summary>The length in bytes that recently read manifests of the repository tell of content; null where none does.</summary>
     public long? ExpectedSize(RepositoryName name, Digest digest) => sizes[name, digest];
@@ -106,10 +110,9 @@ public sealed partial class CheckedContentStore(IContentStore store, ExpectedSiz
         }
     }
 
-    private async ValueTask<long?> SizeAsync(Digest digest, long? expected, CancellationToken cancellationToken) =>
-        await store.SizeAsync(digest, cancellationToken) is { } length && await IsRightAsync(digest, length, expected, cancellationToken)
-            ? length
-            : null;
+    // Null for damaged content.
+    private async ValueTask<long?> IfRightAsync(Digest digest, long? stored, long? expected, CancellationToken cancellationToken) =>
+        stored is { } length && await IsRightAsync(digest, length, expected, cancellationToken) ? length : null;
 
     private async ValueTask<bool> IsRightAsync(Digest digest, long length, long? expected, CancellationToken cancellationToken) =>
         LooksRight(digest, length, expected)

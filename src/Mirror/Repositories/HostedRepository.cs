@@ -59,7 +59,7 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     public async ValueTask<Answer<long?>?> HeadBlobAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (!await stores.References.HasBlobAsync(name, digest, cancellationToken)
-            || await stores.Content.SizeAsync(name, digest, cancellationToken) is not { } size)
+            || await stores.Content.ReadableSizeAsync(name, digest, cancellationToken) is not { } size)
             return null;
         await TouchAsync(() => stores.References.TouchBlobAsync(name, digest, cancellationToken));
         await TouchAsync(() => stores.Content.TouchAsync(digest, cancellationToken));

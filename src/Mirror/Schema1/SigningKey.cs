@@ -75,8 +75,7 @@ public sealed class SigningKey : IDisposable
             var text = File.ReadAllText(file);
             return text.AsSpan().TrimStart().StartsWith("{") ? OfJwk(text) : OfPem(text);
         }
-        catch (Exception failure) when (
-            failure.IsKeyFailure || failure is FormatException or JsonException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure.IsJwkFailure || failure is JsonException or UnauthorizedAccessException)
         {
             throw new CryptographicException($"holds no private EC or RSA key, in PEM or as a JWK: {failure.Message}", failure);
         }

@@ -96,7 +96,7 @@ public sealed partial class SearchIndexing(
         try
         {
             await foreach (var name in references.ListRepositoriesAsync(cancellationToken))
-                if (Wants(name) && await HasTagAsync(name, cancellationToken))
+                if (Wants(name) && await HasTagAsync(name, cancellationToken) is true)
                 {
                     batch.Add(name);
                     if (batch.Count == Batch)
@@ -121,9 +121,10 @@ public sealed partial class SearchIndexing(
     {
         try
         {
-            if (await HasTagAsync(name, cancellationToken))
+            var hasTag = await HasTagAsync(name, cancellationToken);
+            if (hasTag is true)
                 TooLong(await index.AddAsync([name], cancellationToken));
-            else
+            else if (hasTag is false)
                 await index.RemoveAsync(name, cancellationToken);
         }
         catch
@@ -133,8 +134,9 @@ public sealed partial class SearchIndexing(
         }
     }
 
-    private async ValueTask<bool> HasTagAsync(RepositoryName name, CancellationToken cancellationToken) =>
-        (await references.ListTagsAsync(name, cancellationToken)).Count > 0;
+    // Null where this process may not read the tags. Then the index keeps what it has.
+    private async ValueTask<bool?> HasTagAsync(RepositoryName name, CancellationToken cancellationToken) =>
+        (await UnreadableException.SkipAsync(() => references.ListTagsAsync(name, cancellationToken)))?.Count > 0;
 
     private void Wake()
     {

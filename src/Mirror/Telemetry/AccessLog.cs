@@ -23,7 +23,7 @@ public sealed partial class AccessLog : IDisposable
     internal AccessLog(Stream stream, LogOptions options, RequestMetrics metrics, ILogger logger)
     {
         (_metrics, _logger) = (metrics, logger);
-        _json = options.Formatter is LogFormatter.Text ? null : new(options.Formatter is LogFormatter.Logstash, options.Fields);
+        _json = options.Formatter is LogFormatter.Text ? null : new(options.Formatter is LogFormatter.Logstash, options.TypedFields);
         _lines = new LineWriter("access log", stream, ReportDropped);
     }
 

@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Mirror.Telemetry;
 
 /// <summary>A line of the access log as one JSON object, with the keys of the application log.</summary>
-internal sealed class JsonAccessLine(bool logstash, IReadOnlyDictionary<string, string> fields)
+internal sealed class JsonAccessLine(bool logstash, IReadOnlyDictionary<string, object> fields)
 {
     [ThreadStatic]
     private static ArrayBufferWriter<byte>? _line;
@@ -13,7 +13,7 @@ internal sealed class JsonAccessLine(bool logstash, IReadOnlyDictionary<string, 
     private static Utf8JsonWriter? _json;
 
     // A field of the operator's does not hide one of the line's own.
-    private readonly KeyValuePair<string, string>[] _fields =
+    private readonly KeyValuePair<string, object>[] _fields =
     [
         .. fields.Select(field => field.Key is "level" or "time" or "msg" or "message" or "cache" or "@timestamp" or "@version"
             || field.Key.StartsWith("http.", StringComparison.Ordinal) || field.Key.StartsWith("auth.", StringComparison.Ordinal)
@@ -49,7 +49,10 @@ internal sealed class JsonAccessLine(bool logstash, IReadOnlyDictionary<string, 
         Write(json, "auth.user.name", request.User);
         Write(json, "cache", request.Cache?.Label);
         foreach (var (key, value) in _fields)
-            json.WriteString(key, value);
+        {
+            json.WritePropertyName(key);
+            JsonLogFormatter.WriteValue(json, value);
+        }
         json.WriteEndObject();
         json.Flush();
         line.Write("\n"u8);

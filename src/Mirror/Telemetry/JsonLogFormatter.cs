@@ -7,7 +7,7 @@ using System.Text.Json;
 namespace Mirror.Telemetry;
 
 /// <summary>One JSON object a line, with logrus' keys or with Logstash's.</summary>
-internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string, string> fields, bool reportsCaller, TimeProvider time)
+internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string, object> fields, bool reportsCaller, TimeProvider time)
     : LogLineFormatter(fields, reportsCaller, time)
 {
     // Escapes what JSON must, and every control character. An ampersand or a plus in a URL stays readable.
@@ -41,7 +41,8 @@ internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string
         line.Append(Encoding.UTF8.GetString(utf8.WrittenSpan));
     }
 
-    private static void WriteValue(Utf8JsonWriter json, object value)
+    /// <summary>Writes a value of a field: a number, or true or false, as such, and everything else as text.</summary>
+    internal static void WriteValue(Utf8JsonWriter json, object value)
     {
         switch (value)
         {
@@ -49,6 +50,9 @@ internal sealed class JsonLogFormatter(bool logstash, IReadOnlyDictionary<string
                 json.WriteNumberValue(number);
                 break;
             case long number:
+                json.WriteNumberValue(number);
+                break;
+            case ulong number:
                 json.WriteNumberValue(number);
                 break;
             case double number when double.IsFinite(number):

@@ -7,13 +7,13 @@ namespace Mirror.Telemetry;
 /// <summary>The fields of a line of the application log: those of the event, and the operator's own.</summary>
 /// <param name="fixedFields">Fields of every line (<c>log.fields</c>). An event's own field of the same key takes their place.</param>
 /// <param name="reportsCaller">Whether each line has the field <c>func</c> (<c>log.reportcaller</c>).</param>
-internal sealed class LogLineFields(IReadOnlyDictionary<string, string> fixedFields, bool reportsCaller)
+internal sealed class LogLineFields(IEnumerable<KeyValuePair<string, object>> fixedFields, bool reportsCaller)
 {
     // The key of the message template, which is no field.
     private const string Template = "{OriginalFormat}";
 
     private readonly KeyValuePair<string, object>[] _fixedFields =
-        [.. fixedFields.Select(field => KeyValuePair.Create(SafeKey(field.Key), (object)field.Value))];
+        [.. fixedFields.Select(field => KeyValuePair.Create(SafeKey(field.Key), field.Value))];
 
     /// <summary>The fields in the order in which they are written; no two have the same key.</summary>
     public List<KeyValuePair<string, object>> Of<TState>(in LogEntry<TState> logEntry)

@@ -10,7 +10,8 @@ namespace Mirror.Telemetry;
 /// </summary>
 /// <param name="fixedFields">Fields of every line (<c>log.fields</c>). An event's own field of the same key takes their place.</param>
 /// <param name="reportsCaller">Whether each line has the field <c>func</c> (<c>log.reportcaller</c>).</param>
-internal abstract class LogLineFormatter(IReadOnlyDictionary<string, string> fixedFields, bool reportsCaller, TimeProvider time)
+internal abstract class LogLineFormatter(
+    IEnumerable<KeyValuePair<string, object>> fixedFields, bool reportsCaller, TimeProvider time)
     : ConsoleFormatter(FormatterName)
 {
     /// <summary>The name by which the console logger finds its formatter.</summary>

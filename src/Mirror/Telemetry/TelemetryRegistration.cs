@@ -74,8 +74,8 @@ public static class TelemetryRegistration
     internal static ConsoleFormatter NewFormatter(LogOptions log, TimeProvider time) => log.Formatter switch
     {
         LogFormatter.Text => new TextLogFormatter(log.Fields, log.ReportCaller, time),
-        LogFormatter.Json => new JsonLogFormatter(logstash: false, log.Fields, log.ReportCaller, time),
-        LogFormatter.Logstash => new JsonLogFormatter(logstash: true, log.Fields, log.ReportCaller, time),
+        LogFormatter.Json => new JsonLogFormatter(logstash: false, log.TypedFields, log.ReportCaller, time),
+        LogFormatter.Logstash => new JsonLogFormatter(logstash: true, log.TypedFields, log.ReportCaller, time),
         _ => throw new ArgumentOutOfRangeException(nameof(log)),
     };
 }

@@ -6,7 +6,7 @@ namespace Mirror.Telemetry;
 
 /// <summary>logrus' text form, as <c>registry:2</c> writes it to anything but a terminal.</summary>
 internal sealed class TextLogFormatter(IReadOnlyDictionary<string, string> fields, bool reportsCaller, TimeProvider time)
-    : LogLineFormatter(fields, reportsCaller, time)
+    : LogLineFormatter(fields.Select(field => KeyValuePair.Create(field.Key, (object)field.Value)), reportsCaller, time)
 {
     // logrus writes these without quotes.
     private static readonly SearchValues<char> Unquoted =

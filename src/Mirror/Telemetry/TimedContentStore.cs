@@ -17,6 +17,9 @@ internal sealed class TimedContentStore(IContentStore store, StorageTimer timer)
     public ValueTask<long?> SizeAsync(Digest digest, CancellationToken cancellationToken) =>
         timer.Measure(Stat, Now, store.SizeAsync(digest, cancellationToken));
 
+    public ValueTask<long?> ReadableSizeAsync(Digest digest, CancellationToken cancellationToken) =>
+        timer.Measure(Stat, Now, store.ReadableSizeAsync(digest, cancellationToken));
+
     public ValueTask<Spool> SpoolAsync(Digest digest, CancellationToken cancellationToken) => store.SpoolAsync(digest, cancellationToken);
 
     public ValueTask<Spool> SpoolPrivatelyAsync(Digest digest, CancellationToken cancellationToken) =>

@@ -28,7 +28,7 @@ internal static class KeyNames
             using var key = ToPublicKey(read);
             return key is null ? Ed25519Key.Of(read)?.Name : Thumbprint(key, trimmed: false);
         }
-        catch (Exception malformed) when (malformed is ArgumentException or FormatException or CryptographicException)
+        catch (Exception malformed) when (malformed.IsJwkFailure)
         {
             return null;
         }

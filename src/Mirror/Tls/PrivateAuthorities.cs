@@ -29,13 +29,20 @@ public sealed class PrivateAuthorities
     public bool IsEmpty => _roots.Count == 0;
 
     /// <summary>
-    /// Whether one of these authorities issued the certificate, and it is valid today. The machine's authorities do not count. Names are
-    /// not compared.
+    /// What is wrong with a certificate; null if one of these authorities issued it, and it is valid today. The machine's authorities do
+    /// not count. Names are not compared.
     /// </summary>
     /// <param name="sent">The chain that the peer's certificates made; null where the peer sent no other certificate.</param>
     /// <param name="use">What the certificate must be for; null: it is not looked at.</param>
-    public bool HaveIssued(X509Certificate2 certificate, X509Chain? sent, Oid? use = null) =>
-        Faults(certificate, sent, use) == X509ChainStatusFlags.NoError;
+    public CertificateFault? WhyNotIssued(X509Certificate2 certificate, X509Chain? sent, Oid? use)
+    {
+        var faults = Faults(certificate, sent, use);
+        // With a chain that ends at no authority, what else is wrong does not matter.
+        return faults == X509ChainStatusFlags.NoError ? null
+            : (faults & ~(X509ChainStatusFlags.NotTimeValid | X509ChainStatusFlags.NotValidForUsage)) != 0 ? CertificateFault.OtherAuthority
+            : faults.HasFlag(X509ChainStatusFlags.NotTimeValid) ? CertificateFault.NotInTime
+            : CertificateFault.OtherUse;
+    }
 
     private X509ChainStatusFlags Faults(X509Certificate2 certificate, X509Chain? sent, Oid? use)
     {
@@ -49,8 +56,10 @@ public sealed class PrivateAuthorities
             chain.ChainPolicy.ApplicationPolicy.Add(use);
         foreach (var element in sent?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
             chain.ChainPolicy.ExtraStore.Add(element.Certificate);
-        return chain.Build(certificate) ? X509ChainStatusFlags.NoError
-            : chain.ChainStatus.Aggregate(X509ChainStatusFlags.PartialChain, (all, each) => all | each.Status);
+        if (chain.Build(certificate))
+            return X509ChainStatusFlags.NoError;
+        var faults = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, each) => all | each.Status);
+        return faults == X509ChainStatusFlags.NoError ? X509ChainStatusFlags.PartialChain : faults;
     }
 
     /// <summary>

@@ -99,11 +99,11 @@ internal sealed class ImageDetails(
     {
         List<ReferrerDetail> all = [];
         foreach (var subject in subjects.Take(MaxManifests))
-            foreach (var digest in await referrers.ListAsync(name, subject, stop))
+            foreach (var digest in await UnreadableException.SkipAsync(() => referrers.ListAsync(name, subject, stop)) ?? [])
             {
                 if (all.Count >= MaxEntries)
                     return all;
-                if (await referrers.ReadAsync(name, subject, digest, stop) is { } descriptor
+                if (await UnreadableException.SkipAsync(() => referrers.ReadAsync(name, subject, digest, stop)) is { } descriptor
                     && (await references.FindManifestAsync(name, digest, stop)).Linked)
                     all.Add(new(digest, subject, Words.Cut(TypeOf(descriptor), MaxText)));
             }

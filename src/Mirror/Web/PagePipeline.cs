@@ -37,6 +37,7 @@ internal sealed partial class PagePipeline(
         var path = context.Request.Path.Value![_base.Length..];
         try
         {
+            TransferCodings.RequireKnown(context);
             if (path.Length == 0)
                 context.Response.Redirect($"{_base}/", permanent: false);
             // 2. What is no secret: the style sheet needs no login.

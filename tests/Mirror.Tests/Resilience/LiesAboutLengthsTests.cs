@@ -75,7 +75,7 @@ public sealed class LiesAboutLengthsTests
         await bucket.PutBytesAsync(path, new byte[Blob.Length], onlyIfAbsent: false, cancel);
         var liar = RepositoryName.Parse("local/liar");
         sizes.Learn(liar, ManifestDocument.Read(Lie(Digest.Of("{}"u8)))!);
-        Assert.Null(await store.SizeAsync(liar, BlobDigest, cancel));
+        Assert.Null(await store.ReadableSizeAsync(liar, BlobDigest, cancel));
 
         await using (var spool = await store.SpoolAsync(BlobDigest, cancel))
         {
@@ -84,7 +84,7 @@ public sealed class LiesAboutLengthsTests
             spool.Complete();
             await store.CommitAsync(spool, BlobDigest, cancel);
         }
-        Assert.Equal(Blob.Length, await store.SizeAsync(liar, BlobDigest, cancel));
+        Assert.Equal(Blob.Length, await store.ReadableSizeAsync(liar, BlobDigest, cancel));
         Assert.Equal(Verification.Intact, await store.VerifyAsync(BlobDigest, cancel));
     }
 

@@ -97,6 +97,33 @@ public sealed class SmugglingTests(PlainRegistry registry) : IClassFixture<Plain
         await AssertNothingCameThroughAsync();
     }
 
+    // RFC 9112, 6.1. Kestrel takes each of them for chunked, and the server would store what is still packed.
+    [Theory]
+    [InlineData("Transfer-Encoding: gzip, chunked\r\n")]
+    [InlineData("Transfer-Encoding: deflate,Chunked\r\n")]
+    [InlineData("Transfer-Encoding: chunked, chunked\r\n")]
+    [InlineData("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n")]
+    public async Task A_coding_of_the_body_that_the_server_does_not_know_is_answered_501(string codings)
+    {
+        var digest = Digest.Of("packed"u8);
+        var name = registry.NewRepository().Name;
+        foreach (var target in new[] { $"/v2/{name}/blobs/uploads/?digest={digest}", "/mirror/v1/images", "/ui/" })
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, registry.Mirror.Url.Port, Cancel);
+            var message = $"POST {target} HTTP/1.1\r\nHost: localhost\r\n{codings}\r\n6\r\npacked\r\n0\r\n\r\n{Inner}";
+            var answer = await AskAsync(client.GetStream(), message, Cancel);
+
+            Assert.StartsWith("HTTP/1.1 501 ", answer, StringComparison.Ordinal);
+            Assert.Equal(2, answer.Split("HTTP/1.1 ").Length);
+            Assert.Contains("\r\nConnection: close\r\n", answer, StringComparison.Ordinal);
+            if (target.StartsWith("/v2/", StringComparison.Ordinal))
+                Assert.Contains("{\"errors\":[{\"code\":\"UNSUPPORTED\"", answer, StringComparison.Ordinal);
+        }
+        Assert.Equal(HttpStatusCode.NotFound, await new PushedRepository(registry.Mirror, name).StatusOfAsync("HEAD", $"blobs/{digest}"));
+        await AssertNothingCameThroughAsync();
+    }
+
     // A front closes its connection when its client leaves. Kestrel then takes a body that no code has read for the next request.
     [Fact]
     public async Task What_a_client_that_has_left_sent_as_a_body_is_no_request()

@@ -136,6 +136,52 @@ public sealed class StoreRightsTests : IAsyncLifetime
         await writes.StopAsync(Cancel);
     }
 
+    [Fact]
+    public async Task What_the_server_may_not_read_is_an_error_and_not_an_empty_list_or_the_length_of_a_blob_that_GET_refuses()
+    {
+        var (manifest, _) = await _app.PushManifestAsync("1");
+        var (referrer, _) = await _app.PushManifestAsync("2", subject: manifest);
+        var layer = await _app.PushAsync("layer"u8.ToArray());
+        var name = Storage.RepositoryName.Parse(_app.Name);
+        await _mirror.StopAsync();
+        await PeerProcess.RunAsync("chown", ["-R", User, _mirror.Root]);
+        _mirror.Change(settings => settings with { User = User });
+        await _mirror.StartAgainAsync();
+
+        var manifests = $"{RegistryLayout.Repository(name)}/_manifests";
+        await AssertRefusedAsync(manifests, ["tags/list", "tags/list?n=1"]);
+        await AssertRefusedAsync(RegistryLayout.Tags(name), ["tags/list", $"referrers/{manifest}"]);
+        await AssertRefusedAsync(RegistryLayout.Referrers(name, manifest), [$"referrers/{manifest}"]);
+        await AssertRefusedAsync(RegistryLayout.Referrer(name, manifest, referrer), [$"referrers/{manifest}"]);
+        await AssertRefusedAsync(RegistryLayout.BlobData(layer), [$"blobs/{layer}"]);
+        await AssertRefusedAsync(RegistryLayout.Repositories, [new Uri(_mirror.Url, "/v2/_catalog").ToString()]);
+        // With the tags, a delete would leave tags that name nothing.
+        await AssertRefusedAsync(RegistryLayout.Tags(name), [$"manifests/{manifest}"], "DELETE");
+
+        Assert.Equal(["1", "2"], await _app.TagsAsync());
+        Assert.Contains($"{referrer}", await _app.TextAsync($"referrers/{manifest}"), StringComparison.Ordinal);
+        Assert.Equal("layer", await _app.TextAsync($"blobs/{layer}"));
+    }
+
+    // Takes the rights to a file or a folder away, and gives them back at the end.
+    private async Task AssertRefusedAsync(string closed, string[] paths, string method = "GET")
+    {
+        var path = Path.Combine(_mirror.Root, closed);
+        var mode = File.GetUnixFileMode(path);
+        File.SetUnixFileMode(path, UnixFileMode.None);
+        foreach (var asked in paths)
+        {
+            using (var answer = await _app.SendAsync(method, asked))
+                await PushedRepository.AssertErrorAsync(answer, 503, "UNAVAILABLE");
+            if (asked.StartsWith("blobs/", StringComparison.Ordinal))
+                using (var head = await _app.SendAsync("HEAD", asked))
+                    Assert.Equal(HttpStatusCode.ServiceUnavailable, head.StatusCode);
+        }
+        File.SetUnixFileMode(path, mode);
+        await _mirror.UntilLoggedAsync(line => line.Contains(
+            $"advice=\"give this user the right to read it: chown -R nobody {path}\"", StringComparison.Ordinal));
+    }
+
     /// <summary>Starts the server as <see cref="User"/>, who owns all of its store but a folder.</summary>
     /// <param name="all"><c>-R</c>: nor what is in the folder.</param>
     private async Task StartWithoutRightsToAsync(string all, string folder)

@@ -46,6 +46,45 @@ public sealed class EvictionTests
         await PullAsync(mirror, 0, layers[0]);
     }
 
+    [Fact]
+    public async Task HEAD_of_a_tag_that_is_not_cached_chooses_what_GET_does()
+    {
+        MirrorProcess.Availability.OrSkip();
+        DockerRegistry.Availability.OrSkip();
+        const string enabled = "compatibility: {schema1: {enabled: true}}\n";
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await using var docker = await DockerRegistry.StartAsync(more: enabled);
+        var upstream = new RegistryUnderTest(docker.Url);
+        string?[] accepts =
+        [
+            null, "*/*", SignedType, MediaTypes.DockerSchema1, "application/json", MediaTypes.DockerManifest, MediaTypes.OciManifest,
+            MediaTypes.OciIndex, $"{MediaTypes.DockerManifest}, {MediaTypes.DockerManifestList}", $"{SignedType}, {MediaTypes.OciIndex}",
+        ];
+        foreach (var i in Enumerable.Range(0, accepts.Length))
+            foreach (var side in new[] { "head", "get" })
+            {
+                var layer = await upstream.PushBlobAsync($"acme/{side}{i}", "layer"u8.ToArray());
+                var manifest = Sign(Payload($"acme/{side}{i}", "1", [layer]), key);
+                Assert.Equal(HttpStatusCode.Created, (await upstream.PushAsync($"acme/{side}{i}", "1", manifest)).Status);
+            }
+        await using var mirror = await MirrorProcess.StartAsync(docker.Url);
+        await using var converting = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = docker.Url, More = enabled });
+
+        List<string> wrong = [];
+        foreach (var registry in new[] { new RegistryUnderTest(mirror.Url), new RegistryUnderTest(converting.Url) })
+            foreach (var (i, accept) in accepts.Index())
+            {
+                var cold = await registry.GetAsync($"acme/head{i}", "1", accept, head: true);
+                var warm = await registry.GetAsync($"acme/head{i}", "1", accept);
+                var get = await registry.GetAsync($"acme/get{i}", "1", accept);
+                if ((cold.Status, cold.Type, cold.Digest) != (warm.Status, warm.Type, warm.Digest)
+                    || (cold.Status, cold.Type) != (get.Status, get.Type))
+                    wrong.Add($"{accept}: HEAD {cold.Status} {cold.Type} {cold.Digest}, then GET {warm.Status} {warm.Type} {warm.Digest}; "
+                        + $"GET alone {get.Status} {get.Type}");
+            }
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+    }
+
     private static string Name(int i) => $"acme/old{i}";
 
     private static bool IsStored(MirrorProcess mirror, byte[] layer)

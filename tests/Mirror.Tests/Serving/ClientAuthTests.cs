@@ -62,6 +62,29 @@ public sealed class ClientAuthTests : IAsyncDisposable
         }
     }
 
+    [Theory]
+    [InlineData("nothing", "it sent no certificate")]
+    [InlineData("stranger", "no authority of http.tls.clientcas has signed its certificate")]
+    [InlineData("expired", "its certificate, or one that signed it, is not valid now")]
+    [InlineData("a server", "its certificate is not one for clients")]
+    public async Task The_log_says_which_client_was_refused_and_why(string shown, string why)
+    {
+        MirrorProcess.Availability.OrSkip();
+        List<int> ports = [];
+        await using var server = PeerProcess.Start("dotnet", [MirrorProcess.Program, Config(null, ports, level: "info")]);
+        await Until.TrueAsync(() => IsListeningAsync(ports[0]), () => server.Output);
+        using var certificate = Shown(shown);
+
+        Assert.False(await IsLetInAsync(certificate, ports[0]));
+        Assert.False(await IsLetInAsync(certificate, ports[0]));
+
+        bool IsRefusal(string line) => line.Contains("127.0.0.1:", StringComparison.Ordinal)
+            && line.Contains(" was refused: ", StringComparison.Ordinal) && line.Contains(why, StringComparison.Ordinal);
+        await server.UntilAsync(() => Task.FromResult(server.Lines.Any(IsRefusal)));
+        Assert.Single(server.Lines, IsRefusal);
+        Assert.DoesNotContain("RemoteCertificateValidationCallback", server.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_server_requests_nothing_from_an_address_in_a_strangers_certificate()
     {
@@ -93,13 +116,13 @@ public sealed class ClientAuthTests : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private string Config(string? word, List<int> ports)
+    private string Config(string? word, List<int> ports, string level = "error")
     {
         ports.Add(Ports.Free());
         using var own = Authority("localhost");
         return _folder.Write($"{ports.Count}.yml", $"""
             version: 0.1
-            log: {"{level: error, accesslog: {disabled: true}}"}
+            log: {"{"}level: {level}, accesslog: {"{disabled: true}}"}
             storage: {"{"}filesystem: {"{"}rootdirectory: {_folder.Folder($"root{ports.Count}")}{"}}"}
             http:
               addr: 127.0.0.1:{ports[^1]}

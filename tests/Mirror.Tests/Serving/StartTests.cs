@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Mirror.Hosting;
@@ -142,6 +143,25 @@ public sealed class StartTests
         var error = Assert.Single(process.Lines, line => !line.StartsWith("time=", StringComparison.Ordinal));
         Assert.StartsWith("error: cannot start: ", error, StringComparison.Ordinal);
         Assert.Contains(Numbered(why), error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("storage: {filesystem: {rootdirectory: /proc/none}}", "fatal", "/proc/none is not there and cannot be made")]
+    [InlineData("storage: {filesystem: {rootdirectory: /dev/null}}", "fatal", "storage.filesystem.rootdirectory: /dev/null")]
+    [InlineData("proxy: {tags_cache_ttl: soon}", "fatal", "proxy.tags_cache_ttl: \"soon\" is not allowed")]
+    [InlineData("proxy: {tags_cache_ttl: soon}\nmirrors: 1", "warning", "mirrors")]
+    public async Task A_start_that_fails_says_so_in_json_if_the_log_is_json(string yaml, string level, string why)
+    {
+        MirrorProcess.Availability.OrSkip();
+        using var folder = new TempFolder();
+        var config = "version: 0.1\nlog: {formatter: json, fields: {site: north}}\nhttp: {addr: \"127.0.0.1:0\"}\n";
+        await using var process = PeerProcess.Start("dotnet", [MirrorProcess.Program, folder.Write("config.yml", $"{config}{yaml}\n")]);
+
+        Assert.Equal(1, await process.ExitCodeAsync());
+        var lines = process.Lines.Select(line => JsonNode.Parse(line)!).ToList();
+        Assert.Contains(lines, line => (string?)line["level"] == level && (string?)line["site"] == "north"
+            && ((string?)line["msg"])!.Contains(why, StringComparison.Ordinal));
+        Assert.Equal("fatal", (string?)lines[^1]["level"]);
     }
 
     [Fact]

@@ -147,6 +147,70 @@ public sealed partial class ApplicationLogTests
         Assert.Equal("mine", line.RootElement.GetProperty("fields.level").GetString());
     }
 
+    // What docker-registry 2.8.2 makes of the same file. It reads the file with Go's yaml.v2, which takes more words for true and false
+    // than YAML 1.2 does.
+    [Theory]
+    [InlineData("3", "3")]
+    [InlineData("-0", "0")]
+    [InlineData("+5", "5")]
+    [InlineData("1_000", "1000")]
+    [InlineData("0x10", "16")]
+    [InlineData("010", "8")]
+    [InlineData("0o17", "15")]
+    [InlineData("0b11", "3")]
+    [InlineData("18446744073709551615", "18446744073709551615")]
+    [InlineData("99999999999999999999", "1E+20")]
+    [InlineData("1.50", "1.5")]
+    [InlineData("1.", "1")]
+    [InlineData("1e3", "1000")]
+    [InlineData("1.5e-9", "1.5E-09")]
+    [InlineData("true", "true")]
+    [InlineData("yes", "true")]
+    [InlineData("on", "true")]
+    [InlineData("n", "false")]
+    [InlineData("'3'", "\"3\"")]
+    [InlineData("\"true\"", "\"true\"")]
+    [InlineData("!!str 5", "\"5\"")]
+    [InlineData("|-\n      7", "\"7\"")]
+    [InlineData("2024-01-02", "\"2024-01-02\"")]
+    [InlineData("12:30", "\"12:30\"")]
+    [InlineData(".inf2", "\".inf2\"")]
+    [InlineData(".inf", "\".inf\"")]
+    [InlineData("1.2.3", "\"1.2.3\"")]
+    [InlineData("tRue", "\"tRue\"")]
+    public void Fields_of_the_settings_keep_their_type_in_json_and_their_words_in_text(string yaml, string json)
+    {
+        using var folder = new TempFolder();
+        var file = folder.Write("config.yml", $"version: 0.1\nlog:\n  fields:\n    site: {yaml}\n");
+        var loaded = MirrorConfiguration.Load(file, new Dictionary<string, string>());
+        Assert.Empty(loaded.Errors);
+        var options = loaded.Options.Log;
+        var text = new Logger(TelemetryRegistration.NewFormatter(options, new Clock()));
+        SayFailed(text, "sha256:abc", 12, null);
+        Assert.Contains($" site={options.Fields["site"]}", text.Text.Replace("\"", "", StringComparison.Ordinal), StringComparison.Ordinal);
+
+        options.Formatter = LogFormatter.Json;
+        var logger = new Logger(TelemetryRegistration.NewFormatter(options, new Clock()));
+        SayFailed(logger, "sha256:abc", 12, null);
+
+        Assert.Contains($",\"site\":{json}}}\n", logger.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_field_from_the_environment_keeps_its_type_too()
+    {
+        var options = MirrorConfiguration.Load(null, new Dictionary<string, string>
+        {
+            ["REGISTRY_LOG_FORMATTER"] = "json",
+            ["REGISTRY_LOG_FIELDS_RACK"] = "7",
+            ["REGISTRY_LOG_FIELDS_ROW"] = "'7'",
+        }).Options.Log;
+        var logger = new Logger(TelemetryRegistration.NewFormatter(options, new Clock()));
+        SayFailed(logger, "sha256:abc", 12, null);
+
+        Assert.Contains(",\"rack\":7,\"row\":\"7\"}", logger.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_error_brings_its_stack_on_the_same_line_and_a_warning_its_causes()
     {

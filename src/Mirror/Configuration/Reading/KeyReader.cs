@@ -1,4 +1,5 @@
 using System.Globalization;
+using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
@@ -14,6 +15,9 @@ internal sealed class KeyReader(Findings findings)
 
     /// <summary>The values that were read, by the paths that the binder uses (<c>proxy:remoteurl</c>).</summary>
     public Dictionary<string, string?> Values { get; } = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The paths in <see cref="Values"/> of what the file has in quotes, or says to be text. To Go they are no numbers.</summary>
+    public HashSet<string> Texts { get; } = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Reads a whole configuration.</summary>
     public void Read(YamlNode root)
@@ -78,6 +82,8 @@ internal sealed class KeyReader(Findings findings)
             _aliases[target] = canonical;
         else
             Values[path] = canonical;
+        if (node is YamlScalarNode { Style: not (ScalarStyle.Plain or ScalarStyle.Any) } or YamlScalarNode { Tag.IsEmpty: false })
+            Texts.Add(path);
     }
 
     private void ReadSection(KnownKey key, YamlNode node, string path, bool isIgnored)
@@ -122,8 +128,8 @@ internal sealed class KeyReader(Findings findings)
     {
         if (node.IsEmpty)
             return [];
-        if (node is YamlMappingNode map)
-            return [.. map.Children.Select(entry => ((entry.Key as YamlScalarNode)?.Value ?? "", entry.Value))];
+        if (node is YamlMappingNode)
+            return [.. YamlText.EntriesOf(node)];
 
         var section = path is "" ? "the configuration" : Shown(path);
         findings.Errors.Add($"{section}: {Shown(key, node)} is not allowed: a section of keys and values");

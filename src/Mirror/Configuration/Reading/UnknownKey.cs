@@ -77,7 +77,7 @@ internal sealed class UnknownKey(
         _ => false,
     };
 
-    private static IEnumerable<string> Names(YamlMappingNode map) => map.Children.Keys.Select(key => (key as YamlScalarNode)?.Value ?? "");
+    private static IEnumerable<string> Names(YamlMappingNode map) => YamlText.EntriesOf(map).Select(entry => entry.Name);
 
     private string Join(string child) => path is "" ? child : $"{path}.{child}";
 }

@@ -37,7 +37,7 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
             (YamlNode)new YamlScalarNode(text), (inner, part) => new YamlMappingNode(new YamlScalarNode(part), inner));
         (string, YamlNode)[] entries =
         [
-            .. (node as YamlMappingNode)?.Children.Select(entry => ((entry.Key as YamlScalarNode)?.Value ?? "", entry.Value)) ?? [],
+            .. YamlText.EntriesOf(node),
             (parts[0], inside),
         ];
         var (isUnsafe, nearest, _) = new UnknownKey(section, path.TrimEnd('_').Replace('_', '.'), parts[0], inside, entries).Classify();
@@ -64,8 +64,8 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
         return EnvironmentOverrides.Resolve(KnownKeys.Root, name, path) ? path[^1].Key : null;
     }
 
-    private static YamlNode? Below(YamlNode? node, string name) => (node as YamlMappingNode)?.Children.FirstOrDefault(
-        entry => name.Equals((entry.Key as YamlScalarNode)?.Value, StringComparison.OrdinalIgnoreCase)).Value;
+    private static YamlNode? Below(YamlNode? node, string name) => YamlText.EntriesOf(node).FirstOrDefault(
+        entry => name.Equals(entry.Name, StringComparison.OrdinalIgnoreCase)).Node;
 
     // Kubernetes and Docker's links set these in a container for each service whose name begins with "registry".
     [GeneratedRegex(

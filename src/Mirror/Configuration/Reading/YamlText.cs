@@ -117,6 +117,10 @@ internal static partial class YamlText
         }
     }
 
+    /// <summary>The keys of a mapping with their values; none for another node. A key that is no text has an empty name.</summary>
+    public static IEnumerable<(string Name, YamlNode Node)> EntriesOf(YamlNode? node) =>
+        (node as YamlMappingNode)?.Children.Select(entry => ((entry.Key as YamlScalarNode)?.Value ?? "", entry.Value)) ?? [];
+
     extension(YamlNode node)
     {
         /// <summary>Whether the node is a null or an empty text.</summary>

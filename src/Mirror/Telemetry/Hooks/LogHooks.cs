@@ -17,7 +17,7 @@ public sealed class LogHooks : ILoggerProvider, IAsyncDisposable
 
     public LogHooks(LogOptions log, ReportingOptions reporting, HookMetrics metrics, TimeProvider time)
     {
-        (_fields, _time) = (new(log.Fields, log.ReportCaller), time);
+        (_fields, _time) = (new(log.TypedFields, log.ReportCaller), time);
         _hooks = [.. log.Hooks.Where(hook => hook.IsUsed).Select(
             hook => (hook.Levels.Select(LevelOf).ToHashSet(), QueueOf(new MailHook(hook.Options))))];
         if (reporting.Bugsnag.ApiKey is not null)
