@@ -31,6 +31,22 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
 {
     public bool HasAccount => hasAccount;
 
+    /// <summary>Upstream's 401 or 403 to a request.</summary>
+    internal static UpstreamDeniedException Of(UpstreamRequestKey key, UpstreamOrigin origin, Accounts accounts) => new(
+        $"{origin.Authority} refuses this mirror access to {key.Name}/{key.Path}; check the account in section proxy.",
+        accounts.HaveCredentials)
+    {
+        RequestKey = key,
+    };
+
+    /// <summary>The same refusal of a token, for one of the requests that waited for this token.</summary>
+    internal UpstreamDeniedException For(UpstreamRequestKey key) => new(Message, hasAccount)
+    {
+        RequestKey = IsMissing ? null : key,
+        IsMissing = IsMissing,
+        LoginAdvice = LoginAdvice,
+    };
+
     /// <summary>Whether upstream's answers do not show if it refuses the login or only this repository; another account may
     /// succeed.</summary>
     public bool MayBeOfLogin { get; init; }
