@@ -90,7 +90,7 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 
     public override string Advice => IsLoginRefused
         ? "correct username and password in section proxy"
-        : TlsFault.AdviceFor(InnerException)
+        : UpstreamRequest.AdviceFor(InnerException)
             ?? "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream";
 
     /// <summary>Whether it ignored or refused a range; the whole content can be requested.</summary>
@@ -98,4 +98,7 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 
     /// <summary>Whether it labelled its answer as an HTML page. It may still be the content: only its bytes can tell.</summary>
     public bool IsWebPage { get; init; }
+
+    /// <summary>The length in bytes of what it labelled so; null if it is not known.</summary>
+    public long? PageLength { get; init; }
 }
