@@ -156,6 +156,14 @@ public sealed partial class Spool : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
+    /// Whether the bytes so far are those that <paramref name="digest"/> names, as far as the running hash knows: no byte is hashed twice,
+    /// and more may follow. False also where only <see cref="VerifyAsync"/> could tell.
+    /// </summary>
+    /// <inheritdoc cref="VerifyAsync" path="/exception"/>
+    public async ValueTask<bool> HasDigestAsync(Digest digest, CancellationToken cancellationToken) =>
+        digest.Algorithm == _algorithm && await IsAsync(digest, _hash, cancellationToken);
+
+    /// <summary>
     /// If the hash began at a checkpoint of an earlier process, verifies all bytes again, from the first one on. Otherwise returns true.
     /// This can take long: call it where no client waits for bytes.
     /// </summary>

@@ -45,8 +45,8 @@ public sealed partial class CopyEvidence(IProvenanceStore provenance, TimeProvid
     public static async Task<bool> HasManifestAsync(
         UpstreamClient upstream, RepositoryName name, Digest digest, long? size, CancellationToken stop) =>
         // If the HEAD is no answer, or tells of another manifest, request the manifest itself.
-        await upstream.HeadManifestAsync(name, digest, stop) is { } head && head.Size == (size ?? head.Size)
-            || (await upstream.GetManifestAsync(name, digest, stop)).Descriptor.Digest == digest;
+        await upstream.HeadManifestAsync(name, digest, stop) is ({ } head, _) && head.Size == (size ?? head.Size)
+            || (await upstream.GetManifestAsync(name, digest, stop)).Value.Descriptor.Digest == digest;
 
     /// <summary>Whether upstream has a stored blob.</summary>
     /// <inheritdoc cref="HasManifestAsync" path="/*[self::param or self::exception]"/>

@@ -10,24 +10,25 @@ namespace Mirror.PullThrough;
 public sealed partial class MirroredManifests
 {
     // What upstream says to one login is no answer for another one.
-    private readonly SingleFlight<(RepositoryName, string, bool ByGet, ActingClient?), Descriptor> _checks = new();
+    private readonly SingleFlight<(RepositoryName, string, bool ByGet, ActingClient?), UpstreamAnswer<Descriptor>> _checks = new();
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Manifest> _fetches = new();
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Descriptor?> _heads = new();
     private readonly SingleFlight<(RepositoryName, string, Digest, ActingClient?), (Manifest, bool)> _named = new();
 
-    private Task<(Descriptor Result, bool Joined)> JoinCheck(RepositoryName name, string tag, bool byGet = false) =>
+    private Task<(UpstreamAnswer<Descriptor> Result, bool Joined)> JoinCheck(RepositoryName name, string tag, bool byGet = false) =>
         _checks.JoinOrStart(
             (name, tag, byGet, ActingClient.Current), stop => CheckAsync(name, tag, stop, byGet), CancellationToken.None);
 
-    private async Task<Descriptor> AskAsync(RepositoryName name, string tag, bool byGet, CancellationToken cancellationToken)
+    private async Task<UpstreamAnswer<Descriptor>> AskAsync(
+        RepositoryName name, string tag, bool byGet, CancellationToken cancellationToken)
     {
         var reference = Reference.Parse(tag);
         if (!byGet && await upstream.HeadManifestAsync(name, reference, cancellationToken) is { } head)
             return head;
         // The caller wants a GET, or upstream's HEAD lacks the length, the digest or the media type.
-        var manifest = await upstream.GetManifestAsync(name, reference, cancellationToken);
+        var (manifest, isStale) = await upstream.GetManifestAsync(name, reference, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
-        return manifest.Descriptor;
+        return new(manifest.Descriptor, isStale);
     }
 
     private async ValueTask<Answer<Manifest>> FetchByDigestAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
@@ -63,7 +64,7 @@ public sealed partial class MirroredManifests
         catch (UpstreamException failure) when (MaySendOtherwise(failure))
         {
             var (named, joined) = await JoinCheck(name, tag, byGet: true);
-            if (await FindStoredAsync(name, named.Digest, cancellationToken) is { } manifest)
+            if (await FindStoredAsync(name, named.Value.Digest, cancellationToken) is { } manifest)
                 return (manifest, joined);
             throw;
         }
@@ -109,7 +110,7 @@ public sealed partial class MirroredManifests
             if (await HeadAsync(name, digest) is { } head && head.Size == bytes.Length)
                 manifest = new Manifest(head, bytes);
         }
-        manifest ??= await upstream.GetManifestAsync(name, digest, cancellationToken);
+        manifest ??= (await upstream.GetManifestAsync(name, digest, cancellationToken)).Value;
         await StoreAsync(name, manifest, cancellationToken);
         return manifest;
     }
@@ -119,7 +120,8 @@ public sealed partial class MirroredManifests
 
     private async Task<Descriptor?> HeadAsync(RepositoryName name, Digest digest) =>
         (await _heads.JoinOrStart(
-            (name, digest, ActingClient.Current), stop => upstream.HeadManifestAsync(name, digest, stop), CancellationToken.None)).Result;
+            (name, digest, ActingClient.Current), async stop => (await upstream.HeadManifestAsync(name, digest, stop))?.Value,
+            CancellationToken.None)).Result;
 
     private async ValueTask StoreAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
     {

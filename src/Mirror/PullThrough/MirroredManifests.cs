@@ -74,7 +74,8 @@ public sealed partial class MirroredManifests(
         var copy = await FindCopyAsync(name, tag, cancellationToken);
         try
         {
-            return await FetchNamedAsync(name, tag, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
+            var fetched = await FetchNamedAsync(name, tag, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
+            return current.Stale is null ? fetched : fetched with { CacheStatus = CacheStatus.Stale, Stale = current.Stale };
         }
         // The tag moved at upstream, but upstream does not send the new manifest now, or does not have it yet.
         catch (UpstreamException failure) when (copy is not null)
@@ -169,7 +170,17 @@ public sealed partial class MirroredManifests(
             return DescriptorOf(Stale(name, tag, copy, failure));
         }
 
-        Answer<Descriptor> Checked(Descriptor current) => new(current, CacheStatus.Revalidated, Held: held.Find(name, tag));
+        Answer<Descriptor> Checked(UpstreamAnswer<Descriptor> current)
+        {
+            if (!current.IsStale)
+                return new(current.Value, CacheStatus.Revalidated, Held: held.Find(name, tag));
+            var failure = new UpstreamUnavailableException(upstream.WhyStale);
+            // Nobody knows how long that mirror has not asked.
+            if (!tags.Freshness.MayBeServedStale(name, tag))
+                throw failure;
+            NoteStale(name, tag, failure);
+            return new(current.Value, CacheStatus.Stale, failure.Message, held.Find(name, tag));
+        }
     }
 
     private async ValueTask<Manifest?> FindLastAsync(RepositoryName name, string tag, CancellationToken cancellationToken) =>
@@ -187,24 +198,31 @@ public sealed partial class MirroredManifests(
 
     private Answer<Manifest> Stale(RepositoryName name, string tag, Manifest copy, UpstreamException failure)
     {
+        NoteStale(name, tag, failure);
+        return new(copy, CacheStatus.Stale, failure.Message);
+    }
+
+    private void NoteStale(RepositoryName name, string tag, UpstreamException failure)
+    {
         metrics.Served(tags.Freshness.Age(name, tag));
         // While upstream is unavailable, every pull comes here, so warn rarely. But a refusal concerns one repository: always warn.
         var isNews = _staleLine.IsDue() || failure is UpstreamDeniedException or UpstreamMissingException;
         LogStale(isNews ? LogLevel.Warning : LogLevel.Information, name.ToString(), tag, failure.Message, failure.Advice);
-        return new(copy, CacheStatus.Stale, failure.Message);
     }
 
-    private async Task<Descriptor> CheckAsync(RepositoryName name, string tag, CancellationToken cancellationToken, bool byGet = false)
+    private async Task<UpstreamAnswer<Descriptor>> CheckAsync(
+        RepositoryName name, string tag, CancellationToken cancellationToken, bool byGet = false)
     {
         // If a client pushed this tag while the name was hosted, upstream's tag is something else: the pushed one stays until an operator
         // releases it.
         var (notCopied, storeAnswered) = await FindNotCopiedAsync(name, tag, cancellationToken);
         if (notCopied is (var pushed, Provenance.Pushed) && await manifests.FindAsync(name, pushed, cancellationToken) is { } own)
-            return own.Descriptor;
+            return Own(own);
         Descriptor current;
+        bool isStale;
         try
         {
-            current = await AskAsync(name, tag, byGet, cancellationToken);
+            (current, isStale) = await AskAsync(name, tag, byGet, cancellationToken);
         }
         catch (UpstreamMissingException)
         {
@@ -212,9 +230,9 @@ public sealed partial class MirroredManifests(
             if (byGet && await FindCopyAsync(name, tag, cancellationToken) is not null)
                 throw;
             if (notCopied is (var unmarked, null) && await FindPushedAsync(name, unmarked, cancellationToken) is { } found)
-                return found.Descriptor;
+                return Own(found);
             if (await FindLastAsync(name, tag, cancellationToken) is { } kept && await held.KeepsDeletedAsync(name, tag, cancellationToken))
-                return await KeepAsync(name, tag, kept);
+                return Own(await KeepAsync(name, tag, kept));
             // Upstream deleted the tag. The manifest that it named is still served by digest.
             await tags.RemoveAsync(name, tag, cancellationToken);
             throw;
@@ -222,39 +240,42 @@ public sealed partial class MirroredManifests(
         // If the store cannot tell whether a client pushed the tag's manifest, the tag does not move.
         if (!storeAnswered
             && await FindLastAsync(name, tag, cancellationToken) is { } present && present.Descriptor.Digest != current.Digest)
-            return present.Descriptor;
+            return new(present.Descriptor, isStale);
         if (notCopied is (var old, null) && old != current.Digest && await FindPushedAsync(name, old, cancellationToken) is { } unknown)
-            return unknown.Descriptor;
+            return Own(unknown);
         var last = policies.Of(name).MayHoldTags ? await tags.StoredAsync(name, tag, cancellationToken) : null;
         if (await held.HeldUntilAsync(name, tag, current.Digest, last, cancellationToken) is { } until)
             return await FindLastAsync(name, tag, cancellationToken) is { } former
-                ? await KeepAsync(name, tag, former)
+                ? isStale ? new(former.Descriptor, isStale) : Own(await KeepAsync(name, tag, former))
                 : throw new NewTagHeldException(
                     $"{name}:{tag} is new here, and will not be served before {HeldTags.Text(until)} (cooldown_new: hold)");
         var storeVersion = tags.StoreVersion;
         var stored = await FindStoredAsync(name, current.Digest, cancellationToken);
         current = stored?.Descriptor ?? current;
-        await tags.RecordCheckAsync(name, tag, current, isStored: stored is not null, cancellationToken);
+        await tags.RecordCheckAsync(name, tag, current, isStored: stored is not null, isStale, cancellationToken);
         // Another request may have stored the manifest since this one looked, and before the tag was pending.
         if (stored is null && tags.StoreVersion != storeVersion
             && await FindStoredAsync(name, current.Digest, cancellationToken) is not null)
             await tags.ManifestStoredAsync(name, current.Digest, cancellationToken);
-        return current;
+        return new(current, isStale);
+
+        // What the tag names here does not depend on how upstream knows it.
+        static UpstreamAnswer<Descriptor> Own(Manifest manifest) => new(manifest.Descriptor, IsStale: false);
     }
 
-    private async ValueTask<Descriptor> KeepAsync(RepositoryName name, string tag, Manifest former)
+    private async ValueTask<Manifest> KeepAsync(RepositoryName name, string tag, Manifest former)
     {
         await tags.Freshness.RecordCheckAsync(name, tag, former.Descriptor, moved: false);
-        return former.Descriptor;
+        return former;
     }
 
     // Fetches the new manifest of a tag that was checked in the background. No client waits for it, so it leaves the last pulls of a rate
     // limit to clients.
-    private async Task RefreshAsync(RepositoryName name, string tag, Task<(Descriptor Result, bool Joined)> check)
+    private async Task RefreshAsync(RepositoryName name, string tag, Task<(UpstreamAnswer<Descriptor> Result, bool Joined)> check)
     {
         try
         {
-            var (current, joined) = await check;
+            var ((current, _), joined) = await check;
             if (!joined && !upstream.HasFewPullsLeft && await FindStoredAsync(name, current.Digest, CancellationToken.None) is null)
                 await FetchNamedAsync(name, tag, current.Digest, hasCopy: false, CancellationToken.None);
         }

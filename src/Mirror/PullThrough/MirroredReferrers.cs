@@ -53,7 +53,7 @@ public sealed class MirroredReferrers(
             var (fetched, _) = await (known is null
                 ? deadlines.WaitForMissAsync(name, fetch, cancellationToken)
                 : deadlines.WaitForRefreshAsync(name, fetch, cancellationToken));
-            return new(fetched, CacheStatus.Miss);
+            return new(fetched, fetched.Stale is null ? CacheStatus.Miss : CacheStatus.Stale, fetched.Stale);
         }
         catch (UpstreamException failure)
         {
@@ -71,10 +71,12 @@ public sealed class MirroredReferrers(
         Known known;
         try
         {
-            IReadOnlyList<ReadOnlyMemory<byte>> indexes = [.. await upstream.GetReferrersAsync(name, subject, stop)];
+            var (pages, isStale) = await upstream.GetReferrersAsync(name, subject, stop);
+            IReadOnlyList<ReadOnlyMemory<byte>> indexes = [.. pages];
+            var stale = isStale ? upstream.WhyStale : null;
             if (indexes.Count == 0)
-                indexes = await GetTaggedAsync(name, subject, stop);
-            known = Parse(indexes);
+                (indexes, stale) = await GetTaggedAsync(name, subject, stop);
+            known = Parse(indexes) with { Stale = stale };
         }
         catch (UpstreamMissingException)
         {
@@ -89,15 +91,17 @@ public sealed class MirroredReferrers(
             if (await pushed.ReadAsync(name, subject, referrer, stop) is { } descriptor)
                 known.Descriptors[referrer.ToString()] = descriptor;
         var size = known.Descriptors.Sum(entry => EntryOverhead + (long)entry.Value.Length);
-        _lists.Set((name, subject), known, new MemoryCacheEntryOptions { Size = ListOverhead + 2L * name.ToString().Length + size });
+        if (known.Stale is null)
+            _lists.Set((name, subject), known, new MemoryCacheEntryOptions { Size = ListOverhead + 2L * name.ToString().Length + size });
         return known;
     }
 
-    private async Task<IReadOnlyList<ReadOnlyMemory<byte>>> GetTaggedAsync(RepositoryName name, Digest subject, CancellationToken stop)
+    private async Task<(IReadOnlyList<ReadOnlyMemory<byte>> Indexes, string? Stale)> GetTaggedAsync(
+        RepositoryName name, Digest subject, CancellationToken stop)
     {
         var tag = Reference.Parse(Referrers.FallbackTag(subject));
         var answer = await manifests.FindAsync(name, tag, stop) ?? await manifests.FetchAsync(name, tag, stop);
-        return IndexIn(answer.Value, subject);
+        return (IndexIn(answer.Value, subject), answer.Stale);
     }
 
     private async Task<Known> FindStoredAsync(RepositoryName name, Digest subject, CancellationToken stop)
@@ -127,6 +131,6 @@ public sealed class MirroredReferrers(
         return new Known(descriptors, time.GetTimestamp());
     }
 
-    // By digest, in ordinal order.
-    private sealed record Known(SortedDictionary<string, ReadOnlyMemory<byte>> Descriptors, long At);
+    // By digest, in ordinal order. Stale says why upstream has not confirmed it; null where it has.
+    private sealed record Known(SortedDictionary<string, ReadOnlyMemory<byte>> Descriptors, long At, string? Stale = null);
 }

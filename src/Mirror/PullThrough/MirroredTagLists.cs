@@ -25,7 +25,7 @@ public sealed class MirroredTagLists(
 
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
     // What upstream says to one login is no answer for another one.
-    private readonly SingleFlight<(RepositoryName, ActingClient?), string[]> _fetches = new();
+    private readonly SingleFlight<(RepositoryName, ActingClient?), UpstreamAnswer<string[]>> _fetches = new();
 
     /// <summary>One page of a repository's tags in ordinal order.</summary>
     /// <param name="count">How many at most; null for all.</param>
@@ -40,7 +40,9 @@ public sealed class MirroredTagLists(
         {
             var fetch = _fetches.JoinOrStart(
                 (name, ActingClient.Current), stop => FetchAsync(name, stop), CancellationToken.None);
-            var (tags, joined) = await deadlines.WaitForMissAsync(name, fetch, cancellationToken);
+            var ((tags, isStale), joined) = await deadlines.WaitForMissAsync(name, fetch, cancellationToken);
+            if (isStale)
+                return new(TagPages.Page(tags, count, last), CacheStatus.Stale, upstream.WhyStale);
             return new(TagPages.Page(tags, count, last), joined ? CacheStatus.Joined : CacheStatus.Miss);
         }
         catch (UpstreamException failure) when (failure is not UpstreamMissingException)
@@ -55,13 +57,14 @@ public sealed class MirroredTagLists(
 
     public void Dispose() => _lists.Dispose();
 
-    private async Task<string[]> FetchAsync(RepositoryName name, CancellationToken stop)
+    private async Task<UpstreamAnswer<string[]>> FetchAsync(RepositoryName name, CancellationToken stop)
     {
         var pushed = await PushedAsync(name, stop);
         string[] tags;
+        var isStale = false;
         try
         {
-            tags = await upstream.ListTagsAsync(name, stop);
+            (tags, isStale) = await upstream.ListTagsAsync(name, stop);
         }
         catch (UpstreamMissingException) when (pushed.Count > 0)
         {
@@ -74,8 +77,9 @@ public sealed class MirroredTagLists(
         }
         if (pushed.Count > 0)
             tags = [.. tags.Union(pushed).Order(StringComparer.Ordinal)];
-        _lists.Set(name, new Known(tags, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = SizeOf(name, tags) });
-        return tags;
+        if (!isStale)
+            _lists.Set(name, new Known(tags, time.GetTimestamp()), new MemoryCacheEntryOptions { Size = SizeOf(name, tags) });
+        return new(tags, isStale);
     }
 
     /// <summary>About how many bytes of memory a list takes.</summary>

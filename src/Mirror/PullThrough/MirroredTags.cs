@@ -40,13 +40,18 @@ public sealed class MirroredTags(
     /// Remembers the manifest that the tag names at upstream now. The stored tag moves at once if this manifest is stored, and otherwise
     /// when it is.
     /// </summary>
+    /// <param name="isStale">Whether upstream could not check that itself: then the tag is not fresh, and the next request asks
+    /// again.</param>
     public async ValueTask RecordCheckAsync(
-        RepositoryName name, string tag, Descriptor current, bool isStored, CancellationToken cancellationToken)
+        RepositoryName name, string tag, Descriptor current, bool isStored, bool isStale, CancellationToken cancellationToken)
     {
         var moved = await StoredAsync(name, tag, cancellationToken) is { } previous && previous != current.Digest;
         if (isStored)
             await MoveAsync(name, tag, current.Digest, skipPushedCheck: true, cancellationToken);
-        await freshness.RecordCheckAsync(name, tag, current, moved);
+        if (isStale)
+            freshness.RecordStale(name, tag, current);
+        else
+            await freshness.RecordCheckAsync(name, tag, current, moved);
         // A pending tag moves only to what its last check named, so the check is recorded before.
         if (!isStored)
             await AddPendingAsync(name, tag, current.Digest);

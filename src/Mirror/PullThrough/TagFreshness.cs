@@ -50,7 +50,7 @@ public sealed class TagFreshness : IDisposable
 
     /// <summary>The manifest that the tag names, if this replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public Descriptor? Fresh(RepositoryName name, string tag) =>
-        Find(name, tag) is { } check && IsCertain(check) && _time.GetElapsedTime(check.At) < _policies.Of(name).TagsCacheTtl
+        Find(name, tag) is { IsStale: false } check && IsCertain(check) && _time.GetElapsedTime(check.At) < _policies.Of(name).TagsCacheTtl
             ? check.Descriptor
             : null;
 
@@ -86,7 +86,7 @@ public sealed class TagFreshness : IDisposable
     /// <summary>How long ago the tag was last checked; null where this replica does not know of a check, or the tag may have changed
     /// since.</summary>
     public TimeSpan? SinceCheck(RepositoryName name, string tag) =>
-        Find(name, tag) is { } check && IsCertain(check) ? _time.GetElapsedTime(check.At) : null;
+        Find(name, tag) is { CheckedAt: { } at } check && IsCertain(check) ? _time.GetElapsedTime(at) : null;
 
     /// <summary>The manifest that the tag names, if any replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
     public async ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag)
@@ -109,7 +109,7 @@ public sealed class TagFreshness : IDisposable
     /// checked when this process started.
     /// </summary>
     public TimeSpan Age(RepositoryName name, string tag) =>
-        _time.GetElapsedTime(Find(name, tag)?.At ?? _started);
+        _time.GetElapsedTime(Find(name, tag)?.CheckedAt ?? _started);
 
     /// <summary>Records a check of a tag, for all replicas: which manifest the tag names. For a held tag, this is the stored manifest, and
     /// not the one that the tag names at upstream.</summary>
@@ -122,6 +122,17 @@ public sealed class TagFreshness : IDisposable
         if (moved)
             await _announcements.TagChangedAsync(name, tag);
     }
+
+    /// <summary>
+    /// Records which manifest upstream said that the tag names, although upstream could not check it. The tag is as old as it was, and not
+    /// fresh.
+    /// </summary>
+    public void RecordStale(RepositoryName name, string tag, Descriptor descriptor) =>
+        Set(name, tag, new(descriptor, _time.GetTimestamp(), Volatile.Read(ref _losses))
+        {
+            IsStale = true,
+            CheckedAt = Find(name, tag)?.CheckedAt,
+        });
 
     /// <summary>Forgets a tag in all replicas, because what it names is not certain any more: it was deleted here or at upstream, or
     /// released.</summary>
@@ -181,8 +192,15 @@ public sealed class TagFreshness : IDisposable
             : (new Descriptor(mediaType, digest, size), TimeSpan.FromMilliseconds(age));
     }
 
+    // At is when upstream answered.
     private sealed record Check(Descriptor Descriptor, long At, int Losses)
     {
+        // Whether upstream could not check the tag itself.
+        public bool IsStale { get; init; }
+
+        // The last answer that upstream had checked; null if there was none.
+        public long? CheckedAt { get; init; } = At;
+
         // Whether the stored tag names this manifest, as far as this replica has looked.
         public bool IsLinked;
     }

@@ -35,7 +35,7 @@ public sealed class AvailabilityHandler(UpstreamOrigin origin, UpstreamState sta
         // A request that was cancelled without an answer does not show whether upstream works.
         catch (Exception failure) when (counts && !cancellationToken.IsCancellationRequested)
         {
-            state.Failed(url, UpstreamRequest.Reason(failure), TlsFault.AdviceFor(failure, url));
+            state.Failed(url, UpstreamRequest.Reason(failure), UpstreamRequest.AdviceFor(failure, url));
             throw;
         }
     }

@@ -18,10 +18,10 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         {
             response.Dispose();
             if (redirects == MaxRedirects)
-                throw new HttpRequestException($"more than {MaxRedirects} redirects");
+                throw new RedirectException($"more than {MaxRedirects} redirects");
             var scheme = request.RequestUri!.Scheme;
             if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && scheme == Uri.UriSchemeHttp))
-                throw new HttpRequestException($"a redirect from {scheme} to {target.Scheme} is not allowed");
+                throw new RedirectException($"a redirect from {scheme} to {target.Scheme} is not allowed");
             request = Next(request, target);
             response = await base.SendAsync(request, cancellationToken);
         }
@@ -48,3 +48,6 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         return next;
     }
 }
+
+/// <summary>A redirect that the mirror does not follow.</summary>
+public sealed class RedirectException(string message) : HttpRequestException(message);

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Xml;
 using Mirror.Storage;
+using Mirror.Telemetry;
 
 namespace Mirror.Upstream;
 
@@ -161,6 +162,14 @@ internal static class UpstreamAnswers
             : told is null || told == named ? named
             : null;
     }
+
+    /// <summary>
+    /// Whether the answer is from the cache of a mirror such as this one, which could not ask its own upstream. Only our own word counts:
+    /// the <c>X-Cache</c> of a CDN says nothing of the registry behind it.
+    /// </summary>
+    public static bool SaysStale(HttpResponseMessage response) =>
+        response.Headers.NonValidated.TryGetValues("X-Cache", out var values) && values.Count == 1
+        && values.First() == CacheStatus.Stale.Label;
 
     /// <summary>Whether a media type is that of a manifest or of an index.</summary>
     public static bool IsManifestType(string type) => type.Length <= 255

@@ -28,6 +28,9 @@ public sealed partial class UpstreamClient(
     /// <summary>Whether this upstream answers.</summary>
     public UpstreamState State => state;
 
+    /// <summary>Why an answer with <see cref="UpstreamAnswer{T}.IsStale"/> is served as stale, for the log.</summary>
+    public string WhyStale => $"{origin.Authority} is a mirror itself, and could not ask its own upstream.";
+
     /// <inheritdoc cref="Accounts.HaveFewPullsLeft"/>
     public bool HasFewPullsLeft => accounts.HaveFewPullsLeft;
 
@@ -41,7 +44,8 @@ public sealed partial class UpstreamClient(
     /// The manifest that a reference names now, by HEAD. Docker Hub does not count this as a pull. Null if the answer lacks the length, the
     /// digest or the type of a manifest, or may tell the length of a compressed body: then only a GET can tell.
     /// </summary>
-    public async Task<Descriptor?> HeadManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
+    public async Task<UpstreamAnswer<Descriptor>?> HeadManifestAsync(
+        RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Head, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
         if (MustRetryAsGet(response))
@@ -53,23 +57,24 @@ public sealed partial class UpstreamClient(
             || headers.ContentLength is not (> 0 and <= Manifest.MaxBytes and var size))
             return null;
         await check.NoteManifestAsync(cancellationToken);
-        return new Descriptor(type, digest, size);
+        return new(new Descriptor(type, digest, size), IsStale(response));
     }
 
     /// <summary>
     /// Downloads a manifest. Its bytes match the digest that the reference names, or for a tag the one that upstream sends, if any.
     /// </summary>
-    public async Task<Manifest> GetManifestAsync(RepositoryName name, Reference reference, CancellationToken cancellationToken)
+    public async Task<UpstreamAnswer<Manifest>> GetManifestAsync(
+        RepositoryName name, Reference reference, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Get, UpstreamKind.Manifest, name, $"manifests/{reference}", cancellationToken);
         await RequireAsync(response, name, $"manifests/{reference}", cancellationToken);
-        var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken);
-        metrics.Received(origin.Label, UpstreamKind.Manifest, bytes.Length);
         var expected = reference.IsTag(out _, out var wanted) ? DigestIn(response, reference) : wanted;
+        var bytes = await UpstreamRequest.ReadBodyAsync(response, Manifest.MaxBytes, origin, cancellationToken, expected);
+        metrics.Received(origin.Label, UpstreamKind.Manifest, bytes.Length);
         var digest = Digest.Of(bytes, expected?.Algorithm ?? "sha256");
         // The digest of schema 1 is that of its payload.
         if (expected is { } own && digest != own && Schema1Manifests.PayloadWith(own, bytes) is not null)
-            return new Manifest(new Descriptor(MediaTypes.DockerSignedSchema1, own, bytes.Length), bytes);
+            return new(new Manifest(new Descriptor(MediaTypes.DockerSignedSchema1, own, bytes.Length), bytes), IsStale(response));
         if (expected is not null && digest != expected)
             throw new UpstreamUnavailableException($"{origin.Authority} sent bytes for {name} that do not match the digest {expected}.");
         // An error page with status 200 is not a manifest, whatever its Content-Type says.
@@ -80,7 +85,8 @@ public sealed partial class UpstreamClient(
         }
         await check.NoteManifestAsync(cancellationToken);
         var header = TypeOf(response);
-        return new Manifest(new Descriptor(IsManifestType(header) ? header : type, digest, bytes.Length), bytes);
+        return new(
+            new Manifest(new Descriptor(IsManifestType(header) ? header : type, digest, bytes.Length), bytes), IsStale(response));
     }
 
     /// <summary>Counts received bytes of a blob.</summary>
@@ -110,7 +116,11 @@ public sealed partial class UpstreamClient(
         await RequireAsync(response, name, $"blobs/{digest}", cancellationToken);
         var other = $"{Sender(response)} answered {(int)response.StatusCode} to {name}/blobs/{digest}, with something else than the blob.";
         return IsContent(response, expected) ? PlausibleLength(LengthOf(response), digest)
-            : throw new UpstreamUnavailableException(other) { IsWebPage = IsWebPage(response) };
+            : throw new UpstreamUnavailableException(other)
+            {
+                IsWebPage = IsWebPage(response),
+                PageLength = IsWebPage(response) ? LengthOf(response) : null,
+            };
     }
 
     /// <summary>Opens a blob's body at an offset. If upstream ignores Range, the body begins at 0.</summary>
@@ -160,55 +170,61 @@ public sealed partial class UpstreamClient(
     }
 
     /// <summary>All tags, sorted. If a page is missing, this method throws: a part of the list would hide tags.</summary>
-    public async Task<string[]> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
+    public async Task<UpstreamAnswer<string[]>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
     {
         var tags = new HashSet<string>();
-        foreach (var page in await GetPagesAsync(UpstreamKind.Tags, name, "tags/list", cancellationToken))
+        var (pages, isStale) = await GetPagesAsync(UpstreamKind.Tags, name, "tags/list", cancellationToken);
+        foreach (var page in pages)
             tags.UnionWith((UpstreamRequest.Parse(page, UpstreamJson.Default.TagsBody, origin).Tags ?? []).Where(Reference.IsTagName));
         var sorted = tags.ToArray();
         Array.Sort(sorted, StringComparer.Ordinal);
-        return sorted;
+        return new(sorted, isStale);
     }
 
     /// <summary>
     /// The pages of the index of the manifests that refer to <paramref name="subject"/>, as JSON. None if upstream lacks the referrers API
     /// or the repository: registries answer both alike.
     /// </summary>
-    public Task<IReadOnlyList<byte[]>> GetReferrersAsync(RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
+    public Task<UpstreamAnswer<IReadOnlyList<byte[]>>> GetReferrersAsync(
+        RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
         GetPagesAsync(UpstreamKind.Referrers, name, $"referrers/{subject}", cancellationToken);
 
     // Use the address in upstream's Link header as it is: each registry builds this address in its own way.
-    private async Task<IReadOnlyList<byte[]>> GetPagesAsync(
+    private async Task<UpstreamAnswer<IReadOnlyList<byte[]>>> GetPagesAsync(
         UpstreamKind kind, RepositoryName name, string what, CancellationToken cancellationToken)
     {
         List<byte[]> pages = [];
         HashSet<string> asked = [];
-        var bytes = 0L;
+        var (bytes, isStale) = (0L, false);
         for (Uri? next = Url(name, what); next is not null;)
         {
             if (!asked.Add(next.AbsoluteUri))
             {
                 LogLoop(origin.Authority, name.ToString(), what, pages.Count);
-                return pages;
+                return new(pages, isStale);
             }
             using var response = await SendAsync(HttpMethod.Get, kind, name, what, cancellationToken, page: next);
             if (kind is UpstreamKind.Referrers && pages.Count == 0 && LacksReferrers(response))
-                return pages;
+                return new(pages, isStale);
             if (pages.Count > 0 && IsMissing(response))
                 throw new UpstreamUnavailableException($"{origin.Authority} lacks page {pages.Count + 1} of {name}/{what}.");
             await RequireAsync(response, name, what, cancellationToken);
             var page = await UpstreamRequest.ReadBodyAsync(response, UpstreamRequest.MaxJson, origin, cancellationToken);
             if (kind is UpstreamKind.Referrers && pages.Count == 0 && HasNoList(page))
-                return pages;
+                return new(pages, isStale);
             pages.Add(page);
+            isStale |= IsStale(response);
             bytes += page.Length;
             next = NextPage.Of(response);
             if (bytes > UpstreamRequest.MaxJson || pages.Count == MaxPages && next is not null)
                 throw new UpstreamUnavailableException(
                     $"{origin.Authority} has more of {name}/{what} than {MaxPages} pages or {UpstreamRequest.MaxJson} bytes.");
         }
-        return pages;
+        return new(pages, isStale);
     }
+
+    private bool IsStale(HttpResponseMessage response) =>
+        SaysStale(response) && origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "the Link of a page of {Name}/{List} at {Upstream} names an earlier page: the {Pages} pages before it count as the whole list")]

@@ -10,6 +10,9 @@ internal static class UpstreamConnections
     /// <summary>How long the connection, the proxy's tunnel and TLS may take together.</summary>
     public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>How large the headers of an answer may be together, in KiB.</summary>
+    public const int MaxHeaders = 64;
+
     /// <summary>The innermost handler. It follows no redirects, decompresses nothing, and has no cookies and no credentials.</summary>
     public static SocketsHttpHandler Create(UpstreamOrigin origin, UpstreamTls tls) => new()
     {
@@ -21,7 +24,7 @@ internal static class UpstreamConnections
         // The addresses of a CDN change within minutes.
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         MaxConnectionsPerServer = 256,
-        MaxResponseHeadersLength = 64, // KiB
+        MaxResponseHeadersLength = MaxHeaders,
         // A character for each byte, so that the bytes of a redirect's URL are known. Without this, Location is sometimes read as UTF-8.
         ResponseHeaderEncodingSelector = (_, _) => Encoding.Latin1,
         ResponseDrainTimeout = TimeSpan.FromSeconds(1),

@@ -36,6 +36,8 @@ public sealed class UpstreamContent : Content
     private int _attemptsWithoutProgress;
     private long _withoutProgressSince;
     private long _received;
+    // Where IsWhole was asked last.
+    private long _askedAt;
 
     private UpstreamContent(UpstreamClient upstream, RepositoryName name, Digest digest, long? end, TimeProvider time, Action? cut) =>
         (_upstream, _name, _digest, _end, _time, _cut) = (upstream, name, digest, end, time, cut);
@@ -69,6 +71,12 @@ public sealed class UpstreamContent : Content
         _length = length;
     }
 
+    /// <summary>
+    /// Says whether the bytes before the current offset have the digest. It is asked after a body of unknown length was cut: then the
+    /// bytes are the whole blob, and only the mark of the end was missing. Null if nobody knows.
+    /// </summary>
+    public Func<CancellationToken, ValueTask<bool>>? IsWhole { get; set; }
+
     /// <summary>Whether upstream labels the bytes as an HTML page.</summary>
     public bool IsWebPage => _isWebPage == true;
 
@@ -101,6 +109,11 @@ public sealed class UpstreamContent : Content
             catch (Exception cut) when (cut is UpstreamUnavailableException or IOException or HttpRequestException)
             {
                 await DropBodyAsync();
+                if (await IsWholeAtAsync(offset, cancellationToken))
+                {
+                    _length = offset;
+                    return 0;
+                }
                 // After one whole time limit without an answer, make no further attempt, unless proxy.hold is longer.
                 var isLast = _attemptsWithoutProgress + 1 >= MaxAttemptsWithoutProgress || cut.InnerException is TimeoutRejectedException;
                 if (isLast && _time.GetElapsedTime(_withoutProgressSince) >= _upstream.Origin.Hold)
@@ -119,6 +132,15 @@ public sealed class UpstreamContent : Content
     {
         await DropBodyAsync();
         await base.DisposeAsync();
+    }
+
+    // Once for each offset, so that attempts that bring nothing cost no hash.
+    private async ValueTask<bool> IsWholeAtAsync(long offset, CancellationToken cancellationToken)
+    {
+        if (_length is not null || _end is not null || offset == _askedAt || IsWhole is not { } isWhole)
+            return false;
+        _askedAt = offset;
+        return await isWhole(cancellationToken);
     }
 
     private async ValueTask<int> ReadOnceAsync(Memory<byte> buffer, CancellationToken cancellationToken)

@@ -31,6 +31,22 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
 {
     public bool HasAccount => hasAccount;
 
+    /// <summary>Upstream's 401 or 403 to a request.</summary>
+    internal static UpstreamDeniedException Of(UpstreamRequestKey key, UpstreamOrigin origin, Accounts accounts) => new(
+        $"{origin.Authority} refuses this mirror access to {key.Name}/{key.Path}; check the account in section proxy.",
+        accounts.HaveCredentials)
+    {
+        RequestKey = key,
+    };
+
+    /// <summary>The same refusal of a token, for one of the requests that waited for this token.</summary>
+    internal UpstreamDeniedException For(UpstreamRequestKey key) => new(Message, hasAccount)
+    {
+        RequestKey = IsMissing ? null : key,
+        IsMissing = IsMissing,
+        LoginAdvice = LoginAdvice,
+    };
+
     /// <summary>Whether upstream's answers do not show if it refuses the login or only this repository; another account may
     /// succeed.</summary>
     public bool MayBeOfLogin { get; init; }
@@ -74,7 +90,7 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 
     public override string Advice => IsLoginRefused
         ? "correct username and password in section proxy"
-        : TlsFault.AdviceFor(InnerException)
+        : UpstreamRequest.AdviceFor(InnerException)
             ?? "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream";
 
     /// <summary>Whether it ignored or refused a range; the whole content can be requested.</summary>
@@ -82,4 +98,7 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
 
     /// <summary>Whether it labelled its answer as an HTML page. It may still be the content: only its bytes can tell.</summary>
     public bool IsWebPage { get; init; }
+
+    /// <summary>The length in bytes of what it labelled so; null if it is not known.</summary>
+    public long? PageLength { get; init; }
 }

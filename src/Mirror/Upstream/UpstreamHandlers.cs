@@ -55,6 +55,7 @@ internal static class UpstreamHandlers
             new MeteringHandler(
                 provider.GetRequiredService<UpstreamMetrics>(), origin, provider.GetRequiredKeyedService<UpstreamState>(origin).Figures,
                 provider.GetRequiredService<TimeProvider>()));
+        builder.AddHttpMessageHandler(() => new RepeatedLengthHandler());
     }
 
     /// <summary>By authority, with a bounded number of different keys.</summary>

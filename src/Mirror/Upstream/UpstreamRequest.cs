@@ -66,7 +66,9 @@ internal static class UpstreamRequest
         catch (Exception failure) when (IsNoAnswer(failure)
             && (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested))
         {
-            throw new UpstreamUnavailableException($"{upstream} cannot be reached: {Reason(failure)}", failure);
+            throw new UpstreamUnavailableException(
+                $"{upstream} {(IsUnusable(failure) ? "gave an answer that cannot be used" : "cannot be reached")}: {Reason(failure)}",
+                failure);
         }
     }
 
@@ -88,6 +90,15 @@ internal static class UpstreamRequest
         }
         or HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: IOException };
 
+    /// <summary>Whether the headers of an answer are larger than the limit.</summary>
+    public static bool IsTooManyHeaders(Exception? failure) =>
+        failure is HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded };
+
+    // Whether the host answered, and the answer breaks HTTP or a limit. The redirects are ours to refuse: there is no error of HTTP.
+    private static bool IsUnusable(Exception failure) => IsTooManyHeaders(failure) || failure
+        is HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError }
+        or RedirectException;
+
     /// <summary>
     /// As <see cref="Limits.RetryAfter.Of"/>, six hours at most.
     /// </summary>
@@ -108,19 +119,21 @@ internal static class UpstreamRequest
 
     /// <summary>Reads a whole body. The memory grows with the bytes that come, and not by the announced length.</summary>
     /// <param name="max">The largest allowed body in bytes.</param>
+    /// <param name="expected">The digest of the body, if it is known: then a body whose end is missing is accepted if it has this
+    /// digest.</param>
     /// <exception cref="UpstreamUnavailableException">The body is larger, stalls, takes too long, or is cut.</exception>
     public static async Task<byte[]> ReadBodyAsync(
-        HttpResponseMessage response, int max, UpstreamOrigin upstream, CancellationToken cancellationToken)
+        HttpResponseMessage response, int max, UpstreamOrigin upstream, CancellationToken cancellationToken, Digest? expected = null)
     {
         using var whole = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         whole.CancelAfter(MaxSilence(response, hasBegun: false, upstream) + MaxBodyTime);
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(whole.Token);
         SemaphoreSlim? ofUpstream = null;
         var isLarge = false;
+        using var body = new MemoryStream();
         try
         {
             await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            using var body = new MemoryStream();
             var buffer = new byte[32 * 1024];
             while (true)
             {
@@ -145,6 +158,8 @@ internal static class UpstreamRequest
         catch (Exception failure) when (failure is IOException or HttpRequestException
             || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
+            if (expected is { } digest && failure is IOException && Digest.Of(body.ToArray(), digest.Algorithm) == digest)
+                return body.ToArray();
             throw new UpstreamUnavailableException($"{upstream.Authority} cut a body.", failure);
         }
         finally
@@ -241,6 +256,13 @@ internal static class UpstreamRequest
         new(MediaTypes.OciIndex), new(MediaTypes.OciManifest), new(MediaTypes.DockerManifestList), new(MediaTypes.DockerManifest),
     ];
 
+    /// <summary>What the operator can do about a request without a usable answer; null for the usual advice.</summary>
+    /// <param name="url">Where the request was sent; null if that is not known.</param>
+    internal static string? AdviceFor(Exception? failure, Uri? url = null) => IsTooManyHeaders(failure)
+        ? "ask the operators of upstream, or of a proxy in front of it, to send smaller headers; cookies and signed addresses are often "
+            + "the largest ones"
+        : TlsFault.AdviceFor(failure, url);
+
     /// <summary>Why a request got no answer, in words for the log.</summary>
     internal static string Reason(Exception failure) => failure switch
     {
@@ -249,6 +271,8 @@ internal static class UpstreamRequest
         TimeoutRejectedException or OperationCanceledException => "no answer in time (proxy.response_timeout)",
         // The innermost exception says what is wrong with a certificate, or which one is required.
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => $"TLS: {failure.GetBaseException().Message}",
+        _ when IsTooManyHeaders(failure) =>
+            $"its headers have more than {UpstreamConnections.MaxHeaders} KiB, which is the limit",
         _ => failure.GetBaseException().Message,
     };
 }

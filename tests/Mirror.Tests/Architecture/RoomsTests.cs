@@ -1,6 +1,7 @@
 using System.Reflection;
 using Mirror.Hosting;
 using Mirror.Storage;
+using Mirror.Tests.Peers;
 using Xunit;
 
 namespace Mirror.Tests.Architecture;
@@ -36,6 +37,13 @@ public sealed class RoomsTests
                      select $"{type.Name} lacks {store.Name}.{method.Name}";
         Assert.Empty(hidden);
     }
+
+    [Fact]
+    public void No_file_has_more_than_320_lines() =>
+        Assert.DoesNotContain(
+            Directory.EnumerateFiles(Path.Combine(MirrorProcess.Repository, "src"), "*.cs", SearchOption.AllDirectories),
+            file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
+                && File.ReadLines(file).Skip(320).Any());
 
     [Fact]
     public void Storage_does_not_depend_on_the_web_server() =>

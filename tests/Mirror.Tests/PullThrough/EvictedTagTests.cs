@@ -37,7 +37,7 @@ public sealed class EvictedTagTests
         var manifest = new Descriptor("type", Digest.Of([1]), 1);
 
         await store.LinkManifestAsync(Name, manifest.Digest, "type", Cancel);
-        await tags.RecordCheckAsync(Name, Tag, manifest, isStored: true, Cancel);
+        await tags.RecordCheckAsync(Name, Tag, manifest, isStored: true, isStale: false, Cancel);
         Assert.Null(await store.ResolveTagAsync(Name, Tag, Cancel));
 
         await store.LinkManifestAsync(Name, manifest.Digest, "type", Cancel);

@@ -428,6 +428,67 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task Bytes_with_the_digest_that_was_asked_for_are_the_manifest_whatever_the_header_says()
+    {
+        var digest = AddManifest();
+        AnswerWithOtherDigest(digest.ToString());
+        using var head = await _mirror.HeadAsync($"{Name}/manifests/{digest}");
+        Assert.Equal((HttpStatusCode.OK, digest.ToString()), (head.StatusCode, head.Headers.GetValues("Docker-Content-Digest").Single()));
+        using var manifest = await AssertAsync(HttpStatusCode.OK, $"manifests/{digest}");
+        Assert.Equal(digest, Digest.Of(await manifest.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)));
+    }
+
+    // RFC 3986, 3.1: schemes and hosts have no case.
+    [Fact]
+    public async Task Addresses_in_upper_case_are_those_in_lower_case()
+    {
+        AddManifest();
+        var bytes = new byte[10_000];
+        var (direct, redirected) = (AddBlob(bytes), Digest.Of("elsewhere"u8));
+        _upstream.Answer("GET", "elsewhere", 200, "elsewhere"u8.ToArray());
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(
+                method, $"{Name}/blobs/{redirected}", 307, [], ("Location", $"HTTP://LOCALHOST:{_upstream.Url.Port}/v2/elsewhere"));
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings
+        {
+            Upstream = _upstream.Url,
+            Environment = new Dictionary<string, string> { ["REGISTRY_PROXY_REMOTEURL"] = $"HTTP://LOCALHOST:{_upstream.Url.Port}" },
+        });
+        foreach (var path in new[] { "manifests/1", $"blobs/{direct}", $"blobs/{redirected}" })
+        {
+            using var response = await mirror.GetAsync($"{Name}/{path}");
+            Assert.Equal((path, HttpStatusCode.OK), (path, response.StatusCode));
+        }
+    }
+
+    // Docker and containerd refuse such a tag too: nobody can tell whether the header is wrong or the bytes.
+    [Fact]
+    public async Task A_tag_whose_header_contradicts_its_bytes_is_refused_and_the_stored_one_stays()
+    {
+        var digest = AddManifest();
+        await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        _upstream.AddManifest(
+            Name, "1", """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[],"annotations":{}}""",
+            MediaTypes.OciManifest);
+        foreach (var tag in new[] { "1", "2" })
+            AnswerWithOtherDigest(tag);
+
+        using var stale = await AssertAsync(HttpStatusCode.OK, "manifests/1");
+        Assert.Equal("stale", Assert.Single(stale.Headers.GetValues("X-Cache")));
+        Assert.Equal(digest, Digest.Of(await stale.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)));
+        await AssertAsync(HttpStatusCode.ServiceUnavailable, "manifests/2");
+    }
+
+    private void AnswerWithOtherDigest(string reference)
+    {
+        foreach (var method in new[] { "GET", "HEAD" })
+            _upstream.Answer(
+                method, $"{Name}/manifests/{reference}", 200,
+                """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}"""u8.ToArray(),
+                ("Content-Type", MediaTypes.OciManifest), ("Docker-Content-Digest", Digest.Of("other"u8).ToString()));
+    }
+
     private Digest AddManifest(string name = Name) => _upstream.AddManifest(
         name, "1", """{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}""", MediaTypes.OciManifest);
 

@@ -97,7 +97,15 @@ public sealed class HostileUpstreamTests : MirrorOfHub
             return Task.CompletedTask;
         }));
         using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        await response.Content.LoadIntoBufferAsync(Cancel);
         await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        // Upstream was reached: the answer and the log name what is wrong with it.
+        var text = await response.Content.ReadAsStringAsync(Cancel);
+        Assert.Contains("headers have more than 64 KiB", text);
+        Assert.DoesNotContain("cannot be reached", text);
+        Assert.Contains(Mirror.Log, line =>
+            line.Contains("headers have more than 64 KiB", StringComparison.Ordinal)
+            && line.Contains("to send smaller headers", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -45,6 +45,39 @@ public sealed class SkippedBytesTests : MirrorOfHub
         Assert.Equal(Size - had, Hub.Log.BodyBytes(blob.Digest));
     }
 
+    [Fact]
+    public async Task After_a_web_page_for_the_rest_the_next_process_gets_the_blob()
+    {
+        var (blob, had) = await BeginAsync();
+        using (Hub.Script(Asked.BlobBytes, Answer.Html()))
+        using (var page = await Mirror.GetAsync(BlobPath(blob.Digest)))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, page.StatusCode);
+        Assert.Equal(had, new FileInfo(SpoolOf(blob)).Length);
+
+        await Mirror.StopAsync();
+        await Mirror.StartAgainAsync();
+        using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
+        Assert.Equal(blob.Digest, await DigestOfAsync(response));
+    }
+
+    // Such as a server that finds no type for the file, and sends whole files only.
+    [Fact]
+    public async Task A_blob_that_upstream_always_labels_as_a_web_page_comes_after_the_bytes_of_an_earlier_process()
+    {
+        var (blob, _) = await BeginAsync();
+        var bytes = new byte[Size];
+        blob.Read(0, bytes);
+        Hub.Script(request => request.Asked is Asked.Blob or Asked.BlobBytes, Answer.By(async context =>
+        {
+            (context.Response.ContentType, context.Response.ContentLength) = ("text/html", Size);
+            if (context.Request.Method == "GET")
+                await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+        }));
+        using var response = await Mirror.GetAsync(BlobPath(blob.Digest));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(blob.Digest, await DigestOfAsync(response));
+    }
+
     // Half of the blob comes, and the process is killed.
     private async Task<(HubBlob Blob, long Had)> BeginAsync()
     {
