@@ -55,6 +55,8 @@ public static partial class DiskFlush
             file.Dispose();
             return;
         }
+        // Closing ends the lock only if no child process has a copy of the descriptor. Between fork and exec each new child has one.
+        Durable.Unlock(file);
         var descriptor = (int)file.DangerousGetHandle();
         file.SetHandleAsInvalid();
         // Linux has closed it when a signal interrupts the call.

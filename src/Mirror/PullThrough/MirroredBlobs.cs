@@ -211,7 +211,8 @@ public sealed class MirroredBlobs(
             }
             if (origin is not null && await deadlines.WaitForMissAsync(name, origin.Opened, cancellationToken))
                 filling = fill.OpenRead(origin);
-            return filling is null ? null : new(filling, joined || fill.Transfer.Owner is not null ? CacheStatus.Joined : CacheStatus.Miss);
+            return filling is null ? null
+                : new(filling, joined || fill.Transfer.LeaseOwner is not null ? CacheStatus.Joined : CacheStatus.Miss);
         }
         catch (Exception failure) when (origin is not null
             && failure is IOException and not DigestMismatchException or UnauthorizedAccessException)

@@ -126,7 +126,7 @@ public sealed partial class MirroredManifests(
     // The manifest that the tag names, if the tag was checked within the TTL, or if upstream never moves it.
     private async ValueTask<Descriptor?> FindTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
-        if (await tags.Freshness.FreshAsync(name, tag) is { } fresh)
+        if (await tags.Freshness.FindFreshInFleetAsync(name, tag) is { } fresh)
             return fresh;
         return policies.Of(name).IsImmutable(tag) ? (await FindLastAsync(name, tag, cancellationToken))?.Descriptor : null;
     }
@@ -142,7 +142,7 @@ public sealed partial class MirroredManifests(
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
         // 1. Another request may have checked the tag since this one looked.
-        if (tags.Freshness.Fresh(name, tag) is { } fresh)
+        if (tags.Freshness.FindFresh(name, tag) is { } fresh)
             return new(fresh, CacheStatus.Hit, Held: held.Find(name, tag));
 
         // 2. One check for all clients. Without a stored manifest they must wait for it.

@@ -65,10 +65,10 @@ public sealed class MirroredTags(
     public ValueTask MoveToAnsweredAsync(RepositoryName name, string tag, Digest digest, bool isStored)
     {
         if (isStored)
-            return freshness.TakeUnlinked(name, tag, digest)
+            return freshness.TakeTagUpdate(name, tag, digest)
                 ? MoveAsync(name, tag, digest, skipPushedCheck: false, CancellationToken.None)
                 : ValueTask.CompletedTask;
-        freshness.SetUnlinked(name, tag);
+        freshness.ReopenTagUpdate(name, tag);
         return AddPendingAsync(name, tag, digest);
     }
 
@@ -89,7 +89,7 @@ public sealed class MirroredTags(
         // A later check may have found that the tag names another manifest.
         async ValueTask MovePendingAsync(string tag, bool skipPushedCheck)
         {
-            if (await freshness.NamesAsync(name, tag, digest))
+            if (await freshness.LastCheckFoundAsync(name, tag, digest))
                 await MoveAsync(name, tag, digest, skipPushedCheck, cancellationToken);
         }
     }

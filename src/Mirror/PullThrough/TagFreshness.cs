@@ -13,7 +13,7 @@ namespace Mirror.PullThrough;
 /// tag had been checked when this process started.
 /// <para>
 /// If another replica changes a tag, or its messages may be lost, the next request for the tag causes a check. The time of the last check
-/// stays known: while upstream is unavailable, the tag is as old as it was.
+/// stays known: while upstream is unavailable, <c>proxy.max_stale</c> still counts from it.
 /// </para>
 /// </remarks>
 public sealed class TagFreshness : IDisposable
@@ -23,7 +23,8 @@ public sealed class TagFreshness : IDisposable
     private const int Uncertain = -1;
 
     /// <summary>
-    /// How long replicas share at least which manifest a check found. A pending tag, which needs this, does not live longer.
+    /// How long Redis keeps the result of a check at least. When the manifest of a pending tag (see <see cref="MirroredTags"/>) is stored,
+    /// a replica needs this result. So a pending tag does not live longer.
     /// </summary>
     public static readonly TimeSpan PendingLife = TimeSpan.FromMinutes(10);
 
@@ -36,7 +37,8 @@ public sealed class TagFreshness : IDisposable
     private readonly TimeProvider _time;
     private readonly MemoryCache _checks = new(new MemoryCacheOptions { SizeLimit = MaxTags });
     private readonly long _started;
-    // How often messages of other replicas may have been lost. A check from before the last time does not count as fresh.
+    // Grows each time that messages of other replicas may have been lost. A check that was made before it last grew does not count as
+    // fresh.
     private int _losses;
     // How often a tag was forgotten.
     private long _forgotten;
@@ -49,7 +51,7 @@ public sealed class TagFreshness : IDisposable
     }
 
     /// <summary>The manifest that the tag names, if this replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
-    public Descriptor? Fresh(RepositoryName name, string tag) =>
+    public Descriptor? FindFresh(RepositoryName name, string tag) =>
         Find(name, tag) is { IsStale: false } check && IsCertain(check) && _time.GetElapsedTime(check.At) < _policies.Of(name).TagsCacheTtl
             ? check.Descriptor
             : null;
@@ -58,9 +60,9 @@ public sealed class TagFreshness : IDisposable
     /// Whether the last check that is known, of this replica or another one, found that the tag names this manifest. The check need not be
     /// fresh. False if the tag may have changed since.
     /// </summary>
-    public async ValueTask<bool> NamesAsync(RepositoryName name, string tag, Digest digest)
+    public async ValueTask<bool> LastCheckFoundAsync(RepositoryName name, string tag, Digest digest)
     {
-        if (Fresh(name, tag) is { } known)
+        if (FindFresh(name, tag) is { } known)
             return known.Digest == digest;
         var last = await FindSharedAsync(name, tag, PendingLife);
         // Redis may have lost the check of this replica.
@@ -70,17 +72,18 @@ public sealed class TagFreshness : IDisposable
     }
 
     /// <summary>
-    /// Whether the last check found this manifest, and the stored tag may not name it yet. The caller makes sure that it does, so this is
-    /// true once for each check, and once more after <see cref="SetUnlinked"/>.
+    /// True if the last check found this manifest, and this replica has not yet made sure that the stored tag names it. After true the
+    /// caller must do that: further calls return false until a new check, or until <see cref="ReopenTagUpdate"/>.
     /// </summary>
-    public bool TakeUnlinked(RepositoryName name, string tag, Digest digest) =>
-        Find(name, tag) is { } check && check.Descriptor.Digest == digest && !Interlocked.Exchange(ref check.IsLinked, true);
+    public bool TakeTagUpdate(RepositoryName name, string tag, Digest digest) =>
+        Find(name, tag) is { } check && check.Descriptor.Digest == digest && !Interlocked.Exchange(ref check.IsTagUpdated, true);
 
-    /// <summary>The manifest of the last check is not stored, so no stored tag names it.</summary>
-    public void SetUnlinked(RepositoryName name, string tag)
+    /// <summary>Notes that the stored tag could not be updated, because the manifest is not stored. Then <see cref="TakeTagUpdate"/>
+    /// returns true once more.</summary>
+    public void ReopenTagUpdate(RepositoryName name, string tag)
     {
         if (Find(name, tag) is { } check)
-            Volatile.Write(ref check.IsLinked, false);
+            Volatile.Write(ref check.IsTagUpdated, false);
     }
 
     /// <summary>How long ago the tag was last checked; null where this replica does not know of a check, or the tag may have changed
@@ -89,15 +92,15 @@ public sealed class TagFreshness : IDisposable
         Find(name, tag) is { CheckedAt: { } at } check && IsCertain(check) ? _time.GetElapsedTime(at) : null;
 
     /// <summary>The manifest that the tag names, if any replica knows of a check within <c>proxy.tags_cache_ttl</c>; else null.</summary>
-    public async ValueTask<Descriptor?> FreshAsync(RepositoryName name, string tag)
+    public async ValueTask<Descriptor?> FindFreshInFleetAsync(RepositoryName name, string tag)
     {
-        if (Fresh(name, tag) is { } known)
+        if (FindFresh(name, tag) is { } known)
             return known;
         var ttl = _policies.Of(name).TagsCacheTtl;
         if (ttl == TimeSpan.Zero || await FindSharedAsync(name, tag, ttl) is not { } check)
             return null;
         Set(name, tag, check);
-        return Fresh(name, tag);
+        return FindFresh(name, tag);
     }
 
     /// <summary>Whether a tag may be served while upstream is unavailable (<c>proxy.max_stale</c>), by its <see cref="Age"/>.</summary>
@@ -111,8 +114,8 @@ public sealed class TagFreshness : IDisposable
     public TimeSpan Age(RepositoryName name, string tag) =>
         _time.GetElapsedTime(Find(name, tag)?.CheckedAt ?? _started);
 
-    /// <summary>Records a check of a tag, for all replicas: which manifest the tag names. For a held tag, this is the stored manifest, and
-    /// not the one that the tag names at upstream.</summary>
+    /// <summary>Records a check of a tag, for all replicas: which manifest the tag names. For a tag that <c>keep_deleted</c> or
+    /// <c>cooldown</c> holds, this is the stored manifest, and not the one that the tag names at upstream.</summary>
     /// <param name="moved">Whether the stored tag named another manifest before this check.</param>
     public async ValueTask RecordCheckAsync(RepositoryName name, string tag, Descriptor descriptor, bool moved)
     {
@@ -124,8 +127,8 @@ public sealed class TagFreshness : IDisposable
     }
 
     /// <summary>
-    /// Records which manifest upstream said that the tag names, although upstream could not check it. The tag is as old as it was, and not
-    /// fresh.
+    /// Records which manifest upstream said that the tag names, although upstream could not check it. This is no check: the tag does not
+    /// become fresh, and its age stays.
     /// </summary>
     public void RecordStale(RepositoryName name, string tag, Descriptor descriptor) =>
         Set(name, tag, new(descriptor, _time.GetTimestamp(), Volatile.Read(ref _losses))
@@ -135,7 +138,7 @@ public sealed class TagFreshness : IDisposable
         });
 
     /// <summary>Forgets a tag in all replicas, because what it names is not certain any more: it was deleted here or at upstream, or
-    /// released.</summary>
+    /// <c>mirror release</c> ended its cooldown.</summary>
     public async ValueTask ForgetAsync(RepositoryName name, string tag)
     {
         ForgetLocally(name, tag);
@@ -161,7 +164,7 @@ public sealed class TagFreshness : IDisposable
         if (await _shared.FindAsync(Kind, Key(name, tag)) is not { } text
             || Parse(text, maxAge, _time.GetUtcNow()) is not var (descriptor, age))
             return null;
-        // Another replica may have moved the tag after Redis sent the answer, and its message may be lost.
+        // Another replica may have moved the tag after Redis sent the answer: its message has come meanwhile, or may be lost.
         return forgotten == Volatile.Read(ref _forgotten) && losses == Volatile.Read(ref _losses)
             ? new(descriptor, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency), losses)
             : null;
@@ -202,6 +205,6 @@ public sealed class TagFreshness : IDisposable
         public long? CheckedAt { get; init; } = At;
 
         // Whether the stored tag names this manifest, as far as this replica has looked.
-        public bool IsLinked;
+        public bool IsTagUpdated;
     }
 }

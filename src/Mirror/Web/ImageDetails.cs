@@ -69,7 +69,7 @@ internal sealed class ImageDetails(
         return new(
             new(name, reference), tag, root, repositories.IsMirrored(name), tag is not null && await pins.IsPinnedAsync(name, tag, stop),
             tag is null ? null : held.Find(name, tag), tag is null ? null : held.MovesTo(name, tag),
-            tag is null ? null : freshness.SinceCheck(name, tag), tag is not null && freshness.Fresh(name, tag) is not null,
+            tag is null ? null : freshness.SinceCheck(name, tag), tag is not null && freshness.FindFresh(name, tag) is not null,
             await Task.Run(() => index.Find(name, reference), stop), details, await ReferrersAsync(name, [root, .. tree.Keys], stop));
 
         async ValueTask<ManifestDetail> ReadAsync(Digest digest, string? platform)

@@ -134,7 +134,7 @@ internal sealed class ImageLists(
         var isUnavailable = repositories.IsMirrored(name) && upstreams.Find(name) is { } mirror
             && mirror.Upstream.State.Troubles.Unavailable.Count > 0;
         return tag => held.Find(name, tag) is not null ? held.MovesTo(name, tag) is null ? "kept" : "cooling down"
-            : isUnavailable && freshness.Fresh(name, tag) is null ? "stale"
+            : isUnavailable && freshness.FindFresh(name, tag) is null ? "stale"
             : null;
     }
 

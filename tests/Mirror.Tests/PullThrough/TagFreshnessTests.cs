@@ -38,13 +38,13 @@ public sealed class TagFreshnessTests
         Assert.False(freshness.MayBeServedStale(Name, Tag));
         await freshness.RecordCheckAsync(Name, Tag, new Descriptor("type", Digest.Of([1]), 1), moved: false);
         time.Advance(TimeSpan.FromMinutes(1));
-        Assert.NotNull(freshness.Fresh(Name, Tag));
+        Assert.NotNull(freshness.FindFresh(Name, Tag));
 
         if (messageCame)
             announcements.Hear($"another {Name} {Tag}");
         else
             announcements.HearSelf();
-        Assert.Null(freshness.Fresh(Name, Tag));
+        Assert.Null(freshness.FindFresh(Name, Tag));
         Assert.Null(freshness.SinceCheck(Name, Tag));
         Assert.Equal(TimeSpan.FromMinutes(1), freshness.Age(Name, Tag));
         Assert.True(freshness.MayBeServedStale(Name, Tag));
@@ -93,9 +93,9 @@ public sealed class TagFreshnessTests
             else
                 announcements.HearSelf();
         };
-        Assert.Null(await freshness.FreshAsync(Name, Tag));
+        Assert.Null(await freshness.FindFreshInFleetAsync(Name, Tag));
         time.Read = null;
-        Assert.NotNull(await freshness.FreshAsync(Name, Tag));
+        Assert.NotNull(await freshness.FindFreshInFleetAsync(Name, Tag));
     }
 
     /// <summary>The time of the machine, with something that happens while it is read.</summary>

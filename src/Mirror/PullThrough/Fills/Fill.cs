@@ -46,7 +46,7 @@ internal sealed partial class Fill(
                 clients = Math.Max(0, _holders - 1);
             var (received, spooled) = (transfer.Received, transfer.Spool?.Length ?? 0);
             return new(
-                Digest, Origins.Names, transfer.Upstream, transfer.Owner, _started, Math.Max(0, spooled - received), spooled,
+                Digest, Origins.Names, transfer.Upstream, transfer.LeaseOwner, _started, Math.Max(0, spooled - received), spooled,
                 transfer.Spool?.ExpectedLength, clients);
         }
     }
@@ -197,7 +197,7 @@ internal sealed partial class Fill(
                 return;
             }
             // If this replica follows another one, the other one reserves the room in the cache.
-            var isFollowing = transfer.Owner is not null;
+            var isFollowing = transfer.LeaseOwner is not null;
             var mustStore = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
             // Link first and commit second. In the other order, a request between the two would find content without a link, and ask
             // upstream. A link without content does no harm: upstream has shown that the repository may serve the blob.
@@ -239,7 +239,7 @@ internal sealed partial class Fill(
         seconds = Math.Round(seconds, 3);
         if (failed is null)
         {
-            LogEnded(digest, transfer.Upstream, transfer.Owner, bytes, seconds, rate, _clients);
+            LogEnded(digest, transfer.Upstream, transfer.LeaseOwner, bytes, seconds, rate, _clients);
             return;
         }
         // Other code already logs these failures: a refusal or a cancellation with each request, a failure of the store once a minute. So

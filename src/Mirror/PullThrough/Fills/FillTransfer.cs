@@ -61,9 +61,9 @@ internal sealed partial class FillTransfer(
     public Func<bool>? MustYield { get; set; }
 
     /// <summary>The other replica that owns the lease; null if this replica downloads.</summary>
-    public Uri? Owner => _lease.Owner;
+    public Uri? LeaseOwner => _lease.Owner;
 
-    private string Sender => Owner?.Authority ?? Authority;
+    private string Sender => LeaseOwner?.Authority ?? Authority;
 
     /// <summary>
     /// Brings all bytes into the spool, unverified; null if the blob turned out to be stored and no spool had been opened: an open
@@ -109,12 +109,12 @@ internal sealed partial class FillTransfer(
     /// <exception cref="IOException">The store cannot be read.</exception>
     public async Task<bool> WaitForOwnerToStoreAsync(CancellationToken stop)
     {
-        while (Owner is not null && await content.SizeAsync(digest, stop) is null)
+        while (LeaseOwner is not null && await content.SizeAsync(digest, stop) is null)
         {
             await Task.Delay(RetryInterval, time, stop);
             await TakeLeaseAsync(orIgnore: false);
         }
-        return Owner is not null;
+        return LeaseOwner is not null;
     }
 
     /// <summary>Requests a range, or the rest of the blob, for one client alone; the answer does not go into the spool.</summary>
@@ -122,7 +122,7 @@ internal sealed partial class FillTransfer(
     /// <param name="end">The offset after the last wanted byte; null for all.</param>
     /// <exception cref="UpstreamException">One of the four answers that are not content.</exception>
     public Task<Content> OpenRangeAsync(FillOrigin origin, long from, long? end, CancellationToken cancellationToken) =>
-        origin.Source.OpenRangeAsync(origin.Client is null ? Owner : null, origin.Name, digest, from, end, cancellationToken);
+        origin.Source.OpenRangeAsync(origin.Client is null ? LeaseOwner : null, origin.Name, digest, from, end, cancellationToken);
 
     /// <summary>
     /// After a turn: drops wrong bytes and leaves out the origin that sent the last of them, so that <see cref="ReceiveAsync"/> can be
@@ -156,11 +156,11 @@ internal sealed partial class FillTransfer(
         {
             turn.Pause();
             // This replica may still own the lease from an earlier turn.
-            if (Owner is not null || _lease == FillLease.WithoutLease)
+            if (LeaseOwner is not null || _lease == FillLease.WithoutLease)
                 await TakeLeaseAsync(orIgnore: mustDownload || attempts > MaxAttempts);
             try
             {
-                return Owner is { } owner ? await FollowAsync(owner, turn) : await DownloadAsync(turn);
+                return LeaseOwner is { } owner ? await FollowAsync(owner, turn) : await DownloadAsync(turn);
             }
             catch (ReplicaLostException lost) when (lost.HasFailed && !turn.Origin.IsProved)
             {
