@@ -35,8 +35,8 @@ public sealed class AccessRules
     /// <param name="certificate">The names in the client's certificate; none where it showed none.</param>
     /// <param name="repository">Null for the catalog as a whole: then a rule with this action is enough, whatever its repositories
     /// are.</param>
-    /// <param name="loginAllows">Whether the login's own limits, such as the scopes of its token, allow this. A rule about every client or
-    /// about a certificate does not ask.</param>
+    /// <param name="loginAllows">Whether the login's own limits, such as the scopes of its token, allow this. Rules about every client and
+    /// rules about certificates ignore this value.</param>
     public int? Find(
         AccessUser? login, IReadOnlyList<string> certificate, RepositoryName? repository, AccessAction action, bool loginAllows)
     {

@@ -73,8 +73,8 @@ public sealed class MirroredBlobs(
                 return stored;
             if (await OpenFillAsync(name, digest, ignoreLease, isForClient, cancellationToken) is { } filling)
                 return filling;
-            // Look into the store again: a download may have ended since this request looked; or the download that this request wanted to
-            // join failed before this repository was added to it.
+            // The fill gave no reader: the blob is stored already, or the fill failed or left out this repository. So look into the store,
+            // and if the blob is not there, join or start a fill again.
             lookFirst = true;
             // The replica that has the lease may have failed to download the blob.
             ignoreLease = true;
@@ -97,7 +97,7 @@ public sealed class MirroredBlobs(
     /// <summary>
     /// The length in bytes of a blob that <see cref="FindSizeAsync"/> did not find: from its running download, the store, or a HEAD
     /// upstream; null if neither upstream nor a manifest that names the blob tells it. If upstream labels the blob as an HTML page, the
-    /// server downloads it: only the digest can tell that it is not the page of a login.
+    /// server downloads it: only the digest can tell the blob from a login page.
     /// </summary>
     /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
     /// subclasses.</exception>
@@ -141,8 +141,8 @@ public sealed class MirroredBlobs(
         return true;
     }
 
-    /// <summary>Starts to download a blob that is not stored, for no client and behind the downloads of clients; false where it is stored.
-    /// Returns when upstream's first bytes have come; the download goes on.</summary>
+    /// <summary>Starts to download a blob that is not stored, for no client; the download yields to those for clients. False if the blob is
+    /// stored. Returns when upstream's first bytes have come; the download goes on.</summary>
     /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
     /// subclasses.</exception>
     public async ValueTask<bool> StartDownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
@@ -243,7 +243,8 @@ public sealed class MirroredBlobs(
             var count = _counts.JoinOrStart(
                 (name, digest, expected, ActingClient.Current), stop => CountAsync(name, digest, expected + 1, stop),
                 CancellationToken.None);
-            // The count takes as long as a download. proxy.fail_fast does not limit it: the HEAD was the first answer, and did not fail.
+            // The count takes as long as a download. proxy.fail_fast does not limit it: that key limits the wait for upstream's first
+            // answer, and the answer to the HEAD has come.
             upstreamLength = (await count.WaitAsync(cancellationToken)).Result;
         }
         if (upstreamLength != expected)

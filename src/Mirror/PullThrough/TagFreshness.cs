@@ -23,8 +23,8 @@ public sealed class TagFreshness : IDisposable
     private const int Uncertain = -1;
 
     /// <summary>
-    /// How long Redis keeps the result of a check at least. When the manifest of a pending tag (see <see cref="MirroredTags"/>) is stored,
-    /// a replica needs this result. So a pending tag does not live longer.
+    /// The shortest time for which Redis keeps the result of a check. Redis keeps a pending tag (see <see cref="MirroredTags"/>) for this
+    /// time as well: a replica that has no check of the tag in its own memory needs the result to move the tag.
     /// </summary>
     public static readonly TimeSpan PendingLife = TimeSpan.FromMinutes(10);
 
@@ -72,8 +72,8 @@ public sealed class TagFreshness : IDisposable
     }
 
     /// <summary>
-    /// True if the last check found this manifest, and this replica has not yet made sure that the stored tag names it. After true the
-    /// caller must do that: further calls return false until a new check, or until <see cref="ReopenTagUpdate"/>.
+    /// True if the last check found this manifest, and this replica has not yet made sure that the stored tag names it. If it returns true,
+    /// the caller must update the stored tag: further calls return false until a new check, or until <see cref="ReopenTagUpdate"/>.
     /// </summary>
     public bool TakeTagUpdate(RepositoryName name, string tag, Digest digest) =>
         Find(name, tag) is { } check && check.Descriptor.Digest == digest && !Interlocked.Exchange(ref check.IsTagUpdated, true);
@@ -127,8 +127,8 @@ public sealed class TagFreshness : IDisposable
     }
 
     /// <summary>
-    /// Records which manifest upstream said that the tag names, although upstream could not check it. This is no check: the tag does not
-    /// become fresh, and its age stays.
+    /// Records the manifest of a stale answer: upstream is a mirror, too, and could not ask its own upstream about the tag. This is no
+    /// check: the tag does not become fresh, and its age stays.
     /// </summary>
     public void RecordStale(RepositoryName name, string tag, Descriptor descriptor) =>
         Set(name, tag, new(descriptor, _time.GetTimestamp(), Volatile.Read(ref _losses))
@@ -164,7 +164,8 @@ public sealed class TagFreshness : IDisposable
         if (await _shared.FindAsync(Kind, Key(name, tag)) is not { } text
             || Parse(text, maxAge, _time.GetUtcNow()) is not var (descriptor, age))
             return null;
-        // Another replica may have moved the tag after Redis sent the answer: its message has come meanwhile, or may be lost.
+        // Another replica may have moved the tag after Redis sent the answer. So drop the answer if a message about a tag came meanwhile,
+        // or if messages may have been lost.
         return forgotten == Volatile.Read(ref _forgotten) && losses == Volatile.Read(ref _losses)
             ? new(descriptor, _time.GetTimestamp() - (long)(age.TotalSeconds * _time.TimestampFrequency), losses)
             : null;
@@ -198,10 +199,10 @@ public sealed class TagFreshness : IDisposable
     // At is when upstream answered.
     private sealed record Check(Descriptor Descriptor, long At, int Losses)
     {
-        // Whether upstream could not check the tag itself.
+        // Whether upstream is a mirror that marked this answer as stale.
         public bool IsStale { get; init; }
 
-        // The last answer that upstream had checked; null if there was none.
+        // When upstream last gave an answer that was not stale; null if it gave none.
         public long? CheckedAt { get; init; } = At;
 
         // Whether the stored tag names this manifest, as far as this replica has looked.

@@ -64,6 +64,8 @@ public sealed class TrustedProxies(HttpOptions http)
         var (scheme, host) = headers.TryGetValue(Forwarded, out var standard) && First(standard) is var hop
             ? (Field(hop, "proto"), Field(hop, "host"))
             : (First(headers[ForwardedProto]), First(headers[ForwardedHost]));
+        // A scheme may be in upper case (RFC 9110, 4.2.3).
+        scheme = scheme?.ToLowerInvariant();
         return scheme is "http" or "https" && host is { Length: > 0 } && Uri.TryCreate($"{scheme}://{host}", UriKind.Absolute, out var url)
             && url is { PathAndQuery: "/", Fragment: "", UserInfo: "" } && HeaderText.IsValid(url.Authority)
             ? $"{scheme}://{url.Authority}"

@@ -98,7 +98,7 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
 
     /// <summary>
     /// Stores a verified upload as a blob of the repository. The link comes first. So if a garbage collection or an eviction has not seen
-    /// the link, the blob is newer than its start, and stays. When this returns, the blob and its link survive a power cut.
+    /// the link, it began before the blob was written, and it keeps the blob. When this returns, the blob and its link survive a power cut.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written; the blob is not stored.</exception>
     public async ValueTask CommitBlobAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
@@ -113,15 +113,15 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     }
 
     /// <summary>
-    /// Stores a manifest, lists it under its subject, and points tags at it. When this returns, all of it survives a power cut, and the
-    /// repository had everything that the manifest needs.
+    /// Stores a manifest, lists it under its subject, and points tags at it. If the result is empty, all of it survives a power cut, and at
+    /// the last check the repository had everything that the manifest needs.
     /// </summary>
     /// <param name="blobs">The blobs that the manifest needs.</param>
     /// <param name="children">The manifests that the manifest needs.</param>
-    /// <param name="condition">Called only with exactly one tag: gets the digest that this tag names now, or null. If the manifest must not
-    /// be stored, it throws.</param>
-    /// <returns>Empty if all is stored. Otherwise the missing digests: up to <see cref="MaxMissing"/> if the repository lacked them at
-    /// first, and nothing is stored; or the first one that a garbage collection deleted meanwhile, and the tags may point at the manifest
+    /// <param name="condition">Called only if <paramref name="tags"/> has exactly one tag. Its argument is the digest that this tag names
+    /// now, or null. If the manifest must not be stored, it throws.</param>
+    /// <returns>Empty if all is stored. If the repository lacked content from the start: up to <see cref="MaxMissing"/> missing digests;
+    /// nothing was stored. If a garbage collection deleted content meanwhile: the first such digest; the tags may point at the manifest
     /// already.</returns>
     public async ValueTask<IReadOnlyList<Digest>> PutManifestAsync(
         Manifest manifest, ManifestDocument document, IEnumerable<Digest> blobs, IEnumerable<Digest> children, IReadOnlyList<string> tags,
@@ -161,7 +161,7 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
         foreach (var tag in tags)
             await stores.References.SetTagAsync(name, tag, manifest.Descriptor.Digest, cancellationToken);
 
-        // 5. Such a collection may have begun before the tags were set: check again.
+        // 5. A collection that deletes untagged manifests may have begun before the tags were set: check again.
         return tags.Count > 0 && await stores.Protection.TouchAllAsync(name, blobs, manifests, cancellationToken) is { } lostSince
             ? [lostSince]
             : [];

@@ -286,7 +286,7 @@ public sealed class UploadTests(PlainRegistry registry) : IClassFixture<PlainReg
     {
         using var forwarded = await BeginAsync(("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "hub.example, inner"));
         Assert.StartsWith("https://hub.example/v2/", Location(forwarded), StringComparison.Ordinal);
-        using var standard = await BeginAsync(("Forwarded", "for=1.2.3.4;proto=https;host=\"hub.example:444\""));
+        using var standard = await BeginAsync(("Forwarded", "for=1.2.3.4;proto=HTTPS;host=\"hub.example:444\""));
         Assert.StartsWith("https://hub.example:444/v2/", Location(standard), StringComparison.Ordinal);
         using var nonsense = await BeginAsync(("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "a b"));
         Assert.StartsWith("/v2/", nonsense.Headers.Location!.OriginalString, StringComparison.Ordinal);

@@ -16,7 +16,7 @@ internal sealed partial class Fill(
     FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
     StoreWrites writes, FillMetrics metrics, TimeProvider time, ILogger log)
 {
-    // All side requests of a fill together may fetch the blob's length divided by this number: a tenth.
+    // All side requests of a fill (see TryReserveSideRequest) together may fetch the blob's bytes divided by this number: a tenth.
     private const int SideRequestShare = 10;
 
     private readonly Lock _gate = new();
@@ -159,7 +159,7 @@ internal sealed partial class Fill(
         if (failure is IOException || transfer.Spool is { IsResumable: false })
             transfer.Spool?.Delete();
         else
-            // A slow client may read it for long. The next fill does not wait for that.
+            // Release lets the next fill continue the file at once, while slow clients still read this spool.
             transfer.Spool?.Release();
     }
 
@@ -242,8 +242,8 @@ internal sealed partial class Fill(
             LogEnded(digest, transfer.Upstream, transfer.LeaseOwner, bytes, seconds, rate, _clients);
             return;
         }
-        // Other code already logs these failures: a refusal or a cancellation with each request, a failure of the store once a minute. So
-        // the line below is information for them, and a warning for all others.
+        // Other code logs a 404 of upstream and a cancellation with each request, and failures of the store once a minute. So these three
+        // are logged here as information, and every other failure as a warning.
         var isLoggedElsewhere = failed is UpstreamMissingException or OperationCanceledException || IsOfTheStore(failed);
         var advice = failed is DigestMismatchException ? DigestMismatchException.Advice : (failed as UpstreamException)?.Advice;
         LogFailed(
