@@ -151,7 +151,7 @@ public sealed class TwoMirrorsTests
         {
             Upstream = hub.Url,
             Root = root,
-            More = $"redis:\n  addr: {redis.Address}\n",
+            More = $"redis:\n  addr: {redis.Address}\n  readtimeout: 1s\n",
             Environment = new Dictionary<string, string>
             {
                 ["REGISTRY_HTTP_SECRET"] = "asecretforlocaldevelopment",

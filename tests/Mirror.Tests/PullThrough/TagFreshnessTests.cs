@@ -62,7 +62,8 @@ public sealed class TagFreshnessTests
         var options = new MirrorOptions
         {
             Http = { Secret = "all the same" },
-            Redis = { Addr = redis.Address },
+            // On a busy machine an answer may take longer than the default of 200 ms.
+            Redis = { Addr = redis.Address, ReadTimeout = TimeSpan.FromSeconds(10) },
             Proxy = { TagsCacheTtl = TimeSpan.FromMinutes(5) },
         };
         await using var client = new RedisClient(options.Redis);
