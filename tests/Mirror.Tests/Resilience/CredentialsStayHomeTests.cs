@@ -93,7 +93,7 @@ public sealed class CredentialsStayHomeTests
         using var net = new ScriptedNet(chain.Split(' '));
         using var http = new HttpMessageInvoker(new RedirectHandler(Origin("https://registry.example")) { InnerHandler = net });
         using var request = new HttpRequestMessage(HttpMethod.Get, "https://registry.example/v2/a/blobs/x");
-        await Assert.ThrowsAsync<HttpRequestException>(() => http.SendAsync(request, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<RedirectException>(() => http.SendAsync(request, TestContext.Current.CancellationToken));
         Assert.All(net.Asked, asked => Assert.Equal("https", asked.Url.Scheme));
         Assert.InRange(net.Asked.Count, 1, 11);
     }
