@@ -175,7 +175,7 @@ public sealed partial class MirroredManifests(
             if (!current.IsStale)
                 return new(current.Value, CacheStatus.Revalidated, Held: held.Find(name, tag));
             var failure = new UpstreamUnavailableException(upstream.WhyStale);
-            // Nobody knows how long that mirror has not asked.
+            // That mirror does not say how long its upstream has been away.
             if (!tags.Freshness.MayBeServedStale(name, tag))
                 throw failure;
             NoteStale(name, tag, failure);

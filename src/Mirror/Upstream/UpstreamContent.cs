@@ -73,7 +73,7 @@ public sealed class UpstreamContent : Content
 
     /// <summary>
     /// Says whether the bytes before the current offset have the digest. It is asked after a body of unknown length was cut: then the
-    /// bytes are the whole blob, and only the mark of the end was missing. Null if nobody knows.
+    /// bytes are the whole blob, and only the mark of the end was missing. Null if the digest of the bytes is not known here.
     /// </summary>
     public Func<CancellationToken, ValueTask<bool>>? IsWhole { get; set; }
 

@@ -158,8 +158,9 @@ internal static class UpstreamRequest
         catch (Exception failure) when (failure is IOException or HttpRequestException
             || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            if (expected is { } digest && failure is IOException && Digest.Of(body.ToArray(), digest.Algorithm) == digest)
-                return body.ToArray();
+            if (expected is { } digest && failure is IOException && body.ToArray() is var bytes
+                && Digest.Of(bytes, digest.Algorithm) == digest)
+                return bytes;
             throw new UpstreamUnavailableException($"{upstream.Authority} cut a body.", failure);
         }
         finally

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
+using Mirror.Tests.Peers;
 
 namespace Mirror.Tests.Parsing;
 
@@ -40,70 +40,17 @@ internal sealed class AnswerHandler(Func<HttpRequestMessage, RawAnswer> answer) 
 }
 
 /// <summary>A server on this machine that gives the answers that a parser reads. One parser at a time uses it.</summary>
-internal sealed class AnswerServer : IDisposable
+internal sealed class AnswerServer : RawServer
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _end = new();
-
-    public AnswerServer()
-    {
-        _listener.Start();
-        Address = new($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port.ToString(CultureInfo.InvariantCulture)}");
-        _ = AcceptAsync();
-    }
-
-    public Uri Address { get; }
-
     /// <summary>The answer to a request line, such as <c>GET / HTTP/1.1</c>.</summary>
     public Func<string, RawAnswer> Answer { get; set; } = _ => new([], [], 404);
 
-    public void Dispose()
+    protected override (byte[] Answer, bool Close) AnswerTo(string line)
     {
-        _end.Cancel();
-        _listener.Dispose();
-        _end.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        while (!_end.IsCancellationRequested)
-            try
-            {
-                _ = ServeAsync(await _listener.AcceptTcpClientAsync(_end.Token));
-            }
-            catch (Exception stopped) when (stopped is OperationCanceledException or SocketException or ObjectDisposedException)
-            {
-                return;
-            }
-    }
-
-    private async Task ServeAsync(TcpClient client)
-    {
-        using (client)
-            try
-            {
-                using var reader = new StreamReader(client.GetStream(), Encoding.Latin1);
-                while (await reader.ReadLineAsync(_end.Token) is { Length: > 0 } line)
-                {
-                    var length = 0;
-                    while (await reader.ReadLineAsync(_end.Token) is { Length: > 0 } header)
-                        if (header.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase))
-                            length = int.Parse(header["Content-Length:".Length..], CultureInfo.InvariantCulture);
-                    // A read of nothing would wait for the next request.
-                    if (length > 0)
-                        await reader.ReadBlockAsync(new char[length], _end.Token);
-                    var answer = Answer(line);
-                    var isHead = line.StartsWith("HEAD ", StringComparison.Ordinal);
-                    var head = string.Join("", answer.Headers.Select(header => $"{header}\r\n"));
-                    var start = string.Create(CultureInfo.InvariantCulture,
-                        $"HTTP/1.1 {answer.Status} x\r\n{head}Content-Length: {answer.Body.Length}\r\n\r\n");
-                    byte[] whole = [.. Encoding.Latin1.GetBytes(start), .. isHead ? [] : answer.Body];
-                    await client.GetStream().WriteAsync(whole, _end.Token);
-                }
-            }
-            catch (Exception gone) when (gone is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
-            {
-                // The client needs no more answers.
-            }
+        var answer = Answer(line);
+        var head = string.Join("", answer.Headers.Select(header => $"{header}\r\n"));
+        var start = string.Create(CultureInfo.InvariantCulture,
+            $"HTTP/1.1 {answer.Status} x\r\n{head}Content-Length: {answer.Body.Length}\r\n\r\n");
+        return ([.. Encoding.Latin1.GetBytes(start), .. IsHead(line) ? [] : answer.Body], false);
     }
 }

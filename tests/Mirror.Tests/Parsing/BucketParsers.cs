@@ -41,7 +41,7 @@ internal static class BucketParsers
                 {
                     Bucket = "b",
                     RootDirectory = "r",
-                    RegionEndpoint = place.Server.Address.OriginalString,
+                    RegionEndpoint = place.Server.Url.OriginalString,
                     AccessKey = "a",
                     SecretKey = "b",
                 },
@@ -56,7 +56,7 @@ internal static class BucketParsers
                 """,
             ],
             static (place, text) => Answers(place, text, () => new AzureBucket(
-                new() { AccountName = "a", AccountKey = "YWJj", Container = "c", ServiceUrl = place.Server.Address.OriginalString },
+                new() { AccountName = "a", AccountKey = "YWJj", Container = "c", ServiceUrl = place.Server.Url.OriginalString },
                 TimeProvider.System)),
             IsRepeated: true),
         ["gcs-answers"] = new(
@@ -72,13 +72,13 @@ internal static class BucketParsers
                 {
                     Bucket = "b",
                     RootDirectory = "r",
-                    Endpoint = place.Server.Address.OriginalString,
+                    Endpoint = place.Server.Url.OriginalString,
                     Credentials = new()
                     {
                         ["type"] = "service_account",
                         ["client_email"] = "a@b.example",
                         ["private_key"] = GoogleKey.Value,
-                        ["token_uri"] = $"{place.Server.Address.OriginalString}/token",
+                        ["token_uri"] = $"{place.Server.Url.OriginalString}/token",
                     },
                 },
                 TimeProvider.System)),
@@ -93,7 +93,7 @@ internal static class BucketParsers
                 """{"Number Deleted":2,"Errors":[["/c/a","409 Conflict"],["/c/b","500 x"]]}""", "[]", "",
             ],
             static (place, text) => Answers(place, text, () => new SwiftBucket(
-                new() { Container = "c", AuthUrl = $"{place.Server.Address.OriginalString}/auth/v1.0", Username = "u", Password = "p" },
+                new() { Container = "c", AuthUrl = $"{place.Server.Url.OriginalString}/auth/v1.0", Username = "u", Password = "p" },
                 TimeProvider.System)),
             IsSlow: true),
         ["swift-login"] = new(
@@ -120,7 +120,7 @@ internal static class BucketParsers
         var body = FuzzText.Bytes(text);
         place.Server.Answer = line =>
             line.Contains(" /auth/", StringComparison.Ordinal)
-                ? new([$"X-Storage-Url: {place.Server.Address.OriginalString}/v1/a", "X-Auth-Token: t"], [])
+                ? new([$"X-Storage-Url: {place.Server.Url.OriginalString}/v1/a", "X-Auth-Token: t"], [])
             : line.Contains(" /token", StringComparison.Ordinal)
                 ? new([], """{"access_token":"a","expires_in":3600,"token_type":"Bearer"}"""u8.ToArray())
             // Azure's container is made.

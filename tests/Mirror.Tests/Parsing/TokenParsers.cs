@@ -220,7 +220,7 @@ internal static class TokenParsers
     // The answers for the discovery document, for the keys, and for the keys when they are asked for again.
     private static void OpenId(ParserPlace place, string text)
     {
-        var url = place.Server.Address.OriginalString;
+        var url = place.Server.Url.OriginalString;
         var parts = text.Replace("URL", url, StringComparison.Ordinal).Split('\n', 3);
         var looks = 0;
         place.Server.Answer = line => new([], FuzzText.Bytes(

@@ -152,7 +152,7 @@ internal static class UpstreamParsers
     private static void Searches(ParserPlace place, string text)
     {
         place.Server.Answer = _ => new([], FuzzText.Bytes(text));
-        foreach (var address in new[] { place.Server.Address, place.Server.Address, null })
+        foreach (var address in new[] { place.Server.Url, place.Server.Url, null })
         {
             using var source = new SourceIndex(
                 new SearchOptions { SourceIndex = address }, TimeProvider.System, NullLogger<SourceIndex>.Instance);

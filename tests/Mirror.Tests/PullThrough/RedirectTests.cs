@@ -71,7 +71,7 @@ public sealed class RedirectTests : MirrorOfHub
             asked.Enqueue(url);
             return new([], Layer.Slice(0, Layer.Size));
         };
-        await using var mirror = await MirrorProcess.StartAsync(upstream.Address);
+        await using var mirror = await MirrorProcess.StartAsync(upstream.Url);
         using var response = await mirror.GetAsync(BlobPath(Layer.Digest));
         Assert.Equal(Layer.Digest, await DigestOfAsync(response));
         Assert.All(asked, url => Assert.Equal(target, url));

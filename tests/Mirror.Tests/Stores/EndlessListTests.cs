@@ -25,7 +25,7 @@ public sealed class EndlessListTests : IDisposable
     [InlineData("<NextContinuationToken>t</NextContinuationToken>")]
     public Task S3(string next) => AssertEndsAsync(
         new S3Bucket(
-            new() { Bucket = "b", RegionEndpoint = _server.Address.OriginalString, AccessKey = "a", SecretKey = "b" }, TimeProvider.System),
+            new() { Bucket = "b", RegionEndpoint = _server.Url.OriginalString, AccessKey = "a", SecretKey = "b" }, TimeProvider.System),
         $"""
         <ListBucketResult><Contents><Key>docker/a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><Size>7</Size></Contents>
         <IsTruncated>true</IsTruncated>{next}</ListBucketResult>
@@ -34,7 +34,7 @@ public sealed class EndlessListTests : IDisposable
     [Fact]
     public Task Azure() => AssertEndsAsync(
         new AzureBucket(
-            new() { AccountName = "a", AccountKey = "YWJj", Container = "c", ServiceUrl = _server.Address.OriginalString },
+            new() { AccountName = "a", AccountKey = "YWJj", Container = "c", ServiceUrl = _server.Url.OriginalString },
             TimeProvider.System),
         """
         <?xml version="1.0"?><EnumerationResults ContainerName="c"><Blobs><Blob><Name>/docker/a</Name><Properties>
@@ -45,7 +45,7 @@ public sealed class EndlessListTests : IDisposable
     [Fact]
     public Task Swift() => AssertEndsAsync(
         new SwiftBucket(
-            new() { Container = "c", AuthUrl = $"{_server.Address.OriginalString}/auth/v1.0", Username = "u", Password = "p" },
+            new() { Container = "c", AuthUrl = $"{_server.Url.OriginalString}/auth/v1.0", Username = "u", Password = "p" },
             TimeProvider.System),
         JsonSerializer.Serialize(Enumerable.Range(0, 1000).Select(
             number => new { name = $"files/docker/{number:0000}", last_modified = "2026-01-02T03:04:05.000000", bytes = 7 })));
@@ -53,7 +53,7 @@ public sealed class EndlessListTests : IDisposable
     private async Task AssertEndsAsync(IBucket bucket, string page)
     {
         _server.Answer = line => line.Contains(" /auth/", StringComparison.Ordinal)
-            ? new([$"X-Storage-Url: {_server.Address.OriginalString}/v1/a", "X-Auth-Token: t"], [])
+            ? new([$"X-Storage-Url: {_server.Url.OriginalString}/v1/a", "X-Auth-Token: t"], [])
             // Azure's container is created.
             : line.StartsWith("PUT ", StringComparison.Ordinal) ? new(["x-ms-version: 2024-01-01"], [], 201)
             : new(["x-ms-version: 2024-01-01"], FuzzText.Bytes(page));
