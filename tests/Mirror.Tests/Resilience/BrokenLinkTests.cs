@@ -163,6 +163,21 @@ public sealed class BrokenLinkTests : MirrorOfHub
         Assert.Equal((true, true), await PullAsync(blob));
     }
 
+    [Fact]
+    public async Task A_cut_page_leaves_no_bytes_that_the_next_pull_would_continue()
+    {
+        var blob = Hub.AddBlob(Repository, HubBlob.Seeded(1, Size));
+        using (Hub.Script(Asked.BlobBytes, Answer.By(async context =>
+        {
+            (context.Response.ContentType, context.Response.ContentLength) = ("text/html", Size);
+            if (context.Request.Headers.Range.Count == 0)
+                await context.Response.Body.WriteAsync(new byte[Size / 2]);
+            context.Abort();
+        })))
+            Assert.False((await PullAsync(blob)).Ended);
+        Assert.Equal((true, true), await PullAsync(blob));
+    }
+
     [Theory]
     [InlineData(200, "text/html", 20, false)]
     [InlineData(200, "application/octet-stream", 1000, false)]

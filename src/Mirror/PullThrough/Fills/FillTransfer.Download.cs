@@ -49,14 +49,20 @@ internal sealed partial class FillTransfer
 
         // 3. Download the rest.
         await using var body = await origins.OpenAsync(origin, Spool.Length, stop);
-        await CopyAsync(body, Spool, turn);
-        if (!origin.IsProved && !origins.HaveAdmitted && !await Spool.VerifyAsync(digest, stop))
+        try
         {
-            Spool.Reset();
-            throw new UpstreamUnavailableException($"{Authority} sent a web page instead of {digest}.");
+            await CopyAsync(body, Spool, turn);
+            if (!origin.IsProved && !origins.HaveAdmitted && !await Spool.VerifyAsync(digest, stop))
+                throw new UpstreamUnavailableException($"{Authority} sent a web page instead of {digest}.");
+            origin.IsProved = true;
+            return Spool;
         }
-        origin.IsProved = true;
-        return Spool;
+        catch when (!origin.IsProved && !origins.HaveAdmitted)
+        {
+            // The bytes may be part of a web page: neither another origin nor a later fill may continue after them.
+            Spool.Reset();
+            throw;
+        }
     }
 
     // The length of the blob, of which the spool has bytes of an earlier fill; null if the blob has to be downloaded from its first byte.
