@@ -18,7 +18,7 @@ public sealed class AccessRules
     /// <summary>The claim that names a user's groups.</summary>
     private const string GroupsClaim = "groups";
 
-    /// <summary>Whether at least one rule is about clients without a login too.</summary>
+    /// <summary>Whether at least one rule is open: about every client, also those without a login.</summary>
     public static bool HasOpenRule(AccessOptions options) => options.Rules.Any(rule => rule.Who.Anonymous);
 
     /// <summary>Whether a rule asks for a client's certificate.</summary>
@@ -35,8 +35,8 @@ public sealed class AccessRules
     /// <param name="certificate">The names in the client's certificate; none where it showed none.</param>
     /// <param name="repository">Null for the catalog as a whole: then a rule with this action is enough, whatever its repositories
     /// are.</param>
-    /// <param name="loginAllows">Whether the login's own limits, such as the scopes of its token, allow this. Rules about every client and
-    /// rules about certificates ignore this value.</param>
+    /// <param name="loginAllows">Whether the login's own limits, such as the scopes of its token, allow this. Open rules and rules about
+    /// certificates ignore this value.</param>
     public int? Find(
         AccessUser? login, IReadOnlyList<string> certificate, RepositoryName? repository, AccessAction action, bool loginAllows)
     {
@@ -86,6 +86,7 @@ public sealed class AccessRules
         public bool Covers(string? repository, AccessAction action) =>
             _actions.Contains(action) && (repository is null || NamePattern.AnyMatches(_repositories, repository));
 
+        // A login that is known by its claims alone has no name that a rule could mean.
         public bool IsAbout(AccessUser login) =>
             login.IsKnownByName && IsAboutNameOrGroup(login)
             || _claims.Length > 0

@@ -199,7 +199,7 @@ internal static class AdminCommands
             var answer = await api.PostAsync(
                 "release", new ReleaseRequest(parsed.GetValue(image)!), Json.ReleaseRequest, Json.ReleaseAnswer, stop);
             await parsed.InvocationConfiguration.Output.WriteLineAsync(
-                $"{answer.Image} is released: tags that name it upstream move to it at their next check");
+                $"{answer.Image} is released: if a tag names it at upstream, the tag moves to it here at the tag's next check");
             return ExitCode.Ok;
         }));
         return command;

@@ -48,14 +48,14 @@ public sealed class MirroredBlobs(
         }
     }
 
-    /// <summary>Notes that a client is sent to a blob of a bucket.</summary>
+    /// <summary>Notes that the server redirects a client to a blob in the bucket.</summary>
     /// <returns>False if an eviction may delete the blob before the client reads it.</returns>
     public async ValueTask<bool> TryNoteRedirectAsync(Digest digest, CancellationToken cancellationToken) =>
         await cache.TryNoteUseAsync(digest, cancellationToken) && cache.MayRedirect(digest);
 
     /// <summary>Opens a blob that <see cref="FindAsync"/> did not find: joins its download, or starts one.</summary>
-    /// <param name="lookFirst">Whether to look into the store before a download is started. Set it if the blob may be stored:
-    /// <see cref="FindAsync"/> found it in another repository, or a download may have ended meanwhile.</param>
+    /// <param name="lookFirst">Whether to look into the store before a download is started. Set it if the blob is possibly in the store
+    /// already: <see cref="FindAsync"/> found it in another repository, or a download may have ended meanwhile.</param>
     /// <param name="ignoreLease">Whether this replica downloads a missing blob even if another replica has the lease for it.</param>
     /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
     /// subclasses.</exception>
@@ -73,8 +73,9 @@ public sealed class MirroredBlobs(
                 return stored;
             if (await OpenFillAsync(name, digest, ignoreLease, isForClient, cancellationToken) is { } filling)
                 return filling;
-            // The fill gave no reader: the blob is stored already, or the fill failed or left out this repository. So look into the store,
-            // and if the blob is not there, join or start a fill again.
+            // The fill gave no reader, for one of three reasons: the blob is stored already; the fill failed; or the fill goes on without
+            // this repository, because upstream has not confirmed that this repository may serve the blob. So look into the store, and if
+            // the blob is not there, join or start a fill again.
             lookFirst = true;
             // The replica that has the lease may have failed to download the blob.
             ignoreLease = true;
@@ -103,7 +104,7 @@ public sealed class MirroredBlobs(
     /// subclasses.</exception>
     public async ValueTask<Answer<long?>> FetchSizeAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        if (!fills.AreFor(name, digest))
+        if (!fills.AreRunningFor(name, digest))
         {
             // A download may have ended since this request looked into the store.
             if (await ProvedSizeAsync(name, digest, cancellationToken) is var (size, status))
@@ -141,8 +142,8 @@ public sealed class MirroredBlobs(
         return true;
     }
 
-    /// <summary>Starts to download a blob that is not stored, for no client; the download yields to those for clients. False if the blob is
-    /// stored. Returns when upstream's first bytes have come; the download goes on.</summary>
+    /// <summary>Starts the download of a blob that is not stored, although no client has asked for it. Downloads for clients go first.
+    /// False if the blob is stored. Returns when upstream's first bytes have come; the download goes on.</summary>
     /// <exception cref="UpstreamException">Upstream lacks the blob, denies it, limits requests (429) or is unavailable: see the
     /// subclasses.</exception>
     public async ValueTask<bool> StartDownloadAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
@@ -254,7 +255,7 @@ public sealed class MirroredBlobs(
         return answeredIn;
     }
 
-    // Counts the bytes of a blob whose length upstream does not tell. The count ends at this many bytes.
+    // Counts the bytes of a blob whose length upstream does not tell. The count stops when it reaches the number in most.
     private async Task<long> CountAsync(RepositoryName name, Digest digest, long most, CancellationToken cancellationToken)
     {
         await using var blob = await UpstreamContent.OpenAsync(source.Upstream, name, digest, 0, null, time, cancellationToken);

@@ -12,19 +12,22 @@ namespace Mirror.PullThrough;
 /// This is only a cache. If an entry is lost, the server asks upstream once more. Until then, <c>proxy.max_stale</c> is measured as if the
 /// tag had been checked when this process started.
 /// <para>
-/// If another replica changes a tag, or its messages may be lost, the next request for the tag causes a check. The time of the last check
-/// stays known: while upstream is unavailable, <c>proxy.max_stale</c> still counts from it.
+/// If another replica changes a tag, the next request for this tag causes a check. If messages of other replicas may have been lost, the
+/// next request for each tag causes a check. The time of the last check stays known: while upstream is unavailable, <c>proxy.max_stale</c>
+/// still counts from it.
 /// </para>
 /// </remarks>
 public sealed class TagFreshness : IDisposable
 {
     private const int MaxTags = 100_000;
     private const string Kind = "tag";
-    private const int Uncertain = -1;
+    // A value that Check.LossesAtCheck never has while the check counts.
+    private const int NeverFresh = -1;
 
     /// <summary>
-    /// The shortest time for which Redis keeps the result of a check. Redis keeps a pending tag (see <see cref="MirroredTags"/>) for this
-    /// time as well: a replica that has no check of the tag in its own memory needs the result to move the tag.
+    /// How long Redis keeps a pending tag: one that moves when its manifest is stored (see <see cref="MirroredTags"/>). Redis keeps the
+    /// result of a check for at least this time: to move a pending tag, a replica that has no check of the tag in its own memory needs this
+    /// result.
     /// </summary>
     public static readonly TimeSpan PendingLife = TimeSpan.FromMinutes(10);
 
@@ -76,14 +79,14 @@ public sealed class TagFreshness : IDisposable
     /// the caller must update the stored tag: further calls return false until a new check, or until <see cref="ReopenTagUpdate"/>.
     /// </summary>
     public bool TakeTagUpdate(RepositoryName name, string tag, Digest digest) =>
-        Find(name, tag) is { } check && check.Descriptor.Digest == digest && !Interlocked.Exchange(ref check.IsTagUpdated, true);
+        Find(name, tag) is { } check && check.Descriptor.Digest == digest && !Interlocked.Exchange(ref check.IsTagUpdateTaken, true);
 
     /// <summary>Notes that the stored tag could not be updated, because the manifest is not stored. Then <see cref="TakeTagUpdate"/>
     /// returns true once more.</summary>
     public void ReopenTagUpdate(RepositoryName name, string tag)
     {
         if (Find(name, tag) is { } check)
-            Volatile.Write(ref check.IsTagUpdated, false);
+            Volatile.Write(ref check.IsTagUpdateTaken, false);
     }
 
     /// <summary>How long ago the tag was last checked; null where this replica does not know of a check, or the tag may have changed
@@ -154,10 +157,10 @@ public sealed class TagFreshness : IDisposable
     {
         Interlocked.Increment(ref _forgotten);
         if (Find(name, tag) is { } check)
-            Set(name, tag, check with { Losses = Uncertain });
+            Set(name, tag, check with { LossesAtCheck = NeverFresh });
     }
 
-    // The last check that a replica shared, if it is younger than this.
+    // The last check that a replica shared, if it is younger than maxAge; else null.
     private async ValueTask<Check?> FindSharedAsync(RepositoryName name, string tag, TimeSpan maxAge)
     {
         var (forgotten, losses) = (Volatile.Read(ref _forgotten), Volatile.Read(ref _losses));
@@ -176,7 +179,7 @@ public sealed class TagFreshness : IDisposable
     private void Set(RepositoryName name, string tag, Check check) =>
         _checks.Set((name, tag), check, new MemoryCacheEntryOptions { Size = 1 });
 
-    private bool IsCertain(Check check) => check.Losses == Volatile.Read(ref _losses);
+    private bool IsCertain(Check check) => check.LossesAtCheck == Volatile.Read(ref _losses);
 
     // "<Unix time in ms> <digest> <size> <media type>"
     private string Format(Descriptor descriptor) => string.Create(
@@ -196,8 +199,8 @@ public sealed class TagFreshness : IDisposable
             : (new Descriptor(mediaType, digest, size), TimeSpan.FromMilliseconds(age));
     }
 
-    // At is when upstream answered.
-    private sealed record Check(Descriptor Descriptor, long At, int Losses)
+    // At is when upstream answered. LossesAtCheck is the value of _losses then, or NeverFresh if the check does not count any more.
+    private sealed record Check(Descriptor Descriptor, long At, int LossesAtCheck)
     {
         // Whether upstream is a mirror that marked this answer as stale.
         public bool IsStale { get; init; }
@@ -205,7 +208,7 @@ public sealed class TagFreshness : IDisposable
         // When upstream last gave an answer that was not stale; null if it gave none.
         public long? CheckedAt { get; init; } = At;
 
-        // Whether the stored tag names this manifest, as far as this replica has looked.
-        public bool IsTagUpdated;
+        // Whether a caller of TakeTagUpdate has taken over the update of the stored tag: then no other caller has to do it.
+        public bool IsTagUpdateTaken;
     }
 }

@@ -14,7 +14,7 @@ public sealed record HostedStores(
 /// <summary>A repository that clients push to. Its content is in the store or nowhere.</summary>
 public sealed partial class HostedRepository(RepositoryName name, HostedStores stores) : IRepository
 {
-    /// <summary>How many missing blobs and manifests the error of a refused push names.</summary>
+    /// <summary>When a push is refused because content is missing, the error names at most this many blobs and manifests.</summary>
     public const int MaxMissing = 100;
 
     private const string Advice = "push again the images that need it; the command mirror verify lists them";
@@ -97,8 +97,9 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     }
 
     /// <summary>
-    /// Stores a verified upload as a blob of the repository. The link comes first. So if a garbage collection or an eviction has not seen
-    /// the link, it began before the blob was written, and it keeps the blob. When this returns, the blob and its link survive a power cut.
+    /// Stores a verified upload as a blob of the repository. The link is written first. So a garbage collection or an eviction that has not
+    /// seen the link began before the blob was written, and such a collection or eviction keeps the blob. When this returns, the blob and
+    /// its link survive a power cut.
     /// </summary>
     /// <exception cref="IOException">The store is full, or cannot be written; the blob is not stored.</exception>
     public async ValueTask CommitBlobAsync(Spool spool, Digest digest, CancellationToken cancellationToken)
@@ -113,8 +114,8 @@ public sealed partial class HostedRepository(RepositoryName name, HostedStores s
     }
 
     /// <summary>
-    /// Stores a manifest, lists it under its subject, and points tags at it. If the result is empty, all of it survives a power cut, and at
-    /// the last check the repository had everything that the manifest needs.
+    /// Stores a manifest, lists it under its subject, and points tags at it. If the returned list is empty, the manifest, its entry under
+    /// its subject and the tags survive a power cut, and at the last check the repository had everything that the manifest needs.
     /// </summary>
     /// <param name="blobs">The blobs that the manifest needs.</param>
     /// <param name="children">The manifests that the manifest needs.</param>

@@ -16,7 +16,7 @@ internal sealed partial class Fill(
     FillTransfer transfer, IContentStore content, IReferenceStore references, IProvenanceStore provenance, CacheSize cache,
     StoreWrites writes, FillMetrics metrics, TimeProvider time, ILogger log)
 {
-    // All side requests of a fill (see TryReserveSideRequest) together may fetch the blob's bytes divided by this number: a tenth.
+    // All side requests of a fill together may fetch a tenth of the blob's bytes: one part in this number (see TryReserveSideRequest).
     private const int SideRequestShare = 10;
 
     private readonly Lock _gate = new();
@@ -32,8 +32,8 @@ internal sealed partial class Fill(
     /// <summary>Brings the bytes into the spool.</summary>
     public FillTransfer Transfer => transfer;
 
-    /// <summary>The repositories from which the bytes may come. The fill links the blob into a repository only if its upstream has shown
-    /// that the repository may serve the blob.</summary>
+    /// <summary>The repositories from which the bytes may come. The fill links the blob into a repository only if the upstream of this
+    /// repository has shown that the repository may serve the blob.</summary>
     public FillOrigins Origins => transfer.Origins;
 
     /// <summary>How many bytes have come, from where, and for how many clients.</summary>
@@ -52,8 +52,8 @@ internal sealed partial class Fill(
     }
 
     /// <summary>
-    /// Whether a reader far ahead of the download may request this many bytes itself. All such side requests share a budget of a tenth of
-    /// the blob; otherwise each resuming client would cause its own download.
+    /// Whether the server may send a side request for this many bytes, for a reader that is far ahead of the download. All side requests of
+    /// the fill share a budget of a tenth of the blob. Without this budget, each client that resumes would cause its own download.
     /// </summary>
     public bool TryReserveSideRequest(long bytes, long length)
     {
@@ -118,6 +118,7 @@ internal sealed partial class Fill(
             {
                 await cache.PaceAsync(stop);
                 spool.Complete();
+                // Clients of a small blob have waited for its digest to be verified. Now they may read the spool.
                 Origins.AdmitClients();
                 await StoreAsync(spool, stop);
             }
@@ -198,18 +199,19 @@ internal sealed partial class Fill(
             }
             // If this replica follows another one, the other one reserves the room in the cache.
             var isFollowing = transfer.LeaseOwner is not null;
-            var mustStore = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
+            var mustLink = isFollowing || await cache.ReserveAsync(Digest, spool.Length, stop);
             // Link first and commit second. In the other order, a request between the two would find content without a link, and ask
             // upstream. A link without content does no harm: upstream has shown that the repository may serve the blob.
             var names = Origins.Close();
-            foreach (var name in mustStore ? names : [])
+            foreach (var name in mustLink ? names : [])
             {
                 linked = name;
                 await LinkAsync(name, stop);
             }
-            if (isFollowing)
-                // If the other replica has stored the blob, this one only deletes its own spool.
-                mustStore = !await transfer.WaitForOwnerToStoreAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop);
+            // If the other replica has stored the blob, this one only deletes its own spool.
+            var mustStore = isFollowing
+                ? !await transfer.WaitForOwnerToStoreAsync(stop) && await cache.ReserveAsync(Digest, spool.Length, stop)
+                : mustLink;
             if (!mustStore)
             {
                 spool.Delete();

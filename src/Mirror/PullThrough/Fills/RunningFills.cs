@@ -35,7 +35,7 @@ public sealed class RunningFills(
     public IReadOnlyList<RunningFill> List() => [.. _running.Values.Select(fill => fill.Progress)];
 
     /// <summary>Whether a digest is being downloaded for a repository, and for the login of the acting client if there is one.</summary>
-    public bool AreFor(RepositoryName name, Digest digest) =>
+    public bool AreRunningFor(RepositoryName name, Digest digest) =>
         _running.TryGetValue(digest, out var fill) && !fill.Origins.HaveFailed
             && fill.Origins.Find(name, ActingClient.Current) is not null;
 
