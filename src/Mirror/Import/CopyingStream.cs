@@ -1,14 +1,10 @@
+using Mirror.Storage;
+
 namespace Mirror.Import;
 
 /// <summary>Reads a stream, and writes all that is read to another one too.</summary>
-internal sealed class CopyingStream(Stream source, Stream copy) : Stream
+internal sealed class CopyingStream(Stream source, Stream copy) : ForwardReadStream
 {
-    public override bool CanRead => true;
-    public override bool CanSeek => false;
-    public override bool CanWrite => false;
-    public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var read = await source.ReadAsync(buffer, cancellationToken);
@@ -22,12 +18,4 @@ internal sealed class CopyingStream(Stream source, Stream copy) : Stream
         copy.Write(buffer, offset, read);
         return read;
     }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-    public override void SetLength(long value) => throw new NotSupportedException();
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

@@ -25,7 +25,7 @@ internal sealed class MemoryObject(byte[][] pieces, DateTimeOffset written)
 
     public Stream Open(long from, long until) => new Reader(pieces, from, Math.Min(until, Length));
 
-    private sealed class Reader : Stream
+    private sealed class Reader : ForwardReadStream
     {
         private readonly byte[][] _pieces;
         private long _left;
@@ -39,20 +39,6 @@ internal sealed class MemoryObject(byte[][] pieces, DateTimeOffset written)
             while (_piece < pieces.Length && from >= pieces[_piece].Length)
                 from -= pieces[_piece++].Length;
             _at = (int)from;
-        }
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
         }
 
         public override int Read(Span<byte> buffer)
@@ -72,19 +58,5 @@ internal sealed class MemoryObject(byte[][] pieces, DateTimeOffset written)
 
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
             new(Read(buffer.Span));
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-            Task.FromResult(Read(buffer.AsSpan(offset, count)));
-
-        public override void Flush()
-        {
-            // Nothing is written.
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }
