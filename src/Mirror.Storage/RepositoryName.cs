@@ -27,11 +27,8 @@ public readonly partial record struct RepositoryName : IComparable<RepositoryNam
     public static RepositoryName Parse(string s) =>
         TryParse(s, out var name) ? name : throw new FormatException($"'{s}' is not a valid repository name.");
 
-    /// <summary>
-    /// The order in which a walk through the folders finds the names: component by component, each compared as if <c>/</c> ended it. So
-    /// <c>a-b</c> comes before <c>a</c>, and <c>a</c> before <c>a/b</c>. So pages of the catalog need no list of all names.
-    /// </summary>
-    public int CompareTo(RepositoryName other) => string.CompareOrdinal(_text + "/", other._text + "/");
+    /// <summary>The lexical order of the names, which <c>_catalog</c> has (registry:2's API, "Listing Repositories").</summary>
+    public int CompareTo(RepositoryName other) => string.CompareOrdinal(ToString(), other.ToString());
 
     public static bool operator <(RepositoryName left, RepositoryName right) => left.CompareTo(right) < 0;
 

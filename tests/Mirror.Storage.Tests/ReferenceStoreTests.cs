@@ -114,7 +114,7 @@ public abstract class ReferenceStoreTests : StoreTests
     [Fact]
     public async Task Repositories_are_listed_in_the_order_of_their_names()
     {
-        string[] names = ["a-b", "a", "a/b", "a/b/c", "a0", "z/y/x"];
+        string[] names = ["a", "a-b", "a-b.c", "a-b/c", "a.b", "a/b", "a/b/c", "a0", "z/y/x"];
         // A manifest makes a repository as well as a blob does.
         foreach (var (i, name) in names.Reverse().Index())
             await (i % 2 == 0
@@ -123,15 +123,18 @@ public abstract class ReferenceStoreTests : StoreTests
         Assert.Equal(names, (await ListAsync(References.ListRepositoriesAsync(Cancel))).Select(name => name.ToString()));
         foreach (var (i, last) in names.Index())
             Assert.Equal(names[(i + 1)..], await AfterAsync(last));
-        Assert.Equal(names[3..], await AfterAsync("a/b/bb"));
-        Assert.Equal(names, await AfterAsync(null));
+        Assert.Equal(names[6..], await AfterAsync("a/b/bb"));
+        Assert.Equal(names[5..], await AfterAsync("a/"));
+        Assert.Equal(names[1..], await AfterAsync("a\u0001"));
+        Assert.Equal(names, await AfterAsync("Z"));
+        Assert.Equal(names, await AfterAsync(""));
 
         // What comes later is seen at once.
         await References.LinkBlobAsync(Name("a/b/d"), Any(1), Cancel);
         Assert.Equal(["a/b/d", "a0", "z/y/x"], await AfterAsync("a/b/c"));
 
-        async Task<List<string>> AfterAsync(string? last) => (await ListAsync(References.ListRepositoriesAfterAsync(
-            last is null ? null : Name(last), Cancel))).ConvertAll(name => name.ToString());
+        async Task<List<string>> AfterAsync(string last) =>
+            (await ListAsync(References.ListRepositoriesAfterAsync(last, Cancel))).ConvertAll(name => name.ToString());
     }
 
     [Fact]

@@ -111,22 +111,30 @@ public sealed class BucketReferenceStore(IBucket bucket, TimeProvider time) : IR
                 yield return repository;
     }
 
-    // The bucket gives folders in the order of RepositoryName: as if a '/' ended each component.
     private async IAsyncEnumerable<string> WalkAsync(
         string folder, List<string> children, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        // The bucket gives folders as if a '/' ended each of them.
+        string[] names =
+            [.. children.Where(child => !child.StartsWith('_')).Select(child => $"{folder}/{child}").Order(StringComparer.Ordinal)];
         var asked = new Queue<Task<List<string>>>();
-        var names = children.Where(child => !child.StartsWith('_')).Select(child => $"{folder}/{child}").ToList();
-        for (var i = 0; i < names.Count; i++)
-        {
-            while (asked.Count < MaxListsAtOnce && i + asked.Count < names.Count)
-                asked.Enqueue(ChildrenAsync(names[i + asked.Count], cancellationToken));
-            var below = await asked.Dequeue();
-            if (below.Any(IsRepositorySubfolder))
-                yield return names[i];
-            await foreach (var deeper in WalkAsync(names[i], below, cancellationToken))
-                yield return deeper;
-        }
+        var below = new Dictionary<string, List<string>>();
+        var next = 0;
+        foreach (var (name, isBelow) in LexicalWalk.Steps(names))
+            if (isBelow)
+            {
+                below.Remove(name, out var listed);
+                await foreach (var deeper in WalkAsync(name, listed!, cancellationToken))
+                    yield return deeper;
+            }
+            else
+            {
+                while (asked.Count < MaxListsAtOnce && next < names.Length)
+                    asked.Enqueue(ChildrenAsync(names[next++], cancellationToken));
+                below[name] = await asked.Dequeue();
+                if (below[name].Any(IsRepositorySubfolder))
+                    yield return name;
+            }
     }
 
     private Task<List<string>> ChildrenAsync(string folder, CancellationToken cancellationToken) =>

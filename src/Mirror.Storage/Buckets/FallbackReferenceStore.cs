@@ -88,7 +88,7 @@ public sealed class FallbackReferenceStore(IReferenceStore bucket, IReferenceSto
     public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) =>
         bucket.ListRepositoriesAsync(cancellationToken);
 
-    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(RepositoryName? after, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(string after, CancellationToken cancellationToken) =>
         bucket.ListRepositoriesAfterAsync(after, cancellationToken);
 
     private async ValueTask<T> ReadAsync<T>(

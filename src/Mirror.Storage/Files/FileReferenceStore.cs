@@ -95,7 +95,7 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
     }
 
     public async IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(
-        RepositoryName? after, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
         var top = PathOf(RegistryLayout.Repositories);
@@ -116,20 +116,20 @@ public sealed class FileReferenceStore(StoreRoot root, UnreadableFolders? unread
         return tags;
     }
 
-    // RepositoryName.CompareTo: each component is compared as if '/' ended it. Other programs' folders, such as lost+found and .snapshot,
-    // are no part of a name.
+    // Other programs' folders, such as lost+found and .snapshot, are no part of a name.
     private IEnumerable<string> Walk(string folder)
     {
-        var children = Entries.Folders(folder, unreadable)
-            .Where(child => RepositoryName.TryParse(Path.GetFileName(child), out _)).Select(child => child + "/").ToList();
-        children.Sort(StringComparer.Ordinal);
-        foreach (var child in children.Select(child => child[..^1]))
-        {
-            if (Entries.OrSkip(child, unreadable, () => IsRepository(child)))
+        string[] children =
+        [
+            .. Entries.Folders(folder, unreadable)
+                .Where(child => RepositoryName.TryParse(Path.GetFileName(child), out _)).Order(StringComparer.Ordinal),
+        ];
+        foreach (var (child, isBelow) in LexicalWalk.Steps(children))
+            if (isBelow)
+                foreach (var below in Walk(child))
+                    yield return below;
+            else if (Entries.OrSkip(child, unreadable, () => IsRepository(child)))
                 yield return child;
-            foreach (var below in Walk(child))
-                yield return below;
-        }
     }
 
     private static bool IsRepository(string folder) =>

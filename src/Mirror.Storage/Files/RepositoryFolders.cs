@@ -11,34 +11,35 @@ internal sealed class RepositoryFolders(UnreadableFolders? unreadable, TimeProvi
 {
     private readonly RememberedFolders<Listing> _folders = new(Read, listing => listing.Children.Length, unreadable, time);
 
-    /// <summary>The names after one, in the order of <see cref="RepositoryName.CompareTo"/>.</summary>
+    /// <summary>The names after a text, in lexical order.</summary>
     /// <param name="path">The folder of all repositories.</param>
-    /// <param name="after">Null for all names.</param>
-    public IEnumerable<RepositoryName> Names(string path, RepositoryName? after) =>
-        Walk(path, _folders.Read(path).Children, "", after is { } last ? $"{last}/" : "");
+    /// <param name="after">Empty for all names.</param>
+    public IEnumerable<RepositoryName> Names(string path, string after) => Walk(path, _folders.Read(path).Children, "", after);
 
     private IEnumerable<RepositoryName> Walk(string path, string[] children, string prefix, string after)
     {
-        foreach (var child in children)
+        // Most folders have no sibling between their two steps: then one look is enough for both.
+        var (looked, listing) = ("", default(Listing)!);
+        foreach (var (child, isBelow) in LexicalWalk.Steps(children))
         {
-            var key = $"{prefix}{child}/";
-            var holdsLast = after.StartsWith(key, StringComparison.Ordinal);
-            if (!holdsLast && string.CompareOrdinal(key, after) < 0)
+            var key = isBelow ? $"{prefix}{child}/" : prefix + child;
+            if (string.CompareOrdinal(key, after) <= 0 && !(isBelow && after.StartsWith(key, StringComparison.Ordinal)))
                 continue;
             var folder = $"{path}/{child}";
-            var listing = _folders.Read(folder);
-            if (listing.IsRepository && !holdsLast && RepositoryName.TryParse(key[..^1], out var name))
+            if (looked != child)
+                (looked, listing) = (child, _folders.Read(folder));
+            if (isBelow)
+                foreach (var below in Walk(folder, listing.Children, key, after))
+                    yield return below;
+            else if (listing.IsRepository && RepositoryName.TryParse(key, out var name))
                 yield return name;
-            foreach (var below in Walk(folder, listing.Children, key, holdsLast ? after : ""))
-                yield return below;
         }
     }
 
     private static Listing Read(string path, UnreadableFolders unreadable)
     {
         string[] all = [.. Entries.Folders(path, unreadable).Select(Path.GetFileName).OfType<string>()];
-        string[] children = [.. all.Where(child => RepositoryName.TryParse(child, out _))
-            .Order(Comparer<string>.Create((left, right) => string.CompareOrdinal($"{left}/", $"{right}/")))];
+        string[] children = [.. all.Where(child => RepositoryName.TryParse(child, out _)).Order(StringComparer.Ordinal)];
         return new(children, all.Any(RegistryLayout.RepositorySubfolders.Contains));
     }
 

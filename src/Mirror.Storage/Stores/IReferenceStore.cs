@@ -10,12 +10,12 @@ public interface IReferenceStore
     IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// As <see cref="ListRepositoriesAsync"/>, for requests of clients: the repositories after one name. If the store can, it does not read
-    /// those before this name.
+    /// As <see cref="ListRepositoriesAsync"/>, for requests of clients: the repositories lexically after a text. If the store can, it does
+    /// not read those before this text.
     /// </summary>
-    /// <param name="after">Null for all.</param>
-    IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(RepositoryName? after, CancellationToken cancellationToken) =>
-        ListRepositoriesAsync(cancellationToken).Where(name => after is not { } last || name > last);
+    /// <param name="after">Any text; empty for all repositories.</param>
+    IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(string after, CancellationToken cancellationToken) =>
+        ListRepositoriesAsync(cancellationToken).Where(name => string.CompareOrdinal(name.ToString(), after) > 0);
 
     /// <summary>Lets a repository serve a blob, or touches its link.</summary>
     ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken);

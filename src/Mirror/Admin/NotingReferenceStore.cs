@@ -12,7 +12,7 @@ public sealed class NotingReferenceStore(IReferenceStore store, ChangedRepositor
     public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) =>
         store.ListRepositoriesAsync(cancellationToken);
 
-    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(RepositoryName? after, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(string after, CancellationToken cancellationToken) =>
         store.ListRepositoriesAfterAsync(after, cancellationToken);
 
     public async ValueTask LinkBlobAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)

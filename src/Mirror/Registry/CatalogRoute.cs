@@ -1,6 +1,5 @@
 using Mirror.Access;
 using Mirror.Configuration;
-using Mirror.Storage;
 using Mirror.Storage.Stores;
 
 namespace Mirror.Registry;
@@ -20,9 +19,8 @@ public sealed class CatalogRoute(
             {
                 Advice = "if clients shall get longer pages of the catalog, raise catalog.maxentries",
             };
-        RepositoryName? last = Paging.Value(query, "last") is not { } given ? null
-            : RepositoryName.TryParse(given, out var name) ? name
-            : throw new RegistryException(RegistryError.NameInvalid, "'last' is the last repository of the page before");
+        // Any text: a client may begin at a place that is no name, such as "team/".
+        var last = Paging.Value(query, "last") ?? "";
 
         List<string> page = [];
         var more = false;

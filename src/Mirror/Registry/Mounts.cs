@@ -54,7 +54,7 @@ public sealed class Mounts(
     {
         List<RepositoryName> ofUpstream = [];
         using (await walks.EnterAsync(cancellationToken))
-            await foreach (var any in references.ListRepositoriesAfterAsync(null, cancellationToken))
+            await foreach (var any in references.ListRepositoriesAfterAsync("", cancellationToken))
                 if (await HasForClientAsync(request, any, digest, cancellationToken))
                 {
                     if (!privates.AsksUpstream(any))

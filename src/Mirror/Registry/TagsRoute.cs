@@ -1,5 +1,4 @@
 using Mirror.Configuration;
-using Mirror.Storage;
 
 namespace Mirror.Registry;
 
@@ -10,9 +9,8 @@ public sealed class TagsRoute(TagsOptions options)
     {
         var query = request.Http.Request.Query;
         int? count = Paging.Count(query) is { } asked ? Math.Min(asked, options.MaxTags) : null;
+        // Any text: a client may begin at a place that is no tag.
         var last = Paging.Value(query, "last");
-        if (last is not null && !Reference.IsTagName(last))
-            throw new RegistryException(RegistryError.TagInvalid, "'last' is the last tag of the page before");
         var answer = await request.Repository.ListTagsAsync(count, last, request.Aborted)
             ?? throw new RegistryException(RegistryError.NameUnknown, $"no repository {request.Route.Name}");
         request.SetCacheStatus(answer);

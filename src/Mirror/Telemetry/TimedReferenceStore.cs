@@ -56,6 +56,6 @@ internal sealed class TimedReferenceStore(IReferenceStore store, StorageTimer ti
     public IAsyncEnumerable<RepositoryName> ListRepositoriesAsync(CancellationToken cancellationToken) =>
         store.ListRepositoriesAsync(cancellationToken);
 
-    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(RepositoryName? after, CancellationToken cancellationToken) =>
+    public IAsyncEnumerable<RepositoryName> ListRepositoriesAfterAsync(string after, CancellationToken cancellationToken) =>
         store.ListRepositoriesAfterAsync(after, cancellationToken);
 }

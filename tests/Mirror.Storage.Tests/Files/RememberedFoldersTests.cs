@@ -115,7 +115,7 @@ public sealed class RememberedFoldersTests : IDisposable
     }
 
     private async Task<List<string>> NamesAsync() =>
-        await _references.ListRepositoriesAfterAsync(null, Stop).Select(name => name.ToString()).ToListAsync(Stop);
+        await _references.ListRepositoriesAfterAsync("", Stop).Select(name => name.ToString()).ToListAsync(Stop);
 
     private sealed class Clock : TimeProvider
     {

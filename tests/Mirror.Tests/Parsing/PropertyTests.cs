@@ -213,7 +213,7 @@ public sealed class PropertyTests
             iter: Count, threads: 1);
 
     [Fact]
-    public void Pages_of_names_begin_behind_the_last_one_in_the_order_of_a_walk() =>
+    public void Names_have_a_lexical_order() =>
         Gen.Select(NamePart.Array[1, 3], NamePart.Array[1, 3]).Sample(
             (one, other) =>
             {

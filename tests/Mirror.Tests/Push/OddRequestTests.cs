@@ -41,6 +41,18 @@ public sealed class OddRequestTests(PlainRegistry registry) : IClassFixture<Plai
     }
 
     [Fact]
+    public async Task A_list_may_begin_after_a_text_that_is_no_name()
+    {
+        await _repository.PushManifestAsync("1");
+        Assert.Equal(["1"], await _repository.TagsAsync("?last=-"));
+        foreach (var last in new[] { "team/", "Team", "~", "a b", "%00" })
+        {
+            var catalog = new Uri(registry.Mirror.Url, $"/v2/_catalog?last={last}").ToString();
+            Assert.Equal(HttpStatusCode.OK, await _repository.StatusOfAsync("GET", catalog));
+        }
+    }
+
+    [Fact]
     public async Task A_refused_manifest_names_every_missing_blob_up_to_a_hundred()
     {
         string[] missing = [.. Enumerable.Range(0, 150).Select(i => Digest.Of(Encoding.ASCII.GetBytes($"missing {i}")).ToString())];
