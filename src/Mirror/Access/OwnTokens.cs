@@ -84,7 +84,7 @@ public sealed class OwnTokens(TokenSecret secret, TimeProvider time)
     /// <summary>The answer that sends a client to <c>/auth/token</c>.</summary>
     public Refusal Refuse(in RefusedRequest request)
     {
-        var needed = ResourceAction.NeededFor(request.Repository, request.Action, from: null);
+        var needed = ResourceAction.NeededFor(request.Repository, request.Action, ResourceAction.FromOf(request.Http.Request));
         var error = BearerChallenge.TokenIn(request.Http.Request.Headers.Authorization) is null ? null
             : request.User is null ? "invalid_token"
             : "insufficient_scope";

@@ -70,8 +70,12 @@ public sealed class TlsOptions
     /// <summary>PEM files of the authorities that issue the certificates of clients. Empty: clients need no certificate.</summary>
     public string[] ClientCas { get; set; } = [];
 
-    /// <summary>Whether a client must show a certificate. It is used only together with <see cref="ClientCas"/>.</summary>
-    public ClientAuth ClientAuth { get; set; } = ClientAuth.RequireAndVerify;
+    /// <summary>Whether a client must show a certificate: allowed only together with <see cref="ClientCas"/>. Null: see
+    /// <see cref="DemandOnClients"/>.</summary>
+    public ClientAuth? ClientAuth { get; set; }
+
+    /// <summary><see cref="ClientAuth"/>, or what holds without that key. It counts only if there are <see cref="ClientCas"/>.</summary>
+    public ClientAuth DemandOnClients => ClientAuth ?? Configuration.ClientAuth.RequireAndVerify;
 
     /// <summary>The oldest version of the protocol that is spoken.</summary>
     public TlsVersion MinimumTls { get; set; } = TlsVersion.Tls12;

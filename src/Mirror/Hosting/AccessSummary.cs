@@ -79,7 +79,7 @@ internal static class AccessSummary
         : null;
 
     private static bool RequiresCertificate(MirrorOptions options) =>
-        options.Http.Tls is { IsOn: true, ClientCas.Length: > 0, ClientAuth: ClientAuth.RequireAndVerify };
+        options.Http.Tls is { IsOn: true, ClientCas.Length: > 0, DemandOnClients: ClientAuth.RequireAndVerify };
 
     private static string? WhyNoPushes(MirrorOptions options) =>
         options.Storage.Maintenance.ReadOnly.Enabled ? "storage.maintenance.readonly.enabled"

@@ -114,7 +114,7 @@ internal static partial class HttpsEndpoint
         // The machine's own authorities do not count: with them, every owner of a public certificate could connect.
         options.RemoteCertificateValidationCallback = (_, shown, sent, _) =>
         {
-            if (WhyRefused(tls.ClientAuth, authorities, shown as X509Certificate2, sent) is not { } why)
+            if (WhyRefused(tls.DemandOnClients, authorities, shown as X509Certificate2, sent) is not { } why)
                 return true;
             HandshakeFailures.Refuse(why);
             return false;

@@ -12,6 +12,8 @@ public sealed partial class SettingsReload(
     MirrorConfiguration configuration, Func<MirrorConfiguration> read, LiveOptions live, ILogger<SettingsReload> log)
 {
     private readonly Lock _gate = new();
+    // Key files that were read before this process gave up the rights of root cannot be read now; that is no news.
+    private readonly string[] _known = [.. SettingFiles.Mistakes(configuration.Options)];
 
     /// <summary>The configuration in force.</summary>
     public MirrorConfiguration Current
@@ -31,10 +33,9 @@ public sealed partial class SettingsReload(
         {
             var next = read();
             var merged = configuration.With(next, out var changed, out var needRestart);
-            // Key files that were read before this process gave up the rights of root cannot be read now; that is no news.
             string[] mistakes = next.Errors.Count > 0
                 ? [.. next.Errors]
-                : [.. merged.Errors.Concat(SettingFiles.Mistakes(next.Options).Except(SettingFiles.Mistakes(configuration.Options)))];
+                : [.. merged.Errors.Concat(SettingFiles.Mistakes(next.Options).Except(_known))];
             foreach (var mistake in mistakes)
                 LogMistake(configuration.Source, mistake);
             if (mistakes is not [])

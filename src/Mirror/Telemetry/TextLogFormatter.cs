@@ -19,7 +19,8 @@ internal sealed class TextLogFormatter(IReadOnlyDictionary<string, string> field
         AppendText(line, message);
         foreach (var (key, value) in fields)
         {
-            line.Append(' ').Append(key).Append('=');
+            // As logrus does with a field that would hide one of its own.
+            line.Append(' ').Append(key is "time" or "level" or "msg" ? "fields." : "").Append(key).Append('=');
             if (value is int or long)
                 line.Append(CultureInfo.InvariantCulture, $"{value}");
             else if (value is double number)

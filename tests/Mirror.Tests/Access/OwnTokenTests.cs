@@ -49,6 +49,18 @@ public sealed class OwnTokenTests : IAsyncDisposable
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
+    [Fact]
+    public async Task A_mount_is_sent_for_a_token_of_both_repositories()
+    {
+        await StartAsync();
+        using var response = await _registry.SendAsync(
+            HttpMethod.Post, $"a/app/blobs/uploads/?mount={Mirror.Storage.Digest.Of("x"u8)}&from=a/base");
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.EndsWith(
+            ",scope=\"repository:a/app:pull,push repository:a/base:pull\"",
+            response.Headers.NonValidated["WWW-Authenticate"].ToString());
+    }
+
     // p: pull, w: push, l: the catalog. A letter stands for what is allowed; the others are 401 or 403.
     [Theory]
     [InlineData(null, "repository:open/app:pull,push", "open/app", "p", 401)]

@@ -222,7 +222,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("http: {tls: {certificate: /nowhere, key: FILE}}", "http.tls.certificate: /nowhere does not exist")]
     [InlineData("http: {tls: {certificate: FOLDER, key: FILE}}", "http.tls.certificate: FOLDER is a folder, not a file")]
     [InlineData("http: {tls: {certificate: FILE, key: FILE}}", "http.tls.certificate: FILE holds no certificate in PEM form")]
-    [InlineData("http: {tls: {clientcas: [FILE]}}", "http.tls.clientcas: FILE holds no certificate in PEM form")]
+    [InlineData("http: {tls: {letsencrypt: {cachefile: FOLDER, hosts: [a.example]}, clientcas: [FILE]}}",
+        "http.tls.clientcas: FILE holds no certificate in PEM form")]
     [InlineData("proxy: {remoteurl: https://x, tls: {ca: /nowhere}}", "proxy.tls.ca: /nowhere does not exist")]
     [InlineData("proxy: {upstreams: [{remoteurl: https://x, tls: {ca: FILE}}]}", "proxy.upstreams.0.tls.ca: FILE holds no certificate")]
     [InlineData("http: {secret: s}\nredis: {addr: \"x:1\", tls: {rootcas: [FOLDER]}}", "redis.tls.rootcas: FOLDER is a folder, not a file")]

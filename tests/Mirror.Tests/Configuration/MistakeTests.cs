@@ -12,6 +12,29 @@ public sealed class MistakeTests
         "proxy.remoteurl: \"ftp://x\" is not allowed: an http or https URL without user info, query or fragment",
         Assert.Single(Load(VersionLine + "proxy: {remoteurl: ftp://x}").Errors));
 
+    [Theory]
+    [InlineData("http://127.0.0.1:5001", "it is host:port or :port, without a scheme and without a path")]
+    [InlineData("127.0.0.1:5001/", "it is host:port or :port, without a scheme and without a path")]
+    [InlineData("/run/mirror.sock", "without http.net: unix")]
+    public void An_address_with_a_slash_is_a_socket_only_if_it_looks_like_one(string address, string why) =>
+        Assert.EndsWith(why, Assert.Single(Load(VersionLine + $"http: {{addr: '{address}'}}").Errors));
+
+    [Theory]
+    [InlineData("---\nauth: {htpasswd: {realm: r, path: /p}}\n", 3)]
+    [InlineData("...\n---\n\n# users\nauth: {htpasswd: {realm: r, path: /p}}\n", 6)]
+    public void A_second_document_is_named_by_its_line(string yaml, int line)
+    {
+        var error = Assert.Single(Load(VersionLine + yaml).Errors);
+        Assert.Contains($"line {line}, ", error);
+        Assert.Contains("second document", error);
+    }
+
+    [Theory]
+    [InlineData("---\n")]
+    [InlineData("...\n")]
+    [InlineData("---\n# the end\n")]
+    public void A_document_without_content_may_follow(string yaml) => Assert.Empty(Load(VersionLine + yaml).Errors);
+
     [Fact]
     public void An_error_about_a_duration_names_its_path() =>
         Assert.StartsWith(
@@ -54,6 +77,9 @@ public sealed class MistakeTests
     [InlineData("http: {net: unix}", "http.net")]
     [InlineData("http: {net: udp}", "http.net")]
     [InlineData("http: {addr: /run/mirror.sock}", "http.addr")]
+    [InlineData("http: {tls: {clientcas: [/a]}}", "http.tls.clientcas")]
+    [InlineData("http: {tls: {certificate: /c, key: /k, clientauth: require-and-verify-client-cert}}", "http.tls.clientauth")]
+    [InlineData("http: {tls: {certificate: /c, key: /k, clientauth: require-any-client-cert}}", "http.tls.clientauth")]
     [InlineData("http: {debug: {addr: \":5000\"}}", "http.debug.addr")]
     [InlineData("http: {cors: {origins: [ui.example.org]}}", "http.cors.origins.0")]
     [InlineData("http: {cors: {origins: ['*'], supports_credentials: true}}", "http.cors.origins")]

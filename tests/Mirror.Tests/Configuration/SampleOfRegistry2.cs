@@ -185,7 +185,7 @@ internal static class SampleOfRegistry2
     [
         ["storage.filesystem", "storage.azure", "storage.gcs", "storage.s3", "storage.swift", "storage.oss", "storage.inmemory"],
         ["", "auth.silly", "auth.token", "auth.htpasswd"],
-        ["", "http.tls.letsencrypt", "http.tls.certificate,http.tls.key"],
+        ["", "http.tls.letsencrypt", "http.tls.certificate,http.tls.key,http.tls.clientcas"],
         ["log.level", "loglevel"],
         ["", "middleware.registry", "middleware.repository"],
     ];

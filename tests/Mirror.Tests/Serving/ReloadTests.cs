@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Text;
 using Mirror.Tests.Access;
 using Mirror.Tests.Peers;
@@ -53,6 +54,20 @@ public sealed class ReloadTests : MirrorOfHub
         await Mirror.ReloadAsync(settings => settings with { More = "" });
         using var after = await Mirror.GetAsync(ManifestPath("latest"));
         Assert.Equal(HttpStatusCode.OK, after.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_file_that_was_broken_since_the_start_changes_nothing_and_the_log_names_it()
+    {
+        using var key = ECDsa.Create();
+        using var certificate = TokenForge.SelfSigned("upstream", key, isAuthority: true);
+        var file = _folder.Write("ca.pem", certificate.ExportCertificatePem());
+        var tls = $"  tls: {{ca: {file}}}\n";
+        await using var mirror = await MirrorProcess.StartAsync(new MirrorSettings { Upstream = Hub.Url, More = tls });
+        _folder.Write("ca.pem", "rubbish");
+        var lines = await mirror.ReloadAsync(settings => settings with { More = tls + "  hold: 1s\n" });
+        Assert.Contains(lines, line => line.Contains("is not read again, and nothing has changed: proxy.tls.ca: ", StringComparison.Ordinal)
+            && line.Contains(file, StringComparison.Ordinal));
     }
 
     [Theory]

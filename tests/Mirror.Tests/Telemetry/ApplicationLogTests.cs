@@ -147,6 +147,19 @@ public sealed partial class ApplicationLogTests
         Assert.Equal("mine", line.RootElement.GetProperty("fields.level").GetString());
     }
 
+    [Fact]
+    public void A_field_of_the_settings_hides_no_field_of_a_line()
+    {
+        var text = Lines(
+            LogFormatter.Text, log => SayFailed(log, "sha256:abc", 12, null), ("msg", "mine"), ("time", "never"), ("level", "high"));
+
+        Assert.Contains(" fields.msg=mine", text, StringComparison.Ordinal);
+        Assert.Contains(" fields.time=never", text, StringComparison.Ordinal);
+        Assert.Contains(" fields.level=high", text, StringComparison.Ordinal);
+        foreach (var key in new[] { "msg=", "time=", "level=" })
+            Assert.Single(text.Split(' '), word => word.StartsWith(key, StringComparison.Ordinal));
+    }
+
     // What docker-registry 2.8.2 makes of the same file. It reads the file with Go's yaml.v2, which takes more words for true and false
     // than YAML 1.2 does.
     [Theory]

@@ -49,9 +49,9 @@ internal static class AccessKeyRules
             findings.Errors.Add($"{path}.who.claims.{claim}: missing; values are required, and the name of a claim may not contain ':'");
         if (rule.Who.Certificates is not [] && options.Http.Tls.ClientCas is [])
             findings.Errors.Add($"{path}.who.certificates: not allowed without http.tls.clientcas: no certificate would be checked");
-        if (rule.Who.Certificates is not [] && options.Http.Tls.ClientAuth is ClientAuth.RequireAny or ClientAuth.Request)
+        if (rule.Who.Certificates is not [] && options.Http.Tls.DemandOnClients is ClientAuth.RequireAny or ClientAuth.Request)
             findings.Errors.Add($"{path}.who.certificates: not allowed with http.tls.clientauth: "
-                + $"{ValueRules.WordOf(options.Http.Tls.ClientAuth)}, which checks no certificate");
+                + $"{ValueRules.WordOf(options.Http.Tls.DemandOnClients)}, which checks no certificate");
         if (options.Auth is { Htpasswd: null, Token: null, Silly: null } && rule.Who is { Users: not [] } or { Groups: not [] })
             findings.Errors.Add($"{path}.who: users and groups are not allowed without a section auth: no client could log in");
     }
@@ -68,8 +68,8 @@ internal static class AccessKeyRules
             foreach (var pattern in rule.Repositories.Where(pattern => NeverMatches(options, pattern)))
                 findings.Warnings.Add($"access.rules.{i}.repositories: \"{pattern}\" matches no image of Docker Hub: their names are "
                     + "those of the catalog, such as library/nginx");
-        if (options.Http.Tls.ClientAuth is ClientAuth.RequireAny or ClientAuth.Request)
-            findings.Warnings.Add($"http.tls.clientauth: {ValueRules.WordOf(options.Http.Tls.ClientAuth)} checks no certificate"
+        if (options.Http.Tls.DemandOnClients is ClientAuth.RequireAny or ClientAuth.Request)
+            findings.Warnings.Add($"http.tls.clientauth: {ValueRules.WordOf(options.Http.Tls.DemandOnClients)} checks no certificate"
                 + (options.Http.Tls.ClientCas is [] ? ", and without http.tls.clientcas no client is asked for one" : ""));
         if (options.Http.Cors.Origins is not [])
             foreach (var name in options.Http.Headers.Keys.Where(

@@ -17,7 +17,9 @@ internal static class CrossKeyRules
         if (http.Net is ListenNetwork.Unix && !isPath)
             findings.Errors.Add($"http.net: unix needs the path of a socket in http.addr, and \"{http.Addr}\" is none");
         if (http.Net is ListenNetwork.Tcp && isPath)
-            findings.Errors.Add($"http.addr: \"{http.Addr}\" is not allowed without http.net: unix");
+            findings.Errors.Add(http.Addr[0] is '/' or '.' or '@'
+                ? $"http.addr: \"{http.Addr}\" is not allowed without http.net: unix"
+                : $"http.addr: \"{http.Addr}\" is not allowed: it is host:port or :port, without a scheme and without a path");
         if (http.Net is ListenNetwork.Unix && options.SharesByRedis() && options.Fleet.Address is null)
             findings.Errors.Add("fleet.address: missing; with http.net: unix the other replicas cannot reach this one otherwise");
         if (http.Debug.Addr is { } debug && debug == http.Addr && ListenAddress.Parse(debug).Port != 0)
@@ -32,6 +34,7 @@ internal static class CrossKeyRules
         if (http.Tls.Certificate is null != http.Tls.Key is null)
             findings.Errors.Add("http.tls: certificate and key are used together only; one is missing");
 
+        CheckClientCertificates(http.Tls, findings);
         LetsEncryptRules.Check(http, findings);
 
         if (proxy.Hold > TimeSpan.Zero && proxy.FailFast is not null)
@@ -132,6 +135,18 @@ internal static class CrossKeyRules
             findings.Warnings.Add("proxy.exec is used, and proxy.username and proxy.password are not");
         else if (proxy.Username is null != proxy.Password is null)
             findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
+    }
+
+    // Errors: without these keys every client would get in, and the operator wanted certificates.
+    private static void CheckClientCertificates(TlsOptions tls, Findings findings)
+    {
+        if (tls is { ClientCas: not [], IsOn: false, Key: null })
+            findings.Errors.Add(
+                "http.tls.clientcas: not allowed without certificate and key, or letsencrypt: over plain HTTP no client shows a "
+                + "certificate");
+        if (tls is { ClientCas: [], ClientAuth: { } demand })
+            (demand is ClientAuth.RequireAndVerify or ClientAuth.RequireAny ? findings.Errors : findings.Warnings).Add(
+                "http.tls.clientauth: clientcas is missing, the files of the authorities; without them no client is asked");
     }
 
     private static void WarnOfHeaders(MirrorOptions options, Findings findings)

@@ -29,6 +29,12 @@ internal static partial class YamlText
             throw new YamlException(
                 Mark.Empty, Mark.Empty, "A bracket is not closed, a key stands in a list, or a key is empty.", confused);
         }
+        // What another document says would be ignored, such as who may log in.
+        if (yaml.Documents.Skip(1).Select(document => document.RootNode)
+            .FirstOrDefault(root => root is not YamlScalarNode { Value: null or "" }) is { } second)
+            throw new YamlException(
+                second.Start, second.End,
+                "A second document begins here, after a line ---. Write all settings into one document: remove that line.");
         var root = yaml.Documents.Count > 0 ? yaml.Documents[0].RootNode : new YamlScalarNode();
         Merge(root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance), findings);
         return root;
