@@ -111,8 +111,8 @@ public sealed partial class StoreWrites(
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message =
-        "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, the rest "
-        + "comes from upstream uncached, and pushes are refused: {Advice}")]
+        "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, content "
+        + "of an upstream is passed on without being stored, and pushes are refused: {Advice}")]
     private partial void LogFailed(string what, string reason, string storage, int count, string advice);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Storage} takes writes again")]

@@ -110,7 +110,15 @@ public sealed partial class MirroredManifests
             if (await HeadAsync(name, digest) is { } head && head.Size == bytes.Length)
                 manifest = new Manifest(head, bytes);
         }
-        manifest ??= (await upstream.GetManifestAsync(name, digest, cancellationToken)).Value;
+        try
+        {
+            manifest ??= (await upstream.GetManifestAsync(name, digest, cancellationToken)).Value;
+        }
+        catch (UpstreamException failure)
+        {
+            NoteNotSent(name, digest, failure);
+            throw;
+        }
         await StoreAsync(name, manifest, cancellationToken);
         return manifest;
     }

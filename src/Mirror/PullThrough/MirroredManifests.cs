@@ -21,8 +21,9 @@ public sealed partial class MirroredManifests(
     private const int MaxSeen = 10_000;
     private static readonly TimeSpan SeenLife = TimeSpan.FromMinutes(5);
 
-    // When upstream last showed by HEAD that it sends these manifests.
-    private readonly ConcurrentDictionary<(RepositoryName, Digest), long> _seenUpstream = new();
+    // When upstream last showed by HEAD that it sends these manifests; or when it did not send one of them to the GET that followed, and
+    // why.
+    private readonly ConcurrentDictionary<(RepositoryName, Digest), (long At, UpstreamException? Failure)> _seenUpstream = new();
     private readonly RareLine _staleLine = new(time);
 
     /// <summary>The stored manifest that a reference names; null if the server must ask upstream.</summary>
@@ -95,6 +96,9 @@ public sealed partial class MirroredManifests(
             if (await FindStoredAsync(name, current.Value.Digest, cancellationToken) is { } stored)
                 return current with { Value = stored.Descriptor };
             if (await FindFormerAsync(name, tag, current.Value, cancellationToken) is { } copy)
+            {
+                if (SeenLately(name, current.Value.Digest)?.Failure is { } lately)
+                    return DescriptorOf(Stale(name, tag, copy, lately));
                 try
                 {
                     var sent = await deadlines.WaitForRefreshAsync(
@@ -102,12 +106,13 @@ public sealed partial class MirroredManifests(
                     current = current with { Value = sent, Held = held.Find(name, tag) };
                     if (_seenUpstream.Count >= MaxSeen)
                         _seenUpstream.Clear();
-                    _seenUpstream[(name, current.Value.Digest)] = time.GetTimestamp();
+                    _seenUpstream[(name, current.Value.Digest)] = (time.GetTimestamp(), null);
                 }
                 catch (UpstreamException failure)
                 {
                     return DescriptorOf(Stale(name, tag, copy, failure));
                 }
+            }
             return current.CacheStatus == CacheStatus.Revalidated ? current with { CacheStatus = CacheStatus.Miss } : current;
         }
         return await deadlines.WaitForMissAsync(name, HeadAsync(name, digest), cancellationToken) is { } head
@@ -135,9 +140,18 @@ public sealed partial class MirroredManifests(
     // must too. Null if upstream has shown lately that it sends the new one.
     private async ValueTask<Manifest?> FindFormerAsync(
         RepositoryName name, string tag, Descriptor named, CancellationToken cancellationToken) =>
-        _seenUpstream.TryGetValue((name, named.Digest), out var at) && time.GetElapsedTime(at) < SeenLife
-            ? null
-            : await FindCopyAsync(name, tag, cancellationToken);
+        SeenLately(name, named.Digest) is { Failure: null } ? null : await FindCopyAsync(name, tag, cancellationToken);
+
+    private (long At, UpstreamException? Failure)? SeenLately(RepositoryName name, Digest digest) =>
+        _seenUpstream.TryGetValue((name, digest), out var seen) && time.GetElapsedTime(seen.At) < SeenLife ? seen : null;
+
+    // A client that got the digest by HEAD asks for it by GET. If upstream does not send it, the next HEAD must answer the former manifest.
+    private void NoteNotSent(RepositoryName name, Digest digest, UpstreamException failure)
+    {
+        // What upstream refuses to the login of one client says nothing about other clients.
+        if (ActingClient.Current is null && _seenUpstream.ContainsKey((name, digest)))
+            _seenUpstream[(name, digest)] = (time.GetTimestamp(), failure);
+    }
 
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {

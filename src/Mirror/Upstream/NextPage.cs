@@ -22,9 +22,13 @@ internal static partial class NextPage
         if (header.Length > MaxLength)
             throw new UpstreamUnavailableException($"{page.Authority} sent a header Link of more than {MaxLength} characters.");
         // Some registries leave the angle brackets out.
-        if (!header.Contains('<', StringComparison.Ordinal) && header.Split(';', 2) is [{ Length: > 0 } bare, var parameters])
-            header = $"<{bare.Trim()}>;{parameters}";
-        var next = Link().Matches(header).FirstOrDefault(link => IsNext(link.Groups["parameters"].Value));
+        if (!header.Contains('<', StringComparison.Ordinal) && header.Split(';', 2) is [var bare, .. var parameters]
+            && !string.IsNullOrWhiteSpace(bare))
+            header = $"<{bare.Trim()}>;{string.Concat(parameters)}";
+        var links = Link().Matches(header);
+        if (links.Count == 0 && !string.IsNullOrWhiteSpace(header))
+            throw new UpstreamUnavailableException($"{page.Authority} sent a header Link that cannot be read: it has no <URL>.");
+        var next = links.FirstOrDefault(link => IsNext(link.Groups["parameters"].Value));
         if (next is null)
             return null;
         return UrlReference.Resolve(page, next.Groups["url"].Value) is { Scheme: "http" or "https" } url

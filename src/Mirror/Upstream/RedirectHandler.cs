@@ -11,6 +11,8 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
     /// <summary>How many redirects are followed, as clients in Go do.</summary>
     public const int MaxRedirects = 10;
 
+    private const string HostKey = "redirected to";
+
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var response = await base.SendAsync(request, cancellationToken);
@@ -23,10 +25,21 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
             if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && scheme == Uri.UriSchemeHttp))
                 throw new RedirectException($"a redirect from {scheme} to {target.Scheme} is not allowed");
             request = Next(request, target);
-            response = await base.SendAsync(request, cancellationToken);
+            try
+            {
+                response = await base.SendAsync(request, cancellationToken);
+            }
+            catch (Exception failure)
+            {
+                failure.Data[HostKey] = target.Authority;
+                throw;
+            }
         }
         return response;
     }
+
+    /// <summary>The host, to which upstream redirected the request, that caused the failure; null if it was upstream's own host.</summary>
+    public static string? HostOf(Exception? failure) => failure?.Data[HostKey] as string;
 
     /// <summary>Where an answer redirects to; null for another answer.</summary>
     public static Uri? Target(HttpResponseMessage response) =>

@@ -21,7 +21,8 @@ internal static class UpstreamAnswers
     private static readonly XmlReaderSettings AnyXml = new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null };
 
     /// <summary>Whether a GET may succeed where this HEAD failed.</summary>
-    public static bool MustRetryAsGet(HttpResponseMessage head) => (int)head.StatusCode is >= 400 and not (408 or 429);
+    public static bool MustRetryAsGet(HttpResponseMessage head) =>
+        !head.IsSuccessStatusCode && (int)head.StatusCode is not (408 or 429);
 
     /// <summary>Whether the host failed to answer the request. After a HEAD with 5xx a GET follows, and decides.</summary>
     public static bool IsFailure(HttpResponseMessage response) =>

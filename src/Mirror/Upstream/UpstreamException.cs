@@ -91,7 +91,9 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
     public override string Advice => IsLoginRefused
         ? "correct username and password in section proxy"
         : UpstreamRequest.AdviceFor(InnerException)
-            ?? "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream";
+            ?? (RedirectHandler.HostOf(InnerException) is { } host
+                ? $"if this lasts, check that this machine may reach {host}: DNS, firewall and HTTPS_PROXY"
+                : "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream");
 
     /// <summary>Whether it ignored or refused a range; the whole content can be requested.</summary>
     public bool IsRangeIgnored { get; init; }

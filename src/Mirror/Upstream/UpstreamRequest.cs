@@ -66,8 +66,9 @@ internal static class UpstreamRequest
         catch (Exception failure) when (IsNoAnswer(failure)
             && (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested))
         {
+            var sender = RedirectHandler.HostOf(failure) is { } host ? $"{host}, to which {upstream} redirects," : upstream;
             throw new UpstreamUnavailableException(
-                $"{upstream} {(IsUnusable(failure) ? "gave an answer that cannot be used" : "cannot be reached")}: {Reason(failure)}",
+                $"{sender} {(IsUnusable(failure) ? "gave an answer that cannot be used" : "cannot be reached")}: {Reason(failure)}",
                 failure);
         }
     }

@@ -116,6 +116,22 @@ public sealed class RedirectTests : MirrorOfHub
         await AssertErrorAsync(status, response);
     }
 
+    [Theory]
+    [InlineData("cdn.invalid")]
+    [InlineData("127.0.0.1:1")]
+    public async Task A_host_behind_a_redirect_that_cannot_be_reached_is_named(string host)
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        Hub.Script(Asked.Blob, Answer.Redirect($"http://{host}/data"));
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        var expected = $"{host}, to which {Hub.Registry.Url.Authority} redirects, cannot be reached";
+        Assert.Contains(expected, await response.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+        await Mirror.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
+            && line.Contains(expected, StringComparison.Ordinal)
+            && line.Contains($"check that this machine may reach {host}", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_403_of_the_cdn_says_nothing_about_the_blob()
     {

@@ -53,6 +53,7 @@ public sealed class UpstreamListsTests : IAsyncLifetime
     [InlineData("last={tag}", """<?last={tag}>; rel="next" """)]
     [InlineData("last={tag}", """<list?last={tag}>""")]
     [InlineData("last={tag}", """/v2/acme/app/tags/list?last={tag}; rel="next" """)]
+    [InlineData("last={tag}", "/v2/acme/app/tags/list?last={tag}")]
     [InlineData("page={at}", """</v2/acme/app/tags/list>; rel="first", </v2/acme/app/tags/list?page={at}>; rel="next" """)]
     public async Task Every_page_is_listed_once_however_upstream_counts_them(string query, string link)
     {
@@ -103,6 +104,14 @@ public sealed class UpstreamListsTests : IAsyncLifetime
         AnswerTags(asked => asked.Length == 0 ? (200, TagsJson(AllTags[..PageSize]), ["<?page=2>; rel=next"]) : (status, body, []));
         using var nothing = await _mirror.GetAsync(TagList);
         Assert.Equal(status == 429 ? HttpStatusCode.TooManyRequests : HttpStatusCode.ServiceUnavailable, nothing.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_list_whose_next_page_cannot_be_found_is_none()
+    {
+        AnswerTags(_ => (200, TagsJson(AllTags[..PageSize]), ["<?page=2; rel=next"]));
+        using var nothing = await _mirror.GetAsync(TagList);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, nothing.StatusCode);
     }
 
     [Fact]

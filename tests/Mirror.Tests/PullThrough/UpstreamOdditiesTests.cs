@@ -48,6 +48,8 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(300)]
+    [InlineData(304)]
     [InlineData(400)]
     [InlineData(403)]
     [InlineData(404)]
