@@ -1,9 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
-using System.Runtime.InteropServices;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -260,50 +257,4 @@ public sealed partial class TokenSource(
         + "mirror does not send the login of section proxy: asking without it; set up the proxy in front of {Upstream} so that it names an "
         + "https:// address (many registries need the header X-Forwarded-Proto for this)")]
     private static partial void LogNotSentPlainly(ILogger log, string upstream, string realm);
-
-    // Life counts from the timestamp At.
-    internal sealed record Token(string Value, TimeSpan Life, Challenge Challenge, long At)
-    {
-        public bool WasAccepted { get; set; }
-
-        // Whether it replaces a token that the registry refused without ever having accepted it. Tokens after it keep this mark until the
-        // registry accepts one.
-        public bool ReplacesUnaccepted { get; init; }
-
-        // Whether the mirror requested it without the login of its account. Then it gives the rights of an anonymous client.
-        public bool IsLoginWithheld { get; init; }
-    }
 }
-
-/// <summary>The response of a token service.</summary>
-internal sealed record TokenBody(
-    [property: JsonPropertyName("token")] string? Token,
-    [property: JsonPropertyName("access_token")] string? AccessToken,
-    [property: JsonPropertyName("expires_in")] JsonElement? ExpiresIn)
-{
-    /// <summary>The token, under whichever of its two names it is; null for none.</summary>
-    [JsonIgnore]
-    public string? Value => !string.IsNullOrEmpty(Token) ? Token : !string.IsNullOrEmpty(AccessToken) ? AccessToken : null;
-
-    /// <summary>The lifetime, which comes as a number or as text; null for what is neither.</summary>
-    [JsonIgnore]
-    public double? Seconds => ExpiresIn switch
-    {
-        { ValueKind: JsonValueKind.Number } number when number.TryGetDouble(out var seconds) => seconds,
-        { ValueKind: JsonValueKind.String } text
-            when double.TryParse(
-                // As bytes, because they may be no UTF-8.
-                JsonMarshal.GetRawUtf8Value(text).Trim((byte)'"'), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) =>
-                seconds,
-        _ => null,
-    };
-}
-
-/// <summary>A registry's response to <c>tags/list</c>.</summary>
-internal sealed record TagsBody([property: JsonPropertyName("tags")] IReadOnlyList<string>? Tags);
-
-// Clients in Go, which services are tested with, compare names without regard to case.
-[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true)]
-[JsonSerializable(typeof(TokenBody))]
-[JsonSerializable(typeof(TagsBody))]
-internal sealed partial class UpstreamJson : JsonSerializerContext;
