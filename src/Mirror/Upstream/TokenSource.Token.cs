@@ -11,7 +11,13 @@ public sealed partial class TokenSource
         // registry accepts one.
         public bool ReplacesUnaccepted { get; init; }
 
+        // That a 403 or 400 was answered to this token although it was new, or to one before it.
+        public Denial? Denial { get; set; }
+
         // Whether the mirror requested it without the login of its account. Then it gives the rights of an anonymous client.
         public bool IsLoginWithheld { get; init; }
     }
+
+    // Pause: how long no token is requested because of such an answer.
+    internal sealed record Denial(long At, TimeSpan Pause);
 }

@@ -33,7 +33,8 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
 
     /// <summary>Upstream's 401 or 403 to a request.</summary>
     internal static UpstreamDeniedException Of(UpstreamRequestKey key, UpstreamOrigin origin, Accounts accounts) => new(
-        $"{origin.Authority} refuses this mirror access to {key.Name}/{key.Path}; check the account in section proxy.",
+        $"{origin.Authority} refuses this mirror access to {key.Name}/{key.Path}"
+            + (accounts.HaveCredentials ? "; check the account in section proxy." : "."),
         accounts.HaveCredentials)
     {
         RequestKey = key,
