@@ -198,6 +198,7 @@ public sealed partial class TokenSource(
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {status}.")
             {
                 IsLoginRefused = isLoginRefused == true,
+                LoginAdvice = account.LoginAdvice,
             };
 
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
