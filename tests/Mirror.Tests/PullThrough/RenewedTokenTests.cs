@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Mirror.Configuration;
 using Mirror.Fleet;
-using Mirror.Telemetry;
 using Mirror.Upstream;
 using Xunit;
 
