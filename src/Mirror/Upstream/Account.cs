@@ -24,6 +24,13 @@ public sealed class Account(int index, Func<CancellationToken, ValueTask<Credent
     /// <summary>Whether it is the login of a client, or a client without one. No metric and no other replica learns of it.</summary>
     public bool IsOfClient => index == OfClient;
 
+    /// <summary>If it comes from a credential helper that is never asked again, what the operator can do about passwords that expire; else
+    /// null.</summary>
+    public string? HelperAdvice { get; init; }
+
+    /// <summary>What the operator can do if upstream refuses its login.</summary>
+    public string LoginAdvice => HelperAdvice ?? "correct its username and password in section proxy";
+
     /// <summary>The credential to use now; null means anonymous.</summary>
     /// <exception cref="UpstreamUnavailableException">A credential helper failed.</exception>
     public ValueTask<Credential?> CredentialAsync(CancellationToken cancellationToken) => credential(cancellationToken);

@@ -46,6 +46,9 @@ public sealed class Accounts
     /// <summary>Whether requests are sent with a login.</summary>
     public bool HaveCredentials { get; private set; }
 
+    /// <inheritdoc cref="Account.HelperAdvice"/>
+    public string? HelperAdvice => Array.Find(Volatile.Read(ref _all), account => account.HelperAdvice is not null)?.HelperAdvice;
+
     /// <summary>Whether every account has so few pulls left that waiting clients should get them, and background work should
     /// stop.</summary>
     public bool HaveFewPullsLeft => Array.TrueForAll(Volatile.Read(ref _all), account => account.HasFewPullsLeft);
@@ -128,7 +131,14 @@ public sealed class Accounts
         credentials.AddRange(options.Credentials.Select(account => Fixed(new Credential(account.Username, account.Password))));
         if (credentials.Count == 0)
             credentials.Add(Fixed(null));
-        return [.. credentials.Select((credential, index) => new Account(index, credential, time))];
+        return
+        [
+            .. credentials.Select((credential, index) => new Account(index, credential, time)
+            {
+                // The helper is the first one.
+                HelperAdvice = index == 0 && options.Exec is { Lifetime: null } ? CredentialHelper.LifetimeAdvice : null,
+            }),
+        ];
     }
 
     // The settings that the accounts are made of, in their order.

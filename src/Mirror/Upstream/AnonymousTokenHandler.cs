@@ -48,7 +48,7 @@ internal sealed class AnonymousTokenHandler(UpstreamOrigin origin, TokenSource t
             response.Dispose();
             response = await base.SendAsync(again, cancellationToken);
             if (response.StatusCode != HttpStatusCode.Unauthorized)
-                tokens.Accepted(_anonymous, scope);
+                tokens.Accepted(_anonymous, scope, token);
         }
         if (!UpstreamAnswers.IsMissing(response) || !IsOfOtherRegistry(request.RequestUri!, response.RequestMessage!.RequestUri!)
             || UpstreamRequest.MayLackApi(request)

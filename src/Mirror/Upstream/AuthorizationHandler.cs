@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.ExceptionServices;
-using Mirror.Storage;
 
 namespace Mirror.Upstream;
 
@@ -14,28 +14,30 @@ namespace Mirror.Upstream;
 /// Some registries answer 404 to anonymous requests for private content. So a 404 to a request that was sent without the configured login
 /// says nothing, unless the registry's <c>/v2/</c> shows that it wants no login.
 /// </remarks>
-public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource tokens, TimeProvider time) : DelegatingHandler
+public sealed partial class AuthorizationHandler : DelegatingHandler
 {
-    // How long the answer of "/v2/" counts.
-    private static readonly TimeSpan PingInterval = TimeSpan.FromMinutes(1);
-
-    // How long to wait after a 429 of "/v2/" without Retry-After.
-    private static readonly TimeSpan DefaultPause = TimeSpan.FromSeconds(1);
-
     // Without this pause, each request would be sent twice while a token service fails.
     private static readonly TimeSpan TryInterval = TimeSpan.FromSeconds(10);
 
     // A limit, because clients choose the repositories, and so the number of scopes.
     private const int MaxScopes = 10_000;
 
-    private readonly SingleFlight<string, RootAnswer?> _pings = new();
-    private readonly LoginChecks _logins = new(time);
+    private readonly UpstreamOrigin _origin;
+    private readonly TokenSource _tokens;
+    private readonly TimeProvider _time;
+    private readonly RegistryRoot _root;
+    private readonly LoginChecks _logins;
     private readonly NamedScopes _scopes = new();
     // When a request without a token was of no use.
     private readonly ConcurrentDictionary<string, long> _uselessTries = new();
     private volatile Challenge? _challenge;
-    private volatile RootAnswer? _rootAnswer;
-    private volatile Limit? _limit;
+
+    public AuthorizationHandler(UpstreamOrigin origin, TokenSource tokens, TimeProvider time)
+    {
+        (_origin, _tokens, _time) = (origin, tokens, time);
+        _root = new(origin, base.SendAsync, time);
+        _logins = new(time);
+    }
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -61,23 +63,34 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
         // 2. Look for a challenge of the upstream itself. Never answer one from a host that it redirected to. Some registries redirect
         // anonymous clients to a page with a login.
         var used = request.Headers.Authorization;
-        var refused = used?.Scheme == "Bearer" ? used.Parameter : null;
         var isLoginPage = known is null && response.IsSuccessStatusCode && UpstreamAnswers.IsWebPage(response);
-        if (!isLoginPage
-            && (response.StatusCode is not (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden) && !UpstreamAnswers.IsMissing(response)
-                || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!)))
+        var isRefusal = IsRefusal(response) && (IsBearer(used) || response.StatusCode != HttpStatusCode.BadRequest);
+        if (!isLoginPage && !(IsOwn(response) && (isRefusal || UpstreamAnswers.IsMissing(response))))
             return response;
+        var refused = IsBearer(used) ? used.Parameter : null;
         AuthenticationHeaderValue? answer = null;
+        Challenge? tried = null;
         try
         {
-            var challenge = response.StatusCode == HttpStatusCode.Unauthorized ? Challenge.From(response) : null;
+            var challenge = ChallengeIn(response);
 
             // 3. Some registries challenge at /v2/ only, and refuse anonymous requests elsewhere: if the mirror has an account, ask /v2/.
             if (challenge is null && known is null && await HasCredentialAsync(request, cancellationToken))
                 challenge = _challenge ?? await FindChallengeAsync(request, response, cancellationToken);
 
-            // 4. Answer it, with a token that upstream has not refused yet.
-            if (challenge is not null)
+            // 4. Some registries do not say that a token has ended: renew it, as if they had repeated the challenge that it answers.
+            if (isRefusal && refused is not null && challenge is not { HasTokenService: true })
+            {
+                response = await WithRenewedTokenAsync(response, known!, request, refused, cancellationToken);
+                (used, challenge) = (request.Headers.Authorization, ChallengeIn(response));
+                refused = IsBearer(used) ? used.Parameter : refused;
+            }
+
+            // 5. Answer it, with a token that upstream has not refused yet. Harbor answers a refused token with Basic: that is no reason to
+            // forget its token service, but the registry may have changed to Basic.
+            if (challenge is not null && IsBearer(used) && !challenge.HasTokenService)
+                answer = await AnswerAsync(tried = challenge, request, refused, cancellationToken);
+            else if (challenge is not null)
                 answer = await AnswerAsync(_challenge = challenge, request, refused, cancellationToken);
         }
         catch
@@ -86,22 +99,26 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
             throw;
         }
 
-        // 5. Send once more. If upstream refuses again, this is the final answer, except for a token that is too new.
+        // 6. Send once more. If upstream refuses again, this is the final answer, except for a token that is too new.
         if (answer is not null && !answer.Equals(used))
         {
             response.Dispose();
             response = await SendAsync(request, answer, cancellationToken);
+            if (tried is not null && response.IsSuccessStatusCode && !UpstreamAnswers.IsWebPage(response))
+                _challenge = tried;
         }
-        response = await WithNamedScopeAsync(response, request, cancellationToken);
         response = await WithSecondTokenAsync(response, request.Headers.Authorization, request, cancellationToken);
-        await CheckLoginAsync(response, request, answer ?? used, cancellationToken);
-        if (!UpstreamAnswers.IsMissing(response) || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!)
+        response = await WithNamedScopeAsync(response, request, cancellationToken);
+        // A registry that knows tokens only refuses every login that it gets itself.
+        if (tried is null)
+            await CheckLoginAsync(response, request, answer ?? used, cancellationToken);
+        if (!UpstreamAnswers.IsMissing(response) || !IsOwn(response)
             || !request.Options.TryGetValue(UpstreamRequest.IsLoginWithheld, out var isWithheld) || !isWithheld
             || UpstreamRequest.MayLackApi(request))
             return response;
         using (response)
             throw new UpstreamDeniedException(
-                $"{origin.Authority} answered {(int)response.StatusCode} to a request without the login of section proxy, because the "
+                $"{_origin.Authority} answered {(int)response.StatusCode} to a request without the login of section proxy, because the "
                 + "login may not go to its token service (proxy.token_realms).",
                 hasAccount: false)
             {
@@ -115,13 +132,12 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
         HttpResponseMessage response, HttpRequestMessage request, AuthenticationHeaderValue? sent, CancellationToken cancellationToken)
     {
         if (response.StatusCode != HttpStatusCode.Unauthorized || sent is not { Scheme: "Basic" }
-            || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!)
-            || !request.Options.TryGetValue(UpstreamRequest.Account, out var account) || account.IsOfClient)
+            || !IsOwn(response) || !request.Options.TryGetValue(UpstreamRequest.Account, out var account) || account.IsOfClient)
             return;
         try
         {
-            if (await _logins.IsRefusedAsync(account, stop => IsRefusedAtRootAsync(sent, stop), cancellationToken) is { } isRefused)
-                response.RequestMessage.Options.Set(UpstreamRequest.IsLoginRefused, isRefused);
+            if (await _logins.IsRefusedAsync(account, stop => _root.RefusesAsync(sent, stop), cancellationToken) is { } isRefused)
+                response.RequestMessage!.Options.Set(UpstreamRequest.IsLoginRefused, isRefused);
         }
         catch
         {
@@ -130,75 +146,39 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
         }
     }
 
-    private async Task<bool?> IsRefusedAtRootAsync(AuthenticationHeaderValue login, CancellationToken cancellationToken)
-    {
-        using var ping = Ping();
-        ping.Headers.Authorization = login;
-        using var rootAnswer = await base.SendAsync(ping, cancellationToken);
-        return !origin.IsSameOrigin(rootAnswer.RequestMessage!.RequestUri!) ? null
-            : rootAnswer.StatusCode == HttpStatusCode.Unauthorized ? true : rootAnswer.IsSuccessStatusCode ? false : null;
-    }
-
-    private HttpRequestMessage Ping() => new(HttpMethod.Get, new Uri(origin.BaseAddress, "v2/"))
-    {
-        Headers = { UserAgent = { UpstreamRequest.Agent } },
-    };
-
-    private async Task<HttpResponseMessage> WithNamedScopeAsync(
-        HttpResponseMessage response, HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        if (response.StatusCode != HttpStatusCode.Unauthorized || request.Headers.Authorization is not { Scheme: "Bearer" }
-            || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!) || !_scopes.Learn(ScopeOf(request), Challenge.ScopeOf(response)))
-            return response;
-        using (response)
-            return await SendAsync(request, await AnswerAsync(_challenge, request, refused: null, cancellationToken), cancellationToken);
-    }
-
-    // A registry may refuse a token that its service has just issued, because the service replicates late or their clocks differ. So
-    // request one more token, a second later, unless the registry says that the token is valid but lacks the right.
-    private async Task<HttpResponseMessage> WithSecondTokenAsync(
-        HttpResponseMessage response, AuthenticationHeaderValue? sent, HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        if (response.StatusCode != HttpStatusCode.Unauthorized || sent is not { Scheme: "Bearer", Parameter: { } refused }
-            || !origin.IsSameOrigin(response.RequestMessage!.RequestUri!)
-            || Challenge.From(response) is not { Realm: not null } challenge || Challenge.IsOfScope(response)
-            || !request.Options.TryGetValue(UpstreamRequest.Account, out var account)
-            || !request.Options.TryGetValue(UpstreamRequest.Scope, out var scope))
-            return response;
-        TokenSource.Token? second;
-        try
-        {
-            second = await tokens.ReplaceNewAsync(challenge, account, _scopes.Of(scope), refused, cancellationToken);
-        }
-        catch
-        {
-            response.Dispose();
-            throw;
-        }
-        if (second is null)
-            return response;
-        response.Dispose();
-        return await SendAsync(request, Bearer(second, request), cancellationToken);
-    }
-
+    /// <param name="named">The scope of the token, if it is not the one that <see cref="_scopes"/> knows.</param>
     private async Task<HttpResponseMessage> SendAsync(
-        HttpRequestMessage request, AuthenticationHeaderValue? authorization, CancellationToken cancellationToken)
+        HttpRequestMessage request, AuthenticationHeaderValue? authorization, CancellationToken cancellationToken, string? named = null)
     {
         request.Headers.Authorization = authorization;
         var response = await base.SendAsync(request, cancellationToken);
-        if (authorization is null || response.StatusCode == HttpStatusCode.Unauthorized
-            || !request.Options.TryGetValue(UpstreamRequest.Account, out var account)
+        if (authorization is null || !request.Options.TryGetValue(UpstreamRequest.Account, out var account)
             || !request.Options.TryGetValue(UpstreamRequest.Scope, out var scope))
             return response;
-        if (authorization.Scheme == "Bearer")
-            tokens.Accepted(account, _scopes.Of(scope));
-        else if (response.IsSuccessStatusCode)
+        if (IsBearer(authorization) && IsAccepted(response))
+            _tokens.Accepted(account, named ?? _scopes.Of(scope), authorization.Parameter!);
+        else if (!IsBearer(authorization) && response.IsSuccessStatusCode)
             _logins.Accepted(account);
         return response;
     }
 
+    private static bool IsBearer([NotNullWhen(true)] AuthenticationHeaderValue? header) => header is { Scheme: "Bearer" };
+
+    private bool IsOwn(HttpResponseMessage response) => _origin.IsSameOrigin(response.RequestMessage!.RequestUri!);
+
+    private Challenge? ChallengeIn(HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.Unauthorized && IsOwn(response) ? Challenge.From(response) : null;
+
+    // Some registries answer 400 to a token that has ended.
+    private static bool IsRefusal(HttpResponseMessage response) =>
+        response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest;
+
+    // Whether the registry has looked at the token and taken it. It may answer 429 and 5xx before it looks.
+    private bool IsAccepted(HttpResponseMessage response) => !IsOwn(response)
+        || !IsRefusal(response) && response.StatusCode is not (HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError);
+
     private bool MayTryWithoutToken(HttpRequestMessage request) =>
-        !_uselessTries.TryGetValue(ScopeOf(request), out var at) || time.GetElapsedTime(at) >= TryInterval;
+        !_uselessTries.TryGetValue(ScopeOf(request), out var at) || _time.GetElapsedTime(at) >= TryInterval;
 
     private static string ScopeOf(HttpRequestMessage request) =>
         request.Options.TryGetValue(UpstreamRequest.Scope, out var scope) ? scope : "";
@@ -210,18 +190,17 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
     {
         var response = await SendAsync(request, authorization: null, cancellationToken);
         var isOpen = response.IsSuccessStatusCode && !UpstreamAnswers.IsWebPage(response);
-        var challenge = response.StatusCode == HttpStatusCode.Unauthorized && origin.IsSameOrigin(response.RequestMessage!.RequestUri!)
-            ? Challenge.From(response) : null;
+        var challenge = ChallengeIn(response);
         if (!isOpen && (challenge is null || challenge == known))
         {
             response.Dispose();
             if (_uselessTries.Count >= MaxScopes)
                 _uselessTries.Clear();
-            _uselessTries[ScopeOf(request)] = time.GetTimestamp();
+            _uselessTries[ScopeOf(request)] = _time.GetTimestamp();
             ExceptionDispatchInfo.Throw(failure);
         }
         // An answer of one repository without a token says nothing about the others: only "/v2/" shows that upstream no longer needs one.
-        if (!isOpen || await HasNoChallengeAsync(cancellationToken))
+        if (!isOpen || await _root.IsOpenAsync(cancellationToken))
             _challenge = challenge;
         return response;
     }
@@ -229,10 +208,10 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
     private async Task<Challenge?> FindChallengeAsync(
         HttpRequestMessage request, HttpResponseMessage refusal, CancellationToken cancellationToken)
     {
-        var rootAnswer = await PingAsync(cancellationToken);
+        var rootAnswer = await _root.AskAsync(cancellationToken);
         if (rootAnswer is { IsMissing: false } || !UpstreamAnswers.IsMissing(refusal) || UpstreamRequest.MayLackApi(request))
             return rootAnswer?.Challenge;
-        var answered = $"{origin.Authority} answered {(int)refusal.StatusCode} to a request without the login of section proxy";
+        var answered = $"{_origin.Authority} answered {(int)refusal.StatusCode} to a request without the login of section proxy";
         throw rootAnswer is null
             ? new UpstreamUnavailableException($"{answered}, and its /v2/ does not show whether it wants a login.")
             : new UpstreamDeniedException($"{answered}, and it has no /v2/ that shows how to log in.", hasAccount: false)
@@ -242,50 +221,6 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
                     + "login there, remove it from the settings of this upstream",
             };
     }
-
-    private async Task<bool> HasNoChallengeAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await PingAsync(cancellationToken) is { Challenge: null, IsMissing: false };
-        }
-        catch (Exception failure) when (failure is UpstreamException || UpstreamRequest.IsNoAnswer(failure))
-        {
-            return false;
-        }
-    }
-
-    // What "/v2/" says about logins; null if its answer does not tell. Such an answer, and a 404, are not remembered.
-    private async Task<RootAnswer?> PingAsync(CancellationToken cancellationToken) =>
-        _rootAnswer is { } last && time.GetElapsedTime(last.At) < PingInterval ? last
-            : (await _pings.JoinOrStart("v2/", SendPingAsync, cancellationToken)).Result;
-
-    private async Task<RootAnswer?> SendPingAsync(CancellationToken cancellationToken)
-    {
-        if (_limit is { } limit && limit.Pause - time.GetElapsedTime(limit.At) is var left && left > TimeSpan.Zero)
-            throw Limited(left);
-        using var ping = Ping();
-        using var response = await base.SendAsync(ping, cancellationToken);
-        if (!origin.IsSameOrigin(response.RequestMessage!.RequestUri!))
-            return null;
-        if (response.StatusCode == HttpStatusCode.TooManyRequests)
-        {
-            var pause = UpstreamRequest.RetryAfter(response, time) ?? DefaultPause;
-            _limit = new(pause < PingInterval ? pause : PingInterval, time.GetTimestamp());
-            throw Limited(_limit.Pause);
-        }
-        if (response.StatusCode >= HttpStatusCode.InternalServerError)
-            throw new UpstreamUnavailableException($"{origin.Authority} answered {(int)response.StatusCode} to /v2/.");
-        var challenge = response.StatusCode == HttpStatusCode.Unauthorized ? Challenge.From(response) : null;
-        var isOpen = response.IsSuccessStatusCode && !UpstreamAnswers.IsWebPage(response);
-        if (challenge is not null || isOpen)
-            return _rootAnswer = new(challenge, IsMissing: false, time.GetTimestamp());
-        return UpstreamAnswers.IsMissing(response) ? new(null, IsMissing: true, time.GetTimestamp()) : null;
-    }
-
-    // No account pauses after this 429: the request had no login.
-    private UpstreamLimitedException Limited(TimeSpan pause) =>
-        new($"{origin.Authority} answered 429 to /v2/.", pause) { IsOfAnonymous = true };
 
     /// <summary>Whether the mirror has a login for the request.</summary>
     internal static async ValueTask<bool> HasCredentialAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
@@ -300,7 +235,7 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
         if (!request.Options.TryGetValue(UpstreamRequest.Account, out var account))
             throw new InvalidOperationException("A request with a scope needs an account.");
         if (challenge.Realm is not null)
-            return Bearer(await tokens.GetAsync(challenge, account, _scopes.Of(scope), refused, cancellationToken), request);
+            return Bearer(await _tokens.GetAsync(challenge, account, _scopes.Of(scope), refused, cancellationToken), request);
         request.Options.Set(UpstreamRequest.IsLoginWithheld, false);
         return (await account.CredentialAsync(cancellationToken))?.ToHeader();
     }
@@ -310,11 +245,4 @@ public sealed class AuthorizationHandler(UpstreamOrigin origin, TokenSource toke
         request.Options.Set(UpstreamRequest.IsLoginWithheld, token.IsLoginWithheld);
         return new("Bearer", token.Value);
     }
-
-    /// <param name="Challenge">The challenge of "/v2/"; null if it needs no login, or is missing.</param>
-    /// <param name="IsMissing">Whether it answered 404.</param>
-    private sealed record RootAnswer(Challenge? Challenge, bool IsMissing, long At);
-
-    // That "/v2/" answered 429.
-    private sealed record Limit(TimeSpan Pause, long At);
 }

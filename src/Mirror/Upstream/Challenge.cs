@@ -10,18 +10,28 @@ namespace Mirror.Upstream;
 /// <param name="Service">The service that the token is for, if the upstream names one.</param>
 public sealed partial record Challenge(Uri? Realm, string? Service)
 {
-    /// <summary>The first challenge that the mirror can answer, Bearer before Basic; null if there is none.</summary>
+    /// <summary>Whether it names a token service that can be asked. Nexus names <c>null://</c> beside Basic.</summary>
+    public bool HasTokenService => Realm is not null && UpstreamOrigin.IsHttpWithoutUserInfo(Realm);
+
+    /// <summary>
+    /// The first challenge that the mirror can answer, Bearer before Basic. If there is none: a Bearer challenge whose token service cannot
+    /// be asked, so that an error can say so; or else null.
+    /// </summary>
     public static Challenge? From(HttpResponseMessage response)
     {
-        Challenge? basic = null;
+        Challenge? basic = null, unusable = null;
         foreach (var (scheme, parameters) in All(response))
         {
             if (scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase))
                 basic = new Challenge(null, null);
             else if (scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase) && Bearer(parameters) is { } bearer)
-                return bearer;
+            {
+                if (bearer.HasTokenService)
+                    return bearer;
+                unusable ??= bearer;
+            }
         }
-        return basic;
+        return basic ?? unusable;
     }
 
     /// <summary>Whether the answer says that the token is good, and does not give the right to the repository (RFC 6750, 3.1).</summary>

@@ -12,6 +12,10 @@ namespace Mirror.Upstream;
 /// </summary>
 public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry, TimeProvider time)
 {
+    /// <summary>What the operator can do if upstream refuses an answer that is kept for ever.</summary>
+    internal const string LifetimeAdvice =
+        "if the passwords of its credential helper expire, set proxy.exec.lifetime, so that the mirror asks the helper again";
+
     private static readonly TimeSpan HelperTimeout = TimeSpan.FromSeconds(30);
 
     // registry:3 names the host, and for Docker Hub that of its token service. docker has its own name for Docker Hub. Some helpers know

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Mirror.Upstream;
 
@@ -17,17 +18,21 @@ internal sealed class NamedScopes
     /// <summary>The scope to ask a token for, in place of the usual one.</summary>
     public string Of(string usual) => _named.GetValueOrDefault(usual, usual);
 
-    /// <summary>Remembers the scope that a refusal names. Returns whether a token of this scope is worth a try.</summary>
+    /// <summary>Whether a token of the scope that a refusal names is worth a try.</summary>
     /// <param name="named">Null if it names none.</param>
-    public bool Learn(string usual, string? named)
+    public bool IsWorthATry(string usual, [NotNullWhen(true)] string? named) =>
+        named is { Length: <= MaxLength } && named != Of(usual) && Array.TrueForAll(named.Split(' '), IsPull);
+
+    /// <summary>Remembers a named scope, because the registry accepted a token of it.</summary>
+    public void Learn(string usual, string named)
     {
-        if (named is null || named.Length > MaxLength || named == Of(usual) || !Array.TrueForAll(named.Split(' '), IsPull))
-            return false;
         if (_named.Count >= MaxScopes)
             _named.Clear();
         _named[usual] = named;
-        return true;
     }
+
+    /// <summary>Goes back to the usual scope, because the registry refused a token of the named one.</summary>
+    public void Forget(string usual) => _named.TryRemove(usual, out _);
 
     // The mirror asks for no right but to pull.
     private static bool IsPull(string scope) =>

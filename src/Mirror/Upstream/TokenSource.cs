@@ -1,9 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
-using System.Runtime.InteropServices;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Mirror.Fleet;
 using Mirror.Storage;
 using Mirror.Telemetry;
@@ -25,6 +22,9 @@ public sealed partial class TokenSource(
     // GetAsync does not replace a token that upstream has never accepted within this time, unless the challenge changed. ReplaceNewAsync
     // replaces it once: upstream would refuse a third one as well.
     private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
+    // After a 403 or 400, how long to wait before the next new token, if the last one got the same answer. The wait doubles each time.
+    private static readonly TimeSpan FirstDenialPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MaxDenialPause = TimeSpan.FromHours(1);
     // How long a registry may take to know a token that its token service has just issued: services replicate late, and clocks differ.
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
 
@@ -74,12 +74,67 @@ public sealed partial class TokenSource(
         return (await requested).Result;
     }
 
-    /// <summary>Remembers that the registry accepted the token that was sent last.</summary>
-    public void Accepted(Account account, string scope)
+    /// <summary>
+    /// A token in place of one that the registry refused without saying where to get another. Null if another would be refused as well: the
+    /// refused one is new and was never accepted; or it is a 403 or 400, and a new token got the same answer lately.
+    /// </summary>
+    /// <param name="isDenied">Whether the registry answered 403 or 400. Most such answers are not about the token, so they are not worth a
+    /// new token each time.</param>
+    /// <inheritdoc cref="GetAsync"/>
+    internal async ValueTask<Token?> RenewAsync(
+        Challenge challenge, Account account, string scope, string refused, bool isDenied, CancellationToken cancellationToken)
     {
         if (_tokens.TryGetValue((account, scope), out var token))
+        {
+            // Another request may have renewed it meanwhile.
+            if (token.Value != refused && time.GetElapsedTime(token.At) < token.Life)
+                return token;
+            if (!token.WasAccepted && time.GetElapsedTime(token.At) < RefusedLife || isDenied && IsPaused(token.Denial))
+                return null;
+        }
+        var requested = _requests.JoinOrStart(
+            (account, scope), stop => RequestAsync(challenge, account, scope, refused, stop), cancellationToken);
+        try
+        {
+            return (await requested).Result;
+        }
+        catch (UpstreamException) when (isDenied && token is not null)
+        {
+            Renewed(token, isDenied);
+            throw;
+        }
+    }
+
+    /// <summary>Remembers whether the registry answered 403 or 400 also to the token that <see cref="RenewAsync"/> gave after such an
+    /// answer.</summary>
+    internal void Renewed(Token token, bool isDenied)
+    {
+        // Requests that wait for the same token count once.
+        if (isDenied && IsPaused(token.Denial))
+            return;
+        var pause = token.Denial is { } last ? 2 * last.Pause : FirstDenialPause;
+        token.Denial = isDenied ? new(time.GetTimestamp(), pause < MaxDenialPause ? pause : MaxDenialPause) : null;
+    }
+
+    /// <summary>Remembers that the registry accepted a token.</summary>
+    internal void Accepted(Account account, string scope, string value)
+    {
+        if (_tokens.TryGetValue((account, scope), out var token) && token.Value == value)
             token.WasAccepted = true;
     }
+
+    /// <summary>Forgets a token that the registry refused, unless it is new: another one would be refused as well.</summary>
+    internal void Refused(Account account, string scope, Token token)
+    {
+        if (time.GetElapsedTime(token.At) >= RefusedLife)
+            _tokens.TryRemove(new((account, scope), token));
+    }
+
+    /// <summary>The challenge that the remembered token answers, because each repository may have a token service of its own; null if no
+    /// token is remembered.</summary>
+    internal Challenge? ChallengeOf(Account account, string scope) => _tokens.GetValueOrDefault((account, scope))?.Challenge;
+
+    private bool IsPaused(Denial? denial) => denial is not null && time.GetElapsedTime(denial.At) < denial.Pause;
 
     private async Task<Token> RequestAsync(
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
@@ -87,7 +142,7 @@ public sealed partial class TokenSource(
         var realm = challenge.Realm!;
         var before = _tokens.GetValueOrDefault((account, scope));
         var isRefused = before is { WasAccepted: false } && before.Value == refused;
-        if (!UpstreamOrigin.IsHttpWithoutUserInfo(realm))
+        if (!challenge.HasTokenService)
             throw new UpstreamUnavailableException(
                 $"{origin.Authority} names a token service whose address is not http or https, or contains a user name.");
 
@@ -143,6 +198,7 @@ public sealed partial class TokenSource(
             throw new UpstreamUnavailableException($"The token service of {origin.Authority} answered {status}.")
             {
                 IsLoginRefused = isLoginRefused == true,
+                LoginAdvice = account.LoginAdvice,
             };
 
         var body = await UpstreamRequest.ReadJsonAsync(response, UpstreamJson.Default.TokenBody, origin, cancellationToken);
@@ -235,6 +291,7 @@ public sealed partial class TokenSource(
     {
         if (_tokens.Count >= MaxTokens)
             _tokens.Clear();
+        token.Denial = _tokens.GetValueOrDefault((account, scope))?.Denial;
         _tokens[(account, scope)] = token;
         return token;
     }
@@ -260,50 +317,4 @@ public sealed partial class TokenSource(
         + "mirror does not send the login of section proxy: asking without it; set up the proxy in front of {Upstream} so that it names an "
         + "https:// address (many registries need the header X-Forwarded-Proto for this)")]
     private static partial void LogNotSentPlainly(ILogger log, string upstream, string realm);
-
-    // Life counts from the timestamp At.
-    internal sealed record Token(string Value, TimeSpan Life, Challenge Challenge, long At)
-    {
-        public bool WasAccepted { get; set; }
-
-        // Whether it replaces a token that the registry refused without ever having accepted it. Tokens after it keep this mark until the
-        // registry accepts one.
-        public bool ReplacesUnaccepted { get; init; }
-
-        // Whether the mirror requested it without the login of its account. Then it gives the rights of an anonymous client.
-        public bool IsLoginWithheld { get; init; }
-    }
 }
-
-/// <summary>The response of a token service.</summary>
-internal sealed record TokenBody(
-    [property: JsonPropertyName("token")] string? Token,
-    [property: JsonPropertyName("access_token")] string? AccessToken,
-    [property: JsonPropertyName("expires_in")] JsonElement? ExpiresIn)
-{
-    /// <summary>The token, under whichever of its two names it is; null for none.</summary>
-    [JsonIgnore]
-    public string? Value => !string.IsNullOrEmpty(Token) ? Token : !string.IsNullOrEmpty(AccessToken) ? AccessToken : null;
-
-    /// <summary>The lifetime, which comes as a number or as text; null for what is neither.</summary>
-    [JsonIgnore]
-    public double? Seconds => ExpiresIn switch
-    {
-        { ValueKind: JsonValueKind.Number } number when number.TryGetDouble(out var seconds) => seconds,
-        { ValueKind: JsonValueKind.String } text
-            when double.TryParse(
-                // As bytes, because they may be no UTF-8.
-                JsonMarshal.GetRawUtf8Value(text).Trim((byte)'"'), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) =>
-                seconds,
-        _ => null,
-    };
-}
-
-/// <summary>A registry's response to <c>tags/list</c>.</summary>
-internal sealed record TagsBody([property: JsonPropertyName("tags")] IReadOnlyList<string>? Tags);
-
-// Clients in Go, which services are tested with, compare names without regard to case.
-[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true)]
-[JsonSerializable(typeof(TokenBody))]
-[JsonSerializable(typeof(TagsBody))]
-internal sealed partial class UpstreamJson : JsonSerializerContext;

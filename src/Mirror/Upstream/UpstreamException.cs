@@ -33,10 +33,12 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
 
     /// <summary>Upstream's 401 or 403 to a request.</summary>
     internal static UpstreamDeniedException Of(UpstreamRequestKey key, UpstreamOrigin origin, Accounts accounts) => new(
-        $"{origin.Authority} refuses this mirror access to {key.Name}/{key.Path}; check the account in section proxy.",
+        $"{origin.Authority} refuses this mirror access to {key.Name}/{key.Path}"
+            + (accounts.HaveCredentials ? $"; {accounts.HelperAdvice ?? "check the account in section proxy"}." : "."),
         accounts.HaveCredentials)
     {
         RequestKey = key,
+        LoginAdvice = accounts.HelperAdvice is { } advice ? $"check that the account may read this repository; {advice}" : null,
     };
 
     /// <summary>The same refusal of a token, for one of the requests that waited for this token.</summary>
@@ -58,7 +60,8 @@ public sealed class UpstreamDeniedException(string message, bool hasAccount) : U
     /// <summary>Whether a rule of upstream refuses this content, whatever the login: 402, 412 (Harbor's scan policy), 423 or 451.</summary>
     public bool IsOfContent { get; init; }
 
-    /// <summary>If the mirror has an account, but did not send its login: what the operator can do about it. Else null.</summary>
+    /// <summary>What the operator can do about the login, if the mirror did not send it, or if its password may have expired. Null for the
+    /// usual advice.</summary>
     public string? LoginAdvice { get; init; }
 
     public override string Advice => IsOfContent ? "ask the operators of upstream why it refuses this image, or use another image"
@@ -88,8 +91,11 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
     /// <summary>Whether the token service refused the login of the account; another account may succeed.</summary>
     public bool IsLoginRefused { get; init; }
 
+    /// <summary>What the operator can do about a refused login; null for the usual advice.</summary>
+    public string? LoginAdvice { get; init; }
+
     public override string Advice => IsLoginRefused
-        ? "correct username and password in section proxy"
+        ? LoginAdvice ?? "correct username and password in section proxy"
         : UpstreamRequest.AdviceFor(InnerException)
             ?? (RedirectHandler.HostOf(InnerException) is { } host
                 ? $"if this lasts, check that this machine may reach {host}: DNS, firewall and HTTPS_PROXY"

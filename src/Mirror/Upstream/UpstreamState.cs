@@ -97,7 +97,7 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
             metrics.IsUp(origin.Label, false);
         _troubles.Note(origin.Authority, $"it refuses the login of account {account.Index}");
         if (LoginOf(account).Outage.Begin())
-            LogLoginRefused(origin.Authority, origin.Label, account.Index);
+            LogLoginRefused(origin.Authority, origin.Label, account.Index, account.LoginAdvice);
     }
 
     /// <summary>Upstream answered 429 to an account, which is now paused.</summary>
@@ -122,9 +122,8 @@ public sealed partial class UpstreamState(UpstreamOrigin origin, UpstreamMetrics
     private partial void LogBack(string host, string upstream, double seconds);
 
     [LoggerMessage(Level = LogLevel.Error, Message =
-        "{Host} of upstream {Upstream} refuses the login of account {Account}: correct its username and password in section "
-        + "proxy. Stored content is served")]
-    private partial void LogLoginRefused(string host, string upstream, int account);
+        "{Host} of upstream {Upstream} refuses the login of account {Account}: {Advice}. Stored content is served")]
+    private partial void LogLoginRefused(string host, string upstream, int account, string advice);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "upstream {Upstream} takes the login of account {Account} again")]
     private partial void LogLoginBack(string upstream, int account);
