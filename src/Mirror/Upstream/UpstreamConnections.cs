@@ -28,7 +28,6 @@ internal static class UpstreamConnections
         // A character for each byte, so that the bytes of a redirect's URL are known. Without this, Location is sometimes read as UTF-8.
         ResponseHeaderEncodingSelector = (_, _) => Encoding.Latin1,
         ResponseDrainTimeout = TimeSpan.FromSeconds(1),
-        InitialHttp2StreamWindowSize = 1 << 20,
         ConnectCallback = (context, cancellationToken) => DialAsync(context, origin, cancellationToken),
     };
 
