@@ -13,6 +13,9 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
+        // The callers of this handler have the first request only, and learn from it which host gave no answer.
+        var options = request.Options;
+        options.Set(UpstreamRequest.SentTo, request.RequestUri!);
         var response = await base.SendAsync(request, cancellationToken);
         for (var redirects = 0; Target(response) is { } target; redirects++)
         {
@@ -23,6 +26,7 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
             if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && scheme == Uri.UriSchemeHttp))
                 throw new RedirectException($"a redirect from {scheme} to {target.Scheme} is not allowed");
             request = Next(request, target);
+            options.Set(UpstreamRequest.SentTo, target);
             response = await base.SendAsync(request, cancellationToken);
         }
         return response;

@@ -127,6 +127,36 @@ public sealed class RedirectTests : MirrorOfHub
         Assert.Equal(Layer.Digest, await DigestOfAsync(response));
     }
 
+    // A firewall lets the mirror reach the registry, and not the host that has the blobs.
+    [Theory]
+    [InlineData("localhost:1")]
+    [InlineData("cdn.invalid")]
+    public async Task A_host_behind_a_redirect_that_cannot_be_reached_is_named(string host)
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        Hub.Script(Asked.Blob, Answer.Redirect($"http://{host}/data?Signature=x"));
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        await response.Content.LoadIntoBufferAsync(Cancel);
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        Assert.Contains($"{host} cannot be reached", await response.Content.ReadAsStringAsync(Cancel));
+        await UntilNamedAsync(host);
+    }
+
+    [Fact]
+    public async Task A_token_service_that_cannot_be_reached_is_named()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        await Hub.Token.TakeDownAsync();
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        await UntilNamedAsync(Hub.Token.Authority);
+    }
+
+    private Task UntilNamedAsync(string host) => Mirror.UntilLoggedAsync(line =>
+        line.Contains($"{host} cannot be reached", StringComparison.Ordinal)
+        && line.Contains($"advice=\"upstream sends this mirror to {host}", StringComparison.Ordinal)
+        && !line.Contains("proxy.remoteurl", StringComparison.Ordinal));
+
     [Theory]
     [MemberData(nameof(Paths))]
     public async Task A_429_behind_a_redirect_is_a_limit(string path)
