@@ -48,6 +48,10 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(300)]
+    // A redirect without Location leads nowhere.
+    [InlineData(302)]
+    [InlineData(304)]
     [InlineData(400)]
     [InlineData(403)]
     [InlineData(404)]
