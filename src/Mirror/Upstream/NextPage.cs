@@ -21,10 +21,15 @@ internal static partial class NextPage
         var header = string.Join(", ", values);
         if (header.Length > MaxLength)
             throw new UpstreamUnavailableException($"{page.Authority} sent a header Link of more than {MaxLength} characters.");
-        // Some registries leave the angle brackets out.
-        if (!header.Contains('<', StringComparison.Ordinal) && header.Split(';', 2) is [{ Length: > 0 } bare, var parameters])
-            header = $"<{bare.Trim()}>;{parameters}";
-        var next = Link().Matches(header).FirstOrDefault(link => IsNext(link.Groups["parameters"].Value));
+        if (string.IsNullOrWhiteSpace(header))
+            return null;
+        // Some registries leave the angle brackets out, and some of those the parameters too.
+        if (Bare().Match(header) is { Success: true } bare)
+            header = $"<{bare.Groups["url"].Value}>{bare.Groups["parameters"].Value}";
+        var links = Link().Matches(header);
+        if (links.Count == 0)
+            throw new UpstreamUnavailableException($"{page.Authority} sent a header Link that is no link.");
+        var next = links.FirstOrDefault(link => IsNext(link.Groups["parameters"].Value));
         if (next is null)
             return null;
         return UrlReference.Resolve(page, next.Groups["url"].Value) is { Scheme: "http" or "https" } url
@@ -45,6 +50,9 @@ internal static partial class NextPage
 
     [GeneratedRegex("""<(?<url>[^<>]*)>(?<parameters>(?:[^,"<]|"(?:[^"\\]|\\.)*")*)""", RegexOptions.CultureInvariant)]
     private static partial Regex Link();
+
+    [GeneratedRegex("""^\s*(?<url>[^\s<>;"]+)\s*(?<parameters>;[^<>]*)?$""", RegexOptions.CultureInvariant)]
+    private static partial Regex Bare();
 
     [GeneratedRegex(
         """;\s*rel\s*=\s*(?:"(?<name>[^"]*)"|(?<name>[^\s;,"]+))""", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
