@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Mirror.Health;
 using Mirror.Repositories;
 using Mirror.Storage;
@@ -18,11 +17,7 @@ public sealed partial class MirroredManifests(
     IProvenanceStore provenance, CacheSize cache, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies,
     StoreWrites writes, StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
 {
-    private const int MaxSeen = 10_000;
-    private static readonly TimeSpan SeenLife = TimeSpan.FromMinutes(5);
-
-    // When upstream last showed by HEAD that it sends these manifests.
-    private readonly ConcurrentDictionary<(RepositoryName, Digest), long> _seenUpstream = new();
+    private readonly ShownManifests _shown = new(time);
     private readonly RareLine _staleLine = new(time);
 
     /// <summary>The stored manifest that a reference names; null if the server must ask upstream.</summary>
@@ -100,9 +95,7 @@ public sealed partial class MirroredManifests(
                     var sent = await deadlines.WaitForRefreshAsync(
                         name, HeadNamedAsync(name, tag, current.Value), cancellationToken);
                     current = current with { Value = sent, Held = held.Find(name, tag) };
-                    if (_seenUpstream.Count >= MaxSeen)
-                        _seenUpstream.Clear();
-                    _seenUpstream[(name, current.Value.Digest)] = time.GetTimestamp();
+                    _shown.HeadAnswered(name, current.Value.Digest);
                 }
                 catch (UpstreamException failure)
                 {
@@ -135,9 +128,7 @@ public sealed partial class MirroredManifests(
     // must too. Null if upstream has shown lately that it sends the new one.
     private async ValueTask<Manifest?> FindFormerAsync(
         RepositoryName name, string tag, Descriptor named, CancellationToken cancellationToken) =>
-        _seenUpstream.TryGetValue((name, named.Digest), out var at) && time.GetElapsedTime(at) < SeenLife
-            ? null
-            : await FindCopyAsync(name, tag, cancellationToken);
+        _shown.IsSent(name, named.Digest) is true ? null : await FindCopyAsync(name, tag, cancellationToken);
 
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {
