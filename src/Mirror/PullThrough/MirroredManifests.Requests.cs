@@ -70,12 +70,13 @@ public sealed partial class MirroredManifests
         }
     }
 
-    // What a GET of the tag would get: without a GET, which would be a pull upstream. If the HEAD fails, a GET decides.
+    // What a GET of the tag would get: without a GET, which would be a pull upstream. If the HEAD fails, or a GET has failed lately, a GET
+    // decides.
     private async Task<Descriptor> HeadNamedAsync(RepositoryName name, string tag, Descriptor named)
     {
         try
         {
-            if (await HeadAsync(name, named.Digest) is not null)
+            if (_shown.IsSent(name, named.Digest) is not false && await HeadAsync(name, named.Digest) is not null)
                 return named;
         }
         catch (UpstreamException failure) when (MaySendOtherwise(failure))
@@ -110,17 +111,24 @@ public sealed partial class MirroredManifests
             if (await HeadAsync(name, digest) is { } head && head.Size == bytes.Length)
                 manifest = new Manifest(head, bytes);
         }
-        try
-        {
-            manifest ??= (await upstream.GetManifestAsync(name, digest, cancellationToken)).Value;
-        }
-        catch (UpstreamException failure)
-        {
-            NoteNotSent(name, digest, failure);
-            throw;
-        }
+        manifest ??= await GetAsync(name, digest, cancellationToken);
         await StoreAsync(name, manifest, cancellationToken);
         return manifest;
+    }
+
+    private async Task<Manifest> GetAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var manifest = (await upstream.GetManifestAsync(name, digest, cancellationToken)).Value;
+            _shown.GetAnswered(name, digest);
+            return manifest;
+        }
+        catch (UpstreamException)
+        {
+            _shown.GetFailed(name, digest);
+            throw;
+        }
     }
 
     private ValueTask<byte[]?> ReadStoredAsync(Digest digest, CancellationToken cancellationToken) =>

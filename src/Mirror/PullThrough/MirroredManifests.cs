@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Mirror.Health;
 using Mirror.Repositories;
 using Mirror.Storage;
@@ -18,12 +17,7 @@ public sealed partial class MirroredManifests(
     IProvenanceStore provenance, CacheSize cache, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies,
     StoreWrites writes, StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
 {
-    private const int MaxSeen = 10_000;
-    private static readonly TimeSpan SeenLife = TimeSpan.FromMinutes(5);
-
-    // When upstream last showed by HEAD that it sends these manifests; or when it did not send one of them to the GET that followed, and
-    // why.
-    private readonly ConcurrentDictionary<(RepositoryName, Digest), (long At, UpstreamException? Failure)> _seenUpstream = new();
+    private readonly ShownManifests _shown = new(time);
     private readonly RareLine _staleLine = new(time);
 
     /// <summary>The stored manifest that a reference names; null if the server must ask upstream.</summary>
@@ -96,23 +90,17 @@ public sealed partial class MirroredManifests(
             if (await FindStoredAsync(name, current.Value.Digest, cancellationToken) is { } stored)
                 return current with { Value = stored.Descriptor };
             if (await FindFormerAsync(name, tag, current.Value, cancellationToken) is { } copy)
-            {
-                if (SeenLately(name, current.Value.Digest)?.Failure is { } lately)
-                    return DescriptorOf(Stale(name, tag, copy, lately));
                 try
                 {
                     var sent = await deadlines.WaitForRefreshAsync(
                         name, HeadNamedAsync(name, tag, current.Value), cancellationToken);
                     current = current with { Value = sent, Held = held.Find(name, tag) };
-                    if (_seenUpstream.Count >= MaxSeen)
-                        _seenUpstream.Clear();
-                    _seenUpstream[(name, current.Value.Digest)] = (time.GetTimestamp(), null);
+                    _shown.HeadAnswered(name, current.Value.Digest);
                 }
                 catch (UpstreamException failure)
                 {
                     return DescriptorOf(Stale(name, tag, copy, failure));
                 }
-            }
             return current.CacheStatus == CacheStatus.Revalidated ? current with { CacheStatus = CacheStatus.Miss } : current;
         }
         return await deadlines.WaitForMissAsync(name, HeadAsync(name, digest), cancellationToken) is { } head
@@ -140,18 +128,7 @@ public sealed partial class MirroredManifests(
     // must too. Null if upstream has shown lately that it sends the new one.
     private async ValueTask<Manifest?> FindFormerAsync(
         RepositoryName name, string tag, Descriptor named, CancellationToken cancellationToken) =>
-        SeenLately(name, named.Digest) is { Failure: null } ? null : await FindCopyAsync(name, tag, cancellationToken);
-
-    private (long At, UpstreamException? Failure)? SeenLately(RepositoryName name, Digest digest) =>
-        _seenUpstream.TryGetValue((name, digest), out var seen) && time.GetElapsedTime(seen.At) < SeenLife ? seen : null;
-
-    // A client that got the digest by HEAD asks for it by GET. If upstream does not send it, the next HEAD must answer the former manifest.
-    private void NoteNotSent(RepositoryName name, Digest digest, UpstreamException failure)
-    {
-        // What upstream refuses to the login of one client says nothing about other clients.
-        if (ActingClient.Current is null && _seenUpstream.ContainsKey((name, digest)))
-            _seenUpstream[(name, digest)] = (time.GetTimestamp(), failure);
-    }
+        _shown.IsSent(name, named.Digest) is true ? null : await FindCopyAsync(name, tag, cancellationToken);
 
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {

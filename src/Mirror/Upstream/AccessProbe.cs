@@ -66,7 +66,7 @@ public sealed class AccessProbe(UpstreamOrigin origin, HttpClient http, Registry
         request.Options.Set(UpstreamRequest.Scope, $"repository:{origin.RemoteName(name)}:pull");
         if (kind is UpstreamKind.Manifest)
             UpstreamRequest.AcceptEveryManifest(request.Headers);
-        var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+        var response = await UpstreamRequest.SendAsync(http, request, origin, cancellationToken);
         if (response.StatusCode != HttpStatusCode.TooManyRequests)
             return response;
         using (response)

@@ -21,13 +21,14 @@ internal static partial class NextPage
         var header = string.Join(", ", values);
         if (header.Length > MaxLength)
             throw new UpstreamUnavailableException($"{page.Authority} sent a header Link of more than {MaxLength} characters.");
-        // Some registries leave the angle brackets out.
-        if (!header.Contains('<', StringComparison.Ordinal) && header.Split(';', 2) is [var bare, .. var parameters]
-            && !string.IsNullOrWhiteSpace(bare))
-            header = $"<{bare.Trim()}>;{string.Concat(parameters)}";
+        if (string.IsNullOrWhiteSpace(header))
+            return null;
+        // Some registries leave the angle brackets out, and some of those the parameters too.
+        if (Bare().Match(header) is { Success: true } bare)
+            header = $"<{bare.Groups["url"].Value}>{bare.Groups["parameters"].Value}";
         var links = Link().Matches(header);
-        if (links.Count == 0 && !string.IsNullOrWhiteSpace(header))
-            throw new UpstreamUnavailableException($"{page.Authority} sent a header Link that cannot be read: it has no <URL>.");
+        if (links.Count == 0)
+            throw new UpstreamUnavailableException($"{page.Authority} sent a header Link that is no link.");
         var next = links.FirstOrDefault(link => IsNext(link.Groups["parameters"].Value));
         if (next is null)
             return null;
@@ -49,6 +50,9 @@ internal static partial class NextPage
 
     [GeneratedRegex("""<(?<url>[^<>]*)>(?<parameters>(?:[^,"<]|"(?:[^"\\]|\\.)*")*)""", RegexOptions.CultureInvariant)]
     private static partial Regex Link();
+
+    [GeneratedRegex("""^\s*(?<url>[^\s<>;"]+)\s*(?<parameters>;[^<>]*)?$""", RegexOptions.CultureInvariant)]
+    private static partial Regex Bare();
 
     [GeneratedRegex(
         """;\s*rel\s*=\s*(?:"(?<name>[^"]*)"|(?<name>[^\s;,"]+))""", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]

@@ -11,10 +11,11 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
     /// <summary>How many redirects are followed, as clients in Go do.</summary>
     public const int MaxRedirects = 10;
 
-    private const string HostKey = "redirected to";
-
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
+        // The callers of this handler have the first request only, and learn from it which host gave no answer.
+        var options = request.Options;
+        options.Set(UpstreamRequest.SentTo, request.RequestUri!);
         var response = await base.SendAsync(request, cancellationToken);
         for (var redirects = 0; Target(response) is { } target; redirects++)
         {
@@ -25,21 +26,11 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
             if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && scheme == Uri.UriSchemeHttp))
                 throw new RedirectException($"a redirect from {scheme} to {target.Scheme} is not allowed");
             request = Next(request, target);
-            try
-            {
-                response = await base.SendAsync(request, cancellationToken);
-            }
-            catch (Exception failure)
-            {
-                failure.Data[HostKey] = target.Authority;
-                throw;
-            }
+            options.Set(UpstreamRequest.SentTo, target);
+            response = await base.SendAsync(request, cancellationToken);
         }
         return response;
     }
-
-    /// <summary>The host, to which upstream redirected the request, that caused the failure; null if it was upstream's own host.</summary>
-    public static string? HostOf(Exception? failure) => failure?.Data[HostKey] as string;
 
     /// <summary>Where an answer redirects to; null for another answer.</summary>
     public static Uri? Target(HttpResponseMessage response) =>

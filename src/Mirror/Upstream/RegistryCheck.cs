@@ -62,7 +62,7 @@ public sealed class RegistryCheck(UpstreamOrigin origin, UpstreamState state, Ht
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(origin.BaseAddress, "v2/"));
             LoopMark.AddTo(request, origin);
-            using var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            using var response = await UpstreamRequest.SendAsync(http, request, origin, cancellationToken);
             var start = await StartAsync(response, cancellationToken);
             var (status, kind) = ((int)response.StatusCode, IsWebPage(response) ? " and a web page" : "");
             answer = new(

@@ -5,7 +5,8 @@ internal static class TlsFault
 {
     /// <summary>The advice; null if the failure is another one.</summary>
     /// <param name="url">Where the request was sent; null if that is not known.</param>
-    public static string? AdviceFor(Exception? failure, Uri? url = null)
+    /// <param name="isOtherHost">Whether it was sent to a host that upstream named: then no setting has its address.</param>
+    public static string? AdviceFor(Exception? failure, Uri? url = null, bool isOtherHost = false)
     {
         // A server that expects TLS closes the connection on plain HTTP, or answers with a TLS alert.
         if (url?.Scheme == Uri.UriSchemeHttp && failure is HttpRequestException
@@ -17,7 +18,8 @@ internal static class TlsFault
             if (each is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError })
             {
                 var cause = each.GetBaseException().Message;
-                return IsPlainText(cause)
+                return isOtherHost && (IsPlainText(cause) || Has("RemoteCertificateNameMismatch")) ? null
+                    : IsPlainText(cause)
                         ? "this port does not speak TLS: write http:// in proxy.remoteurl"
                     : Has("RemoteCertificateNameMismatch")
                         ? "write a name that is in upstream's certificate in proxy.remoteurl, or let its operators add this name to the "

@@ -264,7 +264,7 @@ public sealed partial class TokenSource(
                 ? Exchange(url, parameters, identity)
                 : new HttpRequestMessage(HttpMethod.Get, url) { Headers = { Authorization = credential?.ToHeader() } };
             request.Options.Set(UpstreamRequest.Kind, UpstreamKind.Token);
-            var response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            var response = await UpstreamRequest.SendAsync(http, request, origin, cancellationToken);
             if (RedirectHandler.Target(response) is not { } target)
                 return (response, credential);
             response.Dispose();

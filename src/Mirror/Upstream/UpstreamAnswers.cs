@@ -20,9 +20,9 @@ internal static class UpstreamAnswers
 
     private static readonly XmlReaderSettings AnyXml = new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null };
 
-    /// <summary>Whether a GET may succeed where this HEAD failed.</summary>
-    public static bool MustRetryAsGet(HttpResponseMessage head) =>
-        !head.IsSuccessStatusCode && (int)head.StatusCode is not (408 or 429);
+    /// <summary>Whether a GET may succeed where this HEAD failed. Caches in front of a registry answer 304 to a HEAD without a
+    /// condition.</summary>
+    public static bool MustRetryAsGet(HttpResponseMessage head) => !head.IsSuccessStatusCode && (int)head.StatusCode is not (408 or 429);
 
     /// <summary>Whether the host failed to answer the request. After a HEAD with 5xx a GET follows, and decides.</summary>
     public static bool IsFailure(HttpResponseMessage response) =>

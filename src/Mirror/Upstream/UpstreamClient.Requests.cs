@@ -27,7 +27,7 @@ public sealed partial class UpstreamClient
             HttpResponseMessage response;
             try
             {
-                response = await UpstreamRequest.SendAsync(http, Request(own.Current), origin.Authority, cancellationToken);
+                response = await UpstreamRequest.SendAsync(http, Request(own.Current), origin, cancellationToken);
             }
             catch (UpstreamException failure)
             {
@@ -66,7 +66,7 @@ public sealed partial class UpstreamClient
         HttpResponseMessage response;
         try
         {
-            response = await UpstreamRequest.SendAsync(http, request, origin.Authority, cancellationToken);
+            response = await UpstreamRequest.SendAsync(http, request, origin, cancellationToken);
         }
         catch (UpstreamException refused) when (ActingClient.IsRefusal(refused))
         {

@@ -13,7 +13,10 @@ internal static class UpstreamConnections
     /// <summary>How large the headers of an answer may be together, in KiB.</summary>
     public const int MaxHeaders = 64;
 
-    /// <summary>The innermost handler. It follows no redirects, decompresses nothing, and has no cookies and no credentials.</summary>
+    /// <summary>
+    /// The innermost handler. It follows no redirects, decompresses nothing, and has no cookies and no credentials. No request asks for
+    /// HTTP/2: it would put all downloads from a host on one connection, and a connection that breaks would cut them all.
+    /// </summary>
     public static SocketsHttpHandler Create(UpstreamOrigin origin, UpstreamTls tls) => new()
     {
         SslOptions = tls.Options(),

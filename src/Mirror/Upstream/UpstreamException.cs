@@ -94,12 +94,16 @@ public sealed class UpstreamUnavailableException(string message, Exception? inne
     /// <summary>What the operator can do about a refused login; null for the usual advice.</summary>
     public string? LoginAdvice { get; init; }
 
+    /// <summary>The host that gave no usable answer, if it is not upstream's own: upstream redirected to it, or named it as its token
+    /// service. Else null.</summary>
+    public string? OtherHost { get; init; }
+
     public override string Advice => IsLoginRefused
         ? LoginAdvice ?? "correct username and password in section proxy"
-        : UpstreamRequest.AdviceFor(InnerException)
-            ?? (RedirectHandler.HostOf(InnerException) is { } host
-                ? $"if this lasts, check that this machine may reach {host}: DNS, firewall and HTTPS_PROXY"
-                : "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream");
+        : UpstreamRequest.AdviceFor(InnerException, isOtherHost: OtherHost is not null) ?? (OtherHost is null
+            ? "if this lasts, check network, DNS, HTTPS_PROXY and proxy.remoteurl, and ask the operators of upstream"
+            : $"upstream sends this mirror to {OtherHost}: if this lasts, check that no firewall, DNS or HTTPS_PROXY blocks this host, and "
+                + "ask the operators of upstream");
 
     /// <summary>Whether it ignored or refused a range; the whole content can be requested.</summary>
     public bool IsRangeIgnored { get; init; }

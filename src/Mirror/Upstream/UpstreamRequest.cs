@@ -47,6 +47,9 @@ internal static class UpstreamRequest
     /// service.</summary>
     public static readonly HttpRequestOptionsKey<bool> IsLoginWithheld = new("login withheld");
 
+    /// <summary>Where the request was sent last: to another host after a redirect.</summary>
+    public static readonly HttpRequestOptionsKey<Uri> SentTo = new("sent to");
+
     // When the request was sent.
     private static readonly HttpRequestOptionsKey<long> SentAt = new("sent at");
 
@@ -56,7 +59,7 @@ internal static class UpstreamRequest
     /// <summary>Sends a request and returns at the response headers.</summary>
     /// <exception cref="UpstreamUnavailableException">The request failed before the response headers.</exception>
     public static async Task<HttpResponseMessage> SendAsync(
-        HttpClient http, HttpRequestMessage request, string upstream, CancellationToken cancellationToken)
+        HttpClient http, HttpRequestMessage request, UpstreamOrigin origin, CancellationToken cancellationToken)
     {
         request.Options.Set(SentAt, Stopwatch.GetTimestamp());
         try
@@ -66,10 +69,13 @@ internal static class UpstreamRequest
         catch (Exception failure) when (IsNoAnswer(failure)
             && (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested))
         {
-            var sender = RedirectHandler.HostOf(failure) is { } host ? $"{host}, to which {upstream} redirects," : upstream;
+            var url = request.Options.TryGetValue(SentTo, out var last) ? last : request.RequestUri!;
             throw new UpstreamUnavailableException(
-                $"{sender} {(IsUnusable(failure) ? "gave an answer that cannot be used" : "cannot be reached")}: {Reason(failure)}",
-                failure);
+                $"{url.Authority} {(IsUnusable(failure) ? "gave an answer that cannot be used" : "cannot be reached")}: {Reason(failure)}",
+                failure)
+            {
+                OtherHost = origin.IsSameOrigin(url) ? null : url.Authority,
+            };
         }
     }
 
@@ -260,10 +266,11 @@ internal static class UpstreamRequest
 
     /// <summary>What the operator can do about a request without a usable answer; null for the usual advice.</summary>
     /// <param name="url">Where the request was sent; null if that is not known.</param>
-    internal static string? AdviceFor(Exception? failure, Uri? url = null) => IsTooManyHeaders(failure)
+    /// <param name="isOtherHost">Whether it was sent to a host that upstream named, which no setting names.</param>
+    internal static string? AdviceFor(Exception? failure, Uri? url = null, bool isOtherHost = false) => IsTooManyHeaders(failure)
         ? "ask the operators of upstream, or of a proxy in front of it, to send smaller headers; cookies and signed addresses are often "
             + "the largest ones"
-        : TlsFault.AdviceFor(failure, url);
+        : TlsFault.AdviceFor(failure, url, isOtherHost);
 
     /// <summary>Why a request got no answer, in words for the log.</summary>
     internal static string Reason(Exception failure) => failure switch

@@ -26,7 +26,10 @@ internal static class UpstreamParsers
             ["Bearer realm=\"https://auth.example/token\",service=\"registry\",scope=\"a:b:pull\"", "Basic realm=x", "Bearer realm=x"],
             static (_, text) => Challenges(text)),
         ["link"] = new(
-            ["</v2/a?last=b&n=1>; rel=\"next\"", "<https://other.example/x>; rel=prev, </y>", "<>; rel=next"],
+            [
+                "</v2/a?last=b&n=1>; rel=\"next\"", "<https://other.example/x>; rel=prev, </y>", "<>; rel=next", "/v2/a?last=b",
+                "/v2/a; rel=next", "<",
+            ],
             static (_, text) => Links(text)),
         ["location"] = new(
             ["/v2/a", "https://b.example/x%2f?y=z#w", "//c/d", "?e", "f/../g", "mailto:h"],

@@ -277,10 +277,10 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         SendAsync(HttpMethod.Head, path, headers);
 
     /// <summary>Returns when a path is answered from the store. HEAD never fetches a blob, so asking does not help it along.</summary>
-    public Task UntilStoredAsync(string path) => Until.TrueAsync(
+    public Task UntilStoredAsync(string path, params (string Name, string Value)[] headers) => Until.TrueAsync(
         async () =>
         {
-            using var response = await HeadAsync(path);
+            using var response = await HeadAsync(path, headers);
             return response.StatusCode == HttpStatusCode.OK && CacheAnswer.Of(response) == CacheAnswer.Hit;
         },
         () => $"{path} is not stored:\n{string.Join('\n', Log)}");

@@ -199,38 +199,6 @@ public sealed class LapsedTagTests : MirrorOfHub
             Hub.Log.Requests.Where(r => r.Asked == Asked.Manifest).Select(r => $"{r.Method} {r.Path}"));
     }
 
-    // Clients ask for the tag by HEAD, and then for the digest of that answer by GET.
-    [Theory]
-    [InlineData(404)]
-    [InlineData(500)]
-    public async Task HEAD_names_the_stored_manifest_after_upstream_has_not_sent_the_new_one_to_a_GET(int status)
-    {
-        var old = Hub.AddImage(Repository, "latest");
-        using (await Mirror.GetAsync(ManifestPath("latest")))
-        {
-        }
-        var moved = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 10));
-        var fault = Hub.Script(request => request.Asked == Asked.Manifest && request.Method == "GET", Answer.Status(status));
-
-        Assert.Equal(moved.Digest.ToString(), await HeadAsync());
-        using (var refused = await Mirror.GetAsync(ManifestPath(moved.Digest)))
-            Assert.Equal(status == 404 ? HttpStatusCode.NotFound : HttpStatusCode.ServiceUnavailable, refused.StatusCode);
-        Assert.Equal(old.Digest.ToString(), await HeadAsync());
-
-        // Upstream sends it now.
-        fault.Dispose();
-        using (var sent = await Mirror.GetAsync(ManifestPath(moved.Digest)))
-            Assert.Equal(HttpStatusCode.OK, sent.StatusCode);
-        Assert.Equal(moved.Digest.ToString(), await HeadAsync());
-
-        async Task<string> HeadAsync()
-        {
-            using var head = await Mirror.HeadAsync(ManifestPath("latest"));
-            Assert.Equal(HttpStatusCode.OK, head.StatusCode);
-            return head.Headers.GetValues("Docker-Content-Digest").Single();
-        }
-    }
-
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -116,22 +116,6 @@ public sealed class RedirectTests : MirrorOfHub
         await AssertErrorAsync(status, response);
     }
 
-    [Theory]
-    [InlineData("cdn.invalid")]
-    [InlineData("127.0.0.1:1")]
-    public async Task A_host_behind_a_redirect_that_cannot_be_reached_is_named(string host)
-    {
-        Hub.AddImage(Repository, "latest", Layer);
-        Hub.Script(Asked.Blob, Answer.Redirect($"http://{host}/data"));
-        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
-        var expected = $"{host}, to which {Hub.Registry.Url.Authority} redirects, cannot be reached";
-        Assert.Contains(expected, await response.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
-        await Mirror.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
-            && line.Contains(expected, StringComparison.Ordinal)
-            && line.Contains($"check that this machine may reach {host}", StringComparison.Ordinal));
-    }
-
     [Fact]
     public async Task A_403_of_the_cdn_says_nothing_about_the_blob()
     {
@@ -142,6 +126,36 @@ public sealed class RedirectTests : MirrorOfHub
         using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
         Assert.Equal(Layer.Digest, await DigestOfAsync(response));
     }
+
+    // A firewall lets the mirror reach the registry, and not the host that has the blobs.
+    [Theory]
+    [InlineData("localhost:1")]
+    [InlineData("cdn.invalid")]
+    public async Task A_host_behind_a_redirect_that_cannot_be_reached_is_named(string host)
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        Hub.Script(Asked.Blob, Answer.Redirect($"http://{host}/data?Signature=x"));
+        using var response = await Mirror.GetAsync(BlobPath(Layer.Digest));
+        await response.Content.LoadIntoBufferAsync(Cancel);
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        Assert.Contains($"{host} cannot be reached", await response.Content.ReadAsStringAsync(Cancel));
+        await UntilNamedAsync(host);
+    }
+
+    [Fact]
+    public async Task A_token_service_that_cannot_be_reached_is_named()
+    {
+        Hub.AddImage(Repository, "latest", Layer);
+        await Hub.Token.TakeDownAsync();
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        await UntilNamedAsync(Hub.Token.Authority);
+    }
+
+    private Task UntilNamedAsync(string host) => Mirror.UntilLoggedAsync(line =>
+        line.Contains($"{host} cannot be reached", StringComparison.Ordinal)
+        && line.Contains($"advice=\"upstream sends this mirror to {host}", StringComparison.Ordinal)
+        && !line.Contains("proxy.remoteurl", StringComparison.Ordinal));
 
     [Theory]
     [MemberData(nameof(Paths))]

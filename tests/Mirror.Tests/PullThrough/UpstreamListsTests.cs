@@ -54,6 +54,7 @@ public sealed class UpstreamListsTests : IAsyncLifetime
     [InlineData("last={tag}", """<list?last={tag}>""")]
     [InlineData("last={tag}", """/v2/acme/app/tags/list?last={tag}; rel="next" """)]
     [InlineData("last={tag}", "/v2/acme/app/tags/list?last={tag}")]
+    [InlineData("last={tag}", "http://{host}/v2/acme/app/tags/list?last={tag};")]
     [InlineData("page={at}", """</v2/acme/app/tags/list>; rel="first", </v2/acme/app/tags/list?page={at}>; rel="next" """)]
     public async Task Every_page_is_listed_once_however_upstream_counts_them(string query, string link)
     {
@@ -104,14 +105,6 @@ public sealed class UpstreamListsTests : IAsyncLifetime
         AnswerTags(asked => asked.Length == 0 ? (200, TagsJson(AllTags[..PageSize]), ["<?page=2>; rel=next"]) : (status, body, []));
         using var nothing = await _mirror.GetAsync(TagList);
         Assert.Equal(status == 429 ? HttpStatusCode.TooManyRequests : HttpStatusCode.ServiceUnavailable, nothing.StatusCode);
-    }
-
-    [Fact]
-    public async Task A_list_whose_next_page_cannot_be_found_is_none()
-    {
-        AnswerTags(_ => (200, TagsJson(AllTags[..PageSize]), ["<?page=2; rel=next"]));
-        using var nothing = await _mirror.GetAsync(TagList);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, nothing.StatusCode);
     }
 
     [Fact]
@@ -194,11 +187,26 @@ public sealed class UpstreamListsTests : IAsyncLifetime
     [Theory]
     [InlineData("<http://[>; rel=next")]
     [InlineData("<mailto:a@b>; rel=next")]
+    // What it means cannot be known: the list would be cut here.
+    [InlineData("</v2/acme/app/tags/list?last=a")]
+    [InlineData("; rel=next")]
+    [InlineData("next page: /v2/acme/app/tags/list?last=a")]
     public async Task A_link_that_cannot_be_followed_is_an_error(string link)
     {
         AnswerTags(_ => (200, TagsJson(["a"]), [link]));
         using var response = await _mirror.GetAsync(TagList);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+    }
+
+    // Of the first page, of a style sheet, and of nothing.
+    [Theory]
+    [InlineData("/v2/acme/app/tags/list; rel=first")]
+    [InlineData("</style.css>; rel=preload")]
+    [InlineData("")]
+    public async Task A_page_without_a_link_to_a_next_one_is_the_last(string link)
+    {
+        AnswerTags(asked => asked.Length == 0 ? (200, TagsJson(["a"]), [link]) : (500, "{}", []));
+        Assert.Equal([["a"]], await PagesAsync(TagList));
     }
 
     [Theory]

@@ -49,6 +49,8 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
 
     [Theory]
     [InlineData(300)]
+    // A redirect without Location leads nowhere.
+    [InlineData(302)]
     [InlineData(304)]
     [InlineData(400)]
     [InlineData(403)]
@@ -536,5 +538,45 @@ public sealed class HalfPushedTagTests : MirrorOfHub
         using var head = await Mirror.HeadAsync(ManifestPath("latest"));
         Assert.Equal(before.Digest.ToString(), Assert.Single(head.Headers.GetValues("Docker-Content-Digest")));
         Assert.Equal("stale", Assert.Single(head.Headers.GetValues("X-Cache")));
+    }
+
+    // A registry of several servers: those that answer HEAD know the new manifest, and one of those that send it does not.
+    [Theory]
+    [InlineData(404)]
+    [InlineData(500)]
+    [InlineData(429)]
+    public async Task HEAD_of_a_tag_names_the_manifest_before_after_a_GET_of_the_new_one_failed(int status)
+    {
+        var before = Hub.AddImage(Repository, "latest", HubBlob.Seeded(1, 100));
+        await AssertNamedAsync(before, CacheAnswer.Miss);
+        using (var first = await Mirror.GetAsync(ManifestPath(before.Digest)))
+            Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        var moved = Hub.AddImage(Repository, "latest", HubBlob.Seeded(2, 100));
+        var failure = Hub.Script(request => request is { Asked: Asked.Manifest, Method: "GET" }, Answer.Status(status, retryAfter: "1"));
+        // Nothing shows yet that the GET will fail.
+        await AssertNamedAsync(moved, CacheAnswer.Miss);
+        using (var failed = await Mirror.GetAsync(ManifestPath(moved.Digest)))
+            Assert.Equal(status == 500 ? 503 : status, (int)failed.StatusCode);
+
+        for (var i = 0; i < 2; i++)
+        {
+            await AssertNamedAsync(before, CacheAnswer.Stale);
+            using var pulled = await Mirror.GetAsync(ManifestPath(before.Digest));
+            Assert.Equal(before.Bytes, await pulled.Content.ReadAsByteArrayAsync(Cancel));
+        }
+        // After the other two, the mirror may pause its requests to upstream.
+        if (status != 404)
+            return;
+        failure.Dispose();
+        await AssertNamedAsync(moved, CacheAnswer.Miss);
+        // To name it, the mirror has fetched it.
+        Assert.True(IsStored(moved.Digest));
+    }
+
+    private async Task AssertNamedAsync(HubImage image, string cache)
+    {
+        using var head = await Mirror.HeadAsync(ManifestPath("latest"));
+        Assert.Equal(image.Digest.ToString(), Assert.Single(head.Headers.GetValues("Docker-Content-Digest")));
+        Assert.Equal(cache, CacheAnswer.Of(head));
     }
 }
