@@ -13,7 +13,7 @@ namespace Mirror.Health;
 /// </summary>
 /// <param name="root">The store's folder; null for a bucket.</param>
 public sealed partial class StoreWrites(
-    StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<StoreWrites> log, StoreRoot? root = null)
+    StorageOptions storage, ProxyOptions proxy, StoreMetrics metrics, TimeProvider time, ILogger<StoreWrites> log, StoreRoot? root = null)
     : BackgroundService
 {
     // Of the repositories whose writes have failed, so many are tried.
@@ -57,7 +57,10 @@ public sealed partial class StoreWrites(
         }
         var advice = failure is UnauthorizedAccessException ? $"run: chown -R {ProcessUser.Name} {storage.LocalDirectory}"
             : "make room, or mend the storage";
-        LogFailed(what, failure.Message, storage.Location, count, advice);
+        if (proxy.HasUpstream)
+            LogFailedOfMirror(what, failure.Message, storage.Location, count, advice);
+        else
+            LogFailed(what, failure.Message, storage.Location, count, advice);
     }
 
     /// <summary>A write succeeded.</summary>
@@ -111,9 +114,14 @@ public sealed partial class StoreWrites(
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message =
-        "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, content "
-        + "of an upstream is passed on without being stored, and pushes are refused: {Advice}")]
+        "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, and "
+        + "pushes are refused: {Advice}")]
     private partial void LogFailed(string what, string reason, string storage, int count, string advice);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "cannot store {What} in {Storage}: {Reason} ({Count} writes failed since the last such line). What is stored is served, the rest "
+        + "comes from upstream uncached, and pushes are refused: {Advice}")]
+    private partial void LogFailedOfMirror(string what, string reason, string storage, int count, string advice);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Storage} takes writes again")]
     private partial void LogSucceeded(string storage);

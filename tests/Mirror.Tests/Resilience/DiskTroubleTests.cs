@@ -108,8 +108,8 @@ public sealed class DiskTroubleTests : MirrorOfHub
         await using var mirror = await MirrorProcess.StartAsync(
             new MirrorSettings { Upstream = Hub.Url, Root = Path.Combine(volume.Path, "root") });
 
-        await Until.TrueAsync(
-            () => mirror.Log.Any(line => line.Contains("cannot store", StringComparison.Ordinal)), () => string.Join('\n', mirror.Log));
+        await mirror.UntilLoggedAsync(line => line.Contains("cannot store", StringComparison.Ordinal)
+            && line.Contains("the rest comes from upstream uncached, and pushes are refused", StringComparison.Ordinal));
         Assert.Equal(0, await mirror.MetricAsync("mirror_store_writable"));
         Assert.Contains(
             "takes no writes", await Http.Client.GetStringAsync(new Uri(mirror.Debug, "/debug/ready"), Cancel), StringComparison.Ordinal);

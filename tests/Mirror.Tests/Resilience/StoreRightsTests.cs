@@ -47,6 +47,8 @@ public sealed class StoreRightsTests : IAsyncLifetime
         await StartWithoutRightsToAsync("-R", folder);
 
         await _mirror.UntilLoggedAsync(line => line.Contains("cannot store a trial file", StringComparison.Ordinal)
+            // A plain registry has no upstream.
+            && line.Contains("What is stored is served, and pushes are refused", StringComparison.Ordinal)
             && line.Contains($"chown -R nobody {_mirror.Root}", StringComparison.Ordinal));
         Assert.Equal(0, await _mirror.MetricAsync("mirror_store_writable"));
         Assert.Contains(
@@ -112,7 +114,7 @@ public sealed class StoreRightsTests : IAsyncLifetime
     }
 
     private static StoreWrites Writes(ServiceProvider services, string root) => new(
-        new MirrorOptions { Storage = { Filesystem = { RootDirectory = root } } }.Storage,
+        new MirrorOptions { Storage = { Filesystem = { RootDirectory = root } } }.Storage, new ProxyOptions(),
         new StoreMetrics(new MirrorMeter(services.GetRequiredService<IMeterFactory>())), new FakeTimeProvider(),
         NullLogger<StoreWrites>.Instance);
 
