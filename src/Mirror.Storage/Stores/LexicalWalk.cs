@@ -14,7 +14,7 @@ internal static class LexicalWalk
         var open = new Stack<string>();
         foreach (var child in children)
         {
-            while (open.TryPeek(out var earlier) && string.CompareOrdinal(earlier + "/", child) < 0)
+            while (open.TryPeek(out var earlier) && !IsBeforeBelow(child, earlier))
                 yield return (open.Pop(), true);
             yield return (child, false);
             open.Push(child);
@@ -22,4 +22,8 @@ internal static class LexicalWalk
         while (open.TryPop(out var last))
             yield return (last, true);
     }
+
+    // Whether a later sibling comes before what is below the earlier one: only a name such as "a-b" or "a.b" after "a".
+    private static bool IsBeforeBelow(string later, string earlier) =>
+        later.StartsWith(earlier, StringComparison.Ordinal) && later[earlier.Length] < '/';
 }
