@@ -70,22 +70,6 @@ public sealed partial class MirroredManifests
         }
     }
 
-    // What a GET of the tag would get: without a GET, which would be a pull upstream. If the HEAD fails, or a GET has failed lately, a GET
-    // decides.
-    private async Task<Descriptor> HeadNamedAsync(RepositoryName name, string tag, Descriptor named)
-    {
-        try
-        {
-            if (_shown.IsSent(name, named.Digest) is not false && await HeadAsync(name, named.Digest) is not null)
-                return named;
-        }
-        catch (UpstreamException failure) when (MaySendOtherwise(failure))
-        {
-            // The GET below may succeed.
-        }
-        return (await JoinNamed(name, tag, named.Digest)).Result.Item1.Descriptor;
-    }
-
     // Whether another request for the same manifest may succeed after a failure of the first one.
     private bool MaySendOtherwise(UpstreamException failure) => failure switch
     {
@@ -111,24 +95,9 @@ public sealed partial class MirroredManifests
             if (await HeadAsync(name, digest) is { } head && head.Size == bytes.Length)
                 manifest = new Manifest(head, bytes);
         }
-        manifest ??= await GetAsync(name, digest, cancellationToken);
+        manifest ??= (await upstream.GetManifestAsync(name, digest, cancellationToken)).Value;
         await StoreAsync(name, manifest, cancellationToken);
         return manifest;
-    }
-
-    private async Task<Manifest> GetAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var manifest = (await upstream.GetManifestAsync(name, digest, cancellationToken)).Value;
-            _shown.GetAnswered(name, digest);
-            return manifest;
-        }
-        catch (UpstreamException)
-        {
-            _shown.GetFailed(name, digest);
-            throw;
-        }
     }
 
     private ValueTask<byte[]?> ReadStoredAsync(Digest digest, CancellationToken cancellationToken) =>

@@ -17,7 +17,6 @@ public sealed partial class MirroredManifests(
     IProvenanceStore provenance, CacheSize cache, CopyEvidence evidence, UpstreamDeadlines deadlines, CachePolicies policies,
     StoreWrites writes, StaleMetrics metrics, TimeProvider time, ILogger<MirroredManifests> log)
 {
-    private readonly ShownManifests _shown = new(time);
     private readonly RareLine _staleLine = new(time);
 
     /// <summary>The stored manifest that a reference names; null if the server must ask upstream.</summary>
@@ -50,7 +49,7 @@ public sealed partial class MirroredManifests(
         // The length in `known` comes from upstream's HEAD and may be wrong, so take the stored manifest's own.
         if (stored is not null)
             known = stored.Descriptor;
-        else if (await FindFormerAsync(name, tag, known, cancellationToken) is not null)
+        else if (await FindCopyAsync(name, tag, cancellationToken) is not null)
             return null;
         return new(known, CacheStatus.Hit, Held: held.Find(name, tag));
     }
@@ -67,19 +66,12 @@ public sealed partial class MirroredManifests(
         if (await FindStoredAsync(name, current.Value.Digest, cancellationToken) is { } stored)
             return new(stored, current.CacheStatus, current.Stale, current.Held);
         var copy = await FindCopyAsync(name, tag, cancellationToken);
-        try
-        {
-            var fetched = await FetchNamedAsync(name, tag, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
-            return current.Stale is null ? fetched : fetched with { CacheStatus = CacheStatus.Stale, Stale = current.Stale };
-        }
-        // The tag moved at upstream, but upstream does not send the new manifest now, or does not have it yet.
-        catch (UpstreamException failure) when (copy is not null)
-        {
-            return Stale(name, tag, copy, failure);
-        }
+        return await FetchCheckedAsync(name, tag, current, copy, cancellationToken);
     }
 
-    /// <summary>The descriptor that a reference names now, by HEAD if upstream supports it, because a HEAD is no pull upstream.</summary>
+    /// <summary>The descriptor that a reference names now, by HEAD if upstream supports it, because a HEAD is no pull upstream. If a tag
+    /// moved, the new manifest is fetched: clients request it next by its digest, and not all registries send what their HEAD
+    /// names.</summary>
     /// <exception cref="UpstreamException">Upstream did not describe the manifest, and no stored one can be served instead.</exception>
     public async ValueTask<Answer<Descriptor>> FetchDescriptorAsync(
         RepositoryName name, Reference reference, CancellationToken cancellationToken)
@@ -89,18 +81,8 @@ public sealed partial class MirroredManifests(
             var current = await CheckTagAsync(name, tag, cancellationToken);
             if (await FindStoredAsync(name, current.Value.Digest, cancellationToken) is { } stored)
                 return current with { Value = stored.Descriptor };
-            if (await FindFormerAsync(name, tag, current.Value, cancellationToken) is { } copy)
-                try
-                {
-                    var sent = await deadlines.WaitForRefreshAsync(
-                        name, HeadNamedAsync(name, tag, current.Value), cancellationToken);
-                    current = current with { Value = sent, Held = held.Find(name, tag) };
-                    _shown.HeadAnswered(name, current.Value.Digest);
-                }
-                catch (UpstreamException failure)
-                {
-                    return DescriptorOf(Stale(name, tag, copy, failure));
-                }
+            if (await FindCopyAsync(name, tag, cancellationToken) is { } copy)
+                return DescriptorOf(await FetchCheckedAsync(name, tag, current, copy, cancellationToken));
             return current.CacheStatus == CacheStatus.Revalidated ? current with { CacheStatus = CacheStatus.Miss } : current;
         }
         return await deadlines.WaitForMissAsync(name, HeadAsync(name, digest), cancellationToken) is { } head
@@ -124,11 +106,20 @@ public sealed partial class MirroredManifests(
         return policies.Of(name).IsImmutable(tag) ? (await FindLastAsync(name, tag, cancellationToken))?.Descriptor : null;
     }
 
-    // The stored manifest that the tag named before it moved. A GET answers it, as stale, if upstream does not send the new one, so a HEAD
-    // must too. Null if upstream has shown lately that it sends the new one.
-    private async ValueTask<Manifest?> FindFormerAsync(
-        RepositoryName name, string tag, Descriptor named, CancellationToken cancellationToken) =>
-        _shown.IsSent(name, named.Digest) is true ? null : await FindCopyAsync(name, tag, cancellationToken);
+    // The manifest that the check of the tag found. If upstream does not send it, the copy: what the tag named before it moved.
+    private async ValueTask<Answer<Manifest>> FetchCheckedAsync(
+        RepositoryName name, string tag, Answer<Descriptor> current, Manifest? copy, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var fetched = await FetchNamedAsync(name, tag, current.Value.Digest, hasCopy: copy is not null, cancellationToken);
+            return current.Stale is null ? fetched : fetched with { CacheStatus = CacheStatus.Stale, Stale = current.Stale };
+        }
+        catch (UpstreamException failure) when (copy is not null)
+        {
+            return Stale(name, tag, copy, failure);
+        }
+    }
 
     private async ValueTask<Answer<Descriptor>> CheckTagAsync(RepositoryName name, string tag, CancellationToken cancellationToken)
     {

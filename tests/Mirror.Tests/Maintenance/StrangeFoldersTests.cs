@@ -138,6 +138,28 @@ public sealed class StrangeFoldersTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_collection_names_a_lost_manifest_until_a_client_deletes_it()
+    {
+        var (digest, _) = await _app.PushManifestAsync("1");
+        var loose = await _app.PushAsync("loose"u8.ToArray());
+        await _mirror.StopAsync();
+        File.Delete(Path.Combine(_mirror.Root, RegistryLayout.BlobData(digest)));
+        await _mirror.StartAgainAsync();
+        await GiveAwayAsync();
+
+        var (code, output) = await RunAsync("garbage-collect");
+        Assert.Equal(1, code);
+        Assert.Contains($"local/app: the manifest {digest} is linked, and its content is not stored", output, StringComparison.Ordinal);
+        Assert.Contains("push the image again or delete it", output, StringComparison.Ordinal);
+        Assert.True(IsStored(loose));
+
+        using var deleted = await _app.SendAsync("DELETE", $"manifests/{digest}");
+        Assert.Equal(HttpStatusCode.Accepted, deleted.StatusCode);
+        Assert.Equal(0, (await RunAsync("garbage-collect")).Code);
+        Assert.False(IsStored(loose));
+    }
+
+    [Fact]
     public async Task A_damaged_tag_keeps_the_manifests_of_its_repository()
     {
         await _app.PushManifestAsync("1");
