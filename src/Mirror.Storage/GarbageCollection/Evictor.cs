@@ -11,8 +11,8 @@ namespace Mirror.Storage.GarbageCollection;
 /// does not count for upstream's rate limit.
 /// </summary>
 /// <remarks>
-/// <para>Like <see cref="Sweeper"/>, it first marks what must be kept: all content of hosted repositories, and in mirrored ones what pushed
-/// manifests name, and each blob that is not known to be a copy. It has no grace.</para>
+/// <para>Like <see cref="Sweeper"/>, it first marks what must be kept: all content of hosted repositories; and in mirrored ones, what
+/// pushed manifests name and each blob that is not known to be a copy. It has no grace.</para>
 /// <para>It is safe beside pushes. It never deletes content that was touched after the marking began, even if it runs much later; as the
 /// clocks of a store's machines differ, it also keeps content that was touched a little before. A push writes the link first and the blob
 /// second. So if the marking does not see the link, the blob is newer than the beginning of the marking.</para>
@@ -62,7 +62,7 @@ public sealed class Evictor(
         if (!cached.PullsAreKnown)
             return Task.FromResult<Eviction?>(new Eviction(0, 0, cached.Bytes));
         var unused = new Queue<CachedImage>(cached.Offered.Where(image => IsUnused(cached, image, since)));
-        // RunAsync reads the latest pulls first.
+        // RunAsync reads the pulls again before it evicts.
         return RunAsync(cached, _ => cached.PullsAreKnown && unused.TryDequeue(out var image) ? image : null, cancellationToken);
     }
 
@@ -149,7 +149,7 @@ public sealed class Evictor(
         List<(Digest Digest, long Bytes)> blobs = [.. UnsharedBlobs(cached, image, pinned)];
         if (!MayBeEvicted(cached, image, pinned) || blobs.Exists(blob => read.Contains(blob.Digest)))
             return null;
-        // The images chosen before may have left more blobs to this image alone. One touched blob keeps the whole image.
+        // Images were chosen before this one, so more blobs may belong to this image alone now. One touched blob keeps the whole image.
         await LookAsync(wasTouched, blobs, cached.KeptSince, stop);
         if (blobs.Exists(blob => wasTouched[blob.Digest])
             || await _options.LockOutReadersAsync([.. blobs.Select(blob => blob.Digest)]) is not { } lockOut)

@@ -16,18 +16,18 @@ public sealed class TooManyLoginsException() : Exception("too many logins wait t
 
 /// <summary>
 /// Checks at most one password at a time for every two processors. Other logins wait, at most 2048 in all, and at most 512 from one address
-/// (an IPv6 /64 counts as one). Wrong passwords must not keep correct ones waiting. So a login comes first if the fewest wrong passwords
-/// came over its connection, then if the fewest came for its user name from its address, then if the fewest came from its address. Among
-/// equals the newest login comes first: clients that try passwords send the next one only after an answer, so their logins are older. At
-/// every fourth turn the fourth newest login is checked instead, whatever was sent before it, so that a login that three newer ones
-/// overtook also gets a turn. A correct password makes the count of its user name from its address zero.
+/// (an IPv6 /64 counts as one). Wrong passwords must not keep correct ones waiting. So the login with the fewest wrong passwords comes
+/// first: counted over its connection, then for its user name from its address, then from its address. Among equals the newest login comes
+/// first: clients that try passwords send the next one only after an answer, so their logins are older. At every fourth turn, the fourth
+/// newest login is checked instead, however many wrong passwords came before it. So older logins also get turns. A correct password makes
+/// the count of its user name from its address zero.
 /// </summary>
 public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordChecks> log) : IDisposable
 {
     private const int MaxWaiting = 2048;
     private const int MaxWaitingOfAddress = 512;
     private const int Overtaken = 4;
-    // For a user name or an address, so many wrong passwords count as one, so fewer count as none. For a connection each one counts.
+    // For a user name or an address, this many wrong passwords count as one, and fewer as none. For a connection each one counts.
     private const int Step = 64;
     private const int MaxCounts = 20_000;
 
@@ -43,7 +43,7 @@ public sealed partial class PasswordChecks(TimeProvider time, ILogger<PasswordCh
 
     /// <summary>Checks a password when its turn has come.</summary>
     /// <param name="user">The name that the client gives, known or not.</param>
-    /// <param name="check">Returns whether the password is correct. It runs on a thread of its own.</param>
+    /// <param name="check">Returns whether the password is correct. It runs on another thread.</param>
     /// <exception cref="TooManyLoginsException">Too many logins wait that come before this one.</exception>
     public async ValueTask<bool> RunAsync(HttpContext http, string user, Func<bool> check, CancellationToken cancellationToken)
     {

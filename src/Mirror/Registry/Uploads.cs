@@ -9,11 +9,11 @@ namespace Mirror.Registry;
 
 /// <summary>
 /// The uploads that clients began at this server. Until the first byte of an upload the server keeps it in memory only, and forgets it
-/// after an hour without a request; <see cref="UploadQuotas"/> may end it earlier. If another replica may get the next request and could
-/// not find the upload, the server stores it when it begins. One request at a time may hold an upload. Its file stays open between
-/// requests, so that bytes are hashed as they arrive. The server closes the file after an idle minute, and short files first when too many
-/// are open. The next request opens the file and hashes it again. An upload ends with its PUT or a DELETE, when it fills the disk, or
-/// without new bytes for <c>uploadpurging.age</c> (168 h). <see cref="Maintenance.InterruptedTransfers"/> limits interrupted uploads and
+/// after an hour without a request; <see cref="UploadQuotas"/> may end it earlier. Where another replica may get the next request and would
+/// not find the upload, the server stores the upload at its beginning. One request at a time may hold an upload. Its file stays open
+/// between requests, so that bytes are hashed as they arrive. The server closes the file after an idle minute, and short files first when
+/// too many are open. The next request opens the file and hashes it again. An upload ends with its PUT or a DELETE, when it fills the disk,
+/// or without new bytes for <c>uploadpurging.age</c> (168 h). <see cref="Maintenance.InterruptedTransfers"/> limits interrupted uploads and
 /// downloads together.
 /// </summary>
 public sealed class Uploads : IDisposable
@@ -75,7 +75,8 @@ public sealed class Uploads : IDisposable
         return id;
     }
 
-    /// <summary>Keeps an upload without bytes while a request waits for its body, until disposed; null if it is not known here.</summary>
+    /// <summary>Until it is disposed, an upload that has no bytes yet is not ended: a request waits for its body. Null if the upload is not
+    /// known here.</summary>
     public IDisposable? KeepWhileWaiting(RepositoryName name, Guid id) =>
         _known.TryGetValue((name, id), out var known) ? new UploadUse(known.Share) : null;
 

@@ -19,8 +19,8 @@ public sealed partial class TokenSource(
     // A limit, because clients choose the repositories, and so the number of scopes.
     private const int MaxTokens = 10_000;
     private const string Kind = "token";
-    // GetAsync does not replace a token that upstream has never accepted within this time, unless the challenge changed. ReplaceNewAsync
-    // replaces it once: upstream would refuse a third one as well.
+    // For this time after a token was issued, GetAsync does not replace it if upstream has never accepted it, unless the challenge
+    // changed. ReplaceNewAsync replaces it once: upstream would refuse a third one as well.
     private static readonly TimeSpan RefusedLife = TimeSpan.FromSeconds(30);
     // After a 403 or 400, how long to wait before the next new token, if the last one got the same answer. The wait doubles each time.
     private static readonly TimeSpan FirstDenialPause = TimeSpan.FromMinutes(1);
@@ -42,9 +42,10 @@ public sealed partial class TokenSource(
 
     /// <summary>A token that does not expire soon.</summary>
     /// <param name="scope">Such as <c>repository:library/nginx:pull</c>.</param>
-    /// <param name="refused">A token that the registry refused, to be replaced if it is not new, or was accepted before, or if the
-    /// challenge changed; else null.</param>
+    /// <param name="refused">The token that the registry refused; null if it refused none. The token is replaced if it is not new, if it
+    /// was accepted before, or if the challenge changed.</param>
     /// <exception cref="UpstreamUnavailableException">The token service cannot be reached, or refuses the credentials.</exception>
+    /// <exception cref="UpstreamDeniedException">The token service refuses the repository, or may do so.</exception>
     /// <exception cref="UpstreamLimitedException">The token service answered 429.</exception>
     internal async ValueTask<Token> GetAsync(
         Challenge challenge, Account account, string scope, string? refused, CancellationToken cancellationToken)
@@ -76,7 +77,7 @@ public sealed partial class TokenSource(
 
     /// <summary>
     /// A token in place of one that the registry refused without saying where to get another. Null if another would be refused as well: the
-    /// refused one is new and was never accepted; or it is a 403 or 400, and a new token got the same answer lately.
+    /// refused one is new and was never accepted; or the registry answered 403 or 400, and lately it gave a new token the same answer.
     /// </summary>
     /// <param name="isDenied">Whether the registry answered 403 or 400. Most such answers are not about the token, so they are not worth a
     /// new token each time.</param>
@@ -105,8 +106,8 @@ public sealed partial class TokenSource(
         }
     }
 
-    /// <summary>Remembers whether the registry answered 403 or 400 also to the token that <see cref="RenewAsync"/> gave after such an
-    /// answer.</summary>
+    /// <summary>After a 403 or 400, <see cref="RenewAsync"/> gave a new token. Remembers whether the registry refused that one in the same
+    /// way.</summary>
     internal void Renewed(Token token, bool isDenied)
     {
         // Requests that wait for the same token count once.
@@ -123,15 +124,16 @@ public sealed partial class TokenSource(
             token.WasAccepted = true;
     }
 
-    /// <summary>Forgets a token that the registry refused, unless it is new: another one would be refused as well.</summary>
+    /// <summary>Forgets a token that the registry refused, unless the token is new: then the registry would refuse the next one as
+    /// well.</summary>
     internal void Refused(Account account, string scope, Token token)
     {
         if (time.GetElapsedTime(token.At) >= RefusedLife)
             _tokens.TryRemove(new((account, scope), token));
     }
 
-    /// <summary>The challenge that the remembered token answers, because each repository may have a token service of its own; null if no
-    /// token is remembered.</summary>
+    /// <summary>The challenge for which the remembered token was requested; null if no token is remembered. It is kept for each scope,
+    /// because each repository may have a token service of its own.</summary>
     internal Challenge? ChallengeOf(Account account, string scope) => _tokens.GetValueOrDefault((account, scope))?.Challenge;
 
     private bool IsPaused(Denial? denial) => denial is not null && time.GetElapsedTime(denial.At) < denial.Pause;
@@ -251,7 +253,8 @@ public sealed partial class TokenSource(
         && (await UpstreamRequest.ReadStartAsync(response, UpstreamAnswers.MaxErrorStart, origin, cancellationToken))
             .AsSpan().IndexOf("invalid_grant"u8) >= 0;
 
-    // Follows redirects. The login stays on the host that it is for: returns also the login that the last request had.
+    // Follows redirects. A redirect to another host drops the login, so the result also has the login that the last
+    // request was sent with.
     private async Task<(HttpResponseMessage Response, Credential? Sent)> SendAsync(
         Uri realm, List<KeyValuePair<string, string>> parameters, Credential? credential, CancellationToken cancellationToken)
     {

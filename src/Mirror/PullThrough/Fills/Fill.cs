@@ -152,9 +152,9 @@ internal sealed partial class Fill(
         }
     }
 
-    // Keep the received bytes of a broken download, so that a later fill can resume it. Delete a spool with a random name, which no later
-    // fill finds. After an IOException, delete the bytes, too: the disk may be full, or the bytes were wrong (a DigestMismatchException is
-    // an IOException).
+    // Keep the received bytes of a broken download, so that a later fill can resume it. Delete the spool in two cases: it has a random
+    // name, so that no later fill finds it; or the failure is an IOException, because the disk may be full, or the bytes were wrong (a
+    // DigestMismatchException is an IOException).
     private void FreeSpool(Exception failure)
     {
         if (failure is IOException || transfer.Spool is { IsResumable: false })
