@@ -15,8 +15,8 @@ public abstract class UpstreamException(string message, Exception? inner = null)
 }
 
 /// <summary>
-/// Upstream says no: it lacks the content. The client gets 404, even if the mirror has a copy. The two exceptions are about tags: one that
-/// <c>keep_deleted</c> keeps, and one that moved to a manifest which upstream does not have.
+/// Upstream says no: it lacks the content. The client gets 404, even if the mirror has a copy. The three exceptions are about tags: one
+/// that <c>keep_deleted</c> keeps, one that moved to a manifest which upstream does not have, and one that a client pushed.
 /// </summary>
 public sealed class UpstreamMissingException(string message) : UpstreamException(message);
 
