@@ -14,8 +14,10 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
 
     private static readonly string MirrorProgram = Path.GetFullPath("src/Mirror/bin/Release/net10.0/Mirror.dll");
 
-    public static readonly Peer Mirror = new("mirror", MirrorProgram,
-        setup => new ProcessStartInfo("dotnet", [MirrorProgram, "serve", RegistryConfiguration(setup, proxy: true)]));
+    // An earlier build of the mirror. If it is given, it is the only peer.
+    private static readonly string? ParentProgram = Environment.GetEnvironmentVariable("MIRROR_PARENT");
+
+    public static readonly Peer Mirror = MirrorOf("mirror", MirrorProgram);
 
     /// <summary>Debian's registry:2, as a pull-through cache.</summary>
     public static readonly Peer RegistryTwo = new("docker-registry 2.8.2", Registry,
@@ -38,23 +40,21 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
         $"proxy_pass http://127.0.0.1:{setup.UpstreamPort}; proxy_http_version 1.1; proxy_set_header Connection \"\"; "
         + "proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 4 256k; proxy_busy_buffers_size 512k;"));
 
-    public static readonly Peer[] All = [Mirror, RegistryTwo, NginxStatic, NginxCache];
+    public static readonly Peer[] All = MirrorAnd(RegistryTwo, NginxStatic, NginxCache);
 
     /// <summary>The peers that serve stored content over TLS.</summary>
-    public static readonly Peer[] OverTls =
-    [
-        new(Mirror.Name, MirrorProgram,
-            setup => new ProcessStartInfo("dotnet", [MirrorProgram, "serve", RegistryConfiguration(setup, proxy: true, tls: true)]))
-        {
-            IsTls = true,
-        },
-        new(RegistryTwo.Name, Registry,
-            setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: true, tls: true)]))
-        {
-            IsTls = true,
-        },
-        new(NginxStatic.Name, Nginx, setup => NginxStart(setup, Files(setup), tls: true)) { IsTls = true },
-    ];
+    public static readonly Peer[] OverTls = ParentProgram is not null
+        ? [MirrorOf(Mirror.Name, MirrorProgram, tls: true), MirrorOf("parent", ParentProgram, tls: true)]
+        :
+        [
+            MirrorOf(Mirror.Name, MirrorProgram, tls: true),
+            new(RegistryTwo.Name, Registry,
+                setup => new ProcessStartInfo(Registry, ["serve", RegistryConfiguration(setup, proxy: true, tls: true)]))
+            {
+                IsTls = true,
+            },
+            new(NginxStatic.Name, Nginx, setup => NginxStart(setup, Files(setup), tls: true)) { IsTls = true },
+        ];
 
     public string Name => name;
 
@@ -74,6 +74,17 @@ internal sealed class Peer(string name, string program, Func<PeerSetup, ProcessS
     });
 
     public ProcessStartInfo Prepare(PeerSetup setup) => prepare(setup);
+
+    /// <summary>The mirror and these peers. But if the variable <c>MIRROR_PARENT</c> has the path of an earlier build's Mirror.dll: the
+    /// mirror and that build alone.</summary>
+    public static Peer[] MirrorAnd(params Peer[] peers) =>
+        ParentProgram is null ? [Mirror, .. peers] : [Mirror, MirrorOf("parent", ParentProgram)];
+
+    private static Peer MirrorOf(string name, string program, bool tls = false) => new(name, program,
+        setup => new ProcessStartInfo("dotnet", [program, "serve", RegistryConfiguration(setup, proxy: true, tls)]))
+    {
+        IsTls = tls,
+    };
 
     // The mirror and registry:2 both read this file.
     private static string RegistryConfiguration(PeerSetup setup, bool proxy, bool tls = false)

@@ -185,7 +185,7 @@ internal static class BucketBlob
 
     // Both registries store in the bucket, and mirror nothing.
     private static ServerProcess[] Start(Radosgw store, bool redirects) => ServerProcess.StartAll(
-        0, [.. new[] { Peer.Mirror, Peer.RegistryTwo }.Select(peer => peer.Configured(setup => Configuration(setup, store, redirects)))]);
+        0, [.. Peer.MirrorAnd(Peer.RegistryTwo).Select(peer => peer.Configured(setup => Configuration(setup, store, redirects)))]);
 
     private static string Configuration(PeerSetup setup, Radosgw store, bool redirects) => $$"""
         version: 0.1

@@ -8,7 +8,7 @@ internal static class ColdBlob
 {
     private const int Size = 128 << 20;
 
-    private static readonly Peer[] Caches = [Peer.Mirror, Peer.RegistryTwo, Peer.NginxCache];
+    private static readonly Peer[] Caches = Peer.MirrorAnd(Peer.RegistryTwo, Peer.NginxCache);
 
     public static void Run(Effort effort)
     {

@@ -45,7 +45,7 @@ internal static class Growth
         var manifest = Digest.Of(Image.Manifest);
         Subject[] subjects =
         [
-            .. from peer in (Peer[])[Peer.Mirror, Peer.RegistryTwo]
+            .. from peer in Peer.MirrorAnd(Peer.RegistryTwo)
                where peer.Missing is null
                from store in stores
                select new Subject(peer, store.Size, store.Storage),
