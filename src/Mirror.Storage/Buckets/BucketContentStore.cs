@@ -24,10 +24,14 @@ public sealed class BucketContentStore : IContentStore
         _cache = options.LocalCache.Path is { } folder ? new LocalCache(folder, options.LocalCache.MaxSize) : null;
     }
 
-    public ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken) =>
-        _cache?.TryOpen(digest) is { } copy
-            ? ValueTask.FromResult<Content?>(new LocalCopy(copy, stop => OpenStoredAsync(digest, stop)))
-            : OpenObjectAsync(digest, cancellationToken);
+    public async ValueTask<Content?> OpenAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (_cache?.IsUnchecked(digest) == true)
+            await CheckLengthAsync(_cache, digest, cancellationToken);
+        return _cache?.TryOpen(digest) is { } copy
+            ? new LocalCopy(copy, stop => OpenStoredAsync(digest, stop))
+            : await OpenObjectAsync(digest, cancellationToken);
+    }
 
     public async ValueTask<Content?> OpenStoredAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -35,6 +39,19 @@ public sealed class BucketContentStore : IContentStore
         // Not before the bucket has answered: while it is away, the copy may be all that there is.
         _cache?.Remove(digest);
         return stored;
+    }
+
+    // The copy is from an earlier process, and the disk may have lost some of it, such as in a power cut.
+    private async ValueTask CheckLengthAsync(LocalCache cache, Digest digest, CancellationToken cancellationToken)
+    {
+        try
+        {
+            cache.Check(digest, await _bucket.SizeAsync(RegistryLayout.BlobData(digest), cancellationToken));
+        }
+        catch (StoreUnavailableException)
+        {
+            // The copy is all that there is. It is checked when the bucket is back.
+        }
     }
 
     private async ValueTask<Content?> OpenObjectAsync(Digest digest, CancellationToken cancellationToken)

@@ -15,6 +15,7 @@ internal sealed class LocalCache
     private readonly LinkedList<(Digest Digest, long Size)> _order = new();
     private readonly Dictionary<Digest, LinkedListNode<(Digest Digest, long Size)>> _entries = [];
     private readonly HashSet<Digest> _admitting = [];
+    private readonly HashSet<Digest> _unchecked = [];
     private long _size;
 
     public LocalCache(string folder, long maxSize)
@@ -29,18 +30,37 @@ internal sealed class LocalCache
             if (Digest.TryParse($"{file.Directory!.Name}:{file.Name}", out var digest))
             {
                 _entries[digest] = _order.AddLast((digest, file.Length));
+                _unchecked.Add(digest);
                 _size += file.Length;
             }
         Evict();
     }
 
+    /// <summary>Whether an earlier process made the copy, and <see cref="Check"/> has not compared its length yet.</summary>
+    public bool IsUnchecked(Digest digest)
+    {
+        lock (_gate)
+            return _unchecked.Contains(digest);
+    }
+
+    /// <summary>Removes a copy of an earlier process if it has another length than the content.</summary>
+    /// <param name="length">In bytes; null if the bucket does not have the content.</param>
+    public void Check(Digest digest, long? length)
+    {
+        lock (_gate)
+            if (_unchecked.Remove(digest) && Length(digest) != length)
+                Remove(digest);
+    }
+
     /// <summary>Opens a copy and marks it as used now; null if there is none.</summary>
     public FileContent? TryOpen(Digest digest)
     {
+        long length;
         lock (_gate)
         {
             if (!_entries.TryGetValue(digest, out var entry))
                 return null;
+            length = entry.Value.Size;
             _order.Remove(entry);
             _order.AddFirst(entry);
         }
@@ -48,7 +68,11 @@ internal sealed class LocalCache
         {
             var file = File.OpenHandle(PathOf(digest), share: FileShare.ReadWrite | FileShare.Delete);
             File.SetLastWriteTimeUtc(file, DateTime.UtcNow);
-            return new FileContent(file, RandomAccess.GetLength(file));
+            if (RandomAccess.GetLength(file) == length)
+                return new FileContent(file, length);
+            file.Dispose();
+            Remove(digest);
+            return null;
         }
         catch (Exception gone) when (gone.IsStoreFailure)
         {
@@ -176,6 +200,7 @@ internal sealed class LocalCache
 
     private void Forget(Digest digest)
     {
+        _unchecked.Remove(digest);
         if (!_entries.Remove(digest, out var entry))
             return;
         _order.Remove(entry);

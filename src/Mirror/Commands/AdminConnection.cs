@@ -116,6 +116,9 @@ internal sealed class AdminConnection(IReadOnlyDictionary<string, string> enviro
 /// <summary>A running server, as its administrator reaches it.</summary>
 internal sealed class AdminServer : IDisposable
 {
+    // Until the headers of an answer. The longest work before them is to delete what a purge names.
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(10);
+
     private readonly Uri _url;
     private readonly HttpClient _http;
 
@@ -137,7 +140,7 @@ internal sealed class AdminServer : IDisposable
 #pragma warning restore CA5359
         if (own is { } address)
             handler.ConnectTo(address);
-        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        _http = new HttpClient(handler) { Timeout = MaxWait };
         _http.DefaultRequestHeaders.Authorization = login;
         _http.DefaultRequestHeaders.Host = host;
     }
@@ -188,6 +191,11 @@ internal sealed class AdminServer : IDisposable
         catch (HttpRequestException failure)
         {
             throw new AdminServerException($"{_url} cannot be reached: {Reason(failure)}");
+        }
+        catch (OperationCanceledException slow) when (slow.InnerException is TimeoutException)
+        {
+            throw new AdminServerException(
+                $"{_url} gave no answer within {MaxWait.TotalMinutes} minutes: check whether the server hangs, and start it again");
         }
         if (response.IsSuccessStatusCode)
             return response;

@@ -186,6 +186,21 @@ public sealed class RedisClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Why there is no connection, once the attempt to connect has ended; null if there is one.</summary>
+    public async Task<Exception?> ConnectionFaultAsync()
+    {
+        try
+        {
+            await (await DatabaseAsync(CancellationToken.None)).PingAsync();
+            return null;
+        }
+        // Redis, the network, TLS or the client's own state.
+        catch (Exception failure)
+        {
+            return failure;
+        }
+    }
+
     private async ValueTask<IDatabase> DatabaseAsync(CancellationToken token) => (await ConnectionAsync(token)).GetDatabase();
 
     private async ValueTask<ConnectionMultiplexer> ConnectionAsync(CancellationToken token)

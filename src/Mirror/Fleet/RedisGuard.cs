@@ -142,7 +142,7 @@ public sealed partial class RedisGuard
             OnOpened = opened =>
             {
                 if (_away.IsDue())
-                    LogOpened(what, FirstSentence(opened.Outcome.Exception));
+                    _ = LogOpenedAsync(what, opened.Outcome.Exception);
                 return default;
             },
             OnClosed = _ =>
@@ -153,6 +153,14 @@ public sealed partial class RedisGuard
         })
         .AddTimeout(limit)
         .Build();
+
+    // A command that waited for a connection has a time-out, which does not tell why there is none: ask the client.
+    private async Task LogOpenedAsync(string what, Exception? failure)
+    {
+        if (failure is TimeoutRejectedException)
+            failure = await _client.ConnectionFaultAsync() ?? failure;
+        LogOpened(what, FirstSentence(failure));
+    }
 
     // The client adds its whole state to its messages.
     private static string FirstSentence(Exception? failure)

@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Mirror.Storage;
 
 namespace Mirror.Import;
@@ -12,7 +14,7 @@ namespace Mirror.Import;
 internal readonly record struct StoredLayer(Digest Digest, Digest DiffId, long Size);
 
 /// <summary>Makes the config and the manifest of schema 2 that mean the same as an image of docker-registry 0.x.</summary>
-internal static class V1Conversion
+internal static partial class V1Conversion
 {
     private const string ConfigType = "application/vnd.docker.container.image.v1+json";
     private const string LayerType = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -28,6 +30,7 @@ internal static class V1Conversion
         var config = (JsonObject)image.Layers[^1].Settings.DeepClone();
         foreach (var key in OldKeys)
             config.Remove(key);
+        MendDate(config);
         config["architecture"] ??= "amd64";
         config["os"] ??= "linux";
         config["rootfs"] = new JsonObject
@@ -55,12 +58,30 @@ internal static class V1Conversion
     private static JsonObject Descriptor(string type, long size, Digest digest) =>
         new() { ["mediaType"] = type, ["size"] = size, ["digest"] = digest.ToString() };
 
+    // Clients in Go read no date but one of RFC 3339. Leave out what is no date at all.
+    private static void MendDate(JsonObject settings)
+    {
+        if (settings["created"] is not { } created)
+            return;
+        var text = created.GetValueKind() == JsonValueKind.String ? created.GetValue<string>() : "";
+        if (InternetDate().IsMatch(text))
+            return;
+        if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
+            settings["created"] = at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
+        else
+            settings.Remove("created");
+    }
+
+    [GeneratedRegex(@"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})\z")]
+    private static partial Regex InternetDate();
+
     private static JsonObject HistoryOf(JsonObject settings)
     {
         var history = new JsonObject();
         foreach (var key in new[] { "created", "author", "comment" })
             if (settings[key] is JsonValue value)
                 history[key] = value.DeepClone();
+        MendDate(history);
         if (settings["container_config"] is JsonObject container && container["Cmd"] is JsonArray command)
             history["created_by"] = string.Join(' ', command.Select(word => word?.ToString()));
         return history;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Mirror.Repositories;
 using Mirror.Storage;
 using Mirror.Storage.Stores;
@@ -14,6 +15,14 @@ public sealed partial class MirroredManifests
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Manifest> _fetches = new();
     private readonly SingleFlight<(RepositoryName, Digest, ActingClient?), Descriptor?> _heads = new();
     private readonly SingleFlight<(RepositoryName, string, Digest, ActingClient?), (Manifest, bool)> _named = new();
+
+    // How long clients wait until their manifest is stored. In a bucket, a collection that was killed can hold this up for two minutes.
+    private static readonly TimeSpan MaxStoreWait = TimeSpan.FromSeconds(10);
+    // A limit: each may have 4 MiB.
+    private const int MaxStoring = 100;
+
+    // Manifests that clients have got, and that are not stored yet.
+    private readonly ConcurrentDictionary<(RepositoryName, Digest, ActingClient?), Manifest> _storing = new();
 
     private Task<(UpstreamAnswer<Descriptor> Result, bool Joined)> JoinCheck(RepositoryName name, string tag, bool byGet = false) =>
         _checks.JoinOrStart(
@@ -64,7 +73,8 @@ public sealed partial class MirroredManifests
         catch (UpstreamException failure) when (MaySendOtherwise(failure))
         {
             var (named, joined) = await JoinCheck(name, tag, byGet: true);
-            if (await FindStoredAsync(name, named.Value.Digest, cancellationToken) is { } manifest)
+            if (await FindStoredAsync(name, named.Value.Digest, cancellationToken) is { } manifest
+                || _storing.TryGetValue((name, named.Value.Digest, ActingClient.Current), out manifest))
                 return (manifest, joined);
             throw;
         }
@@ -85,7 +95,8 @@ public sealed partial class MirroredManifests
 
     private async Task<Manifest> FetchOnceAsync(RepositoryName name, Digest digest, CancellationToken cancellationToken)
     {
-        Manifest? manifest = null;
+        if (_storing.TryGetValue((name, digest, ActingClient.Current), out var manifest))
+            return manifest;
         if (await ReadStoredAsync(digest, cancellationToken) is { } bytes)
         {
             // Another fetch may have stored it since this request looked. If another repository has it, one HEAD proves that this one may
@@ -108,7 +119,41 @@ public sealed partial class MirroredManifests
             (name, digest, ActingClient.Current), async stop => (await upstream.HeadManifestAsync(name, digest, stop))?.Value,
             CancellationToken.None)).Result;
 
+    // Stores a manifest. If the store is slow, the rest is done in the background.
     private async ValueTask StoreAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
+    {
+        var key = (name, manifest.Descriptor.Digest, ActingClient.Current);
+        if (_storing.Count >= MaxStoring)
+        {
+            await StoreToTheEndAsync(name, manifest, cancellationToken);
+            return;
+        }
+        if (!_storing.TryAdd(key, manifest))
+            return;
+        var stored = ForgetWhenStoredAsync();
+        try
+        {
+            await stored.WaitAsync(MaxStoreWait, time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // The client gets the manifest now.
+        }
+
+        async Task ForgetWhenStoredAsync()
+        {
+            try
+            {
+                await StoreToTheEndAsync(name, manifest, CancellationToken.None);
+            }
+            finally
+            {
+                _storing.TryRemove(key, out _);
+            }
+        }
+    }
+
+    private async Task StoreToTheEndAsync(RepositoryName name, Manifest manifest, CancellationToken cancellationToken)
     {
         try
         {

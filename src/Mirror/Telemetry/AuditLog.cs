@@ -7,7 +7,8 @@ namespace Mirror.Telemetry;
 
 /// <summary>
 /// A file with a JSON line for each change that a client made, and each request that was refused (<c>log.audit.path</c>). A line is
-/// written before the client's connection can bring its next request. A line that cannot be written is reported in the log.
+/// written before the client's connection can bring its next request, unless the path names a pipe. A line that cannot be written is
+/// reported in the log.
 /// </summary>
 public sealed partial class AuditLog : IDisposable
 {
@@ -22,6 +23,9 @@ public sealed partial class AuditLog : IDisposable
     private readonly RareLine _failures;
     private readonly Lock _gate = new();
     private readonly Queue<AuditLine> _recent = new();
+    // If the path names a pipe, its reader may be away or slow: a thread of its own writes the lines.
+    private readonly FileStream? _pipe;
+    private readonly LineWriter? _pipeLines;
     private FileStream? _file;
 
     /// <exception cref="IOException">The file cannot be opened; also as <see cref="UnauthorizedAccessException"/>.</exception>
@@ -30,6 +34,12 @@ public sealed partial class AuditLog : IDisposable
         (_path, _log, _failures) = (options.Audit.Path, log, new RareLine(time));
         if (_path is null)
             return;
+        _pipe = OpenPipe(_path);
+        if (_pipe is not null)
+        {
+            _pipeLines = new LineWriter("audit log", _pipe, lost => LogDropped(lost, _path));
+            return;
+        }
         _file = Open(_path);
         // After SIGHUP: a program that rotates files has renamed this one.
         live.Changed += OpenAgain;
@@ -68,6 +78,11 @@ public sealed partial class AuditLog : IDisposable
             _recent.Enqueue(line);
             if (_recent.Count > MaxRecent)
                 _recent.Dequeue();
+            if (_pipeLines is not null)
+            {
+                _pipeLines.Write(bytes);
+                return;
+            }
             try
             {
                 _file ??= Open(_path);
@@ -86,6 +101,8 @@ public sealed partial class AuditLog : IDisposable
     {
         lock (_gate)
             Close();
+        _pipeLines?.Dispose();
+        _pipe?.Dispose();
     }
 
     private static string? Bounded(string? text, int max = MaxText) =>
@@ -102,6 +119,26 @@ public sealed partial class AuditLog : IDisposable
     {
         _file?.Dispose();
         _file = null;
+    }
+
+    // Opened for reading too, a pipe needs no other process that reads it. Null if the path names a file, or nothing yet.
+    private static FileStream? OpenPipe(string path)
+    {
+        if (!File.Exists(path))
+            return null;
+        try
+        {
+            var file = new FileStream(
+                path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            if (!file.CanSeek)
+                return file;
+            file.Dispose();
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // A file that this process may only write to.
+        }
+        return null;
     }
 
     private static FileStream Open(string path)
@@ -121,6 +158,10 @@ public sealed partial class AuditLog : IDisposable
 
     [LoggerMessage(Level = LogLevel.Error, Message = "a line of the audit log {Path} is lost, because it cannot be written: {Reason}")]
     private partial void LogFailed(string path, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "audit log: {Lost} lines dropped, because the reader of the pipe {Path} does not read fast enough")]
+    private partial void LogDropped(long lost, string path);
 }
 
 /// <summary>A line of the audit log. What is null is left out.</summary>

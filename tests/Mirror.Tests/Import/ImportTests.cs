@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Mirror.Storage;
 using Mirror.Tests.Maintenance;
 using Mirror.Tests.Peers;
@@ -146,6 +147,33 @@ public sealed class ImportTests : IDisposable
         Assert.Contains("team/app:pushed exists, and is another image", output);
         Assert.Contains("1 images are imported, 4 are not", output);
         await Pushes.AssertWholeAsync(registry, "team/app", "pushed", manifest, blobs);
+    }
+
+    [Theory]
+    [InlineData("\"2014-05-01T10:00:00\"", "2014-05-01T10:00:00Z")]
+    [InlineData("\"2014-05-01T10:00:00.25+02:00\"", "2014-05-01T10:00:00.25+02:00")]
+    [InlineData("\"yesterday\"", null)]
+    [InlineData("1398938400", null)]
+    public async Task Each_date_of_an_imported_image_is_one_that_clients_read(string old, string? expected)
+    {
+        Skopeo.Availability.OrSkip();
+        var id = _old.AddImage(null, "one", Files("a", "a"));
+        var json = JsonNode.Parse(await File.ReadAllTextAsync(_old.PathOf(id, "json"), Cancel))!;
+        json["created"] = JsonNode.Parse(old);
+        await File.WriteAllTextAsync(_old.PathOf(id, "json"), json.ToJsonString(), Cancel);
+        _old.Tag("team/app", "1", id);
+        await using var registry = await MirrorProcess.StartAsync(new MirrorSettings());
+
+        var (code, _) = await ImportAsync(registry, _old.Root);
+
+        Assert.Equal(0, code);
+        using var skopeo = new Skopeo();
+        var pulled = await skopeo.PullAsync($"{registry.Authority}/team/app:1");
+        using var manifest = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(pulled, "manifest.json"), Cancel));
+        var config = JsonNode.Parse(await File.ReadAllTextAsync(
+            Path.Combine(pulled, Hex(manifest.RootElement.GetProperty("config").GetProperty("digest"))), Cancel))!;
+        Assert.Equal(expected, config["created"]?.GetValue<string>());
+        Assert.Equal(expected, config["history"]![0]!["created"]?.GetValue<string>());
     }
 
     [Fact]

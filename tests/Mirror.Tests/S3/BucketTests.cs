@@ -37,6 +37,24 @@ public sealed class BucketTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_pull_does_not_wait_for_an_eviction_that_was_killed_while_it_deleted_the_manifest()
+    {
+        var image = _hub.AddImage(Repository, "1", HubBlob.Seeded(1, 1000));
+        using var client = _store.Client();
+        // The eviction left this. Whatever stores the manifest waits for two minutes, and then deletes it.
+        var condemnation = $"{_root}/{RegistryLayout.Condemned(image.Digest)}/killed";
+        await client.PutObjectAsync(
+            new() { BucketName = Radosgw.Bucket, Key = condemnation, ContentBody = "", UseChunkEncoding = false }, Cancel);
+        await using var mirror = await StartAsync();
+
+        foreach (var reference in new[] { "1", "1", image.Digest.ToString() })
+            using (var pulled = await mirror.GetAsync($"{Repository}/manifests/{reference}"))
+                Assert.Equal(image.Bytes, await pulled.Content.ReadAsByteArrayAsync(Cancel));
+        await client.GetObjectMetadataAsync(Radosgw.Bucket, condemnation, Cancel);
+        Assert.Equal(1, _hub.Pulls);
+    }
+
+    [Fact]
     public async Task A_cold_blob_is_streamed_and_a_warm_one_is_redirected_to_the_bucket()
     {
         var blob = _hub.AddBlob(Repository, HubBlob.Seeded(1, 12 * MiB));

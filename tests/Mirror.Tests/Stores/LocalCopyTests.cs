@@ -39,17 +39,21 @@ public sealed class LocalCopyTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1000)]
-    public async Task A_layer_that_was_cut_short_comes_from_the_bucket(int length)
+    [InlineData(0, true)]
+    [InlineData(1000, true)]
+    // No client has asked for the manifest, which tells the length.
+    [InlineData(1000, false)]
+    [InlineData(100_008, false)]
+    public async Task A_copy_of_another_length_is_replaced_from_the_bucket(int length, bool manifestFirst)
     {
         var (image, layer) = await PushAsync();
         await _mirror.StopAsync();
-        await File.WriteAllBytesAsync(CopyOf(layer), Layer[..length], Cancel);
+        byte[] longer = [.. Layer, .. new byte[8]];
+        await File.WriteAllBytesAsync(CopyOf(layer), longer[..length], Cancel);
         await _mirror.StartAgainAsync();
 
-        // The manifest tells the length.
-        await _app.BytesAsync($"manifests/{image}");
+        if (manifestFirst)
+            await _app.BytesAsync($"manifests/{image}");
         Assert.Equal(Layer, await _app.BytesAsync($"blobs/{layer}"));
         Assert.Equal(HttpStatusCode.OK, await _app.StatusOfAsync("HEAD", $"blobs/{layer}"));
         Assert.DoesNotContain(_mirror.Log, line => line.Contains("is damaged", StringComparison.Ordinal));

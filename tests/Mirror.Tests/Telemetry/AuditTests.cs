@@ -64,6 +64,25 @@ public sealed class AuditTests : IAsyncDisposable
         Assert.DoesNotContain("Basic", text, StringComparison.Ordinal);
     }
 
+    // Programs that ship logs read pipes.
+    [Fact]
+    public async Task A_pipe_that_no_program_reads_stops_neither_requests_nor_the_end_of_the_server()
+    {
+        await PeerProcess.RunAsync("mkfifo", [Path]);
+        await StartAsync();
+        // A pipe holds 64 KiB on Linux, and a line has more than 200 bytes.
+        for (var i = 0; i < 400; i++)
+            await SendAsync("POST", "a/app/blobs/uploads/", "alice");
+        await _registry.StopAsync();
+
+        await _registry.StartAgainAsync();
+        await using var reader = new FileStream(Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+        await SendAsync("GET", "a/app/tags/list", "alice", password: "wrong-secret");
+        var buffer = new byte[4096];
+        var line = Encoding.UTF8.GetString(buffer, 0, await reader.ReadAsync(buffer, Cancel));
+        Assert.Contains("login_refused", line, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_rule_in_a_line_is_one_that_let_the_request_pass()
     {
