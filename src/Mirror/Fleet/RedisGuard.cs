@@ -180,8 +180,8 @@ public sealed partial class RedisGuard
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "redis: {What} are off for a moment after repeated failures: {Reason}. Clients are served all the same, but replicas share less: "
-        + "check that Redis runs, that redis.addr or redis.addrs names it, that this machine reaches it, and that user, password, redis.db and "
-        + "redis.tls are right")]
+        + "check that Redis runs, that redis.addr or redis.addrs names it, that this machine reaches it, and that user, password, "
+        + "redis.db and redis.tls are right")]
     private partial void LogOpened(string what, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "redis: {What} are on again")]
