@@ -63,8 +63,10 @@ internal static class UpstreamAnswers
     /// <summary>
     /// Whether an answer with status 200 to a request for referrers has no list: an empty body, or a JSON object without one.
     /// </summary>
-    public static bool HasNoList(byte[] body) =>
-        !body.AsSpan().ContainsAnyExcept(" \t\r\n"u8) || ManifestDocument.Read(body) is { IsIndex: false };
+    public static bool HasNoList(byte[] body) => IsBlank(body) || ManifestDocument.Read(body) is { IsIndex: false };
+
+    /// <summary>Whether a body has white space at most.</summary>
+    public static bool IsBlank(byte[] body) => !body.AsSpan().ContainsAnyExcept(" \t\r\n"u8);
 
     /// <summary>Whether the answer has content, or a part of it, and is no HTML page, such as that of a login.</summary>
     /// <param name="expected">The length in bytes that the content should have. With this length it is content, whatever its label

@@ -246,9 +246,13 @@ internal static class UpstreamRequest
         }
         catch (JsonException failure)
         {
-            throw new UpstreamUnavailableException($"{upstream.Authority} sent a body that is not the expected JSON.", failure);
+            throw OtherJson(upstream, failure);
         }
     }
+
+    /// <summary>Upstream sent a body that is not what was requested.</summary>
+    public static UpstreamUnavailableException OtherJson(UpstreamOrigin upstream, Exception? failure = null) =>
+        new($"{upstream.Authority} sent a body that is not the expected JSON.", failure);
 
     /// <summary>
     /// Accepts all types of manifests that the mirror stores. For a shorter list, registries convert the manifest or refuse it.
