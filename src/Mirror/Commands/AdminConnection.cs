@@ -137,7 +137,7 @@ internal sealed class AdminServer : IDisposable
 #pragma warning restore CA5359
         if (own is { } address)
             handler.ConnectTo(address);
-        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        _http = new HttpClient(new ProxyLogin(handler)) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.Authorization = login;
         _http.DefaultRequestHeaders.Host = host;
     }

@@ -274,6 +274,7 @@ internal static class UpstreamRequest
     internal static string? AdviceFor(Exception? failure, Uri? url = null, bool isOtherHost = false) => IsTooManyHeaders(failure)
         ? "ask the operators of upstream, or of a proxy in front of it, to send smaller headers; cookies and signed addresses are often "
             + "the largest ones"
+        : failure is ProxyRefusedException refusal ? refusal.Advice
         : TlsFault.AdviceFor(failure, url, isOtherHost);
 
     /// <summary>Why a request got no answer, in words for the log.</summary>
