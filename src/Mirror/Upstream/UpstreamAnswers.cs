@@ -21,16 +21,16 @@ internal static class UpstreamAnswers
     private static readonly XmlReaderSettings AnyXml = new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null };
 
     /// <summary>Whether a GET may succeed where this HEAD failed. Caches in front of a registry answer 304 to a HEAD without a
-    /// condition.</summary>
-    public static bool MustRetryAsGet(HttpResponseMessage head) => !head.IsSuccessStatusCode && (int)head.StatusCode is not (408 or 429);
+    /// condition. A limit (429) counts: upstream means the client, and a GET may cost a pull.</summary>
+    public static bool MustRetryAsGet(HttpResponseMessage head) => !head.IsSuccessStatusCode && (int)head.StatusCode is not 429;
 
-    /// <summary>Whether the host failed to answer the request. After a HEAD with 5xx a GET follows, and decides.</summary>
+    /// <summary>Whether the host failed to answer the request. After a HEAD with 408 or 5xx a GET follows, and decides.</summary>
     public static bool IsFailure(HttpResponseMessage response) =>
         (int)response.StatusCode is 408 or >= 500 and not 501 && !IsFailedHead(response);
 
-    /// <summary>Whether this is the 5xx of a HEAD, which some registries and stores answer although they answer GET.</summary>
+    /// <summary>Whether this is the 408 or 5xx of a HEAD, which some registries and stores answer although they answer GET.</summary>
     public static bool IsFailedHead(HttpResponseMessage response) =>
-        (int)response.StatusCode >= 500 && response.RequestMessage?.Method == HttpMethod.Head;
+        (int)response.StatusCode is 408 or >= 500 && response.RequestMessage?.Method == HttpMethod.Head;
 
     /// <summary>Whether the answer says that there is no such content.</summary>
     public static bool IsMissing(HttpResponseMessage response) => response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Gone;
