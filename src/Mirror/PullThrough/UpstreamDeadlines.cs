@@ -39,7 +39,7 @@ public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
     public async Task<T> WaitForRefreshAsync<T>(
         RepositoryName name, Task<T> answer, CancellationToken cancellationToken, Func<int>? pages = null)
     {
-        _ = ListenAsync(answer);
+        _ = ListenAsync(answer, isTagList: pages is not null);
         var policy = policies.Of(name);
         var limit = policy.FailFast < policy.StaleAfter ? policy.FailFast.Value : policy.StaleAfter;
         while (true)
@@ -63,10 +63,12 @@ public sealed class UpstreamDeadlines(CachePolicies policies, TimeProvider time)
 
     private bool IsSilent => Volatile.Read(ref _silentSince) is not 0 and var since && time.GetElapsedTime(since) < SilenceLife;
 
-    private async Task ListenAsync(Task answer)
+    private async Task ListenAsync(Task answer, bool isTagList)
     {
         await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (answer.Exception?.InnerException is UpstreamUnavailableException)
+        // A failure that came in time is served as stale in any case. The next request for a list of tags waits again, because only a part
+        // of the list may be stored.
+        if (!isTagList && answer.Exception?.InnerException is UpstreamUnavailableException)
             Volatile.Write(ref _silentSince, time.GetTimestamp());
         // The exceptions for "no" (404) and "later" (429) are answers as well. A failure of our own store says nothing about upstream.
         else if (answer.IsCompletedSuccessfully || answer.Exception?.InnerException is UpstreamException)
