@@ -99,7 +99,11 @@ public sealed class ProxyLogin : DelegatingHandler
 
         public override void SetLength(long value) => throw new NotSupportedException();
 
-        public override ValueTask DisposeAsync() => inner.DisposeAsync();
+        public override async ValueTask DisposeAsync()
+        {
+            await inner.DisposeAsync();
+            await base.DisposeAsync();
+        }
 
         protected override void Dispose(bool disposing)
         {

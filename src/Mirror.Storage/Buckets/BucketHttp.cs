@@ -17,7 +17,7 @@ internal static class BucketHttp
         new(new StoreAnswers(clock, CreateHandler(skipVerify))) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <inheritdoc cref="Create"/>
-    public static HttpMessageHandler CreateHandler(bool skipVerify) => new ProxyLogin(new SocketsHttpHandler
+    public static ProxyLogin CreateHandler(bool skipVerify) => new ProxyLogin(new SocketsHttpHandler
     {
         ConnectTimeout = ConnectTimeout,
         ConnectCallback = ConnectAsync,
