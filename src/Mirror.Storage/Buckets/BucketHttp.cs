@@ -17,7 +17,7 @@ internal static class BucketHttp
         new(new StoreAnswers(clock, CreateHandler(skipVerify))) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <inheritdoc cref="Create"/>
-    public static SocketsHttpHandler CreateHandler(bool skipVerify) => new()
+    public static ProxyLogin CreateHandler(bool skipVerify) => new ProxyLogin(new SocketsHttpHandler
     {
         ConnectTimeout = ConnectTimeout,
         ConnectCallback = ConnectAsync,
@@ -27,7 +27,7 @@ internal static class BucketHttp
 #pragma warning disable CA5359 // The key skipverify of the section asks for it.
         SslOptions = new() { RemoteCertificateValidationCallback = skipVerify ? static (_, _, _, _) => true : null },
 #pragma warning restore CA5359
-    };
+    });
 
     /// <summary>
     /// Checks that the body of an answer begins at an offset. A store that does not know <c>Range</c> sends the object from its first byte.

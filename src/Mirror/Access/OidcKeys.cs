@@ -37,7 +37,8 @@ internal sealed partial class OidcKeys : IDisposable
     {
         (_issuer, _time, _log) = (issuer, time, log);
         _discovery = $"{issuer.TrimEnd('/')}/.well-known/openid-configuration";
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectCallback = HappyEyeballs.ConnectAsync })
+        _http = new HttpClient(
+            new ProxyLogin(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectCallback = HappyEyeballs.ConnectAsync }))
         {
             Timeout = MaxWait,
             MaxResponseContentBufferSize = MaxDocument,

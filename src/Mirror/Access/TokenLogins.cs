@@ -20,12 +20,12 @@ public sealed class TokenLogins : IDisposable
     // Strangers can fill the places of first logins. Those of users who are logged in stay free.
     private readonly Places _first = new(atOnce: 4, waiting: 16);
     private readonly Places _renewals = new(atOnce: 8, waiting: 32);
-    private readonly HttpClient _http = new(new SocketsHttpHandler
+    private readonly HttpClient _http = new(new ProxyLogin(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
         UseCookies = false,
         ConnectCallback = HappyEyeballs.ConnectAsync,
-    })
+    }))
     {
         Timeout = MaxWait,
         MaxResponseContentBufferSize = MaxAnswer,

@@ -140,7 +140,7 @@ internal sealed class AdminServer : IDisposable
 #pragma warning restore CA5359
         if (own is { } address)
             handler.ConnectTo(address);
-        _http = new HttpClient(handler) { Timeout = MaxWait };
+        _http = new HttpClient(new ProxyLogin(handler)) { Timeout = MaxWait };
         _http.DefaultRequestHeaders.Authorization = login;
         _http.DefaultRequestHeaders.Host = host;
     }

@@ -51,9 +51,15 @@ internal sealed class EnvironmentProxy : IWebProxy, ICredentials
         set => throw new NotSupportedException();
     }
 
-    /// <summary>The user and password that stand in the address of this proxy; null where there are none.</summary>
+    /// <summary>
+    /// The user and password that stand in the address of this proxy; null where there are none, and for Negotiate and NTLM. With these
+    /// the framework would not try Basic, which such a proxy offers beside them, and they need an account of this machine.
+    /// </summary>
     public NetworkCredential? GetCredential(Uri uri, string authType) =>
-        uri == _forHttp?.Address ? _forHttp.Credential : uri == _forHttps?.Address ? _forHttps.Credential : null;
+        authType.ToUpperInvariant() is "NEGOTIATE" or "NTLM" ? null
+        : uri == _forHttp?.Address ? _forHttp.Credential
+        : uri == _forHttps?.Address ? _forHttps.Credential
+        : null;
 
     /// <summary>The proxy for a request, without user and password; null where the request goes to its destination directly.</summary>
     public Uri? GetProxy(Uri destination)

@@ -16,12 +16,12 @@ public static class HealthRegistration
             return services;
         services.AddHttpClient(HttpCheck.Client)
             .ConfigureHttpClient(http => http.Timeout = Timeout.InfiniteTimeSpan)
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+            .ConfigurePrimaryHttpMessageHandler(() => new ProxyLogin(new SocketsHttpHandler
             {
                 AllowAutoRedirect = false,
                 UseCookies = false,
                 ConnectCallback = HappyEyeballs.ConnectAsync,
-            })
+            }))
             .RemoveAllLoggers();
         return services
             .AddSingleton(provider => new HealthChecks(

@@ -90,7 +90,7 @@ internal static class LetsEncryptRegistration
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             ConnectCallback = HappyEyeballs.ConnectAsync,
         };
-        var client = new HttpClient(handler) { Timeout = MaxWait, MaxResponseContentBufferSize = MaxDocument };
+        var client = new HttpClient(new ProxyLogin(handler)) { Timeout = MaxWait, MaxResponseContentBufferSize = MaxDocument };
         // RFC 8555, 6.1 requires one.
         client.DefaultRequestHeaders.UserAgent.ParseAdd($"mirror/{Build.Version}");
         return client;

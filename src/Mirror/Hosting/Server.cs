@@ -230,7 +230,11 @@ public static partial class Server
         services.AddMirrorOptions(options);
         // For the clients that have no handler of their own, such as those of the exporters of OpenTelemetry.
         services.ConfigureHttpClientDefaults(static clients => clients.UseSocketsHttpHandler(
-            static (handler, _) => handler.ConnectCallback = HappyEyeballs.ConnectAsync));
+            static (handler, _) =>
+            {
+                handler.ConnectCallback = HappyEyeballs.ConnectAsync;
+                ProxyLogin.AddToTunnels(handler);
+            }));
         builder.AddTelemetry(options.Log, options.Http.Debug, options.Reporting.NewRelic);
         if (options.Http.Tls.IsOn)
             HandshakeFailures.Hear(builder.Logging);

@@ -8,6 +8,7 @@ using Mirror.Schema1;
 using Mirror.Storage;
 using Mirror.Storage.Disk;
 using Mirror.Tls;
+using Mirror.Upstream;
 using Mirror.Web;
 
 namespace Mirror.Hosting;
@@ -29,6 +30,10 @@ public static class SettingFiles
                 yield return $"{key}: the folder {folder} does not exist; make it, or name a file in another one";
         if (options.Http.Listen.Socket is { } socket && !IsOfSocket(socket))
             yield return $"http.addr: the path {socket} is too long for a socket: Linux allows 107 bytes; name a shorter one";
+        foreach (var (upstream, key) in options.Proxy.Upstreams.Select((entry, i) => (entry, $"proxy.upstreams.{i}"))
+            .Prepend((options.Proxy, "proxy")))
+            if (upstream is { RemoteUrl: not null, Exec.Command: { Length: > 0 } command } && HelperCommand.WhyNot(command) is { } unusable)
+                yield return $"{key}.exec.command: {command} {unusable}";
         foreach (var (key, path, make) in Pems(options).Concat(Keys(options.Middleware)))
             if ((FileMistake.Of(path) ?? WhyNot(make)) is { } why)
                 yield return $"{key}: {path} {why}";

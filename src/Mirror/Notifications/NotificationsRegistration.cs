@@ -37,7 +37,7 @@ public static partial class NotificationsRegistration
         var log = provider.GetRequiredService<ILogger<RegistryEvents>>();
         return new EventEndpoint(
             endpoint, Open(root, name, endpoint.Name, log),
-            new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan },
+            new HttpClient(new ProxyLogin(handler)) { Timeout = Timeout.InfiniteTimeSpan },
             provider.GetRequiredService<NotificationMetrics>(), provider.GetRequiredService<TimeProvider>(), log);
     }
 

@@ -50,7 +50,8 @@ public sealed class MirroredReferrers(
             (name, subject, ActingClient.Current), stop => FetchAsync(name, subject, stop), CancellationToken.None);
         try
         {
-            var (fetched, _) = await (known is null
+            // If the subject is stored, clients can use it without upstream: they do not wait longer for its list than for the image.
+            var (fetched, _) = await (known is null && await FindManifestAsync(name, subject, cancellationToken) is null
                 ? deadlines.WaitForMissAsync(name, fetch, cancellationToken)
                 : deadlines.WaitForRefreshAsync(name, fetch, cancellationToken));
             return new(fetched, fetched.Stale is null ? CacheStatus.Miss : CacheStatus.Stale, fetched.Stale);
@@ -74,8 +75,8 @@ public sealed class MirroredReferrers(
             var (pages, isStale) = await upstream.GetReferrersAsync(name, subject, stop);
             IReadOnlyList<ReadOnlyMemory<byte>> indexes = [.. pages];
             var stale = isStale ? upstream.WhyStale : null;
-            if (indexes.Count == 0)
-                (indexes, stale) = await GetTaggedAsync(name, subject, stop);
+            if (pages.All(UpstreamAnswers.HasNoList))
+                (indexes, stale) = await GetTaggedAsync(name, subject, isLacking: pages.Count == 0, stop);
             known = Parse(indexes) with { Stale = stale };
         }
         catch (UpstreamMissingException)
@@ -96,13 +97,25 @@ public sealed class MirroredReferrers(
         return known;
     }
 
+    /// <param name="isLacking">Whether upstream lacks the referrers API. Otherwise it answered for the referrers with something else than a
+    /// list: then only the tag can tell that there are none.</param>
     private async Task<(IReadOnlyList<ReadOnlyMemory<byte>> Indexes, string? Stale)> GetTaggedAsync(
-        RepositoryName name, Digest subject, CancellationToken stop)
+        RepositoryName name, Digest subject, bool isLacking, CancellationToken stop)
     {
         var tag = Reference.Parse(Referrers.FallbackTag(subject));
-        var answer = await manifests.FindAsync(name, tag, stop) ?? await manifests.FetchAsync(name, tag, stop);
-        return (IndexIn(answer.Value, subject), answer.Stale);
+        try
+        {
+            var answer = await manifests.FindAsync(name, tag, stop) ?? await manifests.FetchAsync(name, tag, stop);
+            return (IndexIn(answer.Value, subject), answer.Stale);
+        }
+        catch (UpstreamMissingException) when (!isLacking)
+        {
+            throw UpstreamRequest.OtherJson(upstream.Origin);
+        }
     }
+
+    private ValueTask<Manifest?> FindManifestAsync(RepositoryName name, Digest digest, CancellationToken stop) =>
+        UnreadableException.SkipAsync(() => stored.FindAsync(name, digest, stop));
 
     private async Task<Known> FindStoredAsync(RepositoryName name, Digest subject, CancellationToken stop)
     {

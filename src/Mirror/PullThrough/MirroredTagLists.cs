@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Caching.Memory;
 using Mirror.Repositories;
 using Mirror.Storage;
@@ -9,8 +10,8 @@ namespace Mirror.PullThrough;
 
 /// <summary>
 /// The lists of tags of one upstream. When a client requests the first page, the server fetches the whole list from upstream, once for all
-/// clients that wait for it. The other pages come from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream sends no list, the
-/// server serves the last one, or else lists the stored tags.
+/// clients that wait for it. The other pages come from the same list, for <c>proxy.tags_cache_ttl</c>. While upstream sends no list, or
+/// not within <c>proxy.stale_after</c>, the server serves the last one, or else lists the stored tags.
 /// </summary>
 public sealed class MirroredTagLists(
     UpstreamClient upstream, IReferenceStore references, IProvenanceStore provenance, UpstreamDeadlines deadlines, CachePolicies policies,
@@ -26,6 +27,8 @@ public sealed class MirroredTagLists(
     private readonly MemoryCache _lists = new(new MemoryCacheOptions { SizeLimit = CacheBytes });
     // What upstream says to one login is no answer for another one.
     private readonly SingleFlight<(RepositoryName, ActingClient?), UpstreamAnswer<string[]>> _fetches = new();
+    // How many pages each running fetch has.
+    private readonly ConcurrentDictionary<(RepositoryName, ActingClient?), int> _pages = new();
 
     /// <summary>One page of a repository's tags in ordinal order.</summary>
     /// <param name="count">How many at most; null for all.</param>
@@ -36,35 +39,44 @@ public sealed class MirroredTagLists(
     {
         if (last is not null && _lists.Get<Known>(name) is { } fresh && time.GetElapsedTime(fresh.At) < policies.Of(name).TagsCacheTtl)
             return new(TagPages.Page(fresh.Tags, count, last), CacheStatus.Hit);
+        var key = (name, ActingClient.Current);
+        var begun = time.GetTimestamp();
+        var fetch = _fetches.JoinOrStart(key, stop => FetchAsync(key, stop), CancellationToken.None);
         try
         {
-            var fetch = _fetches.JoinOrStart(
-                (name, ActingClient.Current), stop => FetchAsync(name, stop), CancellationToken.None);
-            var ((tags, isStale), joined) = await deadlines.WaitForMissAsync(name, fetch, cancellationToken);
-            if (isStale)
-                return new(TagPages.Page(tags, count, last), CacheStatus.Stale, upstream.WhyStale);
-            return new(TagPages.Page(tags, count, last), joined ? CacheStatus.Joined : CacheStatus.Miss);
+            return Answer(await deadlines.WaitForRefreshAsync(name, fetch, cancellationToken, () => _pages.GetValueOrDefault(key)));
         }
         catch (UpstreamException failure) when (failure is not UpstreamMissingException)
         {
             if (_lists.Get<Known>(name) is { } known)
                 return new(TagPages.Page(known.Tags, count, last), CacheStatus.Stale, failure.Message);
-            if (await references.PageOfTagsAsync(name, count, last, cancellationToken) is { } stored)
+            var isSlow = !fetch.IsCompleted;
+            // A repository may be stored without a tag. Its empty list is no answer as long as upstream's may come.
+            if (await references.PageOfTagsAsync(name, count, last, cancellationToken) is { } stored
+                && (!isSlow || last is not null || stored.Tags.Count > 0))
                 return new Answer<TagPage>(stored, CacheStatus.Stale, failure.Message);
-            throw;
+            if (!isSlow)
+                throw;
         }
+        return Answer(await deadlines.WaitForMissAsync(name, fetch, cancellationToken, time.GetElapsedTime(begun)));
+
+        Answer<TagPage> Answer((UpstreamAnswer<string[]> Result, bool Joined) fetched) =>
+            fetched.Result is var (tags, isStale) && isStale
+                ? new(TagPages.Page(tags, count, last), CacheStatus.Stale, upstream.WhyStale)
+                : new(TagPages.Page(tags, count, last), fetched.Joined ? CacheStatus.Joined : CacheStatus.Miss);
     }
 
     public void Dispose() => _lists.Dispose();
 
-    private async Task<UpstreamAnswer<string[]>> FetchAsync(RepositoryName name, CancellationToken stop)
+    private async Task<UpstreamAnswer<string[]>> FetchAsync((RepositoryName Name, ActingClient?) key, CancellationToken stop)
     {
+        var name = key.Name;
         var pushed = await PushedAsync(name, stop);
         string[] tags;
         var isStale = false;
         try
         {
-            (tags, isStale) = await upstream.ListTagsAsync(name, stop);
+            (tags, isStale) = await upstream.ListTagsAsync(name, pages => _pages[key] = pages, stop);
         }
         catch (UpstreamMissingException) when (pushed.Count > 0)
         {
@@ -74,6 +86,10 @@ public sealed class MirroredTagLists(
         {
             _lists.Remove(name);
             throw;
+        }
+        finally
+        {
+            _pages.TryRemove(key, out _);
         }
         if (pushed.Count > 0)
             tags = [.. tags.Union(pushed).Order(StringComparer.Ordinal)];

@@ -46,8 +46,8 @@ public sealed record UpstreamMirror(
             manifests,
             blobs,
             completion,
-            Make<MirroredTagLists>(upstream, deadlines),
             // A slow list says nothing about tags.
+            Make<MirroredTagLists>(upstream, Make<UpstreamDeadlines>()),
             Make<MirroredReferrers>(upstream, manifests, Make<UpstreamDeadlines>()),
             services.GetRequiredService<TagFreshness>(),
             services.GetRequiredService<RepositoryDeletions>(),

@@ -15,12 +15,12 @@ public sealed partial class SourceIndex(SearchOptions options, TimeProvider time
     private readonly RareLine _failure = new(time);
 
     // No login and no header of the client goes there.
-    private readonly HttpClient _http = new(new SocketsHttpHandler
+    private readonly HttpClient _http = new(new ProxyLogin(new SocketsHttpHandler
     {
         UseCookies = false,
         MaxAutomaticRedirections = 3,
         ConnectCallback = HappyEyeballs.ConnectAsync,
-    })
+    }))
     {
         Timeout = TimeSpan.FromSeconds(5),
         MaxResponseContentBufferSize = MaxAnswer,

@@ -23,11 +23,12 @@ public sealed class Accounts
     // The account that could read a repository while another one could not.
     private readonly ConcurrentDictionary<RepositoryName, Account> _readers = new();
 
-    public Accounts(UpstreamOptions options, UpstreamOrigin origin, LiveOptions live, TimeProvider time)
+    public Accounts(
+        UpstreamOptions options, UpstreamOrigin origin, LiveOptions live, TimeProvider time, ILogger<CredentialHelper>? log = null)
     {
         // This clock ignores changes of the machine's date, so a pause lasts exactly as long as it should.
         (_origin, _time, _options) = (origin, new SteadyTime(time), options);
-        _all = AccountsOf(options, time);
+        _all = AccountsOf(options, time, log);
         HaveCredentials = LoginsOf(options).Any();
         live.Changed += () =>
         {
@@ -36,7 +37,7 @@ public sealed class Accounts
                 return;
             _options = now;
             HaveCredentials = LoginsOf(now).Any();
-            Volatile.Write(ref _all, AccountsOf(now, time));
+            Volatile.Write(ref _all, AccountsOf(now, time, log));
         };
     }
 
@@ -121,11 +122,11 @@ public sealed class Accounts
     private UpstreamLimitedException LimitReached(TimeSpan left) =>
         new($"The mirror has reached its rate limit at {_origin.Authority}.", left);
 
-    private static Account[] AccountsOf(UpstreamOptions options, TimeProvider time)
+    private static Account[] AccountsOf(UpstreamOptions options, TimeProvider time, ILogger? log)
     {
         List<Func<CancellationToken, ValueTask<Credential?>>> credentials = [];
         if (options.Exec is { } exec)
-            credentials.Add(new CredentialHelper(exec, options.RemoteUrl!, time).GetAsync);
+            credentials.Add(new CredentialHelper(exec, options.RemoteUrl!, time, log).GetAsync);
         else if (options.Username is { Length: > 0 } username)
             credentials.Add(Fixed(new Credential(username, options.Password ?? "")));
         credentials.AddRange(options.Credentials.Select(account => Fixed(new Credential(account.Username, account.Password))));

@@ -10,6 +10,8 @@ namespace Mirror.Upstream;
 /// <param name="Service">The service that the token is for, if the upstream names one.</param>
 public sealed partial record Challenge(Uri? Realm, string? Service)
 {
+    private static readonly Uri NoAddress = new("null:");
+
     /// <summary>Whether it names a token service that can be asked. Nexus names <c>null://</c> beside Basic.</summary>
     public bool HasTokenService => Realm is not null && UpstreamOrigin.IsHttpWithoutUserInfo(Realm);
 
@@ -73,9 +75,10 @@ public sealed partial record Challenge(Uri? Realm, string? Service)
             ? Escaped().Replace(found.Groups["quoted"].Value, "$1") + found.Groups["bare"].Value
             : null;
 
+    // A realm such as "//host:5000/token" is no address, and is still a token service: one that cannot be asked.
     private static Challenge? Bearer(string parameters) =>
-        Uri.TryCreate(Value(parameters, "realm"), UriKind.Absolute, out var realm)
-            ? new Challenge(realm, Value(parameters, "service"))
+        Value(parameters, "realm") is { Length: > 0 } text
+            ? new Challenge(Uri.TryCreate(text, UriKind.Absolute, out var realm) ? realm : NoAddress, Value(parameters, "service"))
             : null;
 
     // What stands between two commas that are outside of quotes.

@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using System.Diagnostics;
 using System.Text.Json;
 using Mirror.Configuration;
 using Mirror.Storage;
@@ -10,7 +9,8 @@ namespace Mirror.Upstream;
 /// Runs a Docker credential helper (<c>proxy.exec</c>) and keeps its answer for the configured lifetime. As with <c>registry:3</c>, an
 /// unset lifetime keeps the answer for ever. Zero runs the helper for each request; requests that come while it runs share its answer.
 /// </summary>
-public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry, TimeProvider time)
+public sealed partial class CredentialHelper(
+    CredentialHelperOptions exec, Uri registry, TimeProvider time, ILogger? log = null)
 {
     /// <summary>What the operator can do if upstream refuses an answer that is kept for ever.</summary>
     internal const string LifetimeAdvice =
@@ -26,6 +26,7 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
 
     private readonly SingleFlight<string, Answer> _runs = new();
     private Answer? _last;
+    private string? _failure;
 
     /// <summary>The credential to use now.</summary>
     /// <exception cref="UpstreamUnavailableException">The helper failed.</exception>
@@ -38,82 +39,62 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
 
     private async Task<Answer> RunAsync(CancellationToken cancellationToken)
     {
-        var why = "printed no account";
+        var (why, errors) = ("printed no account", "");
         Credential? empty = null;
         foreach (var name in _names)
+        {
+            using var run = new HelperRun(exec.Command);
             try
             {
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
                 limit.CancelAfter(HelperTimeout);
-                var (code, output) = await AskAsync(name, limit.Token);
+                var (code, output) = await run.AskAsync(name, limit.Token);
                 if (code != 0)
                 {
-                    why = $"ended with exit code {code}";
+                    (why, errors) = ($"ended with exit code {code}", run.Errors);
                     continue;
                 }
                 var credential = Parse(output);
                 if (credential.Secret.Length > 0)
-                    return _last = new Answer(credential, time.GetTimestamp());
+                    return Keep(credential);
                 // Some helpers say in this way that they do not know the name.
                 empty = credential;
             }
-            // The helper's output may hold the secret: keep it out of the message.
             catch (Exception failure) when (
-                failure is FormatException or InvalidOperationException or Win32Exception or IOException
+                failure is FormatException or IOException
                 || failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
             {
-                why = $"failed: {failure.GetType().Name}";
+                // The helper's output may hold the secret: keep it out of the message.
+                (why, errors) = (failure switch
+                {
+                    OperationCanceledException => $"gave no answer within {HelperTimeout.TotalSeconds} seconds",
+                    FormatException => "printed something else than JSON with Username and Secret",
+                    _ => failure.Message,
+                }, run.Errors);
+                // Another name would need the same time.
+                if (failure is OperationCanceledException)
+                    break;
             }
-        return empty is null ? throw new UpstreamUnavailableException($"The credential helper of proxy.exec {why}.")
-            : _last = new Answer(empty, time.GetTimestamp());
+            catch (Exception failure) when (failure is Win32Exception or InvalidOperationException)
+            {
+                why = HelperCommand.WhyNot(exec.Command) is { } unusable ? $"cannot be run: the command {unusable}"
+                    : $"cannot be run: {failure.GetBaseException().Message}";
+                break;
+            }
+        }
+        if (empty is not null)
+            return Keep(empty);
+        // Each request runs the helper again. One line for each reason is enough.
+        if (_failure != why && log is not null)
+            LogFailed(log, exec.Command, registry.Authority, why, errors);
+        _failure = why;
+        throw new UpstreamUnavailableException($"The credential helper of proxy.exec {why}.");
     }
 
-    /// <summary>Asks for the account at a server, by the protocol of credential helpers: "COMMAND get", the server's name without a line
-    /// break on standard input, JSON on standard output.</summary>
-    private async Task<(int Code, string Output)> AskAsync(string name, CancellationToken cancellationToken)
+    private Answer Keep(Credential credential)
     {
-        using var helper = Process.Start(new ProcessStartInfo(exec.Command, ["get"])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        try
-        {
-            await WriteAsync(helper.StandardInput, name, cancellationToken);
-            var errors = ReadAsync(helper.StandardError, cancellationToken);
-            var output = await ReadAsync(helper.StandardOutput, cancellationToken);
-            await errors;
-            await helper.WaitForExitAsync(cancellationToken);
-            return (helper.ExitCode, output);
-        }
-        finally
-        {
-            if (!helper.HasExited)
-                helper.Kill(entireProcessTree: true);
-        }
-    }
-
-    // A helper that has one account only may end without having read the name.
-    private static async Task WriteAsync(StreamWriter to, string name, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await to.WriteAsync(name.AsMemory(), cancellationToken);
-            to.Close();
-        }
-        catch (IOException)
-        {
-            // Its output and its exit code say the rest.
-        }
-    }
-
-    private static async Task<string> ReadAsync(StreamReader from, CancellationToken cancellationToken)
-    {
-        const int max = 64 * 1024;
-        var buffer = new char[max];
-        var read = await from.ReadBlockAsync(buffer, cancellationToken);
-        return read < max ? new(buffer, 0, read) : throw new IOException("too much output");
+        _failure = null;
+        return _last = new Answer(credential, time.GetTimestamp());
     }
 
     /// <exception cref="FormatException">The output is not what the protocol asks for.</exception>
@@ -124,13 +105,21 @@ public sealed class CredentialHelper(CredentialHelperOptions exec, Uri registry,
             using var json = JsonDocument.Parse(output);
             return new Credential(Text(json, "Username"), Text(json, "Secret"));
         }
-        catch (Exception malformed) when (malformed is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException)
         {
             throw new FormatException("It is no JSON with Username and Secret.");
         }
     }
 
-    private static string Text(JsonDocument json, string property) => json.RootElement.GetProperty(property).GetString() ?? "";
+    // Helpers are read by clients in Go, which take a name in any case.
+    private static string Text(JsonDocument json, string property) =>
+        (json.RootElement.TryGetProperty(property, out var text) ? text
+            : json.RootElement.EnumerateObject().First(each => each.Name.Equals(property, StringComparison.OrdinalIgnoreCase)).Value)
+        .GetString() ?? "";
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "the credential helper {Command} of proxy.exec for {Upstream} {Reason}; what it wrote to its standard error: \"{Errors}\"")]
+    private static partial void LogFailed(ILogger log, string command, string upstream, string reason, string errors);
 
     private sealed record Answer(Credential Credential, long At);
 }

@@ -21,16 +21,16 @@ internal static class UpstreamAnswers
     private static readonly XmlReaderSettings AnyXml = new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null };
 
     /// <summary>Whether a GET may succeed where this HEAD failed. Caches in front of a registry answer 304 to a HEAD without a
-    /// condition.</summary>
-    public static bool MustRetryAsGet(HttpResponseMessage head) => !head.IsSuccessStatusCode && (int)head.StatusCode is not (408 or 429);
+    /// condition. A limit (429) counts: upstream means the client, and a GET may cost a pull.</summary>
+    public static bool MustRetryAsGet(HttpResponseMessage head) => !head.IsSuccessStatusCode && (int)head.StatusCode is not 429;
 
-    /// <summary>Whether the host failed to answer the request. After a HEAD with 5xx a GET follows, and decides.</summary>
+    /// <summary>Whether the host failed to answer the request. After a HEAD with 408 or 5xx a GET follows, and decides.</summary>
     public static bool IsFailure(HttpResponseMessage response) =>
         (int)response.StatusCode is 408 or >= 500 and not 501 && !IsFailedHead(response);
 
-    /// <summary>Whether this is the 5xx of a HEAD, which some registries and stores answer although they answer GET.</summary>
+    /// <summary>Whether this is the 408 or 5xx of a HEAD, which some registries and stores answer although they answer GET.</summary>
     public static bool IsFailedHead(HttpResponseMessage response) =>
-        (int)response.StatusCode >= 500 && response.RequestMessage?.Method == HttpMethod.Head;
+        (int)response.StatusCode is 408 or >= 500 && response.RequestMessage?.Method == HttpMethod.Head;
 
     /// <summary>Whether the answer says that there is no such content.</summary>
     public static bool IsMissing(HttpResponseMessage response) => response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Gone;
@@ -63,8 +63,10 @@ internal static class UpstreamAnswers
     /// <summary>
     /// Whether an answer with status 200 to a request for referrers has no list: an empty body, or a JSON object without one.
     /// </summary>
-    public static bool HasNoList(byte[] body) =>
-        !body.AsSpan().ContainsAnyExcept(" \t\r\n"u8) || ManifestDocument.Read(body) is { IsIndex: false };
+    public static bool HasNoList(byte[] body) => IsBlank(body) || ManifestDocument.Read(body) is { IsIndex: false };
+
+    /// <summary>Whether a body has white space at most.</summary>
+    public static bool IsBlank(byte[] body) => !body.AsSpan().ContainsAnyExcept(" \t\r\n"u8);
 
     /// <summary>Whether the answer has content, or a part of it, and is no HTML page, such as that of a login.</summary>
     /// <param name="expected">The length in bytes that the content should have. With this length it is content, whatever its label

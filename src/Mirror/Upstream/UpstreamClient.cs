@@ -170,12 +170,16 @@ public sealed partial class UpstreamClient(
     }
 
     /// <summary>All tags, sorted. If a page is missing, this method throws: a part of the list would hide tags.</summary>
-    public async Task<UpstreamAnswer<string[]>> ListTagsAsync(RepositoryName name, CancellationToken cancellationToken)
+    /// <param name="received">Gets the number of pages that have come, after each page.</param>
+    public async Task<UpstreamAnswer<string[]>> ListTagsAsync(
+        RepositoryName name, Action<int> received, CancellationToken cancellationToken)
     {
         var tags = new HashSet<string>();
-        var (pages, isStale) = await GetPagesAsync(UpstreamKind.Tags, name, "tags/list", cancellationToken);
+        var (pages, isStale) = await GetPagesAsync(UpstreamKind.Tags, name, "tags/list", cancellationToken, received);
         foreach (var page in pages)
-            tags.UnionWith((UpstreamRequest.Parse(page, UpstreamJson.Default.TagsBody, origin).Tags ?? []).Where(Reference.IsTagName));
+            tags.UnionWith(UpstreamRequest.Parse(page, UpstreamJson.Default.TagsBody, origin) is { IsList: true } list
+                ? (list.Tags ?? []).Where(Reference.IsTagName)
+                : throw UpstreamRequest.OtherJson(origin));
         var sorted = tags.ToArray();
         Array.Sort(sorted, StringComparer.Ordinal);
         return new(sorted, isStale);
@@ -183,7 +187,8 @@ public sealed partial class UpstreamClient(
 
     /// <summary>
     /// The pages of the index of the manifests that refer to <paramref name="subject"/>, as JSON. None if upstream lacks the referrers API
-    /// or the repository: registries answer both alike.
+    /// or the repository: registries answer both alike. The one page may be a JSON object without a list, such as an error with status 200
+    /// (<see cref="HasNoList"/>).
     /// </summary>
     public Task<UpstreamAnswer<IReadOnlyList<byte[]>>> GetReferrersAsync(
         RepositoryName name, Digest subject, CancellationToken cancellationToken) =>
@@ -191,7 +196,7 @@ public sealed partial class UpstreamClient(
 
     // Use the address in upstream's Link header as it is: each registry builds this address in its own way.
     private async Task<UpstreamAnswer<IReadOnlyList<byte[]>>> GetPagesAsync(
-        UpstreamKind kind, RepositoryName name, string what, CancellationToken cancellationToken)
+        UpstreamKind kind, RepositoryName name, string what, CancellationToken cancellationToken, Action<int>? received = null)
     {
         List<byte[]> pages = [];
         HashSet<string> asked = [];
@@ -211,8 +216,9 @@ public sealed partial class UpstreamClient(
             await RequireAsync(response, name, what, cancellationToken);
             var page = await UpstreamRequest.ReadBodyAsync(response, UpstreamRequest.MaxJson, origin, cancellationToken);
             if (kind is UpstreamKind.Referrers && pages.Count == 0 && HasNoList(page))
-                return new(pages, isStale);
+                return new(IsBlank(page) ? [] : [page], isStale);
             pages.Add(page);
+            received?.Invoke(pages.Count);
             isStale |= IsStale(response);
             bytes += page.Length;
             next = NextPage.Of(response);

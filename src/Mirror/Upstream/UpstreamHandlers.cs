@@ -36,7 +36,7 @@ internal static class UpstreamHandlers
     {
         // The outermost handler first.
         var builder = services.AddHttpClient(client)
-            .ConfigurePrimaryHttpMessageHandler(() => UpstreamConnections.Create(origin, tls))
+            .ConfigurePrimaryHttpMessageHandler(() => new ProxyLogin(UpstreamConnections.Create(origin, tls)))
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers();
         if (origin.RequestsPerSecond is { } perSecond)
@@ -76,7 +76,8 @@ internal static class UpstreamHandlers
         ResiliencePipelineBuilder<HttpResponseMessage> pipeline, UpstreamOrigin origin, UpstreamTroubles troubles, TimeProvider time)
     {
         var broken = new PredicateBuilder<HttpResponseMessage>()
-            .Handle<HttpRequestException>()
+            // The outgoing proxy would refuse the same login again, and may lock it.
+            .Handle<HttpRequestException>(static failure => failure is not ProxyRefusedException)
             .HandleResult(UpstreamAnswers.IsFailure);
         pipeline.TimeProvider = new SteadyTime(time);
         // Every attempt is in our own metrics, and every failure in our own log.

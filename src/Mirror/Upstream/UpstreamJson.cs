@@ -30,7 +30,30 @@ internal sealed record TokenBody(
 }
 
 /// <summary>A registry's response to <c>tags/list</c>.</summary>
-internal sealed record TagsBody([property: JsonPropertyName("tags")] IReadOnlyList<string>? Tags);
+internal sealed class TagsBody
+{
+    /// <summary>The tags. registry:2 sends null for an empty list.</summary>
+    [JsonPropertyName("tags")]
+    public IReadOnlyList<string>? Tags
+    {
+        get;
+        set
+        {
+            field = value;
+            _hasTags = true;
+        }
+    }
+
+    /// <summary>The errors of an answer that is no list.</summary>
+    [JsonPropertyName("errors")]
+    public JsonElement Errors { get; set; }
+
+    /// <summary>Whether this is a list. Some services send an error, or any other object, with status 200.</summary>
+    [JsonIgnore]
+    public bool IsList => _hasTags && !(Errors.ValueKind == JsonValueKind.Array && Errors.GetArrayLength() > 0);
+
+    private bool _hasTags;
+}
 
 // Clients in Go, which services are tested with, compare names without regard to case.
 [JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true)]

@@ -246,9 +246,13 @@ internal static class UpstreamRequest
         }
         catch (JsonException failure)
         {
-            throw new UpstreamUnavailableException($"{upstream.Authority} sent a body that is not the expected JSON.", failure);
+            throw OtherJson(upstream, failure);
         }
     }
+
+    /// <summary>Upstream sent a body that is not what was requested.</summary>
+    public static UpstreamUnavailableException OtherJson(UpstreamOrigin upstream, Exception? failure = null) =>
+        new($"{upstream.Authority} sent a body that is not the expected JSON.", failure);
 
     /// <summary>
     /// Accepts all types of manifests that the mirror stores. For a shorter list, registries convert the manifest or refuse it.
@@ -270,6 +274,7 @@ internal static class UpstreamRequest
     internal static string? AdviceFor(Exception? failure, Uri? url = null, bool isOtherHost = false) => IsTooManyHeaders(failure)
         ? "ask the operators of upstream, or of a proxy in front of it, to send smaller headers; cookies and signed addresses are often "
             + "the largest ones"
+        : failure is ProxyRefusedException refusal ? refusal.Advice
         : TlsFault.AdviceFor(failure, url, isOtherHost);
 
     /// <summary>Why a request got no answer, in words for the log.</summary>

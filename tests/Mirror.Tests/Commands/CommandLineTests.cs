@@ -225,6 +225,11 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("http: {tls: {letsencrypt: {cachefile: FOLDER, hosts: [a.example]}, clientcas: [FILE]}}",
         "http.tls.clientcas: FILE holds no certificate in PEM form")]
     [InlineData("proxy: {remoteurl: https://x, tls: {ca: /nowhere}}", "proxy.tls.ca: /nowhere does not exist")]
+    [InlineData("proxy: {remoteurl: https://x, exec: {command: /nowhere}}", "proxy.exec.command: /nowhere does not exist")]
+    [InlineData("proxy: {upstreams: [{remoteurl: https://x, exec: {command: FILE}}]}",
+        "proxy.upstreams.0.exec.command: FILE is not executable; allow it with chmod +x")]
+    [InlineData("proxy: {remoteurl: https://x, exec: {command: docker-credential-none}}",
+        "proxy.exec.command: docker-credential-none is in no folder of PATH")]
     [InlineData("proxy: {upstreams: [{remoteurl: https://x, tls: {ca: FILE}}]}", "proxy.upstreams.0.tls.ca: FILE holds no certificate")]
     [InlineData("http: {secret: s}\nredis: {addr: \"x:1\", tls: {rootcas: [FOLDER]}}", "redis.tls.rootcas: FOLDER is a folder, not a file")]
     [InlineData("storage: {filesystem: {rootdirectory: FILE}}", "storage.filesystem.rootdirectory: FILE is a file, not a folder")]

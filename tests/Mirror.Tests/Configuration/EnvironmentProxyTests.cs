@@ -122,6 +122,9 @@ public sealed class EnvironmentProxyTests
     public void User_and_password_in_the_address_are_for_this_proxy_only()
     {
         var proxy = Of(("HTTP_PROXY", "http://ann:p%40ss%3Aword@one.example:3128"), ("HTTPS_PROXY", "two.example"));
+        // A proxy may offer these beside Basic. The framework would prefer them, and fail.
+        foreach (var scheme in new[] { "Negotiate", "NTLM" })
+            Assert.Null(proxy.GetCredential(new("http://one.example:3128"), scheme));
         var one = proxy.GetProxy(new("http://example.com"))!;
         Assert.Equal("http://one.example:3128/", one.AbsoluteUri);
         var credential = proxy.Credentials!.GetCredential(one, "Basic");

@@ -69,6 +69,46 @@ public sealed class CredentialHelperTests : IDisposable
         Assert.EndsWith("exit code 3.", failure.Message);
     }
 
+    // As clients in Go read JSON.
+    [Theory]
+    [InlineData("""{"username":"me","secret":"hunter2"}""")]
+    [InlineData("""{"USERNAME":"x","Username":"me","sEcret":"hunter2"}""")]
+    public async Task The_names_of_an_answer_may_be_in_any_case(string said) =>
+        await HasAccountAsync(Helper("https://registry.example", $"echo '{said}'"));
+
+    [Fact]
+    public async Task A_helper_may_write_much_to_its_standard_error() =>
+        await HasAccountAsync(Helper("https://registry.example", $"head -c 300000 /dev/zero >&2\necho '{Account}'"));
+
+    [Fact]
+    public async Task A_process_that_the_helper_leaves_behind_is_not_waited_for() =>
+        await HasAccountAsync(Helper("https://registry.example", $"sleep 60 &\necho '{Account}'"));
+
+    [Theory]
+    [InlineData("echo hello", "printed something else than JSON with Username and Secret.")]
+    [InlineData("echo '{\"Username\":\"me\"}'", "printed something else than JSON with Username and Secret.")]
+    [InlineData("head -c 100000 /dev/zero", "printed too much.")]
+    [InlineData("exit 7", "ended with exit code 7.")]
+    public async Task What_a_helper_did_wrong_is_said_in_words(string script, string words)
+    {
+        var helper = Helper("https://registry.example", $"cat > /dev/null\n{script}");
+        var failure = await Assert.ThrowsAsync<UpstreamUnavailableException>(() => helper.GetAsync(Stop).AsTask());
+        Assert.EndsWith(words, failure.Message);
+    }
+
+    [Theory]
+    [InlineData(true, "cannot be run: the command is not executable")]
+    [InlineData(false, "cannot be run: the command does not exist.")]
+    public async Task A_command_that_cannot_be_run_is_said_in_words(bool exists, string words)
+    {
+        var command = Path.Combine(_folder.Path, "command");
+        if (exists)
+            _folder.Write("command", "#!/bin/sh\n");
+        var helper = new CredentialHelper(new() { Command = command }, new Uri("https://registry.example"), TimeProvider.System);
+        var failure = await Assert.ThrowsAsync<UpstreamUnavailableException>(() => helper.GetAsync(Stop).AsTask());
+        Assert.Contains(words, failure.Message);
+    }
+
     private static async Task HasAccountAsync(CredentialHelper helper)
     {
         var credential = await helper.GetAsync(Stop);

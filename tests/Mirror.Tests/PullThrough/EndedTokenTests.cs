@@ -197,6 +197,7 @@ public sealed class EndedTokenOfAccountTests : MirrorOfHub
     [InlineData("null://nexus/v2/token")]
     [InlineData("/v2/token")]
     [InlineData("nexus")]
+    [InlineData("//127.0.0.1:5000/token")]
     public async Task Beside_a_token_service_that_cannot_be_asked_Basic_is_answered(string realm)
     {
         Hub.AsksForTokens = false;

@@ -46,6 +46,26 @@ public sealed class TokenServiceTests : MirrorOfHub
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
+    // Clients in Go cannot ask such a token service either.
+    [Theory]
+    [InlineData("/token")]
+    [InlineData("//127.0.0.1:5000/token")]
+    [InlineData("'http://127.0.0.1/token'")]
+    public async Task A_token_service_without_a_whole_address_is_an_error_that_says_so(string realm)
+    {
+        Hub.AddImage(Repository, "latest");
+        Hub.Script(r => r.Asked == Asked.Manifest, Answer.By(context =>
+        {
+            context.Response.StatusCode = 401;
+            context.Response.Headers.WWWAuthenticate = $"Bearer realm=\"{realm}\",service=\"x\"";
+            return Task.CompletedTask;
+        }));
+        using var response = await Mirror.GetAsync(ManifestPath("latest"));
+        await response.Content.LoadIntoBufferAsync(Cancel);
+        await AssertErrorAsync(HttpStatusCode.ServiceUnavailable, response);
+        Assert.Contains("names a token service", await response.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("""{"token":"","access_token":"T"}""")]
     [InlineData("""{"token":null,"access_token":"T","expires_in":null}""")]

@@ -94,6 +94,7 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(408)]
     [InlineData(500)]
     [InlineData(503)]
     public async Task A_HEAD_that_fails_is_sent_once_and_is_no_outage_and_a_GET_decides(int status)

@@ -13,12 +13,12 @@ internal sealed class BugsnagHook : IHookTarget
     private const int MaxFrames = 100;
 
     private readonly BugsnagOptions _options;
-    private readonly HttpClient _http = new(new SocketsHttpHandler
+    private readonly HttpClient _http = new(new ProxyLogin(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
         UseCookies = false,
         ConnectCallback = HappyEyeballs.ConnectAsync,
-    })
+    }))
     {
         Timeout = Timeout.InfiniteTimeSpan,
     };
