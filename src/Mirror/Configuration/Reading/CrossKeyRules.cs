@@ -1,4 +1,3 @@
-using Mirror.Repositories;
 using Mirror.Storage.Buckets.Azure;
 using Mirror.Storage.Buckets.Glance;
 using Mirror.Storage.Buckets.S3;
@@ -144,8 +143,8 @@ internal static class CrossKeyRules
         foreach (var (i, (_, name)) in options.Proxy.AllUpstreams().Index())
         {
             var prefix = i == 0 && options.Proxy.RemoteUrl is not null ? "" : $"{name}/";
-            var covering = options.Hosted.Repositories.FirstOrDefault(pattern => new NamePattern(pattern) is var names
-                && names.IsMatch($"{prefix}any-owner/any-image") && names.IsMatch($"{prefix}any-owner/any-group/any-image"));
+            var covering = options.Hosted.Repositories.FirstOrDefault(
+                pattern => pattern is "**" or "*/**" || pattern == $"{prefix}**" || pattern == $"{prefix}*/**");
             if (covering is not null)
                 findings.Warnings.Add(
                     $"hosted.repositories: \"{covering}\" matches every name of {name}, so nothing of it is mirrored: upstream is never "
